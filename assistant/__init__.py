@@ -1,0 +1,1 @@
+"""nanobot: a personal assistant service that keeps its promises."""

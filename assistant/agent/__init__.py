@@ -1,0 +1,1 @@
+"""The loop: a function from a transcript to an answer; the toolbox; pure passes over a transcript."""

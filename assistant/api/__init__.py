@@ -1,0 +1,1 @@
+"""HTTP: wire models, routes, one error handler, pure ASGI middleware."""

@@ -1,0 +1,219 @@
+"""Every error that a caller can meet.
+
+    NanobotError                      500 server_error            internal_error
+    ├── InvalidRequest                400 invalid_request_error   invalid_value
+    │   ├── InvalidJson               400                         invalid_json
+    │   ├── UnreadableFile            400                         unreadable_file
+    │   ├── UnsupportedContent        400                         unsupported_content
+    │   └── ContextLengthExceeded     400                         context_length_exceeded
+    ├── Unauthenticated               401 invalid_request_error   invalid_api_key
+    ├── Forbidden                     403 permission_error        insufficient_scope
+    │   └── ForbiddenOrigin           403                         forbidden_origin
+    ├── NotFound                      404 invalid_request_error   not_found
+    │   ├── ModelNotFound             404                         model_not_found
+    │   └── SessionNotFound           404                         session_not_found
+    ├── MethodNotAllowed              405 invalid_request_error   method_not_allowed
+    ├── RequestTimeout                408 invalid_request_error   request_timeout
+    ├── SessionBusy                   409 conflict_error          session_busy
+    ├── RequestTooLarge               413 invalid_request_error   request_too_large
+    │   └── FileTooLarge              413                         file_too_large
+    ├── UnsupportedMediaType          415 invalid_request_error   unsupported_media_type
+    │   └── UnsupportedFileType       415                         unsupported_file_type
+    ├── MisdirectedHost               421 invalid_request_error   misdirected_host
+    ├── TurnCancelled                 499 server_error            turn_cancelled
+    ├── ProviderFailed                502 server_error            provider_error
+    │   ├── ProviderOverloaded        503                         provider_overloaded
+    │   └── ProviderTimeout           504                         provider_timeout
+    ├── StoreUnavailable              503 server_error            store_unavailable
+    ├── ShuttingDown                  503 server_error            shutting_down
+    └── TurnTimeout                   504 server_error            turn_timeout
+
+    ToolFailed                        never leaves the toolbox: its words go to the model
+
+A class's docstring is its default message. Messages are for the person who reads them: what is wrong, and what to do next.
+They never hold a secret or a path of the server.
+"""
+
+from typing import ClassVar
+
+
+class NanobotError(Exception):
+    """The server failed to do this. The log holds the details under the request's id."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str | None = None, *, param: str | None = None, retry_after: float | None = None) -> None:
+        """`param`: the dotted path of the request field that is wrong. `retry_after`: seconds, when the sender should wait."""
+        self.message = message or (type(self).__doc__ or "").strip()
+        self.param = param
+        self.retry_after = retry_after
+        super().__init__(self.message)
+
+
+class InvalidRequest(NanobotError):
+    """The request is not valid."""
+
+    status, type, code = 400, "invalid_request_error", "invalid_value"
+
+
+class InvalidJson(InvalidRequest):
+    """The body is not valid JSON."""
+
+    code = "invalid_json"
+
+
+class UnreadableFile(InvalidRequest):
+    """A file could not be read."""
+
+    code = "unreadable_file"
+
+
+class UnsupportedContent(InvalidRequest):
+    """This kind of content is not supported."""
+
+    code = "unsupported_content"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """The message is longer than the model's context. Send less, or choose a model with a larger context."""
+
+    code = "context_length_exceeded"
+
+
+class Unauthenticated(NanobotError):
+    """A valid API key is needed: send it as 'Authorization: Bearer <key>'."""
+
+    status, type, code = 401, "invalid_request_error", "invalid_api_key"
+
+
+class Forbidden(NanobotError):
+    """This key may not do that."""
+
+    status, type, code = 403, "permission_error", "insufficient_scope"
+
+
+class ForbiddenOrigin(Forbidden):
+    """Requests from this web page are not allowed. Add its origin to api.allowedOrigins in the configuration if they should be."""
+
+    code = "forbidden_origin"
+
+
+class NotFound(NanobotError):
+    """There is nothing here."""
+
+    status, type, code = 404, "invalid_request_error", "not_found"
+
+
+class ModelNotFound(NotFound):
+    """There is no such model. GET /v1/models lists those there are."""
+
+    code = "model_not_found"
+
+
+class SessionNotFound(NotFound):
+    """There is no such session."""
+
+    code = "session_not_found"
+
+
+class MethodNotAllowed(NanobotError):
+    """This path does not take that method."""
+
+    status, type, code = 405, "invalid_request_error", "method_not_allowed"
+
+
+class RequestTimeout(NanobotError):
+    """The request did not arrive in time."""
+
+    status, type, code = 408, "invalid_request_error", "request_timeout"
+
+
+class SessionBusy(NanobotError):
+    """Too many messages are waiting in this session. Wait for its answers, or use another session_id."""
+
+    status, type, code = 409, "conflict_error", "session_busy"
+
+
+class RequestTooLarge(NanobotError):
+    """The request is too large."""
+
+    status, type, code = 413, "invalid_request_error", "request_too_large"
+
+
+class FileTooLarge(RequestTooLarge):
+    """A file is too large."""
+
+    code = "file_too_large"
+
+
+class UnsupportedMediaType(NanobotError):
+    """Send JSON with 'Content-Type: application/json', or an upload with 'Content-Type: multipart/form-data'."""
+
+    status, type, code = 415, "invalid_request_error", "unsupported_media_type"
+
+
+class UnsupportedFileType(UnsupportedMediaType):
+    """This type of file is not supported."""
+
+    code = "unsupported_file_type"
+
+
+class MisdirectedHost(NanobotError):
+    """This server does not answer to that Host. Add it to api.allowedHosts in the configuration if it should."""
+
+    status, type, code = 421, "invalid_request_error", "misdirected_host"
+
+
+class TurnCancelled(NanobotError):
+    """The turn was stopped before it ended."""
+
+    status, code = 499, "turn_cancelled"
+
+
+class ProviderFailed(NanobotError):
+    """The model's provider failed to answer."""
+
+    status, code = 502, "provider_error"
+
+    def __init__(
+        self, message: str | None = None, *, param: str | None = None, retry_after: float | None = None, retryable: bool = True
+    ) -> None:
+        """`retryable`: whether the same request may succeed later (a 500, a cut connection) or not (a refused key, an unknown model)."""
+        super().__init__(message, param=param, retry_after=retry_after)
+        self.retryable = retryable
+
+
+class ProviderOverloaded(ProviderFailed):
+    """The model's provider has no capacity now. Try again later."""
+
+    status, code = 503, "provider_overloaded"
+
+
+class ProviderTimeout(ProviderFailed):
+    """The model's provider did not answer in time."""
+
+    status, code = 504, "provider_timeout"
+
+
+class StoreUnavailable(NanobotError):
+    """The store can't be written now. Nothing was accepted; try again later."""
+
+    status, code = 503, "store_unavailable"
+
+
+class ShuttingDown(NanobotError):
+    """The server is shutting down. Try again in a moment."""
+
+    status, code = 503, "shutting_down"
+
+
+class TurnTimeout(NanobotError):
+    """The turn did not end in time (api.timeout). What was said is kept in the session."""
+
+    status, code = 504, "turn_timeout"
+
+
+class ToolFailed(Exception):
+    """A tool could not do what the model asked. `str(error)` is written for the model: what was wrong and what it can do instead."""

@@ -1,0 +1,135 @@
+"""What is said in a session: messages made of parts. Immutable: a session only ever gains messages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
+CutOff = Literal["interrupted", "failed", "cancelled", "timeout"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """Words, as they were sent: any Unicode but lone surrogates."""
+
+    text: str
+    kind: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A picture that was decoded, turned upright, freed of metadata and scaled down. Its bytes are kept by `attachment_id`."""
+
+    attachment_id: str
+    name: str
+    """As the sender called it: for display only."""
+    media_type: Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
+    width: int
+    """Pixels, as sent to the model."""
+    height: int
+    size: int
+    """Bytes, as received."""
+    original: str
+    """What arrived, in words: "PNG, 4032×3024"."""
+    kind: Literal["image"] = "image"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A file whose text, or the beginning of it, is part of the message. The whole text is kept by `attachment_id`."""
+
+    attachment_id: str
+    name: str
+    """As the sender called it: for display only."""
+    format: str
+    """"pdf", "docx", "xlsx", "pptx", "text", "html" …: what the bytes are, whatever the name says."""
+    size: int
+    """Bytes, as received."""
+    facts: tuple[str, ...] = ()
+    """What it consists of, in words: ("12 pages",), ("3 sheets", "1,204 rows")."""
+    text: str = ""
+    """Markdown: what the model reads. Fixed when the message is accepted, so that the prompt stays the same from turn to turn."""
+    total_chars: int = 0
+    """Characters of the whole text; more than `len(text)` where the budget cut it."""
+    missing: str = ""
+    """What the model does not see here and how to get it, in words; empty when `text` is all."""
+    kind: Literal["document"] = "document"
+
+
+Part = Text | Image | Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens, as counted by the provider (by characters / 4 where it counts none)."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Of `prompt_tokens`, those that the provider read from its cache."""
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """What the model asked a tool to do. `arguments` is the model's own text: JSON if all went well."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserMessage:
+    id: str
+    parts: tuple[Part, ...]
+    role: Literal["user"] = "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssistantMessage:
+    id: str
+    text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: FinishReason = "stop"
+    usage: Usage = field(default_factory=Usage)
+    model: str = ""
+    """The model that answered, as its provider calls it."""
+    cut_off: CutOff | None = None
+    """Why the answer ends before its end; None when it is whole."""
+    role: Literal["assistant"] = "assistant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolMessage:
+    id: str
+    call_id: str
+    name: str
+    text: str
+    ok: bool = True
+    role: Literal["tool"] = "tool"
+
+
+Message = UserMessage | AssistantMessage | ToolMessage
+Images = Mapping[str, bytes]
+"""The bytes of the images of a request, by `Image.attachment_id`."""
+
+
+def describe(part: Image | Document) -> str:
+    """One line that names an attachment: "report.pdf (pdf, 12 pages, 48.2 kB)"."""
+    facts = (part.original,) if isinstance(part, Image) else (part.format, *part.facts)
+    return f"{part.name} ({', '.join([*facts, human_size(part.size)])})"
+
+
+def human_size(size: int) -> str:
+    """Bytes in words: "812 bytes", "48.2 kB", "3.1 MB" (powers of ten)."""
+    if size < 1000:
+        return f"{size} bytes"
+    return f"{size / 1000:.1f} kB" if size < 999_950 else f"{size / 1_000_000:.1f} MB"

@@ -1,0 +1,175 @@
+"""The ports to what is kept: sessions with their messages, and the attachments that belong to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from assistant.contracts.documents import ReadDocument, ReadImage
+from assistant.contracts.messages import AssistantMessage, Document, Image, Message, ToolMessage, Usage, UserMessage
+from assistant.contracts.turns import Upload
+
+TurnState = Literal["running", "finished", "failed", "cancelled", "timeout", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A conversation, as listed."""
+
+    key: str
+    owner: str
+    created: datetime
+    updated: datetime
+    messages: int
+    usage: Usage
+    """Summed over all its turns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMessage:
+    """A message with what the store knows of it."""
+
+    seq: int
+    """Its place in the session, from 1, without gaps."""
+    turn_id: str
+    at: datetime
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the caller still holds of a session, so that only the rest needs to be read: `seq` of the last message of session row `row`."""
+
+    row: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What the model is to see of a session before the new message, or, after `Known`, what came since."""
+
+    row: int
+    """The session's row; a session that was deleted and made again has another one."""
+    fresh: bool
+    """True: `messages` is all, from `context_from` on (nothing known, or known of another row). False: only what follows `Known.seq`."""
+    context_from: int
+    """The first seq that the model sees; what is before it was trimmed."""
+    messages: tuple[Message, ...]
+    seq: int
+    """That of the new user message, which is stored by now and not part of `messages`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTurn:
+    """A turn about to begin."""
+
+    id: str
+    owner: str
+    session: str
+    message: UserMessage
+
+
+class SessionStore(Protocol):
+    """Sessions by (owner, key); messages are append-only. Every write is durable when the call returns; each is one transaction.
+
+    Text of any Unicode (NUL included, lone surrogates excepted) comes back as it was. A call that the store cannot do raises StoreUnavailable.
+    Cancelling a call does not undo it.
+    """
+
+    async def begin_turn(self, turn: NewTurn, known: Known | None) -> History:
+        """Make the session if it is new, append the user's message, note the turn as running, and return the history before it."""
+        ...
+
+    async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
+        """Append one step of a running turn. Returns the seq of the last one."""
+        ...
+
+    async def end_turn(
+        self,
+        turn_id: str,
+        state: TurnState,
+        messages: Sequence[AssistantMessage | ToolMessage],
+        *,
+        error: str | None = None,
+        context_from: int | None = None,
+    ) -> int:
+        """Append the turn's last step and settle its state (with the error's code). `context_from` moves what later turns see.
+
+        A turn whose session was deleted meanwhile: nothing is written and 0 is returned. Otherwise the seq of the last message.
+        """
+        ...
+
+    async def recover(self) -> int:
+        """Settle turns that a dead process left running as "interrupted", each with an AssistantMessage(cut_off="interrupted") that says so.
+
+        Turns of processes that still live are left alone. Returns how many were settled. Called once at start.
+        """
+        ...
+
+    async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Session]:
+        """The latest first; `before`: the key of the last one of the page before; `owner` None: everybody's (the command line)."""
+        ...
+
+    async def get(self, owner: str | None, key: str) -> Session | None: ...
+
+    async def messages(self, owner: str | None, key: str, *, after: int = 0, limit: int = 1000) -> Sequence[StoredMessage]:
+        """By seq. A session that does not exist has none."""
+        ...
+
+    async def delete(self, owner: str | None, key: str) -> bool:
+        """Remove the session, its messages and turns, and the attachments that no other session holds. False: there was none."""
+        ...
+
+    async def check(self) -> None:
+        """Return if the store can be written now (it writes); raise StoreUnavailable with the reason if not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A stored file, as listed."""
+
+    id: str
+    name: str
+    format: str
+    size: int
+    facts: tuple[str, ...]
+    at: datetime
+
+
+class AttachmentStore(Protocol):
+    """Files by their SHA-256, stored once, owner-only; each session that holds one has an attachment of its own with its own id.
+
+    An attachment that no message refers to yet is removed after a day, others with their session or after `keep_days`.
+    """
+
+    async def find(self, digest: str) -> ReadDocument | ReadImage | None:
+        """What an earlier reading of the same bytes gave, if it is still kept."""
+        ...
+
+    async def keep(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage) -> str:
+        """Store the bytes and what was read in them; returns the new attachment's id (`att_…`)."""
+        ...
+
+    async def keep_text(self, owner: str, session: str, name: str, text: str) -> str:
+        """Store a text that the server itself made (a long tool result) as an attachment of format "text"; returns its id."""
+        ...
+
+    async def document(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, ReadDocument] | None:
+        """The whole text of an attachment of this session. None: there is none by that id here, or it is an image."""
+        ...
+
+    async def images(self, parts: Sequence[Image]) -> dict[str, bytes]:
+        """The bytes of those that are still kept, by attachment id."""
+        ...
+
+    async def list(self, owner: str, session: str) -> Sequence[Attachment]:
+        """Those of a session, the oldest first."""
+        ...
+
+    async def sweep(self, now: datetime) -> int:
+        """Remove what is due; returns how many files went. Called at start and once an hour."""
+        ...
+
+
+AttachmentPart = Image | Document

@@ -1,0 +1,42 @@
+"""The port to a tool: what the model can do besides talking."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+P = TypeVar("P", bound=BaseModel, contravariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """Who asks, and in which turn. A tool keeps no state of its own between calls."""
+
+    owner: str
+    session: str
+    turn_id: str
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    """What the model reads. Longer than the toolbox allows: the beginning is passed on, the rest is kept and can be paged through."""
+
+    text: str
+
+
+class Tool(Protocol[P]):
+    """One thing that the model can do.
+
+    `params` is a pydantic model: its JSON Schema, with the field descriptions, is what the model sees, and its validation runs before `run`.
+    `reads_only`: it changes nothing, so calls may run side by side and be repeated. `timeout`: seconds, after which the call is cancelled.
+    `run` raises ToolFailed with words for the model; anything else it raises is a bug, logged, and told to the model as "failed".
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    params: ClassVar[type[BaseModel]]
+    reads_only: ClassVar[bool]
+    timeout: ClassVar[float]
+
+    async def run(self, params: P, ctx: ToolContext) -> ToolResult: ...

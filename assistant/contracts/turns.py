@@ -1,0 +1,110 @@
+"""A turn: one user message and all that it sets off, to the answer. What starts it, and what is heard of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from assistant.contracts.errors import NanobotError
+from assistant.contracts.messages import FinishReason, Usage
+from assistant.contracts.models import Sampling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """Text of the user's message."""
+
+    text: str
+    kind: Literal["words"] = "words"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file as it arrived: spooled to disk, unread. Whoever received it removes `path` when the turn was accepted or refused."""
+
+    name: str
+    """As the sender called it: for display only, never a path."""
+    path: Path
+    size: int
+    digest: str
+    """SHA-256 of the bytes, 64 hex digits."""
+    param: str | None = None
+    """The dotted path of the request field that it came in, for errors."""
+    kind: Literal["upload"] = "upload"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRequest:
+    """What every door makes of what it receives."""
+
+    id: str
+    """`turn_…`"""
+    owner: str
+    """The principal's id; sessions belong to it."""
+    session: str
+    """The session's key: "api:my-session"."""
+    content: tuple[Words | Upload, ...]
+    instructions: tuple[str, ...] = ()
+    """Instructions for this turn only (the request's system and developer messages); not kept."""
+    sampling: Sampling = field(default_factory=Sampling)
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted:
+    turn_id: str
+    kind: Literal["turn_started"] = "turn_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta:
+    """More words of the answer. All of them joined are `TurnFinished.text`. Sent only where the request asked for a stream."""
+
+    text: str
+    kind: Literal["text_delta"] = "text_delta"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted:
+    call_id: str
+    name: str
+    arguments: str
+    kind: Literal["tool_started"] = "tool_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished:
+    call_id: str
+    name: str
+    text: str
+    ok: bool
+    kind: Literal["tool_finished"] = "tool_finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFinished:
+    """The answer, whole and stored."""
+
+    turn_id: str
+    text: str
+    finish_reason: FinishReason
+    usage: Usage
+    """Summed over all model calls of this turn."""
+    model: str
+    kind: Literal["turn_finished"] = "turn_finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFailed:
+    """The turn ended without a whole answer; the session says so. Nothing follows."""
+
+    turn_id: str
+    error: NanobotError
+    acted: bool
+    """Whether a tool that changes something ran: then a repeat of the request is not harmless."""
+    kind: Literal["turn_failed"] = "turn_failed"
+
+
+TurnEvent = TurnStarted | TextDelta | ToolStarted | ToolFinished | TurnFinished | TurnFailed
+Emit = Callable[[TurnEvent], None]
+"""Never blocks, never raises, called on the event loop."""

@@ -1,0 +1,1 @@
+"""What is kept: tables and migrations, sessions, attachments; SQLite and PostgreSQL by one code path."""

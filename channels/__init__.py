@@ -1,0 +1,1 @@
+"""One module an adapter to a chat platform."""
