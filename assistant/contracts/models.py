@@ -52,6 +52,8 @@ class ModelRequest:
     instructions: tuple[str, ...]
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
+    may_call: bool = True
+    """False: the model must answer in words now. The tools stay listed: the transcript may hold calls of them, and the prefix stays the same."""
     sampling: Sampling = field(default_factory=Sampling)
     images: Images = field(default_factory=dict[str, bytes])
     """The bytes of every Image part in `messages`; one that is not here was removed since: the model is told so."""

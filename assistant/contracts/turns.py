@@ -69,6 +69,8 @@ class ToolStarted:
     call_id: str
     name: str
     arguments: str
+    reads_only: bool
+    """False: from here on a repeat of the turn is not harmless."""
     kind: Literal["tool_started"] = "tool_started"
 
 

@@ -1,0 +1,47 @@
+# nanobot: `make serve` runs it, `make test` runs all that CI runs.
+
+PYTHON ?= python3
+BIN    := .venv/bin
+
+.PHONY: serve test lint format bench constraints clean
+
+serve: .venv/serve.done            ## http://127.0.0.1:8900
+	$(BIN)/nanobot serve
+
+test: lint                         ## lint, types, import law, and every test
+	$(BIN)/python -m pytest
+
+lint: .venv/test.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+format: .venv/test.done
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/test.done             ## the table of docs/performance.md
+	$(BIN)/python -m bench
+
+# What is installed is pinned, with hashes, by the two constraints files; `make constraints` writes them anew from pyproject.toml.
+
+.venv/serve.done: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nanobot needs Python 3.11 or later: make PYTHON=python3.12 serve")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r constraints.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/test.done: .venv/serve.done constraints-test.txt
+	$(BIN)/pip install --quiet --require-hashes -r constraints-test.txt
+	@touch $@
+
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group build
+
+constraints:                       ## needs uv
+	$(COMPILE) pyproject.toml -o constraints.txt
+	$(COMPILE) --group test --extra postgres pyproject.toml -c constraints.txt -o constraints-test.txt
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

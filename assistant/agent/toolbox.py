@@ -1,0 +1,112 @@
+"""The toolbox: runs what the model asks for and puts every outcome, good or bad, into words that it can act on."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from assistant.contracts.errors import ToolFailed
+from assistant.contracts.ids import new_id
+from assistant.contracts.messages import Json, ToolCall, ToolMessage
+from assistant.contracts.models import ToolSpec
+from assistant.contracts.sessions import AttachmentStore
+from assistant.contracts.tools import Tool, ToolContext
+from assistant.contracts.turns import Emit, ToolFinished, ToolStarted
+
+log = logging.getLogger(__name__)
+
+MAX_CALLS: Final = 32
+"""Calls of one step that are run; a model that asks for more is told so."""
+
+
+class Toolbox:
+    """The tools of one agent."""
+
+    def __init__(self, tools: Sequence[Tool[Any]], attachments: AttachmentStore, *, result_chars: int = 20_000) -> None:
+        """`result_chars`: how much of a result the model is given at once; the rest is kept as an attachment of the session."""
+        self._tools = {tool.name: tool for tool in tools}
+        self._attachments = attachments
+        self._result_chars = result_chars
+        self.specs = tuple(ToolSpec(name=tool.name, description=tool.description, parameters=_json_schema(tool.params)) for tool in tools)
+
+    async def run(self, calls: Sequence[ToolCall], ctx: ToolContext, emit: Emit) -> list[ToolMessage]:
+        """Run the calls; one message each, in the order of the calls. Neighbours that only read run side by side. Never raises
+        for what a tool or the model did wrong; cancelling it cancels the running tools."""
+        results = [self._refused(call) for call in calls[MAX_CALLS:]]
+        done: list[ToolMessage] = []
+        for reads_only, group in groupby(calls[:MAX_CALLS], self._reads_only):
+            if reads_only:
+                async with asyncio.TaskGroup() as side_by_side:
+                    tasks = [side_by_side.create_task(self._run_one(call, ctx, emit)) for call in group]
+                done += [task.result() for task in tasks]
+            else:
+                done += [await self._run_one(call, ctx, emit) for call in group]
+        return done + results
+
+    def _reads_only(self, call: ToolCall) -> bool:
+        tool = self._tools.get(call.name)
+        return tool is None or tool.reads_only
+
+    def _refused(self, call: ToolCall) -> ToolMessage:
+        return _message(call, f"Not run: at most {MAX_CALLS} calls are run at once. Ask again for what is still needed.", ok=False)
+
+    async def _run_one(self, call: ToolCall, ctx: ToolContext, emit: Emit) -> ToolMessage:
+        emit(ToolStarted(call_id=call.id, name=call.name, arguments=call.arguments, reads_only=self._reads_only(call)))
+        message = await self._outcome(call, replace(ctx, call_id=call.id))
+        emit(ToolFinished(call_id=call.id, name=call.name, text=message.text, ok=message.ok))
+        return message
+
+    async def _outcome(self, call: ToolCall, ctx: ToolContext) -> ToolMessage:
+        tool = self._tools.get(call.name)
+        if tool is None:
+            return _message(call, f"There is no tool {call.name!r}. The tools are: {', '.join(self._tools) or 'none'}.", ok=False)
+        try:
+            params = tool.params.model_validate_json(call.arguments or "{}")
+        except ValidationError as error:
+            return _message(call, _explain(error), ok=False)
+        try:
+            async with asyncio.timeout(tool.timeout):
+                result = await tool.run(params, ctx)
+                return _message(call, await self._capped(call.name, result.text, ctx), ok=True)
+        except ToolFailed as error:
+            return _message(call, str(error), ok=False)
+        except TimeoutError:
+            return _message(call, f"No result: {call.name} did not end within {tool.timeout:g} s and was stopped.", ok=False)
+        except Exception:
+            log.exception("tool_failed tool=%s turn=%s call=%s", call.name, ctx.turn_id, call.id)
+            return _message(call, f"{call.name} failed by a fault of its own; the log has the details. Do without it.", ok=False)
+
+    async def _capped(self, name: str, text: str, ctx: ToolContext) -> str:
+        if len(text) <= self._result_chars:
+            return text
+        kept = await self._attachments.keep_text(ctx.owner, ctx.session, f"result of {name}", text)
+        return (
+            f"{text[: self._result_chars]}\n"
+            f"[{len(text) - self._result_chars:,} of {len(text):,} characters are not shown. "
+            f'read_attachment(id="{kept}", offset={self._result_chars}) goes on.]'
+        )
+
+
+def _message(call: ToolCall, text: str, *, ok: bool) -> ToolMessage:
+    return ToolMessage(id=new_id("msg"), call_id=call.id, name=call.name, text=text, ok=ok)
+
+
+def _explain(error: ValidationError) -> str:
+    """What is wrong with the arguments, a line each, for the model to mend."""
+    lines = [f"- {'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}" for fault in error.errors(include_url=False)]
+    return "Not run: the arguments are not valid.\n" + "\n".join(lines[:10])
+
+
+def _json_schema(params: type[BaseModel]) -> dict[str, Json]:
+    """The schema as models like it: without the titles that pydantic adds to everything."""
+    return {key: _untitled(value) for key, value in params.model_json_schema().items() if key != "title"}
+
+
+def _untitled(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _untitled(item) for key, item in value.items() if not (key == "title" and isinstance(item, str))}
+    return [_untitled(item) for item in value] if isinstance(value, list) else value

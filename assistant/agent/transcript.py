@@ -1,0 +1,103 @@
+"""Pure passes over a transcript: how long it is, where to cut it, how to mend it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from assistant.contracts.ids import new_id
+from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, ToolMessage, UserMessage
+
+MESSAGE_TOKENS = 4
+"""What a message costs besides its words."""
+IMAGE_TOKENS = 1_500
+"""A picture of 2048 px on the long side costs between 765 (OpenAI, high detail) and about 1,600 (Anthropic)."""
+REMOVED = "[This result was removed to make room.]"
+NO_RESULT = "No result: the server stopped before this call ended. Whether it took effect is not known."
+
+
+def text_tokens(text: str) -> int:
+    """An estimate without a vocabulary: a token for every four bytes of UTF-8, which is near for English and for CJK alike."""
+    return (len(text) if text.isascii() else len(text.encode())) // 4 + 1
+
+
+def message_tokens(message: Message) -> int:
+    """What a message takes of the context, estimated."""
+    match message:
+        case UserMessage():
+            return MESSAGE_TOKENS + sum(_part_tokens(part) for part in message.parts)
+        case AssistantMessage():
+            calls = sum(text_tokens(call.name) + text_tokens(call.arguments) + MESSAGE_TOKENS for call in message.tool_calls)
+            return MESSAGE_TOKENS + text_tokens(message.text) + calls
+        case ToolMessage():
+            return MESSAGE_TOKENS + text_tokens(message.text)
+
+
+def _part_tokens(part: Text | Image | Document) -> int:
+    match part:
+        case Text():
+            return text_tokens(part.text)
+        case Image():
+            return IMAGE_TOKENS + text_tokens(part.name)
+        case Document():
+            return text_tokens(part.text) + text_tokens(part.missing) + text_tokens(part.name) + 30
+
+
+def cut(messages: Sequence[Message], costs: Sequence[int], budget: int) -> int:
+    """Index of the first message to keep so that the rest costs at most half of `budget`; 0 where all of it fits the whole.
+
+    Cutting to half at once, and not message by message, keeps the prompt's beginning the same for many turns, which is what a
+    provider's cache needs. The cut falls before a user message, so no tool message loses the call it answers.
+    The last turn is always kept, whatever it costs.
+    """
+    total = sum(costs)
+    if total <= budget:
+        return 0
+    keep = 0
+    for index, message in enumerate(messages):
+        if isinstance(message, UserMessage):
+            keep = index
+            if total <= budget // 2:
+                break
+        total -= costs[index]
+    return keep
+
+
+def fit(messages: Sequence[Message], budget: int) -> tuple[Message, ...]:
+    """A transcript that grew within a turn, made to fit: older turns go first, then the older tool results of this turn are emptied
+    (their calls stay answered). What still exceeds the budget after that is sent as it is: the provider has the last word."""
+    costs = [message_tokens(message) for message in messages]
+    start = cut(messages, costs, budget)
+    kept = list(messages[start:])
+    excess = sum(costs[start:]) - budget
+    results = [index for index, message in enumerate(kept) if isinstance(message, ToolMessage)]
+    for index in results[:-1]:
+        if excess <= 0:
+            break
+        message = kept[index]
+        if isinstance(message, ToolMessage) and len(message.text) > len(REMOVED):
+            excess -= text_tokens(message.text) - text_tokens(REMOVED)
+            kept[index] = replace(message, text=REMOVED)
+    return tuple(kept)
+
+
+def heal(messages: Sequence[Message]) -> list[Message]:
+    """Answer every tool call that has no result, truthfully, and leave out results that answer no call: providers refuse both."""
+    healed: list[Message] = []
+    open_calls: dict[str, str] = {}
+
+    def close() -> None:
+        healed.extend(
+            ToolMessage(id=new_id("msg"), call_id=call_id, name=name, text=NO_RESULT, ok=False) for call_id, name in open_calls.items()
+        )
+        open_calls.clear()
+
+    for message in messages:
+        if isinstance(message, ToolMessage):
+            if open_calls.pop(message.call_id, None) is not None:
+                healed.append(message)
+            continue
+        close()
+        healed.append(message)
+        if isinstance(message, AssistantMessage):
+            open_calls = {call.id: call.name for call in message.tool_calls}
+    close()
+    return healed

@@ -1,0 +1,63 @@
+"""A model that says what it was told to say: for tests of everything around a model."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from assistant.contracts.errors import NanobotError
+from assistant.contracts.ids import new_id
+from assistant.contracts.messages import AssistantMessage, ToolCall, Usage
+from assistant.contracts.models import ModelInfo, ModelRequest
+
+Reply = AssistantMessage | NanobotError | Sequence[str] | str
+"""What to answer: words, words in pieces, a whole message (with tool calls, say), or an error to raise."""
+
+
+class ScriptedModel:
+    """Gives its replies in turn, the last one again and again. `requests` holds what it was asked.
+
+    While `gate` is cleared, a call waits after its first piece of text: a test can look at what happens in the middle of an answer.
+    """
+
+    def __init__(self, *replies: Reply, context_tokens: int = 100_000, vision: bool = True) -> None:
+        self.info = ModelInfo(id="scripted", provider="scripted", context_tokens=context_tokens, vision=vision)
+        self.requests: list[ModelRequest] = []
+        self.asked = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self._replies = replies or ("Hello.",)
+
+    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        reply = self._replies[min(len(self.requests), len(self._replies) - 1)]
+        self.requests.append(request)
+        self.asked.set()
+        if isinstance(reply, NanobotError):
+            await self.gate.wait()
+            raise reply
+        if isinstance(reply, AssistantMessage):
+            await self.gate.wait()
+            emit(reply.text)
+            return reply
+        pieces = [reply] if isinstance(reply, str) else list(reply)
+        for piece in pieces:
+            emit(piece)
+            await self.gate.wait()
+        usage = Usage(prompt_tokens=10, completion_tokens=len(pieces))
+        return AssistantMessage(id=new_id("msg"), text="".join(pieces), usage=usage, model=self.info.id)
+
+    async def probe(self) -> None:
+        """It is always there."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def calling(*calls: tuple[str, str], text: str = "") -> AssistantMessage:
+    """A reply that calls tools: (name, arguments as JSON text) each."""
+    return AssistantMessage(
+        id=new_id("msg"),
+        text=text,
+        tool_calls=tuple(ToolCall(id=new_id("call"), name=name, arguments=arguments) for name, arguments in calls),
+        finish_reason="tool_calls",
+        usage=Usage(prompt_tokens=10, completion_tokens=5),
+        model="scripted",
+    )

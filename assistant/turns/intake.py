@@ -1,0 +1,112 @@
+"""Intake: what arrived becomes the user's message; its files are read, kept, and their text shares a budget."""
+
+import asyncio
+from collections.abc import Sequence
+
+from assistant.contracts.documents import DocumentReader, ReadDocument, ReadImage
+from assistant.contracts.ids import new_id
+from assistant.contracts.messages import Document, Image, Part, Text, UserMessage
+from assistant.contracts.sessions import AttachmentStore
+from assistant.contracts.turns import TurnRequest, Upload
+
+
+class Intake:
+    """Makes a UserMessage of a TurnRequest."""
+
+    def __init__(self, reader: DocumentReader, attachments: AttachmentStore, *, document_chars: int) -> None:
+        """`document_chars`: how much text of documents one message may hold; the rest can be paged through."""
+        self._reader = reader
+        self._attachments = attachments
+        self._document_chars = document_chars
+
+    async def message(self, request: TurnRequest) -> UserMessage:
+        """Read and keep the uploads, side by side, in the order in which they were sent. Raises the first error of the reader or the store;
+        nothing refers to what was kept by then, and it is swept away later."""
+        uploads = [item for item in request.content if isinstance(item, Upload)]
+        readings = await self._read_all(request, uploads) if uploads else {}
+        texts = [read.text for _, read in readings.values() if isinstance(read, ReadDocument)]
+        shares = iter(share([len(text) for text in texts], self._document_chars))
+        parts: list[Part] = []
+        for item in request.content:
+            if not isinstance(item, Upload):
+                parts.append(Text(text=item.text))
+                continue
+            attachment_id, read = readings[id(item)]
+            if isinstance(read, ReadImage):
+                parts.append(_image(item, attachment_id, read))
+            else:
+                parts.append(_document(item, attachment_id, read, next(shares)))
+        return UserMessage(id=new_id("msg"), parts=tuple(parts))
+
+    async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, tuple[str, ReadDocument | ReadImage]]:
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {id(upload): group.create_task(self._read(request, upload)) for upload in uploads}
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
+        return {key: task.result() for key, task in tasks.items()}
+
+    async def _read(self, request: TurnRequest, upload: Upload) -> tuple[str, ReadDocument | ReadImage]:
+        read = await self._attachments.find(upload.digest) or await self._reader.read(upload)
+        return await self._attachments.keep(request.owner, request.session, upload, read), read
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    return errors.exceptions[0]
+
+
+def _image(upload: Upload, attachment_id: str, read: ReadImage) -> Image:
+    return Image(
+        attachment_id=attachment_id,
+        name=upload.name,
+        media_type=read.media_type,
+        width=read.width,
+        height=read.height,
+        size=upload.size,
+        original=read.original,
+    )
+
+
+def _document(upload: Upload, attachment_id: str, read: ReadDocument, chars: int) -> Document:
+    shown = excerpt(read.text, chars)
+    return Document(
+        attachment_id=attachment_id,
+        name=upload.name,
+        format=read.format,
+        size=upload.size,
+        facts=read.facts,
+        text=shown,
+        total_chars=len(read.text),
+        missing=" ".join(filter(None, [_rest(read, attachment_id, len(shown)), read.missing and f"Not read at all: {read.missing}."])),
+    )
+
+
+def _rest(read: ReadDocument, attachment_id: str, shown: int) -> str:
+    """What of the text is not in the message, where that begins, and how to go on."""
+    total = len(read.text)
+    if shown >= total:
+        return ""
+    unseen = [section.label for section in read.sections if section.start >= shown]
+    where = f" ({unseen[0]} to {unseen[-1]})" if len(unseen) > 1 else f" ({unseen[0]})" if unseen else ""
+    return (
+        f"Characters {shown:,} to {total:,} of this document{where} are not shown here; "
+        f'read_attachment(id="{attachment_id}", offset={shown}) goes on.'
+    )
+
+
+def excerpt(text: str, chars: int) -> str:
+    """The first `chars` characters at most, ending at the end of a line where one is near."""
+    if len(text) <= chars:
+        return text
+    end = text.rfind("\n", chars - min(chars // 5, 2_000), chars)
+    return text[: end + 1 if end > 0 else chars]
+
+
+def share(lengths: Sequence[int], budget: int) -> list[int]:
+    """Divide `budget` fairly: nobody gets more than it needs, and what the short ones leave goes to the long ones in equal parts."""
+    shares = [0] * len(lengths)
+    waiting = sorted(range(len(lengths)), key=lambda index: lengths[index])
+    for position, index in enumerate(waiting):
+        shares[index] = min(lengths[index], budget // (len(waiting) - position))
+        budget -= shares[index]
+    return shares

@@ -1,0 +1,75 @@
+"""A turn that runs: what is heard of it, by whoever still listens. It goes on whether or not anybody does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from assistant.contracts.turns import TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished
+
+Stop = Literal["cancelled", "interrupted"]
+
+
+class RunningTurn:
+    """The handle that `Turns.start` returns. One listener: either `events` or `result`."""
+
+    def __init__(self, turn_id: str) -> None:
+        self.id = turn_id
+        self.acted = False
+        """Whether a tool that changes something was started: from then on a repeat of the request is not harmless."""
+        self.begun = False
+        """Whether the user's message may be in the store: then the session must say how the turn ended."""
+        self.sealed = False
+        """Whether the answer is being stored: too late to stop it."""
+        self.words: list[str] = []
+        """What was passed on of the step that runs, for the mark of a turn that is cut off."""
+        self.stopped: Stop | None = None
+        """Why it was told to stop, if it was."""
+        self.task: asyncio.Task[None] | None = None
+        self._events: list[TurnEvent] = []
+        self._wake: asyncio.Future[None] | None = None
+        self._end: TurnFinished | TurnFailed | None = None
+
+    def emit(self, event: TurnEvent) -> None:
+        """Note an event and wake the listener. Nothing is heard after the turn has ended."""
+        if self._end is not None:
+            return
+        match event:
+            case TurnFinished() | TurnFailed():
+                self._end = event
+            case ToolStarted(reads_only=False):
+                self.acted = True
+            case TextDelta():
+                self.words.append(event.text)
+            case _:
+                pass
+        self._events.append(event)
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def events(self) -> AsyncIterator[list[TurnEvent]]:
+        """All events, in batches of what is there by then; the last one is TurnFinished or TurnFailed. Leaving early leaves the turn alone."""
+        while True:
+            if not self._events:
+                await self._more()
+            batch, self._events = self._events, []
+            yield batch
+            if batch[-1] is self._end:
+                return
+
+    async def result(self) -> TurnFinished:
+        """The answer. Raises the error that ended the turn. Cancelling the wait leaves the turn alone."""
+        while self._end is None:
+            await self._more()
+        if isinstance(self._end, TurnFailed):
+            raise self._end.error
+        return self._end
+
+    def cancel(self, why: Stop = "cancelled") -> None:
+        """Stop the turn where it is; the session will say so. Does nothing when its answer is being stored, or later."""
+        if not self.sealed and self.stopped is None and self.task is not None:
+            self.stopped = why
+            self.task.cancel()
+
+    async def _more(self) -> None:
+        self._wake = asyncio.get_running_loop().create_future()
+        await self._wake
