@@ -1,0 +1,107 @@
+"""SQLite: one file, readers beside one writer (WAL), every commit on the disk before it returns."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from assistant.contracts.errors import StoreUnavailable
+from assistant.store.connection import NO_PARAMS, Row, Value
+
+_BUSY_SECONDS = 5.0
+_PRAGMAS = ("synchronous = FULL", "fullfsync = ON", "foreign_keys = ON", "mmap_size = 0")
+_REASONS = {
+    sqlite3.SQLITE_BUSY: "The store is locked by another process. Nothing was accepted; try again later.",
+    sqlite3.SQLITE_LOCKED: "The store is locked by another process. Nothing was accepted; try again later.",
+    sqlite3.SQLITE_FULL: "The store can't be written: its disk is full. Nothing was accepted.",
+    sqlite3.SQLITE_IOERR: "The store can't be read or written: its disk reports an error or is full. Nothing was accepted.",
+    sqlite3.SQLITE_READONLY: "The store can't be written: its file is read-only. Nothing was accepted.",
+    sqlite3.SQLITE_PERM: "The store can't be opened: its file's permissions do not allow it.",
+    sqlite3.SQLITE_CANTOPEN: "The store can't be opened: its file or folder is missing or not accessible.",
+    sqlite3.SQLITE_CORRUPT: "The store's file is damaged. Restore it from a backup.",
+    sqlite3.SQLITE_NOTADB: "The store's file is not a SQLite database.",
+}
+"""By primary result code: trouble of the place, not of a statement."""
+
+
+class SqliteEngine:
+    """The database in a file, made (owner-only, with its folder) where it is missing."""
+
+    dialect: Literal["sqlite"] = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def connect(self, *, writes: bool) -> "SqliteLink":
+        try:
+            if writes:
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                # SQLite gives its -wal and -shm files the permissions of this one.
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            raw = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        except OSError as error:
+            raise StoreUnavailable(f"The store can't be opened: {error.strerror}.") from error
+        except sqlite3.Error as error:
+            raise _explained(error) from error
+        try:
+            _switch_to_wal(raw)
+            for pragma in (*_PRAGMAS, f"query_only = {'OFF' if writes else 'ON'}"):
+                raw.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error as error:
+            raw.close()
+            raise _explained(error) from error
+        return SqliteLink(raw, "BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class SqliteLink:
+    """An open connection to the file. See `connection.Link`."""
+
+    dialect: Literal["sqlite"] = "sqlite"
+    lost = False
+
+    def __init__(self, raw: sqlite3.Connection, begin: str) -> None:
+        self._raw = raw
+        self._begin = begin
+
+    def execute(self, sql: str, params: Mapping[str, Value] = NO_PARAMS) -> list[Row]:
+        try:
+            return self._raw.execute(sql, params).fetchall()
+        except sqlite3.Error as error:
+            raise _explained(error) from error
+
+    def begin(self) -> None:
+        self.execute(self._begin)
+
+    def commit(self) -> None:
+        self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        # Some failures (a full disk) end the transaction by themselves.
+        if self._raw.in_transaction:
+            self.execute("ROLLBACK")
+
+    def close(self) -> None:
+        self._raw.close()
+
+
+def _switch_to_wal(raw: sqlite3.Connection) -> None:
+    # Two processes that switch a new file at the same time: SQLite refuses one at once, without the busy timeout (it could deadlock).
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _explained(error: sqlite3.Error) -> Exception:
+    """StoreUnavailable in words where the place is at fault; the error itself where the statement is."""
+    code = getattr(error, "sqlite_errorcode", None)
+    reason = _REASONS.get(code & 0xFF) if isinstance(code, int) else None
+    return StoreUnavailable(reason) if reason else error
