@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol
 Dialect = Literal["sqlite", "postgresql"]
 Value = None | int | float | str | bytes
 Row = tuple[Any, ...]
+WRITER_LOCK = 0x6E616E6F626F74
+"""PostgreSQL's advisory lock that a writer holds until its transaction ends ("nanobot" in ASCII)."""
 NO_PARAMS: Mapping[str, Value] = MappingProxyType({})
 
 

@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, make_url, pool
 
 from assistant.store import migrations
+from assistant.store.connection import WRITER_LOCK
 
 
 def configuration() -> Config:
@@ -29,7 +30,9 @@ def newest_revision() -> str | None:
 def upgrade(url: str, revision: str = "head") -> None:
     """Apply what is missing up to `revision`, in one transaction that no other writer shares."""
     address = make_url(url)
-    engine = create_engine(address.set(drivername="postgresql+psycopg") if address.drivername == "postgresql" else address, poolclass=pool.NullPool)
+    engine = create_engine(
+        address.set(drivername="postgresql+psycopg") if address.drivername == "postgresql" else address, poolclass=pool.NullPool
+    )
     if engine.dialect.name == "sqlite":
         # Python's driver would begin no transaction before DDL: begin it here, as a writer.
         event.listen(engine, "connect", _leave_transactions_to_us)
@@ -38,7 +41,7 @@ def upgrade(url: str, revision: str = "head") -> None:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             # In another process that starts at the same time, Alembic then reads the revision only after this one is done.
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(30792318992936820)")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
     engine.dispose()

@@ -3,19 +3,17 @@
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import psycopg
-from psycopg.abc import Query
 
 from assistant.contracts.errors import StoreUnavailable
-from assistant.store.connection import NO_PARAMS, Row, Value
+from assistant.store.connection import NO_PARAMS, WRITER_LOCK, Row, Value
 
 _CONNECT_SECONDS = 5
-_WRITER_LOCK = 0x6E616E6F626F74  # "nanobot"
 _SETTINGS = "SET synchronous_commit = on; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
 # One writer at a time, as on SQLite: a write sees every write before it, so that no job needs to think of isolation levels or deadlocks.
-_BEGIN_WRITE = f"BEGIN; SELECT pg_advisory_xact_lock({_WRITER_LOCK})"
+_BEGIN_WRITE = f"BEGIN; SELECT pg_advisory_xact_lock({WRITER_LOCK})"
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _NAMED = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)|%")
 
@@ -25,13 +23,17 @@ class PostgresEngine:
 
     dialect: Literal["postgresql"] = "postgresql"
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, *, writer_setup: str = "") -> None:
+        """`writer_setup`: a statement that each new writing connection runs first."""
+        self._url = url.replace("postgresql+psycopg://", "postgresql://", 1)
+        self._writer_setup = writer_setup
 
     def connect(self, *, writes: bool) -> "PostgresLink":
         try:
             raw = psycopg.connect(self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS, application_name="nanobot")
             raw.execute(_SETTINGS)
+            if writes and self._writer_setup:
+                raw.execute(self._writer_setup.encode())
         except psycopg.Error as error:
             raise _explained(error) from error
         return PostgresLink(raw, _BEGIN_WRITE if writes else _BEGIN_READ)
@@ -69,17 +71,17 @@ class PostgresLink:
     def close(self) -> None:
         self._raw.close()
 
-    def _plain(self, sql: Query) -> None:
+    def _plain(self, sql: str) -> None:
         try:
-            self._raw.execute(sql)
+            self._raw.execute(sql.encode())
         except psycopg.Error as error:
             raise _explained(error) from error
 
 
 @lru_cache(maxsize=512)
-def _converted(sql: str) -> Any:
-    """`:name` to psycopg's `%(name)s`, and a plain `%` to `%%`. (Typed Any: psycopg takes literal strings only; ours are constants all the same.)"""
-    return _NAMED.sub(lambda found: f"%({found[1]})s" if found[1] else "%%", sql)
+def _converted(sql: str) -> bytes:
+    """`:name` to psycopg's `%(name)s`, and a plain `%` to `%%`."""
+    return _NAMED.sub(lambda found: f"%({found[1]})s" if found[1] else "%%", sql).encode()
 
 
 def _explained(error: psycopg.Error) -> Exception:

@@ -59,4 +59,6 @@ async def _migrate(url: str) -> None:
     if child.returncode:
         last_words = said.decode(errors="replace").strip().splitlines()[-1:]
         log.error("store.migration_failed code=%s error=%s", child.returncode, last_words[0] if last_words else "")
-        raise StoreUnavailable("The store could not be brought to this version's schema; was it written by a newer version? The log has the reason.")
+        raise StoreUnavailable(
+            "The store could not be brought to this version's schema; was it written by a newer version? The log has the reason."
+        )

@@ -3,6 +3,9 @@
 Times are microseconds since 1970, UTC. Text columns hold no NUL (PostgreSQL takes none): payloads are JSON, names and keys are escaped.
 """
 
+# pyright: reportAssignmentType=false
+# SQLAlchemy declares `__tablename__` as a descriptor; a plain string is what SQLModel documents.
+
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, text
 from sqlmodel import Field, SQLModel
 

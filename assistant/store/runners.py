@@ -1,0 +1,97 @@
+"""Which process runs a turn, and whether it still lives: a lock that the operating system or the server releases when the process dies."""
+
+import fcntl
+import os
+from hashlib import blake2b
+from pathlib import Path
+from typing import Protocol
+
+from assistant.contracts.ids import new_id
+from assistant.store.connection import Connection
+
+
+class Runner(Protocol):
+    """This process, among those that share a store."""
+
+    @property
+    def id(self) -> str:
+        """What a turn's row names."""
+        ...
+
+    def is_dead(self, connection: Connection, runner_id: str) -> bool:
+        """Whether another process is surely gone. Called within a writer's transaction; may be asked again."""
+        ...
+
+    def release(self) -> None:
+        """Stop being alive. Safe to call twice."""
+        ...
+
+
+class FileRunner:
+    """Beside a SQLite file: a file for each process, which it keeps locked (flock)."""
+
+    def __init__(self, folder: Path) -> None:
+        """Blocks on the disk for a moment. Raises OSError."""
+        self.id = new_id("run")
+        self._folder = folder
+        self._held: int | None = None
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        while self._held is None:
+            self._held = self._lock_own_file()
+
+    def is_dead(self, connection: Connection, runner_id: str) -> bool:
+        path = self._folder / runner_id
+        try:
+            file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink(missing_ok=True)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(file)
+        return True
+
+    def release(self) -> None:
+        if self._held is not None:
+            (self._folder / self.id).unlink(missing_ok=True)
+            os.close(self._held)
+            self._held = None
+
+    def _lock_own_file(self) -> int | None:
+        path = self._folder / self.id
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # Another process may have taken the file for a dead one's, and removed it, between the two calls above.
+        if path.exists() and path.stat().st_ino == os.fstat(file).st_ino:
+            return file
+        os.close(file)
+        return None
+
+
+class SessionLockRunner:
+    """On a PostgreSQL server: an advisory lock that the writer's connection holds, taken anew by each new one (`setup`)."""
+
+    def __init__(self) -> None:
+        self.id = new_id("run")
+
+    @property
+    def setup(self) -> str:
+        """What a writing connection runs first."""
+        return f"SELECT pg_advisory_lock({_lock_key(self.id)})"
+
+    def is_dead(self, connection: Connection, runner_id: str) -> bool:
+        key = {"key": _lock_key(runner_id)}
+        if not connection.execute("SELECT pg_try_advisory_lock(:key)", key)[0][0]:
+            return False
+        connection.execute("SELECT pg_advisory_unlock(:key)", key)
+        return True
+
+    def release(self) -> None:
+        """The lock goes with the connection."""
+
+
+def _lock_key(runner_id: str) -> int:
+    return int.from_bytes(blake2b(runner_id.encode(), digest_size=8).digest(), "big", signed=True)

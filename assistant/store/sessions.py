@@ -1,0 +1,210 @@
+"""Sessions, their messages and turns. The contract is `assistant.contracts.sessions.SessionStore`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from assistant.contracts.ids import new_id
+from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage
+from assistant.contracts.sessions import History, Known, NewTurn, Session, StoredMessage, TurnState
+from assistant.store import statements as sql
+from assistant.store.codec import decode, encode, escape, identity, unescape
+from assistant.store.connection import Connection, Row, Value
+from assistant.store.database import Database
+from assistant.store.runners import Runner
+from assistant.store.times import Clock, from_micros, to_micros, utc_now
+
+_MANY_ROWS = 64
+Collect = Callable[[Sequence[str]], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """Messages on their way in: encoded outside of the writer's transaction."""
+
+    turn: str
+    at: int
+    rows: tuple[tuple[str, str], ...]
+    """(role, payload)"""
+    usage: Usage
+    context_from: int | None = None
+
+    def append(self, connection: Connection, session_id: int) -> int:
+        """Add the messages to the session; returns the seq of its last one."""
+        values: dict[str, Value] = {
+            "id": session_id,
+            "count": len(self.rows),
+            "at": self.at,
+            "prompt": self.usage.prompt_tokens,
+            "completion": self.usage.completion_tokens,
+            "cached": self.usage.cached_tokens,
+            "context_from": self.context_from,
+        }
+        last: int = connection.execute(sql.GROW_SESSION, values)[0][0]
+        for seq, (role, payload) in enumerate(self.rows, last - len(self.rows) + 1):
+            message: dict[str, Value] = {
+                "id": session_id,
+                "seq": seq,
+                "turn": self.turn,
+                "at": self.at,
+                "role": role,
+                "payload": payload,
+            }
+            connection.execute(sql.ADD_MESSAGE, message)
+        return last
+
+
+class Sessions:
+    """Implements SessionStore on a Database. `collect`: removes the files of attachments that went with a session, by digest."""
+
+    def __init__(self, database: Database, runner: Runner, *, collect: Collect, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._runner = runner
+        self._collect = collect
+        self._clock = clock
+
+    async def begin_turn(self, turn: NewTurn, known: Known | None) -> History:
+        owner, key = identity(turn.owner, turn.session)
+        values: dict[str, Value] = {
+            "owner": owner,
+            "key": key,
+            "turn": turn.id,
+            "at": self._now(),
+            "runner": self._runner.id,
+            "role": "user",
+            "payload": encode(turn.message),
+        }
+        attachments = [part.attachment_id for part in turn.message.parts if part.kind != "text"]
+
+        def begin(connection: Connection) -> tuple[int, int, int, bool, list[Row]]:
+            found = connection.execute(sql.TOUCH_SESSION, values) or connection.execute(sql.ADD_SESSION, values)
+            row, seq, context_from = found[0]
+            connection.execute(sql.ADD_MESSAGE, {**values, "id": row, "seq": seq})
+            connection.execute(sql.ADD_TURN, {**values, "id": row})
+            for attachment in attachments:
+                connection.execute(sql.USE_ATTACHMENT, {**values, "attachment": attachment})
+            fresh = known is None or known.row != row or known.seq >= seq
+            start = context_from if known is None or fresh else known.seq + 1
+            rows = connection.execute(sql.HISTORY, {"id": row, "start": start, "end": seq}) if start < seq else []
+            return row, seq, context_from, fresh, rows
+
+        row, seq, context_from, fresh, rows = await self._database.write(begin)
+        return History(row=row, fresh=fresh, context_from=context_from, messages=await _decoded(rows), seq=seq)
+
+    async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
+        step = self._step(turn_id, messages)
+
+        def append(connection: Connection) -> int:
+            running = connection.execute(sql.RUNNING_TURN, {"turn": turn_id})
+            return step.append(connection, running[0][0]) if running else 0
+
+        return await self._database.write(append)
+
+    async def end_turn(
+        self,
+        turn_id: str,
+        state: TurnState,
+        messages: Sequence[AssistantMessage | ToolMessage],
+        *,
+        error: str | None = None,
+        context_from: int | None = None,
+    ) -> int:
+        step = self._step(turn_id, messages, context_from)
+        values: dict[str, Value] = {"turn": turn_id, "state": state, "at": step.at, "error": error}
+
+        def end(connection: Connection) -> int:
+            ended = connection.execute(sql.END_TURN, values)
+            return step.append(connection, ended[0][0]) if ended else 0
+
+        return await self._database.write(end)
+
+    async def recover(self) -> int:
+        now = self._now()
+
+        def settle(connection: Connection) -> int:
+            running = connection.execute(sql.TURNS_OF_OTHERS, {"runner": self._runner.id})
+            dead = {runner for runner in {row[1] for row in running} if self._runner.is_dead(connection, runner)}
+            orphans = [turn for turn, runner in running if runner in dead]
+            for turn in orphans:
+                ended = connection.execute(sql.END_TURN, {"turn": turn, "state": "interrupted", "at": now, "error": None})
+                mark = AssistantMessage(id=new_id("msg"), cut_off="interrupted")
+                self._step(turn, [mark]).append(connection, ended[0][0])
+            return len(orphans)
+
+        return await self._database.write(settle)
+
+    async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Session]:
+        values: dict[str, Value] = {"owner": None if owner is None else escape(owner), "limit": limit}
+        wanted = sql.sessions_of(everybody=owner is None, before=before is not None)
+        if before is not None:
+            values["before"] = escape(before)
+        rows = await self._database.read(lambda connection: connection.execute(wanted, values))
+        return [_session(row) for row in rows]
+
+    async def get(self, owner: str | None, key: str) -> Session | None:
+        rows = await self._database.read(lambda connection: _find(connection, owner, key))
+        return _session(rows[0]) if rows else None
+
+    async def messages(self, owner: str | None, key: str, *, after: int = 0, limit: int = 1000) -> Sequence[StoredMessage]:
+        def read(connection: Connection) -> list[Row]:
+            found = _find(connection, owner, key)
+            return connection.execute(sql.MESSAGES, {"id": found[0][0], "after": after, "limit": limit}) if found else []
+
+        def decoded(rows: list[Row]) -> Sequence[StoredMessage]:
+            return [StoredMessage(seq=seq, turn_id=turn, at=from_micros(at), message=decode(payload)) for seq, turn, at, payload in rows]
+
+        rows = await self._database.read(read)
+        return decoded(rows) if len(rows) < _MANY_ROWS else await asyncio.to_thread(decoded, rows)
+
+    async def delete(self, owner: str | None, key: str) -> bool:
+        def remove(connection: Connection) -> Sequence[str] | None:
+            found = _find(connection, owner, key)
+            if not found:
+                return None
+            row, its_owner, its_key = found[0][:3]
+            digests = connection.execute(sql.REMOVE_USED_ATTACHMENTS, {"owner": its_owner, "key": its_key})
+            connection.execute(sql.REMOVE_SESSION, {"id": row})
+            return [digest for (digest,) in digests]
+
+        digests = await self._database.write(remove)
+        if digests:
+            await self._collect(digests)
+        return digests is not None
+
+    async def check(self) -> None:
+        now = self._now()
+        await self._database.write(lambda connection: connection.execute(sql.PULSE, {"at": now}))
+
+    def _now(self) -> int:
+        return to_micros(self._clock())
+
+    def _step(self, turn: str, messages: Sequence[AssistantMessage | ToolMessage], context_from: int | None = None) -> _Step:
+        usage = sum((message.usage for message in messages if message.role == "assistant"), Usage())
+        rows = tuple((message.role, encode(message)) for message in messages)
+        return _Step(turn=turn, at=self._now(), rows=rows, usage=usage, context_from=context_from)
+
+
+def _find(connection: Connection, owner: str | None, key: str) -> list[Row]:
+    """The session; of everybody's (owner None) by that key, the one used last."""
+    if owner is None:
+        return connection.execute(sql.SESSION_BY_KEY, {"key": escape(key)})
+    return connection.execute(sql.SESSION, {"owner": escape(owner), "key": escape(key)})
+
+
+def _session(row: Row) -> Session:
+    _, owner, key, created, updated, messages, prompt, completion, cached = row
+    return Session(
+        owner=unescape(owner),
+        key=unescape(key),
+        created=from_micros(created),
+        updated=from_micros(updated),
+        messages=messages,
+        usage=Usage(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached),
+    )
+
+
+async def _decoded(rows: list[Row]) -> tuple[Message, ...]:
+    """A long history is decoded in a thread, so that other turns go on meanwhile."""
+    if len(rows) < _MANY_ROWS:
+        return tuple([decode(payload) for (payload,) in rows])
+    return await asyncio.to_thread(lambda: tuple([decode(payload) for (payload,) in rows]))
