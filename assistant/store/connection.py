@@ -1,7 +1,6 @@
 """What a database must offer the store: a connection that runs SQL, in a transaction that its worker opens and closes."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 Dialect = Literal["sqlite", "postgresql"]
@@ -9,7 +8,7 @@ Value = None | int | float | str | bytes
 Row = tuple[Any, ...]
 WRITER_LOCK = 0x6E616E6F626F74
 """PostgreSQL's advisory lock that a writer holds until its transaction ends ("nanobot" in ASCII)."""
-NO_PARAMS: Mapping[str, Value] = MappingProxyType({})
+NO_PARAMS: Mapping[str, Value] = {}
 
 
 class Connection(Protocol):

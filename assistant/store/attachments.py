@@ -1,0 +1,167 @@
+"""Attachments: which session holds which file. The contract is `assistant.contracts.sessions.AttachmentStore`."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import orjson
+
+from assistant.contracts.documents import ReadDocument, ReadImage
+from assistant.contracts.ids import new_id
+from assistant.contracts.messages import Image
+from assistant.contracts.sessions import Attachment
+from assistant.contracts.turns import Upload
+from assistant.store.codec import escape, identity
+from assistant.store.connection import Connection, Row, Value
+from assistant.store.database import Database
+from assistant.store.files import Files
+from assistant.store.settings import AttachmentSettings
+from assistant.store.times import Clock, from_micros, to_micros, utc_now
+
+_UNUSED_FOR = timedelta(days=1)
+_UNFINISHED_FOR = timedelta(hours=1)
+_AT_ONCE = 200
+_OWN_TEXT = b"text made by the server\0"
+"""Goes before a text of ours when it is hashed: the same bytes in an upload are another file, read by its own reader."""
+
+_ADD = """
+    INSERT INTO attachments (id, owner, session, digest, at, used, size, label)
+    VALUES (:id, :owner, :session, :digest, :at, 0, :size, :label)"""
+# A text of ours is told to the model by its id: it belongs to its session at once (if that was not deleted meanwhile).
+_USE_IN_SESSION = """
+    UPDATE attachments SET used = 1
+    WHERE id = :id AND EXISTS (SELECT 1 FROM sessions WHERE sessions.owner = :owner AND sessions.key = :session)"""
+_COLUMNS = "SELECT id, label, size, at, digest FROM attachments"
+_ONE = f"{_COLUMNS} WHERE id = :id AND owner = :owner AND session = :session"
+_ALL = f"{_COLUMNS} WHERE owner = :owner AND session = :session ORDER BY at, id"
+_REMOVE_DUE = """
+    DELETE FROM attachments WHERE (used = 0 AND at < :unused_before) OR at < :before RETURNING digest"""
+
+
+class Attachments:
+    """Implements AttachmentStore with rows in the database and files in a folder. All disk work is done in threads."""
+
+    def __init__(self, database: Database, folder: Path, settings: AttachmentSettings, *, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._files = Files(folder)
+        self._settings = settings
+        self._clock = clock
+
+    async def find(self, digest: str) -> ReadDocument | ReadImage | None:
+        return await asyncio.to_thread(self._files.current_reading, digest)
+
+    async def keep(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage) -> str:
+        label = _label(upload.name, *_kind_of(read))
+        return await self._keep(owner, session, upload.digest, upload.size, label, read, upload.path)
+
+    async def keep_text(self, owner: str, session: str, name: str, text: str) -> str:
+        data = text.encode()
+        reading = ReadDocument(format="text", text=text)
+        digest = sha256(_OWN_TEXT + data).hexdigest()
+        return await self._keep(owner, session, digest, len(data), _label(name, "text", ()), reading, None)
+
+    async def document(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, ReadDocument] | None:
+        values: dict[str, Value] = {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
+        rows = await self._database.read(lambda connection: connection.execute(_ONE, values))
+        if not rows:
+            return None
+        reading = await asyncio.to_thread(self._files.document, rows[0][-1])
+        return (_attachment(rows[0]), reading) if reading is not None else None
+
+    async def images(self, parts: Sequence[Image]) -> dict[str, bytes]:
+        ids = list(dict.fromkeys(part.attachment_id for part in parts))
+        if not ids:
+            return {}
+        rows = await self._database.read(lambda connection: _select_in(connection, "id, digest", "id", ids))
+
+        def read() -> dict[str, bytes]:
+            found = {attachment: self._files.image(digest) for attachment, digest in rows}
+            return {attachment: data for attachment, data in found.items() if data is not None}
+
+        return await asyncio.to_thread(read)
+
+    async def list(self, owner: str, session: str) -> Sequence[Attachment]:
+        values: dict[str, Value] = {"owner": escape(owner), "session": escape(session)}
+        return [_attachment(row) for row in await self._database.read(lambda connection: connection.execute(_ALL, values))]
+
+    async def sweep(self, now: datetime) -> int:
+        keep = self._settings.keep_days
+        values: dict[str, Value] = {
+            "unused_before": to_micros(now - _UNUSED_FOR),
+            "before": to_micros(now - timedelta(days=keep)) if keep else 0,
+        }
+        await self._database.write(lambda connection: connection.execute(_REMOVE_DUE, values))
+        await asyncio.to_thread(self._files.remove_unfinished, (now - _UNFINISHED_FOR).timestamp())
+        return await self.collect(sorted(await asyncio.to_thread(self._files.digests)))
+
+    async def collect(self, digests: Sequence[str]) -> int:
+        """Remove those of the files that no attachment is left of; returns how many went."""
+        removed = 0
+        for start in range(0, len(digests), _AT_ONCE):
+            some = digests[start : start + _AT_ONCE]
+
+            def remove_unheld(connection: Connection, some: Sequence[str] = some) -> int:
+                held = {digest for (digest,) in _select_in(connection, "DISTINCT digest", "digest", some)}
+                return sum(self._files.remove(digest) for digest in some if digest not in held)
+
+            # While this holds the writer's place nobody can add an attachment of these files; alone, so that the removals it sees are committed.
+            removed += await self._database.write(remove_unheld, alone=True)
+        return removed
+
+    async def _keep(
+        self, owner: str, session: str, digest: str, size: int, label: str, reading: ReadDocument | ReadImage, source: Path | None
+    ) -> str:
+        stored_owner, stored_session = identity(owner, session)
+        values: dict[str, Value] = {
+            "id": new_id("att"),
+            "owner": stored_owner,
+            "session": stored_session,
+            "digest": digest,
+            "at": to_micros(self._clock()),
+            "size": size,
+            "label": label,
+        }
+
+        def add(connection: Connection) -> str:
+            connection.execute(_ADD, values)
+            if source is None:
+                connection.execute(_USE_IN_SESSION, values)
+            return str(values["id"])
+
+        await asyncio.to_thread(self._files.store, digest, reading, source)
+        attachment_id = await self._database.write(add)
+        # The last other attachment of this file may have gone, and the file with it, just before ours was added. Now it stays.
+        await asyncio.to_thread(self._files.store, digest, reading, source)
+        return attachment_id
+
+
+def _kind_of(read: ReadDocument | ReadImage) -> tuple[str, tuple[str, ...]]:
+    """(format, facts)"""
+    if isinstance(read, ReadImage):
+        return read.media_type.removeprefix("image/"), (read.original,)
+    return read.format, read.facts
+
+
+def _label(name: str, file_format: str, facts: tuple[str, ...]) -> str:
+    return orjson.dumps({"name": name, "format": file_format, "facts": facts}).decode()
+
+
+def _attachment(row: Row) -> Attachment:
+    attachment_id, label, size, at, _ = row
+    known = orjson.loads(label)
+    return Attachment(
+        id=attachment_id, name=known["name"], format=known["format"], size=size, facts=tuple(known["facts"]), at=from_micros(at)
+    )
+
+
+def _select_in(connection: Connection, columns: str, column: str, wanted: Sequence[str]) -> list[Row]:
+    """The rows of attachments whose `column` is one of `wanted`, however many those are."""
+    rows: list[Row] = []
+    for start in range(0, len(wanted), _AT_ONCE):
+        values: dict[str, Value] = {f"v{number}": value for number, value in enumerate(wanted[start : start + _AT_ONCE])}
+        places = ", ".join(f":{name}" for name in values)
+        # Column names and numbered parameters of ours only.
+        rows += connection.execute(f"SELECT {columns} FROM attachments WHERE {column} IN ({places})", values)  # noqa: S608
+    return rows
