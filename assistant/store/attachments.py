@@ -133,7 +133,8 @@ class Attachments:
         await asyncio.to_thread(self._files.store, digest, reading, source)
         attachment_id = await self._database.write(add)
         # The last other attachment of this file may have gone, and the file with it, just before ours was added. Now it stays.
-        await asyncio.to_thread(self._files.store, digest, reading, source)
+        if not await asyncio.to_thread(self._files.holds, digest):
+            await asyncio.to_thread(self._files.store, digest, reading, source)
         return attachment_id
 
 

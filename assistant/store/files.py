@@ -38,7 +38,7 @@ class Files:
             if source is not None and not original.is_file():
                 self._write(original, source)
             kept = _read(text)
-            if kept is None or not is_current(kept):
+            if kept is None or not is_current(kept) or (isinstance(reading, ReadImage) and not image.is_file()):
                 if isinstance(reading, ReadImage):
                     self._write(image, reading.data)
                 self._write(text, encode_reading(reading))
@@ -112,6 +112,8 @@ def _read(path: Path) -> bytes | None:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StoreUnavailable(f"A stored file can't be read: {error.strerror}.") from error
     with open(file, "rb") as opened:
         return opened.read()
 

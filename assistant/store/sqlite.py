@@ -10,7 +10,6 @@ from typing import Literal
 from assistant.contracts.errors import StoreUnavailable
 from assistant.store.connection import NO_PARAMS, Row, Value
 
-_BUSY_SECONDS = 5.0
 _PRAGMAS = ("synchronous = FULL", "fullfsync = ON", "foreign_keys = ON", "mmap_size = 0")
 _REASONS = {
     sqlite3.SQLITE_BUSY: "The store is locked by another process. Nothing was accepted; try again later.",
@@ -31,22 +30,24 @@ class SqliteEngine:
 
     dialect: Literal["sqlite"] = "sqlite"
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, busy_seconds: float = 5.0) -> None:
+        """`busy_seconds`: how long to wait while another process writes."""
+        self._path = path
+        self._busy_seconds = busy_seconds
 
     def connect(self, *, writes: bool) -> "SqliteLink":
         try:
             if writes:
-                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 # SQLite gives its -wal and -shm files the permissions of this one.
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            raw = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            raw = sqlite3.connect(self._path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False)
         except OSError as error:
             raise StoreUnavailable(f"The store can't be opened: {error.strerror}.") from error
         except sqlite3.Error as error:
             raise _explained(error) from error
         try:
-            _switch_to_wal(raw)
+            _switch_to_wal(raw, self._busy_seconds)
             for pragma in (*_PRAGMAS, f"query_only = {'OFF' if writes else 'ON'}"):
                 raw.execute(f"PRAGMA {pragma}")
         except sqlite3.Error as error:
@@ -86,9 +87,9 @@ class SqliteLink:
         self._raw.close()
 
 
-def _switch_to_wal(raw: sqlite3.Connection) -> None:
+def _switch_to_wal(raw: sqlite3.Connection, seconds: float) -> None:
     # Two processes that switch a new file at the same time: SQLite refuses one at once, without the busy timeout (it could deadlock).
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         try:
             raw.execute("PRAGMA journal_mode = WAL").fetchone()

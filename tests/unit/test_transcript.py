@@ -12,7 +12,9 @@ def user(text: str) -> UserMessage:
 
 
 def says(text: str, *calls: str) -> AssistantMessage:
-    return AssistantMessage(id=f"msg_{text[:8]}", text=text, tool_calls=tuple(ToolCall(id=call, name="look", arguments="{}") for call in calls))
+    return AssistantMessage(
+        id=f"msg_{text[:8]}", text=text, tool_calls=tuple(ToolCall(id=call, name="look", arguments="{}") for call in calls)
+    )
 
 
 def result(call_id: str, text: str = "found") -> ToolMessage:

@@ -179,7 +179,7 @@ async def test_the_turns_own_row_says_how_it_ended(store: Store, clock: TurnedCl
 
 async def test_a_message_of_a_failed_write_is_not_half_there(store: Store) -> None:
     await store.sessions.begin_turn(turn("turn_1", "hello"), None)
-    with pytest.raises(Exception, match="(?i)unique"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         await store.sessions.begin_turn(turn("turn_1", "the same turn again", session="api:two"), None)
     assert await store.sessions.get("anna", "api:two") is None
 

@@ -1,0 +1,137 @@
+"""Tables, migrations, snapshots and statements say the same, on SQLite and PostgreSQL."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, make_url, text
+
+from assistant.contracts.errors import StoreUnavailable
+from assistant.store import attachments, statements, tables
+from assistant.store.connection import Connection
+from assistant.store.migrate import configuration, newest_revision, upgrade
+from assistant.store.migrations import snapshot
+from assistant.store.schema import HEAD
+
+from .conftest import Opener
+from .said import turn
+
+ROOT = Path(__file__).parents[3]
+REVISIONS = [script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()]
+LISTS = [statements.sessions_of(everybody=everybody, before=before) for everybody in (True, False) for before in (True, False)]
+STATEMENTS = LISTS + [
+    value
+    for module in (statements, attachments)
+    for name, value in vars(module).items()
+    if isinstance(value, str) and name.isupper() and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", value)
+]
+SCHEMA = {
+    "sqlite": "SELECT type, name, replace(replace(replace(replace(sql, char(9), ''), char(10), ''), ' ', ''), '\"', '')"
+    " FROM sqlite_master ORDER BY 1, 2",
+    "postgresql": "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
+    " WHERE table_schema = 'public' UNION ALL SELECT tablename, indexname, indexdef, '', '' FROM pg_indexes WHERE schemaname = 'public'"
+    " UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), '', '' FROM pg_constraint WHERE contype IN ('f', 'p')"
+    " AND connamespace = 'public'::regnamespace ORDER BY 1, 2, 3",
+}
+
+
+def differences(url: str) -> list[object]:
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if url.startswith("postgresql") else url)
+    with engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), tables.SQLModel.metadata)
+    engine.dispose()
+    return list(found)
+
+
+def schema_of(url: str) -> list[tuple[object, ...]]:
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if url.startswith("postgresql") else url)
+    with engine.connect() as connection:
+        found = [tuple(row) for row in connection.execute(text(SCHEMA[engine.dialect.name].replace("::", "\\:\\:")))]
+    engine.dispose()
+    return found
+
+
+def test_the_head_that_the_start_compares_with_is_the_newest_revision() -> None:
+    assert newest_revision() == HEAD
+
+
+def test_the_tables_are_what_the_migrations_make(url: str) -> None:
+    upgrade(url)
+    assert differences(url) == []
+
+
+async def test_a_new_store_is_what_the_migrations_make(
+    open_again: Opener, url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    await (await open_again()).close()
+    assert differences(url) == []
+    made_at_once = schema_of(url)
+    if url.startswith("sqlite"):
+        migrated = f"sqlite:///{tmp_path / 'migrated.db'}"
+    else:
+        from .conftest import new_database
+
+        migrated = new_database(request.getfixturevalue("postgres_server"))
+    upgrade(migrated)
+    assert made_at_once == schema_of(migrated)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_the_snapshots_are_written_from_the_tables(dialect: str) -> None:
+    path = Path(inspect.getfile(snapshot)).parent / f"{dialect}.sql"
+    assert path.read_text(encoding="utf-8") == snapshot.text(dialect), "run python -m assistant.store.migrations.snapshot"
+
+
+@pytest.mark.parametrize("revision", [*REVISIONS, "none"])
+async def test_a_store_of_any_revision_is_migrated_at_start(open_again: Opener, url: str, revision: str) -> None:
+    if revision == "none":
+        bare(url)
+    else:
+        upgrade(url, revision)
+    store = await open_again()
+    await store.sessions.begin_turn(turn("turn_1", "hello"), None)
+    assert await store.database.read(version) == HEAD
+
+
+async def test_a_store_of_a_newer_version_is_refused_in_words(open_again: Opener, url: str) -> None:
+    store = await open_again()
+    await store.database.write(lambda connection: connection.execute("UPDATE alembic_version SET version_num = '9999'"))
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="newer version"):
+        await open_again()
+
+
+@pytest.mark.parametrize("statement", STATEMENTS, ids=range(len(STATEMENTS)))
+async def test_every_statement_fits_the_schema(open_again: Opener, statement: str) -> None:
+    store = await open_again()
+    params = dict.fromkeys(re.findall(r":(\w+)", statement))
+    plan = await store.database.write(lambda connection: connection.execute(f"EXPLAIN {statement}", params))
+    assert plan
+
+
+def test_starting_loads_no_migration_tools() -> None:
+    code = "import assistant.store.opening, sys; print(*{'sqlalchemy', 'sqlmodel', 'alembic', 'psycopg'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.strip() == ""
+
+
+def version(connection: Connection) -> str:
+    return connection.execute("SELECT version_num FROM alembic_version")[0][0]
+
+
+def bare(url: str) -> None:
+    """A database that Alembic has looked at and not filled."""
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if url.startswith("postgresql") else url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+            )
+        )
+    engine.dispose()
