@@ -1,0 +1,98 @@
+"""Another process on a store, to be killed or to compete: `other_process.py <what> <url> <state folder> [<name>]`.
+
+Each line that it prints is something that the store has promised by then.
+"""
+
+import asyncio
+import resource
+import sys
+from pathlib import Path
+
+from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.ids import new_id
+from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserMessage
+from assistant.contracts.sessions import NewTurn
+from assistant.store.opening import Store, open_store
+from assistant.store.settings import AttachmentSettings, StoreSettings
+
+WRITES = 200
+
+
+def tell(words: str) -> None:
+    print(words, flush=True)
+
+
+def turn(turn_id: str, text: str, session: str = "api:one") -> NewTurn:
+    return NewTurn(id=turn_id, owner="anna", session=session, message=UserMessage(id=new_id("msg"), parts=(Text(text=text),)))
+
+
+async def begin(store: Store) -> None:
+    """Begin a turn and never end it."""
+    await store.sessions.begin_turn(turn("turn_begun", "my words"), None)
+    tell("begun")
+    await asyncio.Event().wait()
+
+
+async def step(store: Store) -> None:
+    """Begin a turn, ask for a tool, and never get its result."""
+    await store.sessions.begin_turn(turn("turn_begun", "my words"), None)
+    call = ToolCall(id="call_1", name="look", arguments="{}")
+    await store.sessions.append_step("turn_begun", [AssistantMessage(id=new_id("msg"), tool_calls=(call,), finish_reason="tool_calls")])
+    tell("begun")
+    await asyncio.Event().wait()
+
+
+async def write(store: Store, name: str) -> None:
+    """Write turn after turn, eight at a time, and tell each one that is stored."""
+
+    async def lane(number: int) -> None:
+        for count in range(WRITES // 8):
+            text = f"{name}-{number}-{count}"
+            await store.sessions.begin_turn(turn(f"turn_{text}", text), None)
+            await store.sessions.end_turn(f"turn_{text}", "finished", [])
+            tell(text)
+
+    await asyncio.gather(*(lane(number) for number in range(8)))
+
+
+async def fill_the_disk(store: Store) -> None:
+    """Write until files may not grow any more, then go on when they may."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
+    stored = 0
+    try:
+        while True:
+            await store.sessions.begin_turn(turn(f"turn_{stored}", "x" * 20_000), None)
+            stored += 1
+    except StoreUnavailable as error:
+        tell(f"{stored} {error.message}")
+    for attempt in (store.sessions.check(), store.attachments.keep_text("anna", "api:one", "long", "x" * 10_000_000)):
+        try:
+            await attempt
+        except StoreUnavailable as error:
+            tell(f"refused {error.message}")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    await store.sessions.check()
+    await store.sessions.begin_turn(turn("turn_after", "after"), None)
+    tell(f"{len(await store.sessions.messages('anna', 'api:one'))} messages")
+    tell(f"{len(await store.attachments.list('anna', 'api:one'))} attachments")
+
+
+async def run(what: str, url: str, state_folder: Path, name: str = "") -> None:
+    store = await open_store(StoreSettings(url=url), AttachmentSettings(), state_folder)
+    match what:
+        case "begin":
+            await begin(store)
+        case "step":
+            await step(store)
+        case "write":
+            await write(store, name)
+        case "fill":
+            await fill_the_disk(store)
+        case _:
+            raise ValueError(what)
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(run(sys.argv[1], sys.argv[2], Path(sys.argv[3]), *sys.argv[4:]))
