@@ -132,8 +132,12 @@ _LISTED = (
         keywords=("xiaomi_mimo", "mimo"),
         vision=False,
     ),
-    Preset(name="nvidia", base_url="https://integrate.api.nvidia.com/v1", key_variable="NVIDIA_API_KEY", keywords=("nvidia",), vision=False),
-    Preset(name="huggingface", base_url="https://router.huggingface.co/v1", key_variable="HF_TOKEN", keywords=("huggingface",), gateway=True),
+    Preset(
+        name="nvidia", base_url="https://integrate.api.nvidia.com/v1", key_variable="NVIDIA_API_KEY", keywords=("nvidia",), vision=False
+    ),
+    Preset(
+        name="huggingface", base_url="https://router.huggingface.co/v1", key_variable="HF_TOKEN", keywords=("huggingface",), gateway=True
+    ),
     Preset(name="together", base_url="https://api.together.xyz/v1", key_variable="TOGETHER_API_KEY", keywords=("together",), gateway=True),
     Preset(
         name="fireworks",
@@ -185,7 +189,19 @@ PRESETS = {preset.name: preset for preset in _LISTED}
 """By name, in the order in which they are preferred: keys in the environment are looked for in this order."""
 
 UNSUPPORTED = frozenset(
-    {"openai_codex", "github_copilot", "bedrock", "xai_grok", "atomic_chat", "ovms", "assemblyai", "byteplus", "longcat", "ant_ling", "skywork"}
+    {
+        "openai_codex",
+        "github_copilot",
+        "bedrock",
+        "xai_grok",
+        "atomic_chat",
+        "ovms",
+        "assemblyai",
+        "byteplus",
+        "longcat",
+        "ant_ling",
+        "skywork",
+    }
     | {"modelscope", "kimi_coding", "orcarouter", "lemonade", "volcengine_coding_plan", "byteplus_coding_plan", "ollama_cloud", "qianfan"}
 )
 """Names of nanobot's that its configuration files may hold, empty; those without a login of their own work once `apiBase` is given."""

@@ -2,15 +2,13 @@
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Literal
 
 Wire = Literal["openai", "anthropic"]
 MODEL = "fake-model"
-SSE_HEAD = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n"
-)
+SSE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 _MARKERS = (b"CALLTOOL", b"ECHO ")
 
@@ -22,7 +20,8 @@ class Saying:
     pieces: tuple[str, ...] = ()
     calls: tuple[tuple[str, Any], ...] = ()
     prompt_tokens: int = 100
-    ids: tuple[str, ...] = field(default=())
+    ids: tuple[str, ...] = ()
+    """Of the calls."""
 
 
 def tokens(count: int, text: str = "") -> Saying:
@@ -71,8 +70,8 @@ def _words(message: Any) -> str:
 def _results(message: Any) -> int:
     if message.get("role") == "tool":
         return 1
-    content = message.get("content")
-    return sum(part.get("type") == "tool_result" for part in content) if isinstance(content, list) else 0
+    content: Any = message.get("content")
+    return 0 if isinstance(content, str) else sum(part.get("type") == "tool_result" for part in content or ())
 
 
 def head(status: str, size: int, *, kind: str = "application/json", extra: str = "") -> bytes:
@@ -153,7 +152,7 @@ def _anthropic_body(saying: Saying) -> dict[str, Any]:
 
 def _anthropic_events(saying: Saying) -> list[bytes]:
     body = _anthropic_body(saying)
-    started = {**body, "content": [], "stop_reason": None, "usage": {**body["usage"], "output_tokens": 1}}
+    started: dict[str, Any] = {**body, "content": [], "stop_reason": None, "usage": {**body["usage"], "output_tokens": 1}}
     events = [_named({"type": "message_start", "message": started})]
     blocks: list[tuple[dict[str, Any], list[dict[str, Any]]]] = [
         ({**block, "input": {}}, [{"type": "input_json_delta", "partial_json": json.dumps(block["input"], ensure_ascii=False)}])
@@ -165,7 +164,11 @@ def _anthropic_events(saying: Saying) -> list[bytes]:
         events.append(_named({"type": "content_block_start", "index": index, "content_block": block}))
         events += [_named({"type": "content_block_delta", "index": index, "delta": delta}) for delta in deltas]
         events.append(_named({"type": "content_block_stop", "index": index}))
-    ended = {"type": "message_delta", "delta": {"stop_reason": body["stop_reason"]}, "usage": {"output_tokens": body["usage"]["output_tokens"]}}
+    ended = {
+        "type": "message_delta",
+        "delta": {"stop_reason": body["stop_reason"]},
+        "usage": {"output_tokens": body["usage"]["output_tokens"]},
+    }
     return [*events, _named(ended), _named({"type": "message_stop"})]
 
 

@@ -13,68 +13,14 @@ import json
 import re
 import sys
 from collections import deque
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, replace
 from types import TracebackType
 from urllib.parse import parse_qsl, urlsplit
 
 from assistant.testing import model_script as script
+from assistant.testing.model_faults import FAULTS, Control, Stats, broken, error_body
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Control:
-    """How the server behaves; every field can be set by /ctl."""
-
-    mode: str = "ok"
-    """ok, a key of `FAULTS`, or: hang, empty, drop (close without an answer), precut (close after the head), midcut (close after two pieces),
-    nodone (a stream that ends early and cleanly), stream_error, garbage_sse."""
-    latency_ms: float = 0.0
-    chunk_delay_ms: float = 0.0
-    chunks: int = 20
-    text: str = ""
-    keep: int = 10
-    """How many request bodies are remembered."""
-    retry_after: str = ""
-    """The Retry-After header of the faults that have one."""
-    fail_first: int = 0
-    """With a fault in `mode`: only so many requests meet it, those after them are answered. 0: all meet it."""
-
-
-@dataclass(slots=True)
-class Stats:
-    requests: int = 0
-    stream: int = 0
-    inflight: int = 0
-    max_inflight: int = 0
-    bytes_in: int = 0
-    last_bytes: int = 0
-    connections: int = 0
-
-
-def _error(message: str, kind: str, code: str | None = None) -> bytes:
-    return json.dumps({"error": {"message": message, "type": kind, "code": code}}).encode()
-
-
-FAULTS: dict[str, tuple[str, str, bytes]] = {
-    "400": ("400 Bad Request", "application/json", _error("bad request upstream", "invalid_request_error")),
-    "context": (
-        "400 Bad Request",
-        "application/json",
-        _error("This model's maximum context length is 8192 tokens.", "invalid_request_error", "context_length_exceeded"),
-    ),
-    "401": ("401 Unauthorized", "application/json", _error("bad key sk-SECRET123", "auth")),
-    "403": ("403 Forbidden", "application/json", _error("this key may not use that", "permission_error")),
-    "404": ("404 Not Found", "application/json", _error("The model does not exist", "invalid_request_error", "model_not_found")),
-    "429": ("429 Too Many Requests", "application/json", _error("rate limited", "rate_limit")),
-    "quota": ("429 Too Many Requests", "application/json", _error("You exceeded your quota", "insufficient_quota", "insufficient_quota")),
-    "500": ("500 Internal Server Error", "application/json", _error("fake upstream exploded", "server_error")),
-    "503": ("503 Service Unavailable", "application/json", _error("loading", "unavailable")),
-    "529": ("529 Overloaded", "application/json", _error("overloaded", "overloaded_error")),
-    "garbage": ("200 OK", "application/json", b"<html>this is not json</html>"),
-    "html": ("200 OK", "text/html; charset=utf-8", b"<html><title>Sign in</title></html>"),
-    "redirect": ("302 Found", "text/plain", b""),
-}
 
 
 class ModelServer:
@@ -178,8 +124,7 @@ class ModelServer:
     def steer(self, path: str, query: dict[str, str]) -> tuple[str, bytes]:
         """The control surface: status and body."""
         if path == "/ctl":
-            kinds = {field.name: type(field.default) for field in fields(Control)}
-            self.configure(**{name: kinds[name](float(v) if kinds[name] is int else v) for name, v in query.items() if name in kinds})
+            self.configure(**{name: Control.parse(name, value) for name, value in query.items() if name in Control.__slots__})
             return "200 OK", json.dumps(asdict(self.control)).encode()
         if path == "/stats":
             return "200 OK", json.dumps(asdict(self.stats)).encode()
@@ -192,7 +137,7 @@ class ModelServer:
         if path.endswith("/models"):
             model = {"id": script.MODEL, "object": "model", "type": "model", "created": 0, "owned_by": "fake"}
             return "200 OK", json.dumps({"object": "list", "data": [model]}).encode()
-        return "404 Not Found", _error("not found", "invalid_request_error")
+        return "404 Not Found", error_body("not found", "invalid_request_error")
 
 
 class _Connection(asyncio.Protocol):
@@ -300,18 +245,7 @@ class _Connection(asyncio.Protocol):
         self._transport.write(script.LAST_CHUNK)
 
     def _break(self, mode: str, wire: script.Wire) -> None:
-        """Break a stream off in the way of `mode`. A request that is not for a stream is cut like one."""
-        said = b"".join(self._server.events(wire)[: 4 if wire == "anthropic" else 2])
-        failure = script.chunked(b'data: {"type":"error","error":{"type":"overloaded_error","message":"fake overload sk-SECRET123"}}\n\n')
-        told = {
-            "drop": b"",
-            "precut": script.SSE_HEAD,
-            "midcut": script.SSE_HEAD + said,
-            "nodone": script.SSE_HEAD + said + script.LAST_CHUNK,
-            "stream_error": script.SSE_HEAD + said + failure + script.LAST_CHUNK,
-            "garbage_sse": script.SSE_HEAD + script.chunked(b"data: {not json\n\n") + script.LAST_CHUNK,
-        }[mode]
-        self._transport.write(told)
+        self._transport.write(broken(mode, self._server.events(wire)[: 4 if wire == "anthropic" else 2]))
         if mode in {"drop", "precut", "midcut"}:
             self._transport.close()
 
