@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, SecretStr, field_validator
 from pydantic.alias_generators import to_snake
 
-from assistant.contracts.messages import Json
 from assistant.contracts.settings import Settings
 from assistant.providers.presets import PRESETS, UNSUPPORTED
 
@@ -22,7 +21,7 @@ class ProviderSettings(Settings):
     api_type: Literal["auto", "chat_completions"] = "auto"
     """nanobot's key. The responses API is not spoken here."""
     extra_headers: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
-    extra_body: dict[str, Json] = Field(default_factory=dict[str, Json])
+    extra_body: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
     """Fields laid over the request's body."""
     extra_query: dict[str, str] = Field(default_factory=dict[str, str])
     proxy: str | None = None

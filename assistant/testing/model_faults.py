@@ -28,8 +28,10 @@ class Control:
     @staticmethod
     def parse(name: str, value: str) -> str | float:
         """A value of /ctl as the field's own type."""
-        kind = type(getattr(Control(), name))
-        return value if kind is str else int(float(value)) if kind is int else float(value)
+        default: str | float = getattr(Control(), name)
+        if isinstance(default, str):
+            return value
+        return int(float(value)) if isinstance(default, int) else float(value)
 
 
 @dataclass(slots=True)
