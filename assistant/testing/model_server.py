@@ -15,6 +15,7 @@ import sys
 from collections import deque
 from dataclasses import asdict, replace
 from types import TracebackType
+from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
 from assistant.testing import model_script as script
@@ -149,9 +150,8 @@ class _Connection(asyncio.Protocol):
         self._busy: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._server.opened(transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
+        self._server.opened(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.lost(self._transport)
