@@ -1,12 +1,16 @@
 """Encoded messages, kept: a session sends all its messages again with every turn, and they never change."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
-from assistant.contracts.messages import Message
+from assistant.contracts.messages import Message, UserMessage
+from assistant.contracts.models import ModelRequest
 
 _OVERHEAD = 300
 """Bytes that an entry costs beside its text, roughly."""
+_SLOW = 1024 * 1024
+"""Bytes of pictures above which they are encoded in a thread (base64 and JSON of 1 MiB take a few milliseconds)."""
 
 
 class EncodedMessages:
@@ -51,3 +55,14 @@ class EncodedMessages:
 def has_images(message: Message) -> bool:
     """Whether a picture is part of it."""
     return message.role == "user" and any(part.kind == "image" for part in message.parts)
+
+
+async def encode_pictured(request: ModelRequest, encode: Callable[[UserMessage], bytes]) -> dict[str, bytes]:
+    """The messages of a request that hold pictures, encoded for this request only, by id. Many bytes do not hold up the loop."""
+
+    def encode_all() -> dict[str, bytes]:
+        return {message.id: encode(message) for message in request.messages if message.role == "user" and has_images(message)}
+
+    if sum(map(len, request.images.values())) > _SLOW:
+        return await asyncio.to_thread(encode_all)
+    return encode_all()

@@ -1,6 +1,5 @@
 """OpenAI's chat-completions wire, which most providers and local servers speak."""
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
@@ -10,15 +9,12 @@ import orjson
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import AssistantMessage, Images, Message, UserMessage
 from assistant.contracts.models import ModelInfo, ModelRequest, ToolSpec
-from assistant.providers.encoding import EncodedMessages, has_images
+from assistant.providers.encoding import EncodedMessages, encode_pictured
 from assistant.providers.failures import Access, stream_failure
 from assistant.providers.openai_answer import OpenAIAnswer
 from assistant.providers.rendering import assistant_text, document_text, image_text, is_shown, tool_text
 from assistant.providers.target import Target
 from assistant.providers.upstream import Upstream
-
-_SLOW_TO_ENCODE = 1024 * 1024
-"""Bytes of pictures above which a body is made in a thread (base64 of 1 MiB takes about 1 ms)."""
 
 
 class OpenAIProvider:
@@ -35,10 +31,8 @@ class OpenAIProvider:
         return self._target.info
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
-        if sum(map(len, request.images.values())) > _SLOW_TO_ENCODE:
-            pictures = await asyncio.to_thread(_encode_pictured, request, self.info.vision)
-        else:
-            pictures = _encode_pictured(request, self.info.vision)
+        vision = self.info.vision
+        pictures = await encode_pictured(request, lambda message: _encode_with_pictures(message, request.images, vision))
         body = self._body(request, pictures)
         answer = OpenAIAnswer(self._target.access.provider)
         async with self._upstream.post("/chat/completions", body) as response:
@@ -134,13 +128,8 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _encode_pictured(request: ModelRequest, vision: bool) -> dict[str, bytes]:
-    """The messages that hold pictures, by id: made for this request only."""
-    return {
-        message.id: orjson.dumps({"role": "user", "content": _pictured_content(message, request.images, vision)})
-        for message in request.messages
-        if message.role == "user" and has_images(message)
-    }
+def _encode_with_pictures(message: UserMessage, images: Images, vision: bool) -> bytes:
+    return orjson.dumps({"role": "user", "content": _pictured_content(message, images, vision)})
 
 
 def _pictured_content(message: UserMessage, images: Images, vision: bool) -> str | Sequence[dict[str, Any]]:

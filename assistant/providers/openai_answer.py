@@ -1,14 +1,14 @@
 """Puts an answer of OpenAI's wire together, from one object or from the pieces of a stream."""
 
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
 from assistant.contracts.errors import ProviderFailed, ProviderOverloaded
 from assistant.contracts.ids import new_id
-from assistant.contracts.messages import AssistantMessage, FinishReason, ToolCall, Usage
+from assistant.contracts.messages import AssistantMessage, FinishReason, Usage
 from assistant.contracts.models import ModelRequest
+from assistant.providers.pieces import CallPieces, count, listed, mapping
 from assistant.providers.rendering import estimate_prompt_tokens, estimate_tokens
 
 _REASONS: dict[str, FinishReason] = {
@@ -21,21 +21,6 @@ _REASONS: dict[str, FinishReason] = {
 }
 _BROKEN = frozenset({"error", "insufficient_system_resource", "abort"})
 """Reasons that OpenRouter, DeepSeek and vLLM give for an answer that is not whole."""
-
-
-@dataclass(slots=True)
-class CallPieces:
-    """A tool call as it arrives."""
-
-    id: str = ""
-    name: str = ""
-    arguments: list[str] = field(default_factory=list[str])
-
-    def finished(self, taken: set[str]) -> ToolCall:
-        """The call, with an id that is not `taken`."""
-        call_id = self.id if self.id and self.id not in taken else new_id("call")
-        taken.add(call_id)
-        return ToolCall(id=call_id, name=self.name, arguments="".join(self.arguments).strip() or "{}")
 
 
 class OpenAIAnswer:
@@ -63,15 +48,15 @@ class OpenAIAnswer:
             self._model = str(model)
         if usage := event.get("usage"):
             self._usage = mapping(usage)
-        choices: object = event.get("choices")
-        if not isinstance(choices, list) or not choices:
+        choices = listed(event.get("choices"))
+        if not choices:
             return ""
-        choice = mapping(cast(list[object], choices)[0])
+        choice = mapping(choices[0])
         if reason := choice.get("finish_reason"):
             self._reason = str(reason)
         delta = mapping(choice.get(part))
         if calls := delta.get("tool_calls"):
-            for position, piece in enumerate(cast(list[object], calls) if isinstance(calls, list) else ()):
+            for position, piece in enumerate(listed(calls)):
                 self._take_call(mapping(piece), position)
         words = _words(delta.get("content") or delta.get("refusal"))
         if words:
@@ -124,24 +109,12 @@ class OpenAIAnswer:
         return Usage(prompt_tokens=count(usage, "prompt_tokens"), completion_tokens=count(usage, "completion_tokens"), cached_tokens=cached)
 
 
-def mapping(value: object) -> dict[str, Any]:
-    """The value if it is a JSON object, else an empty one: what a provider sends is not trusted to have the right shape."""
-    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-def count(value: dict[str, Any], name: str) -> int:
-    """A number of tokens; 0 where it is missing or no number."""
-    found: object = value.get(name)
-    return int(found) if isinstance(found, int | float) else 0
-
-
 def _words(content: object) -> str:
     if isinstance(content, str):
         return content
-    if isinstance(content, list):  # Mistral's reasoning models: parts, of which only "text" is said
-        parts = [mapping(part) for part in cast(list[object], content)]
-        return "".join(str(part.get("text") or "") for part in parts if part.get("type") == "text")
-    return ""
+    # Mistral's reasoning models send parts, of which only "text" is said.
+    parts = [mapping(part) for part in listed(content)]
+    return "".join(str(part.get("text") or "") for part in parts if part.get("type") == "text")
 
 
 def _finish_reason(reason: str, calls: bool) -> FinishReason:

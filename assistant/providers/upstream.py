@@ -17,6 +17,7 @@ from yarl import URL
 
 from assistant.contracts.errors import ProviderFailed, ProviderTimeout
 from assistant.providers.failures import Access, refusal
+from assistant.providers.local import LOOPBACK
 from assistant.providers.sse import EventParser, EventTooLong
 from assistant.providers.target import Endpoint
 
@@ -24,7 +25,6 @@ _LARGEST_ANSWER = 32 * 1024 * 1024
 _LARGEST_ERROR = 64 * 1024
 _LARGE_BODY = 1024 * 1024
 """Bytes above which a body is written piece by piece (aiohttp writes bytes in one go, on the loop)."""
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Upstream:
@@ -161,7 +161,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int, *, cut: bool = Fal
 
 def _proxy_for(url: URL, configured: str | None) -> str | None:
     host = url.host or ""
-    if host in _LOOPBACK:
+    if host in LOOPBACK:
         return None
     if configured:
         return configured
@@ -181,7 +181,7 @@ def _translated(access: Access, idle_timeout: float) -> Generator[None]:
     except TimeoutError as error:
         raise ProviderTimeout(f"{who} sent nothing for {idle_timeout:g} seconds.") from error
     except aiohttp.ClientConnectorError as error:
-        hint = " Is it running?" if URL(where).host in _LOOPBACK else ""
+        hint = " Is it running?" if URL(where).host in LOOPBACK else ""
         raise ProviderFailed(f"{who} can't be reached at {where}: {access.redact(_reason(error.os_error))}.{hint}") from error
     except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError) as error:
         raise ProviderFailed(f"{who} closed the connection before its answer was whole.") from error
