@@ -68,6 +68,11 @@ class Known:
         """Whether it is configured, or its key is in the environment and nothing else is needed."""
         return self.is_configured(name) or bool(self.preset(name).base_url and self.key(name))
 
+    def serves_others(self, name: str) -> bool:
+        """Whether it may serve a model that is known as another provider's: a gateway, a local server, an endpoint of one's own."""
+        preset = self.preset(name)
+        return bool(preset.gateway or preset.port or self.settings(name).api_base)
+
     def names(self) -> list[str]:
         """All that are known or configured, the preferred first."""
         return [*PRESETS, *(name for name in self.providers if name not in PRESETS)]
@@ -115,18 +120,22 @@ def decide(known: Known, model: str, provider: str) -> tuple[str | None, str]:
     if named and (known.is_reachable(named) or known.preset(named).port):
         return named, f"the model's name begins with {named}"
     for name in known.names() if model else ():
-        if known.is_reachable(name) and any(word in model.lower() for word in known.preset(name).keywords):
+        if known.is_reachable(name) and _is_kin(known.preset(name), model):
             return name, f"it serves {model}"
+    owner = named or next((preset.name for preset in PRESETS.values() if not preset.port and _is_kin(preset, model)), None)
     for name in _gateways_first(known):
-        if known.is_configured(name) and (not named or known.preset(name).gateway):
+        if known.is_configured(name) and (owner is None or known.serves_others(name)):
             return name, f"providers.{name} is configured"
     for name, preset in PRESETS.items():
-        if known.is_reachable(name) and (preset.gateway if named else model or preset.default_model):
+        if known.is_reachable(name) and (preset.gateway if owner else model or preset.default_model):
             return name, f"{preset.key_variable} is set"
-    if named:
-        variable = known.preset(named).key_variable
-        return OFFLINE, f"the model {model} needs {variable or f'providers.{named}'}, which is not set"
-    return None, _NOTHING
+    if owner is None:
+        return None, f"no provider that serves {model} is configured" if model else _NOTHING
+    return None, f"the model {model} needs {known.preset(owner).key_variable or f'providers.{owner}'}, which is not set"
+
+
+def _is_kin(preset: Preset, model: str) -> bool:
+    return any(word in model.lower() for word in preset.keywords)
 
 
 def _named_by(known: Known, model: str) -> str | None:
@@ -160,6 +169,4 @@ async def _choose_local(model: str, reason: str, local: Sequence[Preset]) -> Cho
         if model in {"", *server.models}:
             settings = ProviderSettings(api_base=server.base)
             return Choice(provider=server.name, model=model or server.models[0], reason=f"it answers at {server.base}", settings=settings)
-    if model:
-        reason = f"no provider that has a key is known to serve {model}"
     return Choice(provider=OFFLINE, model=OFFLINE, reason=reason)
