@@ -1,0 +1,119 @@
+"""Anthropic's own wire: POST /v1/messages, with cache marks where the prompt stays the same."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import orjson
+
+from assistant.contracts.messages import AssistantMessage
+from assistant.contracts.models import ModelInfo, ModelRequest, Sampling
+from assistant.providers.anthropic_answer import AnthropicAnswer
+from assistant.providers.anthropic_prompt import encode, encode_with_pictures, side_by_side
+from assistant.providers.encoding import EncodedMessages, encode_pictured
+from assistant.providers.target import Target
+from assistant.providers.upstream import Upstream
+
+_VERSION = "2023-06-01"
+_CACHED: dict[str, Any] = {"cache_control": {"type": "ephemeral"}}
+_EFFORT = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh"}
+_JSON_ONLY = "Answer with one JSON object and nothing else."
+
+
+class AnthropicProvider:
+    """A model behind `<api_base>/v1/messages`.
+
+    The prompt is marked for the provider's cache in two places: after the first instruction block, which stays the same from turn to turn and
+    has the tools before it, and after the last message, from which the next step of the turn goes on.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        headers = {"anthropic-version": _VERSION, **({"x-api-key": target.key} if target.key else {})}
+        self._upstream = Upstream(target.endpoint(headers, base=target.base.removesuffix("/v1")), target.access)
+        self._encoded = EncodedMessages()
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._target.info
+
+    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        vision = self.info.vision
+        pictures = await encode_pictured(request, lambda message: encode_with_pictures(message, request.images, vision))
+        body = self._body(request, pictures)
+        answer = AnthropicAnswer(self._target.access)
+        async with self._upstream.post("/v1/messages", body) as response:
+            if response.content_type == "text/event-stream":
+                await _read_stream(self._upstream.events(response), answer, emit if request.stream else _ignore)
+            else:
+                answer.take_whole(await self._upstream.json(response))
+                if request.stream and answer.text:
+                    emit(answer.text)
+        return answer.message(request, default_model=self.info.id)
+
+    async def probe(self) -> None:
+        await self._upstream.get("/v1/models")
+
+    async def close(self) -> None:
+        await self._upstream.close()
+
+    def _body(self, request: ModelRequest, pictures: Mapping[str, bytes]) -> bytes:
+        get = self._encoded.get
+        body: dict[str, Any] = {
+            "model": self.info.id,
+            "max_tokens": request.sampling.max_tokens or self._target.max_output,
+            "messages": side_by_side(request.messages, [pictures.get(message.id) or get(message, encode) for message in request.messages]),
+            **self._sampling(request.sampling),
+        }
+        system = [{"type": "text", "text": text} for text in request.instructions if text.strip()]
+        if system:
+            system[0] = {**system[0], **_CACHED}
+        if (request.sampling.response_format or {}).get("type") == "json_object":
+            system.append({"type": "text", "text": _JSON_ONLY})
+        if system:
+            body["system"] = system
+        if request.tools:
+            body["tools"] = [
+                {"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters)} for tool in request.tools
+            ]
+        if request.stream:
+            body["stream"] = True
+        body.update(self._target.extra_body)
+        return orjson.dumps(body)
+
+    def _sampling(self, sampling: Sampling) -> dict[str, Any]:
+        """What this wire has of it. It has no seed; its temperature ends at 1."""
+        fields: dict[str, Any] = {}
+        if self._target.samples and sampling.temperature is not None:
+            fields["temperature"] = min(sampling.temperature, 1.0)
+        elif self._target.samples and sampling.top_p is not None:  # newer models refuse the two together
+            fields["top_p"] = sampling.top_p
+        if stop := [text for text in sampling.stop if text.strip()]:
+            fields["stop_sequences"] = stop
+        output: dict[str, Any] = {}
+        if self._target.takes_effort and sampling.reasoning_effort in _EFFORT:
+            output["effort"] = _EFFORT[sampling.reasoning_effort]
+        wanted = sampling.response_format or {}
+        described = wanted.get("json_schema")
+        if wanted.get("type") == "json_schema" and isinstance(described, dict):
+            output["format"] = {"type": "json_schema", "schema": described.get("schema") or {}}
+        if output:
+            fields["output_config"] = output
+        return fields
+
+
+async def _read_stream(events: AsyncIterator[list[dict[str, Any] | None]], answer: AnthropicAnswer, emit: Callable[[str], None]) -> None:
+    async for batch in events:
+        for event in batch:
+            if event is not None and (words := answer.take(event)):
+                emit(words)
+            if answer.done:
+                return
+
+
+def _ignore(words: str) -> None:
+    """Nobody listens."""
+
+
+def open_provider(target: Target) -> AnthropicProvider:
+    """The provider for a target of this wire."""
+    return AnthropicProvider(target)

@@ -1,0 +1,172 @@
+"""Which model answers, and why: the configuration, else the first key in the environment, else a server on this machine, else nobody."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+from pydantic.alias_generators import to_snake
+
+from assistant.providers.local import LOCAL_SERVERS, find_local, list_models
+from assistant.providers.presets import PRESETS, UNSUPPORTED, Preset
+from assistant.providers.settings import ProviderSettings
+
+OFFLINE = "offline"
+_NOTHING = "no provider is configured, no key is in the environment, and no model server answers on this machine"
+_CONFIGURED_LOCAL_PATIENCE = 2.0
+_UNCONFIGURED = ProviderSettings()
+
+
+class NoSuchProvider(ValueError):
+    """The configuration names a provider or a model that can't be had; the text says which and what to set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A provider and one of its models. `str()` of it is the line for the start of the server; it holds no key."""
+
+    provider: str
+    model: str
+    """As it is sent to the provider."""
+    reason: str
+    settings: ProviderSettings = field(default=_UNCONFIGURED, repr=False)
+    key: SecretStr = field(default=SecretStr(""), repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.provider}, {self.model} ({self.reason})" if self.provider != OFFLINE else f"offline ({self.reason})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the decision is made from."""
+
+    providers: Mapping[str, ProviderSettings]
+    environment: Mapping[str, str]
+
+    def preset(self, name: str) -> Preset:
+        return PRESETS.get(name) or Preset(name=name)
+
+    def settings(self, name: str) -> ProviderSettings:
+        return self.providers.get(name, _UNCONFIGURED)
+
+    def key(self, name: str) -> str:
+        configured = self.settings(name).api_key
+        if configured is not None:
+            return configured.get_secret_value()
+        variable = self.preset(name).key_variable
+        return self.environment.get(variable, "").strip() if variable else ""
+
+    def is_configured(self, name: str) -> bool:
+        """Whether the configuration says enough of it to call it: a key, or the base of a server that may need none."""
+        settings, preset = self.settings(name), self.preset(name)
+        return (
+            settings != _UNCONFIGURED
+            and bool(self.key(name) or settings.api_base or preset.port)
+            and bool(preset.base_url or settings.api_base)
+        )
+
+    def is_reachable(self, name: str) -> bool:
+        """Whether it is configured, or its key is in the environment and nothing else is needed."""
+        return self.is_configured(name) or bool(self.preset(name).base_url and self.key(name))
+
+    def serves_others(self, name: str) -> bool:
+        """Whether it may serve a model that is known as another provider's: a gateway, a local server, an endpoint of one's own."""
+        preset = self.preset(name)
+        return bool(preset.gateway or preset.port or self.settings(name).api_base)
+
+    def names(self) -> list[str]:
+        """All that are known or configured, the preferred first."""
+        return [*PRESETS, *(name for name in self.providers if name not in PRESETS)]
+
+
+async def choose(
+    *,
+    model: str | None = None,
+    provider: str = "auto",
+    providers: Mapping[str, ProviderSettings] | None = None,
+    environment: Mapping[str, str],
+    local: Sequence[Preset] = LOCAL_SERVERS,
+) -> Choice:
+    """The choice for `agents.defaults.model` and `agents.defaults.provider` (nanobot's keys, "auto" as there).
+
+    Asks nothing of the network but the usual ports of loopback, for 0.15 s at most, and only where neither configuration nor environment
+    decide. Raises NoSuchProvider.
+    """
+    known = Known(providers=providers or {}, environment=environment)
+    model = (model or "").strip()
+    name, reason = decide(known, model, provider)
+    if name is None:
+        return await _choose_local(model, reason, local)
+    if name == OFFLINE:
+        return Choice(provider=OFFLINE, model=OFFLINE, reason=reason)
+    settings = known.settings(name)
+    base = settings.api_base or known.preset(name).base_url
+    if not base:
+        raise NoSuchProvider(f"providers.{name} needs apiBase.")
+    chosen = _own_name(name, model) or known.preset(name).default_model
+    if not chosen:
+        chosen = next(iter(await list_models(base, patience=_CONFIGURED_LOCAL_PATIENCE)), "")
+        if not chosen:
+            raise NoSuchProvider(f"{name} was chosen ({reason}), but which of its models? Set agents.defaults.model.")
+    return Choice(provider=name, model=chosen, reason=reason, settings=settings, key=SecretStr(known.key(name)))
+
+
+def decide(known: Known, model: str, provider: str) -> tuple[str | None, str]:
+    """The provider's name and the reason. None: nothing decides it but what answers on this machine."""
+    if OFFLINE in {provider, model}:
+        return OFFLINE, "the configuration says so"
+    if provider != "auto":
+        return _checked(known, to_snake(provider.replace("-", "_"))), "the configuration says so"
+    named = _named_by(known, model)
+    if named and (known.is_reachable(named) or known.preset(named).port):
+        return named, f"the model's name begins with {named}"
+    for name in known.names() if model else ():
+        if known.is_reachable(name) and _is_kin(known.preset(name), model):
+            return name, f"it serves {model}"
+    owner = named or next((preset.name for preset in PRESETS.values() if not preset.port and _is_kin(preset, model)), None)
+    for name in _gateways_first(known):
+        if known.is_configured(name) and (owner is None or known.serves_others(name)):
+            return name, f"providers.{name} is configured"
+    for name, preset in PRESETS.items():
+        if known.is_reachable(name) and (preset.gateway if owner else model or preset.default_model):
+            return name, f"{preset.key_variable} is set"
+    if owner is None:
+        return None, f"no provider that serves {model} is configured" if model else _NOTHING
+    return None, f"the model {model} needs {known.preset(owner).key_variable or f'providers.{owner}'}, which is not set"
+
+
+def _is_kin(preset: Preset, model: str) -> bool:
+    return any(word in model.lower() for word in preset.keywords)
+
+
+def _named_by(known: Known, model: str) -> str | None:
+    """The provider that a "provider/model" names."""
+    prefix, slash, _ = model.partition("/")
+    name = to_snake(prefix.replace("-", "_"))
+    return name if slash and name in known.names() else None
+
+
+def _own_name(name: str, model: str) -> str:
+    """The model without its provider's own prefix: a gateway's "anthropic/claude…" keeps its own."""
+    prefix, slash, rest = model.partition("/")
+    return rest if slash and to_snake(prefix.replace("-", "_")) == name else model
+
+
+def _gateways_first(known: Known) -> Iterator[str]:
+    names = known.names()
+    yield from (name for name in names if known.preset(name).gateway)
+    yield from (name for name in names if not known.preset(name).gateway)
+
+
+def _checked(known: Known, name: str) -> str:
+    if name in PRESETS or known.settings(name).api_base:
+        return name
+    words = "is not supported here" if name in UNSUPPORTED else "is not a known provider"
+    raise NoSuchProvider(f"{name!r} {words}. If it speaks OpenAI's API, set providers.{name}.apiBase.")
+
+
+async def _choose_local(model: str, reason: str, local: Sequence[Preset]) -> Choice:
+    for server in await find_local(local):
+        if model in {"", *server.models}:
+            settings = ProviderSettings(api_base=server.base)
+            return Choice(provider=server.name, model=model or server.models[0], reason=f"it answers at {server.base}", settings=settings)
+    return Choice(provider=OFFLINE, model=OFFLINE, reason=reason)

@@ -1,0 +1,115 @@
+"""What a provider's refusal means: its status, headers and body, or an error in its stream, as one of our errors."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+
+import orjson
+
+from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderOverloaded, ProviderTimeout
+from assistant.providers.redact import Redactor
+
+_CONTEXT = re.compile(
+    r"context.?length.?exceeded|maximum context length|context (?:window|size|length)|exceed_context_size|prompt is too long"
+    r"|input (?:length|is too long)|too many (?:input )?tokens|exceeds? the (?:model'?s )?(?:maximum|limit).{0,40}tokens|longer than the model",
+    re.IGNORECASE,
+)
+"""OpenAI, vLLM ("maximum context length"), Anthropic ("prompt is too long"), llama.cpp ("exceed_context_size_error"), Ollama and LM Studio."""
+_NO_CREDIT = re.compile(
+    r"insufficient_quota|insufficient.?(?:balance|credit)|billing|exceeded your current quota|credit balance", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How a provider is spoken of in errors."""
+
+    provider: str
+    model: str
+    origin: str
+    """Scheme, host and port: "http://127.0.0.1:11434"."""
+    key_source: str
+    """Where its key is set: "OPENAI_API_KEY (or providers.openai.apiKey)"."""
+    redact: Redactor
+
+
+def refusal(access: Access, status: int, headers: Mapping[str, str], body: bytes) -> NanobotError:
+    """The error for a response that is not 200."""
+    said, kinds = _message(body)
+    quoted = f": {access.redact(said)}" if said else "."
+    who = access.provider
+    if status == 429 and _NO_CREDIT.search(f"{kinds} {said}"):
+        return ProviderOverloaded(f"{who} refused: the account's quota or credit is used up{quoted}", retryable=False)
+    if status in {429, 503, 529}:
+        words = "limits the rate of requests" if status == 429 else "has no capacity now"
+        return ProviderOverloaded(f"{who} {words}{quoted}", retry_after=retry_after(headers))
+    if status in {408, 504, 524}:
+        return ProviderTimeout(f"{who} ran out of time ({status}){quoted}")
+    if status >= 500:
+        return ProviderFailed(f"{who} failed ({status}){quoted}", retry_after=retry_after(headers))
+    if status in {400, 413, 422} and _CONTEXT.search(f"{kinds} {said}"):
+        return ContextLengthExceeded(f"The conversation is longer than {access.model} takes{quoted}")
+    if status in {401, 403}:
+        words = "refused the key" if status == 401 else "does not allow this"
+        return ProviderFailed(f"{who} {words}{quoted} Check {access.key_source}.", retryable=False)
+    if status == 404:
+        return ProviderFailed(f"{who} does not know the model {access.model!r} at {access.origin}{quoted}", retryable=False)
+    if 300 <= status < 400:
+        return ProviderFailed(f"{who} answered with a redirect ({status}): check providers.{who}.apiBase.", retryable=False)
+    return ProviderFailed(f"{who} refused the request ({status}){quoted}", retryable=False)
+
+
+def stream_failure(access: Access, error: object) -> NanobotError:
+    """The error for an `error` object inside a stream or inside a 200."""
+    said, kinds = _described(error)
+    quoted = f": {access.redact(said)}" if said else "."
+    if _NO_CREDIT.search(f"{kinds} {said}"):
+        return ProviderOverloaded(f"{access.provider} refused: the account's quota or credit is used up{quoted}", retryable=False)
+    if re.search(r"overloaded|rate_limit|\b429\b|\b503\b|\b529\b", kinds):
+        return ProviderOverloaded(f"{access.provider} has no capacity now{quoted}")
+    if _CONTEXT.search(f"{kinds} {said}"):
+        return ContextLengthExceeded(f"The conversation is longer than {access.model} takes{quoted}")
+    return ProviderFailed(f"{access.provider} failed in the middle of its answer{quoted}")
+
+
+def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
+    """Seconds to wait: `retry-after-ms`, or `Retry-After` as seconds or as a date (RFC 9110, 10.2.3). None: not said, or not readable."""
+    for name, unit in (("retry-after-ms", 0.001), ("Retry-After", 1.0)):
+        value = headers.get(name, "").strip()
+        if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
+            return float(value) * unit
+    try:
+        due = parsedate_to_datetime(headers.get("Retry-After", ""))
+    except ValueError:
+        return None
+    if due.tzinfo is None:
+        due = due.replace(tzinfo=UTC)
+    return max(0.0, (due - (now or datetime.now(UTC))).total_seconds())
+
+
+def _message(body: bytes) -> tuple[str, str]:
+    try:
+        value: object = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return "", ""
+    if isinstance(value, list) and value:  # Gemini wraps its error in a list
+        value = cast(list[object], value)[0]
+    if not isinstance(value, dict):
+        return "", ""
+    fields = cast(dict[str, object], value)
+    return _described(fields.get("error") or fields)
+
+
+def _described(error: object) -> tuple[str, str]:
+    """What an error object says, and its kinds (type, code, status) joined."""
+    if isinstance(error, str):
+        return error, ""
+    if not isinstance(error, dict):
+        return "", ""
+    fields = cast(dict[str, Any], error)
+    said = fields.get("message") or fields.get("detail") or ""
+    kinds = " ".join(str(fields[name]) for name in ("type", "code", "status") if fields.get(name))
+    return (said if isinstance(said, str) else str(said)), kinds

@@ -1,0 +1,110 @@
+"""The provider that answers before anybody has a key: it says so, and still does the part of the job that needs no model."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+
+from assistant.contracts.ids import new_id
+from assistant.contracts.messages import AssistantMessage, Document, Image, Usage, UserMessage, describe
+from assistant.contracts.models import ModelInfo, ModelRequest
+from assistant.providers.rendering import estimate_prompt_tokens, estimate_tokens
+
+NO_MODEL = (
+    "No model is configured, so nobody has thought about your message. To set one: put OPENAI_API_KEY, ANTHROPIC_API_KEY or OPENROUTER_API_KEY "
+    "into the environment (or start Ollama), then start the server again."
+)
+_HEADING = re.compile(r"#{1,6} +(\S.*)")
+_FENCE = re.compile(r"\s*(```|~~~)")
+_HEADINGS = 12
+_FIRST_LINES = 3
+_WIDTH = 160
+"""Characters of a heading or line that are given."""
+
+
+class OfflineProvider:
+    """Answers from what arrived and nothing else. Never fails, never calls anything."""
+
+    def __init__(self) -> None:
+        self._info = ModelInfo(id="offline", provider="offline", context_tokens=1_000_000, vision=False)
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        text = answer(request)
+        if request.stream:
+            for line in text.splitlines(keepends=True):
+                for piece in _pieces(line):
+                    emit(piece)
+                    await asyncio.sleep(0)  # lets each piece leave before the next is said
+        usage = Usage(prompt_tokens=estimate_prompt_tokens(request), completion_tokens=estimate_tokens(text))
+        return AssistantMessage(id=new_id("msg"), text=text, usage=usage, model=self._info.id)
+
+    async def probe(self) -> None:
+        """It is always there."""
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+def open_provider() -> OfflineProvider:
+    """The provider for when there is no other."""
+    return OfflineProvider()
+
+
+def answer(request: ModelRequest) -> str:
+    """What can be said of the last user message without a model: its files, their headings and first lines."""
+    asked = next((message for message in reversed(request.messages) if message.role == "user"), None)
+    files = _files(asked) if asked else []
+    if not files:
+        return NO_MODEL
+    count = "1 file" if len(files) == 1 else f"{len(files)} files"
+    return "\n\n".join([NO_MODEL, f"{count} arrived and could be read:", *map(_about, files)])
+
+
+def _files(message: UserMessage) -> list[Image | Document]:
+    return [part for part in message.parts if part.kind != "text"]
+
+
+def _about(part: Image | Document) -> str:
+    if part.kind == "image":
+        return f"- **{describe(part)}**"
+    headings, first = outline(part.text)
+    lines = [f"- **{describe(part)}**"]
+    if headings:
+        lines += ["  Headings:", *[f"  - {heading}" for heading in headings[:_HEADINGS]]]
+        if len(headings) > _HEADINGS:
+            lines.append(f"  - … and {len(headings) - _HEADINGS} more")
+    if first:
+        lines += ["  First lines:", *[f"  > {line}" for line in first]]
+    if not headings and not first:
+        lines.append("  It holds no text.")
+    if part.missing:
+        lines.append(f"  Not read here: {part.missing}")
+    return "\n".join(lines)
+
+
+def outline(markdown: str) -> tuple[list[str], list[str]]:
+    """The headings outside of code blocks, and the first lines that are none, each at most `_WIDTH` characters."""
+    headings: list[str] = []
+    first: list[str] = []
+    fenced = False
+    for line in markdown.splitlines():
+        if _FENCE.match(line):
+            fenced = not fenced
+        elif not fenced and (found := _HEADING.fullmatch(line)):
+            headings.append(_short(found[1]))
+        elif line.strip() and len(first) < _FIRST_LINES:
+            first.append(_short(line))
+    return headings, first
+
+
+def _short(line: str) -> str:
+    line = " ".join(line.split())
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """A line in pieces of about a breath, cut after spaces."""
+    return (match[0] for match in re.finditer(r".{1,48}(?:\s+|$)|\S+\s*|\s+", line, re.DOTALL))

@@ -1,0 +1,163 @@
+"""OpenAI's chat-completions wire, which most providers and local servers speak."""
+
+import base64
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from assistant.contracts.errors import ProviderFailed
+from assistant.contracts.messages import AssistantMessage, Images, Message, UserMessage
+from assistant.contracts.models import ModelInfo, ModelRequest, ToolSpec
+from assistant.providers.encoding import EncodedMessages, encode_pictured
+from assistant.providers.failures import Access, stream_failure
+from assistant.providers.openai_answer import OpenAIAnswer
+from assistant.providers.rendering import assistant_text, document_text, image_text, is_shown, tool_text
+from assistant.providers.target import Target
+from assistant.providers.upstream import Upstream
+
+
+class OpenAIProvider:
+    """A model behind `<api_base>/chat/completions`."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._upstream = Upstream(target.endpoint({"Authorization": f"Bearer {target.key}"} if target.key else {}), target.access)
+        self._encoded = EncodedMessages()
+        self._tools: tuple[tuple[ToolSpec, ...], orjson.Fragment | None] = ((), None)
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._target.info
+
+    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        vision = self.info.vision
+        pictures = await encode_pictured(request, lambda message: _encode_with_pictures(message, request.images, vision))
+        body = self._body(request, pictures)
+        answer = OpenAIAnswer(self._target.access.provider)
+        async with self._upstream.post("/chat/completions", body) as response:
+            if response.content_type == "text/event-stream":
+                await self._read_stream(self._upstream.events(response), answer, emit if request.stream else _ignore)
+            else:
+                _take_whole(self._target.access, await self._upstream.json(response), answer)
+                if request.stream and answer.text:
+                    emit(answer.text)
+        return answer.message(request, default_model=self.info.id)
+
+    async def probe(self) -> None:
+        await self._upstream.get("/models")
+
+    async def close(self) -> None:
+        await self._upstream.close()
+
+    async def _read_stream(
+        self, events: AsyncIterator[list[dict[str, Any] | None]], answer: OpenAIAnswer, emit: Callable[[str], None]
+    ) -> None:
+        async for batch in events:
+            for event in batch:
+                if event is None:
+                    answer.done = True
+                    return
+                if event.get("error"):
+                    raise stream_failure(self._target.access, event["error"])
+                if words := answer.take(event, "delta"):
+                    emit(words)
+
+    def _body(self, request: ModelRequest, pictures: Mapping[str, bytes]) -> bytes:
+        messages = [] if not request.instructions else [{"role": "system", "content": "\n\n".join(request.instructions)}]
+        get = self._encoded.get
+        body: dict[str, Any] = {
+            "model": self.info.id,
+            "messages": [
+                *messages,
+                *[orjson.Fragment(pictures.get(message.id) or get(message, _encode)) for message in request.messages],
+            ],
+        }
+        if request.tools:
+            body["tools"] = self._encoded_tools(request.tools)
+        body.update(self._sampling(request))
+        if request.stream:
+            body["stream"] = True
+            body["stream_options"] = {"include_usage": True}
+        body.update(self._target.extra_body)
+        return orjson.dumps(body)
+
+    def _sampling(self, request: ModelRequest) -> dict[str, Any]:
+        sampling = request.sampling
+        fields: dict[str, Any] = {
+            "temperature": sampling.temperature if self._target.samples else None,
+            "top_p": sampling.top_p if self._target.samples else None,
+            self._target.max_tokens_field: sampling.max_tokens,
+            "stop": list(sampling.stop) or None,
+            "seed": sampling.seed,
+            "reasoning_effort": sampling.reasoning_effort,
+            "response_format": None if sampling.response_format is None else dict(sampling.response_format),
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def _encoded_tools(self, tools: tuple[ToolSpec, ...]) -> orjson.Fragment:
+        known, fragment = self._tools
+        if fragment is None or not (known is tools or known == tools):
+            fragment = orjson.Fragment(orjson.dumps([_tool(tool) for tool in tools]))
+            self._tools = (tools, fragment)
+        return fragment
+
+
+def open_provider(target: Target) -> OpenAIProvider:
+    """The provider for a target of this wire."""
+    return OpenAIProvider(target)
+
+
+def _ignore(words: str) -> None:
+    """Nobody listens."""
+
+
+def _take_whole(access: Access, value: dict[str, Any], answer: OpenAIAnswer) -> None:
+    if value.get("error"):
+        raise stream_failure(access, value["error"])
+    if not isinstance(value.get("choices"), list):
+        raise ProviderFailed(
+            f"{access.provider} answered with JSON that is not a chat completion. Check providers.{access.provider}.apiBase."
+        )
+    answer.take(value, "message")
+    answer.done = True
+
+
+def _tool(tool: ToolSpec) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {"type": "function", "function": function}
+
+
+def _encode_with_pictures(message: UserMessage, images: Images, vision: bool) -> bytes:
+    return orjson.dumps({"role": "user", "content": _pictured_content(message, images, vision)})
+
+
+def _pictured_content(message: UserMessage, images: Images, vision: bool) -> str | Sequence[dict[str, Any]]:
+    content: list[dict[str, Any]] = []
+    for part in message.parts:
+        if part.kind != "image":
+            content.append({"type": "text", "text": part.text if part.kind == "text" else document_text(part)})
+            continue
+        shown = is_shown(part, images, vision=vision)
+        content.append({"type": "text", "text": image_text(part, shown=shown, vision=vision)})
+        if shown:
+            data = base64.b64encode(images[part.attachment_id]).decode("ascii")
+            content.append({"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{data}"}})
+    if any(block["type"] != "text" for block in content):
+        return content
+    return "\n\n".join(block["text"] for block in content)  # servers without vision often take plain strings only
+
+
+def _encode(message: Message) -> bytes:
+    """A message without pictures."""
+    if message.role == "user":
+        words = [part.text if part.kind == "text" else document_text(part) for part in message.parts if part.kind != "image"]
+        return orjson.dumps({"role": "user", "content": "\n\n".join(words)})
+    if message.role == "tool":
+        return orjson.dumps({"role": "tool", "tool_call_id": message.call_id, "content": tool_text(message)})
+    value: dict[str, Any] = {"role": "assistant", "content": assistant_text(message) or None}
+    if message.tool_calls:
+        value["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in message.tool_calls
+        ]
+    return orjson.dumps(value)

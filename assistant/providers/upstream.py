@@ -1,0 +1,195 @@
+"""The HTTP connection to a provider: one session, kept alive, whose every failure comes out as one of our errors.
+
+Decisions. No redirects: a key must not follow one. No `trust_env` of aiohttp, which would read ~/.netrc on the event loop: the proxy is looked
+up once, here, and loopback never goes through one. A repeat of a request is safe here: a completion changes nothing at the provider.
+"""
+
+import io
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from assistant.contracts.errors import ProviderFailed, ProviderTimeout
+from assistant.providers.failures import Access, refusal
+from assistant.providers.local import LOOPBACK
+from assistant.providers.sse import EventParser, EventTooLong
+from assistant.providers.target import Endpoint
+
+_LARGEST_ANSWER = 32 * 1024 * 1024
+_LARGEST_ERROR = 64 * 1024
+_LARGE_BODY = 1024 * 1024
+"""Bytes above which a body is written piece by piece (aiohttp writes bytes in one go, on the loop)."""
+
+
+class Upstream:
+    """POST and GET at a provider. Raises ProviderFailed, its subclasses and ContextLengthExceeded, and nothing of aiohttp's."""
+
+    def __init__(self, endpoint: Endpoint, access: Access) -> None:
+        self._endpoint = endpoint
+        self._access = access
+        self._proxy = _proxy_for(URL(endpoint.base), endpoint.proxy)
+        self._urls: dict[str, URL] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    @asynccontextmanager
+    async def post(self, path: str, body: bytes) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """The response, once its status is 200. Leaving the block early closes the connection; so does cancellation."""
+        with _translated(self._access, self._endpoint.idle_timeout):
+            response = await self._send("POST", path, body)
+            try:
+                if response.status != 200:
+                    raise refusal(self._access, response.status, response.headers, await _read(response, _LARGEST_ERROR, cut=True))
+                yield response
+            finally:
+                response.release()
+
+    async def get(self, path: str) -> Any:
+        """The JSON at `path`."""
+        with _translated(self._access, self._endpoint.idle_timeout):
+            response = await self._send("GET", path, None)
+            try:
+                if response.status != 200:
+                    raise refusal(self._access, response.status, response.headers, await _read(response, _LARGEST_ERROR, cut=True))
+                return await self.json(response)
+            finally:
+                response.release()
+
+    async def json(self, response: aiohttp.ClientResponse) -> Any:
+        """The body as JSON; an answer of another kind is named by its content type, never quoted."""
+        body = await _read(response, _LARGEST_ANSWER)
+        try:
+            value: object = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            value = None
+        if not isinstance(value, dict):
+            raise ProviderFailed(self._not_json(response.content_type, len(body)))
+        return cast(dict[str, Any], value)
+
+    async def events(self, response: aiohttp.ClientResponse) -> AsyncIterator[list[dict[str, Any] | None]]:
+        """The events of a stream, those of each network read together; None stands for "[DONE]"."""
+        parser = EventParser()
+        async for chunk in response.content.iter_any():
+            if found := parser.feed(chunk):
+                yield [self._event(data) for data in found]
+        if found := parser.close():
+            yield [self._event(data) for data in found]
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _event(self, data: bytes) -> dict[str, Any] | None:
+        if data == b"[DONE]":
+            return None
+        try:
+            value: object = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            value = None
+        if not isinstance(value, dict):
+            raise ProviderFailed(f"{self._access.provider} sent an event that is not a JSON object ({len(data)} bytes).")
+        return cast(dict[str, Any], value)
+
+    def _not_json(self, kind: str, size: int) -> str:
+        hint = f" Check providers.{self._access.provider}.apiBase." if kind.startswith("text/html") else ""
+        return f"{self._access.provider} answered with {size} bytes of {kind} that are not a JSON object.{hint}"
+
+    async def _send(self, method: str, path: str, body: bytes | None) -> aiohttp.ClientResponse:
+        session = self._session or self._open()
+        url = self._urls.get(path) or self._urls.setdefault(path, self._url(path))
+        connection = SimpleNamespace(reused=False)
+        for _ in range(2):
+            try:
+                return await session.request(
+                    method, url, data=_payload(body), proxy=self._proxy, allow_redirects=False, trace_request_ctx=connection
+                )
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError) as error:
+                # The provider closed a kept-alive connection while it was idle, before it saw this request: ask again, on another one.
+                if not connection.reused or isinstance(error, aiohttp.ClientConnectorError):
+                    raise
+                connection.reused = False
+        return await session.request(method, url, data=_payload(body), proxy=self._proxy, allow_redirects=False)
+
+    def _url(self, path: str) -> URL:
+        return URL(self._endpoint.base.rstrip("/") + path).update_query(self._endpoint.query)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ProviderFailed(f"The connection to {self._access.provider} was closed.", retryable=False)
+        endpoint = self._endpoint
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_reuseconn.append(_note_reuse)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+            headers={"Content-Type": "application/json", "User-Agent": "nanobot", **endpoint.headers},
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=endpoint.connect_timeout, sock_read=endpoint.idle_timeout),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[trace],
+        )
+        return self._session
+
+
+async def _note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceConnectionReuseconnParams) -> None:
+    context.trace_request_ctx.reused = True
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    return io.BytesIO(body) if body is not None and len(body) > _LARGE_BODY else body
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int, *, cut: bool = False) -> bytes:
+    """The body. One longer than `limit` is cut there, or refused."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in response.content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            if cut:
+                break
+            raise ProviderFailed(f"The provider's answer is larger than {limit // 1_048_576} MiB.", retryable=False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _proxy_for(url: URL, configured: str | None) -> str | None:
+    host = url.host or ""
+    if host in LOOPBACK:
+        return None
+    if configured:
+        return configured
+    if proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    return proxies.get(url.scheme) or proxies.get("all")
+
+
+@contextmanager
+def _translated(access: Access, idle_timeout: float) -> Generator[None]:
+    who, where = access.provider, access.origin
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as error:
+        raise ProviderTimeout(f"{who} did not take a connection in time at {where}.") from error
+    except TimeoutError as error:
+        raise ProviderTimeout(f"{who} sent nothing for {idle_timeout:g} seconds.") from error
+    except aiohttp.ClientConnectorError as error:
+        hint = " Is it running?" if URL(where).host in LOOPBACK else ""
+        raise ProviderFailed(f"{who} can't be reached at {where}: {access.redact(_reason(error.os_error))}.{hint}") from error
+    except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError) as error:
+        raise ProviderFailed(f"{who} closed the connection before its answer was whole.") from error
+    except EventTooLong as error:
+        raise ProviderFailed(f"{who} sent an event that is larger than the limit.", retryable=False) from error
+    except aiohttp.ClientError as error:
+        raise ProviderFailed(f"{who} at {where} does not speak HTTP as expected: {type(error).__name__}.") from error
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
