@@ -70,7 +70,9 @@ class Archive:
                 size += len(inflate.decompress(packed, _PIECE))
                 packed = memoryview(inflate.unconsumed_tail)
                 if tree and parsed and size > self._limits.archive_part_mib * MIB:
-                    raise _too_large(f"holds a part that unpacks to more than {self._limits.archive_part_mib} MiB (documents.archivePartMib)")
+                    raise _too_large(
+                        f"holds a part that unpacks to more than {self._limits.archive_part_mib} MiB (documents.archivePartMib)"
+                    )
                 if tree and size > MIB and size > self._limits.archive_ratio * max(1, entry.compress_size):
                     raise _too_large("unpacks to far more than its size, as only harmful files do (documents.archiveRatio)")
         except zlib.error as error:

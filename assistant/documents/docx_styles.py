@@ -8,7 +8,21 @@ from assistant.documents.ooxml import Element, attribute, child, children, is_on
 _HEADING_NAME = re.compile(r"heading ([1-9])", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"%([1-9])")
 _LONGEST_CHAIN = 20
-_ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
+_ROMAN = (
+    (1000, "m"),
+    (900, "cm"),
+    (500, "d"),
+    (400, "cd"),
+    (100, "c"),
+    (90, "xc"),
+    (50, "l"),
+    (40, "xl"),
+    (10, "x"),
+    (9, "ix"),
+    (5, "v"),
+    (4, "iv"),
+    (1, "i"),
+)
 _LEVELS = 9
 
 

@@ -7,6 +7,7 @@ from assistant.contracts.documents import ReadDocument, Section
 _FOREIGN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _HEADING = re.compile(r"^#{1,2} +(.+)$", re.MULTILINE)
+_LINK = re.compile(r"\[([^\[\]]*)\]\([^()\s]*\)")
 _MOST_SECTIONS = 2_000
 _LONGEST_LABEL = 120
 
@@ -76,7 +77,7 @@ class Draft:
             for heading in _HEADING.finditer(block):
                 self._size = offset + heading.start()
                 full, self.full = self.full, False
-                self.begin(heading[1])
+                self.begin(_LINK.sub(r"\1", heading[1]))
                 self.full = full
             offset += len(block) + 2
         self._size = offset

@@ -68,7 +68,9 @@ def _straighten(source: Image.Image) -> Image.Image:
     """Upright, in a mode that can be scaled: 8 bits a channel, no palette."""
     picture = ImageOps.exif_transpose(source)
     if picture.mode.startswith("I"):
-        picture = picture.point(lambda value: value / 256).convert("L")  # 16 bits of grey: a plain conversion would clip them
+        # 16 bits of grey: a plain conversion would clip them.
+        scaled = picture.point(lambda value: value / 256)  # pyright: ignore[reportUnknownMemberType]  (an optional library's type is in its signature)
+        picture = scaled.convert("L")
     if picture.mode in {"1", "L", "RGB", "RGBA"} and "transparency" not in picture.info:
         return picture
     return picture.convert("RGBA" if picture.has_transparency_data else "L" if picture.mode in {"LA", "F"} else "RGB")

@@ -3,12 +3,12 @@
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import collapse_rfc2231_value
+from itertools import islice
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.draft import Draft, count, shorten
 from assistant.documents.html import to_markdown
 from assistant.documents.limits import Limits
-from assistant.documents.refusals import damaged
 from assistant.documents.text import decode
 
 _FIELDS = ("From", "To", "Cc", "Date", "Subject")
@@ -16,22 +16,16 @@ _MOST_PARTS = 500
 
 
 def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
-    try:
-        message = message_from_bytes(data, policy=policy.default)
-        fields = [f"{key}: {' '.join(str(value).split())}" for key in _FIELDS for value in message.get_all(key, [])[:1]]
-        parts = [part for _, part in zip(range(_MOST_PARTS), message.walk(), strict=False) if not part.is_multipart()]
-        attached = [part for part in parts if _is_attached(part)]
-        bodies = [part for part in parts if part not in attached]
-        kept = [part for part in bodies if part.get_content_type() == "text/plain"] or [
-            part for part in bodies if part.get_content_type() == "text/html"
-        ]
-        blocks = [block for part in kept for block in _read_body(part)]
-    except (ValueError, KeyError, IndexError, AttributeError, TypeError, LookupError) as error:  # broken fields fail in the library in many ways
-        raise damaged("an e-mail") from error
+    message = message_from_bytes(data, policy=policy.default)
+    parts = [part for part in islice(message.walk(), _MOST_PARTS) if not part.is_multipart()]
+    bodies = [part for part in parts if not _is_attached(part)]
+    attached = [part for part in parts if _is_attached(part)]
+    plain = [part for part in bodies if part.get_content_type() == "text/plain"]
     draft = Draft(limits.text_chars)
-    draft.add("\n".join(fields))
-    for block in blocks:
-        draft.add(block)
+    draft.add("\n".join(f"{key}: {' '.join(str(message[key]).split())}" for key in _FIELDS if key in message))
+    for part in plain or bodies:
+        for block in _read_body(part):
+            draft.add(block)
     names = [shorten(collapse_rfc2231_value(part.get_filename() or part.get_content_type())) for part in attached]
     if names:
         draft.add(f"Attached files (not read): {', '.join(names)}")

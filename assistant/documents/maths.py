@@ -2,14 +2,41 @@
 
 from assistant.documents.ooxml import Element, attribute, child, children, local
 
-_FUNCTIONS = frozenset("sin cos tan cot sec csc sinh cosh tanh arcsin arccos arctan log ln exp lim max min sup inf det gcd".split())
+_FUNCTIONS = frozenset(
+    [
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "sinh",
+        "cosh",
+        "tanh",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "log",
+        "ln",
+        "exp",
+        "lim",
+        "max",
+        "min",
+        "sup",
+        "inf",
+        "det",
+        "gcd",
+    ]
+)
+_APPLY = "\u2061"
+"""Between a function and its argument, without a width."""
 _NARY = {"∑": "\\sum", "∏": "\\prod", "∫": "\\int", "∬": "\\iint", "∭": "\\iiint", "∮": "\\oint", "⋃": "\\bigcup", "⋂": "\\bigcap"}
 _ACCENTS = {"\u0302": "\\hat", "\u0303": "\\tilde", "\u0304": "\\bar", "\u0305": "\\overline", "\u20d7": "\\vec", "\u0307": "\\dot"}
 
 
 def equation(element: Element) -> str:
     """One formula, without the dollar signs around it."""
-    return " ".join(_all(element).split())
+    return " ".join(_all(element).replace(_APPLY, "").split())
 
 
 def _all(element: Element | None) -> str:

@@ -63,7 +63,8 @@ def compose(texts: list[str], marks: list[str], total: int, limits: Limits, *, h
     facts = [count(total, "page")]
     if blank:
         facts.append(f"no text on {name_pages(blank)} (pictures or scans?)")
-    missing = f"{name_pages(list(range(limits.pdf_pages + 1, total + 1)))} of {total:,} (documents.pdfPages)" if total > limits.pdf_pages else ""
+    unread = list(range(limits.pdf_pages + 1, total + 1))
+    missing = f"{name_pages(unread)} of {total:,} (documents.pdfPages)" if unread else ""
     return draft.finish("pdf", facts=tuple(facts), missing=missing)
 
 

@@ -26,7 +26,7 @@ def read_leniently(data: bytes, limits: Limits) -> ReadDocument:
         texts = [document.pages[index].extract_text() for index in range(check_pages(total, limits))]
     except (FileNotDecryptedError, DependencyError) as error:
         raise encrypted() from error
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, OSError, EOFError) as error:
+    except PyPdfError as error:
         raise damaged("a PDF") from error
     if not texts:
         raise damaged("a PDF")

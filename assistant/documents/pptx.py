@@ -92,7 +92,9 @@ class _Slide:
         for item in data if data is not None else ():
             match local(item):
                 case "tbl":
-                    rows = [["\n".join(shape_texts(child(cell, "txBody"))) for cell in children(line, "tc")] for line in children(item, "tr")]
+                    rows = [
+                        ["\n".join(shape_texts(child(cell, "txBody"))) for cell in children(line, "tc")] for line in children(item, "tr")
+                    ]
                     blocks.append(table(rows))
                 case "chart":
                     blocks.append(chart_text(self._related(reference(item))))
@@ -124,7 +126,7 @@ class _Slide:
         for relation in self._relations.values():
             if relation.kind != "comments" or relation.external:
                 continue
-            for comment in (self._package.tree(relation.target) or ()):
+            for comment in self._package.tree(relation.target) or ():
                 texts = [text.text or "" for text in comment.iter() if local(text) in {"text", "t"}]
                 words = " ".join(" ".join(texts).split())
                 lines += [f"- Comment: {words}"] if words else []

@@ -67,7 +67,9 @@ class ChildReader:
                 code = await child.wait()
         except TimeoutError:
             return Refusal(
-                reason="unreadable", words=f"takes longer than {self._settings.wall_seconds:g} s to read (documents.wallSeconds).", detail="wall"
+                reason="unreadable",
+                words=f"takes longer than {self._settings.wall_seconds:g} s to read (documents.wallSeconds).",
+                detail="wall",
             )
         finally:
             await _end(child)

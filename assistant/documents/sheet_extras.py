@@ -86,7 +86,8 @@ def _read_comments(package: Package, part: str) -> list[str]:
     lines: list[str] = []
     threaded = package.related(part, "threadedComment")
     for name in threaded or package.related(part, "comments"):
-        for comment in (item for item in (package.tree(name) or ()) for item in item.iter() if local(item) in {"comment", "threadedComment"}):
+        root = package.tree(name)
+        for comment in (*descendants(root, "comment"), *descendants(root, "threadedComment")):
             words = "".join(text.text or "" for text in comment.iter() if local(text) in {"t", "text"})
             lines.append(f"- Comment on {attribute(comment, 'ref', '?')}: {' '.join(words.split())}")
     return lines
@@ -98,8 +99,6 @@ def _read_drawings(package: Package, part: str) -> list[str]:
         root = package.tree(drawing)
         if root is None:
             continue
-        for body in descendants(root, "txBody"):
-            blocks.append("\n".join(shape_texts(body)))
-        for chart in package.related(drawing, "chart"):
-            blocks.append(chart_text(package.tree(chart)))
+        blocks += ["\n".join(shape_texts(body)) for body in descendants(root, "txBody")]
+        blocks += [chart_text(package.tree(chart)) for chart in package.related(drawing, "chart")]
     return blocks

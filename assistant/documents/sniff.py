@@ -4,7 +4,7 @@ import re
 from io import BytesIO
 from zipfile import BadZipFile, ZipFile
 
-from assistant.documents.refusals import Refused, damaged, encrypted, unsupported
+from assistant.documents.refusals import Refused, encrypted, unsupported
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "png"),

@@ -1,8 +1,5 @@
 """Plain text of any encoding."""
 
-from collections.abc import Callable
-from typing import cast
-
 from charset_normalizer import from_bytes
 
 from assistant.contracts.documents import ReadDocument
@@ -10,10 +7,22 @@ from assistant.documents.draft import Draft, count
 from assistant.documents.limits import Limits
 from assistant.documents.sniff import guess_utf16
 
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 _SAMPLE = 64 * 1024
-_CJK = ("cp932", "shift_jis", "euc_jp", "gb18030", "big5", "cp949", "euc_kr")
-_STRICTER = {"shift_jis_2004": "cp932", "shift_jisx0213": "cp932", "shift_jis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "johab": "cp949"}
+_STRICTER = {
+    "shift_jis_2004": "cp932",
+    "shift_jisx0213": "cp932",
+    "shift_jis": "cp932",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "johab": "cp949",
+}
 """What the detector may call it → the encoding that programs really write, which reads the same and more."""
 
 
