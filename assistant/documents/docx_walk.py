@@ -1,0 +1,271 @@
+"""The walk through WordprocessingML: from elements to blocks of Markdown."""
+
+import re
+from dataclasses import dataclass
+
+from assistant.documents.docx_styles import Numbering, Styles
+from assistant.documents.drawing import chart_text, diagram_text
+from assistant.documents.maths import equation
+from assistant.documents.ooxml import Element, Package, alternatives, attribute, child, descendants, local, reference
+from assistant.documents.tables import table
+
+_DROPPED = frozenset({"del", "moveFrom", "delText", "delInstrText", "rPr", "pPr", "sdtPr", "sdtEndPr", "tblPr", "trPr", "tcPr", "proofErr"})
+_HYPERLINK = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
+_SYMBOLS = {0xF0B7: "•", 0xF0A7: "▪", 0xF0FC: "✓", 0xF0FE: "☑", 0xF0A8: "☐", 0xF0E0: "→", 0xF0E8: "→"}
+"""Letters of the symbol fonts, which have no meaning elsewhere."""
+_WIDEST = 60
+"""Columns that one cell may span."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, a table, a list's item."""
+
+    text: str
+    item: bool = False
+    """Of a list: it follows the item before it without a blank line."""
+
+
+@dataclass(slots=True)
+class _Field:
+    """A complex field (a link, a page number) between its begin and its end."""
+
+    instruction: str = ""
+    start: int = -1
+    """Where in the paragraph its result begins; -1 until then."""
+
+
+class Walk:
+    """Through one part of a document: its body, a header, the notes."""
+
+    def __init__(self, package: Package, part: str, styles: Styles, numbering: Numbering) -> None:
+        self._package, self._styles, self._numbering = package, styles, numbering
+        self._relations = package.relations(part)
+        self._line: list[str] = []
+        self._fields: list[_Field] = []
+        self._boxes: list[Block] = []
+        self._marks: dict[tuple[str, str], str] = {}
+        self._comments: dict[str, list[str]] = {}
+        self._open_comments: set[str] = set()
+
+    def note_mark(self, kind: str, identity: str) -> str:
+        """The mark of a footnote ("[^1]") or endnote ("[^e1]"), numbered as the text refers to them."""
+        number = sum(1 for known, _ in self._marks if known == kind) + 1
+        return self._marks.setdefault((kind, identity), f"[^{'e' if kind == 'endnote' else ''}{number}]")
+
+    def commented(self, identity: str) -> str:
+        """The words that a comment is about."""
+        return "".join(self._comments.get(identity, ()))
+
+    def blocks(self, element: Element) -> list[Block]:
+        """The blocks in an element, in their order; a text box follows the paragraph that holds it."""
+        found: list[Block] = []
+        for item in element:
+            match local(item):
+                case "p":
+                    found += self._paragraph(item)
+                case "tbl":
+                    found += self._table(item)
+                case "oMathPara" | "oMath":
+                    found.append(Block(f"${equation(item)}$"))
+                case "AlternateContent":
+                    choice = alternatives(item)
+                    found += self.blocks(choice) if choice is not None else []
+                case "commentRangeStart" | "commentRangeEnd":
+                    self._one(item)
+                case name if name not in _DROPPED:
+                    found += self.blocks(item)
+                case _:
+                    pass
+        return found
+
+    def _paragraph(self, element: Element) -> list[Block]:
+        outer = self._line, self._boxes, self._fields
+        self._line, self._boxes, self._fields = [], [], []
+        self._inline(element)
+        text, boxes = "".join(self._line).strip(), self._boxes
+        self._line, self._boxes, self._fields = outer
+        block = self._style(child(element, "pPr"), text) if text else None
+        return [block, *boxes] if block else boxes
+
+    def _style(self, properties: Element | None, text: str) -> Block:
+        level = self._styles.level(properties)
+        number, depth = self._styles.numbering(properties)
+        label = self._numbering.next(number, depth) if number else ""
+        if level:
+            words = " ".join(text.split("\n"))
+            return Block(f"{'#' * min(level, 6)} {f'{label} ' if label not in {'', '-'} else ''}{words}")
+        if not number:
+            return Block(text)
+        indent = "  " * depth
+        return Block(f"{indent}{label or '-'} {text}".replace("\n", f"\n{indent}  "), item=True)
+
+    def _inline(self, element: Element) -> None:
+        for item in element:
+            self._one(item)
+
+    def _one(self, item: Element) -> None:
+        match local(item):
+            case "t":
+                self._write(item.text or "")
+            case "tab" | "ptab":
+                self._write("\t")
+            case "br" | "cr":
+                self._write("\n")
+            case "noBreakHyphen":
+                self._write("-")
+            case "sym":
+                self._write(_symbol(attribute(item, "char")))
+            case "hyperlink":
+                self._link(item)
+            case "fldChar":
+                self._field(attribute(item, "fldCharType"))
+            case "instrText":
+                if self._fields:
+                    self._fields[-1].instruction += item.text or ""
+            case "fldSimple":
+                self._simple_field(item)
+            case "footnoteReference" | "endnoteReference" as name:
+                self._line.append(self.note_mark(name.removesuffix("Reference"), attribute(item, "id")))
+            case "commentRangeStart":
+                self._open_comments.add(attribute(item, "id"))
+            case "commentRangeEnd":
+                self._open_comments.discard(attribute(item, "id"))
+            case "oMath":
+                self._write(f"${equation(item)}$")
+            case "AlternateContent":
+                choice = alternatives(item)
+                if choice is not None:
+                    self._inline(choice)
+            case "drawing" | "pict" | "object":
+                self._drawing(item)
+            case "ruby":
+                self._ruby(item)
+            case name if name not in _DROPPED:
+                self._inline(item)
+            case _:
+                pass
+
+    def _write(self, text: str) -> None:
+        self._line.append(text)
+        for identity in self._open_comments:
+            self._comments.setdefault(identity, []).append(text)
+
+    def _link(self, element: Element) -> None:
+        start = len(self._line)
+        self._inline(element)
+        relation = self._relations.get(reference(element))
+        if relation is not None and relation.external:
+            self._wrap(start, relation.target)
+
+    def _wrap(self, start: int, address: str) -> None:
+        words = "".join(self._line[start:])
+        if words.strip():
+            self._line[start:] = [f"[{words}]({address})"]
+
+    def _field(self, kind: str) -> None:
+        if kind == "begin":
+            self._fields.append(_Field())
+        elif kind == "separate" and self._fields:
+            self._fields[-1].start = len(self._line)
+        elif kind == "end" and self._fields:
+            done = self._fields.pop()
+            match = _HYPERLINK.match(done.instruction)
+            if match and done.start >= 0:
+                self._wrap(done.start, match[1])
+
+    def _simple_field(self, element: Element) -> None:
+        start = len(self._line)
+        self._inline(element)
+        if match := _HYPERLINK.match(attribute(element, "instr")):
+            self._wrap(start, match[1])
+
+    def _ruby(self, element: Element) -> None:
+        """Reading aids over East Asian characters, in brackets after them."""
+        for name, form in (("rubyBase", "{}"), ("rt", "({})")):
+            words = "".join(text.text or "" for text in descendants(child(element, name), "t"))
+            self._write(form.format(words) if words else "")
+
+    def _drawing(self, element: Element) -> None:
+        """Text boxes, charts, diagrams, and what a picture is said to show."""
+        for item in _outermost(element):
+            match local(item):
+                case "txbxContent":
+                    self._boxes += self.blocks(item)
+                case "chart":
+                    self._boxes.append(Block(chart_text(self._related(item, "id"))))
+                case "relIds":
+                    self._boxes.append(Block(diagram_text(self._related(item, "dm"))))
+                case "docPr":
+                    if words := attribute(item, "descr").strip():
+                        self._line.append(f"[Picture: {' '.join(words.split())}]")
+                case "textpath":
+                    self._write(attribute(item, "string"))
+                case _:
+                    pass
+
+    def _related(self, element: Element, name: str) -> Element | None:
+        relation = self._relations.get(reference(element, name))
+        return None if relation is None or relation.external else self._package.tree(relation.target)
+
+    def _table(self, element: Element) -> list[Block]:
+        rows = [self._row(item) for item in _rows(element, "tr")]
+        if max((len(row) for row in rows), default=0) == 1:  # a frame around text rather than a table
+            return [block for row in rows for block in row[0]]
+        texts = [["\n".join(block.text for block in cell) for cell in row] for row in rows]
+        return [Block(text)] if (text := table(texts)) else []
+
+    def _row(self, element: Element) -> list[list[Block]]:
+        cells: list[list[Block]] = []
+        for item in _rows(element, "tc"):
+            properties = child(item, "tcPr")
+            merged = child(properties, "vMerge")
+            inner = [Block(_flatten(block.text)) for block in self.blocks(item)]
+            cells.append([] if merged is not None and attribute(merged, "val", "continue") == "continue" else inner)
+            span = attribute(child(properties, "gridSpan"), "val", "1")
+            cells += [[] for _ in range(min(int(span), _WIDEST) - 1)] if span.isdecimal() else []
+        return cells
+
+
+def _rows(element: Element, name: str) -> list[Element]:
+    """The rows of a table, or the cells of a row, also those inside content controls and insertions."""
+    found: list[Element] = []
+    for item in element:
+        kind = local(item)
+        if kind == name:
+            if child(item, "trPr", "del") is None:
+                found.append(item)
+        elif kind in {"sdt", "sdtContent", "customXml", "ins", "moveTo"}:
+            found += _rows(item, name)
+    return found
+
+
+def _flatten(text: str) -> str:
+    """A block within a cell: the rows of a table in it become lines."""
+    if not text.startswith("| "):
+        return text
+    rows = [line for line in text.split("\n") if not line.startswith("| ---")]
+    return "\n".join(line[2:-2].replace(" | ", "; ").replace("\\|", "|") for line in rows)
+
+
+def _outermost(element: Element) -> list[Element]:
+    """The parts of a drawing that hold words; a text box within a text box is left to the outer one."""
+    found: list[Element] = []
+    for item in element:
+        name = local(item)
+        if name in {"txbxContent", "chart", "relIds", "docPr", "textpath"}:
+            found.append(item)
+        elif name == "AlternateContent":
+            choice = alternatives(item)
+            found += _outermost(choice) if choice is not None else []
+        else:
+            found += _outermost(item)
+    return found
+
+
+def _symbol(code: str) -> str:
+    try:
+        number = int(code, 16)
+    except ValueError:
+        return ""
+    return _SYMBOLS.get(number, chr(number) if 0x20 <= number < 0xE000 else "•")

@@ -1,0 +1,104 @@
+"""What calamine leaves out of an .xlsx: formulas that were never calculated, errors, links, comments, text boxes."""
+
+import re
+from dataclasses import dataclass, field
+from html import unescape
+
+from assistant.documents.archive import Archive
+from assistant.documents.drawing import chart_text, shape_texts
+from assistant.documents.limits import MIB
+from assistant.documents.ooxml import Package, attribute, child, children, descendants, local, reference
+
+_FORMULA = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><f(?: [^>]*)?>([^<]{1,8000})</f>(?:<v ?/>|<v></v>)?</c>')
+_ERROR = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]* t="e"[^>]*>(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)?<v>(#[^<]{1,20})</v>')
+_LINK = re.compile(rb"<hyperlink [^>]*>")
+_ATTRIBUTE = re.compile(rb'([A-Za-z:]+)="([^"]*)"')
+_PLACE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
+_LARGEST_SHEET = 10 * MIB
+_MOST_CELLS = 20_000
+
+
+@dataclass(slots=True)
+class Extras:
+    """Of one sheet."""
+
+    cells: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
+    """Texts for cells that are otherwise empty, by row and column from 0."""
+    notes: str = ""
+    """Links, comments, text boxes and charts."""
+
+
+def read_extras(archive: Archive) -> dict[str, Extras]:
+    """By the names of the sheets."""
+    package = Package(archive, "a workbook")
+    main = package.main("xl/workbook.xml")
+    relations = package.relations(main)
+    found: dict[str, Extras] = {}
+    for sheet in children(child(package.tree(main), "sheets"), "sheet"):
+        relation = relations.get(reference(sheet))
+        if relation is not None and not relation.external:
+            found[attribute(sheet, "name")] = _read_sheet(package, relation.target)
+    return found
+
+
+def _read_sheet(package: Package, part: str) -> Extras:
+    data = package.archive.part(part) or b""
+    extras = Extras()
+    if len(data) > _LARGEST_SHEET:
+        return extras
+    for pattern, sign in ((_FORMULA, "="), (_ERROR, "")):
+        for match in pattern.finditer(data):
+            extras.cells[parse_place(match[1].decode())] = sign + unescape(match[2].decode("utf-8", "replace"))
+            if len(extras.cells) >= _MOST_CELLS:
+                break
+    lines = [*_read_links(package, part, data), *_read_comments(package, part)]
+    blocks = ["\n".join(lines), *_read_drawings(package, part)]
+    extras.notes = "\n\n".join(block for block in blocks if block)
+    return extras
+
+
+def parse_place(place: str) -> tuple[int, int]:
+    """Row and column from 0 of "B3"."""
+    match = _PLACE.match(place)
+    if match is None:
+        return (0, 0)
+    column = 0
+    for letter in match[1]:
+        column = column * 26 + ord(letter) - 64
+    return int(match[2]) - 1, column - 1
+
+
+def _read_links(package: Package, part: str, data: bytes) -> list[str]:
+    tags = _LINK.findall(data)
+    if not tags:
+        return []
+    relations = package.relations(part)
+    lines: list[str] = []
+    for tag in tags[:_MOST_CELLS]:
+        found = {key.rpartition(b":")[2]: value.decode("utf-8", "replace") for key, value in _ATTRIBUTE.findall(tag)}
+        relation = relations.get(found.get(b"id", ""))
+        if relation is not None and relation.external:
+            lines.append(f"- Link in {found.get(b'ref', '?')}: {relation.target}")
+    return lines
+
+
+def _read_comments(package: Package, part: str) -> list[str]:
+    lines: list[str] = []
+    threaded = package.related(part, "threadedComment")
+    for name in threaded or package.related(part, "comments"):
+        root = package.tree(name)
+        for comment in (*descendants(root, "comment"), *descendants(root, "threadedComment")):
+            words = "".join(text.text or "" for text in comment.iter() if local(text) in {"t", "text"})
+            lines.append(f"- Comment on {attribute(comment, 'ref', '?')}: {' '.join(words.split())}")
+    return lines
+
+
+def _read_drawings(package: Package, part: str) -> list[str]:
+    blocks: list[str] = []
+    for drawing in package.related(part, "drawing"):
+        root = package.tree(drawing)
+        if root is None:
+            continue
+        blocks += ["\n".join(shape_texts(body)) for body in descendants(root, "txBody")]
+        blocks += [chart_text(package.tree(chart)) for chart in package.related(drawing, "chart")]
+    return blocks

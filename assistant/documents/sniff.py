@@ -1,0 +1,164 @@
+"""What a file is, by its bytes. Its name only tells kinds of text apart."""
+
+import re
+from io import BytesIO
+from zipfile import BadZipFile, ZipFile
+
+from assistant.documents.refusals import Refused, encrypted, unsupported
+
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"{\\rtf", "rtf"),
+)
+_STRANGERS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"MZ", "is a Windows program"),
+    (0, b"\x7fELF", "is a program"),
+    (0, b"\xfe\xed\xfa", "is a program"),
+    (0, b"\xcf\xfa\xed\xfe", "is a program"),
+    (0, b"\xca\xfe\xba\xbe", "is a program"),
+    (0, b"Rar!\x1a\x07", "is a RAR archive. Unpack it and send the files in it"),
+    (0, b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive. Unpack it and send the files in it"),
+    (0, b"\x1f\x8b", "is a gzip archive. Unpack it and send the files in it"),
+    (0, b"BZh", "is a bzip2 archive. Unpack it and send the files in it"),
+    (0, b"\xfd7zXZ\x00", "is an xz archive. Unpack it and send the files in it"),
+    (0, b"\x28\xb5\x2f\xfd", "is a Zstandard archive. Unpack it and send the files in it"),
+    (257, b"ustar", "is a tar archive. Unpack it and send the files in it"),
+    (0, b"SQLite format 3\x00", "is a SQLite database"),
+    (0, b"OggS", "is a sound or a film"),
+    (0, b"fLaC", "is a sound"),
+    (0, b"ID3", "is a sound"),
+    (0, b"\xff\xfb", "is a sound"),
+    (8, b"WAVE", "is a sound"),
+    (8, b"AVI ", "is a film"),
+    (0, b"\x1aE\xdf\xa3", "is a film"),
+    (4, b"ftypheic", "is a HEIC picture. Send it as JPEG or PNG"),
+    (4, b"ftypmif1", "is a HEIF picture. Send it as JPEG or PNG"),
+    (4, b"ftypavif", "is an AVIF picture. Send it as JPEG or PNG"),
+    (4, b"ftyp", "is a film or a sound"),
+    (0, b"II*\x00", "is a TIFF picture. Send it as PNG or JPEG"),
+    (0, b"MM\x00*", "is a TIFF picture. Send it as PNG or JPEG"),
+    (0, b"8BPS", "is a Photoshop picture. Send it as PNG or JPEG"),
+    (0, b"BM", "is a BMP picture. Send it as PNG or JPEG"),
+    (0, b"\x00\x00\x01\x00", "is an icon. Send it as PNG"),
+    (0, b"wOF", "is a font"),
+)
+"""Offset, bytes, what it is. Only for what is not text: short marks such as "MZ" begin words, too."""
+
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_OLE_STREAMS: tuple[tuple[str, str], ...] = (
+    ("Workbook", "xls"),
+    ("Book", "xls"),
+    ("WordDocument", "is an old Word document (.doc). Save it as .docx or PDF and send that"),
+    ("PowerPoint Document", "is an old PowerPoint document (.ppt). Save it as .pptx or PDF and send that"),
+    ("__substg1.0_", "is an Outlook message (.msg). Save it as .eml, PDF or text and send that"),
+)
+_HTML = re.compile(rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html[\s>]|head[\s>]|body[\s>])", re.IGNORECASE | re.DOTALL)
+_MAIL_FIELD = re.compile(rb"^(from|to|date|subject|received|return-path|message-id|mime-version|delivered-to|content-type):", re.I | re.M)
+_TEXT_CONTROLS = frozenset(b"\t\n\r\f\v\b\x1b")
+_TEXT_SUFFIXES = {".htm": "html", ".xhtml": "html", ".markdown": "md", ".yml": "yaml"}
+_KNOWN_SUFFIX = re.compile(r"\.[a-z0-9+_-]{1,10}")
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def sniff(data: bytes, suffix: str) -> str:
+    """The format of a file that can be read: "pdf", "docx", "png" …; for text, what its suffix claims ("csv"), else "text".
+
+    Raises Refused for what is not read: archives, programs, sounds, films, unknown bytes, files behind a password.
+    """
+    if not data:
+        raise Refused("is empty.")
+    for magic, name in _MAGIC:
+        if data.startswith(magic):
+            return name
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if data.startswith(b"PK"):
+        return _zip(data)
+    if data.startswith(_OLE):
+        return _ole(data)
+    if _is_pdf(data):
+        return "pdf"
+    if _is_text(data):
+        return _text(data, suffix)
+    for offset, magic, what in _STRANGERS:
+        if data[offset:].startswith(magic):
+            raise unsupported(what)
+    raise unsupported("is of an unknown kind")
+
+
+def _is_pdf(data: bytes) -> bool:
+    """Readers accept a PDF that begins within the first 1,024 bytes; text that merely speaks of one has no objects."""
+    start = data[:1024].find(b"%PDF-")
+    return start == 0 or (start > 0 and b" obj" in data and b"stream" in data)
+
+
+def _zip(data: bytes) -> str:
+    try:
+        with ZipFile(BytesIO(data)) as archive:
+            names = set(archive.namelist())
+            kind = archive.read("mimetype")[:100] if "mimetype" in names and archive.getinfo("mimetype").file_size < 100 else b""
+            locked = any(entry.flag_bits & 1 for entry in archive.infolist())
+    except (BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise Refused("can't be read: it is a damaged Office file or archive.") from error
+    if kind.startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
+        return "ods"
+    if kind.startswith(b"application/vnd.oasis.opendocument"):
+        raise unsupported("is an OpenDocument file. Save it as .docx, .pptx or PDF and send that")
+    if kind.startswith(b"application/epub"):
+        raise unsupported("is an e-book. Save it as PDF or text and send that")
+    if locked:
+        raise encrypted()
+    for name, mark in (("xlsb", "xl/workbook.bin"), ("docx", "word/"), ("xlsx", "xl/"), ("pptx", "ppt/")):
+        if any(entry.startswith(mark) for entry in names):
+            return name
+    raise unsupported("is a ZIP archive. Unpack it and send the files in it")
+
+
+def _ole(data: bytes) -> str:
+    """The container of Office before 2007, and of encrypted documents since. Its directory holds the streams' names in UTF-16."""
+    if "EncryptedPackage".encode("utf-16-le") in data:
+        raise encrypted()
+    for stream, what in _OLE_STREAMS:
+        if stream.encode("utf-16-le") in data:
+            if what == "xls":
+                return what
+            raise unsupported(what)
+    raise unsupported("is an old Office or system file")
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether the first 64 KiB hold no bytes that no text holds; UTF-16 and UTF-32 are told by their mark or by their zeros."""
+    head = data[: 64 * 1024]
+    if head.startswith((*UTF16_MARKS, b"\x00\x00\xfe\xff")) or guess_utf16(head):
+        return True
+    controls = sum(1 for byte in head.translate(None, bytes(range(32, 256))) if byte not in _TEXT_CONTROLS)
+    return b"\x00" not in head and controls * 200 <= len(head)
+
+
+def guess_utf16(head: bytes) -> str:
+    """ "utf-16-le" or "utf-16-be" for text without a mark whose every other byte is (nearly always) zero; else ""."""
+    size = len(head) // 2
+    if size < 2:
+        return ""
+    even, odd = head[0 : size * 2 : 2].count(0), head[1 : size * 2 : 2].count(0)
+    if odd * 10 >= size * 7 and even * 50 <= size:
+        return "utf-16-le"
+    if even * 10 >= size * 7 and odd * 50 <= size:
+        return "utf-16-be"
+    return ""
+
+
+def _text(data: bytes, suffix: str) -> str:
+    if _HTML.match(data[:4096]):
+        return "html"
+    fields = {match[1].lower() for match in _MAIL_FIELD.finditer(data[:8192].split(b"\n\n")[0].split(b"\r\n\r\n")[0])}
+    if {b"from", b"subject"} <= fields and fields & {b"date", b"received", b"message-id", b"mime-version", b"content-type"}:
+        return "eml"
+    if _TEXT_SUFFIXES.get(suffix, suffix[1:]) == "html" and re.search(rb"<[a-z]+[^>]*>", data[:65536], re.IGNORECASE):
+        return "html"
+    if suffix in {".txt", ".text", ".htm", ".html", ".eml"} or not _KNOWN_SUFFIX.fullmatch(suffix):
+        return "text"
+    return _TEXT_SUFFIXES.get(suffix, suffix[1:])

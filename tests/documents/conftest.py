@@ -1,0 +1,71 @@
+"""The reader, as the server uses it, over a folder of its own."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from assistant.contracts.documents import ReadDocument, ReadImage
+from assistant.contracts.turns import Upload
+from assistant.documents.reader import ChildReader
+from assistant.documents.settings import DocumentSettings
+from tests.documents.making import ReadPicture, ReadText, Spool
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    """Makes an upload of a name and bytes."""
+
+    def make(name: str, data: bytes) -> Upload:
+        digest = hashlib.sha256(data).hexdigest()
+        path = tmp_path / digest
+        path.write_bytes(data)
+        return Upload(name=name, path=path, size=len(data), digest=digest, param="files[0]")
+
+    return make
+
+
+@pytest.fixture
+def reader() -> ChildReader:
+    return ChildReader(DocumentSettings())
+
+
+@pytest.fixture
+def read(reader: ChildReader, spool: Spool) -> ReadText:
+    """Reads a document from its name and bytes."""
+
+    async def run(name: str, data: bytes) -> ReadDocument:
+        result = await reader.read(spool(name, data))
+        assert isinstance(result, ReadDocument)
+        assert all(0 <= section.start <= len(result.text) for section in result.sections)
+        assert len({section.label for section in result.sections}) == len(result.sections)
+        return result
+
+    return run
+
+
+@pytest.fixture
+def read_picture(reader: ChildReader, spool: Spool) -> ReadPicture:
+    async def run(name: str, data: bytes) -> ReadImage:
+        result = await reader.read(spool(name, data))
+        assert isinstance(result, ReadImage)
+        return result
+
+    return run
+
+
+@pytest.fixture
+def corpus() -> Path:
+    """Real documents that are not part of the project."""
+    folder = Path(__file__).parents[3] / "shared" / "corpus"
+    if not folder.is_dir():
+        pytest.skip("the corpus of real documents is not at hand")
+    return folder
+
+
+@pytest.fixture
+def words() -> Callable[[str], str]:
+    """A text without its Markdown, to compare words."""
+    return lambda text: " ".join(re.sub(r"[#*|`>\\]|\]\([^)]*\)", " ", text).split())

@@ -1,0 +1,98 @@
+"""Files that no library here would write: Office files from their parts, PDF files from their pages."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from io import BytesIO
+from zipfile import ZIP_DEFLATED, ZipFile
+
+from assistant.contracts.documents import ReadDocument, ReadImage
+from assistant.contracts.turns import Upload
+
+Spool = Callable[[str, bytes], Upload]
+ReadText = Callable[[str, bytes], Awaitable[ReadDocument]]
+ReadPicture = Callable[[str, bytes], Awaitable[ReadImage]]
+
+_SPACES = " ".join(
+    f'xmlns:{short}="{name}"'
+    for short, name in {
+        "w": "http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+        "r": "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+        "wp": "http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing",
+        "a": "http://schemas.openxmlformats.org/drawingml/2006/main",
+        "mc": "http://schemas.openxmlformats.org/markup-compatibility/2006",
+        "wps": "http://schemas.microsoft.com/office/word/2010/wordprocessingShape",
+        "v": "urn:schemas-microsoft-com:vml",
+        "m": "http://schemas.openxmlformats.org/officeDocument/2006/math",
+        "p": "http://schemas.openxmlformats.org/presentationml/2006/main",
+        "c": "http://schemas.openxmlformats.org/drawingml/2006/chart",
+        "dgm": "http://schemas.openxmlformats.org/drawingml/2006/diagram",
+    }.items()
+)
+_RELATION = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+
+
+def pack(parts: dict[str, str | bytes]) -> bytes:
+    """An archive of parts by their names."""
+    target = BytesIO()
+    with ZipFile(target, "w", ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return target.getvalue()
+
+
+def element(tag: str, inner: str, attributes: str = "") -> str:
+    """A part's root element with every namespace declared that these tests use."""
+    return f"<?xml version='1.0' encoding='UTF-8'?><{tag} {_SPACES} {attributes}>{inner}</{tag}>"
+
+
+def relations(items: Sequence[tuple[str, str, str]]) -> str:
+    """Relationships: id, kind, target; an address as target is external."""
+    mode = " TargetMode='External'"
+    lines = "".join(
+        f'<Relationship Id="{identity}" Type="{_RELATION}/{kind}" Target="{target}"{mode if ":" in target else ""}/>'
+        for identity, kind, target in items
+    )
+    return f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{lines}</Relationships>'
+
+
+def word(body: str, links: Sequence[tuple[str, str, str]] = (), parts: dict[str, str] | None = None) -> bytes:
+    """A Word document from the XML of its body, its relationships and its other parts."""
+    return pack(
+        {
+            "[Content_Types].xml": "<Types/>",
+            "_rels/.rels": relations([("rId1", "officeDocument", "word/document.xml")]),
+            "word/document.xml": element("w:document", f"<w:body>{body}</w:body>"),
+            "word/_rels/document.xml.rels": relations(links),
+            **{f"word/{name}": content for name, content in (parts or {}).items()},
+        }
+    )
+
+
+def paragraph(text: str, properties: str = "") -> str:
+    return f"<w:p><w:pPr>{properties}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def pdf(pages: Sequence[str], extra: str = "", catalog: str = "") -> bytes:
+    """A PDF of pages with the given content streams, in Helvetica as /F1. `extra`: entries of every page."""
+    objects = [
+        f"<</Type/Catalog/Pages 2 0 R{catalog}>>",
+        f"<</Type/Pages/Count {len(pages)}/Kids[{' '.join(f'{4 + 2 * index} 0 R' for index in range(len(pages)))}]>>",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    for index, content in enumerate(pages):
+        objects.append(
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 3 0 R>>>>/Contents {5 + 2 * index} 0 R{extra}>>"
+        )
+        objects.append(f"<</Length {len(content)}>>stream\n{content}\nendstream")
+    out, places = "%PDF-1.4\n", list[int]()
+    for number, content in enumerate(objects, start=1):
+        places.append(len(out))
+        out += f"{number} 0 obj\n{content}\nendobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    end = f"trailer<</Size {len(objects) + 1}/Root 1 0 R>>\nstartxref\n{len(out)}\n%%EOF"
+    return f"{out}xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}{end}".encode("latin-1")
+
+
+def show(*lines: str) -> str:
+    """A page's content: lines of text, one below the other."""
+    drawn = "".join(f"({line}) Tj 0 -14 Td " for line in lines)
+    return f"BT /F1 12 Tf 72 720 Td {drawn}ET"

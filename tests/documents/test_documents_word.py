@@ -1,0 +1,156 @@
+"""Word documents: whatever a reader of the pages would see is in the text, in its place."""
+
+from io import BytesIO
+
+import docx
+
+from tests.documents.making import ReadText, element, pack, paragraph, relations, word
+
+
+async def test_headings_lists_and_tables_keep_their_structure(read: ReadText) -> None:
+    document = docx.Document()
+    document.add_heading("Annual report", 0)
+    document.add_heading("Costs", 1)
+    document.add_paragraph("Rent", style="List Bullet")
+    document.add_paragraph("Paper", style="List Bullet")
+    document.add_paragraph("First", style="List Number")
+    document.add_paragraph("Second", style="List Number")
+    table = document.add_table(rows=2, cols=2)
+    for cell, text in zip((cell for row in table.rows for cell in row.cells), ("Item", "Price", "A|B", "two\nlines"), strict=True):
+        cell.text = text
+    target = BytesIO()
+    document.save(target)
+
+    result = await read("report.docx", target.getvalue())
+
+    assert result.format == "docx"
+    assert result.text == (
+        "# Annual report\n\n# Costs\n\n- Rent\n- Paper\n1. First\n2. Second\n\n| Item | Price |\n| --- | --- |\n| A\\|B | two<br>lines |"
+    )
+    assert [section.label for section in result.sections] == ["Annual report", "Costs"]
+    assert result.text[result.sections[1].start :].startswith("# Costs")
+
+
+async def test_a_localised_heading_style_is_known_by_its_outline_level(read: ReadText) -> None:
+    styles = element(
+        "w:styles",
+        '<w:style w:styleId="berschrift2"><w:name w:val="Überschrift 2"/><w:pPr><w:outlineLvl w:val="1"/></w:pPr></w:style>'
+        '<w:style w:styleId="Own"><w:name w:val="Own"/><w:basedOn w:val="berschrift2"/></w:style>',
+    )
+    body = paragraph("Kosten", '<w:pStyle w:val="Own"/>') + paragraph("Text")
+    result = await read("a.docx", word(body, [("rId1", "styles", "styles.xml")], {"styles.xml": styles}))
+    assert result.text == "## Kosten\n\nText"
+
+
+async def test_numbers_of_several_levels_and_forms_are_written_out(read: ReadText) -> None:
+    numbering = element(
+        "w:numbering",
+        '<w:abstractNum w:abstractNumId="0">'
+        '<w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="decimal"/><w:lvlText w:val="%1."/></w:lvl>'
+        '<w:lvl w:ilvl="1"><w:start w:val="1"/><w:numFmt w:val="lowerLetter"/><w:lvlText w:val="%1.%2)"/></w:lvl>'
+        '</w:abstractNum><w:num w:numId="5"><w:abstractNumId w:val="0"/></w:num>',
+    )
+
+    def item(text: str, level: int) -> str:
+        return paragraph(text, f'<w:numPr><w:ilvl w:val="{level}"/><w:numId w:val="5"/></w:numPr>')
+
+    body = item("One", 0) + item("Sub", 1) + item("Sub two", 1) + item("Two", 0) + item("Again", 1)
+    result = await read("a.docx", word(body, [("rId1", "numbering", "numbering.xml")], {"numbering.xml": numbering}))
+    assert result.text == "1. One\n  1.a) Sub\n  1.b) Sub two\n2. Two\n  2.a) Again"
+
+
+async def test_insertions_stay_and_deletions_go(read: ReadText) -> None:
+    body = (
+        "<w:p><w:r><w:t>Pay </w:t></w:r><w:del><w:r><w:delText>five</w:delText></w:r></w:del>"
+        "<w:ins><w:r><w:t>seven</w:t></w:r></w:ins><w:moveFrom><w:r><w:t> moved</w:t></w:r></w:moveFrom></w:p>"
+    )
+    assert (await read("a.docx", word(body))).text == "Pay seven"
+
+
+async def test_a_text_box_is_read_once(read: ReadText) -> None:
+    box = f"<w:txbxContent>{paragraph('Inside the box')}</w:txbxContent>"
+    body = (
+        "<w:p><w:r><w:t>Before</w:t></w:r><w:r><mc:AlternateContent>"
+        f'<mc:Choice Requires="wps"><w:drawing><wp:inline><wp:docPr id="1" name="x" descr="A red fox"/><a:graphic><a:graphicData>'
+        f"<wps:wsp><wps:txbx>{box}</wps:txbx></wps:wsp></a:graphicData></a:graphic></wp:inline></w:drawing></mc:Choice>"
+        f"<mc:Fallback><w:pict><v:textbox>{box}</v:textbox></w:pict></mc:Fallback></mc:AlternateContent></w:r></w:p>"
+    )
+    assert (await read("a.docx", word(body))).text == "Before[Picture: A red fox]\n\nInside the box"
+
+
+async def test_an_old_text_box_is_read_too(read: ReadText) -> None:
+    body = f"<w:p><w:r><w:pict><v:textbox><w:txbxContent>{paragraph('VML')}</w:txbxContent></v:textbox></w:pict></w:r></w:p>"
+    assert (await read("a.docx", word(body))).text == "VML"
+
+
+async def test_headers_footers_notes_and_comments_are_read(read: ReadText) -> None:
+    body = (
+        '<w:p><w:commentRangeStart w:id="7"/><w:r><w:t>The sum</w:t></w:r><w:commentRangeEnd w:id="7"/><w:r><w:commentReference w:id="7"/></w:r>'
+        '<w:r><w:t> is due</w:t></w:r><w:r><w:footnoteReference w:id="2"/></w:r><w:r><w:endnoteReference w:id="3"/></w:r></w:p>'
+    )
+    kinds = ("header", "footer", "footnotes", "endnotes", "comments")
+    parts = {
+        "header.xml": element("w:hdr", paragraph("Confidential")),
+        "footer.xml": element("w:ftr", paragraph("Page 1")),
+        "footnotes.xml": element(
+            "w:footnotes",
+            f'<w:footnote w:type="separator" w:id="0">{paragraph("x")}</w:footnote><w:footnote w:id="2">{paragraph("In May")}</w:footnote>',
+        ),
+        "endnotes.xml": element("w:endnotes", f'<w:endnote w:id="3">{paragraph("See there")}</w:endnote>'),
+        "comments.xml": element("w:comments", f'<w:comment w:id="7" w:author="Ann">{paragraph("Too much?")}</w:comment>'),
+    }
+    links = [(f"rId{number}", kind, f"{kind}.xml") for number, kind in enumerate(kinds, start=1)]
+    assert (await read("a.docx", word(body, links, parts))).text == (
+        "Header: Confidential\n\nThe sum is due[^1][^e1]\n\nFooter: Page 1\n\n[^1]: In May\n\n[^e1]: See there\n\n"
+        "- Comment by Ann on “The sum”: Too much?"
+    )
+
+
+async def test_content_controls_and_links_are_read_in_place(read: ReadText) -> None:
+    body = (
+        f"<w:sdt><w:sdtPr><w:alias w:val='x'/></w:sdtPr><w:sdtContent>{paragraph('In a control')}</w:sdtContent></w:sdt>"
+        '<w:p><w:hyperlink r:id="rId9"><w:r><w:t>our page</w:t></w:r></w:hyperlink><w:sdt><w:sdtContent><w:r><w:t> and</w:t></w:r></w:sdtContent></w:sdt>'
+        '<w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText> HYPERLINK "https://b.example/" </w:instrText></w:r>'
+        '<w:r><w:fldChar w:fldCharType="separate"/></w:r><w:r><w:t>that one</w:t></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r></w:p>'
+    )
+    result = await read("a.docx", word(body, [("rId9", "hyperlink", "https://a.example/")]))
+    assert result.text == "In a control\n\n[our page](https://a.example/) and[that one](https://b.example/)"
+
+
+async def test_merged_cells_and_nested_tables_stay_rows(read: ReadText) -> None:
+    def cell(text: str, properties: str = "") -> str:
+        return f"<w:tc><w:tcPr>{properties}</w:tcPr>{text if text.startswith('<w:tbl') else paragraph(text)}</w:tc>"
+
+    wide, tall = "<w:gridSpan w:val='2'/>", "<w:vMerge w:val='restart'/>"
+    inner = f"<w:tbl><w:tr>{cell('x')}{cell('y')}</w:tr><w:tr>{cell('1')}{cell('2')}</w:tr></w:tbl>"
+    body = (
+        f"<w:tbl><w:tr>{cell('Wide', wide)}{cell('C')}</w:tr>"
+        f"<w:tr>{cell('Tall', tall)}{cell(inner)}{cell('c')}</w:tr>"
+        f"<w:sdt><w:sdtContent><w:tr>{cell('Tall again', '<w:vMerge/>')}{cell('b')}{cell('d')}</w:tr></w:sdtContent></w:sdt></w:tbl>"
+    )
+    assert (await read("a.docx", word(body))).text == ("| Wide |  | C |\n| --- | --- | --- |\n| Tall | x; y<br>1; 2 | c |\n|  | b | d |")
+
+
+async def test_equations_and_charts_and_diagrams_are_words(read: ReadText) -> None:
+    body = (
+        "<w:p><m:oMath><m:f><m:num><m:r><m:t>a</m:t></m:r></m:num><m:den><m:r><m:t>b</m:t></m:r></m:den></m:f></m:oMath></w:p>"
+        '<w:p><w:r><w:drawing><a:graphic><a:graphicData><c:chart r:id="rId1"/></a:graphicData></a:graphic></w:drawing></w:r></w:p>'
+        '<w:p><w:r><w:drawing><a:graphic><a:graphicData><dgm:relIds r:dm="rId2"/></a:graphicData></a:graphic></w:drawing></w:r></w:p>'
+    )
+    series = (
+        "<c:ser><c:tx><c:strRef><c:strCache><c:pt idx='0'><c:v>Sales</c:v></c:pt></c:strCache></c:strRef></c:tx>"
+        "<c:cat><c:strRef><c:strCache><c:pt idx='0'><c:v>May</c:v></c:pt></c:strCache></c:strRef></c:cat>"
+        "<c:val><c:numRef><c:numCache><c:pt idx='0'><c:v>12.5</c:v></c:pt></c:numCache></c:numRef></c:val></c:ser>"
+    )
+    diagram = element("dgm:dataModel", "<dgm:ptLst><dgm:pt><dgm:t><a:p><a:r><a:t>Plan</a:t></a:r></a:p></dgm:t></dgm:pt></dgm:ptLst>")
+    parts = {"charts/c.xml": element("c:chartSpace", series), "diagrams/d.xml": diagram}
+    links = [("rId1", "chart", "charts/c.xml"), ("rId2", "diagramData", "diagrams/d.xml")]
+    assert (await read("a.docx", word(body, links, parts))).text == (
+        "$\\frac{a}{b}$\n\nChart:\n\n|  | Sales |\n| --- | --- |\n| May | 12.5 |\n\n- Plan"
+    )
+
+
+async def test_the_name_of_the_main_part_is_looked_up(read: ReadText) -> None:
+    document = element("w:document", f"<w:body>{paragraph('Elsewhere')}</w:body>")
+    data = pack({"_rels/.rels": relations([("a", "officeDocument", "/word/document2.xml")]), "word/document2.xml": document})
+    assert (await read("a.docx", data)).text == "Elsewhere"
