@@ -25,7 +25,8 @@ _FALSE = frozenset({"false", "0", "no", "off"})
 _WHOLE_NUMBERS = ("max_tokens", "max_completion_tokens", "seed", "n")
 _NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _ONE_MESSAGE = (
-    "Send exactly one user message per request: the server keeps the conversation itself. To go on with one, send the same 'session_id' again."
+    "Send exactly one user message per request: the server keeps the conversation itself. "
+    "To go on with one, send the same 'session_id' again."
 )
 
 
@@ -87,7 +88,12 @@ def _from_form(fields: dict[str, str], files: tuple[Upload, ...], model: str) ->
     content = (*([Words(text=message)] if message else []), *files)
     _check_said(content, "message")
     return ChatInput(
-        session=session, content=content, instructions=(), sampling=_sampling(options, None), stream=options.stream is True, include_usage=False
+        session=session,
+        content=content,
+        instructions=(),
+        sampling=_sampling(options, None),
+        stream=options.stream is True,
+        include_usage=False,
     )
 
 

@@ -49,7 +49,7 @@ def complaint(errors: Sequence[ErrorDetails], *, skip: int = 0) -> InvalidReques
     if error["type"] == "union_tag_not_found":
         is_object = isinstance(error["input"], dict)
         path = [*path, "type"] if is_object else path
-        wanted = "must be a string such as \"text\"" if is_object else "must be an object"
+        wanted = 'must be a string such as "text"' if is_object else "must be an object"
     else:
         wanted = _WANTED.get(error["type"], "is not valid").format(**context)
     param = ".".join(path)

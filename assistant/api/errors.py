@@ -26,6 +26,14 @@ class NotThisMethod(MethodNotAllowed):
         super().__init__(f"This path does not take {method[:20]}, only {self.allowed}.")
 
 
+class FailedAfterActing(Exception):
+    """A turn failed after a tool had changed something: its answer tells clients not to repeat the request by themselves."""
+
+    def __init__(self, error: NanobotError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 class ErrorAnswers:
     """Turns an error that escapes from `app` into its answer. Nothing else in the API answers one.
 
@@ -40,7 +48,7 @@ class ErrorAnswers:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
+        started = acted = False
 
         async def watch(message: Message) -> None:
             nonlocal started
@@ -55,22 +63,14 @@ class ErrorAnswers:
             return
         except NanobotError as known:
             error = known
+        except FailedAfterActing as known:
+            error, acted = known.error, True
         except Exception as unknown:  # noqa: BLE001 - the last place where a bug can still become an answer
             error = NanobotError()
             error.__cause__ = unknown
         _log(error, request_id(scope))
         if not started:  # else the connection just ends: the server closes it when an answer is left incomplete
-            await _answer(error, scope["method"])(scope, receive, send)
-
-
-def error_response(error: NanobotError, *, should_retry: bool | None = None) -> Response:
-    """`should_retry`: what OpenAI's clients are told by `x-should-retry`; None: left to them."""
-    response = Response(error_json(error), error.status, media_type="application/json")
-    for name, value in error_headers(error).items():
-        response.headers[name] = value
-    if should_retry is not None:
-        response.headers["x-should-retry"] = "true" if should_retry else "false"
-    return response
+            await _answer(error, scope["method"], acted)(scope, receive, send)
 
 
 def error_json(error: NanobotError) -> bytes:
@@ -94,15 +94,19 @@ def error_headers(error: NanobotError) -> dict[str, str]:
     return headers
 
 
-def _answer(error: NanobotError, method: str) -> Response:
+def _answer(error: NanobotError, method: str, acted: bool) -> Response:
+    headers = error_headers(error)
     if method == "OPTIONS" and isinstance(error, NotThisMethod):  # it asks just that
-        return Response(status_code=204, headers=error_headers(error))
-    return error_response(error)
+        return Response(status_code=204, headers=headers)
+    if acted:
+        headers["x-should-retry"] = "false"
+    return Response(error_json(error), error.status, headers, media_type="application/json")
 
 
 def _log(error: NanobotError, request: str) -> None:
     if error.status != 500:
-        logger.log(logging.WARNING if error.status > 500 else logging.INFO, "api.refused request=%s status=%d code=%s", request, error.status, error.code)
+        level = logging.WARNING if error.status > 500 else logging.INFO
+        logger.log(level, "api.refused request=%s status=%d code=%s", request, error.status, error.code)
         return
     culprit = error.__cause__ or error
     frames = "".join(traceback.format_tb(culprit.__traceback__))

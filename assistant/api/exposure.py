@@ -13,8 +13,7 @@ def check_exposure(settings: ApiSettings) -> None:
     """Raises CannotServe if others than this machine could reach the server and no key is set."""
     if settings.api_key is None and not is_loopback(settings.host):
         raise CannotServe(
-            f"api.host is '{settings.host}', which other machines can reach, and no api.apiKey is set: "
-            "set a key, or bind to 127.0.0.1."
+            f"api.host is '{settings.host}', which other machines can reach, and no api.apiKey is set: set a key, or bind to 127.0.0.1."
         )
 
 

@@ -13,6 +13,8 @@ from assistant.contracts.errors import ForbiddenOrigin, MisdirectedHost
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _WILDCARDS = frozenset({"0.0.0.0", "::", "", "*"})  # noqa: S104 - compared with, never bound to
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_SCHEMES = {"https": "https", "wss": "https"}
+"""Of a page, by that of the request; else http."""
 
 
 class Guard:
@@ -51,7 +53,7 @@ class Guard:
         origin = parse_origin(origins[0]) if len(origins) == 1 else None
         if origin is None:
             raise ForbiddenOrigin
-        scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+        scheme = _SCHEMES.get(scope["scheme"], "http")
         if origin != (scheme, host[0], host[1] or _DEFAULT_PORTS.get(scheme)) and origin not in self.origins:
             raise ForbiddenOrigin
 
