@@ -26,6 +26,7 @@
     │   └── ProviderTimeout           504                         provider_timeout
     ├── StoreUnavailable              503 server_error            store_unavailable
     ├── ShuttingDown                  503 server_error            shutting_down
+    ├── ServerOverloaded              503 server_error            server_overloaded
     └── TurnTimeout                   504 server_error            turn_timeout
 
     ToolFailed                        never leaves the toolbox: its words go to the model
@@ -207,6 +208,12 @@ class ShuttingDown(NanobotError):
     """The server is shutting down. Try again in a moment."""
 
     status, code = 503, "shutting_down"
+
+
+class ServerOverloaded(NanobotError):
+    """The server has as many connections as it takes. Try again in a moment."""
+
+    status, code = 503, "server_overloaded"
 
 
 class TurnTimeout(NanobotError):

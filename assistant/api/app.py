@@ -1,0 +1,54 @@
+"""The whole of the HTTP side, put together."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from assistant.access.keys import access_by_key
+from assistant.api.bodies import BodyClock
+from assistant.api.chat import Chat, StartsTurns
+from assistant.api.door import Door
+from assistant.api.errors import ErrorAnswers
+from assistant.api.guard import Guard
+from assistant.api.head import HeadAsGet
+from assistant.api.health import Check, Health
+from assistant.api.models import Models
+from assistant.api.request_ids import RequestIds
+from assistant.api.routes import create_routes
+from assistant.api.sessions import Sessions
+from assistant.api.settings import ApiSettings
+from assistant.contracts.models import ModelInfo
+from assistant.contracts.sessions import SessionStore
+
+
+def create_app(
+    *,
+    settings: ApiSettings,
+    turns: StartsTurns,
+    sessions: SessionStore,
+    model: ModelInfo,
+    ready: Callable[[], Awaitable[Sequence[Check]]],
+    spool_folder: Path,
+    version: str,
+) -> ASGIApp:
+    """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
+
+    `model`: that of the default agent. `ready`: asked anew for each GET /ready. `spool_folder`: made if it is missing, private; files lie there
+    while a request is taken in. Raises ValueError for an allowed host or origin that is malformed.
+    """
+    spool_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = settings.api_key
+    app: ASGIApp = create_routes(
+        chat=Chat(turns=turns, model=model, settings=settings, spool_folder=spool_folder),
+        models=Models(model=model),
+        sessions=Sessions(store=sessions),
+        health=Health(version=version, checks=ready),
+        chat_enabled=settings.endpoints.chat_completions.enabled,
+    )
+    app = HeadAsGet(app)
+    app = Door(app, access_by_key(None if key is None else key.get_secret_value()))
+    app = Guard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
+    app = ErrorAnswers(app)
+    app = BodyClock(app, settings.timeouts.body)
+    return RequestIds(app)

@@ -1,0 +1,56 @@
+"""What a validator found, as one clear sentence with the path of the field."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from assistant.api.wire_chat import HASH
+from assistant.contracts.errors import InvalidRequest, UnsupportedContent
+
+_WANTED = {
+    "missing": "is missing",
+    "string_type": "must be a string",
+    "string_sub_type": "must be a string",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a smaller whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "list_type": "must be an array",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "literal_error": "must be one of {expected}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "too_long": "holds more than {max_length} entries",
+    "too_short": "is empty",
+    "string_too_short": "is empty",
+    "string_too_long": "is longer than {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+}
+"""By pydantic's error types; the braces are filled from the error's context. None of them quotes the input."""
+
+
+def complaint(errors: Sequence[ErrorDetails], *, skip: int = 0) -> InvalidRequest:
+    """The first error, as ours. `skip`: how many leading steps of its path are not the client's (FastAPI's "query")."""
+    error = errors[0]
+    context: Mapping[str, Any] = error.get("ctx", {})
+    path = [str(step) for step in error["loc"][skip:] if not str(step).startswith(HASH)]
+    if error["type"] == "union_tag_invalid":
+        kind = str(context["tag"]).removeprefix(HASH)[:40]
+        return UnsupportedContent(
+            f"Content of type '{kind}' is not supported: send text, image_url or file parts.", param=".".join([*path, "type"])
+        )
+    if error["type"] == "union_tag_not_found":
+        is_object = isinstance(error["input"], dict)
+        path = [*path, "type"] if is_object else path
+        wanted = 'must be a string such as "text"' if is_object else "must be an object"
+    else:
+        wanted = _WANTED.get(error["type"], "is not valid").format(**context)
+    param = ".".join(path)
+    return InvalidRequest(f"'{param}' {wanted}." if param else f"The body {wanted}.", param=param or None)

@@ -1,0 +1,67 @@
+"""The content of a user's message in JSON: its words, and the files within it."""
+
+import asyncio
+from collections.abc import Sequence
+
+from assistant.api.base64_files import EncodedFile, decode_to_disk, parse_data_url
+from assistant.api.names import display_name
+from assistant.api.settings import ApiLimits
+from assistant.api.spool import Spool
+from assistant.api.wire_chat import ContentPart, FilePart, ImagePart, TextPart
+from assistant.contracts.errors import InvalidRequest, UnsupportedContent
+from assistant.contracts.turns import Upload, Words
+
+_SUFFIXES = {"jpeg": "jpg", "svg+xml": "svg", "plain": "txt", "markdown": "md", "x-yaml": "yaml"}
+
+
+async def take_in(content: str | Sequence[ContentPart] | None, param: str, spool: Spool, limits: ApiLimits) -> tuple[Words | Upload, ...]:
+    """Words as they are, files onto the disk, in order. Raises InvalidRequest and its kin, each with the part's path."""
+    if content is None:
+        return ()
+    if isinstance(content, str):
+        return (Words(text=content),)
+    taken: list[Words | Upload] = []
+    for index, part in enumerate(content):
+        at = f"{param}.{index}"
+        if isinstance(part, TextPart):
+            taken.append(Words(text=part.text))
+        else:
+            file = _image(part, at, index) if isinstance(part, ImagePart) else _file(part, at, index)
+            taken.append(await asyncio.to_thread(decode_to_disk, file, spool, limits.file_bytes))
+    return tuple(taken)
+
+
+def words_only(content: str | Sequence[ContentPart] | None, param: str) -> str:
+    """The text of a system or developer message. Raises UnsupportedContent for one with files."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    for index, part in enumerate(content):
+        if not isinstance(part, TextPart):
+            raise UnsupportedContent("Only a user message may hold images or files.", param=f"{param}.{index}.type")
+    return "\n".join([part.text for part in content if isinstance(part, TextPart)])
+
+
+def _image(part: ImagePart, at: str, index: int) -> EncodedFile:
+    url, param = part.image_url.url, f"{at}.image_url.url"
+    if url[:8].lower().startswith(("http://", "https://")):
+        raise UnsupportedContent("Images are not fetched from the web: send the image itself, as a data URL.", param=param)
+    media_type, start = parse_data_url(url, param)
+    return EncodedFile(text=url, start=start, name=f"image-{index + 1}{_suffix(media_type)}", param=param)
+
+
+def _file(part: FilePart, at: str, index: int) -> EncodedFile:
+    file, param = part.file, f"{at}.file.file_data"
+    if file.file_id is not None:
+        raise UnsupportedContent("Files are not kept by id here: send the file itself as file_data.", param=f"{at}.file.file_id")
+    if file.file_data is None:
+        raise InvalidRequest(f"'{param}' is missing.", param=param)
+    media_type, start = parse_data_url(file.file_data, param) if file.file_data[:5].lower() == "data:" else ("", 0)
+    name = display_name(file.filename or "", f"file-{index + 1}{_suffix(media_type)}")
+    return EncodedFile(text=file.file_data, start=start, name=name, param=param)
+
+
+def _suffix(media_type: str) -> str:
+    """A name's end for a file that came without a name: display only, the file's own bytes say what it is."""
+    kind = media_type.rpartition("/")[2]
+    suffix = _SUFFIXES.get(kind, kind)
+    return f".{suffix}" if suffix.isalnum() and len(suffix) <= 5 else ""

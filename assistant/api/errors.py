@@ -1,0 +1,113 @@
+"""The one handler: whatever goes wrong on the way to an answer leaves here, as `{"error": {"message", "type", "param", "code"}}`."""
+
+import logging
+import math
+import traceback
+
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from assistant.api.scope import request_id
+from assistant.contracts.errors import MethodNotAllowed, NanobotError, Unauthenticated
+
+logger = logging.getLogger(__name__)
+
+_COME_BACK_SECONDS = 2
+"""Told with a 503 that knows no better: clients repeat sooner than that by themselves."""
+
+
+class NotThisMethod(MethodNotAllowed):
+    """This path does not take that method."""
+
+    def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
+        self.allowed = ", ".join(allowed)
+        super().__init__(f"This path does not take {method[:20]}, only {self.allowed}.")
+
+
+class FailedAfterActing(Exception):
+    """A turn failed after a tool had changed something: its answer tells clients not to repeat the request by themselves."""
+
+    def __init__(self, error: NanobotError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class ErrorAnswers:
+    """Turns an error that escapes from `app` into its answer. Nothing else in the API answers one.
+
+    An error that is not a NanobotError is a bug: it is logged with the request's id and the place where it arose, without its text,
+    which may quote what somebody wrote, and answered with 500 internal_error.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = acted = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+            return
+        except ClientDisconnect:
+            logger.info("api.client_gone request=%s", request_id(scope))
+            return
+        except NanobotError as known:
+            error = known
+        except FailedAfterActing as known:
+            error, acted = known.error, True
+        except Exception as unknown:  # noqa: BLE001 - the last place where a bug can still become an answer
+            error = NanobotError()
+            error.__cause__ = unknown
+        _log(error, request_id(scope))
+        if not started:  # else the connection just ends: the server closes it when an answer is left incomplete
+            await _answer(error, scope["method"], acted)(scope, receive, send)
+
+
+def error_json(error: NanobotError) -> bytes:
+    """The body of an error, and the data of a stream's error event."""
+    body = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    return orjson.dumps({"error": body})
+
+
+def error_headers(error: NanobotError) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    wait = error.retry_after
+    if wait is None and error.status == 503:
+        wait = _COME_BACK_SECONDS
+    if wait is not None:
+        headers["retry-after"] = str(math.ceil(wait))
+        headers["retry-after-ms"] = str(math.ceil(wait * 1000))
+    if isinstance(error, Unauthenticated):
+        headers["www-authenticate"] = "Bearer"
+    if isinstance(error, NotThisMethod):
+        headers["allow"] = error.allowed
+    return headers
+
+
+def _answer(error: NanobotError, method: str, acted: bool) -> Response:
+    headers = error_headers(error)
+    if method == "OPTIONS" and isinstance(error, NotThisMethod):  # it asks just that
+        return Response(status_code=204, headers=headers)
+    if acted:
+        headers["x-should-retry"] = "false"
+    return Response(error_json(error), error.status, headers, media_type="application/json")
+
+
+def _log(error: NanobotError, request: str) -> None:
+    if error.status != 500:
+        level = logging.WARNING if error.status > 500 else logging.INFO
+        logger.log(level, "api.refused request=%s status=%d code=%s", request, error.status, error.code)
+        return
+    culprit = error.__cause__ or error
+    frames = "".join(traceback.format_tb(culprit.__traceback__))
+    logger.error("api.bug request=%s error=%s at\n%s", request, type(culprit).__qualname__, frames)

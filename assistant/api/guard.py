@@ -1,0 +1,120 @@
+"""Which hosts this server answers to, and which web pages may call it."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from assistant.api.scope import header, headers_named
+from assistant.contracts.errors import ForbiddenOrigin, MisdirectedHost
+
+_OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_WILDCARDS = frozenset({"0.0.0.0", "::", "", "*"})  # noqa: S104 - compared with, never bound to
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_SCHEMES = {"https": "https", "wss": "https"}
+"""Of a page, by that of the request; else http."""
+
+
+class Guard:
+    """Raises MisdirectedHost for a Host that is not in the list, so that no foreign name can be made to point here (DNS rebinding),
+    and ForbiddenOrigin for a request that a web page of another origin sent.
+
+    A missing, doubled or malformed Host is refused as well. The server's own origin (the page /docs) is allowed.
+    """
+
+    def __init__(self, app: ASGIApp, *, bound_to: str, hosts: Iterable[str], origins: Iterable[str]) -> None:
+        """`hosts`: names or addresses, each with a port (only that one) or without (any). Raises ValueError for one that is malformed."""
+        self.app = app
+        own = () if bound_to in _WILDCARDS else (_bracketed(bound_to),)
+        self.hosts = frozenset(_known_host(entry) for entry in (*_OWN_NAMES, *own, *hosts))
+        self.origins = frozenset(_known_origin(entry) for entry in origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            host = self._check_host(scope)
+            self._check_origin(scope, host)
+        await self.app(scope, receive, send)
+
+    def _check_host(self, scope: Scope) -> tuple[str, int | None]:
+        values = headers_named(scope, b"host")
+        host = parse_host(values[0]) if len(values) == 1 else None
+        if host is None or (host not in self.hosts and (host[0], None) not in self.hosts):
+            raise MisdirectedHost
+        return host
+
+    def _check_origin(self, scope: Scope, host: tuple[str, int | None]) -> None:
+        origins = headers_named(scope, b"origin")
+        if not origins:
+            if header(scope, b"sec-fetch-site") in (b"cross-site", b"same-site"):
+                raise ForbiddenOrigin
+            return
+        origin = parse_origin(origins[0]) if len(origins) == 1 else None
+        if origin is None:
+            raise ForbiddenOrigin
+        scheme = _SCHEMES.get(scope["scheme"], "http")
+        if origin != (scheme, host[0], host[1] or _DEFAULT_PORTS.get(scheme)) and origin not in self.origins:
+            raise ForbiddenOrigin
+
+
+@lru_cache(maxsize=256)
+def parse_host(value: bytes) -> tuple[str, int | None] | None:
+    """A Host header as (name in lower case without its trailing dot, or address in its shortest form; port). None: malformed."""
+    try:
+        text = value.decode("ascii").lower()
+    except UnicodeDecodeError:
+        return None
+    if text.startswith("["):
+        name, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            return None
+        port, address = rest[1:], True
+    else:
+        name, _, port = text.partition(":")
+        address = False
+    if port and not (port.isascii() and port.isdigit() and int(port[:6]) <= 65535):
+        return None
+    canonical = _canonical(name, address)
+    return None if canonical is None else (canonical, int(port) if port else None)
+
+
+@lru_cache(maxsize=256)
+def parse_origin(value: bytes) -> tuple[str, str, int | None] | None:
+    """An Origin header as (scheme, name, port). None: malformed, or "null"."""
+    try:
+        parts = urlsplit(value.decode("ascii"))
+    except ValueError:
+        return None
+    host = parse_host(parts.netloc.encode())
+    if host is None or not parts.scheme or parts.path or parts.query or parts.fragment:
+        return None
+    return parts.scheme, host[0], host[1] or _DEFAULT_PORTS.get(parts.scheme)
+
+
+def _canonical(name: str, address: bool) -> str | None:
+    if address:
+        try:
+            return str(ip_address(name))
+        except ValueError:
+            return None
+    name = name.removesuffix(".")
+    return name if name and all(c.isalnum() or c in "-._" for c in name) else None
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _known_host(entry: str) -> tuple[str, int | None]:
+    host = parse_host(entry.encode())
+    if host is None:
+        raise ValueError(f"'{entry}' is not a host name: write it as 'example.org', 'example.org:8900' or '[::1]'")
+    return host
+
+
+def _known_origin(entry: str) -> tuple[str, str, int | None]:
+    origin = parse_origin(entry.removesuffix("/").encode())
+    if origin is None:
+        raise ValueError(f"'{entry}' is not an origin: write it as 'https://example.org'")
+    return origin

@@ -1,0 +1,177 @@
+"""A multipart/form-data body, read as it comes: fields into memory, files onto the disk, limits enforced on the way."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
+
+from assistant.api.json_body import announced_length
+from assistant.api.names import display_name
+from assistant.api.settings import MIB, ApiLimits
+from assistant.api.spool import Spool, SpooledFile
+from assistant.contracts.errors import InvalidRequest, RequestTooLarge
+from assistant.contracts.messages import human_size
+from assistant.contracts.turns import Upload
+
+FILE_FIELDS = frozenset({"files", "file", "files[]"})
+_ROOM_FOR_FIELDS = MIB
+_MAX_PARTS = 200
+_EXTENDED_NAME = re.compile(rb"filename\*\s*=\s*\"?(?:utf-8|iso-8859-1)'[^']*'([^;\"]*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """`fields`: by name, each sent once. `files`: in the order in which they came."""
+
+    fields: dict[str, str]
+    files: tuple[Upload, ...]
+
+
+async def read_form(scope: Scope, receive: Receive, content_type: bytes, spool: Spool, limits: ApiLimits) -> Form:
+    """Raises RequestTooLarge, FileTooLarge (both as soon as a limit is passed, whatever is still to come), InvalidRequest, RequestTimeout,
+    ClientDisconnect. What was spooled until then stays in `spool`.
+    """
+    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    if not boundary:
+        raise InvalidRequest("The multipart body's Content-Type lacks its boundary.")
+    limit = limits.request_bytes + _ROOM_FOR_FIELDS
+    if (announced_length(scope) or 0) > limit:
+        raise _too_large(limits)
+    reader = _FormReader(boundary, spool)
+    received = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        more = message.get("more_body", False)
+        if piece := message.get("body", b""):
+            received += len(piece)
+            if received > limit:
+                raise _too_large(limits)
+            await asyncio.to_thread(reader.feed, piece)
+    return reader.finish()
+
+
+def _too_large(limits: ApiLimits) -> RequestTooLarge:
+    return RequestTooLarge(f"The request is larger than {human_size(limits.request_bytes)}.")
+
+
+class _FormReader:
+    """The state between two pieces of a form."""
+
+    def __init__(self, boundary: bytes, spool: Spool) -> None:
+        self._spool = spool
+        self._fields: dict[str, bytearray] = {}
+        self._files: list[Upload] = []
+        self._parts = 0
+        self._room = _ROOM_FOR_FIELDS
+        self._header_name = b""
+        self._header_value = b""
+        self._disposition = b""
+        self._file: SpooledFile | None = None
+        self._nameless = False
+        self._field = bytearray()
+        self._complete = False
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._on_part_begin,
+                    "on_header_field": self._on_header_field,
+                    "on_header_value": self._on_header_value,
+                    "on_header_end": self._on_header_end,
+                    "on_headers_finished": self._on_headers_finished,
+                    "on_part_data": self._on_part_data,
+                    "on_part_end": self._on_part_end,
+                    "on_end": self._on_end,
+                },
+            )
+        except FormParserError:
+            raise InvalidRequest("The multipart body's boundary is too long.") from None
+
+    def feed(self, piece: bytes) -> None:
+        """Blocks: it writes files."""
+        try:
+            self._parser.write(piece)
+        except FormParserError:
+            raise InvalidRequest("The body is not valid multipart/form-data.") from None
+
+    def finish(self) -> Form:
+        if not self._complete:
+            raise InvalidRequest("The multipart body ends before its last boundary.")
+        fields = {name: _text(name, bytes(value)) for name, value in self._fields.items()}
+        return Form(fields=fields, files=tuple(self._files))
+
+    def _on_part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            raise InvalidRequest(f"A form may have {_MAX_PARTS} parts at most.")
+        self._disposition = b""
+        self._file = None
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            self._disposition = self._header_value
+        self._header_name = self._header_value = b""
+
+    def _on_headers_finished(self) -> None:
+        kind, options = parse_options_header(self._disposition)
+        if kind != b"form-data" or b"name" not in options:
+            raise InvalidRequest("Each part of the form needs a Content-Disposition with a name.")
+        name = options[b"name"].decode("utf-8", "replace")[:100]
+        extended = _EXTENDED_NAME.search(self._disposition)
+        filename = unquote_to_bytes(extended.group(1)) if extended else options.get(b"filename")
+        if filename is not None:
+            self._begin_file(name, filename.decode("utf-8", "replace"))
+        elif name in FILE_FIELDS:
+            raise InvalidRequest(f"'{name}' must be a file: its part needs a filename.", param=name)
+        elif name in self._fields:
+            raise InvalidRequest(f"'{name}' was sent twice.", param=name)
+        else:
+            self._field = self._fields[name] = bytearray()
+
+    def _begin_file(self, name: str, filename: str) -> None:
+        if name not in FILE_FIELDS:
+            raise InvalidRequest(f"A file was sent as '{name}': send files as 'files'.", param=name)
+        self._nameless = not filename
+        self._file = self._spool.open(display_name(filename, f"file-{len(self._files) + 1}"), f"files.{len(self._files)}")
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._file is not None:
+            self._file.write(memoryview(data)[start:end])
+            return
+        self._room -= end - start
+        if self._room < 0:
+            raise RequestTooLarge(f"The form's fields are larger than {human_size(_ROOM_FOR_FIELDS)} together.")
+        self._field += data[start:end]
+
+    def _on_part_end(self) -> None:
+        if self._file is None:
+            return
+        if self._nameless and self._file.size == 0:  # what a browser sends for a file input left empty
+            self._file.discard()
+        else:
+            self._files.append(self._file.finish())
+        self._file = None
+
+    def _on_end(self) -> None:
+        self._complete = True
+
+
+def _text(name: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"'{name}' is not valid UTF-8.", param=name) from None

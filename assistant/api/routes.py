@@ -1,0 +1,155 @@
+"""The routes, and their description (/docs, /openapi.json)."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match
+
+from assistant.api.chat import Chat
+from assistant.api.complaints import complaint
+from assistant.api.errors import NotThisMethod
+from assistant.api.health import Health
+from assistant.api.models import Models
+from assistant.api.sessions import Sessions
+from assistant.api.wire_answers import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ErrorAnswer,
+    HealthAnswer,
+    ModelAnswer,
+    ModelList,
+    ReadyAnswer,
+    SessionDeleted,
+    SessionDetail,
+    SessionList,
+)
+from assistant.api.wire_chat import ChatForm, ChatRequest
+from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
+
+_DESCRIPTION = "An assistant that keeps its promises, by OpenAI's chat completions API with sessions kept by the server."
+_REF = "#/components/schemas/"
+_WHY: Final = {
+    400: "The request is not valid; `param` is the path of the field that is wrong.",
+    401: "A key is needed, or this one is not valid.",
+    403: "The page that sends this may not.",
+    404: "There is no such thing.",
+    405: "This path does not take that method.",
+    408: "The request stopped coming.",
+    409: "Too many messages wait in this session.",
+    413: "The request or a file is too large.",
+    415: "The content type, or the type of a file, is not supported.",
+    421: "This server does not answer to that Host.",
+    499: "The turn was cancelled.",
+    500: "The server failed.",
+    502: "The model's provider failed.",
+    503: "The provider, the store or the server can't take more now.",
+    504: "The provider or the whole turn took too long.",
+}
+
+
+class Routes(FastAPI):
+    """FastAPI with the schemas added that no route declares, because its bodies are read and written by hand."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document = super().openapi()
+            described = [(ChatRequest, "validation"), (ChatForm, "validation"), (ChatCompletionChunk, "validation")]
+            _, schemas = models_json_schema(described, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
+            document["components"]["schemas"].update(schemas["$defs"])
+        return super().openapi()
+
+
+def create_routes(*, chat: Chat, models: Models, sessions: Sessions, health: Health, chat_enabled: bool) -> FastAPI:
+    """Every route there is. What goes wrong leaves as a NanobotError (or as the exception that it is): nothing is answered here."""
+    app = Routes(
+        title="nanobot",
+        version=health.version,
+        description=_DESCRIPTION,
+        exception_handlers={HTTPException: _raise_ours, RequestValidationError: _raise_ours, Exception: _raise_on},
+        redirect_slashes=False,
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
+    )
+    get, delete = ["GET"], ["DELETE"]
+    if chat_enabled:
+        app.add_api_route("/v1/chat/completions", chat_route(chat), methods=["POST"], response_model=None, **_CHAT)
+    app.add_api_route("/v1/models", models.index, methods=get, response_model=ModelList, responses=_errors(401))
+    app.add_api_route("/v1/models/{model_id:path}", models.show, methods=get, response_model=ModelAnswer, responses=_errors(401, 404))
+    app.add_api_route("/v1/sessions", sessions.index, methods=get, response_model=SessionList, responses=_errors(400, 401, 503))
+    one = "/v1/sessions/{session_id:path}"
+    app.add_api_route(one, sessions.show, methods=get, response_model=SessionDetail, responses=_errors(400, 401, 404, 503))
+    app.add_api_route(one, sessions.delete, methods=delete, response_model=SessionDeleted, responses=_errors(401, 404, 503))
+    app.add_api_route("/health", health.alive, methods=get, response_model=HealthAnswer)
+    app.add_api_route("/ready", health.ready, methods=get, response_model=ReadyAnswer, responses={503: {"model": ReadyAnswer}})
+    return app
+
+
+def chat_route(chat: Chat) -> Any:
+    async def create_chat_completion(request: Request) -> Response:
+        """One user message, its answer whole or (`stream: true`) as server-sent events."""
+        return await chat(request)
+
+    return create_chat_completion
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": ErrorAnswer, "description": _WHY[status]} for status in (*statuses, 403, 421, 500)}
+
+
+_CHAT: Final[dict[str, Any]] = {
+    "responses": {
+        200: {
+            "model": ChatCompletion,
+            "description": "The answer; or, with `stream: true`, events of ChatCompletionChunk and at last `[DONE]`.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **_errors(*[status for status in _WHY if status != 405]),
+    },
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": _REF + "ChatRequest"}},
+                "multipart/form-data": {"schema": {"$ref": _REF + "ChatForm"}},
+            },
+        }
+    },
+}
+
+
+async def _raise_ours(request: Request, error: Exception) -> Response:
+    """The framework's refusals in our words."""
+    raise _ours(request, error) from None
+
+
+async def _raise_on(request: Request, error: Exception) -> Response:
+    raise error
+
+
+def _ours(request: Request, error: Exception) -> NanobotError:
+    match error:
+        case RequestValidationError():
+            return complaint(error.errors(), skip=1)
+        case HTTPException(status_code=404):
+            return NotFound("There is no such path here. GET /docs describes those there are.")
+        case HTTPException(status_code=405):
+            return NotThisMethod(request.method, _methods_at(request))
+        case HTTPException():
+            return InvalidRequest()
+        case _:
+            raise error
+
+
+def _methods_at(request: Request) -> tuple[str, ...]:
+    """All methods that this path takes, by whichever route."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    if "GET" in methods:
+        methods |= {"HEAD"}
+    return tuple(sorted(methods | {"OPTIONS"}))

@@ -1,0 +1,33 @@
+"""Which session a client means: the ids that it may choose, and the keys that the server keeps them by."""
+
+from assistant.contracts.errors import InvalidRequest
+
+DEFAULT = "default"
+MAX_LENGTH = 256
+_PREFIX = "api:"
+_RESERVED = (
+    _PREFIX, "telegram:", "discord:", "slack:", "matrix:", "email:", "websocket:", "cli:",
+    "cron:", "heartbeat:", "subagent:", "workflow:", "agent:", "system:",
+)  # fmt: skip
+"""What keys of sessions begin with that are not a client's to name, so that an id and a key can't be mistaken for each other."""
+
+
+def session_key(session_id: str | None) -> str:
+    """The key of the session of a request. Raises InvalidRequest for an id that is empty, too long, unprintable or reserved."""
+    identity = DEFAULT if session_id is None else session_id
+    if not 1 <= len(identity) <= MAX_LENGTH or not identity.isprintable():
+        raise InvalidRequest(f"'session_id' must be 1 to {MAX_LENGTH} printable characters.", param="session_id")
+    if identity.lower().startswith(_RESERVED):
+        prefix = identity.partition(":")[0]
+        raise InvalidRequest(f"'session_id' must not begin with '{prefix}:', which is reserved.", param="session_id")
+    return _PREFIX + identity
+
+
+def known_key(session_id: str) -> str:
+    """The key of a session as it is listed: one made here by its id, one made elsewhere (telegram:42) by its key."""
+    return session_id if session_id.lower().startswith(_RESERVED) else _PREFIX + session_id
+
+
+def listed_id(key: str) -> str:
+    """How a session is called in lists: what the client called it, or its key if it came from elsewhere."""
+    return key.removeprefix(_PREFIX)

@@ -1,0 +1,72 @@
+"""The `api` section of the configuration."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from assistant.contracts.settings import Settings
+
+MIB = 1024 * 1024
+
+
+class ApiLimits(Settings):
+    """How much a request may hold; bytes."""
+
+    file_bytes: int = Field(default=10 * MIB, ge=1)
+    """One file, decoded."""
+    files: int = Field(default=20, ge=0)
+    request_bytes: int = Field(default=50 * MIB, ge=1)
+    """All files of a request together, and a multipart body (with 1 MiB more for its fields)."""
+    json_bytes: int = Field(default=25 * MIB, ge=1)
+    """A JSON body, as sent."""
+
+
+class ApiTimeouts(Settings):
+    """How long a peer may take; seconds."""
+
+    headers: float = Field(default=10, gt=0)
+    """From the connection (or from the first byte of a later request) to the end of the headers."""
+    body: float = Field(default=30, gt=0)
+    """Without a byte of the body."""
+    unread: float = Field(default=30, gt=0)
+    """Without reading any of an answer that waits."""
+    idle: float = Field(default=75, gt=0)
+    """Between two requests on a connection. Longer than common clients and proxies keep one, so that they close it first."""
+
+
+class Endpoint(Settings):
+    enabled: bool = True
+
+
+class Endpoints(Settings):
+    chat_completions: Endpoint = Endpoint()
+    """Switched off, POST /v1/chat/completions is 404."""
+
+
+class ApiSettings(Settings):
+    """What nanobot's own `api` section holds (host, port, timeout, apiKey), and what it lacks."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8900, ge=0, le=65535)
+    """0: any free one."""
+    timeout: float = Field(default=120, gt=0)
+    """Seconds that a turn may take, waiting included. Kept by the turns, not by the API."""
+    api_key: SecretStr | None = None
+    """Sent by clients as `Authorization: Bearer <key>`. Empty: none."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names, with or without a port, that requests may be addressed to, besides localhost, 127.0.0.1, [::1] and `host`."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins of web pages that may call, such as "https://chat.example.org", besides the server's own."""
+    on_disconnect: Literal["finish", "cancel"] = "finish"
+    """What happens to the turn of a client that went away before its answer."""
+    keep_alive_seconds: float = Field(default=10, gt=0)
+    """A silent stream gets a comment this often. As long is waited for the first word before a stream begins."""
+    max_connections: int = Field(default=1000, ge=1)
+    limits: ApiLimits = ApiLimits()
+    timeouts: ApiTimeouts = ApiTimeouts()
+    endpoints: Endpoints = Endpoints()
+
+    @field_validator("api_key", mode="after")
+    @classmethod
+    def _blank_is_none(cls, key: SecretStr | None) -> SecretStr | None:
+        return key if key is not None and key.get_secret_value().strip() else None

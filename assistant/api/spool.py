@@ -1,0 +1,93 @@
+"""Files of a request, on disk while it is being taken in."""
+
+import os
+from hashlib import sha256
+from pathlib import Path
+
+from assistant.api.settings import ApiLimits
+from assistant.contracts.errors import FileTooLarge, InvalidRequest, RequestTooLarge
+from assistant.contracts.ids import new_id
+from assistant.contracts.messages import human_size
+from assistant.contracts.turns import Upload
+
+
+class Spool:
+    """The files of one request. Whoever makes one calls `remove` in the end, which does nothing to files that were handed over.
+
+    Everything that touches a file blocks: call it in a thread. Files have names of our own, are new, and only the server's user may read them.
+    """
+
+    def __init__(self, folder: Path, limits: ApiLimits) -> None:
+        """`folder` exists and is private."""
+        self._folder = folder
+        self._limits = limits
+        self._files: list[SpooledFile] = []
+        self._bytes = 0
+
+    def open(self, name: str, param: str | None) -> "SpooledFile":
+        """Begin a file. Raises InvalidRequest where there are as many as a request may have."""
+        if len(self._files) >= self._limits.files:
+            raise InvalidRequest(f"A request may hold {self._limits.files} files at most.", param=param)
+        file = SpooledFile(self, self._folder / new_id("up"), name, param)
+        self._files.append(file)
+        return file
+
+    def claim(self, size: int, file: "SpooledFile") -> None:
+        """Count bytes before they are written. Raises FileTooLarge, RequestTooLarge."""
+        if file.size + size > self._limits.file_bytes:
+            raise FileTooLarge(f"'{file.name}' is larger than {human_size(self._limits.file_bytes)}.", param=file.param)
+        self._bytes += size
+        if self._bytes > self._limits.request_bytes:
+            raise RequestTooLarge(f"The files are larger than {human_size(self._limits.request_bytes)} together.", param=file.param)
+
+    def hand_over(self) -> None:
+        """From here on somebody else removes the files."""
+        self._files.clear()
+
+    @property
+    def holds_files(self) -> bool:
+        return bool(self._files)
+
+    def remove(self) -> None:
+        for file in self._files:
+            file.discard()
+        self._files.clear()
+
+
+class SpooledFile:
+    """A file that is being received: counted and hashed as it is written."""
+
+    __slots__ = ("_descriptor", "_digest", "_spool", "name", "param", "path", "size")
+
+    def __init__(self, spool: Spool, path: Path, name: str, param: str | None) -> None:
+        self._spool = spool
+        self._digest = sha256()
+        self._descriptor: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self.path = path
+        self.name = name
+        self.param = param
+        self.size = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Raises FileTooLarge and RequestTooLarge before anything beyond the limit is written."""
+        if self._descriptor is None:
+            raise ValueError("the file is closed")
+        self._spool.claim(len(data), self)
+        self._digest.update(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+        self.size += len(data)
+
+    def finish(self) -> Upload:
+        self._close()
+        return Upload(name=self.name, path=self.path, size=self.size, digest=self._digest.hexdigest(), param=self.param)
+
+    def discard(self) -> None:
+        self._close()
+        self.path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

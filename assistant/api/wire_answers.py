@@ -1,0 +1,161 @@
+"""What the API answers, for its description (/openapi.json). The answers themselves are written as bytes where speed matters."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from assistant.contracts.messages import FinishReason
+
+
+class ErrorDetail(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorAnswer(BaseModel):
+    error: ErrorDetail
+
+
+class PromptTokensDetails(BaseModel):
+    cached_tokens: int
+
+
+class UsageAnswer(BaseModel):
+    """Tokens of this request alone, summed over all the model calls that it took."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensDetails
+
+
+class AnswerMessage(BaseModel):
+    role: Literal["assistant"]
+    content: str
+    refusal: None
+
+
+class Choice(BaseModel):
+    index: Literal[0]
+    message: AnswerMessage
+    logprobs: None
+    finish_reason: FinishReason
+
+
+class ChatCompletion(BaseModel):
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: UsageAnswer
+
+
+class Delta(BaseModel):
+    role: Literal["assistant"] | None = None
+    content: str | None = None
+    refusal: None = None
+
+
+class ChunkChoice(BaseModel):
+    index: Literal[0]
+    delta: Delta
+    logprobs: None
+    finish_reason: FinishReason | None
+
+
+class ChatCompletionChunk(BaseModel):
+    """The data of one event of a stream. `usage` is there only where the request asked for it; the last chunk then holds it and no choices."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: UsageAnswer | None = None
+
+
+class ModelAnswer(BaseModel):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    object: Literal["list"]
+    data: list[ModelAnswer]
+
+
+class HealthAnswer(BaseModel):
+    status: Literal["ok"]
+    version: str
+
+
+class CheckAnswer(BaseModel):
+    name: str
+    ok: bool
+    detail: str
+
+
+class ReadyAnswer(BaseModel):
+    status: Literal["ready", "not_ready"]
+    checks: list[CheckAnswer]
+
+
+class SessionUsage(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class SessionAnswer(BaseModel):
+    id: str
+    object: Literal["session"]
+    created: int
+    updated: int
+    messages: int
+    usage: SessionUsage
+
+
+class SessionList(BaseModel):
+    object: Literal["list"]
+    data: list[SessionAnswer]
+    has_more: bool
+
+
+class SessionDeleted(BaseModel):
+    id: str
+    object: Literal["session.deleted"]
+    deleted: Literal[True]
+
+
+class StoredAttachment(BaseModel):
+    id: str
+    name: str
+    kind: Literal["image", "document"]
+    size: int
+
+
+class StoredToolCall(BaseModel):
+    id: str
+    name: str
+    arguments: str
+
+
+class StoredMessageAnswer(BaseModel):
+    id: str
+    seq: int
+    role: Literal["user", "assistant", "tool"]
+    created: int
+    content: str
+    attachments: list[StoredAttachment]
+    tool_calls: list[StoredToolCall]
+    cut_off: str | None
+
+
+class SessionDetail(SessionAnswer):
+    data: list[StoredMessageAnswer]
+    has_more: bool

@@ -1,0 +1,139 @@
+"""What POST /v1/chat/completions takes. Fields that are not here are ignored, as OpenAI's own server ignores them."""
+
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from assistant.contracts.models import ReasoningEffort
+
+HASH = "#"
+"""Begins the tags of unions, which pydantic puts into an error's path and clients must not see there."""
+
+
+class Wire(BaseModel):
+    """Types are taken as written: "1" is not a number and "yes" not a truth."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class TextPart(Wire):
+    type: Literal["text"]
+    text: str
+
+
+class ImageUrl(Wire):
+    url: str = Field(description="A data URL: `data:image/png;base64,…`. PNG, JPEG, GIF or WebP.")
+
+
+class ImagePart(Wire):
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+class FileData(Wire):
+    file_data: str | None = Field(default=None, description="The file as a data URL or as plain base64.")
+    filename: str | None = Field(default=None, description="What the file is called: for display only.")
+    file_id: str | None = Field(default=None, description="Not supported: send file_data.")
+
+
+class FilePart(Wire):
+    type: Literal["file"]
+    file: FileData
+
+
+def _part_tag(part: object) -> str | None:
+    kind = cast("dict[str, object]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
+    return HASH + kind if isinstance(kind, str) else None
+
+
+def _content_tag(content: object) -> str:
+    return "#parts" if isinstance(content, list | tuple) else "#text"
+
+
+ContentPart = Annotated[
+    Annotated[TextPart, Tag("#text")] | Annotated[ImagePart, Tag("#image_url")] | Annotated[FilePart, Tag("#file")],
+    Discriminator(_part_tag),
+]
+Content = Annotated[Annotated[str, Tag("#text")] | Annotated[list[ContentPart], Tag("#parts")], Discriminator(_content_tag)]
+
+
+class ChatMessage(Wire):
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: Content | None = None
+
+
+class StreamOptions(Wire):
+    include_usage: bool | None = Field(default=None, description="Ends the stream with a chunk that holds the usage.")
+
+
+class JsonSchemaFormat(Wire):
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")
+    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
+
+
+class ResponseFormat(Wire):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchemaFormat | None = None
+
+
+StopSequence = Annotated[str, Field(min_length=1)]
+
+
+def _stop_tag(stop: object) -> str:
+    return "#list" if isinstance(stop, list | tuple) else "#text"
+
+
+Stop = Annotated[
+    Annotated[StopSequence, Tag("#text")] | Annotated[list[StopSequence], Field(max_length=4), Tag("#list")],
+    Discriminator(_stop_tag),
+]
+
+
+class ChatOptions(Wire):
+    """All that a request says besides its message. The same in JSON and in a form."""
+
+    model: str | None = Field(default=None, description="Absent, or the id of the default agent: the first in /v1/models.")
+    session_id: str | None = Field(default=None, description="Which conversation this belongs to; absent: the shared one, 'default'.")
+    user: str | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
+    top_p: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    max_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Beats max_tokens.")
+    stop: Stop | None = None
+    seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
+    reasoning_effort: ReasoningEffort | None = None
+    response_format: ResponseFormat | None = None
+    n: int | None = Field(default=None, ge=1, le=128, description="Only 1.")
+    tools: list[Any] | None = Field(default=None, description="Not supported yet: the assistant has tools of its own.")
+    functions: list[Any] | None = Field(default=None, description="Not supported.")
+    logprobs: bool | None = Field(default=None, description="Only false.")
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2, allow_inf_nan=False, description="Checked, not applied.")
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2, allow_inf_nan=False, description="Checked, not applied.")
+
+
+class ChatRequest(ChatOptions):
+    """One user message, after any number of system or developer messages that hold for this request only."""
+
+    messages: list[ChatMessage] = Field(min_length=1)
+
+
+class ChatForm(BaseModel):
+    """The same as multipart/form-data: `message`, files, and options as text."""
+
+    message: str = Field(default="", description="What the user says. May be empty where there are files.")
+    files: list[Annotated[str, Field(json_schema_extra={"format": "binary"})]] = Field(
+        default=[], description="Files; `file` and `files[]` are names for the same."
+    )
+    model: str | None = None
+    session_id: str | None = None
+    user: str | None = None
+    stream: bool = Field(default=False, description='"true", "1", "yes", "on", or "false", "0", "no", "off".')
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    stop: str | None = None
+    seed: int | None = None
+    reasoning_effort: ReasoningEffort | None = None
