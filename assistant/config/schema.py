@@ -42,7 +42,7 @@ class ModelPreset(_ModelChoice):
     """A name for people."""
 
 
-class Agent(_ModelChoice):
+class AgentSettings(_ModelChoice):
     """The assistant that answers when no other is asked for."""
 
     workspace: str = "~/.nanobot/workspace"
@@ -56,16 +56,16 @@ class Agent(_ModelChoice):
     """What the assistant is told first, before the files of its workspace."""
 
 
-class Agents(Settings):
-    defaults: Agent = Agent()
+class AgentsSettings(Settings):
+    defaults: AgentSettings = AgentSettings()
 
 
-class Shutdown(Settings):
+class ShutdownSettings(Settings):
     grace: Annotated[float, Field(ge=0, le=600)] = 10
     """Seconds that running turns get to end when the server is asked to stop; then they are cut off, and their sessions say so."""
 
 
-class Log(Settings):
+class LogSettings(Settings):
     level: Literal["debug", "info", "warning", "error"] = "info"
     """`"debug"`, `"info"`, `"warning"` or `"error"`. Log lines hold events and ids, never what was said."""
 
@@ -78,10 +78,10 @@ class Log(Settings):
 class Config(Settings):
     """Everything that can be told to nanobot. Every key has a default: an empty file is a valid one."""
 
-    agents: Agents = Agents()
+    agents: AgentsSettings = AgentsSettings()
     model_presets: dict[str, ModelPreset] = Field(default_factory=dict[str, ModelPreset])
-    shutdown: Shutdown = Shutdown()
-    log: Log = Log()
+    shutdown: ShutdownSettings = ShutdownSettings()
+    log: LogSettings = LogSettings()
 
     @model_validator(mode="after")
     def _preset_exists(self) -> Self:
@@ -91,7 +91,7 @@ class Config(Settings):
         return self
 
     @property
-    def agent(self) -> Agent:
+    def agent(self) -> AgentSettings:
         """The default agent, with the settings of its model preset where it has one."""
         agent = self.agents.defaults
         preset = self.model_presets.get(agent.model_preset or "")
