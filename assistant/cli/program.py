@@ -1,0 +1,62 @@
+"""Which command is wanted, and what is said when one fails."""
+
+import importlib
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Final
+
+import typer
+
+from assistant.config import ConfigError
+from assistant.contracts.errors import NanobotError
+
+COMMANDS: Final = ("serve", "chat", "doctor", "sessions", "config")
+
+
+def main() -> None:
+    """The entry point. What a person can mend is one line on stderr and exit code 1; wrong usage is exit code 2."""
+    try:
+        program(sys.argv[1:])(prog_name="nanobot")
+    except ConfigError as error:
+        fail(str(error))
+    except NanobotError as error:
+        fail(error.message)
+
+
+def program(arguments: list[str]) -> typer.Typer:
+    """The commands; only the wanted one where `arguments` begin with its name, so that none pays for what another imports."""
+    app = typer.Typer(
+        callback=_options,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name in [name for name in COMMANDS if name in arguments[:1]] or COMMANDS:
+        commands: typer.Typer = importlib.import_module(f"assistant.cli.{name}").commands
+        app.add_typer(commands)
+    return app
+
+
+def fail(message: str) -> None:
+    """Say what is wrong and end with exit code 1."""
+    typer.echo(f"nanobot: {message}", err=True)
+    raise SystemExit(1)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            typer.echo(version("nanobot"))
+        except PackageNotFoundError:
+            typer.echo("not installed (running from a checkout)")
+        raise typer.Exit
+
+
+def _options(
+    show_version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)] = False,
+) -> None:
+    """A personal assistant that keeps its promises: an OpenAI-compatible API, chat in the terminal, sessions that last.
+
+    Start with: nanobot serve
+    """

@@ -1,0 +1,156 @@
+"""`nanobot sessions list | show | export | delete`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import orjson
+import typer
+
+from assistant.cli.display import harmless
+from assistant.cli.options import ConfigFile, configured
+from assistant.cli.transcript import as_json, as_markdown, moment
+from assistant.config import Loaded
+from assistant.config.folders import make_home
+from assistant.contracts.errors import SessionNotFound
+from assistant.contracts.sessions import Session, SessionStore, StoredMessage
+from assistant.store.store import open_store
+
+T = TypeVar("T")
+_PAGE = 1000
+
+commands = typer.Typer()
+_group = typer.Typer(name="sessions", help="The conversations that are kept.", no_args_is_help=True)
+commands.add_typer(_group)
+
+Key = Annotated[str, typer.Argument(metavar="SESSION", help="Its key, as listed, or the session_id that was sent to the API.")]
+
+
+class Format(StrEnum):
+    json = "json"
+    markdown = "markdown"
+
+
+@_group.command("list")
+def list_sessions(
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the latest first.")] = 50,
+    as_json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """List sessions, the latest first.
+
+    Example: nanobot sessions list --limit 10
+    """
+    found = _with_sessions(configured(config), lambda sessions: _latest(sessions, limit))
+    if as_json_lines:
+        for session in found:
+            typer.echo(orjson.dumps(session))
+        return
+    rows = [("SESSION", "MESSAGES", "TOKENS", "LAST (UTC)")]
+    rows += [
+        (harmless(session.key), str(session.messages), f"{session.usage.prompt_tokens + session.usage.completion_tokens:,}", moment(session.updated))
+        for session in found
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for key, messages, tokens, updated in rows:
+        typer.echo(f"{key:<{widths[0]}}  {messages:>{widths[1]}}  {tokens:>{widths[2]}}  {updated}")
+
+
+@_group.command()
+def show(session: Key, config: ConfigFile = None) -> None:
+    """Print what was said in a session.
+
+    Example: nanobot sessions show api:default
+    """
+    typer.echo(harmless(as_markdown(*_read(configured(config), session))), nl=False)
+
+
+@_group.command()
+def export(
+    session: Key,
+    format: Annotated[Format, typer.Option(help="json holds everything, markdown what was said.")] = Format.json,  # noqa: A002
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a new file instead of standard output.", dir_okay=False)] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Write a whole session as JSON (everything) or Markdown (what was said).
+
+    Example: nanobot sessions export api:default --format markdown -o talk.md
+    """
+    found, messages = _read(configured(config), session)
+    text = as_json(found, messages) if format is Format.json else as_markdown(found, messages)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise typer.BadParameter(f"{output} is there already; choose another name.", param_hint="--output") from None
+
+
+@_group.command()
+def delete(
+    session: Key,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Delete a session with its messages, and the attachments that no other session holds. This can't be undone.
+
+    Example: nanobot sessions delete api:old-talk
+    """
+    loaded = configured(config)
+    found = _with_sessions(loaded, lambda sessions: _find(sessions, session))
+    if not yes:
+        typer.confirm(f"Delete {harmless(found.key)} with its {found.messages} messages?", abort=True)
+    if not _with_sessions(loaded, lambda sessions: sessions.delete(found.owner, found.key)):
+        raise SessionNotFound
+    typer.echo(f"{harmless(found.key)} is deleted")
+
+
+def _read(loaded: Loaded, key: str) -> tuple[Session, list[StoredMessage]]:
+    async def read(sessions: SessionStore) -> tuple[Session, list[StoredMessage]]:
+        found = await _find(sessions, key)
+        messages: list[StoredMessage] = []
+        while page := await sessions.messages(found.owner, found.key, after=messages[-1].seq if messages else 0, limit=_PAGE):
+            messages += page
+        return found, messages
+
+    return _with_sessions(loaded, read)
+
+
+async def _find(sessions: SessionStore, key: str) -> Session:
+    found = await sessions.get(None, key) or await sessions.get(None, f"api:{key}")
+    if found is None:
+        raise SessionNotFound(f'There is no session "{harmless(key)}". nanobot sessions list shows those there are.')
+    return found
+
+
+async def _latest(sessions: SessionStore, limit: int) -> list[Session]:
+    found: list[Session] = []
+    while len(found) < limit:
+        page = await sessions.list(None, limit=min(_PAGE, limit - len(found)), before=found[-1].key if found else None)
+        if not page:
+            break
+        found += page
+    return found
+
+
+def _with_sessions(loaded: Loaded, use: Callable[[SessionStore], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with _sessions(loaded) as sessions:
+            return await use(sessions)
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def _sessions(loaded: Loaded) -> AsyncIterator[SessionStore]:
+    make_home(loaded.home)
+    store = await open_store(loaded.config.store, loaded.home)
+    try:
+        yield store.sessions
+    finally:
+        await store.close()

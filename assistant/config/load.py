@@ -1,0 +1,113 @@
+"""Loading the configuration: the file, over it the environment, over that the command line."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from assistant.config.check import Check
+from assistant.config.errors import ConfigError, Problem
+from assistant.config.file import find_file, read_file
+from assistant.config.home import check_workspace, state_home, workspace_folder
+from assistant.config.schema import Config
+from assistant.contracts.messages import Json
+
+_PREFIX = "NANOBOT_"
+_COMMAND_LINE = "command line"
+_NOTHING: Mapping[str, Json] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A configuration that can be used, and where it came from."""
+
+    config: Config
+    source: Path | None
+    """The file; None: the built-in defaults."""
+    home: Path
+    """The folder of the state; it may not exist yet."""
+    workspace: Path
+    """The folder that the assistant may read and write; it may not exist yet."""
+    notices: tuple[str, ...]
+    """A line for each key that was accepted and has no effect."""
+
+
+def load_config(
+    path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Json] = _NOTHING, *, directory: Path | None = None
+) -> Loaded:
+    """The configuration from `path`, else from where `find_file` finds it.
+
+    `env`: the environment, for `${NAME}` in the file and for overrides such as NANOBOT_API__PORT=9000 (an empty one counts as not set).
+    `overrides`: dotted paths with their values, which win over both. `directory`: what relative paths start at; the current one by default.
+    Raises ConfigError, which names every problem that was found.
+    """
+    directory = (directory or Path.cwd()).resolve()
+    home = state_home(env)
+    source = find_file(path, env, directory, home)
+    raw = read_file(source) if source is not None else {}
+    checks = [(Check(Config, str(source or "defaults"), env), raw)]
+    checks += [(Check(Config, name, None, from_text=True), _nested(keys, value)) for name, keys, value in _from_environment(env)]
+    checks += [(Check(Config, _COMMAND_LINE, None), _nested(key.split("."), value)) for key, value in overrides.items()]
+    values: dict[str, Json] = {}
+    origins: dict[tuple[str, ...], str] = {}
+    for check, given in checks:
+        _lay_over(values, check.run(given), check.origin, origins, ())
+    if problems := [problem for check, _ in checks for problem in check.problems]:
+        raise ConfigError(*problems)
+    config = _validated(values, origins)
+    workspace = workspace_folder(config.agent.workspace, home, source.parent if source is not None else directory)
+    check_workspace(workspace, home, source)
+    ignored = dict.fromkeys(key for check, _ in checks for key in check.ignored)
+    notices = tuple(f"{key.replace('*', '<name>')}: known from nanobot, has no effect here" for key in ignored)
+    return Loaded(config=config, source=source, home=home, workspace=workspace, notices=notices)
+
+
+def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, list[str], str]]:
+    for name, value in sorted(env.items()):
+        keys = name.removeprefix(_PREFIX).lower().split("__")
+        if name.startswith(_PREFIX) and len(keys) > 1 and all(keys) and value:
+            yield name, keys, value
+
+
+def _nested(keys: list[str], value: Json) -> dict[str, Json]:
+    for key in reversed(keys):
+        value = {key: value}
+    return value if isinstance(value, dict) else {}
+
+
+def _lay_over(
+    values: dict[str, Json], more: Mapping[str, Json], origin: str, origins: dict[tuple[str, ...], str], path: tuple[str, ...]
+) -> None:
+    """Put `more` over `values`, object by object, and note where each value came from.
+
+    Names that people choose are matched in any spelling: an environment variable can't hold "lmStudio" or "my-server".
+    """
+    for given, value in more.items():
+        name = next((known for known in values if _plain(known) == _plain(given)), given)
+        below = values.get(name)
+        if isinstance(value, dict) and isinstance(below, dict):
+            _lay_over(below, value, origin, origins, (*path, name))
+        else:
+            values[name] = value
+            origins[(*path, name)] = origin
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _validated(values: Mapping[str, Json], origins: Mapping[tuple[str, ...], str]) -> Config:
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        raise ConfigError(*(_problem(detail, origins) for detail in details)) from None
+
+
+def _problem(detail: ErrorDetails, origins: Mapping[tuple[str, ...], str]) -> Problem:
+    path = tuple(str(part) for part in detail["loc"])
+    text = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    given = next((origins[path[:length]] for length in range(len(path), 0, -1) if path[:length] in origins), "")
+    return Problem(path=path, text=text, origin=given)

@@ -1,0 +1,151 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from assistant.config import ConfigError, Loaded, load_config
+from assistant.contracts.messages import Json
+
+
+def load(folder: Path, content: Json | str | bytes, env: dict[str, str] | None = None, overrides: dict[str, Json] | None = None) -> Loaded:
+    file = folder / "config.json"
+    data = content if isinstance(content, bytes) else (content if isinstance(content, str) else json.dumps(content)).encode()
+    file.write_bytes(data)
+    return load_config(file, {"NANOBOT_HOME": str(folder / "home"), **(env or {})}, overrides or {})
+
+
+def refusal(folder: Path, content: Json | str | bytes, env: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, content, env)
+    return str(caught.value)
+
+
+def test_an_empty_object_gives_the_defaults(tmp_path: Path):
+    loaded = load(tmp_path, {})
+    assert loaded.config.agent.max_tool_iterations == 40
+    assert loaded.notices == ()
+
+
+def test_keys_are_taken_in_camel_case_and_in_snake_case(tmp_path: Path):
+    assert load(tmp_path, {"agents": {"defaults": {"maxTokens": 5}}}).config.agent.max_tokens == 5
+    assert load(tmp_path, {"agents": {"defaults": {"max_tokens": 6}}}).config.agent.max_tokens == 6
+
+
+def test_one_key_in_two_spellings_is_refused(tmp_path: Path):
+    assert "agents.defaults.maxTokens: is given twice" in refusal(tmp_path, {"agents": {"defaults": {"maxTokens": 5, "max_tokens": 6}}})
+
+
+def test_an_unknown_key_is_refused_with_its_path_and_the_nearest_one(tmp_path: Path):
+    text = refusal(tmp_path, {"agents": {"defaults": {"maxTokns": 5}}})
+    assert text == f'{tmp_path / "config.json"}: agents.defaults.maxTokns: there is no such key; did you mean "agents.defaults.maxTokens"?'
+
+
+def test_a_key_in_the_wrong_section_is_told_where_it_belongs(tmp_path: Path):
+    assert 'did you mean "agents.defaults.workspace"?' in refusal(tmp_path, {"workspace": "/srv/work"})
+
+
+def test_a_key_that_resembles_none_is_told_where_to_look(tmp_path: Path):
+    assert "there is no such key; nanobot config show lists" in refusal(tmp_path, {"zzz": 1})
+
+
+def test_all_problems_are_named_at_once(tmp_path: Path):
+    text = refusal(tmp_path, {"shutdwn": {}, "log": {"level": "${NO_SUCH_LEVEL}"}})
+    assert len(text.splitlines()) == 2
+    assert 'did you mean "shutdown"?' in text
+    assert "log.level: the environment variable NO_SUCH_LEVEL is not set" in text
+
+
+def test_a_value_of_the_wrong_kind_is_refused_with_its_path_and_without_its_text(tmp_path: Path):
+    text = refusal(tmp_path, {"agents": {"defaults": {"maxTokens": "hunter2"}}})
+    assert "agents.defaults.maxTokens: must be a valid integer" in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("content", ["[]", '"text"', "null"])
+def test_a_file_without_an_object_is_refused(tmp_path: Path, content: str):
+    assert "must hold a JSON object" in refusal(tmp_path, content)
+
+
+def test_a_section_that_is_no_object_is_refused(tmp_path: Path):
+    assert "agents: must be" in refusal(tmp_path, {"agents": [1]})
+
+
+def test_broken_json_is_refused_with_line_and_column(tmp_path: Path):
+    assert "at line 2, column 13" in refusal(tmp_path, '{\n  "agents": }')
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path):
+    assert 'the key "log" stands twice' in refusal(tmp_path, '{"log": {}, "log": {}}')
+
+
+def test_what_json_does_not_have_is_refused(tmp_path: Path):
+    assert "NaN is not JSON" in refusal(tmp_path, '{"shutdown": {"grace": NaN}}')
+    assert "nested too deeply" in refusal(tmp_path, '{"a":' * 100_000)
+    assert "is not UTF-8 text (byte 0)" in refusal(tmp_path, b"\xff\xfe{\x00}\x00")
+
+
+def test_a_byte_order_mark_is_accepted(tmp_path: Path):
+    assert load(tmp_path, b'\xef\xbb\xbf{"log": {"level": "DEBUG"}}').config.log.level == "debug"
+
+
+def test_variables_are_filled_in_anywhere_in_a_text(tmp_path: Path):
+    content: Json = {"agents": {"defaults": {"instructions": "I am ${NAME} of ${PLACE}, worth $${NAME}."}}}
+    loaded = load(tmp_path, content, {"NAME": "Ada", "PLACE": "Kent"})
+    assert loaded.config.agent.instructions == "I am Ada of Kent, worth ${NAME}."
+
+
+def test_a_filled_in_text_is_not_filled_in_again(tmp_path: Path):
+    content: Json = {"agents": {"defaults": {"instructions": "${ONE}"}}}
+    assert load(tmp_path, content, {"ONE": "${TWO}", "TWO": "no"}).config.agent.instructions == "${TWO}"
+
+
+def test_the_environment_overrides_the_file_and_the_command_line_both(tmp_path: Path):
+    env = {"NANOBOT_AGENTS__DEFAULTS__MAX_TOKENS": "20", "NANOBOT_LOG__LEVEL": "error"}
+    loaded = load(tmp_path, {"agents": {"defaults": {"maxTokens": 10}}}, env, {"log.level": "debug"})
+    assert loaded.config.agent.max_tokens == 20
+    assert loaded.config.log.level == "debug"
+
+
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path):
+    assert load(tmp_path, {}, {"NANOBOT_LOG__LEVEL": ""}).config.log.level == "info"
+
+
+def test_a_variable_may_hold_json_where_an_object_is_wanted(tmp_path: Path):
+    loaded = load(tmp_path, {}, {"NANOBOT_MODEL_PRESETS__FAST": '{"model": "gpt-5-mini"}'})
+    assert loaded.config.model_presets["fast"].model == "gpt-5-mini"
+    assert "NANOBOT_MODEL_PRESETS__FAST: modelPresets.fast: takes JSON here" in refusal(tmp_path, {}, {"NANOBOT_MODEL_PRESETS__FAST": "{"})
+
+
+def test_a_variable_reaches_a_name_in_any_spelling(tmp_path: Path):
+    content: Json = {"modelPresets": {"Big-One": {"model": "a", "maxTokens": 5}}}
+    presets = load(tmp_path, content, {"NANOBOT_MODEL_PRESETS__BIG_ONE__MODEL": "b"}).config.model_presets
+    assert {name: (preset.model, preset.max_tokens) for name, preset in presets.items()} == {"Big-One": ("b", 5)}
+
+
+def test_a_wrong_variable_is_named(tmp_path: Path):
+    text = refusal(tmp_path, {}, {"NANOBOT_SHUTDOWN__GRACE": "soon", "NANOBOT_LOG__LEVEL": "loud"})
+    assert "NANOBOT_SHUTDOWN__GRACE: shutdown.grace: must be a valid number" in text
+    assert "NANOBOT_LOG__LEVEL: log.level: must be 'debug'" in text
+    assert 'NANOBOT_LOG__LEVLE: log.levle: there is no such key; did you mean "log.level"?' in refusal(
+        tmp_path, {}, {"NANOBOT_LOG__LEVLE": "debug"}
+    )
+
+
+def test_the_configuration_is_frozen(tmp_path: Path):
+    with pytest.raises(ValueError, match="frozen"):
+        load(tmp_path, {}).config.log.level = "debug"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_model_preset_takes_the_place_of_the_agents_own_model(tmp_path: Path):
+    content: Json = {
+        "agents": {"defaults": {"model": "old", "modelPreset": "fast", "maxTokens": 10, "maxToolIterations": 3}},
+        "modelPresets": {"fast": {"model": "new", "provider": "groq", "reasoningEffort": "adaptive"}},
+    }
+    agent = load(tmp_path, content).config.agent
+    assert (agent.model, agent.provider, agent.max_tokens, agent.max_tool_iterations) == ("new", "groq", None, 3)
+
+
+def test_a_model_preset_that_is_not_there_is_refused(tmp_path: Path):
+    assert 'modelPreset names "fast", which is not one of modelPresets' in refusal(
+        tmp_path, {"agents": {"defaults": {"modelPreset": "fast"}}}
+    )

@@ -1,0 +1,64 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from assistant.config import Config, ConfigError, Loaded, load_config
+from assistant.config.keys import walk
+from assistant.config.nanobot_keys import OTHER_SECTIONS, SECTION_KEYS
+from assistant.contracts.messages import Json
+
+
+def load(folder: Path, content: Json) -> Loaded:
+    (folder / "config.json").write_text(json.dumps(content))
+    return load_config(None, {"NANOBOT_HOME": str(folder / "home")}, directory=folder)
+
+
+def test_a_key_of_nanobot_without_effect_is_accepted_and_said(tmp_path: Path):
+    loaded = load(tmp_path, {"agents": {"defaults": {"botName": "Kit", "timezone": "UTC"}}, "gateway": {"heartbeat": {"interval_s": 60}}})
+    assert loaded.notices == (
+        "agents.defaults.botName: known from nanobot, has no effect here",
+        "agents.defaults.timezone: known from nanobot, has no effect here",
+        "gateway.heartbeat.intervalS: known from nanobot, has no effect here",
+    )
+
+
+def test_many_entries_of_one_kind_are_said_once(tmp_path: Path):
+    loaded = load(tmp_path, {"tools": {"mcpServers": {"one": {"command": "a"}, "two": {"command": "b"}}}})
+    assert loaded.notices == ("tools.mcpServers.<name>.command: known from nanobot, has no effect here",)
+
+
+def test_what_is_empty_or_switched_off_is_not_said(tmp_path: Path):
+    content: Json = {"channels": {"slack": {"enabled": False, "botToken": "x"}}, "tools": {"web": {"proxy": None}, "mcpServers": {}}}
+    assert load(tmp_path, content).notices == ()
+
+
+def test_a_channel_that_is_switched_on_is_said(tmp_path: Path):
+    assert load(tmp_path, {"channels": {"slack": {"enabled": True}}}).notices == ("channels.slack: known from nanobot, has no effect here",)
+
+
+def test_variables_in_keys_without_effect_need_not_be_set(tmp_path: Path):
+    load(tmp_path, {"channels": {"slack": {"enabled": True, "botToken": "${NOT_SET_ANYWHERE}"}}})
+
+
+def test_a_misspelt_key_in_a_section_of_nanobot_is_refused(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r'tools.exec.timeuot: there is no such key; did you mean "tools.exec.timeout"'):
+        load(tmp_path, {"tools": {"exec": {"timeuot": 5}}})
+
+
+def test_the_file_that_nanobot_writes_loads(tmp_path: Path):
+    defaults: Json = {"workspace": "~/.nanobot/workspace", "model": "anthropic/claude-opus-4-5", "provider": "auto", "maxTokens": 8192}
+    content: Json = {
+        "agents": {"defaults": {**defaults, "temperature": 0.1, "reasoningEffort": None, "dream": {"enabled": True, "intervalH": 2}}},
+        "modelPresets": {"fast": {"label": None, "model": "openai/gpt-5-mini", "provider": "auto", "maxTokens": 8192, "temperature": 0.1}},
+        "channels": {"sendProgress": True, "telegram": {"enabled": True, "token": "1:x", "allowFrom": ["42"], "groupPolicy": "mention"}},
+        "tools": {"web": {"enable": True, "search": {"provider": "duckduckgo"}}, "exec": {"enable": True}, "restrictToWorkspace": False},
+    }
+    config = load(tmp_path, content).config
+    assert (config.agent.model, config.agent.max_tokens, config.agent.temperature) == ("anthropic/claude-opus-4-5", 8192, 0.1)
+
+
+def test_no_key_is_both_obeyed_and_without_effect():
+    obeyed = {".".join(path) for path, _ in walk(Config)}
+    foreign = {f"{section}.{key}" for section, keys in SECTION_KEYS.items() for key in keys} | set(OTHER_SECTIONS)
+    assert not obeyed & foreign
