@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 SECTION_KEYS: Mapping[str, tuple[str, ...]] = {
     "agents.defaults": (
-        *("contextBlockLimit", "fallbackModels", "maxConcurrentSubagents", "failOnToolError", "maxToolResultChars", "providerRetryMode"),
+        *("contextBlockLimit", "maxConcurrentSubagents", "failOnToolError", "maxToolResultChars", "providerRetryMode"),
         *("toolHintMaxLength", "timezone", "botName", "botIcon", "unifiedSession", "disabledSkills", "idleCompactAfterMinutes"),
         *("sessionTtlMinutes", "consolidationRatio", "dream", "memoryWindow", "maxMessages"),
     ),
-    "providers.*": ("apiType", "extraBody", "extraQuery", "proxy", "thinkingStyle", "region", "profile"),
+    "providers.*": ("thinkingStyle", "region", "profile"),
     "channels": (
         *("sendProgress", "sendToolHints", "showReasoning", "extractDocumentText", "sendMaxRetries"),
         *("transcriptionProvider", "transcriptionLanguage"),

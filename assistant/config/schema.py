@@ -4,8 +4,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from assistant.api.settings import ApiSettings
 from assistant.contracts.models import ReasoningEffort
 from assistant.contracts.settings import Settings
+from assistant.documents.settings import DocumentSettings
+from assistant.providers.settings import ProviderSettings, ProvidersSettings
+from assistant.store.settings import AttachmentSettings, StoreSettings
 
 Tokens = Annotated[int, Field(ge=1)]
 
@@ -54,6 +58,10 @@ class AgentSettings(_ModelChoice):
     """How many model calls one turn may take."""
     instructions: str = ""
     """What the assistant is told first, before the files of its workspace."""
+    fallback_models: tuple[str, ...] = ()
+    """Models to go to, in order, when the one before them fails before its first word: as in `model`, or names of `modelPresets`."""
+    document_chars: Annotated[int, Field(ge=1000)] = 100_000
+    """How many characters of documents one message may bring into the prompt, shared fairly between its files; the rest can be paged through."""
 
 
 class AgentsSettings(Settings):
@@ -80,6 +88,11 @@ class Config(Settings):
 
     agents: AgentsSettings = AgentsSettings()
     model_presets: dict[str, ModelPreset] = Field(default_factory=dict[str, ModelPreset])
+    providers: ProvidersSettings = Field(default_factory=dict[str, ProviderSettings])
+    api: ApiSettings = ApiSettings()
+    store: StoreSettings = StoreSettings()
+    attachments: AttachmentSettings = AttachmentSettings()
+    documents: DocumentSettings = DocumentSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
 

@@ -1,7 +1,7 @@
 """The port to a model: one request, one answer, its words passed on as they come."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from assistant.contracts.messages import AssistantMessage, Images, Json, Message
@@ -21,6 +21,11 @@ class Sampling:
     reasoning_effort: ReasoningEffort | None = None
     response_format: Mapping[str, Json] | None = None
     """OpenAI's object: {"type": "text" | "json_object"} or {"type": "json_schema", "json_schema": {…}}."""
+
+    def over(self, defaults: "Sampling") -> "Sampling":
+        """This, with what it leaves open taken from `defaults`."""
+        given = {name: value for name in self.__slots__ if (value := getattr(self, name)) not in (None, ())}
+        return replace(defaults, **given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,11 @@ class ProviderSettings(Settings):
     api_type: Literal["auto", "chat_completions"] = "auto"
     """nanobot's key. The responses API is not spoken here."""
     extra_headers: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
+    """Headers sent with every request."""
     extra_body: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
     """Fields laid over the request's body."""
     extra_query: dict[str, str] = Field(default_factory=dict[str, str])
+    """Parameters added to the URL of every request."""
     proxy: str | None = None
     """An http:// proxy. None: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment; never for loopback."""
     connect_timeout: float = Field(default=10.0, gt=0)

@@ -21,15 +21,14 @@ class ScriptedModel:
     def __init__(self, *replies: Reply, context_tokens: int = 100_000, vision: bool = True) -> None:
         self.info = ModelInfo(id="scripted", provider="scripted", context_tokens=context_tokens, vision=vision)
         self.requests: list[ModelRequest] = []
-        self.asked = asyncio.Event()
+        self._more = asyncio.Condition()
         self.gate = asyncio.Event()
         self.gate.set()
         self._replies = replies or ("Hello.",)
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
         reply = self._replies[min(len(self.requests), len(self._replies) - 1)]
-        self.requests.append(request)
-        self.asked.set()
+        await self._note(request)
         if isinstance(reply, NanobotError):
             await self.gate.wait()
             raise reply
@@ -43,6 +42,16 @@ class ScriptedModel:
             await self.gate.wait()
         usage = Usage(prompt_tokens=10, completion_tokens=len(pieces))
         return AssistantMessage(id=new_id("msg"), text="".join(pieces), usage=usage, model=self.info.id)
+
+    async def asked_times(self, times: int) -> None:
+        """Wait until it was asked this often."""
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.requests) >= times)
+
+    async def _note(self, request: ModelRequest) -> None:
+        async with self._more:
+            self.requests.append(request)
+            self._more.notify_all()
 
     async def probe(self) -> None:
         """It is always there."""

@@ -9,7 +9,7 @@ from typing import Final
 from assistant.agent.transcript import message_tokens, text_tokens
 from assistant.contracts.errors import ContextLengthExceeded
 from assistant.contracts.messages import UserMessage
-from assistant.contracts.models import ModelInfo, ToolSpec
+from assistant.contracts.models import ToolSpec
 from assistant.contracts.turns import TurnRequest
 
 WORKSPACE_FILES: Final = ("AGENTS.md", "USER.md")
@@ -69,8 +69,9 @@ class Room:
 class Context:
     """Measures what fits into a model's context."""
 
-    def __init__(self, info: ModelInfo, instructions: Instructions, tools: Sequence[ToolSpec]) -> None:
-        self._info = info
+    def __init__(self, context_tokens: int, instructions: Instructions, tools: Sequence[ToolSpec]) -> None:
+        """`context_tokens`: prompt and answer together."""
+        self._total = context_tokens
         self._instructions = instructions
         self._tools_tokens = sum(text_tokens(f"{tool.name} {tool.description} {tool.parameters}") for tool in tools)
 
@@ -78,13 +79,12 @@ class Context:
         """The room for a turn. Raises ContextLengthExceeded where the new message alone would not fit."""
         instructions = (self._instructions.text(datetime.now(UTC)), *request.instructions)
         fixed = self._tools_tokens + sum(map(text_tokens, instructions))
-        total = self._info.context_tokens
-        answer = min(request.sampling.max_tokens or ANSWER_TOKENS, total // 4)
-        left = total - answer - fixed
+        answer = min(request.sampling.max_tokens or ANSWER_TOKENS, self._total // 4)
+        left = self._total - answer - fixed
         needed = message_tokens(message)
         if needed > left:
             raise ContextLengthExceeded(
-                f"This message takes about {needed:,} tokens, and {max(left, 0):,} of the model's {total:,} are free for it. "
+                f"This message takes about {needed:,} tokens, and {max(left, 0):,} of the model's {self._total:,} are free for it. "
                 "Send less at a time, or choose a model with a larger context.",
                 param="messages",
             )

@@ -11,7 +11,7 @@ from assistant.agent.transcript import fit
 from assistant.contracts.errors import NanobotError, SessionNotFound, ShuttingDown, TurnCancelled, TurnTimeout
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, CutOff, ToolMessage, UserMessage
-from assistant.contracts.models import ModelProvider, ModelRequest
+from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
 from assistant.contracts.sessions import AttachmentStore, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import TurnFailed, TurnFinished, TurnRequest, Upload
@@ -33,6 +33,8 @@ class Agent:
     context: Context
     max_steps: int
     """Model calls that may use tools, in one turn."""
+    sampling: Sampling
+    """How answers are drawn where a request leaves it open."""
 
 
 class Turns:
@@ -136,7 +138,7 @@ class Turns:
             instructions=room.instructions,
             messages=tuple(transcript.messages),
             tools=agent.toolbox.specs,
-            sampling=request.sampling,
+            sampling=request.sampling.over(agent.sampling),
             images=await self._attachments.images(transcript.images) if transcript.images else {},
             stream=request.stream,
         )

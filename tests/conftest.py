@@ -1,0 +1,14 @@
+"""What tests of more than one folder need."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def corpus() -> Path:
+    """Real documents that are not part of the project; tests that need them are skipped where they are not at hand."""
+    folder = Path(__file__).parents[2] / "shared" / "corpus"
+    if not folder.is_dir():
+        pytest.skip("the corpus of real documents is not at hand")
+    return folder

@@ -1,0 +1,17 @@
+"""The store that tests of turns share."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from assistant.store.opening import open_store
+from assistant.store.settings import AttachmentSettings, StoreSettings
+from tests.flow.turns.house import House
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncGenerator[House]:
+    store = await open_store(StoreSettings(), AttachmentSettings(), tmp_path / "state")
+    yield House(store, tmp_path)
+    await store.close()

@@ -1,0 +1,66 @@
+"""What tests of turns share: a real store, a real reader, a scripted model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.agent.toolbox import Toolbox
+from assistant.contracts.ids import new_id
+from assistant.contracts.messages import Message, Text, UserMessage
+from assistant.contracts.models import ModelProvider, Sampling
+from assistant.contracts.turns import TurnRequest, Upload, Words
+from assistant.documents.reader import ChildReader
+from assistant.documents.settings import DocumentSettings
+from assistant.store.opening import Store
+from assistant.turns.context import Context, Instructions
+from assistant.turns.intake import Intake
+from assistant.turns.service import Agent, Turns
+from tools.attachments import ListAttachments, ReadAttachment
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A store and a workspace, with as many `Turns` on them as a test wants: each is like a process of its own."""
+
+    store: Store
+    folder: Path
+
+    def turns(self, model: ModelProvider, *, timeout: float = 20, max_steps: int = 5) -> Turns:
+        files = self.store.attachments
+        toolbox = Toolbox([ListAttachments(files), ReadAttachment(files)], files)
+        return Turns(
+            agent=Agent(
+                model=model,
+                toolbox=toolbox,
+                context=Context(model.info.context_tokens, Instructions("You are a test.", self.folder), toolbox.specs),
+                max_steps=max_steps,
+                sampling=Sampling(),
+            ),
+            sessions=self.store.sessions,
+            attachments=files,
+            intake=Intake(ChildReader(DocumentSettings()), files, document_chars=1_000),
+            timeout=timeout,
+            waiting=2,
+        )
+
+    async def kept(self, session: str = "api:s") -> list[Message]:
+        return [stored.message for stored in await self.store.sessions.messages("local", session)]
+
+
+def ask(
+    text: str, session: str = "api:s", *, uploads: tuple[Upload, ...] = (), stream: bool = False, instructions: tuple[str, ...] = ()
+) -> TurnRequest:
+    return TurnRequest(
+        id=new_id("turn"),
+        owner="local",
+        session=session,
+        content=(Words(text=text), *uploads),
+        stream=stream,
+        instructions=instructions,
+    )
+
+
+def texts(messages: tuple[Message, ...] | list[Message]) -> list[str]:
+    return [
+        "".join(part.text for part in message.parts if isinstance(part, Text)) if isinstance(message, UserMessage) else message.text
+        for message in messages
+    ]
