@@ -42,6 +42,10 @@ def postgres_server() -> Iterator[str]:
     # Not below pytest's own folder: each start of pytest closes that to other users, and a PostgreSQL started by root runs as one.
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
         server = pgserver.get_server(folder, cleanup_mode="stop")
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            # No test cuts the server's power, and a database for each test is a lot to sync.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
 

@@ -166,18 +166,15 @@ async def test_closing_finishes_what_waits_and_refuses_what_comes_later(store: S
         await store.database.write(insert(4))
 
 
-async def test_a_connection_lost_while_idle_is_made_anew(postgres_server: str, store: Store, request: pytest.FixtureRequest) -> None:
-    if store.database.dialect != "postgresql":
-        pytest.skip("a file has no connection to lose")
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+async def test_a_connection_lost_while_idle_is_made_anew(postgres_server: str, store: Store) -> None:
     await cut_connections(store, postgres_server)
     assert await store.database.write(insert(1)) == 1
     assert await rows(store.database) == [1]
 
 
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 async def test_a_connection_lost_within_a_job_fails_it_in_words_and_no_later_one(postgres_server: str, store: Store) -> None:
-    if store.database.dialect != "postgresql":
-        pytest.skip("a file has no connection to lose")
-
     gate = Gate()
 
     def write_after_the_gate(connection: Connection) -> None:
