@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from assistant.store.opening import Store, open_store
 from assistant.store.settings import AttachmentSettings, StoreSettings
+from assistant.store.store import Store, open_store
 
 Opener = Callable[[], Awaitable[Store]]
 _numbers = count(1)
@@ -73,7 +73,7 @@ async def open_again(url: str, tmp_path: Path, clock: TurnedClock) -> AsyncItera
     opened: list[Store] = []
 
     async def open_one() -> Store:
-        store = await open_store(StoreSettings(url=url), AttachmentSettings(keep_days=30), tmp_path / "state", clock=clock)
+        store = await open_store(StoreSettings(url=url), tmp_path / "state", AttachmentSettings(keep_days=30), clock=clock)
         opened.append(store)
         return store
 

@@ -14,8 +14,8 @@ from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Document, Image
 from assistant.contracts.turns import Upload
 from assistant.store.attachments import Attachments
-from assistant.store.opening import Store
 from assistant.store.settings import AttachmentSettings
+from assistant.store.store import Store
 
 from .conftest import TurnedClock
 from .gate import behind_a_gate

@@ -11,8 +11,8 @@ import pytest
 from assistant.contracts.errors import NotFound, StoreUnavailable
 from assistant.store.connection import Connection, Row
 from assistant.store.database import Database
-from assistant.store.opening import Store
 from assistant.store.sqlite import SqliteEngine
+from assistant.store.store import Store
 
 from .gate import SECONDS, Gate, behind_a_gate
 

@@ -117,7 +117,7 @@ async def test_every_statement_fits_the_schema(open_again: Opener) -> None:
 
 
 def test_starting_loads_no_migration_tools() -> None:
-    code = "import assistant.store.opening, sys; print(*{'sqlalchemy', 'sqlmodel', 'alembic', 'psycopg'} & sys.modules.keys())"
+    code = "import assistant.store.store, sys; print(*{'sqlalchemy', 'sqlmodel', 'alembic', 'psycopg'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.strip() == ""
 
