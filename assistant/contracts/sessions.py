@@ -81,7 +81,7 @@ class SessionStore(Protocol):
         ...
 
     async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
-        """Append one step of a running turn. Returns the seq of the last one."""
+        """Append one step of a running turn. Returns the seq of the last one; 0, with nothing written, if the turn does not run any more."""
         ...
 
     async def end_turn(
@@ -95,14 +95,15 @@ class SessionStore(Protocol):
     ) -> int:
         """Append the turn's last step and settle its state (with the error's code). `context_from` moves what later turns see.
 
-        A turn whose session was deleted meanwhile: nothing is written and 0 is returned. Otherwise the seq of the last message.
+        A turn that does not run any more (its session was deleted meanwhile, it was settled before): nothing is written and 0 is returned.
+        Otherwise the seq of the last message.
         """
         ...
 
     async def recover(self) -> int:
         """Settle turns that a dead process left running as "interrupted", each with an AssistantMessage(cut_off="interrupted") that says so.
 
-        Turns of processes that still live are left alone. Returns how many were settled. Called once at start.
+        Turns of processes that still live are left alone. Returns how many were settled. Called at start; harmless at any time.
         """
         ...
 

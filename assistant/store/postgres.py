@@ -66,7 +66,10 @@ class PostgresLink:
         self._plain("COMMIT")
 
     def rollback(self) -> None:
-        self._plain("ROLLBACK")
+        try:
+            self._raw.execute(b"ROLLBACK")
+        except psycopg.Error as error:
+            raise StoreUnavailable from error
 
     def close(self) -> None:
         self._raw.close()

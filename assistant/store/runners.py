@@ -38,8 +38,15 @@ class FileRunner:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         while self._held is None:
             self._held = self._lock_own_file()
+        for left in folder.iterdir():
+            if left.name != self.id:
+                self._is_unlocked(left.name)
 
     def is_dead(self, connection: Connection, runner_id: str) -> bool:
+        return self._is_unlocked(runner_id)
+
+    def _is_unlocked(self, runner_id: str) -> bool:
+        """Whether nobody holds the file. It is removed then: the next one to ask finds none, which says the same."""
         path = self._folder / runner_id
         try:
             file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)

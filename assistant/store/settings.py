@@ -10,7 +10,7 @@ from assistant.contracts.settings import Settings
 class StoreSettings(Settings):
     """`store` in the configuration."""
 
-    url: Annotated[str | None, Field(pattern=r"^(sqlite:///.|postgresql(\+psycopg)?://)")] = None
+    url: Annotated[str | None, Field(pattern=r"^(sqlite:///[^?]+|postgresql(\+psycopg)?://.+)$", repr=False)] = None
     """`sqlite:///<path>` (relative to where the server was started; absolute: four slashes) or `postgresql://…`.
 
     None: nanobot.db in the state folder.

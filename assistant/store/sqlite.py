@@ -10,7 +10,7 @@ from typing import Literal
 from assistant.contracts.errors import StoreUnavailable
 from assistant.store.connection import NO_PARAMS, Row, Value
 
-_PRAGMAS = ("synchronous = FULL", "fullfsync = ON", "foreign_keys = ON", "mmap_size = 0")
+_PRAGMAS = ("synchronous = FULL", "fullfsync = ON", "foreign_keys = ON", "mmap_size = 0", "journal_size_limit = 67108864")
 _REASONS = {
     sqlite3.SQLITE_BUSY: "The store is locked by another process. Nothing was accepted; try again later.",
     sqlite3.SQLITE_LOCKED: "The store is locked by another process. Nothing was accepted; try again later.",
@@ -81,7 +81,10 @@ class SqliteLink:
     def rollback(self) -> None:
         # Some failures (a full disk) end the transaction by themselves.
         if self._raw.in_transaction:
-            self.execute("ROLLBACK")
+            try:
+                self._raw.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                raise StoreUnavailable from error
 
     def close(self) -> None:
         self._raw.close()

@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from assistant.store.opening import Store, open_store
 from assistant.store.settings import AttachmentSettings, StoreSettings
+from assistant.store.store import Store, open_store
 
 Opener = Callable[[], Awaitable[Store]]
 _numbers = count(1)
@@ -42,6 +42,10 @@ def postgres_server() -> Iterator[str]:
     # Not below pytest's own folder: each start of pytest closes that to other users, and a PostgreSQL started by root runs as one.
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
         server = pgserver.get_server(folder, cleanup_mode="stop")
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            # No test cuts the server's power, and a database for each test is a lot to sync.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
 
@@ -69,7 +73,7 @@ async def open_again(url: str, tmp_path: Path, clock: TurnedClock) -> AsyncItera
     opened: list[Store] = []
 
     async def open_one() -> Store:
-        store = await open_store(StoreSettings(url=url), AttachmentSettings(keep_days=30), tmp_path / "state", clock=clock)
+        store = await open_store(StoreSettings(url=url), tmp_path / "state", AttachmentSettings(keep_days=30), clock=clock)
         opened.append(store)
         return store
 

@@ -12,8 +12,8 @@ from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserMessage
 from assistant.contracts.sessions import NewTurn
-from assistant.store.opening import Store, open_store
-from assistant.store.settings import AttachmentSettings, StoreSettings
+from assistant.store.settings import StoreSettings
+from assistant.store.store import Store, open_store
 
 WRITES = 200
 
@@ -79,7 +79,7 @@ async def fill_the_disk(store: Store) -> None:
 
 
 async def run(what: str, url: str, state_folder: Path, name: str = "") -> None:
-    store = await open_store(StoreSettings(url=url), AttachmentSettings(), state_folder)
+    store = await open_store(StoreSettings(url=url), state_folder)
     match what:
         case "begin":
             await begin(store)

@@ -14,10 +14,11 @@ from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Document, Image
 from assistant.contracts.turns import Upload
 from assistant.store.attachments import Attachments
-from assistant.store.opening import Store
 from assistant.store.settings import AttachmentSettings
+from assistant.store.store import Store
 
 from .conftest import TurnedClock
+from .gate import behind_a_gate
 from .said import turn
 
 READ = ReadDocument(
@@ -150,6 +151,23 @@ async def test_a_file_kept_while_its_last_holder_is_deleted_is_still_there(store
         await store.sessions.begin_turn(turn(f"turn_new{number}", document(new), session=f"api:{number}"), None)
         await store.sessions.delete("anna", f"api:{number}")
         assert files_in(tmp_path) == []
+
+
+async def test_a_file_collected_just_before_its_attachment_is_noted_is_stored_again(store: Store, tmp_path: Path) -> None:
+    sent = upload(tmp_path)
+    gate, held = await behind_a_gate(store.database)
+    collecting = asyncio.create_task(store.attachments.collect([sent.digest]))
+    await asyncio.sleep(0)
+    keeping = asyncio.create_task(store.attachments.keep("anna", "api:one", sent, READ))
+    for _ in range(500):
+        if f"{sent.digest}.read.json" in files_in(tmp_path):
+            break
+        await asyncio.sleep(0.01)
+    gate.open()
+    await held
+    assert await collecting == 1
+    assert await store.attachments.document("anna", "api:one", await keeping) is not None
+    assert len(files_in(tmp_path)) == 2
 
 
 async def test_the_sweep_takes_what_no_message_refers_to_after_a_day(store: Store, tmp_path: Path, clock: TurnedClock) -> None:

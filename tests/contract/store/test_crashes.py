@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from assistant.contracts.messages import AssistantMessage, Message, UserMessage
-from assistant.store.opening import Store
+from assistant.store.store import Store
 
 from .conftest import Opener
 from .other_process import WRITES

@@ -4,6 +4,7 @@ import inspect
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.store import attachments, statements, tables
-from assistant.store.connection import Connection
+from assistant.store.connection import Connection, Row
 from assistant.store.migrate import configuration, newest_revision, upgrade
 from assistant.store.migrations import snapshot
 from assistant.store.schema import HEAD
@@ -107,18 +108,22 @@ async def test_a_store_of_a_newer_version_is_refused_in_words(open_again: Opener
         await open_again()
 
 
-@pytest.mark.parametrize("statement", STATEMENTS, ids=range(len(STATEMENTS)))
-async def test_every_statement_fits_the_schema(open_again: Opener, statement: str) -> None:
+async def test_every_statement_fits_the_schema(open_again: Opener) -> None:
     store = await open_again()
-    params = dict.fromkeys(re.findall(r":(\w+)", statement))
-    plan = await store.database.write(lambda connection: connection.execute(f"EXPLAIN {statement}", params))
-    assert plan
+    assert len(STATEMENTS) > 20
+    for statement in STATEMENTS:
+        params = dict.fromkeys(re.findall(r":(\w+)", statement))
+        assert await store.database.write(partial(explain, statement, params)), statement
 
 
 def test_starting_loads_no_migration_tools() -> None:
-    code = "import assistant.store.opening, sys; print(*{'sqlalchemy', 'sqlmodel', 'alembic', 'psycopg'} & sys.modules.keys())"
+    code = "import assistant.store.store, sys; print(*{'sqlalchemy', 'sqlmodel', 'alembic', 'psycopg'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.strip() == ""
+
+
+def explain(statement: str, params: dict[str, None], connection: Connection) -> list[Row]:
+    return connection.execute(f"EXPLAIN {statement}", params)
 
 
 def version(connection: Connection) -> str:

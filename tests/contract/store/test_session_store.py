@@ -7,7 +7,7 @@ import pytest
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Text, ToolCall, Usage
 from assistant.contracts.sessions import Known
-from assistant.store.opening import Store
+from assistant.store.store import Store
 
 from .conftest import Opener, TurnedClock
 from .said import answer, result, turn

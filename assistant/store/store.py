@@ -1,4 +1,4 @@
-"""Opening a store: the database of the settings with its schema current, its sessions and its attachments."""
+"""The store: the database of the settings with its schema current, its sessions and its attachments."""
 
 import asyncio
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from assistant.store.sqlite import SqliteEngine
 from assistant.store.times import Clock, utc_now
 
 _SQLITE = "sqlite:///"
+_KEEP = AttachmentSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,9 @@ class Store:
         self.runner.release()
 
 
-async def open_store(settings: StoreSettings, attachments: AttachmentSettings, state_folder: Path, *, clock: Clock = utc_now) -> Store:
+async def open_store(
+    settings: StoreSettings, state_folder: Path, attachments: AttachmentSettings = _KEEP, *, clock: Clock = utc_now
+) -> Store:
     """Open (or make) the store. A current schema costs a glance, an older one is migrated first. Raises StoreUnavailable.
 
     SQLite lives in `state_folder` unless `settings.url` says otherwise; the files of attachments always do. Nothing is recovered or swept yet:
