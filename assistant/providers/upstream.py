@@ -105,18 +105,17 @@ class Upstream:
     async def _send(self, method: str, path: str, body: bytes | None) -> aiohttp.ClientResponse:
         session = self._session or self._open()
         url = self._urls.get(path) or self._urls.setdefault(path, self._url(path))
-        connection = SimpleNamespace(reused=False)
-        for _ in range(2):
+        for repeats_left in (2, 1, 0):
+            connection = SimpleNamespace(reused=False)
             try:
                 return await session.request(
                     method, url, data=_payload(body), proxy=self._proxy, allow_redirects=False, trace_request_ctx=connection
                 )
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError) as error:
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError):
                 # The provider closed a kept-alive connection while it was idle, before it saw this request: ask again, on another one.
-                if not connection.reused or isinstance(error, aiohttp.ClientConnectorError):
+                if not connection.reused or not repeats_left:
                     raise
-                connection.reused = False
-        return await session.request(method, url, data=_payload(body), proxy=self._proxy, allow_redirects=False)
+        raise AssertionError("the last attempt returns or raises")
 
     def _url(self, path: str) -> URL:
         return URL(self._endpoint.base.rstrip("/") + path).update_query(self._endpoint.query)

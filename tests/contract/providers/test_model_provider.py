@@ -11,6 +11,7 @@ from assistant.providers.fallback import FallbackProvider
 from assistant.providers.offline import OfflineProvider
 from assistant.providers.retry import RetryingProvider
 from assistant.testing.model_server import ModelServer
+
 from .samples import PICTURE, REPORT, ROUND, request, unheard, user, wire_provider
 
 ALL = ["openai", "anthropic", "retry", "fallback", "offline"]
