@@ -33,9 +33,9 @@ class Upstream:
     def __init__(self, endpoint: Endpoint, access: Access) -> None:
         self._endpoint = endpoint
         self._access = access
-        self._proxy = _proxy_for(URL(endpoint.base), endpoint.proxy)
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
         self._closed = False
 
     @asynccontextmanager
@@ -124,6 +124,7 @@ class Upstream:
         if self._closed:
             raise ProviderFailed(f"The connection to {self._access.provider} was closed.", retryable=False)
         endpoint = self._endpoint
+        self._proxy = _proxy_for(URL(endpoint.base), endpoint.proxy)
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
@@ -167,7 +168,10 @@ def _proxy_for(url: URL, configured: str | None) -> str | None:
     if proxy_bypass(host):
         return None
     proxies = getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if proxy and not proxy.startswith(("http://", "https://")):
+        raise ProviderFailed("Only http:// proxies are supported: set providers.<name>.proxy, or NO_PROXY.", retryable=False)
+    return proxy
 
 
 @contextmanager

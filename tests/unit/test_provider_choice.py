@@ -28,8 +28,10 @@ async def chosen(
     return await choose(model=model, provider=provider, providers=parsed, environment=environment, local=servers)
 
 
-async def what(*args: object, **kwargs: object) -> tuple[str, str]:
-    found = await chosen(*args, **kwargs)  # pyright: ignore[reportArgumentType]
+async def what(
+    model: str | None = None, provider: str = "auto", providers: Mapping[str, object] | None = None, **environment: str
+) -> tuple[str, str]:
+    found = await chosen(model, provider, providers, 0, **environment)
     return found.provider, found.model
 
 

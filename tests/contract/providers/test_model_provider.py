@@ -98,13 +98,11 @@ async def test_a_cancelled_call_closes_its_connection(provider: ModelProvider, s
     server.configure(mode="hang")
     call = asyncio.create_task(provider.complete(request(stream=True), unheard))
     async with asyncio.timeout(5):
-        while not server.stats.inflight:
-            await asyncio.sleep(0.001)
+        await server.until(lambda stats: stats.inflight == 1)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        while server.stats.inflight or server.stats.connections:
-            await asyncio.sleep(0.001)
+        await server.until(lambda stats: not stats.inflight and not stats.connections)
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])
@@ -117,8 +115,7 @@ async def test_a_call_cancelled_in_the_middle_of_the_answer_closes_its_connectio
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        while server.stats.connections:
-            await asyncio.sleep(0.001)
+        await server.until(lambda stats: not stats.connections)
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic", "retry", "offline"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from assistant.contracts.messages import AssistantMessage, UserMessage
+from assistant.contracts.messages import AssistantMessage, Json, UserMessage
 from assistant.contracts.models import ModelRequest, Sampling
 from assistant.testing.model_server import ModelServer
 
@@ -92,7 +92,7 @@ async def test_a_message_without_words_is_not_sent_empty(server: ModelServer) ->
 
 
 async def test_effort_and_schema_go_where_this_wire_has_them(server: ModelServer) -> None:
-    wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
+    wanted: dict[str, Json] = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
     sampling = Sampling(reasoning_effort="minimal", response_format=wanted, temperature=0.1, max_tokens=5)
     body = await sent(server, request(sampling=sampling), model="claude-opus-4-8")
     assert body["output_config"] == {"effort": "low", "format": {"type": "json_schema", "schema": {"type": "object"}}}
