@@ -20,18 +20,25 @@ SETTINGS: TypeAdapter[Mapping[str, ProviderSettings]] = TypeAdapter(ProvidersSet
 
 
 async def chosen(
-    model: str | None = None, provider: str = "auto", providers: Mapping[str, object] | None = None, local: int = 0, **environment: str
+    model: str | None = None,
+    provider: str = "auto",
+    providers: Mapping[str, object] | None = None,
+    local: int = 0,
+    environment: Mapping[str, str] | None = None,
 ) -> Choice:
     """`local`: the port where an Ollama listens; none otherwise."""
     servers = [replace(LOCAL_SERVERS[0], port=local, base_url=f"http://127.0.0.1:{local}/v1")] if local else []
     parsed = SETTINGS.validate_python(providers or {})
-    return await choose(model=model, provider=provider, providers=parsed, environment=environment, local=servers)
+    return await choose(model=model, provider=provider, providers=parsed, environment=environment or {}, local=servers)
 
 
 async def what(
-    model: str | None = None, provider: str = "auto", providers: Mapping[str, object] | None = None, **environment: str
+    model: str | None = None,
+    provider: str = "auto",
+    providers: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[str, str]:
-    found = await chosen(model, provider, providers, 0, **environment)
+    found = await chosen(model, provider, providers, environment=environment)
     return found.provider, found.model
 
 
@@ -52,18 +59,18 @@ async def test_with_nothing_at_all_it_is_offline_and_says_why() -> None:
     ],
 )
 async def test_the_first_key_of_the_environment_decides(variables: list[str], provider: str) -> None:
-    found = await chosen(**dict.fromkeys(variables, "sk-123456"))
+    found = await chosen(environment=dict.fromkeys(variables, "sk-123456"))
     assert (found.provider, found.model) == (provider, PRESETS[provider].default_model)
     assert found.reason == f"{PRESETS[provider].key_variable} is set"
     assert found.key.get_secret_value() == "sk-123456"
 
 
 async def test_a_blank_key_is_no_key() -> None:
-    assert (await chosen(OPENAI_API_KEY=" ")).provider == "offline"
+    assert (await chosen(environment={"OPENAI_API_KEY": " "})).provider == "offline"
 
 
 async def test_the_configuration_comes_before_the_environment() -> None:
-    found = await chosen(providers={"groq": {"apiKey": "gsk_1"}}, OPENAI_API_KEY="sk-1")
+    found = await chosen(providers={"groq": {"apiKey": "gsk_1"}}, environment={"OPENAI_API_KEY": "sk-1"})
     assert (found.provider, found.reason) == ("groq", "providers.groq is configured")
 
 
@@ -91,7 +98,7 @@ async def test_a_models_name_chooses_its_provider(model: str | None, expected: t
 async def test_a_provider_that_is_named_is_the_one() -> None:
     assert await what("anthropic/claude-opus-4-5", "openrouter", KEYS) == ("openrouter", "anthropic/claude-opus-4-5")
     assert await what("x", "lmStudio") == ("lm_studio", "x")
-    assert await what("x", "offline", OPENAI_API_KEY="sk-1") == ("offline", "offline")
+    assert await what("x", "offline", environment={"OPENAI_API_KEY": "sk-1"}) == ("offline", "offline")
 
 
 async def test_an_endpoint_of_ones_own_is_chosen_by_its_name() -> None:
@@ -101,7 +108,7 @@ async def test_an_endpoint_of_ones_own_is_chosen_by_its_name() -> None:
 
 
 async def test_a_model_of_a_provider_without_a_key_says_which_is_missing() -> None:
-    found = await chosen("anthropic/claude-opus-4-5", OPENAI_API_KEY="sk-1")
+    found = await chosen("anthropic/claude-opus-4-5", environment={"OPENAI_API_KEY": "sk-1"})
     assert (found.provider, found.reason) == ("offline", "the model anthropic/claude-opus-4-5 needs ANTHROPIC_API_KEY, which is not set")
 
 
@@ -126,7 +133,7 @@ async def test_a_server_on_this_machine_is_found_with_its_model() -> None:
 
 async def test_a_key_comes_before_a_server_on_this_machine() -> None:
     async with ModelServer() as server:
-        assert (await chosen(local=server.port, OPENAI_API_KEY="sk-1")).provider == "openai"
+        assert (await chosen(local=server.port, environment={"OPENAI_API_KEY": "sk-1"})).provider == "openai"
 
 
 async def test_another_service_at_a_usual_port_is_not_taken_for_a_model() -> None:
@@ -151,12 +158,12 @@ async def test_a_configured_local_server_without_a_model_is_asked_for_its_first(
 
 
 async def test_a_choice_never_shows_its_key() -> None:
-    found = await chosen(providers={"groq": {"apiKey": "gsk_secret1"}}, OPENAI_API_KEY="sk-secret2")
+    found = await chosen(providers={"groq": {"apiKey": "gsk_secret1"}}, environment={"OPENAI_API_KEY": "sk-secret2"})
     assert "secret" not in repr(found) + str(found) + repr(found.settings)
 
 
 async def test_with_fallbacks_the_first_is_the_one_that_is_told() -> None:
-    both = [await chosen("gpt-5", OPENAI_API_KEY="sk-1"), await chosen()]
+    both = [await chosen("gpt-5", environment={"OPENAI_API_KEY": "sk-1"}), await chosen()]
     provider = open_provider(both[0], fallbacks=both[1:])
     assert provider.info.id == "gpt-5"
     await provider.close()

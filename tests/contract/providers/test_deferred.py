@@ -25,7 +25,7 @@ assert "aiohttp" in sys.modules
 
 
 def test_opening_imports_no_http_client_and_preloading_does() -> None:
-    subprocess.run([sys.executable, "-c", _OPEN], check=True, timeout=60)  # noqa: S603
+    subprocess.run([sys.executable, "-c", _OPEN], check=True, timeout=60)
 
 
 async def test_the_first_calls_at_once_share_one_connection_pool() -> None:
