@@ -144,7 +144,10 @@ class ModelServer:
     def steer(self, path: str, query: dict[str, str]) -> tuple[str, bytes]:
         """The control surface: status and body."""
         if path == "/ctl":
-            self.configure(**{name: Control.parse(name, value) for name, value in query.items() if name in Control.__slots__})
+            try:
+                self.configure(**{name: Control.parse(name, value) for name, value in query.items() if name in Control.__slots__})
+            except ValueError as error:
+                return "400 Bad Request", error_body(str(error), "invalid_request_error")
             return "200 OK", json.dumps(asdict(self.control)).encode()
         if path == "/stats":
             return "200 OK", json.dumps(asdict(self.stats)).encode()
