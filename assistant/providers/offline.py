@@ -48,11 +48,6 @@ class OfflineProvider:
         """There is nothing to close."""
 
 
-def open_provider() -> OfflineProvider:
-    """The provider for when there is no other."""
-    return OfflineProvider()
-
-
 def answer(request: ModelRequest) -> str:
     """What can be said of the last user message without a model: its files, their headings and first lines."""
     asked = next((message for message in reversed(request.messages) if message.role == "user"), None)

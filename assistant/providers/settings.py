@@ -47,7 +47,7 @@ class ProviderSettings(Settings):
     def _null_is_empty(cls, value: object) -> object:
         return {} if value is None else value
 
-    @field_validator("api_base")
+    @field_validator("api_base", "proxy")
     @classmethod
     def _is_a_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):

@@ -33,9 +33,9 @@ class Upstream:
     def __init__(self, endpoint: Endpoint, access: Access) -> None:
         self._endpoint = endpoint
         self._access = access
-        self._proxy = _proxy_for(URL(endpoint.base), endpoint.proxy)
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
         self._closed = False
 
     @asynccontextmanager
@@ -105,18 +105,17 @@ class Upstream:
     async def _send(self, method: str, path: str, body: bytes | None) -> aiohttp.ClientResponse:
         session = self._session or self._open()
         url = self._urls.get(path) or self._urls.setdefault(path, self._url(path))
-        connection = SimpleNamespace(reused=False)
-        for _ in range(2):
+        for repeats_left in (2, 1, 0):
+            connection = SimpleNamespace(reused=False)
             try:
                 return await session.request(
                     method, url, data=_payload(body), proxy=self._proxy, allow_redirects=False, trace_request_ctx=connection
                 )
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError) as error:
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError):
                 # The provider closed a kept-alive connection while it was idle, before it saw this request: ask again, on another one.
-                if not connection.reused or isinstance(error, aiohttp.ClientConnectorError):
+                if not connection.reused or not repeats_left:
                     raise
-                connection.reused = False
-        return await session.request(method, url, data=_payload(body), proxy=self._proxy, allow_redirects=False)
+        raise AssertionError("the last attempt returns or raises")
 
     def _url(self, path: str) -> URL:
         return URL(self._endpoint.base.rstrip("/") + path).update_query(self._endpoint.query)
@@ -125,6 +124,7 @@ class Upstream:
         if self._closed:
             raise ProviderFailed(f"The connection to {self._access.provider} was closed.", retryable=False)
         endpoint = self._endpoint
+        self._proxy = _proxy_for(URL(endpoint.base), endpoint.proxy)
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
@@ -168,7 +168,10 @@ def _proxy_for(url: URL, configured: str | None) -> str | None:
     if proxy_bypass(host):
         return None
     proxies = getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if proxy and not proxy.startswith(("http://", "https://")):
+        raise ProviderFailed("Only http:// proxies are supported: set providers.<name>.proxy, or NO_PROXY.", retryable=False)
+    return proxy
 
 
 @contextmanager

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from assistant.testing import model_script as script
 
 
+_MODES = frozenset({"ok", "hang", "empty", "drop", "precut", "midcut", "nodone", "stream_error", "garbage_sse"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
     """How the server behaves; every field can be set by /ctl."""
@@ -24,6 +27,10 @@ class Control:
     """The Retry-After header of the faults that have one."""
     fail_first: int = 0
     """With a fault in `mode`: only so many requests meet it, those after them are answered. 0: all meet it."""
+
+    def __post_init__(self) -> None:
+        if self.mode not in FAULTS and self.mode not in _MODES:
+            raise ValueError(f"there is no mode {self.mode!r}")
 
     @staticmethod
     def parse(name: str, value: str) -> str | float:

@@ -13,6 +13,7 @@ import json
 import re
 import sys
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from types import TracebackType
 from typing import cast
@@ -39,6 +40,7 @@ class ModelServer:
         self._open: set[asyncio.Transport] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self._failures_left = 0
+        self._changed = asyncio.Event()
         self.configure()
 
     async def __aenter__(self) -> "ModelServer":
@@ -90,10 +92,27 @@ class ModelServer:
     def opened(self, transport: asyncio.Transport) -> None:
         self._open.add(transport)
         self.stats.connections += 1
+        self._changed.set()
 
     def lost(self, transport: asyncio.Transport) -> None:
         self._open.discard(transport)
         self.stats.connections -= 1
+        self._changed.set()
+
+    def began(self) -> None:
+        self.stats.inflight += 1
+        self.stats.max_inflight = max(self.stats.max_inflight, self.stats.inflight)
+        self._changed.set()
+
+    def ended(self) -> None:
+        self.stats.inflight -= 1
+        self._changed.set()
+
+    async def until(self, holds: Callable[[Stats], bool]) -> None:
+        """Return when `holds` of the statistics; looked at whenever a connection or a slow request comes or goes."""
+        while not holds(self.stats):
+            self._changed.clear()
+            await self._changed.wait()
 
     def received(self, head: str, body: bytes, streams: bool) -> None:
         stats = self.stats
@@ -125,7 +144,10 @@ class ModelServer:
     def steer(self, path: str, query: dict[str, str]) -> tuple[str, bytes]:
         """The control surface: status and body."""
         if path == "/ctl":
-            self.configure(**{name: Control.parse(name, value) for name, value in query.items() if name in Control.__slots__})
+            try:
+                self.configure(**{name: Control.parse(name, value) for name, value in query.items() if name in Control.__slots__})
+            except ValueError as error:
+                return "400 Bad Request", error_body(str(error), "invalid_request_error")
             return "200 OK", json.dumps(asdict(self.control)).encode()
         if path == "/stats":
             return "200 OK", json.dumps(asdict(self.stats)).encode()
@@ -216,8 +238,7 @@ class _Connection(asyncio.Protocol):
 
     async def _slowly(self, mode: str, body: bytes, streams: bool, wire: script.Wire) -> None:
         server = self._server
-        server.stats.inflight += 1
-        server.stats.max_inflight = max(server.stats.max_inflight, server.stats.inflight)
+        server.began()
         try:
             await asyncio.sleep(server.control.latency_ms / 1000)
             if mode in FAULTS:
@@ -235,7 +256,7 @@ class _Connection(asyncio.Protocol):
             else:
                 self._break(mode, wire)
         finally:
-            server.stats.inflight -= 1
+            server.ended()
 
     async def _drip(self, wire: script.Wire) -> None:
         self._transport.write(script.SSE_HEAD)

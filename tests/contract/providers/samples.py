@@ -17,7 +17,9 @@ def user(text: str, *, id: str = "msg_user") -> UserMessage:
     return UserMessage(id=id, parts=(Text(text=text),))
 
 
-def request(text: str = "hello", *, stream: bool = False, messages: tuple[Message, ...] = (), sampling: Sampling | None = None) -> ModelRequest:
+def request(
+    text: str = "hello", *, stream: bool = False, messages: tuple[Message, ...] = (), sampling: Sampling | None = None
+) -> ModelRequest:
     return ModelRequest(
         instructions=("You are kind.",), messages=(*messages, user(text)), stream=stream, sampling=sampling or Sampling(), tools=(TOOL,)
     )
@@ -26,11 +28,10 @@ def request(text: str = "hello", *, stream: bool = False, messages: tuple[Messag
 TOOL = ToolSpec(name="read_file", description="Reads a file.", parameters={"type": "object", "properties": {"path": {"type": "string"}}})
 PICTURE = Image(attachment_id="att_1", name="cat.png", media_type="image/png", width=4, height=3, size=2_000, original="PNG, 4×3")
 REPORT = Document(attachment_id="att_2", name="report.pdf", format="pdf", size=48_200, facts=("2 pages",), text="# Costs\n\nThey rose.")
+CALLS = (ToolCall(id="call_1", name="read_file", arguments='{"path": "a"}'), ToolCall(id="call_2", name="x", arguments="{oops"))
 ROUND: tuple[Message, ...] = (
     user("what does it say?", id="msg_1"),
-    AssistantMessage(
-        id="msg_2", tool_calls=(ToolCall(id="call_1", name="read_file", arguments='{"path": "a"}'), ToolCall(id="call_2", name="x", arguments="{oops"))
-    ),
+    AssistantMessage(id="msg_2", tool_calls=CALLS),
     ToolMessage(id="msg_3", call_id="call_1", name="read_file", text="forty-two"),
     ToolMessage(id="msg_4", call_id="call_2", name="x", text="no such tool", ok=False),
 )

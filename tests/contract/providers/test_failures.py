@@ -138,6 +138,12 @@ async def test_a_sign_in_page_is_named_by_its_content_type_not_quoted(server: Mo
 
 
 @BOTH
+async def test_a_redirect_is_not_followed_with_the_key(server: ModelServer, wire: str) -> None:
+    server.configure(mode="redirect")
+    assert "redirect (302)" in (await failure(wire_provider(server, wire))).message
+
+
+@BOTH
 async def test_a_server_that_is_not_running_is_said_to_be_out_of_reach(wire: str) -> None:
     async with ModelServer() as gone:
         provider = wire_provider(gone, wire)

@@ -11,6 +11,7 @@ from assistant.providers.fallback import FallbackProvider
 from assistant.providers.offline import OfflineProvider
 from assistant.providers.retry import RetryingProvider
 from assistant.testing.model_server import ModelServer
+
 from .samples import PICTURE, REPORT, ROUND, request, unheard, user, wire_provider
 
 ALL = ["openai", "anthropic", "retry", "fallback", "offline"]
@@ -97,13 +98,11 @@ async def test_a_cancelled_call_closes_its_connection(provider: ModelProvider, s
     server.configure(mode="hang")
     call = asyncio.create_task(provider.complete(request(stream=True), unheard))
     async with asyncio.timeout(5):
-        while not server.stats.inflight:
-            await asyncio.sleep(0.001)
+        await server.until(lambda stats: stats.inflight == 1)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        while server.stats.inflight or server.stats.connections:
-            await asyncio.sleep(0.001)
+        await server.until(lambda stats: not stats.inflight and not stats.connections)
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])
@@ -116,8 +115,7 @@ async def test_a_call_cancelled_in_the_middle_of_the_answer_closes_its_connectio
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        while server.stats.connections:
-            await asyncio.sleep(0.001)
+        await server.until(lambda stats: not stats.connections)
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic", "retry", "offline"])

@@ -1,0 +1,96 @@
+"""What providers say when they refuse, in their own words, and what is understood."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderOverloaded, ProviderTimeout
+from assistant.providers.failures import Access, refusal, retry_after, stream_failure
+from assistant.providers.redact import Redactor
+
+ACCESS = Access(provider="openai", model="gpt-x", origin="https://host", key_source="OPENAI_API_KEY", redact=Redactor([]))
+
+
+def refused(status: int, body: object, **headers: str) -> NanobotError:
+    return refusal(ACCESS, status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "Your input exceeds the limit.", "type": "invalid_request_error", "code": "context_length_exceeded"}},
+        {"error": {"message": "This model's maximum context length is 128000 tokens. However, your messages resulted in 140000 tokens."}},
+        {"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long: 210000 tokens > 200000 maximum"}},
+        {"type": "error", "error": {"message": "input length and `max_tokens` exceed context limit: 190000 + 16384 > 200000"}},
+        {"object": "error", "message": "This model's maximum context length is 4096 tokens.", "type": "BadRequestError", "code": 400},
+        {"error": {"code": 400, "message": "the request exceeds the available context size", "type": "exceed_context_size_error"}},
+        {"error": "the model is loaded with context length of only 4096 tokens, which is not enough"},
+        {"error": {"message": "input length exceeds maximum context length", "type": "invalid_request_error"}},
+        [{"error": {"code": 400, "message": "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."}}],
+        {"message": "Prompt contains 40000 tokens, too large for model with 32768 maximum context length", "code": "3051"},
+    ],
+)
+def test_every_way_to_say_that_the_context_is_full_is_understood(body: object) -> None:
+    assert type(refused(400, body)) is ContextLengthExceeded
+
+
+def test_too_long_an_answer_asked_for_is_not_too_long_a_context() -> None:
+    body = {"error": {"message": "max_tokens is too large: 999999. This model supports at most 16384 completion tokens."}}
+    assert type(refused(400, body)) is ProviderFailed
+
+
+@pytest.mark.parametrize("code", ["insufficient_quota", "billing_hard_limit_reached"])
+def test_an_empty_account_is_not_worth_another_try(code: str) -> None:
+    error = refused(429, {"error": {"message": "You exceeded your current quota", "code": code}})
+    assert type(error) is ProviderOverloaded
+    assert not error.retryable
+
+
+@pytest.mark.parametrize("status", [408, 504, 524])
+def test_a_timeout_behind_the_provider_is_a_timeout(status: int) -> None:
+    assert type(refused(status, b"<html>")) is ProviderTimeout
+
+
+def test_the_model_and_the_place_are_named_where_there_is_no_such_model() -> None:
+    message = refused(404, {"error": {"message": "model 'gpt-x' not found"}}).message
+    assert "'gpt-x' at https://host: model 'gpt-x' not found" in message
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff\xfe", b"[]", b"[7]", b"7", b'{"error": 7}', b'{"error": {"message": {"a": 1}}}', b'{"error": null}']
+)
+def test_a_body_of_any_shape_is_an_error_all_the_same(body: bytes) -> None:
+    assert type(refused(500, body)) is ProviderFailed
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"type": "overloaded_error", "message": "Overloaded"}, ProviderOverloaded),
+        ({"code": 429, "message": "slow down"}, ProviderOverloaded),
+        ({"code": "context_length_exceeded"}, ContextLengthExceeded),
+        ({"message": "boom"}, ProviderFailed),
+        ("boom", ProviderFailed),
+        (7, ProviderFailed),
+    ],
+)
+def test_an_error_inside_a_stream_is_told_apart(error: object, kind: type[NanobotError]) -> None:
+    assert type(stream_failure(ACCESS, error)) is kind
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "3"}, 3.0),
+        ({"retry-after-ms": "250", "Retry-After": "3"}, 0.25),
+        ({"Retry-After": "Fri, 20 Nov 2026 08:00:30 GMT"}, 30.0),
+        ({"Retry-After": "Fri, 20 Nov 2026 07:00:00 GMT"}, 0.0),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-5"}, None),
+        ({"Retry-After": "9" * 400}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers, now=datetime(2026, 11, 20, 8, 0, tzinfo=UTC)) == seconds

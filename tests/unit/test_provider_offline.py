@@ -1,0 +1,77 @@
+"""What is answered when no model is configured."""
+
+from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, UserMessage
+from assistant.contracts.models import ModelRequest
+from assistant.providers.offline import NO_MODEL, OfflineProvider, outline
+
+REPORT = """# Annual report
+
+Income rose.
+
+## Costs
+
+```
+# not a heading
+```
+""" + "\n".join(f"## Part {n}\n\nline" for n in range(20))
+
+
+async def said(*messages: Message, stream: bool = False) -> tuple[str, list[str]]:
+    pieces: list[str] = []
+    message = await OfflineProvider().complete(ModelRequest(instructions=(), messages=messages, stream=stream), pieces.append)
+    return message.text, pieces
+
+
+def asked(*parts: Text | Document | Image) -> UserMessage:
+    return UserMessage(id="m", parts=parts)
+
+
+def document(text: str, *, missing: str = "") -> Document:
+    return Document(attachment_id="a", name="report.pdf", format="pdf", size=48_200, facts=("12 pages",), text=text, missing=missing)
+
+
+async def test_plain_words_get_a_short_answer_that_says_how_to_set_a_model() -> None:
+    text, _ = await said(asked(Text(text="What is 2 + 2?")))
+    assert text == NO_MODEL
+    assert "OPENAI_API_KEY" in text
+
+
+async def test_a_document_is_described_with_its_headings_and_first_lines() -> None:
+    text, _ = await said(asked(Text(text="sum it up"), document(REPORT)))
+    assert "1 file arrived" in text
+    assert "- **report.pdf (pdf, 12 pages, 48.2 kB)**" in text
+    assert "  - Annual report\n  - Costs\n  - Part 0" in text
+    assert "… and 10 more" in text
+    assert "  > Income rose." in text
+    assert "  - not a heading" not in text
+
+
+async def test_a_picture_is_described_by_its_kind_and_dimensions() -> None:
+    picture = Image(attachment_id="i", name="cat.png", media_type="image/png", width=4, height=3, size=2_000, original="PNG, 4032×3024")
+    text, _ = await said(asked(picture, document("")))
+    assert "2 files arrived" in text
+    assert "- **cat.png (PNG, 4032×3024, 2.0 kB)**" in text
+    assert "It holds no text." in text
+
+
+async def test_what_was_not_read_is_said() -> None:
+    text, _ = await said(asked(document("x", missing="Pages 2 to 12.")))
+    assert "Not read here: Pages 2 to 12." in text
+
+
+async def test_nothing_is_repeated_but_what_was_read_in_the_last_files() -> None:
+    before = asked(document("# Old secret"))
+    text, _ = await said(before, AssistantMessage(id="a", text="noted"), asked(Text(text="my own words")))
+    assert "secret" not in text
+    assert "my own words" not in text
+
+
+async def test_a_stream_comes_in_pieces_that_join_to_the_answer() -> None:
+    text, pieces = await said(asked(document(REPORT)), stream=True)
+    assert "".join(pieces) == text
+    assert len(pieces) > 10
+
+
+def test_long_lines_are_shortened() -> None:
+    headings, first = outline("# " + "x" * 500 + "\n" + "y" * 500)
+    assert [len(headings[0]), len(first[0])] == [160, 160]
