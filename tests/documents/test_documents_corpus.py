@@ -1,0 +1,39 @@
+"""Real documents that nobody here wrote."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+from assistant.contracts.errors import NanobotError
+from assistant.documents.reader import ChildReader
+from tests.documents.making import ReadText, Spool
+
+
+async def test_every_expected_string_is_extracted(corpus: Path, read: ReadText) -> None:
+    expected: dict[str, list[str]] = json.loads((corpus / "expected.json").read_text(encoding="utf-8"))
+    lost: list[str] = []
+    for name, strings in expected.items():
+        if name == "about":
+            continue
+        text = _words((await read(name, (corpus / name).read_bytes())).text)
+        lost += [f"{name}: {string}" for string in strings if _words(string) not in text]
+    assert lost == []
+
+
+async def test_every_file_is_read_or_refused_in_time(corpus: Path, reader: ChildReader, spool: Spool) -> None:
+    refused: set[str] = set()
+    for path in sorted(corpus.glob("*/*")):
+        start = time.monotonic()
+        try:
+            await reader.read(spool(path.name, path.read_bytes()))
+        except NanobotError as error:
+            assert error.status in {400, 413, 415}
+            assert error.message.startswith(path.name)
+            refused.add(path.name)
+        assert time.monotonic() - start < 20
+    assert refused == {"libreoffice-writer-password.pdf", "test_outlook_msg.msg", "unreadablemetadata.pdf"}
+
+
+def _words(text: str) -> str:
+    return re.sub(r"[\s#*|>`\\-]+", " ", text).strip()
