@@ -61,6 +61,7 @@ _BLOCKS = frozenset(
 )
 _HEADINGS = {f"h{level}": "#" * level for level in range(1, 7)}
 _SPACE = re.compile(r"[ \t\r\n\f\xa0]+")
+_ITEM = re.compile(r" *(?:-|\d+\.) ")
 _CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
 _DEEPEST_LIST = 12
 _DEEPEST_TABLE = 8
@@ -79,7 +80,18 @@ def to_markdown(page: str) -> list[str]:
     reader = _Page()
     reader.feed(page)
     reader.close()
-    return reader.finish()
+    return _tighten(reader.finish())
+
+
+def _tighten(blocks: list[str]) -> list[str]:
+    """The items of a list joined without blank lines."""
+    joined: list[str] = []
+    for block in blocks:
+        if _ITEM.match(block) and joined and _ITEM.match(joined[-1]):
+            joined[-1] += f"\n{block}"
+        else:
+            joined.append(block)
+    return joined
 
 
 def _decode(data: bytes) -> str:

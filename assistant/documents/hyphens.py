@@ -14,7 +14,7 @@ def join_lines(pages: list[str]) -> list[str]:
     """
     if not any(_BREAK.search(page) for page in pages):
         return pages
-    words = {word.lower() for page in pages for word in _WORD.findall(page)}
+    words = {word.lower() for page in pages for word in _WORD.findall(_BREAK.sub(" ", page))}
 
     def join(match: re.Match[str]) -> str:
         left, right = match[1], match[2]

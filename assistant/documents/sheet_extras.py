@@ -12,6 +12,10 @@ from assistant.documents.ooxml import Package, attribute, child, children, desce
 _FORMULA = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><f(?: [^>]*)?>([^<]{1,8000})</f>(?:<v ?/>|<v></v>)?</c>')
 _ERROR = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]* t="e"[^>]*>(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)?<v>(#[^<]{1,20})</v>')
 _LINK = re.compile(rb"<hyperlink [^>]*>")
+_DIMENSION = re.compile(rb'<dimension ref="(?:[A-Z]+[0-9]+:)?([A-Z]{1,3}[0-9]{1,7})"')
+_ROW = re.compile(rb'<row [^>]*?\br="([0-9]{1,7})"')
+_FAR_CELL = re.compile(rb'<c r="([A-Z]{3}[0-9]{1,7})"')
+_USUAL_COLUMNS = 25
 _ATTRIBUTE = re.compile(rb'([A-Za-z:]+)="([^"]*)"')
 _PLACE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _LARGEST_SHEET = 10 * MIB
@@ -24,6 +28,10 @@ class Extras:
 
     cells: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
     """Texts for cells that are otherwise empty, by row and column from 0."""
+    last_row: int = 0
+    """From 0, as far as the sheet's end and its own word say."""
+    area: int = 0
+    """Cells of the rectangle around all values."""
     notes: str = ""
     """Links, comments, text boxes and charts."""
 
@@ -44,6 +52,8 @@ def read_extras(archive: Archive) -> dict[str, Extras]:
 def _read_sheet(package: Package, part: str) -> Extras:
     data = package.archive.part(part) or b""
     extras = Extras()
+    extras.last_row, last_column = _measure(data)
+    extras.area = (extras.last_row + 1) * (last_column + 1)
     if len(data) > _LARGEST_SHEET:
         return extras
     for pattern, sign in ((_FORMULA, "="), (_ERROR, "")):
@@ -55,6 +65,18 @@ def _read_sheet(package: Package, part: str) -> Extras:
     blocks = ["\n".join(lines), *_read_drawings(package, part)]
     extras.notes = "\n\n".join(block for block in blocks if block)
     return extras
+
+
+def _measure(data: bytes) -> tuple[int, int]:
+    """The last row and the last column from 0: by the last row's own number, and by the dimension that most programs write."""
+    rows, columns = 0, _USUAL_COLUMNS
+    if dimension := _DIMENSION.search(data[:4096]):
+        rows, columns = parse_place(dimension[1].decode())
+    elif far := _FAR_CELL.search(data):
+        columns = parse_place(far[1].decode())[1]
+    if end := _ROW.match(data, max(0, data.rfind(b"<row "))):
+        rows = max(rows, int(end[1]) - 1)
+    return rows, columns
 
 
 def parse_place(place: str) -> tuple[int, int]:

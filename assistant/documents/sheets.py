@@ -1,10 +1,11 @@
 """Workbooks (.xlsx, .xlsb, .xls, .ods): a Markdown table for every sheet, up to a number of cells."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from importlib import import_module
 from io import BytesIO
+from typing import Protocol, cast
 
 import python_calamine as calamine
 
@@ -14,10 +15,27 @@ from assistant.documents.draft import Draft, count
 from assistant.documents.limits import Limits
 from assistant.documents.refusals import damaged, encrypted
 from assistant.documents.sheet_extras import Extras, read_extras
+from assistant.documents.sheet_values import Value, write_value
 from assistant.documents.tables import cell, row
 
-_Value = int | float | str | bool | time | date | datetime | timedelta
 _SHEETS = re.compile(r"xl/(?:worksheets/[^/]*|sharedstrings\.(?:xml|bin))|content\.xml")
+_LARGEST_AREA = 8_000_000
+"""Cells of the rectangle around a sheet's values that calamine may make room for: some 250 MB."""
+_WIDEST_RULE = 200
+
+
+class _Sparse(Protocol):
+    def sparse_rows(self, data: bytes, sheet: str) -> Iterator[tuple[int, list[Value]]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One sheet and where to read it."""
+
+    data: bytes
+    book: calamine.CalamineWorkbook
+    about: calamine.SheetMetadata
+    extras: Extras
 
 
 @dataclass(slots=True)
@@ -43,7 +61,7 @@ def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
     budget = _Budget(limits.cells)
     rows = 0
     for number, sheet in enumerate(book.sheets_metadata, start=1):
-        rows += _read_sheet(book, number, sheet, extras.get(sheet.name, Extras()), draft, budget)
+        rows += _read_sheet(_Source(data, book, sheet, extras.get(sheet.name, Extras())), number, draft, budget)
     missing = f"{'; '.join(budget.left_out)} (documents.cells: {limits.cells:,})" if budget.left_out else ""
     return draft.finish(name, facts=(count(len(book.sheets_metadata), "sheet"), count(rows, "row")), missing=missing)
 
@@ -53,10 +71,9 @@ def _is_streamed(part: str) -> bool:
     return _SHEETS.fullmatch(part) is not None
 
 
-def _read_sheet(
-    book: calamine.CalamineWorkbook, number: int, about: calamine.SheetMetadata, extras: Extras, draft: Draft, budget: _Budget
-) -> int:
+def _read_sheet(source: _Source, number: int, draft: Draft, budget: _Budget) -> int:
     """Writes a sheet; the number of its rows that hold something."""
+    about = source.about
     hidden = "" if about.visible == calamine.SheetVisibleEnum.Visible else " (hidden)"
     draft.begin(f"sheet {number}: {about.name}")
     draft.add(f"## Sheet: {about.name}{hidden}")
@@ -65,46 +82,52 @@ def _read_sheet(
         if budget.cells <= 0:
             budget.left_out.append(f'sheet "{about.name}"')
         else:
-            rows = _read_cells(book, about.name, extras, draft, budget)
-    draft.add(extras.notes)
+            rows = _read_cells(source, draft, budget)
+    draft.add(source.extras.notes)
     return rows
 
 
-def _read_cells(book: calamine.CalamineWorkbook, name: str, extras: Extras, draft: Draft, budget: _Budget) -> int:
-    try:
-        sheet = book.get_sheet_by_name(name)
-    except calamine.CalamineError:
-        draft.add("(This sheet is damaged.)")
-        return 0
+def _read_cells(source: _Source, draft: Draft, budget: _Budget) -> int:
+    last, left, rows = _open(source)
     lines: list[str] = []
-    rows, width = 0, 0
-    last = (sheet.end or (0, 0))[0]
-    for at, texts in _texts(sheet, extras):
+    width = 0
+    for at, texts in _merge(rows, left, source.extras):
         if budget.cells <= 0 or draft.full:
-            budget.left_out.append(f'rows {at + 1:,} to {max(at, last) + 1:,} of sheet "{name}"')
+            budget.left_out.append(f'rows {at + 1:,} to {max(at, last) + 1:,} of sheet "{source.about.name}"')
             break
         budget.cells -= len(texts)
-        rows += bool(texts)
         width = max(width, len(texts))
         if texts:
             lines.append(row(texts))
     if lines:
-        draft.add("\n".join([lines[0], row(["---"] * min(width, 200)), *lines[1:]]))
-    else:
-        draft.add("(This sheet is empty.)" if not extras.notes else "")
-    return rows
+        draft.add("\n".join([lines[0], row(["---"] * min(width, _WIDEST_RULE)), *lines[1:]]))
+    elif not source.extras.notes:
+        draft.add("(This sheet is empty.)")
+    return len(lines)
 
 
-def _texts(sheet: calamine.CalamineSheet, extras: Extras) -> Iterator[tuple[int, list[str]]]:
-    """The rows with their numbers from 0, each up to its last cell that holds something."""
+def _open(source: _Source) -> tuple[int, int, Iterator[tuple[int, list[Value]]]]:
+    """A sheet's last row, its first column, and its rows from there, numbered from 0."""
+    if source.extras.area > _LARGEST_AREA:
+        sparse = cast("_Sparse", import_module("assistant.documents.sheets_sparse"))  # rarely needed, and slow to import
+        return source.extras.last_row, 0, sparse.sparse_rows(source.data, source.about.name)
+    try:
+        sheet = source.book.get_sheet_by_name(source.about.name)
+    except calamine.CalamineError as error:
+        raise damaged("a workbook") from error
     top, left = sheet.start or (0, 0)
+    return (sheet.end or (0, 0))[0], left, enumerate(sheet.iter_rows() if sheet.start else (), start=top)
+
+
+def _merge(rows: Iterable[tuple[int, list[Value]]], left: int, extras: Extras) -> Iterator[tuple[int, list[str]]]:
+    """The rows as texts, together with the cells that only the extras know, each row up to its last cell that holds something."""
     shift = min([left, *(column for _, column in extras.cells)])
     rest: dict[int, dict[int, str]] = {}
     for (at, column), text in sorted(extras.cells.items()):
         rest.setdefault(at, {})[column - shift] = text
-    for at in [at for at in rest if at < top]:
-        yield at, _trim(_fill([], rest.pop(at)))
-    for at, values in enumerate(sheet.iter_rows() if sheet.start else (), start=top):
+    for at, values in rows:
+        for before in [number for number in rest if number < at] if rest else ():
+            yield before, _trim(_fill([], rest.pop(before)))
         texts = [""] * (left - shift) + [write_value(value) for value in values]
         yield at, _trim(_fill(texts, rest.pop(at, {})))
     for at, more in rest.items():
@@ -124,25 +147,3 @@ def _trim(texts: list[str]) -> list[str]:
     while cells and not cells[-1]:
         cells.pop()
     return cells
-
-
-def write_value(value: _Value) -> str:
-    """A cell's value as a person would write it: 3 rather than 3.0, dates as ISO 8601, midnight left out."""
-    match value:
-        case str():
-            return value
-        case bool():
-            return "TRUE" if value else "FALSE"
-        case int():
-            return str(value)
-        case float():
-            return str(int(value)) if value.is_integer() and abs(value) < 1e15 else format(value, ".15g")
-        case datetime():
-            return value.date().isoformat() if value.time() == time() else value.isoformat(" ", "seconds")
-        case date():
-            return value.isoformat()
-        case time():
-            return value.isoformat("seconds")
-        case _:
-            hours, seconds = divmod(round(value.total_seconds()), 3600)
-            return f"{hours}:{seconds // 60:02}:{seconds % 60:02}"

@@ -130,12 +130,12 @@ def _ole(data: bytes) -> str:
 
 
 def _is_text(data: bytes) -> bool:
-    """Whether the first 64 KiB hold no bytes that no text holds; UTF-16 and UTF-32 are told by their mark or by their zeros."""
+    """Whether the first 64 KiB hold next to no bytes that no text holds (a log may have a few), or are UTF-16 or UTF-32."""
     head = data[: 64 * 1024]
     if head.startswith((*UTF16_MARKS, b"\x00\x00\xfe\xff")) or guess_utf16(head):
         return True
     controls = sum(1 for byte in head.translate(None, bytes(range(32, 256))) if byte not in _TEXT_CONTROLS)
-    return b"\x00" not in head and controls * 200 <= len(head)
+    return controls * 100 <= len(head)
 
 
 def guess_utf16(head: bytes) -> str:

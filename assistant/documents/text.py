@@ -1,5 +1,7 @@
 """Plain text of any encoding."""
 
+import re
+
 from charset_normalizer import from_bytes
 
 from assistant.contracts.documents import ReadDocument
@@ -15,15 +17,14 @@ _MARKS = (
     (b"\xfe\xff", "utf-16"),
 )
 _SAMPLE = 64 * 1024
-_STRICTER = {
-    "shift_jis_2004": "cp932",
-    "shift_jisx0213": "cp932",
-    "shift_jis": "cp932",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "johab": "cp949",
-}
-"""What the detector may call it → the encoding that programs really write, which reads the same and more."""
+_IN_USE = (
+    *("cp1252", "cp1250", "iso8859_2", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"),
+    *("cp932", "euc_jp", "gb18030", "big5", "cp949"),
+)
+"""What programs wrote before UTF-8. The detector knows many more, and mistakes short texts for them."""
+_LATIN = frozenset({"cp1252", "cp1250", "iso8859_2", "cp1254", "cp1257"})
+_NOT_WESTERN = re.compile("[šžŠŽðýþÐÝÞ]|[A-Za-zÀ-ÿ][¡-¿×÷†‡‰Œœƒˆ˜]+[A-Za-zÀ-ÿ]")
+"""In text that is read as Windows-1252: letters that are rather Czech or Turkish, and signs in the middle of words."""
 
 
 def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
@@ -56,18 +57,13 @@ def decode(data: bytes) -> str:
 
 
 def _detect(data: bytes) -> str:
-    """The likeliest encoding of bytes that are not UTF-8."""
-    best = from_bytes(_sample(data), cp_exclusion=["utf_7"]).best()
-    encoding = "cp1252" if best is None else _STRICTER.get(best.encoding, best.encoding)
-    return "cp1252" if encoding in {"ascii", "utf_8", "latin_1", "cp1250"} and _fits(data, "cp1252") else encoding
-
-
-def _fits(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
+    """The likeliest encoding of bytes that are not UTF-8. Between the Latin ones, which share most letters, Windows-1252 is preferred."""
+    sample = _sample(data)
+    best = from_bytes(sample, cp_isolation=list(_IN_USE)).best()
+    encoding = "cp1252" if best is None else best.encoding
+    if encoding in _LATIN and not _NOT_WESTERN.search(sample.decode("cp1252", "replace")):
+        return "cp1252"
+    return encoding
 
 
 def _sample(data: bytes) -> bytes:

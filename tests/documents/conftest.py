@@ -1,8 +1,6 @@
 """The reader, as the server uses it, over a folder of its own."""
 
 import hashlib
-import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,9 +61,3 @@ def corpus() -> Path:
     if not folder.is_dir():
         pytest.skip("the corpus of real documents is not at hand")
     return folder
-
-
-@pytest.fixture
-def words() -> Callable[[str], str]:
-    """A text without its Markdown, to compare words."""
-    return lambda text: " ".join(re.sub(r"[#*|`>\\]|\]\([^)]*\)", " ", text).split())

@@ -5,7 +5,9 @@ from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from assistant.contracts.documents import ReadDocument, ReadImage
+from assistant.contracts.errors import NanobotError
 from assistant.contracts.turns import Upload
+from assistant.documents.reader import ChildReader
 
 Spool = Callable[[str, bytes], Upload]
 ReadText = Callable[[str, bytes], Awaitable[ReadDocument]]
@@ -96,3 +98,14 @@ def show(*lines: str) -> str:
     """A page's content: lines of text, one below the other."""
     drawn = "".join(f"({line}) Tj 0 -14 Td " for line in lines)
     return f"BT /F1 12 Tf 72 720 Td {drawn}ET"
+
+
+async def refusal(reader: ChildReader, upload: Upload) -> NanobotError | None:
+    """Why the file was not read; None where it was. Any other exception is a failure of the reader."""
+    try:
+        await reader.read(upload)
+    except NanobotError as error:
+        if error.status not in {400, 413, 415}:
+            raise
+        return error
+    return None

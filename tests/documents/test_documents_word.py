@@ -109,7 +109,8 @@ async def test_headers_footers_notes_and_comments_are_read(read: ReadText) -> No
 async def test_content_controls_and_links_are_read_in_place(read: ReadText) -> None:
     body = (
         f"<w:sdt><w:sdtPr><w:alias w:val='x'/></w:sdtPr><w:sdtContent>{paragraph('In a control')}</w:sdtContent></w:sdt>"
-        '<w:p><w:hyperlink r:id="rId9"><w:r><w:t>our page</w:t></w:r></w:hyperlink><w:sdt><w:sdtContent><w:r><w:t> and</w:t></w:r></w:sdtContent></w:sdt>'
+        '<w:p><w:hyperlink r:id="rId9"><w:r><w:t>our page</w:t></w:r></w:hyperlink>'
+        "<w:sdt><w:sdtContent><w:r><w:t> and</w:t></w:r></w:sdtContent></w:sdt>"
         '<w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText> HYPERLINK "https://b.example/" </w:instrText></w:r>'
         '<w:r><w:fldChar w:fldCharType="separate"/></w:r><w:r><w:t>that one</w:t></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r></w:p>'
     )

@@ -1,0 +1,40 @@
+"""Real documents that nobody here wrote."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+from assistant.documents.reader import ChildReader
+from tests.documents.making import ReadText, Spool, refusal
+
+
+async def test_every_expected_string_is_extracted(corpus: Path, read: ReadText) -> None:
+    expected: dict[str, list[str]] = json.loads((corpus / "expected.json").read_text(encoding="utf-8"))
+    lost: list[str] = []
+    for name, strings in expected.items():
+        if name == "about":
+            continue
+        text = _words((await read(name, (corpus / name).read_bytes())).text)
+        lost += [f"{name}: {string}" for string in strings if _words(string) not in text]
+    assert lost == []
+
+
+async def test_every_file_is_read_or_refused_in_time(corpus: Path, reader: ChildReader, spool: Spool) -> None:
+    refused: set[str] = set()
+    for path in _files(corpus):
+        start = time.monotonic()
+        error = await refusal(reader, spool(path.name, path.read_bytes()))
+        assert time.monotonic() - start < 20
+        if error is not None:
+            assert error.message.startswith(path.name)
+            refused.add(path.name)
+    assert refused == {"libreoffice-writer-password.pdf", "test_outlook_msg.msg", "unreadablemetadata.pdf"}
+
+
+def _files(corpus: Path) -> list[Path]:
+    return sorted(corpus.glob("*/*"))
+
+
+def _words(text: str) -> str:
+    return re.sub(r"[\s#*|>`\\-]+", " ", text).strip()

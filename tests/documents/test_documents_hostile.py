@@ -1,0 +1,123 @@
+"""Files made to break readers: each is answered clearly, in time, and costs the server next to nothing."""
+
+import random
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile
+from assistant.documents.reader import ChildReader
+from assistant.documents.settings import DocumentSettings
+from tests.documents.making import Spool, element, pack, paragraph, pdf, refusal, relations, word
+
+MIB = 1024 * 1024
+MAIN = {"_rels/.rels": relations([("a", "officeDocument", "word/document.xml")])}
+
+
+def _bomb() -> bytes:
+    return pack({**MAIN, "word/document.xml": b"<w:document>" + b" " * 120 * MIB})
+
+
+def _liar() -> bytes:
+    """Says in both of its directories that its part is small."""
+    size = 20 * MIB
+    data = pack({**MAIN, "word/document.xml": b"liar" * (size // 4)})
+    assert struct.pack("<I", size) in data
+    return data.replace(struct.pack("<I", size), struct.pack("<I", 1_000))
+
+
+def _crowd() -> bytes:
+    return pack({**MAIN, **{f"word/{number}.xml": "<a/>" for number in range(1_001)}})
+
+
+def _flood() -> bytes:
+    """A million and more elements in nine megabytes, not packed too well."""
+    digits = random.Random(2)
+    return word("".join("<w:p/>" if number % 40 else f'<w:p w:x="{digits.random()}"/>' for number in range(1_300_000)))
+
+
+def _deep() -> bytes:
+    return word("<w:p>" * 2_000 + "</w:p>" * 2_000)
+
+
+def _deep_tables() -> bytes:
+    return word("<w:tbl><w:tr><w:tc>" * 400 + paragraph("x") + "</w:tc></w:tr></w:tbl>" * 400)
+
+
+def _laughs() -> bytes:
+    entities = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "ha"}">' for n in range(9))
+    return pack({**MAIN, "word/document.xml": f"<!DOCTYPE w:document [{entities}]><w:document>&a8;</w:document>"})
+
+
+def _pages() -> bytes:
+    return pdf([""] * 100_000)
+
+
+def _endless_pages() -> bytes:
+    return b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count 9000/Kids[2 0 R 2 0 R]>>endobj\ntrailer<</Root 1 0 R>>"
+
+
+def _wide() -> bytes:
+    """A cell in two corners of the largest sheet, the rows in an order that hides it."""
+    cells = '<row r="1048576"><c r="XFD1048576"><v>2</v></c></row><row r="1"><c r="A1"><v>1</v></c></row>'
+    return pack(
+        {
+            "_rels/.rels": relations([("a", "officeDocument", "xl/workbook.xml")]),
+            "[Content_Types].xml": "<Types/>",
+            "xl/workbook.xml": element("workbook", '<sheets><sheet name="S" sheetId="1" r:id="b"/></sheets>'),
+            "xl/_rels/workbook.xml.rels": relations([("b", "worksheet", "worksheets/s.xml")]),
+            "xl/worksheets/s.xml": element("worksheet", f"<sheetData>{cells}</sheetData>"),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (_bomb, FileTooLarge),
+        (_liar, FileTooLarge),
+        (_crowd, FileTooLarge),
+        (_flood, None),
+        (_deep, UnreadableFile),
+        (_deep_tables, UnreadableFile),
+        (_laughs, UnreadableFile),
+        (_pages, FileTooLarge),
+        (_endless_pages, None),
+        (_wide, UnreadableFile),
+    ],
+)
+async def test_the_answer_is_clear_quick_and_cheap(
+    reader: ChildReader, spool: Spool, make: Callable[[], bytes], error: type[NanobotError] | None
+) -> None:
+    upload = spool("evil.bin", make())
+    before, start = _memory(), time.monotonic()
+    failed = await refusal(reader, upload)
+    assert time.monotonic() - start < 20
+    assert _memory() - before < 50 * MIB
+    assert error is None or type(failed) is error
+    assert failed is None or failed.message.startswith("evil.bin ")
+
+
+async def test_over_its_memory_a_child_says_which_setting(spool: Spool) -> None:
+    reader = ChildReader(DocumentSettings(memory_mib=128))
+    with pytest.raises(UnreadableFile, match=r"^a\.docx needs more than 128 MiB of memory to read \(documents\.memoryMib\)"):
+        await reader.read(spool("a.docx", _flood()))
+
+
+async def test_over_its_processor_time_a_child_is_ended(spool: Spool) -> None:
+    reader = ChildReader(DocumentSettings(cpu_seconds=1))
+    with pytest.raises(UnreadableFile, match=r"^a\.html needs more than 1 s of computing time to read \(documents\.cpuSeconds\)"):
+        await reader.read(spool("a.html", b"<html>" + b"<" * 3_000_000))
+
+
+async def test_a_child_that_the_system_ends_is_a_damaged_file(reader: ChildReader, spool: Spool) -> None:
+    with pytest.raises(UnreadableFile, match=r"^a\.xlsx can't be read: it is damaged, or needs more than 512 MiB"):
+        await reader.read(spool("a.xlsx", _wide()))
+
+
+def _memory() -> int:
+    """Bytes that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

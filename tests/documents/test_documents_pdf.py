@@ -1,0 +1,80 @@
+"""PDF files: text by page, what hangs on the pages, and what is left out."""
+
+import re
+from io import BytesIO
+
+import pypdf
+import pytest
+
+from assistant.contracts.errors import FileTooLarge, UnreadableFile
+from assistant.documents.hyphens import join_lines
+from assistant.documents.pdf import name_pages
+from assistant.documents.reader import ChildReader
+from assistant.documents.settings import DocumentSettings
+from tests.documents.making import ReadText, Spool, pdf, show
+
+
+async def test_each_page_is_a_section_with_its_mark(read: ReadText) -> None:
+    result = await read("a.pdf", pdf([show("Hello", "World"), show("Second")]))
+    assert result.text == "## Page 1\n\nHello\nWorld\n\n## Page 2\n\nSecond"
+    assert [section.label for section in result.sections] == ["page 1", "page 2"]
+    assert result.text[result.sections[1].start :].startswith("## Page 2")
+    assert (result.format, result.facts, result.missing) == ("pdf", ("2 pages",), "")
+
+
+async def test_pages_without_text_are_named(read: ReadText) -> None:
+    result = await read("scan.pdf", pdf(["", show("text"), "", ""]))
+    assert result.facts == ("4 pages", "no text on pages 1 and 3-4 (pictures or scans?)")
+    assert result.text.count("It may be a picture, such as a scan.") == 3
+
+
+async def test_beyond_the_limit_of_pages_the_rest_is_named(spool: Spool) -> None:
+    reader = ChildReader(DocumentSettings(pdf_pages=3))
+    result = await reader.read(spool("a.pdf", pdf([show(f"number {page}") for page in range(1, 8)])))
+    assert result.kind == "document"
+    assert "number 3" in result.text
+    assert "number 4" not in result.text
+    assert result.missing == "pages 4-7 of 7 (documents.pdfPages)"
+
+
+async def test_far_too_many_pages_are_refused(spool: Spool) -> None:
+    with pytest.raises(FileTooLarge, match=r"^a\.pdf has 12 pages"):
+        await ChildReader(DocumentSettings(pdf_pages_refused=10)).read(spool("a.pdf", pdf([""] * 12)))
+
+
+async def test_a_password_is_named_as_the_reason(read: ReadText) -> None:
+    writer = pypdf.PdfWriter(BytesIO(pdf([show("secret")])))
+    writer.encrypt("open sesame", algorithm="RC4-128")
+    target = BytesIO()
+    writer.write(target)
+    with pytest.raises(UnreadableFile, match=r"^my file\.pdf is password-protected") as caught:
+        await read("my file.pdf", target.getvalue())
+    assert caught.value.param == "files[0]"
+
+
+async def test_links_notes_and_fields_are_read(read: ReadText) -> None:
+    notes = (
+        "/Annots[<</Type/Annot/Subtype/Link/Rect[70 715 110 735]/A<</S/URI/URI(https://a.example/)>>>>"
+        "<</Type/Annot/Subtype/Text/Rect[0 0 9 9]/Contents(Check this)/T(Ann)>>"
+        "<</Type/Annot/Subtype/Widget/FT/Tx/T(city)/V(Bonn)/Rect[0 0 9 9]/F 4>>]"
+    )
+    text = (await read("a.pdf", pdf([show("Hello")], notes, "/AcroForm<</Fields[]>>"))).text
+    assert "- Link: [Hello](https://a.example/)" in text
+    assert "- Note by Ann: Check this" in text
+    assert "- Field city: Bonn" in text
+
+
+async def test_a_damaged_file_says_so(read: ReadText) -> None:
+    with pytest.raises(UnreadableFile, match=r"^a\.pdf can't be read"):
+        await read("a.pdf", pdf([show("Hello")])[:200])
+
+
+def test_a_word_broken_at_the_end_of_a_line_is_whole_again() -> None:
+    pages = ["con\ufffefirming chat\ufffeoptimized multi\ufffeagent", "a multi-agent system, a chat is optimized"]
+    assert join_lines(pages)[0] == "confirming chat-optimized multi-agent"
+
+
+def test_page_numbers_are_named_in_runs() -> None:
+    assert name_pages([2]) == "page 2"
+    assert name_pages([1, 2, 3, 7]) == "pages 1-3 and 7"
+    assert re.fullmatch(r"pages 1, 3, .* and 30 more places", name_pages(list(range(1, 100, 2))))

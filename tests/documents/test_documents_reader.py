@@ -1,0 +1,146 @@
+"""The reader itself: its errors name the file, its children have limits, and none outlives its reading."""
+
+import asyncio
+import re
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from assistant.contracts.errors import UnreadableFile, UnsupportedFileType
+from assistant.documents.reader import ChildReader, show_name
+from assistant.documents.settings import DocumentSettings
+from tests.documents.making import ReadText, Spool, pack, paragraph, pdf, refusal, show, word
+
+ENDLESS = b"<html>" + b"<" * 3_000_000
+"""Takes Python's parser of pages minutes."""
+
+
+def _children() -> list[Path]:
+    """The /proc folders of this process' children."""
+    numbers = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split()
+    return [Path("/proc") / number for number in numbers]
+
+
+async def _limited_child() -> Path:
+    """The child, once it has set its last limit."""
+    async with asyncio.timeout(10):
+        while True:
+            for child in _children():
+                if re.search(r"Max file size +0 ", (child / "limits").read_text()):
+                    return child
+            await asyncio.sleep(0.005)
+
+
+async def test_an_empty_file_says_so(read: ReadText) -> None:
+    with pytest.raises(UnreadableFile, match=r"^notes\.txt is empty\.$") as caught:
+        await read("notes.txt", b"")
+    assert caught.value.param == "files[0]"
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"MZ" + bytes(200), "is a Windows program"),
+        (b"\x7fELF" + bytes(200), "is a program"),
+        (pack({"a.txt": "x"}), "is a ZIP archive"),
+        (b"\x1f\x8b\x08" + bytes(range(256)), "is a gzip archive"),
+        (b"\x00\x00\x00\x18ftypheic" + bytes(200), "is a HEIC picture"),
+        (b"\x00\x00\x00\x18ftypisom" + bytes(200), "is a film or a sound"),
+        (b"ID3\x04" + bytes(range(256)), "is a sound"),
+        (bytes(range(256)) * 4, "is of an unknown kind"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "WordDocument".encode("utf-16-le"), "is an old Word document (.doc). Save it as .docx"),
+    ],
+)
+async def test_what_is_not_supported_is_named(read: ReadText, data: bytes, what: str) -> None:
+    with pytest.raises(UnsupportedFileType) as caught:
+        await read("thing.docx", data)
+    assert caught.value.message.startswith(f"thing.docx {what}")
+    assert "Supported are pictures" in caught.value.message
+
+
+async def test_an_encrypted_office_file_says_so(read: ReadText) -> None:
+    data = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le")
+    with pytest.raises(UnreadableFile, match=r"^a\.xlsx is password-protected"):
+        await read("a.xlsx", data)
+
+
+async def test_an_archive_behind_a_password_says_so(read: ReadText) -> None:
+    data = bytearray(word(paragraph("x")))
+    with ZipFile(BytesIO(bytes(data))) as archive:
+        assert archive.infolist()
+    at = data.index(b"PK\x01\x02")
+    data[at + 8] |= 1
+    with pytest.raises(UnreadableFile, match=r"^a\.docx is password-protected"):
+        await read("a.docx", bytes(data))
+
+
+@pytest.mark.parametrize("step", [3, 7])
+async def test_damaged_files_are_refused_or_read_but_never_anything_else(reader: ChildReader, spool: Spool, step: int) -> None:
+    whole = (word(paragraph("x") * 50), pdf([show("hello")]), b"{\\rtf1 hello}" * 9, b"\xff\xd8\xff\xe0" + bytes(range(200)))
+    for data in whole:
+        for damaged in (
+            data[: len(data) * step // 8],
+            bytes(byte ^ (0x41 if index % (step * 11) == 60 else 0) for index, byte in enumerate(data)),
+        ):
+            error = await refusal(reader, spool("a.bin", damaged))
+            assert error is None or error.message.startswith("a.bin ")
+
+
+async def test_a_child_has_limits_and_nothing_of_our_environment(reader: ChildReader, spool: Spool) -> None:
+    task = asyncio.create_task(reader.read(spool("a.html", ENDLESS)))
+    child = await _limited_child()
+    limits = (child / "limits").read_text()
+    for name, value in {"address space": 512 * 1024 * 1024, "cpu time": 10, "core file size": 0, "open files": 32}.items():
+        assert re.search(rf"Max {name} +{value} ", limits)
+    names = {entry.partition(b"=")[0] for entry in (child / "environ").read_bytes().split(b"\0") if entry}
+    assert names <= {b"LC_ALL", b"LD_LIBRARY_PATH"}
+    assert (child / "cwd").readlink() == Path("/")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_cancelled_reading_leaves_no_child(reader: ChildReader, spool: Spool) -> None:
+    task = asyncio.create_task(reader.read(spool("a.html", ENDLESS)))
+    await _limited_child()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert _children() == []
+
+
+async def test_waiting_for_a_place_does_not_count_as_reading(spool: Spool) -> None:
+    reader = ChildReader(DocumentSettings(parallel=1, wall_seconds=1))
+    most = 0
+
+    async def watch() -> None:
+        nonlocal most
+        while True:
+            most = max(most, len(_children()))
+            await asyncio.sleep(0.005)
+
+    watcher = asyncio.create_task(watch())
+    slow = [asyncio.create_task(reader.read(spool(f"{number}.html", ENDLESS))) for number in range(2)]
+    quick = asyncio.create_task(reader.read(spool("a.txt", b"hello")))
+    results = await asyncio.gather(*slow, quick, return_exceptions=True)
+    watcher.cancel()
+    assert [str(result) for result in results[:2]] == [f"{n}.html takes longer than 1 s to read (documents.wallSeconds)." for n in range(2)]
+    assert getattr(results[2], "text", "") == "hello"
+    assert most == 1
+    assert _children() == []
+
+
+async def test_a_link_is_not_followed(reader: ChildReader, spool: Spool, tmp_path: Path) -> None:
+    upload = spool("a.txt", b"hello")
+    upload.path.rename(tmp_path / "elsewhere")
+    upload.path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        await reader.read(upload)
+
+
+def test_a_name_is_shown_on_one_line_and_the_right_way_round() -> None:
+    assert show_name("in\nvoice\u202e fdp.exe\x00") == "invoice fdp.exe"
+    assert len(show_name("x" * 400 + ".pdf")) == 120
+    assert show_name("\u202e") == "The file"

@@ -1,0 +1,107 @@
+"""Text in any encoding, pages, messages; and that a file's content, not its name, says what it is."""
+
+from email.message import EmailMessage
+
+import pytest
+
+from tests.documents.making import ReadText, pdf, show
+
+GERMAN = "Grüße aus Köln, schöne Straße – größer als gestern"
+JAPANESE = "名前,年齢,住所\n佐藤太郎,30,東京\n三木英子,25,大阪\n"
+RUSSIAN = "Съешь же ещё этих мягких французских булок, да выпей чаю. Это обычный русский текст."
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (GERMAN, "utf-8"),
+        (GERMAN, "utf-8-sig"),
+        (GERMAN, "utf-16"),
+        (GERMAN, "cp1252"),
+        ("plain words", "utf-16-le"),
+        ("plain words", "utf-16-be"),
+        (GERMAN, "utf-32"),
+        (JAPANESE.strip(), "cp932"),
+        (RUSSIAN, "cp1251"),
+        (RUSSIAN, "koi8_r"),
+        ("Déjà vu à l'été, où ça? Très bien, merci beaucoup.", "cp1252"),
+        ("Zażółć gęślą jaźń. To jest zwykły polski tekst o książkach.", "cp1250"),
+        ("这是一个简体中文的文本文件，用于测试编码。", "gb18030"),
+        ("안녕하세요. 이것은 한국어 텍스트 파일입니다.", "cp949"),
+    ],
+)
+async def test_the_encoding_is_found(read: ReadText, text: str, encoding: str) -> None:
+    assert (await read("a.txt", text.encode(encoding))).text == text
+
+
+async def test_source_and_data_stay_as_they_are(read: ReadText) -> None:
+    for name, text in {
+        "a.json": '{"a": [1, 2]}',
+        "b.csv": "a;b\n1;2",
+        "c.py": "def f():\n\treturn 1",
+        "d.svg": "<svg><text>x</text></svg>",
+    }.items():
+        result = await read(name, text.encode())
+        assert (result.format, result.text) == (name[2:], text)
+
+
+async def test_line_ends_are_one_kind_and_control_characters_go(read: ReadText) -> None:
+    data = b"one\r\ntwo\rthree\x1b[31m" + b"\x00" + b" " * 200 + b"\xe2\x80\xa8end"
+    text = (await read("a.log", data)).text
+    assert text.startswith("one\ntwo\nthree[31m ")
+    assert text.endswith("\nend")
+
+
+async def test_chapters_of_markdown_are_sections(read: ReadText) -> None:
+    result = await read("notes.md", b"# One\n\ntext\n\n## Two\n\n# One\n")
+    assert [(section.label, section.start) for section in result.sections] == [("One", 0), ("Two", 13), ("One (2)", 21)]
+
+
+async def test_ten_megabytes_of_text_are_read_whole(read: ReadText) -> None:
+    data = b"0123456789abcde\n" * (10 * 1024 * 1024 // 16)
+    result = await read("big.log", data)
+    assert len(result.text) == len(data) - 1
+    assert (result.facts, result.missing) == (("655,360 lines",), "")
+
+
+async def test_a_page_is_read_without_its_scripts(read: ReadText) -> None:
+    page = (
+        "<!DOCTYPE html><html><head><title>My page</title><style>p{}</style></head><body><h2>Costs</h2><script>evil()</script>"
+        "<p>Some <b>bold</b> text &amp; a <a href='https://a.example/'>link</a><br>next line</p>"
+        "<ul><li>one<ul><li>deep</li></ul></li><li>two</li></ul>"
+        "<ol start='3'><li>three</li></ol><table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2|3</td></tr></table>"
+        "<pre>x\n  y</pre><img src='https://evil.example/?q=1' alt='A cat'></body></html>"
+    )
+    assert (await read("page.html", page.encode())).text == (
+        "Title: My page\n\n## Costs\n\nSome bold text & a [link](https://a.example/)\nnext line\n\n- one\n  - deep\n- two\n3. three\n\n"
+        "| a | b |\n| --- | --- |\n| 1 | 2\\|3 |\n\n```\nx\n  y\n```\n\n[Picture: A cat]"
+    )
+
+
+async def test_a_message_is_read_with_its_fields_and_the_names_of_its_attachments(read: ReadText) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "Ann <ann@a.example>", "bob@b.example", "Grüße"
+    message["Date"] = "Fri, 20 Nov 2026 08:00:00 +0000"
+    message.set_content("Hello Bob,\nsee the file.")
+    message.add_alternative("<p>Hello</p>", subtype="html")
+    message.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="plan.pdf")
+    result = await read("mail.eml", bytes(message))
+    assert result.text == (
+        "From: Ann <ann@a.example>\nTo: bob@b.example\nDate: Fri, 20 Nov 2026 08:00:00 +0000\nSubject: Grüße\n\n"
+        "Hello Bob,\nsee the file.\n\nAttached files (not read): plan.pdf"
+    )
+    assert result.facts == ("1 message", "1 attached file")
+
+
+async def test_rich_text_is_read(read: ReadText) -> None:
+    result = await read("a.rtf", rb"{\rtf1\ansi{\fonttbl\f0\fswiss Helvetica;}\f0\pard Hello \b bold\b0  w\'f6rld\par Next \u8364?\par}")
+    assert result.text == "Hello bold wörld\nNext €"
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.docx", "a.png", "a", "a.exe", "../../etc/passwd.csv"])
+async def test_the_content_and_not_the_name_says_what_a_file_is(read: ReadText, name: str) -> None:
+    assert (await read(name, pdf([show("Hello")]))).format == "pdf"
+
+
+async def test_text_that_speaks_of_pdf_is_text(read: ReadText) -> None:
+    assert (await read("a.md", b"A file begins with %PDF-1.7 by its standard.")).format == "md"
