@@ -1,6 +1,7 @@
 """Connections that do not hurry: uvicorn's protocol with the limits that it lacks."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from assistant.api.errors import error_headers, error_json
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import InvalidRequest, NanobotError, RequestTimeout, RequestTooLarge, ServerOverloaded
 from assistant.contracts.ids import new_id
+
+logger = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Of the request line and the headers together, and of the trailers of a chunked body."""
@@ -86,7 +89,7 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread_timer = self.loop.call_later(self._settings.timeouts.unread, self.transport.abort)
+        self._unread_timer = self.loop.call_later(self._settings.timeouts.unread, self._on_unread)
 
     def resume_writing(self) -> None:
         self._stop_unread_timer()
@@ -110,6 +113,10 @@ class Connection(HttpToolsProtocol):
             self._refuse(RequestTimeout("The request's headers did not arrive in time."))
         else:
             self.transport.close()
+
+    def _on_unread(self) -> None:
+        logger.warning("api.unread")
+        self.transport.abort()
 
     def _refuse(self, error: NanobotError) -> None:
         """Answer without the application, and close. Nothing is written into the middle of another answer."""
