@@ -71,7 +71,7 @@ async def test_a_session_id_of_printable_characters_is_taken(api: Running, value
     assert api.turns.only.session == f"api:{value}"
 
 
-WRONG_MESSAGES = [
+WRONG_MESSAGES: list[tuple[str, object]] = [
     ("messages", {}),
     ("messages", {"messages": []}),
     ("messages", {"messages": "hi"}),

@@ -146,6 +146,7 @@ async def test_a_silent_stream_is_kept_alive_by_comments(tmp_path: Path) -> None
         body = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
         async with asyncio.timeout(5), api.client.stream("POST", "/v1/chat/completions", json=body) as response:
             comments = 0
+            line = None
             async for line in response.aiter_lines():
                 comments += line == ": keep-alive"
                 if comments == 3:
