@@ -26,7 +26,7 @@ class Connection(HttpToolsProtocol):
     - more connections are open than `max_connections`: 503;
     - the head of a request takes longer than `timeouts.headers`: 408, or nothing if none of it came;
     - the head is larger than 64 KiB: 413;
-    - an answer waits and none of it is read for `timeouts.unread`.
+    - an answer waits and is not read for `timeouts.unread`.
     """
 
     def __init__(
@@ -122,13 +122,17 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, error: NanobotError) -> None:
         """Answer without the application, and close, once the peer does or a moment later: what it still sends is thrown away until then, since
-        closing over unread bytes would reset the connection under the answer. Nothing is written into the middle of another answer.
+        closing over unread bytes would reset the connection under the answer. While another request is being answered nothing is written:
+        that answer is the last one, or, if it is its own request that is broken, there is none.
         """
         self._stop_head_timer()
         self._refused = True
         answering: Any = self.cycle
         if answering is not None and not answering.response_complete:
-            self.transport.close()
+            if answering.more_body:
+                self.transport.close()
+            else:
+                answering.keep_alive = False
             return
         body = error_json(error)
         headers = {

@@ -172,23 +172,46 @@ async def test_a_stop_lets_a_turn_end_and_takes_no_more(tmp_path: Path) -> None:
             assert (await response.aread()).endswith(b"data: [DONE]\n\n")
 
 
-async def test_a_stop_cuts_off_what_outlasts_the_grace(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spoken", [True, False])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_stop_tells_whoever_outlasts_the_grace(tmp_path: Path, stream: bool, spoken: bool) -> None:
+    begun = asyncio.Event()
+
     async def play(turn: RunningTurn, request: TurnRequest) -> None:
-        turn.emit(TextDelta(text="for ever"))
+        if spoken:
+            turn.emit(TextDelta(text="for ever"))
+        begun.set()
         await asyncio.Event().wait()
 
     async with serving(tmp_path, play=play, grace=0.1) as api:
-        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
-        body = b'{"stream":true,"messages":[{"role":"user","content":"hi"}]}'
-        writer.write(CHAT + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        request = asyncio.create_task(api.chat("hi", stream=stream))
         async with asyncio.timeout(5):
-            await reader.readuntil(b"for ever")
+            await begun.wait()
             api.stop.set()
-            assert b"[DONE]" not in await reader.read()
-        writer.close()
-        await writer.wait_closed()
+            response = await request
+        assert response.status_code == (200 if stream and spoken else 503)
+        assert '"shutting_down"' in response.text
+        assert "[DONE]" not in response.text
         for turn in api.turns.turns:
             turn.cancel()
+
+
+async def test_a_second_request_that_is_malformed_does_not_cost_the_first_its_answer(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def play(turn: RunningTurn, request: TurnRequest) -> None:
+        await gate.wait()
+        finish(turn, "the first")
+
+    async with serving(tmp_path, play=play) as api:
+        both = asyncio.create_task(api.raw(CHAT + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY + b"GARBAGE\r\n\r\n"))
+        async with asyncio.timeout(5):
+            while not api.turns.turns:  # noqa: ASYNC110 - the turn begins on the other side of a socket
+                await asyncio.sleep(0.005)
+        gate.set()
+        answer = await both
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.count(b"HTTP/1.1") == 1
 
 
 def test_a_port_in_use_is_one_clear_sentence() -> None:

@@ -92,6 +92,13 @@ async def test_a_deleted_session_is_gone(api: Running) -> None:
         assert error_of(response)["code"] == "session_not_found"
 
 
+@pytest.mark.parametrize("identity", ["%00", "x" * 600, "%ED%A0%80%01"])
+async def test_a_session_that_can_not_exist_is_not_found(api: Running, identity: str) -> None:
+    for response in (await api.client.get(f"/v1/sessions/{identity}"), await api.client.delete(f"/v1/sessions/{identity}")):
+        assert response.status_code == 404
+        assert error_of(response)["code"] == "session_not_found"
+
+
 async def test_somebody_elses_session_is_the_same_404_as_none(api: Running) -> None:
     api.sessions.keep("api:theirs", UserMessage(id="msg_1", parts=(Text(text="hi"),)), owner="somebody else")
     theirs, none = await api.client.get("/v1/sessions/theirs"), await api.client.get("/v1/sessions/none")
