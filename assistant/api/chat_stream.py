@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 from assistant.api.completions import COMMENT, Chunks
 from assistant.api.disconnects import cancelled_on_disconnect
 from assistant.api.errors import FailedAfterActing, error_json
+from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.turns import TextDelta, TurnEvent, TurnFailed, TurnFinished
 from assistant.turns.running import RunningTurn
 
@@ -41,6 +42,10 @@ class ChatStream(Response):
             async with cancelled_on_disconnect(self.turn, receive, enabled=self.cancel_on_disconnect):
                 async for batch in self.turn.events():
                     await self._pass_on(batch, wire)
+        except asyncio.CancelledError:  # the server ends before the turn does
+            if not wire.started:
+                raise
+            await wire.write(_error_event(ShuttingDown()), last=True)
         finally:
             wire.close()
 
@@ -55,11 +60,15 @@ class ChatStream(Response):
                 case TurnFailed() if not wire.started and not written:
                     raise FailedAfterActing(event.error) if event.acted else event.error
                 case TurnFailed():
-                    await wire.write(b"".join([*written, b"data: ", error_json(event.error), b"\n\n"]), last=True)
+                    await wire.write(b"".join([*written, _error_event(event.error)]), last=True)
                 case _:
                     pass
         if written and not isinstance(batch[-1], TurnFinished | TurnFailed):
             await wire.write(b"".join(written))
+
+
+def _error_event(error: NanobotError) -> bytes:
+    return b"data: " + error_json(error) + b"\n\n"
 
 
 class _Wire:

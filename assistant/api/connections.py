@@ -1,6 +1,7 @@
 """Connections that do not hurry: uvicorn's protocol with the limits that it lacks."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -8,10 +9,13 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from assistant.api.bodies import LINGER_SECONDS
 from assistant.api.errors import error_headers, error_json
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import InvalidRequest, NanobotError, RequestTimeout, RequestTooLarge, ServerOverloaded
 from assistant.contracts.ids import new_id
+
+logger = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Of the request line and the headers together, and of the trailers of a chunked body."""
@@ -22,7 +26,7 @@ class Connection(HttpToolsProtocol):
     - more connections are open than `max_connections`: 503;
     - the head of a request takes longer than `timeouts.headers`: 408, or nothing if none of it came;
     - the head is larger than 64 KiB: 413;
-    - an answer waits and none of it is read for `timeouts.unread`.
+    - an answer waits and is not read for `timeouts.unread`.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class Connection(HttpToolsProtocol):
         self._unread_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._in_head = False
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
@@ -51,12 +56,12 @@ class Connection(HttpToolsProtocol):
         self._on_lost()
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
         self._head_bytes += len(data)
         super().data_received(data)
         idle = self.cycle is None or self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison] - None until the first request
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(RequestTooLarge(f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KiB."))
@@ -86,7 +91,7 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread_timer = self.loop.call_later(self._settings.timeouts.unread, self.transport.abort)
+        self._unread_timer = self.loop.call_later(self._settings.timeouts.unread, self._on_unread)
 
     def resume_writing(self) -> None:
         self._stop_unread_timer()
@@ -106,28 +111,42 @@ class Connection(HttpToolsProtocol):
 
     def _on_late_head(self) -> None:
         self._head_timer = None
-        if self._head_bytes:
+        if self._in_head or self._head_bytes:
             self._refuse(RequestTimeout("The request's headers did not arrive in time."))
         else:
             self.transport.close()
 
+    def _on_unread(self) -> None:
+        logger.warning("api.unread")
+        self.transport.abort()
+
     def _refuse(self, error: NanobotError) -> None:
-        """Answer without the application, and close. Nothing is written into the middle of another answer."""
+        """Answer without the application, and close, once the peer does or a moment later: what it still sends is thrown away until then, since
+        closing over unread bytes would reset the connection under the answer. While another request is being answered nothing is written:
+        that answer is the last one, or, if it is its own request that is broken, there is none.
+        """
         self._stop_head_timer()
+        self._refused = True
         answering: Any = self.cycle
-        if answering is None or answering.response_complete:
-            body = error_json(error)
-            headers = {
-                "content-type": "application/json",
-                "content-length": str(len(body)),
-                "connection": "close",
-                "x-request-id": new_id("req"),
-                "openai-processing-ms": "0",
-                **error_headers(error),
-            }
-            lines = [f"HTTP/1.1 {error.status} ", *[f"{name}: {value}" for name, value in headers.items()], "", ""]
-            self.transport.write("\r\n".join(lines).encode() + body)
-        self.transport.close()
+        if answering is not None and not answering.response_complete:
+            if answering.more_body:
+                self.transport.close()
+            else:
+                answering.keep_alive = False
+            return
+        body = error_json(error)
+        headers = {
+            "content-type": "application/json",
+            "content-length": str(len(body)),
+            "connection": "close",
+            "x-request-id": new_id("req"),
+            "openai-processing-ms": "0",
+            **error_headers(error),
+        }
+        lines = [f"HTTP/1.1 {error.status} ", *[f"{name}: {value}" for name, value in headers.items()], "", ""]
+        self.transport.write("\r\n".join(lines).encode() + body)
+        self.transport.write_eof()
+        self._head_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:

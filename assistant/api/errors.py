@@ -1,5 +1,6 @@
 """The one handler: whatever goes wrong on the way to an answer leaves here, as `{"error": {"message", "type", "param", "code"}}`."""
 
+import asyncio
 import logging
 import math
 import traceback
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.api.scope import request_id
-from assistant.contracts.errors import MethodNotAllowed, NanobotError, Unauthenticated
+from assistant.contracts.errors import MethodNotAllowed, NanobotError, ShuttingDown, Unauthenticated
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ class ErrorAnswers:
             error = known
         except FailedAfterActing as known:
             error, acted = known.error, True
+        except asyncio.CancelledError:  # by the server alone, when the grace of its end is over; there is nobody to pass it on to
+            error = ShuttingDown()
         except Exception as unknown:  # noqa: BLE001 - the last place where a bug can still become an answer
             error = NanobotError()
             error.__cause__ = unknown

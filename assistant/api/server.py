@@ -139,7 +139,7 @@ class Server:
                 task.cancel()
             await asyncio.wait(late, timeout=1)
         for connection in list(self._state.connections):
-            connection.transport.abort()
+            connection.transport.close()
         if self._clock is not None:
             self._clock.cancel()
 

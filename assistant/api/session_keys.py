@@ -1,6 +1,6 @@
 """Which session a client means: the ids that it may choose, and the keys that the server keeps them by."""
 
-from assistant.contracts.errors import InvalidRequest
+from assistant.contracts.errors import InvalidRequest, SessionNotFound
 
 DEFAULT = "default"
 MAX_LENGTH = 256
@@ -24,7 +24,12 @@ def session_key(session_id: str | None) -> str:
 
 
 def known_key(session_id: str) -> str:
-    """The key of a session as it is listed: one made here by its id, one made elsewhere (telegram:42) by its key."""
+    """The key of a session as it is listed: one made here by its id, one made elsewhere (telegram:42) by its key.
+
+    Raises SessionNotFound for what can't be either.
+    """
+    if not 1 <= len(session_id) <= 2 * MAX_LENGTH or not session_id.isprintable():
+        raise SessionNotFound
     return session_id if session_id.lower().startswith(_RESERVED) else _PREFIX + session_id
 
 

@@ -30,7 +30,7 @@ class ApiTimeouts(Settings):
     body: float = Field(default=30, gt=0)
     """Without a byte of the body."""
     unread: float = Field(default=30, gt=0)
-    """Without reading any of an answer that waits."""
+    """Without making room for more of an answer, once 64 KiB of it wait to be read."""
     idle: float = Field(default=75, gt=0)
     """Between two requests on a connection. Longer than common clients and proxies keep one, so that they close it first."""
 

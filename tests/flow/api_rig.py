@@ -1,0 +1,149 @@
+"""A real server on a loopback port in front of turns that are played, for tests of what the API itself promises."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+
+from assistant.api.app import create_app
+from assistant.api.health import Check
+from assistant.api.server import serve
+from assistant.api.settings import ApiSettings
+from assistant.contracts.errors import NanobotError, TurnCancelled
+from assistant.contracts.messages import FinishReason, Usage
+from assistant.contracts.models import ModelInfo
+from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, TurnStarted, Upload
+from assistant.turns.running import RunningTurn
+
+from .kept_sessions import KeptSessions
+
+MODEL = ModelInfo(id="gpt-test", provider="openai", context_tokens=100_000)
+USAGE = Usage(prompt_tokens=12, completion_tokens=3, cached_tokens=4)
+Play = Callable[[RunningTurn, TurnRequest], Awaitable[None]]
+
+
+def says(*pieces: str, finish_reason: FinishReason = "stop") -> Play:
+    """A turn that says these words, one event each."""
+
+    async def play(turn: RunningTurn, request: TurnRequest) -> None:
+        for piece in pieces:
+            turn.emit(TextDelta(text=piece))
+            await asyncio.sleep(0)
+        finish(turn, "".join(pieces), finish_reason)
+
+    return play
+
+
+def finish(turn: RunningTurn, text: str, finish_reason: FinishReason = "stop") -> None:
+    turn.emit(TurnFinished(turn_id=turn.id, text=text, finish_reason=finish_reason, usage=USAGE, model="gpt-test-1"))
+
+
+def fail(turn: RunningTurn, error: NanobotError) -> None:
+    turn.emit(TurnFailed(turn_id=turn.id, error=error, acted=turn.acted))
+
+
+class PlayedTurns:
+    """Stands where Turns does: takes requests, removes their files as an intake does, and plays what the test gave it."""
+
+    def __init__(self, play: Play | None = None) -> None:
+        self.play = play or says("Hello", " there")
+        self.refusal: NanobotError | None = None
+        self.requests: list[TurnRequest] = []
+        self.files: list[bytes] = []
+        self.turns: list[RunningTurn] = []
+        self._paths: list[Path] = []
+
+    @property
+    def only(self) -> TurnRequest:
+        (request,) = self.requests
+        return request
+
+    def start(self, request: TurnRequest) -> RunningTurn:
+        if self.refusal is not None:
+            raise self.refusal
+        self.requests.append(request)
+        for part in request.content:
+            if isinstance(part, Upload):
+                self.files.append(part.path.read_bytes())
+                part.path.unlink()
+        turn = RunningTurn(request.id)
+        self.turns.append(turn)
+        turn.task = asyncio.create_task(self._run(turn, request))
+        return turn
+
+    async def _run(self, turn: RunningTurn, request: TurnRequest) -> None:
+        turn.emit(TurnStarted(turn_id=turn.id))
+        try:
+            await self.play(turn, request)
+        except asyncio.CancelledError:
+            fail(turn, TurnCancelled())
+
+
+@dataclass(kw_only=True)
+class Running:
+    """A server that runs, and what stands behind it."""
+
+    port: int
+    turns: PlayedTurns
+    sessions: KeptSessions
+    client: httpx2.AsyncClient
+    spool: Path
+    stop: asyncio.Event
+    checks: list[Check] = field(default_factory=list[Check])
+
+    @property
+    def spooled(self) -> list[Path]:
+        return list(self.spool.iterdir())
+
+    async def chat(self, content: object = "hi", **fields: object) -> httpx2.Response:
+        """A request with one user message."""
+        return await self.client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": content}], **fields})
+
+    async def raw(self, data: bytes, *, wait: float = 5) -> bytes:
+        """Everything that the server sends on a connection of its own, until it closes it."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(data)
+            async with asyncio.timeout(wait):
+                return await reader.read()
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, settings: ApiSettings | None = None, *, play: Play | None = None, grace: float = 1
+) -> AsyncGenerator[Running]:
+    """A server on a free port, with these settings otherwise."""
+    settings = (settings or ApiSettings()).model_copy(update={"port": 0})
+    turns, sessions, spool = PlayedTurns(play), KeptSessions(), folder / "spool"
+    checks = [Check(name="store", ok=True, detail="The store can be written.")]
+
+    async def ready() -> Sequence[Check]:
+        return checks
+
+    app = create_app(settings=settings, turns=turns, sessions=sessions, model=MODEL, ready=ready, spool_folder=spool, version="1.2.3")
+    listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    server = asyncio.create_task(serve(app, settings, stop=stop, grace=grace, on_listening=listening.set_result))
+    async with asyncio.timeout(5):
+        port = await listening
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        try:
+            yield Running(port=port, turns=turns, sessions=sessions, client=client, spool=spool, stop=stop, checks=checks)
+        finally:
+            stop.set()
+            async with asyncio.timeout(grace + 3):
+                await server
+
+
+def error_of(response: httpx2.Response) -> dict[str, str | None]:
+    """The error of an answer, having checked that it is one and nothing else."""
+    body = response.json()
+    assert list(body) == ["error"]
+    assert set(body["error"]) == {"message", "type", "param", "code"}
+    assert response.headers["x-request-id"].startswith("req_")
+    return body["error"]

@@ -1,0 +1,112 @@
+"""/openapi.json and /docs describe the API truly: every answer seen here fits the schema that is declared for it."""
+
+import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from assistant.contracts.errors import NanobotError, ProviderFailed, ProviderTimeout, SessionBusy, StoreUnavailable, TurnCancelled
+from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserMessage
+from assistant.contracts.turns import TurnRequest
+from assistant.turns.running import RunningTurn
+
+from .api_rig import Running, fail, serving
+from .openapi_check import check
+
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncGenerator[Running]:
+    async with serving(tmp_path) as running:
+        yield running
+
+
+async def described(api: Running) -> dict[str, Any]:
+    return (await api.client.get("/openapi.json")).json()
+
+
+def check_answer(response: httpx2.Response, document: dict[str, Any], path: str) -> None:
+    operation = document["paths"][path][response.request.method.lower()]
+    declared = operation["responses"][str(response.status_code)]
+    check(response.json(), declared["content"]["application/json"]["schema"], document)
+
+
+async def test_every_answer_fits_its_schema(api: Running) -> None:
+    document = await described(api)
+    calls = (ToolCall(id="call_1", name="search", arguments="{}"),)
+    api.sessions.keep("api:mine", UserMessage(id="msg_1", parts=(Text(text="hi"),)), AssistantMessage(id="msg_2", tool_calls=calls))
+    check_answer(await api.chat("hi"), document, CHAT)
+    check_answer(await api.client.get("/v1/models"), document, "/v1/models")
+    check_answer(await api.client.get("/v1/models/gpt-test"), document, "/v1/models/{model_id}")
+    check_answer(await api.client.get("/v1/models/none"), document, "/v1/models/{model_id}")
+    check_answer(await api.client.get("/v1/sessions"), document, "/v1/sessions")
+    check_answer(await api.client.get("/v1/sessions?limit=0"), document, "/v1/sessions")
+    check_answer(await api.client.get("/v1/sessions/mine"), document, "/v1/sessions/{session_id}")
+    check_answer(await api.client.delete("/v1/sessions/mine"), document, "/v1/sessions/{session_id}")
+    check_answer(await api.client.delete("/v1/sessions/mine"), document, "/v1/sessions/{session_id}")
+    check_answer(await api.client.get("/health"), document, "/health")
+    check_answer(await api.client.get("/ready"), document, "/ready")
+
+
+async def test_every_refusal_of_a_chat_is_declared(api: Running) -> None:
+    document = await described(api)
+    for response in (
+        await api.chat("hi", stream="yes"),
+        await api.chat("hi", model="none"),
+        await api.client.post(CHAT, content=b"x"),
+        await api.client.post(CHAT, json={}, headers={"origin": "https://evil.example"}),
+        await api.client.post(CHAT, json={}, headers={"host": "evil.example"}),
+        await api.client.post(CHAT, content=bytes(26 * 1024 * 1024), headers={"content-type": "application/json"}),
+    ):
+        assert response.status_code >= 400
+        check_answer(response, document, CHAT)
+    for error in (SessionBusy(), StoreUnavailable(), ProviderFailed(), ProviderTimeout(), TurnCancelled()):
+
+        async def play(turn: RunningTurn, request: TurnRequest, error: NanobotError = error) -> None:
+            fail(turn, error)
+
+        api.turns.play = play
+        response = await api.chat("hi")
+        assert response.status_code == error.status
+        check_answer(response, document, CHAT)
+
+
+async def test_every_chunk_of_a_stream_fits_its_schema(api: Running) -> None:
+    document = await described(api)
+    assert "text/event-stream" in document["paths"][CHAT]["post"]["responses"]["200"]["content"]
+    response = await api.chat("hi", stream=True, stream_options={"include_usage": True})
+    events = [event.removeprefix("data: ") for event in response.text.split("\n\n") if event and event != "data: [DONE]"]
+    assert len(events) == 5
+    for event in events:
+        check(json.loads(event), {"$ref": "#/components/schemas/ChatCompletionChunk"}, document)
+
+
+async def test_both_kinds_of_request_are_described(api: Running) -> None:
+    document = await described(api)
+    body = document["paths"][CHAT]["post"]["requestBody"]["content"]
+    assert set(body) == {"application/json", "multipart/form-data"}
+    request = {
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
+        "stop": ["a"],
+        "temperature": 1,
+        "session_id": "x",
+    }
+    check(request, body["application/json"]["schema"], document)
+    check({"message": "hi", "files": ["bytes"], "stream": True}, body["multipart/form-data"]["schema"], document)
+
+
+async def test_every_reference_leads_somewhere(api: Running) -> None:
+    document = await described(api)
+    text = json.dumps(document)
+    names = {piece.partition('"')[0] for piece in text.split("#/components/schemas/")[1:]}
+    assert names <= set(document["components"]["schemas"])
+
+
+async def test_the_page_of_the_description_is_there(api: Running) -> None:
+    response = await api.client.get("/docs")
+    assert response.status_code == 200
+    assert "/openapi.json" in response.text

@@ -1,0 +1,180 @@
+"""Who may come in: hosts, origins, keys. Each guard was seen to fail with the guard taken out."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from assistant.api.exposure import CannotServe, check_exposure
+from assistant.api.settings import ApiSettings
+
+from .api_rig import Running, error_of, serving
+
+BODY = {"messages": [{"role": "user", "content": "hi"}]}
+KEY = "s3cret-Schlüssel"
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncGenerator[Running]:
+    settings = ApiSettings(allowed_hosts=("nas.example", "box.example:9000"), allowed_origins=("https://chat.example",))
+    async with serving(tmp_path, settings) as running:
+        yield running
+
+
+@pytest.fixture
+async def locked(tmp_path: Path) -> AsyncGenerator[Running]:
+    async with serving(tmp_path, ApiSettings(api_key=SecretStr(KEY))) as running:
+        yield running
+
+
+GOOD_HOSTS = [
+    "localhost", "LOCALHOST:8900", "localhost.", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8900", "[0:0:0:0:0:0:0:1]",
+    "nas.example", "nas.example:443", "NAS.example.", "box.example:9000",
+]  # fmt: skip
+BAD_HOSTS = [
+    "evil.example", "evil.example.", "localhost.evil.example", "localhost:port", "localhost:99999", "[::1", "::1", "[::2]", "0.0.0.0",
+    "nas.example..", "box.example", "box.example:9001", "localhost@evil.example", "localhost/", "", "127.0.0.1.evil.example", "lo\u0441alhost",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", GOOD_HOSTS)
+async def test_a_host_in_the_list_is_answered(api: Running, host: str) -> None:
+    assert (await api.client.get("/v1/models", headers={"host": host})).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/health", "/nowhere"])
+@pytest.mark.parametrize("host", BAD_HOSTS)
+async def test_any_other_host_is_421_on_every_path(api: Running, host: str, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    answer = await api.raw(head.encode())
+    assert answer.startswith(b"HTTP/1.1 421 ")
+    assert b'"misdirected_host"' in answer
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: localhost\r\n", b"Host: localhost\r\nHost: evil.example\r\n"])
+async def test_no_host_and_two_hosts_are_421(api: Running, hosts: bytes) -> None:
+    answer = await api.raw(b"GET /health HTTP/1.1\r\n" + hosts + b"Connection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 421 ")
+
+
+async def test_what_a_proxy_header_says_is_not_believed(api: Running) -> None:
+    headers = {"host": "evil.example", "x-forwarded-host": "localhost", "x-forwarded-for": "127.0.0.1", "forwarded": "host=localhost"}
+    assert (await api.client.get("/health", headers=headers)).status_code == 421
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://localhost:3000"},
+        {"origin": "https://chat.example:444"},
+        {"origin": "http://chat.example"},
+        {"origin": "https://chat.example.evil.example"},
+        {"origin": "https://chat.example/path"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "https://evil.example", "sec-fetch-site": "same-origin"},
+    ],
+)
+async def test_a_web_page_elsewhere_is_403_in_json_and_in_forms(api: Running, headers: dict[str, str]) -> None:
+    for response in (
+        await api.client.post("/v1/chat/completions", json=BODY, headers=headers),
+        await api.client.post("/v1/chat/completions", files={"files": ("a", b"a")}, headers=headers),
+        await api.client.get("/v1/sessions", headers=headers),
+    ):
+        assert response.status_code == 403
+        assert error_of(response)["code"] == "forbidden_origin"
+        assert "access-control-allow-origin" not in response.headers
+    assert api.turns.requests == []
+
+
+async def test_an_allowed_origin_and_the_servers_own_may_call(api: Running) -> None:
+    own = f"http://127.0.0.1:{api.port}"
+    for headers in (
+        {"origin": "https://chat.example", "sec-fetch-site": "cross-site"},
+        {"origin": "https://CHAT.example:443"},
+        {"origin": own, "sec-fetch-site": "same-origin"},
+        {"sec-fetch-site": "none"},
+    ):
+        assert (await api.client.post("/v1/chat/completions", json=BODY, headers=headers)).status_code == 200
+
+
+async def test_a_page_can_not_send_json_as_a_simple_request(api: Running) -> None:
+    """What needs no preflight: text/plain. Refused although neither Origin nor Sec-Fetch-Site gives it away."""
+    response = await api.client.post(
+        "/v1/chat/completions", content=b'{"messages":[{"role":"user","content":"hi"}]}', headers={"content-type": "text/plain"}
+    )
+    assert response.status_code == 415
+    assert api.turns.requests == []
+
+
+async def test_the_key_opens(locked: Running) -> None:
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        value = f"{scheme} {KEY}".encode()
+        response = await locked.client.post("/v1/chat/completions", json=BODY, headers=[(b"authorization", value)])
+        assert response.status_code == 200
+    assert {request.owner for request in locked.turns.requests} == {"local"}
+
+
+WRONG_KEYS = [
+    b"", b"Bearer", b"Bearer wrong", b"Bearer s3cret", f"Basic {KEY}".encode(), KEY.encode(), "Bearer Schlüssel-日本".encode(),
+    f"Bearer {KEY}x".encode(), f"Bearer {KEY}".encode("latin-1"), b"Bearer \xff\xfe",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions", "/v1/models", "/v1/sessions", "/docs", "/openapi.json", "/nowhere", "//health", "/health/"]
+)
+async def test_without_the_key_every_path_is_401(locked: Running, path: str) -> None:
+    response = await locked.client.get(path)
+    assert response.status_code == 401
+    assert error_of(response)["code"] == "invalid_api_key"
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("value", WRONG_KEYS)
+async def test_a_wrong_key_is_401_whatever_its_bytes(locked: Running, value: bytes) -> None:
+    response = await locked.client.post("/v1/chat/completions", json=BODY, headers=[(b"authorization", value)])
+    assert response.status_code == 401
+    assert locked.turns.requests == []
+
+
+async def test_two_authorization_headers_are_401(locked: Running) -> None:
+    right = f"Bearer {KEY}".encode()
+    response = await locked.client.get("/v1/models", headers=[(b"authorization", right), (b"authorization", right)])
+    assert response.status_code == 401
+
+
+async def test_health_ready_and_options_need_no_key(locked: Running) -> None:
+    assert (await locked.client.get("/health")).status_code == 200
+    assert (await locked.client.get("/ready")).status_code == 200
+    assert (await locked.client.options("/v1/models")).status_code == 204
+
+
+async def test_without_a_key_set_any_key_is_taken(api: Running) -> None:
+    assert (await api.client.get("/v1/models", headers={"authorization": "Bearer dummy"})).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "nas.example", ""])
+def test_a_bind_beyond_loopback_without_a_key_is_refused(host: str) -> None:
+    with pytest.raises(CannotServe, match="apiKey"):
+        check_exposure(ApiSettings(host=host))
+    check_exposure(ApiSettings(host=host, api_key=SecretStr(KEY)))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost", "127.8.8.8"])
+def test_a_bind_to_loopback_needs_no_key(host: str) -> None:
+    check_exposure(ApiSettings(host=host))
+
+
+def test_a_blank_key_is_no_key() -> None:
+    with pytest.raises(CannotServe):
+        check_exposure(ApiSettings.model_validate({"host": "0.0.0.0", "apiKey": "  "}))
+
+
+async def test_a_malformed_entry_of_the_lists_is_an_error_at_start(tmp_path: Path) -> None:
+    for settings in (ApiSettings(allowed_hosts=("http://nas",)), ApiSettings(allowed_origins=("nas.example",))):
+        with pytest.raises(ValueError, match="is not a"):
+            await serving(tmp_path, settings).__aenter__()
