@@ -15,6 +15,7 @@ class ApiLimits(Settings):
     file_bytes: int = Field(default=10 * MIB, ge=1)
     """One file, decoded."""
     files: int = Field(default=20, ge=0)
+    """How many files a request may hold."""
     request_bytes: int = Field(default=50 * MIB, ge=1)
     """All files of a request together, and a multipart body (with 1 MiB more for its fields)."""
     json_bytes: int = Field(default=25 * MIB, ge=1)
@@ -36,6 +37,7 @@ class ApiTimeouts(Settings):
 
 class Endpoint(Settings):
     enabled: bool = True
+    """Whether the endpoint is there; false: 404."""
 
 
 class Endpoints(Settings):
@@ -47,6 +49,7 @@ class ApiSettings(Settings):
     """What nanobot's own `api` section holds (host, port, timeout, apiKey), and what it lacks."""
 
     host: str = "127.0.0.1"
+    """The address to listen on. One that other machines can reach needs `apiKey`."""
     port: int = Field(default=8900, ge=0, le=65535)
     """0: any free one."""
     timeout: float = Field(default=120, gt=0)
@@ -62,6 +65,7 @@ class ApiSettings(Settings):
     keep_alive_seconds: float = Field(default=10, gt=0)
     """A silent stream gets a comment this often. As long is waited for the first word before a stream begins."""
     max_connections: int = Field(default=1000, ge=1)
+    """Connections at the same time; one more is answered with 503."""
     limits: ApiLimits = ApiLimits()
     timeouts: ApiTimeouts = ApiTimeouts()
     endpoints: Endpoints = Endpoints()

@@ -12,7 +12,7 @@ SECTION_KEYS: Mapping[str, tuple[str, ...]] = {
         *("toolHintMaxLength", "timezone", "botName", "botIcon", "unifiedSession", "disabledSkills", "idleCompactAfterMinutes"),
         *("sessionTtlMinutes", "consolidationRatio", "dream", "memoryWindow", "maxMessages"),
     ),
-    "providers.*": ("apiType", "extraBody", "extraQuery", "proxy", "thinkingStyle", "region", "profile"),
+    "providers.*": ("thinkingStyle", "region", "profile"),
     "channels": (
         *("sendProgress", "sendToolHints", "showReasoning", "extractDocumentText", "sendMaxRetries"),
         *("transcriptionProvider", "transcriptionLanguage"),

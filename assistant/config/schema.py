@@ -4,8 +4,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from assistant.api.settings import ApiSettings
 from assistant.contracts.models import ReasoningEffort
 from assistant.contracts.settings import Settings
+from assistant.documents.settings import DocumentSettings
+from assistant.providers.settings import ProviderSettings, ProvidersSettings
+from assistant.store.settings import AttachmentSettings, StoreSettings
 
 Tokens = Annotated[int, Field(ge=1)]
 
@@ -80,6 +84,11 @@ class Config(Settings):
 
     agents: AgentsSettings = AgentsSettings()
     model_presets: dict[str, ModelPreset] = Field(default_factory=dict[str, ModelPreset])
+    providers: ProvidersSettings = Field(default_factory=dict[str, ProviderSettings])
+    api: ApiSettings = ApiSettings()
+    documents: DocumentSettings = DocumentSettings()
+    store: StoreSettings = StoreSettings()
+    attachments: AttachmentSettings = AttachmentSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
 

@@ -18,12 +18,14 @@ class ProviderSettings(Settings):
     """None: taken from the provider's environment variable."""
     api_base: str | None = None
     """The URL before "/chat/completions" (OpenAI's wire) or "/v1/messages" (Anthropic's)."""
-    api_type: Literal["auto", "chat_completions"] = "auto"
-    """nanobot's key. The responses API is not spoken here."""
+    api_type: Literal["auto", "chat_completions", "responses"] = "auto"
+    """nanobot's key. Calls are chat completions, whatever it says: the responses API is not spoken here."""
     extra_headers: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
+    """Headers sent along with every call."""
     extra_body: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
     """Fields laid over the request's body."""
     extra_query: dict[str, str] = Field(default_factory=dict[str, str])
+    """Parameters added to every URL."""
     proxy: str | None = None
     """An http:// proxy. None: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment; never for loopback."""
     connect_timeout: float = Field(default=10.0, gt=0)
