@@ -28,7 +28,7 @@ from assistant.contracts.models import ModelProvider, Sampling
 from assistant.documents.reader import ChildReader
 from assistant.providers.build import open_provider, preload
 from assistant.providers.choice import OFFLINE, Choice, NoSuchProvider, choose
-from assistant.store.opening import Store, open_store
+from assistant.store.store import Store, open_store
 from assistant.turns.context import Context, Instructions
 from assistant.turns.intake import Intake
 from assistant.turns.service import Agent, Turns

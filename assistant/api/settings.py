@@ -15,7 +15,7 @@ class ApiLimits(Settings):
     file_bytes: int = Field(default=10 * MIB, ge=1)
     """One file, decoded."""
     files: int = Field(default=20, ge=0)
-    """Files of one request."""
+    """How many files a request may hold."""
     request_bytes: int = Field(default=50 * MIB, ge=1)
     """All files of a request together, and a multipart body (with 1 MiB more for its fields)."""
     json_bytes: int = Field(default=25 * MIB, ge=1)
@@ -30,25 +30,26 @@ class ApiTimeouts(Settings):
     body: float = Field(default=30, gt=0)
     """Without a byte of the body."""
     unread: float = Field(default=30, gt=0)
-    """Without making room for more of an answer, once 64 KiB of it wait to be read."""
+    """Without reading any of an answer that waits."""
     idle: float = Field(default=75, gt=0)
     """Between two requests on a connection. Longer than common clients and proxies keep one, so that they close it first."""
 
 
 class Endpoint(Settings):
     enabled: bool = True
-    """Switched off, its path is 404."""
+    """Whether the endpoint is there; false: 404."""
 
 
 class Endpoints(Settings):
     chat_completions: Endpoint = Endpoint()
+    """Switched off, POST /v1/chat/completions is 404."""
 
 
 class ApiSettings(Settings):
     """What nanobot's own `api` section holds (host, port, timeout, apiKey), and what it lacks."""
 
     host: str = "127.0.0.1"
-    """The address to listen on. Beyond loopback only with a key."""
+    """The address to listen on. One that other machines can reach needs `apiKey`."""
     port: int = Field(default=8900, ge=0, le=65535)
     """0: any free one."""
     timeout: float = Field(default=120, gt=0)
@@ -64,7 +65,7 @@ class ApiSettings(Settings):
     keep_alive_seconds: float = Field(default=10, gt=0)
     """A silent stream gets a comment this often. As long is waited for the first word before a stream begins."""
     max_connections: int = Field(default=4096, ge=1)
-    """Connections at the same time; further ones are answered 503."""
+    """Connections at the same time; one more is answered with 503."""
     limits: ApiLimits = ApiLimits()
     timeouts: ApiTimeouts = ApiTimeouts()
     endpoints: Endpoints = Endpoints()

@@ -1,84 +1,125 @@
 """`nanobot chat`: talking in the terminal, without a server."""
 
-import asyncio
 import readline
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
-from assistant.app import Assistant, open_assistant
-from assistant.api.spool import Spool
-from assistant.cli.conversation import ask
 from assistant.cli.display import Display, PlainDisplay
 from assistant.cli.markdown import MarkdownDisplay
 from assistant.cli.options import ConfigFile, Model, Workspace, configured
-from assistant.config import Loaded
-from assistant.contracts.errors import InvalidRequest, NanobotError
+from assistant.cli.talk import Talk
+from assistant.contracts.errors import NanobotError
 from assistant.contracts.ids import new_id
-from assistant.contracts.turns import TurnFinished, Upload, Words
+from assistant.contracts.turns import TurnFinished
 
 HELP: Final = """\
 Write a message and press Enter. A line that ends with \\ goes on in the next one.
   /new      begin a new session
   /session  show the session's name
-  /exit     leave (so does Ctrl-D); Ctrl-C stops an answer
+  /exit     leave, as Ctrl-D does; Ctrl-C stops an answer
   /help     show this
-Anything else is sent as it is, also when it begins with a slash."""
+Anything else is sent as it is, also where it begins with a slash."""
+_INTERRUPTED = 130
 
 commands = typer.Typer()
 
 
 @commands.command()
 def chat(
-    question: Annotated[str | None, typer.Argument(metavar="QUESTION", help="Ask this and leave. - reads it from standard input.")] = None,
-    session: Annotated[str, typer.Option("--session", "-s", metavar="NAME", help="Over the API, the same session has this as its session_id.")] = "cli",
+    question: Annotated[
+        str | None, typer.Argument(metavar="QUESTION", help="Ask this and leave; - is what comes from standard input.", show_default=False)
+    ] = None,
+    session: Annotated[str, typer.Option("--session", "-s", metavar="NAME", help="Over the API, this is its session_id.")] = "cli",
     file: Annotated[
-        list[Path] | None, typer.Option("--file", "-f", exists=True, dir_okay=False, readable=True, help="Send this file along (also several times).")
+        list[Path] | None, typer.Option("--file", "-f", exists=True, dir_okay=False, readable=True, help="Send this file; may be repeated.")
     ] = None,
     config: ConfigFile = None,
     workspace: Workspace = None,
     model: Model = None,
 ) -> None:
-    """Talk to the assistant, or ask one question.
+    """Talk to the assistant, or ask one question. No server is needed, and one may run beside it.
 
-    Examples:
+    Example: nanobot chat
 
-    nanobot chat
+    Example: nanobot chat "What does this cost in all?" --file invoice.pdf
 
-    nanobot chat "What does this cost in all?" --file invoice.pdf
-
-    git diff | nanobot chat - --session review
+    Example: git diff | nanobot chat - --session review
     """
     loaded = configured(config, workspace=workspace, model=model)
     text = sys.stdin.read() if question == "-" else question
     display: Display = MarkdownDisplay(Console()) if sys.stdout.isatty() else PlainDisplay()
     with Talk(loaded, session, display) as talk:
-        if text is not None or file:
-            talk.say(text or "", file or [])
-        else:
+        if text is None and not file:
             _converse(talk, loaded.home / "chat_history")
+            return
+        try:
+            _note(talk.ask(text or "", file or ()))
+        except KeyboardInterrupt:
+            raise typer.Exit(_INTERRUPTED) from None
 
 
-class Talk:
-    """An assistant of our own, and a session with it. Its event loop runs only while it answers, so that the prompt can wait undisturbed."""
+def _converse(talk: Talk, history: Path) -> None:
+    """Ask line by line until the input ends. What was typed at a terminal is remembered in `history`."""
+    at_terminal = sys.stdin.isatty()
+    if at_terminal:
+        history.touch(mode=0o600)
+        readline.read_history_file(history)
+        typer.echo(f'Session "{talk.session}". /help shows what else there is.')
+    try:
+        while (message := _message("› " if at_terminal else "")) is not None:
+            if message == "/exit":
+                return
+            _answer(talk, message)
+    finally:
+        if at_terminal:
+            readline.set_history_length(1000)
+            readline.write_history_file(history)
 
-    def __init__(self, loaded: Loaded, session: str, display: Display) -> None:
-        self.session = session
-        self._loaded = loaded
-        self._display = display
-        self._runner = asyncio.Runner()
-        self._leave = asyncio.Event()
-        self._assistant: Assistant | None = None
-        self._host: asyncio.Task[None] | None = None
 
-    def __enter__(self) -> "Talk":
-        self._runner.run(self._open())
-        return self
+def _message(prompt: str) -> str | None:
+    """The next message; None at the end of the input. Ctrl-C drops what was typed."""
+    lines: list[str] = []
+    while True:
+        try:
+            line = input("… " if lines and prompt else prompt)
+        except EOFError:
+            return "\n".join(lines) if lines else None
+        except KeyboardInterrupt:
+            typer.echo()
+            lines.clear()
+            continue
+        if not line.endswith("\\"):
+            return "\n".join([*lines, line])
+        lines.append(line[:-1])
 
-    def __exit__(self, *_: object) -> None:
-        with self._runner:
-            self._runner.run(self._close())
+
+def _answer(talk: Talk, message: str) -> None:
+    """Obey a message that is exactly a command; ask any other. A failure is told, and the conversation goes on."""
+    match message:
+        case "/help":
+            typer.echo(HELP)
+        case "/session":
+            typer.echo(talk.session)
+        case "/new":
+            talk.session = new_id("cli")
+            typer.echo(f'Session "{talk.session}".')
+        case _ if message.strip():
+            try:
+                _note(talk.ask(message))
+            except KeyboardInterrupt:
+                typer.echo("(stopped)")
+            except NanobotError as error:
+                typer.echo(f"nanobot: {error.message}", err=True)
+        case _:
+            pass
+
+
+def _note(answer: TurnFinished) -> None:
+    if answer.finish_reason == "length":
+        typer.echo("(The answer reached its limit of tokens: agents.defaults.maxTokens.)", err=True)
+    if answer.finish_reason == "content_filter":
+        typer.echo("(The provider's filter cut the answer off.)", err=True)

@@ -1,6 +1,7 @@
 """One question and its answer, shown as it comes."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from assistant.access.principals import OWNER
@@ -16,9 +17,15 @@ class Turns(Protocol):
     def start(self, request: TurnRequest) -> RunningTurn: ...
 
 
-async def ask(turns: Turns, session: str, content: tuple[Words | Upload, ...], display: Display) -> TurnFinished:
-    """Run one turn in `session` and show it. Raises the error that ended it. Cancelled, it stops the turn and waits until that is stored."""
+async def ask(
+    turns: Turns, session: str, content: tuple[Words | Upload, ...], display: Display, *, taken: Callable[[], None]
+) -> TurnFinished:
+    """Run one turn in `session` and show it. Raises the error that ended it. Cancelled, it stops the turn and waits until that is stored.
+
+    `taken` is called once the uploads are the turn's.
+    """
     turn = turns.start(TurnRequest(id=new_id("turn"), owner=OWNER.id, session=session, content=content, stream=True))
+    taken()
     try:
         end = await _show(turn, display)
     except asyncio.CancelledError:

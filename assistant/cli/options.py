@@ -1,6 +1,5 @@
 """The options that several commands take, and what they make of the configuration."""
 
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +11,16 @@ from assistant.config import Loaded, load_config
 from assistant.contracts.messages import Json
 
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", metavar="FILE", help="The configuration file. Default: ./config.json, else ~/.nanobot/config.json.")
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="The configuration file. Default: ./config.json, else ~/.nanobot/config.json."),
 ]
-Workspace = Annotated[Path | None, typer.Option("--workspace", "-w", metavar="FOLDER", help="The folder that the assistant may read and write.")]
-Model = Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help='The model, such as "openai/gpt-5-mini". Default: the first within reach.')]
+Workspace = Annotated[
+    Path | None, typer.Option("--workspace", "-w", metavar="FOLDER", help="The folder that the assistant may read and write.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="NAME", help='The model, such as "openai/gpt-5-mini". Default: the first within reach.'),
+]
 
 
 def configured(
@@ -26,8 +31,5 @@ def configured(
     if workspace is not None:
         overrides["agents.defaults.workspace"] = str(workspace.expanduser().absolute())
     if model is not None:
-        overrides["agents.defaults.model"] = model
-        overrides["agents.defaults.modelPreset"] = None
-    loaded = load_config(file, os.environ, {key: value for key, value in overrides.items()})
-    logging.basicConfig(level=loaded.config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    return loaded
+        overrides |= {"agents.defaults.model": model, "agents.defaults.modelPreset": None}
+    return load_config(file, os.environ, overrides)

@@ -7,8 +7,10 @@ from typing import Annotated, Final
 
 import typer
 
+from assistant.api.exposure import CannotServe
 from assistant.config import ConfigError
 from assistant.contracts.errors import NanobotError
+from assistant.providers.choice import NoSuchProvider
 
 COMMANDS: Final = ("serve", "chat", "doctor", "sessions", "config")
 
@@ -17,7 +19,7 @@ def main() -> None:
     """The entry point. What a person can mend is one line on stderr and exit code 1; wrong usage is exit code 2."""
     try:
         program(sys.argv[1:])(prog_name="nanobot")
-    except ConfigError as error:
+    except (ConfigError, CannotServe, NoSuchProvider) as error:
         fail(str(error))
     except NanobotError as error:
         fail(error.message)
@@ -32,7 +34,8 @@ def program(arguments: list[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for name in [name for name in COMMANDS if name in arguments[:1]] or COMMANDS:
+    wanted = [name for name in COMMANDS if name in arguments[:1]]
+    for name in () if arguments[:1] == ["--version"] else wanted or COMMANDS:
         commands: typer.Typer = importlib.import_module(f"assistant.cli.{name}").commands
         app.add_typer(commands)
     return app

@@ -1,7 +1,7 @@
 """`nanobot sessions list | show | export | delete`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -50,10 +50,7 @@ def list_sessions(
             typer.echo(orjson.dumps(session))
         return
     rows = [("SESSION", "MESSAGES", "TOKENS", "LAST (UTC)")]
-    rows += [
-        (harmless(session.key), str(session.messages), f"{session.usage.prompt_tokens + session.usage.completion_tokens:,}", moment(session.updated))
-        for session in found
-    ]
+    rows += [(harmless(session.key), str(session.messages), f"{_tokens(session):,}", moment(session.updated)) for session in found]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for key, messages, tokens, updated in rows:
         typer.echo(f"{key:<{widths[0]}}  {messages:>{widths[1]}}  {tokens:>{widths[2]}}  {updated}")
@@ -71,8 +68,8 @@ def show(session: Key, config: ConfigFile = None) -> None:
 @_group.command()
 def export(
     session: Key,
-    format: Annotated[Format, typer.Option(help="json holds everything, markdown what was said.")] = Format.json,  # noqa: A002
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a new file instead of standard output.", dir_okay=False)] = None,
+    form: Annotated[Format, typer.Option("--format", help="json holds everything, markdown what was said.")] = Format.json,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this new file.")] = None,
     config: ConfigFile = None,
 ) -> None:
     """Write a whole session as JSON (everything) or Markdown (what was said).
@@ -80,7 +77,7 @@ def export(
     Example: nanobot sessions export api:default --format markdown -o talk.md
     """
     found, messages = _read(configured(config), session)
-    text = as_json(found, messages) if format is Format.json else as_markdown(found, messages)
+    text = as_json(found, messages) if form is Format.json else as_markdown(found, messages)
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -108,6 +105,10 @@ def delete(
     if not _with_sessions(loaded, lambda sessions: sessions.delete(found.owner, found.key)):
         raise SessionNotFound
     typer.echo(f"{harmless(found.key)} is deleted")
+
+
+def _tokens(session: Session) -> int:
+    return session.usage.prompt_tokens + session.usage.completion_tokens
 
 
 def _read(loaded: Loaded, key: str) -> tuple[Session, list[StoredMessage]]:
@@ -147,9 +148,9 @@ def _with_sessions(loaded: Loaded, use: Callable[[SessionStore], Awaitable[T]]) 
 
 
 @asynccontextmanager
-async def _sessions(loaded: Loaded) -> AsyncIterator[SessionStore]:
+async def _sessions(loaded: Loaded) -> AsyncGenerator[SessionStore]:
     make_home(loaded.home)
-    store = await open_store(loaded.config.store, loaded.home)
+    store = await open_store(loaded.config.store, loaded.config.attachments, loaded.home)
     try:
         yield store.sessions
     finally:

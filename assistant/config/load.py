@@ -13,6 +13,8 @@ from assistant.config.file import find_file, read_file
 from assistant.config.home import check_workspace, state_home, workspace_folder
 from assistant.config.schema import Config
 from assistant.contracts.messages import Json
+from assistant.providers.presets import UNSUPPORTED
+from assistant.providers.settings import ProviderSettings
 
 _PREFIX = "NANOBOT_"
 _COMMAND_LINE = "command line"
@@ -59,9 +61,16 @@ def load_config(
     config = _validated(values, origins)
     workspace = workspace_folder(config.agent.workspace, home, source.parent if source is not None else directory)
     check_workspace(workspace, home, source)
-    ignored = dict.fromkeys(key for check, _ in checks for key in check.ignored)
+    ignored = dict.fromkeys([key for check, _ in checks for key in check.ignored] + _unsupported(config))
     notices = tuple(f"{key.replace('*', '<name>')}: known from nanobot, has no effect here" for key in ignored)
     return Loaded(config=config, source=source, home=home, workspace=workspace, notices=notices)
+
+
+def _unsupported(config: Config) -> list[str]:
+    """What is said of nanobot's providers, is valid, and has no effect: ones that can't be reached here, and an API that is not spoken."""
+    given = {name: settings for name, settings in config.providers.items() if settings != ProviderSettings()}
+    unreachable = [f"providers.{name}" for name, settings in given.items() if name in UNSUPPORTED and not settings.api_base]
+    return unreachable + [f"providers.{name}.apiType" for name, settings in given.items() if settings.api_type == "responses"]
 
 
 def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, list[str], str]]:

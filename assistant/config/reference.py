@@ -43,7 +43,7 @@ def _docstring_after(attribute: str, owner: ast.stmt) -> str:
     for statement, following in itertools.pairwise(statements):
         match statement, following:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))) if name == attribute:
-                return " ".join(text.split())
+                return " ".join(text.split()).replace("None:", "null:")
             case _:
                 pass
     return ""

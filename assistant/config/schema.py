@@ -58,10 +58,6 @@ class AgentSettings(_ModelChoice):
     """How many model calls one turn may take."""
     instructions: str = ""
     """What the assistant is told first, before the files of its workspace."""
-    fallback_models: tuple[str, ...] = ()
-    """Models to go to, in order, when the one before them fails before its first word: as in `model`, or names of `modelPresets`."""
-    document_chars: Annotated[int, Field(ge=1000)] = 100_000
-    """How many characters of documents one message may bring into the prompt, shared fairly between its files; the rest can be paged through."""
 
 
 class AgentsSettings(Settings):
@@ -90,9 +86,9 @@ class Config(Settings):
     model_presets: dict[str, ModelPreset] = Field(default_factory=dict[str, ModelPreset])
     providers: ProvidersSettings = Field(default_factory=dict[str, ProviderSettings])
     api: ApiSettings = ApiSettings()
+    documents: DocumentSettings = DocumentSettings()
     store: StoreSettings = StoreSettings()
     attachments: AttachmentSettings = AttachmentSettings()
-    documents: DocumentSettings = DocumentSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
 

@@ -203,6 +203,7 @@ UNSUPPORTED = frozenset(
         "skywork",
     }
     | {"modelscope", "kimi_coding", "orcarouter", "lemonade", "volcengine_coding_plan", "byteplus_coding_plan", "ollama_cloud", "qianfan"}
+    | {"novita", "opencode", "opencode_zen", "opencode_go"}
 )
 """Names of nanobot's that its configuration files may hold, empty; those without a login of their own work once `apiBase` is given."""
 

@@ -18,14 +18,14 @@ class ProviderSettings(Settings):
     """None: taken from the provider's environment variable."""
     api_base: str | None = None
     """The URL before "/chat/completions" (OpenAI's wire) or "/v1/messages" (Anthropic's)."""
-    api_type: Literal["auto", "chat_completions"] = "auto"
-    """nanobot's key. The responses API is not spoken here."""
+    api_type: Literal["auto", "chat_completions", "responses"] = "auto"
+    """nanobot's key. Calls are chat completions, whatever it says: the responses API is not spoken here."""
     extra_headers: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
-    """Headers sent with every request."""
+    """Headers sent along with every call."""
     extra_body: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
     """Fields laid over the request's body."""
     extra_query: dict[str, str] = Field(default_factory=dict[str, str])
-    """Parameters added to the URL of every request."""
+    """Parameters added to every URL."""
     proxy: str | None = None
     """An http:// proxy. None: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment; never for loopback."""
     connect_timeout: float = Field(default=10.0, gt=0)
@@ -47,7 +47,7 @@ class ProviderSettings(Settings):
     def _null_is_empty(cls, value: object) -> object:
         return {} if value is None else value
 
-    @field_validator("api_base", "proxy")
+    @field_validator("api_base")
     @classmethod
     def _is_a_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):

@@ -58,6 +58,35 @@ def test_the_file_that_nanobot_writes_loads(tmp_path: Path):
     assert (config.agent.model, config.agent.max_tokens, config.agent.temperature) == ("anthropic/claude-opus-4-5", 8192, 0.1)
 
 
+NANOBOT_PROVIDERS = (
+    *("custom", "azureOpenai", "bedrock", "anthropic", "openai", "openrouter", "assemblyai", "huggingface", "skywork", "deepseek", "groq"),
+    *("zhipu", "dashscope", "vllm", "ollama", "lmStudio", "atomicChat", "ovms", "gemini", "moonshot", "kimiCoding", "minimax"),
+    *("minimaxAnthropic", "mistral", "stepfun", "xiaomiMimo", "longcat", "antLing", "aihubmix", "siliconflow", "novita", "volcengine"),
+    *("volcengineCodingPlan", "byteplus", "byteplusCodingPlan", "qianfan", "nvidia", "opencode", "opencodeZen", "opencodeGo"),
+)
+
+
+def test_every_provider_that_nanobot_writes_is_accepted(tmp_path: Path):
+    empty: Json = {"apiKey": None, "apiBase": None, "apiType": "auto", "extraHeaders": None, "extraBody": None, "extraQuery": None}
+    blank: Json = {**empty, "proxy": None, "thinkingStyle": None, "region": None}
+    assert load(tmp_path, {"providers": dict.fromkeys(NANOBOT_PROVIDERS, blank)}).notices == ()
+
+
+def test_a_provider_that_cannot_be_reached_here_is_said(tmp_path: Path):
+    providers: Json = {"bedrock": {"apiKey": "x", "region": "eu-west-1"}, "openai": {"apiKey": "x", "apiType": "responses"}}
+    assert load(tmp_path, {"providers": providers}).notices == (
+        "providers.<name>.region: known from nanobot, has no effect here",
+        "providers.bedrock: known from nanobot, has no effect here",
+        "providers.openai.apiType: known from nanobot, has no effect here",
+    )
+
+
+def test_the_api_section_of_nanobot_is_obeyed(tmp_path: Path):
+    content: Json = {"api": {"host": "127.0.0.1", "port": 8900, "timeout": 120.0, "apiKey": ""}}
+    loaded = load(tmp_path, content)
+    assert (loaded.config.api.api_key, loaded.notices) == (None, ())
+
+
 def test_no_key_is_both_obeyed_and_without_effect():
     obeyed = {".".join(path) for path, _ in walk(Config)}
     foreign = {f"{section}.{key}" for section, keys in SECTION_KEYS.items() for key in keys} | set(OTHER_SECTIONS)

@@ -10,7 +10,7 @@ from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.turns import TurnRequest, Upload, Words
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
-from assistant.store.opening import Store
+from assistant.store.store import Store
 from assistant.turns.context import Context, Instructions
 from assistant.turns.intake import Intake
 from assistant.turns.service import Agent, Turns

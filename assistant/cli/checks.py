@@ -1,0 +1,156 @@
+"""What `nanobot doctor` looks at, one function each."""
+
+import asyncio
+import errno
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from assistant.api.exposure import CannotServe, check_exposure
+from assistant.api.server import bind
+from assistant.api.settings import ApiSettings
+from assistant.config import Loaded
+from assistant.contracts.documents import ReadDocument
+from assistant.contracts.errors import NanobotError
+from assistant.contracts.turns import Upload
+from assistant.documents.reader import ChildReader
+from assistant.providers.build import open_provider
+from assistant.providers.choice import OFFLINE, Choice, NoSuchProvider, choose
+from assistant.providers.presets import PRESETS
+from assistant.store.store import open_store
+
+_PATIENCE = 20.0
+"""Seconds for the model's provider to answer."""
+_LEAST_FREE = 500_000_000
+_SAMPLE = b"The quick brown fox jumps over the lazy dog.\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one check saw."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+    """The line that mends what is wrong: a command, or what to change."""
+
+
+def configuration(loaded: Loaded) -> Finding:
+    """Right, or the command would not have come this far; says which file it is."""
+    where = str(loaded.source or "the built-in defaults")
+    without_effect = f"; {len(loaded.notices)} keys without effect (nanobot config check names them)" if loaded.notices else ""
+    return Finding(name="configuration", ok=True, detail=where + without_effect)
+
+
+def disk(home: Path) -> Finding:
+    """Whether there is room where the state is."""
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    return Finding(
+        name="disk",
+        ok=free >= _LEAST_FREE,
+        detail=f"{free / 1e9:.1f} GB free for {home}",
+        mend=f"free at least {_LEAST_FREE / 1e9:g} GB there, or name a folder on another disk: export NANOBOT_HOME=/path/to/folder",
+    )
+
+
+def workspace(folder: Path) -> Finding:
+    """Whether the assistant's folder can be used; one that is not there is made at the first start."""
+    there = next(found for found in (folder, *folder.parents) if found.exists())
+    if not there.is_dir():
+        return Finding(name="workspace", ok=False, detail=f"{there} is not a folder", mend="nanobot serve --workspace /path/to/folder")
+    detail = str(folder) if there == folder else f"{folder}, made at the first start"
+    return Finding(name="workspace", ok=True, detail=detail)
+
+
+async def store(loaded: Loaded) -> Finding:
+    """Whether sessions can be written now."""
+    where = "PostgreSQL" if (loaded.config.store.url or "").startswith("postgresql") else f"SQLite in {loaded.home}"
+    try:
+        opened = await open_store(loaded.config.store, loaded.config.attachments, loaded.home)
+        try:
+            await opened.sessions.check()
+        finally:
+            await opened.close()
+    except NanobotError as error:
+        mend = "check store.url, or remove it to use SQLite" if loaded.config.store.url else f"make {loaded.home} writable for this user"
+        return Finding(name="store", ok=False, detail=f"{where}: {error.message}", mend=mend)
+    return Finding(name="store", ok=True, detail=f"{where}, written and read")
+
+
+async def documents(loaded: Loaded) -> Finding:
+    """Whether a file can be read in a child process with its limits."""
+    settings = loaded.config.documents
+    with TemporaryDirectory(prefix="nanobot-doctor-") as folder:
+        sample = Path(folder) / "sample.txt"
+        sample.write_bytes(_SAMPLE)
+        upload = Upload(name=sample.name, path=sample, size=len(_SAMPLE), digest=sha256(_SAMPLE).hexdigest())
+        try:
+            read = await ChildReader(settings).read(upload)
+        except NanobotError as error:
+            return Finding(
+                name="documents",
+                ok=False,
+                detail=error.message,
+                mend="the process that reads files could not do its work: raise documents.memoryMib and documents.wallSeconds",
+            )
+    ok = isinstance(read, ReadDocument) and read.text.strip() == _SAMPLE.decode().strip()
+    limits = f"{settings.memory_mib} MiB, {settings.wall_seconds:g} s"
+    return Finding(name="documents", ok=ok, detail=f"read in a process of their own, within {limits}", mend="reinstall nanobot")
+
+
+def address(settings: ApiSettings) -> Finding:
+    """Whether the server could listen where it is told to."""
+    where = f"{settings.host}:{settings.port}"
+    try:
+        check_exposure(settings)
+    except CannotServe as error:
+        return Finding(name="address", ok=False, detail=str(error), mend="export NANOBOT_API__API_KEY=$(openssl rand -hex 32)")
+    try:
+        for bound in bind(settings):
+            bound.close()
+    except CannotServe as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
+            return Finding(
+                name="address", ok=True, detail=f"{where} is in use; if not by nanobot: nanobot serve --port {settings.port + 1}"
+            )
+        return Finding(name="address", ok=False, detail=str(error), mend="nanobot serve --host 127.0.0.1 --port 8900")
+    return Finding(name="address", ok=True, detail=f"{where} is free")
+
+
+async def model(loaded: Loaded, environment: Mapping[str, str]) -> Finding:
+    """Which model answers and why, and whether its provider is there and takes the key. Costs no tokens."""
+    agent = loaded.config.agent
+    try:
+        choice = await choose(model=agent.model, provider=agent.provider, providers=loaded.config.providers, environment=environment)
+    except NoSuchProvider as error:
+        return Finding(name="model", ok=False, detail=str(error), mend="correct agents.defaults.model and agents.defaults.provider")
+    if choice.provider == OFFLINE:
+        wanted = agent.model == OFFLINE or agent.provider == OFFLINE
+        return Finding(name="model", ok=wanted, detail=str(choice), mend=_mend_key(choice))
+    provider = open_provider(choice)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await provider.probe()
+    except NanobotError as error:
+        return Finding(name="model", ok=False, detail=f"{choice}: {error.message}", mend=_mend_key(choice))
+    except TimeoutError:
+        return Finding(name="model", ok=False, detail=f"{choice}: no answer within {_PATIENCE:g} s", mend=_mend_key(choice))
+    finally:
+        await provider.close()
+    return Finding(name="model", ok=True, detail=f"{choice}; its provider answers")
+
+
+def _mend_key(choice: Choice) -> str:
+    preset = PRESETS.get(choice.provider)
+    if choice.provider == OFFLINE:
+        return "export OPENAI_API_KEY=<your key> (or another provider's), or start a model server such as Ollama on this machine"
+    if preset is not None and preset.port is not None:
+        return f"start {choice.provider}, or say where it is: providers.{choice.provider}.apiBase"
+    if preset is not None and preset.key_variable:
+        return f"export {preset.key_variable}=<a key that is valid>"
+    return f"correct providers.{choice.provider}.apiBase and providers.{choice.provider}.apiKey"

@@ -1,0 +1,42 @@
+"""`nanobot doctor`: what is wrong, and the line that mends it."""
+
+import asyncio
+import os
+
+import typer
+
+from assistant.cli import checks
+from assistant.cli.checks import Finding
+from assistant.cli.options import ConfigFile, Model, Workspace, configured
+from assistant.config import Loaded
+from assistant.config.folders import make_home
+
+commands = typer.Typer()
+
+
+@commands.command()
+def doctor(config: ConfigFile = None, workspace: Workspace = None, model: Model = None) -> None:
+    """Check the configuration, the model, the store, the reading of files, the disk and the address; say what mends what is wrong.
+
+    Example: nanobot doctor
+    """
+    if not asyncio.run(_examine(configured(config, workspace=workspace, model=model))):
+        raise typer.Exit(1)
+
+
+async def _examine(loaded: Loaded) -> bool:
+    """Run all checks and show each as it ends; True if all is well."""
+    findings = [_shown(checks.configuration(loaded)), _shown(checks.disk(loaded.home)), _shown(checks.workspace(loaded.workspace))]
+    make_home(loaded.home)
+    findings.append(_shown(await checks.store(loaded)))
+    findings.append(_shown(await checks.documents(loaded)))
+    findings.append(_shown(checks.address(loaded.config.api)))
+    findings.append(_shown(await checks.model(loaded, os.environ)))
+    return all(finding.ok for finding in findings)
+
+
+def _shown(finding: Finding) -> Finding:
+    typer.echo(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.name:<13}  {finding.detail}")
+    if not finding.ok:
+        typer.echo(f"{'':<22}to mend it: {finding.mend}")
+    return finding

@@ -1,0 +1,77 @@
+"""`nanobot serve`: the server, until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+from typing import Annotated, Literal
+
+import typer
+import uvloop
+
+from assistant.app import Assistant, open_assistant
+from assistant.cli.options import ConfigFile, Model, Workspace, configured
+from assistant.config import Loaded
+from assistant.contracts.messages import Json
+
+_MOST_NOTICES = 5
+
+commands = typer.Typer()
+
+
+@commands.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on.  [default: 127.0.0.1]", show_default=False)] = None,
+    port: Annotated[
+        int | None, typer.Option(help="The port; 0 is any free one.  [default: 8900]", min=0, max=65535, show_default=False)
+    ] = None,
+    config: ConfigFile = None,
+    workspace: Workspace = None,
+    model: Model = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None, typer.Option(help="How much is logged.", show_default=False)
+    ] = None,
+) -> None:
+    """Serve the API until SIGTERM or Ctrl-C; then running turns are answered first (shutdown.grace seconds at most).
+
+    Example: nanobot serve
+
+    Example: nanobot serve --port 9000 --model anthropic/claude-sonnet-5
+    """
+    given: dict[str, Json] = {"api.host": host, "api.port": port, "log.level": log_level}
+    more = {key: value for key, value in given.items() if value is not None}
+    loaded = configured(config, workspace=workspace, model=model, more=more)
+    logging.basicConfig(level=loaded.config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    uvloop.run(_serve(loaded))
+
+
+async def _serve(loaded: Loaded) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        """The first signal ends in order; without handlers, a second one ends at once."""
+        stop.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    async with open_assistant(loaded) as assistant:
+        await assistant.serve(stop, on_listening=lambda port: _announce(loaded, assistant, port))
+
+
+def _announce(loaded: Loaded, assistant: Assistant, port: int) -> None:
+    """What is served, where, with which model and why."""
+    host = loaded.config.api.host
+    lines = [
+        f"nanobot serves http://{f'[{host}]' if ':' in host else host}:{port}/v1",
+        f"  model          {assistant.choice}",
+        f"  configuration  {loaded.source or 'the built-in defaults'}",
+        f"  workspace      {loaded.workspace}",
+        f"  state          {loaded.home}",
+    ]
+    if len(loaded.notices) > _MOST_NOTICES:
+        lines.append(f"  {len(loaded.notices)} keys of the configuration have no effect: nanobot config check")
+    else:
+        lines += [f"  {notice}" for notice in loaded.notices]
+    typer.echo("\n".join(lines))

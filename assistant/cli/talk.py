@@ -1,0 +1,89 @@
+"""An assistant of our own and a session with it, for the terminal."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from assistant.api.spool import Spool
+from assistant.app import Assistant, open_assistant
+from assistant.cli.conversation import ask
+from assistant.cli.display import Display
+from assistant.config import Loaded
+from assistant.contracts.errors import InvalidRequest
+from assistant.contracts.turns import TurnFinished, Upload, Words
+
+_SLICE = 1024 * 1024
+
+
+class Talk:
+    """Asks and shows. The event loop runs only while the assistant answers, so that a prompt can wait on the main thread, undisturbed."""
+
+    def __init__(self, loaded: Loaded, session: str, display: Display) -> None:
+        """`session`: its id over the API."""
+        self.session = session
+        self._loaded = loaded
+        self._display = display
+        self._runner = asyncio.Runner()
+        self._opened = asyncio.Event()
+        self._leave = asyncio.Event()
+        self._assistant: Assistant | None = None
+        self._host: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Self:
+        self._runner.run(self._open())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._runner:
+            self._runner.run(self._close())
+
+    def ask(self, text: str, files: Sequence[Path] = ()) -> TurnFinished:
+        """One turn, shown as it comes. Raises NanobotError; KeyboardInterrupt once the turn has stopped."""
+        assistant = self._assistant
+        if assistant is None:
+            raise RuntimeError("ask is for inside of the with statement")
+        spool = Spool(assistant.spool, self._loaded.config.api.limits)
+        try:
+            uploads = [_copy(file, spool) for file in files]
+            words = [Words(text=_without_surrogates(text))] if text.strip() else []
+            if not words and not uploads:
+                raise InvalidRequest("There is nothing to ask: the message is empty.")
+            answer = ask(assistant.turns, f"api:{self.session}", (*words, *uploads), self._display, taken=spool.hand_over)
+            return self._runner.run(answer)
+        finally:
+            spool.remove()
+
+    async def _open(self) -> None:
+        """Context managers may be bound to their task: one task opens the assistant, keeps it and closes it."""
+        self._host = asyncio.create_task(self._keep())
+        opened = asyncio.create_task(self._opened.wait())
+        await asyncio.wait([self._host, opened], return_when=asyncio.FIRST_COMPLETED)
+        opened.cancel()
+        if self._host.done():
+            await self._host
+
+    async def _keep(self) -> None:
+        async with open_assistant(self._loaded) as assistant:
+            self._assistant = assistant
+            self._opened.set()
+            await self._leave.wait()
+
+    async def _close(self) -> None:
+        self._leave.set()
+        if self._host is not None:
+            await self._host
+
+
+def _copy(file: Path, spool: Spool) -> Upload:
+    """A copy, because a turn removes the files that it has read."""
+    spooled = spool.open(file.name, None)
+    with file.open("rb") as source:
+        while data := source.read(_SLICE):
+            spooled.write(data)
+    return spooled.finish()
+
+
+def _without_surrogates(text: str) -> str:
+    """Bytes of the command line that are not UTF-8 arrive as lone surrogates, which no store takes."""
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
