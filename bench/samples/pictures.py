@@ -1,0 +1,13 @@
+"""Pictures."""
+
+from bench.samples.words import encode, noise
+
+
+def make_png() -> bytes:
+    """3.4 megapixels that do not compress: larger than what the model gets, so it is scaled down."""
+    return encode(noise(1, 2270, 1480), "PNG")
+
+
+def make_jpeg() -> bytes:
+    """A photograph of 38 megapixels, close to what is accepted: noise at a quarter of the size, enlarged."""
+    return encode(noise(2, 900, 660).resize((7200, 5280)), "JPEG", quality=90)
