@@ -35,9 +35,12 @@ commands = typer.Typer()
 @commands.command()
 def chat(
     question: Annotated[str | None, typer.Argument(metavar="QUESTION", help="Ask this and leave. - reads it from standard input.")] = None,
-    session: Annotated[str, typer.Option("--session", "-s", metavar="NAME", help="Over the API, the same session has this as its session_id.")] = "cli",
+    session: Annotated[
+        str, typer.Option("--session", "-s", metavar="NAME", help="Over the API, the same session has this as its session_id.")
+    ] = "cli",
     file: Annotated[
-        list[Path] | None, typer.Option("--file", "-f", exists=True, dir_okay=False, readable=True, help="Send this file along (also several times).")
+        list[Path] | None,
+        typer.Option("--file", "-f", exists=True, dir_okay=False, readable=True, help="Send this file along (also several times)."),
     ] = None,
     config: ConfigFile = None,
     workspace: Workspace = None,

@@ -12,10 +12,16 @@ from assistant.config import Loaded, load_config
 from assistant.contracts.messages import Json
 
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", metavar="FILE", help="The configuration file. Default: ./config.json, else ~/.nanobot/config.json.")
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="The configuration file. Default: ./config.json, else ~/.nanobot/config.json."),
 ]
-Workspace = Annotated[Path | None, typer.Option("--workspace", "-w", metavar="FOLDER", help="The folder that the assistant may read and write.")]
-Model = Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help='The model, such as "openai/gpt-5-mini". Default: the first within reach.')]
+Workspace = Annotated[
+    Path | None, typer.Option("--workspace", "-w", metavar="FOLDER", help="The folder that the assistant may read and write.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="NAME", help='The model, such as "openai/gpt-5-mini". Default: the first within reach.'),
+]
 
 
 def configured(

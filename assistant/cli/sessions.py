@@ -51,7 +51,12 @@ def list_sessions(
         return
     rows = [("SESSION", "MESSAGES", "TOKENS", "LAST (UTC)")]
     rows += [
-        (harmless(session.key), str(session.messages), f"{session.usage.prompt_tokens + session.usage.completion_tokens:,}", moment(session.updated))
+        (
+            harmless(session.key),
+            str(session.messages),
+            f"{session.usage.prompt_tokens + session.usage.completion_tokens:,}",
+            moment(session.updated),
+        )
         for session in found
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -72,7 +77,9 @@ def show(session: Key, config: ConfigFile = None) -> None:
 def export(
     session: Key,
     format: Annotated[Format, typer.Option(help="json holds everything, markdown what was said.")] = Format.json,  # noqa: A002
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a new file instead of standard output.", dir_okay=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to a new file instead of standard output.", dir_okay=False)
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Write a whole session as JSON (everything) or Markdown (what was said).

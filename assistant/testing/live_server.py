@@ -1,7 +1,7 @@
 """The real server as a process of its own: for tests that come through the front door, and for benchmarks.
 
-    with live_server(tmp_path, config=offline()) as server:
-        requests.get(f"{server.url}/health")
+with live_server(tmp_path, config=offline()) as server:
+    requests.get(f"{server.url}/health")
 """
 
 import http.client

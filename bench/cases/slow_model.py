@@ -22,5 +22,10 @@ def measure_slow_model(effort: Effort, say: Say) -> Iterator[Figure]:
                 runs.append(apply_load(load))
             worst = max(run.latency(99) for run in runs)
             yield figure(
-                f"1 s model, {at_once} at once", "requests/s", runs, lambda run: run.rate, target, note=f"of {at_once}; worst p99 {worst:.0f} ms"
+                f"1 s model, {at_once} at once",
+                "requests/s",
+                runs,
+                lambda run: run.rate,
+                target,
+                note=f"of {at_once}; worst p99 {worst:.0f} ms",
             )

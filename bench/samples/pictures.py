@@ -9,5 +9,5 @@ def make_png() -> bytes:
 
 
 def make_jpeg() -> bytes:
-    """A photograph of 38 megapixels, close to what is accepted: noise at a quarter of the size, enlarged."""
-    return encode(noise(2, 900, 660).resize((7200, 5280)), "JPEG", quality=90)
+    """A photograph of 38 megapixels, close to what is accepted: noise, enlarged eight times."""
+    return encode(noise(2, 900, 660).resize((7200, 5280)), "JPEG", quality=85)

@@ -5,7 +5,28 @@ from io import BytesIO
 
 from PIL import Image
 
-_SYLLABLES = ("ba", "cor", "den", "e", "fil", "gra", "ho", "in", "ka", "lum", "mer", "no", "or", "pre", "quin", "ro", "sta", "ter", "u", "ver")
+_SYLLABLES = (
+    "ba",
+    "cor",
+    "den",
+    "e",
+    "fil",
+    "gra",
+    "ho",
+    "in",
+    "ka",
+    "lum",
+    "mer",
+    "no",
+    "or",
+    "pre",
+    "quin",
+    "ro",
+    "sta",
+    "ter",
+    "u",
+    "ver",
+)
 
 
 class Prose:

@@ -17,7 +17,9 @@ def user(text: str, *, id: str = "msg_user") -> UserMessage:
     return UserMessage(id=id, parts=(Text(text=text),))
 
 
-def request(text: str = "hello", *, stream: bool = False, messages: tuple[Message, ...] = (), sampling: Sampling | None = None) -> ModelRequest:
+def request(
+    text: str = "hello", *, stream: bool = False, messages: tuple[Message, ...] = (), sampling: Sampling | None = None
+) -> ModelRequest:
     return ModelRequest(
         instructions=("You are kind.",), messages=(*messages, user(text)), stream=stream, sampling=sampling or Sampling(), tools=(TOOL,)
     )
@@ -29,7 +31,8 @@ REPORT = Document(attachment_id="att_2", name="report.pdf", format="pdf", size=4
 ROUND: tuple[Message, ...] = (
     user("what does it say?", id="msg_1"),
     AssistantMessage(
-        id="msg_2", tool_calls=(ToolCall(id="call_1", name="read_file", arguments='{"path": "a"}'), ToolCall(id="call_2", name="x", arguments="{oops"))
+        id="msg_2",
+        tool_calls=(ToolCall(id="call_1", name="read_file", arguments='{"path": "a"}'), ToolCall(id="call_2", name="x", arguments="{oops")),
     ),
     ToolMessage(id="msg_3", call_id="call_1", name="read_file", text="forty-two"),
     ToolMessage(id="msg_4", call_id="call_2", name="x", text="no such tool", ok=False),
