@@ -95,7 +95,7 @@ async def _round(load: Load, count: int) -> Measured:
     round_ = Round(build_requests(load, count), expect=expect, stream=load.stream)
 
     async def connect() -> Connection:
-        _, connection = await loop.create_connection(lambda: Connection(round_), target.hostname, target.port)
+        _, connection = await loop.create_connection(lambda: Connection(round_), target.hostname or "", target.port or 80)
         return connection
 
     async def keep_going(connection: Connection) -> None:

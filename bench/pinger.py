@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -35,7 +35,7 @@ class Pings:
 
 
 @contextmanager
-def pinging(url: str) -> Iterator[Pings]:
+def pinging(url: str) -> Generator[Pings]:
     """Ping while the block runs. The samples are there after it."""
     pings = Pings()
     process = subprocess.Popen([sys.executable, "-m", "bench.pinger", url], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -4,7 +4,7 @@ import http.client
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ class Rig:
 
 
 @contextmanager
-def running_model() -> Iterator[Model]:
+def running_model() -> Generator[Model]:
     port = free_port()
     command = [sys.executable, "-m", "assistant.testing.model_server", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -55,7 +55,7 @@ def running_model() -> Iterator[Model]:
 
 
 @contextmanager
-def running_rig(home: Path | None = None) -> Iterator[Rig]:
+def running_rig(home: Path | None = None) -> Generator[Rig]:
     """Both, the server's state in `home` or else in a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder, running_model() as model:
         with live_server(home or Path(folder), config=with_model(model.url)) as server:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ def with_model(url: str, model: str = "fake-model") -> dict[str, object]:
 @contextmanager
 def live_server(
     home: Path, *, config: Config, env: Mapping[str, str] | None = None, args: Sequence[str] = (), within: float = 20.0
-) -> Iterator[LiveServer]:
+) -> Generator[LiveServer]:
     """`nanobot serve` on a free loopback port, its state in `home`; stopped by SIGTERM on the way out.
 
     Of this process's environment it sees next to nothing (no keys); `env` is added. Raises ServerFailed where it is not ready `within`

@@ -4,10 +4,12 @@ the text goes up to those limits, pictures fill the rest."""
 import random
 from collections.abc import Callable
 from io import BytesIO
+from typing import cast
 
 from docx import Document
 from openpyxl import Workbook
 from pptx import Presentation
+from pptx.shapes.placeholder import SlidePlaceholder
 from pptx.util import Inches
 
 from bench.samples.words import Prose, noise_jpeg
@@ -62,9 +64,12 @@ def make_pptx() -> bytes:
     layout = presentation.slide_layouts[1]
     for number in range(150):
         slide = presentation.slides.add_slide(layout)
-        slide.shapes.title.text = f"{number + 1}. {prose.words(4)}"
-        slide.placeholders[1].text = "\n".join(prose.words(20) for _ in range(10))
-        slide.notes_slide.notes_text_frame.text = prose.words(120)
+        title, body = (cast("SlidePlaceholder", shape).text_frame for shape in slide.placeholders)
+        title.text = f"{number + 1}. {prose.words(4)}"
+        body.text = "\n".join(prose.words(20) for _ in range(10))
+        notes = slide.notes_slide.notes_text_frame
+        assert notes is not None, "the notes page of the default template has a text frame"
+        notes.text = prose.words(120)
         if number % 5 == 0:
             slide.shapes.add_picture(BytesIO(noise_jpeg(number, 760, 570)), Inches(5), Inches(4), width=Inches(4))
     buffer = BytesIO()
