@@ -55,8 +55,11 @@ def running_model() -> Generator[Model]:
 
 
 @contextmanager
-def running_rig(home: Path | None = None) -> Generator[Rig]:
-    """Both, the server's state in `home` or else in a folder that is removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder, running_model() as model:
-        with live_server(home or Path(folder), config=with_model(model.url)) as server:
-            yield Rig(model=model, server=server)
+def running_rig() -> Generator[Rig]:
+    """Both; the server's state is in a folder that is removed afterwards."""
+    with (
+        tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder,
+        running_model() as model,
+        live_server(Path(folder), config=with_model(model.url)) as server,
+    ):
+        yield Rig(model=model, server=server)
