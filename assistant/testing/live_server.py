@@ -73,7 +73,9 @@ def live_server(
     command = [sys.executable, "-m", "assistant.cli", "serve", "--config", str(file), "--port", str(port), *args]
     with log.open("wb") as output:
         begun = time.perf_counter()
-        process = subprocess.Popen(command, cwd=home, env=_environment(home, env or {}), stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(  # noqa: S603 - our own program, without a shell
+            command, cwd=home, env=_environment(home, env or {}), stdout=output, stderr=subprocess.STDOUT
+        )
         try:
             _wait_until_ready(process, port, begun + within, log)
             elapsed = time.perf_counter() - begun
