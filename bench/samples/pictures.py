@@ -14,4 +14,4 @@ def make_jpeg() -> bytes:
     """A photograph of 38 megapixels, close to what is accepted: noise, enlarged eight times."""
     eighth = (1 / 8, 0, 0, 0, 1 / 8, 0)
     enlarged = noise(2, 900, 660).transform((7200, 5280), Image.Transform.AFFINE, eighth, Image.Resampling.BICUBIC)
-    return encode(enlarged, "JPEG", quality=83)
+    return encode(enlarged, "JPEG", quality=84)
