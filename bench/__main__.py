@@ -1,6 +1,7 @@
 """`python -m bench`: measures, prints the table, and exits with 1 where a target was missed."""
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ def main() -> int:
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into this document, between its markers")
     given = parser.parse_args()
     effort = QUICK if given.quick else FULL
-    began = time.monotonic()
+    began, busy = time.monotonic(), os.getloadavg()[0]
 
     def say(what: str) -> None:
         print(f"[{time.monotonic() - began:5.0f} s] {what}", file=sys.stderr, flush=True)
@@ -27,7 +28,7 @@ def main() -> int:
     figures: list[Figure] = []
     for name in given.only or CASES:
         figures += CASES[name](effort, say)
-    machine = describe()
+    machine = describe(busy)
     print(f"{machine}\n\n{as_text(figures)}")
     if given.json:
         given.json.write_text(as_json(figures, machine), encoding="utf-8")

@@ -10,12 +10,13 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[1]
 
 
-def describe() -> str:
-    """One sentence: day, commit, processor, cores, Python, SQLite."""
+def describe(load_average: float) -> str:
+    """One sentence: day, commit, processor, cores, Python, SQLite, and how busy the machine was with other things."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return (
         f"Measured on {datetime.now(UTC):%Y-%m-%d} at commit {_commit()}: {_processor()}, {cores} cores shared with the load, "
-        f"{platform.system()}, {platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}."
+        f"{platform.system()}, {platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}; "
+        f"load average {load_average:.1f} before it began."
     )
 
 

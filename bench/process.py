@@ -1,7 +1,21 @@
-"""The memory of a process with its children."""
+"""The memory of a process with its children, and the processor time that it took."""
 
+import os
 import subprocess
 from pathlib import Path
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that the process has used, in its threads too but not in its children. Tells more than a clock on a busy machine."""
+    stat = Path(f"/proc/{pid}/stat")
+    if stat.exists():
+        user, system = stat.read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    listing = subprocess.run(["ps", "-o", "time=", "-p", str(pid)], capture_output=True, text=True, check=True, timeout=10).stdout
+    seconds = 0.0
+    for part in listing.strip().split(":"):
+        seconds = seconds * 60 + float(part)
+    return seconds
 
 
 def resident_mib(pid: int) -> float:
