@@ -1,6 +1,7 @@
 """What stands on the bench: the stand-in model and the server under test, each a process of its own."""
 
 import http.client
+import json
 import subprocess
 import sys
 import tempfile
@@ -22,11 +23,19 @@ class Model:
 
     def behave(self, **controls: float | str) -> None:
         """Change how it answers: `latency_ms`, `chunk_delay_ms`, `chunks` …"""
-        target = urlsplit(self.url)
-        connection = http.client.HTTPConnection(target.netloc, timeout=5)
-        connection.request("GET", f"/ctl?{urlencode(controls)}")
-        connection.getresponse().read()
-        connection.close()
+        self._get(f"/ctl?{urlencode(controls)}")
+
+    def bytes_received(self) -> int:
+        """The size of all requests until now."""
+        return json.loads(self._get("/stats"))["bytes_in"]
+
+    def _get(self, path: str) -> bytes:
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=5)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().read()
+        finally:
+            connection.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

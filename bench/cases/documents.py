@@ -16,6 +16,8 @@ from bench.rig import Rig, running_rig
 from bench.samples import Sample, all_samples
 
 _PATIENCE = 120
+_LEAST_READ = 20_000
+"""Bytes that the model must have got of a file that was read."""
 _IDLE = 2.0
 """Seconds of pings before the first upload, for comparison."""
 
@@ -69,6 +71,7 @@ def _wait_idly(rig: Rig) -> float:
 
 
 def _upload(rig: Rig, body: _Body, seen: _Seen) -> None:
+    before = rig.model.bytes_received()
     with pinging(rig.server.url) as pings:
         began = time.monotonic()
         status, answer = _post(rig.api, body)
@@ -77,6 +80,8 @@ def _upload(rig: Rig, body: _Body, seen: _Seen) -> None:
     seen.stalls.append(pings.longest(began, ended))
     if status != 200:
         seen.refusals.append(f"HTTP {status}: {answer[:200]}")
+    elif rig.model.bytes_received() - before < _LEAST_READ:
+        seen.refusals.append("hardly any of it reached the model")
 
 
 def _post(api: str, body: _Body) -> tuple[int, str]:
@@ -91,9 +96,10 @@ def _post(api: str, body: _Body) -> tuple[int, str]:
 
 
 def _multipart(sample: Sample) -> _Body:
-    boundary = uuid.uuid4().hex
+    boundary = uuid.uuid4().hex  # the session's name as well: each file has one of its own
     start = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="message"\r\n\r\nWhat is this?\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="session_id"\r\n\r\n{boundary}\r\n'
         f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{sample.path.name}"\r\n'
         "Content-Type: application/octet-stream\r\n\r\n"
     )
@@ -106,4 +112,4 @@ def _json(sample: Sample) -> _Body:
     encoded = base64.b64encode(sample.path.read_bytes() + b"% sent as JSON\n").decode()
     part = {"type": "file", "file": {"filename": sample.path.name, "file_data": f"data:application/pdf;base64,{encoded}"}}
     message = {"role": "user", "content": [{"type": "text", "text": "What is this?"}, part]}
-    return _Body("application/json", orjson.dumps({"messages": [message]}))
+    return _Body("application/json", orjson.dumps({"messages": [message], "session_id": "json"}))
