@@ -71,7 +71,7 @@ async def open_assistant(loaded: Loaded) -> AsyncGenerator[Assistant]:
     config = loaded.config
     await asyncio.to_thread(_make_folders, loaded)
     choice, model = await _open_model(config)
-    store = await open_store(config.store, config.attachments, loaded.home)
+    store = await open_store(config.store, loaded.home, config.attachments)
     try:
         await store.sessions.recover()
         turns = _build_turns(loaded, model, store)

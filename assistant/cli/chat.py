@@ -2,6 +2,7 @@
 
 import readline
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -50,6 +51,8 @@ def chat(
     Example: git diff | nanobot chat - --session review
     """
     loaded = configured(config, workspace=workspace, model=model)
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
     text = sys.stdin.read() if question == "-" else question
     display: Display = MarkdownDisplay(Console()) if sys.stdout.isatty() else PlainDisplay()
     with Talk(loaded, session, display) as talk:

@@ -71,7 +71,7 @@ async def store(loaded: Loaded) -> Finding:
     """Whether sessions can be written now."""
     where = "PostgreSQL" if (loaded.config.store.url or "").startswith("postgresql") else f"SQLite in {loaded.home}"
     try:
-        opened = await open_store(loaded.config.store, loaded.config.attachments, loaded.home)
+        opened = await open_store(loaded.config.store, loaded.home, loaded.config.attachments)
         try:
             await opened.sessions.check()
         finally:

@@ -2,7 +2,6 @@
 
 import importlib
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Final
 
 import typer
@@ -49,10 +48,11 @@ def fail(message: str) -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        metadata = importlib.import_module("importlib.metadata")  # 0.02 s that no other command needs
         try:
-            typer.echo(version("nanobot"))
-        except PackageNotFoundError:
-            typer.echo("not installed (running from a checkout)")
+            typer.echo(metadata.version("nanobot"))
+        except metadata.PackageNotFoundError:
+            typer.echo("a checkout that is not installed")
         raise typer.Exit
 
 

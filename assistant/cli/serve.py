@@ -1,16 +1,14 @@
 """`nanobot serve`: the server, until it is told to stop."""
 
-import asyncio
 import logging
-import signal
 from typing import Annotated, Literal
 
 import typer
 import uvloop
 
-from assistant.app import Assistant, open_assistant
+from assistant.app import Assistant
+from assistant.app import serve as serve_assistant
 from assistant.cli.options import ConfigFile, Model, Workspace, configured
-from assistant.config import Loaded
 from assistant.contracts.messages import Json
 
 _MOST_NOTICES = 5
@@ -41,27 +39,12 @@ def serve(
     more = {key: value for key, value in given.items() if value is not None}
     loaded = configured(config, workspace=workspace, model=model, more=more)
     logging.basicConfig(level=loaded.config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    uvloop.run(_serve(loaded))
+    uvloop.run(serve_assistant(loaded, _announce))
 
 
-async def _serve(loaded: Loaded) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def end() -> None:
-        """The first signal ends in order; without handlers, a second one ends at once."""
-        stop.set()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
-    async with open_assistant(loaded) as assistant:
-        await assistant.serve(stop, on_listening=lambda port: _announce(loaded, assistant, port))
-
-
-def _announce(loaded: Loaded, assistant: Assistant, port: int) -> None:
+def _announce(assistant: Assistant, port: int) -> None:
     """What is served, where, with which model and why."""
+    loaded = assistant.loaded
     host = loaded.config.api.host
     lines = [
         f"nanobot serves http://{f'[{host}]' if ':' in host else host}:{port}/v1",

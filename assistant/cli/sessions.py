@@ -150,7 +150,7 @@ def _with_sessions(loaded: Loaded, use: Callable[[SessionStore], Awaitable[T]]) 
 @asynccontextmanager
 async def _sessions(loaded: Loaded) -> AsyncGenerator[SessionStore]:
     make_home(loaded.home)
-    store = await open_store(loaded.config.store, loaded.config.attachments, loaded.home)
+    store = await open_store(loaded.config.store, loaded.home, loaded.config.attachments)
     try:
         yield store.sessions
     finally:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from assistant.api.session_keys import session_key
 from assistant.api.spool import Spool
 from assistant.app import Assistant, open_assistant
 from assistant.cli.conversation import ask
@@ -24,6 +25,7 @@ class Talk:
         self.session = session
         self._loaded = loaded
         self._display = display
+        self._folder = loaded.home / "spool"
         self._runner = asyncio.Runner()
         self._opened = asyncio.Event()
         self._leave = asyncio.Event()
@@ -43,13 +45,13 @@ class Talk:
         assistant = self._assistant
         if assistant is None:
             raise RuntimeError("ask is for inside of the with statement")
-        spool = Spool(assistant.spool, self._loaded.config.api.limits)
+        spool = Spool(self._folder, self._loaded.config.api.limits)
         try:
             uploads = [_copy(file, spool) for file in files]
             words = [Words(text=_without_surrogates(text))] if text.strip() else []
             if not words and not uploads:
                 raise InvalidRequest("There is nothing to ask: the message is empty.")
-            answer = ask(assistant.turns, f"api:{self.session}", (*words, *uploads), self._display, taken=spool.hand_over)
+            answer = ask(assistant.turns, session_key(self.session), (*words, *uploads), self._display, taken=spool.hand_over)
             return self._runner.run(answer)
         finally:
             spool.remove()
@@ -65,6 +67,7 @@ class Talk:
 
     async def _keep(self) -> None:
         async with open_assistant(self._loaded) as assistant:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             self._assistant = assistant
             self._opened.set()
             await self._leave.wait()

@@ -18,6 +18,12 @@ from assistant.providers.settings import ProviderSettings
 
 _PREFIX = "NANOBOT_"
 _COMMAND_LINE = "command line"
+_KINDS: Mapping[str, str] = {
+    **dict.fromkeys(("model_type", "dict_type", "mapping_type"), "must be an object: {…}"),
+    **dict.fromkeys(("list_type", "tuple_type"), "must be a list: […]"),
+    "string_type": 'must be a text: "…"',
+}
+"""In JSON's words, where pydantic speaks Python's."""
 _NOTHING: Mapping[str, Json] = {}
 
 
@@ -117,6 +123,8 @@ def _validated(values: Mapping[str, Json], origins: Mapping[tuple[str, ...], str
 
 def _problem(detail: ErrorDetails, origins: Mapping[tuple[str, ...], str]) -> Problem:
     path = tuple(str(part) for part in detail["loc"])
-    text = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    text = _KINDS.get(detail["type"]) or detail["msg"].removeprefix("Value error, ").replace("Input should", "must").replace(
+        "String should", "must"
+    )
     given = next((origins[path[:length]] for length in range(len(path), 0, -1) if path[:length] in origins), "")
     return Problem(path=path, text=text, origin=given)

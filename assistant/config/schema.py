@@ -58,6 +58,10 @@ class AgentSettings(_ModelChoice):
     """How many model calls one turn may take."""
     instructions: str = ""
     """What the assistant is told first, before the files of its workspace."""
+    fallback_models: tuple[str, ...] = ()
+    """Models to go to, in order, when the one before them fails before its first word: as in `model`, or names of `modelPresets`."""
+    document_chars: Annotated[int, Field(ge=1000)] = 100_000
+    """How many characters of documents one message may bring into the prompt, shared fairly between its files; the rest can be paged through."""
 
 
 class AgentsSettings(Settings):

@@ -108,6 +108,8 @@ class Turns:
         # Outside of the timeout, and not to be stopped any more: an answer that is whole is stored.
         turn.sealed = True
         seq = await self._sessions.end_turn(turn.id, "finished", [answer.last], context_from=transcript.context_from)
+        if not seq:
+            raise SessionNotFound("The session was deleted while it was being answered.")
         transcript.add([answer.last], seq)
         self._transcripts.put(request.owner, request.session, transcript)
         return TurnFinished(
@@ -123,7 +125,10 @@ class Turns:
         transcript.trim(room.budget(transcript.scale))
 
         async def append(step: list[AssistantMessage | ToolMessage]) -> None:
-            transcript.add(step, await self._sessions.append_step(turn.id, step))
+            seq = await self._sessions.append_step(turn.id, step)
+            if not seq:
+                raise SessionNotFound("The session was deleted while it was being answered.")
+            transcript.add(step, seq)
             turn.words.clear()
 
         loop = Loop(

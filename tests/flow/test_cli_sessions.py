@@ -6,8 +6,8 @@ import pytest
 from assistant.access.principals import OWNER
 from assistant.contracts.messages import AssistantMessage, Document, Text, Usage, UserMessage
 from assistant.contracts.sessions import NewTurn
-from assistant.store.store import open_store
 from assistant.store.settings import AttachmentSettings, StoreSettings
+from assistant.store.store import open_store
 
 from .nanobot_process import Nanobot
 
@@ -19,7 +19,7 @@ async def nanobot(tmp_path: Path) -> Nanobot:
     """Two sessions are there: api:talk with a document, and one with an odd name."""
     nanobot = Nanobot(folder=tmp_path)
     nanobot.home.mkdir()
-    store = await open_store(StoreSettings(), AttachmentSettings(), nanobot.home)
+    store = await open_store(StoreSettings(), nanobot.home, AttachmentSettings())
     try:
         for key, text in (("api:talk", "What is this?"), (ODD, "Hello")):
             document = Document(attachment_id="att_1", name="a.pdf", format="pdf", size=812, facts=("2 pages",), text="Inside.")

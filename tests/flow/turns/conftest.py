@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from assistant.store.store import open_store
 from assistant.store.settings import AttachmentSettings, StoreSettings
+from assistant.store.store import open_store
 from tests.flow.turns.house import House
 
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncGenerator[House]:
-    store = await open_store(StoreSettings(), AttachmentSettings(), tmp_path / "state")
+    store = await open_store(StoreSettings(), tmp_path / "state", AttachmentSettings())
     yield House(store, tmp_path)
     await store.close()
