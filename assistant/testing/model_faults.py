@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from assistant.testing import model_script as script
 
-
 _MODES = frozenset({"ok", "hang", "empty", "drop", "precut", "midcut", "nodone", "stream_error", "garbage_sse"})
 
 
