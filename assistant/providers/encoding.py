@@ -58,7 +58,7 @@ def has_images(message: Message) -> bool:
 
 
 async def encode_pictured(request: ModelRequest, encode: Callable[[UserMessage], bytes]) -> dict[str, bytes]:
-    """The messages of a request that hold pictures, encoded for this request only, by id. If they are large, other work gets a turn between them."""
+    """The messages of a request that hold pictures, by id, encoded for this request only; large ones in a thread."""
 
     def encode_all() -> dict[str, bytes]:
         return {message.id: encode(message) for message in request.messages if message.role == "user" and has_images(message)}

@@ -120,6 +120,11 @@ async def test_a_provider_that_cant_be_had_is_an_error_that_says_so(provider: st
         await chosen("x", provider)
 
 
+async def test_a_provider_is_not_asked_for_a_model_that_is_known_as_anothers() -> None:
+    found = await chosen("claude-opus-4-5", providers={"groq": {"apiKey": "gsk_1"}})
+    assert (found.provider, found.reason) == ("offline", "the model claude-opus-4-5 needs ANTHROPIC_API_KEY, which is not set")
+
+
 async def test_a_server_on_this_machine_is_found_with_its_model() -> None:
     async with ModelServer() as server:
         found = await chosen(local=server.port)

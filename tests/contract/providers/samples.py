@@ -38,7 +38,7 @@ ROUND: tuple[Message, ...] = (
 
 
 def target(server: ModelServer, wire: str = "openai", *, model: str = "some-model", **settings: object) -> Target:
-    configured = ProviderSettings.model_validate({"api_base": server.url, **settings})
+    configured = ProviderSettings.model_validate({"apiBase": server.url, **settings})
     return Target(provider=wire, model=model, key=KEY, settings=configured)
 
 
