@@ -188,7 +188,7 @@ async def test_a_field_sent_twice_is_400(api: Running) -> None:
 
 async def test_a_form_that_is_cut_off_or_malformed_is_400(api: Running) -> None:
     file = part('name="files"; filename="a.txt"')
-    assert (await send_form(api, file, end=b"")).status_code == 400
+    assert (await send_form(api, part('name="message"', b"look"), file, end=b"")).status_code == 400
     assert (await send_form(api, file, content_type="multipart/form-data")).status_code == 400
     assert (await send_form(api, b"no boundary here")).status_code == 400
     assert (await send_form(api, part("filename=nameless"))).status_code == 400
