@@ -18,6 +18,7 @@ from assistant.api.request_ids import RequestIds
 from assistant.api.routes import create_routes
 from assistant.api.sessions import Sessions
 from assistant.api.settings import ApiSettings
+from assistant.api.spool import prepare_spool
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.sessions import SessionStore
 
@@ -37,7 +38,7 @@ def create_app(
     `model`: that of the default agent. `ready`: asked anew for each GET /ready. `spool_folder`: made if it is missing, private; files lie there
     while a request is taken in. Raises ValueError for an allowed host or origin that is malformed.
     """
-    spool_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    prepare_spool(spool_folder)
     key = settings.api_key
     app: ASGIApp = create_routes(
         chat=Chat(turns=turns, model=model, settings=settings, spool_folder=spool_folder),

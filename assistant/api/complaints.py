@@ -50,6 +50,8 @@ def complaint(errors: Sequence[ErrorDetails], *, skip: int = 0) -> InvalidReques
         is_object = isinstance(error["input"], dict)
         path = [*path, "type"] if is_object else path
         wanted = 'must be a string such as "text"' if is_object else "must be an object"
+    elif error["type"] == "string_type" and path[-1:] == ["content"]:
+        wanted = "must be a string or an array of parts"
     else:
         wanted = _WANTED.get(error["type"], "is not valid").format(**context)
     param = ".".join(path)

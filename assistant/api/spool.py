@@ -1,6 +1,7 @@
 """Files of a request, on disk while it is being taken in."""
 
 import os
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -9,6 +10,19 @@ from assistant.contracts.errors import FileTooLarge, InvalidRequest, RequestTooL
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import human_size
 from assistant.contracts.turns import Upload
+
+_PREFIX = "up"
+_LEFT_BEHIND_SECONDS = 3600
+
+
+def prepare_spool(folder: Path) -> None:
+    """Make the folder, private, and remove what a process that died left in it: files untouched for an hour, which no request takes."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    dead = time.time() - _LEFT_BEHIND_SECONDS
+    for file in folder.glob(f"{_PREFIX}_*"):
+        if file.stat().st_mtime < dead:
+            file.unlink(missing_ok=True)
 
 
 class Spool:
@@ -28,7 +42,7 @@ class Spool:
         """Begin a file. Raises InvalidRequest where there are as many as a request may have."""
         if len(self._files) >= self._limits.files:
             raise InvalidRequest(f"A request may hold {self._limits.files} files at most.", param=param)
-        file = SpooledFile(self, self._folder / new_id("up"), name, param)
+        file = SpooledFile(self, self._folder / new_id(_PREFIX), name, param)
         self._files.append(file)
         return file
 

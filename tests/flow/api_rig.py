@@ -147,3 +147,13 @@ def error_of(response: httpx2.Response) -> dict[str, str | None]:
     assert set(body["error"]) == {"message", "type", "param", "code"}
     assert response.headers["x-request-id"].startswith("req_")
     return body["error"]
+
+
+def uploads(api: Running) -> list[Upload]:
+    """The files of the only request that the turns were given."""
+    return [part for part in api.turns.only.content if isinstance(part, Upload)]
+
+
+def form_part(disposition: str, data: bytes = b"data") -> bytes:
+    """A part of a form whose boundary is B."""
+    return b"--B\r\nContent-Disposition: form-data; " + disposition.encode() + b"\r\n\r\n" + data + b"\r\n"

@@ -1,6 +1,8 @@
 """/openapi.json and /docs describe the API truly: every answer seen here fits the schema that is declared for it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,13 @@ async def test_every_reference_leads_somewhere(api: Running) -> None:
     text = json.dumps(document)
     names = {piece.partition('"')[0] for piece in text.split("#/components/schemas/")[1:]}
     assert names <= set(document["components"]["schemas"])
+
+
+def test_the_api_is_loaded_without_what_a_request_does_not_need() -> None:
+    heavy = "sqlalchemy sqlmodel alembic aiohttp httpx starlette.testclient websockets jinja2 structlog rich typer"
+    script = f"import sys, assistant.api.app, assistant.api.server; print([name for name in {heavy.split()} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 async def test_the_page_of_the_description_is_there(api: Running) -> None:

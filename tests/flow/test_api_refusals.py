@@ -104,6 +104,13 @@ async def test_messages_that_are_not_one_of_the_users_are_400_with_the_path(api:
     assert api.turns.requests == []
 
 
+async def test_a_refusal_is_a_sentence_that_a_person_understands(api: Running) -> None:
+    response = await api.chat(5)
+    assert error_of(response)["message"] == "'messages.0.content' must be a string or an array of parts."
+    response = await api.chat("hi", temperature=3)
+    assert error_of(response)["message"] == "'temperature' must be at most 2.0."
+
+
 async def test_who_sends_a_history_is_told_of_sessions(api: Running) -> None:
     response = await api.client.post("/v1/chat/completions", json={"messages": [HI, HI]})
     assert "session_id" in (error_of(response)["message"] or "")
