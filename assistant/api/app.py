@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from assistant.access.keys import access_by_key
 from assistant.api.bodies import BodyClock
-from assistant.api.chat import Chat, StartsTurns
+from assistant.api.chat import Chat
 from assistant.api.door import Door
 from assistant.api.errors import ErrorAnswers
 from assistant.api.guard import Guard
@@ -19,6 +19,7 @@ from assistant.api.routes import create_routes
 from assistant.api.sessions import Sessions
 from assistant.api.settings import ApiSettings
 from assistant.api.spool import prepare_spool
+from assistant.api.turns import Turns
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.sessions import SessionStore
 
@@ -26,7 +27,7 @@ from assistant.contracts.sessions import SessionStore
 def create_app(
     *,
     settings: ApiSettings,
-    turns: StartsTurns,
+    turns: Turns,
     sessions: SessionStore,
     model: ModelInfo,
     ready: Callable[[], Awaitable[Sequence[Check]]],
@@ -43,7 +44,7 @@ def create_app(
     app: ASGIApp = create_routes(
         chat=Chat(turns=turns, model=model, settings=settings, spool_folder=spool_folder),
         models=Models(model=model),
-        sessions=Sessions(store=sessions),
+        sessions=Sessions(store=sessions, turns=turns),
         health=Health(version=version, checks=ready),
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )

@@ -4,7 +4,6 @@ import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,26 +16,18 @@ from assistant.api.errors import FailedAfterActing
 from assistant.api.scope import principal
 from assistant.api.settings import ApiSettings
 from assistant.api.spool import Spool
+from assistant.api.turns import Turns
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.ids import new_id
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.turns import TurnRequest
-from assistant.turns.running import RunningTurn
-
-
-class StartsTurns(Protocol):
-    """What the API needs of `assistant.turns.service.Turns`."""
-
-    def start(self, request: TurnRequest) -> RunningTurn:
-        """Begin a turn at once. Raises SessionBusy, ShuttingDown; otherwise the turn removes the uploads."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chat:
     """The endpoint. Its errors leave as exceptions, to be answered by ErrorAnswers."""
 
-    turns: StartsTurns
+    turns: Turns
     model: ModelInfo
     settings: ApiSettings
     spool_folder: Path

@@ -160,6 +160,8 @@ def _sampling(options: ChatOptions, response_format: dict[str, Json] | None) -> 
     return Sampling(
         temperature=options.temperature,
         top_p=options.top_p,
+        presence_penalty=options.presence_penalty,
+        frequency_penalty=options.frequency_penalty,
         max_tokens=options.max_completion_tokens if options.max_completion_tokens is not None else options.max_tokens,
         stop=() if stop is None else (stop,) if isinstance(stop, str) else tuple(stop),
         seed=options.seed,

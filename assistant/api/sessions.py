@@ -7,6 +7,7 @@ from fastapi import Query, Request
 
 from assistant.api.scope import principal
 from assistant.api.session_keys import known_key, listed_id
+from assistant.api.turns import Turns
 from assistant.api.wire_answers import (
     SessionAnswer,
     SessionDeleted,
@@ -25,6 +26,7 @@ from assistant.contracts.sessions import Session, SessionStore, StoredMessage
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sessions:
     store: SessionStore
+    turns: Turns
 
     async def index(
         self, request: Request, limit: Annotated[int, Query(ge=1, le=200)] = 50, before: Annotated[str | None, Query(max_length=300)] = None
@@ -46,9 +48,8 @@ class Sessions:
         return SessionDetail(**dict(_listed(session)), data=[_shown(stored) for stored in found[:limit]], has_more=len(found) > limit)
 
     async def delete(self, request: Request, session_id: str) -> SessionDeleted:
-        """With its messages, and the files that no other session holds."""
-        if not await self.store.delete(principal(request.scope).id, known_key(session_id)):
-            raise SessionNotFound(param="session_id")
+        """With its messages, and the files that no other session holds; after the turns that run in it."""
+        await self.turns.delete_session(principal(request.scope).id, known_key(session_id))
         return SessionDeleted(id=session_id, object="session.deleted", deleted=True)
 
 

@@ -109,8 +109,8 @@ class ChatOptions(Wire):
     tools: list[Any] | None = Field(default=None, description="Not supported yet: the assistant has tools of its own.")
     functions: list[Any] | None = Field(default=None, description="Not supported.")
     logprobs: bool | None = Field(default=None, description="Only false.")
-    presence_penalty: float | None = Field(default=None, ge=-2, le=2, allow_inf_nan=False, description="Checked, not applied.")
-    frequency_penalty: float | None = Field(default=None, ge=-2, le=2, allow_inf_nan=False, description="Checked, not applied.")
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2, allow_inf_nan=False)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2, allow_inf_nan=False)
 
 
 class ChatRequest(ChatOptions):

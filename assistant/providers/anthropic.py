@@ -1,6 +1,7 @@
 """Anthropic's own wire: POST /v1/messages, with cache marks where the prompt stays the same."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -8,8 +9,8 @@ import orjson
 from assistant.contracts.messages import AssistantMessage
 from assistant.contracts.models import ModelInfo, ModelRequest, Sampling
 from assistant.providers.anthropic_answer import AnthropicAnswer
-from assistant.providers.anthropic_prompt import encode, encode_with_pictures, side_by_side
-from assistant.providers.encoding import EncodedMessages, encode_pictured
+from assistant.providers.anthropic_prompt import encode, side_by_side
+from assistant.providers.encoding import EncodedMessages, encode_messages
 from assistant.providers.target import Target
 from assistant.providers.upstream import Upstream
 
@@ -37,9 +38,8 @@ class AnthropicProvider:
         return self._target.info
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
-        vision = self.info.vision
-        pictures = await encode_pictured(request, lambda message: encode_with_pictures(message, request.images, vision))
-        body = self._body(request, pictures)
+        messages = await encode_messages(request, self._encoded, partial(encode, vision=self.info.vision))
+        body = self._body(request, messages)
         answer = AnthropicAnswer(self._target.access)
         async with self._upstream.post("/v1/messages", body) as response:
             if response.content_type == "text/event-stream":
@@ -56,12 +56,11 @@ class AnthropicProvider:
     async def close(self) -> None:
         await self._upstream.close()
 
-    def _body(self, request: ModelRequest, pictures: Mapping[str, bytes]) -> bytes:
-        get = self._encoded.get
+    def _body(self, request: ModelRequest, messages: list[bytes]) -> bytes:
         body: dict[str, Any] = {
             "model": self.info.id,
             "max_tokens": request.sampling.max_tokens or self._target.max_output,
-            "messages": side_by_side(request.messages, [pictures.get(message.id) or get(message, encode) for message in request.messages]),
+            "messages": side_by_side(request.messages, messages),
             **self._sampling(request.sampling),
         }
         system = [{"type": "text", "text": text} for text in request.instructions if text.strip()]
@@ -75,6 +74,8 @@ class AnthropicProvider:
             body["tools"] = [
                 {"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters)} for tool in request.tools
             ]
+            if not request.may_call:
+                body["tool_choice"] = {"type": "none"}
         if request.stream:
             body["stream"] = True
         body.update(self._target.extra_body)

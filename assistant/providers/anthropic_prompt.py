@@ -13,18 +13,18 @@ from assistant.providers.rendering import assistant_text, document_text, image_t
 _CACHE_MARK = b',"cache_control":{"type":"ephemeral"}}'
 
 
-def encode(message: Message) -> bytes:
-    """The blocks of a message without pictures, as JSON, joined by commas."""
+def encode(message: Message, images: Images, *, vision: bool) -> bytes:
+    """The blocks of a message as JSON, joined by commas."""
     if message.role == "user":
-        return _joined([_text(part.text if part.kind == "text" else document_text(part)) for part in message.parts if part.kind != "image"])
+        return _user_blocks(message, images, vision)
     if message.role == "tool":
         result = {"type": "tool_result", "tool_use_id": message.call_id, "content": message.text}
         return _joined([result if message.ok else {**result, "is_error": True}])
     return _joined([_text(assistant_text(message)), *map(_tool_use, message.tool_calls)])
 
 
-def encode_with_pictures(message: UserMessage, images: Images, vision: bool) -> bytes:
-    """The blocks of a message with its pictures: each is named first."""
+def _user_blocks(message: UserMessage, images: Images, vision: bool) -> bytes:
+    """Each picture is named first."""
     blocks: list[dict[str, Any]] = []
     for part in message.parts:
         if part.kind != "image":

@@ -1,7 +1,8 @@
 """OpenAI's chat-completions wire, which most providers and local servers speak."""
 
 import base64
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -9,7 +10,7 @@ import orjson
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import AssistantMessage, Images, Message, UserMessage
 from assistant.contracts.models import ModelInfo, ModelRequest, ToolSpec
-from assistant.providers.encoding import EncodedMessages, encode_pictured
+from assistant.providers.encoding import EncodedMessages, encode_messages
 from assistant.providers.failures import Access, stream_failure
 from assistant.providers.openai_answer import OpenAIAnswer
 from assistant.providers.rendering import assistant_text, document_text, image_text, is_shown, tool_text
@@ -31,9 +32,8 @@ class OpenAIProvider:
         return self._target.info
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
-        vision = self.info.vision
-        pictures = await encode_pictured(request, lambda message: _encode_with_pictures(message, request.images, vision))
-        body = self._body(request, pictures)
+        messages = await encode_messages(request, self._encoded, partial(_encode, vision=self.info.vision))
+        body = self._body(request, messages)
         answer = OpenAIAnswer(self._target.access.provider)
         async with self._upstream.post("/chat/completions", body) as response:
             if response.content_type == "text/event-stream":
@@ -63,18 +63,14 @@ class OpenAIProvider:
                 if words := answer.take(event, "delta"):
                     emit(words)
 
-    def _body(self, request: ModelRequest, pictures: Mapping[str, bytes]) -> bytes:
-        messages = [] if not request.instructions else [{"role": "system", "content": "\n\n".join(request.instructions)}]
-        get = self._encoded.get
-        body: dict[str, Any] = {
-            "model": self.info.id,
-            "messages": [
-                *messages,
-                *[orjson.Fragment(pictures.get(message.id) or get(message, _encode)) for message in request.messages],
-            ],
-        }
+    def _body(self, request: ModelRequest, messages: list[bytes]) -> bytes:
+        if request.instructions:
+            messages = [orjson.dumps({"role": "system", "content": "\n\n".join(request.instructions)}), *messages]
+        body: dict[str, Any] = {"model": self.info.id, "messages": orjson.Fragment(b"[" + b",".join(messages) + b"]")}
         if request.tools:
             body["tools"] = self._encoded_tools(request.tools)
+            if not request.may_call:
+                body["tool_choice"] = "none"
         body.update(self._sampling(request))
         if request.stream:
             body["stream"] = True
@@ -87,6 +83,8 @@ class OpenAIProvider:
         fields: dict[str, Any] = {
             "temperature": sampling.temperature if self._target.samples else None,
             "top_p": sampling.top_p if self._target.samples else None,
+            "presence_penalty": sampling.presence_penalty,
+            "frequency_penalty": sampling.frequency_penalty,
             self._target.max_tokens_field: sampling.max_tokens,
             "stop": list(sampling.stop) or None,
             "seed": sampling.seed,
@@ -128,11 +126,21 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _encode_with_pictures(message: UserMessage, images: Images, vision: bool) -> bytes:
-    return orjson.dumps({"role": "user", "content": _pictured_content(message, images, vision)})
+def _encode(message: Message, images: Images, *, vision: bool) -> bytes:
+    if message.role == "user":
+        return orjson.dumps({"role": "user", "content": _content(message, images, vision)})
+    if message.role == "tool":
+        return orjson.dumps({"role": "tool", "tool_call_id": message.call_id, "content": tool_text(message)})
+    value: dict[str, Any] = {"role": "assistant", "content": assistant_text(message) or None}
+    if message.tool_calls:
+        value["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in message.tool_calls
+        ]
+    return orjson.dumps(value)
 
 
-def _pictured_content(message: UserMessage, images: Images, vision: bool) -> str | Sequence[dict[str, Any]]:
+def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequence[dict[str, Any]]:
+    """The parts as blocks; as one text where none is a picture: servers without vision often take plain strings only."""
     content: list[dict[str, Any]] = []
     for part in message.parts:
         if part.kind != "image":
@@ -145,19 +153,4 @@ def _pictured_content(message: UserMessage, images: Images, vision: bool) -> str
             content.append({"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{data}"}})
     if any(block["type"] != "text" for block in content):
         return content
-    return "\n\n".join(block["text"] for block in content)  # servers without vision often take plain strings only
-
-
-def _encode(message: Message) -> bytes:
-    """A message without pictures."""
-    if message.role == "user":
-        words = [part.text if part.kind == "text" else document_text(part) for part in message.parts if part.kind != "image"]
-        return orjson.dumps({"role": "user", "content": "\n\n".join(words)})
-    if message.role == "tool":
-        return orjson.dumps({"role": "tool", "tool_call_id": message.call_id, "content": tool_text(message)})
-    value: dict[str, Any] = {"role": "assistant", "content": assistant_text(message) or None}
-    if message.tool_calls:
-        value["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in message.tool_calls
-        ]
-    return orjson.dumps(value)
+    return "\n\n".join(block["text"] for block in content)

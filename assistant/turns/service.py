@@ -72,7 +72,7 @@ class Turns:
             await place.reached()
             self._transcripts.forget(owner, session)
             if not await self._sessions.delete(owner, session):
-                raise SessionNotFound()
+                raise SessionNotFound(param="session_id")
         finally:
             self._lanes.leave(place)
 
@@ -144,7 +144,7 @@ class Turns:
             messages=tuple(transcript.messages),
             tools=agent.toolbox.specs,
             sampling=request.sampling.over(agent.sampling),
-            images=await self._attachments.images(transcript.images) if transcript.images else {},
+            images=await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {},
             stream=request.stream,
         )
         context = ToolContext(owner=request.owner, session=request.session, turn_id=turn.id, call_id="")

@@ -12,7 +12,7 @@ from assistant.api.app import create_app
 from assistant.api.health import Check
 from assistant.api.server import serve
 from assistant.api.settings import ApiSettings
-from assistant.contracts.errors import NanobotError, TurnCancelled
+from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancelled
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, TurnStarted, Upload
@@ -49,6 +49,7 @@ class PlayedTurns:
     """Stands where Turns does: takes requests, removes their files as an intake does, and plays what the test gave it."""
 
     def __init__(self, play: Play | None = None) -> None:
+        self.sessions = KeptSessions()
         self.play = play or says("Hello", " there")
         self.refusal: NanobotError | None = None
         self.requests: list[TurnRequest] = []
@@ -73,6 +74,10 @@ class PlayedTurns:
         self.turns.append(turn)
         turn.task = asyncio.create_task(self._run(turn, request))
         return turn
+
+    async def delete_session(self, owner: str, session: str) -> None:
+        if not await self.sessions.delete(owner, session):
+            raise SessionNotFound(param="session_id")
 
     async def _run(self, turn: RunningTurn, request: TurnRequest) -> None:
         turn.emit(TurnStarted(turn_id=turn.id))
@@ -119,13 +124,13 @@ async def serving(
 ) -> AsyncGenerator[Running]:
     """A server on a free port, with these settings otherwise."""
     settings = (settings or ApiSettings()).model_copy(update={"port": 0})
-    turns, sessions, spool = PlayedTurns(play), KeptSessions(), folder / "spool"
+    turns, spool = PlayedTurns(play), folder / "spool"
     checks = [Check(name="store", ok=True, detail="The store can be written.")]
 
     async def ready() -> Sequence[Check]:
         return checks
 
-    app = create_app(settings=settings, turns=turns, sessions=sessions, model=MODEL, ready=ready, spool_folder=spool, version="1.2.3")
+    app = create_app(settings=settings, turns=turns, sessions=turns.sessions, model=MODEL, ready=ready, spool_folder=spool, version="1.2.3")
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     server = asyncio.create_task(serve(app, settings, stop=stop, grace=grace, on_listening=listening.set_result))
@@ -133,7 +138,7 @@ async def serving(
         port = await listening
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
         try:
-            yield Running(port=port, turns=turns, sessions=sessions, client=client, spool=spool, stop=stop, checks=checks)
+            yield Running(port=port, turns=turns, sessions=turns.sessions, client=client, spool=spool, stop=stop, checks=checks)
         finally:
             stop.set()
             async with asyncio.timeout(grace + 3):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, ToolCall, ToolMessage, UserMessage
+from assistant.contracts.messages import AssistantMessage, Document, Message, Text, ToolCall, ToolMessage, UserMessage
 from assistant.providers.encoding import EncodedMessages
 from assistant.providers.rendering import assistant_text, document_text, tool_text
 
@@ -62,33 +62,36 @@ def said(text: str, *, id: str = "m") -> UserMessage:
     return UserMessage(id=id, parts=(Text(text=text),))
 
 
-def test_a_message_is_encoded_once() -> None:
+def test_only_what_a_conversation_gained_is_encoded() -> None:
     kept, encode = EncodedMessages(), Encoder()
-    assert kept.get(said("abc"), encode) == kept.get(said("abc"), encode) == b"xxx"
-    assert encode.calls == 1
+    assert kept.all((said("abc"),), encode) == [b"xxx"]
+    assert kept.all((said("abc"), said("y", id="n")), encode) == [b"xxx", b"x"]
+    assert encode.calls == 2
 
 
-def test_other_content_under_the_same_id_is_encoded_anew() -> None:
+def test_a_conversation_that_differs_is_encoded_anew() -> None:
     kept, encode = EncodedMessages(), Encoder()
-    assert [kept.get(said(text), encode) for text in ("abc", "a", "abc")] == [b"xxx", b"x", b"xxx"]
+    assert [kept.all((said("first", id="0"), said(text)), encode)[1] for text in ("abc", "a", "abc")] == [b"xxx", b"x", b"xxx"]
+
+
+def test_nothing_is_encoded_of_nothing() -> None:
+    assert EncodedMessages().all((), Encoder()) == []
 
 
 def test_what_is_kept_stays_within_its_bytes_and_the_longest_unused_goes() -> None:
     kept, encode = EncodedMessages(limit=10_000), Encoder()
     for n in range(50):
-        kept.get(said("y" * 1000, id=str(n)), encode)
-        kept.get(said("first", id="first"), encode)
-        assert kept.size <= 10_000
+        kept.all((said("y" * 1000, id=str(n)),), encode)
+        kept.all((said("first", id="first"),), encode)
+        assert 0 < kept.size <= 10_000
     assert encode.calls == 51
-    kept.get(said("y" * 1000, id="49"), encode)
+    kept.all((said("y" * 1000, id="49"),), encode)
     assert encode.calls == 51
-    kept.get(said("y" * 1000, id="0"), encode)
+    kept.all((said("y" * 1000, id="0"),), encode)
     assert encode.calls == 52
 
 
-def test_messages_with_pictures_and_huge_ones_are_not_kept() -> None:
-    kept, encode = EncodedMessages(limit=10_000), Encoder()
-    picture = Image(attachment_id="a", name="x", media_type="image/png", width=1, height=1, size=1, original="PNG")
-    kept.get(UserMessage(id="p", parts=(picture,)), encode)
-    kept.get(said("y" * 9_000), encode)
+def test_a_huge_conversation_is_not_kept() -> None:
+    kept = EncodedMessages(limit=10_000)
+    kept.all((said("y" * 9_000),), Encoder())
     assert kept.size == 0

@@ -1,0 +1,18 @@
+"""What the API needs of the turns."""
+
+from typing import Protocol
+
+from assistant.contracts.turns import TurnRequest
+from assistant.turns.running import RunningTurn
+
+
+class Turns(Protocol):
+    """Stands for assistant.turns.service.Turns."""
+
+    def start(self, request: TurnRequest) -> RunningTurn:
+        """Begin a turn at once. Raises SessionBusy, ShuttingDown; otherwise the turn removes the uploads."""
+        ...
+
+    async def delete_session(self, owner: str, session: str) -> None:
+        """Remove a session when the turns that wait in it have ended. Raises SessionNotFound, SessionBusy."""
+        ...
