@@ -12,12 +12,13 @@ from urllib.parse import unquote
 
 # The standard library's parser suits hostile files here: no external entities, amplification by entities is refused, nesting is no recursion.
 from xml.etree import ElementTree
+from xml.parsers.expat import errors as expat_errors
 
 from assistant.documents.archive import Archive
 from assistant.documents.refusals import damaged
 
 Element = ElementTree.Element
-_NO_MEMORY = codes[XML_ERROR_NO_MEMORY]
+_NO_MEMORY = expat_errors.codes[expat_errors.XML_ERROR_NO_MEMORY]
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
