@@ -122,9 +122,10 @@ async def test_a_document_type_is_refused(reader: ChildReader, spool: Spool) -> 
         await reader.read(spool("a.docx", pack({**MAIN, "word/document.xml": document})))
 
 
-async def test_over_its_memory_a_child_says_which_setting(spool: Spool) -> None:
-    reader = ChildReader(DocumentSettings(memory_mib=128))
-    with pytest.raises(UnreadableFile, match=r"^a\.docx needs more than 128 MiB of memory to read \(documents\.memoryMib\)"):
+@pytest.mark.parametrize("mib", [128, 144, 160])
+async def test_over_its_memory_a_child_says_which_setting(spool: Spool, mib: int) -> None:
+    reader = ChildReader(DocumentSettings(memory_mib=mib))
+    with pytest.raises(UnreadableFile, match=rf"^a\.docx needs more than {mib} MiB of memory to read \(documents\.memoryMib\)"):
         await reader.read(spool("a.docx", _flood()))
 
 

@@ -34,6 +34,11 @@ async def test_the_encoding_is_found(read: ReadText, text: str, encoding: str) -
     assert (await read("a.txt", text.encode(encoding))).text == text
 
 
+async def test_a_damaged_byte_does_not_spoil_the_rest(read: ReadText) -> None:
+    data = GERMAN.encode() * 3 + b"\xff" + GERMAN.encode()
+    assert (await read("a.txt", data)).text == f"{GERMAN * 3}\ufffd{GERMAN}"
+
+
 async def test_source_and_data_stay_as_they_are(read: ReadText) -> None:
     for name, text in {
         "a.json": '{"a": [1, 2]}',
