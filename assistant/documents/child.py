@@ -75,6 +75,7 @@ def _limit_costs(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory_mib * MIB, limits.memory_mib * MIB))
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
+    os.nice(5)  # the server goes first
     # The parent ends this process when its time is over. Should the parent be gone, the alarm does.
     signal.alarm(math.ceil(limits.wall_seconds) + 1)
 

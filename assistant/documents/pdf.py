@@ -20,6 +20,8 @@ from assistant.documents.refusals import Refused, encrypted
 
 _BLANK = "(This page holds no text. It may be a picture, such as a scan.)"
 _MOST_OUTLINE = 300
+_UNSAID = frozenset({"", "untitled", "anonymous", "unspecified"})
+"""What programs write where nobody said anything."""
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 
@@ -134,7 +136,8 @@ def _has_unmapped(text: pypdfium2.PdfTextPage) -> bool:
 def _read_head(document: pypdfium2.PdfDocument) -> str:
     """What the file says about itself: title, author, subject, attached files, outline."""
     known = document.get_metadata_dict(skip_empty=True)
-    lines = [f"{key}: {shorten(clean(known[key]))}" for key in ("Title", "Author", "Subject", "Keywords") if known.get(key, "").strip()]
+    said = {key: shorten(clean(known.get(key, ""))) for key in ("Title", "Author", "Subject", "Keywords")}
+    lines = [f"{key}: {value}" for key, value in said.items() if value.strip("()").lower() not in _UNSAID]
     attached = [shorten(clean(document.get_attachment(index).get_name())) for index in range(min(document.count_attachments(), 50))]
     if attached:
         lines.append(f"Attached files (not read): {', '.join(attached)}")

@@ -108,5 +108,17 @@ async def test_the_content_and_not_the_name_says_what_a_file_is(read: ReadText, 
     assert (await read(name, pdf([show("Hello")]))).format == "pdf"
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("a.xls", b"a\tb\n1\t2", "text"),
+        ("a.xls", b"<html><table><tr><td>1</td><td>2</td></tr></table></html>", "html"),
+        ("a.png", b"hello", "text"),
+    ],
+)
+async def test_text_under_the_name_of_another_kind_is_text(read: ReadText, name: str, data: bytes, expected: str) -> None:
+    assert (await read(name, data)).format == expected
+
+
 async def test_text_that_speaks_of_pdf_is_text(read: ReadText) -> None:
     assert (await read("a.md", b"A file begins with %PDF-1.7 by its standard.")).format == "md"
