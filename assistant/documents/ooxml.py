@@ -12,11 +12,13 @@ from urllib.parse import unquote
 
 # The standard library's parser suits hostile files here: no external entities, amplification by entities is refused, nesting is no recursion.
 from xml.etree import ElementTree
+from xml.parsers.expat import errors as expat_errors
 
 from assistant.documents.archive import Archive
 from assistant.documents.refusals import damaged
 
 Element = ElementTree.Element
+_NO_MEMORY = expat_errors.codes[expat_errors.XML_ERROR_NO_MEMORY]
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
@@ -48,7 +50,11 @@ class Package:
             raise damaged(self._what)
         try:
             return ElementTree.fromstring(data)  # noqa: S314
-        except (ElementTree.ParseError, ValueError, LookupError) as error:
+        except ElementTree.ParseError as error:
+            if error.code == _NO_MEMORY:
+                raise MemoryError from error
+            raise damaged(self._what) from error
+        except (ValueError, LookupError) as error:  # an encoding that Python does not know
             raise damaged(self._what) from error
 
     def relations(self, name: str) -> dict[str, Relation]:

@@ -3,7 +3,13 @@
 # pyright: basic
 # (pdfium's binding is generated from C and has no types.)
 
+import re
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
 import pypdfium2
+from pypdfium2 import raw
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.draft import Draft, clean, count, shorten
@@ -14,6 +20,26 @@ from assistant.documents.refusals import Refused, encrypted
 
 _BLANK = "(This page holds no text. It may be a picture, such as a scan.)"
 _MOST_OUTLINE = 300
+_UNSAID = frozenset({"", "untitled", "anonymous", "unspecified"})
+"""What programs write where nobody said anything."""
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+
+
+class _Lenient(Protocol):
+    def read_leniently(self, data: bytes, limits: Limits) -> ReadDocument: ...
+
+    def read_pages(self, data: bytes, indexes: list[int]) -> dict[int, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    text: str
+    marks: str
+    doubtful: bool = False
+    """Better read by the other reader."""
+
+
+_DAMAGED = _Page("", "(This page is damaged.)")
 
 
 def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
@@ -23,21 +49,22 @@ def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise encrypted() from error
-        return _read_leniently(data, limits)
+        return _lenient().read_leniently(data, limits)
     total = len(document)
     read_to = check_pages(total, limits)
     document.init_forms()
-    texts: list[str] = []
-    marks: list[str] = []
+    pages: list[_Page] = []
     size = 0
     for index in range(read_to):
-        text, mark = _read_page(document, index)
-        texts.append(text)
-        marks.append(mark)
-        size += len(text) + len(mark)
+        pages.append(_read_page(document, index))
+        size += len(pages[-1].text) + len(pages[-1].marks)
         if size > limits.text_chars:
             break
-    return compose(join_lines(texts), marks, total, limits, head=_read_head(document))
+    texts = [page.text for page in pages]
+    if doubtful := [index for index, page in enumerate(pages) if page.doubtful]:
+        for index, text in _lenient().read_pages(data, doubtful).items():
+            texts[index] = text
+    return compose(join_lines(texts), [page.marks for page in pages], total, limits, head=_read_head(document))
 
 
 def check_pages(total: int, limits: Limits) -> int:
@@ -82,28 +109,35 @@ def name_pages(pages: list[int]) -> str:
     return f"{'page' if len(pages) == 1 else 'pages'} {joined}"
 
 
-def _read_page(document: pypdfium2.PdfDocument, index: int) -> tuple[str, str]:
+def _read_page(document: pypdfium2.PdfDocument, index: int) -> _Page:
     """The text of a page and of what hangs on it. A page that is broken has none."""
     try:
         page = document[index]
     except pypdfium2.PdfiumError:
-        return "", "(This page is damaged.)"
+        return _DAMAGED
     try:
         text = page.get_textpage()
         words = text.get_text_range()
-        mark = read_marks(document, page, text)
+        marks = read_marks(document, page, text)
+        doubtful = bool(_RIGHT_TO_LEFT.search(words)) and _has_unmapped(text)
         text.close()
     except pypdfium2.PdfiumError:
-        return "", "(This page is damaged.)"
+        return _DAMAGED
     finally:
         page.close()
-    return words.replace("\r\n", "\n"), mark
+    return _Page(words.replace("\r\n", "\n"), marks, doubtful)
+
+
+def _has_unmapped(text: pypdfium2.PdfTextPage) -> bool:
+    """Whether a page has glyphs that stand for no letter: some programs map a whole word to one glyph, which pdfium reads backwards."""
+    return any(raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(text.count_chars()))
 
 
 def _read_head(document: pypdfium2.PdfDocument) -> str:
     """What the file says about itself: title, author, subject, attached files, outline."""
     known = document.get_metadata_dict(skip_empty=True)
-    lines = [f"{key}: {shorten(clean(known[key]))}" for key in ("Title", "Author", "Subject", "Keywords") if known.get(key, "").strip()]
+    said = {key: shorten(clean(known.get(key, ""))) for key in ("Title", "Author", "Subject", "Keywords")}
+    lines = [f"{key}: {value}" for key, value in said.items() if value.strip("()").lower() not in _UNSAID]
     attached = [shorten(clean(document.get_attachment(index).get_name())) for index in range(min(document.count_attachments(), 50))]
     if attached:
         lines.append(f"Attached files (not read): {', '.join(attached)}")
@@ -123,7 +157,6 @@ def _read_head(document: pypdfium2.PdfDocument) -> str:
     return "\n".join(lines)
 
 
-def _read_leniently(data: bytes, limits: Limits) -> ReadDocument:
-    from assistant.documents.pdf_lenient import read_leniently  # noqa: PLC0415  (a third of a second that few files need)
-
-    return read_leniently(data, limits)
+def _lenient() -> _Lenient:
+    """The other reader, whose import takes a third of a second that few files need."""
+    return cast("_Lenient", import_module("assistant.documents.pdf_lenient"))

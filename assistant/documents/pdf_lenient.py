@@ -31,3 +31,12 @@ def read_leniently(data: bytes, limits: Limits) -> ReadDocument:
     if not texts:
         raise damaged("a PDF")
     return compose(texts, [""] * len(texts), total, limits)
+
+
+def read_pages(data: bytes, indexes: list[int]) -> dict[int, str]:
+    """The texts of some pages by their indexes; none where the file is beyond pypdf."""
+    try:
+        document = pypdf.PdfReader(BytesIO(data), strict=False)
+        return {index: text for index in indexes if (text := document.pages[index].extract_text()).strip()}
+    except PyPdfError:
+        return {}

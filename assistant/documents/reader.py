@@ -77,7 +77,7 @@ class ChildReader:
 
     async def _start(self, source: int, suffix: str) -> asyncio.subprocess.Process:
         home = str(Path(assistant.__file__).parents[1])
-        job = {"path": [home, *(place for place in sys.path if place)], "suffix": suffix, "limits": self._limits}
+        job = {"path": [home, *(os.path.abspath(place) for place in sys.path if place)], "suffix": suffix, "limits": self._limits}
         return await asyncio.create_subprocess_exec(
             sys.executable,
             *("-I", "-S", "-c", _START, json.dumps(job)),

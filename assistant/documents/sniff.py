@@ -59,7 +59,49 @@ _HTML = re.compile(rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html[\s
 _MAIL_FIELD = re.compile(rb"^(from|to|date|subject|received|return-path|message-id|mime-version|delivered-to|content-type):", re.I | re.M)
 _TEXT_CONTROLS = frozenset(b"\t\n\r\f\v\b\x1b")
 _TEXT_SUFFIXES = {".htm": "html", ".xhtml": "html", ".markdown": "md", ".yml": "yaml"}
-_KNOWN_SUFFIX = re.compile(r"\.[a-z0-9+_-]{1,10}")
+_TEXTS = frozenset(
+    [
+        "md",
+        "csv",
+        "tsv",
+        "json",
+        "jsonl",
+        "yaml",
+        "toml",
+        "ini",
+        "xml",
+        "svg",
+        "log",
+        "py",
+        "js",
+        "ts",
+        "jsx",
+        "tsx",
+        "java",
+        "kt",
+        "c",
+        "h",
+        "cpp",
+        "hpp",
+        "cs",
+        "go",
+        "rs",
+        "rb",
+        "php",
+        "swift",
+        "sh",
+        "sql",
+        "css",
+        "tex",
+        "srt",
+        "vtt",
+        "ics",
+        "vcf",
+        "diff",
+        "patch",
+    ]
+)
+"""Kinds of text whose suffix is worth repeating; any other suffix says nothing about text."""
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -157,8 +199,7 @@ def _text(data: bytes, suffix: str) -> str:
     fields = {match[1].lower() for match in _MAIL_FIELD.finditer(data[:8192].split(b"\n\n")[0].split(b"\r\n\r\n")[0])}
     if {b"from", b"subject"} <= fields and fields & {b"date", b"received", b"message-id", b"mime-version", b"content-type"}:
         return "eml"
-    if _TEXT_SUFFIXES.get(suffix, suffix[1:]) == "html" and re.search(rb"<[a-z]+[^>]*>", data[:65536], re.IGNORECASE):
+    claimed = _TEXT_SUFFIXES.get(suffix, suffix[1:])
+    if claimed == "html" and re.search(rb"<[a-z]+[^>]*>", data[:65536], re.IGNORECASE):
         return "html"
-    if suffix in {".txt", ".text", ".htm", ".html", ".eml"} or not _KNOWN_SUFFIX.fullmatch(suffix):
-        return "text"
-    return _TEXT_SUFFIXES.get(suffix, suffix[1:])
+    return claimed if claimed in _TEXTS else "text"

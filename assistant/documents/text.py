@@ -17,6 +17,8 @@ _MARKS = (
     (b"\xfe\xff", "utf-16"),
 )
 _SAMPLE = 64 * 1024
+_FOREIGN = re.compile("[^\x00-\x7f\ufffd]")
+_FEW = 10
 _IN_USE = (
     *("cp1252", "cp1250", "iso8859_2", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"),
     *("cp932", "euc_jp", "gb18030", "big5", "cp949"),
@@ -48,9 +50,10 @@ def decode(data: bytes) -> str:
             return data.decode(encoding, "replace")
     try:
         return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start > 0.9 * len(data) and error.reason == "unexpected end of data":
-            return data.decode("utf-8", "replace")
+    except UnicodeDecodeError:
+        text = data.decode("utf-8", "replace")
+        if len(_FOREIGN.findall(text)) > _FEW * text.count("\ufffd"):
+            return text  # a few damaged bytes among many good ones
     if encoding := guess_utf16(data[:_SAMPLE]):
         return data.decode(encoding, "replace")
     return data.decode(_detect(data), "replace")

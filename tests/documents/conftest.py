@@ -52,12 +52,3 @@ def read_picture(reader: ChildReader, spool: Spool) -> ReadPicture:
         return result
 
     return run
-
-
-@pytest.fixture
-def corpus() -> Path:
-    """Real documents that are not part of the project."""
-    folder = Path(__file__).parents[3] / "shared" / "corpus"
-    if not folder.is_dir():
-        pytest.skip("the corpus of real documents is not at hand")
-    return folder

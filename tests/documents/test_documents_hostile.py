@@ -101,9 +101,31 @@ async def test_the_answer_is_clear_quick_and_cheap(
     assert failed is None or failed.message.startswith("evil.bin ")
 
 
-async def test_over_its_memory_a_child_says_which_setting(spool: Spool) -> None:
-    reader = ChildReader(DocumentSettings(memory_mib=128))
-    with pytest.raises(UnreadableFile, match=r"^a\.docx needs more than 128 MiB of memory to read \(documents\.memoryMib\)"):
+@pytest.mark.parametrize(
+    ("parts", "setting"),
+    [
+        ({"word/document.xml": b"abcdefgh" * (11 * MIB // 8)}, "archivePartMib"),
+        ({"word/document.xml": bytes(5 * MIB)}, "archiveRatio"),
+        ({f"word/media/{number}.bin": random.Random(number).randbytes(MIB // 16) * 150 for number in range(6)}, "archiveMib"),
+    ],
+    ids=["part", "ratio", "sum"],
+)
+async def test_each_limit_of_an_archive_is_named(spool: Spool, parts: dict[str, bytes], setting: str) -> None:
+    reader = ChildReader(DocumentSettings(archive_ratio=100 if setting == "archiveRatio" else 10_000))
+    with pytest.raises(FileTooLarge, match=rf"^a\.docx .*\(documents\.{setting}\)\.$"):
+        await reader.read(spool("a.docx", pack({**MAIN, "word/a.xml": "<a/>", **parts})))
+
+
+async def test_a_document_type_is_refused(reader: ChildReader, spool: Spool) -> None:
+    document = element("w:document", f"<w:body>{paragraph('&a;')}</w:body>").replace("?>", '?><!DOCTYPE a [<!ENTITY a "b">]>', 1)
+    with pytest.raises(UnreadableFile, match=r"^a\.docx can't be read as a Word document"):
+        await reader.read(spool("a.docx", pack({**MAIN, "word/document.xml": document})))
+
+
+@pytest.mark.parametrize("mib", [128, 144, 160])
+async def test_over_its_memory_a_child_says_which_setting(spool: Spool, mib: int) -> None:
+    reader = ChildReader(DocumentSettings(memory_mib=mib))
+    with pytest.raises(UnreadableFile, match=rf"^a\.docx needs more than {mib} MiB of memory to read \(documents\.memoryMib\)"):
         await reader.read(spool("a.docx", _flood()))
 
 

@@ -34,6 +34,11 @@ async def test_the_encoding_is_found(read: ReadText, text: str, encoding: str) -
     assert (await read("a.txt", text.encode(encoding))).text == text
 
 
+async def test_a_damaged_byte_does_not_spoil_the_rest(read: ReadText) -> None:
+    data = GERMAN.encode() * 3 + b"\xff" + GERMAN.encode()
+    assert (await read("a.txt", data)).text == f"{GERMAN * 3}\ufffd{GERMAN}"
+
+
 async def test_source_and_data_stay_as_they_are(read: ReadText) -> None:
     for name, text in {
         "a.json": '{"a": [1, 2]}',
@@ -101,6 +106,18 @@ async def test_rich_text_is_read(read: ReadText) -> None:
 @pytest.mark.parametrize("name", ["a.txt", "a.docx", "a.png", "a", "a.exe", "../../etc/passwd.csv"])
 async def test_the_content_and_not_the_name_says_what_a_file_is(read: ReadText, name: str) -> None:
     assert (await read(name, pdf([show("Hello")]))).format == "pdf"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("a.xls", b"a\tb\n1\t2", "text"),
+        ("a.xls", b"<html><table><tr><td>1</td><td>2</td></tr></table></html>", "html"),
+        ("a.png", b"hello", "text"),
+    ],
+)
+async def test_text_under_the_name_of_another_kind_is_text(read: ReadText, name: str, data: bytes, expected: str) -> None:
+    assert (await read(name, data)).format == expected
 
 
 async def test_text_that_speaks_of_pdf_is_text(read: ReadText) -> None:
