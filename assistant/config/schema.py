@@ -90,9 +90,9 @@ class Config(Settings):
     model_presets: dict[str, ModelPreset] = Field(default_factory=dict[str, ModelPreset])
     providers: ProvidersSettings = Field(default_factory=dict[str, ProviderSettings])
     api: ApiSettings = ApiSettings()
-    documents: DocumentSettings = DocumentSettings()
     store: StoreSettings = StoreSettings()
     attachments: AttachmentSettings = AttachmentSettings()
+    documents: DocumentSettings = DocumentSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
 

@@ -67,7 +67,8 @@ def test_a_file_without_an_object_is_refused(tmp_path: Path, content: str):
 
 
 def test_a_section_that_is_no_object_is_refused(tmp_path: Path):
-    assert "agents: must be" in refusal(tmp_path, {"agents": [1]})
+    assert refusal(tmp_path, {"agents": [1]}).endswith(": agents: must be an object: {…}")
+    assert refusal(tmp_path, {"api": {"allowedHosts": {}}}).endswith(": api.allowedHosts: must be a list: […]")
 
 
 def test_broken_json_is_refused_with_line_and_column(tmp_path: Path):
