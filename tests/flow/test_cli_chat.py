@@ -113,7 +113,7 @@ async def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path, server: M
 async def test_a_model_that_cannot_be_had_is_one_line(tmp_path: Path):
     done = await asyncio.to_thread(Nanobot(folder=tmp_path, env={"NANOBOT_AGENTS__DEFAULTS__PROVIDER": "opnai"}), "chat", "hi")
     assert done.returncode == 1
-    assert done.stderr.startswith("nanobot: 'opnai' is not a known provider.")
+    assert "'opnai' is not a known provider." in done.stderr
     assert done.stderr.count("\n") == 1
 
 
