@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
@@ -91,34 +91,36 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
     """
     settings = loaded.config.api
     check_exposure(settings)
-    sockets = bind(settings)
     _raise_file_limit()
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    async with open_assistant(loaded) as assistant, _chores(assistant):
-        app = create_app(
-            settings=settings,
-            turns=assistant.turns,
-            sessions=assistant.store.sessions,
-            model=assistant.model.info,
-            ready=assistant.readiness,
-            spool_folder=loaded.home / "spool",
-            version=version(),
-        )
-        # What is alive now lives as long as the process: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        grace = loaded.config.shutdown.grace
-        await serve_api(
-            app,
-            settings,
-            stop=stop,
-            grace=grace,
-            sockets=sockets,
-            on_listening=lambda port: on_listening(assistant, port),
-            finish=lambda: assistant.turns.close(grace),
-        )
+    with ExitStack() as bound:
+        # Bound before anything is built, so that a port in use is said at once.
+        sockets = [bound.enter_context(sock) for sock in bind(settings)]
+        async with open_assistant(loaded) as assistant, _chores(assistant):
+            app = create_app(
+                settings=settings,
+                turns=assistant.turns,
+                sessions=assistant.store.sessions,
+                model=assistant.model.info,
+                ready=assistant.readiness,
+                spool_folder=loaded.home / "spool",
+                version=version(),
+            )
+            # What is alive now lives as long as the process: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            grace = loaded.config.shutdown.grace
+            await serve_api(
+                app,
+                settings,
+                stop=stop,
+                grace=grace,
+                sockets=sockets,
+                on_listening=lambda port: on_listening(assistant, port),
+                finish=lambda: assistant.turns.close(grace),
+            )
 
 
 def version() -> str:
@@ -151,9 +153,7 @@ def _build_turns(loaded: Loaded, model: ModelProvider, store: Store) -> Turns:
 async def _open_model(config: Config) -> tuple[Choice, ModelProvider]:
     agent = config.agent
     choices = [await _choose(config, agent.model, agent.provider)]
-    for name in agent.fallback_models:
-        preset = config.model_presets.get(name)
-        choices.append(await _choose(config, preset.model if preset else name, preset.provider if preset else "auto"))
+    choices += [await _choose(config, fallback.model, fallback.provider) for fallback in config.fallbacks]
     first, *fallbacks = choices
     return first, open_provider(first, fallbacks=[choice for choice in fallbacks if choice.provider != OFFLINE])
 

@@ -4,7 +4,7 @@ import readline
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 import typer
 from rich.console import Console
@@ -51,9 +51,9 @@ def chat(
     Example: git diff | nanobot chat - --session review
     """
     loaded = configured(config, workspace=workspace, model=model)
-    if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
-    text = sys.stdin.read() if question == "-" else question
+    stdin = cast(TextIOWrapper, sys.stdin)
+    stdin.reconfigure(encoding="utf-8", errors="replace")
+    text = stdin.read() if question == "-" else question
     display: Display = MarkdownDisplay(Console()) if sys.stdout.isatty() else PlainDisplay()
     with Talk(loaded, session, display) as talk:
         if text is None and not file:

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 import orjson
 import typer
 
+from assistant.api.session_keys import known_key
 from assistant.cli.display import harmless
 from assistant.cli.options import ConfigFile, configured
 from assistant.cli.transcript import as_json, as_markdown, moment
@@ -123,7 +124,7 @@ def _read(loaded: Loaded, key: str) -> tuple[Session, list[StoredMessage]]:
 
 
 async def _find(sessions: SessionStore, key: str) -> Session:
-    found = await sessions.get(None, key) or await sessions.get(None, f"api:{key}")
+    found = await sessions.get(None, key) or await sessions.get(None, known_key(key))
     if found is None:
         raise SessionNotFound(f'There is no session "{harmless(key)}". nanobot sessions list shows those there are.')
     return found

@@ -22,6 +22,7 @@ _KINDS: Mapping[str, str] = {
     **dict.fromkeys(("model_type", "dict_type", "mapping_type"), "must be an object: {…}"),
     **dict.fromkeys(("list_type", "tuple_type"), "must be a list: […]"),
     "string_type": 'must be a text: "…"',
+    "extra_forbidden": "there is no such key",
 }
 """In JSON's words, where pydantic speaks Python's."""
 _NOTHING: Mapping[str, Json] = {}

@@ -58,8 +58,9 @@ class AgentSettings(_ModelChoice):
     """How many model calls one turn may take."""
     instructions: str = ""
     """What the assistant is told first, before the files of its workspace."""
-    fallback_models: tuple[str, ...] = ()
-    """Models to go to, in order, when the one before them fails before its first word: as in `model`, or names of `modelPresets`."""
+    fallback_models: tuple[str | ModelPreset, ...] = ()
+    """Models to go to, in order, when the one before them fails before its first word: as in `model`, names of `modelPresets`,
+    or such presets themselves."""
     document_chars: Annotated[int, Field(ge=1000)] = 100_000
     """How many characters of documents one message may bring into the prompt, shared fairly between its files; the rest can be paged through."""
 
@@ -90,9 +91,9 @@ class Config(Settings):
     model_presets: dict[str, ModelPreset] = Field(default_factory=dict[str, ModelPreset])
     providers: ProvidersSettings = Field(default_factory=dict[str, ProviderSettings])
     api: ApiSettings = ApiSettings()
-    documents: DocumentSettings = DocumentSettings()
     store: StoreSettings = StoreSettings()
     attachments: AttachmentSettings = AttachmentSettings()
+    documents: DocumentSettings = DocumentSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
 
@@ -111,3 +112,9 @@ class Config(Settings):
         if preset is None:
             return agent
         return agent.model_copy(update={name: getattr(preset, name) for name in _ModelChoice.model_fields})
+
+    @property
+    def fallbacks(self) -> tuple[ModelPreset, ...]:
+        """The default agent's fallback models, in order, each as a preset."""
+        named = self.agents.defaults.fallback_models
+        return tuple(each if isinstance(each, ModelPreset) else self.model_presets.get(each) or ModelPreset(model=each) for each in named)

@@ -46,8 +46,9 @@ class Terminal:
         end = time.monotonic() + LIMIT
         while wanted not in self.text:
             ready, _, _ = select.select([self._master], [], [], max(0.0, end - time.monotonic()))
-            assert ready, f"{wanted!r} was not shown, but {self.text!r}"
-            self.text += self._read()
+            data = self._read() if ready else ""
+            assert data, f"{wanted!r} was not shown, but {self.text!r}"
+            self.text += data
         shown, _, self.text = self.text.partition(wanted)
         return shown + wanted
 

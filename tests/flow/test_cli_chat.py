@@ -113,7 +113,7 @@ async def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path, server: M
 async def test_a_model_that_cannot_be_had_is_one_line(tmp_path: Path):
     done = await asyncio.to_thread(Nanobot(folder=tmp_path, env={"NANOBOT_AGENTS__DEFAULTS__PROVIDER": "opnai"}), "chat", "hi")
     assert done.returncode == 1
-    assert done.stderr.startswith("nanobot: 'opnai' is not a known provider.")
+    assert "'opnai' is not a known provider." in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -170,3 +170,24 @@ async def test_what_was_typed_is_remembered_for_its_owner_only(tmp_path: Path, s
     await asyncio.to_thread(talk, "ECHO remembered")
     assert (tmp_path / "home" / "chat_history").stat().st_mode & 0o777 == 0o600
     await asyncio.to_thread(talk, "\x1b[A\x1b[A")
+
+
+async def test_ctrl_c_ends_a_single_question_with_code_130(tmp_path: Path, server: ModelServer):
+    def talk() -> int:
+        with Terminal(chatting(tmp_path, server), "chat", "count") as terminal:
+            terminal.read_until("tok2")
+            terminal.interrupt()
+            return terminal.read_to_the_end()
+
+    server.configure(chunks=1000, chunk_delay_ms=50)
+    assert await asyncio.to_thread(talk) == 130
+
+
+async def test_bytes_that_are_no_text_are_replaced(tmp_path: Path, server: ModelServer):
+    done = await asyncio.to_thread(chatting(tmp_path, server), "chat", "-", given=b"ECHO caf\xe9!")
+    assert (done.returncode, done.stdout) == (0, "caf\ufffd!\n")
+
+
+async def test_a_reserved_session_is_refused_as_over_the_api(tmp_path: Path, server: ModelServer):
+    done = await asyncio.to_thread(chatting(tmp_path, server), "chat", "hi", "--session", "telegram:42")
+    assert (done.returncode, done.stderr) == (1, "nanobot: 'session_id' must not begin with 'telegram:', which is reserved.\n")

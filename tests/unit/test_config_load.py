@@ -67,7 +67,8 @@ def test_a_file_without_an_object_is_refused(tmp_path: Path, content: str):
 
 
 def test_a_section_that_is_no_object_is_refused(tmp_path: Path):
-    assert "agents: must be" in refusal(tmp_path, {"agents": [1]})
+    assert refusal(tmp_path, {"agents": [1]}).endswith(": agents: must be an object: {…}")
+    assert refusal(tmp_path, {"api": {"allowedHosts": {}}}).endswith(": api.allowedHosts: must be a list: […]")
 
 
 def test_broken_json_is_refused_with_line_and_column(tmp_path: Path):
@@ -149,3 +150,13 @@ def test_a_model_preset_that_is_not_there_is_refused(tmp_path: Path):
     assert 'modelPreset names "fast", which is not one of modelPresets' in refusal(
         tmp_path, {"agents": {"defaults": {"modelPreset": "fast"}}}
     )
+
+
+def test_fallback_models_are_names_of_presets_or_of_models_or_presets_themselves(tmp_path: Path):
+    fallbacks: Json = ["fast", "openai/gpt-5-mini", {"model": "own", "provider": "groq", "max_tokens": 5}]
+    content: Json = {
+        "agents": {"defaults": {"fallbackModels": fallbacks}},
+        "modelPresets": {"fast": {"model": "new", "provider": "mistral"}},
+    }
+    found = load(tmp_path, content).config.fallbacks
+    assert [(preset.model, preset.provider) for preset in found] == [("new", "mistral"), ("openai/gpt-5-mini", "auto"), ("own", "groq")]
