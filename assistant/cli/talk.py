@@ -89,4 +89,4 @@ def _copy(file: Path, spool: Spool) -> Upload:
 
 def _without_surrogates(text: str) -> str:
     """Bytes of the command line that are not UTF-8 arrive as lone surrogates, which no store takes."""
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in text)

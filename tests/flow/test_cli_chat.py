@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -191,3 +192,10 @@ async def test_bytes_that_are_no_text_are_replaced(tmp_path: Path, server: Model
 async def test_a_reserved_session_is_refused_as_over_the_api(tmp_path: Path, server: ModelServer):
     done = await asyncio.to_thread(chatting(tmp_path, server), "chat", "hi", "--session", "telegram:42")
     assert (done.returncode, done.stderr) == (1, "nanobot: 'session_id' must not begin with 'telegram:', which is reserved.\n")
+
+
+async def test_an_argument_that_is_no_utf_8_is_sent_with_its_bytes_replaced(tmp_path: Path, server: ModelServer):
+    nanobot = chatting(tmp_path, server)
+    done = await asyncio.to_thread(nanobot, "chat", os.fsdecode(b"caf\xe9"))
+    assert done.returncode == 0, done.stderr
+    assert (await said(nanobot, "cli"))[0] == ("user", "caf\ufffd")
