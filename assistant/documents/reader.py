@@ -41,6 +41,8 @@ class ChildReader:
     def __init__(self, settings: DocumentSettings) -> None:
         self._settings = settings
         self._places = asyncio.Semaphore(settings.parallel)
+        home = str(Path(assistant.__file__).parents[1])
+        self._imports = [home, *(os.path.abspath(place) for place in sys.path if place)]  # the child has no working folder of ours
         self._limits = settings.model_dump(exclude={"parallel"})
         self._most_reply = 4 + MOST_HEAD + max(4 * settings.text_chars, 2 * settings.image_bytes, 4 * settings.image_side**2 + MIB)
 
@@ -76,8 +78,7 @@ class ChildReader:
         return self._judge(data, code)
 
     async def _start(self, source: int, suffix: str) -> asyncio.subprocess.Process:
-        home = str(Path(assistant.__file__).parents[1])
-        job = {"path": [home, *(os.path.abspath(place) for place in sys.path if place)], "suffix": suffix, "limits": self._limits}
+        job = {"path": self._imports, "suffix": suffix, "limits": self._limits}
         return await asyncio.create_subprocess_exec(
             sys.executable,
             *("-I", "-S", "-c", _START, json.dumps(job)),

@@ -59,47 +59,9 @@ _HTML = re.compile(rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html[\s
 _MAIL_FIELD = re.compile(rb"^(from|to|date|subject|received|return-path|message-id|mime-version|delivered-to|content-type):", re.I | re.M)
 _TEXT_CONTROLS = frozenset(b"\t\n\r\f\v\b\x1b")
 _TEXT_SUFFIXES = {".htm": "html", ".xhtml": "html", ".markdown": "md", ".yml": "yaml"}
-_TEXTS = frozenset(
-    [
-        "md",
-        "csv",
-        "tsv",
-        "json",
-        "jsonl",
-        "yaml",
-        "toml",
-        "ini",
-        "xml",
-        "svg",
-        "log",
-        "py",
-        "js",
-        "ts",
-        "jsx",
-        "tsx",
-        "java",
-        "kt",
-        "c",
-        "h",
-        "cpp",
-        "hpp",
-        "cs",
-        "go",
-        "rs",
-        "rb",
-        "php",
-        "swift",
-        "sh",
-        "sql",
-        "css",
-        "tex",
-        "srt",
-        "vtt",
-        "ics",
-        "vcf",
-        "diff",
-        "patch",
-    ]
+_TEXTS = re.compile(
+    "md|csv|tsv|json|jsonl|yaml|toml|ini|xml|svg|log|tex|srt|vtt|ics|vcf|diff|patch|sql|css|sh|"
+    "py|js|ts|jsx|tsx|java|kt|c|h|cpp|hpp|cs|go|rs|rb|php|swift"
 )
 """Kinds of text whose suffix is worth repeating; any other suffix says nothing about text."""
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -202,4 +164,4 @@ def _text(data: bytes, suffix: str) -> str:
     claimed = _TEXT_SUFFIXES.get(suffix, suffix[1:])
     if claimed == "html" and re.search(rb"<[a-z]+[^>]*>", data[:65536], re.IGNORECASE):
         return "html"
-    return claimed if claimed in _TEXTS else "text"
+    return claimed if _TEXTS.fullmatch(claimed) else "text"
