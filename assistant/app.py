@@ -6,20 +6,21 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+import socket
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from typing import Final
 
+from assistant import __version__
 from assistant.agent.toolbox import Toolbox
 from assistant.api.app import create_app
 from assistant.api.exposure import check_exposure
 from assistant.api.health import Check
 from assistant.api.server import bind
 from assistant.api.server import serve as serve_api
+from assistant.api.settings import ApiSettings
 from assistant.config import Config, ConfigError, Loaded
 from assistant.config.errors import Problem
 from assistant.config.folders import make_home, make_workspace
@@ -91,13 +92,9 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
     """
     settings = loaded.config.api
     check_exposure(settings)
-    _raise_file_limit()
-    stop = asyncio.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    with ExitStack() as bound:
-        # Bound before anything is built, so that a port in use is said at once.
-        sockets = [bound.enter_context(sock) for sock in bind(settings)]
+    grace = loaded.config.shutdown.grace
+    with _bound(settings) as sockets:
+        _raise_file_limit()
         async with open_assistant(loaded) as assistant, _chores(assistant):
             app = create_app(
                 settings=settings,
@@ -106,29 +103,20 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 model=assistant.model.info,
                 ready=assistant.readiness,
                 spool_folder=loaded.home / "spool",
-                version=version(),
+                version=__version__,
             )
             # What is alive now lives as long as the process: the collector need not look at it again.
             gc.collect()
             gc.freeze()
-            grace = loaded.config.shutdown.grace
             await serve_api(
                 app,
                 settings,
-                stop=stop,
+                stop=_stop_signal(),
                 grace=grace,
                 sockets=sockets,
                 on_listening=lambda port: on_listening(assistant, port),
                 finish=lambda: assistant.turns.close(grace),
             )
-
-
-def version() -> str:
-    """The installed version; "0" in a checkout that was not installed."""
-    try:
-        return installed_version("nanobot")
-    except PackageNotFoundError:
-        return "0"
 
 
 def _build_turns(loaded: Loaded, model: ModelProvider, store: Store) -> Turns:
@@ -165,6 +153,28 @@ async def _choose(config: Config, model: str | None, provider: str) -> Choice:
         raise ConfigError(Problem(path=("agents", "defaults", "model"), text=str(error), origin="")) from error
 
 
+@contextmanager
+def _bound(settings: ApiSettings) -> Generator[Sequence[socket.socket]]:
+    """The sockets to listen on, taken before anything else is opened: a port in use is known at once."""
+    with ExitStack() as sockets:
+        yield [sockets.enter_context(bound) for bound in bind(settings)]
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT, which ends in order; a second one ends at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        stop.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    return stop
+
+
 def _make_folders(loaded: Loaded) -> None:
     make_home(loaded.home)
     make_workspace(loaded.workspace)
@@ -190,10 +200,11 @@ async def _chores(assistant: Assistant) -> AsyncGenerator[None]:
 
 
 async def _sweep(store: Store) -> None:
+    """Every hour: remove attachments that are due, and settle turns whose end could not be stored or whose process died unnoticed."""
     while True:
         try:
-            gone = await store.attachments.sweep(datetime.now(UTC))
-            log.info("attachments_swept files=%d", gone)
+            files, turns = await store.attachments.sweep(datetime.now(UTC)), await store.sessions.recover()
+            log.debug("store_swept files=%d turns=%d", files, turns)
         except NanobotError as error:
-            log.warning("attachments_not_swept code=%s", error.code)
+            log.warning("store_not_swept code=%s", error.code)
         await asyncio.sleep(SWEEP_SECONDS)

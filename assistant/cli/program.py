@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from assistant import __version__
 from assistant.api.exposure import CannotServe
 from assistant.config import ConfigError
 from assistant.contracts.errors import NanobotError
@@ -48,11 +49,7 @@ def fail(message: str) -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        metadata = importlib.import_module("importlib.metadata")  # 0.02 s that no other command needs
-        try:
-            typer.echo(metadata.version("nanobot"))
-        except metadata.PackageNotFoundError:
-            typer.echo("a checkout that is not installed")
+        typer.echo(f"nanobot {__version__}")
         raise typer.Exit
 
 
