@@ -72,10 +72,10 @@ class Transcript:
 class Transcripts:
     """The transcripts used last, up to a bound; the others are read anew when they are needed."""
 
-    OVERHEAD = 500
+    OVERHEAD = 1_000
     """What a transcript takes besides its words, in tokens of 4 bytes."""
 
-    def __init__(self, *, tokens: int = 8_000_000) -> None:
+    def __init__(self, *, tokens: int = 3_000_000) -> None:
         """`tokens`: how much to remember over all sessions, about 4 bytes each."""
         self._limit = tokens
         self._total = 0

@@ -79,11 +79,11 @@ def test_nothing_is_encoded_of_nothing() -> None:
 
 
 def test_what_is_kept_stays_within_its_bytes_and_the_longest_unused_goes() -> None:
-    kept, encode = EncodedMessages(limit=10_000), Encoder()
+    kept, encode = EncodedMessages(limit=20_000), Encoder()
     for n in range(50):
         kept.all((said("y" * 1000, id=str(n)),), encode)
         kept.all((said("first", id="first"),), encode)
-        assert 0 < kept.size <= 10_000
+        assert 0 < kept.size <= 20_000
     assert encode.calls == 51
     kept.all((said("y" * 1000, id="49"),), encode)
     assert encode.calls == 51
@@ -92,6 +92,6 @@ def test_what_is_kept_stays_within_its_bytes_and_the_longest_unused_goes() -> No
 
 
 def test_a_huge_conversation_is_not_kept() -> None:
-    kept = EncodedMessages(limit=10_000)
-    kept.all((said("y" * 9_000),), Encoder())
+    kept = EncodedMessages(limit=20_000)
+    kept.all((said("y" * 15_000),), Encoder())
     assert kept.size == 0
