@@ -1,4 +1,4 @@
-"""The load generator, run as a process of its own: `python -m bench.load URL --connections 64 --requests 5000 [--stream] [--json]`.
+"""The load generator, run as a process of its own: `python -m bench.load URL --connections 64 --requests 5000 [--stream]`.
 
 URL is a chat endpoint's base ("http://127.0.0.1:8900/v1"). All connections are open before the clock starts; each is used for one request
 after the other. Every answer is checked: status, text, and the end of a stream.
@@ -6,13 +6,14 @@ after the other. Every answer is checked: status, text, and the end of a stream.
 
 import argparse
 import asyncio
-import json
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
@@ -41,6 +42,8 @@ class Load:
     requests: int
     stream: bool = False
     sessions: Sessions = "distinct"
+    name: str = ""
+    """What the sessions' names begin with; made up where empty. A run with the name of an earlier one goes on with its sessions."""
     warm_up: int = 0
     """Requests before those that count."""
     expect: str = STAND_IN_TEXT
@@ -50,22 +53,24 @@ class Load:
 
 def apply_load(load: Load) -> Measured:
     """Run the generator as a child process; returns when it is done."""
-    command = [sys.executable, "-m", "bench.load", load.url, "--json"]
+    command = [sys.executable, "-m", "bench.load", load.url]
     for name, value in asdict(load).items():
         if name not in {"url", "stream"}:
             command.append(f"--{name.replace('_', '-')}={value}")
     if load.stream:
         command.append("--stream")
-    result = subprocess.run(command, capture_output=True, timeout=2 * load.timeout + 30, check=False)
-    if result.returncode:
-        raise RuntimeError(f"the load generator failed: {result.stderr.decode(errors='replace')}")
-    return Measured(**json.loads(result.stdout))
+    with tempfile.NamedTemporaryFile(prefix="nanobot-bench-") as measured:
+        command.append(f"--json={measured.name}")
+        result = subprocess.run(command, capture_output=True, timeout=2 * load.timeout + 30, check=False)
+        if result.returncode:
+            raise RuntimeError(f"the load generator failed: {result.stderr.decode(errors='replace')}")
+        return Measured(**orjson.loads(measured.read()))
 
 
 def build_requests(load: Load, count: int) -> list[bytes]:
     """The bytes of `count` requests, made before the clock starts."""
     target = urlsplit(load.url)
-    name = uuid.uuid4().hex[:12]
+    name = load.name or uuid.uuid4().hex[:12]
     requests: list[bytes] = []
     for index in range(count):
         session = {"distinct": f"{name}-{index}", "worker": f"{name}-w{index % load.connections}", "same": name}[load.sessions]
@@ -136,19 +141,20 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--sessions", choices=get_args(Sessions), default="distinct")
+    parser.add_argument("--name", default="", help="what the sessions' names begin with")
     parser.add_argument("--warm-up", type=int, default=0)
     parser.add_argument("--expect", default=STAND_IN_TEXT)
     parser.add_argument("--timeout", type=float, default=120.0)
-    parser.add_argument("--json", action="store_true", help="everything measured, for the runner")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured there instead of a summary here")
     given = vars(parser.parse_args())
-    as_json = given.pop("json")
+    file: Path | None = given.pop("json")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             measured = runner.run(run(Load(**given)))
         except OSError as error:
             sys.exit(f"{given['url']}: {error.strerror or error}")
-    if as_json:
-        sys.stdout.buffer.write(orjson.dumps(asdict(measured)))
+    if file:
+        file.write_bytes(orjson.dumps(asdict(measured)))
         return
     print(
         f"{measured.rate:.0f} requests/s, latency p50 {measured.latency(50):.2f} p95 {measured.latency(95):.2f} "

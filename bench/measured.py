@@ -32,10 +32,6 @@ class Measured:
     def first(self, percent: float) -> float:
         return percentile(self.firsts, percent)
 
-    def median_of(self, first: int, last: int) -> float:
-        """The median latency of the requests `first` to `last`, both included, counted from 1."""
-        return percentile(self.latencies[first - 1 : last], 50)
-
 
 def percentile(values: Sequence[float | None], percent: float) -> float:
     """By nearest rank among those that are there; NaN where there are none."""

@@ -1,8 +1,8 @@
-"""Asks for /health again and again while something else goes on: `python -m bench.pinger URL`, until its standard input ends.
+"""Asks for /health again and again while something else goes on: `python -m bench.pinger URL FILE`, until its standard input ends.
 
-A process of its own with one keep-alive connection, so that neither the uploader nor the load generator delays it. It writes JSON: pairs
-(when the request was sent, how long its answer took), both in seconds, the first by the clock that `time.monotonic` reads everywhere on
-the machine.
+A process of its own with one keep-alive connection, so that neither the uploader nor the load generator delays it. Into the file it writes JSON:
+pairs (when the request was sent, how long its answer took), both in seconds, the first by the clock that `time.monotonic` reads everywhere
+on the machine.
 """
 
 import json
@@ -11,10 +11,12 @@ import select
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 _INTERVAL = 0.005
@@ -38,17 +40,18 @@ class Pings:
 def pinging(url: str) -> Generator[Pings]:
     """Ping while the block runs. The samples are there after it."""
     pings = Pings()
-    process = subprocess.Popen([sys.executable, "-m", "bench.pinger", url], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    try:
-        if process.stdout.readline() != b"pinging\n":
-            raise RuntimeError("the pinger did not start")
-        yield pings
-        output, _ = process.communicate(timeout=_TIMEOUT)
-    finally:
-        process.kill()
-        process.wait()
-    pings.samples = [(sent, took) for sent, took in json.loads(output)]
+    with tempfile.NamedTemporaryFile(prefix="nanobot-bench-") as file:
+        process = subprocess.Popen([sys.executable, "-m", "bench.pinger", url, file.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        try:
+            if process.stdout.readline() != b"pinging\n":
+                raise RuntimeError("the pinger did not start")
+            yield pings
+            process.communicate(timeout=_TIMEOUT)
+        finally:
+            process.kill()
+            process.wait()
+        pings.samples = [(sent, took) for sent, took in json.loads(file.read())]
 
 
 def ping(url: str) -> list[tuple[float, float]]:
@@ -84,4 +87,4 @@ def _receive(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(ping(sys.argv[1])))
+    Path(sys.argv[2]).write_text(json.dumps(ping(sys.argv[1])), encoding="utf-8")

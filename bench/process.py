@@ -1,16 +1,15 @@
 """The memory of a process with its children, and the processor time that it took."""
 
-import os
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 
 def cpu_seconds(pid: int) -> float:
     """Processor time that the process has used, in its threads too but not in its children. Tells more than a clock on a busy machine."""
-    stat = Path(f"/proc/{pid}/stat")
-    if stat.exists():
-        user, system = stat.read_text().rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    if sys.platform == "linux":
+        return time.clock_gettime(~pid << 3 | 2)  # the id that clock_getcpuclockid() gives for a process: precise to the nanosecond
     listing = subprocess.run(["ps", "-o", "time=", "-p", str(pid)], capture_output=True, text=True, check=True, timeout=10).stdout
     seconds = 0.0
     for part in listing.strip().split(":"):

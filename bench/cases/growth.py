@@ -1,31 +1,57 @@
 """What the five-hundredth turn of a session costs beside the fiftieth."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import uuid4
 
 from bench.figures import Effort, Figure, Say, at_most, figure
 from bench.load import Load, apply_load
 from bench.measured import Measured
-from bench.rig import running_rig
+from bench.process import cpu_seconds
+from bench.rig import Rig, running_rig
 
-_TURNS = 500
+_WINDOW = 20
+"""Turns that are measured together: those up to the fiftieth, and those up to the five-hundredth."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """One of each window a run."""
+
+    runs: list[Measured] = field(default_factory=list[Measured])
+    costs: list[float] = field(default_factory=list[float])
+    """Processor time of the server for one turn, in milliseconds."""
 
 
 def measure_growth(effort: Effort, say: Say) -> Iterator[Figure]:
     """All 500 turns even in a quick round: fewer would answer another question."""
+    early, late = _Seen(), _Seen()
     with running_rig() as rig:
         apply_load(Load(url=rig.api, connections=1, requests=100))
-        runs: list[Measured] = []
         for run in range(effort.runs):
-            say(f"{_TURNS} turns of one session, run {run + 1} of {effort.runs}")
-            runs.append(apply_load(Load(url=rig.api, connections=1, requests=_TURNS, sessions="same")))
-    yield figure("turn 50 of a session", "ms", runs, _early, note="median of the turns 41 to 60")
-    yield figure("turn 500 of a session", "ms", runs, _late, note="median of the turns 481 to 500")
-    yield figure("turn 500 / turn 50", "×", runs, lambda run: _late(run) / _early(run), at_most(1.5))
+            say(f"500 turns of one session, run {run + 1} of {effort.runs}")
+            name = uuid4().hex
+            _talk(rig, name, 50 - _WINDOW)
+            _measure(rig, name, early)
+            _talk(rig, name, 450 - _WINDOW)
+            _measure(rig, name, late)
+    yield figure("turn 50 of a session", "ms", early.runs, _median)
+    yield figure("turn 500 of a session", "ms", late.runs, _median)
+    ratios = [_median(after) / _median(before) for before, after in zip(early.runs, late.runs, strict=True)]
+    yield Figure(name="turn 500 / turn 50, by the clock", unit="×", samples=tuple(ratios), target=at_most(1.5))
+    costs = [after / before for before, after in zip(early.costs, late.costs, strict=True)]
+    yield Figure(name="turn 500 / turn 50, processor time of the server", unit="×", samples=tuple(costs), target=at_most(1.5))
 
 
-def _early(run: Measured) -> float:
-    return run.median_of(41, 60)
+def _talk(rig: Rig, name: str, turns: int) -> Measured:
+    return apply_load(Load(url=rig.api, connections=1, requests=turns, sessions="same", name=name))
 
 
-def _late(run: Measured) -> float:
-    return run.median_of(481, 500)
+def _measure(rig: Rig, name: str, seen: _Seen) -> None:
+    before = cpu_seconds(rig.server.process.pid)
+    seen.runs.append(_talk(rig, name, _WINDOW))
+    seen.costs.append(1000 * (cpu_seconds(rig.server.process.pid) - before) / _WINDOW)
+
+
+def _median(run: Measured) -> float:
+    return run.latency(50)

@@ -1,6 +1,8 @@
 """The bench measures what it says: what is wrong is counted, what waits is seen."""
 
 import asyncio
+import json
+import os
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from bench.figures import Figure, at_least, at_most
 from bench.load import Load, run
 from bench.measured import Measured, percentile
 from bench.pinger import Pings
+from bench.process import cpu_seconds
 from bench.table import MarkersMissing, as_text, write_into
 
 
@@ -25,6 +28,21 @@ async def test_right_answers_are_counted_and_timed(stream: bool) -> None:
     assert sum(latency is not None for latency in measured.latencies) == 20
     assert 20 / elapsed < measured.rate
     assert 0 < measured.first(50) <= measured.latency(50) <= measured.latency(100) < elapsed * 1000
+
+
+async def test_a_run_with_the_name_of_another_goes_on_with_its_session() -> None:
+    async with ModelServer() as model:
+        for _ in range(2):
+            await run(Load(url=model.url, connections=1, requests=3, sessions="same", name="one"))
+        assert {json.loads(body)["session_id"] for body in model.bodies} == {"one"}
+
+
+def test_processor_time_counts_the_work_of_a_process() -> None:
+    before = cpu_seconds(os.getpid())
+    worked = time.thread_time() + 0.05
+    while time.thread_time() < worked:
+        pass
+    assert cpu_seconds(os.getpid()) - before >= 0.05
 
 
 async def test_as_many_requests_are_under_way_as_there_are_connections() -> None:
@@ -70,7 +88,7 @@ def test_a_wait_counts_that_began_before_the_window_or_ended_after_it() -> None:
 def test_percentiles_are_by_nearest_rank_of_what_was_answered() -> None:
     assert percentile([5, None, 1, 3], 50) == 3
     assert percentile([*range(1, 101)], 99) == 99
-    assert Measured(seconds=1, latencies=[9, 1, 2, 3, 9], firsts=[], errors={}).median_of(2, 4) == 2
+    assert Measured(seconds=2, latencies=[5, None, 1, 3], firsts=[], errors={"HTTP 500": 1}).rate == 1.5
 
 
 def test_a_figure_is_judged_by_its_median_and_by_its_errors() -> None:
