@@ -25,7 +25,7 @@ class OfflineProvider:
     """Answers from what arrived and nothing else. Never fails, never calls anything."""
 
     def __init__(self) -> None:
-        self._info = ModelInfo(id="offline", provider="offline", context_tokens=1_000_000, vision=False)
+        self._info = ModelInfo(id="offline", provider="offline", context_tokens=10_000_000, vision=False)
 
     @property
     def info(self) -> ModelInfo:

@@ -53,7 +53,7 @@ class Transcript:
 
     def learn(self, prompt_tokens: int, fixed_tokens: int) -> None:
         """Correct `scale` by what the provider counted for a prompt of these messages behind `fixed_tokens` estimated ones."""
-        self.scale = min(max(1.0, prompt_tokens / (self.tokens + fixed_tokens)), 3.0)
+        self.scale = min(max(1.0, prompt_tokens / (self.tokens + fixed_tokens)), 8.0)
 
     def trim(self, budget: int) -> bool:
         """Drop the oldest turns where all of them cost more than `budget` tokens (see `cut`). True: `context_from` has moved."""

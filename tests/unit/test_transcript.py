@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.agent.transcript import NO_RESULT, cut, fit, heal, message_tokens, text_tokens
+from assistant.agent.transcript import NO_RESULT, cut, fit, heal, message_tokens
 from assistant.contracts.messages import AssistantMessage, Message, Text, ToolCall, ToolMessage, UserMessage
 
 
@@ -83,7 +83,3 @@ def test_a_call_without_a_result_is_answered_truthfully() -> None:
 
 def test_a_result_without_a_call_is_left_out() -> None:
     assert heal([user("go"), result("a"), says("done")]) == [user("go"), says("done")]
-
-
-def test_cjk_counts_more_than_its_characters() -> None:
-    assert text_tokens("漢字" * 100) > text_tokens("ab" * 100)

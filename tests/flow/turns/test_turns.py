@@ -6,7 +6,7 @@ import pytest
 
 from assistant.contracts.errors import SessionBusy
 from assistant.contracts.ids import new_id
-from assistant.contracts.messages import ToolMessage, UserMessage
+from assistant.contracts.messages import AssistantMessage, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import Sampling
 from assistant.contracts.turns import TextDelta, TurnFinished, TurnRequest, Words
 from assistant.testing.scripted import ScriptedModel, calling
@@ -127,3 +127,21 @@ async def test_how_the_answer_is_drawn_reaches_the_model(house: House) -> None:
     async with asyncio.timeout(10):
         await house.turns(model).start(request).result()
     assert model.requests[0].sampling == request.sampling
+
+
+async def test_what_the_provider_counts_corrects_the_estimate(house: House) -> None:
+    """A model that counts eight tokens where four characters were taken for one: history is cut all the earlier."""
+
+    def cut_after(tokens: int) -> ScriptedModel:
+        usage = Usage(prompt_tokens=tokens, completion_tokens=1)
+        return ScriptedModel(AssistantMessage(id="msg_a", text="x", usage=usage), context_tokens=4_000)
+
+    lengths: list[int] = []
+    for session, model in (("api:low", cut_after(1)), ("api:high", cut_after(100_000))):
+        turns = house.turns(model)
+        async with asyncio.timeout(20):
+            for _ in range(12):
+                await turns.start(ask("word " * 100, session)).result()
+        lengths.append(len(model.requests[-1].messages))
+    assert lengths[0] == 23
+    assert lengths[1] < 8
