@@ -8,7 +8,7 @@ from bench.measured import Measured
 from bench.rig import running_rig
 
 _TARGETS = {200: at_least(190), 1000: at_least(800)}
-_ROUNDS = 4
+_ROUNDS = 8
 """Requests of each connection, in a quick round too: the first wave comes all at once, the later ones are spread by it."""
 
 
