@@ -47,7 +47,7 @@ class _Budget:
 
 
 def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
-    archive = None if name == "xls" else Archive(data, limits, what="a workbook", streamed=_is_streamed)
+    archive = None if name == "xls" else Archive(data, limits, what="a workbook", streamed=_is_streamed, document_types=name == "ods")
     if name == "ods" and archive is not None and b"encryption-data" in (archive.part("META-INF/manifest.xml") or b""):
         raise encrypted()
     extras = read_extras(archive) if name == "xlsx" and archive is not None else {}

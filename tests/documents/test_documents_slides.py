@@ -12,7 +12,7 @@ from pptx.enum.chart import XL_CHART_TYPE
 from pptx.presentation import Presentation
 from pptx.util import Inches
 
-from tests.documents.making import ReadText, element, pack, relations
+from tests.documents.making import ReadText, element, office, relations
 
 
 def _save(show: Presentation) -> bytes:
@@ -77,7 +77,7 @@ async def test_diagrams_pictures_comments_and_hidden_slides_are_read(read: ReadT
         '<p:pic><p:nvPicPr><p:cNvPr id="2" name="x" descr="A map"/></p:nvPicPr></p:pic></p:spTree></p:cSld>'
     )
     point = "<dgm:ptLst><dgm:pt><dgm:t><a:p><a:r><a:t>Step one</a:t></a:r></a:p></dgm:t></dgm:pt></dgm:ptLst>"
-    data = pack(
+    data = office(
         {
             "_rels/.rels": relations([("rId1", "officeDocument", "ppt/presentation.xml")]),
             "ppt/presentation.xml": element("p:presentation", '<p:sldIdLst><p:sldId id="256" r:id="rId7"/></p:sldIdLst>'),

@@ -4,7 +4,7 @@ from io import BytesIO
 
 import docx
 
-from tests.documents.making import ReadText, element, pack, paragraph, relations, word
+from tests.documents.making import ReadText, element, office, paragraph, relations, word
 
 
 async def test_headings_lists_and_tables_keep_their_structure(read: ReadText) -> None:
@@ -153,5 +153,5 @@ async def test_equations_and_charts_and_diagrams_are_words(read: ReadText) -> No
 
 async def test_the_name_of_the_main_part_is_looked_up(read: ReadText) -> None:
     document = element("w:document", f"<w:body>{paragraph('Elsewhere')}</w:body>")
-    data = pack({"_rels/.rels": relations([("a", "officeDocument", "/word/document2.xml")]), "word/document2.xml": document})
+    data = office({"_rels/.rels": relations([("a", "officeDocument", "/word/document2.xml")]), "word/document2.xml": document})
     assert (await read("a.docx", data)).text == "Elsewhere"
