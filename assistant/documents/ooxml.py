@@ -9,7 +9,7 @@ Names are compared without their namespaces, because the strict and the transiti
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 from zipfile import BadZipFile
 
 from lxml import etree
@@ -35,17 +35,7 @@ class Element(Protocol):
     def getparent(self) -> "Element | None": ...
     def addprevious(self, element: "Element", /) -> None: ...
     def remove(self, element: "Element", /) -> None: ...
-    def getroottree(self) -> "_Tree": ...
-
-
-class _Tree(Protocol):
-    @property
-    def docinfo(self) -> "_About": ...
-
-
-class _About(Protocol):
-    @property
-    def internalDTD(self) -> object: ...
+    def getroottree(self) -> Any: ...
 
 
 class Relation(Protocol):
@@ -84,9 +74,9 @@ def opening(what: str) -> Generator[None]:
         raise damaged(what) from error
     except (BadZipFile, zlib.error, EOFError) as error:
         raise damaged(what) from error
-    except (KeyError, ValueError) as error:  # parts that are missing, of no type, or not where the standard has them
-        words = f"can't be read as {what}: it is incomplete or of an unusual kind. Open it in its program, save it anew and send that."
-        raise Refused(words) from error
+    except (KeyError, ValueError) as error:  # parts that are missing, or of no type; relationships of the strict standard
+        words = "parts of it are missing, or it is a Strict one. Open it in Office, save it anew in the usual format and send that."
+        raise Refused(f"can't be read as {what}: {words}") from error
 
 
 def related(source: Source, kind: str) -> list[Part]:

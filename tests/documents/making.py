@@ -51,7 +51,7 @@ def office(parts: dict[str, str | bytes]) -> bytes:
         f'<Override PartName="/{name}" ContentType="application/vnd.openxmlformats-officedocument.{kind}+xml"/>'
         for name in parts
         for start, kind in _TYPES.items()
-        if name.startswith(start) and name.endswith(".xml")
+        if name.startswith(start) and not name.endswith(".rels")
     )
     space = "http://schemas.openxmlformats.org/package/2006/content-types"
     rels = "application/vnd.openxmlformats-package.relationships+xml"
