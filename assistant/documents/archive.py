@@ -30,7 +30,7 @@ class Archive:
         """
         self._data, self._limits, self._what, self._streamed, self._document_types = data, limits, what, streamed, document_types
         try:
-            self.zip = ZipFile(BytesIO(data))
+            self.zip = ZipFile(BytesIO(data))  # for libraries that take one; its parts are counted before they can
         except (BadZipFile, ValueError) as error:
             raise damaged(what) from error
         entries = self.zip.infolist()
@@ -41,13 +41,8 @@ class Archive:
         for entry in entries:
             left -= self._measure(entry, left)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all parts, in lower case (they are compared without regard to case), in the archive's order."""
-        return tuple(self._entries)
-
     def part(self, name: str) -> bytes | None:
-        """The bytes of a part; None where there is none."""
+        """The bytes of a part, whose name is compared without regard to case; None where there is none."""
         entry = self._entries.get(name.lower())
         if entry is None:
             return None

@@ -24,10 +24,9 @@ _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Al
 class Element(Protocol):
     """What is used of an lxml element."""
 
-    @property
-    def tag(self) -> object: ...
-    @property
-    def text(self) -> str | None: ...
+    tag: object
+    text: str | None
+
     def __iter__(self) -> Iterator["Element"]: ...
     def get(self, key: str, /) -> str | None: ...
     def items(self) -> Iterable[tuple[str, str]]: ...
@@ -41,26 +40,20 @@ class Element(Protocol):
 class Relation(Protocol):
     """Where a part points: at another part, or out of the file."""
 
-    @property
-    def is_external(self) -> bool: ...
-    @property
-    def reltype(self) -> str: ...
-    @property
-    def target_ref(self) -> str: ...
-    @property
-    def target_part(self) -> "Part": ...
+    is_external: bool
+    reltype: str
+    target_ref: str
+    target_part: "Part"
 
 
 class Source(Protocol):
     """What has relationships, by their ids: a package, a part. python-docx and python-pptx agree in this."""
 
-    @property
-    def rels(self) -> Mapping[str, Relation]: ...
+    rels: Mapping[str, Relation]
 
 
 class Part(Source, Protocol):
-    @property
-    def blob(self) -> bytes: ...
+    blob: bytes
 
 
 @contextmanager
