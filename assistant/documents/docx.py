@@ -1,12 +1,17 @@
 """Word documents (.docx): everything that a reader of the pages would see, in its order."""
 
+from io import BytesIO
+from typing import cast
+
+from docx.package import Package
+
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.archive import Archive
 from assistant.documents.docx_styles import Numbering, Styles
 from assistant.documents.docx_walk import Block, Walk
 from assistant.documents.draft import Draft
 from assistant.documents.limits import Limits
-from assistant.documents.ooxml import Element, Package, attribute, child, children, descendants
+from assistant.documents.ooxml import Element, Part, Source, attribute, child, children, descendants, opening, related, tree
 from assistant.documents.refusals import damaged
 
 _WHAT = "a Word document"
@@ -15,24 +20,23 @@ _SEPARATORS = frozenset({"separator", "continuationSeparator", "continuationNoti
 
 def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
     """Headers, the body with its text boxes, footers, notes, comments."""
-    package = Package(Archive(data, limits, what=_WHAT), _WHAT)
-    main = package.main("word/document.xml")
-    root = package.tree(main)
-    body = child(root, "body")
+    Archive(data, limits, what=_WHAT)
+    main = _open(data)
+    body = child(tree(main, _WHAT), "body")
     if body is None:
         raise damaged(_WHAT)
-    styles = Styles(_first(package, main, "styles"))
-    walk = Walk(package, main, styles, Numbering(_first(package, main, "numbering")))
+    styles = Styles(_first(main, "styles"))
+    walk = Walk(main, styles, Numbering(_first(main, "numbering")))
     draft = Draft(limits.text_chars)
-    for block in _edges(package, main, styles, "header"):
+    for block in _edges(main, styles, "header"):
         draft.add(block)
     for block in tighten(walk.blocks(body)):
         draft.add(block)
-    for block in _edges(package, main, styles, "footer"):
+    for block in _edges(main, styles, "footer"):
         draft.add(block)
-    for block in (*_notes(package, main, walk, styles, "footnote"), *_notes(package, main, walk, styles, "endnote")):
+    for block in (*_notes(main, walk, styles, "footnote"), *_notes(main, walk, styles, "endnote")):
         draft.add(block)
-    draft.add("\n".join(_comments(package, main, walk, styles)))
+    draft.add("\n".join(_comments(main, walk, styles)))
     draft.divide()
     return draft.finish(name)
 
@@ -50,39 +54,46 @@ def tighten(blocks: list[Block]) -> list[str]:
     return joined
 
 
-def _first(package: Package, main: str, kind: str) -> Element | None:
-    return next((package.tree(name) for name in package.related(main, kind)), None)
+def _open(data: bytes) -> Part:
+    """The part that is the document itself: also of a template, one with macros, or a strict one, which `docx.Document` does not take."""
+    with opening(_WHAT):
+        found = related(cast("Source", Package.open(BytesIO(data))), "officeDocument")
+    if not found:
+        raise damaged(_WHAT)
+    return found[0]
 
 
-def _edges(package: Package, main: str, styles: Styles, kind: str) -> list[str]:
+def _first(main: Part, kind: str) -> Element | None:
+    return next((tree(part, _WHAT) for part in related(main, kind)), None)
+
+
+def _edges(main: Part, styles: Styles, kind: str) -> list[str]:
     """The headers or footers, each text once: most sections repeat those before them."""
     texts: dict[str, None] = {}
-    for part in package.related(main, kind):
-        root = package.tree(part)
-        if root is not None:
-            words = "\n".join(tighten(Walk(package, part, styles, Numbering(None)).blocks(root))).strip()
-            if words:
-                texts[f"{kind.capitalize()}: {words}"] = None
+    for part in related(main, kind):
+        words = "\n".join(tighten(Walk(part, styles, Numbering(None)).blocks(tree(part, _WHAT)))).strip()
+        if words:
+            texts[f"{kind.capitalize()}: {words}"] = None
     return list(texts)
 
 
-def _notes(package: Package, main: str, walk: Walk, styles: Styles, kind: str) -> list[str]:
+def _notes(main: Part, walk: Walk, styles: Styles, kind: str) -> list[str]:
     """Footnotes or endnotes, under the marks that the text refers to them by."""
     lines: list[str] = []
-    for part in package.related(main, f"{kind}s"):
-        own = Walk(package, part, styles, Numbering(None))
-        for note in children(package.tree(part), kind):
+    for part in related(main, f"{kind}s"):
+        own = Walk(part, styles, Numbering(None))
+        for note in children(tree(part, _WHAT), kind):
             words = "\n".join(tighten(own.blocks(note))).strip()
             if attribute(note, "type") not in _SEPARATORS and words:
                 lines.append(f"{walk.note_mark(kind, attribute(note, 'id'))}: {words}")
     return lines
 
 
-def _comments(package: Package, main: str, walk: Walk, styles: Styles) -> list[str]:
+def _comments(main: Part, walk: Walk, styles: Styles) -> list[str]:
     lines: list[str] = []
-    for part in package.related(main, "comments"):
-        own = Walk(package, part, styles, Numbering(None))
-        for comment in descendants(package.tree(part), "comment"):
+    for part in related(main, "comments"):
+        own = Walk(part, styles, Numbering(None))
+        for comment in descendants(tree(part, _WHAT), "comment"):
             words = " ".join(" ".join(tighten(own.blocks(comment))).split())
             about = " ".join(walk.commented(attribute(comment, "id")).split())
             author = attribute(comment, "author")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from assistant.documents.docx_styles import Numbering, Styles
 from assistant.documents.drawing import chart_text, diagram_text
 from assistant.documents.maths import equation
-from assistant.documents.ooxml import Element, Package, alternatives, attribute, child, descendants, local, reference
+from assistant.documents.ooxml import Element, Part, address, attribute, child, descendants, local, parse, reference, target
 from assistant.documents.tables import table
 
 _DROPPED = frozenset({"del", "moveFrom", "delText", "delInstrText", "rPr", "pPr", "sdtPr", "sdtEndPr", "tblPr", "trPr", "tcPr", "proofErr"})
@@ -38,9 +38,8 @@ class _Field:
 class Walk:
     """Through one part of a document: its body, a header, the notes."""
 
-    def __init__(self, package: Package, part: str, styles: Styles, numbering: Numbering) -> None:
-        self._package, self._styles, self._numbering = package, styles, numbering
-        self._relations = package.relations(part)
+    def __init__(self, part: Part, styles: Styles, numbering: Numbering) -> None:
+        self._part, self._styles, self._numbering = part, styles, numbering
         self._line: list[str] = []
         self._fields: list[_Field] = []
         self._boxes: list[Block] = []
@@ -68,9 +67,6 @@ class Walk:
                     found += self._table(item)
                 case "oMathPara" | "oMath":
                     found.append(Block(f"${equation(item)}$"))
-                case "AlternateContent":
-                    choice = alternatives(item)
-                    found += self.blocks(choice) if choice is not None else []
                 case "commentRangeStart" | "commentRangeEnd":
                     self._one(item)
                 case name if name not in _DROPPED:
@@ -133,10 +129,6 @@ class Walk:
                 self._open_comments.discard(attribute(item, "id"))
             case "oMath":
                 self._write(f"${equation(item)}$")
-            case "AlternateContent":
-                choice = alternatives(item)
-                if choice is not None:
-                    self._inline(choice)
             case "drawing" | "pict" | "object":
                 self._drawing(item)
             case "ruby":
@@ -154,9 +146,8 @@ class Walk:
     def _link(self, element: Element) -> None:
         start = len(self._line)
         self._inline(element)
-        relation = self._relations.get(reference(element))
-        if relation is not None and relation.external:
-            self._wrap(start, relation.target)
+        if outside := address(self._part, reference(element)):
+            self._wrap(start, outside)
 
     def _wrap(self, start: int, address: str) -> None:
         words = "".join(self._line[start:])
@@ -205,8 +196,8 @@ class Walk:
                     pass
 
     def _related(self, element: Element, name: str) -> Element | None:
-        relation = self._relations.get(reference(element, name))
-        return None if relation is None or relation.external else self._package.tree(relation.target)
+        part = target(self._part, reference(element, name))
+        return None if part is None else parse(part.blob, "a Word document")
 
     def _table(self, element: Element) -> list[Block]:
         rows = [self._row(item) for item in _rows(element, "tr")]
@@ -255,9 +246,6 @@ def _outermost(element: Element) -> list[Element]:
         name = local(item)
         if name in {"txbxContent", "chart", "relIds", "docPr", "textpath"}:
             found.append(item)
-        elif name == "AlternateContent":
-            choice = alternatives(item)
-            found += _outermost(choice) if choice is not None else []
         else:
             found += _outermost(item)
     return found

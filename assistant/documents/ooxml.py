@@ -1,86 +1,126 @@
-"""Office Open XML as far as Word, Excel and PowerPoint share it: parts, relationships, elements by their local names.
+"""Office Open XML as far as Word, Excel and PowerPoint share it: opened packages, their parts, elements by their local names.
 
 Names are compared without their namespaces, because the strict and the transitional standard differ in nothing else.
 """
 
-import posixpath
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import cast
-from urllib.parse import unquote
+# pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# (lxml declares no types; `Element` says what is used of it.)
 
-# The standard library's parser suits hostile files here: no external entities, amplification by entities is refused, nesting is no recursion.
-from xml.etree import ElementTree
-from xml.parsers.expat import errors as expat_errors
+import zlib
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol, cast
+from zipfile import BadZipFile
 
-from assistant.documents.archive import Archive
-from assistant.documents.refusals import damaged
+from lxml import etree
 
-Element = ElementTree.Element
-_NO_MEMORY = expat_errors.codes[expat_errors.XML_ERROR_NO_MEMORY]
-_DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+from assistant.documents.refusals import Refused, damaged
+
+_PARSER = etree.XMLParser(resolve_entities=False)
+"""As the packages' own: nothing is fetched, no entity is resolved, depth and amplification are limited."""
+_ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relation:
+class Element(Protocol):
+    """What is used of an lxml element."""
+
+    tag: object
+    text: str | None
+
+    def __iter__(self) -> Iterator["Element"]: ...
+    def get(self, key: str, /) -> str | None: ...
+    def items(self) -> Iterable[tuple[str, str]]: ...
+    def iter(self, tag: str = ..., /) -> Iterator["Element"]: ...
+    def getparent(self) -> "Element | None": ...
+    def addprevious(self, element: "Element", /) -> None: ...
+    def remove(self, element: "Element", /) -> None: ...
+    def getroottree(self) -> Any: ...
+
+
+class Relation(Protocol):
     """Where a part points: at another part, or out of the file."""
 
-    kind: str
-    """The last word of its type: "hyperlink", "image", "footnotes"."""
-    target: str
-    """A part's name, or an address where it is external."""
-    external: bool
+    is_external: bool
+    reltype: str
+    target_ref: str
+    target_part: "Part"
 
 
-class Package:
-    """An Office file, as parts that refer to each other."""
+class Source(Protocol):
+    """What has relationships, by their ids: a package, a part. python-docx and python-pptx agree in this."""
 
-    def __init__(self, archive: Archive, what: str) -> None:
-        self.archive = archive
-        self._what = what
+    rels: Mapping[str, Relation]
 
-    def tree(self, name: str) -> Element | None:
-        """The root of an XML part; None where there is no such part. Raises Refused for broken XML."""
-        data = self.archive.part(name)
-        return None if data is None else self.parse(data)
 
-    def parse(self, data: bytes) -> Element:
-        if _DOCTYPE.search(data[:4096]):  # the standard forbids it, and only attacks need it
-            raise damaged(self._what)
-        try:
-            return ElementTree.fromstring(data)  # noqa: S314
-        except ElementTree.ParseError as error:
-            if error.code == _NO_MEMORY:
-                raise MemoryError from error
-            raise damaged(self._what) from error
-        except (ValueError, LookupError) as error:  # an encoding that Python does not know
-            raise damaged(self._what) from error
+class Part(Source, Protocol):
+    blob: bytes
 
-    def relations(self, name: str) -> dict[str, Relation]:
-        """The relationships of a part by their ids; those of the package for ""."""
-        folder, base = posixpath.split(name)
-        root = self.tree(posixpath.join(folder, "_rels", f"{base}.rels"))
-        found: dict[str, Relation] = {}
-        for element in root if root is not None else ():
-            target, external = element.get("Target", ""), element.get("TargetMode") == "External"
-            if not external:
-                target = posixpath.normpath(posixpath.join("/", folder, unquote(target)))[1:]
-            found[element.get("Id", "")] = Relation(kind=element.get("Type", "").rpartition("/")[2], target=target, external=external)
-        return found
 
-    def related(self, name: str, kind: str) -> list[str]:
-        """The names of the parts that a part points at by one kind of relationship."""
-        return [item.target for item in self.relations(name).values() if item.kind == kind and not item.external]
+@contextmanager
+def opening(what: str) -> Generator[None]:
+    """Says in our words that a library cannot open a file, which should be `what`: "a Word document"."""
+    try:
+        yield
+    except etree.XMLSyntaxError as error:
+        if error.code == etree.ErrorTypes.ERR_NO_MEMORY:
+            raise MemoryError from error
+        raise damaged(what) from error
+    except (BadZipFile, zlib.error, EOFError) as error:
+        raise damaged(what) from error
+    except (KeyError, ValueError) as error:  # parts that are missing, or of no type; relationships of the strict standard
+        words = "parts of it are missing, or it is a Strict one. Open it in Office, save it anew in the usual format and send that."
+        raise Refused(f"can't be read as {what}: {words}") from error
 
-    def main(self, fallback: str) -> str:
-        """The name of the part that is the document itself."""
-        return next((name for name in self.related("", "officeDocument") if self.archive.part(name) is not None), fallback)
+
+def related(source: Source, kind: str) -> list[Part]:
+    """The parts that a part points at by one kind of relationship, by the last word of its type: "comments"."""
+    return [item.target_part for item in source.rels.values() if item.reltype.rpartition("/")[2] == kind and not item.is_external]
+
+
+def target(source: Source, identity: str) -> Part | None:
+    """The part behind a relationship; None where there is none."""
+    relation = source.rels.get(identity)
+    return None if relation is None or relation.is_external else relation.target_part
+
+
+def address(source: Source, identity: str) -> str:
+    """Where a relationship leads out of the file; "" where it does not."""
+    relation = source.rels.get(identity)
+    return relation.target_ref if relation is not None and relation.is_external else ""
+
+
+def parse(data: bytes, what: str) -> Element:
+    """The root of an XML part, ready to read. Raises Refused for broken XML."""
+    with opening(what):
+        return ready(cast("Element", etree.fromstring(data, _PARSER)), what)
+
+
+def tree(part: Part, what: str) -> Element:
+    """The root of a part, which python-docx keeps parsed where it knows the kind of part."""
+    root = cast("Element | None", getattr(part, "element", None))
+    return parse(part.blob, what) if root is None else ready(root, what)
+
+
+def ready(root: Element, what: str) -> Element:
+    """The root without AlternateContent: its first choice stands in its place, which its fallback only repeats for older programs.
+
+    Raises Refused for a document type: the standard forbids it, and only attacks need it.
+    """
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise damaged(what)
+    for element in list(root.iter(_ALTERNATIVES)):
+        parent, choice = element.getparent(), child(element, "Choice")
+        if parent is None:
+            continue
+        for item in list(choice if choice is not None else child(element, "Fallback") or ()):
+            element.addprevious(item)
+        parent.remove(element)
+    return root
 
 
 def local(element: Element) -> str:
     """An element's name without its namespace; "" for comments and instructions."""
-    tag = cast("object", element.tag)  # declared as text, but comments have a function there
+    tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
@@ -120,9 +160,3 @@ def descendants(element: Element | None, name: str) -> Iterator[Element]:
 def is_on(element: Element | None) -> bool:
     """Whether a switch such as <w:b/> or <w:b w:val="0"/> is on."""
     return element is not None and attribute(element, "val", "1") not in {"0", "false", "off", "none"}
-
-
-def alternatives(element: Element) -> Element | None:
-    """What to read of an AlternateContent: the first choice, which its fallback only repeats for older programs."""
-    choice = child(element, "Choice")
-    return choice if choice is not None else child(element, "Fallback")

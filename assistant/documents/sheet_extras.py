@@ -3,12 +3,16 @@
 import re
 from dataclasses import dataclass, field
 from html import unescape
+from typing import cast
+
+from openpyxl.packaging.relationship import Relationship, get_dependents, get_rels_path  # pyright: ignore[reportUnknownVariableType]  (it has no types)
 
 from assistant.documents.archive import Archive
 from assistant.documents.drawing import chart_text, shape_texts
 from assistant.documents.limits import MIB
-from assistant.documents.ooxml import Package, attribute, child, children, descendants, local, reference
+from assistant.documents.ooxml import Element, attribute, child, children, descendants, local, opening, parse, reference
 
+_WHAT = "a workbook"
 _FORMULA = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><f(?: [^>]*)?>([^<]{1,8000})</f>(?:<v ?/>|<v></v>)?</c>')
 _ERROR = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]* t="e"[^>]*>(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)?<v>(#[^<]{1,20})</v>')
 _LINK = re.compile(rb"<hyperlink [^>]*>")
@@ -38,19 +42,38 @@ class Extras:
 
 def read_extras(archive: Archive) -> dict[str, Extras]:
     """By the names of the sheets."""
-    package = Package(archive, "a workbook")
-    main = package.main("xl/workbook.xml")
-    relations = package.relations(main)
+    main = next(iter(_related(archive, "", "officeDocument")), "xl/workbook.xml")
+    parts = {relation.Id: relation.Target for relation in _relations(archive, main) if relation.TargetMode != "External"}
     found: dict[str, Extras] = {}
-    for sheet in children(child(package.tree(main), "sheets"), "sheet"):
-        relation = relations.get(reference(sheet))
-        if relation is not None and not relation.external:
-            found[attribute(sheet, "name")] = _read_sheet(package, relation.target)
+    for sheet in children(child(_tree(archive, main), "sheets"), "sheet"):
+        part = parts.get(reference(sheet))
+        if part is not None:
+            found[attribute(sheet, "name")] = _read_sheet(archive, part)
     return found
 
 
-def _read_sheet(package: Package, part: str) -> Extras:
-    data = package.archive.part(part) or b""
+def _tree(archive: Archive, name: str) -> Element | None:
+    data = archive.part(name)
+    return None if data is None else parse(data, _WHAT)
+
+
+def _relations(archive: Archive, part: str) -> list[Relationship]:
+    """The relationships of a part; those of the package for ""."""
+    name = cast("str", get_rels_path(part))
+    if name not in archive.zip.namelist():
+        return []
+    with opening(_WHAT):
+        return list(get_dependents(archive.zip, name))
+
+
+def _related(archive: Archive, part: str, kind: str) -> list[str]:
+    """The names of the parts that a part points at by one kind of relationship."""
+    found = _relations(archive, part)
+    return [item.Target for item in found if item.TargetMode != "External" and item.Type.rpartition("/")[2] == kind]
+
+
+def _read_sheet(archive: Archive, part: str) -> Extras:
+    data = archive.part(part) or b""
     extras = Extras()
     extras.last_row, last_column = _measure(data)
     extras.area = (extras.last_row + 1) * (last_column + 1)
@@ -61,8 +84,8 @@ def _read_sheet(package: Package, part: str) -> Extras:
             extras.cells[parse_place(match[1].decode())] = sign + unescape(match[2].decode("utf-8", "replace"))
             if len(extras.cells) >= _MOST_CELLS:
                 break
-    lines = [*_read_links(package, part, data), *_read_comments(package, part)]
-    blocks = ["\n".join(lines), *_read_drawings(package, part)]
+    lines = [*_read_links(archive, part, data), *_read_comments(archive, part)]
+    blocks = ["\n".join(lines), *_read_drawings(archive, part)]
     extras.notes = "\n\n".join(block for block in blocks if block)
     return extras
 
@@ -90,37 +113,34 @@ def parse_place(place: str) -> tuple[int, int]:
     return int(match[2]) - 1, column - 1
 
 
-def _read_links(package: Package, part: str, data: bytes) -> list[str]:
+def _read_links(archive: Archive, part: str, data: bytes) -> list[str]:
     tags = _LINK.findall(data)
     if not tags:
         return []
-    relations = package.relations(part)
+    outside = {relation.Id: relation.Target for relation in _relations(archive, part) if relation.TargetMode == "External"}
     lines: list[str] = []
     for tag in tags[:_MOST_CELLS]:
         found = {key.rpartition(b":")[2]: value.decode("utf-8", "replace") for key, value in _ATTRIBUTE.findall(tag)}
-        relation = relations.get(found.get(b"id", ""))
-        if relation is not None and relation.external:
-            lines.append(f"- Link in {found.get(b'ref', '?')}: {relation.target}")
+        if address := outside.get(found.get(b"id", "")):
+            lines.append(f"- Link in {found.get(b'ref', '?')}: {address}")
     return lines
 
 
-def _read_comments(package: Package, part: str) -> list[str]:
+def _read_comments(archive: Archive, part: str) -> list[str]:
     lines: list[str] = []
-    threaded = package.related(part, "threadedComment")
-    for name in threaded or package.related(part, "comments"):
-        root = package.tree(name)
+    threaded = _related(archive, part, "threadedComment")
+    for name in threaded or _related(archive, part, "comments"):
+        root = _tree(archive, name)
         for comment in (*descendants(root, "comment"), *descendants(root, "threadedComment")):
             words = "".join(text.text or "" for text in comment.iter() if local(text) in {"t", "text"})
             lines.append(f"- Comment on {attribute(comment, 'ref', '?')}: {' '.join(words.split())}")
     return lines
 
 
-def _read_drawings(package: Package, part: str) -> list[str]:
+def _read_drawings(archive: Archive, part: str) -> list[str]:
     blocks: list[str] = []
-    for drawing in package.related(part, "drawing"):
-        root = package.tree(drawing)
-        if root is None:
-            continue
+    for drawing in _related(archive, part, "drawing"):
+        root = _tree(archive, drawing)
         blocks += ["\n".join(shape_texts(body)) for body in descendants(root, "txBody")]
-        blocks += [chart_text(package.tree(chart)) for chart in package.related(drawing, "chart")]
+        blocks += [chart_text(_tree(archive, chart)) for chart in _related(archive, drawing, "chart")]
     return blocks

@@ -3,9 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
 from io import BytesIO
-from typing import Protocol, cast
 
 import python_calamine as calamine
 
@@ -16,16 +14,13 @@ from assistant.documents.limits import Limits
 from assistant.documents.refusals import damaged, encrypted
 from assistant.documents.sheet_extras import Extras, read_extras
 from assistant.documents.sheet_values import Value, write_value
+from assistant.documents.sheets_sparse import sparse_rows
 from assistant.documents.tables import cell, row
 
 _SHEETS = re.compile(r"xl/(?:worksheets/[^/]*|sharedstrings\.(?:xml|bin))|content\.xml")
 _LARGEST_AREA = 8_000_000
 """Cells of the rectangle around a sheet's values that calamine may make room for: some 250 MB."""
 _WIDEST_RULE = 200
-
-
-class _Sparse(Protocol):
-    def sparse_rows(self, data: bytes, sheet: str) -> Iterator[tuple[int, list[Value]]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,7 @@ class _Budget:
 
 
 def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
-    archive = None if name == "xls" else Archive(data, limits, what="a workbook", streamed=_is_streamed)
+    archive = None if name == "xls" else Archive(data, limits, what="a workbook", streamed=_is_streamed, document_types=name == "ods")
     if name == "ods" and archive is not None and b"encryption-data" in (archive.part("META-INF/manifest.xml") or b""):
         raise encrypted()
     extras = read_extras(archive) if name == "xlsx" and archive is not None else {}
@@ -109,8 +104,7 @@ def _read_cells(source: _Source, draft: Draft, budget: _Budget) -> int:
 def _open(source: _Source) -> tuple[int, int, Iterator[tuple[int, list[Value]]]]:
     """A sheet's last row, its first column, and its rows from there, numbered from 0."""
     if source.extras.area > _LARGEST_AREA:
-        sparse = cast("_Sparse", import_module("assistant.documents.sheets_sparse"))  # rarely needed, and slow to import
-        return source.extras.last_row, 0, sparse.sparse_rows(source.data, source.about.name)
+        return source.extras.last_row, 0, sparse_rows(source.data, source.about.name)
     try:
         sheet = source.book.get_sheet_by_name(source.about.name)
     except calamine.CalamineError as error:

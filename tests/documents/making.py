@@ -32,6 +32,33 @@ _SPACES = " ".join(
 _RELATION = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 
+_TYPES = {
+    "word/document": "wordprocessingml.document.main",
+    "ppt/presentation.xml": "presentationml.presentation.main",
+    "ppt/slides/": "presentationml.slide",
+    "word/header": "wordprocessingml.header",
+    "word/footer": "wordprocessingml.footer",
+    "word/styles": "wordprocessingml.styles",
+    "word/numbering": "wordprocessingml.numbering",
+    "word/comments": "wordprocessingml.comments",
+}
+"""How the names of parts begin whose content types the libraries want to know."""
+
+
+def office(parts: dict[str, str | bytes]) -> bytes:
+    """An Office file of its parts, with the content types that they need."""
+    types = "".join(
+        f'<Override PartName="/{name}" ContentType="application/vnd.openxmlformats-officedocument.{kind}+xml"/>'
+        for name in parts
+        for start, kind in _TYPES.items()
+        if name.startswith(start) and not name.endswith(".rels")
+    )
+    space = "http://schemas.openxmlformats.org/package/2006/content-types"
+    rels = "application/vnd.openxmlformats-package.relationships+xml"
+    defaults = f'<Default Extension="xml" ContentType="application/xml"/><Default Extension="rels" ContentType="{rels}"/>'
+    return pack({"[Content_Types].xml": f'<Types xmlns="{space}">{defaults}{types}</Types>', **parts})
+
+
 def pack(parts: dict[str, str | bytes]) -> bytes:
     """An archive of parts by their names."""
     target = BytesIO()
@@ -58,9 +85,8 @@ def relations(items: Sequence[tuple[str, str, str]]) -> str:
 
 def word(body: str, links: Sequence[tuple[str, str, str]] = (), parts: dict[str, str] | None = None) -> bytes:
     """A Word document from the XML of its body, its relationships and its other parts."""
-    return pack(
+    return office(
         {
-            "[Content_Types].xml": "<Types/>",
             "_rels/.rels": relations([("rId1", "officeDocument", "word/document.xml")]),
             "word/document.xml": element("w:document", f"<w:body>{body}</w:body>"),
             "word/_rels/document.xml.rels": relations(links),

@@ -11,9 +11,10 @@ import pytest
 from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
-from tests.documents.making import Spool, element, pack, paragraph, pdf, refusal, relations, word
+from tests.documents.making import Spool, element, office, pack, paragraph, pdf, refusal, relations, word
 
 MIB = 1024 * 1024
+DOCTYPE = '<!DOCTYPE a [<!ENTITY a "b">]>'
 MAIN = {"_rels/.rels": relations([("a", "officeDocument", "word/document.xml")])}
 
 
@@ -116,10 +117,26 @@ async def test_each_limit_of_an_archive_is_named(spool: Spool, parts: dict[str, 
         await reader.read(spool("a.docx", pack({**MAIN, "word/a.xml": "<a/>", **parts})))
 
 
-async def test_a_document_type_is_refused(reader: ChildReader, spool: Spool) -> None:
-    document = element("w:document", f"<w:body>{paragraph('&a;')}</w:body>").replace("?>", '?><!DOCTYPE a [<!ENTITY a "b">]>', 1)
-    with pytest.raises(UnreadableFile, match=r"^a\.docx can't be read as a Word document"):
-        await reader.read(spool("a.docx", pack({**MAIN, "word/document.xml": document})))
+def _typed(name: str = "word/document.xml", *, before: str = "", encoding: str = "UTF-8") -> bytes:
+    """A document with a document type declaration, otherwise without fault."""
+    document = element("w:document", f"<w:body>{paragraph('x')}</w:body>").replace("UTF-8", encoding)
+    typed = document.replace("?>", f"?>{before}{DOCTYPE}", 1)
+    return office({"_rels/.rels": relations([("a", "officeDocument", name)]), name: typed.encode(encoding)})
+
+
+def _typed_relations() -> bytes:
+    links = DOCTYPE + relations([("a", "officeDocument", "word/document.xml")])
+    return office({"_rels/.rels": links, "word/document.xml": element("w:document", f"<w:body>{paragraph('x')}</w:body>")})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [_typed(), _typed(before=f"<!--{' ' * 300_000}-->"), _typed(encoding="UTF-16"), _typed("word/document.dat"), _typed_relations()],
+    ids=["plain", "late", "utf-16", "other suffix", "relations"],
+)
+async def test_a_document_type_is_refused(reader: ChildReader, spool: Spool, data: bytes) -> None:
+    with pytest.raises(UnreadableFile, match=r"^a\.docx can't be read as a Word document: it is damaged"):
+        await reader.read(spool("a.docx", data))
 
 
 @pytest.mark.parametrize("mib", [128, 144, 160])

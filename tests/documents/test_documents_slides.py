@@ -5,14 +5,16 @@
 # (python-pptx declares the bases of its shapes rather than what it returns.)
 
 from io import BytesIO
+from zipfile import ZipFile
 
 import pptx
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
+from pptx.oxml import parse_xml
 from pptx.presentation import Presentation
 from pptx.util import Inches
 
-from tests.documents.making import ReadText, element, pack, relations
+from tests.documents.making import ReadText, element, office, pack, relations
 
 
 def _save(show: Presentation) -> bytes:
@@ -77,7 +79,7 @@ async def test_diagrams_pictures_comments_and_hidden_slides_are_read(read: ReadT
         '<p:pic><p:nvPicPr><p:cNvPr id="2" name="x" descr="A map"/></p:nvPicPr></p:pic></p:spTree></p:cSld>'
     )
     point = "<dgm:ptLst><dgm:pt><dgm:t><a:p><a:r><a:t>Step one</a:t></a:r></a:p></dgm:t></dgm:pt></dgm:ptLst>"
-    data = pack(
+    data = office(
         {
             "_rels/.rels": relations([("rId1", "officeDocument", "ppt/presentation.xml")]),
             "ppt/presentation.xml": element("p:presentation", '<p:sldIdLst><p:sldId id="256" r:id="rId7"/></p:sldIdLst>'),
@@ -91,3 +93,27 @@ async def test_diagrams_pictures_comments_and_hidden_slides_are_read(read: ReadT
         }
     )
     assert (await read("a.pptx", data)).text == "## Slide 1 (hidden)\n\n- Step one\n\n[Picture: A map]\n\n- Comment: Too long"
+
+
+async def test_a_slide_show_is_read_like_a_presentation(read: ReadText) -> None:
+    show = pptx.Presentation()
+    show.slides.add_slide(show.slide_layouts[5]).shapes.title.text = "Hello"
+    with ZipFile(BytesIO(_save(show))) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    types = parts["[Content_Types].xml"].replace(b"presentation.main+xml", b"slideshow.main+xml")
+    assert types != parts["[Content_Types].xml"]
+    assert (await read("a.ppsx", pack({**parts, "[Content_Types].xml": types}))).text == "## Slide 1: Hello"
+
+
+async def test_of_alternatives_the_first_is_read(read: ReadText) -> None:
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    boxes = [slide.shapes.add_textbox(0, 0, Inches(1), Inches(1)) for _ in range(3)]
+    for box, text in zip(boxes, ("Chosen", "Repeated", "After"), strict=True):
+        box.text_frame.text = text
+    space = "http://schemas.openxmlformats.org/markup-compatibility/2006"
+    both = parse_xml(f'<mc:AlternateContent xmlns:mc="{space}"><mc:Choice Requires="x"/><mc:Fallback/></mc:AlternateContent>')
+    boxes[0].element.addprevious(both)
+    both[0].append(boxes[0].element)
+    both[1].append(boxes[1].element)
+    assert (await read("a.pptx", _save(show))).text == "## Slide 1\n\nChosen\n\nAfter"

@@ -1,10 +1,13 @@
 """Word documents: whatever a reader of the pages would see is in the text, in its place."""
 
 from io import BytesIO
+from zipfile import ZipFile
 
 import docx
+import pytest
 
-from tests.documents.making import ReadText, element, pack, paragraph, relations, word
+from assistant.contracts.errors import UnreadableFile
+from tests.documents.making import ReadText, element, office, pack, paragraph, relations, word
 
 
 async def test_headings_lists_and_tables_keep_their_structure(read: ReadText) -> None:
@@ -153,5 +156,30 @@ async def test_equations_and_charts_and_diagrams_are_words(read: ReadText) -> No
 
 async def test_the_name_of_the_main_part_is_looked_up(read: ReadText) -> None:
     document = element("w:document", f"<w:body>{paragraph('Elsewhere')}</w:body>")
-    data = pack({"_rels/.rels": relations([("a", "officeDocument", "/word/document2.xml")]), "word/document2.xml": document})
+    data = office({"_rels/.rels": relations([("a", "officeDocument", "/word/document2.xml")]), "word/document2.xml": document})
     assert (await read("a.docx", data)).text == "Elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"vnd.openxmlformats-officedocument.wordprocessingml.document.main", b"vnd.ms-word.document.macroEnabled.main"),
+        (b"wordprocessingml.document.main", b"wordprocessingml.template.main"),
+        (
+            b"http://schemas.openxmlformats.org/officeDocument/2006/relationships/",
+            b"http://purl.oclc.org/ooxml/officeDocument/relationships/",
+        ),
+    ],
+    ids=["macros", "template", "strict"],
+)
+async def test_documents_of_other_kinds_are_read(read: ReadText, old: bytes, new: bytes) -> None:
+    data = word(paragraph("x"))
+    with ZipFile(BytesIO(data)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    assert any(old in part for part in parts.values())
+    assert (await read("a.docx", pack({name: part.replace(old, new) for name, part in parts.items()}))).text == "x"
+
+
+async def test_a_part_that_is_missing_is_said(read: ReadText) -> None:
+    with pytest.raises(UnreadableFile, match=r"^a\.docx can't be read as a Word document: parts of it are missing"):
+        await read("a.docx", word(paragraph("x"), [("rId1", "image", "NULL")]))
