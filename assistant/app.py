@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 spool_folder=loaded.home / "spool",
                 version=__version__,
             )
-            _settle_collector()
+            _tune_interpreter()
             await serve_api(
                 app,
                 settings,
@@ -178,12 +179,14 @@ def _make_folders(loaded: Loaded) -> None:
     make_workspace(loaded.workspace)
 
 
-def _settle_collector() -> None:
-    """What is alive now lives as long as the process: the collector need not look at it again. And a thousand turns in flight are no
-    garbage, however many objects they make: it looks for cycles less often (a tenth more requests at 1,000 connections, docs/performance.md)."""
+def _tune_interpreter() -> None:
+    """What the start leaves behind lives as long as the process: the collector need not look at it again. And a thousand turns in flight are
+    no garbage, however many objects they make: it looks for cycles less often. A thread that holds the interpreter (the store's, one that
+    encodes a picture) gives it back to the event loop after 1 ms, not 5. Figures in docs/performance.md."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 10, 10)
+    sys.setswitchinterval(0.001)
 
 
 def _raise_file_limit() -> None:
