@@ -7,6 +7,7 @@ with live_server(tmp_path, config=offline()) as server:
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ Config = Mapping[str, object]
 _ROOT = Path(assistant.__file__).parents[1]
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV", "COVERAGE_PROCESS_START")
 _POLL = 0.003
+_SERVES = re.compile(rb"^nanobot serves http://127\.0\.0\.1:(\d+)/", re.MULTILINE)
 
 
 class ServerFailed(Exception):
@@ -66,18 +68,17 @@ def live_server(
     seconds, or still there ten seconds after SIGTERM (it is killed then).
     """
     home.mkdir(parents=True, exist_ok=True)
-    port = free_port()
     file = home / "config.json"
     file.write_text(json.dumps(config), encoding="utf-8")
     log = home / "server.log"
-    command = [sys.executable, "-m", "assistant.cli", "serve", "--config", str(file), "--port", str(port), *args]
+    command = [sys.executable, "-m", "assistant.cli", "serve", "--config", str(file), "--port", "0", *args]
     with log.open("wb") as output:
         begun = time.perf_counter()
         process = subprocess.Popen(  # noqa: S603 - our own program, without a shell
             command, cwd=home, env=_environment(home, env or {}), stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            _wait_until_ready(process, port, begun + within, log)
+            port = _wait_until_ready(process, begun + within, log)
             elapsed = time.perf_counter() - begun
             yield LiveServer(url=f"http://127.0.0.1:{port}", process=process, start_seconds=elapsed, log=log)
         finally:
@@ -97,22 +98,23 @@ def _environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "HOME": str(home), "NANOBOT_HOME": str(home), "PYTHONPATH": str(_ROOT), **extra}
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, deadline: float, log: Path) -> None:
-    answer = "no connection"
+def _wait_until_ready(process: subprocess.Popen[bytes], deadline: float, log: Path) -> int:
+    """The port that it says it serves, once /ready answers 200 there."""
+    answer = "nothing yet"
     while time.perf_counter() < deadline:
         if process.poll() is not None:
             raise ServerFailed(f"exited with {process.returncode}:\n{_tail(log)}")
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/ready")
-            response = connection.getresponse()
-            answer = response.read().decode(errors="replace")
+        if said := _SERVES.search(log.read_bytes()):
+            port = int(said[1])
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            try:
+                connection.request("GET", "/ready")
+                response = connection.getresponse()
+                answer = response.read().decode(errors="replace")
+            finally:
+                connection.close()
             if response.status == 200:
-                return
-        except OSError:
-            pass  # not listening yet
-        finally:
-            connection.close()
+                return port
         time.sleep(_POLL)
     raise ServerFailed(f"not ready in time; /ready said: {answer}\n{_tail(log)}")
 

@@ -69,10 +69,11 @@ async def test_a_stream_that_breaks_before_its_first_word_is_no_answer(live: Liv
     assert (await live.ask("ECHO again")).status_code == 200
 
 
-async def test_a_model_that_never_answers_is_given_up_when_the_time_is_up(start: Start) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_model_that_never_answers_is_given_up_when_the_time_is_up(start: Start, stream: bool) -> None:
     live = await start(api={"timeout": 1})
     live.model.configure(mode="hang")
-    response = await live.ask("hello")
+    response = await live.ask("hello", stream=stream)
     assert (response.status_code, response.json()["error"]["code"]) == (504, "turn_timeout")
     assert [message["cut_off"] for message in await live.session()] == [None, "timeout"]
     live.model.configure(mode="ok")
@@ -83,6 +84,12 @@ async def test_a_passing_fault_is_not_even_noticed(live: Live) -> None:
     live.model.configure(mode="500", fail_first=1)
     assert (await live.ask("hello")).status_code == 200
     assert live.model.stats.requests == 2
+
+
+async def test_a_fault_that_stays_is_told_after_three_attempts(live: Live) -> None:
+    live.model.configure(mode="500")
+    assert (await live.ask("hello")).status_code == 502
+    assert live.model.stats.requests == 3
 
 
 async def test_one_refused_key_does_not_poison_the_requests_after_it(live: Live) -> None:
