@@ -46,7 +46,10 @@ class Known:
         return PRESETS.get(name) or Preset(name=name)
 
     def settings(self, name: str) -> ProviderSettings:
-        return self.providers.get(name, _UNCONFIGURED)
+        """What is configured; where that leaves the base open, with the one that the provider's own client would take from the environment."""
+        configured = self.providers.get(name, _UNCONFIGURED)
+        base = self.environment.get(self.preset(name).base_variable, "").strip()
+        return configured.model_copy(update={"api_base": base}) if base and not configured.api_base else configured
 
     def key(self, name: str) -> str:
         configured = self.settings(name).api_key
@@ -57,7 +60,7 @@ class Known:
 
     def is_configured(self, name: str) -> bool:
         """Whether the configuration says enough of it to call it: a key, or the base of a server that may need none."""
-        settings, preset = self.settings(name), self.preset(name)
+        settings, preset = self.providers.get(name, _UNCONFIGURED), self.preset(name)
         return (
             settings != _UNCONFIGURED
             and bool(self.key(name) or settings.api_base or preset.port)

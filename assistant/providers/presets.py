@@ -13,6 +13,8 @@ class Preset:
     """Empty: there is no usual one, `apiBase` is needed."""
     key_variable: str = ""
     """The environment variable that holds its key; empty: it needs none."""
+    base_variable: str = ""
+    """The environment variable that its official client takes another base URL from."""
     default_model: str = ""
     """Empty: the first of its list of models."""
     keywords: tuple[str, ...] = ()
@@ -34,6 +36,7 @@ _LISTED = (
         name="openai",
         base_url="https://api.openai.com/v1",
         key_variable="OPENAI_API_KEY",
+        base_variable="OPENAI_BASE_URL",
         default_model="gpt-5-mini",
         keywords=("openai", "gpt"),
         max_tokens_field="max_completion_tokens",
@@ -42,6 +45,7 @@ _LISTED = (
         name="anthropic",
         base_url="https://api.anthropic.com",
         key_variable="ANTHROPIC_API_KEY",
+        base_variable="ANTHROPIC_BASE_URL",
         default_model="claude-sonnet-5",
         keywords=("anthropic", "claude"),
         wire="anthropic",

@@ -17,7 +17,8 @@ class ProviderSettings(Settings):
     api_key: SecretStr | None = None
     """None: taken from the provider's environment variable."""
     api_base: str | None = None
-    """The URL before "/chat/completions" (OpenAI's wire) or "/v1/messages" (Anthropic's)."""
+    """The URL before "/chat/completions" (OpenAI's wire) or "/v1/messages" (Anthropic's). None: OPENAI_BASE_URL or ANTHROPIC_BASE_URL for these
+    two, else the provider's own."""
     api_type: Literal["auto", "chat_completions", "responses"] = "auto"
     """nanobot's key. Calls are chat completions, whatever it says: the responses API is not spoken here."""
     extra_headers: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])

@@ -1,5 +1,6 @@
 """Context: what stands before the conversation, and how much of the conversation fits behind it."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ class Instructions:
 
     def __init__(self, agent: str, workspace: Path) -> None:
         self._agent = agent
-        self._paths = [workspace / name for name in WORKSPACE_FILES]
+        self._paths = [str(workspace / name) for name in WORKSPACE_FILES]
         self._stamps: list[tuple[int, int] | None] = []
         self._text = ""
 
@@ -32,22 +33,22 @@ class Instructions:
         """The instructions as of now. The date is their last line, so that the prompt's beginning changes once a day and no oftener."""
         stamps = [_stamp(path) for path in self._paths]
         if stamps != self._stamps or not self._text:
-            found = [(path.name, _read(path)) for path, stamp in zip(self._paths, stamps, strict=True) if stamp]
+            found = [(Path(path).name, _read(path)) for path, stamp in zip(self._paths, stamps, strict=True) if stamp]
             self._text = "\n\n".join([self._agent, *(f"# {name}\n\n{text}" for name, text in found if text)])
             self._stamps = stamps
         return f"{self._text}\n\nToday is {today:%A, %d %B %Y} (UTC)."
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def _stamp(path: str) -> tuple[int, int] | None:
     try:
-        status = path.stat()
+        status = os.stat(path)
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size
 
 
-def _read(path: Path) -> str:
-    with path.open(encoding="utf-8", errors="replace") as file:
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
         return file.read(FILE_CHARS).strip()
 
 

@@ -69,6 +69,14 @@ async def test_a_blank_key_is_no_key() -> None:
     assert (await chosen(environment={"OPENAI_API_KEY": " "})).provider == "offline"
 
 
+async def test_a_base_url_of_the_environment_is_taken_as_the_official_client_takes_it() -> None:
+    environment = {"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    assert (await chosen(environment=environment)).settings.api_base == "http://127.0.0.1:9/v1"
+    configured = {"openai": {"apiBase": "https://mine.example/v1"}}
+    assert (await chosen(providers=configured, environment=environment)).settings.api_base == "https://mine.example/v1"
+    assert (await chosen(environment={"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})).provider == "offline"
+
+
 async def test_the_configuration_comes_before_the_environment() -> None:
     found = await chosen(providers={"groq": {"apiKey": "gsk_1"}}, environment={"OPENAI_API_KEY": "sk-1"})
     assert (found.provider, found.reason) == ("groq", "providers.groq is configured")
