@@ -4,10 +4,12 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from assistant.api.chat import Chat
 from assistant.api.complaints import complaint
@@ -63,6 +65,23 @@ class Routes(FastAPI):
         return super().openapi()
 
 
+class ChatRoute(APIRoute):
+    """Described as any route is, and served without FastAPI's part in it: the body is read and the answer written by hand, so there is nothing
+    to resolve, and a tenth of a request's processor time to save."""
+
+    def __init__(self, chat: Chat) -> None:
+        async def create_chat_completion(request: Request) -> Response:
+            """One user message, its answer whole or (`stream: true`) as server-sent events."""
+            return await chat(request)
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await create_chat_completion(Request(scope, receive))
+            await response(scope, receive, send)
+
+        super().__init__("/v1/chat/completions", create_chat_completion, methods=["POST"], response_model=None, **_CHAT)
+        self.app = serve
+
+
 def create_routes(*, chat: Chat, models: Models, sessions: Sessions, health: Health, chat_enabled: bool) -> FastAPI:
     """Every route there is. What goes wrong leaves as a NanobotError (or as the exception that it is): nothing is answered here."""
     app = Routes(
@@ -76,7 +95,7 @@ def create_routes(*, chat: Chat, models: Models, sessions: Sessions, health: Hea
     )
     get, delete = ["GET"], ["DELETE"]
     if chat_enabled:
-        app.add_api_route("/v1/chat/completions", chat_route(chat), methods=["POST"], response_model=None, **_CHAT)
+        app.router.routes.append(ChatRoute(chat))
     app.add_api_route("/v1/models", models.index, methods=get, response_model=ModelList, responses=_errors(401))
     app.add_api_route("/v1/models/{model_id:path}", models.show, methods=get, response_model=ModelAnswer, responses=_errors(401, 404))
     app.add_api_route("/v1/sessions", sessions.index, methods=get, response_model=SessionList, responses=_errors(400, 401, 503))
@@ -86,14 +105,6 @@ def create_routes(*, chat: Chat, models: Models, sessions: Sessions, health: Hea
     app.add_api_route("/health", health.alive, methods=get, response_model=HealthAnswer)
     app.add_api_route("/ready", health.ready, methods=get, response_model=ReadyAnswer, responses={503: {"model": ReadyAnswer}})
     return app
-
-
-def chat_route(chat: Chat) -> Any:
-    async def create_chat_completion(request: Request) -> Response:
-        """One user message, its answer whole or (`stream: true`) as server-sent events."""
-        return await chat(request)
-
-    return create_chat_completion
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
