@@ -7,7 +7,6 @@ up once, here, and loopback never goes through one. A repeat of a request is saf
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from types import SimpleNamespace
 from typing import Any, cast
 from urllib.request import getproxies, proxy_bypass
 
@@ -37,6 +36,7 @@ class Upstream:
         self._session: aiohttp.ClientSession | None = None
         self._proxy: str | None = None
         self._closed = False
+        self._answered = False
 
     @asynccontextmanager
     async def post(self, path: str, body: bytes) -> AsyncGenerator[aiohttp.ClientResponse]:
@@ -105,16 +105,18 @@ class Upstream:
     async def _send(self, method: str, path: str, body: bytes | None) -> aiohttp.ClientResponse:
         session = self._session or self._open()
         url = self._urls.get(path) or self._urls.setdefault(path, self._url(path))
-        for repeats_left in (2, 1, 0):
-            connection = SimpleNamespace(reused=False)
+        for repeats_left in (1, 0):
+            kept_alive, self._answered = self._answered, False
             try:
-                return await session.request(
-                    method, url, data=_payload(body), proxy=self._proxy, allow_redirects=False, trace_request_ctx=connection
-                )
+                response = await session.request(method, url, data=_payload(body), proxy=self._proxy, allow_redirects=False)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError):
-                # The provider closed a kept-alive connection while it was idle, before it saw this request: ask again, on another one.
-                if not connection.reused or not repeats_left:
+                # Where an answer came before, this may have been its connection, kept alive, which the provider closed while it was idle and
+                # before it saw the request: ask again, on another one.
+                if not (kept_alive and repeats_left):
                     raise
+            else:
+                self._answered = True
+                return response
         raise AssertionError("the last attempt returns or raises")
 
     def _url(self, path: str) -> URL:
@@ -125,20 +127,13 @@ class Upstream:
             raise ProviderFailed(f"The connection to {self._access.provider} was closed.", retryable=False)
         endpoint = self._endpoint
         self._proxy = _proxy_for(URL(endpoint.base), endpoint.proxy)
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
             headers={"Content-Type": "application/json", "User-Agent": "nanobot", **endpoint.headers},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=endpoint.connect_timeout, sock_read=endpoint.idle_timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[trace],
         )
         return self._session
-
-
-async def _note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceConnectionReuseconnParams) -> None:
-    context.trace_request_ctx.reused = True
 
 
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
