@@ -6,6 +6,6 @@
 
 from assistant.config.errors import ConfigError
 from assistant.config.load import Loaded, load_config
-from assistant.config.schema import AgentSettings, Config
+from assistant.config.schema import Config
 
-__all__ = ["AgentSettings", "Config", "ConfigError", "Loaded", "load_config"]
+__all__ = ["Config", "ConfigError", "Loaded", "load_config"]

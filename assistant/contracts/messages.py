@@ -50,8 +50,6 @@ class Document:
     """What it consists of, in words: ("12 pages",), ("3 sheets", "1,204 rows")."""
     text: str = ""
     """Markdown: what the model reads. Fixed when the message is accepted, so that the prompt stays the same from turn to turn."""
-    total_chars: int = 0
-    """Characters of the whole text; more than `len(text)` where the budget cut it."""
     missing: str = ""
     """What the model does not see here and how to get it, in words; empty when `text` is all."""
     kind: Literal["document"] = "document"

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from assistant.contracts.documents import ReadDocument, ReadImage
-from assistant.contracts.messages import AssistantMessage, Document, Image, Message, ToolMessage, Usage, UserMessage
+from assistant.contracts.messages import AssistantMessage, Image, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.turns import Upload
 
 TurnState = Literal["running", "finished", "failed", "cancelled", "timeout", "interrupted"]
@@ -171,6 +171,3 @@ class AttachmentStore(Protocol):
     async def sweep(self, now: datetime) -> int:
         """Remove what is due; returns how many files went. Called at start and once an hour."""
         ...
-
-
-AttachmentPart = Image | Document

@@ -51,12 +51,6 @@ class TurnRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TurnStarted:
-    turn_id: str
-    kind: Literal["turn_started"] = "turn_started"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TextDelta:
     """More words of the answer. All of them joined are `TurnFinished.text`. Sent only where the request asked for a stream."""
 
@@ -107,6 +101,6 @@ class TurnFailed:
     kind: Literal["turn_failed"] = "turn_failed"
 
 
-TurnEvent = TurnStarted | TextDelta | ToolStarted | ToolFinished | TurnFinished | TurnFailed
+TurnEvent = TextDelta | ToolStarted | ToolFinished | TurnFinished | TurnFailed
 Emit = Callable[[TurnEvent], None]
 """Never blocks, never raises, called on the event loop."""

@@ -76,7 +76,6 @@ def _document(upload: Upload, attachment_id: str, read: ReadDocument, chars: int
         size=upload.size,
         facts=read.facts,
         text=shown,
-        total_chars=len(read.text),
         missing=" ".join(filter(None, [_rest(read, attachment_id, len(shown)), read.missing and f"Not read at all: {read.missing}."])),
     )
 

@@ -55,18 +55,17 @@ class Transcript:
         """Correct `scale` by what the provider counted for a prompt of these messages behind `fixed_tokens` estimated ones."""
         self.scale = min(max(1.0, prompt_tokens / (self.tokens + fixed_tokens)), 8.0)
 
-    def trim(self, budget: int) -> bool:
-        """Drop the oldest turns where all of them cost more than `budget` tokens (see `cut`). True: `context_from` has moved."""
+    def trim(self, budget: int) -> None:
+        """Drop the oldest turns where all of them cost more than `budget` tokens (see `cut`); `context_from` moves with them."""
         start = cut(self.messages, self._costs, budget) if self.tokens > budget else 0
         if not start:
-            return False
+            return
         gone, self.messages, self._costs = self.messages[:start], self.messages[start:], self._costs[start:]
         for message in gone:
             self._seqs.pop(message.id, None)
         self.context_from = self._seqs[self.messages[0].id]
         self.tokens = sum(self._costs)
         self.images = [part for kept in self.messages if isinstance(kept, UserMessage) for part in kept.parts if isinstance(part, Image)]
-        return True
 
 
 class Transcripts:

@@ -15,7 +15,7 @@ from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancelled
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo
-from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, TurnStarted, Upload
+from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
 from assistant.turns.running import RunningTurn
 
 from .kept_sessions import KeptSessions
@@ -80,7 +80,6 @@ class PlayedTurns:
             raise SessionNotFound(param="session_id")
 
     async def _run(self, turn: RunningTurn, request: TurnRequest) -> None:
-        turn.emit(TurnStarted(turn_id=turn.id))
         try:
             await self.play(turn, request)
         except asyncio.CancelledError:

@@ -64,7 +64,7 @@ async def test_sessions_are_listed_page_by_page(api: Running) -> None:
 
 async def test_a_session_is_shown_with_its_messages(api: Running) -> None:
     image = Image(attachment_id="att_1", name="a.png", media_type="image/png", width=1, height=1, size=9, original="PNG, 1×1")
-    document = Document(attachment_id="att_2", name="b.txt", format="text", size=4, text="words", total_chars=5)
+    document = Document(attachment_id="att_2", name="b.txt", format="text", size=4, text="words")
     call = ToolCall(id="call_1", name="search", arguments="{}")
     api.sessions.keep(
         "api:a/b c",

@@ -23,9 +23,7 @@ images = st.builds(
     size=counts,
     original=texts,
 )
-documents = st.builds(
-    Document, attachment_id=texts, name=texts, format=texts, size=counts, facts=facts, text=texts, total_chars=counts, missing=texts
-)
+documents = st.builds(Document, attachment_id=texts, name=texts, format=texts, size=counts, facts=facts, text=texts, missing=texts)
 usages = st.builds(Usage, prompt_tokens=counts, completion_tokens=counts, cached_tokens=counts)
 calls = st.builds(ToolCall, id=texts, name=texts, arguments=texts)
 messages: st.SearchStrategy[Message] = st.one_of(
