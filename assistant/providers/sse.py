@@ -23,10 +23,11 @@ class EventParser:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take the next bytes; return the data of the events that they finish, several data lines joined by a newline."""
-        if self._after_return and chunk[:1] == b"\n":
-            chunk = chunk[1:]
         if not chunk:
             return []
+        if self._after_return:
+            self._after_return = False
+            return self.feed(chunk.removeprefix(b"\n"))
         self._after_return = chunk.endswith(b"\r")
         if b"\n" not in chunk and b"\r" not in chunk:
             self._keep(chunk)

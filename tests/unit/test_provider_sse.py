@@ -65,6 +65,11 @@ def test_a_carriage_return_and_a_newline_in_two_chunks_are_one_end() -> None:
     assert [parser.feed(chunk) for chunk in (b"data: a\r", b"\ndata: b\r", b"\n", b"\r", b"\n")] == [[], [], [], [b"a\nb"], []]
 
 
+def test_of_two_newlines_that_come_alone_after_a_carriage_return_the_second_ends_the_event() -> None:
+    parser = EventParser()
+    assert [parser.feed(piece) for piece in (b"data: a\r", b"\n", b"\n")] == [[], [], [b"a"]]
+
+
 @pytest.mark.parametrize("piece", [b"x", b"data: x\n"])
 def test_an_event_that_never_ends_is_refused_at_the_limit(piece: bytes) -> None:
     parser = EventParser(limit=1000)
