@@ -213,7 +213,7 @@ async def _sweep(store: Store) -> None:
     while True:
         try:
             files, turns = await store.attachments.sweep(datetime.now(UTC)), await store.sessions.recover()
-            log.debug("store_swept files=%d turns=%d", files, turns)
+            log.debug("store.swept files=%d turns=%d", files, turns)
         except NanobotError as error:
-            log.warning("store_not_swept code=%s", error.code)
+            log.warning("store.not_swept code=%s", error.code)
         await asyncio.sleep(SWEEP_SECONDS)

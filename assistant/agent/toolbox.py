@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from assistant.contracts.errors import ToolFailed
+from assistant.contracts.errors import ToolFailed, place_of
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.models import ToolSpec
@@ -76,8 +76,8 @@ class Toolbox:
             return _message(call, str(error), ok=False)
         except TimeoutError:
             return _message(call, f"No result: {call.name} did not end within {tool.timeout:g} s and was stopped.", ok=False)
-        except Exception:
-            log.exception("tool_failed tool=%s turn=%s call=%s", call.name, ctx.turn_id, call.id)
+        except Exception as bug:  # noqa: BLE001 - a tool's fault must not end the turn: the log gets its place, the model words to go on with
+            log.error("tool.bug tool=%s turn=%s call=%s error=%s", call.name, ctx.turn_id, call.id, place_of(bug))  # noqa: TRY400 - no words
             return _message(call, f"{call.name} failed by a fault of its own; the log has the details. Do without it.", ok=False)
 
     async def _capped(self, name: str, text: str, ctx: ToolContext) -> str:

@@ -15,7 +15,7 @@ from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import InvalidRequest, NanobotError, RequestTimeout, RequestTooLarge, ServerOverloaded
 from assistant.contracts.ids import new_id
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Of the request line and the headers together, and of the trailers of a chunked body."""
@@ -117,7 +117,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _on_unread(self) -> None:
-        logger.warning("api.unread")
+        log.warning("api.unread")
         self.transport.abort()
 
     def _refuse(self, error: NanobotError) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import math
-import traceback
 
 import orjson
 from starlette.requests import ClientDisconnect
@@ -11,9 +10,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.api.scope import request_id
-from assistant.contracts.errors import MethodNotAllowed, NanobotError, ShuttingDown, Unauthenticated
+from assistant.contracts.errors import MethodNotAllowed, NanobotError, ShuttingDown, Unauthenticated, place_of
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _COME_BACK_SECONDS = 2
 """Told with a 503 that knows no better: clients repeat sooner than that by themselves."""
@@ -60,7 +59,7 @@ class ErrorAnswers:
             await self.app(scope, receive, watch)
             return
         except ClientDisconnect:
-            logger.info("api.client_gone request=%s", request_id(scope))
+            log.info("api.client_gone request=%s", request_id(scope))
             return
         except NanobotError as known:
             error = known
@@ -71,7 +70,7 @@ class ErrorAnswers:
         except Exception as unknown:  # noqa: BLE001 - the last place where a bug can still become an answer
             error = NanobotError()
             error.__cause__ = unknown
-        _log(error, request_id(scope))
+        _note(error, request_id(scope))
         if not started:  # else the connection just ends: the server closes it when an answer is left incomplete
             await _answer(error, scope["method"], acted)(scope, receive, send)
 
@@ -106,11 +105,9 @@ def _answer(error: NanobotError, method: str, acted: bool) -> Response:
     return Response(error_json(error), error.status, headers, media_type="application/json")
 
 
-def _log(error: NanobotError, request: str) -> None:
+def _note(error: NanobotError, request: str) -> None:
     if error.status != 500:
         level = logging.WARNING if error.status > 500 else logging.INFO
-        logger.log(level, "api.refused request=%s status=%d code=%s", request, error.status, error.code)
+        log.log(level, "api.refused request=%s status=%d code=%s", request, error.status, error.code)
         return
-    culprit = error.__cause__ or error
-    frames = "".join(traceback.format_tb(culprit.__traceback__))
-    logger.error("api.bug request=%s error=%s at\n%s", request, type(culprit).__qualname__, frames)
+    log.error("api.bug request=%s error=%s", request, place_of(error.__cause__ or error))

@@ -17,7 +17,7 @@ from assistant.api.connections import Connection
 from assistant.api.exposure import CannotServe
 from assistant.api.settings import ApiSettings
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 1024
 
@@ -134,7 +134,7 @@ class Server:
             async with asyncio.timeout(grace):
                 await self._quiet.wait()
         if late := list(self._state.tasks):
-            logger.warning("api.cut_off requests=%d", len(late))
+            log.warning("api.cut_off requests=%d", len(late))
             for task in late:
                 task.cancel()
             await asyncio.wait(late, timeout=1)

@@ -35,6 +35,7 @@ A class's docstring is its default message. Messages are for the person who read
 They never hold a secret or a path of the server.
 """
 
+import traceback
 from typing import ClassVar
 
 
@@ -224,3 +225,8 @@ class TurnTimeout(NanobotError):
 
 class ToolFailed(Exception):
     """A tool could not do what the model asked. `str(error)` is written for the model: what was wrong and what it can do instead."""
+
+
+def place_of(bug: BaseException) -> str:
+    """Where an error arose, for the log: its type and the frames, without its text, which may quote what somebody wrote."""
+    return f"{type(bug).__qualname__} at\n{''.join(traceback.format_tb(bug.__traceback__))}"

@@ -69,7 +69,7 @@ def _straighten(source: Image.Image) -> Image.Image:
     picture = ImageOps.exif_transpose(source)
     if picture.mode.startswith("I"):
         # 16 bits of grey: a plain conversion would clip them.
-        scaled = picture.point(lambda value: value / 256)  # pyright: ignore[reportUnknownMemberType]  (an optional library's type is in its signature)
+        scaled = picture.point(lambda value: value / 256)  # pyright: ignore[reportUnknownMemberType] - an optional library's type is in its signature
         picture = scaled.convert("L")
     if picture.mode in {"1", "L", "RGB", "RGBA"} and "transparency" not in picture.info:
         return picture

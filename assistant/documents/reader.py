@@ -19,7 +19,7 @@ from assistant.documents.refusals import Reason
 from assistant.documents.reply import MOST_HEAD, BadReply, Refusal, Reply, unpack
 from assistant.documents.settings import DocumentSettings
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _START = (
     "import json, sys; job = json.loads(sys.argv[1]); sys.path[:] = job['path']; "
@@ -53,7 +53,7 @@ class ChildReader:
         async with self._places:
             reply = await self._ask(upload)
         if isinstance(reply, Refusal):
-            _log.info("document.refused digest=%s reason=%s detail=%s", upload.digest[:12], reply.reason, reply.detail)
+            log.info("document.refused digest=%s reason=%s detail=%s", upload.digest[:12], reply.reason, reply.detail)
             raise _ERRORS[reply.reason](f"{name} {reply.words}", param=upload.param)
         return reply
 
@@ -99,7 +99,7 @@ class ChildReader:
             try:
                 return unpack(data)
             except BadReply:
-                _log.warning("document.bad_reply code=%s", code)
+                log.warning("document.bad_reply code=%s", code)
         words = f"can't be read: it is damaged, or needs more than {self._settings.memory_mib} MiB of memory (documents.memoryMib)."
         return Refusal(reason="unreadable", words=words, detail=f"exit {code}")
 
@@ -137,5 +137,5 @@ async def _end(child: asyncio.subprocess.Process) -> None:
         try:
             os.killpg(child.pid, signal.SIGKILL)
         except ProcessLookupError:
-            _log.debug("document.child_gone")
+            log.debug("document.child_gone")
         await child.wait()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from html import unescape
 from typing import cast
 
-from openpyxl.packaging.relationship import Relationship, get_dependents, get_rels_path  # pyright: ignore[reportUnknownVariableType]  (it has no types)
+from openpyxl.packaging.relationship import Relationship, get_dependents, get_rels_path  # pyright: ignore[reportUnknownVariableType] - it has no types
 
 from assistant.documents.archive import Archive
 from assistant.documents.drawing import chart_text, shape_texts

@@ -12,7 +12,7 @@ from assistant.providers.retry import Heard
 _THRESHOLD = 3
 _COOLDOWN = 60.0
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Candidate:
@@ -61,7 +61,7 @@ class FallbackProvider:
                 self._note_failure(candidate)
                 if heard.any:
                     raise
-                _log.warning("provider_fallback provider=%s model=%s code=%s", info.provider, info.id, error.code)
+                log.warning("provider.fallback provider=%s model=%s code=%s", info.provider, info.id, error.code)
                 first_error = first_error or error
             else:
                 candidate.failures = 0

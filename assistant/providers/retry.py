@@ -15,7 +15,7 @@ _LONGEST_DELAY = 8.0
 _PATIENCE = 20.0
 """Seconds. A provider that asks for a longer wait is not asked again: the caller is told how long it would be."""
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class RetryingProvider:
@@ -49,7 +49,7 @@ class RetryingProvider:
                 delay = self._delay(error, attempt)
                 if heard.any or delay is None:
                     raise
-                _log.warning("provider_retry provider=%s code=%s attempt=%d delay=%.2f", self.info.provider, error.code, attempt + 1, delay)
+                log.warning("provider.retry provider=%s code=%s attempt=%d delay=%.2f", self.info.provider, error.code, attempt + 1, delay)
             await self._sleep(delay)
         return await self._inner.complete(request, heard)
 

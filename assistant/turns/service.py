@@ -8,7 +8,7 @@ from functools import partial
 from assistant.agent.loop import Answer, Loop
 from assistant.agent.toolbox import Toolbox
 from assistant.agent.transcript import fit
-from assistant.contracts.errors import NanobotError, SessionNotFound, ShuttingDown, TurnCancelled, TurnTimeout
+from assistant.contracts.errors import NanobotError, SessionNotFound, ShuttingDown, TurnCancelled, TurnTimeout, place_of
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, CutOff, ToolMessage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
@@ -91,7 +91,7 @@ class Turns:
         end: TurnFinished | TurnFailed
         try:
             end = await self._answer(request, turn, place)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  (settled and passed on; a bug is logged in _reason)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - settled and passed on; a bug is logged in _reason
             end = await self._settle(request, turn, error)
         finally:
             self._lanes.leave(place)
@@ -174,8 +174,8 @@ class Turns:
                 await self._sessions.end_turn(turn.id, state, [mark], error=told.code)
             except NanobotError as failure:
                 # The turn stays marked as running; the next start settles it as interrupted.
-                log.warning("turn_not_settled turn=%s state=%s code=%s", turn.id, state, failure.code)
-        log.info("turn_failed turn=%s state=%s code=%s", turn.id, state, told.code)
+                log.warning("turn.not_settled turn=%s state=%s code=%s", turn.id, state, failure.code)
+        log.info("turn.failed turn=%s state=%s code=%s", turn.id, state, told.code)
         return TurnFailed(turn_id=turn.id, error=told, acted=turn.acted)
 
 
@@ -190,7 +190,7 @@ def _reason(turn: RunningTurn, error: BaseException) -> tuple[CutOff, NanobotErr
         case NanobotError():
             return "failed", error
         case _:
-            log.error("turn_broken turn=%s", turn.id, exc_info=error)
+            log.error("turn.bug turn=%s error=%s", turn.id, place_of(error))
             return "failed", NanobotError()
 
 

@@ -1,6 +1,11 @@
-"""The house's own rules: how long a file and a function may be. (The import law is checked by `make lint`.)"""
+"""The house's own rules: how long a file and a function may be, what a log line looks like, and where everything is caught.
+
+(The import law is checked by `make lint`.)
+"""
 
 import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,3 +26,39 @@ def test_a_file_is_read_at_a_sitting(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             assert length <= FUNCTION_LINES, f"{path.relative_to(ROOT)}:{node.lineno} {node.name} has {length} lines"
+
+
+LOGS = re.compile(r"log\.(debug|info|warning|error|exception|critical|log)")
+EVENT = re.compile(r"[a-z]+\.[a-z_]+( [a-z]+=%[ds.\df]+)*")
+CATCH_ALL = {
+    "assistant/agent/toolbox.py",  # a tool's bug becomes a message to the model
+    "assistant/api/errors.py",  # a bug behind a request becomes an answer
+    "assistant/store/worker.py",  # what a job raised is carried to the one who waits for it
+    "assistant/turns/service.py",  # whatever ends a turn is settled in its session
+}
+
+
+def nodes_of_the_program() -> Iterator[tuple[str, ast.AST]]:
+    for path in SOURCES:
+        name = str(path.relative_to(ROOT))
+        if name.startswith(("assistant", "channels", "tools")):
+            yield from ((name, node) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def test_a_log_line_is_an_event_and_its_values() -> None:
+    events = [
+        (name, next(arg.value for arg in node.args if isinstance(arg, ast.Constant)))
+        for name, node in nodes_of_the_program()
+        if isinstance(node, ast.Call) and LOGS.fullmatch(ast.unparse(node.func))
+    ]
+    assert events
+    assert [(name, event) for name, event in events if not EVENT.fullmatch(str(event))] == []
+
+
+def test_everything_is_caught_in_few_places_only() -> None:
+    caught = {
+        name
+        for name, node in nodes_of_the_program()
+        if isinstance(node, ast.ExceptHandler) and (node.type is None or re.search(r"\bException\b", ast.unparse(node.type)))
+    }
+    assert caught == CATCH_ALL

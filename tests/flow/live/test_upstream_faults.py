@@ -105,6 +105,6 @@ async def test_no_key_stands_in_the_log(live: Live) -> None:
         live.model.configure(mode=mode)
         await live.ask("my secret words")
     log = live.server.log.read_text()
-    assert "provider_retry" in log
+    assert "provider.retry" in log
     for secret in ("not-a-secret", "sk-SECRET", "my secret words"):
         assert secret not in log
