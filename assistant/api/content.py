@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 
 from assistant.api.base64_files import EncodedFile, decode_to_disk, parse_data_url
-from assistant.api.names import display_name
 from assistant.api.settings import ApiLimits
 from assistant.api.spool import Spool
 from assistant.api.wire_chat import ContentPart, FilePart, ImagePart, TextPart
 from assistant.contracts.errors import InvalidRequest, UnsupportedContent
+from assistant.contracts.names import display_name
 from assistant.contracts.turns import Upload, Words
 
 _SUFFIXES = {"jpeg": "jpg", "svg+xml": "svg", "plain": "txt", "markdown": "md", "x-yaml": "yaml"}

@@ -11,11 +11,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from assistant.api.json_body import announced_length
-from assistant.api.names import display_name
 from assistant.api.settings import MIB, ApiLimits
 from assistant.api.spool import Spool, SpooledFile
 from assistant.contracts.errors import InvalidRequest, RequestTooLarge
 from assistant.contracts.messages import human_size
+from assistant.contracts.names import display_name
 from assistant.contracts.turns import Upload
 
 FILE_FIELDS = frozenset({"files", "file", "files[]"})

@@ -12,6 +12,7 @@ from assistant.cli.conversation import ask
 from assistant.cli.display import Display
 from assistant.config import Loaded
 from assistant.contracts.errors import InvalidRequest
+from assistant.contracts.names import display_name
 from assistant.contracts.turns import TurnFinished, Upload, Words
 
 _SLICE = 1024 * 1024
@@ -80,7 +81,7 @@ class Talk:
 
 def _copy(file: Path, spool: Spool) -> Upload:
     """A copy, because a turn removes the files that it has read."""
-    spooled = spool.open(file.name, None)
+    spooled = spool.open(display_name(file.name, "file"), None)
     with file.open("rb") as source:
         while data := source.read(_SLICE):
             spooled.write(data)

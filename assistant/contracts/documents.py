@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from assistant.contracts.messages import MediaType
 from assistant.contracts.turns import Upload
 
 
@@ -35,7 +36,7 @@ class ReadDocument:
 class ReadImage:
     """A picture, decoded, turned upright, without metadata, at most as large as the settings say, encoded anew."""
 
-    media_type: Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
+    media_type: MediaType
     width: int
     height: int
     original: str

@@ -6,6 +6,7 @@ from typing import Literal
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
+MediaType = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
 CutOff = Literal["interrupted", "failed", "cancelled", "timeout"]
 
 
@@ -24,7 +25,7 @@ class Image:
     attachment_id: str
     name: str
     """As the sender called it: for display only."""
-    media_type: Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
+    media_type: MediaType
     width: int
     """Pixels, as sent to the model."""
     height: int

@@ -23,7 +23,7 @@ class Upload:
     """A file as it arrived: spooled to disk, unread. Whoever received it removes `path` when the turn was accepted or refused."""
 
     name: str
-    """As the sender called it: for display only, never a path."""
+    """As the sender called it, made fit to be shown (`names.display_name`): for display only, never a path."""
     path: Path
     size: int
     digest: str

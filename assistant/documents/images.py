@@ -6,12 +6,13 @@ from typing import Literal, get_args
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from assistant.contracts.documents import ReadImage
+from assistant.contracts.messages import MediaType
 from assistant.documents.draft import count
 from assistant.documents.limits import Limits
 from assistant.documents.refusals import Refused, damaged
 
 _Format = Literal["PNG", "JPEG", "GIF", "WEBP"]
-_MEDIA_TYPES: dict[_Format, Literal["image/png", "image/jpeg", "image/gif", "image/webp"]] = {
+_MEDIA_TYPES: dict[_Format, MediaType] = {
     "PNG": "image/png",
     "JPEG": "image/jpeg",
     "GIF": "image/gif",

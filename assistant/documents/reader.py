@@ -7,7 +7,6 @@ import os
 import signal
 import stat
 import sys
-import unicodedata
 from pathlib import Path, PurePath
 
 import assistant
@@ -47,14 +46,13 @@ class ChildReader:
         self._most_reply = 4 + MOST_HEAD + max(4 * settings.text_chars, 2 * settings.image_bytes, 4 * settings.image_side**2 + MIB)
 
     async def read(self, upload: Upload) -> ReadDocument | ReadImage:
-        name = show_name(upload.name)
         if upload.size == 0:
-            raise UnreadableFile(f"{name} is empty.", param=upload.param)
+            raise UnreadableFile(f"{upload.name} is empty.", param=upload.param)
         async with self._places:
             reply = await self._ask(upload)
         if isinstance(reply, Refusal):
             log.info("document.refused digest=%s reason=%s detail=%s", upload.digest[:12], reply.reason, reply.detail)
-            raise _ERRORS[reply.reason](f"{name} {reply.words}", param=upload.param)
+            raise _ERRORS[reply.reason](f"{upload.name} {reply.words}", param=upload.param)
         return reply
 
     async def _ask(self, upload: Upload) -> Reply:
@@ -102,12 +100,6 @@ class ChildReader:
                 log.warning("document.bad_reply code=%s", code)
         words = f"can't be read: it is damaged, or needs more than {self._settings.memory_mib} MiB of memory (documents.memoryMib)."
         return Refusal(reason="unreadable", words=words, detail=f"exit {code}")
-
-
-def show_name(name: str) -> str:
-    """A file's name as an error may show it: one line, at most 120 characters, nothing that hides or turns text."""
-    visible = "".join(char for char in name if unicodedata.category(char)[0] != "C").strip()
-    return (visible if len(visible) <= 120 else f"{visible[:100]}…{visible[-19:]}") or "The file"
 
 
 def _open(path: Path) -> int:

@@ -5,13 +5,13 @@ The parent reads it as it would read the file itself: as something that an attac
 
 import json
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 from assistant.contracts.documents import ReadDocument, ReadImage, Section
+from assistant.contracts.messages import MediaType
 from assistant.documents.refusals import REASONS, Reason
 
 MOST_HEAD = 1_000_000
-_MediaType = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
 _Head = dict[str, object]
 
 
@@ -87,8 +87,8 @@ def _document(head: _Head, text: str) -> ReadDocument:
 
 def _image(head: _Head, data: bytes) -> ReadImage:
     match head:
-        case {"media_type": str(media_type), "width": int(width), "height": int(height)} if media_type in get_args(_MediaType) and data:
-            known = cast("_MediaType", media_type)
+        case {"media_type": str(media_type), "width": int(width), "height": int(height)} if media_type in get_args(MediaType) and data:
+            known = cast("MediaType", media_type)
             return ReadImage(media_type=known, width=width, height=height, original=_text(head, "original"), data=data)
         case _:
             raise BadReply

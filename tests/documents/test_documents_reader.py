@@ -9,7 +9,7 @@ from zipfile import ZipFile
 import pytest
 
 from assistant.contracts.errors import UnreadableFile, UnsupportedFileType
-from assistant.documents.reader import ChildReader, show_name
+from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from tests.documents.making import ReadText, Spool, pack, paragraph, pdf, refusal, show, word
 
@@ -138,9 +138,3 @@ async def test_a_link_is_not_followed(reader: ChildReader, spool: Spool, tmp_pat
     upload.path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic links"):
         await reader.read(upload)
-
-
-def test_a_name_is_shown_on_one_line_and_the_right_way_round() -> None:
-    assert show_name("in\nvoice\u202e fdp.exe\x00") == "invoice fdp.exe"
-    assert len(show_name("x" * 400 + ".pdf")) == 120
-    assert show_name("\u202e") == "The file"

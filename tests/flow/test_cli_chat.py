@@ -61,6 +61,14 @@ async def test_a_file_is_read_and_left_where_it_is(tmp_path: Path, server: Model
     assert list((tmp_path / "home" / "spool").iterdir()) == []
 
 
+async def test_a_file_whose_name_is_no_text_is_read(tmp_path: Path, server: ModelServer):
+    name = os.fsdecode(b"caf\xe9.txt")
+    (tmp_path / name).write_text("The cat is called Ada.")
+    done = await asyncio.to_thread(chatting(tmp_path, server), "chat", "Who?", "--file", name)
+    assert done.returncode == 0, done.stderr
+    assert 'name=\\"caf.txt\\"' in server.bodies[-1].decode()
+
+
 async def test_a_file_that_is_too_large_is_one_line_and_leaves_nothing(tmp_path: Path, server: ModelServer):
     (tmp_path / "big.txt").write_bytes(b"x" * 2001)
     nanobot = chatting(tmp_path, server)

@@ -13,7 +13,8 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 def display_name(name: str, fallback: str) -> str:
     """The last step of a path, without characters that can't be seen or that turn the reading direction; at most 255, its suffix kept.
 
-    `fallback`: for a name of which nothing is left. The result is for display only: no file is ever opened by it.
+    Every door passes names through this, so that nobody behind it has to. `fallback`: for a name of which nothing is left. The result is for
+    display only: no file is ever opened by it.
     """
     last = _SEPARATORS.split(name[-4096:])[-1]
     shown = "".join([c for c in last if unicodedata.category(c) not in _UNSEEN]).strip()
