@@ -11,6 +11,7 @@ from assistant.contracts.models import ModelInfo, ModelRequest, Sampling
 from assistant.providers.anthropic_answer import AnthropicAnswer
 from assistant.providers.anthropic_prompt import encode, side_by_side
 from assistant.providers.encoding import EncodedMessages, encode_messages
+from assistant.providers.pieces import unheard
 from assistant.providers.target import Target
 from assistant.providers.upstream import Upstream
 
@@ -30,7 +31,7 @@ class AnthropicProvider:
     def __init__(self, target: Target) -> None:
         self._target = target
         headers = {"anthropic-version": _VERSION, **({"x-api-key": target.key} if target.key else {})}
-        self._upstream = Upstream(target.endpoint(headers, base=target.base.removesuffix("/v1")), target.access)
+        self._upstream = Upstream(target.endpoint(headers, base=target.base.removesuffix("/v1")), target.peer)
         self._encoded = EncodedMessages()
 
     @property
@@ -40,10 +41,10 @@ class AnthropicProvider:
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
         messages = await encode_messages(request, self._encoded, partial(encode, vision=self.info.vision))
         body = self._body(request, messages)
-        answer = AnthropicAnswer(self._target.access)
-        async with self._upstream.post("/v1/messages", body) as response:
+        answer = AnthropicAnswer(self._target.peer)
+        async with self._upstream.request("POST", "/v1/messages", body) as response:
             if response.content_type == "text/event-stream":
-                await _read_stream(self._upstream.events(response), answer, emit if request.stream else _ignore)
+                await _read_stream(self._upstream.events(response), answer, emit if request.stream else unheard)
             else:
                 answer.take_whole(await self._upstream.json(response))
                 if request.stream and answer.text:
@@ -109,10 +110,6 @@ async def _read_stream(events: AsyncIterator[list[dict[str, Any] | None]], answe
                 emit(words)
             if answer.done:
                 return
-
-
-def _ignore(words: str) -> None:
-    """Nobody listens."""
 
 
 def open_provider(target: Target) -> AnthropicProvider:

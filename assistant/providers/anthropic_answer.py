@@ -5,12 +5,10 @@ from typing import Any
 import orjson
 
 from assistant.contracts.errors import ProviderFailed
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, FinishReason, Usage
 from assistant.contracts.models import ModelRequest
-from assistant.providers.failures import Access, stream_failure
-from assistant.providers.pieces import CallPieces, count, listed, mapping
-from assistant.providers.rendering import estimate_prompt_tokens, estimate_tokens
+from assistant.providers.failures import Peer, stream_failure
+from assistant.providers.pieces import CallPieces, count, listed, mapping, whole_answer
 
 _REASONS: dict[str, FinishReason] = {
     "max_tokens": "length",
@@ -23,11 +21,11 @@ _REASONS: dict[str, FinishReason] = {
 class AnthropicAnswer:
     """One answer. `done`: whether its end was announced. Thinking is not kept."""
 
-    __slots__ = ("_access", "_calls", "_model", "_pieces", "_reason", "_usage", "done")
+    __slots__ = ("_calls", "_model", "_peer", "_pieces", "_reason", "_usage", "done")
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, peer: Peer) -> None:
         self.done = False
-        self._access = access
+        self._peer = peer
         self._pieces: list[str] = []
         self._calls: dict[int, CallPieces] = {}
         self._reason = ""
@@ -55,7 +53,7 @@ class AnthropicAnswer:
             case "message_stop":
                 self.done = True
             case "error":
-                raise stream_failure(self._access, event.get("error"))
+                raise stream_failure(self._peer, event.get("error"))
             case _:  # "ping", "content_block_stop", and what may yet be added
                 pass
         return ""
@@ -63,9 +61,9 @@ class AnthropicAnswer:
     def take_whole(self, value: dict[str, Any]) -> None:
         """Take a response that is not a stream."""
         if value.get("type") == "error":
-            raise stream_failure(self._access, value.get("error"))
+            raise stream_failure(self._peer, value.get("error"))
         if not isinstance(value.get("content"), list):
-            who = self._access.provider
+            who = self._peer.provider
             raise ProviderFailed(f"{who} answered with JSON that is not a message. Check providers.{who}.apiBase.")
         for index, block in enumerate(listed(value["content"])):
             self._take_block(index, mapping(block))
@@ -76,23 +74,17 @@ class AnthropicAnswer:
 
     def message(self, request: ModelRequest, *, default_model: str) -> AssistantMessage:
         """The whole answer. Raises ProviderFailed where it is cut or empty."""
-        who = self._access.provider
+        who = self._peer.provider
         if not self.done:
             raise ProviderFailed(f"{who} ended the stream before its answer was whole.")
-        taken: set[str] = set()
-        calls = tuple(call.finished(taken) for call in self._calls.values())
-        text = self.text
-        known = _REASONS.get(self._reason, "stop")
-        reason = "stop" if known == "tool_calls" and not calls else "tool_calls" if known == "stop" and calls else known
-        if not text and not calls and reason == "stop":
-            raise ProviderFailed(f"{who} gave an empty answer.")
-        return AssistantMessage(
-            id=new_id("msg"),
-            text=text,
-            tool_calls=calls,
-            finish_reason=reason,
-            usage=self._counted(request, text),
+        return whole_answer(
+            request,
+            provider=who,
             model=self._model or default_model,
+            text=self.text,
+            calls=self._calls.values(),
+            reason=_REASONS.get(self._reason, "stop"),
+            usage=self._counted(),
         )
 
     def _take_block(self, index: int, block: dict[str, Any]) -> str:
@@ -115,12 +107,9 @@ class AnthropicAnswer:
             self._pieces.append(words)
         return words
 
-    def _counted(self, request: ModelRequest, text: str) -> Usage:
+    def _counted(self) -> Usage | None:
         """`input_tokens` counts only what the cache neither gave nor took."""
         usage = self._usage
         cached = count(usage, "cache_read_input_tokens")
         prompt = count(usage, "input_tokens") + count(usage, "cache_creation_input_tokens") + cached
-        if not prompt:
-            said = text + "".join("".join(call.arguments) for call in self._calls.values())
-            return Usage(prompt_tokens=estimate_prompt_tokens(request), completion_tokens=estimate_tokens(said))
-        return Usage(prompt_tokens=prompt, completion_tokens=count(usage, "output_tokens"), cached_tokens=cached)
+        return Usage(prompt_tokens=prompt, completion_tokens=count(usage, "output_tokens"), cached_tokens=cached) if prompt else None

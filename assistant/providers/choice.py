@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
-from pydantic.alias_generators import to_snake
 
 from assistant.providers.local import LOCAL_SERVERS, find_local, list_models
-from assistant.providers.presets import PRESETS, UNSUPPORTED, Preset
+from assistant.providers.presets import PRESETS, UNSUPPORTED, Preset, preset_of, provider_name
 from assistant.providers.settings import ProviderSettings
 
 OFFLINE = "offline"
@@ -42,25 +41,22 @@ class Known:
     providers: Mapping[str, ProviderSettings]
     environment: Mapping[str, str]
 
-    def preset(self, name: str) -> Preset:
-        return PRESETS.get(name) or Preset(name=name)
-
     def settings(self, name: str) -> ProviderSettings:
         """What is configured; where that leaves the base open, with the one that the provider's own client would take from the environment."""
         configured = self.providers.get(name, _UNCONFIGURED)
-        base = self.environment.get(self.preset(name).base_variable, "").strip()
+        base = self.environment.get(preset_of(name).base_variable, "").strip()
         return configured.model_copy(update={"api_base": base}) if base and not configured.api_base else configured
 
     def key(self, name: str) -> str:
         configured = self.settings(name).api_key
         if configured is not None:
             return configured.get_secret_value()
-        variable = self.preset(name).key_variable
+        variable = preset_of(name).key_variable
         return self.environment.get(variable, "").strip() if variable else ""
 
     def is_configured(self, name: str) -> bool:
         """Whether the configuration says enough of it to call it: a key, or the base of a server that may need none."""
-        settings, preset = self.providers.get(name, _UNCONFIGURED), self.preset(name)
+        settings, preset = self.providers.get(name, _UNCONFIGURED), preset_of(name)
         return (
             settings != _UNCONFIGURED
             and bool(self.key(name) or settings.api_base or preset.port)
@@ -69,11 +65,11 @@ class Known:
 
     def is_reachable(self, name: str) -> bool:
         """Whether it is configured, or its key is in the environment and nothing else is needed."""
-        return self.is_configured(name) or bool(self.preset(name).base_url and self.key(name))
+        return self.is_configured(name) or bool(preset_of(name).base_url and self.key(name))
 
     def serves_others(self, name: str) -> bool:
         """Whether it may serve a model that is known as another provider's: a gateway, a local server, an endpoint of one's own."""
-        preset = self.preset(name)
+        preset = preset_of(name)
         return bool(preset.gateway or preset.port or self.settings(name).api_base)
 
     def names(self) -> list[str]:
@@ -102,10 +98,10 @@ async def choose(
     if name == OFFLINE:
         return Choice(provider=OFFLINE, model=OFFLINE, reason=reason)
     settings = known.settings(name)
-    base = settings.api_base or known.preset(name).base_url
+    base = settings.api_base or preset_of(name).base_url
     if not base:
         raise NoSuchProvider(f"providers.{name} needs apiBase.")
-    chosen = _own_name(name, model) or known.preset(name).default_model
+    chosen = _own_name(name, model) or preset_of(name).default_model
     if not chosen:
         chosen = next(iter(await list_models(base, patience=_CONFIGURED_LOCAL_PATIENCE)), "")
         if not chosen:
@@ -118,12 +114,12 @@ def decide(known: Known, model: str, provider: str) -> tuple[str | None, str]:
     if OFFLINE in {provider, model}:
         return OFFLINE, "the configuration says so"
     if provider != "auto":
-        return _checked(known, to_snake(provider.replace("-", "_"))), "the configuration says so"
+        return _checked(known, provider_name(provider)), "the configuration says so"
     named = _named_by(known, model)
-    if named and (known.is_reachable(named) or known.preset(named).port):
+    if named and (known.is_reachable(named) or preset_of(named).port):
         return named, f"the model's name begins with {named}"
     for name in known.names() if model else ():
-        if known.is_reachable(name) and _is_kin(known.preset(name), model):
+        if known.is_reachable(name) and _is_kin(preset_of(name), model):
             return name, f"it serves {model}"
     owner = named or next((preset.name for preset in PRESETS.values() if not preset.port and _is_kin(preset, model)), None)
     for name in _gateways_first(known):
@@ -134,7 +130,7 @@ def decide(known: Known, model: str, provider: str) -> tuple[str | None, str]:
             return name, f"{preset.key_variable} is set"
     if owner is None:
         return None, f"no provider that serves {model} is configured" if model else _NOTHING
-    return None, f"the model {model} needs {known.preset(owner).key_variable or f'providers.{owner}'}, which is not set"
+    return None, f"the model {model} needs {preset_of(owner).key_variable or f'providers.{owner}'}, which is not set"
 
 
 def _is_kin(preset: Preset, model: str) -> bool:
@@ -144,20 +140,20 @@ def _is_kin(preset: Preset, model: str) -> bool:
 def _named_by(known: Known, model: str) -> str | None:
     """The provider that a "provider/model" names."""
     prefix, slash, _ = model.partition("/")
-    name = to_snake(prefix.replace("-", "_"))
+    name = provider_name(prefix)
     return name if slash and name in known.names() else None
 
 
 def _own_name(name: str, model: str) -> str:
     """The model without its provider's own prefix: a gateway's "anthropic/claude…" keeps its own."""
     prefix, slash, rest = model.partition("/")
-    return rest if slash and to_snake(prefix.replace("-", "_")) == name else model
+    return rest if slash and provider_name(prefix) == name else model
 
 
 def _gateways_first(known: Known) -> Iterator[str]:
     names = known.names()
-    yield from (name for name in names if known.preset(name).gateway)
-    yield from (name for name in names if not known.preset(name).gateway)
+    yield from (name for name in names if preset_of(name).gateway)
+    yield from (name for name in names if not preset_of(name).gateway)
 
 
 def _checked(known: Known, name: str) -> str:

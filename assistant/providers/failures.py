@@ -24,23 +24,23 @@ _NO_CREDIT = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """How a provider is spoken of in errors."""
+class Peer:
+    """The provider at the other end, as errors speak of it."""
 
     provider: str
     model: str
     origin: str
     """Scheme, host and port: "http://127.0.0.1:11434"."""
     key_source: str
-    """Where its key is set: "OPENAI_API_KEY (or providers.openai.apiKey)"."""
+    """Where its key is set: "OPENAI_API_KEY or providers.openai.apiKey"."""
     redact: Redactor
 
 
-def refusal(access: Access, status: int, headers: Mapping[str, str], body: bytes) -> NanobotError:
+def refusal(peer: Peer, status: int, headers: Mapping[str, str], body: bytes) -> NanobotError:
     """The error for a response that is not 200."""
     said, kinds = _message(body)
-    quoted = f": {access.redact(said)}" if said else "."
-    who = access.provider
+    quoted = f": {peer.redact(said)}" if said else "."
+    who = peer.provider
     if status == 429 and _NO_CREDIT.search(f"{kinds} {said}"):
         return ProviderOverloaded(f"{who} refused: the account's quota or credit is used up{quoted}", retryable=False)
     if status in {429, 503, 529}:
@@ -51,28 +51,28 @@ def refusal(access: Access, status: int, headers: Mapping[str, str], body: bytes
     if status >= 500:
         return ProviderFailed(f"{who} failed ({status}){quoted}", retry_after=retry_after(headers))
     if status in {400, 413, 422} and _CONTEXT.search(f"{kinds} {said}"):
-        return ContextLengthExceeded(f"The conversation is longer than {access.model} takes{quoted}")
+        return ContextLengthExceeded(f"The conversation is longer than {peer.model} takes{quoted}")
     if status in {401, 403}:
         words = "refused the key" if status == 401 else "does not allow this"
-        return ProviderFailed(f"{who} {words}{quoted} Check {access.key_source}.", retryable=False)
+        return ProviderFailed(f"{who} {words}{quoted} Check {peer.key_source}.", retryable=False)
     if status == 404:
-        return ProviderFailed(f"{who} does not know the model {access.model!r} at {access.origin}{quoted}", retryable=False)
+        return ProviderFailed(f"{who} does not know the model {peer.model!r} at {peer.origin}{quoted}", retryable=False)
     if 300 <= status < 400:
         return ProviderFailed(f"{who} answered with a redirect ({status}): check providers.{who}.apiBase.", retryable=False)
     return ProviderFailed(f"{who} refused the request ({status}){quoted}", retryable=False)
 
 
-def stream_failure(access: Access, error: object) -> NanobotError:
+def stream_failure(peer: Peer, error: object) -> NanobotError:
     """The error for an `error` object inside a stream or inside a 200."""
     said, kinds = _described(error)
-    quoted = f": {access.redact(said)}" if said else "."
+    quoted = f": {peer.redact(said)}" if said else "."
     if _NO_CREDIT.search(f"{kinds} {said}"):
-        return ProviderOverloaded(f"{access.provider} refused: the account's quota or credit is used up{quoted}", retryable=False)
+        return ProviderOverloaded(f"{peer.provider} refused: the account's quota or credit is used up{quoted}", retryable=False)
     if re.search(r"overloaded|rate_limit|\b429\b|\b503\b|\b529\b", kinds):
-        return ProviderOverloaded(f"{access.provider} has no capacity now{quoted}")
+        return ProviderOverloaded(f"{peer.provider} has no capacity now{quoted}")
     if _CONTEXT.search(f"{kinds} {said}"):
-        return ContextLengthExceeded(f"The conversation is longer than {access.model} takes{quoted}")
-    return ProviderFailed(f"{access.provider} failed in the middle of its answer{quoted}")
+        return ContextLengthExceeded(f"The conversation is longer than {peer.model} takes{quoted}")
+    return ProviderFailed(f"{peer.provider} failed in the middle of its answer{quoted}")
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:

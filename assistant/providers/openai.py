@@ -11,8 +11,9 @@ from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import AssistantMessage, Images, Message, UserMessage
 from assistant.contracts.models import ModelInfo, ModelRequest, ToolSpec
 from assistant.providers.encoding import EncodedMessages, encode_messages
-from assistant.providers.failures import Access, stream_failure
+from assistant.providers.failures import Peer, stream_failure
 from assistant.providers.openai_answer import OpenAIAnswer
+from assistant.providers.pieces import unheard
 from assistant.providers.rendering import assistant_text, document_text, image_text, is_shown, tool_text
 from assistant.providers.target import Target
 from assistant.providers.upstream import Upstream
@@ -23,7 +24,7 @@ class OpenAIProvider:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._upstream = Upstream(target.endpoint({"Authorization": f"Bearer {target.key}"} if target.key else {}), target.access)
+        self._upstream = Upstream(target.endpoint({"Authorization": f"Bearer {target.key}"} if target.key else {}), target.peer)
         self._encoded = EncodedMessages()
         self._tools: tuple[tuple[ToolSpec, ...], orjson.Fragment | None] = ((), None)
 
@@ -34,12 +35,12 @@ class OpenAIProvider:
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
         messages = await encode_messages(request, self._encoded, partial(_encode, vision=self.info.vision))
         body = self._body(request, messages)
-        answer = OpenAIAnswer(self._target.access.provider)
-        async with self._upstream.post("/chat/completions", body) as response:
+        answer = OpenAIAnswer(self._target.peer.provider)
+        async with self._upstream.request("POST", "/chat/completions", body) as response:
             if response.content_type == "text/event-stream":
-                await self._read_stream(self._upstream.events(response), answer, emit if request.stream else _ignore)
+                await self._read_stream(self._upstream.events(response), answer, emit if request.stream else unheard)
             else:
-                _take_whole(self._target.access, await self._upstream.json(response), answer)
+                _take_whole(self._target.peer, await self._upstream.json(response), answer)
                 if request.stream and answer.text:
                     emit(answer.text)
         return answer.message(request, default_model=self.info.id)
@@ -59,7 +60,7 @@ class OpenAIProvider:
                     answer.done = True
                     return
                 if event.get("error"):
-                    raise stream_failure(self._target.access, event["error"])
+                    raise stream_failure(self._target.peer, event["error"])
                 if words := answer.take(event, "delta"):
                     emit(words)
 
@@ -106,17 +107,11 @@ def open_provider(target: Target) -> OpenAIProvider:
     return OpenAIProvider(target)
 
 
-def _ignore(words: str) -> None:
-    """Nobody listens."""
-
-
-def _take_whole(access: Access, value: dict[str, Any], answer: OpenAIAnswer) -> None:
+def _take_whole(peer: Peer, value: dict[str, Any], answer: OpenAIAnswer) -> None:
     if value.get("error"):
-        raise stream_failure(access, value["error"])
+        raise stream_failure(peer, value["error"])
     if not isinstance(value.get("choices"), list):
-        raise ProviderFailed(
-            f"{access.provider} answered with JSON that is not a chat completion. Check providers.{access.provider}.apiBase."
-        )
+        raise ProviderFailed(f"{peer.provider} answered with JSON that is not a chat completion. Check providers.{peer.provider}.apiBase.")
     answer.take(value, "message")
     answer.done = True
 

@@ -5,11 +5,9 @@ from typing import Any
 import orjson
 
 from assistant.contracts.errors import ProviderFailed, ProviderOverloaded
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, FinishReason, Usage
 from assistant.contracts.models import ModelRequest
-from assistant.providers.pieces import CallPieces, count, listed, mapping
-from assistant.providers.rendering import estimate_prompt_tokens, estimate_tokens
+from assistant.providers.pieces import CallPieces, count, listed, mapping, whole_answer
 
 _REASONS: dict[str, FinishReason] = {
     "length": "length",
@@ -69,19 +67,14 @@ class OpenAIAnswer:
             raise ProviderOverloaded(f"{self._provider} broke its answer off ({self._reason}).")
         if not self.done and not self._reason:
             raise ProviderFailed(f"{self._provider} ended the stream before its answer was whole.")
-        taken: set[str] = set()
-        calls = tuple(call.finished(taken) for call in self._calls if call.name)
-        text = self.text
-        reason = _finish_reason(self._reason, bool(calls))
-        if not text and not calls and reason in {"stop", "tool_calls"}:
-            raise ProviderFailed(f"{self._provider} gave an empty answer.")
-        return AssistantMessage(
-            id=new_id("msg"),
-            text=text,
-            tool_calls=calls,
-            finish_reason=reason,
-            usage=self._counted(request, text),
+        return whole_answer(
+            request,
+            provider=self._provider,
             model=self._model or default_model,
+            text=self.text,
+            calls=[call for call in self._calls if call.name],
+            reason=_finish_reason(self._reason),
+            usage=self._counted(),
         )
 
     def _take_call(self, piece: dict[str, Any], position: int) -> None:
@@ -98,11 +91,10 @@ class OpenAIAnswer:
         if arguments := function.get("arguments"):
             call.arguments.append(arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode())
 
-    def _counted(self, request: ModelRequest, text: str) -> Usage:
+    def _counted(self) -> Usage | None:
         usage = self._usage
         if not count(usage, "prompt_tokens"):
-            said = text + "".join("".join(call.arguments) for call in self._calls)
-            return Usage(prompt_tokens=estimate_prompt_tokens(request), completion_tokens=estimate_tokens(said))
+            return None
         cached = count(mapping(usage.get("prompt_tokens_details")), "cached_tokens") or count(
             usage, "prompt_cache_hit_tokens"
         )  # DeepSeek's
@@ -117,10 +109,6 @@ def _words(content: object) -> str:
     return "".join(str(part.get("text") or "") for part in parts if part.get("type") == "text")
 
 
-def _finish_reason(reason: str, calls: bool) -> FinishReason:
-    if reason.startswith("content_filter"):  # Gemini adds what was filtered
-        return "content_filter"
-    known = _REASONS.get(reason, "stop")
-    if calls:
-        return "tool_calls" if known == "stop" else known
-    return "stop" if known == "tool_calls" else known
+def _finish_reason(reason: str) -> FinishReason:
+    # Gemini adds what was filtered.
+    return "content_filter" if reason.startswith("content_filter") else _REASONS.get(reason, "stop")

@@ -1,7 +1,9 @@
-"""The providers and models that are known by name: data, no code paths."""
+"""The providers and models that are known by name: data, and how it is looked up."""
 
 from dataclasses import dataclass
 from typing import Literal
+
+from pydantic.alias_generators import to_snake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +261,16 @@ KNOWN_MODELS = (
     KnownModel(prefix="qwen3-vl", context_tokens=131_072),
     KnownModel(prefix="qwen", context_tokens=131_072, vision=False),
 )
+
+
+def preset_of(provider: str) -> Preset:
+    """What is known of a provider; of one that is not known by name, the defaults."""
+    return PRESETS.get(provider) or Preset(name=provider)
+
+
+def provider_name(written: str) -> str:
+    """A provider's name as it is spelled here: `lmStudio` and `lm-studio` are lm_studio."""
+    return to_snake(written.replace("-", "_"))
 
 
 def known_model(model: str) -> KnownModel | None:

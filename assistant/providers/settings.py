@@ -5,10 +5,9 @@ from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, SecretStr, field_validator
-from pydantic.alias_generators import to_snake
 
 from assistant.contracts.settings import Settings
-from assistant.providers.presets import PRESETS, UNSUPPORTED
+from assistant.providers.presets import PRESETS, UNSUPPORTED, provider_name
 
 
 class ProviderSettings(Settings):
@@ -59,7 +58,7 @@ class ProviderSettings(Settings):
 def _snake_names(value: object) -> object:
     if not isinstance(value, Mapping):
         return value
-    return {to_snake(str(name).replace("-", "_")): settings for name, settings in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return {provider_name(str(name)): settings for name, settings in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def _known_or_addressed(value: Mapping[str, ProviderSettings]) -> Mapping[str, ProviderSettings]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from assistant.contracts.models import ModelInfo
-from assistant.providers.failures import Access
-from assistant.providers.presets import PRESETS, KnownModel, Preset, known_model
+from assistant.providers.failures import Peer
+from assistant.providers.presets import KnownModel, Preset, known_model, preset_of
 from assistant.providers.redact import Redactor
 from assistant.providers.settings import ProviderSettings
 
@@ -30,7 +30,7 @@ class Target:
 
     def __init__(self, *, provider: str, model: str, settings: ProviderSettings, key: str = "") -> None:
         """`key`: already resolved; empty where none is needed."""
-        preset = PRESETS.get(provider) or Preset(name=provider)
+        preset = preset_of(provider)
         known = known_model(model)
         self._settings = settings
         self.key = key
@@ -48,7 +48,7 @@ class Target:
             vision=settings.vision if settings.vision is not None else (known.vision if known else preset.vision),
         )
         secrets = [key, *(header.get_secret_value() for header in settings.extra_headers.values())]
-        self.access = Access(
+        self.peer = Peer(
             provider=provider,
             model=model,
             origin="/".join(self.base.split("/")[:3]),

@@ -15,7 +15,7 @@ import orjson
 from yarl import URL
 
 from assistant.contracts.errors import ProviderFailed, ProviderTimeout
-from assistant.providers.failures import Access, refusal
+from assistant.providers.failures import Peer, refusal
 from assistant.providers.local import LOOPBACK
 from assistant.providers.sse import EventParser, EventTooLong
 from assistant.providers.target import Endpoint
@@ -27,11 +27,11 @@ _LARGE_BODY = 1024 * 1024
 
 
 class Upstream:
-    """POST and GET at a provider. Raises ProviderFailed, its subclasses and ContextLengthExceeded, and nothing of aiohttp's."""
+    """Requests to a provider. Raises ProviderFailed, its subclasses and ContextLengthExceeded, and nothing of aiohttp's."""
 
-    def __init__(self, endpoint: Endpoint, access: Access) -> None:
+    def __init__(self, endpoint: Endpoint, peer: Peer) -> None:
         self._endpoint = endpoint
-        self._access = access
+        self._peer = peer
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
         self._proxy: str | None = None
@@ -39,29 +39,23 @@ class Upstream:
         self._answered = False
 
     @asynccontextmanager
-    async def post(self, path: str, body: bytes) -> AsyncGenerator[aiohttp.ClientResponse]:
+    async def request(self, method: str, path: str, body: bytes | None = None) -> AsyncGenerator[aiohttp.ClientResponse]:
         """The response, once its status is 200. Leaving the block early closes the connection; so does cancellation."""
-        with _translated(self._access, self._endpoint.idle_timeout):
-            response = await self._send("POST", path, body)
+        with _translated(self._peer, self._endpoint.idle_timeout):
+            response = await self._send(method, path, body)
             try:
                 if response.status != 200:
-                    raise refusal(self._access, response.status, response.headers, await _read(response, _LARGEST_ERROR, cut=True))
+                    raise refusal(self._peer, response.status, response.headers, await _read(response, _LARGEST_ERROR, cut=True))
                 yield response
             finally:
                 response.release()
 
-    async def get(self, path: str) -> Any:
+    async def get(self, path: str) -> dict[str, Any]:
         """The JSON at `path`."""
-        with _translated(self._access, self._endpoint.idle_timeout):
-            response = await self._send("GET", path, None)
-            try:
-                if response.status != 200:
-                    raise refusal(self._access, response.status, response.headers, await _read(response, _LARGEST_ERROR, cut=True))
-                return await self.json(response)
-            finally:
-                response.release()
+        async with self.request("GET", path) as response:
+            return await self.json(response)
 
-    async def json(self, response: aiohttp.ClientResponse) -> Any:
+    async def json(self, response: aiohttp.ClientResponse) -> dict[str, Any]:
         """The body as JSON; an answer of another kind is named by its content type, never quoted."""
         body = await _read(response, _LARGEST_ANSWER)
         try:
@@ -95,12 +89,12 @@ class Upstream:
         except orjson.JSONDecodeError:
             value = None
         if not isinstance(value, dict):
-            raise ProviderFailed(f"{self._access.provider} sent an event that is not a JSON object ({len(data)} bytes).")
+            raise ProviderFailed(f"{self._peer.provider} sent an event that is not a JSON object ({len(data)} bytes).")
         return cast(dict[str, Any], value)
 
     def _not_json(self, kind: str, size: int) -> str:
-        hint = f" Check providers.{self._access.provider}.apiBase." if kind.startswith("text/html") else ""
-        return f"{self._access.provider} answered with {size} bytes of {kind} that are not a JSON object.{hint}"
+        hint = f" Check providers.{self._peer.provider}.apiBase." if kind.startswith("text/html") else ""
+        return f"{self._peer.provider} answered with {size} bytes of {kind} that are not a JSON object.{hint}"
 
     async def _send(self, method: str, path: str, body: bytes | None) -> aiohttp.ClientResponse:
         session = self._session or self._open()
@@ -124,7 +118,7 @@ class Upstream:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
-            raise ProviderFailed(f"The connection to {self._access.provider} was closed.", retryable=False)
+            raise ProviderFailed(f"The connection to {self._peer.provider} was closed.", retryable=False)
         endpoint = self._endpoint
         self._proxy = _proxy_for(URL(endpoint.base), endpoint.proxy)
         self._session = aiohttp.ClientSession(
@@ -170,8 +164,8 @@ def _proxy_for(url: URL, configured: str | None) -> str | None:
 
 
 @contextmanager
-def _translated(access: Access, idle_timeout: float) -> Generator[None]:
-    who, where = access.provider, access.origin
+def _translated(peer: Peer, idle_timeout: float) -> Generator[None]:
+    who, where = peer.provider, peer.origin
     try:
         yield
     except aiohttp.ConnectionTimeoutError as error:
@@ -180,7 +174,7 @@ def _translated(access: Access, idle_timeout: float) -> Generator[None]:
         raise ProviderTimeout(f"{who} sent nothing for {idle_timeout:g} seconds.") from error
     except aiohttp.ClientConnectorError as error:
         hint = " Is it running?" if URL(where).host in LOOPBACK else ""
-        raise ProviderFailed(f"{who} can't be reached at {where}: {access.redact(_reason(error.os_error))}.{hint}") from error
+        raise ProviderFailed(f"{who} can't be reached at {where}: {peer.redact(_reason(error.os_error))}.{hint}") from error
     except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError) as error:
         raise ProviderFailed(f"{who} closed the connection before its answer was whole.") from error
     except EventTooLong as error:

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 import pytest
 
 from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderOverloaded, ProviderTimeout
-from assistant.providers.failures import Access, refusal, retry_after, stream_failure
+from assistant.providers.failures import Peer, refusal, retry_after, stream_failure
 from assistant.providers.redact import Redactor
 
-ACCESS = Access(provider="openai", model="gpt-x", origin="https://host", key_source="OPENAI_API_KEY", redact=Redactor([]))
+PEER = Peer(provider="openai", model="gpt-x", origin="https://host", key_source="OPENAI_API_KEY", redact=Redactor([]))
 
 
 def refused(status: int, body: object, **headers: str) -> NanobotError:
-    return refusal(ACCESS, status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
+    return refusal(PEER, status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_body_of_any_shape_is_an_error_all_the_same(body: bytes) -> None:
     ],
 )
 def test_an_error_inside_a_stream_is_told_apart(error: object, kind: type[NanobotError]) -> None:
-    assert type(stream_failure(ACCESS, error)) is kind
+    assert type(stream_failure(PEER, error)) is kind
 
 
 @pytest.mark.parametrize(
