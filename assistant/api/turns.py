@@ -1,4 +1,4 @@
-"""What the API needs of the turns."""
+"""What the API needs of the turns: a port, so that its own promises can be tested in front of turns that are played."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ from assistant.turns.running import RunningTurn
 
 
 class Turns(Protocol):
-    """Stands for assistant.turns.service.Turns."""
+    """Fulfilled by assistant.turns.service.Turns."""
 
     def start(self, request: TurnRequest) -> RunningTurn:
         """Begin a turn at once. Raises SessionBusy, ShuttingDown; otherwise the turn removes the uploads."""

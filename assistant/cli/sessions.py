@@ -12,8 +12,8 @@ import typer
 
 from assistant.api.session_keys import known_key
 from assistant.cli.display import harmless
+from assistant.cli.export import as_json, as_markdown, moment
 from assistant.cli.options import ConfigFile, configured
-from assistant.cli.transcript import as_json, as_markdown, moment
 from assistant.config import Loaded
 from assistant.config.folders import make_home
 from assistant.contracts.errors import SessionNotFound

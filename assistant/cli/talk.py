@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from assistant.access.principals import OWNER
 from assistant.api.session_keys import session_key
 from assistant.api.spool import Spool
 from assistant.app import Assistant, open_assistant
-from assistant.cli.conversation import ask
 from assistant.cli.display import Display
 from assistant.config import Loaded
 from assistant.contracts.errors import InvalidRequest
+from assistant.contracts.ids import new_id
 from assistant.contracts.names import display_name
-from assistant.contracts.turns import TurnFinished, Upload, Words
+from assistant.contracts.turns import TextDelta, ToolStarted, TurnFailed, TurnFinished, TurnRequest, Upload, Words
+from assistant.turns.running import RunningTurn
 
 _SLICE = 1024 * 1024
 
@@ -52,10 +54,26 @@ class Talk:
             words = [Words(text=_without_surrogates(text))] if text.strip() else []
             if not words and not uploads:
                 raise InvalidRequest("There is nothing to ask: the message is empty.")
-            answer = ask(assistant.turns, session_key(self.session), (*words, *uploads), self._display, taken=spool.hand_over)
-            return self._runner.run(answer)
+            return self._runner.run(self._turn(assistant, (*words, *uploads), spool))
         finally:
             spool.remove()
+
+    async def _turn(self, assistant: Assistant, content: tuple[Words | Upload, ...], spool: Spool) -> TurnFinished:
+        """Raises the error that ended it. Cancelled, it stops the turn and waits until that is stored."""
+        request = TurnRequest(id=new_id("turn"), owner=OWNER.id, session=session_key(self.session), content=content, stream=True)
+        turn = assistant.turns.start(request)
+        spool.hand_over()
+        try:
+            end = await _show(turn, self._display)
+        except asyncio.CancelledError:
+            turn.cancel()
+            await _show(turn, self._display)
+            raise
+        finally:
+            self._display.end()
+        if isinstance(end, TurnFailed):
+            raise end.error
+        return end
 
     async def _open(self) -> None:
         """Context managers may be bound to their task: one task opens the assistant, keeps it and closes it."""
@@ -77,6 +95,21 @@ class Talk:
         self._leave.set()
         if self._host is not None:
             await self._host
+
+
+async def _show(turn: RunningTurn, display: Display) -> TurnFinished | TurnFailed:
+    async for batch in turn.events():
+        for event in batch:
+            match event:
+                case TextDelta():
+                    display.words(event.text)
+                case ToolStarted():
+                    display.tool(event.name)
+                case TurnFinished() | TurnFailed():
+                    return event
+                case _:
+                    pass
+    raise AssertionError("a turn's last event is its end")
 
 
 def _copy(file: Path, spool: Spool) -> Upload:
