@@ -21,12 +21,12 @@ from assistant.documents.sniff import sniff
 
 _MODULES = {
     "pdf": "pdf",
-    "docx": "docx",
-    "pptx": "pptx",
-    "xlsx": "sheets",
-    "xlsb": "sheets",
-    "xls": "sheets",
-    "ods": "sheets",
+    "docx": "office.docx",
+    "pptx": "office.pptx",
+    "xlsx": "office.sheets",
+    "xlsb": "office.sheets",
+    "xls": "office.sheets",
+    "ods": "office.sheets",
     "png": "images",
     "jpeg": "images",
     "gif": "images",
@@ -35,7 +35,7 @@ _MODULES = {
     "eml": "mail",
     "rtf": "rtf",
 }
-"""Format → the module of this package that reads it; every other format is text."""
+"""Format → the module of `formats` that reads it; every other format is text."""
 
 
 class _Reads(Protocol):
@@ -58,7 +58,7 @@ def _read(data: bytes, suffix: str, limits: Limits) -> bytes:
     _limit_costs(limits)
     try:
         name = sniff(data, suffix)
-        module = cast("_Reads", import_module(f"assistant.documents.{_MODULES.get(name, 'text')}"))
+        module = cast("_Reads", import_module(f"assistant.documents.formats.{_MODULES.get(name, 'text')}"))
         _limit_reach()
         return pack(module.read(data, name, limits))
     except Refused as refused:
@@ -89,7 +89,8 @@ def _limit_reach() -> None:
 
 def _describe(error: BaseException, trace: TracebackType | None) -> Refusal:
     """For an error that no reader expected: a file that breaks the rules of its format."""
-    ours = [frame for frame in traceback.extract_tb(trace) if os.path.dirname(frame.filename) == os.path.dirname(__file__)]
+    here = os.path.dirname(__file__) + os.sep
+    ours = [frame for frame in traceback.extract_tb(trace) if frame.filename.startswith(here)]
     where = f"{os.path.basename(ours[-1].filename)}:{ours[-1].lineno}" if ours else "?"
     return Refusal(reason="unreadable", words="can't be read: it is damaged or incomplete.", detail=f"{type(error).__name__} at {where}")
 

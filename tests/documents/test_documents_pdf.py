@@ -7,8 +7,8 @@ import pypdf
 import pytest
 
 from assistant.contracts.errors import FileTooLarge, UnreadableFile
-from assistant.documents.hyphens import join_lines
-from assistant.documents.pdf import name_pages
+from assistant.documents.formats.hyphens import join_lines
+from assistant.documents.formats.pdf import name_pages
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from tests.documents.making import ReadText, Spool, pdf, show

@@ -7,8 +7,8 @@ import pypdf
 from pypdf.errors import DependencyError, FileNotDecryptedError, PyPdfError
 
 from assistant.contracts.documents import ReadDocument
+from assistant.documents.formats.pdf import check_pages, compose
 from assistant.documents.limits import Limits
-from assistant.documents.pdf import check_pages, compose
 from assistant.documents.refusals import damaged, encrypted
 
 # pypdf would start a program for JBIG2 pictures; text needs none of them.

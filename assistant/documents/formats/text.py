@@ -5,7 +5,7 @@ import re
 from charset_normalizer import from_bytes
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.draft import Draft, count
+from assistant.documents.formats.draft import Draft, count
 from assistant.documents.limits import Limits
 from assistant.documents.sniff import guess_utf16
 

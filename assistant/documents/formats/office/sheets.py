@@ -8,14 +8,14 @@ from io import BytesIO
 import python_calamine as calamine
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.archive import Archive
-from assistant.documents.draft import Draft, count
+from assistant.documents.formats.draft import Draft, count
+from assistant.documents.formats.office.archive import Archive
+from assistant.documents.formats.office.sheet_extras import Extras, read_extras
+from assistant.documents.formats.office.sheet_sparse import sparse_rows
+from assistant.documents.formats.office.sheet_values import Value, write_value
+from assistant.documents.formats.tables import cell, row
 from assistant.documents.limits import Limits
 from assistant.documents.refusals import damaged, encrypted
-from assistant.documents.sheet_extras import Extras, read_extras
-from assistant.documents.sheet_values import Value, write_value
-from assistant.documents.sheets_sparse import sparse_rows
-from assistant.documents.tables import cell, row
 
 _SHEETS = re.compile(r"xl/(?:worksheets/[^/]*|sharedstrings\.(?:xml|bin))|content\.xml")
 _LARGEST_AREA = 8_000_000

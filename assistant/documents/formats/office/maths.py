@@ -1,6 +1,6 @@
 """Office equations (OMML) as LaTeX, which models read and people recognise."""
 
-from assistant.documents.ooxml import Element, attribute, child, children, local
+from assistant.documents.formats.office.ooxml import Element, attribute, child, children, local
 
 _FUNCTIONS = frozenset(
     [

@@ -12,10 +12,10 @@ import pypdfium2
 from pypdfium2 import raw
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.draft import Draft, clean, count, shorten
-from assistant.documents.hyphens import join_lines
+from assistant.documents.formats.draft import Draft, clean, count, shorten
+from assistant.documents.formats.hyphens import join_lines
+from assistant.documents.formats.pdf_marks import read_marks
 from assistant.documents.limits import Limits
-from assistant.documents.pdf_marks import read_marks
 from assistant.documents.refusals import Refused, encrypted
 
 _BLANK = "(This page holds no text. It may be a picture, such as a scan.)"
@@ -159,4 +159,4 @@ def _read_head(document: pypdfium2.PdfDocument) -> str:
 
 def _lenient() -> _Lenient:
     """The other reader, whose import takes a third of a second that few files need."""
-    return cast("_Lenient", import_module("assistant.documents.pdf_lenient"))
+    return cast("_Lenient", import_module("assistant.documents.formats.pdf_lenient"))

@@ -7,10 +7,10 @@ from typing import cast
 
 from openpyxl.packaging.relationship import Relationship, get_dependents, get_rels_path  # pyright: ignore[reportUnknownVariableType] - it has no types
 
-from assistant.documents.archive import Archive
-from assistant.documents.drawing import chart_text, shape_texts
+from assistant.documents.formats.office.archive import Archive
+from assistant.documents.formats.office.drawing import chart_text, shape_texts
+from assistant.documents.formats.office.ooxml import Element, attribute, child, children, descendants, local, opening, parse, reference
 from assistant.documents.limits import MIB
-from assistant.documents.ooxml import Element, attribute, child, children, descendants, local, opening, parse, reference
 
 _WHAT = "a workbook"
 _FORMULA = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><f(?: [^>]*)?>([^<]{1,8000})</f>(?:<v ?/>|<v></v>)?</c>')

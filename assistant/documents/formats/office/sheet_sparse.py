@@ -7,7 +7,7 @@ from typing import cast
 from openpyxl import load_workbook
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
-from assistant.documents.sheet_values import Value
+from assistant.documents.formats.office.sheet_values import Value
 
 
 def sparse_rows(data: bytes, sheet: str) -> Iterator[tuple[int, list[Value]]]:

@@ -6,10 +6,10 @@ from email.utils import collapse_rfc2231_value
 from itertools import islice
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.draft import Draft, count, shorten
-from assistant.documents.html import to_markdown
+from assistant.documents.formats.draft import Draft, count, shorten
+from assistant.documents.formats.html import to_markdown
+from assistant.documents.formats.text import decode
 from assistant.documents.limits import Limits
-from assistant.documents.text import decode
 
 _FIELDS = ("From", "To", "Cc", "Date", "Subject")
 _MOST_PARTS = 500

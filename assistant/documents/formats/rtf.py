@@ -5,7 +5,7 @@ from typing import cast
 from striprtf.striprtf import rtf_to_text  # pyright: ignore[reportUnknownVariableType] - it has no types
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.draft import Draft
+from assistant.documents.formats.draft import Draft
 from assistant.documents.limits import Limits
 
 

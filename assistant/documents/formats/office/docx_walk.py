@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 
-from assistant.documents.docx_styles import Numbering, Styles
-from assistant.documents.drawing import chart_text, diagram_text
-from assistant.documents.maths import equation
-from assistant.documents.ooxml import Element, Part, address, attribute, child, descendants, local, parse, reference, target
-from assistant.documents.tables import table
+from assistant.documents.formats.office.docx_styles import Numbering, Styles
+from assistant.documents.formats.office.drawing import chart_text, diagram_text
+from assistant.documents.formats.office.maths import equation
+from assistant.documents.formats.office.ooxml import Element, Part, address, attribute, child, descendants, local, parse, reference, target
+from assistant.documents.formats.tables import table
 
 _DROPPED = frozenset({"del", "moveFrom", "delText", "delInstrText", "rPr", "pPr", "sdtPr", "sdtEndPr", "tblPr", "trPr", "tcPr", "proofErr"})
 _HYPERLINK = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')

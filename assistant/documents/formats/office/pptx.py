@@ -16,12 +16,11 @@ from pptx.shapes.group import GroupShape
 from pptx.slide import NotesSlide, Slide
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.archive import Archive
-from assistant.documents.draft import Draft, count
-from assistant.documents.drawing import chart_text, diagram_text, run_text, shape_texts
-from assistant.documents.limits import Limits
-from assistant.documents.maths import equation
-from assistant.documents.ooxml import (
+from assistant.documents.formats.draft import Draft, count
+from assistant.documents.formats.office.archive import Archive
+from assistant.documents.formats.office.drawing import chart_text, diagram_text, run_text, shape_texts
+from assistant.documents.formats.office.maths import equation
+from assistant.documents.formats.office.ooxml import (
     Element,
     Part,
     address,
@@ -37,7 +36,8 @@ from assistant.documents.ooxml import (
     related,
     target,
 )
-from assistant.documents.tables import table
+from assistant.documents.formats.tables import table
+from assistant.documents.limits import Limits
 
 _WHAT = "a presentation"
 _TITLES = frozenset({PP_PLACEHOLDER.TITLE, PP_PLACEHOLDER.CENTER_TITLE})

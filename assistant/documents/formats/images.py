@@ -7,7 +7,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from assistant.contracts.documents import ReadImage
 from assistant.contracts.messages import MediaType
-from assistant.documents.draft import count
+from assistant.documents.formats.draft import count
 from assistant.documents.limits import Limits
 from assistant.documents.refusals import Refused, damaged
 

@@ -6,12 +6,12 @@ from typing import cast
 from docx.package import Package
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.archive import Archive
-from assistant.documents.docx_styles import Numbering, Styles
-from assistant.documents.docx_walk import Block, Walk
-from assistant.documents.draft import Draft
+from assistant.documents.formats.draft import Draft
+from assistant.documents.formats.office.archive import Archive
+from assistant.documents.formats.office.docx_styles import Numbering, Styles
+from assistant.documents.formats.office.docx_walk import Block, Walk
+from assistant.documents.formats.office.ooxml import Element, Part, Source, attribute, child, children, descendants, opening, related, tree
 from assistant.documents.limits import Limits
-from assistant.documents.ooxml import Element, Part, Source, attribute, child, children, descendants, opening, related, tree
 from assistant.documents.refusals import damaged
 
 _WHAT = "a Word document"

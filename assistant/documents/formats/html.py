@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.draft import Draft
+from assistant.documents.formats.draft import Draft
+from assistant.documents.formats.tables import table
+from assistant.documents.formats.text import decode
 from assistant.documents.limits import Limits
-from assistant.documents.tables import table
-from assistant.documents.text import decode
 
 _SKIPPED = frozenset({"script", "style", "template", "svg", "head", "noscript", "iframe", "object", "canvas", "select"})
 _BLOCKS = frozenset(

@@ -1,7 +1,7 @@
 """DrawingML, which Word, Excel and PowerPoint share: charts, diagrams (SmartArt), and paragraphs in shapes."""
 
-from assistant.documents.ooxml import Element, attribute, child, children, descendants, local
-from assistant.documents.tables import table
+from assistant.documents.formats.office.ooxml import Element, attribute, child, children, descendants, local
+from assistant.documents.formats.tables import table
 
 _MOST_POINTS = 10_000
 

@@ -1,0 +1,1 @@
+"""Office files: word processing, presentations, workbooks, and what these share."""
