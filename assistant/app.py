@@ -17,10 +17,10 @@ from typing import Final
 from assistant import __version__
 from assistant.agent.toolbox import Toolbox
 from assistant.api.app import create_app
-from assistant.api.exposure import check_exposure
 from assistant.api.health import Check
-from assistant.api.server import bind
-from assistant.api.server import serve as serve_api
+from assistant.api.listening.exposure import check_exposure
+from assistant.api.listening.server import bind
+from assistant.api.listening.server import serve as serve_api
 from assistant.api.settings import ApiSettings
 from assistant.config import Config, ConfigError, Loaded
 from assistant.config.errors import Problem

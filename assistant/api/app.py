@@ -6,19 +6,19 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from assistant.access.keys import access_by_key
-from assistant.api.bodies import BodyClock
-from assistant.api.chat import Chat
-from assistant.api.door import Door
-from assistant.api.errors import ErrorAnswers
-from assistant.api.guard import Guard
-from assistant.api.head import HeadAsGet
+from assistant.api.body.spool import prepare_spool
+from assistant.api.chat.endpoint import Chat
 from assistant.api.health import Check, Health
+from assistant.api.middleware.body_clock import BodyClock
+from assistant.api.middleware.door import Door
+from assistant.api.middleware.errors import ErrorAnswers
+from assistant.api.middleware.guard import Guard
+from assistant.api.middleware.head import HeadAsGet
+from assistant.api.middleware.request_ids import RequestIds
 from assistant.api.models import Models
-from assistant.api.request_ids import RequestIds
 from assistant.api.routes import create_routes
 from assistant.api.sessions import Sessions
 from assistant.api.settings import ApiSettings
-from assistant.api.spool import prepare_spool
 from assistant.api.turns import Turns
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.sessions import SessionStore

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from assistant.api.wire_chat import HASH
+from assistant.api.chat.wire import HASH
 from assistant.contracts.errors import InvalidRequest, UnsupportedContent
 
 _WANTED = {

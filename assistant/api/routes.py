@@ -11,10 +11,11 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from assistant.api.chat import Chat
+from assistant.api.chat.endpoint import Chat
+from assistant.api.chat.wire import ChatForm, ChatRequest
 from assistant.api.complaints import complaint
-from assistant.api.errors import NotThisMethod
 from assistant.api.health import Health
+from assistant.api.middleware.errors import NotThisMethod
 from assistant.api.models import Models
 from assistant.api.sessions import Sessions
 from assistant.api.wire_answers import (
@@ -29,7 +30,6 @@ from assistant.api.wire_answers import (
     SessionDetail,
     SessionList,
 )
-from assistant.api.wire_chat import ChatForm, ChatRequest
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
 
 _DESCRIPTION = "An assistant that keeps its promises, by OpenAI's chat completions API with sessions kept by the server."

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Query, Request
 
-from assistant.api.scope import principal
+from assistant.api.middleware.scope import principal
 from assistant.api.session_keys import known_key, listed_id
 from assistant.api.turns import Turns
 from assistant.api.wire_answers import (

@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from assistant.api.exposure import CannotServe, check_exposure
-from assistant.api.server import bind
+from assistant.api.listening.exposure import CannotServe, check_exposure
+from assistant.api.listening.server import bind
 from assistant.api.settings import ApiSettings
 from assistant.config import Loaded
 from assistant.contracts.documents import ReadDocument

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Self
 
 from assistant.access.principals import OWNER
+from assistant.api.body.spool import Spool
 from assistant.api.session_keys import session_key
-from assistant.api.spool import Spool
 from assistant.app import Assistant, open_assistant
 from assistant.cli.display import Display
 from assistant.config import Loaded

@@ -10,7 +10,7 @@ import httpx2
 
 from assistant.api.app import create_app
 from assistant.api.health import Check
-from assistant.api.server import serve
+from assistant.api.listening.server import serve
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancelled
 from assistant.contracts.messages import FinishReason, Usage

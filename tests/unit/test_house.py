@@ -32,7 +32,7 @@ LOGS = re.compile(r"log\.(debug|info|warning|error|exception|critical|log)")
 EVENT = re.compile(r"[a-z]+\.[a-z_]+( [a-z]+=%[ds.\df]+)*")
 CATCH_ALL = {
     "assistant/agent/toolbox.py",  # a tool's bug becomes a message to the model
-    "assistant/api/errors.py",  # a bug behind a request becomes an answer
+    "assistant/api/middleware/errors.py",  # a bug behind a request becomes an answer
     "assistant/store/worker.py",  # what a job raised is carried to the one who waits for it
     "assistant/turns/service.py",  # whatever ends a turn is settled in its session
 }

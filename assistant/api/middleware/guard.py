@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from assistant.api.scope import header, headers_named
+from assistant.api.middleware.scope import header, headers_named
 from assistant.contracts.errors import ForbiddenOrigin, MisdirectedHost
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")

@@ -3,7 +3,7 @@
 import binascii
 from dataclasses import dataclass
 
-from assistant.api.spool import Spool
+from assistant.api.body.spool import Spool
 from assistant.contracts.errors import FileTooLarge, InvalidRequest
 from assistant.contracts.messages import human_size
 from assistant.contracts.turns import Upload

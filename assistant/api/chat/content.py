@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 
-from assistant.api.base64_files import EncodedFile, decode_to_disk, parse_data_url
+from assistant.api.body.base64_files import EncodedFile, decode_to_disk, parse_data_url
+from assistant.api.body.spool import Spool
+from assistant.api.chat.wire import ContentPart, FilePart, ImagePart, TextPart
 from assistant.api.settings import ApiLimits
-from assistant.api.spool import Spool
-from assistant.api.wire_chat import ContentPart, FilePart, ImagePart, TextPart
 from assistant.contracts.errors import InvalidRequest, UnsupportedContent
 from assistant.contracts.names import display_name
 from assistant.contracts.turns import Upload, Words

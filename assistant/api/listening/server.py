@@ -13,8 +13,8 @@ from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from assistant.api.connections import Connection
-from assistant.api.exposure import CannotServe
+from assistant.api.listening.connections import Connection
+from assistant.api.listening.exposure import CannotServe
 from assistant.api.settings import ApiSettings
 
 log = logging.getLogger(__name__)

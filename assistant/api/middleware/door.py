@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assistant.access.principals import Access
-from assistant.api.scope import headers_named, set_principal
+from assistant.api.middleware.scope import headers_named, set_principal
 from assistant.contracts.errors import Unauthenticated
 
 _OPEN_PATHS = frozenset({"/health", "/ready"})

@@ -6,15 +6,15 @@ from typing import cast
 from pydantic import ValidationError
 from starlette.types import Receive, Scope
 
+from assistant.api.body.json_body import read_json
+from assistant.api.body.multipart import read_form
+from assistant.api.body.spool import Spool
+from assistant.api.chat.content import take_in, words_only
+from assistant.api.chat.wire import ChatMessage, ChatOptions, ChatRequest
 from assistant.api.complaints import complaint
-from assistant.api.content import take_in, words_only
-from assistant.api.json_body import read_json
-from assistant.api.multipart import read_form
-from assistant.api.scope import header
+from assistant.api.middleware.scope import header
 from assistant.api.session_keys import session_key
 from assistant.api.settings import ApiLimits
-from assistant.api.spool import Spool
-from assistant.api.wire_chat import ChatMessage, ChatOptions, ChatRequest
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, UnsupportedMediaType
 from assistant.contracts.messages import Json
 from assistant.contracts.models import Sampling

@@ -8,14 +8,14 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from assistant.api.chat_input import read_chat
-from assistant.api.chat_stream import ChatStream
-from assistant.api.completions import Chunks, completion
-from assistant.api.disconnects import cancelled_on_disconnect
-from assistant.api.errors import FailedAfterActing
-from assistant.api.scope import principal
+from assistant.api.body.spool import Spool
+from assistant.api.chat.completions import Chunks, completion
+from assistant.api.chat.disconnects import cancelled_on_disconnect
+from assistant.api.chat.input import read_chat
+from assistant.api.chat.stream import ChatStream
+from assistant.api.middleware.errors import FailedAfterActing
+from assistant.api.middleware.scope import principal
 from assistant.api.settings import ApiSettings
-from assistant.api.spool import Spool
 from assistant.api.turns import Turns
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.ids import new_id

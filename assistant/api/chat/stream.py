@@ -5,9 +5,9 @@ import asyncio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from assistant.api.completions import COMMENT, Chunks
-from assistant.api.disconnects import cancelled_on_disconnect
-from assistant.api.errors import FailedAfterActing, error_json
+from assistant.api.chat.completions import COMMENT, Chunks
+from assistant.api.chat.disconnects import cancelled_on_disconnect
+from assistant.api.middleware.errors import FailedAfterActing, error_json
 from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.turns import TextDelta, TurnEvent, TurnFailed, TurnFinished
 from assistant.turns.running import RunningTurn

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assistant.api.scope import request_id
+from assistant.api.middleware.scope import request_id
 from assistant.contracts.errors import MethodNotAllowed, NanobotError, ShuttingDown, Unauthenticated, place_of
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ import orjson
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from assistant.api.json_shape import check_shape, is_plainly_shallow, replace_lone_surrogates
-from assistant.api.scope import header
+from assistant.api.body.json_shape import check_shape, is_plainly_shallow, replace_lone_surrogates
+from assistant.api.middleware.scope import header
 from assistant.contracts.errors import InvalidJson, InvalidRequest, RequestTooLarge
 from assistant.contracts.messages import Json
 

@@ -9,8 +9,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from assistant.api.bodies import LINGER_SECONDS
-from assistant.api.errors import error_headers, error_json
+from assistant.api.middleware.body_clock import LINGER_SECONDS
+from assistant.api.middleware.errors import error_headers, error_json
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import InvalidRequest, NanobotError, RequestTimeout, RequestTooLarge, ServerOverloaded
 from assistant.contracts.ids import new_id

@@ -4,7 +4,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assistant.api.scope import set_request_id
+from assistant.api.middleware.scope import set_request_id
 from assistant.contracts.ids import new_id
 
 

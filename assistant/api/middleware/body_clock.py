@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assistant.api.scope import header
+from assistant.api.middleware.scope import header
 from assistant.contracts.errors import RequestTimeout
 
 LINGER_SECONDS = 2.0

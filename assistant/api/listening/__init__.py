@@ -1,0 +1,1 @@
+"""The port: who may listen where, connections with limits, and the orderly end."""
