@@ -62,3 +62,9 @@ def test_everything_is_caught_in_few_places_only() -> None:
         if isinstance(node, ast.ExceptHandler) and (node.type is None or re.search(r"\bException\b", ast.unparse(node.type)))
     }
     assert caught == CATCH_ALL
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/decisions.md", "CONTRIBUTING.md", "README.md"])
+def test_what_a_page_names_is_there(page: str) -> None:
+    named = re.findall(r"`([a-z_]+/[\w./-]*)`", (ROOT / page).read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).exists() and not (ROOT / "assistant" / name).exists()] == []
