@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope
 from assistant.api.body.json_shape import check_shape, is_plainly_shallow, replace_lone_surrogates
 from assistant.api.middleware.scope import header
 from assistant.contracts.errors import InvalidJson, InvalidRequest, RequestTooLarge
-from assistant.contracts.messages import Json
+from assistant.contracts.messages import Json, human_size
 
 _LARGE = 64 * 1024
 """Bytes, from which on looking a body over is done in a thread."""
@@ -44,7 +44,7 @@ def announced_length(scope: Scope) -> int | None:
 
 
 async def _receive_body(scope: Scope, receive: Receive, limit: int) -> bytes | bytearray:
-    too_large = RequestTooLarge(f"The JSON body is larger than {limit:,} bytes. Send large files as multipart/form-data.")
+    too_large = RequestTooLarge(f"The JSON body is larger than {human_size(limit)}. Send large files as multipart/form-data.")
     if (announced_length(scope) or 0) > limit:
         raise too_large
     body = b""
