@@ -172,14 +172,12 @@ async def test_files_of_a_client_that_hung_up_in_the_middle_are_removed(api: Run
 
 
 async def test_other_requests_do_not_wait_while_a_large_file_is_decoded(api: Running) -> None:
-    loop = asyncio.get_running_loop()
     file = {"filename": "a.bin", "file_data": encoded(os.urandom(10 * MIB))}
     body = json.dumps({"messages": [{"role": "user", "content": [{"type": "file", "file": file}]}]}).encode()
     upload = asyncio.create_task(api.client.post(PATH, content=body, headers={"content-type": "application/json"}))
-    longest = 0.0
+    answered = 0
     while not upload.done():
-        began = loop.time()
         assert (await api.client.get("/health")).status_code == 200
-        longest = max(longest, loop.time() - began)
+        answered += not upload.done()
     assert (await upload).status_code == 200
-    assert longest < 0.25  # generous: client and server share this process and its core
+    assert answered > 3  # how long each of them waited is for the bench to say
