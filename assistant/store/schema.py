@@ -57,8 +57,9 @@ async def _migrate(url: str) -> None:
         await child.wait()
         raise StoreUnavailable("The store's migration did not end in time.") from None
     if child.returncode:
-        last_words = said.decode(errors="replace").strip().splitlines()[-1:]
-        log.error("store.migration_failed code=%s error=%s", child.returncode, last_words[0] if last_words else "")
+        # The kind of error only: its words may hold the database's address, and that a password.
+        kind = said.decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0]
+        log.error("store.migration_failed code=%s error=%s", child.returncode, kind)
         raise StoreUnavailable(
-            "The store could not be brought to this version's schema; was it written by a newer version? The log has the reason."
+            "The store could not be brought to this version's schema; was it written by a newer version? The log has the kind of error."
         )
