@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -57,7 +57,7 @@ class Assistant:
 
     async def readiness(self) -> Sequence[Check]:
         """What must hold to do the work, with the reason where it does not."""
-        return [await self._store_check(), Check(name="model", ok=True, detail=str(self.choice))]
+        return [await self._store_check(), Check(name="model", ok=not self.choice.remedy, detail=str(self.choice))]
 
     async def _store_check(self) -> Check:
         try:
@@ -141,15 +141,20 @@ async def _open_model(config: Config) -> tuple[Choice, ModelProvider]:
     agent = config.agent
     choices = [await _choose(config, agent.model, agent.provider)]
     choices += [await _choose(config, fallback.model, fallback.provider) for fallback in config.fallbacks]
-    first, *fallbacks = choices
-    return first, open_provider(first, fallbacks=[choice for choice in fallbacks if choice.provider != OFFLINE])
+    first, *others = choices
+    fallbacks = [choice for choice in others if choice.provider != OFFLINE]
+    if first.remedy and fallbacks:  # it was asked for and can't be had: the next one takes its place
+        reason = first.reason
+        first, *fallbacks = fallbacks
+        first = replace(first, reason=f"{first.reason}; {reason}")
+    return first, open_provider(first, fallbacks=fallbacks)
 
 
 async def _choose(config: Config, model: str | None, provider: str) -> Choice:
     try:
         return await choose(model=model, provider=provider, providers=config.providers, environment=os.environ)
     except NoSuchProvider as error:
-        raise ConfigError(Problem(path=("agents", "defaults", "model"), text=str(error), origin="")) from error
+        raise ConfigError(Problem(path=(), text=str(error), origin="")) from error
 
 
 @contextmanager

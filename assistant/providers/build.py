@@ -30,7 +30,7 @@ def preload(choice: Choice) -> None:
 
 def _open(choice: Choice) -> ModelProvider:
     if choice.provider == OFFLINE:
-        return OfflineProvider()
+        return OfflineProvider(choice.reason if choice.remedy else "")
     target = _target(choice)
     return RetryingProvider(DeferredProvider(target.info, partial(_open_wire, target)))
 

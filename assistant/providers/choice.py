@@ -1,5 +1,6 @@
 """Which model answers, and why: the configuration, else the first key in the environment, else a server on this machine, else nobody."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,8 @@ OFFLINE = "offline"
 _NOTHING = "no provider is configured, no key is in the environment, and no model server answers on this machine"
 _CONFIGURED_LOCAL_PATIENCE = 2.0
 _UNCONFIGURED = ProviderSettings()
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+"""What no header can carry."""
 
 
 class NoSuchProvider(ValueError):
@@ -27,6 +30,8 @@ class Choice:
     model: str
     """As it is sent to the provider."""
     reason: str
+    remedy: str = ""
+    """Where a model was asked for that can't be had, so that nobody answers in its place: the line that mends it."""
     settings: ProviderSettings = field(default=_UNCONFIGURED, repr=False)
     key: SecretStr = field(default=SecretStr(""), repr=False)
 
@@ -53,6 +58,10 @@ class Known:
             return configured.get_secret_value()
         variable = preset_of(name).key_variable
         return self.environment.get(variable, "").strip() if variable else ""
+
+    def source(self, name: str) -> str:
+        """Where its key was found, in words."""
+        return f"providers.{name}.apiKey" if self.settings(name).api_key is not None else preset_of(name).key_variable
 
     def is_configured(self, name: str) -> bool:
         """Whether the configuration says enough of it to call it: a key, or the base of a server that may need none."""
@@ -94,19 +103,24 @@ async def choose(
     model = (model or "").strip()
     name, reason = decide(known, model, provider)
     if name is None:
-        return await _choose_local(model, reason, local)
+        return await _choose_local(model, Choice(provider=OFFLINE, model=OFFLINE, reason=reason, remedy=_remedy(known, model)), local)
     if name == OFFLINE:
         return Choice(provider=OFFLINE, model=OFFLINE, reason=reason)
     settings = known.settings(name)
     base = settings.api_base or preset_of(name).base_url
     if not base:
         raise NoSuchProvider(f"providers.{name} needs apiBase.")
+    if not base.startswith(("http://", "https://")):  # the configuration's was checked when it was loaded
+        raise NoSuchProvider(f"{preset_of(name).base_variable} must begin with http:// or https://.")
+    key = known.key(name)
+    if _CONTROL.search(key):
+        raise NoSuchProvider(f"{known.source(name)} holds a line break or another control character: it is not a key.")
     chosen = _own_name(name, model) or preset_of(name).default_model
     if not chosen:
         chosen = next(iter(await list_models(base, patience=_CONFIGURED_LOCAL_PATIENCE)), "")
         if not chosen:
             raise NoSuchProvider(f"{name} was chosen ({reason}), but which of its models? Set agents.defaults.model.")
-    return Choice(provider=name, model=chosen, reason=reason, settings=settings, key=SecretStr(known.key(name)))
+    return Choice(provider=name, model=chosen, reason=reason, settings=settings, key=SecretStr(key))
 
 
 def decide(known: Known, model: str, provider: str) -> tuple[str | None, str]:
@@ -121,7 +135,7 @@ def decide(known: Known, model: str, provider: str) -> tuple[str | None, str]:
     for name in known.names() if model else ():
         if known.is_reachable(name) and _is_kin(preset_of(name), model):
             return name, f"it serves {model}"
-    owner = named or next((preset.name for preset in PRESETS.values() if not preset.port and _is_kin(preset, model)), None)
+    owner = _owner(known, model)
     for name in _gateways_first(known):
         if known.is_configured(name) and (owner is None or known.serves_others(name)):
             return name, f"providers.{name} is configured"
@@ -131,6 +145,19 @@ def decide(known: Known, model: str, provider: str) -> tuple[str | None, str]:
     if owner is None:
         return None, f"no provider that serves {model} is configured" if model else _NOTHING
     return None, f"the model {model} needs {preset_of(owner).key_variable or f'providers.{owner}'}, which is not set"
+
+
+def _owner(known: Known, model: str) -> str | None:
+    """The provider that a model is known as belonging to."""
+    return _named_by(known, model) or next((preset.name for preset in PRESETS.values() if not preset.port and _is_kin(preset, model)), None)
+
+
+def _remedy(known: Known, model: str) -> str:
+    """What makes a model that was asked for reachable; empty where none was."""
+    owner = _owner(known, model) if model else None
+    if owner and (variable := preset_of(owner).key_variable):
+        return f"export {variable}=<your key>"
+    return "correct agents.defaults.model, or say where it is served: providers.<name>.apiBase" if model else ""
 
 
 def _is_kin(preset: Preset, model: str) -> bool:
@@ -163,9 +190,9 @@ def _checked(known: Known, name: str) -> str:
     raise NoSuchProvider(f"{name!r} {words}. If it speaks OpenAI's API, set providers.{name}.apiBase.")
 
 
-async def _choose_local(model: str, reason: str, local: Sequence[Preset]) -> Choice:
+async def _choose_local(model: str, nobody: Choice, local: Sequence[Preset]) -> Choice:
     for server in await find_local(local):
         if model in {"", *server.models}:
             settings = ProviderSettings(api_base=server.base)
             return Choice(provider=server.name, model=model or server.models[0], reason=f"it answers at {server.base}", settings=settings)
-    return Choice(provider=OFFLINE, model=OFFLINE, reason=reason)
+    return nobody

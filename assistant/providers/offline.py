@@ -11,7 +11,7 @@ from assistant.providers.rendering import estimate_prompt_tokens, estimate_token
 
 NO_MODEL = (
     "No model is configured, so nobody has thought about your message. To set one: put OPENAI_API_KEY, ANTHROPIC_API_KEY or OPENROUTER_API_KEY "
-    "into the environment (or start Ollama), then start the server again."
+    "into the environment (or start Ollama), then start nanobot again."
 )
 _HEADING = re.compile(r"#{1,6} +(\S.*)")
 _FENCE = re.compile(r"\s*(```|~~~)")
@@ -24,7 +24,13 @@ _WIDTH = 160
 class OfflineProvider:
     """Answers from what arrived and nothing else. Never fails, never calls anything."""
 
-    def __init__(self) -> None:
+    def __init__(self, out_of_reach: str = "") -> None:
+        """`out_of_reach`: why the model that was asked for can't be had, as in "the model x needs Y, which is not set"; empty: none was."""
+        self._opening = (
+            f"No model answers, so nobody has thought about your message: {out_of_reach}. Mend that, then start nanobot again."
+            if out_of_reach
+            else NO_MODEL
+        )
         self._info = ModelInfo(id="offline", provider="offline", context_tokens=10_000_000, vision=False)
 
     @property
@@ -32,7 +38,7 @@ class OfflineProvider:
         return self._info
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
-        text = answer(request)
+        text = answer(request, self._opening)
         if request.stream:
             for line in text.splitlines(keepends=True):
                 for piece in _pieces(line):
@@ -48,14 +54,14 @@ class OfflineProvider:
         """There is nothing to close."""
 
 
-def answer(request: ModelRequest) -> str:
-    """What can be said of the last user message without a model: its files, their headings and first lines."""
+def answer(request: ModelRequest, opening: str) -> str:
+    """What can be said of the last user message without a model: the opening, then its files, their headings and first lines."""
     asked = next((message for message in reversed(request.messages) if message.role == "user"), None)
     files = _files(asked) if asked else []
     if not files:
-        return NO_MODEL
+        return opening
     count = "1 file" if len(files) == 1 else f"{len(files)} files"
-    return "\n\n".join([NO_MODEL, f"{count} arrived and could be read:", *map(_about, files)])
+    return "\n\n".join([opening, f"{count} arrived and could be read:", *map(_about, files)])
 
 
 def _files(message: UserMessage) -> list[Image | Document]:
@@ -66,18 +72,19 @@ def _about(part: Image | Document) -> str:
     if part.kind == "image":
         return f"- **{describe(part)}**"
     headings, first = outline(part.text)
-    lines = [f"- **{describe(part)}**"]
+    blocks = [f"- **{describe(part)}**"]
     if headings:
-        lines += ["  Headings:", *[f"  - {heading}" for heading in headings[:_HEADINGS]]]
+        listed = [f"  - {heading}" for heading in headings[:_HEADINGS]]
         if len(headings) > _HEADINGS:
-            lines.append(f"  - … and {len(headings) - _HEADINGS} more")
+            listed.append(f"  - … and {len(headings) - _HEADINGS} more")
+        blocks += ["  Headings:", "\n".join(listed)]
     if first:
-        lines += ["  First lines:", *[f"  > {line}" for line in first]]
+        blocks += ["  First lines:", "\n".join(f"  > {line}" for line in first)]
     if not headings and not first:
-        lines.append("  It holds no text.")
+        blocks.append("  It holds no text.")
     if part.missing:
-        lines.append(f"  Not read here: {part.missing}")
-    return "\n".join(lines)
+        blocks.append(f"  Not read here: {part.missing}")
+    return "\n\n".join(blocks)  # without the empty lines, Markdown would run them together
 
 
 def outline(markdown: str) -> tuple[list[str], list[str]]:

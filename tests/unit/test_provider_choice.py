@@ -170,6 +170,30 @@ async def test_a_configured_local_server_without_a_model_is_asked_for_its_first(
         await what(providers={"vllm": {"apiBase": server.url}})
 
 
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"OPENAI_API_KEY": "sk-secret\nsecret"}, "OPENAI_API_KEY holds a line break"),
+        ({"OPENAI_API_KEY": "sk-secret", "OPENAI_BASE_URL": "127.0.0.1:9/v1"}, "OPENAI_BASE_URL must begin with http://"),
+    ],
+)
+async def test_what_no_request_can_carry_is_an_error_that_names_the_variable(environment: dict[str, str], words: str) -> None:
+    with pytest.raises(NoSuchProvider, match=words) as caught:
+        await chosen(environment=environment)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "remedy"),
+    [("claude-sonnet-5", "export ANTHROPIC_API_KEY=<your key>"), ("foo/bar", "correct agents.defaults.model"), (None, "")],
+)
+async def test_a_model_that_was_asked_for_and_cant_be_had_comes_with_its_remedy(model: str | None, remedy: str) -> None:
+    found = await chosen(model)
+    assert found.provider == "offline"
+    assert found.remedy.startswith(remedy)
+    assert bool(found.remedy) is bool(remedy)
+
+
 async def test_a_choice_never_shows_its_key() -> None:
     found = await chosen(providers={"groq": {"apiKey": "gsk_secret1"}}, environment={"OPENAI_API_KEY": "sk-secret2"})
     assert "secret" not in repr(found) + str(found) + repr(found.settings)

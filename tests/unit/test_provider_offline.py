@@ -40,9 +40,9 @@ async def test_a_document_is_described_with_its_headings_and_first_lines() -> No
     text, _ = await said(asked(Text(text="sum it up"), document(REPORT)))
     assert "1 file arrived" in text
     assert "- **report.pdf (pdf, 12 pages, 48.2 kB)**" in text
-    assert "  - Annual report\n  - Costs\n  - Part 0" in text
+    assert "  Headings:\n\n  - Annual report\n  - Costs\n  - Part 0" in text
     assert "… and 10 more" in text
-    assert "  > Income rose." in text
+    assert "  First lines:\n\n  > Income rose." in text
     assert "  - not a heading" not in text
 
 
