@@ -1,7 +1,9 @@
 """`nanobot chat`: talking in the terminal, without a server."""
 
+import logging
 import readline
 import sys
+from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Final, cast
@@ -9,7 +11,7 @@ from typing import Annotated, Final, cast
 import typer
 from rich.console import Console
 
-from assistant.cli.display import Display, PlainDisplay
+from assistant.cli.display import Display, PlainDisplay, harmless
 from assistant.cli.markdown import MarkdownDisplay
 from assistant.cli.options import ConfigFile, Model, Workspace, configured
 from assistant.cli.talk import Talk
@@ -36,7 +38,10 @@ def chat(
     ] = None,
     session: Annotated[str, typer.Option("--session", "-s", metavar="NAME", help="Over the API, this is its session_id.")] = "cli",
     file: Annotated[
-        list[Path] | None, typer.Option("--file", "-f", exists=True, dir_okay=False, readable=True, help="Send this file; may be repeated.")
+        list[Path] | None,
+        typer.Option(
+            "--file", "-f", metavar="FILE", exists=True, dir_okay=False, readable=True, help="Send this file along; may be repeated."
+        ),
     ] = None,
     config: ConfigFile = None,
     workspace: Workspace = None,
@@ -51,32 +56,41 @@ def chat(
     Example: git diff | nanobot chat - --session review
     """
     loaded = configured(config, workspace=workspace, model=model)
+    logging.basicConfig(level=logging.ERROR)  # what ends the answer is said below; repeats on the way to it are the server's to log
     stdin = cast(TextIOWrapper, sys.stdin)
     stdin.reconfigure(encoding="utf-8", errors="replace")
     text = stdin.read() if question == "-" else question
     display: Display = MarkdownDisplay(Console()) if sys.stdout.isatty() else PlainDisplay()
     with Talk(loaded, session, display) as talk:
-        if text is None and not file:
-            _converse(talk, loaded.home / "chat_history")
+        if text is None:
+            _converse(talk, file or (), loaded.home / "chat_history")
             return
         try:
-            _note(talk.ask(text or "", file or ()))
+            _note(talk.ask(text, file or ()))
         except KeyboardInterrupt:
             raise typer.Exit(_INTERRUPTED) from None
 
 
-def _converse(talk: Talk, history: Path) -> None:
-    """Ask line by line until the input ends. What was typed at a terminal is remembered in `history`."""
+def _converse(talk: Talk, files: Sequence[Path], history: Path) -> None:
+    """Ask line by line until the input ends. What was typed at a terminal is remembered in `history`.
+
+    `files` go with the first message; alone, where none comes.
+    """
     at_terminal = sys.stdin.isatty()
     if at_terminal:
         history.touch(mode=0o600)
         readline.read_history_file(history)
         typer.echo(f'Session "{talk.session}". /help shows what else there is.')
+        if files:
+            typer.echo(f"Goes with your first message: {', '.join(harmless(file.name) for file in files)}")
     try:
         while (message := _message("› " if at_terminal else "")) is not None:
             if message == "/exit":
                 return
-            _answer(talk, message)
+            if _answer(talk, message, files):
+                files = ()
+        if files:
+            _note(talk.ask("", files))
     finally:
         if at_terminal:
             readline.set_history_length(1000)
@@ -90,6 +104,8 @@ def _message(prompt: str) -> str | None:
         try:
             line = input("… " if lines and prompt else prompt)
         except EOFError:
+            if prompt:
+                typer.echo()  # what comes next in the terminal begins on a line of its own
             return "\n".join(lines) if lines else None
         except KeyboardInterrupt:
             typer.echo()
@@ -100,8 +116,9 @@ def _message(prompt: str) -> str | None:
         lines.append(line[:-1])
 
 
-def _answer(talk: Talk, message: str) -> None:
-    """Obey a message that is exactly a command; ask any other. A failure is told, and the conversation goes on."""
+def _answer(talk: Talk, message: str, files: Sequence[Path]) -> bool:
+    """Obey a message that is exactly a command; ask any other, and return whether it was answered. A failure is told, and the conversation
+    goes on."""
     match message:
         case "/help":
             typer.echo(HELP)
@@ -112,13 +129,15 @@ def _answer(talk: Talk, message: str) -> None:
             typer.echo(f'Session "{talk.session}".')
         case _ if message.strip():
             try:
-                _note(talk.ask(message))
+                _note(talk.ask(message, files))
+                return True
             except KeyboardInterrupt:
                 typer.echo("(stopped)")
             except NanobotError as error:
                 typer.echo(f"nanobot: {error.message}", err=True)
         case _:
             pass
+    return False
 
 
 def _note(answer: TurnFinished) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from tempfile import TemporaryDirectory
 from assistant.api.listening.exposure import CannotServe, check_exposure
 from assistant.api.listening.server import bind
 from assistant.api.settings import ApiSettings
-from assistant.config import Loaded
+from assistant.config import ConfigError, Loaded
+from assistant.config.folders import make_home
 from assistant.contracts.documents import ReadDocument
-from assistant.contracts.errors import NanobotError
+from assistant.contracts.errors import NanobotError, ProviderFailed
 from assistant.contracts.turns import Upload
 from assistant.documents.reader import ChildReader
 from assistant.providers.build import open_provider
@@ -25,6 +27,7 @@ from assistant.store.store import open_store
 _PATIENCE = 20.0
 """Seconds for the model's provider to answer."""
 _LEAST_FREE = 500_000_000
+_ANY_KEY = "export OPENAI_API_KEY=<your key> (or another provider's), or start a model server such as Ollama on this machine"
 _SAMPLE = b"The quick brown fox jumps over the lazy dog.\n"
 
 
@@ -61,8 +64,11 @@ def disk(home: Path) -> Finding:
 def workspace(folder: Path) -> Finding:
     """Whether the assistant's folder can be used; one that is not there is made at the first start."""
     there = next(found for found in (folder, *folder.parents) if found.exists())
+    elsewhere = "name another folder: agents.defaults.workspace, or nanobot serve --workspace /path/to/folder"
     if not there.is_dir():
-        return Finding(name="workspace", ok=False, detail=f"{there} is not a folder", mend="nanobot serve --workspace /path/to/folder")
+        return Finding(name="workspace", ok=False, detail=f"{there} is not a folder", mend=elsewhere)
+    if there != folder and not os.access(there, os.W_OK | os.X_OK):
+        return Finding(name="workspace", ok=False, detail=f"{folder} can't be made: {there} is not writable", mend=elsewhere)
     detail = str(folder) if there == folder else f"{folder}, made at the first start"
     return Finding(name="workspace", ok=True, detail=detail)
 
@@ -70,6 +76,10 @@ def workspace(folder: Path) -> Finding:
 async def store(loaded: Loaded) -> Finding:
     """Whether sessions can be written now."""
     where = "PostgreSQL" if (loaded.config.store.url or "").startswith("postgresql") else f"SQLite in {loaded.home}"
+    try:
+        make_home(loaded.home)
+    except ConfigError as error:
+        return Finding(name="store", ok=False, detail=str(error), mend="export NANOBOT_HOME=/path/to/a/folder/that/is/yours")
     try:
         opened = await open_store(loaded.config.store, loaded.home, loaded.config.attachments)
         try:
@@ -128,29 +138,39 @@ async def model(loaded: Loaded, environment: Mapping[str, str]) -> Finding:
     try:
         choice = await choose(model=agent.model, provider=agent.provider, providers=loaded.config.providers, environment=environment)
     except NoSuchProvider as error:
-        return Finding(name="model", ok=False, detail=str(error), mend="correct agents.defaults.model and agents.defaults.provider")
+        return Finding(name="model", ok=False, detail=str(error), mend="correct that; nanobot config show prints what holds now")
     if choice.provider == OFFLINE:
         wanted = agent.model == OFFLINE or agent.provider == OFFLINE
-        return Finding(name="model", ok=wanted, detail=str(choice), mend=_mend_key(choice))
+        return Finding(name="model", ok=wanted, detail=str(choice), mend=choice.remedy or _ANY_KEY)
     provider = open_provider(choice)
     try:
         async with asyncio.timeout(_PATIENCE):
             await provider.probe()
     except NanobotError as error:
-        return Finding(name="model", ok=False, detail=f"{choice}: {error.message}", mend=_mend_key(choice))
+        refused = isinstance(error, ProviderFailed) and not error.retryable
+        mend = _mend_key(choice) if refused else _mend_connection(choice)
+        return Finding(name="model", ok=False, detail=f"{choice}: {error.message}", mend=mend)
     except TimeoutError:
-        return Finding(name="model", ok=False, detail=f"{choice}: no answer within {_PATIENCE:g} s", mend=_mend_key(choice))
+        return Finding(name="model", ok=False, detail=f"{choice}: no answer within {_PATIENCE:g} s", mend=_mend_connection(choice))
     finally:
         await provider.close()
     return Finding(name="model", ok=True, detail=f"{choice}; its provider answers")
 
 
 def _mend_key(choice: Choice) -> str:
+    """For a provider that was reached and refused."""
     preset = PRESETS.get(choice.provider)
-    if choice.provider == OFFLINE:
-        return "export OPENAI_API_KEY=<your key> (or another provider's), or start a model server such as Ollama on this machine"
+    if preset is not None and preset.key_variable and choice.settings.api_key is None:
+        return f"export {preset.key_variable}=<a key that is valid>"
+    return f"correct providers.{choice.provider}.apiKey (and is providers.{choice.provider}.apiBase right?)"
+
+
+def _mend_connection(choice: Choice) -> str:
+    """For a provider that was not reached, or failed: its key is not to blame."""
+    preset = PRESETS.get(choice.provider)
     if preset is not None and preset.port is not None:
         return f"start {choice.provider}, or say where it is: providers.{choice.provider}.apiBase"
-    if preset is not None and preset.key_variable:
-        return f"export {preset.key_variable}=<a key that is valid>"
-    return f"correct providers.{choice.provider}.apiBase and providers.{choice.provider}.apiKey"
+    if choice.settings.api_base:
+        variable = f" ({preset.base_variable})" if preset is not None and preset.base_variable else ""
+        return f"start what should answer at {choice.settings.api_base}, or correct providers.{choice.provider}.apiBase{variable}"
+    return f"check this machine's connection to it; behind a proxy, set HTTPS_PROXY or providers.{choice.provider}.proxy"

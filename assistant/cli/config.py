@@ -14,7 +14,9 @@ commands.add_typer(_group)
 
 @_group.command()
 def show(config: ConfigFile = None) -> None:
-    """Print everything that holds now, as JSON: the file, the environment and the defaults together. Secrets are masked.
+    """Print all that holds now, as JSON.
+
+    The file, the environment and the defaults together. Secrets are masked.
 
     Example: nanobot config show > all.json
     """
@@ -36,7 +38,7 @@ def path(config: ConfigFile = None) -> None:
 
 @_group.command()
 def check(config: ConfigFile = None) -> None:
-    """Say whether the configuration is right, and which of its keys have no effect.
+    """Say whether it is right, and what has no effect.
 
     Example: nanobot config check --config new.json
     """

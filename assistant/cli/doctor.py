@@ -9,14 +9,15 @@ from assistant.cli import checks
 from assistant.cli.checks import Finding
 from assistant.cli.options import ConfigFile, Model, Workspace, configured
 from assistant.config import Loaded
-from assistant.config.folders import make_home
 
 commands = typer.Typer()
 
 
 @commands.command()
 def doctor(config: ConfigFile = None, workspace: Workspace = None, model: Model = None) -> None:
-    """Check the configuration, the model, the store, the reading of files, the disk and the address; say what mends what is wrong.
+    """Say what is wrong, and what mends it.
+
+    Looked at: the configuration, the disk, the workspace, the store, the reading of files, the address, and the model with its key.
 
     Example: nanobot doctor
     """
@@ -27,7 +28,6 @@ def doctor(config: ConfigFile = None, workspace: Workspace = None, model: Model 
 async def _examine(loaded: Loaded) -> bool:
     """Run all checks and show each as it ends; True if all is well."""
     findings = [_shown(checks.configuration(loaded)), _shown(checks.disk(loaded.home)), _shown(checks.workspace(loaded.workspace))]
-    make_home(loaded.home)
     findings.append(_shown(await checks.store(loaded)))
     findings.append(_shown(await checks.documents(loaded)))
     findings.append(_shown(checks.address(loaded.config.api)))

@@ -12,7 +12,12 @@ from assistant.contracts.messages import Json
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="The configuration file. Default: ./config.json, else ~/.nanobot/config.json."),
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="The configuration file. Default: NANOBOT_CONFIG, else ./config.json, else ~/.nanobot/config.json.",
+    ),
 ]
 Workspace = Annotated[
     Path | None, typer.Option("--workspace", "-w", metavar="FOLDER", help="The folder that the assistant may read and write.")

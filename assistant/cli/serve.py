@@ -18,18 +18,24 @@ commands = typer.Typer()
 
 @commands.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="The address to listen on.  [default: 127.0.0.1]", show_default=False)] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="What to listen on.  [default: 127.0.0.1]", show_default=False)
+    ] = None,
     port: Annotated[
-        int | None, typer.Option(help="The port; 0 is any free one.  [default: 8900]", min=0, max=65535, show_default=False)
+        int | None,
+        typer.Option(metavar="NUMBER", help="The port; 0 is any free one.  [default: 8900]", min=0, max=65535, show_default=False),
     ] = None,
     config: ConfigFile = None,
     workspace: Workspace = None,
     model: Model = None,
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"] | None, typer.Option(help="How much is logged.", show_default=False)
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option(metavar="LEVEL", help="debug, info, warning or error.  [default: info]", show_default=False),
     ] = None,
 ) -> None:
-    """Serve the API until SIGTERM or Ctrl-C; then running turns are answered first (shutdown.grace seconds at most).
+    """Serve the API until Ctrl-C or SIGTERM.
+
+    Then running turns are answered first, for shutdown.grace seconds at most; a second Ctrl-C ends at once.
 
     Example: nanobot serve
 

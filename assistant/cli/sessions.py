@@ -37,7 +37,7 @@ class Format(StrEnum):
 
 @_group.command("list")
 def list_sessions(
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the latest first.")] = 50,
+    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, max=100_000, help="How many, the latest first.")] = 50,
     as_json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
     config: ConfigFile = None,
 ) -> None:
@@ -69,11 +69,13 @@ def show(session: Key, config: ConfigFile = None) -> None:
 @_group.command()
 def export(
     session: Key,
-    form: Annotated[Format, typer.Option("--format", help="json holds everything, markdown what was said.")] = Format.json,
+    form: Annotated[
+        Format, typer.Option("--format", metavar="FORMAT", help="json (everything) or markdown (what was said).")
+    ] = Format.json,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this new file.")] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Write a whole session as JSON (everything) or Markdown (what was said).
+    """Write a whole session to a file or the terminal.
 
     Example: nanobot sessions export api:default --format markdown -o talk.md
     """
@@ -87,6 +89,8 @@ def export(
             file.write(text)
     except FileExistsError:
         raise typer.BadParameter(f"{output} is there already; choose another name.", param_hint="--output") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{output} can't be written ({error.strerror}).", param_hint="--output") from error
 
 
 @_group.command()
@@ -95,7 +99,9 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Delete a session with its messages, and the attachments that no other session holds. This can't be undone.
+    """Delete a session for good.
+
+    With its messages, and the attachments that no other session holds. This can't be undone.
 
     Example: nanobot sessions delete api:old-talk
     """

@@ -40,5 +40,7 @@ def make_workspace(workspace: Path) -> bool:
 def _told(folder: Path, key: tuple[str, ...]) -> Generator[None]:
     try:
         yield
+    except FileExistsError as error:
+        raise ConfigError(Problem(path=key, text=f"{folder} is not a folder", origin="")) from error
     except OSError as error:
         raise ConfigError(Problem(path=key, text=f"{folder} can't be made ({error.strerror})", origin="")) from error

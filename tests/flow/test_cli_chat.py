@@ -207,3 +207,25 @@ async def test_an_argument_that_is_no_utf_8_is_sent_with_its_bytes_replaced(tmp_
     done = await asyncio.to_thread(nanobot, "chat", os.fsdecode(b"caf\xe9"))
     assert done.returncode == 0, done.stderr
     assert (await said(nanobot, "cli"))[0] == ("user", "caf\ufffd")
+
+
+async def test_files_without_a_question_go_with_the_first_message(tmp_path: Path, server: ModelServer):
+    (tmp_path / "notes.txt").write_text("The cat is called Ada.")
+    nanobot = chatting(tmp_path, server)
+    done = await asyncio.to_thread(nanobot, "chat", "--file", "notes.txt", given="/session\nECHO one\nECHO two\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "cli\none\ntwo\n", "")
+    exported = json.loads((await asyncio.to_thread(nanobot, "sessions", "export", "cli")).stdout)
+    parts = [[part["kind"] for part in stored["message"]["parts"]] for stored in exported["messages"] if "parts" in stored["message"]]
+    assert parts == [["text", "document"], ["text"]]
+
+
+async def test_repeats_on_the_way_to_an_answer_are_not_shown(tmp_path: Path, server: ModelServer):
+    server.configure(mode="500", fail_first=1)
+    done = await asyncio.to_thread(chatting(tmp_path, server), "chat", "ECHO one")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "one\n", "")
+
+
+async def test_a_model_without_its_key_is_named_in_the_answer(tmp_path: Path):
+    done = await asyncio.to_thread(Nanobot(folder=tmp_path), "chat", "hi", "--model", "anthropic/claude-sonnet-5")
+    assert "the model anthropic/claude-sonnet-5 needs ANTHROPIC_API_KEY, which is not set" in done.stdout
+    assert "No model is configured" not in done.stdout

@@ -44,6 +44,7 @@ def test_a_provider_that_is_not_there_is_wrong_and_the_key_is_not_shown(tmp_path
     done = Nanobot(folder=tmp_path, env=env)("doctor")
     assert done.returncode == 1
     assert lines(done.stdout)["model"].startswith("WRONG")
+    assert f"to mend it: start what should answer at http://127.0.0.1:{port}/v1" in done.stdout
     assert "secret" not in done.stdout + done.stderr
 
 
@@ -66,3 +67,28 @@ def test_a_port_in_use_is_said(tmp_path: Path):
         done = Nanobot(folder=tmp_path, env=env)("doctor", "--model", "offline")
     assert done.returncode == 0
     assert "is in use" in lines(done.stdout)["address"]
+
+
+async def test_a_refused_key_of_the_configuration_is_mended_there(tmp_path: Path):
+    async with ModelServer() as server:
+        server.configure(mode="401")
+        env = {"NANOBOT_PROVIDERS__OPENAI__API_BASE": server.url, "NANOBOT_PROVIDERS__OPENAI__API_KEY": "sk-mine-1234567890"}
+        done = await asyncio.to_thread(Nanobot(folder=tmp_path, env=env), "doctor")
+    assert lines(done.stdout)["model"].startswith("WRONG")
+    assert "to mend it: correct providers.openai.apiKey" in done.stdout
+
+
+def test_a_model_without_its_key_is_told_which_key(tmp_path: Path):
+    done = Nanobot(folder=tmp_path)("doctor", "--model", "anthropic/claude-sonnet-5")
+    assert lines(done.stdout)["model"].startswith("WRONG")
+    assert "to mend it: export ANTHROPIC_API_KEY=<your key>" in done.stdout
+
+
+def test_a_state_folder_that_cannot_be_made_does_not_end_the_examination(tmp_path: Path):
+    (tmp_path / "home").write_text("")
+    done = Nanobot(folder=tmp_path)("doctor", "--model", "offline")
+    found = lines(done.stdout)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert found["store"].startswith("WRONG")
+    assert f"{tmp_path}/home is not a folder" in found["store"]
+    assert found["model"].startswith("ok")

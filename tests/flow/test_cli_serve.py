@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -61,7 +62,9 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path):
         port = taken.getsockname()[1]
         done = Nanobot(folder=tmp_path)("serve", "--port", str(port))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"nanobot: 127.0.0.1:{port} is in use already: stop what listens there, or set another api.port.\n"
+    assert (
+        done.stderr == f"nanobot: 127.0.0.1:{port} is in use already: stop what listens there, or choose another port (--port, api.port).\n"
+    )
 
 
 def test_an_exposed_address_without_a_key_is_refused(tmp_path: Path):
@@ -82,3 +85,24 @@ def test_serve_does_not_pay_for_what_other_commands_import():
     code = f"import sys; from assistant.cli.program import program; program(['serve']); print([name for name in {heavy} if name in sys.modules])"
     seen = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=LIMIT, check=True)
     assert seen.stdout.strip() == "[]"
+
+
+def test_a_server_without_the_model_that_was_asked_for_is_not_ready(tmp_path: Path):
+    with Nanobot(folder=tmp_path).serving("--model", "anthropic/claude-sonnet-5") as server:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{server.url}/ready", timeout=LIMIT)
+        answer = json.loads(caught.value.read())
+    assert (caught.value.code, answer["status"]) == (503, "not_ready")
+    assert "needs ANTHROPIC_API_KEY" in str(answer["checks"])
+
+
+async def test_a_fallback_takes_the_place_of_a_model_that_cannot_be_had(tmp_path: Path):
+    env = {
+        "NANOBOT_AGENTS__DEFAULTS__MODEL": "anthropic/claude-sonnet-5",
+        "NANOBOT_AGENTS__DEFAULTS__FALLBACK_MODELS": '["openai/gpt-5-mini"]',
+        "OPENAI_API_KEY": "sk-1",
+        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+    }
+    with Nanobot(folder=tmp_path, env=env).serving() as server:
+        assert "openai, gpt-5-mini (" in server.said
+        assert "the model anthropic/claude-sonnet-5 needs ANTHROPIC_API_KEY, which is not set)" in server.said

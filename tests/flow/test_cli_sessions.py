@@ -94,3 +94,12 @@ def test_a_session_that_is_not_there_is_one_line_and_exit_code_1(tmp_path: Path)
     done = Nanobot(folder=tmp_path)("sessions", "show", "nope")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == 'nanobot: There is no session "nope". nanobot sessions list shows those there are.\n'
+
+
+def test_an_export_that_cannot_be_written_is_wrong_usage(tmp_path: Path):
+    nanobot = Nanobot(folder=tmp_path)
+    nanobot("chat", "hi", "--model", "offline")
+    done = nanobot("sessions", "export", "cli", "--output", "nowhere/talk.json")
+    assert done.returncode == 2
+    assert "nowhere/talk.json can't be written (No such file or directory)." in done.stderr
+    assert "Traceback" not in done.stderr

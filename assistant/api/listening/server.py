@@ -77,7 +77,7 @@ def bind(settings: ApiSettings) -> list[socket.socket]:
 def _why(error: OSError, settings: ApiSettings) -> str:
     where = f"{settings.host}:{settings.port}"
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use already: stop what listens there, or set another api.port."
+        return f"{where} is in use already: stop what listens there, or choose another port (--port, api.port)."
     if error.errno == errno.EACCES:
         return f"{where} may not be used by this user: set an api.port above 1023."
     return f"{where} can't be listened on ({error.strerror}): is api.host an address of this machine?"
