@@ -1,6 +1,6 @@
 """Loading the configuration: the file, over it the environment, over that the command line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,9 +63,7 @@ def load_config(
     origins: dict[tuple[str, ...], str] = {}
     for check, given in checks:
         _lay_over(values, check.run(given), check.origin, origins, ())
-    if problems := [problem for check, _ in checks for problem in check.problems]:
-        raise ConfigError(*problems)
-    config = _validated(values, origins)
+    config = _validated(values, origins, [problem for check, _ in checks for problem in check.problems])
     workspace = workspace_folder(config.agent.workspace, home, source.parent if source is not None else directory)
     check_workspace(workspace, home, source)
     ignored = dict.fromkeys([key for check, _ in checks for key in check.ignored] + _unsupported(config))
@@ -114,12 +112,18 @@ def _plain(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
-def _validated(values: Mapping[str, Json], origins: Mapping[tuple[str, ...], str]) -> Config:
+def _validated(values: Mapping[str, Json], origins: Mapping[tuple[str, ...], str], found: Sequence[Problem]) -> Config:
+    """The configuration; raises ConfigError with the problems `found` before, and those of the values that were left."""
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
-        raise ConfigError(*(_problem(detail, origins) for detail in details)) from None
+        named = {problem.path for problem in found}
+        more = [_problem(detail, origins) for detail in details]
+        raise ConfigError(*found, *(problem for problem in more if problem.path not in named)) from None
+    if found:
+        raise ConfigError(*found)
+    return config
 
 
 def _problem(detail: ErrorDetails, origins: Mapping[tuple[str, ...], str]) -> Problem:

@@ -160,3 +160,8 @@ def test_fallback_models_are_names_of_presets_or_of_models_or_presets_themselves
     }
     found = load(tmp_path, content).config.fallbacks
     assert [(preset.model, preset.provider) for preset in found] == [("new", "mistral"), ("openai/gpt-5-mini", "auto"), ("own", "groq")]
+
+
+def test_wrong_values_are_named_beside_unknown_keys(tmp_path: Path):
+    text = refusal(tmp_path, {"api": {"prot": 1, "port": "x"}, "providers": {"openai": {"apiKey": "${NOT_SET}"}}})
+    assert [line.split(": ")[1] for line in text.splitlines()] == ["api.prot", "providers.openai.apiKey", "api.port"]
