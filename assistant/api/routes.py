@@ -54,14 +54,23 @@ _WHY: Final = {
 
 
 class Routes(FastAPI):
-    """FastAPI with the schemas added that no route declares, because its bodies are read and written by hand."""
+    """FastAPI, described as it is: with the schemas that no route declares, because its bodies are read and written by hand, with the key, and
+    without FastAPI's own 422, in whose place 400 is answered."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             document = super().openapi()
             described = [(ChatRequest, "validation"), (ChatForm, "validation"), (ChatCompletionChunk, "validation")]
             _, schemas = models_json_schema(described, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
-            document["components"]["schemas"].update(schemas["$defs"])
+            components = document["components"]
+            components["schemas"].update(schemas["$defs"])
+            for name in ("HTTPValidationError", "ValidationError"):
+                components["schemas"].pop(name, None)
+            components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "api.apiKey, where one is set."}}
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    operation["responses"].pop("422", None)
+                    operation["security"] = [{"key": []}, {}] if "401" in operation["responses"] else []
         return super().openapi()
 
 
@@ -96,14 +105,16 @@ def create_routes(*, chat: Chat, models: Models, sessions: Sessions, health: Hea
     get, delete = ["GET"], ["DELETE"]
     if chat_enabled:
         app.router.routes.append(ChatRoute(chat))
-    app.add_api_route("/v1/models", models.index, methods=get, response_model=ModelList, responses=_errors(401))
-    app.add_api_route("/v1/models/{model_id:path}", models.show, methods=get, response_model=ModelAnswer, responses=_errors(401, 404))
-    app.add_api_route("/v1/sessions", sessions.index, methods=get, response_model=SessionList, responses=_errors(400, 401, 503))
-    one = "/v1/sessions/{session_id:path}"
-    app.add_api_route(one, sessions.show, methods=get, response_model=SessionDetail, responses=_errors(400, 401, 404, 503))
-    app.add_api_route(one, sessions.delete, methods=delete, response_model=SessionDeleted, responses=_errors(401, 404, 503))
-    app.add_api_route("/health", health.alive, methods=get, response_model=HealthAnswer)
-    app.add_api_route("/ready", health.ready, methods=get, response_model=ReadyAnswer, responses={503: {"model": ReadyAnswer}})
+    for path, summary, endpoint, methods, answer, errors in (
+        ("/v1/models", "List models", models.index, get, ModelList, _errors(401)),
+        ("/v1/models/{model_id:path}", "Show a model", models.show, get, ModelAnswer, _errors(401, 404)),
+        ("/v1/sessions", "List sessions", sessions.index, get, SessionList, _errors(400, 401, 503)),
+        ("/v1/sessions/{session_id:path}", "Show a session", sessions.show, get, SessionDetail, _errors(400, 401, 404, 503)),
+        ("/v1/sessions/{session_id:path}", "Delete a session", sessions.delete, delete, SessionDeleted, _errors(401, 404, 409, 503)),
+        ("/health", "Is it alive?", health.alive, get, HealthAnswer, None),
+        ("/ready", "Can it do its work?", health.ready, get, ReadyAnswer, _NOT_READY),
+    ):
+        app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=errors)
     return app
 
 
@@ -111,7 +122,9 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorAnswer, "description": _WHY[status]} for status in (*statuses, 403, 421, 500)}
 
 
+_NOT_READY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": ReadyAnswer, "description": "Not now; `checks` say why."}}
 _CHAT: Final[dict[str, Any]] = {
+    "summary": "Ask",
     "responses": {
         200: {
             "model": ChatCompletion,

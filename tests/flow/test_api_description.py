@@ -121,3 +121,17 @@ async def test_the_page_of_the_description_is_there(api: Running) -> None:
     response = await api.client.get("/docs")
     assert response.status_code == 200
     assert "/openapi.json" in response.text
+
+
+async def test_only_what_is_answered_is_described(api: Running) -> None:
+    document = await described(api)
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert all("422" not in operation["responses"] for operation in operations)
+    assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
+
+
+async def test_what_needs_a_key_says_so(api: Running) -> None:
+    document = await described(api)
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    open_paths = [path for path, operations in document["paths"].items() for operation in operations.values() if not operation["security"]]
+    assert open_paths == ["/health", "/ready"]

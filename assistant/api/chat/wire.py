@@ -134,6 +134,8 @@ class ChatForm(BaseModel):
     top_p: float | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
-    stop: str | None = None
+    stop: str | None = Field(default=None, description="One sequence.")
     seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
     reasoning_effort: ReasoningEffort | None = None
