@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
 .PHONY: serve test lint format bench constraints clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
