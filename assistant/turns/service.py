@@ -81,7 +81,7 @@ class Turns:
         self._closing = True
         tasks = [turn.task for turn in self._running if turn.task]
         if tasks:
-            log.info("turns_draining running=%d grace=%g", len(tasks), grace)
+            log.info("turns.draining running=%d grace=%.1f", len(tasks), grace)
             await asyncio.wait(tasks, timeout=grace)
         for turn in self._running:
             turn.cancel("interrupted")

@@ -22,5 +22,5 @@ _FILE = re.compile(r"`((?:\w[\w.-]*/)*[\w.-]+\.(?:py|md|sh|mjs|toml|txt)|(?:\w[\
 def test_every_file_that_a_document_names_is_there(name: str) -> None:
     paper = ROOT / name
     named = {path or link for path, link in _FILE.findall(paper.read_text(encoding="utf-8"))}
-    places = (ROOT, ROOT / "assistant", ROOT / "assistant" / "providers", paper.parent)
+    places = (ROOT, ROOT / "assistant", ROOT / "assistant/providers", ROOT / "assistant/documents/formats", paper.parent)
     assert [path for path in sorted(named) if not any((place / path).exists() for place in places)] == []
