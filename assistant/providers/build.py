@@ -23,7 +23,7 @@ def open_provider(choice: Choice, *, fallbacks: Sequence[Choice] = ()) -> ModelP
 
 
 def preload(choice: Choice) -> None:
-    """Import what the choice's first call will need. Blocks for some 0.3 s: for a thread, when the server is up."""
+    """Import what the choice's first call will need. Blocks for 0.1 to 0.3 s: for a thread, when the server is up."""
     if choice.provider != OFFLINE:
         import_module(_module(_target(choice)))
 

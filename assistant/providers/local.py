@@ -1,4 +1,4 @@
-"""Model servers on this machine: who answers at the usual ports. Without an HTTP client, whose import would cost the start 0.25 s."""
+"""Model servers on this machine: who answers at the usual ports. Without an HTTP client, whose import would cost the start 0.1 to 0.25 s."""
 
 import asyncio
 from collections.abc import Sequence
