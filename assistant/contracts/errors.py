@@ -230,3 +230,16 @@ class ToolFailed(Exception):
 def place_of(bug: BaseException) -> str:
     """Where an error arose, for the log: its type and the frames, without its text, which may quote what somebody wrote."""
     return f"{type(bug).__qualname__} at\n{''.join(traceback.format_tb(bug.__traceback__))}"
+
+
+def let_go(error: BaseException) -> None:
+    """Say that an error has been told to whoever had to know, so that what its frames hold goes with them.
+
+    A frame that knows an error that knows the frame is a cycle: a refused body of 25 MB would stay until the collector comes, which counts
+    objects and not bytes.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        before = link.__cause__ or link.__context__
+        link.__traceback__ = link.__context__ = link.__cause__ = None
+        link = before

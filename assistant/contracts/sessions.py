@@ -165,7 +165,7 @@ class AttachmentStore(Protocol):
         ...
 
     async def list(self, owner: str, session: str) -> Sequence[Attachment]:
-        """Those of a session, the oldest first."""
+        """Those of a session, the oldest first; not those that no message refers to: they came with a request that was refused."""
         ...
 
     async def sweep(self, now: datetime) -> int:

@@ -35,7 +35,7 @@ _USE_IN_SESSION = """
     WHERE id = :id AND EXISTS (SELECT 1 FROM sessions WHERE sessions.owner = :owner AND sessions.key = :session)"""
 _COLUMNS = "SELECT id, label, size, at, digest FROM attachments"
 _ONE = f"{_COLUMNS} WHERE id = :id AND owner = :owner AND session = :session"
-_ALL = f"{_COLUMNS} WHERE owner = :owner AND session = :session ORDER BY at, id"
+_ALL = f"{_COLUMNS} WHERE owner = :owner AND session = :session AND used = 1 ORDER BY at, id"
 _REMOVE_DUE = """
     DELETE FROM attachments WHERE (used = 0 AND at < :unused_before) OR at < :before RETURNING digest"""
 

@@ -8,7 +8,7 @@ from functools import partial
 from assistant.agent.loop import Answer, Loop
 from assistant.agent.toolbox import Toolbox
 from assistant.agent.transcript import fit
-from assistant.contracts.errors import NanobotError, SessionNotFound, ShuttingDown, TurnCancelled, TurnTimeout, place_of
+from assistant.contracts.errors import NanobotError, SessionNotFound, ShuttingDown, TurnCancelled, TurnTimeout, let_go, place_of
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, CutOff, ToolMessage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
@@ -88,11 +88,12 @@ class Turns:
         await asyncio.gather(*[turn.task for turn in self._running if turn.task])
 
     async def _run(self, request: TurnRequest, turn: RunningTurn, place: Place) -> None:
-        """The whole life of a turn: it is settled, its lane left and its uploads removed, whatever happens."""
+        """The whole life of a turn: it is settled, its lane left, its uploads removed and its end told, whatever happens."""
         end: TurnFinished | TurnFailed
         try:
             end = await self._answer(request, turn, place)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - settled and passed on; a bug is logged in _reason
+            turn.sealed = True  # a stop that comes now would end the task before anybody is told
             end = await self._settle(request, turn, error)
         finally:
             self._lanes.leave(place)
@@ -173,10 +174,12 @@ class Turns:
             mark = AssistantMessage(id=new_id("msg"), text="".join(turn.words), cut_off=state)
             try:
                 await self._sessions.end_turn(turn.id, state, [mark], error=told.code)
-            except NanobotError as failure:
+            except Exception as failure:  # noqa: BLE001 - whatever the store does, whoever waits is told of the first failure
                 # The turn stays marked as running; the next start settles it as interrupted.
-                log.warning("turn.not_settled turn=%s state=%s code=%s", turn.id, state, failure.code)
+                log.warning("turn.not_settled turn=%s state=%s error=%s", turn.id, state, type(failure).__qualname__)
         log.info("turn.failed turn=%s state=%s code=%s", turn.id, state, told.code)
+        let_go(error)
+        let_go(told)
         return TurnFailed(turn_id=turn.id, error=told, acted=turn.acted)
 
 
@@ -197,7 +200,10 @@ def _reason(turn: RunningTurn, error: BaseException) -> tuple[CutOff, NanobotErr
 
 def _remove(uploads: list[Upload]) -> None:
     for upload in uploads:
-        upload.path.unlink(missing_ok=True)
+        try:
+            upload.path.unlink(missing_ok=True)
+        except OSError as error:  # a disk that fails now must not keep the answer back; the spool is swept
+            log.warning("turn.upload_left errno=%s", error.errno)
 
 
 def _lane(owner: str, session: str) -> str:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.api.middleware.scope import request_id
-from assistant.contracts.errors import MethodNotAllowed, NanobotError, ShuttingDown, Unauthenticated, place_of
+from assistant.contracts.errors import MethodNotAllowed, NanobotError, ShuttingDown, Unauthenticated, let_go, place_of
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,7 @@ class ErrorAnswers:
             error = NanobotError()
             error.__cause__ = unknown
         _note(error, request_id(scope))
+        let_go(error)
         if not started:  # else the connection just ends: the server closes it when an answer is left incomplete
             await _answer(error, scope["method"], acted)(scope, receive, send)
 

@@ -70,6 +70,8 @@ async def test_a_picture_comes_back_as_bytes_and_not_as_a_document(store: Store,
     assert await store.attachments.images([]) == {}
     assert await store.attachments.document("anna", "api:one", one) is None
     assert await store.attachments.find(sent.digest) == PICTURE
+    assert await store.attachments.list("anna", "api:one") == []  # no message refers to it: its request may yet be refused
+    await store.sessions.begin_turn(turn("turn_1", image(one)), None)
     assert [(kept.format, kept.facts) for kept in await store.attachments.list("anna", "api:one")] == [("png", ("JPEG, 6×4",))]
 
 
@@ -105,8 +107,9 @@ async def test_a_stranger_and_another_session_get_nothing(store: Store, tmp_path
 
 async def test_odd_names_are_shown_as_they_came_and_never_used_as_paths(store: Store, tmp_path: Path, clock: TurnedClock) -> None:
     names = ["../../../x\0y", "/etc/passwd", "n" * 400, "\u202efdp.exe", ""]
-    for name in names:
-        await store.attachments.keep("anna", "api:\0one", upload(tmp_path, name=name), READ)
+    for number, name in enumerate(names):
+        attachment_id = await store.attachments.keep("anna", "api:\0one", upload(tmp_path, name=name), READ)
+        await store.sessions.begin_turn(turn(f"turn_{number}", document(attachment_id), session="api:\0one"), None)
         clock.turn(timedelta(microseconds=1))
     assert [kept.name for kept in await store.attachments.list("anna", "api:\0one")] == names
     assert len(files_in(tmp_path)) == 2

@@ -1,7 +1,10 @@
 """Turns that do not end well: the session says so, and goes on."""
 
 import asyncio
+import threading
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -13,11 +16,13 @@ from assistant.contracts.errors import (
     ShuttingDown,
     TurnCancelled,
     TurnTimeout,
+    UnreadableFile,
 )
 from assistant.contracts.messages import AssistantMessage
 from assistant.contracts.models import ModelRequest
-from assistant.contracts.turns import TurnFailed
-from assistant.testing.scripted import ScriptedModel
+from assistant.contracts.turns import TurnFailed, Upload
+from assistant.store.connection import Connection
+from assistant.testing.scripted import ScriptedModel, calling
 from tests.flow.turns.house import House, ask, texts
 
 
@@ -132,3 +137,73 @@ async def test_an_unexpected_fault_of_a_provider_is_an_error_of_ours_and_the_ses
             await turns.start(ask("hi")).result()
         assert "secret" not in caught.value.message
         assert (await turns.start(ask("hi")).result()).text == "fine"
+
+
+async def test_the_log_of_an_unexpected_fault_tells_where_and_quotes_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(ScriptedModel):
+        async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+            raise ValueError(texts(request.messages)[-1])
+
+    async with asyncio.timeout(10):
+        with pytest.raises(NanobotError):
+            await house.turns(Broken()).start(ask("somebody's words")).result()
+    assert "ValueError" in caplog.text
+    assert "in complete" in caplog.text
+    assert "somebody's words" not in caplog.text
+
+
+async def test_whoever_waits_is_told_of_a_failure_that_can_not_be_stored(house: House) -> None:
+    """The tables are gone, which no answer of the store foresees."""
+    model = ScriptedModel("x")
+    model.gate.clear()
+    turn = house.turns(model).start(ask("1"))
+    async with asyncio.timeout(10):
+        await model.asked_times(1)
+        await house.store.database.write(lambda connection: connection.execute("ALTER TABLE turns RENAME TO gone"))
+        model.gate.set()
+        with pytest.raises(NanobotError):
+            await turn.result()
+        await house.store.database.write(lambda connection: connection.execute("ALTER TABLE gone RENAME TO turns"))
+
+
+async def test_a_turn_that_is_being_settled_can_not_be_stopped_any_more(house: House) -> None:
+    """A stop would end its task before anybody is told; the one who waits would wait for ever."""
+    settling, may_settle = threading.Event(), threading.Event()
+
+    def hold(_: Connection) -> None:
+        settling.set()
+        may_settle.wait(10)
+
+    class Failing(ScriptedModel):
+        async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+            self.held = asyncio.create_task(house.store.database.write(hold))
+            await asyncio.to_thread(settling.wait, 10)
+            raise ProviderFailed("cut")
+
+    model = Failing()
+    turn = house.turns(model).start(ask("1"))
+    async with asyncio.timeout(10):
+        await asyncio.to_thread(settling.wait, 10)
+        while not turn.sealed:  # noqa: ASYNC110 - the turn gets there by itself
+            await asyncio.sleep(0.005)
+        turn.cancel()
+        may_settle.set()
+        await model.held
+        with pytest.raises(ProviderFailed):
+            await turn.result()
+
+
+async def test_a_file_of_a_refused_message_is_not_shown_to_later_turns(house: House, tmp_path: Path) -> None:
+    model = ScriptedModel(calling(("list_attachments", "{}")), "none")
+    turns = house.turns(model)
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.write_bytes(b"words")
+    bad.write_bytes(b"%PDF-1.4 broken")
+    uploads = tuple(
+        Upload(name=path.name, path=path, size=path.stat().st_size, digest=sha256(path.read_bytes()).hexdigest()) for path in (good, bad)
+    )
+    async with asyncio.timeout(30):
+        with pytest.raises(UnreadableFile):
+            await turns.start(ask("look", uploads=uploads)).result()
+        await turns.start(ask("which files are there?")).result()
+    assert "There are no files in this conversation." in texts(await house.kept())
