@@ -12,11 +12,13 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from assistant import __version__
 from assistant.agent.toolbox import Toolbox
 from assistant.api.app import create_app
+from assistant.api.body.spool import sweep_spool
 from assistant.api.health import Check
 from assistant.api.listening.exposure import check_exposure
 from assistant.api.listening.server import bind
@@ -54,6 +56,11 @@ class Assistant:
     model: ModelProvider
     store: Store
     turns: Turns
+
+    @property
+    def spool(self) -> Path:
+        """Where files lie while a request is taken in."""
+        return self.loaded.home / "spool"
 
     async def readiness(self) -> Sequence[Check]:
         """What must hold to do the work, with the reason where it does not."""
@@ -103,7 +110,7 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 sessions=assistant.store.sessions,
                 model=assistant.model.info,
                 ready=assistant.readiness,
-                spool_folder=loaded.home / "spool",
+                spool_folder=assistant.spool,
                 version=__version__,
             )
             _tune_interpreter()
@@ -204,7 +211,7 @@ def _raise_file_limit() -> None:
 @asynccontextmanager
 async def _chores(assistant: Assistant) -> AsyncGenerator[None]:
     """What is done beside answering: load the provider's client before somebody waits for it, remove attachments that are due."""
-    tasks = [asyncio.create_task(asyncio.to_thread(preload, assistant.choice)), asyncio.create_task(_sweep(assistant.store))]
+    tasks = [asyncio.create_task(asyncio.to_thread(preload, assistant.choice)), asyncio.create_task(_sweep(assistant))]
     try:
         yield
     finally:
@@ -213,12 +220,17 @@ async def _chores(assistant: Assistant) -> AsyncGenerator[None]:
         await asyncio.wait(tasks)
 
 
-async def _sweep(store: Store) -> None:
-    """Every hour: remove attachments that are due, and settle turns whose end could not be stored or whose process died unnoticed."""
+async def _sweep(assistant: Assistant) -> None:
+    """Every hour: remove attachments and spooled files that are due, and settle turns whose end could not be stored or whose process died
+    unnoticed."""
+    store = assistant.store
     while True:
         try:
             files, turns = await store.attachments.sweep(datetime.now(UTC)), await store.sessions.recover()
-            log.debug("store.swept files=%d turns=%d", files, turns)
+            spooled = await asyncio.to_thread(sweep_spool, assistant.spool)
+            log.debug("store.swept files=%d spooled=%d turns=%d", files, spooled, turns)
         except NanobotError as error:
             log.warning("store.not_swept code=%s", error.code)
+        except OSError as error:
+            log.warning("spool.not_swept errno=%s", error.errno)
         await asyncio.sleep(SWEEP_SECONDS)

@@ -5,10 +5,12 @@ import base64
 import hashlib
 import json
 import os
+import resource
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from assistant.api.settings import ApiSettings
@@ -150,12 +152,33 @@ async def test_spooled_files_are_the_servers_alone(api: Running) -> None:
 async def test_what_a_dead_process_left_in_the_spool_is_removed_at_the_next_start(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     spool.mkdir(mode=0o755)
-    for name, age in (("up_old", 7200), ("up_young", 60), ("other", 7200)):
+    for name in ("up_old", "up_young", "other"):
         (spool / name).write_bytes(b"x")
+    (spool / "up_folder").mkdir()  # not ours, whatever it is called
+    for name, age in (("up_old", 7200), ("up_young", 60), ("other", 7200), ("up_folder", 7200)):
         os.utime(spool / name, (time.time() - age, time.time() - age))
     async with serving(tmp_path) as api:
-        assert sorted(path.name for path in api.spooled) == ["other", "up_young"]
+        assert sorted(path.name for path in api.spooled) == ["other", "up_folder", "up_young"]
         assert spool.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("form", [True, False])
+async def test_a_disk_that_takes_no_file_is_503_and_the_next_one_is_read(api: Running, form: bool) -> None:
+    async def send() -> httpx2.Response:
+        if form:
+            return await api.client.post(PATH, files={"files": ("a.txt", bytes(500_000))})
+        return await api.chat([{"type": "file", "file": {"file_data": encoded(bytes(500_000))}}])
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        response = await send()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert response.status_code == 503
+    assert error_of(response)["code"] == "store_unavailable"
+    assert api.spooled == []
+    assert (await send()).status_code == 200
 
 
 async def test_files_of_a_client_that_hung_up_in_the_middle_are_removed(api: Running) -> None:

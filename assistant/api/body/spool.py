@@ -1,12 +1,15 @@
 """Files of a request, on disk while it is being taken in."""
 
 import os
+import stat
 import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
 from assistant.api.settings import ApiLimits
-from assistant.contracts.errors import FileTooLarge, InvalidRequest, RequestTooLarge
+from assistant.contracts.errors import FileTooLarge, InvalidRequest, RequestTooLarge, StoreUnavailable
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import human_size
 from assistant.contracts.turns import Upload
@@ -16,13 +19,23 @@ _LEFT_BEHIND_SECONDS = 3600
 
 
 def prepare_spool(folder: Path) -> None:
-    """Make the folder, private, and remove what a process that died left in it: files untouched for an hour, which no request takes."""
+    """Make the folder, private, and sweep it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
+    sweep_spool(folder)
+
+
+def sweep_spool(folder: Path) -> int:
+    """Remove what a process that died left there: files untouched for an hour, which no request takes. Returns how many went. Raises OSError."""
     dead = time.time() - _LEFT_BEHIND_SECONDS
-    for file in folder.glob(f"{_PREFIX}_*"):
-        if file.stat().st_mtime < dead:
-            file.unlink(missing_ok=True)
+    removed = 0
+    for path in folder.glob(f"{_PREFIX}_*"):
+        with suppress(FileNotFoundError):  # another process sweeps, too
+            status = path.lstat()
+            if status.st_mtime < dead and not stat.S_ISDIR(status.st_mode):
+                path.unlink()
+                removed += 1
+    return removed
 
 
 class Spool:
@@ -69,14 +82,15 @@ class Spool:
 
 
 class SpooledFile:
-    """A file that is being received: counted and hashed as it is written."""
+    """A file that is being received: counted and hashed as it is written. Raises StoreUnavailable where the disk does not take it."""
 
     __slots__ = ("_descriptor", "_digest", "_spool", "name", "param", "path", "size")
 
     def __init__(self, spool: Spool, path: Path, name: str, param: str | None) -> None:
         self._spool = spool
         self._digest = sha256()
-        self._descriptor: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with _written():
+            self._descriptor: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self.path = path
         self.name = name
         self.param = param
@@ -89,8 +103,9 @@ class SpooledFile:
         self._spool.claim(len(data), self)
         self._digest.update(data)
         rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        with _written():
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
         self.size += len(data)
 
     def finish(self) -> Upload:
@@ -105,3 +120,11 @@ class SpooledFile:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+@contextmanager
+def _written() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable(f"The file can't be taken in: {error.strerror}. Nothing was accepted.") from error
