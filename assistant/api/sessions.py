@@ -37,7 +37,11 @@ class Sessions:
         return SessionList(object="list", data=[_listed(session) for session in found[:limit]], has_more=len(found) > limit)
 
     async def show(
-        self, request: Request, session_id: str, limit: Annotated[int, Query(ge=1, le=1000)] = 100, after: Annotated[int, Query(ge=0)] = 0
+        self,
+        request: Request,
+        session_id: str,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
     ) -> SessionDetail:
         """With its messages in order; `after`: the `seq` of the last one of the page before."""
         owner, key = principal(request.scope).id, known_key(session_id)

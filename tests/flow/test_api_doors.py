@@ -35,6 +35,7 @@ GOOD_HOSTS = [
 BAD_HOSTS = [
     "evil.example", "evil.example.", "localhost.evil.example", "localhost:port", "localhost:99999", "[::1", "::1", "[::2]", "0.0.0.0",
     "nas.example..", "box.example", "box.example:9001", "localhost@evil.example", "localhost/", "", "127.0.0.1.evil.example", "lo\u0441alhost",
+    "localhost:0000008900", "localhost:000000" + "9" * 5000, "localhost:" + "1" * 60_000,
 ]  # fmt: skip
 
 
@@ -68,6 +69,7 @@ async def test_what_a_proxy_header_says_is_not_believed(api: Running) -> None:
     [
         {"origin": "https://evil.example"},
         {"origin": "null"},
+        {"origin": "http://localhost:000000" + "9" * 5000},
         {"origin": "http://localhost:3000"},
         {"origin": "https://chat.example:444"},
         {"origin": "http://chat.example"},

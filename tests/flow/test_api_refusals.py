@@ -92,6 +92,8 @@ WRONG_MESSAGES: list[tuple[str, object]] = [
     ("messages.0.content.0", {"messages": [{"role": "user", "content": ["hi"]}]}),
     ("messages.0.content.0.text", {"messages": [{"role": "user", "content": [{"type": "text"}]}]}),
     ("messages.0.content.0.text", {"messages": [{"role": "user", "content": [{"type": "text", "text": 1}]}]}),
+    ("messages", {"messages": [5] * 100_000}),
+    ("messages.0.content", {"messages": [{"role": "user", "content": [5] * 100_000}]}),
     ("messages.0.content.1.type", {"messages": [{"role": "system", "content": part(type="image_url", image_url={"url": PNG})}, HI]}),
 ]
 

@@ -116,6 +116,14 @@ async def test_a_page_that_can_not_be_is_400(api: Running, query: str, param: st
     assert error_of(response)["param"] == param
 
 
+@pytest.mark.parametrize("after", ["-1", str(2**63), "9" * 4000])
+async def test_a_place_in_a_session_that_can_not_be_is_400(api: Running, after: str) -> None:
+    api.sessions.keep("api:one", UserMessage(id="msg_1", parts=(Text(text="hi"),)))
+    response = await api.client.get(f"/v1/sessions/one?after={after}")
+    assert response.status_code == 400
+    assert error_of(response)["param"] == "after"
+
+
 async def test_a_store_that_is_down_is_503_and_says_when_to_come_back(api: Running) -> None:
     api.sessions.broken = True
     response = await api.client.get("/v1/sessions")

@@ -8,7 +8,8 @@ MAX_DEPTH = 64
 MAX_TOKENS = 200_000
 _SMALL = 1024 * 1024
 _TOKEN = re.compile(rb'["\[\]{},]')
-_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+_SURROGATE = re.compile(rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|([89a-fA-F][0-9a-fA-F]{2}))")
+"""A pair of escapes that make one character, or (with the group) half of one."""
 
 
 def is_plainly_shallow(body: bytes | bytearray) -> bool:
@@ -43,21 +44,39 @@ def check_shape(body: bytes | bytearray) -> None:
     raise RequestTooLarge(f"The JSON has more than {MAX_TOKENS:,} values.")
 
 
-def replace_lone_surrogates(body: bytes | bytearray) -> bytes:
+def replace_lone_surrogates(body: bytes | bytearray) -> bytearray:
     """Half of a character outside the basic plane, written as an escape without its other half, becomes U+FFFD.
 
-    Clients that cut a text by UTF-16 units send these; no text that holds one can be stored or sent on.
+    Clients that cut a text by UTF-16 units send these; no text that holds one can be stored or sent on. One escape is looked at at a time, and
+    replaced where it stands: a regular expression's own way over 25 MB of them would hold the interpreter for seconds.
     """
-    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape.group(1) else escape.group(), body)
+    mended = bytearray(body)
+    position = 0
+    while (start := mended.find(b"\\u", position)) >= 0:
+        position = start + 2
+        if _backslashes_before(mended, start) % 2:
+            continue  # an escaped backslash, and the letter u
+        escape = _SURROGATE.match(mended, start)
+        if escape is None:
+            continue
+        position = escape.end()
+        if escape.group(1):
+            mended[start:position] = b"\\ufffd"
+    return mended
 
 
 def _end_of_string(body: bytes | bytearray, position: int) -> int:
     """The offset after the closing quote of the string that goes on at `position`; the end of the body where there is none."""
     while (quote := body.find(b'"', position)) >= 0:
-        backslashes = 0
-        while body[quote - 1 - backslashes] == 0x5C:
-            backslashes += 1
-        if backslashes % 2 == 0:
+        if _backslashes_before(body, quote) % 2 == 0:
             return quote + 1
         position = quote + 1
     return len(body)
+
+
+def _backslashes_before(body: bytes | bytearray, position: int) -> int:
+    """How many stand directly before `position`."""
+    first = position
+    while first and body[first - 1] == 0x5C:
+        first -= 1
+    return position - first

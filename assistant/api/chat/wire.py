@@ -10,6 +10,10 @@ HASH = "#"
 """Begins the tags of unions, which pydantic puts into an error's path and clients must not see there."""
 
 
+_MOST = 2_048
+"""Messages of a request, and parts of a message: OpenAI's own bound. It also bounds how many faults a validator may find."""
+
+
 class Wire(BaseModel):
     """Types are taken as written: "1" is not a number and "yes" not a truth."""
 
@@ -54,7 +58,9 @@ ContentPart = Annotated[
     Annotated[TextPart, Tag("#text")] | Annotated[ImagePart, Tag("#image_url")] | Annotated[FilePart, Tag("#file")],
     Discriminator(_part_tag),
 ]
-Content = Annotated[Annotated[str, Tag("#text")] | Annotated[list[ContentPart], Tag("#parts")], Discriminator(_content_tag)]
+Content = Annotated[
+    Annotated[str, Tag("#text")] | Annotated[list[ContentPart], Field(max_length=_MOST), Tag("#parts")], Discriminator(_content_tag)
+]
 
 
 class ChatMessage(Wire):
@@ -116,7 +122,7 @@ class ChatOptions(Wire):
 class ChatRequest(ChatOptions):
     """One user message, after any number of system or developer messages that hold for this request only."""
 
-    messages: list[ChatMessage] = Field(min_length=1)
+    messages: list[ChatMessage] = Field(min_length=1, max_length=_MOST)
 
 
 class ChatForm(BaseModel):

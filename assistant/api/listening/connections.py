@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,14 +20,18 @@ log = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Of the request line and the headers together, and of the trailers of a chunked body."""
+_UPGRADE: Final = re.compile(rb"(?<=\r\n)upgrade(?=[ \t]*:)", re.IGNORECASE)
 
 
 class Connection(HttpToolsProtocol):
     """One connection. Closed, with an answer where one can still be read, when
     - more connections are open than `max_connections`: 503;
     - the head of a request takes longer than `timeouts.headers`: 408, or nothing if none of it came;
-    - the head is larger than 64 KiB: 413;
-    - an answer waits and is not read for `timeouts.unread`.
+    - the head, or the trailers of a body, are larger than 64 KiB: 413;
+    - what comes is not HTTP: 400;
+    - an answer waits and nothing of it is read for `timeouts.unread`.
+
+    Trailers are never taken for headers: those were checked when the request began. A wish to change the protocol is not heard.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class Connection(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._trailer_bytes = 0
         self._in_head = False
         self._refused = False
 
@@ -59,24 +65,30 @@ class Connection(HttpToolsProtocol):
         if self._refused or self.transport.is_closing():
             return
         self._head_bytes += len(data)
+        if b"pgrade" in data and not self._in_body:
+            data = _without_upgrade(data)
         super().data_received(data)
         idle = self.cycle is None or self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison] - None until the first request
         if self._refused or self.transport.is_closing():
             return
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(RequestTooLarge(f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KiB."))
+            self._refuse(_head_too_large())
         elif idle and self._head_timer is None and self.timeout_keep_alive_task is None:
             self._await_head()  # bytes that begin no request, such as empty lines: they stopped the timer of idle connections
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
+        self._trailer_bytes = 0
         if self._head_timer is None:
             self._await_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        if not self._in_head and sum([len(n) + len(v) for n, v in self.headers]) > MAX_HEAD_BYTES:
+        if self._in_head:
+            super().on_header(name, value)
+            return
+        self._trailer_bytes += len(name) + len(value) + len(": \r\n")
+        if self._trailer_bytes > MAX_HEAD_BYTES:
             raise ValueError("the trailers are too large")
 
     def on_headers_complete(self) -> None:
@@ -91,20 +103,29 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread_timer = self.loop.call_later(self._settings.timeouts.unread, self._on_unread)
+        self._await_reading()
 
     def resume_writing(self) -> None:
         self._stop_unread_timer()
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(InvalidRequest("This is not a valid HTTP request."))
+        too_large = self._trailer_bytes > MAX_HEAD_BYTES
+        self._refuse(_head_too_large() if too_large else InvalidRequest("This is not a valid HTTP request."))
 
     def timeout_keep_alive_handler(self) -> None:
-        if self.transport.get_write_buffer_size():
+        if self._unread_timer is not None:  # the last answer is still being read, or that timer ends the connection
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        elif self.transport.get_write_buffer_size():
             self.transport.abort()  # an answer that nobody reads would hold a connection open that only waits to be closed
         else:
             super().timeout_keep_alive_handler()
+
+    @property
+    def _in_body(self) -> bool:
+        """Whether the next byte belongs to a request's body, and not to a head."""
+        running: Any = self.cycle
+        return not self._in_head and running is not None and running.more_body
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self._settings.timeouts.headers, self._on_late_head)
@@ -116,24 +137,35 @@ class Connection(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _on_unread(self) -> None:
+    def _await_reading(self) -> None:
+        waiting = self.transport.get_write_buffer_size()
+        self._unread_timer = self.loop.call_later(self._settings.timeouts.unread, self._on_unread, waiting)
+
+    def _on_unread(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() < before:  # a large answer takes its time, but it is being read
+            self._await_reading()
+            return
+        self._unread_timer = None
         log.warning("api.unread")
         self.transport.abort()
 
     def _refuse(self, error: NanobotError) -> None:
         """Answer without the application, and close, once the peer does or a moment later: what it still sends is thrown away until then, since
         closing over unread bytes would reset the connection under the answer. While another request is being answered nothing is written:
-        that answer is the last one, or, if it is its own request that is broken, there is none.
+        that answer is the last one. A request that breaks in the middle of its body gets this answer in place of its own, unless that has begun.
         """
         self._stop_head_timer()
         self._refused = True
         answering: Any = self.cycle
         if answering is not None and not answering.response_complete:
-            if answering.more_body:
-                self.transport.close()
-            else:
+            if not answering.more_body:
                 answering.keep_alive = False
-            return
+                return
+            if answering.response_started or self.pipeline:
+                self.transport.close()
+                return
+            answering.disconnected = True  # for the application the client is gone: what it says is dropped
+            answering.message_event.set()
         body = error_json(error)
         headers = {
             "content-type": "application/json",
@@ -157,3 +189,16 @@ class Connection(HttpToolsProtocol):
         if self._unread_timer is not None:
             self._unread_timer.cancel()
             self._unread_timer = None
+
+
+def _head_too_large() -> RequestTooLarge:
+    return RequestTooLarge(f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KiB.")
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """The first head in `data`, or what there is of it, without its Upgrade fields: no other protocol is spoken here, and a server may ignore
+    them (RFC 9110, 7.8). The parser can't: it takes the body of such a request (Java's HTTP client sends them, for HTTP/2) for the other protocol.
+    """
+    end = data.find(b"\r\n\r\n")
+    end = len(data) if end < 0 else end
+    return _UPGRADE.sub(b"ignored", data[:end]) + data[end:]

@@ -12,6 +12,8 @@ from assistant.contracts.errors import ForbiddenOrigin, MisdirectedHost
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _WILDCARDS = frozenset({"0.0.0.0", "::", "", "*"})  # noqa: S104 - compared with, never bound to
+_LONGEST_HOST = 300
+"""A name has 253 characters at most; then a port. Nothing longer is looked at, or kept in a cache."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SCHEMES = {"https": "https", "wss": "https"}
 """Of a page, by that of the request; else http."""
@@ -39,7 +41,7 @@ class Guard:
 
     def _check_host(self, scope: Scope) -> tuple[str, int | None]:
         values = headers_named(scope, b"host")
-        host = parse_host(values[0]) if len(values) == 1 else None
+        host = parse_host(values[0]) if len(values) == 1 and len(values[0]) <= _LONGEST_HOST else None
         if host is None or (host not in self.hosts and (host[0], None) not in self.hosts):
             raise MisdirectedHost
         return host
@@ -50,7 +52,7 @@ class Guard:
             if header(scope, b"sec-fetch-site") in (b"cross-site", b"same-site"):
                 raise ForbiddenOrigin
             return
-        origin = parse_origin(origins[0]) if len(origins) == 1 else None
+        origin = parse_origin(origins[0]) if len(origins) == 1 and len(origins[0]) <= _LONGEST_HOST else None
         if origin is None:
             raise ForbiddenOrigin
         scheme = _SCHEMES.get(scope["scheme"], "http")
@@ -73,7 +75,7 @@ def parse_host(value: bytes) -> tuple[str, int | None] | None:
     else:
         name, _, port = text.partition(":")
         address = False
-    if port and not (port.isascii() and port.isdigit() and int(port[:6]) <= 65535):
+    if port and not (port.isdigit() and len(port) <= 5 and int(port) <= 65535):
         return None
     canonical = _canonical(name, address)
     return None if canonical is None else (canonical, int(port) if port else None)
