@@ -20,8 +20,7 @@ class Intake:
         self._document_chars = document_chars
 
     async def message(self, request: TurnRequest) -> UserMessage:
-        """Read and keep the uploads, side by side, in the order in which they were sent. Raises the first error of the reader or the store;
-        nothing refers to what was kept by then, and it is swept away later."""
+        """Read the uploads, side by side, then keep them; the parts are in the order in which they were sent. Raises the first error."""
         uploads = [item for item in request.content if isinstance(item, Upload)]
         readings = await self._read_all(request, uploads) if uploads else {}
         texts = [read.text for _, read in readings.values() if isinstance(read, ReadDocument)]
@@ -39,16 +38,20 @@ class Intake:
         return UserMessage(id=new_id("msg"), parts=tuple(parts))
 
     async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, tuple[str, ReadDocument | ReadImage]]:
+        """By `id(upload)`. Nothing is kept before everything could be read: a file that can't be refuses those beside it, too."""
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = {id(upload): group.create_task(self._read(request, upload)) for upload in uploads}
+                tasks = [group.create_task(self._read(upload)) for upload in uploads]
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
-        return {key: task.result() for key, task in tasks.items()}
+        kept: dict[int, tuple[str, ReadDocument | ReadImage]] = {}
+        for upload, task in zip(uploads, tasks, strict=True):
+            read = task.result()
+            kept[id(upload)] = await self._attachments.keep(request.owner, request.session, upload, read), read
+        return kept
 
-    async def _read(self, request: TurnRequest, upload: Upload) -> tuple[str, ReadDocument | ReadImage]:
-        read = await self._attachments.find(upload.digest) or await self._reader.read(upload)
-        return await self._attachments.keep(request.owner, request.session, upload, read), read
+    async def _read(self, upload: Upload) -> ReadDocument | ReadImage:
+        return await self._attachments.find(upload.digest) or await self._reader.read(upload)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

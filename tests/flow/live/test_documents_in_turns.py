@@ -153,3 +153,10 @@ async def test_half_an_emoji_is_replaced_and_the_session_goes_on(live: Live) -> 
     assert response.status_code == 200
     assert told(live) == "cut \ufffd"
     assert (await live.ask("next")).status_code == 200
+
+
+async def test_a_file_that_can_not_be_read_leaves_nothing_of_those_beside_it(live: Live) -> None:
+    response = await upload(live, "Read these", ("data.xlsx", table()), ("broken.pdf", b"%PDF-1.7\nnothing"))
+    assert response.status_code == 400
+    assert [path for path in (live.home / "attachments").rglob("*") if path.is_file()] == []
+    assert list((live.home / "spool").iterdir()) == []
