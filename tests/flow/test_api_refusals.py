@@ -37,6 +37,7 @@ WRONG_FIELDS = [
     ("reasoning_effort", "utmost"),
     ("response_format", "json"),
     ("response_format.type", {"type": "yaml"}),
+    ("response_format", {"type": "json_schema"}),
     ("stream_options", 1),
     ("n", 2),
     ("n", 0),

@@ -1,8 +1,8 @@
 """What POST /v1/chat/completions takes. Fields that are not here are ignored, as OpenAI's own server ignores them."""
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from assistant.contracts.models import ReasoningEffort
 
@@ -80,6 +80,12 @@ class JsonSchemaFormat(Wire):
 class ResponseFormat(Wire):
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchemaFormat | None = None
+
+    @model_validator(mode="after")
+    def _has_its_schema(self) -> Self:
+        if self.type == "json_schema" and self.json_schema is None:
+            raise ValueError("json_schema is missing: this type needs it")
+        return self
 
 
 StopSequence = Annotated[str, Field(min_length=1)]
