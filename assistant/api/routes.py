@@ -7,13 +7,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from assistant.api.chat.endpoint import Chat
 from assistant.api.chat.wire import ChatForm, ChatRequest
 from assistant.api.complaints import complaint
+from assistant.api.docs_page import HEADERS, docs_page
 from assistant.api.health import Health
 from assistant.api.middleware.errors import NotThisMethod
 from assistant.api.models import Models
@@ -99,6 +100,7 @@ def create_routes(*, chat: Chat, models: Models, sessions: Sessions, health: Hea
         description=_DESCRIPTION,
         exception_handlers={HTTPException: _raise_ours, RequestValidationError: _raise_ours, Exception: _raise_on},
         redirect_slashes=False,
+        docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
     )
@@ -115,7 +117,15 @@ def create_routes(*, chat: Chat, models: Models, sessions: Sessions, health: Hea
         ("/ready", "Can it do its work?", health.ready, get, ReadyAnswer, _NOT_READY),
     ):
         app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=errors)
+    app.add_api_route("/docs", _docs(app), methods=get, include_in_schema=False)
     return app
+
+
+def _docs(app: Routes) -> Any:
+    async def describe() -> HTMLResponse:
+        return HTMLResponse(docs_page(app.openapi()), headers=HEADERS)
+
+    return describe
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

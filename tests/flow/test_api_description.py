@@ -120,7 +120,17 @@ def test_the_api_is_loaded_without_what_a_request_does_not_need() -> None:
 async def test_the_page_of_the_description_is_there(api: Running) -> None:
     response = await api.client.get("/docs")
     assert response.status_code == 200
-    assert "/openapi.json" in response.text
+    document = await described(api)
+    for name in (*document["paths"], *document["components"]["schemas"]):
+        assert name in response.text
+    assert "session_id" in response.text
+
+
+async def test_the_page_brings_no_script_and_nothing_from_elsewhere(api: Running) -> None:
+    response = await api.client.get("/docs")
+    assert "<script" not in response.text
+    assert "http" not in response.text.replace("http-equiv", "")
+    assert response.headers["content-security-policy"].startswith("default-src 'none'; ")
 
 
 async def test_only_what_is_answered_is_described(api: Running) -> None:

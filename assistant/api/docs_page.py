@@ -1,0 +1,90 @@
+"""GET /docs: the description of the API as one page, without a script and without anything from elsewhere.
+
+FastAPI's own page loads its program from another server and runs it in this one's origin; it is blank offline.
+"""
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any, Final
+
+HEADERS: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"}
+_STYLE: Final = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff }
+h2 { margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: 1rem } code { background: #f3f3f3; padding: .1em .3em }
+table { border-collapse: collapse; width: 100% } td, th { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: left; vertical-align: top }
+@media (prefers-color-scheme: dark) {
+  body { color: #ddd; background: #181818 } code { background: #2a2a2a } a { color: #8cf } td, th { border-color: #444 }
+}
+"""
+Schema = Mapping[str, Any]
+
+
+def docs_page(openapi: Schema) -> str:
+    """The HTML of an OpenAPI document."""
+    info, schemas = openapi["info"], openapi["components"]["schemas"]
+    body: list[str] = [f"<h1>{escape(info['title'])} {escape(info['version'])}</h1>", _paragraph(info.get("description", ""))]
+    body.append('<p>The same for programs: <a href="/openapi.json">/openapi.json</a></p>')
+    for path, operations in openapi["paths"].items():
+        for method, operation in operations.items():
+            body += _operation(path, method, operation)
+    for name, schema in sorted(schemas.items()):
+        body += _schema(name, schema)
+    head = f'<meta charset="utf-8"><title>{escape(info["title"])}</title><style>{_STYLE}</style>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(body)}</body></html>'
+
+
+def _operation(path: str, method: str, operation: Schema) -> Iterator[str]:
+    yield f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation.get('summary', ''))}</p>"
+    yield _paragraph(operation.get("description", ""))
+    if parameters := operation.get("parameters"):
+        yield _table(
+            ("parameter", "in", "type", ""),
+            [(each["name"], each["in"], _type(each["schema"]), escape(each.get("description", ""))) for each in parameters],
+        )
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        yield f"<p>Takes <code>{escape(kind)}</code>: {_type(content['schema'])}</p>"
+    answers = [
+        (
+            status,
+            " or ".join(_type(content.get("schema", {})) for content in answer.get("content", {}).values()),
+            escape(answer["description"]),
+        )
+        for status, answer in operation["responses"].items()
+    ]
+    yield _table(("status", "answer", ""), answers)
+
+
+def _schema(name: str, schema: Schema) -> Iterator[str]:
+    yield f'<h2 id="{escape(name)}">{escape(name)}</h2>{_paragraph(schema.get("description", ""))}'
+    required = schema.get("required", ())
+    rows = [
+        (escape(field) + (" *" if field in required else ""), _type(value), escape(value.get("description", "")))
+        for field, value in schema.get("properties", {}).items()
+    ]
+    yield _table(("field (* needed)", "type", ""), rows) if rows else f"<p>{_type(schema)}</p>"
+
+
+def _type(schema: Schema) -> str:
+    """A schema in a few words, as HTML, with links to those that have a name."""
+    if reference := schema.get("$ref"):
+        name = escape(reference.rpartition("/")[2])
+        return f'<a href="#{name}">{name}</a>'
+    for choice in ("anyOf", "oneOf"):
+        if choice in schema:
+            return " or ".join(_type(option) for option in schema[choice])
+    if "const" in schema or "enum" in schema:
+        return " or ".join(f"<code>{escape(repr(value))}</code>" for value in schema.get("enum", [schema.get("const")]))
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}))}"
+    limits = [f"{word} {schema[key]}" for key, word in (("minimum", "from"), ("maximum", "to"), ("maxLength", "at most")) if key in schema]
+    return escape(" ".join([schema.get("type", "anything"), *limits]))
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    cells = "".join(f"<th>{cell}</th>" for cell in head)
+    lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{cells}</tr>{lines}</table>"
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>" if text else ""
