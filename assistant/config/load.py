@@ -67,8 +67,8 @@ def load_config(
     workspace = workspace_folder(config.agent.workspace, home, source.parent if source is not None else directory)
     check_workspace(workspace, home, source)
     ignored = dict.fromkeys([key for check, _ in checks for key in check.ignored] + _unsupported(config))
-    notices = tuple(f"{key.replace('*', '<name>')}: known from nanobot, has no effect here" for key in ignored)
-    return Loaded(config=config, source=source, home=home, workspace=workspace, notices=notices)
+    notices = [f"{key.replace('*', '<name>')}: known from nanobot, has no effect here" for key in ignored]
+    return Loaded(config=config, source=source, home=home, workspace=workspace, notices=(*notices, *_misspelt(env)))
 
 
 def _unsupported(config: Config) -> list[str]:
@@ -83,6 +83,14 @@ def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, list[str], 
         keys = name.removeprefix(_PREFIX).lower().split("__")
         if name.startswith(_PREFIX) and len(keys) > 1 and all(keys) and value:
             yield name, keys, value
+
+
+def _misspelt(env: Mapping[str, str]) -> Iterator[str]:
+    """A notice for each variable that was surely meant to override a key, with one underscore where two are needed."""
+    for name in sorted(env):
+        section, _, rest = name.removeprefix(_PREFIX).partition("_")
+        if name.startswith(_PREFIX) and "__" not in name and rest and section.lower() in Config.model_fields:
+            yield f"{name}: has no effect; two underscores stand between the parts of a key: {_PREFIX}{section}__{rest}"
 
 
 def _nested(keys: list[str], value: Json) -> dict[str, Json]:

@@ -111,6 +111,12 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path):
     assert load(tmp_path, {}, {"NANOBOT_LOG__LEVEL": ""}).config.log.level == "info"
 
 
+def test_a_variable_with_one_underscore_too_few_is_noticed(tmp_path: Path):
+    loaded = load(tmp_path, {}, {"NANOBOT_API_PORT": "9000", "NANOBOT_URL": "http://127.0.0.1:1", "NANOBOT_LOG__LEVEL": "debug"})
+    assert loaded.config.api.port == 8900
+    assert loaded.notices == ("NANOBOT_API_PORT: has no effect; two underscores stand between the parts of a key: NANOBOT_API__PORT",)
+
+
 def test_a_variable_may_hold_json_where_an_object_is_wanted(tmp_path: Path):
     loaded = load(tmp_path, {}, {"NANOBOT_MODEL_PRESETS__FAST": '{"model": "gpt-5-mini"}'})
     assert loaded.config.model_presets["fast"].model == "gpt-5-mini"
