@@ -10,8 +10,8 @@ from assistant.contracts.models import ModelInfo, ModelRequest
 from assistant.providers.rendering import estimate_prompt_tokens, estimate_tokens
 
 NO_MODEL = (
-    "No model is configured, so nobody has thought about your message. To set one: put OPENAI_API_KEY, ANTHROPIC_API_KEY or OPENROUTER_API_KEY "
-    "into the environment (or start Ollama), then start nanobot again."
+    "No model is configured, so nobody has thought about your message. To set one, in one line: OPENAI_API_KEY=<your key> nanobot serve "
+    "(ANTHROPIC_API_KEY, OPENROUTER_API_KEY and GEMINI_API_KEY do as well, and so does an Ollama that runs)."
 )
 _HEADING = re.compile(r"#{1,6} +(\S.*)")
 _FENCE = re.compile(r"\s*(```|~~~)")
