@@ -210,7 +210,7 @@ def _raise_file_limit() -> None:
 
 @asynccontextmanager
 async def _chores(assistant: Assistant) -> AsyncGenerator[None]:
-    """What is done beside answering: load the provider's client before somebody waits for it, remove attachments that are due."""
+    """What is done beside answering: load the provider's client before somebody waits for it, sweep."""
     tasks = [asyncio.create_task(asyncio.to_thread(preload, assistant.choice)), asyncio.create_task(_sweep(assistant))]
     try:
         yield

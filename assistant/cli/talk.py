@@ -28,7 +28,6 @@ class Talk:
         self.session = session
         self._loaded = loaded
         self._display = display
-        self._folder = loaded.home / "spool"
         self._runner = asyncio.Runner()
         self._opened = asyncio.Event()
         self._leave = asyncio.Event()
@@ -48,7 +47,7 @@ class Talk:
         assistant = self._assistant
         if assistant is None:
             raise RuntimeError("ask is for inside of the with statement")
-        spool = Spool(self._folder, self._loaded.config.api.limits)
+        spool = Spool(assistant.spool, self._loaded.config.api.limits)
         try:
             uploads = [_copy(file, spool) for file in files]
             words = [Words(text=_without_surrogates(text))] if text.strip() else []
@@ -86,7 +85,7 @@ class Talk:
 
     async def _keep(self) -> None:
         async with open_assistant(self._loaded) as assistant:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            assistant.spool.mkdir(mode=0o700, exist_ok=True)
             self._assistant = assistant
             self._opened.set()
             await self._leave.wait()

@@ -93,7 +93,8 @@ class SessionStore(Protocol):
         error: str | None = None,
         context_from: int | None = None,
     ) -> int:
-        """Append the turn's last step and settle its state (with the error's code). `context_from` moves what later turns see.
+        """Append the turn's last step and settle its state (with the error's code). `context_from` moves what later turns see,
+        forwards only: another process may have cut further.
 
         A turn that does not run any more (its session was deleted meanwhile, it was settled before): nothing is written and 0 is returned.
         Otherwise the seq of the last message.

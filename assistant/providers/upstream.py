@@ -100,13 +100,12 @@ class Upstream:
         session = self._session or self._open()
         url = self._urls.get(path) or self._urls.setdefault(path, self._url(path))
         for repeats_left in (1, 0):
-            kept_alive, self._answered = self._answered, False
             try:
                 response = await session.request(method, url, data=_payload(body), proxy=self._proxy, allow_redirects=False)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError):
-                # Where an answer came before, this may have been its connection, kept alive, which the provider closed while it was idle and
-                # before it saw the request: ask again, on another one.
-                if not (kept_alive and repeats_left):
+                # Where there was an answer before, this may have been its connection, kept alive, which the provider closed while it was idle
+                # and before it saw the request: ask again, on another one.
+                if not (self._answered and repeats_left):
                     raise
             else:
                 self._answered = True

@@ -29,7 +29,7 @@ END_TURN = """
 GROW_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, prompt_tokens = prompt_tokens + :prompt,
         completion_tokens = completion_tokens + :completion, cached_tokens = cached_tokens + :cached,
-        context_from = COALESCE(:context_from, context_from)
+        context_from = CASE WHEN :context_from > context_from THEN :context_from ELSE context_from END
     WHERE id = :id RETURNING messages"""
 
 _SESSION = """

@@ -174,6 +174,19 @@ async def test_an_idle_connection_that_the_server_closed_is_not_an_error(server:
 
 
 @BOTH
+async def test_idle_connections_that_the_server_closed_together_are_no_error_for_requests_side_by_side(
+    server: ModelServer, wire: str
+) -> None:
+    provider = wire_provider(server, wire)
+    await asyncio.gather(*(provider.complete(request(), unheard) for _ in range(3)))
+    server.configure(mode="drop", fail_first=3)
+    answers = await asyncio.gather(*(provider.complete(request("ECHO again"), unheard) for _ in range(3)))
+    assert [answer.text for answer in answers] == ["again"] * 3
+    assert server.stats.requests == 9
+    await provider.close()
+
+
+@BOTH
 async def test_a_new_connection_that_drops_is_not_asked_again(server: ModelServer, wire: str) -> None:
     server.configure(mode="drop")
     await failure(wire_provider(server, wire))
