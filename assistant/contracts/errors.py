@@ -5,21 +5,25 @@
     │   ├── InvalidJson               400                         invalid_json
     │   ├── UnreadableFile            400                         unreadable_file
     │   ├── UnsupportedContent        400                         unsupported_content
-    │   └── ContextLengthExceeded     400                         context_length_exceeded
+    │   ├── ContextLengthExceeded     400                         context_length_exceeded
+    │   └── InvalidAddress            400                         invalid_address
     ├── Unauthenticated               401 invalid_request_error   invalid_api_key
     ├── Forbidden                     403 permission_error        insufficient_scope
     │   └── ForbiddenOrigin           403                         forbidden_origin
     ├── NotFound                      404 invalid_request_error   not_found
     │   ├── ModelNotFound             404                         model_not_found
-    │   └── SessionNotFound           404                         session_not_found
+    │   ├── SessionNotFound           404                         session_not_found
+    │   └── DeliveryNotFound          404                         delivery_not_found
     ├── MethodNotAllowed              405 invalid_request_error   method_not_allowed
     ├── RequestTimeout                408 invalid_request_error   request_timeout
     ├── SessionBusy                   409 conflict_error          session_busy
+    ├── DeliveryConflict              409 conflict_error          delivery_conflict
     ├── RequestTooLarge               413 invalid_request_error   request_too_large
     │   └── FileTooLarge              413                         file_too_large
     ├── UnsupportedMediaType          415 invalid_request_error   unsupported_media_type
     │   └── UnsupportedFileType       415                         unsupported_file_type
     ├── MisdirectedHost               421 invalid_request_error   misdirected_host
+    ├── IdempotencyMismatch           422 invalid_request_error   idempotency_mismatch
     ├── TurnCancelled                 499 server_error            turn_cancelled
     ├── ProviderFailed                502 server_error            provider_error
     │   ├── ProviderOverloaded        503                         provider_overloaded
@@ -84,6 +88,12 @@ class ContextLengthExceeded(InvalidRequest):
     code = "context_length_exceeded"
 
 
+class InvalidAddress(InvalidRequest):
+    """There can't be such an address on this channel."""
+
+    code = "invalid_address"
+
+
 class Unauthenticated(NanobotError):
     """A valid API key is needed: send it as 'Authorization: Bearer <key>'."""
 
@@ -120,6 +130,12 @@ class SessionNotFound(NotFound):
     code = "session_not_found"
 
 
+class DeliveryNotFound(NotFound):
+    """There is no such delivery."""
+
+    code = "delivery_not_found"
+
+
 class MethodNotAllowed(NanobotError):
     """This path does not take that method."""
 
@@ -136,6 +152,12 @@ class SessionBusy(NanobotError):
     """Too many messages are waiting in this session. Wait for its answers, or use another session_id."""
 
     status, type, code = 409, "conflict_error", "session_busy"
+
+
+class DeliveryConflict(NanobotError):
+    """The delivery is in a state in which that can't be done."""
+
+    status, type, code = 409, "conflict_error", "delivery_conflict"
 
 
 class RequestTooLarge(NanobotError):
@@ -166,6 +188,12 @@ class MisdirectedHost(NanobotError):
     """This server does not answer to that Host. Add it to api.allowedHosts in the configuration if it should."""
 
     status, type, code = 421, "invalid_request_error", "misdirected_host"
+
+
+class IdempotencyMismatch(NanobotError):
+    """This Idempotency-Key was used with another request. Use a new key for a new request."""
+
+    status, type, code = 422, "invalid_request_error", "idempotency_mismatch"
 
 
 class TurnCancelled(NanobotError):

@@ -15,6 +15,8 @@ class Text:
     """Words, as they were sent: any Unicode but lone surrogates."""
 
     text: str
+    quoted: bool = False
+    """Words that the sender passed on (a quote, a forwarded message, a webhook's text): material, not the sender's own wish."""
     kind: Literal["text"] = "text"
 
 

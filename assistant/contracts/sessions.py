@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.messages import AssistantMessage, Image, Message, ToolMessage, Usage, UserMessage
+from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.turns import Upload
 
 TurnState = Literal["running", "finished", "failed", "cancelled", "timeout", "interrupted"]
@@ -80,6 +81,14 @@ class SessionStore(Protocol):
         """Make the session if it is new, append the user's message, note the turn as running, and return the history before it."""
         ...
 
+    async def resume_turn(self, turn_id: str, known: Known | None) -> History | None:
+        """Go on with a turn of the inbox that another process had begun. None: it was never begun (or has ended): `begin_turn` then.
+
+        `History.messages` goes to the last message that was stored: the user's, and those of the steps that were finished; `seq` is one more
+        than its seq.
+        """
+        ...
+
     async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
         """Append one step of a running turn. Returns the seq of the last one; 0, with nothing written, if the turn does not run any more."""
         ...
@@ -92,9 +101,12 @@ class SessionStore(Protocol):
         *,
         error: str | None = None,
         context_from: int | None = None,
+        outbound: Sequence[OutboundEvent] = (),
+        inbound: bool = False,
     ) -> int:
         """Append the turn's last step and settle its state (with the error's code). `context_from` moves what later turns see,
-        forwards only: another process may have cut further.
+        forwards only: another process may have cut further. `outbound` is enqueued, and with `inbound` the messages that the turn had taken
+        are settled as answered, in the same transaction: these two also where the turn was never begun or does not run any more.
 
         A turn that does not run any more (its session was deleted meanwhile, it was settled before): nothing is written and 0 is returned.
         Otherwise the seq of the last message.
@@ -104,7 +116,8 @@ class SessionStore(Protocol):
     async def recover(self) -> int:
         """Settle turns that a dead process left running as "interrupted", each with an AssistantMessage(cut_off="interrupted") that says so.
 
-        Turns of processes that still live are left alone. Returns how many were settled. Called at start; harmless at any time.
+        Turns of the inbox are left to `InboxStore.recover`: they are run again. Turns of processes that still live are left alone.
+        Returns how many were settled. Called at start; harmless at any time.
         """
         ...
 
@@ -116,6 +129,10 @@ class SessionStore(Protocol):
 
     async def messages(self, owner: str | None, key: str, *, after: int = 0, limit: int = 1000) -> Sequence[StoredMessage]:
         """By seq. A session that does not exist has none."""
+        ...
+
+    async def start_over(self, owner: str, key: str) -> bool:
+        """Later turns see nothing of what was said before; it stays in the store. False: there is no such session."""
         ...
 
     async def delete(self, owner: str | None, key: str) -> bool:

@@ -5,6 +5,8 @@ from typing import ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from assistant.contracts.addresses import Address
+
 P = TypeVar("P", bound=BaseModel, contravariant=True)
 
 
@@ -16,6 +18,12 @@ class ToolContext:
     session: str
     turn_id: str
     call_id: str
+    """The model's own id of the call."""
+    call_place: str = ""
+    """Where in the turn the call stands ("<step>.<number>"): the same when a step that a crash cut off is made again, whatever ids the model
+    gives then. An effect that must happen once is known by (turn_id, call_place)."""
+    address: Address | None = None
+    """The chat that the turn answers; None: a caller of the API, or nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

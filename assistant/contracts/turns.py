@@ -1,13 +1,15 @@
 """A turn: one user message and all that it sets off, to the answer. What starts it, and what is heard of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
+from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import Sampling
+from assistant.contracts.outbox import OutboundEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +17,8 @@ class Words:
     """Text of the user's message."""
 
     text: str
+    quoted: bool = False
+    """As in `messages.Text`."""
     kind: Literal["words"] = "words"
 
 
@@ -48,6 +52,11 @@ class TurnRequest:
     """Instructions for this turn only (the request's system and developer messages); not kept."""
     sampling: Sampling = field(default_factory=Sampling)
     stream: bool = False
+    address: Address | None = None
+    """The chat that the turn answers; None: a caller of the API."""
+    reply: "Reply | None" = None
+    """For a turn of the inbox: what goes out when it ends. Such a turn may be started again under its id after a crash: then it goes on behind
+    the last step that was stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,3 +113,11 @@ class TurnFailed:
 TurnEvent = TextDelta | ToolStarted | ToolFinished | TurnFinished | TurnFailed
 Emit = Callable[[TurnEvent], None]
 """Never blocks, never raises, called on the event loop."""
+
+
+class Reply(Protocol):
+    """What a chat is told of the end of a turn."""
+
+    async def outbound(self, end: TurnFinished | TurnFailed) -> Sequence[OutboundEvent]:
+        """The messages that are enqueued in the transaction that stores this end; called once, right before. Must not fail, and not take long."""
+        ...

@@ -1,0 +1,159 @@
+"""The inbox: messages that came in over channels, kept before their platform is told that they arrived.
+
+waiting ──take──▶ taken ──▶ answered      with the end of its turn, in one transaction
+                    │
+                    └──▶ set aside        its turn was there when the process died, twice
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.outbox import OutboundEvent
+
+FileKind = Literal["image", "document", "audio", "voice", "video", "sticker"]
+Role = Literal["owner", "user"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundFile:
+    """A file that came with a message; it is fetched when its turn begins (`Conversation.fetch`)."""
+
+    name: str
+    kind: FileKind
+    media_type: str
+    size: int | None
+    """Bytes, as the platform says; None: it does not."""
+    ref: str
+    """What the channel needs to fetch it (a file id, an address); meaningless to everybody else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    id: str
+    """The platform's immutable id: what access is decided by."""
+    name: str
+    """For display only; senders choose it themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """Words of somebody else (or of the assistant) that a message refers to or passes on."""
+
+    text: str
+    author: str
+    """For display only; empty: not known."""
+    kind: Literal["reply", "forward"] = "reply"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """`/name arguments`, or a slash command of the platform."""
+
+    name: str
+    """Lower-case, without the slash."""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundMessage:
+    """A message that is meant for the assistant: in a private chat, or one that its channel's rules for groups let through."""
+
+    external_id: str
+    """The platform's id of this message (or of this edit of it), unique in its channel: a repeat is known by it."""
+    address: Address
+    sender: Sender
+    private: bool
+    """A chat between the sender and the assistant alone."""
+    text: str
+    """The sender's own words."""
+    quote: Quote | None = None
+    files: tuple[InboundFile, ...] = ()
+    command: Command | None = None
+    message_id: str | None = None
+    """What an answer refers to (`OutboundEvent.reply_to`)."""
+    trusted: bool = True
+    """False: the words were made by a machine or passed on by one (a webhook): material, not the wish of a person."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a message belongs."""
+
+    owner: str
+    """The principal that the session belongs to."""
+    session: str
+    """The session's key."""
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    id: str
+    """`inb_…`"""
+    new: bool
+    """False: it was accepted before; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Messages that one turn answers, in order."""
+
+    turn_id: str
+    place: Place
+    messages: tuple[InboundMessage, ...]
+    preview: str | None = None
+    """The platform's id of the preview that an earlier try of this turn had posted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What dead processes left. `again`: to be run again, under the same turn ids. `set_aside`: how many were given up."""
+
+    again: tuple[Taken, ...]
+    set_aside: int
+
+
+class InboxStore(Protocol):
+    """The inbox as kept. Every write is durable when the call returns, each is one transaction; a call that the store can't do raises
+    StoreUnavailable. `SessionStore.end_turn(inbound=True)` settles the messages of a turn."""
+
+    async def accept(
+        self, message: InboundMessage, place: Place, *, answered: bool = False, outbound: Sequence[OutboundEvent] = ()
+    ) -> Accepted:
+        """Keep a message, once by (channel, external_id), and with it enqueue `outbound`. `answered`: nothing is left to do (a command)."""
+        ...
+
+    async def take(self, owner: str, session: str) -> Taken | None:
+        """All waiting messages of a session, for one turn. None: none waits, or a turn of the session is taken by a living process."""
+        ...
+
+    async def waiting(self) -> Sequence[tuple[str, str]]:
+        """(owner, session) of all that has waiting messages, the longest waiting first."""
+        ...
+
+    async def recover(self, notice: Callable[[Taken], OutboundEvent]) -> Recovered:
+        """Take over what processes that died had taken. What was taken by a second one that died is set aside, its turn settled as
+        "interrupted" and `notice` of it (pure; told to its sender) enqueued, in one transaction. A turn that was handed back did not die."""
+        ...
+
+    async def hand_back(self, turn_id: str) -> None:
+        """This process ends before the turn did, in order: whoever starts next runs it again."""
+        ...
+
+    async def note_preview(self, turn_id: str, message_id: str) -> None: ...
+
+    async def wrote(self, address: Address) -> bool:
+        """Whether anybody who may write has written from this chat."""
+        ...
+
+    async def last_seen(self, channel: str) -> Mapping[str, str]:
+        """chat_id → the external_id of the last message that was accepted from there, of the chats of the last 30 days."""
+        ...
+
+    async def purge(self, before: datetime) -> int:
+        """Remove what was answered or set aside before this time, but keep it long enough to know repeats (48 h). Returns how many went."""
+        ...

@@ -1,0 +1,23 @@
+"""The `deliver` section of the configuration."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from assistant.contracts.settings import Settings
+
+
+class DeliverySettings(Settings):
+    """How messages go out."""
+
+    expire_after: Annotated[float, Field(gt=0)] = 86_400
+    """Seconds after which a message that could not be sent is given up; from its `at`, where it has one."""
+    receipt_wait: Annotated[float, Field(ge=0, le=60)] = 5
+    """Seconds that the `message` tool (and `nanobot send`) waits to say what became of a message."""
+    ambiguous: Literal["resend", "hold"] = "resend"
+    """What to do where it can't be known whether a message arrived (the server died while it was being sent) and the platform takes no key to
+    tell repeats by: `"resend"` (marked `maybe_duplicate`) or `"hold"` (state `unknown`, until somebody decides)."""
+    keep_days: Annotated[int, Field(ge=1)] = 30
+    """How long what was sent, failed, expired or was cancelled can be looked up and tried again."""
+    rate_limits: bool = True
+    """Whether the platforms' own limits are kept before they have to say so; false: for measurements against a stand-in."""
