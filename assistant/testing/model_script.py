@@ -43,8 +43,8 @@ def asked_for(body: bytes, serial: int) -> Saying | None:
         return _call(serial, calls[results : results + 1]) if results < len(calls) else Saying(pieces=("done",))
     if found := re.search(r"CALLTOOL (\S+) (\{.*)", words, re.DOTALL):
         return Saying(pieces=("done",)) if results else _call(serial, [[found[1], json.JSONDecoder().raw_decode(found[2])[0]]])
-    if found := re.search(r"ECHO ([^\n]+)", words):
-        return Saying(pieces=(found[1],))
+    if echoed := re.findall(r"ECHO ([^\n]+)", words):
+        return Saying(pieces=("\n".join(echoed),))
     return None
 
 
