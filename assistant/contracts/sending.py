@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.outbox import Button, ButtonRows
@@ -28,8 +28,14 @@ class ButtonAsked(BaseModel):
     )
 
 
-ButtonText = Annotated[str, Field(min_length=1, max_length=100)]
-ButtonsAsked = Annotated[list[Annotated[list[ButtonText | ButtonAsked], Field(min_length=1, max_length=8)]], Field(max_length=10)]
+def _button_tag(button: object) -> str:
+    return "#text" if isinstance(button, str) else "#object"
+
+
+ButtonEither = Annotated[
+    Annotated[str, Field(min_length=1, max_length=100), Tag("#text")] | Annotated[ButtonAsked, Tag("#object")], Discriminator(_button_tag)
+]
+ButtonsAsked = Annotated[list[Annotated[list[ButtonEither], Field(min_length=1, max_length=8)]], Field(max_length=10)]
 """Rows of buttons."""
 
 
