@@ -29,15 +29,10 @@ class ChannelSettings(Settings):
     """Whether messages go out and come in here. While it is false, what is sent here waits in the outbox until it expires."""
     allow_from: tuple[SenderId, ...] = ()
     """Who may write: the platform's immutable ids of senders (never names). Empty: nobody but those who are paired. `"*"`: everybody."""
-<<<<<<< HEAD
     owners: tuple[SenderId, ...] = ()
-    """Ids of senders who may use the commands of the owner; they may write, too."""
-=======
-    owners: tuple[str, ...] = ()
     """Ids of senders who may use the commands of the owner; they may write, too. `"*"` means nobody here."""
     let_in_by_secret: ClassVar[bool] = False
     """True: whoever reaches this channel has shown a secret of its own (a webhook's), so `allow_from` is not asked."""
->>>>>>> inbound
 
 
 class SendFailed(Exception):
