@@ -1,7 +1,7 @@
 """What may be asked to be sent, by whichever door: the bounds and checks that the `message` tool, the API and the command line share."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
@@ -46,25 +46,24 @@ def button_rows(asked: Sequence[Sequence[str | ButtonAsked]]) -> ButtonRows:
 
 
 def read_time(text: str) -> datetime:
-    """A time with its offset, by ISO 8601: "2026-01-31T09:00:00+01:00". Raises InvalidRequest."""
+    """A time with its offset, by ISO 8601: "2026-01-31T09:00:00+01:00"; returned in UTC. Raises InvalidRequest."""
     try:
         at = datetime.fromisoformat(text.strip())
         if at.tzinfo is not None:
-            at.timestamp()  # one at the edge of what a calendar holds has none
+            return at.astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidRequest('The time must be written by ISO 8601, as in "2026-01-31T09:00:00+01:00".', param="at") from None
-    if at.tzinfo is None:
+    else:
         raise InvalidRequest(
             f'The time "{text.strip()[:40]}" does not say where it holds: add the offset from UTC, as in "2026-01-31T09:00:00+01:00".',
             param="at",
         )
-    return at
 
 
 def check_ahead(at: datetime, now: datetime) -> None:
     """Raises InvalidRequest for a time that is past, or more than a year away."""
     if at <= now:
-        raise InvalidRequest(f"The time {at.isoformat()} is past: it is {now:%Y-%m-%dT%H:%M:%SZ} now.", param="at")
+        raise InvalidRequest(f"The time {at:%Y-%m-%dT%H:%M:%SZ} is past: it is {now:%Y-%m-%dT%H:%M:%SZ} now.", param="at")
     if at - now > MAX_AHEAD:
         raise InvalidRequest("The time is more than a year away.", param="at")
 
