@@ -98,7 +98,9 @@ def connection_failure(error: BaseException) -> ChannelFailed | None:
         case discord.RateLimited():
             return ChannelFailed(f"Discord asks to wait {error.retry_after:.0f} s.")
         case discord.HTTPException():
-            return ChannelFailed(TOKEN_WORDS if error.status == 401 else f"Discord answered with {error.status}.", fatal=error.status == 401)
+            return ChannelFailed(
+                TOKEN_WORDS if error.status == 401 else f"Discord answered with {error.status}.", fatal=error.status == 401
+            )
         case aiohttp.ClientError() | OSError() | TimeoutError():
             return ChannelFailed(f"Discord can't be reached ({type(error).__name__}).")
         case discord.DiscordException():

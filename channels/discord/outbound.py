@@ -7,7 +7,7 @@ import discord
 from discord import ui
 
 from assistant.contracts.channels import SendRefused
-from assistant.contracts.outbox import Button, ButtonRows, MediaFiles, Media, OutboundEvent, OutboundPart
+from assistant.contracts.outbox import Button, ButtonRows, Media, MediaFiles, OutboundEvent, OutboundPart
 from channels.text.discord import discord_parts
 
 MOST_CHARS: Final = 2000
