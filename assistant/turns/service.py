@@ -149,7 +149,7 @@ class Turns:
             images=await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {},
             stream=request.stream,
         )
-        context = ToolContext(owner=request.owner, session=request.session, turn_id=turn.id, call_id="")
+        context = ToolContext(owner=request.owner, session=request.session, turn_id=turn.id, call_id="", address=request.address)
         answer = await loop.run(model_request, context)
         transcript.learn(answer.last.usage.prompt_tokens, room.fixed_tokens)
         return transcript, answer
@@ -163,6 +163,7 @@ class Turns:
             transcript = Transcript(history)
         else:
             transcript.extend(history.messages, history.seq - 1)
+            transcript.begin_at(history.context_from)
         transcript.add([message], history.seq)
         return transcript
 
