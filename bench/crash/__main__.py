@@ -1,0 +1,121 @@
+"""`python -m bench.crash`: kills a server under load, at every named boundary and at random, and compares what the platforms took with what was
+accepted. Prints a table and the seed; exits with 1 where a promise was broken."""
+
+import argparse
+import asyncio
+import json
+import random
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.crash.boundaries import ALL
+from bench.crash.load import under_load
+from bench.crash.platforms import Platforms, running_platforms
+from bench.crash.process import Server
+from bench.crash.verdict import Verdict, verdict
+
+_BOUNDARY_SECONDS: Final = 3.0
+"""How long a boundary may take to be reached; then the process is killed wherever it is."""
+_SETTLE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    where: str
+    """A boundary, "random", or "not reached: …"."""
+    first_send: float | None
+    """Seconds from the start of the process to the first message that a platform took; None: it was killed before."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.crash", description=__doc__)
+    parser.add_argument("--kills", type=int, default=50, help="how often the server is killed (default 50)")
+    parser.add_argument("--seed", type=int, default=None, help="what chance is drawn from; printed, so that a run can be made again")
+    parser.add_argument(
+        "--break", dest="broken", choices=["settle-before-send"], help="the control: break a promise, which must be found out"
+    )
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the server's state and log there")
+    given = parser.parse_args()
+    seed: int = given.seed if given.seed is not None else random.SystemRandom().randrange(1_000_000)
+    with tempfile.TemporaryDirectory(prefix="nanobot-crash-") as folder, running_platforms() as platforms:
+        home = given.keep or Path(folder)
+        kills, found, stopped = _run(home, platforms, given.kills, seed, given.broken)
+    _report(kills, found, stopped, seed)
+    return 0 if found.holds else 1
+
+
+def _run(home: Path, platforms: Platforms, count: int, seed: int, broken: str | None) -> tuple[list[Kill], Verdict, float]:
+    chance = random.Random(seed)
+    server = Server(home, json.dumps(platforms.configuration()), broken=broken)
+    server.start()
+    server.wait_ready()
+    kills: list[Kill] = []
+    with under_load(platforms, server.port, seed) as promises:
+        server.died(1.0)  # time for every chat to have been heard from
+        server.kill()
+        while len(kills) < count:
+            where = ALL[(len(kills) // 2) % len(ALL)] if len(kills) % 2 else "random"
+            kills.append(_kill(server, platforms, where, chance))
+            _progress(len(kills), count)
+    server.start()
+    server.wait_ready()
+    _settle(home, platforms)
+    stopped = server.stop()
+    return kills, asyncio.run(verdict(home, promises, platforms.posted())), stopped
+
+
+def _kill(server: Server, platforms: Platforms, where: str, chance: random.Random) -> Kill:
+    """Start it and have it die."""
+    server.start("" if where == "random" else f"{where}:{chance.randint(1, 12)}")
+    before = len(platforms.posted())
+    alive = server.wait_ready()
+    if alive and where == "random":
+        server.died(chance.uniform(0.0, 0.8))
+    elif alive and not server.died(_BOUNDARY_SECONDS):
+        where = f"not reached: {where}"
+    server.kill()
+    first = min((each.at for each in platforms.posted()[before:] if each.at > server.started_at), default=None)
+    return Kill(where=where, first_send=None if first is None else first - server.started_at)
+
+
+def _settle(home: Path, platforms: Platforms) -> None:
+    """Wait until nothing is waiting any more: neither at the platforms, nor in the inbox, nor in the outbox."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    quiet = 0
+    with sqlite3.connect(f"file:{home / 'nanobot.db'}?mode=ro", uri=True) as database:
+        while quiet < 5 and time.monotonic() < deadline:
+            waiting: int = database.execute(
+                "SELECT (SELECT COUNT(*) FROM outbox WHERE state IN ('queued', 'sending'))"
+                " + (SELECT COUNT(*) FROM inbox WHERE state IN ('waiting', 'taken'))"
+            ).fetchone()[0]
+            quiet = 0 if waiting or platforms.telegram.updates else quiet + 1
+            time.sleep(0.2)
+
+
+def _progress(done: int, count: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{done} of {count} kills", end="\n" if done == count else "", file=sys.stderr, flush=True)
+
+
+def _report(kills: list[Kill], found: Verdict, stopped: float, seed: int) -> None:
+    print(f"seed {seed}, {len(kills)} kills")
+    print("\n| killed | times | first message after the start, median (highest) |\n|---|---|---|")
+    for where in dict.fromkeys(kill.where for kill in sorted(kills, key=lambda kill: kill.where)):
+        times = [kill.first_send for kill in kills if kill.where == where]
+        sent = [seconds for seconds in times if seconds is not None]
+        shown = f"{statistics.median(sent):.2f} s ({max(sent):.2f} s)" if sent else "none was sent"
+        print(f"| {where} | {len(times)} | {shown} |")
+    print("\n| what | how many |\n|---|---|")
+    for name, value in asdict(found).items():
+        print(f"| {name.replace('_', ' ')} | {value} |")
+    print(f"\nstopped by SIGTERM in {stopped:.2f} s\n{'every promise was kept' if found.holds else 'PROMISES WERE BROKEN'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""The stand-ins, each on a thread of its own: they outlive every server, and what they accepted is the truth that all is measured by."""
+
+import asyncio
+import threading
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from assistant.testing.discord_api.server import DiscordThread
+from assistant.testing.model_server import ModelServer
+from assistant.testing.telegram_api.server import TelegramServer
+from assistant.testing.telegram_api.thread import telegram_in_thread
+
+TELEGRAM_CHATS = 6
+DISCORD_CHATS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """A message that a platform accepted."""
+
+    chat: str
+    """The lane: "telegram:101"."""
+    mark: str
+    """What it is known by: on Telegram the text as it was sent, on Discord the nonce."""
+    at: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platforms:
+    model_url: str
+    telegram: TelegramServer
+    discord: DiscordThread
+    telegram_chats: tuple[str, ...]
+    discord_chats: tuple[str, ...]
+
+    def configuration(self) -> dict[str, object]:
+        """A server that is let in everywhere, is held back by no rate limit, and whose model does what it is told."""
+        return {
+            "agents": {"defaults": {"provider": "custom", "model": "fake-model", "mayMessage": "any"}},
+            "providers": {"custom": {"apiBase": self.model_url, "apiKey": "not-a-secret"}},
+            "deliver": {"rateLimits": False, "receiptWait": 2},
+            "channels": {
+                "telegram": {"enabled": True, "token": self.telegram.token, "apiBase": self.telegram.url, "allowFrom": ["*"]},
+                "discord": self.discord.do(lambda discord: discord.settings(allowFrom=["*"])),
+            },
+        }
+
+    def say(self, channel: str, chat: int, text: str) -> None:
+        """Somebody writes in one of the chats, whether or not a server is there to hear it."""
+        if channel == "telegram":
+            self.telegram.say(int(self.telegram_chats[chat]), text)
+            return
+        chat_id = self.discord_chats[chat]
+        self.discord.do(
+            lambda discord: discord.world.write(discord.world.channels[chat_id], _recipient(discord.world.channels[chat_id]), text)
+        )
+
+    def posted(self) -> list[Posted]:
+        """All that was accepted; in each chat in the order in which it was."""
+        telegram = [Posted(chat=f"telegram:{each.chat_id}", mark=each.source, at=each.at) for each in list(self.telegram.posted)]
+        ledger = self.discord.do(lambda discord: list(discord.world.ledger))
+        discord = [Posted(chat=f"discord:{each.channel_id}", mark=each.nonce or each.content, at=each.at.timestamp()) for each in ledger]
+        return telegram + discord
+
+
+def _recipient(channel: dict[str, object]) -> dict[str, object]:
+    recipients = channel["recipients"]
+    assert isinstance(recipients, list)
+    return recipients[0]  # pyright: ignore[reportUnknownVariableType] - Discord's own JSON
+
+
+@contextmanager
+def running_platforms() -> Generator[Platforms]:
+    with ExitStack() as stack:
+        model_url = stack.enter_context(_model_in_thread())
+        telegram = stack.enter_context(telegram_in_thread())
+        discord = stack.enter_context(DiscordThread())
+        names = [f"person{number}" for number in range(DISCORD_CHATS)]
+        channels = [discord.do(lambda api, name=name: api.world.dm(api.world.user(name))["id"]) for name in names]
+        yield Platforms(
+            model_url=model_url,
+            telegram=telegram,
+            discord=discord,
+            telegram_chats=tuple(str(101 + number) for number in range(TELEGRAM_CHATS)),
+            discord_chats=tuple(channels),
+        )
+
+
+@contextmanager
+def _model_in_thread() -> Generator[str]:
+    started, url = threading.Event(), list[str]()
+
+    async def serve() -> None:
+        async with ModelServer() as model:
+            url.append(model.url)
+            started.set()
+            await stop.wait()
+
+    stop = asyncio.Event()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="model", daemon=True)
+    thread.start()
+    if not started.wait(10):
+        raise TimeoutError("the stand-in model did not start")
+    try:
+        yield url[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+        loop.close()

@@ -1,0 +1,86 @@
+"""The server under test: started, killed, started again, on the same port and the same store."""
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from assistant.testing.live_server import free_port
+
+_ROOT = Path(__file__).parents[2]
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
+
+
+class Server:
+    """One home, one port, one process at a time."""
+
+    def __init__(self, home: Path, configuration: str, *, broken: str | None) -> None:
+        self.home = home
+        self.port = free_port()
+        self.started_at = 0.0
+        """Of the process that runs; seconds since 1970."""
+        self._broken = broken
+        self._process: subprocess.Popen[bytes] | None = None
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "config.json").write_text(configuration, encoding="utf-8")
+
+    def start(self, crash_at: str = "") -> None:
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment |= {"HOME": str(self.home), "NANOBOT_HOME": str(self.home), "PYTHONPATH": str(_ROOT), "CRASH_AT": crash_at}
+        if self._broken:
+            environment["CRASH_BREAK"] = self._broken
+        command = [
+            sys.executable,
+            "-m",
+            "bench.crash.server",
+            "serve",
+            "--config",
+            str(self.home / "config.json"),
+            "--port",
+            str(self.port),
+        ]
+        with (self.home / "server.log").open("ab") as log:
+            self.started_at = time.time()
+            self._process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+    def wait_ready(self, within: float = 20.0) -> bool:
+        """False: it died before it was ready."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            if self.died():
+                return False
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+            try:
+                connection.request("GET", "/ready")
+                if connection.getresponse().status == 200:
+                    return True
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.02)
+            finally:
+                connection.close()
+        raise TimeoutError(f"the server was not ready within {within:g} s; its log: {self.home / 'server.log'}")
+
+    def died(self, within: float = 0.0) -> bool:
+        """Whether it has ended, waiting up to `within` seconds for that."""
+        assert self._process is not None
+        try:
+            self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> float:
+        """SIGTERM; the seconds that it took. Raises TimeoutExpired after twenty."""
+        assert self._process is not None
+        began = time.monotonic()
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(20)
+        return time.monotonic() - began
