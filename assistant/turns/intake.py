@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from assistant.contracts.documents import DocumentReader, ReadDocument, ReadImage
 from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile, UnsupportedFileType
@@ -63,6 +64,8 @@ class Intake:
         return kept
 
     async def _read(self, upload: Upload) -> _Read:
+        if upload.unread:
+            return ReadDocument(format=PurePath(upload.name).suffix[1:9].lower() or "file", text="", missing=upload.unread)
         return await self._attachments.find(upload.digest) or await self._reader.read(upload)
 
     async def _read_or_why_not(self, upload: Upload) -> _Read | NanobotError:
