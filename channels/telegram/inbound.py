@@ -16,7 +16,7 @@ from channels.telegram.commands import command_of, is_ours
 from channels.telegram.reading import answered_message, files_of, forwarded_from, own_words, quote_of, sender_of
 
 _REMEMBERED: Final = 2000
-_MENTIONS: Final = [MessageEntity.MENTION, MessageEntity.TEXT_MENTION]
+_MENTIONS: Final[list[str | None]] = [MessageEntity.MENTION, MessageEntity.TEXT_MENTION]
 Groups = Literal["off", "mention", "all"]
 
 

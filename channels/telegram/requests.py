@@ -2,7 +2,7 @@
 
 import json
 import logging
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from telegram import Bot
 from telegram.error import TelegramError
@@ -59,8 +59,8 @@ class Api(Bot):
     async def updates(self, offset: int | None, wait: int) -> list[Any]:
         """Updates as they came, unread: one that the SDK can't read must not hide the others. `wait`: seconds until there is one."""
         asked = {"offset": offset, "timeout": wait, "limit": 100, "allowed_updates": list(ALLOWED_UPDATES)}
-        updates = await self._post("getUpdates", asked, read_timeout=wait + READ_SECONDS / 2)
-        return updates if isinstance(updates, list) else []
+        updates: object = await self._post("getUpdates", asked, read_timeout=wait + READ_SECONDS / 2)
+        return cast("list[Any]", updates) if isinstance(updates, list) else []
 
     async def hang_up(self) -> None:
         """Close all connections. Safe to call twice."""
@@ -105,7 +105,7 @@ def _quiet() -> None:
 def _answered(status: int, body: bytes) -> Answered:
     try:
         answer = json.loads(body)
-        parameters = answer.get("parameters") or {}
+        parameters: dict[str, object] = answer.get("parameters") or {}
         description = str(answer.get("description") or f"status {status}").removeprefix("Bad Request: ").removeprefix("Forbidden: ")
         return Answered(
             status,

@@ -174,7 +174,8 @@ class Sender:
         async def call(text: str, parse_mode: str | None) -> Message:
             items = [InputMediaPhoto(data, filename=media.name) for media, data in zip(part.media, contents, strict=True)]
             caption = {"caption": text, "parse_mode": parse_mode} if text else {}
-            return (await self._api.send_media_group(media=items, **caption, **where))[0]
+            first, *_ = await self._api.send_media_group(media=items, **caption, **where)
+            return first
 
         return _receipt((await _formed_or_plain(call, part)).message_id)
 

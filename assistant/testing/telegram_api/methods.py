@@ -88,8 +88,8 @@ class Methods(Chats):
         thread = params.number("message_thread_id") or None
         if thread is not None and name in self.topics and thread not in self.topics[name]:
             raise Refusal(400, "Bad Request: message thread not found")
-        reply = params.json("reply_parameters") or {}
-        preview = params.json("link_preview_options") or {}
+        reply = params.object("reply_parameters")
+        preview = params.object("link_preview_options")
         posted = Posted(
             message_id=self.next_message_id(),
             chat_id=int(name) if name.lstrip("-").isdigit() else name,
@@ -132,7 +132,7 @@ class Methods(Chats):
 
     def _send_media_group(self, params: Params) -> Any:
         self._chat(params)
-        items: list[dict[str, Any]] = params.json("media") or []
+        items: list[dict[str, Any]] = params.items("media")
         if not 2 <= len(items) <= 10:
             raise Refusal(400, "Bad Request: there must be from 2 to 10 items in an album")
         if params.values.get("reply_markup"):
@@ -177,12 +177,12 @@ class Methods(Chats):
         return True
 
     def _set_message_reaction(self, params: Params) -> bool:
-        emoji = [str(each.get("emoji")) for each in params.json("reaction") or []]
+        emoji = [str(each.get("emoji")) for each in params.items("reaction")]
         self.reactions.append((self._chat(params), params.number("message_id"), "".join(emoji)))
         return True
 
     def _set_my_commands(self, params: Params) -> bool:
-        self.commands = params.json("commands") or []
+        self.commands = params.items("commands")
         return True
 
     def _get_file(self, params: Params) -> Any:

@@ -40,8 +40,15 @@ class Params:
     def flag(self, name: str) -> bool:
         return str(self.values.get(name, "")).lower() in ("true", "1")
 
-    def json(self, name: str) -> Any:
-        """A parameter that is an object or a list; None: not given."""
+    def object(self, name: str) -> dict[str, Any]:
+        """A parameter that is a JSON object; empty: not given."""
+        return self._json(name) or {}
+
+    def items(self, name: str) -> list[Any]:
+        """A parameter that is a JSON list; empty: not given."""
+        return self._json(name) or []
+
+    def _json(self, name: str) -> Any:
         value = self.values.get(name)
         if not isinstance(value, str):
             return value

@@ -29,6 +29,8 @@ class Updates(Methods):
         self._allowed: list[str] = []
         self._poll = 0
         self._changed = asyncio.Event()
+        self.seen = asyncio.Event()
+        """Set whenever something happened."""
         self._pusher: asyncio.Task[None] | None = None
 
     async def get_updates(self, params: Params) -> list[Update]:
@@ -40,9 +42,10 @@ class Updates(Methods):
         offset, limit = params.number("offset"), params.number("limit", 100)
         self.asked_offsets.append(offset)
         if params.values.get("allowed_updates") is not None:
-            self._allowed = params.json("allowed_updates")
+            self._allowed = params.items("allowed_updates")
         if offset > 0:
             self._acknowledge(offset)
+        self.seen.set()
         deadline = asyncio.get_running_loop().time() + params.number("timeout")
         while True:
             self._changed.clear()

@@ -41,8 +41,7 @@ def whole_text(params: Params) -> str:
 
 def keyboard(params: Params) -> list[list[dict[str, Any]]]:
     """The inline keyboard, checked."""
-    markup = params.json("reply_markup") or {}
-    rows: list[list[dict[str, Any]]] = markup.get("inline_keyboard", [])
+    rows: list[list[dict[str, Any]]] = params.object("reply_markup").get("inline_keyboard", [])
     for button in [button for row in rows for button in row]:
         if not str(button.get("text", "")).strip():
             raise Refusal(400, "Bad Request: can't parse inline keyboard button: Text buttons must be non-empty")

@@ -31,7 +31,6 @@ class TelegramServer(Updates):
         self._faults: list[Fault] = []
         self._closing = asyncio.Event()
         self._connections: set[asyncio.Transport] = set()
-        self._seen = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -80,8 +79,8 @@ class TelegramServer(Updates):
         """Return when `holds`; looked at after every request and update. For tests on the same loop. Raises TimeoutError."""
         async with asyncio.timeout(within):
             while not holds():
-                self._seen.clear()
-                await self._seen.wait()
+                self.seen.clear()
+                await self.seen.wait()
 
     def _wake(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits
@@ -89,7 +88,7 @@ class TelegramServer(Updates):
 
     def _rouse(self) -> None:
         self._changed.set()
-        self._seen.set()
+        self.seen.set()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
@@ -102,7 +101,7 @@ class TelegramServer(Updates):
             answer = await self._carry_out(request, name, params)
         except Refusal as refusal:
             answer = web.json_response(refusal.body(), status=refusal.code)
-        self._seen.set()
+        self.seen.set()
         return answer
 
     def _admit(self, token: str) -> None:
@@ -140,7 +139,7 @@ class TelegramServer(Updates):
                 raise Refusal(404, "Not Found: method not found")
 
     async def _befall(self, fault: Fault, request: web.Request, when: str) -> None:
-        self._seen.set()
+        self.seen.set()
         if fault.kind == "answer":
             raise fault.refusal()
         if fault.kind == f"hang_{when}":
