@@ -75,7 +75,7 @@ class Dispatcher:
         self._bell.listen(self._wake.set)
         self._tasks = [
             asyncio.create_task(self._dispatch(), name="delivery-dispatch"),
-            asyncio.create_task(self._tend(), name="delivery-tend"),
+            asyncio.create_task(self._keep_tending(), name="delivery-tend"),
         ]
 
     def enabled(self, channel: str) -> bool:
@@ -220,19 +220,22 @@ class Dispatcher:
     def _seconds_until(self, at: datetime) -> float:
         return max(0.0, (at - self._clock()).total_seconds())
 
-    async def _tend(self) -> None:
-        """Keep what is held, and take over what others have left."""
+    async def tend(self) -> None:
+        """Renew what is held, and take over what others have left; while it runs, this happens every 5 s by itself."""
+        try:
+            await self._claims.renew()
+            if await self._outbox.recover():
+                self._wake.set()
+        except StoreUnavailable as error:
+            log.warning("delivery.not_tended code=%s", error.code)
+        except Exception as bug:  # noqa: BLE001 - claims that nobody renews would be lost
+            log.error("delivery.bug error=%s", place_of(bug))  # noqa: TRY400 - no words
+        for door in self._doors.values():
+            door.tidy()
+
+    async def _keep_tending(self) -> None:
         while True:
-            try:
-                await self._claims.renew()
-                if await self._outbox.recover():
-                    self._wake.set()
-            except StoreUnavailable as error:
-                log.warning("delivery.not_tended code=%s", error.code)
-            except Exception as bug:  # noqa: BLE001 - claims that nobody renews would be lost
-                log.error("delivery.bug error=%s", place_of(bug))  # noqa: TRY400 - no words
-            for door in self._doors.values():
-                door.tidy()
+            await self.tend()
             await asyncio.sleep(_TEND)
 
 

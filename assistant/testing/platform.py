@@ -36,7 +36,7 @@ class Posted:
 class Platform:
     """Implements Channel. The parts of an event are its text's pieces between "|". `ledger`: what was posted, in order; `tried`: every send.
 
-    `gate`: while it is cleared, sends wait before the platform sees them. `planning` and `refusing` of a text raise what they give.
+    `gate`: while it is cleared, sends wait before the platform sees them. `planning`: called with each event that is planned, may raise.
     """
 
     def __init__(self, name: str = "telegram", *, keyed: bool = False, limits: Callable[[Address], Sequence[Limit]] | None = None) -> None:
@@ -64,20 +64,20 @@ class Platform:
 
     # What the test tells it.
 
-    def fail(self, chat_id: str, *errors: Exception, accepted: bool = False) -> None:
-        """The next sends to this chat fail so, one after the other."""
-        self._faults[chat_id] += [Fault(error=error, accepted=accepted) for error in errors]
+    def fail(self, where: str, *errors: Exception, accepted: bool = False) -> None:
+        """The next sends to this chat, or of this text, fail so, one after the other."""
+        self._faults[where].extend([Fault(error=error, accepted=accepted) for error in errors])
 
-    def fail_always(self, chat_id: str, error: Exception | None) -> None:
-        """Every send to this chat fails so; None: no more."""
+    def fail_always(self, where: str, error: Exception | None) -> None:
+        """Every send to this chat, or of this text, fails so; None: no more."""
         if error is None:
-            self._always.pop(chat_id, None)
+            self._always.pop(where, None)
         else:
-            self._always[chat_id] = Fault(error=error)
+            self._always[where] = Fault(error=error)
 
-    def hang(self, chat_id: str, *, accepted: bool) -> None:
-        """The next send to this chat gets no answer, before or after the message was taken."""
-        self._faults[chat_id].append(Fault(accepted=accepted))
+    def hang(self, where: str, *, accepted: bool) -> None:
+        """The next send to this chat, or of this text, gets no answer, before or after the message was taken."""
+        self._faults[where].append(Fault(accepted=accepted))
 
     def answer(self) -> None:
         """Sends that hang end well."""
@@ -152,8 +152,7 @@ class Platform:
         self.closed = True
 
     async def _send(self, sending: Sending) -> Receipt:
-        chat = sending.address.chat_id
-        fault = self._faults[chat].popleft() if self._faults[chat] else self._always.get(chat)
+        fault = self._next_fault(sending)
         if fault is None:
             return await self._post(sending)
         receipt = await self._post(sending) if fault.accepted else None
@@ -161,6 +160,11 @@ class Platform:
             raise fault.error
         await self._answer.wait()
         return receipt or await self._post(sending)
+
+    def _next_fault(self, sending: Sending) -> Fault | None:
+        places = (sending.part.text, sending.address.chat_id)
+        told = next((self._faults[where] for where in places if self._faults[where]), None)
+        return told.popleft() if told else next((self._always[where] for where in places if where in self._always), None)
 
     async def _post(self, sending: Sending) -> Receipt:
         known = next((posted for posted in self.ledger if self.keyed and posted.key == sending.key), None)

@@ -178,7 +178,8 @@ async def test_files_go_out_with_a_form_and_none_is_left_in_the_spool(api: Runni
 
 
 async def test_deliveries_are_listed_the_latest_first_by_state_and_channel_and_page(api: Running, outbox: Outbox) -> None:
-    ids = [(await send(api, text=f"{n}", channel=channel, chat_id="1187654321098765432")).json()["id"]
+    ids = [
+        (await send(api, text=f"{n}", channel=channel, chat_id="1187654321098765432")).json()["id"]
         for n, channel in enumerate(["telegram", "telegram", "discord"])
     ]
     await api.client.post(f"{PATH}/{ids[0]}/cancel")

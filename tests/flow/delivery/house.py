@@ -1,7 +1,7 @@
 """What tests of deliveries share: a real store with a clock that can be turned, and dispatchers on it, each like a process of its own."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -16,6 +16,13 @@ from assistant.testing.platform import Platform
 
 _numbers = count(1)
 HOUR = timedelta(hours=1)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what nobody tells of."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - as said
+            await asyncio.sleep(0.005)
 
 
 class ShiftedClock:
@@ -92,16 +99,24 @@ class House:
         assert delivery is not None
         return delivery
 
-    async def until(self, event_id: str, *states: DeliveryState, trouble: str | None = None) -> Delivery:
-        """Wait until it is in one of these states (and met this trouble)."""
+    async def until(self, event_id: str, state: DeliveryState, *, trouble: str | None = None, attempts: int = 0) -> Delivery:
+        """Wait until it is in this state (and met this trouble, after so many attempts)."""
         async with asyncio.timeout(10):
             with self.watch.on(event_id) as changed:
                 while True:
                     changed.clear()
                     delivery = await self.delivery(event_id)
-                    if delivery.state in states and (trouble is None or (delivery.trouble and delivery.trouble.code == trouble)):
+                    met = delivery.trouble.code if delivery.trouble else None
+                    if delivery.state == state and delivery.attempts >= attempts and trouble in (None, met):
                         return delivery
                     await changed.wait()
+
+    async def until_state(self, event_id: str, state: DeliveryState) -> Delivery:
+        """Wait until it is in this state, whoever brought it there: for what the dispatcher does not tell of."""
+        async with asyncio.timeout(10):
+            while (await self.delivery(event_id)).state != state:  # noqa: ASYNC110 - another process would not tell either
+                await asyncio.sleep(0.005)
+        return await self.delivery(event_id)
 
     async def all_sent(self, event_ids: Sequence[str]) -> None:
         for event_id in event_ids:
