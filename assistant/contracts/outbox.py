@@ -212,8 +212,9 @@ class OutboxStore(Protocol):
         ...
 
     async def recover(self) -> int:
-        """Put back what dead processes were sending, and what has outlived its lease; what expired unsent (also on channels that are not
-        enabled) is settled: as "expired", or as "unknown" where a part was started and has no receipt. Returns how many were put back. Called at start and every few seconds."""
+        """Put back what dead processes were sending, and what has outlived its lease. What expired unsent (also on channels that are not
+        enabled) is settled: as "expired", or as "unknown" where a part was started and has no receipt. Returns how many were put back.
+        Called at start and every few seconds."""
         ...
 
     async def get(self, owner: str | None, event_id: str) -> Delivery | None:

@@ -1,4 +1,4 @@
-"""The store: the database of the settings with its schema current, its sessions and its attachments."""
+"""The store: the database of the settings with its schema current, and all that is kept in it and beside it."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,10 +8,13 @@ from pathlib import Path
 from assistant.contracts.errors import StoreUnavailable
 from assistant.store.attachments import Attachments
 from assistant.store.bell import PipeBell, StoreBell
+from assistant.store.channel_states import StoredChannelStates
 from assistant.store.connection import Engine
 from assistant.store.database import Database
+from assistant.store.inbox import Inbox
 from assistant.store.media import Media
 from assistant.store.outbox import Outbox
+from assistant.store.pairings import Pairings
 from assistant.store.runners import FileRunner, Runner, SessionLockRunner
 from assistant.store.schema import bring_up_to_date
 from assistant.store.sessions import Sessions
@@ -30,6 +33,9 @@ class Store:
     sessions: Sessions
     attachments: Attachments
     outbox: Outbox
+    inbox: Inbox
+    pairings: Pairings
+    channel_states: StoredChannelStates
     media: Media
     bell: StoreBell
     database: Database
@@ -57,9 +63,12 @@ async def open_store(
     kept_files = Attachments(database, state_folder / "attachments", attachments, clock=clock)
     media = Media(database, state_folder / "media")
     store = Store(
-        sessions=Sessions(database, place.runner, collect=kept_files.collect, clock=clock),
+        sessions=Sessions(database, place.runner, bell, collect=kept_files.collect, clock=clock),
         attachments=kept_files,
         outbox=Outbox(database, place.runner, bell, media, clock=clock),
+        inbox=Inbox(database, place.runner, bell, clock=clock),
+        pairings=Pairings(database, clock=clock),
+        channel_states=StoredChannelStates(database, place.runner),
         media=media,
         bell=bell,
         database=database,
