@@ -59,7 +59,7 @@ class Platforms:
 
     def posted(self) -> list[Posted]:
         """All that was accepted; in each chat in the order in which it was."""
-        telegram = [Posted(chat=f"telegram:{each.chat_id}", mark=each.source, at=each.at) for each in list(self.telegram.posted)]
+        telegram = [Posted(chat=f"telegram:{each.chat_id}", mark=each.source, at=each.at) for each in list(self.telegram.ledger)]
         ledger = self.discord.do(lambda discord: list(discord.world.ledger))
         discord = [Posted(chat=f"discord:{each.channel_id}", mark=each.nonce or each.content, at=each.at.timestamp()) for each in ledger]
         return telegram + discord

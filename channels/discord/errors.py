@@ -98,12 +98,5 @@ def connection_failure(error: discord.DiscordException | aiohttp.ClientError | O
             return ChannelFailed(
                 TOKEN_WORDS if error.status == 401 else f"Discord answered with {error.status}.", fatal=error.status == 401
             )
-<<<<<<< HEAD
-        case aiohttp.ClientError() | OSError() | TimeoutError():
-            return ChannelFailed(f"Discord can't be reached ({type(error).__name__}).")
-        case discord.DiscordException():
-            return ChannelFailed(f"discord.py gave up ({type(error).__name__}).")
-=======
->>>>>>> discord
         case _:
             return ChannelFailed(f"Discord can't be reached ({type(error).__name__}).")
