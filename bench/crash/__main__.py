@@ -10,7 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -55,19 +55,33 @@ def _run(home: Path, platforms: Platforms, count: int, seed: int, broken: str | 
     server = Server(home, json.dumps(platforms.configuration()), broken=broken)
     server.start()
     server.wait_ready()
+    _greet(platforms)
+    server.kill()
     kills: list[Kill] = []
     with under_load(platforms, server.port, seed) as promises:
-        server.died(1.0)  # time for every chat to have been heard from
-        server.kill()
         while len(kills) < count:
             where = ALL[(len(kills) // 2) % len(ALL)] if len(kills) % 2 else "random"
             kills.append(_kill(server, platforms, where, chance))
             _progress(len(kills), count)
     server.start()
     server.wait_ready()
-    _settle(home, platforms)
+    _settle(home, len(promises.written))
     stopped = server.stop()
     return kills, asyncio.run(verdict(home, promises, platforms.posted())), stopped
+
+
+def _greet(platforms: Platforms) -> None:
+    """Every chat is heard from once, and answered: Discord can be asked for what was missed only in chats that are known."""
+    platforms.discord.until(lambda discord: discord.gateway.connected)
+    for channel, chats in (("telegram", platforms.telegram_chats), ("discord", platforms.discord_chats)):
+        for chat in range(len(chats)):
+            platforms.say(channel, chat, "ECHO hello")
+    wanted = len(platforms.telegram_chats) + len(platforms.discord_chats)
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while len(platforms.posted()) < wanted:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the server does not answer what people write")
+        time.sleep(0.05)
 
 
 def _kill(server: Server, platforms: Platforms, where: str, chance: random.Random) -> Kill:
@@ -84,18 +98,18 @@ def _kill(server: Server, platforms: Platforms, where: str, chance: random.Rando
     return Kill(where=where, first_send=None if first is None else first - server.started_at)
 
 
-def _settle(home: Path, platforms: Platforms) -> None:
-    """Wait until nothing is waiting any more: neither at the platforms, nor in the inbox, nor in the outbox."""
+def _settle(home: Path, written: int) -> None:
+    """Wait until all that people wrote has been heard and answered, and nothing waits in the outbox."""
     deadline = time.monotonic() + _SETTLE_SECONDS
-    quiet = 0
     with sqlite3.connect(f"file:{home / 'nanobot.db'}?mode=ro", uri=True) as database:
-        while quiet < 5 and time.monotonic() < deadline:
-            waiting: int = database.execute(
+        while time.monotonic() < deadline:
+            waiting, heard = database.execute(
                 "SELECT (SELECT COUNT(*) FROM outbox WHERE state IN ('queued', 'sending'))"
-                " + (SELECT COUNT(*) FROM inbox WHERE state IN ('waiting', 'taken'))"
-            ).fetchone()[0]
-            quiet = 0 if waiting or platforms.telegram.updates else quiet + 1
-            time.sleep(0.2)
+                " + (SELECT COUNT(*) FROM inbox WHERE state IN ('waiting', 'taken')), (SELECT COUNT(*) FROM inbox)"
+            ).fetchone()
+            if not waiting and heard >= written:
+                return
+            time.sleep(0.1)
 
 
 def _progress(done: int, count: int) -> None:
@@ -112,8 +126,10 @@ def _report(kills: list[Kill], found: Verdict, stopped: float, seed: int) -> Non
         shown = f"{statistics.median(sent):.2f} s ({max(sent):.2f} s)" if sent else "none was sent"
         print(f"| {where} | {len(times)} | {shown} |")
     print("\n| what | how many |\n|---|---|")
-    for name, value in asdict(found).items():
+    for name, value in found.figures.items():
         print(f"| {name.replace('_', ' ')} | {value} |")
+    if found.examples:
+        print("\n" + "\n".join(found.examples))
     print(f"\nstopped by SIGTERM in {stopped:.2f} s\n{'every promise was kept' if found.holds else 'PROMISES WERE BROKEN'}")
 
 

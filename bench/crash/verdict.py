@@ -2,10 +2,11 @@
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 from assistant.contracts.outbox import Delivery
 from assistant.delivery.sender import part_key
@@ -13,6 +14,8 @@ from assistant.store.settings import StoreSettings
 from assistant.store.store import open_store
 from bench.crash.load import Promises
 from bench.crash.platforms import Posted
+
+_EXAMPLES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,13 @@ class Verdict:
     unsent: int
     """Accepted messages that are not "sent" at the end."""
 
+    examples: tuple[str, ...]
+    """Of what went wrong, for whoever has to find out why."""
+
+    @property
+    def figures(self) -> Mapping[str, int]:
+        return {name: value for name, value in asdict(self).items() if name != "examples"}
+
     @property
     def holds(self) -> bool:
         return not (self.lost or self.doubled or self.out_of_order or self.unanswered or self.unkept or self.unsent)
@@ -50,12 +60,14 @@ async def verdict(home: Path, promises: Promises, posted: Sequence[Posted]) -> V
     finally:
         await store.close()
     arrived = Counter((each.chat, each.mark) for each in posted)
-    doubled = [
-        (delivery.maybe_duplicate and delivery.event.address.channel == "telegram")
-        for delivery in deliveries
-        for mark in _marks(delivery)
-        for _ in range(arrived[delivery.event.address.lane, mark] - 1)
-    ]
+    # Notices say the same again and again: nothing in them tells one from another.
+    told = [delivery for delivery in deliveries if delivery.event.origin.kind != "notice"]
+    marked = [(delivery, place, mark) for delivery in told for place, mark in enumerate(_marks(delivery))]
+    lost = [(delivery, place) for delivery, place, mark in marked if not arrived[delivery.event.address.lane, mark]]
+    twice = [(delivery, place) for delivery, place, mark in marked for _ in range(arrived[delivery.event.address.lane, mark] - 1)]
+    allowed = [delivery for delivery, _ in twice if delivery.maybe_duplicate and delivery.event.address.channel == "telegram"]
+    wrongly = [(delivery, place) for delivery, place in twice if delivery not in allowed]
+    disordered = _out_of_order(told, posted)
     answers = Counter(mark for delivery in deliveries if delivery.event.origin.kind == "reply" for mark in _answered(delivery.event.text))
     aside = _set_aside(home)
     sent_by_tool = " ".join(delivery.event.text for delivery in deliveries if delivery.event.origin.kind == "tool")
@@ -64,14 +76,20 @@ async def verdict(home: Path, promises: Promises, posted: Sequence[Posted]) -> V
         parts=sum(len(delivery.parts) for delivery in deliveries),
         written=len(promises.written),
         maybe_twice=sum(delivery.maybe_duplicate for delivery in deliveries),
-        doubled_marked=sum(doubled),
+        doubled_marked=len(allowed),
         set_aside=aside,
-        lost=sum(arrived[delivery.event.address.lane, mark] == 0 for delivery in deliveries for mark in _marks(delivery)),
-        doubled=len(doubled) - sum(doubled),
-        out_of_order=_out_of_order(deliveries, posted),
+        lost=len(lost),
+        doubled=len(wrongly),
+        out_of_order=len(disordered),
         unanswered=max(0, sum(answers[mark] != 1 for mark in promises.written) - aside),
         unkept=sum(mark not in sent_by_tool for mark in promises.answered),
         unsent=sum(delivery.state != "sent" for delivery in deliveries),
+        examples=(
+            *[f"lost: {_about(delivery, place)}" for delivery, place in lost[:_EXAMPLES]],
+            *[f"doubled: {_about(delivery, place)}" for delivery, place in wrongly[:_EXAMPLES]],
+            *[f"out of order: {words}" for words in disordered[:_EXAMPLES]],
+            *[f"answered {answers[mark]} times: {mark}" for mark in promises.written if answers[mark] != 1][: _EXAMPLES * (not aside)],
+        ),
     )
 
 
@@ -93,14 +111,28 @@ def _set_aside(home: Path) -> int:
         return database.execute("SELECT COUNT(*) FROM inbox WHERE state NOT IN ('waiting', 'taken', 'answered')").fetchone()[0]
 
 
-def _out_of_order(deliveries: Sequence[Delivery], posted: Sequence[Posted]) -> int:
+def _about(delivery: Delivery, place: int) -> str:
+    event, parts = delivery.event, delivery.parts
+    attempts = f"{delivery.attempts} attempts, part {place + 1} of {len(parts)}"
+    return f"{event.id} to {event.address}, {event.origin.kind}, {delivery.state}, {attempts}: {event.text[:60]!r}"
+
+
+def _out_of_order(deliveries: Sequence[Delivery], posted: Sequence[Posted]) -> list[str]:
     """In each chat, first arrivals that came before something that was accepted earlier."""
     wanted: dict[str, list[str]] = defaultdict(list)
+    events: dict[str, str] = {}
     for delivery in deliveries:
-        wanted[delivery.event.address.lane] += _marks(delivery)
+        marks = _marks(delivery)
+        wanted[delivery.event.address.lane] += marks
+        events |= dict.fromkeys(marks, delivery.event.id)
     place = {(lane, mark): number for lane, marks in wanted.items() for number, mark in enumerate(marks)}
-    first: dict[str, list[int]] = defaultdict(list)
-    for key in dict.fromkeys((each.chat, each.mark) for each in posted):
-        if key in place:
-            first[key[0]].append(place[key])
-    return sum(later < earlier for places in first.values() for earlier, later in pairwise(places))
+    first: dict[str, list[str]] = defaultdict(list)
+    for lane, mark in dict.fromkeys((each.chat, each.mark) for each in posted):
+        if (lane, mark) in place:
+            first[lane].append(mark)
+    return [
+        f"{events[later]} came behind {events[earlier]} in {lane}"
+        for lane, marks in first.items()
+        for earlier, later in pairwise(marks)
+        if place[lane, later] < place[lane, earlier]
+    ]
