@@ -19,11 +19,7 @@ SECTION_KEYS: Mapping[str, tuple[str, ...]] = {
         *("sendProgress", "sendToolHints", "showReasoning", "extractDocumentText", "sendMaxRetries"),
         *("transcriptionProvider", "transcriptionLanguage"),
     ),
-    "channels.telegram": (
-        *("mode", "proxy", "apiBase", "extraHeaders", "replyToMessage", "reactEmoji", "groupPolicy"),
-        *("connectionPoolSize", "poolTimeout", "streaming", "inlineKeyboards", "richMessages", "streamEditInterval", "webhookUrl"),
-        *("webhookListenHost", "webhookListenPort", "webhookPath", "webhookSecretToken", "webhookMaxConnections"),
-    ),
+    "channels.telegram": ("inlineKeyboards", "richMessages"),
     "channels.discord": (
         *("allowChannels", "gatewayUrl", "intents", "groupPolicy", "readReceiptEmoji", "workingEmoji"),
         *("workingEmojiDelay", "streaming", "replyToMessage", "proxy", "proxyUsername", "proxyPassword"),

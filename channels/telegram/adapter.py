@@ -17,7 +17,7 @@ from channels.telegram.errors import channel_failure
 from channels.telegram.inbound import Me, Reader
 from channels.telegram.intake import Intake
 from channels.telegram.polling import Polling
-from channels.telegram.requests import connect
+from channels.telegram.requests import READ_SECONDS, connect
 from channels.telegram.sender import Sender
 from channels.telegram.settings import TelegramSettings
 from channels.telegram.webhook import Webhook
@@ -29,12 +29,13 @@ _NAME: Final = "telegram"
 class Telegram:
     """A bot on Telegram, as a `Channel`."""
 
-    def __init__(self, settings: TelegramSettings, context: ChannelContext) -> None:
+    def __init__(self, settings: TelegramSettings, context: ChannelContext, *, answer_seconds: float = READ_SECONDS) -> None:
+        """`answer_seconds`: how long Telegram may take to answer; then what became of a message is not known."""
         for entry in (*settings.allow_from, *settings.owners):
             if entry != "*" and not entry.lstrip("-").isdigit():
                 log.warning("telegram.sender_is_no_id entry=%s", entry)
         self._settings = settings
-        self._api = connect(settings)
+        self._api = connect(settings, answer_seconds)
         self._conversation = TelegramConversation(self._api, settings)
         self._sender = Sender(self._api, context.files, link_previews=settings.link_previews, reply_in_private=settings.reply_to_message)
 

@@ -62,7 +62,8 @@ class Polling:
 
     async def _round(self) -> bool:
         """Ask once and take in what comes. False: there was something, and none of it could be acknowledged."""
-        answer = await self._api.updates(self._offset, 0 if self._growing else _WAIT)
+        at_once = self._growing or self._failures  # after trouble, it is to be known soon that it is over
+        answer = await self._api.updates(self._offset, 0 if at_once else _WAIT)
         numbers = [number for raw in answer if (number := id_of(raw)) is not None]
         fresh = [raw for raw in answer if id_of(raw) not in self._done]
         batch = batch_of([update for raw in fresh if (update := self._intake.parse(raw)) is not None], self._growing)

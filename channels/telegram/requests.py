@@ -68,8 +68,8 @@ class Api(Bot):
             await requests.shutdown()
 
 
-def connect(settings: TelegramSettings) -> Api:
-    """A bot with connections of its own for sending and for asking. No I/O."""
+def connect(settings: TelegramSettings, answer_seconds: float = READ_SECONDS) -> Api:
+    """A bot with connections of its own for sending and for asking. No I/O. `answer_seconds`: how long an answer may take."""
     assert settings.token is not None
     _quiet()
     base = settings.api_base.rstrip("/")
@@ -77,16 +77,16 @@ def connect(settings: TelegramSettings) -> Api:
         settings.token.get_secret_value(),
         base_url=f"{base}/bot",
         base_file_url=f"{base}/file/bot",
-        request=_requests(settings, settings.connection_pool_size),
-        get_updates_request=_requests(settings, 2),
+        request=_requests(settings, settings.connection_pool_size, answer_seconds),
+        get_updates_request=_requests(settings, 2, answer_seconds),
     )
 
 
-def _requests(settings: TelegramSettings, connections: int) -> Requests:
+def _requests(settings: TelegramSettings, connections: int, answer_seconds: float) -> Requests:
     return Requests(
         connection_pool_size=connections,
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        read_timeout=answer_seconds,
         write_timeout=READ_SECONDS,
         media_write_timeout=UPLOAD_SECONDS,
         pool_timeout=settings.pool_timeout,

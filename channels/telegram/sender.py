@@ -139,7 +139,7 @@ class Sender:
             contents = await asyncio.to_thread(lambda: [self._files.path(media).read_bytes() for media in part.media])
         except OSError:
             raise SendRefused("media_missing", "The file is not kept any more.") from None
-        if len(part.media) > 1:
+        if len(contents) > 1:
             return await self._album(where, part, contents)
         media, data = part.media[0], contents[0]
         try:

@@ -13,6 +13,7 @@ from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import ButtonRows, Media, Origin, OutboundEvent, Receipt
 from assistant.testing.telegram_api import TelegramServer
+from channels.telegram.adapter import Telegram
 from channels.telegram.kind import KIND
 from channels.telegram.settings import TelegramSettings
 
@@ -89,9 +90,10 @@ class Rig:
         self._opened: list[Channel] = []
         self._running: list[asyncio.Task[None]] = []
 
-    def open(self, **settings: Any) -> Channel:
+    def open(self, answer_seconds: float | None = None, **settings: Any) -> Channel:
         given = {"enabled": True, "token": self.server.token, "apiBase": self.server.url, **settings}
-        channel = KIND.open(TelegramSettings.model_validate(given), ChannelContext(files=self.files, version="1"))
+        valid, context = TelegramSettings.model_validate(given), ChannelContext(files=self.files, version="1")
+        channel = KIND.open(valid, context) if answer_seconds is None else Telegram(valid, context, answer_seconds=answer_seconds)
         self._opened.append(channel)
         return channel
 

@@ -80,7 +80,7 @@ async def test_a_photo_comes_in_its_largest_size_with_its_caption(rig: Rig, serv
 async def test_every_kind_of_file_arrives(rig: Rig, server: TelegramServer, field: str, content: dict[str, Any], kind: str, name: str):
     await rig.run()
     body = {"file_id": "f1", "file_unique_id": "u1", "file_size": 7, **content}
-    server.deliver("message", server.message(42, **{field: body}))
+    server.deliver("message", server.message(42) | {field: body})
     (file,) = (await one(rig)).files
     assert (file.kind, file.name, file.ref, file.size) == (kind, name, "f1", 7)
 
@@ -155,7 +155,7 @@ async def test_an_edit_arrives_once_if_it_changes_the_text(rig: Rig, server: Tel
 
 async def test_in_groups_only_what_is_meant_for_the_bot_is_heard(rig: Rig, server: TelegramServer):
     await rig.run()
-    mine = server.message(GROUP, **{"text": "yes?", "from": server.bot})
+    mine = server.message(GROUP, text="yes?") | {"from": server.bot}
     server.say(GROUP, "not for you", sender=42)
     server.say(GROUP, "hey @TEST_bot, what is it?", sender=42, mention="@TEST_bot")
     server.say(GROUP, "@test_bot: go", sender=42, mention="@test_bot")
