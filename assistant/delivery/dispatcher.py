@@ -17,6 +17,7 @@ from assistant.contracts.outbox import Bell, Claim, DueLanes, OutboxStore
 from assistant.delivery.claims import LEASE, Claims
 from assistant.delivery.clock import Clock, utc_now
 from assistant.delivery.door import MOST_LANES, Door
+from assistant.delivery.retry import Rest
 from assistant.delivery.sender import Sender
 from assistant.delivery.settings import DeliverySettings
 from assistant.delivery.watch import Watch
@@ -53,7 +54,7 @@ class Dispatcher:
         self._watch = watch or Watch()
         self._clock = clock
         self._claims = Claims(outbox)
-        self._doors = {channel.name: Door(channel, rate_limits=settings.rate_limits) for channel in channels}
+        self._doors = {channel.name: Door(channel, rate_limits=settings.rate_limits, clock=clock) for channel in channels}
         self._senders = {
             channel.name: Sender(
                 channel=channel, claims=self._claims, settings=settings, clock=clock, jitter=jitter, closing=lambda: self._closing
@@ -84,8 +85,9 @@ class Dispatcher:
 
     def connected(self, channel: str) -> None:
         """The channel is reached (again): what waits for that is sent now."""
-        self._doors[channel].connected()
-        self._wake.set()
+        if channel in self._doors:
+            self._doors[channel].connected()
+            self._wake.set()
 
     async def close(self, grace: float) -> None:
         """Claim nothing new, let the sends that run end within `grace` seconds and settle them; what has to be cut off after that stays noted
@@ -161,7 +163,7 @@ class Dispatcher:
         self._waiting.discard(lane)
         if not task.cancelled() and (bug := task.exception()) is not None:
             log.error("delivery.lane_bug lane=%s error=%s", lane, place_of(bug))
-            door.pause_lane(lane, _AFTER_BUG)
+            door.rest(lane, _alone(_AFTER_BUG))
         if door.crowded or lane in self._missed or task.cancelled():
             self._missed.discard(lane)
             self._wake.set()
@@ -200,7 +202,7 @@ class Dispatcher:
             claim = await self._outbox.claim(lane, LEASE)
         except StoreUnavailable as error:
             log.warning("delivery.not_claimed lane=%s code=%s", lane, error.code)
-            door.pause_lane(lane, _AFTER_STORE_FAILED)
+            door.rest(lane, _alone(_AFTER_STORE_FAILED))
             self._wake_in(_AFTER_STORE_FAILED)
             return None
         if isinstance(claim, datetime):
@@ -237,6 +239,10 @@ class Dispatcher:
         while True:
             await self.tend()
             await asyncio.sleep(_TEND)
+
+
+def _alone(seconds: float) -> Rest:
+    return Rest(seconds=seconds, whole_channel=False, until_connected=False)
 
 
 async def _end(tasks: Collection[asyncio.Task[None]]) -> None:

@@ -2,49 +2,56 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Channel, Limit
+from assistant.delivery.clock import Clock
 from assistant.delivery.rates import Rates
 from assistant.delivery.retry import Rest
 
 MOST_LANES: Final = 1024
 """Lanes of one channel that are at work or wait for the channel's limits; those that come later stay in the store until one is done."""
 _MOST_SENDING: Final = 256
-_FORGET: Final = 120.0
-"""Seconds after which it no longer matters that a lane had met no connection."""
+_FORGET: Final = timedelta(minutes=2)
+"""After this it no longer matters that a lane had met no connection."""
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LaneRest:
+    until: datetime
+    until_connected: bool
+    unreached: int
+    """How often in a row the lane has met no connection."""
 
 
 class Door:
-    """One for each channel. Times are of the event loop."""
+    """One for each channel."""
 
-    def __init__(self, channel: Channel, *, rate_limits: bool) -> None:
+    def __init__(self, channel: Channel, *, rate_limits: bool, clock: Clock) -> None:
+        """Needs a running event loop."""
         self.channel = channel
         self.lanes = 0
         """How many are at work."""
         self.crowded = False
         """More lanes have something to send than may be at work."""
-        self._loop = asyncio.get_running_loop()
-        self._rates = Rates(self._loop.time)
+        self._clock = clock
+        self._rates = Rates(asyncio.get_running_loop().time)
         self._rate_limits = rate_limits
         self._slots = asyncio.Semaphore(_MOST_SENDING)
-        self._shut_until = 0.0
+        self._shut_until = _LONG_AGO
         """By the platform's word."""
-        self._cut_off_until = 0.0
+        self._cut_off_until = _LONG_AGO
         """Or until it is connected."""
-        self._rests: dict[str, tuple[float, int]] = {}
-        """Lane → until when it rests, and how often in a row it has met no connection."""
+        self._rests: dict[str, _LaneRest] = {}
 
     async def enter(self, lane: str) -> "Passage":
-        """Wait for room under the limits, then for a slot. Cancelled, it has taken neither."""
+        """Wait for room under the limits and a slot. Cancelled, it has taken neither."""
         passage = Passage(self, self._limits(lane))
-        await self._rates.take(passage.limits)
-        try:
-            await self._slots.acquire()
-        except BaseException:
-            self._rates.give_back(passage.limits)
-            raise
+        await self._rates.take(passage.limits, self._slots)
         return passage
 
     def leave(self) -> None:
@@ -59,27 +66,24 @@ class Door:
     @property
     def shut_for(self) -> float:
         """Seconds for which nothing may be sent on the whole channel."""
-        return max(0.0, max(self._shut_until, self._cut_off_until) - self._loop.time())
+        return self._until(max(self._shut_until, self._cut_off_until))
 
     def rests_for(self, lane: str) -> float:
-        """Seconds for which a lane is left alone."""
-        return max(0.0, self._rests[lane][0] - self._loop.time()) if lane in self._rests else 0.0
+        """Seconds for which a lane is left alone, whatever is due in it: a message that came later, or a retry by hand, must not break a
+        platform's wait either."""
+        return self._until(self._rests[lane].until) if lane in self._rests else 0.0
 
     def unreached(self, lane: str) -> int:
-        return self._rests[lane][1] if lane in self._rests else 0
+        return self._rests[lane].unreached if lane in self._rests else 0
 
     def rest(self, lane: str, rest: Rest) -> None:
-        until = self._loop.time() + rest.seconds
-        if rest.until_connected:
-            self._rests[lane] = (until, self.unreached(lane) + 1)
+        until = self._clock() + timedelta(seconds=rest.seconds)
+        unreached = self.unreached(lane) + 1 if rest.until_connected else 0
+        self._rests[lane] = _LaneRest(until=until, until_connected=rest.until_connected, unreached=unreached)
         if rest.whole_channel and rest.until_connected:
             self._cut_off_until = max(self._cut_off_until, until)
         elif rest.whole_channel:
             self._shut_until = max(self._shut_until, until)
-
-    def pause_lane(self, lane: str, seconds: float) -> None:
-        """Leave a lane alone, for a reason that is not its connection."""
-        self._rests[lane] = (self._loop.time() + seconds, self.unreached(lane))
 
     def reached(self, lane: str) -> None:
         """The platform answered."""
@@ -87,15 +91,17 @@ class Door:
 
     def connected(self) -> None:
         """What waits for a connection need not wait any more."""
-        self._rests.clear()
-        self._cut_off_until = 0.0
+        self._cut_off_until = _LONG_AGO
+        self._rests = {lane: rest for lane, rest in self._rests.items() if not rest.until_connected}
 
     def tidy(self) -> None:
         """Drop what is of no more use."""
         self._rates.drop_idle()
-        before = self._loop.time() - _FORGET
-        for lane in [lane for lane, (until, _) in self._rests.items() if until < before]:
-            del self._rests[lane]
+        before = self._clock() - _FORGET
+        self._rests = {lane: rest for lane, rest in self._rests.items() if rest.until >= before}
+
+    def _until(self, at: datetime) -> float:
+        return max(0.0, (at - self._clock()).total_seconds())
 
     def _limits(self, lane: str) -> Sequence[Limit]:
         if not self._rate_limits:

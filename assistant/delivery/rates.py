@@ -60,8 +60,8 @@ class Rates:
     def __len__(self) -> int:
         return len(self._windows)
 
-    async def take(self, limits: Sequence[Limit]) -> None:
-        """Wait until all have room, in the order of arrival, and take it. Cancelled, it has taken nothing."""
+    async def take(self, limits: Sequence[Limit], slots: asyncio.Semaphore) -> None:
+        """Wait until all have room, in the order of arrival, and then for a slot; take both. Cancelled, it has taken nothing."""
         held: list[Window] = []
         async with AsyncExitStack() as turns:
             for limit in self._from_narrow_to_wide(limits):
@@ -70,6 +70,8 @@ class Rates:
                 while (wait := window.wait(self._clock())) > 0:  # noqa: ASYNC110 - for a time to come, not for somebody
                     await asyncio.sleep(wait)
                 held.append(window)
+            # Within the turns: room that was taken before a long wait for a slot would be many sends at once after it.
+            await slots.acquire()
             self._note(held)
 
     def take_now(self, limits: Sequence[Limit]) -> bool:

@@ -82,12 +82,17 @@ def _unclear(failure: SendUnclear, trial: Trial, now: datetime, jitter: float) -
 
 
 def _later(failure: SendLater, trial: Trial, now: datetime, jitter: float) -> tuple[Settlement, Rest | None]:
+    trouble, whole_channel = failure.trouble, failure.whole_channel
     if failure.retry_after is None and not failure.counts:
         # Due at once: a connection that comes back finds it so. Until then it rests.
         seconds = backoff(trial.unreached, jitter, longest=LONGEST_UNREACHED)
-        rest = Rest(seconds=seconds, whole_channel=failure.whole_channel, until_connected=True)
-        return Settlement(state="queued", trouble=failure.trouble, due=now, counts=False), rest
-    seconds = backoff(trial.held + 1, jitter) if failure.retry_after is None else obeyed(failure.retry_after, jitter)
-    rest = Rest(seconds=seconds, whole_channel=True, until_connected=False) if failure.whole_channel else None
+        rest = Rest(seconds=seconds, whole_channel=whole_channel, until_connected=True)
+        return Settlement(state="queued", trouble=trouble, due=now, counts=False), rest
+    if failure.retry_after is None:
+        seconds = backoff(trial.held + 1, jitter)
+        rest = Rest(seconds=seconds, whole_channel=True, until_connected=False) if whole_channel else None
+    else:
+        seconds = obeyed(failure.retry_after, jitter)
+        rest = Rest(seconds=seconds, whole_channel=whole_channel, until_connected=False)
     due = now + timedelta(seconds=seconds)
-    return Settlement(state="queued", trouble=failure.trouble, due=due, counts=failure.counts), rest
+    return Settlement(state="queued", trouble=trouble, due=due, counts=failure.counts), rest

@@ -103,7 +103,8 @@ class Sender:
         if self.closing():
             return Settlement(state="queued", due=now, counts=False)
         if claim.event.expires_at <= now:
-            return Settlement(state="expired")
+            words = "it expired before it could be sent"
+            return Settlement(state="expired" if started is None else "unknown", trouble=Trouble(code="expired", words=words))
         undecided = started is not None and not self._is_repeatable(claim, place) and not claim.maybe_duplicate
         if undecided and self.settings.ambiguous == "hold":
             words = "the server was stopped while it was being sent"

@@ -60,6 +60,7 @@ class Supervisors:
         self._jitter = jitter
         self._shortest = shortest
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
 
     def start(self) -> None:
         """Begin to run them all. Needs a running event loop; never waits, never fails for a channel's sake."""
@@ -74,6 +75,7 @@ class Supervisors:
 
     async def stop(self, grace: float) -> None:
         """Take in no more messages: end every `run`, within `grace` seconds. Channels can still send. Safe to call twice."""
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -105,6 +107,8 @@ class Supervisors:
                 began = loop.time()
                 link.reached = False
                 why, fatal = await self._run_once(channel, link)
+                if self._stopping:  # an adapter may answer the end with an error of its own
+                    return
                 failures = 1 if link.reached and loop.time() - began >= _STEADY else failures + 1
                 delay = _AFTER_FATAL if fatal else backoff(failures, self._jitter(), first=self._shortest, longest=_LONGEST)
                 state: ConnectionState = "stopped" if fatal else "degraded"

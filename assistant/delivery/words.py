@@ -61,7 +61,8 @@ def _why(delivery: Delivery, otherwise: str) -> str:
 
 
 def _because(delivery: Delivery) -> str:
-    return f" ({_why(delivery, '')})" if delivery.trouble else ""
+    """`expired` says nothing that the state does not."""
+    return f" ({_why(delivery, '')})" if delivery.trouble and delivery.trouble.code != "expired" else ""
 
 
 def span(seconds: float) -> str:

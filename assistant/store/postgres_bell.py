@@ -78,10 +78,10 @@ class _Ear(threading.Thread):
         self._runner_id = runner_id
         self._loop = loop
         self._heard = heard
-        self._stopped, self._stop = os.pipe()
+        self._told, self._tells = os.pipe()
 
     def stop(self) -> None:
-        os.write(self._stop, b"!")
+        os.write(self._tells, b"!")
 
     def run(self) -> None:
         tries = 0
@@ -93,13 +93,13 @@ class _Ear(threading.Thread):
                     self._tell()
                     self._listen(connection)
                     break
-            except psycopg.OperationalError:
+            except psycopg.Error:
                 log.info("bell.disconnected")
             if self._wait(None, _AGAIN_SECONDS[min(tries, len(_AGAIN_SECONDS) - 1)]):
                 break
             tries += 1
-        os.close(self._stopped)
-        os.close(self._stop)
+        os.close(self._told)
+        os.close(self._tells)
 
     def _connected(self) -> psycopg.Connection:
         # An ear only waits: without probes it would not notice that the other end has gone.
@@ -121,8 +121,8 @@ class _Ear(threading.Thread):
 
     def _wait(self, connection: int | None, seconds: float | None) -> bool:
         """Wait for words on the connection, for so long; whether it is time to stop."""
-        readable, _, _ = select.select([self._stopped, *([connection] if connection is not None else [])], [], [], seconds)
-        return self._stopped in readable
+        readable, _, _ = select.select([self._told, *([connection] if connection is not None else [])], [], [], seconds)
+        return self._told in readable
 
     def _tell(self) -> None:
         # The loop is closed only with the whole process: nobody listens then.

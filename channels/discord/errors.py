@@ -13,7 +13,7 @@ from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, S
 from channels.discord.wire import Refusals
 
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, NOT_OURS, NO_REPLIES_HERE = 10003, 10008, 50005, 160002
-TOKEN_WORDS: Final = "Discord refuses the bot's token: it may have been reset. Put the new one into channels.discord.token."
+TOKEN_WORDS: Final = "Discord refuses the bot's token: it may have been reset. Put the new one into channels.discord.token."  # noqa: S105 - words
 INTENT_WORDS: Final = (
     'The bot may not read messages: switch on "Message Content Intent" (Developer Portal, the application, Bot, Privileged Gateway Intents), '
     "or take 32768 off channels.discord.intents."
@@ -30,7 +30,6 @@ _REFUSED: Final = {
     40005: ("too_large", "Discord says that the files are too large."),
     160005: ("forbidden", "The thread is locked."),
 }
-_NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ServerTimeoutError)
 
 
 def send_failure(error: BaseException, refusals: Refusals, *, written: bool) -> SendFailed:
@@ -80,11 +79,9 @@ def _retry_after(error: discord.HTTPException, default: float) -> float:
         return default
 
 
-def connection_failure(error: BaseException) -> ChannelFailed | None:
-    """Of an error that ended a connection; None: it is none that a network or Discord makes, so it is a bug."""
+def connection_failure(error: discord.DiscordException | aiohttp.ClientError | OSError) -> ChannelFailed:
+    """Of an error that ended a connection."""
     match error:
-        case ChannelFailed():
-            return error
         case discord.LoginFailure():
             return ChannelFailed(TOKEN_WORDS, fatal=True)
         case discord.PrivilegedIntentsRequired():
@@ -101,9 +98,5 @@ def connection_failure(error: BaseException) -> ChannelFailed | None:
             return ChannelFailed(
                 TOKEN_WORDS if error.status == 401 else f"Discord answered with {error.status}.", fatal=error.status == 401
             )
-        case aiohttp.ClientError() | OSError() | TimeoutError():
-            return ChannelFailed(f"Discord can't be reached ({type(error).__name__}).")
-        case discord.DiscordException():
-            return ChannelFailed(f"discord.py gave up ({type(error).__name__}).")
         case _:
-            return None
+            return ChannelFailed(f"Discord can't be reached ({type(error).__name__}).")

@@ -1,6 +1,7 @@
 """From an event to the parts it is sent in, and from a part to what discord.py sends."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import discord
@@ -28,7 +29,7 @@ def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
         if media.size > _MOST_FILE_BYTES:
             raise SendRefused("too_large", f"Discord takes files of at most 10 MB; {media.name} has {media.size / 1024 / 1024:.1f} MB.")
     rows = _rows(event.buttons)
-    words = [(part.text, part.plain) for part in discord_parts(event.text, MOST_CHARS)] if event.text.strip() else []
+    words = [(part.text, part.plain) for part in discord_parts(_whole(event.text), MOST_CHARS)]
     batches = _batches(event.media)
     if not words and not batches:
         raise SendRefused("empty", "There is nothing in the message.")
@@ -67,6 +68,11 @@ def said_by(custom_id: str) -> str | None:
     return text if mark == SAID and number.isdecimal() and text else None
 
 
+def _whole(text: str) -> str:
+    """Without halves of characters, which can't be written as UTF-8."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _batches(media: Sequence[Media]) -> list[tuple[Media, ...]]:
     batches: list[tuple[Media, ...]] = []
     for each in media:
@@ -81,7 +87,8 @@ def _batches(media: Sequence[Media]) -> list[tuple[Media, ...]]:
 def _rows(given: ButtonRows) -> ButtonRows:
     """Rows of at most five. Raises SendRefused."""
     rows: list[tuple[Button, ...]] = []
-    for row in given:
+    for buttons in given:
+        row = tuple([replace(button, text=_whole(button.text)) for button in buttons])
         rows += [row[start : start + _MOST_IN_ROW] for start in range(0, len(row), _MOST_IN_ROW)]
     if len(rows) > _MOST_ROWS:
         raise SendRefused("buttons", "Discord takes at most five rows of five buttons.")

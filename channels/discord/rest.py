@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import discord
 from discord import AllowedMentions, Intents, MemberCacheFlags
@@ -15,6 +15,7 @@ from channels.discord.kind import is_snowflake
 from channels.discord.settings import DiscordSettings
 from channels.discord.wire import Refusals, Wire
 
+T = TypeVar("T")
 _CONTENT: Final = 1 << 15
 _LOGIN_PAUSE: Final = 60.0
 _MOST_KNOWN: Final = 4096
@@ -42,6 +43,11 @@ class Client(discord.Client):
         """Ourselves; after login."""
         assert self.user is not None
         return self.user
+
+    @property
+    def identity(self) -> str:
+        """As whom we are logged in: "nanobot#0 (1187654321098765432)"."""
+        return f"{self.me.name}#{self.me.discriminator} ({self.me.id})"
 
 
 class Rest:
@@ -116,7 +122,7 @@ class Rest:
             await client.close()
 
 
-def _keep[T](known: "OrderedDict[str, T]", key: str, value: T) -> None:
+def _keep(known: OrderedDict[str, T], key: str, value: T) -> None:
     known[key] = value
     known.move_to_end(key)
     while len(known) > _MOST_KNOWN:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Limit, SendFailed, SendLater, SendRefused, SendUnclear
 from assistant.contracts.outbox import Delivery, DeliveryState, Origin, OutboundEvent, OutboundPart, PartState, Receipt, Trouble
+from assistant.delivery.clock import utc_now
 from assistant.delivery.door import Door
 from assistant.delivery.rates import Rates, Window
 from assistant.delivery.retry import Rest, Trial, after, backoff, obeyed
@@ -64,7 +65,7 @@ def test_a_missing_connection_leaves_the_event_due_and_lets_its_lane_rest() -> N
 
 
 async def test_a_connection_ends_the_rests_that_waited_for_it_and_no_flood_wait() -> None:
-    door = Door(Platform(), rate_limits=True)
+    door = Door(Platform(), rate_limits=True, clock=utc_now)
     door.rest("telegram:1", Rest(seconds=30, whole_channel=False, until_connected=True))
     door.rest("telegram:2", Rest(seconds=30, whole_channel=True, until_connected=True))
     assert (door.rests_for("telegram:1") > 20, door.shut_for > 20) == (True, True)
@@ -88,26 +89,26 @@ def test_no_window_of_time_ever_holds_more_than_its_limit(pauses: list[float], a
 
 
 async def test_a_chat_that_waits_for_its_own_limit_is_in_nobodys_way() -> None:
-    rates = Rates(asyncio.get_running_loop().time)
+    rates, slots = Rates(asyncio.get_running_loop().time), asyncio.Semaphore(1000)
     wide = Limit(key="all", amount=1000, seconds=1)
     slow = [wide, Limit(key="chat:1", amount=1, seconds=3600)]
-    await rates.take(slow)
-    waits = asyncio.create_task(rates.take(slow))
+    await rates.take(slow, slots)
+    waits = asyncio.create_task(rates.take(slow, slots))
     await asyncio.sleep(0)
     async with asyncio.timeout(5):
         for number in range(2, 100):
-            await rates.take([wide, Limit(key=f"chat:{number}", amount=1, seconds=3600)])
+            await rates.take([wide, Limit(key=f"chat:{number}", amount=1, seconds=3600)], slots)
     assert not waits.done()
     waits.cancel()
     await asyncio.wait([waits])
 
 
 async def test_those_who_wait_for_one_limit_go_in_order_and_within_it() -> None:
-    rates, went = Rates(asyncio.get_running_loop().time), list[tuple[int, float]]()
+    rates, slots, went = Rates(asyncio.get_running_loop().time), asyncio.Semaphore(1000), list[tuple[int, float]]()
     limits = [Limit(key="all", amount=2, seconds=0.02)]
 
     async def go(number: int) -> None:
-        await rates.take(limits)
+        await rates.take(limits, slots)
         went.append((number, asyncio.get_running_loop().time()))
 
     async with asyncio.timeout(10), asyncio.TaskGroup() as everybody:
@@ -115,6 +116,20 @@ async def test_those_who_wait_for_one_limit_go_in_order_and_within_it() -> None:
             everybody.create_task(go(number))
     assert [number for number, _ in went] == list(range(10))
     assert all(later[1] - earlier[1] >= 0.019 for earlier, later in zip(went, went[2:], strict=False))
+
+
+async def test_a_wait_for_a_slot_saves_up_no_room() -> None:
+    rates, slots = Rates(asyncio.get_running_loop().time), asyncio.Semaphore(1)
+    limits = [Limit(key="all", amount=1, seconds=3600)]
+    await slots.acquire()
+    waits = asyncio.create_task(rates.take(limits, slots))
+    await asyncio.sleep(0)
+    waits.cancel()
+    await asyncio.wait([waits])
+    slots.release()
+    async with asyncio.timeout(5):
+        await rates.take(limits, slots)
+    assert (slots.locked(), rates.take_now(limits)) == (True, False)
 
 
 async def test_limits_of_idle_chats_are_forgotten() -> None:

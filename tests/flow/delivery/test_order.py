@@ -3,7 +3,10 @@
 import asyncio
 from datetime import timedelta
 
-from assistant.contracts.channels import SendLater, SendRefused
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import Limit, SendLater, SendRefused
+from assistant.delivery.door import MOST_LANES
+from assistant.delivery.settings import DeliverySettings
 from assistant.testing.platform import Platform
 from tests.flow.delivery.house import HOUR, House
 
@@ -109,3 +112,53 @@ async def test_what_is_scheduled_is_sent_when_its_time_comes_and_holds_up_nothin
     house.turn(HOUR)
     await house.until(later.id, "sent")
     assert telegram.texts() == ["now", "soon", "later"]
+
+
+async def test_a_flood_wait_is_not_broken_by_hand_or_by_those_behind_it(house: House, telegram: Platform) -> None:
+    telegram.fail("42", SendLater("flood_wait", "Wait.", retry_after=600, counts=False))
+    house.dispatcher(telegram)
+    first, second, third = [await house.enqueue(text) for text in ("a", "b", "c")]
+    await house.until(first, "queued", trouble="flood_wait")
+    await house.store.outbox.retry(None, first, house.clock() + HOUR)
+    await house.store.outbox.cancel(None, second)
+    await house.until(await house.enqueue("x", "43"), "sent")
+    assert len(telegram.tried) == 2
+    house.turn(timedelta(seconds=602))
+    await house.all_sent([first, third])
+    assert telegram.texts("42") == ["a", "c"]
+
+
+async def test_more_chats_than_are_at_work_at_once_are_all_served(house: House, telegram: Platform) -> None:
+    house.dispatcher(telegram)
+    events = [house.event(str(number), str(chat)) for number in range(2) for chat in range(MOST_LANES + 200)]
+    await house.store.outbox.enqueue(events)
+    await telegram.posted(len(events))
+    assert all(telegram.texts(str(chat)) == ["0", "1"] for chat in range(0, MOST_LANES + 200, 50))
+    assert telegram.most_at_work <= 256
+
+
+async def test_a_chat_that_has_used_up_its_limit_waits_without_a_claim_and_alone(house: House) -> None:
+    def limits(address: Address) -> list[Limit]:
+        return [Limit(key="all", amount=100, seconds=1), Limit(key=f"chat:{address.chat_id}", amount=2, seconds=3600)]
+
+    telegram = Platform("telegram", limits=limits)
+    house.dispatcher(telegram)
+    event = await house.enqueue("one|two|three")
+    await telegram.posted(2)
+    await house.all_sent([await house.enqueue("x", str(chat)) for chat in range(20)])
+    waits = await house.until(event, "queued")
+    assert (telegram.texts("42"), waits.trouble) == (["one", "two"], None)
+    assert (await house.store.outbox.cancel(None, event)).state == "cancelled"
+
+
+async def test_parts_that_waited_for_the_limits_follow_in_order(house: House) -> None:
+    telegram = Platform("telegram", limits=lambda _: [Limit(key="all", amount=1, seconds=0.01)])
+    house.dispatcher(telegram)
+    sent = await house.until(await house.enqueue("one|two|three"), "sent")
+    assert (telegram.texts(), sent.maybe_duplicate) == (["one", "two", "three"], False)
+
+
+async def test_without_rate_limits_nothing_waits_for_them(house: House) -> None:
+    telegram = Platform("telegram", limits=lambda _: [Limit(key="all", amount=1, seconds=3600)])
+    house.dispatcher(telegram, settings=DeliverySettings(rate_limits=False))
+    await house.all_sent([await house.enqueue("one|two"), await house.enqueue("three", "43")])

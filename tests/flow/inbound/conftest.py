@@ -7,11 +7,12 @@ import pytest
 
 from assistant.store.settings import AttachmentSettings, StoreSettings
 from assistant.store.store import open_store
-from tests.flow.inbound.rig import Rig
+from tests.flow.inbound.rig import Clock, Rig
 
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
-    store = await open_store(StoreSettings(), tmp_path / "state", AttachmentSettings())
-    yield Rig(store=store, folder=tmp_path)
+    clock = Clock()
+    store = await open_store(StoreSettings(), tmp_path / "state", AttachmentSettings(), clock=clock)
+    yield Rig(store=store, folder=tmp_path, clock=clock)
     await store.close()

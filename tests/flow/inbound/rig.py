@@ -23,7 +23,7 @@ from tests.flow.inbound.chat import Chat
 from tests.flow.turns.house import House
 
 FRIENDS = ChannelSettings(enabled=True, allow_from=("1", "2"), owners=("1",))
-START = datetime(2030, 1, 1, 12, tzinfo=UTC)
+START = datetime.now(UTC)
 
 
 class Clock:
@@ -87,6 +87,8 @@ class Rig:
 
     store: Store
     folder: Path
+    clock: Clock = field(default_factory=Clock)
+    """The store's, too."""
 
     @asynccontextmanager
     async def server(
@@ -102,7 +104,7 @@ class Rig:
         store: Store | None = None,
     ) -> AsyncGenerator[Server]:
         store = store or self.store
-        clock, chat = Clock(), chat or Chat()
+        clock, chat = self.clock, chat or Chat()
         turns = House(store, self.folder).turns(model, tools=tools, timeout=turn_seconds)
 
         async def overview() -> Sequence[str]:

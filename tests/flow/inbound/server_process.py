@@ -89,7 +89,9 @@ async def run(where: str, folder: Path) -> None:
     rig = Rig(store=store, folder=folder)
     async with rig.server(model, tools=[tool], at_work=0 if where == "accepted" else 64) as server:
         await server.hear(question())
-        await stand(where)
+        if where == "accepted":
+            await stand(where)
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
