@@ -122,7 +122,7 @@ async def test_a_broken_message_stops_nobody(rig: Rig) -> None:
 
 
 async def test_a_refused_token_is_fatal_and_says_what_to_do(rig: Rig) -> None:
-    failed = await rig.failing(token="wrong")  # noqa: S106 - a test's
+    failed = await rig.failing(token="wrong")
     assert failed.fatal
     assert "channels.discord.token" in str(failed)
     rig.api.gateway.closes_with = 4004

@@ -90,7 +90,12 @@ async def test_files_stickers_voice_and_what_is_passed_on_come_along(rig: Rig) -
     world = rig.api.world
     alice, bob = world.user("alice"), world.user("bob")
     chat = world.dm(alice)
-    files = [("a.png", "image/png", b"1"), ("b.pdf", "application/pdf", b"22"), ("c.mp4", "video/mp4", b"3"), ("d.txt", "text/plain; charset=utf-8", b"4")]
+    files = [
+        ("a.png", "image/png", b"1"),
+        ("b.pdf", "application/pdf", b"22"),
+        ("c.mp4", "video/mp4", b"3"),
+        ("d.txt", "text/plain; charset=utf-8", b"4"),
+    ]
     sticker = {"id": "1187654321098765432", "name": "wave", "format_type": 1}
     async with rig.running() as (_, kept):
         said = world.write(chat, bob, "bob's words", files=[("plan.pdf", "application/pdf", b"x")])
@@ -131,6 +136,7 @@ async def test_an_edit_is_a_message_of_its_own_if_the_words_changed(rig: Rig) ->
     old["edited_timestamp"] = (datetime.now(UTC) - timedelta(days=2)).isoformat()
     async with rig.running() as (_, kept):
         written = world.write(chat, alice, "helo")
+        await kept.has("helo")
         world.edit(written, embeds=[{"type": "link", "url": "https://example.org/"}])
         world.edit(written, "hello")
         world.edit(written, pinned=True)
@@ -139,6 +145,18 @@ async def test_an_edit_is_a_message_of_its_own_if_the_words_changed(rig: Rig) ->
         messages = await kept.has("helo", "hello", "next")
     assert messages[1].external_id.startswith(f"{written['id']}:")
     assert messages[1].message_id == written["id"]
+
+
+async def test_a_message_that_was_edited_before_it_was_read_is_one_message(rig: Rig) -> None:
+    world = rig.api.world
+    alice = world.user("alice")
+    chat = world.dm(alice)
+    async with rig.running() as (_, kept):
+        kept.unavailable = 1
+        world.write(chat, alice, "first")
+        written = world.write(chat, alice, "helo")
+        world.edit(written, "hello")
+        await kept.has("first", "hello")
 
 
 async def test_a_slash_command_is_kept_and_then_answered_to_its_user_alone(rig: Rig) -> None:

@@ -122,7 +122,7 @@ async def test_a_connection_that_breaks_before_the_message_is_on_its_way_is_no_d
 
 
 async def test_a_refused_token_waits_for_its_mending_and_is_not_tried_on_and_on(rig: Rig, chat: Payload) -> None:
-    async with rig.open(token="wrong") as channel:  # noqa: S106 - a test's
+    async with rig.open(token="wrong") as channel:
         for _ in range(3):
             with pytest.raises(SendLater, match=r"channels\.discord\.token") as later:
                 await channel.send(sending(chat))
