@@ -6,6 +6,8 @@ into a settings model; a test holds that none is in both.
 
 from collections.abc import Mapping
 
+from assistant.contracts.messages import Json
+
 SECTION_KEYS: Mapping[str, tuple[str, ...]] = {
     "agents.defaults": (
         *("contextBlockLimit", "maxConcurrentSubagents", "failOnToolError", "maxToolResultChars", "providerRetryMode"),
@@ -17,13 +19,9 @@ SECTION_KEYS: Mapping[str, tuple[str, ...]] = {
         *("sendProgress", "sendToolHints", "showReasoning", "extractDocumentText", "sendMaxRetries"),
         *("transcriptionProvider", "transcriptionLanguage"),
     ),
-    "channels.telegram": (
-        *("enabled", "token", "mode", "allowFrom", "proxy", "apiBase", "extraHeaders", "replyToMessage", "reactEmoji", "groupPolicy"),
-        *("connectionPoolSize", "poolTimeout", "streaming", "inlineKeyboards", "richMessages", "streamEditInterval", "webhookUrl"),
-        *("webhookListenHost", "webhookListenPort", "webhookPath", "webhookSecretToken", "webhookMaxConnections"),
-    ),
+    "channels.telegram": ("inlineKeyboards", "richMessages"),
     "channels.discord": (
-        *("enabled", "token", "allowFrom", "allowChannels", "gatewayUrl", "intents", "groupPolicy", "readReceiptEmoji", "workingEmoji"),
+        *("allowChannels", "gatewayUrl", "intents", "groupPolicy", "readReceiptEmoji", "workingEmoji"),
         *("workingEmojiDelay", "streaming", "replyToMessage", "proxy", "proxyUsername", "proxyPassword"),
     ),
     "tools": (
@@ -53,3 +51,8 @@ OTHER_SECTIONS: tuple[str, ...] = (
     *("channels.slack", "channels.qq", "channels.matrix", "channels.mattermost", "channels.msteams", "channels.line", "channels.napcat"),
     *("channels.signal", "channels.wecom", "channels.weixin"),
 )
+
+
+def says_nothing(value: Json) -> bool:
+    """Nothing was asked for, so nothing is missed: nanobot writes every key it knows, most of them empty or switched off."""
+    return value in (None, "", [], {}) or (isinstance(value, Mapping) and value.get("enabled") is False)

@@ -212,8 +212,9 @@ class OutboxStore(Protocol):
         ...
 
     async def recover(self) -> int:
-        """Put back what dead processes were sending, and what has outlived its lease; what expired unsent (also on channels that are not
-        enabled) is settled. Returns how many were put back. Called at start and every few seconds."""
+        """Put back what dead processes were sending, and what has outlived its lease. What expired unsent (also on channels that are not
+        enabled) is settled: as "expired", or as "unknown" where a part was started and has no receipt. Returns how many were put back.
+        Called at start and every few seconds."""
         ...
 
     async def get(self, owner: str | None, event_id: str) -> Delivery | None:
@@ -234,6 +235,7 @@ class OutboxStore(Protocol):
 
     async def retry(self, owner: str | None, event_id: str, expires_at: datetime) -> Delivery:
         """Queue again what is failed, expired, cancelled or unknown (or make a queued one due now); parts with a receipt are not sent again.
+        One that was unknown becomes `maybe_duplicate`: whoever asks for this wants it sent though it may have arrived.
         Raises DeliveryNotFound, and DeliveryConflict where it is sent or being sent, or its text was purged. Rings the bell."""
         ...
 

@@ -50,14 +50,15 @@ def identity(owner: str, key: str) -> tuple[str, str]:
     return stored
 
 
-def _known(cls: type[T]) -> Callable[[dict[str, Any]], T]:
+def reader(cls: type[T]) -> Callable[[dict[str, Any]], T]:
+    """What makes a `cls` of a JSON object; fields that `cls` does not have are left out."""
     names = frozenset(field.name for field in fields(cls))  # pyright: ignore[reportArgumentType] - every T here is a dataclass
     return lambda raw: cls(**{name: value for name, value in raw.items() if name in names})
 
 
-_text, _image, _document = _known(Text), _known(Image), _known(Document)
-_usage, _call = _known(Usage), _known(ToolCall)
-_user, _assistant, _tool = _known(UserMessage), _known(AssistantMessage), _known(ToolMessage)
+_text, _image, _document = reader(Text), reader(Image), reader(Document)
+_usage, _call = reader(Usage), reader(ToolCall)
+_user, _assistant, _tool = reader(UserMessage), reader(AssistantMessage), reader(ToolMessage)
 
 
 def _read_document(raw: dict[str, Any]) -> Document:

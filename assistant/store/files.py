@@ -42,8 +42,8 @@ class Files:
                 if isinstance(reading, ReadImage):
                     self._write(image, reading.data)
                 self._write(text, encode_reading(reading))
-                _sync_folder(original.parent)
-                _sync_folder(self._folder)
+                sync_folder(original.parent)
+                sync_folder(self._folder)
         except OSError as error:
             raise StoreUnavailable(f"The file can't be stored: {error.strerror}. Nothing was accepted.") from error
 
@@ -118,7 +118,8 @@ def _read(path: Path) -> bytes | None:
         return opened.read()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names of a folder's files as durable as what is in them. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

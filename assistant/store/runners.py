@@ -9,6 +9,9 @@ from typing import Protocol
 from assistant.contracts.ids import new_id
 from assistant.store.connection import Connection
 
+BELL = ".bell"
+"""What follows a runner's id in the name of the pipe that it listens to (`bell.PipeBell`); it goes with the runner's file."""
+
 
 class Runner(Protocol):
     """This process, among those that share a store."""
@@ -38,9 +41,8 @@ class FileRunner:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         while self._held is None:
             self._held = self._lock_own_file()
-        for left in folder.iterdir():
-            if left.name != self.id:
-                self._is_unlocked(left.name)
+        for left in {path.name.removesuffix(BELL) for path in folder.iterdir()} - {self.id}:
+            self._is_unlocked(left)
 
     def is_dead(self, connection: Connection, runner_id: str) -> bool:
         return self._is_unlocked(runner_id)
@@ -51,9 +53,11 @@ class FileRunner:
         try:
             file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
+            path.with_name(runner_id + BELL).unlink(missing_ok=True)
             return True
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.with_name(runner_id + BELL).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
         except BlockingIOError:
             return False

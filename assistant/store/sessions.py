@@ -2,64 +2,33 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage
+from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.sessions import History, Known, NewTurn, Session, StoredMessage, TurnState
+from assistant.store import inbox_statements as inbox
+from assistant.store import outgoing
 from assistant.store import statements as sql
+from assistant.store.bell import StoreBell
 from assistant.store.codec import decode, encode, escape, identity, unescape
 from assistant.store.connection import Connection, Row, Value
 from assistant.store.database import Database
 from assistant.store.runners import Runner
+from assistant.store.steps import interrupt, step
 from assistant.store.times import Clock, from_micros, to_micros, utc_now
 
 _MANY_ROWS = 64
 Collect = Callable[[Sequence[str]], Awaitable[int]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Step:
-    """Messages on their way in: encoded outside of the writer's transaction."""
-
-    turn: str
-    at: int
-    rows: tuple[tuple[str, str], ...]
-    """(role, payload)"""
-    usage: Usage
-    context_from: int | None = None
-
-    def append(self, connection: Connection, session_id: int) -> int:
-        """Add the messages to the session; returns the seq of its last one."""
-        values: dict[str, Value] = {
-            "id": session_id,
-            "count": len(self.rows),
-            "at": self.at,
-            "prompt": self.usage.prompt_tokens,
-            "completion": self.usage.completion_tokens,
-            "cached": self.usage.cached_tokens,
-            "context_from": self.context_from,
-        }
-        last: int = connection.execute(sql.GROW_SESSION, values)[0][0]
-        for seq, (role, payload) in enumerate(self.rows, last - len(self.rows) + 1):
-            message: dict[str, Value] = {
-                "id": session_id,
-                "seq": seq,
-                "turn": self.turn,
-                "at": self.at,
-                "role": role,
-                "payload": payload,
-            }
-            connection.execute(sql.ADD_MESSAGE, message)
-        return last
-
-
 class Sessions:
     """Implements SessionStore on a Database. `collect`: removes the files of attachments that went with a session, by digest."""
 
-    def __init__(self, database: Database, runner: Runner, *, collect: Collect, clock: Clock = utc_now) -> None:
+    def __init__(self, database: Database, runner: Runner, bell: StoreBell, *, collect: Collect, clock: Clock = utc_now) -> None:
         self._database = database
         self._runner = runner
+        self._bell = bell
         self._collect = collect
         self._clock = clock
 
@@ -76,27 +45,35 @@ class Sessions:
         }
         attachments = [part.attachment_id for part in turn.message.parts if part.kind != "text"]
 
-        def begin(connection: Connection) -> tuple[int, int, int, bool, list[Row]]:
+        def begin(connection: Connection) -> _Rows:
             found = connection.execute(sql.TOUCH_SESSION, values) or connection.execute(sql.ADD_SESSION, values)
             row, seq, context_from = found[0]
             connection.execute(sql.ADD_MESSAGE, {**values, "id": row, "seq": seq})
             connection.execute(sql.ADD_TURN, {**values, "id": row})
             for attachment in attachments:
                 connection.execute(sql.USE_ATTACHMENT, {**values, "attachment": attachment})
-            fresh = known is None or known.row != row or known.seq >= seq
-            start = context_from if known is None or fresh else known.seq + 1
-            rows = connection.execute(sql.HISTORY, {"id": row, "start": start, "end": seq}) if start < seq else []
-            return row, seq, context_from, fresh, rows
+            return _history(connection, row, seq, context_from, known)
 
-        row, seq, context_from, fresh, rows = await self._database.write(begin)
-        return History(row=row, fresh=fresh, context_from=context_from, messages=await _decoded(rows), seq=seq)
+        return await _decoded(await self._database.write(begin))
+
+    async def resume_turn(self, turn_id: str, known: Known | None) -> History | None:
+        def resume(connection: Connection) -> _Rows | None:
+            running = connection.execute(sql.RESUME_TURN, {"turn": turn_id, "runner": self._runner.id})
+            if not running:
+                return None
+            row: int = running[0][0]
+            last, context_from = connection.execute(sql.SESSION_OF_ROW, {"id": row})[0]
+            return _history(connection, row, last + 1, context_from, known)
+
+        rows = await self._database.write(resume)
+        return await _decoded(rows) if rows is not None else None
 
     async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
-        step = self._step(turn_id, messages)
+        added = step(turn_id, self._now(), messages)
 
         def append(connection: Connection) -> int:
             running = connection.execute(sql.RUNNING_TURN, {"turn": turn_id})
-            return step.append(connection, running[0][0]) if running else 0
+            return added.append(connection, running[0][0]) if running else 0
 
         return await self._database.write(append)
 
@@ -108,15 +85,25 @@ class Sessions:
         *,
         error: str | None = None,
         context_from: int | None = None,
+        outbound: Sequence[OutboundEvent] = (),
+        inbound: bool = False,
     ) -> int:
-        step = self._step(turn_id, messages, context_from)
-        values: dict[str, Value] = {"turn": turn_id, "state": state, "at": step.at, "error": error}
+        now = self._now()
+        last_step = step(turn_id, now, messages, context_from)
+        values: dict[str, Value] = {"turn": turn_id, "state": state, "at": now, "error": error}
+        drafts = [outgoing.draft(event, now) for event in outbound]
 
         def end(connection: Connection) -> int:
+            if inbound:
+                connection.execute(inbox.SETTLE, {"turn": turn_id, "state": "answered", "at": now})
+            outgoing.add(connection, drafts, self._bell)
             ended = connection.execute(sql.END_TURN, values)
-            return step.append(connection, ended[0][0]) if ended else 0
+            return last_step.append(connection, ended[0][0]) if ended else 0
 
-        return await self._database.write(end)
+        seq = await self._database.write(end)
+        if drafts:
+            self._bell.announced()
+        return seq
 
     async def recover(self) -> int:
         now = self._now()
@@ -126,9 +113,7 @@ class Sessions:
             dead = {runner for runner in {row[1] for row in running} if self._runner.is_dead(connection, runner)}
             orphans = [turn for turn, runner in running if runner in dead]
             for turn in orphans:
-                ended = connection.execute(sql.END_TURN, {"turn": turn, "state": "interrupted", "at": now, "error": None})
-                mark = AssistantMessage(id=new_id("msg"), cut_off="interrupted")
-                self._step(turn, [mark]).append(connection, ended[0][0])
+                interrupt(connection, turn, now)
             return len(orphans)
 
         return await self._database.write(settle)
@@ -156,6 +141,10 @@ class Sessions:
         rows = await self._database.read(read)
         return decoded(rows) if len(rows) < _MANY_ROWS else await asyncio.to_thread(decoded, rows)
 
+    async def start_over(self, owner: str, key: str) -> bool:
+        values: dict[str, Value] = {"owner": escape(owner), "key": escape(key)}
+        return bool(await self._database.write(lambda connection: connection.execute(sql.START_OVER, values)))
+
     async def delete(self, owner: str | None, key: str) -> bool:
         def remove(connection: Connection) -> Sequence[str] | None:
             found = _find(connection, owner, key)
@@ -178,11 +167,6 @@ class Sessions:
     def _now(self) -> int:
         return to_micros(self._clock())
 
-    def _step(self, turn: str, messages: Sequence[AssistantMessage | ToolMessage], context_from: int | None = None) -> _Step:
-        usage = sum((message.usage for message in messages if message.role == "assistant"), Usage())
-        rows = tuple((message.role, encode(message)) for message in messages)
-        return _Step(turn=turn, at=self._now(), rows=rows, usage=usage, context_from=context_from)
-
 
 def _find(connection: Connection, owner: str | None, key: str) -> list[Row]:
     """The session; of everybody's (owner None) by that key, the one used last."""
@@ -203,8 +187,30 @@ def _session(row: Row) -> Session:
     )
 
 
-async def _decoded(rows: list[Row]) -> tuple[Message, ...]:
+class _Rows(NamedTuple):
+    """A history whose messages are still encoded."""
+
+    row: int
+    seq: int
+    context_from: int
+    fresh: bool
+    payloads: list[Row]
+
+
+def _history(connection: Connection, row: int, seq: int, context_from: int, known: Known | None) -> _Rows:
+    """What is before `seq` in a session's row, from what is known on."""
+    # Where the conversation was started over behind what is known, nothing of that is to be seen any more.
+    fresh = known is None or known.row != row or not context_from <= known.seq < seq
+    start = context_from if known is None or fresh else known.seq + 1
+    payloads = connection.execute(sql.HISTORY, {"id": row, "start": start, "end": seq}) if start < seq else []
+    return _Rows(row, seq, context_from, fresh, payloads)
+
+
+async def _decoded(rows: _Rows) -> History:
     """A long history is decoded in a thread, so that other turns go on meanwhile."""
-    if len(rows) < _MANY_ROWS:
-        return tuple([decode(payload) for (payload,) in rows])
-    return await asyncio.to_thread(lambda: tuple([decode(payload) for (payload,) in rows]))
+
+    def decoded() -> tuple[Message, ...]:
+        return tuple([decode(payload) for (payload,) in rows.payloads])
+
+    messages = decoded() if len(rows.payloads) < _MANY_ROWS else await asyncio.to_thread(decoded)
+    return History(row=rows.row, fresh=rows.fresh, context_from=rows.context_from, messages=messages, seq=rows.seq)

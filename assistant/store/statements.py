@@ -21,10 +21,21 @@ RUNNING_TURN = """
     SELECT session_id FROM turns WHERE id = :turn AND state = 'running'"""
 
 TURNS_OF_OTHERS = """
-    SELECT id, runner FROM turns WHERE state = 'running' AND runner <> :runner ORDER BY started, id"""
+    SELECT id, runner FROM turns WHERE state = 'running' AND runner <> :runner
+        AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.turn = turns.id AND inbox.state = 'taken')
+    ORDER BY started, id"""
 
 END_TURN = """
     UPDATE turns SET state = :state, ended = :at, error = :error WHERE id = :turn AND state = 'running' RETURNING session_id"""
+
+RESUME_TURN = """
+    UPDATE turns SET runner = :runner WHERE id = :turn AND state = 'running' RETURNING session_id"""
+
+SESSION_OF_ROW = """
+    SELECT messages, context_from FROM sessions WHERE id = :id"""
+
+START_OVER = """
+    UPDATE sessions SET context_from = messages + 1 WHERE owner = :owner AND key = :key RETURNING id"""
 
 GROW_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, prompt_tokens = prompt_tokens + :prompt,

@@ -1,13 +1,20 @@
-"""The store: the database of the settings with its schema current, its sessions and its attachments."""
+"""The store: the database of the settings with its schema current, and all that is kept in it and beside it."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.store.attachments import Attachments
+from assistant.store.bell import PipeBell, StoreBell
+from assistant.store.channel_states import StoredChannelStates
 from assistant.store.connection import Engine
 from assistant.store.database import Database
+from assistant.store.inbox import Inbox
+from assistant.store.media import Media
+from assistant.store.outbox import Outbox
+from assistant.store.pairings import Pairings
 from assistant.store.runners import FileRunner, Runner, SessionLockRunner
 from assistant.store.schema import bring_up_to_date
 from assistant.store.sessions import Sessions
@@ -25,12 +32,19 @@ class Store:
 
     sessions: Sessions
     attachments: Attachments
+    outbox: Outbox
+    inbox: Inbox
+    pairings: Pairings
+    channel_states: StoredChannelStates
+    media: Media
+    bell: StoreBell
     database: Database
     runner: Runner
 
     async def close(self) -> None:
         """Finish what waits, then close. Safe to call twice."""
         await self.database.close()
+        await self.bell.close()
         self.runner.release()
 
 
@@ -39,18 +53,26 @@ async def open_store(
 ) -> Store:
     """Open (or make) the store. A current schema costs a glance, an older one is migrated first. Raises StoreUnavailable.
 
-    SQLite lives in `state_folder` unless `settings.url` says otherwise; the files of attachments always do. Nothing is recovered or swept yet:
-    that is `sessions.recover` and `attachments.sweep`.
+    SQLite lives in `state_folder` unless `settings.url` says otherwise; the files of attachments and media always do. Nothing is recovered, swept
+    or purged yet: that is for whoever runs the server.
     """
     url = settings.url or f"{_SQLITE}{(state_folder / 'nanobot.db').absolute()}"
-    engine, runner = await asyncio.to_thread(_engine_and_runner, url)
-    database = Database(engine)
+    place = await asyncio.to_thread(_place, url)
+    database = Database(place.engine)
+    bell = place.bell(database)
     kept_files = Attachments(database, state_folder / "attachments", attachments, clock=clock)
+    media = Media(database, state_folder / "media")
     store = Store(
-        sessions=Sessions(database, runner, collect=kept_files.collect, clock=clock),
+        sessions=Sessions(database, place.runner, bell, collect=kept_files.collect, clock=clock),
         attachments=kept_files,
+        outbox=Outbox(database, place.runner, bell, media, clock=clock),
+        inbox=Inbox(database, place.runner, bell, clock=clock),
+        pairings=Pairings(database, clock=clock),
+        channel_states=StoredChannelStates(database, place.runner),
+        media=media,
+        bell=bell,
         database=database,
-        runner=runner,
+        runner=place.runner,
     )
     try:
         await bring_up_to_date(database, url)
@@ -60,18 +82,34 @@ async def open_store(
     return store
 
 
-def _engine_and_runner(url: str) -> tuple[Engine, Runner]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """What a kind of database gives."""
+
+    engine: Engine
+    runner: Runner
+    bell: Callable[[Database], StoreBell]
+
+
+def _place(url: str) -> _Place:
     if url.startswith(_SQLITE):
         path = Path(url.removeprefix(_SQLITE)).absolute()
+        folder = path.with_name(f"{path.name}-runners")
         try:
-            return SqliteEngine(path), FileRunner(path.with_name(f"{path.name}-runners"))
+            runner = FileRunner(folder)
         except OSError as error:
             raise StoreUnavailable(f"The store can't be opened: {error.strerror}.") from error
+        return _Place(engine=SqliteEngine(path), runner=runner, bell=lambda _: PipeBell(folder, runner.id))
     return _postgres(url)
 
 
-def _postgres(url: str) -> tuple[Engine, Runner]:
+def _postgres(url: str) -> _Place:
     from assistant.store.postgres import PostgresEngine  # noqa: PLC0415 - psycopg is an extra, and slow to import
+    from assistant.store.postgres_bell import PostgresBell  # noqa: PLC0415 - as above
 
     runner = SessionLockRunner()
-    return PostgresEngine(url, writer_setup=runner.setup), runner
+    return _Place(
+        engine=PostgresEngine(url, writer_setup=runner.setup),
+        runner=runner,
+        bell=lambda database: PostgresBell(url, runner.id, database),
+    )

@@ -6,19 +6,42 @@ Times are microseconds since 1970, UTC. Text columns hold no NUL (PostgreSQL tak
 # pyright: reportAssignmentType=false
 # SQLAlchemy declares `__tablename__` as a descriptor; a plain string is what SQLModel documents.
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, TextClause, text
 from sqlmodel import Field, SQLModel
 
 _BigId = BigInteger().with_variant(Integer, "sqlite")
 _RUNNING = text("state = 'running'")
+_QUEUED = text("state = 'queued'")
+_IN_LINE = text("state = 'queued' AND yields = 0")
+_YIELDING = text("state = 'queued' AND yields = 1")
+_SENDING = text("state = 'sending'")
+_WAITING = text("state = 'waiting'")
+_TAKEN = text("state = 'taken'")
 
 
 def _big() -> Column[int]:
     return Column(BigInteger, nullable=False)
 
 
+def _maybe_big() -> Column[int | None]:
+    return Column(BigInteger, nullable=True)
+
+
+def _seq() -> Column[int]:
+    return Column(_BigId, primary_key=True, autoincrement=True)
+
+
+def _where(name: str, *columns: str, rows: TextClause, unique: bool = False) -> Index:
+    """An index of the few rows that are at work, so that those that are done cost nothing."""
+    return Index(name, *columns, unique=unique, sqlite_where=rows, postgresql_where=rows)
+
+
 def _session_id(*, primary_key: bool = False) -> Column[int]:
     return Column(_BigId, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, primary_key=primary_key, autoincrement=False)
+
+
+def _event() -> Column[int]:
+    return Column(_BigId, ForeignKey("outbox.seq", ondelete="CASCADE"), nullable=False, primary_key=True, autoincrement=False)
 
 
 class SessionRow(SQLModel, table=True):
@@ -103,3 +126,140 @@ class PulseRow(SQLModel, table=True):
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     at: int = Field(sa_column=_big())
+
+
+class OutboxRow(SQLModel, table=True):
+    """An event on its way out (`payload`: JSON, see `envelopes`) and what became of it. Claims touch the partial indexes only.
+
+    `seq` is the order in which events were accepted. `yields`: 1 where those behind it in its lane may pass while it is not due.
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("outbox_by_id", "id", unique=True),
+        Index("outbox_by_owner", "owner", "seq"),
+        Index("outbox_by_state", "state", "channel", "seq"),
+        Index("outbox_ended", "ended"),
+        _where("outbox_in_line", "lane", "seq", rows=_IN_LINE),
+        _where("outbox_yielding", "due", "lane", rows=_YIELDING),
+        _where("outbox_yielding_by_lane", "lane", "due", rows=_YIELDING),
+        _where("outbox_sending", "lane", rows=_SENDING, unique=True),
+        _where("outbox_expiring", "expires", rows=_QUEUED),
+        {"sqlite_autoincrement": True},
+    )
+
+    seq: int = Field(sa_column=_seq())
+    id: str
+    channel: str
+    lane: str
+    owner: str
+    state: str
+    yields: int
+    due: int = Field(sa_column=_big())
+    expires: int = Field(sa_column=_big())
+    created: int = Field(sa_column=_big())
+    ended: int | None = Field(sa_column=_maybe_big())
+    attempts: int
+    held: int
+    fence: int
+    runner: str | None
+    """The process that sends it."""
+    lease: int | None = Field(sa_column=_maybe_big())
+    """Until when it may."""
+    trouble_code: str | None
+    trouble_words: str | None
+    maybe_duplicate: int
+    payload: str
+
+
+class OutboxPartRow(SQLModel, table=True):
+    """A part of an event (`body`: JSON), when it was started and what the platform gave for it."""
+
+    __tablename__ = "outbox_parts"
+
+    event: int = Field(sa_column=_event())
+    place: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    body: str
+    started: int | None = Field(sa_column=_maybe_big())
+    receipt_id: str | None
+    receipt_at: int | None = Field(sa_column=_maybe_big())
+
+
+class OutboxMediaRow(SQLModel, table=True):
+    """A file that an event refers to. The file itself is on the disk, by `digest`."""
+
+    __tablename__ = "outbox_media"
+    __table_args__ = (Index("outbox_media_by_digest", "digest"),)
+
+    event: int = Field(sa_column=_event())
+    digest: str = Field(primary_key=True)
+
+
+class InboxRow(SQLModel, table=True):
+    """A message that came in (`payload`: JSON), and the turn that answers it. `runner`: the process that took it, NULL when it was handed back.
+
+    `crashes`: how often the process died that had taken it.
+    """
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        Index("inbox_by_external_id", "channel", "external_id", unique=True),
+        Index("inbox_by_turn", "turn"),
+        Index("inbox_ended", "ended"),
+        _where("inbox_waiting", "owner", "session", "seq", rows=_WAITING),
+        _where("inbox_taken", "owner", "session", rows=_TAKEN),
+        {"sqlite_autoincrement": True},
+    )
+
+    seq: int = Field(sa_column=_seq())
+    id: str
+    channel: str
+    external_id: str
+    owner: str
+    session: str
+    role: str
+    state: str
+    at: int = Field(sa_column=_big())
+    ended: int | None = Field(sa_column=_maybe_big())
+    turn: str | None
+    runner: str | None
+    crashes: int
+    preview: str | None
+    payload: str
+
+
+class ChatRow(SQLModel, table=True):
+    """A chat that somebody who may write has written from, and the message that was accepted from it last."""
+
+    __tablename__ = "chats"
+
+    channel: str = Field(primary_key=True)
+    chat_id: str = Field(primary_key=True)
+    external_id: str
+    at: int = Field(sa_column=_big())
+
+
+class PairingRow(SQLModel, table=True):
+    """A sender who asked to be let in: with a code until it is approved, without one afterwards."""
+
+    __tablename__ = "pairings"
+
+    channel: str = Field(primary_key=True)
+    sender_id: str = Field(primary_key=True)
+    sender_name: str
+    chat_id: str
+    code: str | None
+    created: int = Field(sa_column=_big())
+    expires: int | None = Field(sa_column=_maybe_big())
+
+
+class ChannelStateRow(SQLModel, table=True):
+    """What a process said last of one of its channels."""
+
+    __tablename__ = "channel_states"
+
+    runner: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    state: str
+    detail: str
+    since: int = Field(sa_column=_big())

@@ -22,13 +22,12 @@ def safe_cut(text: str, at: int) -> int:
 
 
 def best_cut(text: str, at: int) -> int:
-    """Where to cut a line that may be `at` characters long: after a sentence in its second half, else after a word, else between characters."""
+    """Where to cut a line that may be `at` characters long: after a sentence in its second half, else after a word; 0: there is no such place."""
     window = text[: at + 1]
     sentence = max((found.end() for found in _SENTENCE.finditer(window, at // 2) if found.end() <= at), default=0)
     if sentence:
         return safe_cut(text, sentence)
-    word = max((found.start() for found in _SPACE.finditer(window) if 0 < found.start() <= at), default=0)
-    return word or safe_cut(text, at)
+    return max((found.start() for found in _SPACE.finditer(window) if 0 < found.start() <= at), default=0)
 
 
 def _joined(text: str, place: int) -> bool:

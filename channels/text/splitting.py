@@ -99,6 +99,8 @@ class _Packing:
                 if self._form.fits(again.plus(more)):
                     self._leave(block, lines, head)
                     lines, size = list(head), again
+                    if not self._fits(size.plus(more)):  # because of the headings that came along
+                        self.turn()
                 else:
                     lines, size = self._cut(block, line, lines, size, head)
                     continue
@@ -111,8 +113,8 @@ class _Packing:
         rest = deque(_pieces(line.spans))
         lead = self._form.lead(block, line)
         while rest:
-            taken = self._take(block, rest, size.plus(lead))
             empty = not self._here and len(lines) <= len(head)
+            taken = self._take(block, rest, size.plus(lead), within_words=empty)
             if not taken and empty and head:
                 lines, head, size = [], (), self._form.around(block)
                 continue
@@ -127,8 +129,8 @@ class _Packing:
                 lines, size = list(head), self._opening(block, head)
         return lines, size
 
-    def _take(self, block: Block, rest: deque[Span], used: Size) -> list[Span]:
-        """What of `rest` fits, cut at the best place; it is removed from `rest`."""
+    def _take(self, block: Block, rest: deque[Span], used: Size, *, within_words: bool) -> list[Span]:
+        """What of `rest` fits, cut at the best place; it is removed from `rest`. `within_words`: where there is no better place."""
         taken: list[Span] = []
         while rest:
             more = self._form.span(block, rest[0])
@@ -141,8 +143,10 @@ class _Packing:
         span = rest.popleft()
         most = self._most(block, span, used)
         text = "".join([part.text for part in taken])
-        at = len(text) + most
-        cut = (safe_cut if block.kind == "code" else best_cut)(text + span.text[: most + 64], at)
+        at, window = len(text) + most, text + span.text[: most + 64]
+        cut = best_cut(window, at)
+        if not cut and within_words:
+            cut = safe_cut(window, at)
         _put_back(taken, rest, span, len(text) - cut if cut < len(text) else 0, max(cut - len(text), 0))
         if block.kind != "code":
             _trim(taken, rest)

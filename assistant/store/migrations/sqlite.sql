@@ -14,6 +14,103 @@ CREATE INDEX attachments_by_digest ON attachments (digest);
 
 CREATE INDEX attachments_by_session ON attachments (owner, session, at);
 
+CREATE TABLE channel_states (
+	runner VARCHAR NOT NULL,
+	name VARCHAR NOT NULL,
+	state VARCHAR NOT NULL,
+	detail VARCHAR NOT NULL,
+	since BIGINT NOT NULL,
+	PRIMARY KEY (runner, name)
+);
+
+CREATE TABLE chats (
+	channel VARCHAR NOT NULL,
+	chat_id VARCHAR NOT NULL,
+	external_id VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (channel, chat_id)
+);
+
+CREATE TABLE inbox (
+	seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	id VARCHAR NOT NULL,
+	channel VARCHAR NOT NULL,
+	external_id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	session VARCHAR NOT NULL,
+	role VARCHAR NOT NULL,
+	state VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	ended BIGINT,
+	turn VARCHAR,
+	runner VARCHAR,
+	crashes INTEGER NOT NULL,
+	preview VARCHAR,
+	payload VARCHAR NOT NULL
+);
+
+CREATE UNIQUE INDEX inbox_by_external_id ON inbox (channel, external_id);
+
+CREATE INDEX inbox_by_turn ON inbox (turn);
+
+CREATE INDEX inbox_ended ON inbox (ended);
+
+CREATE INDEX inbox_taken ON inbox (owner, session) WHERE state = 'taken';
+
+CREATE INDEX inbox_waiting ON inbox (owner, session, seq) WHERE state = 'waiting';
+
+CREATE TABLE outbox (
+	seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	id VARCHAR NOT NULL,
+	channel VARCHAR NOT NULL,
+	lane VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	state VARCHAR NOT NULL,
+	yields INTEGER NOT NULL,
+	due BIGINT NOT NULL,
+	expires BIGINT NOT NULL,
+	created BIGINT NOT NULL,
+	ended BIGINT,
+	attempts INTEGER NOT NULL,
+	held INTEGER NOT NULL,
+	fence INTEGER NOT NULL,
+	runner VARCHAR,
+	lease BIGINT,
+	trouble_code VARCHAR,
+	trouble_words VARCHAR,
+	maybe_duplicate INTEGER NOT NULL,
+	payload VARCHAR NOT NULL
+);
+
+CREATE UNIQUE INDEX outbox_by_id ON outbox (id);
+
+CREATE INDEX outbox_by_owner ON outbox (owner, seq);
+
+CREATE INDEX outbox_by_state ON outbox (state, channel, seq);
+
+CREATE INDEX outbox_ended ON outbox (ended);
+
+CREATE INDEX outbox_expiring ON outbox (expires) WHERE state = 'queued';
+
+CREATE INDEX outbox_in_line ON outbox (lane, seq) WHERE state = 'queued' AND yields = 0;
+
+CREATE UNIQUE INDEX outbox_sending ON outbox (lane) WHERE state = 'sending';
+
+CREATE INDEX outbox_yielding ON outbox (due, lane) WHERE state = 'queued' AND yields = 1;
+
+CREATE INDEX outbox_yielding_by_lane ON outbox (lane, due) WHERE state = 'queued' AND yields = 1;
+
+CREATE TABLE pairings (
+	channel VARCHAR NOT NULL,
+	sender_id VARCHAR NOT NULL,
+	sender_name VARCHAR NOT NULL,
+	chat_id VARCHAR NOT NULL,
+	code VARCHAR,
+	created BIGINT NOT NULL,
+	expires BIGINT,
+	PRIMARY KEY (channel, sender_id)
+);
+
 CREATE TABLE pulse (
 	id INTEGER NOT NULL,
 	at BIGINT NOT NULL,
@@ -48,6 +145,26 @@ CREATE TABLE messages (
 	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
 );
 
+CREATE TABLE outbox_media (
+	event INTEGER NOT NULL,
+	digest VARCHAR NOT NULL,
+	PRIMARY KEY (event, digest),
+	FOREIGN KEY(event) REFERENCES outbox (seq) ON DELETE CASCADE
+);
+
+CREATE INDEX outbox_media_by_digest ON outbox_media (digest);
+
+CREATE TABLE outbox_parts (
+	event INTEGER NOT NULL,
+	place INTEGER NOT NULL,
+	body VARCHAR NOT NULL,
+	started BIGINT,
+	receipt_id VARCHAR,
+	receipt_at BIGINT,
+	PRIMARY KEY (event, place),
+	FOREIGN KEY(event) REFERENCES outbox (seq) ON DELETE CASCADE
+);
+
 CREATE TABLE turns (
 	id VARCHAR NOT NULL,
 	session_id INTEGER NOT NULL,
@@ -69,5 +186,5 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0001');
+INSERT INTO alembic_version (version_num) VALUES ('0002');
 

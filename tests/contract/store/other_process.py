@@ -6,6 +6,7 @@ Each line that it prints is something that the store has promised by then.
 import asyncio
 import resource
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from assistant.contracts.errors import StoreUnavailable
@@ -14,8 +15,10 @@ from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserM
 from assistant.contracts.sessions import NewTurn
 from assistant.store.settings import StoreSettings
 from assistant.store.store import Store, open_store
+from tests.contract.store.sent import claimed, event, parts, receipt
 
 WRITES = 200
+FAR = timedelta(days=10_000)
 
 
 def tell(words: str) -> None:
@@ -55,6 +58,45 @@ async def write(store: Store, name: str) -> None:
     await asyncio.gather(*(lane(number) for number in range(8)))
 
 
+async def send(store: Store) -> None:
+    """Claim an event and never send it to its end."""
+    claim = await claimed(store)
+    await store.outbox.note(claim, plan=parts("a", "b"), start=0)
+    await store.outbox.note(claim, receipt=(0, receipt("m1", datetime.now(UTC))), start=1)
+    tell("sending")
+    await asyncio.Event().wait()
+
+
+async def take(store: Store) -> None:
+    """Take what waits in the inbox, begin the turn and never end it."""
+    ((owner, session),) = await store.inbox.waiting()
+    taken = await store.inbox.take(owner, session)
+    assert taken is not None
+    message = UserMessage(id=new_id("msg"), parts=(Text(text=taken.messages[0].text),))
+    await store.sessions.begin_turn(NewTurn(id=taken.turn_id, owner=owner, session=session, message=message), None)
+    tell(taken.turn_id)
+    await asyncio.Event().wait()
+
+
+async def enqueue(store: Store) -> None:
+    """Enqueue one event for each line on standard input."""
+    tell("ready")
+    while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
+        await store.outbox.enqueue([event(line, expires=FAR)])
+        tell("enqueued")
+
+
+async def listen(store: Store) -> None:
+    """Tell each time that the bell rings."""
+    rung = asyncio.Event()
+    store.bell.listen(rung.set)
+    tell("listening")
+    while True:
+        await rung.wait()
+        rung.clear()
+        tell(f"heard {len((await store.outbox.lanes(['telegram'])).ready)}")
+
+
 async def fill_the_disk(store: Store) -> None:
     """Write until files may not grow any more, then go on when they may."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -87,6 +129,14 @@ async def run(what: str, url: str, state_folder: Path, name: str = "") -> None:
             await step(store)
         case "write":
             await write(store, name)
+        case "send":
+            await send(store)
+        case "take":
+            await take(store)
+        case "enqueue":
+            await enqueue(store)
+        case "listen":
+            await listen(store)
         case "fill":
             await fill_the_disk(store)
         case _:

@@ -1,12 +1,6 @@
 """Processes that die, compete or run out of disk: what the store has said is stored is there, and what was cut off says so."""
 
 import asyncio
-import contextlib
-import os
-import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from assistant.contracts.messages import AssistantMessage, Message, UserMessage
@@ -14,46 +8,8 @@ from assistant.store.store import Store
 
 from .conftest import Opener
 from .other_process import WRITES
+from .processes import all_lines, kill, line, other_process, remaining_lines
 from .said import answer, turn
-
-ROOT = Path(__file__).parents[3]
-SCRIPT = Path(__file__).with_name("other_process.py")
-SECONDS = 30
-
-
-@contextlib.asynccontextmanager
-async def other_process(what: str, url: str, tmp_path: Path, name: str = "") -> AsyncGenerator[Process]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    arguments = [str(SCRIPT), what, url, str(tmp_path / "state"), *([name] if name else [])]
-    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=PIPE, env=environment)
-    try:
-        async with asyncio.timeout(SECONDS):
-            yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def line(process: Process) -> str:
-    assert process.stdout is not None
-    return (await process.stdout.readline()).decode().strip()
-
-
-async def remaining_lines(process: Process) -> list[str]:
-    assert process.stdout is not None
-    return (await process.stdout.read()).decode().splitlines()
-
-
-async def all_lines(process: Process) -> list[str]:
-    said = await remaining_lines(process)
-    assert await process.wait() == 0
-    return said
-
-
-async def kill(process: Process) -> None:
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
 
 
 async def recovered(store: Store) -> int:

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
-from assistant.store import attachments, statements, tables
+from assistant.store import attachments, inbox_statements, outbox_statements, statements, tables
 from assistant.store.connection import Connection, Row
 from assistant.store.migrate import configuration, newest_revision, upgrade
 from assistant.store.migrations import snapshot
@@ -25,10 +25,14 @@ from .said import turn
 
 ROOT = Path(__file__).parents[3]
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()]
-LISTS = [statements.sessions_of(everybody=everybody, before=before) for everybody in (True, False) for before in (True, False)]
+LISTS = [
+    *[statements.sessions_of(everybody=everybody, before=before) for everybody in (True, False) for before in (True, False)],
+    *[outbox_statements.deliveries_of(owner=asked, state=asked, channel=asked, before=asked) for asked in (True, False)],
+    outbox_statements.next_yielding(2),
+]
 STATEMENTS = LISTS + [
     value
-    for module in (statements, attachments)
+    for module in (statements, attachments, outbox_statements, inbox_statements)
     for name, value in vars(module).items()
     if isinstance(value, str) and name.isupper() and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", value)
 ]

@@ -1,0 +1,101 @@
+"""The claims that this process holds: renewed together, and every write under one refused when it is lost."""
+
+import asyncio
+import logging
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.outbox import Claim, OutboundPart, OutboxStore, Receipt, Settlement
+
+log = logging.getLogger(__name__)
+
+LEASE: Final = timedelta(seconds=15)
+_FIRST_REPEAT: Final = 0.05
+_LONGEST_REPEAT: Final = 2.0
+
+
+class ClaimLost(Exception):
+    """Somebody else may be sending the event by now: stop at once."""
+
+
+class Claims:
+    """Writes under claims wait for a store that can't be written now, for as long as the claim is held: a receipt that is not kept would
+    mean a second message."""
+
+    def __init__(self, outbox: OutboxStore) -> None:
+        self._outbox = outbox
+        self._held: dict[str, tuple[int, asyncio.Task[object]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @contextmanager
+    def hold(self, claim: Claim) -> Generator[None]:
+        """For the task that calls: renewed while the block runs, and the task is cancelled when the claim is lost."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._held[claim.event.id] = (claim.fence, task)
+        try:
+            yield
+        finally:
+            if self._held.get(claim.event.id) == (claim.fence, task):
+                del self._held[claim.event.id]
+
+    async def renew(self) -> None:
+        """Renew all; cancel whoever works on one that is lost. Raises StoreUnavailable: they stay as they are."""
+        held = dict(self._held)
+        if not held:
+            return
+        lost = await self._outbox.renew({event_id: fence for event_id, (fence, _) in held.items()}, LEASE)
+        for event_id in lost:
+            # One that was settled meanwhile is no longer held, and was not lost.
+            if event_id in held and self._held.get(event_id) == held[event_id]:
+                log.warning("delivery.claim_lost event=%s", event_id)
+                held[event_id][1].cancel()
+
+    async def note(
+        self,
+        claim: Claim,
+        *,
+        plan: Sequence[OutboundPart] | None = None,
+        receipt: tuple[int, Receipt] | None = None,
+        start: int | None = None,
+        maybe_duplicate: bool = False,
+        settle: Settlement | None = None,
+    ) -> None:
+        """As `OutboxStore.note`. Raises ClaimLost."""
+        delay = _FIRST_REPEAT
+        while True:
+            try:
+                kept = await self._outbox.note(
+                    claim, plan=plan, receipt=receipt, start=start, maybe_duplicate=maybe_duplicate, settle=settle
+                )
+            except StoreUnavailable as error:
+                delay = await _before_repeat(claim, error, delay)
+            else:
+                return _must_be_kept(kept)
+
+    async def unstart(self, claim: Claim, place: int) -> None:
+        """As `OutboxStore.unstart`. Raises ClaimLost."""
+        delay = _FIRST_REPEAT
+        while True:
+            try:
+                kept = await self._outbox.unstart(claim, place)
+            except StoreUnavailable as error:
+                delay = await _before_repeat(claim, error, delay)
+            else:
+                return _must_be_kept(kept)
+
+
+async def _before_repeat(claim: Claim, error: StoreUnavailable, delay: float) -> float:
+    log.warning("delivery.not_noted event=%s code=%s delay=%.2f", claim.event.id, error.code, delay)
+    await asyncio.sleep(delay)
+    return min(_LONGEST_REPEAT, delay * 2)
+
+
+def _must_be_kept(kept: bool) -> None:
+    if not kept:
+        raise ClaimLost

@@ -1,0 +1,98 @@
+"""What follows when a part was not sent. Pure: the rules of retries, to be read and tested by themselves."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from assistant.contracts.channels import SendFailed, SendLater, SendUnclear
+from assistant.contracts.outbox import Settlement
+
+FIRST: Final = 1.0
+LONGEST: Final = 300.0
+LONGEST_UNREACHED: Final = 30.0
+_LEAST_WAIT: Final = 0.2
+"""Seconds. A platform that asks to wait for no time at all is not asked again in a tight loop."""
+_MOST_WAIT: Final = 30 * 86_400.0
+_MOST_EXTRA: Final = 0.5
+"""Seconds that are added to a platform's own wait at most, so that not everybody comes back in the same instant."""
+
+
+def backoff(failures: int, jitter: float, *, first: float = FIRST, longest: float = LONGEST) -> float:
+    """Seconds before the next try, after this many failures in a row (from 1): about `first`, doubled each time, up to `longest`. `jitter`, from
+    0 to 1, spreads it over the quarter below."""
+    steps = min(max(failures, 1) - 1, 32)
+    return min(longest, first * 2**steps) * (0.75 + 0.25 * jitter)
+
+
+def obeyed(retry_after: float, jitter: float) -> float:
+    """Seconds to wait where the platform said how long: never less, and hardly more."""
+    wait = min(max(_LEAST_WAIT, retry_after), _MOST_WAIT)
+    return wait + min(_MOST_EXTRA, wait * 0.05) * jitter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One try to send a part, which failed."""
+
+    held: int
+    """How many earlier attempts at the event counted (`Claim.held`)."""
+    unreached: int
+    """How often in a row this lane has met no connection, this time included, should it be that."""
+    repeatable: bool
+    """Whether the part can be sent again without harm: the platform tells repeats by the key, or it is an edit."""
+    uncertain: bool
+    """Whether an earlier try of the part may have arrived."""
+    ambiguous: Literal["resend", "hold"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """A wait that is kept in memory: what waits is due, and is left alone all the same."""
+
+    seconds: float
+    whole_channel: bool
+    until_connected: bool
+    """A connection that is made ends it early."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """What to do after a failure."""
+
+    settlement: Settlement
+    unstart: bool
+    """Forget that the part was started: it surely has not arrived, by this try or an earlier one."""
+    rest: Rest | None = None
+
+
+def after(failure: SendFailed, trial: Trial, now: datetime, jitter: float) -> Next:
+    """`jitter`: from 0 to 1."""
+    if isinstance(failure, SendUnclear):
+        return Next(settlement=_unclear(failure, trial, now, jitter), unstart=False)
+    if isinstance(failure, SendLater):
+        settlement, rest = _later(failure, trial, now, jitter)
+        return Next(settlement=settlement, unstart=not trial.uncertain, rest=rest)
+    return Next(settlement=Settlement(state="failed", trouble=failure.trouble), unstart=not trial.uncertain)
+
+
+def _unclear(failure: SendUnclear, trial: Trial, now: datetime, jitter: float) -> Settlement:
+    if trial.ambiguous == "hold" and not trial.repeatable:
+        return Settlement(state="unknown", trouble=failure.trouble)
+    return Settlement(state="queued", trouble=failure.trouble, due=now + timedelta(seconds=backoff(trial.held + 1, jitter)))
+
+
+def _later(failure: SendLater, trial: Trial, now: datetime, jitter: float) -> tuple[Settlement, Rest | None]:
+    trouble, whole_channel = failure.trouble, failure.whole_channel
+    if failure.retry_after is None and not failure.counts:
+        # Due at once: a connection that comes back finds it so. Until then it rests.
+        seconds = backoff(trial.unreached, jitter, longest=LONGEST_UNREACHED)
+        rest = Rest(seconds=seconds, whole_channel=whole_channel, until_connected=True)
+        return Settlement(state="queued", trouble=trouble, due=now, counts=False), rest
+    if failure.retry_after is None:
+        seconds = backoff(trial.held + 1, jitter)
+        rest = Rest(seconds=seconds, whole_channel=True, until_connected=False) if whole_channel else None
+    else:
+        seconds = obeyed(failure.retry_after, jitter)
+        rest = Rest(seconds=seconds, whole_channel=whole_channel, until_connected=False)
+    due = now + timedelta(seconds=seconds)
+    return Settlement(state="queued", trouble=trouble, due=due, counts=failure.counts), rest

@@ -1,0 +1,189 @@
+"""One attempt at an event: plan, and then part after part, each noted as started before it is sent and with its receipt after.
+
+A message in one part costs three transactions: the claim, the plan with the start, the receipt with the settlement.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Final
+
+from assistant.contracts.channels import Channel, SendFailed, Sending, SendRefused, SendUnclear
+from assistant.contracts.errors import place_of
+from assistant.contracts.outbox import Claim, OutboundPart, PartState, Receipt, Settlement, Trouble
+from assistant.delivery.claims import ClaimLost, Claims
+from assistant.delivery.clock import Clock
+from assistant.delivery.door import Passage
+from assistant.delivery.retry import Next, Rest, Trial, after, backoff
+from assistant.delivery.settings import DeliverySettings
+
+log = logging.getLogger(__name__)
+
+SEND_SECONDS: Final = 60.0
+_LONG_TEXT: Final = 8_000
+"""Characters that are planned in a thread, because the event loop would stand still for too long."""
+_BUG: Final = "a fault of its own kept the adapter from sending it; the log has the details"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Sends what was claimed, on one channel."""
+
+    channel: Channel
+    claims: Claims
+    settings: DeliverySettings
+    clock: Clock
+    jitter: Callable[[], float]
+    closing: Callable[[], bool]
+    """Whether no part is to be begun any more."""
+
+    async def attempt(self, claim: Claim, passage: Passage, unreached: int) -> Rest | None:
+        """Send as much as the limits have room for now, and settle. Never raises for what a platform, an adapter or the store does; a claim
+        that is lost is left as it is. `unreached`: how often in a row its lane has met no connection before."""
+        event = claim.event
+        try:
+            ended = await self._attempt(claim, passage, unreached)
+        except ClaimLost:
+            log.warning("delivery.claim_lost event=%s", event.id)
+            return None
+        except Exception as bug:  # noqa: BLE001 - a fault here must not stop the lane: the event is tried again, later
+            log.error("delivery.bug event=%s error=%s", event.id, place_of(bug))  # noqa: TRY400 - no words
+            return await self._settle_bug(claim)
+        settled = ended.settlement
+        code = settled.trouble.code if settled.trouble else "none"
+        log.info("delivery.settled event=%s state=%s attempt=%d code=%s", event.id, settled.state, claim.attempts, code)
+        return ended.rest
+
+    async def _attempt(self, claim: Claim, passage: Passage, unreached: int) -> Next:
+        try:
+            parts = claim.parts or await self._plan(claim)
+        except SendFailed as refusal:
+            return await self._settle(claim, Settlement(state="failed", trouble=refusal.trouble))
+        plan = None if claim.parts else [state.part for state in parts]
+        arrived: tuple[int, Receipt] | None = None
+        for place in [place for place, state in enumerate(parts) if state.receipt is None]:
+            started = parts[place].started
+            stop = self._reason_to_stop(claim, place, started)
+            if stop is None and arrived is not None and not passage.again():
+                stop = Settlement(state="queued", due=self.clock(), counts=False)  # the rest waits for its turn without a claim
+            if stop is not None:
+                return await self._settle(claim, stop, arrived)
+            await self._note_start(claim, place, started, plan, arrived)
+            plan = None
+            try:
+                arrived = (place, await self._send(claim, parts[place].part, place, started))
+            except SendFailed as failure:
+                return await self._settle_failure(claim, place, failure, self._trial(claim, place, started, unreached))
+        return await self._settle(claim, Settlement(state="sent"), arrived)
+
+    async def _plan(self, claim: Claim) -> Sequence[PartState]:
+        """Raises SendFailed."""
+        event = claim.event
+        try:
+            if len(event.text) > _LONG_TEXT:
+                parts = await asyncio.to_thread(self.channel.plan, event)
+            else:
+                parts = self.channel.plan(event)
+        except SendFailed:
+            raise
+        except Exception as bug:
+            log.error("delivery.plan_bug event=%s error=%s", event.id, place_of(bug))  # noqa: TRY400 - no words
+            raise SendRefused("internal_error", _BUG) from bug
+        if not parts:
+            log.error("delivery.plan_empty event=%s", event.id)
+            raise SendRefused("internal_error", _BUG)
+        return [PartState(part=part) for part in parts]
+
+    def _reason_to_stop(self, claim: Claim, place: int, started: datetime | None) -> Settlement | None:
+        """Why a part is not to be sent now, if so. A retry by hand is a decision: such a claim is marked `maybe_duplicate` already."""
+        now = self.clock()
+        if self.closing():
+            return Settlement(state="queued", due=now, counts=False)
+        if claim.event.expires_at <= now:
+            words = "it expired before it could be sent"
+            return Settlement(state="expired" if started is None else "unknown", trouble=Trouble(code="expired", words=words))
+        undecided = started is not None and not self._is_repeatable(claim, place) and not claim.maybe_duplicate
+        if undecided and self.settings.ambiguous == "hold":
+            words = "the server was stopped while it was being sent"
+            return Settlement(state="unknown", trouble=Trouble(code="interrupted", words=words))
+        return None
+
+    async def _note_start(
+        self,
+        claim: Claim,
+        place: int,
+        started: datetime | None,
+        plan: Sequence[OutboundPart] | None,
+        arrived: tuple[int, Receipt] | None,
+    ) -> None:
+        """A part that may have arrived by an earlier try stays noted as started by that one: a platform knows a key for a few minutes from
+        then."""
+        twice = started is not None and not self._is_repeatable(claim, place) and not claim.maybe_duplicate
+        if started is None or twice or arrived is not None:
+            start = place if started is None else None
+            await self.claims.note(claim, plan=plan, receipt=arrived, start=start, maybe_duplicate=twice)
+
+    async def _send(self, claim: Claim, part: OutboundPart, place: int, started: datetime | None) -> Receipt:
+        """Raises SendFailed."""
+        event = claim.event
+        sending = Sending(
+            address=event.address,
+            part=part,
+            place=place,
+            key=part_key(event.id, place),
+            reply_to=event.reply_to if place == 0 else None,
+            replaces=event.replaces if place == 0 else None,
+            again=started,
+        )
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                return await self.channel.send(sending)
+        except SendFailed:
+            raise
+        except TimeoutError as error:
+            raise SendUnclear("timeout", f"no answer came within {SEND_SECONDS:g} s") from error
+        except Exception as bug:
+            log.error("delivery.send_bug event=%s place=%d error=%s", event.id, place, place_of(bug))  # noqa: TRY400 - no words
+            raise SendUnclear("internal_error", _BUG) from bug
+
+    def _is_repeatable(self, claim: Claim, place: int) -> bool:
+        return self.channel.keyed or (place == 0 and claim.event.replaces is not None)
+
+    def _trial(self, claim: Claim, place: int, started: datetime | None, unreached: int) -> Trial:
+        return Trial(
+            held=claim.held,
+            unreached=unreached + 1,
+            repeatable=self._is_repeatable(claim, place),
+            uncertain=started is not None,
+            ambiguous=self.settings.ambiguous,
+        )
+
+    async def _settle_failure(self, claim: Claim, place: int, failure: SendFailed, trial: Trial) -> Next:
+        what = after(failure, trial, self.clock(), self.jitter())
+        if what.unstart:
+            await self.claims.unstart(claim, place)
+        await self.claims.note(claim, settle=what.settlement)
+        return what
+
+    async def _settle(self, claim: Claim, settlement: Settlement, arrived: tuple[int, Receipt] | None = None) -> Next:
+        await self.claims.note(claim, receipt=arrived, settle=settlement)
+        return Next(settlement=settlement, unstart=False)
+
+    async def _settle_bug(self, claim: Claim) -> Rest | None:
+        """Queue it again; where even that fails, its lease ends and it is found then."""
+        words = "a fault in the server, which is tried again; the log has the details"
+        delay = timedelta(seconds=backoff(claim.held + 1, self.jitter()))
+        settlement = Settlement(state="queued", trouble=Trouble(code="internal_error", words=words), due=self.clock() + delay)
+        try:
+            await self.claims.note(claim, settle=settlement)
+        except Exception as bug:  # noqa: BLE001 - as above
+            log.error("delivery.not_settled event=%s error=%s", claim.event.id, place_of(bug))  # noqa: TRY400 - no words
+        return None
+
+
+def part_key(event_id: str, place: int) -> str:
+    """The key of a part at the platform: the same for every try; 24 hexadecimal digits, because Discord's nonce takes 25 characters."""
+    return blake2b(f"{event_id}\0{place}".encode(), digest_size=12).hexdigest()

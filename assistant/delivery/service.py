@@ -1,0 +1,69 @@
+"""The outbox for whoever sends: accept a message, and say what became of it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from assistant.contracts.errors import DeliveryNotFound
+from assistant.contracts.outbox import Delivery, OutboundEvent, OutboxStore
+from assistant.delivery.clock import Clock, utc_now
+from assistant.delivery.watch import Watch
+from assistant.delivery.words import describe
+
+_POLL: Final = 0.1
+"""Seconds. Where the dispatcher is another process (`nanobot send`), its outcome is looked up this often."""
+_POLL_BESIDE: Final = 1.0
+"""Where it is this one, it says so itself; the look-up finds what another process, or an expiry, settled."""
+
+
+class DeliveryService:
+    """Implements `Deliveries`."""
+
+    def __init__(self, outbox: OutboxStore, *, enabled: Callable[[str], bool], watch: Watch | None = None, clock: Clock = utc_now) -> None:
+        """`enabled`: whether anybody delivers on a channel now (`Dispatcher.enabled`). `watch`: that of the dispatcher of this process; None:
+        there is none here."""
+        self._outbox = outbox
+        self._enabled = enabled
+        self._watch = watch or Watch()
+        self._poll = _POLL if watch is None else _POLL_BESIDE
+        self._clock = clock
+
+    async def send(self, event: OutboundEvent) -> Delivery:
+        (delivery,) = await self._outbox.enqueue([event])
+        return delivery
+
+    async def outcome(self, event_id: str, within: float) -> Delivery:
+        """As the port says. Raises DeliveryNotFound, StoreUnavailable."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        with self._watch.on(event_id) as changed:
+            while True:
+                changed.clear()
+                delivery = await self._outbox.get(None, event_id)
+                if delivery is None:
+                    raise DeliveryNotFound
+                left = deadline - loop.time()
+                if left <= 0 or self._is_told(delivery):
+                    return delivery
+                try:
+                    async with asyncio.timeout(min(left, self._poll)):
+                        await changed.wait()
+                except TimeoutError:
+                    continue
+
+    def enabled(self, channel: str) -> bool:
+        return self._enabled(channel)
+
+    def describe(self, delivery: Delivery) -> str:
+        """What is true of it now, in one sentence (`words.describe`)."""
+        return describe(delivery, self._enabled(delivery.event.address.channel), self._clock())
+
+    def _is_told(self, delivery: Delivery) -> bool:
+        """Whether waiting longer would tell nothing more, for now."""
+        match delivery.state:
+            case "sending":
+                return False
+            case "queued":
+                return delivery.trouble is not None or not self._enabled(delivery.event.address.channel)
+            case _:
+                return True

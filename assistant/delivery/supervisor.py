@@ -1,0 +1,156 @@
+"""Supervisors: each channel runs in a task of its own, and is run again whatever ended it; none touches another."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+from assistant.contracts.channels import Channel, ChannelFailed, ChannelStates, ChannelStatus, ConnectionState
+from assistant.contracts.errors import place_of
+from assistant.contracts.inbox import InboundMessage
+from assistant.delivery.clock import Clock, utc_now
+from assistant.delivery.retry import backoff
+from assistant.delivery.states import StateBook
+from assistant.delivery.words import span
+
+log = logging.getLogger(__name__)
+
+_LONGEST: Final = 60.0
+_AFTER_FATAL: Final = 300.0
+_STEADY: Final = 60.0
+"""Seconds that a connection must have lasted for the next failure to count as a first one."""
+_CLOSE: Final = 5.0
+
+
+class Inbound(Protocol):
+    """Who takes in what channels receive (`assistant.inbound`)."""
+
+    async def accept(self, channel: str, message: InboundMessage) -> str:
+        """As `Link.accept`."""
+        ...
+
+    async def last_seen(self, channel: str) -> Mapping[str, str]:
+        """As `Link.last_seen`."""
+        ...
+
+
+class Supervisors:
+    """Keeps channels running, and knows how they fare."""
+
+    def __init__(
+        self,
+        channels: Sequence[Channel],
+        *,
+        inbound: Inbound,
+        states: ChannelStates,
+        connected: Callable[[str], None],
+        unopened: Mapping[str, str] | None = None,
+        clock: Clock = utc_now,
+        jitter: Callable[[], float] = random.random,
+        shortest: float = 1.0,
+    ) -> None:
+        """`connected`: told the name of a channel whenever it is reached (`Dispatcher.connected`). `unopened`: channels that are enabled and
+        could not be opened, with why. `jitter`: a number from 0 to 1. `shortest`: seconds before the first repeat."""
+        self._channels = tuple(channels)
+        self._inbound = inbound
+        self._connected = connected
+        self._book = StateBook(states, clock)
+        self._unopened = dict(unopened or {})
+        self._jitter = jitter
+        self._shortest = shortest
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    def start(self) -> None:
+        """Begin to run them all. Needs a running event loop; never waits, never fails for a channel's sake."""
+        self._book.start()
+        for name, why in self._unopened.items():
+            self._book.note(name, "stopped", why)
+        self._tasks = [asyncio.create_task(self._keep_running(channel), name=f"channel-{channel.name}") for channel in self._channels]
+
+    def statuses(self) -> Sequence[ChannelStatus]:
+        """How each fares now, by name."""
+        return self._book.statuses()
+
+    async def stop(self, grace: float) -> None:
+        """Take in no more messages: end every `run`, within `grace` seconds. Channels can still send. Safe to call twice."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=grace)
+            for task in late:
+                log.warning("channel.not_ended channel=%s", task.get_name())
+        self._tasks = []
+
+    async def close(self) -> None:
+        """Stop what still runs and close the adapters: after the dispatcher, which sends through them. Safe to call twice."""
+        await self.stop(_CLOSE)
+        await asyncio.gather(*[self._close_one(channel) for channel in self._channels])
+        await self._book.close()
+
+    async def _close_one(self, channel: Channel) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE):
+                await channel.close()
+        except Exception as error:  # noqa: BLE001 - an adapter that can't close must not keep the others, or the server, from it
+            log.warning("channel.not_closed channel=%s error=%s", channel.name, place_of(error))
+
+    async def _keep_running(self, channel: Channel) -> None:
+        failures = 0
+        link = _Link(channel.name, self._inbound, self._book, self._connected)
+        self._book.note(channel.name, "starting", "")
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                began = loop.time()
+                link.reached = False
+                why, fatal = await self._run_once(channel, link)
+                if self._stopping:  # an adapter may answer the end with an error of its own
+                    return
+                failures = 1 if link.reached and loop.time() - began >= _STEADY else failures + 1
+                delay = _AFTER_FATAL if fatal else backoff(failures, self._jitter(), first=self._shortest, longest=_LONGEST)
+                state: ConnectionState = "stopped" if fatal else "degraded"
+                self._book.note(channel.name, state, f"{why.rstrip('.')}; tried again in {span(delay)}")
+                log.warning("channel.ended channel=%s state=%s failures=%d delay=%.1f", channel.name, state, failures, delay)
+                await asyncio.sleep(delay)
+        finally:
+            self._book.note(channel.name, "stopped", "the server shut down")
+
+    async def _run_once(self, channel: Channel, link: "_Link") -> tuple[str, bool]:
+        """Run it to its end; why it ended, and whether that is for good."""
+        try:
+            await channel.run(link)
+        except ChannelFailed as error:
+            return str(error), error.fatal
+        except Exception as bug:  # noqa: BLE001 - a fault of one adapter must not end it for good, nor anything else
+            log.error("channel.bug channel=%s error=%s", channel.name, place_of(bug))  # noqa: TRY400 - no words
+            return f"the adapter failed by a fault of its own ({type(bug).__name__}); the log has the details", False
+        return "the adapter ended by itself", False
+
+
+class _Link:
+    """The `Link` of one channel."""
+
+    def __init__(self, channel: str, inbound: Inbound, book: StateBook, connected: Callable[[str], None]) -> None:
+        self._channel = channel
+        self._inbound = inbound
+        self._book = book
+        self._tell = connected
+        self.reached = False
+        """Whether it was connected since `run` was called."""
+
+    async def accept(self, message: InboundMessage) -> str:
+        return await self._inbound.accept(self._channel, message)
+
+    async def last_seen(self) -> Mapping[str, str]:
+        return await self._inbound.last_seen(self._channel)
+
+    def connected(self, detail: str = "") -> None:
+        self.reached = True
+        self._book.note(self._channel, "connected", detail)
+        self._tell(self._channel)
+
+    def degraded(self, why: str) -> None:
+        self._book.note(self._channel, "degraded", why)

@@ -1,0 +1,52 @@
+"""What servers that run say of their channels. The contract is `assistant.contracts.channels.ChannelStates`."""
+
+from collections.abc import Sequence
+
+from assistant.contracts.channels import ChannelStatus
+from assistant.store import inbox_statements as sql
+from assistant.store.codec import unescape
+from assistant.store.connection import Connection, Row, Value
+from assistant.store.database import Database
+from assistant.store.envelopes import column
+from assistant.store.runners import Runner
+from assistant.store.times import from_micros, to_micros
+
+
+class StoredChannelStates:
+    """Implements ChannelStates on a Database. What dead processes said is removed by whoever writes or asks next."""
+
+    def __init__(self, database: Database, runner: Runner) -> None:
+        self._database = database
+        self._runner = runner
+
+    async def note(self, status: ChannelStatus) -> None:
+        values: dict[str, Value] = {
+            "runner": self._runner.id,
+            "name": column(status.name),
+            "state": status.state,
+            "detail": column(status.detail),
+            "since": to_micros(status.since),
+        }
+
+        def write(connection: Connection) -> None:
+            self._forget_the_dead(connection)
+            connection.execute(sql.NOTE_STATE, values)
+
+        await self._database.write(write)
+
+    async def list(self) -> Sequence[ChannelStatus]:
+        def read(connection: Connection) -> list[Row]:
+            self._forget_the_dead(connection)
+            return connection.execute(sql.STATES)
+
+        # A write: whether a process lives is asked in the writer's turn.
+        rows = await self._database.write(read)
+        return [
+            ChannelStatus(name=unescape(name), state=state, detail=unescape(detail), since=from_micros(since))
+            for name, state, detail, since in rows
+        ]
+
+    def _forget_the_dead(self, connection: Connection) -> None:
+        for (runner,) in connection.execute(sql.STATING, {"runner": self._runner.id}):
+            if self._runner.is_dead(connection, runner):
+                connection.execute(sql.FORGET_STATES, {"runner": runner})

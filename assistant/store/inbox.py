@@ -1,0 +1,166 @@
+"""The inbox as kept. The contract is `assistant.contracts.inbox.InboxStore`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.ids import new_id
+from assistant.contracts.inbox import Accepted, InboundMessage, Place, Recovered, Role, Taken
+from assistant.contracts.outbox import OutboundEvent
+from assistant.store import inbox_statements as sql
+from assistant.store import outgoing
+from assistant.store.bell import StoreBell
+from assistant.store.codec import unescape
+from assistant.store.connection import Connection, Row, Value
+from assistant.store.database import Database
+from assistant.store.envelopes import column, decode_inbound, encode, key
+from assistant.store.runners import Runner
+from assistant.store.steps import interrupt
+from assistant.store.times import Clock, to_micros, utc_now
+
+_MOST_CRASHES = 2
+_SEEN_FOR = timedelta(days=30)
+_REPEATS_FOR = timedelta(hours=48)
+
+
+class Inbox:
+    """Implements InboxStore on a Database."""
+
+    def __init__(self, database: Database, runner: Runner, bell: StoreBell, *, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._runner = runner
+        self._bell = bell
+        self._clock = clock
+
+    async def accept(
+        self, message: InboundMessage, place: Place, *, answered: bool = False, outbound: Sequence[OutboundEvent] = ()
+    ) -> Accepted:
+        now = self._now()
+        channel, external_id = key(message.address.channel, message.external_id)
+        owner, session = key(place.owner, place.session)
+        _, chat_id = key(message.address.channel, message.address.chat_id)
+        values: dict[str, Value] = {
+            "id": new_id("inb"),
+            "channel": channel,
+            "external_id": external_id,
+            "owner": owner,
+            "session": session,
+            "role": place.role,
+            "state": "answered" if answered else "waiting",
+            "at": now,
+            "ended": now if answered else None,
+            "payload": encode(message),
+        }
+        chat: dict[str, Value] = {"channel": channel, "chat_id": chat_id, "external_id": external_id, "at": now}
+        drafts = [outgoing.draft(event, now) for event in outbound]
+
+        def add(connection: Connection) -> Accepted:
+            if not connection.execute(sql.ACCEPT, values):
+                before = connection.execute(sql.ACCEPTED_BEFORE, {"channel": channel, "external_id": external_id})
+                return Accepted(id=before[0][0], new=False)
+            connection.execute(sql.NOTE_CHAT, chat)
+            outgoing.add(connection, drafts, self._bell)
+            return Accepted(id=str(values["id"]), new=True)
+
+        accepted = await self._database.write(add)
+        if drafts:
+            self._bell.announced()
+        return accepted
+
+    async def take(self, owner: str, session: str) -> Taken | None:
+        turn = new_id("turn")
+        of: dict[str, Value] = {"owner": column(owner), "session": column(session)}
+
+        def take_all(connection: Connection) -> list[Row]:
+            takers = [runner for (runner,) in connection.execute(sql.TAKERS, of)]
+            if any(runner == self._runner.id or not self._runner.is_dead(connection, runner) for runner in takers):
+                return []
+            return sorted(connection.execute(sql.TAKE, {**of, "turn": turn, "runner": self._runner.id}))
+
+        rows = await self._database.write(take_all)
+        if not rows:
+            return None
+        return _taken(turn, owner, session, [(role, payload) for _, role, payload in rows], None)
+
+    async def waiting(self) -> Sequence[tuple[str, str]]:
+        rows = await self._database.read(lambda connection: connection.execute(sql.WAITING))
+        return [(unescape(owner), unescape(session)) for owner, session in rows]
+
+    async def recover(self, notice: Callable[[Taken], OutboundEvent]) -> Recovered:
+        now = self._now()
+
+        def take_over(connection: Connection) -> tuple[list[Taken], int]:
+            again: list[Taken] = []
+            left = _left_by_the_dead(connection, self._runner)
+            for turn in left:
+                if turn.crashes < _MOST_CRASHES:
+                    values: dict[str, Value] = {"turn": turn.taken.turn_id, "runner": self._runner.id, "crashes": turn.crashes}
+                    connection.execute(sql.TAKE_OVER, values)
+                    again.append(turn.taken)
+                else:
+                    connection.execute(sql.SETTLE, {"turn": turn.taken.turn_id, "state": "aside", "at": now})
+                    interrupt(connection, turn.taken.turn_id, now)
+                    outgoing.add(connection, [outgoing.draft(notice(turn.taken), now)], self._bell)
+            return again, len(left) - len(again)
+
+        again, set_aside = await self._database.write(take_over)
+        if set_aside:
+            self._bell.announced()
+        return Recovered(again=tuple(again), set_aside=set_aside)
+
+    async def hand_back(self, turn_id: str) -> None:
+        values: dict[str, Value] = {"turn": column(turn_id), "runner": self._runner.id}
+        await self._database.write(lambda connection: connection.execute(sql.HAND_BACK, values))
+
+    async def note_preview(self, turn_id: str, message_id: str) -> None:
+        values: dict[str, Value] = {"turn": column(turn_id), "preview": column(message_id)}
+        await self._database.write(lambda connection: connection.execute(sql.NOTE_PREVIEW, values))
+
+    async def wrote(self, address: Address) -> bool:
+        values: dict[str, Value] = {"channel": column(address.channel), "chat_id": column(address.chat_id)}
+        return bool(await self._database.read(lambda connection: connection.execute(sql.CHAT, values)))
+
+    async def last_seen(self, channel: str) -> Mapping[str, str]:
+        values: dict[str, Value] = {"channel": column(channel), "since": to_micros(self._clock() - _SEEN_FOR)}
+        rows = await self._database.read(lambda connection: connection.execute(sql.LAST_SEEN, values))
+        return {unescape(chat_id): unescape(external_id) for chat_id, external_id in rows}
+
+    async def purge(self, before: datetime) -> int:
+        values: dict[str, Value] = {"before": to_micros(min(before, self._clock() - _REPEATS_FOR))}
+        return await self._database.write(lambda connection: len(connection.execute(sql.PURGE, values)))
+
+    def _now(self) -> int:
+        return to_micros(self._clock())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Left:
+    taken: Taken
+    crashes: int
+    """The last one included."""
+
+
+def _left_by_the_dead(connection: Connection, runner: Runner) -> list[_Left]:
+    """The turns of processes that died or handed them back, the one with the oldest message first."""
+    turns: dict[str, list[Row]] = {}
+    for row in connection.execute(sql.TAKEN_BY_OTHERS, {"runner": runner.id}):
+        turns.setdefault(row[0], []).append(row)
+    runners = {rows[0][1] for rows in turns.values()} - {None}
+    dead = {taker for taker in runners if runner.is_dead(connection, taker)}
+    return [_left(rows, died=rows[0][1] is not None) for rows in turns.values() if rows[0][1] is None or rows[0][1] in dead]
+
+
+def _left(rows: Sequence[Row], *, died: bool) -> _Left:
+    turn, _, crashes, preview, owner, session, *_ = rows[0]
+    taken = _taken(turn, unescape(owner), unescape(session), [(role, payload) for *_, role, payload in rows], preview)
+    return _Left(taken=taken, crashes=crashes + died)
+
+
+def _taken(turn: str, owner: str, session: str, said: Sequence[tuple[str, str]], preview: str | None) -> Taken:
+    """`said`: (role, payload) of each message."""
+    # In a group several people may have written: the turn may do what all of them may.
+    role: Role = "owner" if all(each == "owner" for each, _ in said) else "user"
+    messages = tuple([decode_inbound(payload) for _, payload in said])
+    place = Place(owner=owner, session=session, role=role)
+    return Taken(turn_id=turn, place=place, messages=messages, preview=unescape(preview) if preview is not None else None)

@@ -1,0 +1,127 @@
+"""The outbox and the inbox, pairings and the states of channels."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+_IN_LINE = "state = 'queued' AND yields = 0"
+_YIELDING = "state = 'queued' AND yields = 1"
+
+
+def upgrade() -> None:
+    _outbox()
+    _inbox()
+    op.create_table(
+        "pairings",
+        sa.Column("channel", sa.String, primary_key=True),
+        sa.Column("sender_id", sa.String, primary_key=True),
+        sa.Column("sender_name", sa.String, nullable=False),
+        sa.Column("chat_id", sa.String, nullable=False),
+        sa.Column("code", sa.String),
+        sa.Column("created", sa.BigInteger, nullable=False),
+        sa.Column("expires", sa.BigInteger),
+    )
+    op.create_table(
+        "channel_states",
+        sa.Column("runner", sa.String, primary_key=True),
+        sa.Column("name", sa.String, primary_key=True),
+        sa.Column("state", sa.String, nullable=False),
+        sa.Column("detail", sa.String, nullable=False),
+        sa.Column("since", sa.BigInteger, nullable=False),
+    )
+
+
+def _outbox() -> None:
+    op.create_table(
+        "outbox",
+        sa.Column("seq", _ID, primary_key=True, autoincrement=True),
+        sa.Column("id", sa.String, nullable=False),
+        sa.Column("channel", sa.String, nullable=False),
+        sa.Column("lane", sa.String, nullable=False),
+        sa.Column("owner", sa.String, nullable=False),
+        sa.Column("state", sa.String, nullable=False),
+        sa.Column("yields", sa.Integer, nullable=False),
+        sa.Column("due", sa.BigInteger, nullable=False),
+        sa.Column("expires", sa.BigInteger, nullable=False),
+        sa.Column("created", sa.BigInteger, nullable=False),
+        sa.Column("ended", sa.BigInteger),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("held", sa.Integer, nullable=False),
+        sa.Column("fence", sa.Integer, nullable=False),
+        sa.Column("runner", sa.String),
+        sa.Column("lease", sa.BigInteger),
+        sa.Column("trouble_code", sa.String),
+        sa.Column("trouble_words", sa.String),
+        sa.Column("maybe_duplicate", sa.Integer, nullable=False),
+        sa.Column("payload", sa.String, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("outbox_by_id", "outbox", ["id"], unique=True)
+    op.create_index("outbox_by_owner", "outbox", ["owner", "seq"])
+    op.create_index("outbox_by_state", "outbox", ["state", "channel", "seq"])
+    op.create_index("outbox_ended", "outbox", ["ended"])
+    _index_where("outbox_in_line", "outbox", ["lane", "seq"], _IN_LINE)
+    _index_where("outbox_yielding", "outbox", ["due", "lane"], _YIELDING)
+    _index_where("outbox_yielding_by_lane", "outbox", ["lane", "due"], _YIELDING)
+    _index_where("outbox_sending", "outbox", ["lane"], "state = 'sending'", unique=True)
+    _index_where("outbox_expiring", "outbox", ["expires"], "state = 'queued'")
+    op.create_table(
+        "outbox_parts",
+        sa.Column("event", _ID, sa.ForeignKey("outbox.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+        sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("body", sa.String, nullable=False),
+        sa.Column("started", sa.BigInteger),
+        sa.Column("receipt_id", sa.String),
+        sa.Column("receipt_at", sa.BigInteger),
+    )
+    op.create_table(
+        "outbox_media",
+        sa.Column("event", _ID, sa.ForeignKey("outbox.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+        sa.Column("digest", sa.String, primary_key=True),
+    )
+    op.create_index("outbox_media_by_digest", "outbox_media", ["digest"])
+
+
+def _inbox() -> None:
+    op.create_table(
+        "inbox",
+        sa.Column("seq", _ID, primary_key=True, autoincrement=True),
+        sa.Column("id", sa.String, nullable=False),
+        sa.Column("channel", sa.String, nullable=False),
+        sa.Column("external_id", sa.String, nullable=False),
+        sa.Column("owner", sa.String, nullable=False),
+        sa.Column("session", sa.String, nullable=False),
+        sa.Column("role", sa.String, nullable=False),
+        sa.Column("state", sa.String, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("ended", sa.BigInteger),
+        sa.Column("turn", sa.String),
+        sa.Column("runner", sa.String),
+        sa.Column("crashes", sa.Integer, nullable=False),
+        sa.Column("preview", sa.String),
+        sa.Column("payload", sa.String, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("inbox_by_external_id", "inbox", ["channel", "external_id"], unique=True)
+    op.create_index("inbox_by_turn", "inbox", ["turn"])
+    op.create_index("inbox_ended", "inbox", ["ended"])
+    _index_where("inbox_waiting", "inbox", ["owner", "session", "seq"], "state = 'waiting'")
+    _index_where("inbox_taken", "inbox", ["owner", "session"], "state = 'taken'")
+    op.create_table(
+        "chats",
+        sa.Column("channel", sa.String, primary_key=True),
+        sa.Column("chat_id", sa.String, primary_key=True),
+        sa.Column("external_id", sa.String, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+    )
+
+
+def _index_where(name: str, table: str, columns: Sequence[str], rows: str, *, unique: bool = False) -> None:
+    op.create_index(name, table, columns, unique=unique, sqlite_where=sa.text(rows), postgresql_where=sa.text(rows))

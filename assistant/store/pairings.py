@@ -1,0 +1,93 @@
+"""Pairings. The contract is `assistant.contracts.pairing.PairingStore`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from assistant.contracts.inbox import Sender
+from assistant.contracts.pairing import Pairing
+from assistant.store import inbox_statements as sql
+from assistant.store.codec import unescape
+from assistant.store.connection import Connection, Row, Value
+from assistant.store.database import Database
+from assistant.store.envelopes import column, key
+from assistant.store.times import Clock, from_micros, to_micros, utc_now
+
+
+class Pairings:
+    """Implements PairingStore on a Database."""
+
+    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def request(self, pairing: Pairing, *, most_open: int) -> Pairing | None:
+        """An approved sender gets the approved one back. None also where another open one has the same code: a guess for the caller to repeat."""
+        now = to_micros(self._clock())
+        values = _values(pairing)
+
+        def ask(connection: Connection) -> Row | None:
+            connection.execute(sql.FORGET_EXPIRED, {"now": now})
+            found = connection.execute(sql.PAIRING, {"channel": values["channel"], "sender_id": values["sender_id"]})
+            if found:
+                return found[0]
+            many = connection.execute(sql.OPEN_PAIRINGS, {"channel": values["channel"]})[0][0] >= most_open
+            code = pairing.code
+            if many or (code is not None and connection.execute(sql.PAIRING_BY_CODE, {"code": column(code.upper()), "now": now})):
+                return None
+            connection.execute(sql.ADD_PAIRING, values)
+            return tuple(values.values())
+
+        row = await self._database.write(ask)
+        return _pairing(row) if row is not None else None
+
+    async def approve(self, code: str, now: datetime) -> Pairing | None:
+        wanted: dict[str, Value] = {"code": column(code.upper()), "now": to_micros(now)}
+
+        def let_in(connection: Connection) -> Row | None:
+            found = connection.execute(sql.PAIRING_BY_CODE, wanted)
+            if not found:
+                return None
+            who: dict[str, Value] = {"channel": found[0][0], "sender_id": found[0][1]}
+            connection.execute(sql.APPROVE, who)
+            return connection.execute(sql.PAIRING, who)[0]
+
+        row = await self._database.write(let_in)
+        return _pairing(row) if row is not None else None
+
+    async def paired(self, channel: str, sender_id: str) -> bool:
+        values: dict[str, Value] = {"channel": column(channel), "sender_id": column(sender_id)}
+        return bool(await self._database.read(lambda connection: connection.execute(sql.PAIRED, values)))
+
+    async def list(self, now: datetime) -> Sequence[Pairing]:
+        values: dict[str, Value] = {"now": to_micros(now)}
+        return [_pairing(row) for row in await self._database.read(lambda connection: connection.execute(sql.PAIRINGS, values))]
+
+    async def revoke(self, channel: str, sender_id: str) -> bool:
+        values: dict[str, Value] = {"channel": column(channel), "sender_id": column(sender_id)}
+        return bool(await self._database.write(lambda connection: connection.execute(sql.REVOKE, values)))
+
+
+def _values(pairing: Pairing) -> dict[str, Value]:
+    """In the order of `inbox_statements.PAIRING`."""
+    channel, sender_id = key(pairing.channel, pairing.sender.id)
+    return {
+        "channel": channel,
+        "sender_id": sender_id,
+        "sender_name": column(pairing.sender.name),
+        "chat_id": column(pairing.chat_id),
+        "code": column(pairing.code) if pairing.code is not None else None,
+        "created": to_micros(pairing.created),
+        "expires": to_micros(pairing.expires_at) if pairing.expires_at is not None else None,
+    }
+
+
+def _pairing(row: Row) -> Pairing:
+    channel, sender_id, sender_name, chat_id, code, created, expires = row
+    return Pairing(
+        channel=unescape(channel),
+        sender=Sender(id=unescape(sender_id), name=unescape(sender_name)),
+        chat_id=unescape(chat_id),
+        code=unescape(code) if code is not None else None,
+        created=from_micros(created),
+        expires_at=from_micros(expires) if expires is not None else None,
+    )
