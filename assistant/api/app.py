@@ -20,6 +20,7 @@ from assistant.api.routes import create_routes
 from assistant.api.sessions import Sessions
 from assistant.api.settings import ApiSettings
 from assistant.api.turns import Turns
+from assistant.contracts.hooks import Hooks
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.sessions import SessionStore
 
@@ -33,11 +34,13 @@ def create_app(
     ready: Callable[[], Awaitable[Sequence[Check]]],
     spool_folder: Path,
     version: str,
+    hooks: Hooks | None = None,
 ) -> ASGIApp:
     """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
 
     `model`: that of the default agent. `ready`: asked anew for each GET /ready. `spool_folder`: made if it is missing, private; files lie there
-    while a request is taken in. Raises ValueError for an allowed host or origin that is malformed.
+    while a request is taken in. `hooks`: who takes POST /hooks/{name}; None: there is no such path.
+    Raises ValueError for an allowed host or origin that is malformed.
     """
     prepare_spool(spool_folder)
     key = settings.api_key
@@ -46,6 +49,7 @@ def create_app(
         models=Models(model=model),
         sessions=Sessions(store=sessions, turns=turns),
         health=Health(version=version, checks=ready),
+        hooks=hooks,
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )
     app = HeadAsGet(app)

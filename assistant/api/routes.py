@@ -16,6 +16,7 @@ from assistant.api.chat.wire import ChatForm, ChatRequest
 from assistant.api.complaints import complaint
 from assistant.api.docs_page import HEADERS, docs_page
 from assistant.api.health import Health
+from assistant.api.hooks import add_hook_route
 from assistant.api.middleware.errors import NotThisMethod
 from assistant.api.models import Models
 from assistant.api.sessions import Sessions
@@ -32,6 +33,7 @@ from assistant.api.wire_answers import (
     SessionList,
 )
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
+from assistant.contracts.hooks import Hooks
 
 _DESCRIPTION = "An assistant that keeps its promises, by OpenAI's chat completions API with sessions kept by the server."
 _REF = "#/components/schemas/"
@@ -92,7 +94,9 @@ class ChatRoute(APIRoute):
         self.app = serve
 
 
-def create_routes(*, chat: Chat, models: Models, sessions: Sessions, health: Health, chat_enabled: bool) -> FastAPI:
+def create_routes(
+    *, chat: Chat, models: Models, sessions: Sessions, health: Health, chat_enabled: bool, hooks: Hooks | None = None
+) -> FastAPI:
     """Every route there is. What goes wrong leaves as a NanobotError (or as the exception that it is): nothing is answered here."""
     app = Routes(
         title="nanobot",
@@ -117,6 +121,8 @@ def create_routes(*, chat: Chat, models: Models, sessions: Sessions, health: Hea
         ("/ready", "Can it do its work?", health.ready, get, ReadyAnswer, _NOT_READY),
     ):
         app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=errors)
+    if hooks is not None:
+        add_hook_route(app, hooks, _errors(400, 401, 404, 408, 413, 503))
     app.add_api_route("/docs", _docs(app), methods=get, include_in_schema=False)
     return app
 

@@ -13,6 +13,7 @@ from assistant.api.health import Check
 from assistant.api.listening.server import serve
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancelled
+from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
@@ -119,7 +120,7 @@ class Running:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, settings: ApiSettings | None = None, *, play: Play | None = None, grace: float = 1
+    folder: Path, settings: ApiSettings | None = None, *, play: Play | None = None, grace: float = 1, hooks: Hooks | None = None
 ) -> AsyncGenerator[Running]:
     """A server on a free port, with these settings otherwise."""
     settings = (settings or ApiSettings()).model_copy(update={"port": 0})
@@ -129,7 +130,9 @@ async def serving(
     async def ready() -> Sequence[Check]:
         return checks
 
-    app = create_app(settings=settings, turns=turns, sessions=turns.sessions, model=MODEL, ready=ready, spool_folder=spool, version="1.2.3")
+    app = create_app(
+        settings=settings, turns=turns, sessions=turns.sessions, model=MODEL, ready=ready, spool_folder=spool, version="1.2.3", hooks=hooks
+    )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     server = asyncio.create_task(serve(app, settings, stop=stop, grace=grace, on_listening=listening.set_result))
