@@ -93,7 +93,7 @@ class Message:
             if refusal := await post.recipients.refusal(address, ctx):
                 raise ToolFailed(refusal)
             event = OutboundEvent(
-                id=derived_id("evt", ctx.turn_id, ctx.call_place or ctx.call_id),
+                id=derived_id("evt", ctx.turn_id, ctx.call_place),
                 address=address,
                 text=params.content,
                 media=await self._media(params.media),

@@ -8,22 +8,24 @@ import aiohttp
 import discord
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, Limit, Link, Sending
+from assistant.contracts.channels import ChannelContext, ChannelFailed, Limit, Link, Sending
 from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 from channels.discord.catch_up import CatchUp
 from channels.discord.conversation import DiscordConversation
 from channels.discord.errors import connection_failure
-from channels.discord.gateway import GatewayClient, Waits
+from channels.discord.gateway import GatewayClient
 from channels.discord.intake import Intake
 from channels.discord.outbound import plan
 from channels.discord.rest import Rest
 from channels.discord.sender import Sender
 from channels.discord.settings import DiscordSettings
+from channels.discord.waits import Waits
 from channels.discord.wire import Refusals
 
 _IN_ALL: Final = Limit(key="discord", amount=50, seconds=1)
 """https://discord.com/developers/docs/topics/rate-limits#global-rate-limit; those of a channel are told in the headers of its answers."""
 _WITHIN: Final = 20.0
+_VERDICT: Final = 1.0
 NAME: Final = "discord"
 
 
@@ -35,7 +37,7 @@ class DiscordChannel:
         self._waits = waits or Waits()
         self._refusals = Refusals()
         self._rest = Rest(settings, self._refusals)
-        self._sender = Sender(settings, self._rest, context.files, self._refusals)
+        self._sender = Sender(settings, self._rest, context.files, self._refusals, self._waits.send)
         self._conversation = DiscordConversation(settings, self._rest, self._refusals)
         self._catch_up = CatchUp(settings, self._waits.again)
 
@@ -67,9 +69,16 @@ class DiscordChannel:
         try:
             await client.login(self._settings.token.get_secret_value())
             tasks = [asyncio.create_task(work) for work in (client.connect(), client.watch(), intake.run(client))]
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in sorted(done, key=tasks.index, reverse=True):
-                task.result()
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            connecting, *others = tasks
+            await asyncio.wait([connecting], timeout=_VERDICT)  # discord.py tells of a closing before it tells why
+            why = connecting.exception() if connecting.done() else None
+            if isinstance(why, discord.ClientException):
+                raise why
+            for task in (*others, connecting):
+                if task.done():
+                    task.result()
+            raise ChannelFailed("Discord's gateway ended the connection.")
         except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
             raise connection_failure(error) from error
         finally:

@@ -40,6 +40,8 @@ Read = Callable[[discord.Message], InboundMessage | None]
 class _Asked:
     id: int
     after: int
+    last: int
+    """The last message that was accepted."""
     channel: Any = None
     """None: it is of no server that we are in; direct messages, if it is anything."""
 
@@ -83,13 +85,13 @@ class CatchUp:
         for chat, last in sorted(seen.items(), key=lambda item: -item[1]):
             if not chat.isdecimal() or client.get_channel(int(chat)) is not None:
                 continue
-            asked[int(chat)] = _Asked(id=int(chat), after=max(oldest, last - overlap))
+            asked[int(chat)] = _Asked(id=int(chat), after=max(oldest, last - overlap), last=last)
         if known_until and self._settings.groups != "off":
             for channel in _readable(client):
                 chat = channel.parent_id if isinstance(channel, discord.Thread) else channel.id
                 after = max(oldest, seen.get(str(chat), known_until) - overlap)
                 if (channel.last_message_id or 0) > after:
-                    asked[channel.id] = _Asked(id=channel.id, after=after, channel=channel)
+                    asked[channel.id] = _Asked(id=channel.id, after=after, last=0, channel=channel)
         if len(asked) > _MOST_CHATS:
             log.warning("discord.missed_unread chats=%d", len(asked) - _MOST_CHATS)
         return list(asked.values())[:_MOST_CHATS]
@@ -119,7 +121,10 @@ class CatchUp:
     async def _private(self, client: GatewayClient, asked: _Asked) -> discord.PartialMessageable | None:
         """The channel, if it is one of direct messages (and not of a server that is out of reach) and has something new."""
         about = await self._ask(asked, partial(client.http.get_channel, asked.id))
-        if about is None or about["type"] != discord.ChannelType.private.value or int(about.get("last_message_id") or 0) <= asked.after:
+        if about is None or about["type"] != discord.ChannelType.private.value:
+            return None
+        newest = int(about.get("last_message_id") or 0)
+        if newest <= asked.after or newest == asked.last:
             return None
         return client.get_partial_messageable(asked.id, type=discord.ChannelType.private)
 

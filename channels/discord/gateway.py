@@ -5,7 +5,6 @@ import logging
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,25 +15,12 @@ from assistant.contracts.errors import place_of
 from channels.discord.commands import register
 from channels.discord.rest import Client
 from channels.discord.settings import DiscordSettings
+from channels.discord.waits import Waits
 from channels.discord.wire import Refusals
 
 log = logging.getLogger(__name__)
 _OLDEST_EDIT: Final = timedelta(hours=1)
 """An edit that is told later than this is the word of something else (a pin, a preview) about a message that was edited long ago."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waits:
-    """Seconds."""
-
-    ready: float = 60
-    """From the first connection to being ready."""
-    lost: float = 120
-    """For which discord.py may try to take a lost session up again; then a new one is made."""
-    identify: float = 5
-    """Before a new session, at most: Discord lets a bot make one in five seconds."""
-    again: float = 1
-    """Before what failed is tried again, at first."""
 
 
 class NewSession:
@@ -48,7 +34,7 @@ class GatewayClient(Client):
     """discord.py's client; `put` takes what people did, in order."""
 
     def __init__(self, settings: DiscordSettings, refusals: Refusals, link: Link, waits: Waits, put: Callable[[Event], None]) -> None:
-        super().__init__(settings, refusals)
+        super().__init__(settings, refusals, waits.guilds)
         self._link = link
         self._waits = waits
         self._put = put
@@ -89,6 +75,14 @@ class GatewayClient(Client):
     async def settled(self) -> None:
         """Return when it is known which servers and channels there are, after the last new session."""
         await self._settled.wait()
+
+    async def close(self) -> None:
+        # discord.py leaves this task behind, which then trips over what was closed.
+        waiting: asyncio.Task[None] | None = getattr(self._connection, "_ready_task", None)
+        if waiting is not None:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        await super().close()
 
     async def on_connect(self) -> None:
         self._settled.clear()

@@ -28,7 +28,7 @@ _ANSWERABLE: Final = 2.5
 
 class Intake:
     """For one connection. What is kept is kept in order: a message that the store can't take now holds up those behind it, because the next
-    start asks for what came after the last one that was accepted."""
+    start asks for what came after the last one that was accepted. A message that is edited while it waits is read as it is then, once."""
 
     def __init__(self, *, link: Link, settings: DiscordSettings, rest: Rest, catch_up: CatchUp, pause: float) -> None:
         self._link = link

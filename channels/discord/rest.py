@@ -24,7 +24,8 @@ _MOST_KNOWN: Final = 4096
 class Client(discord.Client):
     """discord.py's client, with a wire of its own, that caches little and pings nobody."""
 
-    def __init__(self, settings: DiscordSettings, refusals: Refusals) -> None:
+    def __init__(self, settings: DiscordSettings, refusals: Refusals, guilds_wait: float = 1) -> None:
+        """`guilds_wait`: see `Waits.guilds`."""
         intents = Intents.none()
         intents.guilds = intents.guild_messages = intents.dm_messages = True
         intents.message_content = bool(settings.intents & _CONTENT)
@@ -33,7 +34,7 @@ class Client(discord.Client):
             max_messages=1000,
             member_cache_flags=MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
-            guild_ready_timeout=1.0,
+            guild_ready_timeout=guilds_wait,
             allowed_mentions=AllowedMentions.none(),
         )
         self.http = self._connection.http = Wire(settings, refusals)

@@ -19,8 +19,6 @@ from channels.discord.settings import DiscordSettings
 from channels.discord.wire import Refusals
 
 T = TypeVar("T")
-WITHIN: Final = 57.0
-"""Seconds for a part, discord.py's own tries at a server error included."""
 _NONCE_HOLDS: Final = timedelta(seconds=60)
 """Discord honours a nonce "for a few minutes"; for this long it is relied on alone."""
 _MARGIN: Final = timedelta(seconds=5)
@@ -37,18 +35,20 @@ class _Try:
 class Sender:
     """Sends parts; safe to be used for many chats at once."""
 
-    def __init__(self, settings: DiscordSettings, rest: Rest, files: MediaFiles, refusals: Refusals) -> None:
+    def __init__(self, settings: DiscordSettings, rest: Rest, files: MediaFiles, refusals: Refusals, within: float) -> None:
+        """`within`: seconds for a part."""
         self._settings = settings
         self._rest = rest
         self._files = files
         self._refusals = refusals
+        self._within = within
 
     async def send(self, sending: Sending) -> Receipt:
         """See `Channel.send`. The nonce makes a repeat harmless: Discord gives back the first message. After a minute, its history is looked
         at first; where the bot may not read that, Discord shows nothing of it, and a message that did arrive comes twice."""
         attempt = _Try()
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(self._within):
                 return await self._send(await self._rest.client(), sending, attempt)
         except SendFailed:
             raise

@@ -37,7 +37,8 @@ class Telegram:
         self._settings = settings
         self._api = connect(settings, answer_seconds)
         self._conversation = TelegramConversation(self._api, settings)
-        self._sender = Sender(self._api, context.files, link_previews=settings.link_previews, reply_in_private=settings.reply_to_message)
+        self._sender = Sender(self._api, context.files, link_previews=settings.link_previews)
+        self._tries: dict[int, int] = {}
 
     @property
     def name(self) -> str:
@@ -71,7 +72,7 @@ class Telegram:
     async def run(self, link: Link) -> None:
         me = await self._me()
         await self._offer_commands()
-        intake = Intake(self._api, Reader(me, self._settings.groups, self._sender.moved), link)
+        intake = Intake(self._api, Reader(me, self._settings.groups, self._sender.moved), link, self._tries)
         if self._settings.mode == "webhook":
             await Webhook(self._api, intake, link, self._settings, str(me)).run()
             return

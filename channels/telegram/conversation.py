@@ -78,7 +78,7 @@ class TelegramConversation:
         where: dict[str, Any] = {"chat_id": address.chat_id}
         if (topic := _topic(address)) is not None:
             where["message_thread_id"] = topic
-        if reply_to is not None and reply_to.isdigit() and (not private or self._settings.reply_to_message):
+        if reply_to is not None and reply_to.isdigit():
             where["reply_parameters"] = ReplyParameters(message_id=int(reply_to), allow_sending_without_reply=True)
         interval = max(1.0 if private else _GROUP_INTERVAL, self._settings.stream_edit_interval)
         known = int(posted) if posted is not None and posted.isdigit() else None

@@ -14,8 +14,8 @@ from channels.telegram.requests import Answered, Api
 
 log = logging.getLogger(__name__)
 _UNITS: Final = 4000
-_SECONDS: Final = 10.0
-"""For one call: what is shown late is not worth the wait."""
+_SECONDS: Final = 2.0
+"""For one call to be answered: what is shown late is not worth the wait, and the answer waits for `close`."""
 
 
 class EditedPreview:
@@ -74,7 +74,7 @@ class EditedPreview:
         try:
             if self._message_id is None:
                 sent = await self._api.send_message(
-                    text=text, link_preview_options=self._link_preview, disable_notification=True, read_timeout=_SECONDS, **self._where
+                    text=text, link_preview_options=self._link_preview, read_timeout=_SECONDS, **self._where
                 )
                 self._message_id = sent.message_id
                 self._note(str(sent.message_id))

@@ -4,10 +4,12 @@ import json
 import logging
 from typing import Any, Final, cast
 
+import httpx
 from telegram import Bot
 from telegram.error import TelegramError
 from telegram.request import HTTPXRequest
 
+from assistant.contracts.channels import ChannelFailed
 from channels.telegram.settings import TelegramSettings
 
 CONNECT_SECONDS: Final = 5.0
@@ -69,17 +71,23 @@ class Api(Bot):
 
 
 def connect(settings: TelegramSettings, answer_seconds: float = READ_SECONDS) -> Api:
-    """A bot with connections of its own for sending and for asking. No I/O. `answer_seconds`: how long an answer may take."""
+    """A bot with connections of its own for sending and for asking. No I/O. `answer_seconds`: how long an answer may take.
+
+    Raises ChannelFailed where the proxy can't be one.
+    """
     assert settings.token is not None
     _quiet()
     base = settings.api_base.rstrip("/")
-    return Api(
-        settings.token.get_secret_value(),
-        base_url=f"{base}/bot",
-        base_file_url=f"{base}/file/bot",
-        request=_requests(settings, settings.connection_pool_size, answer_seconds),
-        get_updates_request=_requests(settings, 2, answer_seconds),
-    )
+    try:
+        return Api(
+            settings.token.get_secret_value(),
+            base_url=f"{base}/bot",
+            base_file_url=f"{base}/file/bot",
+            request=_requests(settings, settings.connection_pool_size, answer_seconds),
+            get_updates_request=_requests(settings, 2, answer_seconds),
+        )
+    except (ValueError, RuntimeError, httpx.InvalidURL) as error:  # socks needs a package that is not there; a proxy's URL that is none
+        raise ChannelFailed("channels.telegram.proxy can't be used: it takes the URL of an HTTP proxy.", fatal=True) from error
 
 
 def _requests(settings: TelegramSettings, connections: int, answer_seconds: float) -> Requests:

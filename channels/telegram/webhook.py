@@ -59,17 +59,13 @@ class Webhook:
     async def _set(self) -> None:
         try:
             await self._api.set_webhook(
-                self._url,
+                self._settings.webhook_url,
                 secret_token=self._secret,
                 allowed_updates=ALLOWED_UPDATES,
                 max_connections=self._settings.webhook_max_connections,
             )
         except TelegramError as error:
             raise channel_failure(error) from error
-
-    @property
-    def _url(self) -> str:
-        return self._settings.webhook_url.rstrip("/") + self._settings.webhook_path
 
     async def _look(self) -> None:
         """Whether Telegram still calls here, and can. Raises ChannelFailed where the token is refused or another webhook was set."""
@@ -82,7 +78,7 @@ class Webhook:
         except TelegramError as error:
             self._link.degraded(unreachable(error))
         else:
-            if info.url != self._url:
+            if info.url != self._settings.webhook_url:
                 raise ChannelFailed("Another program has set another webhook for this bot, or removed it.")
             if info.last_error_message and info.pending_update_count:
                 self._link.degraded(f"Telegram can't call the webhook: {info.last_error_message}.")

@@ -281,6 +281,7 @@ class World:
             "version": 1,
             "locale": "en-US",
             "entitlements": [],
+            "attachment_size_limit": 10 * 1024 * 1024,
         }
         more = {"channel": channel, "channel_id": channel["id"], "app_permissions": EVERYTHING, "authorizing_integration_owners": {}}
         self._emit("INTERACTION_CREATE", {**common, **more, **place, **about})

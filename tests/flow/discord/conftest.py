@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -18,10 +18,10 @@ from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import Media, Origin, OutboundEvent, OutboundPart
 from assistant.testing.discord_api import DiscordApi
 from channels.discord.adapter import DiscordChannel
-from channels.discord.gateway import Waits
 from channels.discord.settings import DiscordSettings
+from channels.discord.waits import Waits
 
-QUICK = Waits(ready=5, lost=5, identify=0.05, again=0.02)
+QUICK = Waits(send=5, ready=5, lost=5, identify=0.05, again=0.02, guilds=0.05)
 
 
 class Kept:
@@ -40,7 +40,8 @@ class Kept:
         if self.unavailable:
             self.unavailable -= 1
             raise StoreUnavailable
-        self.messages.setdefault(message.external_id, message)
+        if message.external_id not in self.before.values():
+            self.messages.setdefault(message.external_id, message)
         self._changed.set()
         return f"inb_{message.external_id}"
 
@@ -79,8 +80,7 @@ class Folder:
     path_of: Path
 
     async def keep(self, path: Path, name: str) -> Media:
-        data = path.read_bytes()
-        return self.made(name, data)
+        return self.made(name, await asyncio.to_thread(path.read_bytes))
 
     def made(self, name: str, data: bytes) -> Media:
         digest = sha256(data).hexdigest()
@@ -97,16 +97,12 @@ class Rig:
 
     api: DiscordApi
     media: Folder
-    settings: dict[str, object] = field(default_factory=dict[str, object])
-
-    def channel(self, **more: object) -> DiscordChannel:
-        settings = DiscordSettings.model_validate(self.api.settings(**{**self.settings, **more}))
-        return DiscordChannel(settings, ChannelContext(files=self.media, version="1"), QUICK)
 
     @asynccontextmanager
-    async def open(self, **more: object) -> AsyncGenerator[DiscordChannel]:
+    async def open(self, waits: Waits = QUICK, **more: object) -> AsyncGenerator[DiscordChannel]:
         """An adapter that only sends."""
-        channel = self.channel(**more)
+        settings = DiscordSettings.model_validate(self.api.settings(**more))
+        channel = DiscordChannel(settings, ChannelContext(files=self.media, version="1"), waits)
         try:
             yield channel
         finally:

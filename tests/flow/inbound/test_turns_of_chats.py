@@ -1,14 +1,16 @@
 """From a message of a chat to the reply in its outbox."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
+from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError, ProviderFailed, ProviderOverloaded
 from assistant.contracts.inbox import Quote, Sender
 from assistant.contracts.messages import AssistantMessage
 from assistant.testing.scripted import ScriptedModel
-from tests.flow.inbound.chat import ALICE, BOB, Chat, said
+from tests.flow.inbound.chat import ALICE, BOB, Chat, GrowingAnswer, said
 from tests.flow.inbound.rig import Rig, words
 
 
@@ -188,17 +190,20 @@ async def test_a_channel_that_fails_at_everything_still_has_its_message_answered
 
 
 async def test_a_preview_with_a_bug_ends_and_the_answer_is_sent(rig: Rig) -> None:
-    class Chipped(Chat):
-        def preview(self, *_: object, **__: object) -> "Chipped":
-            return self
-
+    class Chipped(GrowingAnswer):
         def update(self, text: str) -> None:
-            raise ZeroDivisionError
+            raise ZeroDivisionError("a bug of an adapter")
 
         async def close(self) -> str | None:
-            raise ZeroDivisionError
+            raise ZeroDivisionError("a bug of an adapter")
 
-    async with rig.server(ScriptedModel(["a", "b"]), chat=Chipped()) as server:
+    class ChippedChat(Chat):
+        def preview(
+            self, address: Address, *, reply_to: str | None, posted: str | None, note: Callable[[str], object]
+        ) -> GrowingAnswer | None:
+            return Chipped(note, posted)
+
+    async with rig.server(ScriptedModel(["a", "b"]), chat=ChippedChat()) as server:
         await server.hear(said("hi"))
         (event,) = await server.told(1)
         assert (event.text, event.replaces) == ("ab", None)

@@ -1,6 +1,7 @@
 """From a process without a key: what the API is asked to send is delivered, or it says truly that it is not."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -116,3 +117,21 @@ async def test_a_stranger_is_let_in_by_the_owners_word_and_then_answered(
     assert "No model is configured" in telegram.texts(777)[1]
     assert (await asyncio.to_thread(nanobot, "pairing", "revoke", "telegram", "777")).returncode == 0
     assert (await asyncio.to_thread(nanobot, "pairing", "revoke", "telegram", "777")).returncode == 1
+
+
+async def test_login_tells_whom_the_token_belongs_to_and_test_sends_without_a_server(
+    telegram: TelegramServer, config: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    nanobot = Nanobot(folder=tmp_path)
+    login = await asyncio.to_thread(nanobot, "channels", "login", "telegram")
+    assert login.stdout.startswith("telegram: @")
+    tested = await asyncio.to_thread(nanobot, "channels", "test", "telegram")
+    assert (tested.returncode, tested.stdout[:28]) == (0, "telegram:123456789: sent (me")
+    assert telegram.texts(123456789) == ["This is a test message. If you can read it, the channel works."]
+    telegram.fail(Fault.blocked(5))
+    blocked = await asyncio.to_thread(nanobot, "channels", "test", "telegram", "--to", "5")
+    assert (blocked.returncode, blocked.stdout) == (1, "")
+    assert blocked.stderr.startswith("nanobot: telegram: ")
+    doctor = await asyncio.to_thread(nanobot, "doctor", "--model", "offline")
+    assert "ok     telegram       @" in doctor.stdout
