@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test lint format bench constraints clean
+.PHONY: serve test lint format bench crash constraints clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -25,6 +25,11 @@ format: .venv/test.done
 
 bench: .venv/test.done             ## the table of docs/performance.md
 	$(BIN)/python -m bench
+
+KILLS ?= 50
+
+crash: .venv/test.done             ## kill a server under load KILLS times: nothing may be lost
+	$(BIN)/python -m bench.crash --kills $(KILLS)
 
 # What is installed is pinned, with hashes, by the two constraints files; `make constraints` writes them anew from pyproject.toml.
 

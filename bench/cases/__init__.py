@@ -1,5 +1,6 @@
 """The cases by name, in the order of the table."""
 
+from bench.cases.delivery import measure_delivery
 from bench.cases.documents import measure_documents
 from bench.cases.growth import measure_growth
 from bench.cases.memory import measure_memory
@@ -17,4 +18,5 @@ CASES: dict[str, Case] = {
     "start": measure_start,
     "memory": measure_memory,
     "documents": measure_documents,
+    "delivery": measure_delivery,
 }

@@ -2,9 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from queue import Queue
 
 from assistant.testing.discord_api.server import DiscordThread
 from assistant.testing.model_server import ModelServer
@@ -90,23 +91,19 @@ def running_platforms() -> Generator[Platforms]:
 
 @contextmanager
 def _model_in_thread() -> Generator[str]:
-    started, url = threading.Event(), list[str]()
+    ready: Queue[tuple[str, Callable[[], object]]] = Queue()
 
     async def serve() -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
         async with ModelServer() as model:
-            url.append(model.url)
-            started.set()
+            ready.put((model.url, lambda: loop.call_soon_threadsafe(stop.set)))
             await stop.wait()
 
-    stop = asyncio.Event()
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="model", daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="model", daemon=True)
     thread.start()
-    if not started.wait(10):
-        raise TimeoutError("the stand-in model did not start")
+    url, stop = ready.get(timeout=10)
     try:
-        yield url[0]
+        yield url
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        stop()
         thread.join(10)
-        loop.close()

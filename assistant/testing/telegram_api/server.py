@@ -101,6 +101,8 @@ class TelegramServer(Updates):
             answer = await self._carry_out(request, name, params)
         except Refusal as refusal:
             answer = web.json_response(refusal.body(), status=refusal.code)
+        except ConnectionResetError:  # its sender was killed in the middle of the request
+            answer = web.Response(status=499)
         self.seen.set()
         return answer
 

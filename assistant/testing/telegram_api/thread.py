@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,11 +13,11 @@ from assistant.testing.telegram_api.server import TelegramServer
 def telegram_in_thread(**options: Any) -> Generator[TelegramServer]:
     """`options`: as of TelegramServer. Its calls may be made from the calling thread; it is stopped on the way out."""
     server = TelegramServer(**options)
-    started, failed = threading.Event(), list[BaseException]()
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
+    started, failed, stopping = threading.Event(), list[BaseException](), list[Callable[[], None]]()
 
     async def serve() -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        stopping.append(lambda: loop.call_soon_threadsafe(stop.set) and None)
         try:
             async with server:
                 started.set()
@@ -26,7 +26,7 @@ def telegram_in_thread(**options: Any) -> Generator[TelegramServer]:
             failed.append(error)
             started.set()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="telegram stand-in", daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="telegram stand-in", daemon=True)
     thread.start()
     started.wait(timeout=10)
     if failed:
@@ -34,6 +34,5 @@ def telegram_in_thread(**options: Any) -> Generator[TelegramServer]:
     try:
         yield server
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        stopping[0]()
         thread.join(timeout=10)
-        loop.close()

@@ -1,0 +1,152 @@
+"""The way out: from an accepted message to the platform, through the real server and the real SDK to a stand-in for Telegram."""
+
+import asyncio
+import http.client
+import json
+import tempfile
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from assistant.contracts.addresses import address_of
+from assistant.contracts.ids import new_id
+from assistant.contracts.outbox import Origin, OutboundEvent
+from assistant.store.settings import StoreSettings
+from assistant.store.store import open_store
+from assistant.testing.live_server import LiveServer, live_server
+from assistant.testing.telegram_api.faults import Fault
+from assistant.testing.telegram_api.server import TelegramServer
+from assistant.testing.telegram_api.thread import telegram_in_thread
+from bench.figures import Effort, Figure, Say, at_least, at_most
+from bench.measured import median, percentile
+
+_CHATS = 100
+_HOUR = 3600
+
+
+def measure_delivery(effort: Effort, say: Say) -> Generator[Figure]:
+    runs = range(effort.runs)
+    say("delivery, one message at a time")
+    idle = [_one_at_a_time(effort.requests(200, least=20)) for _ in runs]
+    yield Figure(
+        name="accepted to platform, idle, p50", unit="ms", samples=_at(idle, 50), target=at_most(10), note="by POST /v1/deliveries"
+    )
+    yield Figure(name="accepted to platform, idle, p99", unit="ms", samples=_at(idle, 99))
+    say("delivery, 1,000 queued over 100 chats")
+    rates = tuple(_many(1000) for _ in runs)
+    yield Figure(
+        name="1,000 queued over 100 chats",
+        unit="/s",
+        samples=rates,
+        target=at_least(500),
+        note="rate limits off, a platform that takes 50 ms",
+    )
+    say("delivery, beside a chat that waits an hour")
+    flooded = [_one_at_a_time(effort.requests(100, least=20), flooded=True) for _ in runs]
+    extra = tuple(max(0.0, median(with_wait) - median(without)) for with_wait, without in zip(flooded, idle, strict=True))
+    yield Figure(
+        name="delay by a chat in a one-hour flood wait", unit="ms", samples=extra, target=at_most(100), note="of messages to others, p50"
+    )
+    say("delivery, a start with messages waiting")
+    yield Figure(name="start to first redelivery", unit="s", samples=tuple(_redelivery() for _ in runs), target=at_most(1.5))
+
+
+def _at(runs: Sequence[Sequence[float]], percent: float) -> tuple[float, ...]:
+    return tuple(percentile(run, percent) for run in runs)
+
+
+@contextmanager
+def _rig(latency: float = 0.0) -> Generator[tuple[TelegramServer, LiveServer, Path]]:
+    with tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder, telegram_in_thread(latency=latency) as telegram:
+        home = Path(folder)
+        with live_server(home, config=_configuration(telegram)) as server:
+            _until(lambda: "getUpdates" in telegram.requests)
+            yield telegram, server, home
+
+
+def _configuration(telegram: TelegramServer) -> dict[str, object]:
+    return {
+        "agents": {"defaults": {"provider": "offline"}},
+        "deliver": {"rateLimits": False},
+        "channels": {"telegram": {"enabled": True, "token": telegram.token, "apiBase": telegram.url}},
+    }
+
+
+def _one_at_a_time(count: int, *, flooded: bool = False) -> list[float]:
+    """Milliseconds from the request that has a message accepted to the platform's taking it, each when the one before has arrived."""
+    taken: list[float] = []
+    with _rig() as (telegram, server, _):
+        connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=10)
+        if flooded:
+            telegram.fail(Fault.flood(_HOUR, chat_id=1, times=None))
+            for _ in range(20):
+                _post(connection, 1)
+            _until(lambda: "sendMessage" in telegram.requests)
+        for number in range(count):
+            before = len(telegram.ledger)
+            began = time.time()
+            _post(connection, 1000 + number)
+            _until(lambda before=before: len(telegram.ledger) > before)
+            taken.append((telegram.ledger[-1].at - began) * 1000)
+        connection.close()
+    return taken
+
+
+def _many(count: int) -> float:
+    """Messages a second, from when all are queued to the last one's arrival."""
+    with _rig(latency=0.05) as (telegram, _, home):
+        began = time.time()
+        asyncio.run(_enqueue(home, count))
+        _until(lambda: len(telegram.ledger) >= count, within=60)
+        return count / (max(each.at for each in telegram.ledger) - began)
+
+
+def _redelivery() -> float:
+    """Seconds from the start of the process to the first message that the platform takes."""
+    with tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder, telegram_in_thread() as telegram:
+        home = Path(folder)
+        asyncio.run(_enqueue(home, 10))
+        began = time.time()
+        with live_server(home, config=_configuration(telegram)):
+            _until(lambda: bool(telegram.ledger))
+        return telegram.ledger[0].at - began
+
+
+async def _enqueue(home: Path, count: int) -> None:
+    """Into the store itself, as the command line does beside a running server."""
+    store = await open_store(StoreSettings(), home)
+    try:
+        expires = datetime.now(UTC) + timedelta(hours=1)
+        await store.outbox.enqueue(
+            [
+                OutboundEvent(
+                    id=new_id("evt"),
+                    address=address_of("telegram", str(1000 + number % _CHATS)),
+                    text=f"message {number}",
+                    expires_at=expires,
+                    origin=Origin(kind="cli", owner="local"),
+                )
+                for number in range(count)
+            ]
+        )
+    finally:
+        await store.close()
+
+
+def _post(connection: http.client.HTTPConnection, chat: int) -> None:
+    body = json.dumps({"channel": "telegram", "chat_id": str(chat), "text": "hello"})
+    connection.request("POST", "/v1/deliveries", body, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    said = response.read()
+    if response.status != 202:
+        raise RuntimeError(f"/v1/deliveries answered {response.status}: {said[:200]!r}")
+
+
+def _until(holds: Callable[[], bool], within: float = 20.0) -> None:
+    deadline = time.monotonic() + within
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError("what is measured did not come about")
+        time.sleep(0.001)

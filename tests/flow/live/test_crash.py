@@ -1,0 +1,31 @@
+"""`make crash`, and the control that shows that it finds what it is there to find."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[3]
+_KILLS = os.environ.get("KILLS", "50")
+
+
+def _crash(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench.crash", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    return subprocess.run(command, cwd=_ROOT, env=environment, capture_output=True, text=True, check=False, timeout=540)
+
+
+@pytest.mark.timeout(560)
+def test_a_server_that_is_killed_again_and_again_loses_nothing_and_doubles_only_what_it_says_may_be() -> None:
+    run = _crash("--kills", _KILLS)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "every promise was kept" in run.stdout
+
+
+@pytest.mark.timeout(560)
+def test_the_crash_test_finds_out_a_server_that_calls_a_message_sent_before_it_is() -> None:
+    run = _crash("--kills", "20", "--seed", "7", "--break", "settle-before-send")
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "lost: " in run.stdout
