@@ -196,16 +196,17 @@ async def test_two_dispatchers_on_one_store_send_everything_once(house: House, t
 
 
 class Failing(Outbox):
-    """A store that can't be read or written while `broken`."""
+    """A store that can't be read or written while `broken`; or nothing can be claimed while `unclaimable`."""
 
     broken = False
+    unclaimable = False
     refused = 0
 
     async def lanes(self, channels: Collection[str]) -> DueLanes:
         return await self._unless_broken(super().lanes(channels))
 
     async def claim(self, lane: str, lease: timedelta) -> Claim | datetime | None:
-        return await self._unless_broken(super().claim(lane, lease))
+        return await self._unless_broken(super().claim(lane, lease), broken=self.unclaimable)
 
     async def note(
         self,
@@ -223,8 +224,8 @@ class Failing(Outbox):
     async def recover(self) -> int:
         return await self._unless_broken(super().recover())
 
-    async def _unless_broken(self, call: Coroutine[object, object, T]) -> T:
-        if not self.broken:
+    async def _unless_broken(self, call: Coroutine[object, object, T], *, broken: bool = False) -> T:
+        if not self.broken and not broken:
             return await call
         call.close()
         self.refused += 1
@@ -247,3 +248,14 @@ async def test_a_receipt_waits_for_a_store_that_can_not_be_written(house: House,
     sent = await house.until(event, "sent")
     await house.until(other, "sent")
     assert (sorted(telegram.texts()), sent.maybe_duplicate, sent.attempts) == (["one", "other", "two"], False, 1)
+
+
+async def test_what_could_not_be_claimed_is_claimed_when_the_store_is_back(house: House, telegram: Platform) -> None:
+    store = house.store
+    outbox = Failing(store.database, store.runner, store.bell, store.media, clock=house.clock)
+    outbox.unclaimable = True
+    house.dispatcher(telegram, outbox=outbox)
+    event = await house.enqueue("hello")
+    await until(lambda: outbox.refused > 0)
+    outbox.unclaimable = False
+    await house.until(event, "sent")
