@@ -183,6 +183,17 @@ async def test_what_met_no_connection_goes_when_the_channel_is_connected(house: 
     assert (waits.due <= house.clock(), len(telegram.tried)) == (True, tried + 2)
 
 
+async def test_a_channel_that_is_cut_off_waits_as_a_whole_until_it_is_connected(house: House, telegram: Platform) -> None:
+    telegram.fail("1", *[SendLater("network", "Telegram can't be reached.", counts=False, whole_channel=True)] * 3)
+    dispatcher = house.dispatcher(telegram)
+    first = await house.enqueue("a", "1")
+    await house.until(first, "queued", trouble="network", attempts=3)
+    second = await house.enqueue("b", "2")
+    dispatcher.connected("telegram")
+    await house.all_sent([first, second])
+    assert len(telegram.tried) == 5
+
+
 async def test_two_dispatchers_on_one_store_send_everything_once(house: House, telegram: Platform) -> None:
     house.dispatcher(telegram)
     house.dispatcher(telegram)
