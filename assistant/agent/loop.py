@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from assistant.agent.toolbox import Toolbox
-from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage
+from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import Emit, TextDelta
@@ -38,11 +38,15 @@ class Loop:
 
     async def run(self, request: ModelRequest, ctx: ToolContext) -> Answer:
         """Run until the model answers in words, or `max_steps` model calls with tools were made: then it is asked once more, without
-        tools, and the answer's finish_reason is "length". Raises what the model raises, and what `append` raises."""
+        tools, and the answer's finish_reason is "length". Raises what the model raises, and what `append` raises.
+
+        What stands behind the last user message are steps of this turn that were made before a crash: it goes on behind them, and counts them.
+        """
         transcript = list(request.messages)
-        said: list[str] = []
-        usage = Usage()
-        for step in range(self.max_steps + 1):
+        made = steps_made(transcript)
+        said = [step.text for step in made if step.text]
+        usage = sum((step.usage for step in made), Usage())
+        for step in range(min(len(made), self.max_steps), self.max_steps + 1):
             last = step == self.max_steps
             if step:
                 request = replace(request, messages=self.fit(transcript), may_call=not last)
@@ -54,7 +58,7 @@ class Loop:
                 answer = replace(answer, finish_reason="length", tool_calls=())
             if last or not answer.tool_calls:
                 return Answer(last=answer, text=BETWEEN_STEPS.join(said), usage=usage)
-            results = await self.toolbox.run(answer.tool_calls, ctx, self.emit)
+            results = await self.toolbox.run(answer.tool_calls, ctx, self.emit, step=step)
             await self.append([answer, *results])
             transcript += [answer, *results]
         raise AssertionError("the last step returns")
@@ -72,3 +76,14 @@ class Loop:
                 lead = ""
 
         return speak
+
+
+def steps_made(transcript: Sequence[Message]) -> list[AssistantMessage]:
+    """What the model said since the last user message, the earliest first."""
+    made: list[AssistantMessage] = []
+    for message in reversed(transcript):
+        if isinstance(message, UserMessage):
+            break
+        if isinstance(message, AssistantMessage):
+            made.append(message)
+    return made[::-1]

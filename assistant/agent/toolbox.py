@@ -33,18 +33,19 @@ class Toolbox:
         self._result_chars = result_chars
         self.specs = tuple(ToolSpec(name=tool.name, description=tool.description, parameters=_json_schema(tool.params)) for tool in tools)
 
-    async def run(self, calls: Sequence[ToolCall], ctx: ToolContext, emit: Emit) -> list[ToolMessage]:
+    async def run(self, calls: Sequence[ToolCall], ctx: ToolContext, emit: Emit, *, step: int = 0) -> list[ToolMessage]:
         """Run the calls; one message each, in the order of the calls. Neighbours that only read run side by side. Never raises
-        for what a tool or the model did wrong; cancelling it cancels the running tools."""
+        for what a tool or the model did wrong; cancelling it cancels the running tools. `step`: of the turn, from 0."""
         results = [self._refused(call) for call in calls[MAX_CALLS:]]
+        placed = [(call, replace(ctx, call_id=call.id, call_place=f"{step}.{number}")) for number, call in enumerate(calls[:MAX_CALLS])]
         done: list[ToolMessage] = []
-        for reads_only, group in groupby(calls[:MAX_CALLS], self._reads_only):
+        for reads_only, group in groupby(placed, lambda pair: self._reads_only(pair[0])):
             if reads_only:
                 async with asyncio.TaskGroup() as side_by_side:
-                    tasks = [side_by_side.create_task(self._run_one(call, ctx, emit)) for call in group]
+                    tasks = [side_by_side.create_task(self._run_one(call, its, emit)) for call, its in group]
                 done += [task.result() for task in tasks]
             else:
-                done += [await self._run_one(call, ctx, emit) for call in group]
+                done += [await self._run_one(call, its, emit) for call, its in group]
         return done + results
 
     def _reads_only(self, call: ToolCall) -> bool:
@@ -56,7 +57,7 @@ class Toolbox:
 
     async def _run_one(self, call: ToolCall, ctx: ToolContext, emit: Emit) -> ToolMessage:
         emit(ToolStarted(call_id=call.id, name=call.name, arguments=call.arguments, reads_only=self._reads_only(call)))
-        message = await self._outcome(call, replace(ctx, call_id=call.id))
+        message = await self._outcome(call, ctx)
         emit(ToolFinished(call_id=call.id, name=call.name, text=message.text, ok=message.ok))
         return message
 

@@ -35,7 +35,7 @@ def message_tokens(message: Message) -> int:
 def _part_tokens(part: Text | Image | Document) -> int:
     match part:
         case Text():
-            return text_tokens(part.text)
+            return text_tokens(part.text) + (30 if part.quoted else 0)
         case Image():
             return IMAGE_TOKENS + text_tokens(part.name)
         case Document():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import InboundFile, InboundMessage
@@ -26,7 +26,9 @@ class ChannelSettings(Settings):
     allow_from: tuple[str, ...] = ()
     """Who may write: the platform's immutable ids of senders (never names). Empty: nobody but those who are paired. `"*"`: everybody."""
     owners: tuple[str, ...] = ()
-    """Ids of senders who may use the commands of the owner; they may write, too."""
+    """Ids of senders who may use the commands of the owner; they may write, too. `"*"` means nobody here."""
+    let_in_by_secret: ClassVar[bool] = False
+    """True: whoever reaches this channel has shown a secret of its own (a webhook's), so `allow_from` is not asked."""
 
 
 class SendFailed(Exception):

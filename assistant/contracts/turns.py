@@ -34,6 +34,8 @@ class Upload:
     """SHA-256 of the bytes, 64 hex digits."""
     param: str | None = None
     """The dotted path of the request field that it came in, for errors."""
+    unread: str = ""
+    """Why it is kept without being read ("nobody can hear it: …"), for the model; empty: it is read."""
     kind: Literal["upload"] = "upload"
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import orjson
 
 from assistant.contracts.messages import Images, Message, ToolCall, UserMessage
-from assistant.providers.rendering import assistant_text, document_text, image_text, is_shown
+from assistant.providers.rendering import assistant_text, image_text, is_shown, part_text
 
 _CACHE_MARK = b',"cache_control":{"type":"ephemeral"}}'
 
@@ -28,7 +28,7 @@ def _user_blocks(message: UserMessage, images: Images, vision: bool) -> bytes:
     blocks: list[dict[str, Any]] = []
     for part in message.parts:
         if part.kind != "image":
-            blocks.append(_text(part.text if part.kind == "text" else document_text(part)))
+            blocks.append(_text(part_text(part)))
             continue
         shown = is_shown(part, images, vision=vision)
         blocks.append(_text(image_text(part, shown=shown, vision=vision)))

@@ -14,7 +14,7 @@ from assistant.providers.encoding import EncodedMessages, encode_messages
 from assistant.providers.failures import Peer, stream_failure
 from assistant.providers.openai_answer import OpenAIAnswer
 from assistant.providers.pieces import unheard
-from assistant.providers.rendering import assistant_text, document_text, image_text, is_shown, tool_text
+from assistant.providers.rendering import assistant_text, image_text, is_shown, part_text, tool_text
 from assistant.providers.target import Target
 from assistant.providers.upstream import Upstream
 
@@ -139,7 +139,7 @@ def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequen
     content: list[dict[str, Any]] = []
     for part in message.parts:
         if part.kind != "image":
-            content.append({"type": "text", "text": part.text if part.kind == "text" else document_text(part)})
+            content.append({"type": "text", "text": part_text(part)})
             continue
         shown = is_shown(part, images, vision=vision)
         content.append({"type": "text", "text": image_text(part, shown=shown, vision=vision)})

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from assistant.contracts.documents import DocumentReader, ReadDocument, ReadImage
+from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile, UnsupportedFileType
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Document, Image, Part, Text, UserMessage
 from assistant.contracts.sessions import AttachmentStore
 from assistant.contracts.turns import TurnRequest, Upload
+
+_Read = ReadDocument | ReadImage
 
 
 class Intake:
@@ -20,38 +24,55 @@ class Intake:
         self._document_chars = document_chars
 
     async def message(self, request: TurnRequest) -> UserMessage:
-        """Read the uploads, side by side, then keep them; the parts are in the order in which they were sent. Raises the first error."""
+        """Read the uploads, side by side, then keep them; the parts are in the order in which they were sent. Raises the first error.
+
+        A message of a chat is not sent anew because a file of it can't be read: there, words say so in the file's place.
+        """
         uploads = [item for item in request.content if isinstance(item, Upload)]
         readings = await self._read_all(request, uploads) if uploads else {}
-        texts = [read.text for _, read in readings.values() if isinstance(read, ReadDocument)]
+        texts = [kept[1].text for kept in readings.values() if isinstance(kept, tuple) and isinstance(kept[1], ReadDocument)]
         shares = iter(share([len(text) for text in texts], self._document_chars))
         parts: list[Part] = []
         for item in request.content:
             if not isinstance(item, Upload):
-                parts.append(Text(text=item.text))
+                parts.append(Text(text=item.text, quoted=item.quoted))
                 continue
-            attachment_id, read = readings[id(item)]
-            if isinstance(read, ReadImage):
-                parts.append(_image(item, attachment_id, read))
+            kept = readings[id(item)]
+            if isinstance(kept, NanobotError):
+                parts.append(Text(text=f"A file of this message could not be read. {kept.message}", quoted=True))
+            elif isinstance(kept[1], ReadImage):
+                parts.append(_image(item, kept[0], kept[1]))
             else:
-                parts.append(_document(item, attachment_id, read, next(shares)))
+                parts.append(_document(item, kept[0], kept[1], next(shares)))
         return UserMessage(id=new_id("msg"), parts=tuple(parts))
 
-    async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, tuple[str, ReadDocument | ReadImage]]:
-        """By `id(upload)`. Nothing is kept before everything could be read: a file that can't be refuses those beside it, too."""
+    async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, tuple[str, _Read] | NanobotError]:
+        """By `id(upload)`. Nothing is kept before everything was read: over the API a file that can't be refuses those beside it, too."""
+        read_one = self._read if request.reply is None else self._read_or_why_not
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._read(upload)) for upload in uploads]
+                tasks = [group.create_task(read_one(upload)) for upload in uploads]
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
-        kept: dict[int, tuple[str, ReadDocument | ReadImage]] = {}
+        kept: dict[int, tuple[str, _Read] | NanobotError] = {}
         for upload, task in zip(uploads, tasks, strict=True):
             read = task.result()
-            kept[id(upload)] = await self._attachments.keep(request.owner, request.session, upload, read), read
+            if isinstance(read, NanobotError):
+                kept[id(upload)] = read
+            else:
+                kept[id(upload)] = await self._attachments.keep(request.owner, request.session, upload, read), read
         return kept
 
-    async def _read(self, upload: Upload) -> ReadDocument | ReadImage:
+    async def _read(self, upload: Upload) -> _Read:
+        if upload.unread:
+            return ReadDocument(format=PurePath(upload.name).suffix[1:9].lower() or "file", text="", missing=upload.unread)
         return await self._attachments.find(upload.digest) or await self._reader.read(upload)
+
+    async def _read_or_why_not(self, upload: Upload) -> _Read | NanobotError:
+        try:
+            return await self._read(upload)
+        except (UnreadableFile, UnsupportedFileType, FileTooLarge) as error:
+            return error
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -18,6 +18,8 @@ class RunningTurn:
         """Whether a tool that changes something was started: from then on a repeat of the request is not harmless."""
         self.begun = False
         """Whether the user's message may be in the store: then the session must say how the turn ended."""
+        self.unsettled = False
+        """Whether a turn of the inbox ended without its end being stored: it is to be run again, under its id."""
         self.sealed = False
         """Whether the answer is being stored: too late to stop it."""
         self.words: list[str] = []
@@ -25,6 +27,8 @@ class RunningTurn:
         self.stopped: Stop | None = None
         """Why it was told to stop, if it was."""
         self.task: asyncio.Task[None] | None = None
+        self.awake = False
+        """Whether its task has begun to run: one that is cancelled before never would, and nobody would settle the turn."""
         self._events: list[TurnEvent] = []
         self._wake: asyncio.Future[None] | None = None
         self._end: TurnFinished | TurnFailed | None = None
@@ -68,7 +72,8 @@ class RunningTurn:
         """Stop the turn where it is; the session will say so. Does nothing when its answer is being stored, or later."""
         if not self.sealed and self.stopped is None and self.task is not None:
             self.stopped = why
-            self.task.cancel()
+            if self.awake:
+                self.task.cancel()
 
     async def _more(self) -> None:
         self._wake = asyncio.get_running_loop().create_future()

@@ -5,16 +5,25 @@ import logging
 from dataclasses import dataclass
 from functools import partial
 
-from assistant.agent.loop import Answer, Loop
+from assistant.agent.loop import BETWEEN_STEPS, Answer, Loop, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.agent.transcript import fit
-from assistant.contracts.errors import NanobotError, SessionNotFound, ShuttingDown, TurnCancelled, TurnTimeout, let_go, place_of
+from assistant.contracts.errors import (
+    NanobotError,
+    SessionNotFound,
+    ShuttingDown,
+    StoreUnavailable,
+    TurnCancelled,
+    TurnTimeout,
+    let_go,
+    place_of,
+)
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, CutOff, ToolMessage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
-from assistant.contracts.sessions import AttachmentStore, NewTurn, SessionStore
+from assistant.contracts.sessions import AttachmentStore, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import TurnFailed, TurnFinished, TurnRequest, Upload
+from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
 from assistant.turns.context import Context
 from assistant.turns.intake import Intake
 from assistant.turns.lanes import Lanes, Place
@@ -76,8 +85,13 @@ class Turns:
         finally:
             self._lanes.leave(place)
 
+    async def start_over(self, owner: str, session: str) -> bool:
+        """Later turns see nothing of what was said before, nor what a turn that runs now still says. False: there is no such session."""
+        return await self._sessions.start_over(owner, session)
+
     async def close(self, grace: float) -> None:
-        """Take no new turns, wait `grace` seconds for those that run, and stop the rest: their sessions say that they were interrupted."""
+        """Take no new turns, wait `grace` seconds for those that run, and stop the rest: their sessions say that they were interrupted.
+        Turns of the inbox are left as they are (`RunningTurn.unsettled`): the next start goes on with them."""
         self._closing = True
         tasks = [turn.task for turn in self._running if turn.task]
         if tasks:
@@ -104,26 +118,41 @@ class Turns:
         turn.emit(end)
 
     async def _answer(self, request: TurnRequest, turn: RunningTurn, place: Place) -> TurnFinished:
+        turn.awake = True
+        if turn.stopped:
+            raise asyncio.CancelledError
         async with asyncio.timeout(self._timeout):
             await place.reached()
             transcript, answer = await self._converse(request, turn)
         # Outside of the timeout, and not to be stopped any more: an answer that is whole is stored.
         turn.sealed = True
-        seq = await self._sessions.end_turn(turn.id, "finished", [answer.last], context_from=transcript.context_from)
-        if not seq:
-            raise SessionNotFound("The session was deleted while it was being answered.")
-        transcript.add([answer.last], seq)
-        self._transcripts.put(request.owner, request.session, transcript)
-        return TurnFinished(
+        end = TurnFinished(
             turn_id=turn.id, text=answer.text, finish_reason=answer.last.finish_reason, usage=answer.usage, model=answer.last.model
         )
+        outbound = await request.reply.outbound(end) if request.reply else ()
+        seq = await self._sessions.end_turn(
+            turn.id,
+            "finished",
+            [answer.last],
+            context_from=transcript.context_from,
+            outbound=outbound,
+            inbound=request.reply is not None,
+        )
+        if not seq and request.reply is None:  # a chat gets its answer, whatever became of the session
+            raise SessionNotFound("The session was deleted while it was being answered.")
+        if seq:
+            transcript.add([answer.last], seq)
+            self._transcripts.put(request.owner, request.session, transcript)
+        return end
 
     async def _converse(self, request: TurnRequest, turn: RunningTurn) -> tuple[Transcript, Answer]:
         agent = self._agent
-        message = await self._intake.message(request)
+        transcript = await self._resume(request, turn) if request.reply else None
+        message = _last_words(transcript) if transcript else await self._intake.message(request)
         room = agent.context.room(request, message)
         turn.begun = True
-        transcript = await self._load(request, message)
+        if transcript is None:
+            transcript = await self._load(request, message)
         transcript.trim(room.budget(transcript.scale))
 
         async def append(step: list[AssistantMessage | ToolMessage]) -> None:
@@ -149,7 +178,7 @@ class Turns:
             images=await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {},
             stream=request.stream,
         )
-        context = ToolContext(owner=request.owner, session=request.session, turn_id=turn.id, call_id="")
+        context = ToolContext(owner=request.owner, session=request.session, turn_id=turn.id, call_id="", address=request.address)
         answer = await loop.run(model_request, context)
         transcript.learn(answer.last.usage.prompt_tokens, room.fixed_tokens)
         return transcript, answer
@@ -159,28 +188,65 @@ class Turns:
         transcript = self._transcripts.get(request.owner, request.session)
         new = NewTurn(id=request.id, owner=request.owner, session=request.session, message=message)
         history = await self._sessions.begin_turn(new, transcript.known if transcript else None)
-        if transcript is None or history.fresh:
-            transcript = Transcript(history)
-        else:
-            transcript.extend(history.messages, history.seq - 1)
+        transcript = _current(transcript, history)
         transcript.add([message], history.seq)
+        return transcript
+
+    async def _resume(self, request: TurnRequest, turn: RunningTurn) -> Transcript | None:
+        """The session with what was stored of this turn before a crash; None where it is new. Says again what its listener has not heard."""
+        transcript = self._transcripts.get(request.owner, request.session)
+        history = await self._sessions.resume_turn(request.id, transcript.known if transcript else None)
+        if history is None:
+            return None
+        turn.begun = True
+        transcript = _current(transcript, history)
+        made = steps_made(transcript.messages)
+        log.info("turn.resumed turn=%s steps=%d", turn.id, len(made))
+        said = BETWEEN_STEPS.join([step.text for step in made if step.text])
+        if said and request.stream:
+            turn.emit(TextDelta(text=said))
+            turn.words.clear()
         return transcript
 
     async def _settle(self, request: TurnRequest, turn: RunningTurn, error: BaseException) -> TurnFailed:
         """Say in the session that the answer was cut off, and why; and make of the error one for the caller."""
         state, told = _reason(turn, error)
+        end = TurnFailed(turn_id=turn.id, error=told, acted=turn.acted)
         if turn.begun:
             self._transcripts.forget(request.owner, request.session)
+        if request.reply and (state == "interrupted" or isinstance(told, StoreUnavailable)):
+            turn.unsettled = True  # no answer of the kind that a sender should get: it is tried again
+        elif turn.begun or request.reply:
             mark = AssistantMessage(id=new_id("msg"), text="".join(turn.words), cut_off=state)
             try:
-                await self._sessions.end_turn(turn.id, state, [mark], error=told.code)
+                outbound = await request.reply.outbound(end) if request.reply else ()
+                inbound = request.reply is not None
+                await self._sessions.end_turn(turn.id, state, [mark], error=told.code, outbound=outbound, inbound=inbound)
             except Exception as failure:  # noqa: BLE001 - whatever the store does, whoever waits is told of the first failure
-                # The turn stays marked as running; the next start settles it as interrupted.
+                # The turn stays marked as running; the next start settles it as interrupted, or goes on with it if it is of the inbox.
+                turn.unsettled = request.reply is not None
                 log.warning("turn.not_settled turn=%s state=%s error=%s", turn.id, state, type(failure).__qualname__)
         log.info("turn.failed turn=%s state=%s code=%s", turn.id, state, told.code)
         let_go(error)
         let_go(told)
-        return TurnFailed(turn_id=turn.id, error=told, acted=turn.acted)
+        return end
+
+
+def _current(known: Transcript | None, history: History) -> Transcript:
+    """What was known of a session with what came since, or all of it."""
+    if known is None or history.fresh:
+        return Transcript(history)
+    known.extend(history.messages, history.seq - 1)
+    known.begin_at(history.context_from)
+    return known
+
+
+def _last_words(transcript: Transcript) -> UserMessage:
+    """What the turn answers. Raises TurnCancelled where the conversation was started over while it ran."""
+    for message in reversed(transcript.messages):
+        if isinstance(message, UserMessage):
+            return message
+    raise TurnCancelled
 
 
 def _reason(turn: RunningTurn, error: BaseException) -> tuple[CutOff, NanobotError]:
@@ -191,6 +257,8 @@ def _reason(turn: RunningTurn, error: BaseException) -> tuple[CutOff, NanobotErr
             return "interrupted", ShuttingDown("The server shut down before the answer was whole.", retry_after=1)
         case TimeoutError():
             return "timeout", TurnTimeout()
+        case TurnCancelled():
+            return "cancelled", error
         case NanobotError():
             return "failed", error
         case _:

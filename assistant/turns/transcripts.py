@@ -23,6 +23,7 @@ class Transcript:
         self._costs: list[int] = []
         self._seqs: dict[str, int] = {}
         self.extend(history.messages, history.seq - 1)
+        self.begin_at(history.context_from)
 
     @property
     def known(self) -> Known:
@@ -58,12 +59,25 @@ class Transcript:
     def trim(self, budget: int) -> None:
         """Drop the oldest turns where all of them cost more than `budget` tokens (see `cut`); `context_from` moves with them."""
         start = cut(self.messages, self._costs, budget) if self.tokens > budget else 0
-        if not start:
-            return
+        if start:
+            self._drop(start)
+            self.context_from = self._seqs[self.messages[0].id]
+
+    def begin_at(self, context_from: int) -> None:
+        """Drop what later turns are not to see any more, because the conversation was started over or cut by another process.
+
+        What a turn that was running then said after it goes, too: a prompt begins with a user's message.
+        """
+        self.context_from = max(self.context_from, context_from)
+        seqs = (self._seqs.get(message.id, 0) for message in self.messages)
+        start = next((place for place, seq in enumerate(seqs) if seq >= context_from), len(self.messages))
+        if start:
+            self._drop(start)
+
+    def _drop(self, start: int) -> None:
         gone, self.messages, self._costs = self.messages[:start], self.messages[start:], self._costs[start:]
         for message in gone:
             self._seqs.pop(message.id, None)
-        self.context_from = self._seqs[self.messages[0].id]
         self.tokens = sum(self._costs)
         self.images = [part for kept in self.messages if isinstance(kept, UserMessage) for part in kept.parts if isinstance(part, Image)]
 

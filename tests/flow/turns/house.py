@@ -1,12 +1,15 @@
 """What tests of turns share: a real store, a real reader, a scripted model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Message, Text, UserMessage
 from assistant.contracts.models import ModelProvider, Sampling
+from assistant.contracts.tools import Tool
 from assistant.contracts.turns import TurnRequest, Upload, Words
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
@@ -24,9 +27,9 @@ class House:
     store: Store
     folder: Path
 
-    def turns(self, model: ModelProvider, *, timeout: float = 20, max_steps: int = 5) -> Turns:
+    def turns(self, model: ModelProvider, *, timeout: float = 20, max_steps: int = 5, tools: Sequence[Tool[Any]] = ()) -> Turns:
         files = self.store.attachments
-        toolbox = Toolbox([ListAttachments(files), ReadAttachment(files)], files)
+        toolbox = Toolbox([ListAttachments(files), ReadAttachment(files), *tools], files)
         return Turns(
             agent=Agent(
                 model=model,

@@ -3,17 +3,20 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 from pydantic import BaseModel
 
 from assistant.agent.toolbox import MAX_CALLS, Toolbox
+from assistant.contracts.addresses import Address
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.messages import ToolCall, ToolMessage
 from assistant.contracts.tools import ToolContext, ToolResult
 from assistant.contracts.turns import TurnEvent
-from tests.flow.turns.house import House
+from assistant.testing.scripted import ScriptedModel, calling
+from tests.flow.turns.house import House, ask
 
 CONTEXT = ToolContext(owner="local", session="api:s", turn_id="turn_1", call_id="")
 
@@ -108,3 +111,25 @@ async def test_what_a_long_result_has_beyond_its_beginning_is_kept_for_reading_o
     assert found is not None
     assert found[1].text == await play("x")
     assert message.text.startswith(found[1].text[:100])
+
+
+async def test_a_tool_is_told_where_its_call_stands_in_the_turn_and_which_chat_the_turn_answers(house: House) -> None:
+    told: list[ToolContext] = []
+
+    class Noting(Played):
+        reads_only: ClassVar[bool] = False
+
+        async def run(self, params: Params, ctx: ToolContext) -> ToolResult:
+            told.append(ctx)
+            return ToolResult(text="done")
+
+    async def nothing(word: str) -> str:
+        return word
+
+    chat = Address(channel="test", chat_id="7")
+    model = ScriptedModel(calling(("play", "{}"), ("play", "{}")), calling(("play", "{}")), "Done.")
+    async with asyncio.timeout(10):
+        turn = house.turns(model, tools=[Noting(nothing)]).start(replace(ask("go"), address=chat))
+        await turn.result()
+    assert [(ctx.call_place, ctx.address) for ctx in told] == [("0.0", chat), ("0.1", chat), ("1.0", chat)]
+    assert len({ctx.call_id for ctx in told}) == 3

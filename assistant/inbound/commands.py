@@ -1,0 +1,77 @@
+"""Commands: answered at once, beside the turn that runs."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from assistant.contracts.inbox import InboundMessage, Place
+from assistant.contracts.sessions import SessionStore
+from assistant.inbound import words
+from assistant.inbound.answering import Answering
+from assistant.turns.service import Turns
+
+Overview = Callable[[], Awaitable[Sequence[str]]]
+"""Lines for the owner, in private: how channels and deliveries fare."""
+NAMES: Final = frozenset({"start", "help", "new", "stop", "status", "id"})
+
+
+class Commands:
+    """What is said to each. An unknown command is none: the model reads it as words."""
+
+    def __init__(
+        self,
+        *,
+        turns: Turns,
+        sessions: SessionStore,
+        answering: Answering,
+        model: str,
+        waiting: Callable[[str, str], int],
+        overview: Overview | None,
+    ) -> None:
+        """`waiting`: how many messages wait in (owner, session)."""
+        self._turns = turns
+        self._sessions = sessions
+        self._answering = answering
+        self._model = model
+        self._waiting = waiting
+        self._overview = overview
+
+    async def answer(self, message: InboundMessage, place: Place) -> str | None:
+        """The answer in words; None: it is not a command of ours. What must hold before the answer is told is done when this returns.
+        Raises StoreUnavailable."""
+        if message.command is None or not message.trusted:
+            return None
+        key = (place.owner, place.session)
+        match message.command.name:
+            case "start":
+                return words.START
+            case "help":
+                return words.HELP
+            case "id":
+                return words.ids(message.address.chat_id, message.address.thread_id, message.sender.id)
+            case "stop" if self._answering.works_on(key):
+                return words.STOPPED_WITH_MORE if self._waiting(*key) else words.STOPPED
+            case "stop":
+                return words.NOTHING_TO_STOP
+            case "new":
+                await self._turns.start_over(*key)
+                return words.NEW_STOPPED if self._answering.works_on(key) else words.NEW
+            case "status":
+                return await self._status(place, private=message.private)
+            case _:
+                return None
+
+    def follow_up(self, message: InboundMessage, place: Place) -> None:
+        """What a command does once it is kept that it was answered: a repeat of it does nothing."""
+        if message.command is not None and message.command.name in ("stop", "new"):
+            self._answering.stop((place.owner, place.session))
+
+    async def _status(self, place: Place, *, private: bool) -> str:
+        session = await self._sessions.get(place.owner, place.session)
+        more = await self._overview() if place.role == "owner" and private and self._overview else ()
+        return words.status(
+            model=self._model,
+            messages=session.messages if session else 0,
+            working=self._answering.works_on((place.owner, place.session)),
+            waiting=self._waiting(place.owner, place.session),
+            more=more,
+        )

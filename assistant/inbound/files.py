@@ -1,0 +1,116 @@
+"""Files of messages: fetched from their platform into the spool when their turn begins."""
+
+import asyncio
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from assistant.contracts.channels import Conversation
+from assistant.contracts.ids import new_id
+from assistant.contracts.inbox import InboundFile
+from assistant.contracts.messages import human_size
+from assistant.contracts.outbox import Trouble
+from assistant.contracts.turns import Upload
+from assistant.inbound.attempts import attempt
+from assistant.inbound.words import NO_HEARING
+
+_SIDE_BY_SIDE: Final = 4
+_SECONDS: Final = 120
+_BLOCK: Final = 1 << 20
+_SPOOLED: Final = "up"
+"""The prefix of files in the spool, whose sweep removes what a process that died left there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLimits:
+    """What one turn may bring along."""
+
+    files: int = 20
+    file_bytes: int = 20_000_000
+
+
+class Fetcher:
+    """Fetches files; why one can't be had is said in words, and costs nothing else."""
+
+    def __init__(self, spool: Path, limits: FileLimits) -> None:
+        """`spool`: a folder that only the server's user may enter; it is made when it is first needed."""
+        self._spool = spool
+        self._limits = limits
+        self._places = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+    async def fetch(self, files: Sequence[InboundFile], conversation: Conversation | None) -> list[Upload | str]:
+        """Each file, or a sentence that says why it is not there, in order. Uploads are the caller's to remove."""
+        if not files:
+            return []
+        await asyncio.to_thread(self._spool.mkdir, mode=0o700, parents=True, exist_ok=True)
+        tasks = [asyncio.create_task(self._one(file, number, conversation)) for number, file in enumerate(files)]
+        try:
+            return await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.to_thread(remove, [outcome for outcome in outcomes if isinstance(outcome, Upload)])
+            raise
+
+    async def _one(self, file: InboundFile, number: int, conversation: Conversation | None) -> Upload | str:
+        reason = self._refusal(file, number, conversation)
+        if conversation is None or reason:
+            return _not_there(file, reason)
+        path = self._spool / new_id(_SPOOLED)
+        try:
+            async with self._places:
+                fetched = await attempt("fetch", conversation.fetch(file, path, self._limits.file_bytes), within=_SECONDS)
+            measured = fetched or await asyncio.to_thread(_measure, path, self._limits.file_bytes)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        if isinstance(measured, tuple):
+            size, digest = measured
+            unread = NO_HEARING if file.kind in ("audio", "voice", "video") else ""
+            return Upload(name=file.name, path=path, size=size, digest=digest, unread=unread)
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        return _not_there(file, measured.words)
+
+    def _refusal(self, file: InboundFile, number: int, conversation: Conversation | None) -> str:
+        """Why a file is not even asked for; empty: it is."""
+        if number >= self._limits.files:
+            return f"at most {self._limits.files} files are taken in at once"
+        if file.size is not None and file.size > self._limits.file_bytes:
+            return f"it is larger than {human_size(self._limits.file_bytes)}"
+        if file.kind == "sticker" and file.media_type not in ("image/webp", "image/png"):
+            return "it is a moving sticker"
+        return "its channel is not enabled" if conversation is None else ""
+
+
+def _not_there(file: InboundFile, reason: str) -> str:
+    size = f", {human_size(file.size)}" if file.size is not None else ""
+    return f"The user sent a file that could not be had: {file.name} ({file.kind}{size}). The reason: {reason.rstrip('.')}."
+
+
+def _measure(path: Path, most: int) -> tuple[int, str] | Trouble:
+    """(bytes, SHA-256) of what was fetched."""
+    digest = sha256()
+    size = 0
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return Trouble(code="internal_error", words="it did not arrive as a file")
+            while block := file.read(_BLOCK):
+                size += len(block)
+                digest.update(block)
+    except OSError:
+        return Trouble(code="internal_error", words="it did not arrive")
+    if size > most:
+        return Trouble(code="too_large", words=f"it is larger than {human_size(most)}")
+    return size, digest.hexdigest()
+
+
+def remove(uploads: Sequence[Upload]) -> None:
+    """Remove the files of uploads that no turn took over. Blocks."""
+    for upload in uploads:
+        upload.path.unlink(missing_ok=True)

@@ -1,0 +1,92 @@
+"""What people read in a chat that the assistant itself, and not the model, says. Markdown."""
+
+from collections.abc import Sequence
+
+from assistant.contracts.errors import (
+    ContextLengthExceeded,
+    NanobotError,
+    ProviderFailed,
+    ProviderOverloaded,
+    ProviderTimeout,
+    SessionNotFound,
+    TurnTimeout,
+)
+from assistant.contracts.messages import FinishReason
+from assistant.contracts.turns import TurnFailed
+
+START = "Hello. Write to me, or send me files, and I will answer. /help says what else there is."
+HELP = """\
+Write to me as you would to a person; files and pictures can come along.
+
+- /new begins a new conversation: I no longer see what was said before
+- /stop stops what I am doing
+- /status says how things are
+- /id gives the ids of this chat and of you
+- /help shows this"""
+NEW = "A new conversation begins: I no longer see what was said before."
+NEW_STOPPED = f"I stopped what I was doing. {NEW}"
+STOPPED = "I stopped what I was doing."
+STOPPED_WITH_MORE = "I stopped what I was doing, and go on with what you wrote meanwhile."
+NOTHING_TO_STOP = "There is nothing to stop: I am not doing anything here."
+SET_ASIDE = (
+    "I could not answer your last message: the server broke down over it twice. I have put it aside and will not try again. "
+    "Please send it in another way: shorter, or without its files."
+)
+NO_HEARING = "the sound or the film itself: there is nothing here that hears or watches it, so ask the user to say it in words"
+_CUT: dict[FinishReason, str] = {
+    "length": "[My answer ends here: it reached its limit.]",
+    "content_filter": "[My answer ends here: the model's provider held the rest back.]",
+}
+
+
+def pairing(code: str) -> str:
+    """For a stranger; `code` is valid for an hour."""
+    return (
+        f"I do not know you yet. If you know the one who runs me, ask them to let you in with this code: `{code}` "
+        f"(`nanobot pairing approve {code}`). It is valid for an hour. Until then I can't read what you write."
+    )
+
+
+def answer(text: str, reason: FinishReason) -> str:
+    """An answer, with a truthful end where it is not whole; empty where there is nothing to say."""
+    if not text.strip():
+        return ""
+    return f"{text}\n\n{_CUT[reason]}" if reason in _CUT else text
+
+
+def failure(end: TurnFailed) -> str:
+    """Why there is no answer, what became of the message, and what to do next."""
+    acted = " Some of what you asked for may have been done already." if end.acted else ""
+    return f"{_failure(end.error)}{acted}"
+
+
+def _failure(error: NanobotError) -> str:
+    match error:
+        case ContextLengthExceeded():
+            return "Your message is too long for me: it does not fit what the model can read at once. Please send less at a time."
+        case TurnTimeout():
+            return "I could not answer in time and stopped. Please ask again, perhaps for less at once."
+        case ProviderOverloaded() | ProviderTimeout():
+            return "I can't answer now: the model is overloaded or does not respond. Please ask again in a few minutes."
+        case ProviderFailed(retryable=True):
+            return "I can't answer now: the model failed. Please ask again in a moment."
+        case ProviderFailed():
+            return "I can't answer: the model refused the request. Whoever runs me finds the reason in the log."
+        case SessionNotFound():
+            return "I did not answer: this conversation was deleted meanwhile."
+        case _:
+            return "I could not answer because of a fault of mine. Whoever runs me finds it in the log."
+
+
+def status(*, model: str, messages: int, working: bool, waiting: int, more: Sequence[str]) -> str:
+    """`more`: lines for the owner."""
+    doing = "I am working on an answer here." if working else "I am not working on anything here."
+    lines = [f"Model: `{model}`", f"Messages in this conversation: {messages}", doing]
+    if waiting:
+        lines.append(f"Messages that wait for me here: {waiting}")
+    return "\n".join(f"- {line}" for line in [*lines, *more])
+
+
+def ids(chat_id: str, thread_id: str | None, sender_id: str) -> str:
+    lines = [f"Chat: `{chat_id}`", *([f"Thread: `{thread_id}`"] if thread_id else []), f"You: `{sender_id}`"]
+    return "\n".join(f"- {line}" for line in lines)

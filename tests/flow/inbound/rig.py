@@ -1,0 +1,144 @@
+"""What tests of the way in share: a store, turns on a scripted model, and as many servers on them as a test wants."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from assistant.access.senders import Senders
+from assistant.contracts.channels import ChannelSettings
+from assistant.contracts.inbox import InboundMessage
+from assistant.contracts.messages import Message, Text, UserMessage
+from assistant.contracts.models import ModelProvider
+from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.tools import Tool
+from assistant.inbound.files import FileLimits
+from assistant.inbound.service import Inbound
+from assistant.store.store import Store
+from assistant.turns.service import Turns
+from tests.flow.inbound.chat import Chat
+from tests.flow.turns.house import House
+
+FRIENDS = ChannelSettings(enabled=True, allow_from=("1", "2"), owners=("1",))
+START = datetime.now(UTC)
+
+
+class Clock:
+    """The time, turned by the test."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass(slots=True, kw_only=True)
+class Server:
+    """One run of the program on a store."""
+
+    store: Store
+    turns: Turns
+    inbound: Inbound
+    chat: Chat
+    clock: Clock
+    spool: Path
+    _rung: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.store.bell.listen(self._rung.set)
+
+    async def hear(self, *messages: InboundMessage) -> list[str]:
+        """Take messages in, one after the other, as the channel would; their ids."""
+        return [await self.inbound.accept(message.address.channel, message) for message in messages]
+
+    async def told(self, count: int) -> list[OutboundEvent]:
+        """All that was put into the outbox, the earliest first, once there is so much of it."""
+        async with asyncio.timeout(15):
+            while True:
+                self._rung.clear()
+                deliveries = await self.store.outbox.list(None, limit=1000)
+                if len(deliveries) >= count:
+                    assert len(deliveries) == count
+                    return [delivery.event for delivery in reversed(deliveries)]
+                await self._rung.wait()
+
+    async def texts(self, count: int) -> list[str]:
+        return [event.text for event in await self.told(count)]
+
+    async def kept(self, session: str = "chat:1", owner: str = "chat:1") -> list[Message]:
+        return [stored.message for stored in await self.store.sessions.messages(owner, session)]
+
+    async def stop(self, grace: float = 0) -> None:
+        """End in order, as a server does."""
+        await self.turns.close(grace)
+        await self.inbound.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rig:
+    """A store in a folder, and servers on it, one after the other or side by side."""
+
+    store: Store
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+    """The store's, too."""
+
+    @asynccontextmanager
+    async def server(
+        self,
+        model: ModelProvider,
+        *,
+        chat: Chat | None = None,
+        channels: Mapping[str, ChannelSettings] | None = None,
+        tools: Sequence[Tool[Any]] = (),
+        limits: FileLimits | None = None,
+        at_work: int = 64,
+        turn_seconds: float = 20,
+        store: Store | None = None,
+    ) -> AsyncGenerator[Server]:
+        store = store or self.store
+        clock, chat = self.clock, chat or Chat()
+        turns = House(store, self.folder).turns(model, tools=tools, timeout=turn_seconds)
+
+        async def overview() -> Sequence[str]:
+            return ["Channels: chat is connected"]
+
+        inbound = Inbound(
+            inbox=store.inbox,
+            outbox=store.outbox,
+            pairings=store.pairings,
+            sessions=store.sessions,
+            turns=turns,
+            senders=Senders(channels or {"chat": FRIENDS}, store.pairings),
+            conversations={"chat": chat},
+            spool=self.folder / "spool",
+            model=model.info.id,
+            expire_after=timedelta(days=1),
+            limits=limits,
+            at_work=at_work,
+            overview=overview,
+            clock=clock,
+        )
+        await inbound.start()
+        server = Server(store=store, turns=turns, inbound=inbound, chat=chat, clock=clock, spool=self.folder / "spool")
+        try:
+            yield server
+        finally:
+            await server.stop()
+
+
+def words(messages: Sequence[Message]) -> list[str]:
+    """What stands in each message, the quoted words in angle brackets."""
+    return [
+        "|".join(f"<{part.text}>" if part.quoted else part.text for part in message.parts if isinstance(part, Text))
+        if isinstance(message, UserMessage)
+        else message.text
+        for message in messages
+    ]
