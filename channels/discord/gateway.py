@@ -82,7 +82,11 @@ class GatewayClient(Client):
         if waiting is not None:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-        await super().close()
+        try:
+            async with asyncio.timeout(self._waits.close):
+                await super().close()
+        except TimeoutError:  # it waits for a goodbye of the gateway
+            await self.http.close()
 
     async def on_connect(self) -> None:
         self._settled.clear()

@@ -51,6 +51,16 @@ async def test_a_repeat_after_the_nonce_was_forgotten_is_found_in_the_history(ri
     assert [entry.message_id for entry in world.ledger] == [first.message_id, fresh.message_id]
 
 
+async def test_an_equal_message_that_was_sent_for_another_is_not_taken_for_it(rig: Rig) -> None:
+    world = rig.api.world
+    chat = world.dm(world.user("alice"))
+    earlier = datetime.now(UTC) - timedelta(seconds=90)
+    async with rig.open() as channel:
+        await channel.send(sending(chat, "Again.", key="key1"))
+        await channel.send(sending(chat, "Again.", key="key2", again=earlier))
+    assert [entry.nonce for entry in world.ledger] == ["key1", "key2"]
+
+
 async def test_mentions_in_a_message_ping_nobody(rig: Rig) -> None:
     world = rig.api.world
     alice = world.user("alice")
