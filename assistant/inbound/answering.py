@@ -21,7 +21,7 @@ from assistant.turns.service import Turns
 
 log = logging.getLogger(__name__)
 
-_LONGEST_WAIT: Final = 30.0
+_LONGEST_WAIT: Final = 120.0
 
 
 class Answering:
@@ -136,7 +136,7 @@ class Answering:
 
 
 def _delays() -> Iterator[float]:
-    """Seconds between tries: 1, 2, 4 … 30."""
+    """Seconds between tries: 1, 2, 4 … 120."""
     delay = 1.0
     while True:
         yield delay
