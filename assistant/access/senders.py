@@ -24,10 +24,14 @@ class Senders:
     async def standing(self, channel: str, sender_id: str) -> Standing:
         """Of a sender. On a channel that is not enabled, everybody is a stranger. Raises StoreUnavailable."""
         settings = self._channels.get(channel)
-        if settings is None or not sender_id:
+        if settings is None:
             return "stranger"
-        if sender_id in settings.owners and sender_id != EVERYBODY:
+        if settings.let_in_by_secret:
+            return "user"
+        if sender_id in ("", EVERYBODY):
+            return "stranger"
+        if sender_id in settings.owners:
             return "owner"
-        if settings.let_in_by_secret or EVERYBODY in settings.allow_from or sender_id in settings.allow_from:
+        if EVERYBODY in settings.allow_from or sender_id in settings.allow_from:
             return "user"
         return "user" if await self._pairings.paired(channel, sender_id) else "stranger"

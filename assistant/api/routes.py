@@ -19,6 +19,7 @@ from assistant.api.deliveries.routes import add_delivery_routes
 from assistant.api.deliveries.wire import DeliveryForm, DeliveryRequest
 from assistant.api.docs_page import HEADERS, docs_page
 from assistant.api.health import Health
+from assistant.api.hooks import add_hook_route
 from assistant.api.middleware.errors import NotThisMethod
 from assistant.api.models import Models
 from assistant.api.refusals import WHY, errors
@@ -35,6 +36,7 @@ from assistant.api.wire_answers import (
     SessionList,
 )
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
+from assistant.contracts.hooks import Hooks
 
 _DESCRIPTION = "An assistant that keeps its promises, by OpenAI's chat completions API with sessions kept by the server."
 _REF = "#/components/schemas/"
@@ -81,7 +83,14 @@ class ChatRoute(APIRoute):
 
 
 def create_routes(
-    *, chat: Chat, models: Models, sessions: Sessions, health: Health, deliveries: Deliveries | None, chat_enabled: bool
+    *,
+    chat: Chat,
+    models: Models,
+    sessions: Sessions,
+    health: Health,
+    deliveries: Deliveries | None,
+    hooks: Hooks | None,
+    chat_enabled: bool,
 ) -> FastAPI:
     """Every route there is. What goes wrong leaves as a NanobotError (or as the exception that it is): nothing is answered here."""
     app = Routes(
@@ -109,6 +118,8 @@ def create_routes(
         app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals)
     if deliveries is not None:
         add_delivery_routes(app, deliveries)
+    if hooks is not None:
+        add_hook_route(app, hooks, errors(400, 401, 404, 408, 413, 503))
     app.add_api_route("/docs", _docs(app), methods=get, include_in_schema=False)
     return app
 

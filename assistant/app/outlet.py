@@ -9,6 +9,7 @@ from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
 from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed
 from assistant.contracts.errors import place_of
+from assistant.contracts.hooks import Hooks
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.service import DeliveryService
 from assistant.delivery.watch import Watch
@@ -24,6 +25,11 @@ class Outlet:
     """Channels that are enabled and can't be opened, with why."""
     dispatcher: Dispatcher
     deliveries: DeliveryService
+
+    @property
+    def hooks(self) -> Hooks | None:
+        """The channel that takes messages by POST /hooks/{name}, if one is open."""
+        return next((channel for channel in self.channels if isinstance(channel, Hooks)), None)
 
 
 def open_outlet(loaded: Loaded, directory: ConfiguredChannels, store: Store) -> Outlet:

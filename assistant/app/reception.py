@@ -23,6 +23,8 @@ class Reception:
         store, config = assistant.store, assistant.loaded.config
         enabled = config.enabled_channels
         self._assistant = assistant
+        self.hooks = outlet.hooks
+        """Who takes POST /hooks/{name}."""
         self._dispatcher = outlet.dispatcher
         self._inbound = Inbound(
             inbox=store.inbox,

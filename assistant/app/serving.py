@@ -58,6 +58,7 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                     expire_after=timedelta(seconds=loaded.config.deliver.expire_after),
                 ),
                 channels=reception.statuses,
+                hooks=reception.hooks,
             )
             await reception.start()
             _tune_interpreter()

@@ -21,7 +21,7 @@ from assistant.turns.service import Turns
 
 log = logging.getLogger(__name__)
 
-_LONGEST_WAIT: Final = 30.0
+_LONGEST_WAIT: Final = 120.0
 
 
 class Answering:
@@ -77,7 +77,8 @@ class Answering:
 
     async def hand_back(self) -> None:
         """Leave what has not ended to the next start. After the workers and the turns were ended."""
-        for taken in self._held.values():
+        held, self._held = self._held, {}
+        for taken in held.values():
             try:
                 await self._inbox.hand_back(taken.turn_id)
                 log.info("inbound.handed_back turn=%s", taken.turn_id)
@@ -110,8 +111,8 @@ class Answering:
             finally:
                 del self._running[key]
                 if turn.task.done() and not turn.unsettled:
-                    del self._held[taken.turn_id]
-        if turn.unsettled:
+                    self._held.pop(taken.turn_id, None)
+        if turn.unsettled and taken.turn_id in self._held:
             self._held[taken.turn_id] = replace(taken, preview=company.posted)
 
     def _request(self, taken: Taken, content: tuple[Words | Upload, ...], company: Company) -> TurnRequest:
@@ -135,7 +136,7 @@ class Answering:
 
 
 def _delays() -> Iterator[float]:
-    """Seconds between tries: 1, 2, 4 … 30."""
+    """Seconds between tries: 1, 2, 4 … 120."""
     delay = 1.0
     while True:
         yield delay

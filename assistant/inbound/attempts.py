@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from assistant.contracts.channels import SendFailed
 from assistant.contracts.errors import place_of
@@ -12,18 +12,19 @@ from assistant.contracts.outbox import Trouble
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+BUG: Final = "internal_error"
+"""The code of a trouble that is a fault of the adapter: trying again would meet it again."""
 
 
 async def attempt(what: str, doing: Coroutine[Any, Any, T], *, within: float) -> T | Trouble:
     """What it gives, or why it gave nothing: it failed, took longer than `within` seconds, or met a bug of its adapter (which is logged).
     Cancelling this cancels it."""
     task = asyncio.create_task(doing, name=what)
+    task.add_done_callback(_forget)
     try:
         await asyncio.wait([task], timeout=within)
     finally:
-        if not task.done():
-            task.cancel()
-            task.add_done_callback(_forget)
+        task.cancel()
     if not task.done() or task.cancelled():
         log.info("inbound.late what=%s within=%.1f", what, within)
         return Trouble(code="timeout", words=f"it took longer than {within:g} s")
@@ -34,10 +35,10 @@ async def attempt(what: str, doing: Coroutine[Any, Any, T], *, within: float) ->
         log.debug("inbound.not_done what=%s code=%s", what, error.trouble.code)
         return error.trouble
     log.error("inbound.bug what=%s error=%s", what, place_of(error))
-    return Trouble(code="internal_error", words="the channel failed by a fault of its own")
+    return Trouble(code=BUG, words="the channel failed by a fault of its own")
 
 
 def _forget(task: asyncio.Task[Any]) -> None:
-    """What it ends with after its time is nobody's concern; asking for it keeps the loop from saying that nobody did."""
+    """What it ends with when nobody waits any more is nobody's concern; asking for it keeps the loop from saying that nobody did."""
     if not task.cancelled():
         task.exception()

@@ -8,12 +8,13 @@ from assistant.contracts.channels import Conversation, Preview
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import Trouble
 from assistant.contracts.turns import TextDelta
-from assistant.inbound.attempts import attempt
+from assistant.inbound.attempts import BUG, attempt
 from assistant.turns.running import RunningTurn
 
 _SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 5.0
 _SHORTEST: Final = 1.0
+_LONGEST_TURN: Final = 86_400.0
 
 
 class Company:
@@ -49,7 +50,7 @@ class Company:
     async def begin(self) -> None:
         """Type, and open a preview where the channel's settings want one."""
         if self._conversation is not None:
-            self._tasks.append(asyncio.create_task(self._type(self._conversation)))
+            self._tasks.append(asyncio.create_task(attempt("typing", self._type(self._conversation), within=_LONGEST_TURN)))
             opened = await attempt("preview", self._open(self._conversation), within=_SECONDS)
             self._preview = None if isinstance(opened, Trouble) else opened
 
@@ -61,7 +62,7 @@ class Company:
     def follow(self, turn: RunningTurn) -> None:
         """Show the answer as it grows. The turn goes on whatever becomes of that."""
         if self._preview is not None:
-            self._tasks.append(asyncio.create_task(attempt("preview", self._show(turn, self._preview), within=24 * 3600)))
+            self._tasks.append(asyncio.create_task(attempt("preview", self._show(turn, self._preview), within=_LONGEST_TURN)))
 
     async def finish(self) -> str | None:
         """Show nothing more. Returns the id of the preview that stands in the chat, if one does. Bounded; may be called again."""
@@ -74,7 +75,7 @@ class Company:
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_CLOSE_SECONDS)
+            await asyncio.wait(self._tasks, timeout=1)
         if self._preview is not None:
             closed = await attempt("preview", self._preview.close(), within=_CLOSE_SECONDS)
             if isinstance(closed, str):
@@ -94,7 +95,9 @@ class Company:
 
     async def _type(self, conversation: Conversation) -> None:
         while True:
-            await attempt("typing", conversation.typing(self._address), within=_SECONDS)
+            shown = await attempt("typing", conversation.typing(self._address), within=_SECONDS)
+            if isinstance(shown, Trouble) and shown.code == BUG:
+                return
             await asyncio.sleep(max(_SHORTEST, conversation.typing_seconds))
 
     async def _show(self, turn: RunningTurn, preview: Preview) -> None:

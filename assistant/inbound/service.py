@@ -3,11 +3,11 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from assistant.access.senders import Senders
 from assistant.contracts.channels import Conversation
@@ -30,6 +30,7 @@ from assistant.turns.service import Turns
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 _LOOK_AGAIN: Final = 30.0
 """Seconds between looks at the inbox for what nobody woke us for: messages of a process that died, a wake-up that met a failing store."""
 _ACKNOWLEDGE_SECONDS: Final = 30.0
@@ -84,7 +85,7 @@ class Inbound:
         )
         self._desk = Desk(self._work, most=at_work)
         self._waiting: Counter[SessionKey] = Counter()
-        self._taking: set[asyncio.Task[Taken | None]] = set()
+        self._taking: set[asyncio.Task[Any]] = set()
         self._besides: set[asyncio.Task[object]] = set()
         self._looking: asyncio.Task[None] | None = None
 
@@ -155,11 +156,7 @@ class Inbound:
             self._desk.wake(key)  # behind it, what waits
             taken = held
         else:
-            # Not cancelled with its worker: what the store gives us is ours to hand back.
-            taking = asyncio.create_task(self._take(key))
-            self._taking.add(taking)
-            taking.add_done_callback(self._taking.discard)
-            taken = await asyncio.shield(taking)
+            taken = await self._to_its_end(self._take(key))
         if taken is not None:
             log.info("inbound.turn turn=%s messages=%d", taken.turn_id, len(taken.messages))
             await self._answering.run(taken)
@@ -175,13 +172,23 @@ class Inbound:
             self._answering.hold(taken)
         return taken
 
-    async def _look(self) -> None:
-        """Wake a worker for all that is to be done."""
+    async def _take_over(self) -> None:
         recovered = await self._inbox.recover(self._writer.set_aside)
         if recovered.again or recovered.set_aside:
             log.warning("inbound.recovered again=%d aside=%d", len(recovered.again), recovered.set_aside)
         for taken in recovered.again:
             self._answering.hold(taken)
+
+    async def _to_its_end(self, taking: Coroutine[Any, Any, T]) -> T:
+        """Not cancelled with the one who waits for it: what the store gives us is ours, to be answered or handed back."""
+        task = asyncio.create_task(taking)
+        self._taking.add(task)
+        task.add_done_callback(self._taking.discard)
+        return await asyncio.shield(task)
+
+    async def _look(self) -> None:
+        """Wake a worker for all that is to be done."""
+        await self._to_its_end(self._take_over())
         for taken in self._answering.idle():
             self._desk.wake((taken.place.owner, taken.place.session))
         for key in await self._inbox.waiting():

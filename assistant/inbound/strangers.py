@@ -40,7 +40,7 @@ class Strangers:
     async def meet(self, message: InboundMessage) -> None:
         """Tell the sender a code, at most once in ten minutes, where there is room for one. Raises StoreUnavailable: not told."""
         channel, sender = message.address.channel, message.sender
-        if not message.private or not message.trusted:
+        if not (message.private and message.trusted and sender.id):
             log.info("inbound.stranger channel=%s sender=%s chat=%s told=%s", channel, sender.id, message.address.chat_id, "no")
             return
         now = self._clock()

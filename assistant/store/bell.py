@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Protocol
 
 from assistant.store.connection import Connection
 from assistant.store.runners import BELL
+
+log = logging.getLogger(__name__)
 
 
 class StoreBell(Protocol):
@@ -55,10 +58,15 @@ class PipeBell:
         self._listeners.append(heard)
         if self._pipe is not None:
             return
+        try:
+            os.mkfifo(self._own, 0o600)
+            # For writing, too: a pipe whose last writer went away would be readable, at its end, for ever.
+            self._pipe = os.open(self._own, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            # Some file systems have no pipes. Then what other processes enqueue is found when somebody looks.
+            log.warning("bell.deaf errno=%s", error.errno)
+            return
         self._loop = asyncio.get_running_loop()
-        os.mkfifo(self._own, 0o600)
-        # For writing, too: a pipe whose last writer went away would be readable, at its end, for ever.
-        self._pipe = os.open(self._own, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         self._loop.add_reader(self._pipe, self._hear)
 
     def announce(self, connection: Connection) -> None:

@@ -106,6 +106,8 @@ class Outbox:
             dead = [runner for runner in senders if self._runner.is_dead(connection, runner)]
             back = sum(len(connection.execute(sql.PUT_BACK, {"now": now, "dead": runner})) for runner in ("", *dead))
             connection.execute(sql.EXPIRE_ALL, {"now": now, **EXPIRY})
+            # On channels that nobody serves, too: else they would be looked at anew each time that somebody asks what is due.
+            connection.execute(sql.ALL_FALL_IN_LINE, {"now": now})
             if back:
                 self._bell.announce(connection)
             return back

@@ -16,23 +16,30 @@ MEDIA_HELD = """
 
 # Lanes: what is first in line in each, and what may pass because its time has come.
 
+# From lane to lane along the index, so that what waits behind the first of each costs nothing.
 FIRST_IN_LINES = """
-    SELECT lane, channel, due FROM outbox
-    WHERE seq IN (SELECT MIN(seq) FROM outbox WHERE state = 'queued' AND yields = 0 GROUP BY lane)
-        AND lane NOT IN (SELECT lane FROM outbox WHERE state = 'sending')"""
+    WITH RECURSIVE lines (lane) AS (
+        SELECT MIN(lane) FROM outbox WHERE state = 'queued' AND yields = 0 AND lane > ''
+        UNION ALL
+        SELECT (SELECT MIN(lane) FROM outbox WHERE state = 'queued' AND yields = 0 AND lane > lines.lane) FROM lines
+        WHERE lines.lane IS NOT NULL
+    )
+    SELECT outbox.lane, outbox.channel, outbox.due FROM lines JOIN outbox ON outbox.seq = (
+        SELECT MIN(seq) FROM outbox WHERE state = 'queued' AND yields = 0 AND lane = lines.lane)
+    WHERE lines.lane NOT IN (SELECT lane FROM outbox WHERE state = 'sending')"""
 
 YIELDING_DUE = """
-    SELECT lane, channel, MIN(due) FROM outbox WHERE state = 'queued' AND yields = 1 AND due <= :now
-        AND lane NOT IN (SELECT lane FROM outbox WHERE state = 'sending')
-    GROUP BY lane, channel"""
+    SELECT lane, channel, due FROM outbox WHERE state = 'queued' AND yields = 1 AND due <= :now
+        AND lane NOT IN (SELECT lane FROM outbox WHERE state = 'sending')"""
 
 
 def next_yielding(channels: int) -> str:
     """The statement that finds when the next event of so many channels (`:c0`, `:c1` …) falls due that is not in line."""
     names = ", ".join(f":c{number}" for number in range(channels))
-    # Numbered parameters of ours only.
+    # Numbered parameters of ours only. Not plainly `channel`: SQLite would take the index of channels, and look at all that is queued.
     return f"""
-    SELECT due FROM outbox WHERE state = 'queued' AND yields = 1 AND due > :now AND channel IN ({names}) ORDER BY due LIMIT 1"""  # noqa: S608
+    SELECT due FROM outbox WHERE state = 'queued' AND yields = 1 AND due > :now AND channel || '' IN ({names})
+    ORDER BY due LIMIT 1"""  # noqa: S608
 
 
 # Claims.
@@ -42,6 +49,9 @@ LANE_IS_SENDING = """
 
 FALL_IN_LINE = """
     UPDATE outbox SET yields = 0 WHERE lane = :lane AND state = 'queued' AND yields = 1 AND due <= :now"""
+
+ALL_FALL_IN_LINE = """
+    UPDATE outbox SET yields = 0 WHERE state = 'queued' AND yields = 1 AND due <= :now"""
 
 FIRST_IN_LINE = """
     SELECT seq, due, expires FROM outbox WHERE lane = :lane AND state = 'queued' AND yields = 0 ORDER BY seq LIMIT 1"""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
-import select
+import selectors
 import threading
 from collections.abc import Callable
 
@@ -121,8 +121,12 @@ class _Ear(threading.Thread):
 
     def _wait(self, connection: int | None, seconds: float | None) -> bool:
         """Wait for words on the connection, for so long; whether it is time to stop."""
-        readable, _, _ = select.select([self._told, *([connection] if connection is not None else [])], [], [], seconds)
-        return self._told in readable
+        # Not select(), which takes no descriptor above 1023: a busy server has more.
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._told, selectors.EVENT_READ)
+            if connection is not None:
+                selector.register(connection, selectors.EVENT_READ)
+            return any(key.fd == self._told for key, _ in selector.select(seconds))
 
     def _tell(self) -> None:
         # The loop is closed only with the whole process: nobody listens then.

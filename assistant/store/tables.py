@@ -138,7 +138,7 @@ class OutboxRow(SQLModel, table=True):
     __table_args__ = (
         Index("outbox_by_id", "id", unique=True),
         Index("outbox_by_owner", "owner", "seq"),
-        Index("outbox_by_state", "state", "channel", "seq"),
+        Index("outbox_by_channel", "channel", "state", "seq"),
         Index("outbox_ended", "ended"),
         _where("outbox_in_line", "lane", "seq", rows=_IN_LINE),
         _where("outbox_yielding", "due", "lane", rows=_YIELDING),

@@ -12,10 +12,11 @@ from telegram.error import TelegramError
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Preview, SendLater, SendRefused, SendUnclear
 from assistant.contracts.inbox import InboundFile, InboundMessage
+from channels.telegram.api import Api
 from channels.telegram.errors import send_failure
 from channels.telegram.preview import EditedPreview
-from channels.telegram.requests import UPLOAD_SECONDS, Answered, Api
 from channels.telegram.settings import TelegramSettings
+from channels.telegram.wire import READ_SECONDS, Answered
 
 FETCH_BYTES: Final = 20_000_000
 """The largest file that Telegram lets bots fetch."""
@@ -41,7 +42,7 @@ class TelegramConversation:
             raise SendRefused("too_large", f"{file.name}: it is larger than {most_bytes:,} bytes.")
         try:
             found = await self._api.get_file(file.ref)
-            data = await found.download_as_bytearray(read_timeout=UPLOAD_SECONDS)
+            data = await found.download_as_bytearray(read_timeout=READ_SECONDS)
         except Answered as error:
             if error.status in (400, 404):
                 words = _TOO_LARGE if "too big" in error.description else f"Telegram does not give it out: {error.description}"
@@ -78,7 +79,7 @@ class TelegramConversation:
         where: dict[str, Any] = {"chat_id": address.chat_id}
         if (topic := _topic(address)) is not None:
             where["message_thread_id"] = topic
-        if reply_to is not None and reply_to.isdigit() and (not private or self._settings.reply_to_message):
+        if reply_to is not None and reply_to.isdigit():
             where["reply_parameters"] = ReplyParameters(message_id=int(reply_to), allow_sending_without_reply=True)
         interval = max(1.0 if private else _GROUP_INTERVAL, self._settings.stream_edit_interval)
         known = int(posted) if posted is not None and posted.isdigit() else None

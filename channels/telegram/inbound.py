@@ -13,7 +13,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Command, InboundMessage, Quote, Sender
 from channels.telegram.buttons import pressed
 from channels.telegram.commands import command_of, is_ours
-from channels.telegram.reading import answered_message, files_of, forwarded_from, own_words, quote_of, sender_of
+from channels.telegram.reading import answered_message, clean, files_of, forwarded_from, own_words, quote_of, sender_of, shown
 
 _REMEMBERED: Final = 2000
 _MENTIONS: Final[list[str | None]] = [MessageEntity.MENTION, MessageEntity.TEXT_MENTION]
@@ -80,7 +80,7 @@ class Reader:
         if not ours or not (private or self._is_for_me(messages, command)):
             return None
         if not private:
-            text = self._name.sub("", text).lstrip(" \t\n,:").rstrip()
+            text = self._name.sub("", text).lstrip(" \t\n,:").rstrip() or text  # the name alone says "you there"
         return InboundMessage(
             external_id=_external_id(messages, edited=edited),
             address=_address(first),
@@ -133,9 +133,9 @@ class Reader:
         return InboundMessage(
             external_id=f"press:{query.id}",
             address=address,
-            sender=Sender(id=str(query.from_user.id), name=query.from_user.full_name[:128]),
+            sender=Sender(id=str(query.from_user.id), name=shown(query.from_user.full_name)),
             private=private,
-            text=words,
+            text=clean(words),
             message_id=str(message.message_id),
             at=datetime.now(UTC),
         )

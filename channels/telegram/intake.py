@@ -1,5 +1,6 @@
 """Taking updates in: read one by one, so that a bad one is in nobody's way, and accepted by the inbox before Telegram is told."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,21 +10,25 @@ from telegram import Message, Update
 from telegram.error import TelegramError
 
 from assistant.contracts.channels import Link
-from assistant.contracts.errors import place_of
+from assistant.contracts.errors import StoreUnavailable, place_of
+from assistant.contracts.inbox import InboundMessage
+from channels.telegram.api import Api
 from channels.telegram.inbound import Reader
-from channels.telegram.requests import Api
 
 log = logging.getLogger(__name__)
 ALBUM_QUIET: Final = 0.7
 """Seconds without a further message of an album after which it is taken for whole: Telegram does not say how many there are."""
 ALBUM_MOST: Final = 10
+_MOST_TRIES: Final = 3
 AlbumKey = tuple[int, str]
 _UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError)
 """What the SDK raises of an update that is not as it should be."""
 
 
 class Intake:
-    def __init__(self, api: Api, reader: Reader, link: Link) -> None:
+    def __init__(self, api: Api, reader: Reader, link: Link, tries: dict[int, int]) -> None:
+        """`tries`: how often each update that is not accepted yet was offered; it outlives the connection."""
+        self._tries = tries
         self._api = api
         self._reader = reader
         self._link = link
@@ -46,9 +51,22 @@ class Intake:
             log.warning("telegram.bad_update id=%d place=%s", first.update_id, place_of(error))
             return
         if message is not None:
-            await self._link.accept(message)
+            await self._accept(first.update_id, message)
         if first.callback_query is not None:
             await self._answer(first.callback_query.id)
+
+    async def _accept(self, number: int, message: InboundMessage) -> None:
+        """One that meets a bug each time is given up: nothing behind it would ever be heard."""
+        tries = self._tries[number] = self._tries.get(number, 0) + 1
+        if tries <= _MOST_TRIES:
+            try:
+                await self._link.accept(message)
+            except (StoreUnavailable, asyncio.CancelledError):  # nothing against the message
+                del self._tries[number]
+                raise
+        else:
+            log.error("telegram.update_given_up id=%d tries=%d", number, _MOST_TRIES)
+        del self._tries[number]
 
     async def _answer(self, query_id: str) -> None:
         """Without it, the button would show a clock for half a minute."""

@@ -11,6 +11,7 @@ from channels.telegram.settings import TelegramSettings
 
 _ID = re.compile(r"-?[1-9][0-9]{0,18}")
 _NAME = re.compile(r"@[A-Za-z][A-Za-z0-9_]{3,31}")
+_TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]+")
 _GENERAL_TOPIC: Final = "1"
 
 
@@ -34,6 +35,8 @@ def named(settings: TelegramSettings) -> Sequence[str]:
 def open_channel(settings: TelegramSettings, context: ChannelContext) -> Channel:
     if settings.token is None:
         raise ChannelFailed("channels.telegram.token is not set: @BotFather gives one.", fatal=True)
+    if not _TOKEN.fullmatch(settings.token.get_secret_value()):
+        raise ChannelFailed("channels.telegram.token is not a bot's token, which looks like 123456:ABC-DEF.", fatal=True)
     from channels.telegram.adapter import Telegram  # noqa: PLC0415 - the SDK, only where it is enabled
 
     return Telegram(settings, context)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from assistant.contracts.channels import SendRefused
-from assistant.contracts.outbox import ButtonRows, Media, OutboundEvent, OutboundPart
+from assistant.contracts.outbox import Button, ButtonRows, Media, OutboundEvent, OutboundPart
 from channels.text.telegram import telegram_parts
 
 TEXT_UNITS: Final = 4000
@@ -48,10 +48,7 @@ def is_photo(media: Media) -> bool:
 
 
 def _forms(text: str, limit: int) -> list[Form]:
-    """What Telegram takes as text is UTF-8 without NUL."""
-    clean = text.encode("utf-8", "replace").decode().replace("\x00", "")
-    forms = [(part.text, part.plain) for part in telegram_parts(clean, limit)]
-    return [form for form in forms if form[1].strip()] if clean.strip() else []
+    return [(part.text, part.plain) for part in telegram_parts(_clean(text), limit)]
 
 
 def _groups(media: Sequence[Media], *, albums: bool) -> Iterator[tuple[Media, ...]]:
@@ -76,4 +73,10 @@ def _part(form: Form, media: tuple[Media, ...] = ()) -> OutboundPart:
 
 def _with_buttons(parts: list[OutboundPart], buttons: ButtonRows) -> list[OutboundPart]:
     last = parts[-1]
-    return [*parts[:-1], OutboundPart(text=last.text, plain=last.plain, media=last.media, buttons=buttons)]
+    clean = tuple(tuple(Button(text=_clean(button.text), url=button.url) for button in row) for row in buttons)
+    return [*parts[:-1], OutboundPart(text=last.text, plain=last.plain, media=last.media, buttons=clean)]
+
+
+def _clean(text: str) -> str:
+    """What Telegram takes as text: UTF-8 without NUL."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "")

@@ -9,13 +9,14 @@ from typing import Any, Final
 from telegram import LinkPreviewOptions
 from telegram.error import TelegramError
 
+from channels.telegram.api import Api
 from channels.telegram.errors import is_gone, is_unchanged
-from channels.telegram.requests import Answered, Api
+from channels.telegram.wire import Answered
 
 log = logging.getLogger(__name__)
 _UNITS: Final = 4000
-_SECONDS: Final = 10.0
-"""For one call: what is shown late is not worth the wait."""
+_SECONDS: Final = 2.0
+"""For one call to be answered: what is shown late is not worth the wait, and the answer waits for `close`."""
 
 
 class EditedPreview:
@@ -74,7 +75,7 @@ class EditedPreview:
         try:
             if self._message_id is None:
                 sent = await self._api.send_message(
-                    text=text, link_preview_options=self._link_preview, disable_notification=True, read_timeout=_SECONDS, **self._where
+                    text=text, link_preview_options=self._link_preview, read_timeout=_SECONDS, **self._where
                 )
                 self._message_id = sent.message_id
                 self._note(str(sent.message_id))
@@ -96,7 +97,7 @@ class EditedPreview:
                 return error.retry_after or 5.0
         except TelegramError as error:
             self._unclear = True
-            log.info("telegram.preview_unclear reason=%s", type(error.__cause__ or error).__name__)
+            log.info("telegram.preview_unclear reason=%s", type(error).__name__)
             return 5.0
         else:
             self._unclear = False

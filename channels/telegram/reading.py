@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from telegram import Message, MessageOriginChannel, MessageOriginChat, MessageOriginHiddenUser, MessageOriginUser, User
+from telegram import Message, MessageOriginChannel, MessageOriginChat, MessageOriginHiddenUser, MessageOriginUser
 
 from assistant.contracts.inbox import FileKind, InboundFile, Quote, Sender
 from assistant.contracts.names import display_name
@@ -15,7 +15,17 @@ _STICKERS: Final = {True: ("sticker.webm", "video/webm"), False: ("sticker.webp"
 def own_words(message: Message) -> str:
     """What was written, or what else was sent in words: a place, a contact, a poll, dice. Empty: nothing that has words."""
     said = message.text or message.caption or ""
-    return "\n".join(filter(None, [said, *_in_words(message)]))
+    return clean("\n".join(filter(None, [said, *_in_words(message)])))
+
+
+def clean(text: str) -> str:
+    """Without halves of characters, which nobody can store or send."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def shown(name: str) -> str:
+    """A name that somebody chose for themselves, for display."""
+    return clean(name)[:_MOST_NAME]
 
 
 def _in_words(message: Message) -> Iterator[str]:
@@ -68,11 +78,11 @@ def sender_of(message: Message) -> Sender | None:
     """Who wrote. A group's admin who hides behind the group, and a channel that writes in one, is known by that chat's id. None: a bot, or
     nobody."""
     if chat := message.sender_chat:
-        return Sender(id=str(chat.id), name=(chat.effective_name or "")[:_MOST_NAME])
+        return Sender(id=str(chat.id), name=shown(chat.effective_name or ""))
     user = message.from_user
     if user is None or user.is_bot:
         return None
-    return Sender(id=str(user.id), name=user.full_name[:_MOST_NAME])
+    return Sender(id=str(user.id), name=shown(user.full_name))
 
 
 def forwarded_from(message: Message) -> str | None:
@@ -81,11 +91,11 @@ def forwarded_from(message: Message) -> str | None:
         case None:
             return None
         case MessageOriginUser(sender_user=user):
-            return _name_of(user)
+            return shown(user.full_name)
         case MessageOriginHiddenUser(sender_user_name=name):
-            return name[:_MOST_NAME]
+            return shown(name)
         case MessageOriginChat(sender_chat=chat) | MessageOriginChannel(chat=chat):
-            return (chat.effective_name or "")[:_MOST_NAME]
+            return shown(chat.effective_name or "")
         case _:
             return ""
 
@@ -99,16 +109,12 @@ def answered_message(message: Message) -> Message | None:
 def quote_of(message: Message) -> Quote | None:
     """What a reply refers to: the part that was marked, else the whole message."""
     replied = answered_message(message)
-    marked = message.quote.text if message.quote else ""
+    marked = clean(message.quote.text) if message.quote else ""
     if replied is None:
         return Quote(text=marked, author="") if marked else None
     words = marked or own_words(replied) or ", ".join(f"[{file.kind}: {file.name}]" for file in files_of(replied))
     if not words:
         return None
     who = replied.from_user
-    author = (replied.sender_chat.effective_name or "") if replied.sender_chat else _name_of(who) if who else ""
-    return Quote(text=words, author=author[:_MOST_NAME])
-
-
-def _name_of(user: User) -> str:
-    return user.full_name[:_MOST_NAME]
+    author = (replied.sender_chat.effective_name or "") if replied.sender_chat else who.full_name if who else ""
+    return Quote(text=words, author=shown(author))

@@ -13,10 +13,11 @@ from telegram.error import TelegramError
 
 from assistant.contracts.channels import Sending, SendLater, SendRefused, SendUnclear
 from assistant.contracts.outbox import Media, MediaFiles, OutboundPart, Receipt
+from channels.telegram.api import Api
 from channels.telegram.buttons import keyboard
 from channels.telegram.errors import is_gone, is_no_photo, is_parse_refusal, is_unchanged, send_failure
 from channels.telegram.outbound import is_photo
-from channels.telegram.requests import Answered, Api
+from channels.telegram.wire import Answered
 
 log = logging.getLogger(__name__)
 _SECONDS: Final = 55.0
@@ -31,11 +32,10 @@ Where = dict[str, Any]
 
 
 class Sender:
-    def __init__(self, api: Api, files: MediaFiles, *, link_previews: bool, reply_in_private: bool) -> None:
+    def __init__(self, api: Api, files: MediaFiles, *, link_previews: bool) -> None:
         self._api = api
         self._files = files
         self._link_preview = LinkPreviewOptions(is_disabled=not link_previews)
-        self._reply_in_private = reply_in_private
         self._moved: OrderedDict[str, int] = OrderedDict()
         """Groups that became supergroups, by their old id: without it each message to one costs a request more."""
 
@@ -85,8 +85,7 @@ class Sender:
         where: Where = {"chat_id": chat_id}
         if sending.address.thread_id is not None:
             where["message_thread_id"] = int(sending.address.thread_id)
-        private = not str(chat_id).startswith(("-", "@"))
-        if sending.reply_to is not None and sending.reply_to.isdigit() and (self._reply_in_private or not private):
+        if sending.reply_to is not None and sending.reply_to.isdigit():
             where["reply_parameters"] = ReplyParameters(message_id=int(sending.reply_to), allow_sending_without_reply=True)
         return where
 

@@ -29,13 +29,13 @@ class TelegramSettings(ChannelSettings):
     link_previews: bool = False
     """Whether Telegram shows previews of links in messages; it fetches the pages for that, without anybody's click."""
     reply_to_message: bool = False
-    """Whether answers in private chats refer to the message that they answer; in groups they always do."""
+    """Whether answers in private chats refer to the message that they answer, too; in groups they always do."""
     react_emoji: str = "👀"
     """The reaction that shows that a message was accepted; empty: none."""
     mode: Literal["polling", "webhook"] = "polling"
     """How messages come: asked for (`"polling"`), or by calls of `webhookUrl`."""
     webhook_url: str = ""
-    """Where Telegram reaches `webhookPath` from outside: an https URL."""
+    """The https URL that Telegram calls; what it reaches has to lead to `webhookPath` here."""
     webhook_listen_host: str = "127.0.0.1"
     """The address that the webhook listens on; something in front of it has to speak TLS."""
     webhook_listen_port: Annotated[int, Field(ge=0, le=65535)] = 8081
@@ -53,7 +53,7 @@ class TelegramSettings(ChannelSettings):
     """A proxy for all requests: `"http://127.0.0.1:3128"`. null: what the environment says (HTTPS_PROXY)."""
     extra_headers: dict[str, str] = Field(default_factory=dict[str, str])
     """Headers that are sent with every request, for an `apiBase` that asks for them."""
-    connection_pool_size: Annotated[int, Field(ge=4, le=1024)] = 32
+    connection_pool_size: Annotated[int, Field(ge=4, le=1024)] = 100
     """Connections to Telegram at once."""
     pool_timeout: Annotated[float, Field(gt=0, le=20)] = 5
     """Seconds that a request waits for a free connection."""

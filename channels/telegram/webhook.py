@@ -13,10 +13,11 @@ from telegram.error import TelegramError
 
 from assistant.contracts.channels import ChannelFailed, Link
 from assistant.contracts.errors import StoreUnavailable
+from channels.telegram.api import ALLOWED_UPDATES, Api
 from channels.telegram.errors import channel_failure, unreachable
 from channels.telegram.intake import ALBUM_MOST, ALBUM_QUIET, AlbumKey, Intake, album_of
-from channels.telegram.requests import ALLOWED_UPDATES, Answered, Api
 from channels.telegram.settings import TelegramSettings
+from channels.telegram.wire import Answered
 
 log = logging.getLogger(__name__)
 _SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
@@ -59,17 +60,13 @@ class Webhook:
     async def _set(self) -> None:
         try:
             await self._api.set_webhook(
-                self._url,
+                self._settings.webhook_url,
                 secret_token=self._secret,
                 allowed_updates=ALLOWED_UPDATES,
                 max_connections=self._settings.webhook_max_connections,
             )
         except TelegramError as error:
             raise channel_failure(error) from error
-
-    @property
-    def _url(self) -> str:
-        return self._settings.webhook_url.rstrip("/") + self._settings.webhook_path
 
     async def _look(self) -> None:
         """Whether Telegram still calls here, and can. Raises ChannelFailed where the token is refused or another webhook was set."""
@@ -82,7 +79,7 @@ class Webhook:
         except TelegramError as error:
             self._link.degraded(unreachable(error))
         else:
-            if info.url != self._url:
+            if info.url != self._settings.webhook_url:
                 raise ChannelFailed("Another program has set another webhook for this bot, or removed it.")
             if info.last_error_message and info.pending_update_count:
                 self._link.degraded(f"Telegram can't call the webhook: {info.last_error_message}.")

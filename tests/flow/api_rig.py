@@ -15,6 +15,7 @@ from assistant.api.listening.server import serve
 from assistant.api.settings import ApiSettings
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancelled
+from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
@@ -128,6 +129,7 @@ async def serving(
     grace: float = 1,
     outgoing: Outgoing | None = None,
     channels: Sequence[ChannelStatus] = (),
+    hooks: Hooks | None = None,
 ) -> AsyncGenerator[Running]:
     """A server on a free port, with these settings otherwise. `channels`: how they fare."""
     settings = (settings or ApiSettings()).model_copy(update={"port": 0})
@@ -147,6 +149,7 @@ async def serving(
         version="1.2.3",
         outgoing=outgoing,
         channels=lambda: channels,
+        hooks=hooks,
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()

@@ -117,7 +117,7 @@ def test_in_a_terminal_the_list_fits_its_width(nanobot: Nanobot):
     nanobot("send", TO, "x" * 200)
     with Terminal(nanobot, "deliveries", "list") as terminal:
         assert terminal.read_to_the_end() == 0
-        text = str(terminal.text)
+        text = terminal.text
     lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
     assert max(map(len, lines)) <= 100
     assert "queued" in text

@@ -64,6 +64,17 @@ def test_without_a_token_it_cannot_be_opened(files: MediaFiles):
             KIND.open(settings, ChannelContext(files=files, version="1"))
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{"token": "no token"}, {"token": "1:x\n2"}, {"token": "1:x", "proxy": "socks5://127.0.0.1:1"}, {"token": "1:x", "proxy": "no"}],
+)
+def test_what_cannot_be_connected_with_is_said_when_it_is_opened(files: MediaFiles, given: dict[str, str]):
+    with pytest.raises(ChannelFailed) as failed:
+        KIND.open(TelegramSettings.model_validate(given), ChannelContext(files=files, version="1"))
+    assert failed.value.fatal
+    assert given["token"] not in str(failed.value)
+
+
 def test_the_section_of_nanobot_is_obeyed(tmp_path: Path):
     section: dict[str, Any] = {
         "enabled": True,

@@ -84,11 +84,11 @@ CREATE TABLE outbox (
 	PRIMARY KEY (seq)
 );
 
+CREATE INDEX outbox_by_channel ON outbox (channel, state, seq);
+
 CREATE UNIQUE INDEX outbox_by_id ON outbox (id);
 
 CREATE INDEX outbox_by_owner ON outbox (owner, seq);
-
-CREATE INDEX outbox_by_state ON outbox (state, channel, seq);
 
 CREATE INDEX outbox_ended ON outbox (ended);
 

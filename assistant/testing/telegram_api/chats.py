@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from assistant.testing.visible import utf16
+
 Update = dict[str, Any]
 GENERAL_BOT = {"id": 777, "is_bot": True, "first_name": "Other", "username": "other_bot"}
 
@@ -26,10 +28,6 @@ def entity(kind: str, text: str, part: str, **more: Any) -> dict[str, Any]:
     """An entity over the first occurrence of `part`, counted in UTF-16 units."""
     begin = text.index(part)
     return {"type": kind, "offset": utf16(text[:begin]), "length": utf16(part), **more}
-
-
-def utf16(text: str) -> int:
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 class Chats:

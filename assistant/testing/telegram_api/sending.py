@@ -3,11 +3,11 @@
 import re
 from typing import Any
 
-from assistant.testing.telegram_api.chats import utf16
 from assistant.testing.telegram_api.faults import Refusal
-from assistant.testing.telegram_api.markup import CannotParse, visible
 from assistant.testing.telegram_api.params import Params
 from assistant.testing.telegram_api.posted import SentFile
+from assistant.testing.telegram_html import BadEntities, parse
+from assistant.testing.visible import is_seen, utf16
 
 TEXT_UNITS, CAPTION_UNITS = 4096, 1024
 PHOTO_BYTES, FILE_BYTES = 10_000_000, 50_000_000
@@ -22,9 +22,9 @@ def seen(source: str, parse_mode: str | None, most: int) -> str:
         if parse_mode.upper() != "HTML":
             raise Refusal(400, "Bad Request: unsupported parse_mode")
         try:
-            text = visible(source)
-        except CannotParse as error:
-            raise Refusal(400, f"Bad Request: can't parse entities: {error}") from None
+            text = parse(source).text
+        except BadEntities as error:
+            raise Refusal(400, str(error)) from None
     if utf16(text) > most:
         raise Refusal(400, "Bad Request: message is too long" if most == TEXT_UNITS else "Bad Request: message caption is too long")
     if "\x00" in text:
@@ -34,7 +34,7 @@ def seen(source: str, parse_mode: str | None, most: int) -> str:
 
 def whole_text(params: Params) -> str:
     text = seen(params.text("text"), params.text("parse_mode") or None, TEXT_UNITS)
-    if not text.strip():
+    if not is_seen(text):
         raise Refusal(400, "Bad Request: message text is empty")
     return text
 

@@ -14,19 +14,20 @@ def telegram_in_thread(**options: Any) -> Generator[TelegramServer]:
     """`options`: as of TelegramServer. Its calls may be made from the calling thread; it is stopped on the way out."""
     server = TelegramServer(**options)
     started, failed = threading.Event(), list[BaseException]()
-    loop = asyncio.new_event_loop()
     stop = asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
         try:
             async with server:
                 started.set()
                 await stop.wait()
-        except OSError as error:
+        except OSError as error:  # the port is taken
             failed.append(error)
             started.set()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="telegram stand-in", daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="telegram stand-in", daemon=True)
     thread.start()
     started.wait(timeout=10)
     if failed:
@@ -34,6 +35,5 @@ def telegram_in_thread(**options: Any) -> Generator[TelegramServer]:
     try:
         yield server
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        loops[0].call_soon_threadsafe(stop.set)
         thread.join(timeout=10)
-        loop.close()

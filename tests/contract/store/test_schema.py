@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.messages import Text, UserMessage
 from assistant.store import attachments, inbox_statements, outbox_statements, statements, tables
 from assistant.store.connection import Connection, Row
 from assistant.store.migrate import configuration, newest_revision, upgrade
@@ -21,7 +22,8 @@ from assistant.store.migrations import snapshot
 from assistant.store.schema import HEAD
 
 from .conftest import Opener
-from .said import turn
+from .said import answer, turn
+from .sent import claimed, event
 
 ROOT = Path(__file__).parents[3]
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()]
@@ -34,7 +36,35 @@ STATEMENTS = LISTS + [
     value
     for module in (statements, attachments, outbox_statements, inbox_statements)
     for name, value in vars(module).items()
-    if isinstance(value, str) and name.isupper() and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", value)
+    if isinstance(value, str) and name.isupper() and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", value)
+]
+OF_FEW_ROWS = {
+    "PRIMARY",
+    "outbox_by_id",
+    "outbox_in_line",
+    "outbox_yielding",
+    "outbox_yielding_by_lane",
+    "outbox_sending",
+    "outbox_expiring",
+}
+"""The indexes of the outbox that find one row, or hold only those that are at work."""
+AT_WORK = [
+    outbox_statements.FIRST_IN_LINES,
+    outbox_statements.YIELDING_DUE,
+    outbox_statements.next_yielding(2),
+    outbox_statements.LANE_IS_SENDING,
+    outbox_statements.FALL_IN_LINE,
+    outbox_statements.ALL_FALL_IN_LINE,
+    outbox_statements.FIRST_IN_LINE,
+    outbox_statements.EXPIRE_IN_LINE,
+    outbox_statements.NEXT_IN_LANE,
+    outbox_statements.TAKE,
+    outbox_statements.RENEW,
+    outbox_statements.CLAIMED,
+    outbox_statements.SETTLE,
+    outbox_statements.SENDERS,
+    outbox_statements.PUT_BACK,
+    outbox_statements.EXPIRE_ALL,
 ]
 SCHEMA = {
     "sqlite": "SELECT type, name, replace(replace(replace(replace(sql, char(9), ''), char(10), ''), ' ', ''), '\"', '')"
@@ -44,6 +74,15 @@ SCHEMA = {
     " UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), '', '' FROM pg_constraint WHERE contype IN ('f', 'p')"
     " AND connamespace = 'public'::regnamespace ORDER BY 1, 2, 3",
 }
+
+
+OF_REVISION_0001 = [
+    "INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens)"
+    " VALUES ('anna', 'api:one', 1, 2, 1, 1, 0, 0, 0)",
+    "INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (1, 1, 'turn_1', 1, 'user',"
+    """ '{"id":"msg_1","parts":[{"text":"from before","kind":"text"}],"role":"user"}')""",
+    "INSERT INTO turns (id, session_id, state, runner, started) VALUES ('turn_1', 1, 'running', 'run_old', 1)",
+]
 
 
 def differences(url: str) -> list[object]:
@@ -104,6 +143,20 @@ async def test_a_store_of_any_revision_is_migrated_at_start(open_again: Opener, 
     assert await store.database.read(version) == HEAD
 
 
+async def test_a_migration_keeps_what_was_stored(open_again: Opener, url: str) -> None:
+    upgrade(url, "0001")
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if url.startswith("postgresql") else url)
+    with engine.begin() as connection:
+        for statement in OF_REVISION_0001:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    store = await open_again()
+    (kept,) = await store.sessions.messages("anna", "api:one")
+    assert kept.message == UserMessage(id="msg_1", parts=(Text(text="from before"),))
+    assert await store.sessions.end_turn("turn_1", "finished", [answer("and now")], outbound=[event("new")]) == 2
+    assert (await claimed(store)).event.text == "new"
+
+
 async def test_a_store_of_a_newer_version_is_refused_in_words(open_again: Opener, url: str) -> None:
     store = await open_again()
     await store.database.write(lambda connection: connection.execute("UPDATE alembic_version SET version_num = '9999'"))
@@ -118,6 +171,17 @@ async def test_every_statement_fits_the_schema(open_again: Opener) -> None:
     for statement in STATEMENTS:
         params = dict.fromkeys(re.findall(r":(\w+)", statement))
         assert await store.database.write(partial(explain, statement, params)), statement
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_claims_look_at_nothing_that_is_done(open_again: Opener) -> None:
+    store = await open_again()
+    for statement in AT_WORK:
+        params = dict.fromkeys(re.findall(r":(\w+)", statement))
+        plan = await store.database.read(partial(explain, f"QUERY PLAN {statement}", params))
+        indexes = re.findall(r"(?:SCAN|SEARCH) outbox\b(?: USING (?:COVERING )?(?:INDEX (\w+)|INTEGER (PRIMARY) KEY))?", str(plan))
+        assert indexes
+        assert {"".join(found) for found in indexes} <= OF_FEW_ROWS, (statement, plan)
 
 
 def test_starting_loads_no_migration_tools() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.outbox import Delivery, DeliveryState, Origin, OutboundEvent
+from assistant.contracts.outbox import Delivery, DeliveryState, Origin, OutboundEvent, OutboxStore
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.service import DeliveryService
 from assistant.delivery.settings import DeliverySettings
@@ -45,9 +45,9 @@ class House:
         self.watch = Watch()
         self._dispatchers: list[Dispatcher] = []
 
-    def dispatcher(self, *platforms: Platform, settings: DeliverySettings | None = None, start: bool = True) -> Dispatcher:
+    def dispatcher(self, *platforms: Platform, settings: DeliverySettings | None = None, outbox: OutboxStore | None = None) -> Dispatcher:
         dispatcher = Dispatcher(
-            self.store.outbox,
+            outbox or self.store.outbox,
             self.store.bell,
             platforms,
             settings or DeliverySettings(),
@@ -56,8 +56,7 @@ class House:
             jitter=lambda: 0.5,
         )
         self._dispatchers.append(dispatcher)
-        if start:
-            dispatcher.start()
+        dispatcher.start()
         return dispatcher
 
     def service(self, dispatcher: Dispatcher) -> DeliveryService:

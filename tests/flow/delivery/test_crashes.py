@@ -1,16 +1,21 @@
 """Nothing is lost and nothing doubled: over a crash, a stop in order, and a claim that somebody else has."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Collection, Coroutine, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 import pytest
 
 from assistant.contracts.channels import SendLater
-from assistant.contracts.outbox import Claim
+from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.outbox import Claim, DueLanes, OutboundPart, Receipt, Settlement
 from assistant.delivery.settings import DeliverySettings
+from assistant.store.outbox import Outbox
 from assistant.testing.platform import Platform
 from tests.flow.delivery.house import House, until
 
+T = TypeVar("T")
 LEASE = timedelta(seconds=15)
 
 
@@ -188,3 +193,57 @@ async def test_two_dispatchers_on_one_store_send_everything_once(house: House, t
     assert sorted(telegram.texts(), key=int) == [str(number) for number in range(100)]
     for chat in range(7):
         assert telegram.texts(str(chat)) == [str(number) for number in range(chat, 100, 7)]
+
+
+class Failing(Outbox):
+    """A store that can't be read or written while `broken`."""
+
+    broken = False
+    refused = 0
+
+    async def lanes(self, channels: Collection[str]) -> DueLanes:
+        return await self._unless_broken(super().lanes(channels))
+
+    async def claim(self, lane: str, lease: timedelta) -> Claim | datetime | None:
+        return await self._unless_broken(super().claim(lane, lease))
+
+    async def note(
+        self,
+        claim: Claim,
+        *,
+        plan: Sequence[OutboundPart] | None = None,
+        receipt: tuple[int, Receipt] | None = None,
+        start: int | None = None,
+        maybe_duplicate: bool = False,
+        settle: Settlement | None = None,
+    ) -> bool:
+        writing = super().note(claim, plan=plan, receipt=receipt, start=start, maybe_duplicate=maybe_duplicate, settle=settle)
+        return await self._unless_broken(writing)
+
+    async def recover(self) -> int:
+        return await self._unless_broken(super().recover())
+
+    async def _unless_broken(self, call: Coroutine[object, object, T]) -> T:
+        if not self.broken:
+            return await call
+        call.close()
+        self.refused += 1
+        raise StoreUnavailable
+
+
+async def test_a_receipt_waits_for_a_store_that_can_not_be_written(house: House, telegram: Platform) -> None:
+    store = house.store
+    outbox = Failing(store.database, store.runner, store.bell, store.media, clock=house.clock)
+    telegram.gate.clear()
+    dispatcher = house.dispatcher(telegram, outbox=outbox)
+    event = await house.enqueue("one|two")
+    await telegram.was_tried(1)
+    outbox.broken = True
+    telegram.gate.set()
+    await until(lambda: outbox.refused > 2)
+    other = await house.enqueue("other", "43")
+    await dispatcher.tend()
+    outbox.broken = False
+    sent = await house.until(event, "sent")
+    await house.until(other, "sent")
+    assert (sorted(telegram.texts()), sent.maybe_duplicate, sent.attempts) == (["one", "other", "two"], False, 1)

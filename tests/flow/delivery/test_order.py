@@ -1,14 +1,21 @@
 """Lanes: in order within a chat, never waiting for another chat or another channel."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Limit, SendLater, SendRefused
+from assistant.contracts.outbox import Claim, DueLanes
 from assistant.delivery.door import MOST_LANES
 from assistant.delivery.settings import DeliverySettings
+from assistant.store.bell import StoreBell
+from assistant.store.database import Database
+from assistant.store.media import Media
+from assistant.store.outbox import Outbox
+from assistant.store.runners import Runner
 from assistant.testing.platform import Platform
-from tests.flow.delivery.house import HOUR, House
+from tests.flow.delivery.house import HOUR, House, ShiftedClock, until
 
 
 async def test_a_chat_gets_its_messages_in_the_order_in_which_they_were_accepted(house: House, telegram: Platform) -> None:
@@ -104,14 +111,14 @@ async def test_an_enqueue_is_sent_without_a_poll(house: House, telegram: Platfor
 
 async def test_what_is_scheduled_is_sent_when_its_time_comes_and_holds_up_nothing(house: House, telegram: Platform) -> None:
     house.dispatcher(telegram)
-    later, soon = house.event("later", not_before=HOUR), house.event("soon", not_before=timedelta(milliseconds=150))
+    later, soon = house.event("later", not_before=HOUR), house.event("soon", "43", not_before=timedelta(milliseconds=150))
     await house.store.outbox.enqueue([later, soon])
     now = await house.enqueue("now")
     await house.all_sent([now, soon.id])
     assert (await house.delivery(later.id)).state == "queued"
     house.turn(HOUR)
     await house.until(later.id, "sent")
-    assert telegram.texts() == ["now", "soon", "later"]
+    assert telegram.texts("42") == ["now", "later"]
 
 
 async def test_a_flood_wait_is_not_broken_by_hand_or_by_those_behind_it(house: House, telegram: Platform) -> None:
@@ -128,13 +135,69 @@ async def test_a_flood_wait_is_not_broken_by_hand_or_by_those_behind_it(house: H
     assert telegram.texts("42") == ["a", "c"]
 
 
-async def test_more_chats_than_are_at_work_at_once_are_all_served(house: House, telegram: Platform) -> None:
+async def test_a_retry_comes_by_itself(house: House, telegram: Platform) -> None:
+    telegram.fail("1", SendLater("server_error", "The platform failed."))
+    telegram.fail("2", SendLater("flood_wait", "Wait.", retry_after=0.3, counts=False))
     house.dispatcher(telegram)
+    await house.all_sent([await house.enqueue("a", "1"), await house.enqueue("b", "2")])
+    assert len(telegram.tried) == 4
+
+
+async def test_what_came_while_a_chat_was_looked_at_for_the_last_time_is_sent(house: House, telegram: Platform) -> None:
+    store = house.store
+    outbox = SlowToSayNothing(store.database, store.runner, store.bell, store.media, clock=house.clock)
+    house.dispatcher(telegram, outbox=outbox)
+    await house.until(await house.enqueue("first"), "sent")
+    await outbox.found_nothing.wait()
+    second = await house.enqueue("second")
+    await until(lambda: outbox.looks > 2)
+    outbox.say.set()
+    await house.until(second, "sent")
+
+
+class SlowToSayNothing(Outbox):
+    """The first time that a lane has nothing more, it says so only when it is told to."""
+
+    looks = 0
+
+    def __init__(self, database: Database, runner: Runner, bell: StoreBell, media: Media, *, clock: ShiftedClock) -> None:
+        super().__init__(database, runner, bell, media, clock=clock)
+        self.found_nothing = asyncio.Event()
+        self.say = asyncio.Event()
+
+    async def lanes(self, channels: Collection[str]) -> DueLanes:
+        due = await super().lanes(channels)
+        self.looks += self.found_nothing.is_set() + bool(due.ready)
+        return due
+
+    async def claim(self, lane: str, lease: timedelta) -> Claim | datetime | None:
+        claim = await super().claim(lane, lease)
+        if claim is None:
+            self.found_nothing.set()
+            await self.say.wait()
+        return claim
+
+
+async def test_more_chats_than_are_at_work_at_once_are_all_served(house: House, telegram: Platform) -> None:
+    telegram.gate.clear()
     events = [house.event(str(number), str(chat)) for number in range(2) for chat in range(MOST_LANES + 200)]
     await house.store.outbox.enqueue(events)
+    house.dispatcher(telegram)
+    await telegram.was_tried(256)
+    assert sum(task.get_name().startswith("lane-") for task in asyncio.all_tasks()) == MOST_LANES
+    telegram.gate.set()
     await telegram.posted(len(events))
     assert all(telegram.texts(str(chat)) == ["0", "1"] for chat in range(0, MOST_LANES + 200, 50))
-    assert telegram.most_at_work <= 256
+    assert telegram.most_at_work == 256
+
+
+async def test_many_busy_chats_do_not_keep_one_out_that_has_waited_longer(house: House, telegram: Platform) -> None:
+    for first, more in ((0, MOST_LANES), (MOST_LANES, 1), (0, MOST_LANES), (0, MOST_LANES)):
+        await house.store.outbox.enqueue([house.event("x", str(chat)) for chat in range(first, first + more)])
+    house.dispatcher(telegram)
+    await telegram.posted(3 * MOST_LANES + 1)
+    place = [posted.address.chat_id for posted in telegram.ledger].index(str(MOST_LANES))
+    assert place < 2 * MOST_LANES
 
 
 async def test_a_chat_that_has_used_up_its_limit_waits_without_a_claim_and_alone(house: House) -> None:
@@ -142,13 +205,15 @@ async def test_a_chat_that_has_used_up_its_limit_waits_without_a_claim_and_alone
         return [Limit(key="all", amount=100, seconds=1), Limit(key=f"chat:{address.chat_id}", amount=2, seconds=3600)]
 
     telegram = Platform("telegram", limits=limits)
-    house.dispatcher(telegram)
+    dispatcher = house.dispatcher(telegram)
     event = await house.enqueue("one|two|three")
     await telegram.posted(2)
     await house.all_sent([await house.enqueue("x", str(chat)) for chat in range(20)])
     waits = await house.until(event, "queued")
     assert (telegram.texts("42"), waits.trouble) == (["one", "two"], None)
     assert (await house.store.outbox.cancel(None, event)).state == "cancelled"
+    async with asyncio.timeout(10):
+        await dispatcher.close(grace=100)  # nothing runs that is worth a wait
 
 
 async def test_parts_that_waited_for_the_limits_follow_in_order(house: House) -> None:

@@ -1,5 +1,6 @@
 """Supervisors: a channel that fails is run again, and touches no other."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -7,12 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelFailed, ChannelStatus
+from assistant.contracts.channels import ChannelFailed, ChannelStatus, Link
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage, Sender
 from assistant.delivery.supervisor import Supervisors
 from assistant.testing.platform import Platform
-from tests.flow.delivery.house import until
+from tests.flow.delivery.house import House, until
 
 
 class Heard:
@@ -155,3 +156,34 @@ async def test_a_stopped_channel_can_still_send_until_it_is_closed(rig: Rig) -> 
         await supervisors.stop(grace=5)
         assert (rig.said("telegram")[0], telegram.closed) == ("stopped", False)
     assert telegram.closed
+
+
+class Stubborn(Platform):
+    """Answers the end with an error of its own."""
+
+    async def run(self, link: Link) -> None:
+        try:
+            await super().run(link)
+        except asyncio.CancelledError as end:
+            raise LookupError from end
+
+
+async def test_an_adapter_that_fails_when_it_is_stopped_is_not_run_again(rig: Rig) -> None:
+    telegram = Stubborn("telegram")
+    async with rig.running(telegram) as supervisors:
+        await until(lambda: rig.connected == ["telegram"])
+        async with asyncio.timeout(5):
+            await supervisors.stop(grace=100)
+        assert (telegram.runs, rig.said("telegram")[0]) == (1, "stopped")
+
+
+async def test_other_processes_see_how_channels_fare(rig: Rig, house: House) -> None:
+    supervisors = Supervisors(
+        [Platform("telegram")], inbound=rig.inbound, states=house.store.channel_states, connected=rig.connected.append
+    )
+    supervisors.start()
+    async with asyncio.timeout(10):
+        while not await house.store.channel_states.list():  # noqa: ASYNC110 - another process would not tell either
+            await asyncio.sleep(0.005)
+    await supervisors.close()
+    assert [(status.name, status.state) for status in await house.store.channel_states.list()] == [("telegram", "stopped")]

@@ -46,15 +46,15 @@ async def test_status_tells_what_is_and_more_to_the_owner(rig: Rig) -> None:
         model.gate.clear()
         await server.hear(said("2"))
         await model.asked_times(2)
-        await server.hear(said("3"), said("/status", ALICE), said("/status", BOB))
-        mine, bobs = (await server.texts(3))[1:]
+        await server.hear(said("3"), said("/status", ALICE), said("/status", BOB), said("/status", ALICE, group="-5"))
+        mine, bobs, groups = (await server.texts(4))[1:]
         model.gate.set()
-        await server.told(5)
+        await server.told(6)
     assert "Messages in this conversation: 3" in mine
     assert "I am working" in mine
     assert "that wait for me here: 1" in mine
     assert "Channels: chat is connected" in mine
-    assert "Channels" not in bobs
+    assert "Channels" not in bobs + groups
     assert "not working" in bobs
 
 

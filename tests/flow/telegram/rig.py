@@ -25,6 +25,8 @@ class Listener:
         self.messages: list[InboundMessage] = []
         self.refuse = 0
         """How many of the next messages can't be kept."""
+        self.breaks_on: str | None = None
+        """The text of a message that meets a bug."""
         self.states: list[tuple[str, str]] = []
         self._news = asyncio.Event()
 
@@ -33,6 +35,8 @@ class Listener:
         if self.refuse:
             self.refuse -= 1
             raise StoreUnavailable
+        if message.text == self.breaks_on:
+            raise LookupError
         self.messages.append(message)
         self._news.set()
         return f"inb_{len(self.messages)}"

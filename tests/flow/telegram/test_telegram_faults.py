@@ -70,6 +70,20 @@ async def test_without_a_network_nothing_was_accepted(rig: Rig, server: Telegram
     assert (later.trouble.code, later.counts, later.whole_channel) == ("network", False, True)
 
 
+async def test_a_proxy_is_used_and_where_it_is_not_there_nothing_was_accepted(rig: Rig, server: TelegramServer):
+    elsewhere = {"apiBase": "http://api.telegram.invalid", "extraHeaders": {"X-Door": "open"}}
+    await rig.send(rig.open(proxy=server.url, **elsewhere), event())
+    assert server.texts(42) == ["hello"]
+    assert server.last_headers["X-Door"] == "open"
+    assert server.last_headers["User-Agent"].startswith("nanobot/")
+    await server.vanish()
+    assert isinstance(await failure(rig, proxy=server.url, **elsewhere), SendLater)
+
+
+async def test_a_name_that_nobody_knows_is_no_connection(rig: Rig):
+    assert isinstance(await failure(rig, apiBase="http://api.telegram.invalid"), SendLater)
+
+
 @pytest.mark.parametrize(
     ("fault", "arrived"),
     [

@@ -36,6 +36,13 @@ async def test_words_arrive_with_their_sender_and_chat(rig: Rig, server: Telegra
     assert message.trusted
 
 
+async def test_halves_of_characters_and_hidden_ones_do_no_harm(rig: Rig, server: TelegramServer):
+    await rig.run()
+    server.say(42, "a\ud800b\u202ec", name="\udfff" * 200)
+    message = await one(rig)
+    assert (message.text, message.sender.name) == ("a?b\u202ec", "?" * 128)
+
+
 async def test_the_commands_are_registered_and_parsed(rig: Rig, server: TelegramServer):
     await rig.run()
     assert [command["command"] for command in server.commands] == ["start", "help", "new", "stop", "status", "id"]

@@ -137,12 +137,6 @@ async def test_an_answer_in_a_topic_refers_to_what_it_answers(rig: Rig, server: 
     assert (server.ledger[0].thread_id, server.ledger[0].reply_to) == (5, 17)
 
 
-async def test_in_private_chats_answers_refer_only_where_the_settings_say_so(rig: Rig, server: TelegramServer):
-    await rig.send(rig.open(), event(reply_to="17"))
-    await rig.send(rig.open(replyToMessage=True), event(reply_to="17"))
-    assert [posted.reply_to for posted in server.ledger] == [None, 17]
-
-
 async def test_a_public_channel_is_reached_by_its_name(rig: Rig, server: TelegramServer):
     await rig.send(rig.open(), event(chat_id="@the_news"))
     assert server.texts("@the_news") == ["hello"]

@@ -12,7 +12,7 @@ from tests.flow.telegram.rig import Rig
 
 def webhook(**more: Any) -> dict[str, Any]:
     port = free_port()
-    return {"mode": "webhook", "webhookUrl": f"http://127.0.0.1:{port}", "webhookListenPort": port, **more}
+    return {"mode": "webhook", "webhookUrl": f"http://127.0.0.1:{port}/telegram", "webhookListenPort": port, **more}
 
 
 async def test_a_call_is_answered_200_when_its_message_is_kept(rig: Rig, server: TelegramServer):

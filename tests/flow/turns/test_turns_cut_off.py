@@ -54,12 +54,19 @@ async def test_a_failure_leaves_the_users_words_and_a_truthful_mark(house: House
 async def test_a_turn_that_takes_too_long_is_ended_and_says_so(house: House) -> None:
     model = ScriptedModel("slow", "quick")
     model.gate.clear()
+    may_settle = threading.Event()
     turns = house.turns(model, timeout=0.3)
     async with asyncio.timeout(10):
         first, waiting = turns.start(ask("1")), turns.start(ask("2"))
-        for turn in (first, waiting):
-            with pytest.raises(TurnTimeout):
-                await turn.result()
+        await model.asked_times(1)
+        # The first one can't be settled, and leave the lane, before the time of the other is up, too.
+        held = asyncio.create_task(house.store.database.write(lambda _: may_settle.wait(10)))
+        with pytest.raises(TurnTimeout):
+            await waiting.result()
+        may_settle.set()
+        await held
+        with pytest.raises(TurnTimeout):
+            await first.result()
     # The one that never left the lane was never accepted into the session.
     messages = await house.kept()
     assert texts(messages)[0] == "1"

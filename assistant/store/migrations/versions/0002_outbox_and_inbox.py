@@ -65,7 +65,7 @@ def _outbox() -> None:
     )
     op.create_index("outbox_by_id", "outbox", ["id"], unique=True)
     op.create_index("outbox_by_owner", "outbox", ["owner", "seq"])
-    op.create_index("outbox_by_state", "outbox", ["state", "channel", "seq"])
+    op.create_index("outbox_by_channel", "outbox", ["channel", "state", "seq"])
     op.create_index("outbox_ended", "outbox", ["ended"])
     _index_where("outbox_in_line", "outbox", ["lane", "seq"], _IN_LINE)
     _index_where("outbox_yielding", "outbox", ["due", "lane"], _YIELDING)
