@@ -136,7 +136,7 @@ class Intake:
         else:
             log.error("discord.message_given_up id=%s tries=%d", message.external_id, _MOST_TRIES)
         del self._tries[message.external_id]
-        if failed:
+        if failed and client.up:
             self._link.connected(client.identity)
 
     async def _take_interaction(self, client: GatewayClient, arrived: float, interaction: discord.Interaction) -> None:

@@ -201,6 +201,18 @@ async def test_a_connection_that_stays_lost_is_given_up_for_a_new_one(rig: Rig) 
     assert [state for state, _ in kept.states] == ["connected", "degraded"]
 
 
+async def test_a_gateway_that_breaks_off_every_connection_is_left_alone(rig: Rig) -> None:
+    kept = Kept()
+    async with rig.open() as channel, asyncio.timeout(10):
+        run = asyncio.create_task(channel.run(kept))
+        await kept.until(lambda: kept.states)
+        rig.api.gateway.closes_with = 4000
+        await rig.api.gateway.drop()
+        with pytest.raises(ChannelFailed, match="every connection"):
+            await run
+    assert rig.api.gateway.connections < 40
+
+
 async def test_sending_needs_no_gateway(rig: Rig) -> None:
     rig.api.gateway.refuses = True
     async with rig.open() as channel:

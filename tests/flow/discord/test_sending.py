@@ -152,8 +152,11 @@ async def test_a_preview_becomes_the_message_and_where_it_is_gone_a_new_one_is_s
         preview = await channel.send(sending(chat, "Thin"))
         done = await channel.send(sending(chat, "Think.", replaces=preview.message_id, key="key2"))
         assert done.message_id == preview.message_id
+        part = OutboundPart(text="Think.", plain="Think.", media=(rig.media.made("a.txt", b"one"),))
+        assert (await channel.send(sending(chat, part=part, replaces=preview.message_id))).message_id == preview.message_id
         new = await channel.send(sending(chat, "Again.", replaces="1187654321098765432", key="key3"))
     assert [(entry.message_id, entry.shown) for entry in world.ledger] == [(preview.message_id, "Think."), (new.message_id, "Again.")]
+    assert world.ledger[0].edited_files == [("a.txt", b"one")]
 
 
 async def test_buttons_open_a_page_or_say_something(rig: Rig) -> None:
