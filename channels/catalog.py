@@ -1,5 +1,6 @@
 """The kinds of channels there are: the four of this house, and those that installed packages give (entry points `nanobot.channels`)."""
 
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Final
@@ -16,3 +17,8 @@ def channel_kind(name: str) -> ChannelKind | None:
         return kind
     found = entry_points(group="nanobot.channels", name=name)
     return next(iter(found)).load() if found else None
+
+
+def installed_names() -> Sequence[str]:
+    """The names of the channels that installed packages give. Looks through all of them: some milliseconds."""
+    return sorted({found.name for found in entry_points(group="nanobot.channels")} - set(OWN))

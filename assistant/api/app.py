@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 from assistant.access.keys import access_by_key
 from assistant.api.body.spool import prepare_spool
 from assistant.api.chat.endpoint import Chat
+from assistant.api.deliveries.endpoints import Deliveries, Outgoing
 from assistant.api.health import Check, Health
 from assistant.api.middleware.body_clock import BodyClock
 from assistant.api.middleware.door import Door
@@ -20,6 +21,8 @@ from assistant.api.routes import create_routes
 from assistant.api.sessions import Sessions
 from assistant.api.settings import ApiSettings
 from assistant.api.turns import Turns
+from assistant.contracts.channels import ChannelStatus
+from assistant.contracts.hooks import Hooks
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.sessions import SessionStore
 
@@ -33,11 +36,16 @@ def create_app(
     ready: Callable[[], Awaitable[Sequence[Check]]],
     spool_folder: Path,
     version: str,
+    outgoing: Outgoing | None = None,
+    channels: Callable[[], Sequence[ChannelStatus]] = tuple,
+    hooks: Hooks | None = None,
 ) -> ASGIApp:
     """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
 
     `model`: that of the default agent. `ready`: asked anew for each GET /ready. `spool_folder`: made if it is missing, private; files lie there
-    while a request is taken in. Raises ValueError for an allowed host or origin that is malformed.
+    while a request is taken in. `outgoing`: what /v1/deliveries works on; None: it is not there. `channels`: how they fare now, for GET /ready.
+    `hooks`: who takes POST /hooks/{name}; None: there is no such path.
+    Raises ValueError for an allowed host or origin that is malformed.
     """
     prepare_spool(spool_folder)
     key = settings.api_key
@@ -45,7 +53,9 @@ def create_app(
         chat=Chat(turns=turns, model=model, settings=settings, spool_folder=spool_folder),
         models=Models(model=model),
         sessions=Sessions(store=sessions, turns=turns),
-        health=Health(version=version, checks=ready),
+        health=Health(version=version, checks=ready, channels=channels),
+        deliveries=None if outgoing is None else Deliveries(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder),
+        hooks=hooks,
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )
     app = HeadAsGet(app)

@@ -10,6 +10,7 @@ from assistant.contracts.errors import InvalidRequest, UnsupportedContent
 
 _WANTED = {
     "missing": "is missing",
+    "extra_forbidden": "is not a field of this request",
     "string_type": "must be a string",
     "string_sub_type": "must be a string",
     "bool_type": "must be true or false",

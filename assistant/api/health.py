@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 
 from fastapi import Response
 
-from assistant.api.wire_answers import CheckAnswer, HealthAnswer, ReadyAnswer
+from assistant.api.wire_answers import ChannelAnswer, CheckAnswer, HealthAnswer, ReadyAnswer, written
+from assistant.contracts.channels import ChannelStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +22,21 @@ class Check:
 class Health:
     version: str
     checks: Callable[[], Awaitable[Sequence[Check]]]
+    channels: Callable[[], Sequence[ChannelStatus]]
 
     async def alive(self) -> HealthAnswer:
         return HealthAnswer(status="ok", version=self.version)
 
     async def ready(self, response: Response) -> ReadyAnswer:
+        """503 where a check fails. How a channel fares does not make the server unready: what goes out there waits in the outbox."""
         checks = await self.checks()
         ready = all(check.ok for check in checks)
         response.status_code = 200 if ready else 503
-        return ReadyAnswer(status="ready" if ready else "not_ready", checks=[CheckAnswer(**asdict(check)) for check in checks])
+        return ReadyAnswer(
+            status="ready" if ready else "not_ready",
+            checks=[CheckAnswer(**asdict(check)) for check in checks],
+            channels=[
+                ChannelAnswer(name=channel.name, state=channel.state, detail=channel.detail, since=written(channel.since))
+                for channel in self.channels()
+            ],
+        )

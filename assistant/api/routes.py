@@ -14,15 +14,19 @@ from starlette.types import Receive, Scope, Send
 from assistant.api.chat.endpoint import Chat
 from assistant.api.chat.wire import ChatForm, ChatRequest
 from assistant.api.complaints import complaint
+from assistant.api.deliveries.endpoints import Deliveries
+from assistant.api.deliveries.routes import add_delivery_routes
+from assistant.api.deliveries.wire import DeliveryForm, DeliveryRequest
 from assistant.api.docs_page import HEADERS, docs_page
 from assistant.api.health import Health
+from assistant.api.hooks import add_hook_route
 from assistant.api.middleware.errors import NotThisMethod
 from assistant.api.models import Models
+from assistant.api.refusals import WHY, errors
 from assistant.api.sessions import Sessions
 from assistant.api.wire_answers import (
     ChatCompletion,
     ChatCompletionChunk,
-    ErrorAnswer,
     HealthAnswer,
     ModelAnswer,
     ModelList,
@@ -32,26 +36,10 @@ from assistant.api.wire_answers import (
     SessionList,
 )
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
+from assistant.contracts.hooks import Hooks
 
 _DESCRIPTION = "An assistant that keeps its promises, by OpenAI's chat completions API with sessions kept by the server."
 _REF = "#/components/schemas/"
-_WHY: Final = {
-    400: "The request is not valid; `param` is the path of the field that is wrong.",
-    401: "A key is needed, or this one is not valid.",
-    403: "The page that sends this may not.",
-    404: "There is no such thing.",
-    405: "This path does not take that method.",
-    408: "The request stopped coming.",
-    409: "Too many messages wait in this session.",
-    413: "The request or a file is too large.",
-    415: "The content type, or the type of a file, is not supported.",
-    421: "This server does not answer to that Host.",
-    499: "The turn was cancelled.",
-    500: "The server failed.",
-    502: "The model's provider failed.",
-    503: "The provider, the store or the server can't take more now.",
-    504: "The provider or the whole turn took too long.",
-}
 
 
 class Routes(FastAPI):
@@ -62,6 +50,7 @@ class Routes(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             described = [(ChatRequest, "validation"), (ChatForm, "validation"), (ChatCompletionChunk, "validation")]
+            described += [(DeliveryRequest, "validation"), (DeliveryForm, "validation")]
             _, schemas = models_json_schema(described, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
             components = document["components"]
             components["schemas"].update(schemas["$defs"])
@@ -70,7 +59,8 @@ class Routes(FastAPI):
             components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "api.apiKey, where one is set."}}
             for operations in document["paths"].values():
                 for operation in operations.values():
-                    operation["responses"].pop("422", None)
+                    if not _is_ours(operation["responses"].get("422")):
+                        operation["responses"].pop("422", None)
                     operation["security"] = [{"key": []}, {}] if "401" in operation["responses"] else []
         return super().openapi()
 
@@ -92,7 +82,16 @@ class ChatRoute(APIRoute):
         self.app = serve
 
 
-def create_routes(*, chat: Chat, models: Models, sessions: Sessions, health: Health, chat_enabled: bool) -> FastAPI:
+def create_routes(
+    *,
+    chat: Chat,
+    models: Models,
+    sessions: Sessions,
+    health: Health,
+    deliveries: Deliveries | None,
+    hooks: Hooks | None,
+    chat_enabled: bool,
+) -> FastAPI:
     """Every route there is. What goes wrong leaves as a NanobotError (or as the exception that it is): nothing is answered here."""
     app = Routes(
         title="nanobot",
@@ -107,18 +106,26 @@ def create_routes(*, chat: Chat, models: Models, sessions: Sessions, health: Hea
     get, delete = ["GET"], ["DELETE"]
     if chat_enabled:
         app.router.routes.append(ChatRoute(chat))
-    for path, summary, endpoint, methods, answer, errors in (
-        ("/v1/models", "List models", models.index, get, ModelList, _errors(401)),
-        ("/v1/models/{model_id:path}", "Show a model", models.show, get, ModelAnswer, _errors(401, 404)),
-        ("/v1/sessions", "List sessions", sessions.index, get, SessionList, _errors(400, 401, 503)),
-        ("/v1/sessions/{session_id:path}", "Show a session", sessions.show, get, SessionDetail, _errors(400, 401, 404, 503)),
-        ("/v1/sessions/{session_id:path}", "Delete a session", sessions.delete, delete, SessionDeleted, _errors(401, 404, 409, 503)),
+    for path, summary, endpoint, methods, answer, refusals in (
+        ("/v1/models", "List models", models.index, get, ModelList, errors(401)),
+        ("/v1/models/{model_id:path}", "Show a model", models.show, get, ModelAnswer, errors(401, 404)),
+        ("/v1/sessions", "List sessions", sessions.index, get, SessionList, errors(400, 401, 503)),
+        ("/v1/sessions/{session_id:path}", "Show a session", sessions.show, get, SessionDetail, errors(400, 401, 404, 503)),
+        ("/v1/sessions/{session_id:path}", "Delete a session", sessions.delete, delete, SessionDeleted, errors(401, 404, 409, 503)),
         ("/health", "Is it alive?", health.alive, get, HealthAnswer, None),
         ("/ready", "Can it do its work?", health.ready, get, ReadyAnswer, _NOT_READY),
     ):
-        app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=errors)
+        app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals)
+    if deliveries is not None:
+        add_delivery_routes(app, deliveries)
+    if hooks is not None:
+        add_hook_route(app, hooks, errors(400, 401, 404, 408, 413, 503))
     app.add_api_route("/docs", _docs(app), methods=get, include_in_schema=False)
     return app
+
+
+def _is_ours(answer: dict[str, Any] | None) -> bool:
+    return answer is not None and answer["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorAnswer")
 
 
 def _docs(app: Routes) -> Any:
@@ -126,10 +133,6 @@ def _docs(app: Routes) -> Any:
         return HTMLResponse(docs_page(app.openapi()), headers=HEADERS)
 
     return describe
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": ErrorAnswer, "description": _WHY[status]} for status in (*statuses, 403, 421, 500)}
 
 
 _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": ReadyAnswer, "description": "Not now; `checks` say why."}}
@@ -141,7 +144,7 @@ _CHAT: Final[dict[str, Any]] = {
             "description": "The answer; or, with `stream: true`, events of ChatCompletionChunk and at last `[DONE]`.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
-        **_errors(*[status for status in _WHY if status != 405]),
+        **errors(*[status for status in WHY if status not in (405, 422)]),
     },
     "openapi_extra": {
         "requestBody": {

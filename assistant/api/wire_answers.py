@@ -1,9 +1,11 @@
 """What the API answers, for its description (/openapi.json). The answers themselves are written as bytes where speed matters."""
 
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import BaseModel
 
+from assistant.contracts.channels import ConnectionState
 from assistant.contracts.messages import FinishReason
 
 
@@ -100,9 +102,22 @@ class CheckAnswer(BaseModel):
     detail: str
 
 
+class ChannelAnswer(BaseModel):
+    name: str
+    state: ConnectionState
+    detail: str
+    since: str
+
+
 class ReadyAnswer(BaseModel):
     status: Literal["ready", "not_ready"]
     checks: list[CheckAnswer]
+    channels: list[ChannelAnswer]
+
+
+def written(at: datetime) -> str:
+    """A time as it is answered: UTC, to the millisecond, "2026-01-31T08:00:00.000Z"."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class SessionUsage(BaseModel):

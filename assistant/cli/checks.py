@@ -13,8 +13,10 @@ from tempfile import TemporaryDirectory
 from assistant.api.listening.exposure import CannotServe, check_exposure
 from assistant.api.listening.server import bind
 from assistant.api.settings import ApiSettings
+from assistant.cli.adapters import asked_within, opened
 from assistant.config import ConfigError, Loaded
 from assistant.config.folders import make_home
+from assistant.contracts.channels import ChannelFailed
 from assistant.contracts.documents import ReadDocument
 from assistant.contracts.errors import NanobotError, ProviderFailed
 from assistant.contracts.turns import Upload
@@ -155,6 +157,21 @@ async def model(loaded: Loaded, environment: Mapping[str, str]) -> Finding:
     finally:
         await provider.close()
     return Finding(name="model", ok=True, detail=f"{choice}; its provider answers")
+
+
+async def channels(loaded: Loaded) -> list[Finding]:
+    """Each channel that is enabled: whether its settings are enough, and its platform takes the credentials."""
+    findings: list[Finding] = []
+    for name in loaded.config.enabled_channels:
+        mend = f"correct channels.{name} in the configuration (docs/channels.md); nanobot channels login {name} asks again"
+        try:
+            async with opened(loaded, name) as channel:
+                detail = await asked_within(channel.identity())
+        except (ChannelFailed, NanobotError) as error:
+            findings.append(Finding(name=name, ok=False, detail=str(error), mend=mend))
+        else:
+            findings.append(Finding(name=name, ok=True, detail=detail))
+    return findings
 
 
 def _mend_key(choice: Choice) -> str:

@@ -17,7 +17,8 @@ commands = typer.Typer()
 def doctor(config: ConfigFile = None, workspace: Workspace = None, model: Model = None) -> None:
     """Say what is wrong, and what mends it.
 
-    Looked at: the configuration, the disk, the workspace, the store, the reading of files, the address, and the model with its key.
+    Looked at: the configuration, the disk, the workspace, the store, the reading of files, the address, the channels that
+    are enabled with their tokens, and the model with its key.
 
     Example: nanobot doctor
     """
@@ -31,6 +32,7 @@ async def _examine(loaded: Loaded) -> bool:
     findings.append(_shown(await checks.store(loaded)))
     findings.append(_shown(await checks.documents(loaded)))
     findings.append(_shown(checks.address(loaded.config.api)))
+    findings += [_shown(finding) for finding in await checks.channels(loaded)]
     findings.append(_shown(await checks.model(loaded, os.environ)))
     return all(finding.ok for finding in findings)
 

@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -12,7 +12,7 @@ from assistant.config import ConfigError
 from assistant.contracts.errors import NanobotError
 from assistant.providers.choice import NoSuchProvider
 
-COMMANDS: Final = ("serve", "chat", "doctor", "sessions", "config")
+COMMANDS: Final = ("serve", "chat", "send", "deliveries", "channels", "pairing", "sessions", "doctor", "config")
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def program(arguments: list[str]) -> typer.Typer:
     return app
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """Say what is wrong and end with exit code 1."""
     typer.echo(f"nanobot: {message}", err=True)
     raise SystemExit(1)

@@ -1,8 +1,6 @@
 """`nanobot sessions list | show | export | delete`."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -13,12 +11,12 @@ import typer
 from assistant.api.session_keys import known_key
 from assistant.cli.display import harmless
 from assistant.cli.export import as_json, as_markdown, moment
+from assistant.cli.kept import with_store
 from assistant.cli.options import ConfigFile, configured
+from assistant.cli.tables import print_table
 from assistant.config import Loaded
-from assistant.config.folders import make_home
 from assistant.contracts.errors import SessionNotFound
 from assistant.contracts.sessions import Session, SessionStore, StoredMessage
-from assistant.store.store import open_store
 
 T = TypeVar("T")
 _PAGE = 1000
@@ -50,11 +48,8 @@ def list_sessions(
         for session in found:
             typer.echo(orjson.dumps(session))
         return
-    rows = [("SESSION", "MESSAGES", "TOKENS", "LAST (UTC)")]
-    rows += [(harmless(session.key), str(session.messages), f"{_tokens(session):,}", moment(session.updated)) for session in found]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for key, messages, tokens, updated in rows:
-        typer.echo(f"{key:<{widths[0]}}  {messages:>{widths[1]}}  {tokens:>{widths[2]}}  {updated}")
+    rows = [(session.key, str(session.messages), f"{_tokens(session):,}", moment(session.updated)) for session in found]
+    print_table(("SESSION", "MESSAGES>", "TOKENS>", "LAST (UTC)"), rows)
 
 
 @_group.command()
@@ -147,18 +142,4 @@ async def _latest(sessions: SessionStore, limit: int) -> list[Session]:
 
 
 def _with_sessions(loaded: Loaded, use: Callable[[SessionStore], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with _sessions(loaded) as sessions:
-            return await use(sessions)
-
-    return asyncio.run(run())
-
-
-@asynccontextmanager
-async def _sessions(loaded: Loaded) -> AsyncGenerator[SessionStore]:
-    make_home(loaded.home)
-    store = await open_store(loaded.config.store, loaded.home, loaded.config.attachments)
-    try:
-        yield store.sessions
-    finally:
-        await store.close()
+    return with_store(loaded, lambda store: use(store.sessions))

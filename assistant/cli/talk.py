@@ -9,7 +9,7 @@ from assistant.access.principals import OWNER
 from assistant.api.body.spool import Spool
 from assistant.api.session_keys import session_key
 from assistant.app import Assistant, open_assistant
-from assistant.cli.display import Display
+from assistant.cli.display import Display, without_surrogates
 from assistant.config import Loaded
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.ids import new_id
@@ -50,7 +50,7 @@ class Talk:
         spool = Spool(assistant.spool, self._loaded.config.api.limits)
         try:
             uploads = [_copy(file, spool) for file in files]
-            words = [Words(text=_without_surrogates(text))] if text.strip() else []
+            words = [Words(text=without_surrogates(text))] if text.strip() else []
             if not words and not uploads:
                 raise InvalidRequest("There is nothing to ask: the message is empty.")
             return self._runner.run(self._turn(assistant, (*words, *uploads), spool))
@@ -118,8 +118,3 @@ def _copy(file: Path, spool: Spool) -> Upload:
         while data := source.read(_SLICE):
             spooled.write(data)
     return spooled.finish()
-
-
-def _without_surrogates(text: str) -> str:
-    """Bytes of the command line that are not UTF-8 arrive as lone surrogates, which no store takes."""
-    return "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from assistant.config.errors import Problem
 from assistant.config.keys import ANY_NAME, KeyPath, Named, Section, Shape, Value, camel, keys_of, nearest, walk
-from assistant.config.nanobot_keys import OTHER_SECTIONS, SECTION_KEYS
+from assistant.config.nanobot_keys import OTHER_SECTIONS, SECTION_KEYS, says_nothing
 from assistant.contracts.messages import Json
 from assistant.contracts.settings import Settings
 
@@ -68,7 +68,7 @@ class Check:
         """A key that no model has: nanobot's (noted), a section of nanobot's (looked into), or nobody's (refused)."""
         pattern = _pattern_of(path)
         if pattern is not None:
-            if not _says_nothing(value):
+            if not says_nothing(value):
                 self.ignored[".".join(pattern)] = None
         elif isinstance(value, Mapping) and _leads_to_foreign(path):
             self._section(value, None, path)
@@ -114,8 +114,3 @@ def _pattern_of(path: KeyPath) -> KeyPath | None:
 
 def _leads_to_foreign(path: KeyPath) -> bool:
     return any(len(key) > len(path) and _fits(path, key[: len(path)]) for key in _FOREIGN_KEYS)
-
-
-def _says_nothing(value: Json) -> bool:
-    """Nothing was asked for, so nothing is missed: nanobot writes every key it knows, most of them empty or switched off."""
-    return value in (None, "", [], {}) or (isinstance(value, Mapping) and value.get("enabled") is False)

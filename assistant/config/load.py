@@ -7,11 +7,12 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from assistant.config.channels import channels_with
 from assistant.config.check import Check
 from assistant.config.errors import ConfigError, Problem
 from assistant.config.file import find_file, read_file
 from assistant.config.home import check_workspace, state_home, workspace_folder
-from assistant.config.schema import Config
+from assistant.config.schema import Config, config_with
 from assistant.contracts.messages import Json
 from assistant.providers.presets import UNSUPPORTED
 from assistant.providers.settings import ProviderSettings
@@ -56,14 +57,17 @@ def load_config(
     home = state_home(env)
     source = find_file(path, env, directory, home)
     raw = read_file(source) if source is not None else {}
-    checks = [(Check(Config, str(source or "defaults"), env), raw)]
-    checks += [(Check(Config, name, None, from_text=True), _nested(keys, value)) for name, keys, value in _from_environment(env)]
-    checks += [(Check(Config, _COMMAND_LINE, None), _nested(key.split("."), value)) for key, value in overrides.items()]
+    variables = [(name, _nested(keys, value)) for name, keys, value in _from_environment(env)]
+    options = [_nested(key.split("."), value) for key, value in overrides.items()]
+    model = config_with(channels_with([raw, *(value for _, value in variables), *options]))
+    checks = [(Check(model, str(source or "defaults"), env), raw)]
+    checks += [(Check(model, name, None, from_text=True), value) for name, value in variables]
+    checks += [(Check(model, _COMMAND_LINE, None), value) for value in options]
     values: dict[str, Json] = {}
     origins: dict[tuple[str, ...], str] = {}
     for check, given in checks:
         _lay_over(values, check.run(given), check.origin, origins, ())
-    config = _validated(values, origins, [problem for check, _ in checks for problem in check.problems])
+    config = _validated(model, values, origins, [problem for check, _ in checks for problem in check.problems])
     workspace = workspace_folder(config.agent.workspace, home, source.parent if source is not None else directory)
     check_workspace(workspace, home, source)
     ignored = dict.fromkeys([key for check, _ in checks for key in check.ignored] + _unsupported(config))
@@ -120,10 +124,10 @@ def _plain(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
-def _validated(values: Mapping[str, Json], origins: Mapping[tuple[str, ...], str], found: Sequence[Problem]) -> Config:
+def _validated(model: type[Config], values: Mapping[str, Json], origins: Mapping[tuple[str, ...], str], found: Sequence[Problem]) -> Config:
     """The configuration; raises ConfigError with the problems `found` before, and those of the values that were left."""
     try:
-        config = Config.model_validate(values)
+        config = model.model_validate(values)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
         named = {problem.path for problem in found}

@@ -6,6 +6,8 @@ into a settings model; a test holds that none is in both.
 
 from collections.abc import Mapping
 
+from assistant.contracts.messages import Json
+
 SECTION_KEYS: Mapping[str, tuple[str, ...]] = {
     "agents.defaults": (
         *("contextBlockLimit", "maxConcurrentSubagents", "failOnToolError", "maxToolResultChars", "providerRetryMode"),
@@ -17,15 +19,8 @@ SECTION_KEYS: Mapping[str, tuple[str, ...]] = {
         *("sendProgress", "sendToolHints", "showReasoning", "extractDocumentText", "sendMaxRetries"),
         *("transcriptionProvider", "transcriptionLanguage"),
     ),
-    "channels.telegram": (
-        *("enabled", "token", "mode", "allowFrom", "proxy", "apiBase", "extraHeaders", "replyToMessage", "reactEmoji", "groupPolicy"),
-        *("connectionPoolSize", "poolTimeout", "streaming", "inlineKeyboards", "richMessages", "streamEditInterval", "webhookUrl"),
-        *("webhookListenHost", "webhookListenPort", "webhookPath", "webhookSecretToken", "webhookMaxConnections"),
-    ),
-    "channels.discord": (
-        *("enabled", "token", "allowFrom", "allowChannels", "gatewayUrl", "intents", "groupPolicy", "readReceiptEmoji", "workingEmoji"),
-        *("workingEmojiDelay", "streaming", "replyToMessage", "proxy", "proxyUsername", "proxyPassword"),
-    ),
+    "channels.telegram": ("inlineKeyboards", "richMessages"),
+    "channels.discord": ("workingEmoji", "workingEmojiDelay"),
     "tools": (
         *("restrictToWorkspace", "webuiAllowLocalServiceAccess", "allowLocalPreviewAccess", "webuiAllowRemotePackageInstall"),
         *("ssrfWhitelist", "myEnabled", "mySet"),
@@ -53,3 +48,8 @@ OTHER_SECTIONS: tuple[str, ...] = (
     *("channels.slack", "channels.qq", "channels.matrix", "channels.mattermost", "channels.msteams", "channels.line", "channels.napcat"),
     *("channels.signal", "channels.wecom", "channels.weixin"),
 )
+
+
+def says_nothing(value: Json) -> bool:
+    """Nothing was asked for, so nothing is missed: nanobot writes every key it knows, most of them empty or switched off."""
+    return value in (None, "", [], {}) or (isinstance(value, Mapping) and value.get("enabled") is False)

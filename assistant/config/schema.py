@@ -1,12 +1,18 @@
 """The whole configuration as one frozen model: the sections, each declared beside its part."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from assistant.api.settings import ApiSettings
+from assistant.config.channels import ChannelsSettings
+from assistant.contracts.addresses import parse_address
+from assistant.contracts.channels import ChannelSettings
+from assistant.contracts.errors import InvalidAddress
 from assistant.contracts.models import ReasoningEffort
 from assistant.contracts.settings import Settings
+from assistant.delivery.settings import DeliverySettings
 from assistant.documents.settings import DocumentSettings
 from assistant.providers.settings import ProviderSettings, ProvidersSettings
 from assistant.store.settings import AttachmentSettings, StoreSettings
@@ -63,6 +69,20 @@ class AgentSettings(_ModelChoice):
     or such presets themselves."""
     document_chars: Annotated[int, Field(ge=1000)] = 100_000
     """How many characters of documents one message may bring into the prompt, shared fairly between its files; the rest can be paged through."""
+    may_message: Literal["known", "any"] | tuple[str, ...] = "known"
+    """Whom the assistant may write to by its `message` tool, besides the chat it is asked in. `"known"`: chats that have written to it or are
+    paired, that this configuration names (`allowFrom`, `owners`, hooks, services, `instructions`), or that the user's own words in the session
+    name; never one that only a file, a page or a quote brought in. `"any"`: everybody. Or a list of addresses: `["telegram:123456789"]`."""
+
+    @field_validator("may_message")
+    @classmethod
+    def _are_addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if isinstance(value, str):
+            return value
+        try:
+            return tuple(str(parse_address(each)) for each in value)
+        except InvalidAddress as error:
+            raise ValueError(error.message) from None
 
 
 class AgentsSettings(Settings):
@@ -71,7 +91,8 @@ class AgentsSettings(Settings):
 
 class ShutdownSettings(Settings):
     grace: Annotated[float, Field(ge=0, le=600)] = 10
-    """Seconds that running turns get to end when the server is asked to stop; then they are cut off, and their sessions say so."""
+    """Seconds that what runs gets to end when the server is asked to stop: turns (four fifths of it), then the messages that are being sent.
+    What has not ended is cut off: a session says so, a chat's turn and a message go on at the next start."""
 
 
 class LogSettings(Settings):
@@ -90,6 +111,8 @@ class Config(Settings):
     agents: AgentsSettings = AgentsSettings()
     model_presets: dict[str, ModelPreset] = Field(default_factory=dict[str, ModelPreset])
     providers: ProvidersSettings = Field(default_factory=dict[str, ProviderSettings])
+    channels: ChannelsSettings = ChannelsSettings()
+    deliver: DeliverySettings = DeliverySettings()
     api: ApiSettings = ApiSettings()
     store: StoreSettings = StoreSettings()
     attachments: AttachmentSettings = AttachmentSettings()
@@ -105,6 +128,11 @@ class Config(Settings):
         return self
 
     @property
+    def enabled_channels(self) -> Mapping[str, ChannelSettings]:
+        """The settings of the channels that are switched on, by name."""
+        return {name: settings for name, settings in self.channels.by_name().items() if settings.enabled}
+
+    @property
     def agent(self) -> AgentSettings:
         """The default agent, with the settings of its model preset where it has one."""
         agent = self.agents.defaults
@@ -118,3 +146,8 @@ class Config(Settings):
         """The default agent's fallback models, in order, each as a preset."""
         named = self.agents.defaults.fallback_models
         return tuple(each if isinstance(each, ModelPreset) else self.model_presets.get(each) or ModelPreset(model=each) for each in named)
+
+
+def config_with(channels: type[ChannelsSettings]) -> type[Config]:
+    """The configuration's model with this model of its channels."""
+    return Config if channels is ChannelsSettings else create_model("Config", __base__=Config, channels=(channels, channels()))

@@ -8,13 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
+
+from pydantic import Field
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import MediaFiles, OutboundEvent, OutboundPart, Receipt, Trouble
 from assistant.contracts.settings import Settings
 
+SenderId = Annotated[str, Field(coerce_numbers_to_str=True)]
+"""A platform's id of a sender; in a file it may be written as a number."""
 ConnectionState = Literal["starting", "connected", "degraded", "stopped"]
 
 
@@ -23,9 +27,9 @@ class ChannelSettings(Settings):
 
     enabled: bool = False
     """Whether messages go out and come in here. While it is false, what is sent here waits in the outbox until it expires."""
-    allow_from: tuple[str, ...] = ()
+    allow_from: tuple[SenderId, ...] = ()
     """Who may write: the platform's immutable ids of senders (never names). Empty: nobody but those who are paired. `"*"`: everybody."""
-    owners: tuple[str, ...] = ()
+    owners: tuple[SenderId, ...] = ()
     """Ids of senders who may use the commands of the owner; they may write, too. `"*"` means nobody here."""
     let_in_by_secret: ClassVar[bool] = False
     """True: whoever reaches this channel has shown a secret of its own (a webhook's), so `allow_from` is not asked."""
@@ -221,6 +225,28 @@ class ChannelKind:
     """(settings) → the chat_ids that the configuration itself names, so that the assistant may write there."""
     open: Callable[[Any, ChannelContext], Channel]
     """(settings, context) → the adapter; imports the SDK. Raises ChannelFailed where the settings can't be enough (no token)."""
+
+
+class ChannelDirectory(Protocol):
+    """Which channels there are, for whoever is given an address."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Every channel that can be written to, enabled or not."""
+        ...
+
+    @property
+    def enabled(self) -> Sequence[str]:
+        """Those that the configuration switches on."""
+        ...
+
+    def check(self, address: Address) -> Address:
+        """The address in its one spelling. Raises InvalidAddress with words: there is no such channel, or no such address on it."""
+        ...
+
+    def named(self, address: Address) -> bool:
+        """Whether the configuration itself names this chat: a sender that may write, an owner, a hook, a service."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

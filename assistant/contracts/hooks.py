@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +12,7 @@ class HookAccepted:
     """False: a repeat of one that was accepted before."""
 
 
+@runtime_checkable
 class Hooks(Protocol):
     """Messages from other programs."""
 

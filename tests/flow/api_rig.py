@@ -9,10 +9,13 @@ from pathlib import Path
 import httpx2
 
 from assistant.api.app import create_app
+from assistant.api.deliveries.endpoints import Outgoing
 from assistant.api.health import Check
 from assistant.api.listening.server import serve
 from assistant.api.settings import ApiSettings
+from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancelled
+from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
@@ -119,9 +122,16 @@ class Running:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, settings: ApiSettings | None = None, *, play: Play | None = None, grace: float = 1
+    folder: Path,
+    settings: ApiSettings | None = None,
+    *,
+    play: Play | None = None,
+    grace: float = 1,
+    outgoing: Outgoing | None = None,
+    channels: Sequence[ChannelStatus] = (),
+    hooks: Hooks | None = None,
 ) -> AsyncGenerator[Running]:
-    """A server on a free port, with these settings otherwise."""
+    """A server on a free port, with these settings otherwise. `channels`: how they fare."""
     settings = (settings or ApiSettings()).model_copy(update={"port": 0})
     turns, spool = PlayedTurns(play), folder / "spool"
     checks = [Check(name="store", ok=True, detail="The store can be written.")]
@@ -129,7 +139,18 @@ async def serving(
     async def ready() -> Sequence[Check]:
         return checks
 
-    app = create_app(settings=settings, turns=turns, sessions=turns.sessions, model=MODEL, ready=ready, spool_folder=spool, version="1.2.3")
+    app = create_app(
+        settings=settings,
+        turns=turns,
+        sessions=turns.sessions,
+        model=MODEL,
+        ready=ready,
+        spool_folder=spool,
+        version="1.2.3",
+        outgoing=outgoing,
+        channels=lambda: channels,
+        hooks=hooks,
+    )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     server = asyncio.create_task(serve(app, settings, stop=stop, grace=grace, on_listening=listening.set_result))

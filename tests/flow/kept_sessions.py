@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage
+from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.sessions import History, Known, NewTurn, Session, StoredMessage, TurnState
 
 
@@ -55,7 +56,15 @@ class KeptSessions:
         *,
         error: str | None = None,
         context_from: int | None = None,
+        outbound: Sequence[OutboundEvent] = (),
+        inbound: bool = False,
     ) -> int:
+        raise StoreUnavailable
+
+    async def resume_turn(self, turn_id: str, known: Known | None) -> History | None:
+        raise StoreUnavailable
+
+    async def start_over(self, owner: str, key: str) -> bool:
         raise StoreUnavailable
 
     async def recover(self) -> int:

@@ -24,7 +24,7 @@ class Terminal:
             command, cwd=nanobot.folder, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
         )
         os.close(slave)
-        self.text = ""
+        self.text: str = ""
 
     def __enter__(self) -> Self:
         return self

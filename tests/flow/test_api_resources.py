@@ -1,6 +1,7 @@
 """Models, sessions, health: what can be looked at."""
 
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import openai
@@ -8,6 +9,7 @@ import pytest
 
 from assistant.api.health import Check
 from assistant.api.settings import ApiSettings
+from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.messages import AssistantMessage, Document, Image, Text, ToolCall, ToolMessage, Usage, UserMessage
 
 from .api_rig import Running, error_of, serving
@@ -39,6 +41,17 @@ async def test_ready_is_503_with_the_reason_while_a_check_fails(api: Running) ->
     assert response.status_code == 503
     assert response.json()["status"] == "not_ready"
     assert response.json()["checks"][-1] == {"name": "provider", "ok": False, "detail": "No API key is set."}
+
+
+async def test_ready_says_how_channels_fare_and_a_degraded_one_does_not_make_it_unready(tmp_path: Path) -> None:
+    since = datetime(2026, 1, 31, 8, tzinfo=UTC)
+    status = ChannelStatus(name="telegram", state="degraded", detail="no connection; tried again in 8 s", since=since)
+    async with serving(tmp_path, channels=[status]) as api:
+        response = await api.client.get("/ready")
+    assert response.status_code == 200
+    assert response.json()["channels"] == [
+        {"name": "telegram", "state": "degraded", "detail": "no connection; tried again in 8 s", "since": "2026-01-31T08:00:00.000Z"}
+    ]
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/v1/models", "/v1/sessions"])

@@ -12,6 +12,7 @@ PAPERS = (
     "examples/README.md",
     "docs/api.md",
     "docs/architecture.md",
+    "docs/channels.md",
     "docs/decisions.md",
     "docs/performance.md",
 )

@@ -22,7 +22,7 @@ async def read_json(scope: Scope, receive: Receive, limit: int) -> dict[str, Jso
     Raises RequestTooLarge (as soon as more than `limit` bytes are announced or came), InvalidJson, InvalidRequest (valid, but no object),
     RequestTimeout, ClientDisconnect.
     """
-    body = await _receive_body(scope, receive, limit)
+    body = await receive_body(scope, receive, limit)
     if not is_plainly_shallow(body):
         if len(body) > _LARGE:
             await asyncio.to_thread(check_shape, body)
@@ -43,7 +43,8 @@ def announced_length(scope: Scope) -> int | None:
     return int(value) if value is not None and value.isdigit() else None
 
 
-async def _receive_body(scope: Scope, receive: Receive, limit: int) -> bytes | bytearray:
+async def receive_body(scope: Scope, receive: Receive, limit: int) -> bytes | bytearray:
+    """The body as sent. Raises RequestTooLarge, RequestTimeout, ClientDisconnect."""
     too_large = RequestTooLarge(f"The JSON body is larger than {human_size(limit)}. Send large files as multipart/form-data.")
     if (announced_length(scope) or 0) > limit:
         raise too_large

@@ -1,0 +1,29 @@
+"""How refusals are described in /openapi.json."""
+
+from typing import Any, Final
+
+from assistant.api.wire_answers import ErrorAnswer
+
+WHY: Final = {
+    400: "The request is not valid; `param` is the path of the field that is wrong.",
+    401: "A key is needed, or this one is not valid.",
+    403: "The page that sends this may not.",
+    404: "There is no such thing.",
+    405: "This path does not take that method.",
+    408: "The request stopped coming.",
+    409: "Not now: too many messages wait in this session, or the delivery is in a state in which that can't be done.",
+    413: "The request or a file is too large.",
+    415: "The content type, or the type of a file, is not supported.",
+    421: "This server does not answer to that Host.",
+    422: "This Idempotency-Key was used with another request.",
+    499: "The turn was cancelled.",
+    500: "The server failed.",
+    502: "The model's provider failed.",
+    503: "The provider, the store or the server can't take more now.",
+    504: "The provider or the whole turn took too long.",
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """These, and those that any path may answer."""
+    return {status: {"model": ErrorAnswer, "description": WHY[status]} for status in (*statuses, 403, 421, 500)}

@@ -1,0 +1,90 @@
+"""The assistant: a model, a store, turns; with or without the ways out and in."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.api.health import Check
+from assistant.app.agent import build_turns, open_model
+from assistant.app.outlet import Outlet, open_outlet
+from assistant.config import Loaded
+from assistant.config.directory import ConfiguredChannels
+from assistant.config.folders import make_home, make_workspace
+from assistant.contracts.channels import ChannelDirectory
+from assistant.contracts.errors import NanobotError
+from assistant.contracts.models import ModelProvider
+from assistant.contracts.outbox import Deliveries
+from assistant.delivery.service import DeliveryService
+from assistant.providers.choice import Choice
+from assistant.store.store import Store, open_store
+from assistant.turns.service import Turns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assistant:
+    """What runs, for whoever opens it: the server, the command line, a test."""
+
+    loaded: Loaded
+    choice: Choice
+    model: ModelProvider
+    store: Store
+    turns: Turns
+    directory: ChannelDirectory
+    deliveries: Deliveries
+    outlet: Outlet | None
+    """The channels that it has opened; None: it writes to the outbox, and a server that runs on the same store sends."""
+
+    @property
+    def spool(self) -> Path:
+        """Where files lie while a request is taken in."""
+        return self.loaded.home / "spool"
+
+    async def readiness(self) -> Sequence[Check]:
+        """What must hold to do the work, with the reason where it does not."""
+        return [await self._store_check(), Check(name="model", ok=not self.choice.remedy, detail=str(self.choice))]
+
+    async def _store_check(self) -> Check:
+        try:
+            await self.store.sessions.check()
+        except NanobotError as error:
+            return Check(name="store", ok=False, detail=error.message)
+        return Check(name="store", ok=True, detail="can be written")
+
+
+@asynccontextmanager
+async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> AsyncGenerator[Assistant]:
+    """Build everything; at the end, stop the turns that still run and close what was opened. `with_channels`: open those that are enabled; they
+    are started by whoever serves. Raises ConfigError and StoreUnavailable."""
+    config = loaded.config
+    await asyncio.to_thread(_make_folders, loaded)
+    choice, model = await open_model(config)
+    store = await open_store(config.store, loaded.home, config.attachments)
+    try:
+        await store.sessions.recover()
+        directory = ConfiguredChannels(config.channels.by_name())
+        outlet = open_outlet(loaded, directory, store) if with_channels else None
+        deliveries = outlet.deliveries if outlet else DeliveryService(store.outbox, enabled=config.enabled_channels.__contains__)
+        turns = await build_turns(loaded, model, store, directory, deliveries)
+        try:
+            yield Assistant(
+                loaded=loaded,
+                choice=choice,
+                model=model,
+                store=store,
+                turns=turns,
+                directory=directory,
+                deliveries=deliveries,
+                outlet=outlet,
+            )
+        finally:
+            await turns.close(grace=0)
+    finally:
+        await model.close()
+        await store.close()
+
+
+def _make_folders(loaded: Loaded) -> None:
+    make_home(loaded.home)
+    make_workspace(loaded.workspace)

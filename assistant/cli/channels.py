@@ -1,0 +1,114 @@
+"""`nanobot channels status | login | test`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, TypeVar
+
+import typer
+
+from assistant.access.principals import OWNER
+from assistant.cli.adapters import asked_within, opened
+from assistant.cli.display import harmless, without_surrogates
+from assistant.cli.kept import with_store
+from assistant.cli.options import ConfigFile, configured
+from assistant.cli.program import fail
+from assistant.cli.tables import print_table
+from assistant.config import Loaded
+from assistant.config.directory import ConfiguredChannels
+from assistant.contracts.addresses import address_of
+from assistant.contracts.channels import Channel, ChannelFailed, SendFailed, Sending
+from assistant.contracts.ids import derived_id, new_id
+from assistant.contracts.outbox import Origin, OutboundEvent
+
+T = TypeVar("T")
+
+commands = typer.Typer()
+_group = typer.Typer(name="channels", help="The ways in and out: Telegram, Discord, webhooks …", no_args_is_help=True)
+commands.add_typer(_group)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="telegram, discord, webhook, apprise …")]
+
+
+@_group.command()
+def status(config: ConfigFile = None) -> None:
+    """Say how each channel fares.
+
+    As the running server sees it; where none runs, that is said.
+
+    Example: nanobot channels status
+    """
+    loaded = configured(config)
+    states = {state.name: state for state in with_store(loaded, lambda store: store.channel_states.list())}
+    rows: list[tuple[str, str, str, str]] = []
+    for name, settings in loaded.config.channels.by_name().items():
+        if name in states:
+            state = states[name]
+            rows.append((name, state.state, f"{state.since:%Y-%m-%d %H:%M}", state.detail))
+        elif settings.enabled:
+            rows.append((name, "not running", "", "enabled, but no server runs that has it (nanobot serve)"))
+        else:
+            rows.append((name, "off", "", f"channels.{name}.enabled is false"))
+    print_table(("CHANNEL", "STATE", "SINCE (UTC)", "DETAIL"), rows)
+
+
+@_group.command()
+def login(name: Name, config: ConfigFile = None) -> None:
+    """Ask the platform whom the credentials belong to. Sends nothing.
+
+    Example: nanobot channels login telegram
+    """
+    typer.echo(f"{name}: {harmless(_with_channel(configured(config), name, lambda channel: asked_within(channel.identity())))}")
+
+
+@_group.command("test")
+def try_out(
+    name: Name,
+    to: Annotated[str | None, typer.Option(metavar="CHAT_ID", help="Whom to. Default: the first of the channel's owners.")] = None,
+    text: Annotated[
+        str, typer.Option(metavar="TEXT", help="What to send.")
+    ] = "This is a test message. If you can read it, the channel works.",
+    config: ConfigFile = None,
+) -> None:
+    """Send a test message, now and from here.
+
+    It does not pass through the outbox: it needs no server, is not repeated, and is not listed.
+
+    Example: nanobot channels test telegram --to 123456789
+    """
+    loaded = configured(config)
+    settings = loaded.config.channels.by_name().get(name)
+    chat_id = to or (settings.owners[0] if settings is not None and settings.owners else None)
+    if chat_id is None:
+        raise typer.BadParameter(f"say whom to: channels.{name}.owners is empty.", param_hint="--to")
+    event = OutboundEvent(
+        id=new_id("evt"),
+        address=ConfiguredChannels(loaded.config.channels.by_name()).check(address_of(name, chat_id)),
+        text=without_surrogates(text),
+        expires_at=datetime.now(UTC) + timedelta(minutes=1),
+        origin=Origin(kind="cli", owner=OWNER.id),
+    )
+    typer.echo(f"{event.address}: {harmless(_with_channel(loaded, name, lambda channel: _sent(channel, event)))}")
+
+
+async def _sent(channel: Channel, event: OutboundEvent) -> str:
+    ids: list[str] = []
+    for place, part in enumerate(channel.plan(event)):
+        key = derived_id("", event.id, str(place))[1:25]
+        sending = Sending(address=event.address, part=part, place=place, key=key, reply_to=None, replaces=None, again=None)
+        receipt = await asked_within(channel.send(sending))
+        ids += [receipt.message_id] if receipt.message_id else []
+    return f"sent (message {', '.join(ids)})" if ids else "sent; the service gives no receipt"
+
+
+def _with_channel(loaded: Loaded, name: str, use: Callable[[Channel], Awaitable[T]]) -> T:
+    """What `use` makes of the adapter; a failure of the platform is one line and exit code 1."""
+
+    async def run() -> T:
+        async with opened(loaded, name) as channel:
+            return await use(channel)
+
+    try:
+        return asyncio.run(run())
+    except (ChannelFailed, SendFailed) as error:
+        fail(f"{name}: {harmless(str(error))}")

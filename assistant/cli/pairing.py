@@ -1,0 +1,78 @@
+"""`nanobot pairing list | approve | revoke`: who else may write to the assistant, by its owner's word."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from assistant.cli.display import harmless, without_surrogates
+from assistant.cli.export import moment
+from assistant.cli.kept import with_store
+from assistant.cli.options import ConfigFile, configured
+from assistant.cli.tables import print_table
+from assistant.contracts.errors import NotFound
+
+commands = typer.Typer()
+_group = typer.Typer(
+    name="pairing",
+    help="Who may write besides those whom the configuration names: strangers get a code, you approve it.",
+    no_args_is_help=True,
+)
+commands.add_typer(_group)
+
+
+@_group.command("list")
+def list_pairings(config: ConfigFile = None) -> None:
+    """List open and approved pairings.
+
+    Example: nanobot pairing list
+    """
+    found = with_store(configured(config), lambda store: store.pairings.list(datetime.now(UTC)))
+    rows = [
+        (
+            pairing.channel,
+            pairing.sender.id,
+            pairing.sender.name,
+            "approved" if pairing.code is None else f"open until {pairing.expires_at:%H:%M}",
+            pairing.code or "",
+            moment(pairing.created),
+        )
+        for pairing in found
+    ]
+    print_table(("CHANNEL", "SENDER ID", "CALLS ITSELF", "STATE", "CODE", "SINCE (UTC)"), rows)
+
+
+@_group.command()
+def approve(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="The 8 characters that the assistant gave to the stranger.")],
+    config: ConfigFile = None,
+) -> None:
+    """Let somebody write to the assistant.
+
+    Only if you know who has this code: it came to you from its holder, not from the list alone. Names are chosen by their bearers.
+
+    Example: nanobot pairing approve 7KQ2M9XF
+    """
+    wanted = without_surrogates(code.strip())
+    found = with_store(configured(config), lambda store: store.pairings.approve(wanted, datetime.now(UTC)))
+    if found is None:
+        raise NotFound("There is no open pairing with this code; codes last an hour. nanobot pairing list shows those there are.")
+    typer.echo(f"{found.channel} {harmless(found.sender.id)} ({harmless(found.sender.name)}) may write from now on")
+
+
+@_group.command()
+def revoke(
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL")],
+    sender: Annotated[str, typer.Argument(metavar="SENDER_ID", help="As listed.")],
+    config: ConfigFile = None,
+) -> None:
+    """Take that back, or refuse an open code.
+
+    Holds for the next message. Those whom the configuration lets write (allowFrom, owners) stay.
+
+    Example: nanobot pairing revoke telegram 123456789
+    """
+    wanted = without_surrogates(sender.strip())
+    if not with_store(configured(config), lambda store: store.pairings.revoke(channel.strip().lower(), wanted)):
+        raise NotFound("There is no such pairing. nanobot pairing list shows those there are.")
+    typer.echo(f"{harmless(channel)} {harmless(wanted)} may not write any more")

@@ -1,0 +1,105 @@
+"""`nanobot send`: a message to somebody, from a script or by hand."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from assistant.access.principals import OWNER
+from assistant.cli.display import harmless, without_surrogates
+from assistant.cli.kept import with_store
+from assistant.cli.options import ConfigFile, configured
+from assistant.config import Loaded
+from assistant.config.directory import ConfiguredChannels
+from assistant.contracts.addresses import Address, parse_address
+from assistant.contracts.errors import IdempotencyMismatch
+from assistant.contracts.ids import derived_id, new_id
+from assistant.contracts.messages import human_size
+from assistant.contracts.names import display_name
+from assistant.contracts.outbox import Delivery, Origin, OutboundEvent
+from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, check_ahead, check_words, read_time
+from assistant.delivery.service import DeliveryService
+from assistant.delivery.words import describe
+from assistant.store.store import Store
+
+_GIVEN_UP = ("failed", "expired", "cancelled", "unknown")
+
+commands = typer.Typer()
+
+
+@commands.command()
+def send(
+    address: Annotated[str, typer.Argument(metavar="CHANNEL:CHAT_ID", help='Whom to, such as "telegram:123456789".')],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help='The message, in Markdown; "-": read it from standard input.')] = "",
+    thread: Annotated[str | None, typer.Option(metavar="ID", help="A forum topic or thread of the chat.")] = None,
+    file: Annotated[
+        list[Path] | None, typer.Option("--file", "-f", metavar="FILE", help="A file to send with it; may be repeated.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="When, if not now: 2026-01-31T09:00:00+01:00.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="KEY", help="Yours, for this message: with the same key it is sent once only.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Send a message, with or without a running server.
+
+    It is kept in the store first; a server that runs on the same store sends it at once, one that is started later then. Prints what became of
+    it: exit code 0 where it was sent or waits, 1 where it was refused.
+
+    Example: nanobot send telegram:123456789 "The backup is done." --file backup.log
+
+    Example: make 2>&1 | tail -n 20 | nanobot send telegram:123456789 - --key "build-$BUILD_ID"
+    """
+    loaded = configured(config)
+    to = ConfiguredChannels(loaded.config.channels.by_name()).check(parse_address(address, thread))
+    words = without_surrogates(sys.stdin.read(MAX_CHARS + 1) if text == "-" else text)
+    check_words(words, files=len(file or []))
+    for path in file or []:
+        _check_file(path)
+    delivery, told = with_store(loaded, lambda store: _send(store, loaded, to, words, file or [], at, key))
+    typer.echo(f"{delivery.event.id}  {harmless(told)}")
+    if delivery.state in _GIVEN_UP:
+        raise typer.Exit(1)
+
+
+async def _send(
+    store: Store, loaded: Loaded, to: Address, words: str, files: Sequence[Path], at: str | None, key: str | None
+) -> tuple[Delivery, str]:
+    """The delivery and what is true of it. Raises InvalidRequest, IdempotencyMismatch, StoreUnavailable."""
+    settings, now = loaded.config.deliver, datetime.now(UTC)
+    due = None if at is None else read_time(at)
+    event_id = new_id("evt") if key is None else derived_id("evt", "cli", without_surrogates(key))
+    if due is not None and (key is None or await store.outbox.get(None, event_id) is None):
+        check_ahead(due, now)
+    event = OutboundEvent(
+        id=event_id,
+        address=to,
+        text=words,
+        media=tuple([await store.media.keep(path, display_name(path.name, "file")) for path in files]),
+        not_before=due,
+        expires_at=(due or now) + timedelta(seconds=settings.expire_after),
+        origin=Origin(kind="cli", owner=OWNER.id),
+    )
+    running = {status.name for status in await store.channel_states.list()}
+    service = DeliveryService(store.outbox, enabled=running.__contains__)
+    first = await service.send(event)
+    if (first.event.address, first.event.text, first.event.media) != (event.address, event.text, event.media):
+        raise IdempotencyMismatch("This --key was used for another message. Use a new one for a new message.")
+    delivery = await service.outcome(event.id, 0 if due is not None else settings.receipt_wait)
+    return delivery, _told(delivery, loaded, running)
+
+
+def _told(delivery: Delivery, loaded: Loaded, running: set[str]) -> str:
+    channel = delivery.event.address.channel
+    if delivery.state == "queued" and channel not in running and channel in loaded.config.enabled_channels:
+        when = "when it is due and a server runs" if delivery.event.not_before else "when one is started"
+        return f"queued: no server runs that has the {channel} channel; it goes out {when} (nanobot serve)"
+    return describe(delivery, channel in running or channel in loaded.config.enabled_channels)
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise typer.BadParameter(f"{path} is not a file.", param_hint="--file")
+    if not 0 < path.stat().st_size <= MAX_FILE_BYTES:
+        raise typer.BadParameter(f"{path} must hold 1 byte to {human_size(MAX_FILE_BYTES)}.", param_hint="--file")

@@ -1,0 +1,127 @@
+"""The channel of everything that Apprise can send to. It answers yes or no: there are no receipts, and no key that would tell a repeat."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import apprise
+from apprise.attachment.file import AttachFile
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import (
+    ChannelContext,
+    ChannelFailed,
+    Conversation,
+    Limit,
+    Link,
+    Sending,
+    SendLater,
+    SendRefused,
+    SendUnclear,
+)
+from assistant.contracts.outbox import Button, OutboundEvent, OutboundPart, Receipt
+from channels.apprise.settings import AppriseSettings
+from channels.text.plain import plain_parts
+
+_SECONDS: Final = 50
+_LONGEST: Final = 30_000
+"""Characters of a part, for services that take any length."""
+
+
+class AppriseChannel:
+    """Channel. It only sends; what Apprise says was accepted counts as sent."""
+
+    def __init__(self, settings: AppriseSettings, context: ChannelContext) -> None:
+        """Raises ChannelFailed where Apprise can make nothing of any of the URLs; where it can of some, those work."""
+        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its log lines quote URLs, which hold secrets, and messages
+        asset = apprise.AppriseAsset(storage_mode=apprise.PersistentStoreMode.MEMORY, app_id="nanobot", secure_logging=True)
+        self._files = context.files
+        self._services: dict[str, apprise.NotifyBase] = {}
+        for name, url in settings.services.items():
+            service = apprise.Apprise.instantiate(url.get_secret_value(), asset=asset)  # pyright: ignore[reportUnknownMemberType] - apprise's types leave a dict open
+            if service is not None:
+                self._services[name] = service
+        self._bad = sorted(settings.services.keys() - self._services.keys())
+        if not self._services:
+            raise ChannelFailed(self._complaint(), fatal=True)
+
+    @property
+    def name(self) -> str:
+        return "apprise"
+
+    @property
+    def keyed(self) -> bool:
+        return False
+
+    @property
+    def conversation(self) -> Conversation | None:
+        return None
+
+    def limits(self, address: Address) -> Sequence[Limit]:
+        """Apprise waits by itself between two messages to a service, as long as that service asks for."""
+        return ()
+
+    def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
+        """Plain text, in parts of the service's own length; files go with the first, buttons are lines at the end."""
+        service = self._service(event.address.chat_id)
+        if event.media and not service.attachment_support:
+            raise SendRefused("no_files", f"{service.service_name} takes no files from Apprise.")
+        text = "\n\n".join(filter(None, [event.text, "\n".join(_line(button) for row in event.buttons for button in row)]))
+        parts = [part.text for part in plain_parts(text, min(service.body_maxlen, _LONGEST))]
+        if not parts and not event.media:
+            raise SendRefused("empty", "There is nothing to see in this message.")
+        first, *rest = parts or [""]
+        return [OutboundPart(text=first, plain=first, media=event.media), *[OutboundPart(text=text, plain=text) for text in rest]]
+
+    async def run(self, link: Link) -> None:
+        """There is no connection: what can be known is whether the URLs are well formed."""
+        link.connected(await self.identity())
+        if self._bad:
+            link.degraded(self._complaint())
+        await asyncio.Event().wait()
+
+    async def send(self, sending: Sending) -> Receipt:
+        """Apprise's call, in a thread. It says no for whatever reason there is, so no is not for ever."""
+        service = self._service(sending.address.chat_id)
+        try:
+            async with asyncio.timeout(_SECONDS):
+                accepted = await asyncio.to_thread(self._notify, service, sending.part)
+        except TimeoutError:
+            raise SendUnclear("no_answer", f"{service.service_name} did not answer in {_SECONDS} seconds.") from None
+        if not accepted:
+            raise SendLater("not_accepted", f"Apprise could not hand the message to {service.service_name}; it does not say why.")
+        return Receipt(message_id=None, at=datetime.now(UTC))
+
+    async def identity(self) -> str:
+        """The services by name. Apprise offers no way to ask whether credentials are right, but to send."""
+        said = [f"{name} ({service.service_name})" for name, service in sorted(self._services.items())]
+        return "; ".join([f"services: {', '.join(said)}", *([self._complaint()] if self._bad else [])])
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    def _service(self, name: str) -> apprise.NotifyBase:
+        if name in self._services:
+            return self._services[name]
+        if name in self._bad:
+            raise SendRefused("bad_url", f"Apprise can make nothing of the URL in channels.apprise.services.{name}.")
+        raise SendRefused("unknown_service", f"There is no service {name!r} in channels.apprise.services.")
+
+    def _complaint(self) -> str:
+        return f"Apprise can make nothing of the URL in {', '.join(f'channels.apprise.services.{name}' for name in self._bad)}"
+
+    def _notify(self, service: apprise.NotifyBase, part: OutboundPart) -> bool:
+        files = apprise.AppriseAttachment()
+        for media in part.media:
+            files.add(AttachFile(str(self._files.path(media)), name=media.name, mimetype=media.media_type))
+        caller = apprise.Apprise()
+        caller.add(service)  # pyright: ignore[reportUnknownMemberType] - apprise's types leave a dict open
+        attach = files if part.media else None
+        answer = caller.notify(body=part.text, body_format=apprise.NotifyFormat.TEXT, attach=attach)  # pyright: ignore[reportUnknownMemberType] - apprise's types leave a dict open
+        return bool(answer)
+
+
+def _line(button: Button) -> str:
+    return f"[{button.text}](<{button.url}>)" if button.url else button.text

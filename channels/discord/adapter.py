@@ -1,0 +1,103 @@
+"""Discord as a channel."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import aiohttp
+import discord
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import ChannelContext, ChannelFailed, Limit, Link, Sending
+from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
+from channels.discord.catch_up import CatchUp
+from channels.discord.conversation import DiscordConversation
+from channels.discord.errors import connection_failure
+from channels.discord.gateway import GatewayClient
+from channels.discord.intake import Intake
+from channels.discord.outbound import plan
+from channels.discord.rest import Rest
+from channels.discord.sender import Sender
+from channels.discord.settings import DiscordSettings
+from channels.discord.waits import Waits
+from channels.discord.wire import Refusals
+
+_IN_ALL: Final = Limit(key="discord", amount=50, seconds=1)
+"""https://discord.com/developers/docs/topics/rate-limits#global-rate-limit; those of a channel are told in the headers of its answers."""
+_WITHIN: Final = 20.0
+_VERDICT: Final = 1.0
+NAME: Final = "discord"
+
+
+class DiscordChannel:
+    """See `contracts.channels.Channel`. Sends by REST whether or not the gateway, which brings what people write, is connected."""
+
+    def __init__(self, settings: DiscordSettings, context: ChannelContext, waits: Waits | None = None) -> None:
+        self._settings = settings
+        self._waits = waits or Waits()
+        self._refusals = Refusals()
+        self._rest = Rest(settings, self._refusals)
+        self._sender = Sender(settings, self._rest, context.files, self._refusals, self._waits.send)
+        self._conversation = DiscordConversation(settings, self._rest, self._refusals)
+        self._tries: dict[str, int] = {}
+        self._catch_up = CatchUp(settings, self._waits.again)
+
+    @property
+    def name(self) -> str:
+        return NAME
+
+    @property
+    def keyed(self) -> bool:
+        return True
+
+    @property
+    def conversation(self) -> DiscordConversation:
+        return self._conversation
+
+    def limits(self, address: Address) -> Sequence[Limit]:
+        return (_IN_ALL,)
+
+    def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
+        return plan(event)
+
+    async def send(self, sending: Sending) -> Receipt:
+        return await self._sender.send(sending)
+
+    async def run(self, link: Link) -> None:
+        intake = Intake(
+            link=link, settings=self._settings, rest=self._rest, catch_up=self._catch_up, tries=self._tries, pause=self._waits.again
+        )
+        client = GatewayClient(self._settings, self._refusals, link, self._waits, intake.put)
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await client.login(self._settings.secret)
+            tasks = [asyncio.create_task(work) for work in (client.connect(), client.watch(), intake.run(client))]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            connecting, *others = tasks
+            if others[0].done() and not client.ever_up:  # discord.py tells of a closing before it tells why
+                await asyncio.wait([connecting], timeout=_VERDICT)
+            why = connecting.exception() if connecting.done() else None
+            if isinstance(why, discord.ClientException):
+                raise why
+            for task in (*others, connecting):
+                if task.done():
+                    task.result()
+            raise ChannelFailed("Discord's gateway ended the connection.")
+        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise connection_failure(error) from error
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await client.close()
+
+    async def identity(self) -> str:
+        try:
+            async with asyncio.timeout(_WITHIN):
+                return (await self._rest.client()).identity
+        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise connection_failure(error) from error
+
+    async def close(self) -> None:
+        await self._conversation.close()
+        await self._rest.close()

@@ -1,0 +1,190 @@
+"""From what Discord tells to a message for the assistant, by the rules for servers."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import discord
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.inbox import Command, FileKind, InboundFile, InboundMessage, Quote, Sender
+from channels.discord.commands import command_in
+from channels.discord.outbound import said_by
+from channels.discord.settings import DiscordSettings
+
+_WORDS_OF_PEOPLE: Final = (discord.MessageType.default, discord.MessageType.reply)
+_MOST_QUOTED: Final = 4000
+_EMOJI: Final = re.compile(r"<a?:(\w{2,32}):\d+>", re.ASCII)
+_STICKERS: Final = {
+    discord.StickerFormatType.png: "image/png",
+    discord.StickerFormatType.apng: "image/png",
+    discord.StickerFormatType.gif: "image/gif",
+    discord.StickerFormatType.lottie: "application/json",
+}
+
+
+def id_of(message: discord.Message) -> str:
+    """What the message, or this edit of it, is known by."""
+    edited = message.edited_at
+    return str(message.id) if edited is None else f"{message.id}:{int(edited.timestamp() * 1000)}"
+
+
+def position(external_id: str) -> int:
+    """When that was, as an id of Discord's: ids grow with time. https://discord.com/developers/docs/reference#snowflakes"""
+    first, _, edited = external_id.partition(":")
+    if edited.isdecimal():
+        return max(int(first), discord.utils.time_snowflake(datetime.fromtimestamp(int(edited) / 1000, discord.utils.utcnow().tzinfo)))
+    return int(first) if first.isdecimal() else 0
+
+
+def read_message(message: discord.Message, me: discord.ClientUser, settings: DiscordSettings, parent: str | None) -> InboundMessage | None:
+    """None: it is not meant for the assistant. `parent`: the channel, where the message's own is a thread."""
+    if message.author.bot or message.webhook_id is not None or message.type not in _WORDS_OF_PEOPLE:
+        return None
+    private = message.channel.type is discord.ChannelType.private
+    address = _address(message.channel.id, parent)
+    if not private and not _heard(message, me, settings, address):
+        return None
+    text = _words(message, me)
+    quote = _quote(message)
+    files = (
+        *_files(message.attachments, message),
+        *[file for shot in message.message_snapshots for file in _files(shot.attachments, message)],
+    )
+    files = (*files, *[_sticker(sticker) for sticker in message.stickers])
+    if not (text or files or quote):
+        text = f"@{me.name}"  # somebody who only called
+    return InboundMessage(
+        external_id=id_of(message),
+        address=address,
+        sender=Sender(id=str(message.author.id), name=message.author.display_name),
+        private=private,
+        text=text,
+        quote=quote,
+        files=files,
+        command=command_in(text),
+        message_id=str(message.id),
+        at=message.edited_at or message.created_at,
+    )
+
+
+def read_interaction(interaction: discord.Interaction, settings: DiscordSettings, parent: str | None) -> InboundMessage | None:
+    """A slash command, or a press of a button of ours; None: neither. Direct at us by its nature, but in servers only where we listen."""
+    data: dict[str, object] = dict(interaction.data or {})
+    if interaction.channel_id is None:
+        return None
+    address = _address(interaction.channel_id, parent)
+    private = interaction.guild_id is None
+    if not private and (settings.groups == "off" or not _allowed(settings, address)):
+        return None
+    command: Command | None = None
+    if interaction.type is discord.InteractionType.application_command:
+        command = Command(name=str(data.get("name", "")).lower())
+        text = f"/{command.name}"
+    elif interaction.type is discord.InteractionType.component:
+        said = said_by(str(data.get("custom_id", "")))
+        if said is None:
+            return None
+        text, command = said, command_in(said)
+    else:
+        return None
+    return InboundMessage(
+        external_id=str(interaction.id),
+        address=address,
+        sender=Sender(id=str(interaction.user.id), name=interaction.user.display_name),
+        private=private,
+        text=text,
+        command=command,
+        message_id=str(interaction.message.id) if interaction.message is not None else None,
+        at=interaction.created_at,
+    )
+
+
+def _address(channel_id: int, parent: str | None) -> Address:
+    if parent is None:
+        return Address(channel="discord", chat_id=str(channel_id))
+    return Address(channel="discord", chat_id=parent, thread_id=str(channel_id))
+
+
+def _allowed(settings: DiscordSettings, address: Address) -> bool:
+    return not settings.allow_channels or address.chat_id in settings.allow_channels or address.thread_id in settings.allow_channels
+
+
+def _heard(message: discord.Message, me: discord.ClientUser, settings: DiscordSettings, address: Address) -> bool:
+    """Whether a message in a server is for us."""
+    if settings.groups == "off" or not _allowed(settings, address):
+        return False
+    if settings.groups == "all" or any(user.id == me.id for user in message.mentions):
+        return True
+    answered = message.reference.resolved if message.reference is not None else None
+    if isinstance(answered, discord.Message) and answered.author.id == me.id:
+        return True
+    return _own_role(message) in message.raw_role_mentions
+
+
+def _own_role(message: discord.Message) -> int | None:
+    role = message.guild.self_role if message.guild is not None else None
+    return role.id if role is not None else None
+
+
+def _words(message: discord.Message, me: discord.ClientUser) -> str:
+    """What was written, without the mention of us, and with names instead of the ids of others."""
+    text = re.sub(rf"<@!?{me.id}>", "", message.content)
+    if (role := _own_role(message)) is not None:
+        text = text.replace(f"<@&{role}>", "")
+    for user in message.mentions:
+        text = re.sub(rf"<@!?{user.id}>", lambda _, name=user.display_name: f"@{name}", text)
+    for role in message.role_mentions:
+        text = text.replace(f"<@&{role.id}>", f"@{role.name}")
+    for channel in message.channel_mentions:
+        text = text.replace(f"<#{channel.id}>", f"#{channel.name}")
+    text = _EMOJI.sub(r":\1:", text).strip()
+    if message.poll is not None:
+        answers = ", ".join(answer.text for answer in message.poll.answers)
+        text = f"{text}\n[Poll: {message.poll.question} Answers: {answers}]".strip()
+    return text
+
+
+def _quote(message: discord.Message) -> Quote | None:
+    if message.message_snapshots:
+        text = "\n".join(shot.content for shot in message.message_snapshots if shot.content)
+        return Quote(text=text[:_MOST_QUOTED], author="", kind="forward") if text else None
+    answered = message.reference.resolved if message.reference is not None else None
+    if not isinstance(answered, discord.Message):
+        return None
+    named = [f"[file: {attachment.filename}]" for attachment in answered.attachments]
+    text = "\n".join(filter(None, [answered.content, *named]))
+    return Quote(text=text[:_MOST_QUOTED], author=answered.author.display_name) if text else None
+
+
+def _files(attachments: Sequence[discord.Attachment], message: discord.Message) -> list[InboundFile]:
+    return [
+        InboundFile(
+            name=attachment.filename,
+            kind=_kind(attachment),
+            media_type=(attachment.content_type or "application/octet-stream").partition(";")[0].strip(),
+            size=attachment.size,
+            ref=f"{message.channel.id}/{message.id}/{attachment.id} {attachment.url}",
+        )
+        for attachment in attachments
+    ]
+
+
+def _kind(attachment: discord.Attachment) -> FileKind:
+    if attachment.is_voice_message():
+        return "voice"
+    match (attachment.content_type or "").partition("/")[0]:
+        case "image":
+            return "image"
+        case "video":
+            return "video"
+        case "audio":
+            return "audio"
+        case _:
+            return "document"
+
+
+def _sticker(sticker: discord.StickerItem) -> InboundFile:
+    media_type = _STICKERS.get(sticker.format, "application/octet-stream")
+    return InboundFile(name=sticker.name, kind="sticker", media_type=media_type, size=None, ref=f" {sticker.url}")

@@ -1,0 +1,160 @@
+"""Takes in what the gateway tells: one after the other, behind what was missed."""
+
+import asyncio
+import logging
+from collections import deque
+from typing import Final
+
+import aiohttp
+import discord
+
+from assistant.contracts.channels import Link
+from assistant.contracts.errors import StoreUnavailable, place_of
+from assistant.contracts.inbox import InboundMessage
+from channels.discord.catch_up import UNREADABLE, CatchUp
+from channels.discord.commands import tell
+from channels.discord.gateway import Event, GatewayClient, NewSession
+from channels.discord.inbound import read_interaction, read_message
+from channels.discord.rest import Rest
+from channels.discord.settings import DiscordSettings
+
+log = logging.getLogger(__name__)
+_MOST_WAITING: Final = 10_000
+_LONGEST_PAUSE: Final = 10.0
+_MOST_TRIES: Final = 3
+_STORE: Final = "The store can't be written; messages wait."
+_ANSWERABLE: Final = 2.5
+"""Seconds for which an interaction can be answered; Discord gives three."""
+
+
+class Intake:
+    """For one connection. What is kept is kept in order: a message that the store can't take now holds up those behind it, because the next
+    start asks for what came after the last one that was accepted. A message that is edited while it waits is read as it is then, once."""
+
+    def __init__(
+        self, *, link: Link, settings: DiscordSettings, rest: Rest, catch_up: CatchUp, tries: dict[str, int], pause: float
+    ) -> None:
+        """`tries`: how often each message that is not accepted yet was offered; it outlives the connection."""
+        self._link = link
+        self._settings = settings
+        self._rest = rest
+        self._catch_up = catch_up
+        self._tries = tries
+        self._pause = pause
+        self._waiting: deque[tuple[float, Event]] = deque()
+        self._there = asyncio.Event()
+        self._answers: set[asyncio.Task[None]] = set()
+
+    def put(self, event: Event) -> None:
+        """Never blocks. When too much waits, it is forgotten, and asked for again."""
+        if len(self._waiting) >= _MOST_WAITING:
+            log.warning("discord.overrun waiting=%d", len(self._waiting))
+            self._waiting.clear()
+            event = NewSession()
+        self._waiting.append((asyncio.get_running_loop().time(), event))
+        self._there.set()
+
+    async def run(self, client: GatewayClient) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                while not self._waiting:
+                    self._there.clear()
+                    await self._there.wait()
+                await self._take(client, *self._waiting.popleft())
+        finally:
+            for task in self._answers:
+                task.cancel()
+            await asyncio.gather(*self._answers, return_exceptions=True)
+
+    async def _take(self, client: GatewayClient, arrived: float, event: Event) -> None:
+        match event:
+            case NewSession():
+                await client.settled()
+                for message in await self._missed(client):
+                    await self._accept(client, message)
+            case discord.Message():
+                parent = await self._parent(client, event.channel)
+                message = self._read(client, event, parent)
+                if message is not None:
+                    await self._accept(client, message)
+                self._catch_up.handled(str(event.id))
+            case discord.Interaction():
+                await self._take_interaction(client, arrived, event)
+
+    def _read(self, client: GatewayClient, message: discord.Message, parent: str | None) -> InboundMessage | None:
+        try:
+            return read_message(message, client.me, self._settings, parent)
+        except UNREADABLE as error:
+            log.error("discord.unreadable message=%s error=%s", message.id, place_of(error))  # noqa: TRY400 - no words
+            return None
+
+    async def _parent(self, client: GatewayClient, channel: object) -> str | None:
+        """The channel that a thread belongs to. The gateway tells of a thread before its first message, but not of one that it was just let into."""
+        if isinstance(channel, discord.Thread):
+            self._rest.learn(str(channel.id), str(channel.parent_id))
+            return str(channel.parent_id)
+        if not isinstance(channel, discord.PartialMessageable) or channel.guild_id is None:
+            return None
+        try:
+            return await self._rest.parent(str(channel.id))
+        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            log.info("discord.channel_unknown channel=%s error=%s", channel.id, type(error).__name__)
+            return None
+
+    async def _missed(self, client: GatewayClient) -> list[InboundMessage]:
+        def read(message: discord.Message) -> InboundMessage | None:
+            channel = message.channel
+            return read_message(message, client.me, self._settings, str(channel.parent_id) if isinstance(channel, discord.Thread) else None)
+
+        pause = self._pause
+        while True:
+            try:
+                return list(await self._catch_up.missed(client, self._link, read))
+            except StoreUnavailable:
+                self._link.degraded(_STORE)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _accept(self, client: GatewayClient, message: InboundMessage) -> None:
+        """Until it is kept. One that meets a bug each time is given up: nothing behind it would ever be heard."""
+        pause, failed = self._pause, False
+        tries = self._tries[message.external_id] = self._tries.get(message.external_id, 0) + 1
+        while tries <= _MOST_TRIES:
+            try:
+                await self._link.accept(message)
+            except asyncio.CancelledError:  # nothing against the message
+                del self._tries[message.external_id]
+                raise
+            except StoreUnavailable:
+                failed = True
+                self._link.degraded(_STORE)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                break
+        else:
+            log.error("discord.message_given_up id=%s tries=%d", message.external_id, _MOST_TRIES)
+        del self._tries[message.external_id]
+        if failed and client.up:
+            self._link.connected(client.identity)
+
+    async def _take_interaction(self, client: GatewayClient, arrived: float, interaction: discord.Interaction) -> None:
+        """Kept, then answered; if it can't be kept, or nobody waits for it any more, it is not done and its user knows."""
+        age = asyncio.get_running_loop().time() - arrived
+        if age > _ANSWERABLE:
+            log.info("discord.interaction_too_late id=%s age=%.1f", interaction.id, age)
+            return
+        parent = await self._parent(client, interaction.channel)
+        message = read_interaction(interaction, self._settings, parent)
+        words: str | None = "Not here."
+        if message is not None:
+            words = message.text if message.text.startswith("/") else None
+            try:
+                await self._link.accept(message)
+            except StoreUnavailable:
+                words = "Not accepted: nothing can be stored at the moment. Please try again later."
+            self._catch_up.handled(message.external_id)
+        answer = asyncio.create_task(tell(client, interaction, words))
+        self._answers.add(answer)
+        answer.add_done_callback(self._answers.discard)

@@ -1,0 +1,130 @@
+"""The REST side of the adapter: logged in at first use, kept until the adapter is closed, whether or not the gateway is connected."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from typing import Any, Final, TypeVar
+
+import discord
+from discord import AllowedMentions, Intents, MemberCacheFlags
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import SendRefused
+from channels.discord.errors import UNKNOWN_CHANNEL
+from channels.discord.kind import is_snowflake
+from channels.discord.settings import DiscordSettings
+from channels.discord.wire import Refusals, Wire
+
+T = TypeVar("T")
+_CONTENT: Final = 1 << 15
+_LOGIN_PAUSE: Final = 60.0
+_MOST_KNOWN: Final = 4096
+
+
+class Client(discord.Client):
+    """discord.py's client, with a wire of its own, that caches little and pings nobody."""
+
+    def __init__(self, settings: DiscordSettings, refusals: Refusals, guilds_wait: float = 1) -> None:
+        """`guilds_wait`: see `Waits.guilds`."""
+        intents = Intents.none()
+        intents.guilds = intents.guild_messages = intents.dm_messages = True
+        intents.message_content = bool(settings.intents & _CONTENT)
+        super().__init__(
+            intents=intents,
+            max_messages=1000,
+            member_cache_flags=MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            guild_ready_timeout=guilds_wait,
+            allowed_mentions=AllowedMentions.none(),
+        )
+        self.http = self._connection.http = Wire(settings, refusals)
+
+    @property
+    def me(self) -> discord.ClientUser:
+        """Ourselves; after login."""
+        assert self.user is not None
+        return self.user
+
+    @property
+    def identity(self) -> str:
+        """As whom we are logged in: "nanobot#0 (1187654321098765432)"."""
+        return f"{self.me.name}#{self.me.discriminator} ({self.me.id})"
+
+
+class Rest:
+    """See above."""
+
+    def __init__(self, settings: DiscordSettings, refusals: Refusals) -> None:
+        self._settings = settings
+        self._refusals = refusals
+        self._client: Client | None = None
+        self._login = asyncio.Lock()
+        self._refused_until = 0.0
+        self._parents: OrderedDict[str, str | None] = OrderedDict()
+        """thread → its channel; a channel that is no thread → None."""
+        self._private: OrderedDict[str, str] = OrderedDict()
+        """user → the channel of their direct messages."""
+
+    async def client(self) -> Client:
+        """Logged in. Raises what discord.py raises; after a refused token, at once for a minute."""
+        async with self._login:
+            if self._client is not None:
+                return self._client
+            if time.monotonic() < self._refused_until:
+                raise discord.LoginFailure
+            client = Client(self._settings, self._refusals)
+            try:
+                await client.login(self._settings.secret)
+            except BaseException as error:
+                if isinstance(error, discord.LoginFailure):
+                    self._refused_until = time.monotonic() + _LOGIN_PAUSE
+                await client.close()
+                raise
+            self._client = client
+            return client
+
+    async def target(self, address: Address) -> str:
+        """The id of the channel that a message to this address goes to.
+
+        A thread is one of the chat that the address names: who may be written to was decided by that. Raises SendRefused where it is not.
+        """
+        if address.thread_id is None:
+            return self._private.get(address.chat_id, address.chat_id)
+        if await self.parent(address.thread_id) != address.chat_id:
+            raise SendRefused("chat_not_found", "Discord knows no such thread in this channel.")
+        return address.thread_id
+
+    async def parent(self, channel_id: str) -> str | None:
+        """The channel that a thread belongs to; None: it is no thread. Raises what discord.py raises."""
+        if channel_id not in self._parents:
+            try:
+                channel: Any = await (await self.client()).http.get_channel(int(channel_id))
+            except discord.NotFound:
+                return None
+            is_thread = channel["type"] in (10, 11, 12)
+            self.learn(channel_id, str(channel["parent_id"]) if is_thread else None)
+        return self._parents.get(channel_id)
+
+    def learn(self, channel_id: str, parent: str | None) -> None:
+        """What the gateway says of a channel."""
+        _keep(self._parents, channel_id, parent)
+
+    async def open_private(self, user_id: str, error: discord.NotFound) -> str:
+        """The channel of somebody's direct messages, for a chat_id that is the id of no channel. Raises `error` where it is not even that."""
+        if error.code != UNKNOWN_CHANNEL or user_id in self._private or not is_snowflake(user_id):
+            raise error
+        channel: Any = await (await self.client()).http.start_private_message(int(user_id))
+        _keep(self._private, user_id, str(channel["id"]))
+        return str(channel["id"])
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+
+def _keep(known: OrderedDict[str, T], key: str, value: T) -> None:
+    known[key] = value
+    known.move_to_end(key)
+    while len(known) > _MOST_KNOWN:
+        known.popitem(last=False)

@@ -1,0 +1,102 @@
+"""The channel: what the port asks for, put together."""
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from telegram import BotCommand
+from telegram.error import TelegramError
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import ChannelContext, Conversation, Limit, Link, Sending
+from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
+from channels.telegram import outbound
+from channels.telegram.api import connect
+from channels.telegram.commands import COMMANDS
+from channels.telegram.conversation import TelegramConversation
+from channels.telegram.errors import channel_failure
+from channels.telegram.inbound import Me, Reader
+from channels.telegram.intake import Intake
+from channels.telegram.polling import Polling
+from channels.telegram.sender import Sender
+from channels.telegram.settings import TelegramSettings
+from channels.telegram.webhook import Webhook
+from channels.telegram.wire import READ_SECONDS
+
+log = logging.getLogger(__name__)
+_NAME: Final = "telegram"
+
+
+class Telegram:
+    """A bot on Telegram, as a `Channel`."""
+
+    def __init__(self, settings: TelegramSettings, context: ChannelContext, *, answer_seconds: float = READ_SECONDS) -> None:
+        """`answer_seconds`: how long Telegram may take to answer; then what became of a message is not known."""
+        for entry in (*settings.allow_from, *settings.owners):
+            if entry != "*" and not entry.lstrip("-").isdigit():
+                log.warning("telegram.sender_is_no_id entry=%s", entry)
+        self._settings = settings
+        self._api = connect(settings, context.version, answer_seconds)
+        self._conversation = TelegramConversation(self._api, settings)
+        self._sender = Sender(self._api, context.files, link_previews=settings.link_previews)
+        self._tries: dict[int, int] = {}
+
+    @property
+    def name(self) -> str:
+        return _NAME
+
+    @property
+    def keyed(self) -> bool:
+        """Telegram has no idempotency key."""
+        return False
+
+    @property
+    def conversation(self) -> Conversation:
+        return self._conversation
+
+    def limits(self, address: Address) -> Sequence[Limit]:
+        """What core.telegram.org/bots/faq says: 30 a second in all, one a second in a chat, 20 a minute in a group."""
+        limits = [Limit(key=_NAME, amount=30, seconds=1), Limit(key=address.lane, amount=1, seconds=1)]
+        if address.chat_id.startswith(("-", "@")):
+            limits.append(Limit(key=f"{address.lane}:group", amount=20, seconds=60))
+        return limits
+
+    def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
+        return outbound.plan(event)
+
+    async def send(self, sending: Sending) -> Receipt:
+        return await self._sender.send(sending)
+
+    async def identity(self) -> str:
+        return str(await self._me())
+
+    async def run(self, link: Link) -> None:
+        me = await self._me()
+        await self._offer_commands()
+        intake = Intake(self._api, Reader(me, self._settings.groups, self._sender.moved), link, self._tries)
+        if self._settings.mode == "webhook":
+            await Webhook(self._api, intake, link, self._settings, str(me)).run()
+            return
+        try:
+            await self._api.delete_webhook()
+        except TelegramError as error:
+            raise channel_failure(error) from error
+        link.connected(str(me))
+        await Polling(self._api, intake, link, str(me)).run()
+
+    async def close(self) -> None:
+        await self._api.hang_up()
+
+    async def _me(self) -> Me:
+        try:
+            user = await self._api.get_me()
+        except TelegramError as error:
+            raise channel_failure(error) from error
+        return Me(id=user.id, username=user.username or "")
+
+    async def _offer_commands(self) -> None:
+        """They work without being offered."""
+        try:
+            await self._api.set_my_commands([BotCommand(name, meaning) for name, meaning in COMMANDS])
+        except TelegramError as error:
+            log.warning("telegram.commands_not_offered reason=%s", type(error).__name__)

@@ -1,0 +1,152 @@
+"""Being called by Telegram: it hears 200 when the message is accepted, and calls again otherwise."""
+
+import asyncio
+import hmac
+import json
+import logging
+import secrets
+from typing import Final
+
+from aiohttp import web
+from telegram import Update
+from telegram.error import TelegramError
+
+from assistant.contracts.channels import ChannelFailed, Link
+from assistant.contracts.errors import StoreUnavailable
+from channels.telegram.api import ALLOWED_UPDATES, Api
+from channels.telegram.errors import channel_failure, unreachable
+from channels.telegram.intake import ALBUM_MOST, ALBUM_QUIET, AlbumKey, Intake, album_of
+from channels.telegram.settings import TelegramSettings
+from channels.telegram.wire import Answered
+
+log = logging.getLogger(__name__)
+_SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
+_MOST_BYTES: Final = 1_000_000
+_LOOK_EVERY: Final = 60.0
+"""Seconds between two looks at what Telegram calls."""
+
+
+class Webhook:
+    def __init__(self, api: Api, intake: Intake, link: Link, settings: TelegramSettings, detail: str) -> None:
+        self._api = api
+        self._intake = intake
+        self._link = link
+        self._settings = settings
+        self._detail = detail
+        given = settings.webhook_secret_token
+        self._secret = given.get_secret_value() if given else secrets.token_urlsafe(32)
+        self._albums: dict[AlbumKey, _Album] = {}
+
+    async def run(self) -> None:
+        """Until cancelled. Raises ChannelFailed. The webhook stays set: Telegram keeps what comes meanwhile."""
+        app = web.Application(client_max_size=_MOST_BYTES)
+        app.router.add_post(self._settings.webhook_path, self._called)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5)
+        await runner.setup()
+        try:
+            host, port = self._settings.webhook_listen_host, self._settings.webhook_listen_port
+            try:
+                await web.TCPSite(runner, host, port).start()
+            except OSError as error:
+                raise ChannelFailed(f"The webhook can't listen on {host}:{port}: {error.strerror}.") from error
+            await self._set()
+            self._link.connected(self._detail)
+            while True:
+                await asyncio.sleep(_LOOK_EVERY)
+                await self._look()
+        finally:
+            await runner.cleanup()
+
+    async def _set(self) -> None:
+        try:
+            await self._api.set_webhook(
+                self._settings.webhook_url,
+                secret_token=self._secret,
+                allowed_updates=ALLOWED_UPDATES,
+                max_connections=self._settings.webhook_max_connections,
+            )
+        except TelegramError as error:
+            raise channel_failure(error) from error
+
+    async def _look(self) -> None:
+        """Whether Telegram still calls here, and can. Raises ChannelFailed where the token is refused or another webhook was set."""
+        try:
+            info = await self._api.get_webhook_info()
+        except Answered as error:
+            if error.status in (401, 404):
+                raise channel_failure(error) from error
+            self._link.degraded(f"Telegram answered: {error.description}.")
+        except TelegramError as error:
+            self._link.degraded(unreachable(error))
+        else:
+            if info.url != self._settings.webhook_url:
+                raise ChannelFailed("Another program has set another webhook for this bot, or removed it.")
+            if info.last_error_message and info.pending_update_count:
+                self._link.degraded(f"Telegram can't call the webhook: {info.last_error_message}.")
+            else:
+                self._link.connected(self._detail)
+
+    async def _called(self, request: web.Request) -> web.Response:
+        if not hmac.compare_digest(request.headers.get(_SECRET_HEADER, "").encode(), self._secret.encode()):
+            return web.Response(status=403)
+        try:
+            raw = json.loads(await request.read())
+        except ValueError:
+            return web.Response(status=400)
+        update = self._intake.parse(raw)
+        try:
+            if update is not None:
+                await self._take(update)
+        except StoreUnavailable:
+            self._link.degraded("Messages wait at Telegram, because the store can't keep them now.")
+            return web.Response(status=503)
+        return web.Response()
+
+    async def _take(self, update: Update) -> None:
+        """The messages of an album come in calls of their own, side by side: they are answered when the whole is accepted."""
+        key = album_of(update)
+        if key is None:
+            await self._intake.take([update])
+            return
+        album = self._albums.get(key)
+        if album is None:
+            album = self._albums[key] = _Album()
+            album.add(update)
+            try:
+                await album.complete()
+            finally:
+                del self._albums[key]
+            try:
+                await self._intake.take(sorted(album.updates, key=lambda each: each.update_id))
+            except StoreUnavailable as error:
+                album.taken.set_exception(error)
+                album.taken.exception()  # whoever waits has it; nobody may
+                raise
+            else:
+                album.taken.set_result(None)
+        else:
+            album.add(update)
+            await asyncio.shield(album.taken)
+
+
+class _Album:
+    """Messages of an album that have come so far."""
+
+    def __init__(self) -> None:
+        self.updates: list[Update] = []
+        self.taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._grown = asyncio.Event()
+
+    def add(self, update: Update) -> None:
+        if update.update_id not in {each.update_id for each in self.updates}:
+            self.updates.append(update)
+        self._grown.set()
+
+    async def complete(self) -> None:
+        """Until nothing came for a while, or nothing more can."""
+        while len(self.updates) < ALBUM_MOST:
+            self._grown.clear()
+            try:
+                await asyncio.wait_for(self._grown.wait(), ALBUM_QUIET)
+            except TimeoutError:
+                return

@@ -1,0 +1,249 @@
+"""Blocks → the blocks of each part: cut between paragraphs, else between lines, sentences, words, characters."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple, Protocol
+
+from channels.text.blocks import Block, Line, Span, is_visible
+from channels.text.formatted import FormattedPart
+from channels.text.graphemes import best_cut, safe_cut
+
+_PIECE: Final = 2048
+"""Characters of a span that are looked at together."""
+
+
+class Size(NamedTuple):
+    """How much of a platform's limits something takes, at most."""
+
+    units: int
+    """What the platform counts."""
+    source: int = 0
+    """Characters as sent."""
+    entities: int = 0
+
+    def plus(self, other: "Size") -> "Size":
+        units, source, entities = other
+        return Size(self.units + units, self.source + source, self.entities + entities)
+
+
+class Form(Protocol):
+    """How a platform counts and writes. Sizes are upper bounds: what is written is never larger than the sum of what it is made of."""
+
+    def fits(self, size: Size) -> bool:
+        """Whether a part may be as large as this."""
+        ...
+
+    def around(self, block: Block) -> Size:
+        """What a block takes besides its lines: what stands between it and the one before, fences, tags."""
+        ...
+
+    def lead(self, block: Block, line: Line) -> Size:
+        """What a line takes besides its spans: its end, its indentation, its mark."""
+        ...
+
+    def span(self, block: Block, span: Span) -> Size: ...
+
+    def write(self, blocks: Sequence[Block]) -> FormattedPart: ...
+
+
+def parts_of(blocks: Sequence[Block], form: Form) -> list[FormattedPart]:
+    """The parts of a text; none where there is nothing to see in it."""
+    packing = _Packing(form)
+    for block in blocks:
+        packing.add(block)
+    packing.turn(carry=False)
+    return [part for part in map(form.write, packing.parts) if is_visible(part.plain)]
+
+
+class _Packing:
+    """Fills one part after the other."""
+
+    def __init__(self, form: Form) -> None:
+        self.parts: list[list[Block]] = []
+        self._form = form
+        self._here: list[Block] = []
+        self._used = Size(0)
+
+    def add(self, block: Block) -> None:
+        whole = self._size(block)
+        if not self._fits(whole) and self._form.fits(whole):
+            self.turn()
+        if self._fits(whole):
+            self._put(block, whole)
+        else:
+            self._pour(block)
+
+    def turn(self, *, carry: bool = True) -> None:
+        """Begin a new part. Headings at the end of the old one go with what follows them."""
+        kept = len(self._here)
+        while carry and kept > 0 and self._here[kept - 1].kind == "heading":
+            kept -= 1
+        moved = self._here[kept:] if kept else []
+        done = self._here[:kept] if kept else self._here
+        if done:
+            self.parts.append(done)
+        self._here = moved
+        self._used = self._total(moved)
+
+    def _pour(self, block: Block) -> None:
+        """A block that is larger than a part, line by line."""
+        if self._here and not self._fits(self._third()):
+            self.turn()
+        head = self._head(block)
+        lines: list[Line] = []
+        size = self._form.around(block)
+        for line in block.lines:
+            more = self._line(block, line)
+            if not self._fits(size.plus(more)):
+                again = self._opening(block, head)
+                if self._form.fits(again.plus(more)):
+                    self._leave(block, lines, size, head)
+                    lines, size = list(head), again
+                    if not self._fits(size.plus(more)):  # because of the headings that came along
+                        self.turn()
+                else:
+                    lines, size = self._cut(block, line, lines, size, head)
+                    continue
+            lines.append(line)
+            size = size.plus(more)
+        self._put_lines(block, lines, size)
+
+    def _cut(self, block: Block, line: Line, lines: list[Line], size: Size, head: Sequence[Line]) -> tuple[list[Line], Size]:
+        """A line that is larger than a part, over as many as it takes; returns what the last one holds of the block."""
+        rest = deque(_pieces(line.spans))
+        lead = self._form.lead(block, line)
+        while rest:
+            empty = not self._here and len(lines) <= len(head)
+            taken = self._take(block, rest, size.plus(lead), within_words=empty)
+            if not taken and empty and head:
+                lines, head, size = [], (), self._form.around(block)
+                continue
+            if not taken and empty:
+                taken = [_first_character(rest)]
+            if taken:
+                lines.append(replace(line, spans=tuple(taken)))
+                line = replace(line, mark="")
+                size = size.plus(self._line(block, lines[-1]))
+            if rest:
+                self._leave(block, lines, size, head)
+                lines, size = list(head), self._opening(block, head)
+        return lines, size
+
+    def _take(self, block: Block, rest: deque[Span], used: Size, *, within_words: bool) -> list[Span]:
+        """What of `rest` fits, cut at the best place; it is removed from `rest`. `within_words`: where there is no better place."""
+        taken: list[Span] = []
+        while rest:
+            more = self._form.span(block, rest[0])
+            if not self._fits(used.plus(more)):
+                break
+            used = used.plus(more)
+            taken.append(rest.popleft())
+        if not rest:
+            return taken
+        span = rest.popleft()
+        most = self._most(block, span, used)
+        text = "".join([part.text for part in taken])
+        at, window = len(text) + most, text + span.text[: most + 64]
+        cut = best_cut(window, at)
+        if not cut and within_words:
+            cut = safe_cut(window, at)
+        _put_back(taken, rest, span, len(text) - cut if cut < len(text) else 0, max(cut - len(text), 0))
+        if block.kind != "code":
+            _trim(taken, rest)
+        return taken
+
+    def _most(self, block: Block, span: Span, used: Size) -> int:
+        """How many characters of a span fit."""
+        low, high = 0, len(span.text)
+        while low < high:
+            middle = (low + high + 1) // 2
+            part = replace(span, text=span.text[:middle])
+            if self._fits(used.plus(self._form.span(block, part))):
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def _leave(self, block: Block, lines: list[Line], size: Size, head: Sequence[Line]) -> None:
+        if len(lines) > len(head) or (lines and not head):
+            self._put_lines(block, lines, size)
+        self.turn(carry=not lines)
+
+    def _put_lines(self, block: Block, lines: list[Line], size: Size) -> None:
+        if lines:
+            self._put(replace(block, lines=tuple(lines)), size)
+
+    def _put(self, block: Block, size: Size) -> None:
+        self._here.append(block)
+        self._used = self._used.plus(size)
+
+    def _fits(self, more: Size) -> bool:
+        return self._form.fits(self._used.plus(more))
+
+    def _third(self) -> Size:
+        """A third of what is allowed, as far as what is used shows it."""
+        return Size(*(value // 2 + 1 for value in self._used))
+
+    def _head(self, block: Block) -> tuple[Line, ...]:
+        """The lines that are repeated, unless they take much of a part."""
+        head = block.lines[: block.header]
+        size = self._opening(block, head)
+        return head if self._form.fits(Size(*(value * 3 for value in size))) else ()
+
+    def _opening(self, block: Block, head: Sequence[Line]) -> Size:
+        return self._form.around(block).plus(_sum([self._line(block, line) for line in head]))
+
+    def _total(self, blocks: Sequence[Block]) -> Size:
+        return _sum([self._size(block) for block in blocks])
+
+    def _size(self, block: Block) -> Size:
+        return self._form.around(block).plus(_sum([self._line(block, line) for line in block.lines]))
+
+    def _line(self, block: Block, line: Line) -> Size:
+        size = self._form.lead(block, line)
+        for span in line.spans:
+            size = size.plus(self._form.span(block, span))
+        return size
+
+
+def _sum(sizes: Sequence[Size]) -> Size:
+    return Size(*map(sum, zip(*sizes, strict=True))) if sizes else Size(0)
+
+
+def _pieces(spans: Sequence[Span]) -> list[Span]:
+    return [replace(span, text=span.text[at : at + _PIECE]) for span in spans for at in range(0, len(span.text), _PIECE)]
+
+
+def _first_character(rest: deque[Span]) -> Span:
+    """For limits that hardly anything fits in: something has to go on."""
+    span = rest.popleft()
+    if span.text[1:]:
+        rest.appendleft(replace(span, text=span.text[1:]))
+    return replace(span, text=span.text[:1])
+
+
+def _put_back(taken: list[Span], rest: deque[Span], span: Span, back: int, ahead: int) -> None:
+    """`span` was cut `ahead` characters from its beginning, or `back` characters before it."""
+    if ahead:
+        taken.append(replace(span, text=span.text[:ahead]))
+    if span.text[ahead:]:
+        rest.appendleft(replace(span, text=span.text[ahead:]))
+    while back > 0:
+        last = taken.pop()
+        if len(last.text) > back:
+            taken.append(replace(last, text=last.text[:-back]))
+        rest.appendleft(replace(last, text=last.text[-back:]))
+        back -= len(last.text)
+
+
+def _trim(taken: list[Span], rest: deque[Span]) -> None:
+    """No spaces where it was cut."""
+    while taken and not taken[-1].text.rstrip():
+        taken.pop()
+    if taken:
+        taken[-1] = replace(taken[-1], text=taken[-1].text.rstrip())
+    while rest and not rest[0].text.lstrip():
+        rest.popleft()
+    if rest:
+        rest[0] = replace(rest[0], text=rest[0].text.lstrip())

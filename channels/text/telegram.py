@@ -1,0 +1,138 @@
+"""Markdown → Telegram's HTML (https://core.telegram.org/bots/api#html-style).
+
+Lists are lines with bullets, headings are bold, tables are aligned code, pictures are links. Telegram counts the text that is left when the tags
+are parsed away, in UTF-16 code units, and keeps at most 100 entities of a message.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from channels.text.blocks import PLAIN, Block, Line, Span, Style
+from channels.text.formatted import FormattedPart
+from channels.text.marks import Mark, marks_of, write_marked
+from channels.text.plain import between, indent, plain_lead, plain_span, plain_text, utf16
+from channels.text.reading import read
+from channels.text.splitting import Size, parts_of
+
+_TAGS: Final = {"bold": "b", "italic": "i", "strike": "s", "spoiler": "tg-spoiler", "code": "code"}
+_LINK: Final = re.compile(r"https?://[^\s/?#@:]+\.[^\s/?#@:.]{2,}(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE)
+_LONGEST_LINK: Final = 1000
+_MOST_ENTITIES: Final = 100
+_SOURCE: Final = 3
+"""Characters of HTML for each of the text."""
+_TAG_CHARS: Final = 27
+"""Of the longest pair of tags, <tg-spoiler></tg-spoiler>, with room."""
+
+
+def telegram_parts(markdown: str, limit: int = 4000) -> list[FormattedPart]:
+    """A text as HTML, in parts of at most `limit` UTF-16 code units after entities (captions: 1024), of `plain` as well.
+
+    Empty: there is nothing to see in it. Never raises, and loses no word.
+    """
+    return parts_of(read(markdown, lambda url: _can_link(url, limit)), _TelegramForm(limit))
+
+
+def _can_link(url: str, limit: int) -> bool:
+    """Telegram takes the link, and not only the words, of addresses with a domain."""
+    return len(url) <= min(_LONGEST_LINK, limit // 4) and _LINK.fullmatch(url) is not None
+
+
+def escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _marks(block: Block) -> Callable[[Style], tuple[Mark, ...]]:
+    return _marks_of_heading if block.kind == "heading" else _marks_of_words
+
+
+def _marks_of_words(style: Style) -> tuple[Mark, ...]:
+    """Code takes no others; where it leads somewhere, it is a link instead."""
+    if style.code and not style.link:
+        return (("code", ""),)
+    return tuple([mark for mark in marks_of(style) if mark[0] != "code"])
+
+
+def _marks_of_heading(style: Style) -> tuple[Mark, ...]:
+    marks = _marks_of_words(style)
+    return marks if style.bold or marks == (("code", ""),) else (*marks, ("bold", ""))
+
+
+def _begin(mark: Mark) -> str:
+    kind, link = mark
+    return f'<a href="{_attribute(link)}">' if kind == "link" else f"<{_TAGS[kind]}>"
+
+
+def _end(mark: Mark) -> str:
+    return "</a>" if mark[0] == "link" else f"</{_TAGS[mark[0]]}>"
+
+
+def _attribute(value: str) -> str:
+    return escape(value).replace('"', "&quot;")
+
+
+class _TelegramForm:
+    """How Telegram counts and writes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def fits(self, size: Size) -> bool:
+        return size.units <= self._limit and size.source <= self._limit * _SOURCE and size.entities <= _MOST_ENTITIES
+
+    def around(self, block: Block) -> Size:
+        tags = len('<pre><code class="language-"></code></pre><blockquote></blockquote>') + len(block.language)
+        return Size(2, 2 + tags, (block.kind == "code") + (block.quote > 0))
+
+    def lead(self, block: Block, line: Line) -> Size:
+        units = plain_lead(block, line)
+        return Size(units, units + 4 * block.quote)
+
+    def span(self, block: Block, span: Span) -> Size:
+        text, style = span.text, span.style
+        source = len(text) + 4 * text.count("&") + 3 * (text.count("<") + text.count(">"))
+        if block.kind == "code" or (style is PLAIN and block.kind == "text"):
+            return Size(utf16(text), source)
+        marks = _marks(block)(style)
+        link = len(_attribute(span.style.link)) if span.style.link else 0
+        return Size(plain_span(span), source + link + _TAG_CHARS * len(marks), len(marks))
+
+    def write(self, blocks: Sequence[Block]) -> FormattedPart:
+        out: list[str] = []
+        before: Block | None = None
+        for block in blocks:
+            out.extend(_joint(before, block))
+            out.append(_code(block) if block.kind == "code" else "\n".join([_line(block, line) for line in block.lines]))
+            before = block
+        if before is not None and _in_quote(before):
+            out.append("</blockquote>")
+        return FormattedPart(text="".join(out), plain=plain_text(blocks))
+
+
+def _in_quote(block: Block) -> bool:
+    """Code stands beside a quote, not in it: neither may hold the other on every client."""
+    return block.quote > 0 and block.kind != "code"
+
+
+def _joint(before: Block | None, block: Block) -> list[str]:
+    """What stands between two blocks, the begin and the end of quotes included."""
+    space = between(before, block)
+    was, is_now = before is not None and _in_quote(before), _in_quote(block)
+    if was == is_now:
+        return [space]
+    return ["</blockquote>", space] if was else [space, "<blockquote>"]
+
+
+def _code(block: Block) -> str:
+    text = escape("\n".join(["".join([span.text for span in line.spans]) for line in block.lines])).rstrip()
+    if not text:
+        return ""
+    return f'<pre><code class="language-{block.language}">{text}</code></pre>' if block.language else f"<pre>{text}</pre>"
+
+
+def _line(block: Block, line: Line) -> str:
+    lead = escape("> " * (block.quote - 1)) + indent(line)
+    if len(line.spans) == 1 and line.spans[0].style is PLAIN and block.kind == "text":
+        return lead + escape(line.spans[0].text)
+    words = write_marked(line.spans, _marks(block), _begin, _end, lambda _, span: escape(span.text))
+    return lead + "".join(words)

@@ -1,0 +1,102 @@
+"""POST /hooks/{name} → a message for the inbox."""
+
+import hmac
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from assistant.contracts.addresses import address_of
+from assistant.contracts.errors import InvalidJson, InvalidRequest, NotFound, Unauthenticated
+from assistant.contracts.ids import new_id
+from assistant.contracts.inbox import InboundMessage, Sender
+from channels.webhook.settings import HookSettings
+from channels.webhook.signing import MOST_SECONDS, SIGNATURE_HEADER, TIMESTAMP_HEADER, is_recent, is_signed
+
+_SCHEME: Final = "bearer "
+
+
+class HookBody(BaseModel):
+    """The body of POST /hooks/{name}."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: str = Field(min_length=1, max_length=200_000, pattern=r"\S")
+    """What the assistant is told."""
+    sender: str | None = Field(default=None, max_length=200)
+    """Who says so, for display."""
+    thread_id: str | None = Field(default=None, min_length=1, max_length=200)
+    """Messages of one thread are one conversation."""
+    external_id: str | None = Field(default=None, min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")
+    """The sender's own id of this message: what comes again under it is a repeat."""
+
+
+def read_hook(name: str, hook: HookSettings | None, headers: Mapping[str, str], body: bytes, now: datetime) -> InboundMessage:
+    """What a request says, once it is known to be the sender's. `headers`: by lower-case name.
+
+    Raises NotFound (no such hook, or one without a secret), Unauthenticated, InvalidJson, InvalidRequest, InvalidAddress.
+    """
+    if hook is None or not hook.listens:
+        raise NotFound("There is no such hook.")
+    timestamp = _authenticate(hook, headers, body, now)
+    said = _parse(body)
+    return InboundMessage(
+        external_id=_external_id(name, said, timestamp, body),
+        address=address_of("webhook", name, said.thread_id),
+        sender=Sender(id=name, name=(said.sender or "").strip() or name),
+        private=True,
+        text=said.text,
+        trusted=False,
+        at=now,
+    )
+
+
+def _authenticate(hook: HookSettings, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+    """The timestamp that was signed; None where the sender was known by its bearer secret. Raises Unauthenticated."""
+    if hook.secret is not None and SIGNATURE_HEADER in headers:
+        timestamp = headers.get(TIMESTAMP_HEADER, "").strip()
+        if not is_signed(hook.secret.get_secret_value(), timestamp, headers[SIGNATURE_HEADER], body):
+            raise Unauthenticated("The signature does not fit the timestamp, the body and this hook's secret.")
+        if not is_recent(timestamp, now.timestamp()):
+            raise Unauthenticated(f"The timestamp is more than {MOST_SECONDS} seconds from the server's clock.")
+        return timestamp
+    if hook.bearer is not None and _has_bearer(hook.bearer, headers.get("authorization", "")):
+        return None
+    ways = ["signed (X-Nanobot-Timestamp and X-Nanobot-Signature)"] if hook.secret is not None else []
+    ways += ["sent with this hook's secret as 'Authorization: Bearer <secret>'"] if hook.bearer is not None else []
+    raise Unauthenticated(f"Messages to this hook must be {' or '.join(ways)}.")
+
+
+def _has_bearer(bearer: SecretStr, authorization: str) -> bool:
+    if not authorization.lower().startswith(_SCHEME):
+        return False
+    given = authorization[len(_SCHEME) :].strip()
+    return hmac.compare_digest(given.encode(errors="surrogateescape"), bearer.get_secret_value().encode())
+
+
+def _parse(body: bytes) -> HookBody:
+    try:
+        value: object = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidJson(f"The body is not valid JSON: {error.msg} (at character {error.pos}).") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    try:
+        return HookBody.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        param = ".".join(map(str, first["loc"]))[:200]
+        raise InvalidRequest(f"{param}: {first['msg']}", param=param) from None
+
+
+def _external_id(name: str, said: HookBody, timestamp: str | None, body: bytes) -> str:
+    """Of the hook's own messages only. Without an id of the sender's, the same signed bytes are the same message; what is not signed holds
+    nothing that tells a repeat from a second message of the same words, so each is taken as new."""
+    if said.external_id is not None:
+        return f"{name}/{said.external_id}"
+    if timestamp is None:
+        return f"{name}#{new_id('msg')}"
+    return f"{name}#{sha256(timestamp.encode() + b'.' + body).hexdigest()}"

@@ -1,0 +1,65 @@
+"""The `channels.webhook` section of the configuration."""
+
+import re
+from typing import Annotated, ClassVar, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from assistant.contracts.channels import ChannelSettings
+from assistant.contracts.settings import Settings
+
+HOOK_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_SHORTEST: Final = 16
+
+
+def _blank_is_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < _SHORTEST:
+        raise ValueError(f"a secret has at least {_SHORTEST} characters; `openssl rand -hex 32` makes one")
+    return secret
+
+
+def _web_address(url: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"https?://[^\s/?#]+\S*", url.get_secret_value(), re.IGNORECASE):
+        raise ValueError("must be an http:// or https:// URL")
+    return url
+
+
+def _hook_name(name: str) -> str:
+    if not HOOK_NAME.fullmatch(name):
+        raise ValueError("the name of a hook has lower-case letters, digits, - and _")
+    return name
+
+
+Secret = Annotated[Annotated[SecretStr, AfterValidator(_long_enough)] | None, BeforeValidator(_blank_is_none)]
+Url = Annotated[Annotated[SecretStr, AfterValidator(_web_address)] | None, BeforeValidator(_blank_is_none)]
+
+
+class HookSettings(Settings):
+    """A program that writes to the assistant by POST /hooks/<name>, or is written to at `url`, or both."""
+
+    secret: Secret = None
+    """What the sender signs with (HMAC-SHA256). Without `secret` and `bearer`, nothing comes in: there is no such route."""
+    bearer: Secret = None
+    """For senders that can't sign: sent as `Authorization: Bearer <it>`."""
+    url: Url = None
+    """Where messages to this hook are posted, answers included. None: nothing goes out."""
+    out_secret: Secret = None
+    """What messages to `url` are signed with. None: `secret`; if that is not set either, they are not signed."""
+
+    @property
+    def listens(self) -> bool:
+        """Whether anything may come in."""
+        return self.secret is not None or self.bearer is not None
+
+
+class WebhookSettings(ChannelSettings):
+    """Messages from and to other programs, over HTTP."""
+
+    let_in_by_secret: ClassVar[bool] = True
+
+    hooks: dict[Annotated[str, AfterValidator(_hook_name)], HookSettings] = Field(default_factory=dict)
+    """By name: `POST /hooks/<name>` comes in, `webhook:<name>` is written to."""

@@ -1,0 +1,187 @@
+"""Out: what goes wrong, and what the outbox is told of it."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+from discord.http import Route
+
+from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear
+from assistant.testing.discord_api import DiscordApi
+from assistant.testing.discord_api.shapes import Payload
+from channels.discord.waits import Waits
+from tests.flow.discord.conftest import QUICK, Rig, sending
+
+POSTS = "POST /channels/{}/messages"
+
+
+@pytest.fixture
+def chat(rig: Rig) -> Payload:
+    return rig.api.world.dm(rig.api.world.user("alice"))
+
+
+def asked(rig: Rig, chat: Payload) -> int:
+    return rig.api.faults.seen.count(POSTS.format(chat["id"]))
+
+
+async def failure(rig: Rig, chat: Payload | str, waits: Waits = QUICK) -> SendFailed:
+    async with rig.open(waits) as channel:
+        with pytest.raises(SendFailed) as failed:
+            await channel.send(sending(chat))
+    return failed.value
+
+
+async def test_what_can_never_arrive_is_refused_at_once(rig: Rig, chat: Payload) -> None:
+    world = rig.api.world
+    room = world.text_channel(world.guild("Home"), "hidden")
+    world.hidden.add(room["id"])
+    world.closed_dms.add(chat["recipients"][0]["id"])
+    codes = {"forbidden": room, "blocked": chat, "chat_not_found": "1187654321098765432"}
+    for code, place in codes.items():
+        error = await failure(rig, place)
+        assert isinstance(error, SendRefused)
+        assert error.trouble.code == code
+    assert world.ledger == []
+
+
+async def test_a_flood_wait_is_told_and_not_slept_through(rig: Rig, chat: Payload) -> None:
+    rig.api.faults.too_many(30)
+    error = await failure(rig, chat)
+    assert isinstance(error, SendLater)
+    assert (error.trouble.code, error.retry_after, error.counts, error.whole_channel) == ("flood_wait", 30, False, False)
+    rig.api.faults.too_many(40, everywhere=True)
+    error = await failure(rig, chat)
+    assert isinstance(error, SendLater)
+    assert (error.retry_after, error.counts, error.whole_channel) == (40, False, True)
+    assert asked(rig, chat) == 2
+
+
+async def test_a_limit_said_in_headers_is_kept_without_asking(rig: Rig, chat: Payload) -> None:
+    rig.api.rest.limits.amount, rig.api.rest.limits.seconds = 3, 30
+    async with rig.open() as channel:
+        for number in range(3):
+            await channel.send(sending(chat, key=f"key{number}"))
+        with pytest.raises(SendLater) as later:
+            await channel.send(sending(chat, key="key3"))
+        assert later.value.retry_after is not None
+        assert 20 < later.value.retry_after <= 30
+        other = rig.api.world.dm(rig.api.world.user("bob"))
+        await channel.send(sending(other, key="key4"))
+    assert rig.api.rest.limits.refused == 0
+    assert len(rig.api.world.ledger) == 4
+
+
+async def test_a_short_limit_is_waited_for(rig: Rig, chat: Payload) -> None:
+    rig.api.rest.limits.amount, rig.api.rest.limits.seconds = 2, 0.2
+    async with rig.open() as channel:
+        for number in range(5):
+            await channel.send(sending(chat, key=f"key{number}"))
+    assert len(rig.api.world.ledger) == 5
+
+
+async def test_the_repeats_that_discord_py_makes_of_itself_give_one_message(rig: Rig, chat: Payload) -> None:
+    rig.api.faults.add("answer", status=502)
+    async with rig.open() as channel:
+        await channel.send(sending(chat))
+    assert asked(rig, chat) == 2
+    assert len(rig.api.world.ledger) == 1
+
+
+async def test_an_error_of_the_server_leaves_open_whether_it_arrived(rig: Rig, chat: Payload) -> None:
+    rig.api.faults.add("answer", status=503)
+    error = await failure(rig, chat)
+    assert isinstance(error, SendUnclear)
+    assert error.trouble.code == "server_error"
+
+
+async def test_a_flood_wait_after_an_error_of_the_server_leaves_it_open_too(rig: Rig, chat: Payload) -> None:
+    rig.api.faults.add("answer", status=502)
+    rig.api.faults.too_many(30)
+    assert isinstance(await failure(rig, chat), SendUnclear)
+
+
+async def test_an_error_of_the_server_before_the_message_is_on_its_way_is_no_doubt(rig: Rig, chat: Payload) -> None:
+    rig.api.faults.add("answer", "GET /users/@me", status=503)
+    assert isinstance(await failure(rig, chat), SendLater)
+
+
+@pytest.mark.parametrize(("kind", "arrived"), [("reset", 0), ("reset_after", 1), ("hang", 0), ("hang_after", 1)])
+async def test_no_answer_is_unclear_and_the_same_key_sorts_it_out(rig: Rig, chat: Payload, kind: str, arrived: int) -> None:
+    rig.api.faults.add(kind, POSTS.format(chat["id"]))  # pyright: ignore[reportArgumentType]
+    error = await failure(rig, chat, Waits(send=0.5))
+    assert isinstance(error, SendUnclear)
+    assert len(rig.api.world.ledger) == arrived
+    async with rig.open() as channel:
+        await channel.send(sending(chat))
+    assert len(rig.api.world.ledger) == 1
+
+
+async def test_no_connection_says_nothing_against_the_message(rig: Rig, chat: Payload) -> None:
+    async with DiscordApi() as gone:
+        base = gone.settings()["apiBase"]
+    async with rig.open(apiBase=base) as channel:
+        with pytest.raises(SendLater) as later:
+            await channel.send(sending(chat))
+    assert (later.value.trouble.code, later.value.counts) == ("network", False)
+
+
+async def test_a_connection_that_breaks_before_the_message_is_on_its_way_is_no_doubt(rig: Rig, chat: Payload) -> None:
+    rig.api.faults.add("reset", "GET /oauth2/applications/@me", times=2)  # aiohttp asks once more by itself
+    error = await failure(rig, chat)
+    assert isinstance(error, SendLater)
+
+
+async def test_a_refused_token_waits_for_its_mending_and_is_not_tried_on_and_on(rig: Rig, chat: Payload) -> None:
+    async with rig.open(token="wrong") as channel:
+        for _ in range(3):
+            with pytest.raises(SendLater, match=r"channels\.discord\.token") as later:
+                await channel.send(sending(chat))
+            assert (later.value.trouble.code, later.value.counts, later.value.whole_channel) == ("unauthorized", False, True)
+    assert rig.api.faults.seen == ["GET /users/@me"]
+
+
+async def test_a_token_that_is_revoked_later_is_told(rig: Rig, chat: Payload) -> None:
+    async with rig.open() as channel:
+        await channel.send(sending(chat))
+        await rig.api.revoke()
+        with pytest.raises(SendLater) as later:
+            await channel.send(sending(chat, key="key2"))
+    assert later.value.trouble.code == "unauthorized"
+
+
+@pytest.mark.parametrize("status", [403, 429])
+async def test_being_turned_away_before_discord_stops_the_whole_channel(rig: Rig, chat: Payload, status: int) -> None:
+    rig.api.faults.add("answer", status=status, body="<html>Access denied</html>")
+    error = await failure(rig, chat)
+    assert isinstance(error, SendLater)
+    assert (error.trouble.code, error.retry_after, error.counts, error.whole_channel) == ("turned_away", 600, False, True)
+
+
+async def test_after_very_many_refusals_nothing_is_asked_any_more(rig: Rig, chat: Payload) -> None:
+    rig.api.world.hidden.add(chat["id"])
+    async with rig.open() as channel:
+        results: list[object] = []
+        for _ in range(20):
+            results += await asyncio.gather(*[channel.send(sending(chat)) for _ in range(51)], return_exceptions=True)
+        before = len(rig.api.faults.seen)
+        with pytest.raises(SendLater) as later:
+            await channel.send(sending(chat))
+        assert later.value.whole_channel
+        assert len(rig.api.faults.seen) == before
+    assert any(isinstance(each, SendRefused) for each in results)
+
+
+async def test_two_adapters_in_a_process_never_meet(rig: Rig) -> None:
+    base = Route.BASE
+    async with DiscordApi() as other, rig.open() as channel, Rig(other, rig.media).open() as second:
+        chats = [api.world.dm(api.world.user("alice")) for api in (rig.api, other)]
+        await asyncio.gather(channel.send(sending(chats[0], "one")), second.send(sending(chats[1], "two")))
+        assert [entry.content for entry in rig.api.world.ledger] == ["one"]
+        assert [entry.content for entry in other.world.ledger] == ["two"]
+    assert base == Route.BASE
+
+
+def test_the_kind_is_known_without_discord_py() -> None:
+    code = "import sys, channels.discord.kind; raise SystemExit('discord' in sys.modules or 'aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

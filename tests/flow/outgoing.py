@@ -1,0 +1,68 @@
+"""A real outbox for tests of the doors that send; nobody delivers unless the test settles it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from assistant.api.deliveries.endpoints import Outgoing
+from assistant.config.channels import ChannelsSettings
+from assistant.config.directory import ConfiguredChannels
+from assistant.contracts.outbox import Claim, OutboundPart, Receipt, Settlement
+from assistant.delivery.service import DeliveryService
+from assistant.delivery.watch import Watch
+from assistant.store.settings import StoreSettings
+from assistant.store.store import Store, open_store
+
+LEASE = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outbox:
+    store: Store
+    enabled: set[str]
+    """Channels that somebody delivers on, as the test says."""
+    channels: ConfiguredChannels
+    service: DeliveryService
+    watch: Watch
+
+    @property
+    def outgoing(self) -> Outgoing:
+        return Outgoing(
+            deliveries=self.service,
+            outbox=self.store.outbox,
+            files=self.store.media,
+            channels=self.channels,
+            expire_after=timedelta(hours=24),
+        )
+
+    async def claim(self, lane: str) -> Claim:
+        claim = await self.store.outbox.claim(lane, LEASE)
+        assert isinstance(claim, Claim), claim
+        return claim
+
+    async def settle(self, lane: str, settlement: Settlement | None = None) -> None:
+        """What a dispatcher would do with the next event of a lane: send it as message 42, or what the settlement says."""
+        claim = await self.claim(lane)
+        part = OutboundPart(text=claim.event.text, plain=claim.event.text)
+        receipt = (0, Receipt(message_id="42", at=datetime.now(UTC))) if settlement is None else None
+        settled = settlement or Settlement(state="sent")
+        assert await self.store.outbox.note(claim, plan=[part], receipt=receipt, settle=settled)
+        self.watch.changed(claim.event.id)
+
+
+@asynccontextmanager
+async def open_outbox(folder: Path, *enabled: str) -> AsyncGenerator[Outbox]:
+    store = await open_store(StoreSettings(), folder / "state")
+    delivered, watch = set(enabled), Watch()
+    try:
+        yield Outbox(
+            store=store,
+            enabled=delivered,
+            channels=ConfiguredChannels(ChannelsSettings().by_name()),
+            service=DeliveryService(store.outbox, enabled=delivered.__contains__, watch=watch),
+            watch=watch,
+        )
+    finally:
+        await store.close()

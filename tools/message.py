@@ -1,0 +1,152 @@
+"""`message`: the assistant writes to somebody, and learns what became of it."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, ClassVar, Protocol
+
+from pydantic import BaseModel, Field
+
+from assistant.contracts.addresses import Address, address_of
+from assistant.contracts.channels import ChannelDirectory
+from assistant.contracts.errors import InvalidRequest, StoreUnavailable, ToolFailed
+from assistant.contracts.ids import derived_id
+from assistant.contracts.outbox import Deliveries, Delivery, Media, MediaFiles, Origin, OutboundEvent
+from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, MAX_FILES, ButtonsAsked, button_rows, check_ahead, check_words, read_time
+from assistant.contracts.tools import ToolContext, ToolResult
+from tools.workspace import Workspace, shown_name
+
+
+class Recipients(Protocol):
+    """Who may be written to; fulfilled by assistant.access.recipients."""
+
+    async def refusal(self, address: Address, ctx: ToolContext) -> str | None:
+        """Why not, with what to do, for the model; None: it may."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What sending takes. `describe` puts a delivery (and whether its channel is enabled) into one true sentence."""
+
+    deliveries: Deliveries
+    channels: ChannelDirectory
+    recipients: Recipients
+    files: MediaFiles
+    workspace: Workspace
+    describe: Callable[[Delivery, bool], str]
+    expire_after: timedelta
+    receipt_wait: float
+    """Seconds that a call waits for what became of its message."""
+
+
+class MessageParams(BaseModel):
+    """The arguments of nanobot's `message`, and `thread_id`, `at`."""
+
+    content: Annotated[str, Field(max_length=MAX_CHARS)] = Field("", description="The message, in Markdown. Empty only with media.")
+    channel: str | None = Field(None, description="Where to send it: telegram, discord … Omit to send to the chat of this conversation.")
+    chat_id: Annotated[str, Field(coerce_numbers_to_str=True)] | None = Field(
+        None, description="The chat on that channel, by the platform's own id. Omit to send to the chat of this conversation."
+    )
+    thread_id: Annotated[str, Field(coerce_numbers_to_str=True)] | None = Field(
+        None, description="A forum topic or thread within the chat, by its id."
+    )
+    media: Annotated[list[str], Field(max_length=MAX_FILES)] = Field(
+        [], description="Files of the workspace to send with it, by their paths."
+    )
+    buttons: ButtonsAsked = Field(
+        [], description="Rows of buttons under it; a button is its text, or {text, url}. A text comes back as the user's next message."
+    )
+    at: str | None = Field(
+        None, description="When to send it, if not now: ISO 8601 with the offset from UTC, such as 2026-01-31T09:00:00+01:00."
+    )
+
+
+class Message:
+    """Accepts the message into the outbox under an id of (turn, place of the call), so that a step that a crash cut off sends it once; waits a
+    few seconds; says what is true."""
+
+    name: ClassVar[str] = "message"
+    description: ClassVar[str] = (
+        "Send a message to a chat, on this channel or another. The answer of this conversation reaches its own asker without it: "
+        "use it to write to somebody else, to send files, or to send later. The result says what became of the message: "
+        "say that it was sent only if the result says so."
+    )
+    params: ClassVar[type[BaseModel]] = MessageParams
+    reads_only: ClassVar[bool] = False
+    timeout: ClassVar[float] = 120.0
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+
+    async def run(self, params: MessageParams, ctx: ToolContext) -> ToolResult:
+        """Raises ToolFailed: nothing was accepted, and why."""
+        post, now = self._post, datetime.now(UTC)
+        try:
+            address = post.channels.check(self._address(params, ctx))
+            check_words(params.content, files=len(params.media))
+            at = read_time(params.at) if params.at else None
+            if at is not None:
+                check_ahead(at, now)
+            if refusal := await post.recipients.refusal(address, ctx):
+                raise ToolFailed(refusal)
+            event = OutboundEvent(
+                id=derived_id("evt", ctx.turn_id, ctx.call_place),
+                address=address,
+                text=params.content,
+                media=await self._media(params.media),
+                buttons=button_rows(params.buttons),
+                not_before=at,
+                expires_at=(at or now) + post.expire_after,
+                origin=Origin(kind="tool", owner=ctx.owner, session=ctx.session, turn_id=ctx.turn_id),
+            )
+            delivery = await post.deliveries.send(event)
+            if at is None:
+                delivery = await post.deliveries.outcome(event.id, post.receipt_wait)
+        except (InvalidRequest, StoreUnavailable) as error:
+            raise ToolFailed(error.message) from None
+        words = f"Message to {delivery.event.address}: {post.describe(delivery, post.deliveries.enabled(address.channel))}"
+        return ToolResult(text=words + _earlier(event, delivery.event))
+
+    def _address(self, params: MessageParams, ctx: ToolContext) -> Address:
+        """Raises InvalidAddress, or ToolFailed where it is not said whom the message is for."""
+        own = ctx.address
+        channel = params.channel.strip().lower() if params.channel else own.channel if own else None
+        chat_id = params.chat_id or (own.chat_id if own and channel == own.channel else None)
+        if not channel or not chat_id:
+            enabled = ", ".join(self._post.channels.enabled)
+            raise ToolFailed(
+                "Say whom the message is for: channel and chat_id are both needed here. "
+                + (
+                    f"The enabled channels are: {enabled}."
+                    if enabled
+                    else "No channel is enabled: messages wait in the outbox until one is."
+                )
+            )
+        thread = params.thread_id
+        if own and thread is None and not params.chat_id:
+            thread = own.thread_id
+        return address_of(channel, chat_id, thread)
+
+    async def _media(self, paths: Sequence[str]) -> tuple[Media, ...]:
+        kept: list[Media] = []
+        for path in paths:
+            held = ExitStack()
+            try:
+                copy = await asyncio.to_thread(held.enter_context, self._post.workspace.copy(path, MAX_FILE_BYTES))
+                kept.append(await self._post.files.keep(copy, shown_name(path)))
+            finally:
+                await asyncio.to_thread(held.close)
+        return tuple(kept)
+
+
+def _earlier(asked: OutboundEvent, accepted: OutboundEvent) -> str:
+    """What to add where this call had been made before (a crash cut its step off) and then said something else."""
+    if (asked.address, asked.text, asked.media) == (accepted.address, accepted.text, accepted.media):
+        return ""
+    return (
+        "\nThis call had run before, until the server stopped: that is the message it had sent then, "
+        f"and yours was not sent. It began: {accepted.text[:200]!r}. Call again if yours is still needed."
+    )

@@ -1,0 +1,94 @@
+"""The workspace as tools may reach it: files inside of it, and nothing that only looks as if it were."""
+
+import os
+import stat
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+from assistant.contracts.errors import ToolFailed
+from assistant.contracts.messages import human_size
+from assistant.contracts.names import display_name
+
+_SLICE = 1024 * 1024
+_LONGEST = 4096
+
+
+class Workspace:
+    """A jail: every path is resolved, and opened step by step without following links, so that what was checked is what is read.
+
+    Everything here blocks: call it in a thread.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @contextmanager
+    def copy(self, path: str, most_bytes: int) -> Generator[Path]:
+        """A copy of a file of the workspace, for as long as the context lasts. `path`: relative to the workspace, or absolute within it.
+
+        Raises ToolFailed with words for the model: outside of it (by `..`, by a link), not there, no file, empty, too large.
+        """
+        with TemporaryDirectory(prefix="nanobot-") as folder:
+            copy = Path(folder) / "file"
+            with self._opened(path) as source, copy.open("xb") as target:
+                if not _pour(source, target, path, most_bytes):
+                    raise ToolFailed(f"{path!r} is empty: there is nothing to send.")
+            yield copy
+
+    @contextmanager
+    def _opened(self, path: str) -> Generator[BinaryIO]:
+        *folders, name = self._steps(path)
+        with ExitStack() as opened:
+            try:
+                descriptor = _open(self._root.resolve(), os.O_DIRECTORY, None, opened)
+                for folder in folders:
+                    descriptor = _open(folder, os.O_DIRECTORY, descriptor, opened)
+                descriptor = _open(name, os.O_NONBLOCK, descriptor, opened)  # else a pipe would wait for its other end
+            except FileNotFoundError:
+                raise ToolFailed(f"There is no file {path!r} in the workspace.") from None
+            except OSError as error:
+                raise ToolFailed(f"{path!r} can't be read: {error.strerror}.") from None
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ToolFailed(f"{path!r} is not a file.")
+            with os.fdopen(os.dup(descriptor), "rb") as file:
+                yield file
+
+    def _steps(self, path: str) -> tuple[str, ...]:
+        """The names from the workspace down to the file, none of them a link."""
+        if not path.strip() or "\0" in path or len(path) > _LONGEST:
+            raise ToolFailed("A file is named by its path in the workspace, such as 'reports/week.pdf'.")
+        root = self._root.resolve()
+        try:
+            steps = (root / path).resolve().relative_to(root).parts
+        except ValueError:
+            raise ToolFailed(f"{path!r} is outside of the workspace. Only files of the workspace can be sent.") from None
+        except (OSError, RuntimeError):  # links in a circle, a name that is too long
+            raise ToolFailed(f"There is no file {path!r} in the workspace.") from None
+        if not steps:
+            raise ToolFailed(f"{path!r} is not a file.")
+        return steps
+
+
+def shown_name(path: str) -> str:
+    """What the receiver sees of a path."""
+    return display_name(path, "file")
+
+
+def _open(name: str | Path, more: int, folder: int | None, opened: ExitStack) -> int:
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | more, dir_fd=folder)
+    opened.callback(os.close, descriptor)
+    return descriptor
+
+
+def _pour(source: BinaryIO, target: BinaryIO, path: str, most_bytes: int) -> int:
+    """How many bytes were copied."""
+    size = 0
+    while data := source.read(_SLICE):
+        size += len(data)
+        if size > most_bytes:
+            raise ToolFailed(f"{path!r} is larger than {human_size(most_bytes)}, the most that can be sent.")
+        target.write(data)
+    return size
