@@ -20,10 +20,7 @@ SECTION_KEYS: Mapping[str, tuple[str, ...]] = {
         *("transcriptionProvider", "transcriptionLanguage"),
     ),
     "channels.telegram": ("inlineKeyboards", "richMessages"),
-    "channels.discord": (
-        *("allowChannels", "gatewayUrl", "intents", "groupPolicy", "readReceiptEmoji", "workingEmoji"),
-        *("workingEmojiDelay", "streaming", "replyToMessage", "proxy", "proxyUsername", "proxyPassword"),
-    ),
+    "channels.discord": ("workingEmoji", "workingEmojiDelay"),
     "tools": (
         *("restrictToWorkspace", "webuiAllowLocalServiceAccess", "allowLocalPreviewAccess", "webuiAllowRemotePackageInstall"),
         *("ssrfWhitelist", "myEnabled", "mySet"),

@@ -91,7 +91,8 @@ class AgentsSettings(Settings):
 
 class ShutdownSettings(Settings):
     grace: Annotated[float, Field(ge=0, le=600)] = 10
-    """Seconds that running turns get to end when the server is asked to stop; then they are cut off, and their sessions say so."""
+    """Seconds that what runs gets to end when the server is asked to stop: turns (four fifths of it), then the messages that are being sent.
+    What has not ended is cut off: a session says so, a chat's turn and a message go on at the next start."""
 
 
 class LogSettings(Settings):

@@ -10,7 +10,7 @@ from assistant.inbound.answering import Answering
 from assistant.turns.service import Turns
 
 Overview = Callable[[], Awaitable[Sequence[str]]]
-"""Lines for the owner: how channels and deliveries fare."""
+"""Lines for the owner, in private: how channels and deliveries fare."""
 NAMES: Final = frozenset({"start", "help", "new", "stop", "status", "id"})
 
 
@@ -56,7 +56,7 @@ class Commands:
                 await self._turns.start_over(*key)
                 return words.NEW_STOPPED if self._answering.works_on(key) else words.NEW
             case "status":
-                return await self._status(place)
+                return await self._status(place, private=message.private)
             case _:
                 return None
 
@@ -65,9 +65,9 @@ class Commands:
         if message.command is not None and message.command.name in ("stop", "new"):
             self._answering.stop((place.owner, place.session))
 
-    async def _status(self, place: Place) -> str:
+    async def _status(self, place: Place, *, private: bool) -> str:
         session = await self._sessions.get(place.owner, place.session)
-        more = await self._overview() if place.role == "owner" and self._overview else ()
+        more = await self._overview() if place.role == "owner" and private and self._overview else ()
         return words.status(
             model=self._model,
             messages=session.messages if session else 0,

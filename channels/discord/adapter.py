@@ -39,6 +39,7 @@ class DiscordChannel:
         self._rest = Rest(settings, self._refusals)
         self._sender = Sender(settings, self._rest, context.files, self._refusals, self._waits.send)
         self._conversation = DiscordConversation(settings, self._rest, self._refusals)
+        self._tries: dict[str, int] = {}
         self._catch_up = CatchUp(settings, self._waits.again)
 
     @property
@@ -63,15 +64,18 @@ class DiscordChannel:
         return await self._sender.send(sending)
 
     async def run(self, link: Link) -> None:
-        intake = Intake(link=link, settings=self._settings, rest=self._rest, catch_up=self._catch_up, pause=self._waits.again)
+        intake = Intake(
+            link=link, settings=self._settings, rest=self._rest, catch_up=self._catch_up, tries=self._tries, pause=self._waits.again
+        )
         client = GatewayClient(self._settings, self._refusals, link, self._waits, intake.put)
         tasks: list[asyncio.Task[None]] = []
         try:
-            await client.login(self._settings.token.get_secret_value())
+            await client.login(self._settings.secret)
             tasks = [asyncio.create_task(work) for work in (client.connect(), client.watch(), intake.run(client))]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             connecting, *others = tasks
-            await asyncio.wait([connecting], timeout=_VERDICT)  # discord.py tells of a closing before it tells why
+            if others[0].done() and not client.ever_up:  # discord.py tells of a closing before it tells why
+                await asyncio.wait([connecting], timeout=_VERDICT)
             why = connecting.exception() if connecting.done() else None
             if isinstance(why, discord.ClientException):
                 raise why

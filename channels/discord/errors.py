@@ -44,7 +44,9 @@ def send_failure(error: BaseException, refusals: Refusals, *, written: bool) -> 
         case discord.LoginFailure():
             return SendLater("unauthorized", TOKEN_WORDS, retry_after=300, counts=False, whole_channel=True)
         case discord.HTTPException():
-            return _answered(error)
+            failure = _answered(error)
+            # An error of the server's says nothing of whether the message was taken before it; the nonce sorts it out.
+            return SendUnclear("server_error", str(failure)) if written and error.status >= 500 else failure
         case aiohttp.SocketTimeoutError():
             pass
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():

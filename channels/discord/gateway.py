@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import sys
+from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
@@ -19,6 +20,8 @@ from channels.discord.waits import Waits
 from channels.discord.wire import Refusals
 
 log = logging.getLogger(__name__)
+_HECTIC, _HECTIC_WITHIN = 20, 60.0
+"""So many losses in so many seconds: discord.py, which comes back without a pause, is stopped."""
 _OLDEST_EDIT: Final = timedelta(hours=1)
 """An edit that is told later than this is the word of something else (a pin, a preview) about a message that was edited long ago."""
 
@@ -43,10 +46,13 @@ class GatewayClient(Client):
         self._up = self._was_up = self._refused = False
         self._since = asyncio.get_running_loop().time()
         """Since when there is no connection."""
+        self._losses: deque[float] = deque(maxlen=_HECTIC)
 
     async def watch(self) -> None:
         """Raises ChannelFailed when the first connection fails, or a later one is lost for too long."""
         while not (self._refused and not self._was_up):
+            if len(self._losses) == _HECTIC and self._losses[-1] - self._losses[0] < _HECTIC_WITHIN:
+                raise ChannelFailed("Discord's gateway breaks off every connection.")
             patience = self._waits.lost if self._was_up else self._waits.ready
             self._changed.clear()
             try:
@@ -57,9 +63,13 @@ class GatewayClient(Client):
         raise ChannelFailed("Discord's gateway can't be reached.")
 
     @property
-    def connected(self) -> bool:
-        """Whether it ever was."""
+    def ever_up(self) -> bool:
         return self._was_up
+
+    @property
+    def up(self) -> bool:
+        """Whether there is a connection now."""
+        return self._up
 
     def make_message(self, channel: Any, data: Any) -> discord.Message:
         """Of what the REST API answered. Raises KeyError and the like where it is not what it should be."""
@@ -82,7 +92,11 @@ class GatewayClient(Client):
         if waiting is not None:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-        await super().close()
+        try:
+            async with asyncio.timeout(self._waits.close):
+                await super().close()
+        except TimeoutError:  # it waits for a goodbye of the gateway
+            await self.http.close()
 
     async def on_connect(self) -> None:
         self._settled.clear()
@@ -97,6 +111,7 @@ class GatewayClient(Client):
 
     async def on_disconnect(self) -> None:
         self._refused = True
+        self._losses.append(asyncio.get_running_loop().time())
         if self._up:
             self._since = asyncio.get_running_loop().time()
             self._link.degraded("The connection to Discord's gateway is lost; it is being made again.")

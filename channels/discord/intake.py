@@ -21,6 +21,7 @@ from channels.discord.settings import DiscordSettings
 log = logging.getLogger(__name__)
 _MOST_WAITING: Final = 10_000
 _LONGEST_PAUSE: Final = 10.0
+_MOST_TRIES: Final = 3
 _STORE: Final = "The store can't be written; messages wait."
 _ANSWERABLE: Final = 2.5
 """Seconds for which an interaction can be answered; Discord gives three."""
@@ -30,11 +31,15 @@ class Intake:
     """For one connection. What is kept is kept in order: a message that the store can't take now holds up those behind it, because the next
     start asks for what came after the last one that was accepted. A message that is edited while it waits is read as it is then, once."""
 
-    def __init__(self, *, link: Link, settings: DiscordSettings, rest: Rest, catch_up: CatchUp, pause: float) -> None:
+    def __init__(
+        self, *, link: Link, settings: DiscordSettings, rest: Rest, catch_up: CatchUp, tries: dict[str, int], pause: float
+    ) -> None:
+        """`tries`: how often each message that is not accepted yet was offered; it outlives the connection."""
         self._link = link
         self._settings = settings
         self._rest = rest
         self._catch_up = catch_up
+        self._tries = tries
         self._pause = pause
         self._waiting: deque[tuple[float, Event]] = deque()
         self._there = asyncio.Event()
@@ -112,11 +117,15 @@ class Intake:
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _accept(self, client: GatewayClient, message: InboundMessage) -> None:
-        """Until it is kept."""
+        """Until it is kept. One that meets a bug each time is given up: nothing behind it would ever be heard."""
         pause, failed = self._pause, False
-        while True:
+        tries = self._tries[message.external_id] = self._tries.get(message.external_id, 0) + 1
+        while tries <= _MOST_TRIES:
             try:
                 await self._link.accept(message)
+            except asyncio.CancelledError:  # nothing against the message
+                del self._tries[message.external_id]
+                raise
             except StoreUnavailable:
                 failed = True
                 self._link.degraded(_STORE)
@@ -124,7 +133,10 @@ class Intake:
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 break
-        if failed:
+        else:
+            log.error("discord.message_given_up id=%s tries=%d", message.external_id, _MOST_TRIES)
+        del self._tries[message.external_id]
+        if failed and client.up:
             self._link.connected(client.identity)
 
     async def _take_interaction(self, client: GatewayClient, arrived: float, interaction: discord.Interaction) -> None:

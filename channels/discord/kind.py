@@ -39,7 +39,7 @@ def named(settings: DiscordSettings) -> Sequence[str]:
 
 def open_channel(settings: DiscordSettings, context: ChannelContext) -> Channel:
     """Raises ChannelFailed where there is no token."""
-    if not settings.token.get_secret_value().strip():
+    if settings.token is None:
         raise ChannelFailed("channels.discord.token is not set: it is the bot's token from the Developer Portal.", fatal=True)
     from channels.discord.adapter import DiscordChannel  # noqa: PLC0415 - discord.py is loaded only where it is enabled
 

@@ -74,7 +74,7 @@ class Rest:
                 raise discord.LoginFailure
             client = Client(self._settings, self._refusals)
             try:
-                await client.login(self._settings.token.get_secret_value())
+                await client.login(self._settings.secret)
             except BaseException as error:
                 if isinstance(error, discord.LoginFailure):
                     self._refused_until = time.monotonic() + _LOGIN_PAUSE

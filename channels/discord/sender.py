@@ -1,6 +1,7 @@
 """Sending a part, once."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from channels.discord.wire import Refusals
 T = TypeVar("T")
 _NONCE_HOLDS: Final = timedelta(seconds=60)
 """Discord honours a nonce "for a few minutes"; for this long it is relied on alone."""
-_MARGIN: Final = timedelta(seconds=5)
+_MOST_SENT: Final = 1000
 _PAGE, _MOST_PAGES = 100, 10
 
 
@@ -42,6 +43,8 @@ class Sender:
         self._files = files
         self._refusals = refusals
         self._within = within
+        self._sent: deque[tuple[str, str]] = deque(maxlen=_MOST_SENT)
+        """(message, key) of the last receipts."""
 
     async def send(self, sending: Sending) -> Receipt:
         """See `Channel.send`. The nonce makes a repeat harmless: Discord gives back the first message. After a minute, its history is looked
@@ -49,7 +52,9 @@ class Sender:
         attempt = _Try()
         try:
             async with asyncio.timeout(self._within):
-                return await self._send(await self._rest.client(), sending, attempt)
+                receipt = await self._send(await self._rest.client(), sending, attempt)
+                self._sent.append((str(receipt.message_id), sending.key))
+                return receipt
         except SendFailed:
             raise
         except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -59,7 +64,7 @@ class Sender:
         if sending.replaces is not None and (receipt := await self._edit(client, sending, sending.replaces)) is not None:
             return receipt
         if sending.again is not None and datetime.now(UTC) - sending.again > _NONCE_HOLDS:
-            since = sending.again - _MARGIN
+            since = sending.again + self._refusals.ahead
             found = await self._there(sending.address, lambda target: self._arrived(client, target, sending, since))
             if found is not None:
                 return found
@@ -123,12 +128,13 @@ class Sender:
             raise SendRefused("media_missing", "A file of the message is no longer there.") from error
 
     async def _arrived(self, client: Client, target: str, sending: Sending, since: datetime) -> Receipt | None:
-        """Our own message with this content, written since then: the earlier try arrived."""
+        """Our own message with this content, written since then, that no other part had for its receipt: the earlier try arrived."""
         after = discord.utils.time_snowflake(since)
+        others = {message_id for message_id, key in self._sent if key != sending.key}
         for _ in range(_MOST_PAGES):
             page: list[Any] = await client.http.logs_from(int(target), _PAGE, after=after)
             for message in reversed(page):
-                if int(message["author"]["id"]) == client.me.id and _is(message, sending):
+                if int(message["author"]["id"]) == client.me.id and str(message["id"]) not in others and _is(message, sending):
                     return Receipt(message_id=str(message["id"]), at=datetime.fromisoformat(message["timestamp"]))
             if len(page) < _PAGE:
                 return None

@@ -8,6 +8,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
 from typing import Any, Final
 
 import aiohttp
@@ -26,7 +30,19 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=20)
 _TIMEOUT_OF_FILES: Final = aiohttp.ClientTimeout(total=55, sock_connect=5, sock_read=50)
 _LONGEST_SLEEP: Final = 1.0
 """Seconds that discord.py may sleep for a rate limit; for a longer one it raises RateLimited, and the outbox waits."""
+_UNTOLD: Final = timedelta(seconds=2)
 _MOST_REFUSALS, _REFUSALS_WINDOW = 1000, 600.0
+
+
+class Doubtful(discord.DiscordException):
+    """The last of several tries surely failed, but an earlier one was answered by an error of the server's: that one may have arrived."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request, with all of discord.py's own repeats of it."""
+
+    server_error: bool = False
 
 
 class Refusals:
@@ -39,6 +55,8 @@ class Refusals:
         self._since, self._count = time.monotonic(), 0
         self.whole_until = 0.0
         """Until when (time.monotonic) Discord wants no request at all of this bot."""
+        self.ahead = timedelta()
+        """How far Discord's clock is ahead of ours, where that is more than its answers' dates (whole seconds) can't tell."""
 
     @property
     def wait(self) -> float:
@@ -46,9 +64,13 @@ class Refusals:
         left = self._since + _REFUSALS_WINDOW - time.monotonic()
         return left if self._count >= _MOST_REFUSALS and left > 0 else 0.0
 
-    async def note(self, _session: aiohttp.ClientSession, _context: object, answered: aiohttp.TraceRequestEndParams) -> None:
+    async def note(self, _session: aiohttp.ClientSession, context: SimpleNamespace, answered: aiohttp.TraceRequestEndParams) -> None:
         """Look at an answer."""
         response, now = answered.response, time.monotonic()
+        asked = context.trace_request_ctx
+        if isinstance(asked, _Asked):
+            asked.server_error |= response.status >= 500
+        self._learn_clock(response.headers.get("Date", ""))
         if response.status not in (401, 403, 429):
             return
         if now - self._since > _REFUSALS_WINDOW:
@@ -56,6 +78,13 @@ class Refusals:
         self._count += 1
         if response.headers.get("X-RateLimit-Scope") == "global" or "X-RateLimit-Global" in response.headers:
             self.whole_until = now + float(response.headers.get("Retry-After", 1))
+
+    def _learn_clock(self, date: str) -> None:
+        try:
+            ahead = parsedate_to_datetime(date) - datetime.now(UTC)
+        except (ValueError, TypeError):
+            return
+        self.ahead = ahead if abs(ahead) > _UNTOLD else timedelta()
 
 
 class Bucket(Ratelimit):
@@ -111,7 +140,13 @@ class Wire(HTTPClient):
         if self._api_base is not None:
             route.url = self._api_base.rstrip("/") + route.url.removeprefix(Route.BASE)
         kwargs.setdefault("timeout", _TIMEOUT_OF_FILES if files else _TIMEOUT)
-        return await super().request(route, files=files, form=form, **kwargs)
+        asked = _Asked()
+        try:
+            return await super().request(route, files=files, form=form, trace_request_ctx=asked, **kwargs)
+        except (discord.RateLimited, aiohttp.ClientError, OSError) as error:
+            if asked.server_error:
+                raise Doubtful from error
+            raise
 
     async def ws_connect(self, url: str, *, compress: int = 0) -> aiohttp.ClientWebSocketResponse:
         asked = URL(url)

@@ -11,16 +11,17 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, Conversation, Limit, Link, Sending
 from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 from channels.telegram import outbound
+from channels.telegram.api import connect
 from channels.telegram.commands import COMMANDS
 from channels.telegram.conversation import TelegramConversation
 from channels.telegram.errors import channel_failure
 from channels.telegram.inbound import Me, Reader
 from channels.telegram.intake import Intake
 from channels.telegram.polling import Polling
-from channels.telegram.requests import READ_SECONDS, connect
 from channels.telegram.sender import Sender
 from channels.telegram.settings import TelegramSettings
 from channels.telegram.webhook import Webhook
+from channels.telegram.wire import READ_SECONDS
 
 log = logging.getLogger(__name__)
 _NAME: Final = "telegram"
@@ -35,7 +36,7 @@ class Telegram:
             if entry != "*" and not entry.lstrip("-").isdigit():
                 log.warning("telegram.sender_is_no_id entry=%s", entry)
         self._settings = settings
-        self._api = connect(settings, answer_seconds)
+        self._api = connect(settings, context.version, answer_seconds)
         self._conversation = TelegramConversation(self._api, settings)
         self._sender = Sender(self._api, context.files, link_previews=settings.link_previews)
         self._tries: dict[int, int] = {}

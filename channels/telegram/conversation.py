@@ -12,10 +12,11 @@ from telegram.error import TelegramError
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Preview, SendLater, SendRefused, SendUnclear
 from assistant.contracts.inbox import InboundFile, InboundMessage
+from channels.telegram.api import Api
 from channels.telegram.errors import send_failure
 from channels.telegram.preview import EditedPreview
-from channels.telegram.requests import UPLOAD_SECONDS, Answered, Api
 from channels.telegram.settings import TelegramSettings
+from channels.telegram.wire import READ_SECONDS, Answered
 
 FETCH_BYTES: Final = 20_000_000
 """The largest file that Telegram lets bots fetch."""
@@ -41,7 +42,7 @@ class TelegramConversation:
             raise SendRefused("too_large", f"{file.name}: it is larger than {most_bytes:,} bytes.")
         try:
             found = await self._api.get_file(file.ref)
-            data = await found.download_as_bytearray(read_timeout=UPLOAD_SECONDS)
+            data = await found.download_as_bytearray(read_timeout=READ_SECONDS)
         except Answered as error:
             if error.status in (400, 404):
                 words = _TOO_LARGE if "too big" in error.description else f"Telegram does not give it out: {error.description}"

@@ -2,14 +2,11 @@
 
 from typing import Final
 
-import httpx
 from telegram.error import TelegramError
 
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
-from channels.telegram.requests import Answered, Garbled
+from channels.telegram.wire import Answered, Unanswered, Unreached
 
-_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
-"""Of httpx: the request never left, so it was surely not accepted."""
 _REVOKED = (
     "Telegram does not know the bot's token: it is mistyped or was revoked. @BotFather shows the current one (channels.telegram.token)."
 )
@@ -37,13 +34,14 @@ def send_failure(error: TelegramError) -> SendFailed:
     match error:
         case Answered():
             return _of_answer(error)
-        case Garbled():
-            return SendUnclear("garbled_answer", "Telegram's answer could not be read; the message may have arrived.")
-        case _ if isinstance(error.__cause__, _NOT_SENT):
-            return SendLater("network", f"Telegram can't be reached ({type(error.__cause__).__name__}).", counts=False, whole_channel=True)
-        case _:
-            reason = type(error.__cause__ or error).__name__
-            return SendUnclear("no_answer", f"The connection broke before Telegram answered ({reason}); the message may have arrived.")
+        case Unreached():
+            return SendLater("network", unreachable(error), counts=False, whole_channel=True)
+        case Unanswered():
+            return SendUnclear("no_answer", f"No answer came from Telegram ({error}); the message may have arrived.")
+        case _:  # of the SDK's own: its words may quote anything
+            return SendUnclear(
+                "no_answer", f"The answer from Telegram was not understood ({type(error).__name__}); the message may have arrived."
+            )
 
 
 def _of_answer(error: Answered) -> SendFailed:
@@ -110,4 +108,4 @@ def channel_failure(error: TelegramError) -> ChannelFailed:
 
 
 def unreachable(error: TelegramError) -> str:
-    return f"Telegram can't be reached ({type(error.__cause__ or error).__name__})."
+    return f"Telegram can't be reached ({error})."

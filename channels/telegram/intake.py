@@ -12,8 +12,8 @@ from telegram.error import TelegramError
 from assistant.contracts.channels import Link
 from assistant.contracts.errors import StoreUnavailable, place_of
 from assistant.contracts.inbox import InboundMessage
+from channels.telegram.api import Api
 from channels.telegram.inbound import Reader
-from channels.telegram.requests import Api
 
 log = logging.getLogger(__name__)
 ALBUM_QUIET: Final = 0.7

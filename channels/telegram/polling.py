@@ -10,9 +10,10 @@ from telegram.error import TelegramError
 
 from assistant.contracts.channels import Link
 from assistant.contracts.errors import StoreUnavailable
+from channels.telegram.api import Api
 from channels.telegram.errors import channel_failure, unreachable
 from channels.telegram.intake import ALBUM_QUIET, AlbumKey, Intake, batch_of, id_of
-from channels.telegram.requests import Answered, Api
+from channels.telegram.wire import Answered
 
 log = logging.getLogger(__name__)
 _WAIT: Final = 25

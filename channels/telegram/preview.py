@@ -9,8 +9,9 @@ from typing import Any, Final
 from telegram import LinkPreviewOptions
 from telegram.error import TelegramError
 
+from channels.telegram.api import Api
 from channels.telegram.errors import is_gone, is_unchanged
-from channels.telegram.requests import Answered, Api
+from channels.telegram.wire import Answered
 
 log = logging.getLogger(__name__)
 _UNITS: Final = 4000
@@ -96,7 +97,7 @@ class EditedPreview:
                 return error.retry_after or 5.0
         except TelegramError as error:
             self._unclear = True
-            log.info("telegram.preview_unclear reason=%s", type(error.__cause__ or error).__name__)
+            log.info("telegram.preview_unclear reason=%s", type(error).__name__)
             return 5.0
         else:
             self._unclear = False

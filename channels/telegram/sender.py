@@ -13,10 +13,11 @@ from telegram.error import TelegramError
 
 from assistant.contracts.channels import Sending, SendLater, SendRefused, SendUnclear
 from assistant.contracts.outbox import Media, MediaFiles, OutboundPart, Receipt
+from channels.telegram.api import Api
 from channels.telegram.buttons import keyboard
 from channels.telegram.errors import is_gone, is_no_photo, is_parse_refusal, is_unchanged, send_failure
 from channels.telegram.outbound import is_photo
-from channels.telegram.requests import Answered, Api
+from channels.telegram.wire import Answered
 
 log = logging.getLogger(__name__)
 _SECONDS: Final = 55.0

@@ -53,7 +53,7 @@ class TelegramSettings(ChannelSettings):
     """A proxy for all requests: `"http://127.0.0.1:3128"`. null: what the environment says (HTTPS_PROXY)."""
     extra_headers: dict[str, str] = Field(default_factory=dict[str, str])
     """Headers that are sent with every request, for an `apiBase` that asks for them."""
-    connection_pool_size: Annotated[int, Field(ge=4, le=1024)] = 32
+    connection_pool_size: Annotated[int, Field(ge=4, le=1024)] = 100
     """Connections to Telegram at once."""
     pool_timeout: Annotated[float, Field(gt=0, le=20)] = 5
     """Seconds that a request waits for a free connection."""

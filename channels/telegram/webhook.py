@@ -13,10 +13,11 @@ from telegram.error import TelegramError
 
 from assistant.contracts.channels import ChannelFailed, Link
 from assistant.contracts.errors import StoreUnavailable
+from channels.telegram.api import ALLOWED_UPDATES, Api
 from channels.telegram.errors import channel_failure, unreachable
 from channels.telegram.intake import ALBUM_MOST, ALBUM_QUIET, AlbumKey, Intake, album_of
-from channels.telegram.requests import ALLOWED_UPDATES, Answered, Api
 from channels.telegram.settings import TelegramSettings
+from channels.telegram.wire import Answered
 
 log = logging.getLogger(__name__)
 _SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name

@@ -69,6 +69,12 @@ class Gateway:
             if (transport := self._sockets.pop(socket, None)) is not None:
                 transport.abort()
 
+    def freeze(self) -> None:
+        """Read nothing any more of what comes over the sockets."""
+        for transport in self._sockets.values():
+            if transport is not None:
+                transport.pause_reading()
+
     async def close(self, code: int) -> None:
         """Close every socket with a code."""
         for socket in list(self._sockets):

@@ -141,7 +141,7 @@ class Rest:
         message = self._own(request)
         body, files = await _body(request)
         _check({"content": message["content"], **body}, files)
-        return answer(self._world.edit_own(message, body))
+        return answer(self._world.edit_own(message, body, files))
 
     async def _delete(self, request: web.Request) -> web.Response:
         self._world.delete_own(self._own(request))

@@ -28,6 +28,8 @@ class Accepted:
     pings: bool = False
     """Whether its mentions notified anybody."""
     edits: list[str] = field(default_factory=list[str])
+    edited_files: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+    """What came with the edits."""
     deleted: bool = False
 
     @property
@@ -200,11 +202,13 @@ class World:
         self._emit("MESSAGE_CREATE", self._told(channel, message))
         return message
 
-    def edit_own(self, message: Payload, body: Payload) -> Payload:
+    def edit_own(self, message: Payload, body: Payload, files: Sequence[tuple[str, bytes]]) -> Payload:
         message |= {"edited_timestamp": stamp(datetime.now(UTC)), "components": numbered(body.get("components") or [])}
         if "content" in body:
             message["content"] = body["content"] or ""
-        next(entry for entry in self.ledger if entry.message_id == message["id"]).edits.append(message["content"])
+        entry = next(entry for entry in self.ledger if entry.message_id == message["id"])
+        entry.edits.append(message["content"])
+        entry.edited_files += files
         self._emit("MESSAGE_UPDATE", self._told(self.channels[message["channel_id"]], message))
         return message
 

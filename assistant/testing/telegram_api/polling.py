@@ -29,6 +29,7 @@ class Updates(Methods):
         self._allowed: list[str] = []
         self._poll = 0
         self._changed = asyncio.Event()
+        self.closing = asyncio.Event()
         self.seen = asyncio.Event()
         """Set whenever something happened."""
         self._pusher: asyncio.Task[None] | None = None
@@ -50,7 +51,7 @@ class Updates(Methods):
         while True:
             self._changed.clear()
             self._drop_what_is_not_asked_for()
-            if found := list(self.updates)[:limit]:
+            if (found := list(self.updates)[:limit]) or self.closing.is_set():
                 return found
             try:
                 async with asyncio.timeout_at(deadline):

@@ -27,9 +27,9 @@ class TelegramServer(Updates):
         self.latency = latency
         self.requests: list[str] = []
         """The method of every request that came with the right token, in order."""
+        self.last_headers: dict[str, str] = {}
         self._port = port
         self._faults: list[Fault] = []
-        self._closing = asyncio.Event()
         self._connections: set[asyncio.Transport] = set()
 
     @property
@@ -49,7 +49,8 @@ class TelegramServer(Updates):
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._closing.set()
+        self.closing.set()
+        self._changed.set()
         await self._runner.cleanup()
 
     async def _listen(self) -> None:
@@ -97,6 +98,7 @@ class TelegramServer(Updates):
         try:
             self._admit(request.match_info["token"])
             self.requests.append(name)
+            self.last_headers = dict(request.headers)
             params = await Params.of(request)
             answer = await self._carry_out(request, name, params)
         except Refusal as refusal:
@@ -145,7 +147,7 @@ class TelegramServer(Updates):
         if fault.kind == "answer":
             raise fault.refusal()
         if fault.kind == f"hang_{when}":
-            await self._closing.wait()
+            await self.closing.wait()
         if fault.kind == f"reset_{when}" and request.transport is not None:
             request.transport.abort()
         if fault.kind in (f"hang_{when}", f"reset_{when}"):

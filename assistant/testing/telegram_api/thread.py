@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,16 +13,17 @@ from assistant.testing.telegram_api.server import TelegramServer
 def telegram_in_thread(**options: Any) -> Generator[TelegramServer]:
     """`options`: as of TelegramServer. Its calls may be made from the calling thread; it is stopped on the way out."""
     server = TelegramServer(**options)
-    started, failed, stopping = threading.Event(), list[BaseException](), list[Callable[[], None]]()
+    started, failed = threading.Event(), list[BaseException]()
+    stop = asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
-        loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        stopping.append(lambda: loop.call_soon_threadsafe(stop.set) and None)
+        loops.append(asyncio.get_running_loop())
         try:
             async with server:
                 started.set()
                 await stop.wait()
-        except OSError as error:
+        except OSError as error:  # the port is taken
             failed.append(error)
             started.set()
 
@@ -34,5 +35,5 @@ def telegram_in_thread(**options: Any) -> Generator[TelegramServer]:
     try:
         yield server
     finally:
-        stopping[0]()
+        loops[0].call_soon_threadsafe(stop.set)
         thread.join(timeout=10)

@@ -154,17 +154,24 @@ async def test_a_claim_that_was_lost_writes_nothing(store: Store, clock: TurnedC
     assert await store.outbox.note(lost, plan=parts("a", "b"), start=0)
     clock.turn(LEASE)
     assert await store.outbox.recover() == 1
+    await writes_nothing(store, lost)
+    holder = await claimed(store)
+    assert holder.fence > lost.fence
+    await writes_nothing(store, lost)
+    assert await store.outbox.note(holder, settle=again(clock.now))
+    await writes_nothing(store, holder)
+    await writes_nothing(store, lost)
+
+
+async def writes_nothing(store: Store, lost: Claim) -> None:
     before = await store.outbox.get(None, lost.event.id)
-    for _ in range(2):
-        assert not await store.outbox.note(lost, receipt=(0, receipt("m1", clock.now)), maybe_duplicate=True, settle=failed())
-        assert not await store.outbox.unstart(lost, 0)
-        assert await store.outbox.renew({lost.event.id: lost.fence}, LEASE) == {lost.event.id}
-        assert await store.outbox.get(None, lost.event.id) == before
-        holder = await claimed(store)
-        before = await store.outbox.get(None, lost.event.id)
-        assert holder.fence > lost.fence
-        assert await store.outbox.note(holder, settle=again(clock.now))
-        before = await store.outbox.get(None, lost.event.id)
+    assert before is not None
+    given = receipt("m1", before.created)
+    assert not await store.outbox.note(lost, plan=parts("other"), receipt=(0, given), maybe_duplicate=True, settle=failed())
+    assert not await store.outbox.note(lost, start=1)
+    assert not await store.outbox.unstart(lost, 0)
+    assert await store.outbox.renew({lost.event.id: lost.fence}, LEASE) == {lost.event.id}
+    assert await store.outbox.get(None, lost.event.id) == before
 
 
 async def test_a_lease_that_is_renewed_is_not_taken(store: Store, clock: TurnedClock) -> None:

@@ -21,7 +21,7 @@ from channels.discord.adapter import DiscordChannel
 from channels.discord.settings import DiscordSettings
 from channels.discord.waits import Waits
 
-QUICK = Waits(send=5, ready=5, lost=5, identify=0.05, again=0.02, guilds=0.05)
+QUICK = Waits(send=5, ready=5, lost=5, identify=0.05, again=0.02, guilds=0.05, close=0.5)
 
 
 class Kept:
@@ -32,6 +32,8 @@ class Kept:
         self.states: list[tuple[str, str]] = []
         self.unavailable = 0
         """How many more calls of `accept` fail."""
+        self.bug_at: str | None = None
+        """`accept` of this text meets a bug."""
         self.before: dict[str, str] = {}
         """chat → external id, of an earlier process."""
         self._changed = asyncio.Event()
@@ -40,6 +42,8 @@ class Kept:
         if self.unavailable:
             self.unavailable -= 1
             raise StoreUnavailable
+        if message.text == self.bug_at:
+            raise ZeroDivisionError
         if message.external_id not in self.before.values():
             self.messages.setdefault(message.external_id, message)
         self._changed.set()
@@ -109,7 +113,7 @@ class Rig:
             await channel.close()
 
     @asynccontextmanager
-    async def running(self, kept: Kept | None = None, **more: object) -> AsyncGenerator[tuple[DiscordChannel, Kept]]:
+    async def running(self, kept: Kept | None = None, **more: Any) -> AsyncGenerator[tuple[DiscordChannel, Kept]]:
         """One that is connected, and taking in."""
         link = kept or Kept()
         sessions = len(self.api.gateway.identified)
@@ -124,7 +128,7 @@ class Rig:
                 results = await asyncio.gather(run, return_exceptions=True)
             assert isinstance(results[0], asyncio.CancelledError), results
 
-    async def failing(self, kept: Kept | None = None, **more: object) -> ChannelFailed:
+    async def failing(self, kept: Kept | None = None, **more: Any) -> ChannelFailed:
         """What `run` raises."""
         async with self.open(**more) as channel:
             with pytest.raises(ChannelFailed) as failed:

@@ -121,6 +121,31 @@ async def test_a_broken_message_stops_nobody(rig: Rig) -> None:
         await kept.has("whole")
 
 
+async def test_a_message_that_meets_a_bug_each_time_is_given_up(rig: Rig) -> None:
+    world = rig.api.world
+    alice = world.user("alice")
+    chat = world.dm(alice)
+    kept = Kept()
+    kept.bug_at = "poison"
+    kept.before = {chat["id"]: world.write(chat, alice, "answered", at=datetime.now(UTC) - timedelta(hours=1))["id"]}
+    world.write(chat, alice, "poison")
+    world.write(chat, alice, "behind it")
+    async with rig.open() as channel, asyncio.timeout(10):
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                await channel.run(kept)
+        run = asyncio.create_task(channel.run(kept))
+        await kept.has("behind it")
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+
+
+async def test_a_gateway_that_says_no_goodbye_is_left_all_the_same(rig: Rig) -> None:
+    async with asyncio.timeout(5):
+        async with rig.running():
+            rig.api.gateway.freeze()
+
+
 async def test_a_refused_token_is_fatal_and_says_what_to_do(rig: Rig) -> None:
     failed = await rig.failing(token="wrong")
     assert failed.fatal
@@ -174,6 +199,18 @@ async def test_a_connection_that_stays_lost_is_given_up_for_a_new_one(rig: Rig) 
             await run
     assert not failed.value.fatal
     assert [state for state, _ in kept.states] == ["connected", "degraded"]
+
+
+async def test_a_gateway_that_breaks_off_every_connection_is_left_alone(rig: Rig) -> None:
+    kept = Kept()
+    async with rig.open() as channel, asyncio.timeout(10):
+        run = asyncio.create_task(channel.run(kept))
+        await kept.until(lambda: kept.states)
+        rig.api.gateway.closes_with = 4000
+        await rig.api.gateway.drop()
+        with pytest.raises(ChannelFailed, match="every connection"):
+            await run
+    assert rig.api.gateway.connections < 40
 
 
 async def test_sending_needs_no_gateway(rig: Rig) -> None:

@@ -31,8 +31,8 @@ def test_nanobots_own_keys_are_obeyed() -> None:
     )
     assert (theirs.groups, theirs.preview, theirs.read_receipt_emoji, theirs.gateway_url) == ("all", "edit", "", "ws://x")
     assert (of(groupPolicy="mention").groups, of(streaming=False).preview) == ("mention", "off")
-    assert of(groups="off", groupPolicy="open").groups == "off"
-    with pytest.raises(ValidationError, match="groupPolicy is one of open, mention"):
+    assert of(allowFrom=[1187654321098765433], token=" ", proxy="").allow_from == ("1187654321098765433",)
+    with pytest.raises(ValidationError):
         of(groupPolicy="everybody")
 
 

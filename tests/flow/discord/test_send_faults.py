@@ -4,8 +4,8 @@ import asyncio
 import subprocess
 import sys
 
-import discord
 import pytest
+from discord.http import Route
 
 from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear
 from assistant.testing.discord_api import DiscordApi
@@ -88,11 +88,22 @@ async def test_the_repeats_that_discord_py_makes_of_itself_give_one_message(rig:
     assert len(rig.api.world.ledger) == 1
 
 
-async def test_an_error_of_the_server_counts_and_may_be_tried_again(rig: Rig, chat: Payload) -> None:
+async def test_an_error_of_the_server_leaves_open_whether_it_arrived(rig: Rig, chat: Payload) -> None:
     rig.api.faults.add("answer", status=503)
     error = await failure(rig, chat)
-    assert isinstance(error, SendLater)
-    assert (error.trouble.code, error.counts) == ("server_error", True)
+    assert isinstance(error, SendUnclear)
+    assert error.trouble.code == "server_error"
+
+
+async def test_a_flood_wait_after_an_error_of_the_server_leaves_it_open_too(rig: Rig, chat: Payload) -> None:
+    rig.api.faults.add("answer", status=502)
+    rig.api.faults.too_many(30)
+    assert isinstance(await failure(rig, chat), SendUnclear)
+
+
+async def test_an_error_of_the_server_before_the_message_is_on_its_way_is_no_doubt(rig: Rig, chat: Payload) -> None:
+    rig.api.faults.add("answer", "GET /users/@me", status=503)
+    assert isinstance(await failure(rig, chat), SendLater)
 
 
 @pytest.mark.parametrize(("kind", "arrived"), [("reset", 0), ("reset_after", 1), ("hang", 0), ("hang_after", 1)])
@@ -150,8 +161,9 @@ async def test_being_turned_away_before_discord_stops_the_whole_channel(rig: Rig
 async def test_after_very_many_refusals_nothing_is_asked_any_more(rig: Rig, chat: Payload) -> None:
     rig.api.world.hidden.add(chat["id"])
     async with rig.open() as channel:
+        results: list[object] = []
         for _ in range(20):
-            results = await asyncio.gather(*[channel.send(sending(chat)) for _ in range(51)], return_exceptions=True)
+            results += await asyncio.gather(*[channel.send(sending(chat)) for _ in range(51)], return_exceptions=True)
         before = len(rig.api.faults.seen)
         with pytest.raises(SendLater) as later:
             await channel.send(sending(chat))
@@ -161,13 +173,13 @@ async def test_after_very_many_refusals_nothing_is_asked_any_more(rig: Rig, chat
 
 
 async def test_two_adapters_in_a_process_never_meet(rig: Rig) -> None:
-    base = discord.http.Route.BASE
+    base = Route.BASE
     async with DiscordApi() as other, rig.open() as channel, Rig(other, rig.media).open() as second:
         chats = [api.world.dm(api.world.user("alice")) for api in (rig.api, other)]
         await asyncio.gather(channel.send(sending(chats[0], "one")), second.send(sending(chats[1], "two")))
         assert [entry.content for entry in rig.api.world.ledger] == ["one"]
         assert [entry.content for entry in other.world.ledger] == ["two"]
-    assert base == discord.http.Route.BASE
+    assert base == Route.BASE
 
 
 def test_the_kind_is_known_without_discord_py() -> None:

@@ -51,6 +51,16 @@ async def test_a_repeat_after_the_nonce_was_forgotten_is_found_in_the_history(ri
     assert [entry.message_id for entry in world.ledger] == [first.message_id, fresh.message_id]
 
 
+async def test_an_equal_message_that_was_sent_for_another_is_not_taken_for_it(rig: Rig) -> None:
+    world = rig.api.world
+    chat = world.dm(world.user("alice"))
+    earlier = datetime.now(UTC) - timedelta(seconds=90)
+    async with rig.open() as channel:
+        await channel.send(sending(chat, "Again.", key="key1"))
+        await channel.send(sending(chat, "Again.", key="key2", again=earlier))
+    assert [entry.nonce for entry in world.ledger] == ["key1", "key2"]
+
+
 async def test_mentions_in_a_message_ping_nobody(rig: Rig) -> None:
     world = rig.api.world
     alice = world.user("alice")
@@ -142,8 +152,11 @@ async def test_a_preview_becomes_the_message_and_where_it_is_gone_a_new_one_is_s
         preview = await channel.send(sending(chat, "Thin"))
         done = await channel.send(sending(chat, "Think.", replaces=preview.message_id, key="key2"))
         assert done.message_id == preview.message_id
+        part = OutboundPart(text="Think.", plain="Think.", media=(rig.media.made("a.txt", b"one"),))
+        assert (await channel.send(sending(chat, part=part, replaces=preview.message_id))).message_id == preview.message_id
         new = await channel.send(sending(chat, "Again.", replaces="1187654321098765432", key="key3"))
     assert [(entry.message_id, entry.shown) for entry in world.ledger] == [(preview.message_id, "Think."), (new.message_id, "Again.")]
+    assert world.ledger[0].edited_files == [("a.txt", b"one")]
 
 
 async def test_buttons_open_a_page_or_say_something(rig: Rig) -> None:

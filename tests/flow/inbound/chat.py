@@ -55,6 +55,7 @@ class GrowingAnswer:
     def __init__(self, note: Callable[[str], object], posted: str | None) -> None:
         self.shown: list[str] = []
         self.closed = False
+        self.took_over = posted
         self._note = note
         self._posted = posted
 

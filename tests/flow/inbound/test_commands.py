@@ -46,15 +46,15 @@ async def test_status_tells_what_is_and_more_to_the_owner(rig: Rig) -> None:
         model.gate.clear()
         await server.hear(said("2"))
         await model.asked_times(2)
-        await server.hear(said("3"), said("/status", ALICE), said("/status", BOB))
-        mine, bobs = (await server.texts(3))[1:]
+        await server.hear(said("3"), said("/status", ALICE), said("/status", BOB), said("/status", ALICE, group="-5"))
+        mine, bobs, groups = (await server.texts(4))[1:]
         model.gate.set()
-        await server.told(5)
+        await server.told(6)
     assert "Messages in this conversation: 3" in mine
     assert "I am working" in mine
     assert "that wait for me here: 1" in mine
     assert "Channels: chat is connected" in mine
-    assert "Channels" not in bobs
+    assert "Channels" not in bobs + groups
     assert "not working" in bobs
 
 
@@ -103,3 +103,23 @@ async def test_a_new_conversation_stops_the_old_ones_turn_and_sees_nothing_of_it
         await server.hear(said("and now?"))
         await server.told(3)
     assert words(model.requests[-1].messages) == ["who am I?", "Hello.", "and now?"]
+
+
+async def test_a_stopped_turn_whose_end_the_store_did_not_take_is_stopped_again_and_not_answered(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    model = ScriptedModel("never said", "The next.")
+    model.gate.clear()
+    async with rig.server(model) as server, asyncio.timeout(20):
+        await server.hear(said("a story"))
+        await model.asked_times(1)
+        await rig.store.database.write(lambda connection: connection.execute("ALTER TABLE turns RENAME TO gone"))
+        await server.hear(said("/stop"))
+        while "turn.failed" not in caplog.text:  # noqa: ASYNC110 - it fails by itself
+            await asyncio.sleep(0.01)
+        await rig.store.database.write(lambda connection: connection.execute("ALTER TABLE gone RENAME TO turns"))
+        model.gate.set()
+        await server.hear(said("something else"))
+        assert await server.texts(2) == ["I stopped what I was doing.", "The next."]
+    assert len(model.requests) == 2

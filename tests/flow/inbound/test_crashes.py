@@ -123,6 +123,8 @@ async def test_an_answer_made_again_takes_the_place_of_the_preview_that_a_dead_s
         while not first.previews or not first.previews[0].shown:  # noqa: ASYNC110 - it grows by itself
             await asyncio.sleep(0.005)
     model.gate.set()
-    async with rig.server(model) as server:
+    second = Chat(previews=True)
+    async with rig.server(model, chat=second) as server:
         (event,) = await server.told(1)
         assert (event.text, event.replaces) == ("Once upon a time", "p1")
+        assert second.previews[0].took_over == "p1"

@@ -9,6 +9,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError, ProviderFailed, ProviderOverloaded
 from assistant.contracts.inbox import Quote, Sender
 from assistant.contracts.messages import AssistantMessage
+from assistant.contracts.models import ModelRequest
 from assistant.testing.scripted import ScriptedModel
 from tests.flow.inbound.chat import ALICE, BOB, Chat, GrowingAnswer, said
 from tests.flow.inbound.rig import Rig, words
@@ -80,16 +81,28 @@ async def test_what_comes_while_a_turn_runs_is_taken_up_together_by_the_next_one
         assert words(await server.kept()) == ["1", "first", "2|3|4", "to all of it"]
 
 
-async def test_sessions_do_not_wait_for_each_other_and_no_more_work_at_once_than_may(rig: Rig) -> None:
-    model = ScriptedModel("ok")
+async def test_sessions_do_not_wait_for_each_other_and_no_more_are_worked_on_at_once_than_may_be(rig: Rig) -> None:
+    class Counting(ScriptedModel):
+        now, most = 0, 0
+
+        async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            try:
+                return await super().complete(request, emit)
+            finally:
+                self.now -= 1
+
+    model = Counting("ok")
     model.gate.clear()
     async with rig.server(model, at_work=2) as server, asyncio.timeout(10):
-        await server.hear(said("a", group="-1"), said("b", group="-2"), said("c", group="-3"))
+        await server.hear(*[said("a", group=f"-{number}") for number in range(1, 6)])
         await model.asked_times(2)
-        await server.hear(said("a2", group="-1"))
+        await server.hear(said("b", group="-1"))
         model.gate.set()
-        events = await server.told(4)
-    assert [str(event.address) for event in events][2:] == ["chat:-3", "chat:-1"]
+        events = await server.told(6)
+    # Who comes again stands behind those who wait.
+    assert ([str(event.address) for event in events][-1], model.most) == ("chat:-1", 2)
 
 
 async def test_an_answer_without_words_sends_nothing_and_the_session_goes_on(rig: Rig) -> None:

@@ -1,0 +1,69 @@
+"""A real server with Discord: what people write is answered, also when the server was killed before it could."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from assistant.testing.discord_api import DiscordApi
+from assistant.testing.live_server import LiveServer, live_server, offline
+
+
+@contextmanager
+def served(api: DiscordApi, home: Path, *allowed: str) -> Generator[LiveServer]:
+    channels = {"discord": api.settings(allowFrom=list(allowed))}
+    with live_server(home, config={**offline(), "channels": channels}) as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving(api: DiscordApi, home: Path, *allowed: str) -> AsyncGenerator[LiveServer]:
+    """Until it has a session with the gateway."""
+    sessions = len(api.gateway.identified)
+    server = served(api, home, *allowed)
+    running = await asyncio.to_thread(server.__enter__)
+    try:
+        await api.until(lambda: len(api.gateway.identified) > sessions, 20)
+        yield running
+    finally:
+        await asyncio.to_thread(server.__exit__, None, None, None)
+
+
+async def test_what_people_write_is_answered_and_strangers_get_a_code(tmp_path: Path) -> None:
+    async with DiscordApi() as api:
+        world = api.world
+        alice, eve = world.user("alice"), world.user("eve")
+        room = world.text_channel(world.guild("Home"), "general")
+        async with serving(api, tmp_path, alice["id"]):
+            world.write(world.dm(alice), alice, "hello")
+            asked = world.write(room, alice, f"<@{world.me['id']}> and here?")
+            world.write(room, eve, f"<@{world.me['id']}> let me in")
+            world.write(world.dm(eve), eve, "let me in")
+            interaction = world.command(world.dm(alice), alice, "id")
+            await api.until(lambda: len(world.ledger) == 4 and interaction in world.callbacks, 20)
+    sent = {entry.channel_id: [one.content for one in world.ledger if one.channel_id == entry.channel_id] for entry in world.ledger}
+    assert len(sent[world.dm(alice)["id"]]) == 2
+    assert any(alice["id"] in text for text in sent[world.dm(alice)["id"]])
+    [answer] = [entry for entry in world.ledger if entry.channel_id == room["id"]]
+    assert int(answer.body["message_reference"]["message_id"]) == int(asked["id"])
+    assert "pairing" in sent[world.dm(eve)["id"]][0].lower()
+    assert {message for message, _ in world.reactions} >= {asked["id"]}
+
+
+async def test_what_was_written_while_the_server_was_dead_is_answered_once(tmp_path: Path) -> None:
+    async with DiscordApi() as api:
+        world = api.world
+        alice = world.user("alice")
+        chat = world.dm(alice)
+        async with serving(api, tmp_path, alice["id"]) as server:
+            world.write(chat, alice, "one")
+            await api.until(lambda: len(world.ledger) == 1, 20)
+            server.process.kill()
+            await api.until(lambda: not api.gateway.connected)
+        api.gateway.sessions.clear()
+        world.write(chat, alice, "two")
+        async with serving(api, tmp_path, alice["id"]):
+            await api.until(lambda: len(world.ledger) == 2, 20)
+            world.write(chat, alice, "three")
+            await api.until(lambda: len(world.ledger) == 3, 20)
+    assert len({entry.nonce for entry in world.ledger}) == 3
