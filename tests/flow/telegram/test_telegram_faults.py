@@ -72,7 +72,7 @@ async def test_without_a_network_nothing_was_accepted(rig: Rig, server: Telegram
 
 
 async def test_a_proxy_is_used_and_where_it_is_not_there_nothing_was_accepted(rig: Rig, server: TelegramServer):
-    elsewhere = {"apiBase": "http://api.telegram.invalid", "extraHeaders": {"X-Door": "open"}}
+    elsewhere: dict[str, Any] = {"apiBase": "http://api.telegram.invalid", "extraHeaders": {"X-Door": "open"}}
     await rig.send(rig.open(proxy=server.url, **elsewhere), event())
     assert server.texts(42) == ["hello"]
     assert server.last_headers["X-Door"] == "open"
