@@ -23,7 +23,7 @@
     ├── UnsupportedMediaType          415 invalid_request_error   unsupported_media_type
     │   └── UnsupportedFileType       415                         unsupported_file_type
     ├── MisdirectedHost               421 invalid_request_error   misdirected_host
-    ├── IdempotencyMismatch           422 invalid_request_error   idempotency_mismatch
+    ├── IdempotencyMismatch           422 invalid_request_error   idempotency_key_reused
     ├── TurnCancelled                 499 server_error            turn_cancelled
     ├── ProviderFailed                502 server_error            provider_error
     │   ├── ProviderOverloaded        503                         provider_overloaded
@@ -193,7 +193,7 @@ class MisdirectedHost(NanobotError):
 class IdempotencyMismatch(NanobotError):
     """This Idempotency-Key was used with another request. Use a new key for a new request."""
 
-    status, type, code = 422, "invalid_request_error", "idempotency_mismatch"
+    status, type, code = 422, "invalid_request_error", "idempotency_key_reused"
 
 
 class TurnCancelled(NanobotError):

@@ -99,7 +99,7 @@ async def test_a_repeat_with_the_same_key_sends_nothing_new(api: Running, outbox
 async def test_a_key_used_for_another_message_is_refused(api: Running, outbox: Outbox, changed: dict[str, object]) -> None:
     await send(api, key="k")
     response = await send(api, "k", **changed)
-    assert (response.status_code, error_of(response)["code"]) == (422, "idempotency_mismatch")
+    assert (response.status_code, error_of(response)["code"]) == (422, "idempotency_key_reused")
     assert len(await outbox.store.outbox.list(None)) == 1
 
 
