@@ -41,6 +41,8 @@ class Gateway:
         """Whether the application may ask for the contents of messages; if not, doing so is answered by closing with 4014."""
         self.closes_with: int | None = None
         """Every socket is closed with this code as soon as it is opened."""
+        self.out_of_reach = False
+        """New sessions are told of no server, until `reach`."""
         self.refuses = False
         """No socket is opened: 503."""
         self.url = ""
@@ -83,6 +85,12 @@ class Gateway:
     async def ask_to_reconnect(self) -> None:
         for socket in list(self._sockets):
             await _say(socket, 7, None)
+
+    def reach(self, world: World) -> None:
+        """The servers are there again."""
+        self.out_of_reach = False
+        for session in self.sessions.values():
+            self._tell_guilds(session, world)
 
     async def invalidate(self) -> None:
         """Say that the sessions are no more: a new one has to be made."""
@@ -138,6 +146,10 @@ class Gateway:
         guilds = [{"id": guild_id, "unavailable": True} for guild_id in world.guilds]
         about = {"v": 10, "user": world.me, "guilds": guilds, "session_id": session.id, "resume_gateway_url": self.url}
         self._tell(session, "READY", {**about, "application": {"id": world.me["id"], "flags": 0}})
+        if not self.out_of_reach:
+            self._tell_guilds(session, world)
+
+    def _tell_guilds(self, session: Session, world: World) -> None:
         for guild in world.guilds.values():
             self._tell(session, "GUILD_CREATE", world.whole_guild(guild))
 

@@ -109,6 +109,22 @@ async def test_a_history_that_cannot_be_read_at_once_is_asked_for_again(rig: Rig
         await kept.has("missed", "live")
 
 
+async def test_a_server_that_is_out_of_reach_is_never_taken_for_a_private_chat(rig: Rig) -> None:
+    world = rig.api.world
+    alice, me = world.user("alice"), world.me["id"]
+    room = world.text_channel(world.guild("Home"), "general")
+    kept = Kept()
+    kept.before = {room["id"]: world.write(room, alice, "answered", at=datetime.now(UTC) - timedelta(hours=1))["id"]}
+    world.write(room, alice, f"<@{me}> missed")
+    rig.api.gateway.out_of_reach = True
+    async with rig.running(kept):
+        world.write(world.dm(alice), alice, "meanwhile")
+        await kept.has("meanwhile")
+        rig.api.gateway.reach(world)
+        _, missed = await kept.has("meanwhile", "missed")
+    assert not missed.private
+
+
 async def test_a_broken_message_stops_nobody(rig: Rig) -> None:
     world = rig.api.world
     alice = world.user("alice")
