@@ -92,11 +92,7 @@ class GatewayClient(Client):
         if waiting is not None:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-        try:
-            async with asyncio.timeout(self._waits.close):
-                await super().close()
-        except TimeoutError:  # it waits for a goodbye of the gateway
-            await self.http.close()
+        await super().close()
 
     async def on_connect(self) -> None:
         self._settled.clear()

@@ -43,6 +43,8 @@ class Gateway:
         """Every socket is closed with this code as soon as it is opened."""
         self.out_of_reach = False
         """New sessions are told of no server, until `reach`."""
+        self.says_goodbye = True
+        """Whether a socket that is closed from the other side is closed from this one, too."""
         self.refuses = False
         """No socket is opened: 503."""
         self.url = ""
@@ -71,12 +73,6 @@ class Gateway:
             if (transport := self._sockets.pop(socket, None)) is not None:
                 transport.abort()
 
-    def freeze(self) -> None:
-        """Read nothing any more of what comes over the sockets."""
-        for transport in self._sockets.values():
-            if transport is not None:
-                transport.pause_reading()
-
     async def close(self, code: int) -> None:
         """Close every socket with a code."""
         for socket in list(self._sockets):
@@ -101,7 +97,7 @@ class Gateway:
     async def serve(self, request: web.Request, world: World) -> web.StreamResponse:
         if self.refuses:
             return web.Response(status=503)
-        socket = web.WebSocketResponse(heartbeat=None)
+        socket = web.WebSocketResponse(autoclose=False)
         await socket.prepare(request)
         self.connections += 1
         self._sockets[socket] = request.transport
@@ -114,6 +110,9 @@ class Gateway:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     await self._hear(socket, json.loads(message.data), world)
+            if not self.says_goodbye:
+                await asyncio.Event().wait()  # until the connection is cut
+            await socket.close()
         except ConnectionError:
             pass  # the other side went away while it was told something
         finally:

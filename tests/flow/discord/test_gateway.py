@@ -159,7 +159,7 @@ async def test_a_message_that_meets_a_bug_each_time_is_given_up(rig: Rig) -> Non
 async def test_a_gateway_that_says_no_goodbye_is_left_all_the_same(rig: Rig) -> None:
     async with asyncio.timeout(5):
         async with rig.running():
-            rig.api.gateway.freeze()
+            rig.api.gateway.says_goodbye = False
 
 
 async def test_a_refused_token_is_fatal_and_says_what_to_do(rig: Rig) -> None:
