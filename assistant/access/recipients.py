@@ -53,7 +53,8 @@ class Recipients:
         if self._policy == "any" or (ctx.address is not None and ctx.address.lane == address.lane):
             return None
         if self._policy != "known":
-            if address.lane in self._policy or str(address) in self._policy:
+            listed = {each.casefold() for each in self._policy}
+            if address.lane.casefold() in listed or str(address).casefold() in listed:
                 return None
             return (
                 f"Not sent: {address} is not among the addresses that the configuration lets you write to (mayMessage). Tell the user so."

@@ -57,6 +57,7 @@ def _announce(assistant: Assistant, port: int) -> None:
         f"  model          {assistant.choice}",
         f"  configuration  {loaded.source or 'the built-in defaults'}",
         f"  workspace      {loaded.workspace}",
+        f"  channels       {_channels(assistant)}",
         f"  state          {loaded.home}",
     ]
     if len(loaded.notices) > _MOST_NOTICES:
@@ -64,3 +65,11 @@ def _announce(assistant: Assistant, port: int) -> None:
     else:
         lines += [f"  {notice}" for notice in loaded.notices]
     typer.echo("\n".join(lines))
+
+
+def _channels(assistant: Assistant) -> str:
+    """Those that are open, and those that could not be, with why."""
+    outlet = assistant.outlet
+    opened = [channel.name for channel in outlet.channels] if outlet else []
+    unopened = [f"{name} is not open: {why}" for name, why in outlet.unopened.items()] if outlet else []
+    return "; ".join(filter(None, [", ".join(opened), *unopened])) or "none"

@@ -54,8 +54,9 @@ class Check:
             try:
                 value = json.loads(value)
             except ValueError:
-                self._refuse(path, 'takes JSON here, such as ["one", "two"]')
-                return None
+                if not (isinstance(shape, Value) and shape.or_text):
+                    self._refuse(path, 'takes JSON here, such as ["one", "two"]')
+                    return None
         match shape:
             case Section(model) if isinstance(value, Mapping):
                 return self._section(value, model, path)

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AliasChoices
 from pydantic.alias_generators import to_camel
@@ -33,9 +33,10 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """Anything else. `composite`: a list or an object, which an environment variable has to hold as JSON."""
+    """Anything else. `composite`: a list or an object, which an environment variable has to hold as JSON. `or_text`: or a plain word."""
 
     composite: bool
+    or_text: bool = False
 
 
 Shape = Section | Named | Value
@@ -77,12 +78,17 @@ def shape_of(annotation: Any) -> Shape:
         return shape_of(get_args(annotation)[0])
     if origin in (Union, UnionType):
         shapes = [shape_of(option) for option in get_args(annotation) if option is not NoneType]
-        return shapes[0] if len(shapes) == 1 else Value(any(not isinstance(shape, Value) or shape.composite for shape in shapes))
+        if len(shapes) == 1:
+            return shapes[0]
+        composite = [not isinstance(shape, Value) or shape.composite for shape in shapes]
+        return Value(composite=any(composite), or_text=not all(composite))
     if isinstance(annotation, type) and origin is None and issubclass(annotation, Settings):
         return Section(annotation)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         item = shape_of(get_args(annotation)[1])
         return Value(composite=True) if isinstance(item, Value) else Named(item)
+    if origin is Literal:
+        return Value(composite=False)
     return Value(composite=isinstance(origin, type) or annotation in (list, tuple, set, frozenset, dict))
 
 

@@ -1,7 +1,7 @@
 """The whole configuration as one frozen model: the sections, each declared beside its part."""
 
-from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, Self, cast
 
 from pydantic import Field, create_model, field_validator, model_validator
 
@@ -74,13 +74,15 @@ class AgentSettings(_ModelChoice):
     paired, that this configuration names (`allowFrom`, `owners`, hooks, services, `instructions`), or that the user's own words in the session
     name; never one that only a file, a page or a quote brought in. `"any"`: everybody. Or a list of addresses: `["telegram:123456789"]`."""
 
-    @field_validator("may_message")
+    @field_validator("may_message", mode="before")
     @classmethod
-    def _are_addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if isinstance(value, str):
+    def _word_or_addresses(cls, value: object) -> object:
+        if value in ("known", "any"):
             return value
+        if not isinstance(value, list | tuple):
+            raise ValueError('must be "known", "any" or a list of addresses: ["telegram:123456789"]')
         try:
-            return tuple(str(parse_address(each)) for each in value)
+            return tuple(str(parse_address(str(each))) for each in cast("Sequence[object]", value))
         except InvalidAddress as error:
             raise ValueError(error.message) from None
 
@@ -91,7 +93,8 @@ class AgentsSettings(Settings):
 
 class ShutdownSettings(Settings):
     grace: Annotated[float, Field(ge=0, le=600)] = 10
-    """Seconds that running turns get to end when the server is asked to stop; then they are cut off, and their sessions say so."""
+    """Seconds that what runs gets to end when the server is asked to stop: turns (four fifths of it), then the messages that are being sent.
+    What has not ended is cut off: a session says so, a chat's turn and a message go on at the next start."""
 
 
 class LogSettings(Settings):

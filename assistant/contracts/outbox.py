@@ -101,7 +101,7 @@ class Receipt:
 class PartState:
     part: OutboundPart
     started: datetime | None = None
-    """When it was about to be sent, last. With no receipt: it may have arrived."""
+    """When it was about to be sent; of several tries that may have arrived, the first. With no receipt: it may have arrived."""
     receipt: Receipt | None = None
 
 

@@ -46,6 +46,8 @@ class Door:
         """By the platform's word."""
         self._cut_off_until = _LONG_AGO
         """Or until it is connected."""
+        self._cut_off = 0
+        """How often in a row the channel was."""
         self._rests: dict[str, _LaneRest] = {}
 
     async def enter(self, lane: str) -> "Passage":
@@ -74,24 +76,29 @@ class Door:
         return self._until(self._rests[lane].until) if lane in self._rests else 0.0
 
     def unreached(self, lane: str) -> int:
-        return self._rests[lane].unreached if lane in self._rests else 0
+        """How often in a row it has met no connection."""
+        return max(self._cut_off, self._rests[lane].unreached if lane in self._rests else 0)
 
     def rest(self, lane: str, rest: Rest) -> None:
-        until = self._clock() + timedelta(seconds=rest.seconds)
-        unreached = self.unreached(lane) + 1 if rest.until_connected else 0
-        self._rests[lane] = _LaneRest(until=until, until_connected=rest.until_connected, unreached=unreached)
-        if rest.whole_channel and rest.until_connected:
-            self._cut_off_until = max(self._cut_off_until, until)
-        elif rest.whole_channel:
+        now = self._clock()
+        until = now + timedelta(seconds=rest.seconds)
+        if not rest.whole_channel:
+            unreached = self.unreached(lane) + 1 if rest.until_connected else 0
+            self._rests[lane] = _LaneRest(until=until, until_connected=rest.until_connected, unreached=unreached)
+        elif not rest.until_connected:
             self._shut_until = max(self._shut_until, until)
+        elif self._cut_off_until <= now:  # else it is the same loss, which others met, too
+            self._cut_off_until = until
+            self._cut_off += 1
 
     def reached(self, lane: str) -> None:
         """The platform answered."""
         self._rests.pop(lane, None)
+        self._cut_off = 0
 
     def connected(self) -> None:
         """What waits for a connection need not wait any more."""
-        self._cut_off_until = _LONG_AGO
+        self._cut_off_until, self._cut_off = _LONG_AGO, 0
         self._rests = {lane: rest for lane, rest in self._rests.items() if not rest.until_connected}
 
     def tidy(self) -> None:

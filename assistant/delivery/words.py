@@ -44,7 +44,10 @@ def _queued(delivery: Delivery, enabled: bool, now: datetime) -> str:
     if delivery.trouble is not None:
         again = f"next in {span(wait)}" if wait > 0 else "it is tried again as soon as the channel can be reached"
         met = "met a flood wait" if delivery.trouble.code == "flood_wait" else f"failed ({_why(delivery, '')})"
-        return f"queued: attempt {delivery.attempts} {met}, {again}{_progress(delivery)}"
+        arrived = sum(part.receipt is not None for part in delivery.parts)
+        # Parts that wait for the platform's limits are claimed one by one: then the number of attempts would tell of trouble that there was not.
+        what = f"part {arrived + 1}" if arrived else f"attempt {delivery.attempts}"
+        return f"queued: {what} {met}, {again}{_progress(delivery)}"
     if delivery.event.not_before is not None and wait > 0:
         return f"scheduled: it will be sent in {span(wait)}"
     return f"queued: it has not been sent yet, and will be as soon as the {channel} channel takes it (it expires in {expiry}){_progress(delivery)}"

@@ -53,11 +53,11 @@ class Answering:
         return [taken for taken in self._held.values() if (taken.place.owner, taken.place.session) not in self._busy]
 
     def stop(self, key: SessionKey) -> None:
-        """Stop what is under way in this session, if anything is."""
+        """Stop what is under way in this session, if anything is; also where it has to be tried again."""
+        if key in self._busy:
+            self._stopped.add(key)
         if turn := self._running.get(key):
             turn.cancel()
-        elif key in self._busy:
-            self._stopped.add(key)
 
     async def run(self, taken: Taken) -> None:
         """Run the turn of what is held to an end that the store knows; tried again for as long as the store, or the session's lane, does not

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelFailed, Conversation, Limit, Link, Sending
+from assistant.contracts.channels import ChannelFailed, Conversation, Limit, Link, Sending
 from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 
 
@@ -191,8 +191,3 @@ class Platform:
     async def _until(self, holds: Callable[[], bool], within: float) -> None:
         async with asyncio.timeout(within), self._more:
             await self._more.wait_for(holds)
-
-
-def as_channel(platform: Platform) -> Channel:
-    """It is one: checked where it stands, by the type checker."""
-    return platform

@@ -26,7 +26,7 @@ _BAR: Final = 0x7C
 
 @cache
 def grammar() -> MarkdownIt:
-    """The parser. It holds no state between texts."""
+    """The parser. It holds no state between texts, and may be used by several threads."""
     md = MarkdownIt("commonmark", {"html": False, "maxNesting": 32}).enable("strikethrough").disable(["reference", "html_block"])
     md.block.ruler.before("code", "too_deep", _too_deep, {"alt": []})
     md.block.ruler.before("hr", "grid", _grid, {"alt": ["paragraph"]})
@@ -34,6 +34,7 @@ def grammar() -> MarkdownIt:
     md.inline.add_terminator_char("|")
     md.inline.ruler.before("emphasis", "spoiler", _spoiler)
     md.inline.ruler2.before("emphasis", "spoiler", _pair_spoilers)
+    md.parse("*")  # its rules are put in order at the first use, which no two threads may do at once
     return md
 
 

@@ -23,7 +23,8 @@ class Size(NamedTuple):
     entities: int = 0
 
     def plus(self, other: "Size") -> "Size":
-        return Size(self.units + other.units, self.source + other.source, self.entities + other.entities)
+        units, source, entities = other
+        return Size(self.units + units, self.source + source, self.entities + entities)
 
 
 class Form(Protocol):
@@ -97,7 +98,7 @@ class _Packing:
             if not self._fits(size.plus(more)):
                 again = self._opening(block, head)
                 if self._form.fits(again.plus(more)):
-                    self._leave(block, lines, head)
+                    self._leave(block, lines, size, head)
                     lines, size = list(head), again
                     if not self._fits(size.plus(more)):  # because of the headings that came along
                         self.turn()
@@ -106,7 +107,7 @@ class _Packing:
                     continue
             lines.append(line)
             size = size.plus(more)
-        self._put_lines(block, lines)
+        self._put_lines(block, lines, size)
 
     def _cut(self, block: Block, line: Line, lines: list[Line], size: Size, head: Sequence[Line]) -> tuple[list[Line], Size]:
         """A line that is larger than a part, over as many as it takes; returns what the last one holds of the block."""
@@ -125,7 +126,7 @@ class _Packing:
                 line = replace(line, mark="")
                 size = size.plus(self._line(block, lines[-1]))
             if rest:
-                self._leave(block, lines, head)
+                self._leave(block, lines, size, head)
                 lines, size = list(head), self._opening(block, head)
         return lines, size
 
@@ -164,15 +165,14 @@ class _Packing:
                 high = middle - 1
         return low
 
-    def _leave(self, block: Block, lines: list[Line], head: Sequence[Line]) -> None:
+    def _leave(self, block: Block, lines: list[Line], size: Size, head: Sequence[Line]) -> None:
         if len(lines) > len(head) or (lines and not head):
-            self._put_lines(block, lines)
+            self._put_lines(block, lines, size)
         self.turn(carry=not lines)
 
-    def _put_lines(self, block: Block, lines: list[Line]) -> None:
+    def _put_lines(self, block: Block, lines: list[Line], size: Size) -> None:
         if lines:
-            piece = replace(block, lines=tuple(lines))
-            self._put(piece, self._size(piece))
+            self._put(replace(block, lines=tuple(lines)), size)
 
     def _put(self, block: Block, size: Size) -> None:
         self._here.append(block)
@@ -201,7 +201,10 @@ class _Packing:
         return self._form.around(block).plus(_sum([self._line(block, line) for line in block.lines]))
 
     def _line(self, block: Block, line: Line) -> Size:
-        return self._form.lead(block, line).plus(_sum([self._form.span(block, span) for span in line.spans]))
+        size = self._form.lead(block, line)
+        for span in line.spans:
+            size = size.plus(self._form.span(block, span))
+        return size
 
 
 def _sum(sizes: Sequence[Size]) -> Size:

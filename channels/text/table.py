@@ -10,6 +10,9 @@ from channels.text.blocks import PLAIN, Block, Line, Span, merged
 
 _WIDEST: Final = 100
 """Columns of a row that is still shown aligned."""
+_LONGEST_NAME: Final = 60
+"""Characters of a column's name that is said for each record."""
+_EMPTY: Final = Line(spans=())
 _NOTHING: Final = frozenset({"Mn", "Me", "Cf"})
 
 
@@ -54,19 +57,23 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _records(rows: Sequence[Sequence[Line]], *, gap: bool, quote: int) -> list[Block]:
+    """The first record names every column; the others repeat the names of those that they fill, so that their size is that of the table."""
     header, *records = rows
-    if not records:
-        return [Block(kind="text", lines=tuple(header), gap=gap, quote=quote)]
-    blocks: list[Block] = []
-    shown = header
-    for record in records:
-        lines = [_field(title, cell) for title, cell in zip_longest(shown, record, fillvalue=Line(spans=()))]
-        blocks.append(Block(kind="text", lines=tuple(line for line in lines if line.spans), gap=gap or bool(blocks), quote=quote))
-    return blocks
+    fields: list[list[Line]] = []
+    if records:
+        fields.append([_field(title, cell) for title, cell in zip_longest(header, records[0], fillvalue=_EMPTY)])
+    else:
+        fields.append(list(header))
+    names = [title if sum(len(span.text) for span in title.spans) <= _LONGEST_NAME else _EMPTY for title in header]
+    for record in records[1:]:
+        cells = zip_longest(names[: len(record)], record, fillvalue=_EMPTY)
+        fields.append([_field(title, cell) for title, cell in cells])
+    found = [tuple(line for line in lines if line.spans) for lines in fields]
+    return [Block(kind="text", lines=lines, gap=gap or place > 0, quote=quote) for place, lines in enumerate(found) if lines]
 
 
 def _field(title: Line, cell: Line) -> Line:
-    if not title.spans or not cell.spans:
-        return Line(spans=title.spans or cell.spans)
-    bold = [Span(text=span.text, style=replace(span.style, bold=True)) for span in title.spans]
-    return Line(spans=merged([*bold, Span(text=": ", style=PLAIN), *cell.spans]))
+    if not title.spans:
+        return Line(spans=cell.spans)
+    name = [Span(text=span.text, style=replace(span.style, bold=True)) for span in title.spans]
+    return Line(spans=merged([*name, Span(text=": ", style=PLAIN), *(cell.spans or (Span(text="—", style=PLAIN),))]))

@@ -5,13 +5,13 @@ are parsed away, in UTF-16 code units, and keeps at most 100 entities of a messa
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from channels.text.blocks import Block, Line, Span, Style
+from channels.text.blocks import PLAIN, Block, Line, Span, Style
 from channels.text.formatted import FormattedPart
 from channels.text.marks import Mark, marks_of, write_marked
-from channels.text.plain import between, indent, plain_lead, plain_span, plain_text
+from channels.text.plain import between, indent, plain_lead, plain_span, plain_text, utf16
 from channels.text.reading import read
 from channels.text.splitting import Size, parts_of
 
@@ -42,22 +42,20 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _marks(block: Block) -> "_Marks":
-    return _Marks(bold=block.kind == "heading")
+def _marks(block: Block) -> Callable[[Style], tuple[Mark, ...]]:
+    return _marks_of_heading if block.kind == "heading" else _marks_of_words
 
 
-class _Marks:
-    """The marks of a style here: code takes no others, but what is linked can't be code."""
+def _marks_of_words(style: Style) -> tuple[Mark, ...]:
+    """Code takes no others; where it leads somewhere, it is a link instead."""
+    if style.code and not style.link:
+        return (("code", ""),)
+    return tuple([mark for mark in marks_of(style) if mark[0] != "code"])
 
-    def __init__(self, *, bold: bool) -> None:
-        self._bold = bold
 
-    def __call__(self, style: Style) -> tuple[Mark, ...]:
-        marks = marks_of(style)
-        if style.code and not style.link:
-            return (("code", ""),)
-        marks = tuple(mark for mark in marks if mark[0] != "code")
-        return (*marks, ("bold", "")) if self._bold and not style.bold else marks
+def _marks_of_heading(style: Style) -> tuple[Mark, ...]:
+    marks = _marks_of_words(style)
+    return marks if style.bold or marks == (("code", ""),) else (*marks, ("bold", ""))
 
 
 def _begin(mark: Mark) -> str:
@@ -91,10 +89,11 @@ class _TelegramForm:
         return Size(units, units + 4 * block.quote)
 
     def span(self, block: Block, span: Span) -> Size:
-        source = len(escape(span.text))
-        if block.kind == "code":
-            return Size(plain_span(span), source)
-        marks = _marks(block)(span.style)
+        text, style = span.text, span.style
+        source = len(text) + 4 * text.count("&") + 3 * (text.count("<") + text.count(">"))
+        if block.kind == "code" or (style is PLAIN and block.kind == "text"):
+            return Size(utf16(text), source)
+        marks = _marks(block)(style)
         link = len(_attribute(span.style.link)) if span.style.link else 0
         return Size(plain_span(span), source + link + _TAG_CHARS * len(marks), len(marks))
 
@@ -133,5 +132,7 @@ def _code(block: Block) -> str:
 
 def _line(block: Block, line: Line) -> str:
     lead = escape("> " * (block.quote - 1)) + indent(line)
+    if len(line.spans) == 1 and line.spans[0].style is PLAIN and block.kind == "text":
+        return lead + escape(line.spans[0].text)
     words = write_marked(line.spans, _marks(block), _begin, _end, lambda _, span: escape(span.text))
     return lead + "".join(words)

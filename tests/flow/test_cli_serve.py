@@ -35,6 +35,7 @@ def test_serve_says_what_it_serves_where_with_which_model_and_why(tmp_path: Path
             "  model          offline (no provider is configured, no key is in the environment, and no model server answers on this machine)",
             "  configuration  the built-in defaults",
             f"  workspace      {tmp_path}/home/workspace",
+            "  channels       none",
             f"  state          {tmp_path}/home",
         ]
     assert (tmp_path / "home" / "workspace" / "AGENTS.md").is_file()

@@ -87,3 +87,11 @@ def test_who_may_be_written_to_is_a_word_or_a_list_of_addresses(tmp_path: Path):
     assert load(tmp_path, given).config.agent.may_message == ("telegram:42", "discord:1187654321098765432")
     with pytest.raises(ConfigError, match=r"agents\.defaults\.mayMessage"):
         load(tmp_path, {"agents": {"defaults": {"mayMessage": ["everybody"]}}})
+
+
+def test_who_may_be_written_to_can_be_said_in_the_environment(tmp_path: Path):
+    name = "NANOBOT_AGENTS__DEFAULTS__MAY_MESSAGE"
+    assert load(tmp_path, {}, {name: "any"}).config.agent.may_message == "any"
+    assert load(tmp_path, {}, {name: '["telegram:42"]'}).config.agent.may_message == ("telegram:42",)
+    with pytest.raises(ConfigError, match=r"NANOBOT_AGENTS__DEFAULTS__MAY_MESSAGE: agents\.defaults\.mayMessage"):
+        load(tmp_path, {}, {name: "everybody"})

@@ -132,6 +132,15 @@ async def test_a_wait_for_a_slot_saves_up_no_room() -> None:
     assert (slots.locked(), rates.take_now(limits)) == (True, False)
 
 
+async def test_a_connection_that_many_miss_at_once_was_lost_once() -> None:
+    door = Door(Platform(), rate_limits=True, clock=utc_now)
+    for chat in range(100):
+        door.rest(f"telegram:{chat}", Rest(seconds=30, whole_channel=True, until_connected=True))
+    assert door.unreached("telegram:7") == 1
+    door.reached("telegram:7")
+    assert door.unreached("telegram:8") == 0
+
+
 async def test_limits_of_idle_chats_are_forgotten() -> None:
     now = 0.0
     rates = Rates(lambda: now)
@@ -195,6 +204,10 @@ REFUSED = Trouble(code="blocked", words="the user blocked the bot.")
         (_delivery("failed", trouble=REFUSED), "failed: the user blocked the bot"),
         (_delivery("failed", trouble=REFUSED, ids=("42",)), "failed: the user blocked the bot (1 of 1 parts arrived)"),
         (_delivery("queued", trouble=REFUSED), "queued: attempt 2 failed (the user blocked the bot), next in 30 s"),
+        (
+            _delivery("queued", trouble=Trouble(code="flood_wait", words="Wait."), ids=("42",)),
+            "queued: part 2 met a flood wait, next in 30 s (1 of 1 parts arrived)",
+        ),
         (_delivery("expired", trouble=REFUSED), "expired: it could not be sent in time (the user blocked the bot)"),
         (_delivery("cancelled"), "cancelled before it was sent"),
         (_delivery("unknown"), "unknown: it may have arrived or not; it is not sent again unless somebody says so"),

@@ -40,10 +40,12 @@ class Chats:
         self.woken: Callable[[], None] = _nobody
         self._update_ids = itertools.count(1000)
         self._message_ids = itertools.count(1)
+        self.latest_message_id = 0
         self._lock = threading.Lock()
 
     def next_message_id(self) -> int:
-        return next(self._message_ids)
+        self.latest_message_id = next(self._message_ids)
+        return self.latest_message_id
 
     def deliver(self, kind: str, content: dict[str, Any]) -> int:
         """An update of any kind. Returns its id."""

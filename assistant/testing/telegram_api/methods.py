@@ -88,8 +88,8 @@ class Methods(Chats):
         thread = params.number("message_thread_id") or None
         if thread is not None and name in self.topics and thread not in self.topics[name]:
             raise Refusal(400, "Bad Request: message thread not found")
-        reply = params.object("reply_parameters")
         preview = params.object("link_preview_options")
+        answered = self._answered(params.object("reply_parameters"))
         posted = Posted(
             message_id=self.next_message_id(),
             chat_id=int(name) if name.lstrip("-").isdigit() else name,
@@ -99,7 +99,7 @@ class Methods(Chats):
             source=source,
             parse_mode=params.text("parse_mode") or None,
             files=files,
-            reply_to=reply.get("message_id"),
+            reply_to=answered,
             buttons=sending.keyboard(params),
             link_preview=not preview.get("is_disabled", False),
             at=time.time(),
@@ -108,6 +108,14 @@ class Methods(Chats):
         self.ledger.append(posted)
         self._posted[name, posted.message_id] = posted
         return posted
+
+    def _answered(self, reply: dict[str, Any]) -> int | None:
+        """The message that one is to answer; numbers that were never given out are of messages that are gone."""
+        if reply and reply["message_id"] > self.latest_message_id:
+            if not reply.get("allow_sending_without_reply"):
+                raise Refusal(400, "Bad Request: message to be replied not found")
+            return None
+        return reply.get("message_id")
 
     def _result(self, posted: Posted) -> dict[str, Any]:
         where: dict[str, Any] = (

@@ -183,6 +183,17 @@ async def test_what_met_no_connection_goes_when_the_channel_is_connected(house: 
     assert (waits.due <= house.clock(), len(telegram.tried)) == (True, tried + 2)
 
 
+async def test_a_channel_that_is_cut_off_waits_as_a_whole_until_it_is_connected(house: House, telegram: Platform) -> None:
+    telegram.fail("1", *[SendLater("network", "Telegram can't be reached.", counts=False, whole_channel=True)] * 3)
+    dispatcher = house.dispatcher(telegram)
+    first = await house.enqueue("a", "1")
+    await house.until(first, "queued", trouble="network", attempts=3)
+    second = await house.enqueue("b", "2")
+    dispatcher.connected("telegram")
+    await house.all_sent([first, second])
+    assert len(telegram.tried) == 5
+
+
 async def test_two_dispatchers_on_one_store_send_everything_once(house: House, telegram: Platform) -> None:
     house.dispatcher(telegram)
     house.dispatcher(telegram)
@@ -196,16 +207,17 @@ async def test_two_dispatchers_on_one_store_send_everything_once(house: House, t
 
 
 class Failing(Outbox):
-    """A store that can't be read or written while `broken`."""
+    """A store that can't be read or written while `broken`; or nothing can be claimed while `unclaimable`."""
 
     broken = False
+    unclaimable = False
     refused = 0
 
     async def lanes(self, channels: Collection[str]) -> DueLanes:
         return await self._unless_broken(super().lanes(channels))
 
     async def claim(self, lane: str, lease: timedelta) -> Claim | datetime | None:
-        return await self._unless_broken(super().claim(lane, lease))
+        return await self._unless_broken(super().claim(lane, lease), broken=self.unclaimable)
 
     async def note(
         self,
@@ -223,8 +235,8 @@ class Failing(Outbox):
     async def recover(self) -> int:
         return await self._unless_broken(super().recover())
 
-    async def _unless_broken(self, call: Coroutine[object, object, T]) -> T:
-        if not self.broken:
+    async def _unless_broken(self, call: Coroutine[object, object, T], *, broken: bool = False) -> T:
+        if not self.broken and not broken:
             return await call
         call.close()
         self.refused += 1
@@ -247,3 +259,14 @@ async def test_a_receipt_waits_for_a_store_that_can_not_be_written(house: House,
     sent = await house.until(event, "sent")
     await house.until(other, "sent")
     assert (sorted(telegram.texts()), sent.maybe_duplicate, sent.attempts) == (["one", "other", "two"], False, 1)
+
+
+async def test_what_could_not_be_claimed_is_claimed_when_the_store_is_back(house: House, telegram: Platform) -> None:
+    store = house.store
+    outbox = Failing(store.database, store.runner, store.bell, store.media, clock=house.clock)
+    outbox.unclaimable = True
+    house.dispatcher(telegram, outbox=outbox)
+    event = await house.enqueue("hello")
+    await until(lambda: outbox.refused > 0)
+    outbox.unclaimable = False
+    await house.until(event, "sent")

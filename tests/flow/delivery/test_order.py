@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+import pytest
+
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Limit, SendLater, SendRefused
 from assistant.contracts.outbox import Claim, DueLanes
@@ -135,12 +137,14 @@ async def test_a_flood_wait_is_not_broken_by_hand_or_by_those_behind_it(house: H
     assert telegram.texts("42") == ["a", "c"]
 
 
-async def test_a_retry_comes_by_itself(house: House, telegram: Platform) -> None:
-    telegram.fail("1", SendLater("server_error", "The platform failed."))
-    telegram.fail("2", SendLater("flood_wait", "Wait.", retry_after=0.3, counts=False))
+@pytest.mark.parametrize(
+    "failure", [SendLater("x", "It failed."), SendLater("x", "Wait.", retry_after=0.2), SendLater("x", "Off.", counts=False)]
+)
+async def test_a_retry_comes_by_itself(house: House, telegram: Platform, failure: SendLater) -> None:
+    telegram.fail("42", failure)
     house.dispatcher(telegram)
-    await house.all_sent([await house.enqueue("a", "1"), await house.enqueue("b", "2")])
-    assert len(telegram.tried) == 4
+    await house.until(await house.enqueue("hello"), "sent")
+    assert len(telegram.tried) == 2
 
 
 async def test_what_came_while_a_chat_was_looked_at_for_the_last_time_is_sent(house: House, telegram: Platform) -> None:

@@ -103,3 +103,23 @@ async def test_a_new_conversation_stops_the_old_ones_turn_and_sees_nothing_of_it
         await server.hear(said("and now?"))
         await server.told(3)
     assert words(model.requests[-1].messages) == ["who am I?", "Hello.", "and now?"]
+
+
+async def test_a_stopped_turn_whose_end_the_store_did_not_take_is_stopped_again_and_not_answered(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    model = ScriptedModel("never said", "The next.")
+    model.gate.clear()
+    async with rig.server(model) as server, asyncio.timeout(20):
+        await server.hear(said("a story"))
+        await model.asked_times(1)
+        await rig.store.database.write(lambda connection: connection.execute("ALTER TABLE turns RENAME TO gone"))
+        await server.hear(said("/stop"))
+        while "turn.failed" not in caplog.text:  # noqa: ASYNC110 - it fails by itself
+            await asyncio.sleep(0.01)
+        await rig.store.database.write(lambda connection: connection.execute("ALTER TABLE gone RENAME TO turns"))
+        model.gate.set()
+        await server.hear(said("something else"))
+        assert await server.texts(2) == ["I stopped what I was doing.", "The next."]
+    assert len(model.requests) == 2

@@ -31,6 +31,7 @@ async def test_files_are_read_and_their_order_is_kept(rig: Rig) -> None:
         message = await asked(server)
         parts = [part.name if isinstance(part, Image) else part.text for part in message.parts]
         assert parts == ["look", "first words", "b.png", "first words"]
+        await server.stop(grace=5)  # a turn removes its files after its end is stored
         assert list(server.spool.iterdir()) == []
 
 
@@ -61,6 +62,7 @@ async def test_a_file_that_can_not_be_had_is_said_to_the_model_and_costs_nothing
             ("one-too-many.txt", "at most 6 files"),
         ]:
             assert any(name in note and reason in note and note.startswith("<") for note in notes), (name, notes)
+        await server.stop(grace=5)  # a turn removes its files after its end is stored
         assert list(server.spool.iterdir()) == []
 
 

@@ -135,3 +135,27 @@ async def test_login_tells_whom_the_token_belongs_to_and_test_sends_without_a_se
     assert blocked.stderr.startswith("nanobot: telegram: ")
     doctor = await asyncio.to_thread(nanobot, "doctor", "--model", "offline")
     assert "ok     telegram       @" in doctor.stdout
+
+
+async def test_another_program_is_heard_by_its_own_secret_and_answered_by_turns(start: Start, tmp_path: Path) -> None:
+    hooks = {"ci": {"bearer": "a secret of sixteen"}, "closed": {"url": "http://127.0.0.1:9/"}}
+    server = await asyncio.to_thread(start, api={"apiKey": "another secret"}, channels={"webhook": {"enabled": True, "hooks": hooks}})
+    async with httpx2.AsyncClient(base_url=server.url, timeout=30, headers={"authorization": "Bearer a secret of sixteen"}) as client:
+        first = await client.post("/hooks/ci", json={"text": "The build failed.", "external_id": "17"})
+        again = await client.post("/hooks/ci", json={"text": "The build failed.", "external_id": "17"})
+        closed = await client.post("/hooks/closed", json={"text": "Hello?"})
+        models = await client.get("/v1/models")
+    assert (first.status_code, again.json()) == (202, {"id": first.json()["id"], "status": "repeated"})
+    assert (closed.status_code, models.status_code) == (404, 401)
+    async with asyncio.timeout(20):
+        while "webhook:ci" not in (await asyncio.to_thread(Nanobot(folder=tmp_path), "sessions", "list")).stdout:
+            pass
+
+
+async def test_the_start_names_the_channels_and_why_one_is_not_open(
+    telegram: TelegramServer, config: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"channels": {**config["channels"], "discord": {"enabled": True}}}))
+    with Nanobot(folder=tmp_path).serving("--model", "offline") as server:
+        line = next(line for line in server.said.splitlines() if line.startswith("  channels "))
+    assert line.startswith("  channels       telegram; discord is not open: channels.discord.token is not set")

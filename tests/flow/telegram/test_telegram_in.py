@@ -149,6 +149,13 @@ async def test_a_topic_is_a_thread_and_what_made_it_is_no_quote(rig: Rig, server
     assert (message.address.chat_id, message.address.thread_id, message.quote, message.private) == (str(GROUP), "5", None, False)
 
 
+async def test_in_a_topic_that_the_bot_made_not_everything_is_an_answer_to_it(rig: Rig, server: TelegramServer):
+    await rig.run()
+    made = server.message(GROUP, forum_topic_created={"name": "topic", "icon_color": 1}) | {"from": server.bot}
+    server.say(GROUP, "not for you", sender=42, topic=5, reply_to_message=made)
+    await nothing_but(rig, server)
+
+
 async def test_an_edit_arrives_once_if_it_changes_the_text(rig: Rig, server: TelegramServer):
     await rig.run()
     said = server.say(42, "helo")

@@ -133,8 +133,14 @@ async def test_a_button_that_is_pressed_says_its_words(rig: Rig, server: Telegra
 
 async def test_an_answer_in_a_topic_refers_to_what_it_answers(rig: Rig, server: TelegramServer):
     server.topics[str(GROUP)] = {5}
-    await rig.send(rig.open(), event(chat_id=GROUP, thread="5", reply_to="17"))
-    assert (server.ledger[0].thread_id, server.ledger[0].reply_to) == (5, 17)
+    said = server.say(GROUP, "question", sender=42, topic=5)
+    await rig.send(rig.open(), event(chat_id=GROUP, thread="5", reply_to=str(said["message_id"])))
+    assert (server.ledger[0].thread_id, server.ledger[0].reply_to) == (5, said["message_id"])
+
+
+async def test_an_answer_to_what_was_deleted_is_sent_all_the_same(rig: Rig, server: TelegramServer):
+    await rig.send(rig.open(), event(reply_to="999"))
+    assert (server.texts(42), server.ledger[0].reply_to) == (["hello"], None)
 
 
 async def test_a_public_channel_is_reached_by_its_name(rig: Rig, server: TelegramServer):

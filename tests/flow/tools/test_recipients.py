@@ -134,11 +134,12 @@ async def test_the_chat_that_is_answered_is_known(known: Desk) -> None:
 
 
 async def test_a_list_lets_through_those_on_it_and_the_own_chat(desk: Desk) -> None:
-    desk.policy = ("telegram:5550001",)
+    desk.policy = ("telegram:5550001", "telegram:@MyNews")
     await desk.said(f"write to telegram {STRANGE}")
     denied = await desk.call(**TO)
     assert "is not among the addresses that the configuration lets you write to" in denied.text
     assert (await desk.call(channel="telegram", chat_id="5550001", content="Hi.")).ok
+    assert (await desk.call(channel="telegram", chat_id="@mynews", content="Hi.")).ok
 
 
 async def test_any_lets_everybody_through(desk: Desk) -> None:
