@@ -64,9 +64,7 @@ class DiscordChannel:
         return await self._sender.send(sending)
 
     async def run(self, link: Link) -> None:
-        intake = Intake(
-            link=link, settings=self._settings, rest=self._rest, catch_up=self._catch_up, tries=self._tries, pause=self._waits.again
-        )
+        intake = Intake(link=link, settings=self._settings, rest=self._rest, catch_up=self._catch_up, tries=self._tries, waits=self._waits)
         client = GatewayClient(self._settings, self._refusals, link, self._waits, intake.put)
         tasks: list[asyncio.Task[None]] = []
         try:

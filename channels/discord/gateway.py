@@ -27,7 +27,7 @@ _OLDEST_EDIT: Final = timedelta(hours=1)
 
 
 class NewSession:
-    """From here on the gateway tells everything; what came before has to be asked for."""
+    """From here on the gateway tells everything (of one more server); what came before has to be asked for."""
 
 
 Event = NewSession | discord.Message | discord.Interaction
@@ -92,11 +92,7 @@ class GatewayClient(Client):
         if waiting is not None:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-        try:
-            async with asyncio.timeout(self._waits.close):
-                await super().close()
-        except TimeoutError:  # it waits for a goodbye of the gateway
-            await self.http.close()
+        await super().close()
 
     async def on_connect(self) -> None:
         self._settled.clear()
@@ -105,6 +101,10 @@ class GatewayClient(Client):
 
     async def on_ready(self) -> None:
         self._settled.set()
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        if self._settled.is_set():  # a server that was out of reach
+            self._put(NewSession())
 
     async def on_resumed(self) -> None:
         self._told_up()

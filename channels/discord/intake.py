@@ -17,14 +17,13 @@ from channels.discord.gateway import Event, GatewayClient, NewSession
 from channels.discord.inbound import read_interaction, read_message
 from channels.discord.rest import Rest
 from channels.discord.settings import DiscordSettings
+from channels.discord.waits import Waits
 
 log = logging.getLogger(__name__)
 _MOST_WAITING: Final = 10_000
 _LONGEST_PAUSE: Final = 10.0
 _MOST_TRIES: Final = 3
 _STORE: Final = "The store can't be written; messages wait."
-_ANSWERABLE: Final = 2.5
-"""Seconds for which an interaction can be answered; Discord gives three."""
 
 
 class Intake:
@@ -32,7 +31,7 @@ class Intake:
     start asks for what came after the last one that was accepted. A message that is edited while it waits is read as it is then, once."""
 
     def __init__(
-        self, *, link: Link, settings: DiscordSettings, rest: Rest, catch_up: CatchUp, tries: dict[str, int], pause: float
+        self, *, link: Link, settings: DiscordSettings, rest: Rest, catch_up: CatchUp, tries: dict[str, int], waits: Waits
     ) -> None:
         """`tries`: how often each message that is not accepted yet was offered; it outlives the connection."""
         self._link = link
@@ -40,7 +39,7 @@ class Intake:
         self._rest = rest
         self._catch_up = catch_up
         self._tries = tries
-        self._pause = pause
+        self._waits = waits
         self._waiting: deque[tuple[float, Event]] = deque()
         self._there = asyncio.Event()
         self._answers: set[asyncio.Task[None]] = set()
@@ -107,7 +106,7 @@ class Intake:
             channel = message.channel
             return read_message(message, client.me, self._settings, str(channel.parent_id) if isinstance(channel, discord.Thread) else None)
 
-        pause = self._pause
+        pause = self._waits.again
         while True:
             try:
                 return list(await self._catch_up.missed(client, self._link, read))
@@ -118,7 +117,7 @@ class Intake:
 
     async def _accept(self, client: GatewayClient, message: InboundMessage) -> None:
         """Until it is kept. One that meets a bug each time is given up: nothing behind it would ever be heard."""
-        pause, failed = self._pause, False
+        pause, failed = self._waits.again, False
         tries = self._tries[message.external_id] = self._tries.get(message.external_id, 0) + 1
         while tries <= _MOST_TRIES:
             try:
@@ -142,7 +141,7 @@ class Intake:
     async def _take_interaction(self, client: GatewayClient, arrived: float, interaction: discord.Interaction) -> None:
         """Kept, then answered; if it can't be kept, or nobody waits for it any more, it is not done and its user knows."""
         age = asyncio.get_running_loop().time() - arrived
-        if age > _ANSWERABLE:
+        if age > self._waits.answerable:
             log.info("discord.interaction_too_late id=%s age=%.1f", interaction.id, age)
             return
         parent = await self._parent(client, interaction.channel)

@@ -19,5 +19,5 @@ class Waits:
     """Before what failed is tried again, at first."""
     guilds: float = 1
     """Without a further server, after which a new session has told of all of them."""
-    close: float = 3
-    """For the gateway's goodbye."""
+    answerable: float = 2.5
+    """For which an interaction can be answered; Discord gives three."""

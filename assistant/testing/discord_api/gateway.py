@@ -41,6 +41,10 @@ class Gateway:
         """Whether the application may ask for the contents of messages; if not, doing so is answered by closing with 4014."""
         self.closes_with: int | None = None
         """Every socket is closed with this code as soon as it is opened."""
+        self.out_of_reach = False
+        """New sessions are told of no server, until `reach`."""
+        self.says_goodbye = True
+        """Whether a socket that is closed from the other side is closed from this one, too."""
         self.refuses = False
         """No socket is opened: 503."""
         self.url = ""
@@ -69,12 +73,6 @@ class Gateway:
             if (transport := self._sockets.pop(socket, None)) is not None:
                 transport.abort()
 
-    def freeze(self) -> None:
-        """Read nothing any more of what comes over the sockets."""
-        for transport in self._sockets.values():
-            if transport is not None:
-                transport.pause_reading()
-
     async def close(self, code: int) -> None:
         """Close every socket with a code."""
         for socket in list(self._sockets):
@@ -83,6 +81,12 @@ class Gateway:
     async def ask_to_reconnect(self) -> None:
         for socket in list(self._sockets):
             await _say(socket, 7, None)
+
+    def reach(self, world: World) -> None:
+        """The servers are there again."""
+        self.out_of_reach = False
+        for session in self.sessions.values():
+            self._tell_guilds(session, world)
 
     async def invalidate(self) -> None:
         """Say that the sessions are no more: a new one has to be made."""
@@ -93,7 +97,7 @@ class Gateway:
     async def serve(self, request: web.Request, world: World) -> web.StreamResponse:
         if self.refuses:
             return web.Response(status=503)
-        socket = web.WebSocketResponse(heartbeat=None)
+        socket = web.WebSocketResponse(autoclose=False)
         await socket.prepare(request)
         self.connections += 1
         self._sockets[socket] = request.transport
@@ -106,6 +110,9 @@ class Gateway:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     await self._hear(socket, json.loads(message.data), world)
+            if not self.says_goodbye:
+                await asyncio.Event().wait()  # until the connection is cut
+            await socket.close()
         except ConnectionError:
             pass  # the other side went away while it was told something
         finally:
@@ -138,6 +145,10 @@ class Gateway:
         guilds = [{"id": guild_id, "unavailable": True} for guild_id in world.guilds]
         about = {"v": 10, "user": world.me, "guilds": guilds, "session_id": session.id, "resume_gateway_url": self.url}
         self._tell(session, "READY", {**about, "application": {"id": world.me["id"], "flags": 0}})
+        if not self.out_of_reach:
+            self._tell_guilds(session, world)
+
+    def _tell_guilds(self, session: Session, world: World) -> None:
         for guild in world.guilds.values():
             self._tell(session, "GUILD_CREATE", world.whole_guild(guild))
 

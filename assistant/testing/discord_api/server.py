@@ -133,9 +133,14 @@ class DiscordApi:
             return answer(body, fault.status, dict(fault.headers))
         return web.Response(status=500)
 
-    async def _file(self, request: web.Request) -> web.Response:
+    async def _file(self, request: web.Request) -> web.StreamResponse:
         data = self.world.cdn.get(request.path)
-        return web.Response(body=data) if data is not None else web.Response(status=404, text="This content is no longer available.")
+        if data is None:
+            return web.Response(status=404, text="This content is no longer available.")
+        response = web.StreamResponse()  # without a length: nobody may rely on it
+        await response.prepare(request)
+        await response.write(data)
+        return response
 
 
 class DiscordThread:

@@ -21,7 +21,7 @@ from channels.discord.adapter import DiscordChannel
 from channels.discord.settings import DiscordSettings
 from channels.discord.waits import Waits
 
-QUICK = Waits(send=5, ready=5, lost=5, identify=0.05, again=0.02, guilds=0.05, close=0.5)
+QUICK = Waits(send=5, ready=5, lost=5, identify=0.05, again=0.02, guilds=0.05, answerable=0.4)
 
 
 class Kept:

@@ -93,6 +93,19 @@ async def test_an_answer_is_shown_while_it_is_made_and_never_edited_after_its_en
     assert not entry.pings
 
 
+async def test_a_preview_is_edited_once_a_second_at_most(rig: Rig, chat: Payload) -> None:
+    world = rig.api.world
+    async with rig.open(preview="edit") as channel:
+        preview = channel.conversation.preview(sending(chat).address, reply_to=None, posted=None, note=lambda _: None)
+        assert preview is not None
+        for number in range(30):
+            preview.update(f"{number} words")
+            await channel.conversation.typing(sending(chat).address)
+        await preview.close()
+    [entry] = world.ledger
+    assert len(entry.edits) < 5
+
+
 async def test_a_preview_goes_on_with_the_message_of_an_earlier_try(rig: Rig, chat: Payload) -> None:
     world = rig.api.world
     async with rig.open(preview="edit") as channel:

@@ -109,6 +109,22 @@ async def test_a_history_that_cannot_be_read_at_once_is_asked_for_again(rig: Rig
         await kept.has("missed", "live")
 
 
+async def test_a_server_that_is_out_of_reach_is_never_taken_for_a_private_chat(rig: Rig) -> None:
+    world = rig.api.world
+    alice, me = world.user("alice"), world.me["id"]
+    room = world.text_channel(world.guild("Home"), "general")
+    kept = Kept()
+    kept.before = {room["id"]: world.write(room, alice, "answered", at=datetime.now(UTC) - timedelta(hours=1))["id"]}
+    world.write(room, alice, f"<@{me}> missed")
+    rig.api.gateway.out_of_reach = True
+    async with rig.running(kept):
+        world.write(world.dm(alice), alice, "meanwhile")
+        await kept.has("meanwhile")
+        rig.api.gateway.reach(world)
+        _, missed = await kept.has("meanwhile", "missed")
+    assert not missed.private
+
+
 async def test_a_broken_message_stops_nobody(rig: Rig) -> None:
     world = rig.api.world
     alice = world.user("alice")
@@ -143,7 +159,7 @@ async def test_a_message_that_meets_a_bug_each_time_is_given_up(rig: Rig) -> Non
 async def test_a_gateway_that_says_no_goodbye_is_left_all_the_same(rig: Rig) -> None:
     async with asyncio.timeout(5):
         async with rig.running():
-            rig.api.gateway.freeze()
+            rig.api.gateway.says_goodbye = False
 
 
 async def test_a_refused_token_is_fatal_and_says_what_to_do(rig: Rig) -> None:

@@ -138,6 +138,7 @@ async def test_an_edit_is_a_message_of_its_own_if_the_words_changed(rig: Rig) ->
         written = world.write(chat, alice, "helo")
         await kept.has("helo")
         world.edit(written, embeds=[{"type": "link", "url": "https://example.org/"}])
+        world.edit(written, "helo", attachments=[])
         world.edit(written, "hello")
         world.edit(written, pinned=True)
         world.edit(old, pinned=True)
@@ -224,3 +225,16 @@ async def test_what_the_store_cannot_take_waits_in_order_and_a_command_is_refuse
         await rig.api.until(lambda: world.callbacks)
         assert "Not accepted" in world.callbacks[interaction][0]["data"]["content"]
         assert kept.texts == ["one", "two"]
+
+
+async def test_a_command_that_discord_has_given_up_is_not_done_later(rig: Rig) -> None:
+    world = rig.api.world
+    alice = world.user("alice")
+    chat = world.dm(alice)
+    async with rig.running() as (_, kept):
+        kept.unavailable = 6
+        world.write(chat, alice, "one")
+        interaction = world.command(chat, alice, "new")
+        world.write(chat, alice, "two")
+        await kept.has("one", "two")
+    assert interaction not in world.callbacks
