@@ -43,6 +43,7 @@ class GatewayClient(Client):
         self._put = put
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
+        self._told_all = False
         self._up = self._was_up = self._refused = False
         self._since = asyncio.get_running_loop().time()
         """Since when there is no connection."""
@@ -96,14 +97,22 @@ class GatewayClient(Client):
 
     async def on_connect(self) -> None:
         self._settled.clear()
+        self._told_all = False
+        self._settle()
         self._put(NewSession())
         self._told_up()
 
+    async def on_socket_event_type(self, event: str) -> None:
+        # discord.py is ready only a second after the last server was told; what people write should not wait for that, nor be lost with us.
+        if event == "GUILD_CREATE":
+            self._settle()
+
     async def on_ready(self) -> None:
+        self._told_all = True
         self._settled.set()
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
-        if self._settled.is_set():  # a server that was out of reach
+        if self._told_all:  # a server that was out of reach
             self._put(NewSession())
 
     async def on_resumed(self) -> None:
@@ -134,6 +143,10 @@ class GatewayClient(Client):
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         if (bug := sys.exception()) is not None:
             log.error("discord.bug event=%s error=%s", event_method, place_of(bug))
+
+    def _settle(self) -> None:
+        if not any(guild.unavailable for guild in self.guilds):
+            self._settled.set()
 
     def _told_up(self) -> None:
         self._up = self._was_up = True
