@@ -29,6 +29,8 @@ from assistant.providers.build import preload
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 3600
+_FOR_TURNS: Final = 0.95
+"""The share of the grace in which turns and sends end; the rest is for their answers to leave."""
 
 
 async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) -> None:
@@ -69,7 +71,7 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 grace=grace,
                 sockets=sockets,
                 on_listening=lambda port: on_listening(assistant, port),
-                finish=lambda: reception.stop(grace),
+                finish=lambda: reception.stop(grace * _FOR_TURNS),
             )
 
 
