@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import DeliveryNotFound
 from assistant.contracts.outbox import Delivery, OutboundEvent, OutboxStore
-from assistant.delivery.clock import Clock, utc_now
 from assistant.delivery.watch import Watch
 from assistant.delivery.words import describe
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.ids import new_id
 from assistant.contracts.inbox import Accepted, InboundMessage, Place, Recovered, Role, Taken
 from assistant.contracts.outbox import OutboundEvent
@@ -17,7 +18,7 @@ from assistant.store.database import Database
 from assistant.store.envelopes import column, decode_inbound, encode, key
 from assistant.store.runners import Runner
 from assistant.store.steps import interrupt
-from assistant.store.times import Clock, to_micros, utc_now
+from assistant.store.times import to_micros
 
 _MOST_CRASHES = 2
 _SEEN_FOR = timedelta(days=30)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import DeliveryConflict, DeliveryNotFound
 from assistant.contracts.outbox import Claim, Delivery, DeliveryState, DueLanes, OutboundEvent, OutboundPart, Receipt, Settlement
 from assistant.store import outbox_statements as sql
@@ -17,7 +18,7 @@ from assistant.store.deliveries import Stored, claim, delivery, find, with_parts
 from assistant.store.envelopes import column
 from assistant.store.media import Media
 from assistant.store.runners import Runner
-from assistant.store.times import Clock, from_micros, to_micros, utc_now
+from assistant.store.times import from_micros, to_micros
 
 T = TypeVar("T")
 _AT_ONCE = 500

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import StoreUnavailable
 from assistant.store.attachments import Attachments
 from assistant.store.bell import PipeBell, StoreBell
@@ -20,7 +21,6 @@ from assistant.store.schema import bring_up_to_date
 from assistant.store.sessions import Sessions
 from assistant.store.settings import AttachmentSettings, StoreSettings
 from assistant.store.sqlite import SqliteEngine
-from assistant.store.times import Clock, utc_now
 
 _SQLITE = "sqlite:///"
 _KEEP = AttachmentSettings()
