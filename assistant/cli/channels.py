@@ -9,7 +9,7 @@ import typer
 
 from assistant.access.principals import OWNER
 from assistant.cli.adapters import asked_within, opened
-from assistant.cli.display import harmless, without_surrogates
+from assistant.cli.display import harmless
 from assistant.cli.kept import with_store
 from assistant.cli.options import ConfigFile, configured
 from assistant.cli.program import fail
@@ -20,6 +20,7 @@ from assistant.contracts.addresses import address_of
 from assistant.contracts.channels import Channel, ChannelFailed, SendFailed, Sending
 from assistant.contracts.ids import derived_id, new_id
 from assistant.contracts.outbox import Origin, OutboundEvent
+from assistant.contracts.text import whole
 
 T = TypeVar("T")
 
@@ -84,7 +85,7 @@ def try_out(
     event = OutboundEvent(
         id=new_id("evt"),
         address=ConfiguredChannels(loaded.config.channels.by_name()).check(address_of(name, chat_id)),
-        text=without_surrogates(text),
+        text=whole(text),
         expires_at=datetime.now(UTC) + timedelta(minutes=1),
         origin=Origin(kind="cli", owner=OWNER.id),
     )

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from assistant.cli.display import harmless, without_surrogates
+from assistant.cli.display import harmless
 from assistant.cli.export import moment
 from assistant.cli.kept import with_store
 from assistant.cli.options import ConfigFile, configured
 from assistant.cli.tables import print_table
 from assistant.contracts.errors import NotFound
+from assistant.contracts.text import whole
 
 commands = typer.Typer()
 _group = typer.Typer(
@@ -53,7 +54,7 @@ def approve(
 
     Example: nanobot pairing approve 7KQ2M9XF
     """
-    wanted = without_surrogates(code.strip())
+    wanted = whole(code.strip())
     found = with_store(configured(config), lambda store: store.pairings.approve(wanted, datetime.now(UTC)))
     if found is None:
         raise NotFound("There is no open pairing with this code; codes last an hour. nanobot pairing list shows those there are.")
@@ -72,7 +73,7 @@ def revoke(
 
     Example: nanobot pairing revoke telegram 123456789
     """
-    wanted = without_surrogates(sender.strip())
+    wanted = whole(sender.strip())
     if not with_store(configured(config), lambda store: store.pairings.revoke(channel.strip().lower(), wanted)):
         raise NotFound("There is no such pairing. nanobot pairing list shows those there are.")
     typer.echo(f"{harmless(channel)} {harmless(wanted)} may not write any more")

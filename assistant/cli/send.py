@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from assistant.access.principals import OWNER
-from assistant.cli.display import harmless, without_surrogates
+from assistant.cli.display import harmless
 from assistant.cli.kept import with_store
 from assistant.cli.options import ConfigFile, configured
 from assistant.config import Loaded
@@ -21,6 +21,7 @@ from assistant.contracts.messages import human_size
 from assistant.contracts.names import display_name
 from assistant.contracts.outbox import Delivery, Origin, OutboundEvent
 from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, check_ahead, check_words, read_time
+from assistant.contracts.text import whole
 from assistant.delivery.service import DeliveryService
 from assistant.delivery.words import describe
 from assistant.store.store import Store
@@ -53,7 +54,7 @@ def send(
     """
     loaded = configured(config)
     to = ConfiguredChannels(loaded.config.channels.by_name()).check(parse_address(address, thread))
-    words = without_surrogates(sys.stdin.read(MAX_CHARS + 1) if text == "-" else text)
+    words = whole(sys.stdin.read(MAX_CHARS + 1) if text == "-" else text)
     check_words(words, files=len(file or []))
     for path in file or []:
         _check_file(path)
@@ -69,7 +70,7 @@ async def _send(
     """The delivery and what is true of it. Raises InvalidRequest, IdempotencyMismatch, StoreUnavailable."""
     settings, now = loaded.config.deliver, datetime.now(UTC)
     due = None if at is None else read_time(at)
-    event_id = new_id("evt") if key is None else derived_id("evt", "cli", without_surrogates(key))
+    event_id = new_id("evt") if key is None else derived_id("evt", "cli", whole(key))
     if due is not None and (key is None or await store.outbox.get(None, event_id) is None):
         check_ahead(due, now)
     event = OutboundEvent(

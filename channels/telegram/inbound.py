@@ -11,9 +11,10 @@ from telegram import CallbackQuery, Message, MessageEntity, Update
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Command, InboundMessage, Quote, Sender
+from assistant.contracts.text import whole
 from channels.telegram.buttons import pressed
 from channels.telegram.commands import command_of, is_ours
-from channels.telegram.reading import answered_message, clean, files_of, forwarded_from, own_words, quote_of, sender_of, shown
+from channels.telegram.reading import answered_message, files_of, forwarded_from, own_words, quote_of, sender_of, shown
 
 _REMEMBERED: Final = 2000
 _MENTIONS: Final[list[str | None]] = [MessageEntity.MENTION, MessageEntity.TEXT_MENTION]
@@ -135,7 +136,7 @@ class Reader:
             address=address,
             sender=Sender(id=str(query.from_user.id), name=shown(query.from_user.full_name)),
             private=private,
-            text=clean(words),
+            text=whole(words),
             message_id=str(message.message_id),
             at=datetime.now(UTC),
         )
