@@ -37,7 +37,7 @@ class Reception:
             spool=assistant.spool,
             model=assistant.model.info.id,
             expire_after=timedelta(seconds=config.deliver.expire_after),
-            quoting=frozenset({"telegram"} if config.channels.telegram.reply_to_message else ()),
+            quoting=frozenset(name for name, settings in enabled.items() if settings.quotes_in_private),
             overview=self._overview,
         )
         self._supervisors = Supervisors(

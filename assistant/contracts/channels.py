@@ -34,6 +34,11 @@ class ChannelSettings(Settings):
     let_in_by_secret: ClassVar[bool] = False
     """True: whoever reaches this channel has shown a secret of its own (a webhook's), so `allow_from` is not asked."""
 
+    @property
+    def quotes_in_private(self) -> bool:
+        """Whether answers in private chats refer to the message that they answer, too; in groups they always do."""
+        return False
+
 
 class SendFailed(Exception):
     """A part was not sent, or it is not known. Never raised itself."""
