@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 from assistant.access.keys import access_by_key
 from assistant.api.body.spool import prepare_spool
 from assistant.api.chat.endpoint import Chat
-from assistant.api.deliveries.endpoints import Deliveries, Outgoing
+from assistant.api.deliveries.endpoints import DeliveryEndpoints, Outgoing
 from assistant.api.health import Check, Health
 from assistant.api.middleware.body_clock import BodyClock
 from assistant.api.middleware.door import Door
@@ -54,7 +54,7 @@ def create_app(
         models=Models(model=model),
         sessions=Sessions(store=sessions, turns=turns),
         health=Health(version=version, checks=ready, channels=channels),
-        deliveries=None if outgoing is None else Deliveries(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder),
+        deliveries=None if outgoing is None else DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder),
         hooks=hooks,
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )

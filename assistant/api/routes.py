@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from assistant.api.chat.endpoint import Chat
 from assistant.api.chat.wire import ChatForm, ChatRequest
 from assistant.api.complaints import complaint
-from assistant.api.deliveries.endpoints import Deliveries
+from assistant.api.deliveries.endpoints import DeliveryEndpoints
 from assistant.api.deliveries.routes import add_delivery_routes
 from assistant.api.deliveries.wire import DeliveryForm, DeliveryRequest
 from assistant.api.docs_page import HEADERS, docs_page
@@ -88,7 +88,7 @@ def create_routes(
     models: Models,
     sessions: Sessions,
     health: Health,
-    deliveries: Deliveries | None,
+    deliveries: DeliveryEndpoints | None,
     hooks: Hooks | None,
     chat_enabled: bool,
 ) -> FastAPI:

@@ -19,14 +19,12 @@ from assistant.contracts.errors import IdempotencyMismatch
 from assistant.contracts.ids import derived_id, new_id
 from assistant.contracts.messages import human_size
 from assistant.contracts.names import display_name
-from assistant.contracts.outbox import Delivery, Origin, OutboundEvent
+from assistant.contracts.outbox import UNSENT, Delivery, Origin, OutboundEvent
 from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, check_ahead, check_words, read_time
 from assistant.contracts.text import whole
 from assistant.delivery.service import DeliveryService
 from assistant.delivery.words import describe
 from assistant.store.store import Store
-
-_GIVEN_UP = ("failed", "expired", "cancelled", "unknown")
 
 commands = typer.Typer()
 
@@ -60,7 +58,7 @@ def send(
         _check_file(path)
     delivery, told = with_store(loaded, lambda store: _send(store, loaded, to, words, file or [], at, key))
     typer.echo(f"{delivery.event.id}  {harmless(told)}")
-    if delivery.state in _GIVEN_UP:
+    if delivery.state in UNSENT:
         raise typer.Exit(1)
 
 

@@ -57,6 +57,17 @@ class Command:
     arguments: str = ""
 
 
+COMMANDS: Mapping[str, str] = {
+    "start": "Begin",
+    "help": "What this assistant can do",
+    "new": "Begin a new conversation",
+    "stop": "Stop what is being done",
+    "status": "How it is doing",
+    "id": "The ids of this chat and of you",
+}
+"""The commands of every chat, each with what it does, as platforms offer them. `assistant.inbound.commands` answers them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
     """A message that is meant for the assistant: in a private chat, or one that its channel's rules for groups let through."""

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from assistant.api.deliveries.endpoints import Deliveries
+from assistant.api.deliveries.endpoints import DeliveryEndpoints
 from assistant.api.deliveries.wire import DeliveryAnswer, DeliveryList
 from assistant.api.refusals import errors
 
@@ -34,7 +34,7 @@ _REPEATED: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def add_delivery_routes(app: FastAPI, deliveries: Deliveries) -> None:
+def add_delivery_routes(app: FastAPI, deliveries: DeliveryEndpoints) -> None:
     app.add_api_route(
         _PATH,
         deliveries.create,
