@@ -76,6 +76,8 @@ class InboundMessage:
     """What an answer refers to (`OutboundEvent.reply_to`)."""
     trusted: bool = True
     """False: the words were made by a machine or passed on by one (a webhook): material, not the wish of a person."""
+    chosen: bool = False
+    """The words stand on a button that the sender pressed: the assistant wrote them."""
     at: datetime
 
 
