@@ -109,6 +109,8 @@ class Taken:
     messages: tuple[InboundMessage, ...]
     preview: str | None = None
     """The platform's id of the preview that an earlier try of this turn had posted."""
+    more: bool = False
+    """Others were left for the next turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,8 @@ class InboxStore(Protocol):
         ...
 
     async def take(self, owner: str, session: str) -> Taken | None:
-        """All waiting messages of a session, for one turn. None: none waits, or a turn of the session is taken by a living process."""
+        """The waiting messages of a session for one turn: all, but of a flood the oldest hundred, and no more than a turn may hold
+        (`Taken.more`). None: none waits, or a turn of the session is taken by a living process."""
         ...
 
     async def waiting(self) -> Sequence[tuple[str, str]]:

@@ -95,6 +95,18 @@ async def test_what_comes_while_a_turn_runs_is_taken_up_together_by_the_next_one
         assert words(await server.kept()) == ["1", "first", "2|3|4", "to all of it"]
 
 
+async def test_a_flood_is_answered_a_hundred_at_a_time(rig: Rig) -> None:
+    model = ScriptedModel("first", "to a hundred", "to the rest")
+    model.gate.clear()
+    async with rig.server(model) as server, asyncio.timeout(10):
+        await server.hear(said("0"))
+        await model.asked_times(1)
+        await server.hear(*[said(f"{number}") for number in range(1, 151)])
+        model.gate.set()
+        assert await server.texts(3) == ["first", "to a hundred", "to the rest"]
+        assert [len(kept.split("|")) for kept in words(await server.kept())[::2]] == [1, 100, 50]
+
+
 async def test_sessions_do_not_wait_for_each_other_and_no_more_are_worked_on_at_once_than_may_be(rig: Rig) -> None:
     class Counting(ScriptedModel):
         now, most = 0, 0
