@@ -71,6 +71,11 @@ class SendUnclear(SendFailed):
     """The request went out and no answer came: it may have been accepted."""
 
 
+class SendUndecided(SendUnclear):
+    """Nothing was sent now: what the part was to replace is gone, and an earlier try may have sent it as a new message, so that another may come
+    twice. Raised only where `Sending.repeat` is false."""
+
+
 class ChannelFailed(Exception):
     """A connection could not be made or was lost, with words for people. `fatal`: trying again is of no use until somebody mends the
     configuration (a revoked token): the supervisor tries again only rarely."""
@@ -105,6 +110,8 @@ class Sending:
     """Of the first part only: edit that message instead of sending a new one (which is harmless to repeat)."""
     again: datetime | None
     """When an earlier try of this part was started of which it is not known whether it arrived; None: there was none."""
+    repeat: bool = False
+    """It is decided, and the delivery is marked so: the part is sent though it may arrive twice."""
 
 
 class Link(Protocol):

@@ -87,6 +87,8 @@ class InboundMessage:
     """What an answer refers to (`OutboundEvent.reply_to`)."""
     trusted: bool = True
     """False: the words were made by a machine or passed on by one (a webhook): material, not the wish of a person."""
+    chosen: bool = False
+    """The words stand on a button that the sender pressed: the assistant wrote them."""
     at: datetime
 
 
@@ -118,6 +120,8 @@ class Taken:
     messages: tuple[InboundMessage, ...]
     preview: str | None = None
     """The platform's id of the preview that an earlier try of this turn had posted."""
+    more: bool = False
+    """Others were left for the next turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +143,8 @@ class InboxStore(Protocol):
         ...
 
     async def take(self, owner: str, session: str) -> Taken | None:
-        """All waiting messages of a session, for one turn. None: none waits, or a turn of the session is taken by a living process."""
+        """The waiting messages of a session for one turn: all, but of a flood the oldest hundred, and no more than a turn may hold
+        (`Taken.more`). None: none waits, or a turn of the session is taken by a living process."""
         ...
 
     async def waiting(self) -> Sequence[tuple[str, str]]:

@@ -137,6 +137,7 @@ class Sender:
             reply_to=event.reply_to if place == 0 else None,
             replaces=event.replaces if place == 0 else None,
             again=started,
+            repeat=claim.maybe_duplicate,
         )
         try:
             async with asyncio.timeout(SEND_SECONDS):
@@ -165,7 +166,7 @@ class Sender:
         what = after(failure, trial, self.clock(), self.jitter())
         if what.unstart:
             await self.claims.unstart(claim, place)
-        await self.claims.note(claim, settle=what.settlement)
+        await self.claims.note(claim, maybe_duplicate=what.twice, settle=what.settlement)
         return what
 
     async def _settle(self, claim: Claim, settlement: Settlement, arrived: tuple[int, Receipt] | None = None) -> Next:

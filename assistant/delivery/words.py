@@ -18,11 +18,11 @@ def describe(delivery: Delivery, enabled: bool, now: datetime | None = None) -> 
         case "queued":
             words = _queued(delivery, enabled, now)
         case "failed":
-            words = f"failed: {_why(delivery, 'no reason was given')}{_progress(delivery)}"
+            words = f"failed: {_why(delivery, 'no reason was given')}{_progress(delivery)}{_doubt(delivery)}"
         case "expired":
             words = f"expired: it could not be sent in time{_because(delivery)}{_progress(delivery)}"
         case "cancelled":
-            words = f"cancelled before it was sent{_progress(delivery)}"
+            words = f"cancelled before it was sent{_progress(delivery)}{_doubt(delivery)}"
         case "unknown":
             words = f"unknown: it may have arrived or not{_because(delivery)}; it is not sent again unless somebody says so"
     return f"{words}; {_TWICE}" if delivery.maybe_duplicate else words
@@ -57,6 +57,12 @@ def _progress(delivery: Delivery) -> str:
     """Of a message in several parts, some of which arrived."""
     arrived = sum(part.receipt is not None for part in delivery.parts)
     return f" ({arrived} of {len(delivery.parts)} parts arrived)" if arrived else ""
+
+
+def _doubt(delivery: Delivery) -> str:
+    """Of one that is over, though a try of it ended without an answer."""
+    doubtful = any(part.started is not None and part.receipt is None for part in delivery.parts)
+    return "; but an earlier try ended without an answer, and may have arrived" if doubtful else ""
 
 
 def _why(delivery: Delivery, otherwise: str) -> str:

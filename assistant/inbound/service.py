@@ -162,7 +162,7 @@ class Inbound:
             await self._answering.run(taken)
 
     async def _take(self, key: SessionKey) -> Taken | None:
-        self._waiting.pop(key, None)
+        waited = self._waiting.pop(key, 0)
         try:
             taken = await self._inbox.take(*key)
         except StoreUnavailable:
@@ -170,6 +170,9 @@ class Inbound:
             return None
         if taken is not None:
             self._answering.hold(taken)
+            if taken.more:
+                self._waiting[key] += max(1, waited - len(taken.messages))
+                self._desk.wake(key)  # behind this one
         return taken
 
     async def _take_over(self) -> None:

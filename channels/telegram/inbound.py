@@ -137,6 +137,7 @@ class Reader:
             sender=Sender(id=str(query.from_user.id), name=shown(query.from_user.full_name)),
             private=private,
             text=whole(words),
+            chosen=True,
             message_id=str(message.message_id),
             at=datetime.now(UTC),
         )

@@ -170,7 +170,12 @@ def test_a_span_is_told_in_words(seconds: float, words: str) -> None:
 
 
 def _delivery(
-    state: DeliveryState, *, trouble: Trouble | None = None, ids: tuple[str | None, ...] = (), maybe_duplicate: bool = False
+    state: DeliveryState,
+    *,
+    trouble: Trouble | None = None,
+    ids: tuple[str | None, ...] = (),
+    maybe_duplicate: bool = False,
+    doubtful: bool = False,
 ) -> Delivery:
     part = OutboundPart(text="x", plain="x")
     return Delivery(
@@ -188,7 +193,10 @@ def _delivery(
         ended=None,
         trouble=trouble,
         maybe_duplicate=maybe_duplicate,
-        parts=tuple(PartState(part=part, receipt=Receipt(message_id=each, at=NOW)) for each in ids),
+        parts=(
+            *[PartState(part=part, receipt=Receipt(message_id=each, at=NOW)) for each in ids],
+            *([PartState(part=part, started=NOW)] if doubtful else []),
+        ),
     )
 
 
@@ -210,6 +218,14 @@ REFUSED = Trouble(code="blocked", words="the user blocked the bot.")
         ),
         (_delivery("expired", trouble=REFUSED), "expired: it could not be sent in time (the user blocked the bot)"),
         (_delivery("cancelled"), "cancelled before it was sent"),
+        (
+            _delivery("cancelled", doubtful=True),
+            "cancelled before it was sent; but an earlier try ended without an answer, and may have arrived",
+        ),
+        (
+            _delivery("failed", trouble=REFUSED, doubtful=True),
+            "failed: the user blocked the bot; but an earlier try ended without an answer, and may have arrived",
+        ),
         (_delivery("unknown"), "unknown: it may have arrived or not; it is not sent again unless somebody says so"),
         (
             _delivery("sent", ids=("42",), maybe_duplicate=True),

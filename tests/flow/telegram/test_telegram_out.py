@@ -127,6 +127,7 @@ async def test_a_button_that_is_pressed_says_its_words(rig: Rig, server: Telegra
         ("Yes", "42", str(last.message_id)),
         (long, "42", str(last.message_id)),
     ]
+    assert all(message.chosen for message in messages)
     await server.until(lambda: len(server.answered_queries) == 3)
     assert server.answered_queries[:2] == queries
 
