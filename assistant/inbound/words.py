@@ -71,7 +71,7 @@ def _failure(error: NanobotError) -> str:
         case ProviderFailed(retryable=True):
             return "I can't answer now: the model failed. Please ask again in a moment."
         case ProviderFailed():
-            return "I can't answer: the model refused the request. Whoever runs me finds the reason in the log."
+            return "I can't answer: the model refused the request. Whoever runs me sees more in the log, and with `nanobot doctor`."
         case SessionNotFound():
             return "I did not answer: this conversation was deleted meanwhile."
         case _:
