@@ -163,15 +163,22 @@ async def channels(loaded: Loaded) -> list[Finding]:
     """Each channel that is enabled: whether its settings are enough, and its platform takes the credentials."""
     findings: list[Finding] = []
     for name in loaded.config.enabled_channels:
-        mend = f"correct channels.{name} in the configuration (docs/channels.md); nanobot channels login {name} asks again"
         try:
             async with opened(loaded, name) as channel:
                 detail = await asked_within(channel.identity())
         except (ChannelFailed, NanobotError) as error:
-            findings.append(Finding(name=name, ok=False, detail=str(error), mend=mend))
+            findings.append(Finding(name=name, ok=False, detail=str(error), mend=_mend_channel(name, error)))
         else:
             findings.append(Finding(name=name, ok=True, detail=detail))
     return findings
+
+
+def _mend_channel(name: str, error: ChannelFailed | NanobotError) -> str:
+    """What was refused has to be corrected; what was not reached is not the configuration's fault."""
+    again = f"nanobot channels login {name} asks again"
+    if isinstance(error, ChannelFailed) and not error.fatal:
+        return f"check this machine's connection to it, proxies included (a server that runs tries again by itself); {again}"
+    return f"correct channels.{name} in the configuration (docs/channels.md); {again}"
 
 
 def _mend_key(choice: Choice) -> str:

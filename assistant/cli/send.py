@@ -1,7 +1,7 @@
 """`nanobot send`: a message to somebody, from a script or by hand."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +15,7 @@ from assistant.cli.options import ConfigFile, configured
 from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
 from assistant.contracts.addresses import Address, parse_address
+from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.errors import IdempotencyMismatch
 from assistant.contracts.ids import derived_id, new_id
 from assistant.contracts.messages import human_size
@@ -80,7 +81,7 @@ async def _send(
         expires_at=(due or now) + timedelta(seconds=settings.expire_after),
         origin=Origin(kind="cli", owner=OWNER.id),
     )
-    running = {status.name for status in await store.channel_states.list()}
+    running = {status.name: status for status in await store.channel_states.list()}
     service = DeliveryService(store.outbox, enabled=running.__contains__)
     first = await service.send(event)
     if (first.event.address, first.event.text, first.event.media) != (event.address, event.text, event.media):
@@ -89,8 +90,11 @@ async def _send(
     return delivery, _told(delivery, loaded, running)
 
 
-def _told(delivery: Delivery, loaded: Loaded, running: set[str]) -> str:
+def _told(delivery: Delivery, loaded: Loaded, running: Mapping[str, ChannelStatus]) -> str:
     channel = delivery.event.address.channel
+    status = running.get(channel)
+    if delivery.state == "queued" and delivery.trouble is None and status is not None and status.state == "stopped":
+        return f"queued: the {channel} channel is stopped ({status.detail}); it goes out once that is mended"
     if delivery.state == "queued" and channel not in running and channel in loaded.config.enabled_channels:
         when = "when it is due and a server runs" if delivery.event.not_before else "when one is started"
         return f"queued: no server runs that has the {channel} channel; it goes out {when} (nanobot serve)"

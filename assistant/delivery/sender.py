@@ -54,7 +54,8 @@ class Sender:
             return await self._settle_bug(claim)
         settled = ended.settlement
         code = settled.trouble.code if settled.trouble else "none"
-        log.info("delivery.settled event=%s state=%s attempt=%d code=%s", event.id, settled.state, claim.attempts, code)
+        said = (event.id, event.address.channel, settled.state, claim.attempts, code)
+        log.info("delivery.settled event=%s channel=%s state=%s attempt=%d code=%s", *said)
         return ended.rest
 
     async def _attempt(self, claim: Claim, passage: Passage, unreached: int) -> Next:

@@ -38,9 +38,11 @@ def _sent(delivery: Delivery) -> str:
 def _queued(delivery: Delivery, enabled: bool, now: datetime) -> str:
     expiry = span((delivery.event.expires_at - now).total_seconds())
     channel = delivery.event.address.channel
-    if not enabled:
-        return f"queued, but the {channel} channel is not enabled: nothing will be delivered until it is (it expires in {expiry})"
     wait = (delivery.due - now).total_seconds()
+    scheduled = delivery.event.not_before is not None and wait > 0 and delivery.trouble is None
+    if not enabled:
+        what = f"scheduled in {span(wait)}" if scheduled else "queued"
+        return f"{what}, but the {channel} channel is not enabled: nothing will be delivered until it is (it expires in {expiry})"
     if delivery.trouble is not None:
         again = f"next in {span(wait)}" if wait > 0 else "it is tried again as soon as the channel can be reached"
         met = "met a flood wait" if delivery.trouble.code == "flood_wait" else f"failed ({_why(delivery, '')})"
@@ -48,7 +50,7 @@ def _queued(delivery: Delivery, enabled: bool, now: datetime) -> str:
         # Parts that wait for the platform's limits are claimed one by one: then the number of attempts would tell of trouble that there was not.
         what = f"part {arrived + 1}" if arrived else f"attempt {delivery.attempts}"
         return f"queued: {what} {met}, {again}{_progress(delivery)}"
-    if delivery.event.not_before is not None and wait > 0:
+    if scheduled:
         return f"scheduled: it will be sent in {span(wait)}"
     return f"queued: it has not been sent yet, and will be as soon as the {channel} channel takes it (it expires in {expiry}){_progress(delivery)}"
 

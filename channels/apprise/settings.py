@@ -2,13 +2,15 @@
 
 from pydantic import Field, SecretStr
 
-from assistant.contracts.channels import ChannelSettings
+from assistant.contracts.channels import ChannelSettings, SenderId
 from channels.settings import Name
 
 
 class AppriseSettings(ChannelSettings):
     """Any service that Apprise can send to (https://appriseit.com/services/), each under a name. Nothing comes in."""
 
+    allow_from: tuple[SenderId, ...] = ()
+    """Without effect: nothing comes in here."""
     services: dict[Name, SecretStr] = Field(default_factory=dict)
     """Apprise's URL of each service, by name: `apprise:<name>` is written to. They hold secrets: `"${NTFY_URL}"` takes one from the
     environment."""

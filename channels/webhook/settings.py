@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from assistant.contracts.channels import ChannelSettings
+from assistant.contracts.channels import ChannelSettings, SenderId
 from assistant.contracts.settings import Settings
 from channels.settings import BLANK_IS_NONE, Name
 
@@ -32,9 +32,9 @@ class HookSettings(Settings):
     """A program that writes to the assistant by POST /hooks/<name>, or is written to at `url`, or both."""
 
     secret: Secret = None
-    """What the sender signs with (HMAC-SHA256). Without `secret` and `bearer`, nothing comes in: there is no such route."""
+    """What the sender signs with (HMAC-SHA256), at least 16 characters. Without `secret` and `bearer`, nothing comes in: there is no such route."""
     bearer: Secret = None
-    """For senders that can't sign: sent as `Authorization: Bearer <it>`."""
+    """For senders that can't sign: sent as `Authorization: Bearer <it>`; at least 16 characters."""
     url: Url = None
     """Where messages to this hook are posted, answers included. None: nothing goes out."""
     out_secret: Secret = None
@@ -51,5 +51,7 @@ class WebhookSettings(ChannelSettings):
 
     let_in_by_secret: ClassVar[bool] = True
 
+    allow_from: tuple[SenderId, ...] = ()
+    """Not asked here: whoever knows a hook's secret may write to it."""
     hooks: dict[Name, HookSettings] = Field(default_factory=dict)
     """By name: `POST /hooks/<name>` comes in, `webhook:<name>` is written to."""

@@ -1,6 +1,7 @@
 """The rules of deliveries that need no store: delays, limits, words."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -235,6 +236,13 @@ REFUSED = Trouble(code="blocked", words="the user blocked the bot.")
 )
 def test_every_state_has_one_true_sentence(delivery: Delivery, words: str) -> None:
     assert describe(delivery, True, NOW) == words
+
+
+def test_what_is_due_later_says_so_though_its_channel_is_off() -> None:
+    delivery, due = _delivery("queued"), NOW + timedelta(hours=8)
+    later = replace(delivery, due=due, event=replace(delivery.event, not_before=due))
+    assert describe(later, False, NOW).startswith("scheduled in 8 h, but the telegram channel is not enabled: nothing will be delivered")
+    assert describe(delivery, False, NOW).startswith("queued, but")
 
 
 def test_no_sentence_of_what_was_not_sent_says_that_it_was() -> None:

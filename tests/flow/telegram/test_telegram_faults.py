@@ -43,6 +43,12 @@ async def test_what_telegram_will_never_take_is_refused(rig: Rig, server: Telegr
     assert server.ledger == []
 
 
+async def test_who_has_not_written_first_is_said_to_have_to(rig: Rig, server: TelegramServer):
+    server.fail(Fault(code=400, description="Bad Request: chat not found"))
+    words = (await failure(rig)).trouble.words
+    assert words.startswith("Telegram refused it: chat not found (a bot can write only to people who have written to it first")
+
+
 async def test_a_flood_wait_is_told_to_the_second(rig: Rig, server: TelegramServer):
     server.fail(Fault.flood(3600))
     later = await failure(rig)
