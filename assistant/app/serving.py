@@ -29,6 +29,8 @@ from assistant.providers.build import preload
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 3600
+KEEP_ONCE: Final = timedelta(days=1)
+"""How long the session of a request that brought its own history is kept."""
 
 
 async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) -> None:
@@ -47,6 +49,7 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 turns=assistant.turns,
                 sessions=assistant.store.sessions,
                 model=assistant.model.info,
+                agents=tuple(assistant.models),
                 ready=assistant.readiness,
                 spool_folder=assistant.spool,
                 version=__version__,
@@ -143,6 +146,7 @@ async def _sweep(assistant: Assistant) -> None:
     while True:
         try:
             files, turns = await store.attachments.sweep(datetime.now(UTC)), await store.sessions.recover()
+            await store.sessions.purge(datetime.now(UTC) - KEEP_ONCE)
             spooled = await asyncio.to_thread(sweep_spool, assistant.spool)
             sent, answered = await store.outbox.purge(datetime.now(UTC) - keep), await store.inbox.purge(datetime.now(UTC) - keep)
             log.debug("store.swept files=%d spooled=%d turns=%d sent=%d answered=%d", files, spooled, turns, sent, answered)
