@@ -20,6 +20,7 @@ from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
 from assistant.testing import model_script as script
+from assistant.testing import model_texts as texts
 from assistant.testing.model_faults import FAULTS, Control, Stats, broken, error_body
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
@@ -217,7 +218,12 @@ class _Connection(asyncio.Protocol):
                 server.tasks.add(self._busy)
                 self._busy.add_done_callback(self._done)
             return
-        if url.path.endswith("/models") and server.control.mode in FAULTS:
+        if url.path.endswith(("/completions", "/embeddings")) and server.control.mode not in FAULTS:
+            server.received(head, body, streams=False)
+            made = texts.embeddings(body) if url.path.endswith("/embeddings") else texts.completion(body)
+            self._transport.write(server.replies.popleft() if server.replies else made)
+            return
+        if url.path.endswith(("/models", "/completions", "/embeddings")) and server.control.mode in FAULTS:
             self._fault(server.control.mode)
             return
         status, answer = server.steer(url.path, dict(parse_qsl(url.query)))

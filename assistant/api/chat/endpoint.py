@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from assistant.api.body.spool import Spool
 from assistant.api.chat.completions import Chunks, completion
+from assistant.api.chat.direct import direct_request
 from assistant.api.chat.disconnects import cancelled_on_disconnect
 from assistant.api.chat.input import ChatInput, read_chat
 from assistant.api.chat.route import Known, ToAgent
@@ -18,10 +19,12 @@ from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.scope import principal
 from assistant.api.settings import ApiSettings
 from assistant.api.turns import Turns
-from assistant.contracts.errors import ModelNotFound, NanobotError
+from assistant.contracts.errors import NanobotError
 from assistant.contracts.ids import new_id
+from assistant.contracts.models import ModelRegistry
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import Asked, TurnRequest
+from assistant.turns.direct import Direct
 from assistant.turns.running import RunningTurn
 
 
@@ -30,6 +33,8 @@ class Chat:
     """The endpoint. Its errors leave as exceptions, to be answered by ErrorAnswers."""
 
     turns: Turns
+    registry: ModelRegistry
+    direct: Direct
     known: Known
     settings: ApiSettings
     spool_folder: Path
@@ -38,22 +43,24 @@ class Chat:
         spool = Spool(self.spool_folder, self.settings.limits)
         try:
             asked = await read_chat(request.scope, request.receive, spool, self.settings.limits, self.known)
-            if not isinstance(asked.route, ToAgent):
-                raise ModelNotFound(
-                    f"There is no model '{asked.route.id[:100]}' here. GET /v1/models lists those there are.", param="model"
-                )
-            turn = self.turns.start(turn_request(asked, asked.route, principal(request.scope).id))
+            if isinstance(asked.route, ToAgent):
+                turn = self.turns.start(turn_request(asked, asked.route, principal(request.scope).id))
+            else:
+                turn = self.direct.start(await direct_request(asked, asked.route.id, self.registry))
             spool.hand_over()
         finally:
             if spool.holds_files:
                 await asyncio.to_thread(spool.remove)
-        return await self._answered(request, turn, asked, asked.route.shown)
+        return await self._answered(request, turn, asked)
 
-    async def _answered(self, request: Request, turn: RunningTurn, asked: ChatInput, model: str) -> Response:
+    async def _answered(self, request: Request, turn: RunningTurn, asked: ChatInput) -> Response:
         created = int(time.time())
-        cancels = self.settings.on_disconnect == "cancel"
+        if isinstance(asked.route, ToAgent):
+            model, cancels = asked.route.shown, self.settings.on_disconnect == "cancel"
+        else:
+            model, cancels = asked.route.id, True  # nobody keeps the answer
         if asked.stream:
-            chunks = Chunks(turn.id, created=created, model=model, with_usage=asked.include_usage)
+            chunks = Chunks(turn.id, created=created, model=model, with_usage=asked.include_usage, answers=asked.wishes.n)
             return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)
         async with cancelled_on_disconnect(turn, request.receive, enabled=cancels):
             try:
