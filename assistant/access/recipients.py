@@ -21,7 +21,8 @@ _PAGE: Final = 500
 _MESSAGES: Final = 4_000
 """How far back a session is searched for the user's words."""
 _LONG_ENOUGH: Final = 5
-"""Characters from which on an id means a chat wherever it stands; "42" does only in words that name its channel, too."""
+"""Characters from which on an id means a chat wherever it stands; "42" does only in words that name its channel, too, as "@news" does, which is
+somebody's name on other platforms."""
 
 
 class Recipients:
@@ -86,7 +87,7 @@ class Recipients:
             for stored in await self._sessions.messages(ctx.owner, ctx.session, after=start, limit=end - start):
                 message = stored.message
                 if isinstance(message, UserMessage) and any(
-                    isinstance(part, Text) and not part.quoted and _names(part.text, address) for part in message.parts
+                    isinstance(part, Text) and not part.quoted and not part.chosen and _names(part.text, address) for part in message.parts
                 ):
                     return True
         return False
@@ -96,7 +97,7 @@ def _names(words: str, address: Address) -> bool:
     """Whether the chat's id stands in the words as a token of its own: not as a piece of a longer number or name."""
     if address.chat_id.casefold() not in (folded := words.casefold()):
         return False
-    if len(address.chat_id) < _LONG_ENOUGH and address.channel not in folded:
+    if (len(address.chat_id) < _LONG_ENOUGH or address.chat_id.startswith("@")) and address.channel not in folded:
         return False
     token = rf"(?<![\w-])(?<!\d[.,]){re.escape(address.chat_id.casefold())}(?![\w-])(?![.,]\d)"
     return re.search(token, folded) is not None

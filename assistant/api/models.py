@@ -4,6 +4,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fastapi import Request
+
+from assistant.api.chat.route import names_of_agent
+from assistant.api.middleware.scope import principal
 from assistant.api.wire_answers import ModelAnswer, ModelDetail, ModelList, PriceAnswer
 from assistant.contracts.errors import ModelNotFound
 from assistant.contracts.models import ListedModel, ModelInfo, ModelRegistry
@@ -19,23 +23,26 @@ class Models:
     registry: ModelRegistry
     since: int = field(default_factory=lambda: int(time.time()))
 
-    async def index(self) -> ModelList:
-        """The first of an id is the one that answers."""
-        listed = [ModelAnswer(id=one.id, object="model", created=one.created, owned_by=one.owned_by) for one in await self._all()]
+    async def index(self, request: Request) -> ModelList:
+        """Those that this key may use; the first of an id is the one that answers."""
+        listed = [ModelAnswer(id=one.id, object="model", created=one.created, owned_by=one.owned_by) for one in await self._all(request)]
         return ModelList(object="list", data=list({one.id: one for one in reversed(listed)}.values())[::-1])
 
-    async def show(self, model_id: str) -> ModelDetail:
+    async def show(self, request: Request, model_id: str) -> ModelDetail:
         """With what is known of it."""
-        found = next((one for one in await self._all() if one.id == model_id), None)
+        found = next((one for one in await self._all(request) if one.id == model_id), None)
         if found is None:
             raise ModelNotFound(param="model")
         return found
 
-    async def _all(self) -> list[ModelDetail]:
+    async def _all(self, request: Request) -> list[ModelDetail]:
+        may_use = principal(request.scope).may_use
         default = self.agents[MAIN]
-        agents = [self._agent(default.id, default.provider, default)]
-        agents += [self._agent(f"agent:{agent}", "nanobot", model) for agent, model in self.agents.items()]
-        return [*agents, *(self._model(listed) for listed in await self.registry.list())]
+        agents = [self._agent(default.id, default.provider, default)] if any(map(may_use, names_of_agent(MAIN, default.id))) else []
+        for agent, model in self.agents.items():
+            if any(map(may_use, names_of_agent(agent, default.id))):
+                agents.append(self._agent(f"agent:{agent}", "nanobot", model))
+        return [*agents, *(self._model(listed) for listed in await self.registry.list() if may_use(listed.id))]
 
     def _agent(self, name: str, owner: str, model: ModelInfo) -> ModelDetail:
         return ModelDetail(

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, create_model, field_validator, model_validator
 
+from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
 from assistant.config.agents import DEFAULTS, AgentSettings, AgentsSettings, ModelPreset
 from assistant.config.channels import ChannelsSettings
@@ -43,6 +44,7 @@ class Config(Settings):
     channels: ChannelsSettings = ChannelsSettings()
     deliver: DeliverySettings = DeliverySettings()
     api: ApiSettings = ApiSettings()
+    auth: AuthSettings = AuthSettings()
     store: StoreSettings = StoreSettings()
     attachments: AttachmentSettings = AttachmentSettings()
     documents: DocumentSettings = DocumentSettings()

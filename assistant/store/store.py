@@ -5,13 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import StoreUnavailable
+from assistant.store.api_keys import ApiKeys
 from assistant.store.attachments import Attachments
 from assistant.store.bell import PipeBell, StoreBell
 from assistant.store.channel_states import StoredChannelStates
 from assistant.store.connection import Engine
 from assistant.store.database import Database
 from assistant.store.inbox import Inbox
+from assistant.store.limits import StoredLimits
 from assistant.store.media import Media
 from assistant.store.outbox import Outbox
 from assistant.store.pairings import Pairings
@@ -20,7 +23,6 @@ from assistant.store.schema import bring_up_to_date
 from assistant.store.sessions import Sessions
 from assistant.store.settings import AttachmentSettings, StoreSettings
 from assistant.store.sqlite import SqliteEngine
-from assistant.store.times import Clock, utc_now
 
 _SQLITE = "sqlite:///"
 _KEEP = AttachmentSettings()
@@ -37,6 +39,8 @@ class Store:
     pairings: Pairings
     channel_states: StoredChannelStates
     media: Media
+    keys: ApiKeys
+    limits: StoredLimits
     bell: StoreBell
     database: Database
     runner: Runner
@@ -70,6 +74,8 @@ async def open_store(
         pairings=Pairings(database, clock=clock),
         channel_states=StoredChannelStates(database, place.runner),
         media=media,
+        keys=ApiKeys(database, clock=clock),
+        limits=StoredLimits(database, place.runner, clock=clock),
         bell=bell,
         database=database,
         runner=place.runner,

@@ -42,7 +42,7 @@ class Intake:
         parts: list[Part] = []
         for item in content:
             if not isinstance(item, Upload):
-                parts.append(Text(text=item.text, quoted=item.quoted))
+                parts.append(Text(text=item.text, quoted=item.quoted, chosen=item.chosen))
                 continue
             kept = readings[id(item)]
             if isinstance(kept, NanobotError):

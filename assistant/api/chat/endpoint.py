@@ -12,14 +12,15 @@ from assistant.api.body.spool import Spool
 from assistant.api.chat.completions import Chunks, completion
 from assistant.api.chat.direct import direct_request
 from assistant.api.chat.disconnects import cancelled_on_disconnect
+from assistant.api.chat.estimate import estimated_tokens
 from assistant.api.chat.input import ChatInput, read_chat
-from assistant.api.chat.route import Known, ToAgent
+from assistant.api.chat.route import Known, ToAgent, names_of
 from assistant.api.chat.stream import ChatStream
 from assistant.api.middleware.errors import FailedAfterActing
-from assistant.api.middleware.scope import principal
+from assistant.api.middleware.scope import admission, principal
 from assistant.api.settings import ApiSettings
 from assistant.api.turns import Turns
-from assistant.contracts.errors import NanobotError
+from assistant.contracts.errors import ModelNotFound, NanobotError
 from assistant.contracts.ids import new_id
 from assistant.contracts.models import ModelRegistry
 from assistant.contracts.sessions import ONCE
@@ -43,15 +44,26 @@ class Chat:
         spool = Spool(self.spool_folder, self.settings.limits)
         try:
             asked = await read_chat(request.scope, request.receive, spool, self.settings.limits, self.known)
+            who = principal(request.scope)
+            if not any(map(who.may_use, names_of(asked.route, self.known))):
+                raise ModelNotFound(param="model")
             if isinstance(asked.route, ToAgent):
-                turn = self.turns.start(turn_request(asked, asked.route, principal(request.scope).id))
+                await self._reserve(request, asked)
+                turn = self.turns.start(turn_request(asked, asked.route, who.id))
             else:
-                turn = self.direct.start(await direct_request(asked, asked.route.id, self.registry))
+                wanted = await direct_request(asked, asked.route.id, self.registry)
+                await self._reserve(request, asked)
+                turn = self.direct.start(wanted)
             spool.hand_over()
         finally:
             if spool.holds_files:
                 await asyncio.to_thread(spool.remove)
         return await self._answered(request, turn, asked)
+
+    async def _reserve(self, request: Request, asked: ChatInput) -> None:
+        """Raises RateLimited."""
+        tokens = estimated_tokens(asked.said, asked.instructions, asked.sampling, answers=asked.wishes.n)
+        await admission(request.scope).reserve(tokens)
 
     async def _answered(self, request: Request, turn: RunningTurn, asked: ChatInput) -> Response:
         created = int(time.time())
@@ -67,6 +79,7 @@ class Chat:
                 finished = await turn.result()
             except NanobotError as error:
                 raise FailedAfterActing(error) if turn.acted else error from None
+        admission(request.scope).used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
         return Response(completion(finished, created=created, model=model), media_type="application/json")
 
 

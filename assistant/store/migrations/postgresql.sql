@@ -1,3 +1,26 @@
+CREATE TABLE api_keys (
+	id VARCHAR NOT NULL,
+	name VARCHAR NOT NULL,
+	prefix VARCHAR NOT NULL,
+	digest VARCHAR NOT NULL,
+	previous VARCHAR,
+	previous_until BIGINT,
+	scopes VARCHAR NOT NULL,
+	models VARCHAR,
+	requests INTEGER,
+	tokens BIGINT,
+	parallel INTEGER,
+	created BIGINT NOT NULL,
+	expires BIGINT,
+	last_used BIGINT,
+	revoked BIGINT,
+	PRIMARY KEY (id)
+);
+
+CREATE UNIQUE INDEX api_keys_by_digest ON api_keys (digest);
+
+CREATE UNIQUE INDEX api_keys_by_previous ON api_keys (previous);
+
 CREATE TABLE attachments (
 	id VARCHAR NOT NULL,
 	owner VARCHAR NOT NULL,
@@ -59,6 +82,22 @@ CREATE INDEX inbox_ended ON inbox (ended);
 CREATE INDEX inbox_taken ON inbox (owner, session) WHERE state = 'taken';
 
 CREATE INDEX inbox_waiting ON inbox (owner, session, seq) WHERE state = 'waiting';
+
+CREATE TABLE limit_uses (
+	seq BIGSERIAL NOT NULL,
+	owner VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	tokens BIGINT NOT NULL,
+	runner VARCHAR NOT NULL,
+	until BIGINT,
+	PRIMARY KEY (seq)
+);
+
+CREATE INDEX limit_uses_by_owner ON limit_uses (owner, at, tokens);
+
+CREATE INDEX limit_uses_by_time ON limit_uses (at);
+
+CREATE INDEX limit_uses_running ON limit_uses (owner, until) WHERE until IS NOT NULL;
 
 CREATE TABLE outbox (
 	seq BIGSERIAL NOT NULL,
@@ -189,5 +228,5 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0002');
+INSERT INTO alembic_version (version_num) VALUES ('0003');
 
