@@ -19,7 +19,7 @@ def completion(body: bytes) -> bytes:
 
     if not asked.get("stream"):
         return _whole({**answer("".join(pieces), "stop"), "usage": usage})
-    events = [*(answer(piece, None) for piece in pieces), answer("", "stop"), {**answer("", None), "choices": [], "usage": usage}]
+    events: list[dict[str, Any]] = [*(answer(piece, None) for piece in pieces), answer("", "stop"), {**answer("", None), "choices": [], "usage": usage}]
     data = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in events] + [b"data: [DONE]\n\n"]
     return script.SSE_HEAD + b"".join(map(script.chunked, data)) + script.LAST_CHUNK
 
