@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import re
-import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -20,8 +19,8 @@ from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
 from assistant.testing import model_script as script
-from assistant.testing import model_texts as texts
 from assistant.testing.model_faults import FAULTS, Control, Stats, broken, error_body
+from assistant.testing.model_texts import answer_texts
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
@@ -220,8 +219,7 @@ class _Connection(asyncio.Protocol):
             return
         if url.path.endswith(("/completions", "/embeddings")) and server.control.mode not in FAULTS:
             server.received(head, body, streams=False)
-            made = texts.embeddings(body) if url.path.endswith("/embeddings") else texts.completion(body)
-            self._transport.write(server.replies.popleft() if server.replies else made)
+            self._transport.write(server.replies.popleft() if server.replies else answer_texts(url.path, body))
             return
         if url.path.endswith(("/models", "/completions", "/embeddings")) and server.control.mode in FAULTS:
             self._fault(server.control.mode)
@@ -238,8 +236,7 @@ class _Connection(asyncio.Protocol):
     def _fault(self, mode: str) -> None:
         status, kind, body = FAULTS[mode]
         extra = f"Retry-After: {self._server.control.retry_after}\r\n" if self._server.control.retry_after else ""
-        if mode == "redirect":
-            extra = "Location: /elsewhere\r\n"
+        extra = "Location: /elsewhere\r\n" if mode == "redirect" else extra
         self._transport.write(script.head(status, len(body), kind=kind, extra=extra) + body)
 
     async def _slowly(self, mode: str, body: bytes, streams: bool, wire: script.Wire) -> None:
@@ -280,8 +277,7 @@ class _Connection(asyncio.Protocol):
 async def _serve(port: int, latency_ms: float) -> None:
     async with ModelServer(port=port) as server:
         server.configure(latency_ms=latency_ms)
-        sys.stdout.write(f"model server on {server.url}\n")
-        sys.stdout.flush()
+        print(f"model server on {server.url}", flush=True)  # noqa: T201 - it is a program's line
         await asyncio.get_running_loop().create_future()
 
 

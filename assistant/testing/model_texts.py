@@ -6,6 +6,11 @@ from typing import Any
 from assistant.testing import model_script as script
 
 
+def answer_texts(path: str, body: bytes) -> bytes:
+    """The response to a request at one of the two."""
+    return embeddings(body) if path.endswith("/embeddings") else completion(body)
+
+
 def completion(body: bytes) -> bytes:
     """The response to a request at /completions: the prompt, in capitals, word by word."""
     asked: dict[str, Any] = json.loads(body)
@@ -19,7 +24,11 @@ def completion(body: bytes) -> bytes:
 
     if not asked.get("stream"):
         return _whole({**answer("".join(pieces), "stop"), "usage": usage})
-    events: list[dict[str, Any]] = [*(answer(piece, None) for piece in pieces), answer("", "stop"), {**answer("", None), "choices": [], "usage": usage}]
+    events: list[dict[str, Any]] = [
+        *(answer(piece, None) for piece in pieces),
+        answer("", "stop"),
+        {**answer("", None), "choices": [], "usage": usage},
+    ]
     data = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in events] + [b"data: [DONE]\n\n"]
     return script.SSE_HEAD + b"".join(map(script.chunked, data)) + script.LAST_CHUNK
 

@@ -115,7 +115,7 @@ async def test_a_clients_tools_make_their_round(upstream: ModelServer, client: o
         model=model, messages=messages, tools=[TOOL], tool_choice="required", parallel_tool_calls=False
     )
     assert first.choices[0].finish_reason == "tool_calls"
-    (call,) = first.choices[0].message.tool_calls or ()
+    [call] = first.choices[0].message.tool_calls or []
     assert call.type == "function"
     assert (call.function.name, json.loads(call.function.arguments)) == ("weather", {"at": "Bonn"})
     expected = {"tool_choice": "required", "parallel_tool_calls": False}
@@ -223,28 +223,27 @@ def picture() -> Callable[[], str]:
     return made
 
 
-@pytest.mark.parametrize(
-    ("fields", "status", "param"),
-    [
-        ({"model": "claude", "logprobs": True}, 400, "logprobs"),
-        ({"model": "tuned", "top_logprobs": 2}, 400, "top_logprobs"),
-        ({"model": "tuned", "tool_choice": "required"}, 400, "tool_choice"),
-        ({"model": "tuned", "tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "x"}}}, 400, "tool_choice"),
-        ({"model": "tuned", "tools": [TOOL, TOOL]}, 400, "tools"),
-        ({"model": "tuned", "tools": [{"type": "function"}]}, 400, "tools.0.function"),
-        ({"model": "tuned", "functions": [{}]}, 400, "functions"),
-        ({"model": "tuned", "n": 129}, 400, "n"),
-        ({"model": "vectors"}, 400, "model"),
-        ({"model": "texts"}, 400, "model"),
-        ({"model": "unheard-of"}, 404, "model"),
-        ({"model": "from/a-file"}, 502, None),
-        ({"model": "nowhere"}, 502, None),
-        ({"tools": [TOOL]}, 400, "tools"),
-        ({"n": 2}, 400, "n"),
-        ({"logprobs": True}, 400, "logprobs"),
-    ],
-    ids=str,
-)
+REFUSED: list[tuple[dict[str, Any], int, str | None]] = [
+    ({"model": "claude", "logprobs": True}, 400, "logprobs"),
+    ({"model": "tuned", "top_logprobs": 2}, 400, "top_logprobs"),
+    ({"model": "tuned", "tool_choice": "required"}, 400, "tool_choice"),
+    ({"model": "tuned", "tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "x"}}}, 400, "tool_choice"),
+    ({"model": "tuned", "tools": [TOOL, TOOL]}, 400, "tools"),
+    ({"model": "tuned", "tools": [{"type": "function"}]}, 400, "tools.0.function"),
+    ({"model": "tuned", "functions": [{}]}, 400, "functions"),
+    ({"model": "tuned", "n": 129}, 400, "n"),
+    ({"model": "vectors"}, 400, "model"),
+    ({"model": "texts"}, 400, "model"),
+    ({"model": "unheard-of"}, 404, "model"),
+    ({"model": "from/a-file"}, 502, None),
+    ({"model": "nowhere"}, 502, None),
+    ({"tools": [TOOL]}, 400, "tools"),
+    ({"n": 2}, 400, "n"),
+    ({"logprobs": True}, 400, "logprobs"),
+]
+
+
+@pytest.mark.parametrize(("fields", "status", "param"), REFUSED, ids=str)
 async def test_what_can_not_be_had_is_refused_in_words(
     api: Running, upstream: ModelServer, fields: dict[str, Any], status: int, param: str | None
 ) -> None:
