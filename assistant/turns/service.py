@@ -25,11 +25,11 @@ from assistant.contracts.messages import AssistantMessage, CutOff, Message, Tool
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
 from assistant.contracts.sessions import ONCE, AttachmentStore, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
+from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.turns.context import Context
 from assistant.turns.intake import Intake
 from assistant.turns.lanes import Lanes, Place
-from assistant.turns.running import RunningTurn
+from assistant.turns.running import RunningTurn, remove_uploads
 from assistant.turns.transcripts import Transcript, Transcripts
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class Turns:
         finally:
             self._lanes.leave(place)
             if uploads := request.uploads:
-                await asyncio.to_thread(_remove, uploads)
+                await asyncio.to_thread(remove_uploads, uploads)
             self._running.discard(turn)
         turn.emit(end)
 
@@ -277,14 +277,6 @@ def _reason(turn: RunningTurn, error: BaseException) -> tuple[CutOff, NanobotErr
         case _:
             log.error("turn.bug turn=%s error=%s", turn.id, place_of(error))
             return "failed", NanobotError()
-
-
-def _remove(uploads: list[Upload]) -> None:
-    for upload in uploads:
-        try:
-            upload.path.unlink(missing_ok=True)
-        except OSError as error:  # a disk that fails now must not keep the answer back; the spool is swept
-            log.warning("turn.upload_left errno=%s", error.errno)
 
 
 def _lane(owner: str, session: str) -> str:
