@@ -16,6 +16,7 @@ from assistant.delivery.settings import DeliverySettings
 from assistant.documents.settings import DocumentSettings
 from assistant.providers.settings import ProviderSettings, ProvidersSettings
 from assistant.store.settings import AttachmentSettings, StoreSettings
+from assistant.workflows.settings import WorkflowSettings
 
 Tokens = Annotated[int, Field(ge=1)]
 
@@ -119,6 +120,7 @@ class Config(Settings):
     store: StoreSettings = StoreSettings()
     attachments: AttachmentSettings = AttachmentSettings()
     documents: DocumentSettings = DocumentSettings()
+    workflows: WorkflowSettings = WorkflowSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
 
