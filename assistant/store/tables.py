@@ -6,7 +6,7 @@ Times are microseconds since 1970, UTC. Text columns hold no NUL (PostgreSQL tak
 # pyright: reportAssignmentType=false
 # SQLAlchemy declares `__tablename__` as a descriptor; a plain string is what SQLModel documents.
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, TextClause, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, TextClause, text
 from sqlmodel import Field, SQLModel
 
 _BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -17,7 +17,6 @@ _YIELDING = text("state = 'queued' AND yields = 1")
 _SENDING = text("state = 'sending'")
 _WAITING = text("state = 'waiting'")
 _TAKEN = text("state = 'taken'")
-_UNENDED = text("ended IS NULL")
 
 
 def _big() -> Column[int]:
@@ -264,44 +263,3 @@ class ChannelStateRow(SQLModel, table=True):
     state: str
     detail: str
     since: int = Field(sa_column=_big())
-
-
-class JobRow(SQLModel, table=True):
-    """A run of a workflow. `payload`: JSON, what it was started with; `results`: JSON, its outputs. `runner`: the process that holds it, NULL when
-    it let go of it. `cancel`: 1 when it is to be cancelled."""
-
-    __tablename__ = "jobs"
-    __table_args__ = (
-        Index("jobs_by_owner", "owner", "id"),
-        Index("jobs_ended", "ended"),
-        _where("jobs_at_work", "runner", rows=_UNENDED),
-    )
-
-    id: str = Field(primary_key=True)
-    owner: str
-    workflow: str
-    state: str
-    runner: str | None
-    cancel: int
-    created: int = Field(sa_column=_big())
-    ended: int | None = Field(sa_column=_maybe_big())
-    error: str | None
-    payload: str
-    results: str | None
-
-
-class JobNodeRow(SQLModel, table=True):
-    """A node of a job that was begun, and what it gave (`output`: JSON). `turn`: the turn that it runs in, if it needs one."""
-
-    __tablename__ = "job_nodes"
-    __table_args__ = (_where("job_nodes_running", "turn", rows=_RUNNING),)
-
-    job: str = Field(sa_column=Column(String, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, primary_key=True))
-    path: str = Field(primary_key=True)
-    state: str
-    starts: int
-    turn: str
-    started: int = Field(sa_column=_big())
-    ended: int | None = Field(sa_column=_maybe_big())
-    output: str | None
-    error: str | None

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Text, UserMessage
-from assistant.store import attachments, inbox_statements, job_statements, outbox_statements, statements, tables
+from assistant.store import attachments, inbox_statements, job_statements, outbox_statements, statements
 from assistant.store.connection import Connection, Row
 from assistant.store.migrate import configuration, newest_revision, upgrade
 from assistant.store.migrations import snapshot
@@ -89,7 +89,7 @@ OF_REVISION_0001 = [
 def differences(url: str) -> list[object]:
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if url.startswith("postgresql") else url)
     with engine.connect() as connection:
-        found = compare_metadata(MigrationContext.configure(connection), tables.SQLModel.metadata)
+        found = compare_metadata(MigrationContext.configure(connection), snapshot.METADATA)
     engine.dispose()
     return list(found)
 
