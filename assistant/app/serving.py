@@ -59,6 +59,7 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 ),
                 channels=reception.statuses,
                 hooks=reception.hooks,
+                workflows=assistant.workflows,
             )
             await reception.start()
             _tune_interpreter()

@@ -63,7 +63,7 @@ def check_params(definition: Definition, params: Mapping[str, Json], files: Mapp
     taken = {name: _typed(known[name], value) for name, value in params.items() if value is not None}
     for spec in known.values():
         if spec.required and spec.name not in taken and spec.name not in files:
-            about = f" ({spec.description})" if spec.description else ""
+            about = f" ({spec.description.rstrip('.')})" if spec.description else ""
             raise InvalidRequest(f"Workflow {definition.id} needs '{spec.name}', a {spec.type}{about}.", param=spec.name)
     if len(orjson.dumps(taken)) > MOST_CHARS:
         raise InvalidRequest(f"The inputs are larger than {MOST_CHARS:,} characters together.")
