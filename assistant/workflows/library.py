@@ -10,12 +10,13 @@ from typing import Final
 
 from assistant.contracts.workflows import InvalidWorkflow, NodeSpec, WorkflowInfo, WorkflowNotFound
 from assistant.workflows.definition import Call, Definition, Problem
-from assistant.workflows.linking import MOST_DEEP, check_calls
+from assistant.workflows.linking import check_calls
 from assistant.workflows.reading import read_workflow
 from assistant.workflows.yaml_text import MOST_BYTES
 
 ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _MOST_FILES: Final = 500
+_MOST_CALLED: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,17 +56,20 @@ class Library:
     def checked(self, workflow_id: str) -> Checked:
         """Raises WorkflowNotFound, and InvalidWorkflow with every problem, a line each."""
         sources = {workflow_id: self._source(workflow_id)}
-        waiting = [(workflow_id, 1)]
+        waiting = [workflow_id]
         while waiting:
-            name, depth = waiting.pop()
-            definition, _ = read_workflow(name, sources[name])
-            for called in _calls(definition):
-                if called not in sources and ID.fullmatch(called) and depth < MOST_DEEP:
-                    try:
-                        sources[called] = self._source(called)
-                    except WorkflowNotFound:  # said by `checked_sources`, with the line of the call
-                        continue
-                    waiting.append((called, depth + 1))
+            name = waiting.pop()
+            for called in _calls(read_workflow(name, sources[name])[0]):
+                if called in sources or not ID.fullmatch(called):
+                    continue
+                try:
+                    sources[called] = self._source(called)
+                except WorkflowNotFound:  # said by `checked_sources`, with the line of the call
+                    continue
+                waiting.append(called)
+            if len(sources) > _MOST_CALLED:
+                problem = Problem(workflow=workflow_id, line=1, words=f"it calls more than {_MOST_CALLED} others")
+                raise InvalidWorkflow(str(problem), param="workflow_id")
         return checked_sources(workflow_id, sources, self._tools)
 
     def _source(self, workflow_id: str) -> str:

@@ -46,7 +46,7 @@ def _check_one(definition: Definition, called: Mapping[str, Definition], tools: 
 def _check_call(definition: Definition, node: Node, call: Call, called: Mapping[str, Definition]) -> Iterator[Problem]:
     inner = called.get(call.workflow)
     if inner is None:
-        yield _problem(definition, node, f"there is no workflow '{call.workflow[:64]}', or it is within more than {MOST_DEEP} others")
+        yield _problem(definition, node, f"there is no workflow '{call.workflow[:64]}'")
         return
     for name, shape in call.params.items():
         spec, passed = inner.inputs.get(name), passed_file(shape, definition)

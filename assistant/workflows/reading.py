@@ -57,19 +57,20 @@ def read_workflow(workflow_id: str, text: str) -> tuple[Definition | None, list[
 
 def _definition(workflow_id: str, tree: Mapping, notes: Notes) -> Definition:
     fields = Fields(tree, "a workflow", ("name", "description", "inputs", "nodes", "outputs"), notes)
-    inputs = {name: _input(name, item, notes) for name, item in _named(fields, "inputs", "input", notes)}
+    inputs = {name: _input(name, item, notes) for name, item, _ in _named(fields, "inputs", "input", notes)}
     nodes: dict[str, Node] = {}
-    for name, item in _named(fields, "nodes", "node", notes):
+    for name, item, line in _named(fields, "nodes", "node", notes):
         if name == INPUTS:
-            notes.add(fields.line_of("nodes"), f"a node can't be called '{INPUTS}'")
-        elif node := _node(name, item, notes):
+            notes.add(line, f"a node can't be called '{INPUTS}'")
+        elif node := _node(name, item, line, notes):
             nodes[name] = node
     if not fields.has("nodes"):
         notes.add(tree.line, "a workflow needs 'nodes'")
     elif len(nodes) > MOST_NODES:
         notes.add(fields.line_of("nodes"), f"a workflow has {MOST_NODES} nodes at most")
-    outputs: dict[str, Shape] = {name: shape_of(item, notes) for name, item in _named(fields, "outputs", "output", notes)}
-    output_lines = {name: item.line for name, item in _named(fields, "outputs", "output", Notes(workflow_id))}
+    given = _named(fields, "outputs", "output", notes)
+    outputs: dict[str, Shape] = {name: shape_of(item, notes) for name, item, _ in given}
+    output_lines = {name: line for name, _, line in given}
     if not notes.problems:
         check_references(inputs, nodes, outputs, output_lines, notes)
     return Definition(
@@ -82,8 +83,8 @@ def _definition(workflow_id: str, tree: Mapping, notes: Notes) -> Definition:
     )
 
 
-def _named(fields: Fields, key: str, what: str, notes: Notes) -> list[tuple[str, Tree]]:
-    """The items of a section, by names that can be referred to."""
+def _named(fields: Fields, key: str, what: str, notes: Notes) -> list[tuple[str, Tree, int]]:
+    """The items of a section, by names that can be referred to, each with its line."""
     match fields.tree(key):
         case None | Scalar(value=None):
             return []
@@ -93,7 +94,7 @@ def _named(fields: Fields, key: str, what: str, notes: Notes) -> list[tuple[str,
                     notes.add(line, f"'{name[:60]}' is no name for an {what}: letters, digits, - and _, a letter first")
             if len(section.items) > _MOST_NAMES:
                 notes.add(section.line, f"there are more than {_MOST_NAMES} {what}s")
-            return list(section.items.items())[: _MOST_NAMES + 1]
+            return [(name, item, section.keys[name]) for name, item in section.items.items()][: _MOST_NAMES + 1]
         case other:
             notes.add(other.line, f"'{key}' must be an object: a name, a colon and what belongs to it")
             return []
@@ -131,7 +132,7 @@ def _input_type(word: str, line: int, notes: Notes) -> InputType:
     return "text"
 
 
-def _node(name: str, tree: Tree, notes: Notes) -> Node | None:
+def _node(name: str, tree: Tree, line: int, notes: Notes) -> Node | None:
     what = f"node '{name}'"
     if not isinstance(tree, Mapping):
         notes.add(tree.line, f"{what} must be an object with a kind")
@@ -148,7 +149,7 @@ def _node(name: str, tree: Tree, notes: Notes) -> Node | None:
     named += [reference.steps[0] for reference in references_in(work) if reference.steps[0] != INPUTS]
     return Node(
         id=name,
-        line=tree.keys["kind"] - 1 if tree.line == tree.keys["kind"] else tree.line,
+        line=line,
         work=work,
         needs=tuple(dict.fromkeys(named)),
         timeout=fields.number("timeout", NODE_SECONDS, 1, _LONGEST),

@@ -95,7 +95,7 @@ class Hands:
             return answer
         words = values.spoken(prompt.text)
         uploads = [await self._copy(reference, values, spot) for reference in prompt.files]
-        if not words and not uploads:
+        if not any(each.text.strip() for each in words) and not uploads:
             raise NodeFailed("its prompt is empty")
         try:
             turn = self.turns.start(
