@@ -22,7 +22,8 @@ _PAGE: Final = 500
 _MESSAGES: Final = 4_000
 """How far back a session is searched for the user's words."""
 _LONG_ENOUGH: Final = 5
-"""Characters from which on an id means a chat wherever it stands; "42" does only in words that name its channel, too."""
+"""Characters from which on an id means a chat wherever it stands; "42" does only in words that name its channel, too, as "@news" does, which is
+somebody's name on other platforms."""
 
 
 class Recipients:
@@ -92,7 +93,8 @@ class Recipients:
             for stored in await self._sessions.messages(ctx.owner, ctx.session, after=start, limit=end - start):
                 message = stored.message
                 if isinstance(message, UserMessage) and any(
-                    isinstance(part, Text) and not part.quoted and is_named(address, part.text) for part in message.parts
+                    isinstance(part, Text) and not part.quoted and not part.chosen and is_named(address, part.text)
+                    for part in message.parts
                 ):
                     return True
         return False
@@ -102,7 +104,7 @@ def is_named(address: Address, words: str) -> bool:
     """Whether the chat's id stands in the words as a token of its own: not as a piece of a longer number or name."""
     if address.chat_id.casefold() not in (folded := words.casefold()):
         return False
-    if len(address.chat_id) < _LONG_ENOUGH and address.channel not in folded:
+    if (len(address.chat_id) < _LONG_ENOUGH or address.chat_id.startswith("@")) and address.channel not in folded:
         return False
     token = rf"(?<![\w-])(?<!\d[.,]){re.escape(address.chat_id.casefold())}(?![\w-])(?![.,]\d)"
     return re.search(token, folded) is not None

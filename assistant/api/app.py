@@ -5,11 +5,12 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
-from assistant.access.keys import access_by_key
+from assistant.access.doorkeeper import Doorkeeper
 from assistant.api.body.spool import prepare_spool
 from assistant.api.chat.endpoint import Chat
-from assistant.api.deliveries.endpoints import Deliveries, Outgoing
+from assistant.api.deliveries.endpoints import DeliveryEndpoints, Outgoing
 from assistant.api.health import Check, Health
+from assistant.api.middleware.addresses import networks
 from assistant.api.middleware.body_clock import BodyClock
 from assistant.api.middleware.door import Door
 from assistant.api.middleware.errors import ErrorAnswers
@@ -32,6 +33,7 @@ from assistant.contracts.workflows import Workflows as WorkflowService
 def create_app(
     *,
     settings: ApiSettings,
+    doorkeeper: Doorkeeper,
     turns: Turns,
     sessions: SessionStore,
     model: ModelInfo,
@@ -48,23 +50,22 @@ def create_app(
     `model`: that of the default agent. `ready`: asked anew for each GET /ready. `spool_folder`: made if it is missing, private; files lie there
     while a request is taken in. `outgoing`: what /v1/deliveries works on; None: it is not there. `channels`: how they fare now, for GET /ready.
     `hooks`: who takes POST /hooks/{name}; None: there is no such path. `workflows`: what /workflows and /v1/jobs work on; None: as above.
-    Raises ValueError for an allowed host or origin that is malformed.
+    Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
     """
     prepare_spool(spool_folder)
-    key = settings.api_key
     app: ASGIApp = create_routes(
         chat=Chat(turns=turns, model=model, settings=settings, spool_folder=spool_folder),
         models=Models(model=model),
         sessions=Sessions(store=sessions, turns=turns),
         health=Health(version=version, checks=ready, channels=channels),
-        deliveries=None if outgoing is None else Deliveries(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder),
+        deliveries=None if outgoing is None else DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder),
         hooks=hooks,
         workflows=None if workflows is None else Workflows(workflows=workflows, settings=settings, spool_folder=spool_folder),
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )
     app = HeadAsGet(app)
-    app = Door(app, access_by_key(None if key is None else key.get_secret_value()))
-    app = Guard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
+    app = Door(app, doorkeeper, networks(settings.trusted_proxies))
+    app = Guard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins, cors=settings.cors.origins)
     app = ErrorAnswers(app)
     app = BodyClock(app, settings.timeouts.body)
     return RequestIds(app)

@@ -5,11 +5,12 @@ from typing import Any, Final, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from assistant.api.body.json_body import receive_body
+from assistant.api.scoped import open_to_all
 from assistant.contracts.errors import RequestTooLarge
-from assistant.contracts.hooks import Hooks
+from assistant.contracts.hooks import HookRequest, Hooks
 
 PREFIX: Final = "/hooks/"
 _MOST_BYTES: Final = 256 * 1024
@@ -20,15 +21,6 @@ class HookAnswer(BaseModel):
 
     id: str
     status: Literal["accepted", "repeated"]
-
-
-class HookRequest(BaseModel):
-    """What another program says."""
-
-    text: str = Field(min_length=1, description="What the assistant is told.")
-    sender: str | None = Field(None, description="Who says so, for display.")
-    thread_id: str | None = Field(None, description="Messages of one thread are one conversation.")
-    external_id: str | None = Field(None, description="The sender's own id of this message: what comes again under it is a repeat.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,5 +54,7 @@ def add_hook_route(app: FastAPI, hooks: Hooks, refusals: dict[int | str, dict[st
         status_code=202,
         response_model=HookAnswer,
         responses=refusals,
-        openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": HookRequest.model_json_schema()}}}},
+        openapi_extra=open_to_all(
+            {"requestBody": {"required": True, "content": {"application/json": {"schema": HookRequest.model_json_schema()}}}}
+        ),
     )

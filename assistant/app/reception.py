@@ -37,7 +37,7 @@ class Reception:
             spool=assistant.spool,
             model=assistant.model.info.id,
             expire_after=timedelta(seconds=config.deliver.expire_after),
-            quoting=frozenset({"telegram"} if config.channels.telegram.reply_to_message else ()),
+            quoting=frozenset(name for name, settings in enabled.items() if settings.quotes_in_private),
             overview=self._overview,
         )
         self._supervisors = Supervisors(
@@ -86,5 +86,7 @@ class Reception:
         """For /status: how channels fare, and what waits or went wrong."""
         lines = [f"{status.name}: {status.state}{f' ({status.detail})' if status.detail else ''}" for status in self.statuses()]
         counts = await self._assistant.store.outbox.counts()
-        lines += [f"{channel}: {count} {state}" for (channel, state), count in sorted(counts.items()) if state != "sent" and count]
+        lines += [
+            f"Deliveries on {channel}, {state}: {count}" for (channel, state), count in sorted(counts.items()) if state != "sent" and count
+        ]
         return lines

@@ -21,6 +21,7 @@ from assistant.api.listening.server import bind
 from assistant.api.listening.server import serve as serve_api
 from assistant.api.settings import ApiSettings
 from assistant.app.assistant import Assistant, open_assistant
+from assistant.app.doors import open_doors
 from assistant.app.reception import Reception
 from assistant.config import Loaded
 from assistant.contracts.errors import NanobotError
@@ -29,6 +30,8 @@ from assistant.providers.build import preload
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 3600
+_FOR_TURNS: Final = 0.95
+"""The share of the grace in which turns and sends end; the rest is for their answers to leave."""
 
 
 async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) -> None:
@@ -37,13 +40,14 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
     Raises CannotServe (a port in use, a bind that would expose it), ConfigError, StoreUnavailable.
     """
     settings = loaded.config.api
-    check_exposure(settings)
+    check_exposure(settings, loaded.config.auth)
     grace = loaded.config.shutdown.grace
     with _bound(settings) as sockets:
         _raise_file_limit()
         async with open_assistant(loaded, with_channels=True) as assistant, _receiving(assistant) as reception, _chores(assistant):
             app = create_app(
                 settings=settings,
+                doorkeeper=open_doors(loaded.config, assistant.store),
                 turns=assistant.turns,
                 sessions=assistant.store.sessions,
                 model=assistant.model.info,
@@ -70,7 +74,7 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 grace=grace,
                 sockets=sockets,
                 on_listening=lambda port: on_listening(assistant, port),
-                finish=lambda: reception.stop(grace),
+                finish=lambda: reception.stop(grace * _FOR_TURNS),
             )
 
 
@@ -146,6 +150,7 @@ async def _sweep(assistant: Assistant) -> None:
             files, turns = await store.attachments.sweep(datetime.now(UTC)), await store.sessions.recover()
             spooled = await asyncio.to_thread(sweep_spool, assistant.spool)
             sent, answered = await store.outbox.purge(datetime.now(UTC) - keep), await store.inbox.purge(datetime.now(UTC) - keep)
+            await store.limits.sweep(datetime.now(UTC))
             jobs = await store.jobs.purge(datetime.now(UTC) - timedelta(days=assistant.loaded.config.workflows.keep_days))
             log.debug("store.swept files=%d spooled=%d turns=%d sent=%d answered=%d jobs=%d", files, spooled, turns, sent, answered, jobs)
         except NanobotError as error:

@@ -9,7 +9,7 @@ import typer
 
 from assistant.access.principals import OWNER
 from assistant.cli.adapters import asked_within, opened
-from assistant.cli.display import harmless, without_surrogates
+from assistant.cli.display import harmless
 from assistant.cli.kept import with_store
 from assistant.cli.options import ConfigFile, configured
 from assistant.cli.program import fail
@@ -18,8 +18,10 @@ from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
 from assistant.contracts.addresses import address_of
 from assistant.contracts.channels import Channel, ChannelFailed, SendFailed, Sending
-from assistant.contracts.ids import derived_id, new_id
+from assistant.contracts.ids import new_id
 from assistant.contracts.outbox import Origin, OutboundEvent
+from assistant.contracts.text import whole
+from assistant.delivery.sender import part_key
 
 T = TypeVar("T")
 
@@ -84,7 +86,7 @@ def try_out(
     event = OutboundEvent(
         id=new_id("evt"),
         address=ConfiguredChannels(loaded.config.channels.by_name()).check(address_of(name, chat_id)),
-        text=without_surrogates(text),
+        text=whole(text),
         expires_at=datetime.now(UTC) + timedelta(minutes=1),
         origin=Origin(kind="cli", owner=OWNER.id),
     )
@@ -94,8 +96,9 @@ def try_out(
 async def _sent(channel: Channel, event: OutboundEvent) -> str:
     ids: list[str] = []
     for place, part in enumerate(channel.plan(event)):
-        key = derived_id("", event.id, str(place))[1:25]
-        sending = Sending(address=event.address, part=part, place=place, key=key, reply_to=None, replaces=None, again=None)
+        sending = Sending(
+            address=event.address, part=part, place=place, key=part_key(event.id, place), reply_to=None, replaces=None, again=None
+        )
         receipt = await asked_within(channel.send(sending))
         ids += [receipt.message_id] if receipt.message_id else []
     return f"sent (message {', '.join(ids)})" if ids else "sent; the service gives no receipt"

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from assistant.access.settings import AuthSettings
 from assistant.api.listening.exposure import CannotServe, check_exposure
 from assistant.api.listening.server import bind
 from assistant.api.settings import ApiSettings
@@ -115,11 +116,11 @@ async def documents(loaded: Loaded) -> Finding:
     return Finding(name="documents", ok=ok, detail=f"read in a process of their own, within {limits}", mend="reinstall nanobot")
 
 
-def address(settings: ApiSettings) -> Finding:
+def address(settings: ApiSettings, auth: AuthSettings) -> Finding:
     """Whether the server could listen where it is told to."""
     where = f"{settings.host}:{settings.port}"
     try:
-        check_exposure(settings)
+        check_exposure(settings, auth)
     except CannotServe as error:
         return Finding(name="address", ok=False, detail=str(error), mend="export NANOBOT_API__API_KEY=$(openssl rand -hex 32)")
     try:
@@ -163,15 +164,22 @@ async def channels(loaded: Loaded) -> list[Finding]:
     """Each channel that is enabled: whether its settings are enough, and its platform takes the credentials."""
     findings: list[Finding] = []
     for name in loaded.config.enabled_channels:
-        mend = f"correct channels.{name} in the configuration (docs/channels.md); nanobot channels login {name} asks again"
         try:
             async with opened(loaded, name) as channel:
                 detail = await asked_within(channel.identity())
         except (ChannelFailed, NanobotError) as error:
-            findings.append(Finding(name=name, ok=False, detail=str(error), mend=mend))
+            findings.append(Finding(name=name, ok=False, detail=str(error), mend=_mend_channel(name, error)))
         else:
             findings.append(Finding(name=name, ok=True, detail=detail))
     return findings
+
+
+def _mend_channel(name: str, error: ChannelFailed | NanobotError) -> str:
+    """What was refused has to be corrected; what was not reached is not the configuration's fault."""
+    again = f"nanobot channels login {name} asks again"
+    if isinstance(error, ChannelFailed) and not error.fatal:
+        return f"check this machine's connection to it, proxies included (a server that runs tries again by itself); {again}"
+    return f"correct channels.{name} in the configuration (docs/channels.md); {again}"
 
 
 def _mend_key(choice: Choice) -> str:

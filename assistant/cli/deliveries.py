@@ -99,7 +99,7 @@ def _told(delivery: Delivery, loaded: Loaded) -> list[str]:
         f"{event.id}: {_truth(delivery, loaded)}",
         f"to       {event.address}",
         f"from     {event.origin.kind} of {event.origin.owner}" + (f", session {event.origin.session}" if event.origin.session else ""),
-        f"since    {moment(delivery.created)} (UTC), tried {delivery.attempts} times, expires {moment(event.expires_at)}",
+        f"since    {moment(delivery.created)} (UTC), {_tries(delivery.attempts)}, expires {moment(event.expires_at)}",
     ]
     for number, part in enumerate(delivery.parts, 1):
         if part.receipt is not None:
@@ -115,6 +115,10 @@ def _told(delivery: Delivery, loaded: Loaded) -> list[str]:
 
 def _truth(delivery: Delivery, loaded: Loaded) -> str:
     return describe(delivery, delivery.event.address.channel in loaded.config.enabled_channels)
+
+
+def _tries(attempts: int) -> str:
+    return {0: "not tried yet", 1: "tried once"}.get(attempts, f"tried {attempts} times")
 
 
 def _short(text: str) -> str:

@@ -15,11 +15,6 @@ def harmless(text: str) -> str:
     return _CONTROLS.sub("\ufffd", text)
 
 
-def without_surrogates(text: str) -> str:
-    """Bytes of the command line that are not UTF-8 arrive as lone surrogates, which no store takes."""
-    return "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in text)
-
-
 class Display(Protocol):
     def words(self, text: str) -> None:
         """More words of the answer."""

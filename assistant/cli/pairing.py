@@ -5,12 +5,16 @@ from typing import Annotated
 
 import typer
 
-from assistant.cli.display import harmless, without_surrogates
+from assistant.access.senders import Senders, Standing
+from assistant.cli.display import harmless
 from assistant.cli.export import moment
 from assistant.cli.kept import with_store
 from assistant.cli.options import ConfigFile, configured
 from assistant.cli.tables import print_table
+from assistant.config import Loaded
 from assistant.contracts.errors import NotFound
+from assistant.contracts.text import whole
+from assistant.store.store import Store
 
 commands = typer.Typer()
 _group = typer.Typer(
@@ -53,7 +57,7 @@ def approve(
 
     Example: nanobot pairing approve 7KQ2M9XF
     """
-    wanted = without_surrogates(code.strip())
+    wanted = whole(code.strip())
     found = with_store(configured(config), lambda store: store.pairings.approve(wanted, datetime.now(UTC)))
     if found is None:
         raise NotFound("There is no open pairing with this code; codes last an hour. nanobot pairing list shows those there are.")
@@ -72,7 +76,20 @@ def revoke(
 
     Example: nanobot pairing revoke telegram 123456789
     """
-    wanted = without_surrogates(sender.strip())
-    if not with_store(configured(config), lambda store: store.pairings.revoke(channel.strip().lower(), wanted)):
+    name, wanted = channel.strip().lower(), whole(sender.strip())
+    loaded = configured(config)
+    standing = with_store(loaded, lambda store: _revoke(store, loaded, name, wanted))
+    if standing is None:
         raise NotFound("There is no such pairing. nanobot pairing list shows those there are.")
-    typer.echo(f"{harmless(channel)} {harmless(wanted)} may not write any more")
+    if standing == "stranger":
+        typer.echo(f"{harmless(name)} {harmless(wanted)} may not write")
+    else:
+        where = f"channels.{harmless(name)}.{'owners' if standing == 'owner' else 'allowFrom'}"
+        typer.echo(f"{harmless(name)} {harmless(wanted)} is not paired any more, and may still write: {where} lets them")
+
+
+async def _revoke(store: Store, loaded: Loaded, channel: str, sender: str) -> Standing | None:
+    """What the sender is without the pairing; None: there was none."""
+    if not await store.pairings.revoke(channel, sender):
+        return None
+    return await Senders(loaded.config.channels.by_name(), store.pairings).standing(channel, sender)

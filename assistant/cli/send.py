@@ -1,7 +1,7 @@
 """`nanobot send`: a message to somebody, from a script or by hand."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -9,23 +9,23 @@ from typing import Annotated
 import typer
 
 from assistant.access.principals import OWNER
-from assistant.cli.display import harmless, without_surrogates
+from assistant.cli.display import harmless
 from assistant.cli.kept import with_store
 from assistant.cli.options import ConfigFile, configured
 from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
 from assistant.contracts.addresses import Address, parse_address
+from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.errors import IdempotencyMismatch
 from assistant.contracts.ids import derived_id, new_id
 from assistant.contracts.messages import human_size
 from assistant.contracts.names import display_name
-from assistant.contracts.outbox import Delivery, Origin, OutboundEvent
+from assistant.contracts.outbox import UNSENT, Delivery, Origin, OutboundEvent
 from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, check_ahead, check_words, read_time
+from assistant.contracts.text import whole
 from assistant.delivery.service import DeliveryService
 from assistant.delivery.words import describe
 from assistant.store.store import Store
-
-_GIVEN_UP = ("failed", "expired", "cancelled", "unknown")
 
 commands = typer.Typer()
 
@@ -53,13 +53,13 @@ def send(
     """
     loaded = configured(config)
     to = ConfiguredChannels(loaded.config.channels.by_name()).check(parse_address(address, thread))
-    words = without_surrogates(sys.stdin.read(MAX_CHARS + 1) if text == "-" else text)
+    words = whole(sys.stdin.read(MAX_CHARS + 1) if text == "-" else text)
     check_words(words, files=len(file or []))
     for path in file or []:
         _check_file(path)
     delivery, told = with_store(loaded, lambda store: _send(store, loaded, to, words, file or [], at, key))
     typer.echo(f"{delivery.event.id}  {harmless(told)}")
-    if delivery.state in _GIVEN_UP:
+    if delivery.state in UNSENT:
         raise typer.Exit(1)
 
 
@@ -69,7 +69,7 @@ async def _send(
     """The delivery and what is true of it. Raises InvalidRequest, IdempotencyMismatch, StoreUnavailable."""
     settings, now = loaded.config.deliver, datetime.now(UTC)
     due = None if at is None else read_time(at)
-    event_id = new_id("evt") if key is None else derived_id("evt", "cli", without_surrogates(key))
+    event_id = new_id("evt") if key is None else derived_id("evt", "cli", whole(key))
     if due is not None and (key is None or await store.outbox.get(None, event_id) is None):
         check_ahead(due, now)
     event = OutboundEvent(
@@ -81,7 +81,7 @@ async def _send(
         expires_at=(due or now) + timedelta(seconds=settings.expire_after),
         origin=Origin(kind="cli", owner=OWNER.id),
     )
-    running = {status.name for status in await store.channel_states.list()}
+    running = {status.name: status for status in await store.channel_states.list()}
     service = DeliveryService(store.outbox, enabled=running.__contains__)
     first = await service.send(event)
     if (first.event.address, first.event.text, first.event.media) != (event.address, event.text, event.media):
@@ -90,8 +90,11 @@ async def _send(
     return delivery, _told(delivery, loaded, running)
 
 
-def _told(delivery: Delivery, loaded: Loaded, running: set[str]) -> str:
+def _told(delivery: Delivery, loaded: Loaded, running: Mapping[str, ChannelStatus]) -> str:
     channel = delivery.event.address.channel
+    status = running.get(channel)
+    if delivery.state == "queued" and delivery.trouble is None and status is not None and status.state == "stopped":
+        return f"queued: the {channel} channel is stopped ({status.detail}); it goes out once that is mended"
     if delivery.state == "queued" and channel not in running and channel in loaded.config.enabled_channels:
         when = "when it is due and a server runs" if delivery.event.not_before else "when one is started"
         return f"queued: no server runs that has the {channel} channel; it goes out {when} (nanobot serve)"

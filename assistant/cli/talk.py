@@ -9,11 +9,12 @@ from assistant.access.principals import OWNER
 from assistant.api.body.spool import Spool
 from assistant.api.session_keys import session_key
 from assistant.app import Assistant, open_assistant
-from assistant.cli.display import Display, without_surrogates
+from assistant.cli.display import Display
 from assistant.config import Loaded
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.ids import new_id
 from assistant.contracts.names import display_name
+from assistant.contracts.text import whole
 from assistant.contracts.turns import TextDelta, ToolStarted, TurnFailed, TurnFinished, TurnRequest, Upload, Words
 from assistant.turns.running import RunningTurn
 
@@ -50,7 +51,7 @@ class Talk:
         spool = Spool(assistant.spool, self._loaded.config.api.limits)
         try:
             uploads = [copy_in(file, spool) for file in files]
-            words = [Words(text=without_surrogates(text))] if text.strip() else []
+            words = [Words(text=whole(text))] if text.strip() else []
             if not words and not uploads:
                 raise InvalidRequest("There is nothing to ask: the message is empty.")
             return self._runner.run(self._turn(assistant, (*words, *uploads), spool))

@@ -13,12 +13,13 @@ import typer
 from assistant.access.principals import OWNER
 from assistant.api.body.spool import Spool
 from assistant.app import Assistant, open_assistant
-from assistant.cli.display import harmless, without_surrogates
+from assistant.cli.display import harmless
 from assistant.cli.options import ConfigFile, Model, Workspace, configured
 from assistant.cli.tables import print_table
 from assistant.cli.talk import copy_in
 from assistant.config import Loaded
 from assistant.contracts.messages import Json, human_size
+from assistant.contracts.text import whole
 from assistant.contracts.turns import Upload
 from assistant.contracts.workflows import Job, JobFailed, JobUpdate, NodeRun, NodeUpdate, Update, WorkflowInfo
 from assistant.workflows.references import as_text
@@ -110,13 +111,13 @@ async def _index(loaded: Loaded) -> Sequence[WorkflowInfo]:
 
 async def _show(loaded: Loaded, workflow: str) -> WorkflowInfo:
     async with open_assistant(loaded) as assistant:
-        return await assistant.workflows.show(without_surrogates(workflow))
+        return await assistant.workflows.show(whole(workflow))
 
 
 async def _run(loaded: Loaded, workflow: str, given: Sequence[str]) -> Job:
     """The job, completed. Raises JobFailed and what `Workflows.start` raises; cancelled, it cancels the job first."""
     async with open_assistant(loaded) as assistant:
-        info = await assistant.workflows.show(without_surrogates(workflow))
+        info = await assistant.workflows.show(whole(workflow))
         await assistant.workflows.begin(takes_over=False)
         with ExitStack() as held:
             params, files = await asyncio.to_thread(_given, assistant, info, given, held)
@@ -145,7 +146,7 @@ def _given(
     params: dict[str, Json] = {}
     files: dict[str, Upload] = {}
     for each in given:
-        name, equals, value = without_surrogates(each).partition("=")
+        name, equals, value = whole(each).partition("=")
         if not equals:
             raise typer.BadParameter(f"write NAME=VALUE or NAME=@FILE, not {harmless(each)!r}.", param_hint="--input")
         if types.get(name) == "file":

@@ -34,6 +34,11 @@ class ChannelSettings(Settings):
     let_in_by_secret: ClassVar[bool] = False
     """True: whoever reaches this channel has shown a secret of its own (a webhook's), so `allow_from` is not asked."""
 
+    @property
+    def quotes_in_private(self) -> bool:
+        """Whether answers in private chats refer to the message that they answer, too; in groups they always do."""
+        return False
+
 
 class SendFailed(Exception):
     """A part was not sent, or it is not known. Never raised itself."""
@@ -64,6 +69,11 @@ class SendLater(SendFailed):
 
 class SendUnclear(SendFailed):
     """The request went out and no answer came: it may have been accepted."""
+
+
+class SendUndecided(SendUnclear):
+    """Nothing was sent now: what the part was to replace is gone, and an earlier try may have sent it as a new message, so that another may come
+    twice. Raised only where `Sending.repeat` is false."""
 
 
 class ChannelFailed(Exception):
@@ -100,6 +110,8 @@ class Sending:
     """Of the first part only: edit that message instead of sending a new one (which is harmless to repeat)."""
     again: datetime | None
     """When an earlier try of this part was started of which it is not known whether it arrived; None: there was none."""
+    repeat: bool = False
+    """It is decided, and the delivery is marked so: the part is sent though it may arrive twice."""
 
 
 class Link(Protocol):

@@ -1,8 +1,27 @@
-"""The port to whoever takes messages that come by HTTP to /hooks/{name}."""
+"""Messages that come by HTTP to /hooks/{name}: their body, and the port to whoever takes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class HookRequest(BaseModel):
+    """What another program says."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: str = Field(min_length=1, max_length=200_000, pattern=r"\S", description="What the assistant is told.")
+    sender: str | None = Field(None, max_length=200, description="Who says so, for display.")
+    thread_id: str | None = Field(None, min_length=1, max_length=200, description="Messages of one thread are one conversation.")
+    external_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The sender's own id of this message: what comes again under it is a repeat.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,17 @@ class Command:
     arguments: str = ""
 
 
+COMMANDS: Mapping[str, str] = {
+    "start": "Begin",
+    "help": "What this assistant can do",
+    "new": "Begin a new conversation",
+    "stop": "Stop what is being done",
+    "status": "How it is doing",
+    "id": "The ids of this chat and of you",
+}
+"""The commands of every chat, each with what it does, as platforms offer them. `assistant.inbound.commands` answers them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
     """A message that is meant for the assistant: in a private chat, or one that its channel's rules for groups let through."""
@@ -76,6 +87,8 @@ class InboundMessage:
     """What an answer refers to (`OutboundEvent.reply_to`)."""
     trusted: bool = True
     """False: the words were made by a machine or passed on by one (a webhook): material, not the wish of a person."""
+    chosen: bool = False
+    """The words stand on a button that the sender pressed: the assistant wrote them."""
     at: datetime
 
 
@@ -107,6 +120,8 @@ class Taken:
     messages: tuple[InboundMessage, ...]
     preview: str | None = None
     """The platform's id of the preview that an earlier try of this turn had posted."""
+    more: bool = False
+    """Others were left for the next turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +143,8 @@ class InboxStore(Protocol):
         ...
 
     async def take(self, owner: str, session: str) -> Taken | None:
-        """All waiting messages of a session, for one turn. None: none waits, or a turn of the session is taken by a living process."""
+        """The waiting messages of a session for one turn: all, but of a flood the oldest hundred, and no more than a turn may hold
+        (`Taken.more`). None: none waits, or a turn of the session is taken by a living process."""
         ...
 
     async def waiting(self) -> Sequence[tuple[str, str]]:

@@ -17,6 +17,8 @@ class Text:
     text: str
     quoted: bool = False
     """Words that the sender passed on (a quote, a forwarded message, a webhook's text): material, not the sender's own wish."""
+    chosen: bool = False
+    """Words of a button that the sender pressed: their wish, but not their words. They name nobody whom the assistant may write to."""
     kind: Literal["text"] = "text"
 
 

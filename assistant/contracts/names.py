@@ -1,10 +1,11 @@
-"""What a sender called a file, made fit to be shown."""
+"""What somebody called a file, or themselves, made fit to be shown."""
 
 import re
 import unicodedata
 from pathlib import PurePosixPath
 
 MAX_LENGTH = 255
+_ADDRESS = re.compile(r"(?:\d{5,}|@)+")
 _SEPARATORS = re.compile(r"[/\\]")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Unicode categories that a name is shown without: controls (NUL among them), bidirectional overrides, surrogates, line separators."""
@@ -24,3 +25,9 @@ def display_name(name: str, fallback: str) -> str:
         return shown
     suffix = PurePosixPath(shown).suffix[:32]
     return shown[: MAX_LENGTH - len(suffix)] + suffix
+
+
+def no_address(name: str) -> str:
+    """A name that somebody gave themselves, a channel or a picture, as it may stand among words of another's: without what could be taken for
+    the address of a chat (`mayMessage` lets the assistant write to whom the user's own words name)."""
+    return _ADDRESS.sub("…", name)

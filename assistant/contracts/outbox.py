@@ -7,17 +7,24 @@ queued ──claim──▶ sending ──▶ sent        every part has its rec
          (by hand)   ├──▶ expired         `expires_at` passed before it was sent
                      └──▶ unknown         started, and whether it arrived can't be known (deliver.ambiguous = "hold")
 queued ──▶ cancelled  by hand
+queued ──▶ expired    or unknown, where a part was started and has no receipt: `expires_at` passed while it waited
+sending ─▶ queued     its process died, or its lease ended (`OutboxStore.recover`)
+
+Every arrow is drawn by one statement of `assistant.store.outbox_statements`; which of them follows a failed try is decided by
+`assistant.delivery.retry`.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
 
 DeliveryState = Literal["queued", "sending", "sent", "failed", "expired", "cancelled", "unknown"]
+UNSENT: Final[frozenset[DeliveryState]] = frozenset({"failed", "expired", "cancelled", "unknown"})
+"""States in which nothing more happens unless somebody asks for a retry."""
 OriginKind = Literal["tool", "reply", "notice", "pairing", "api", "cli", "schedule"]
 
 
@@ -236,7 +243,7 @@ class OutboxStore(Protocol):
     async def retry(self, owner: str | None, event_id: str, expires_at: datetime) -> Delivery:
         """Queue again what is failed, expired, cancelled or unknown (or make a queued one due now); parts with a receipt are not sent again.
         One that was unknown becomes `maybe_duplicate`: whoever asks for this wants it sent though it may have arrived.
-        Raises DeliveryNotFound, and DeliveryConflict where it is sent or being sent, or its text was purged. Rings the bell."""
+        Raises DeliveryNotFound, and DeliveryConflict where it is sent or being sent. Rings the bell."""
         ...
 
     async def cancel(self, owner: str | None, event_id: str) -> Delivery:

@@ -19,6 +19,8 @@ class Words:
     text: str
     quoted: bool = False
     """As in `messages.Text`."""
+    chosen: bool = False
+    """As in `messages.Text`."""
     kind: Literal["words"] = "words"
 
 

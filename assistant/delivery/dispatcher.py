@@ -12,10 +12,10 @@ from functools import partial
 from typing import Final
 
 from assistant.contracts.channels import Channel
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import StoreUnavailable, place_of
 from assistant.contracts.outbox import Bell, Claim, DueLanes, OutboxStore
 from assistant.delivery.claims import LEASE, Claims
-from assistant.delivery.clock import Clock, utc_now
 from assistant.delivery.door import MOST_LANES, Door
 from assistant.delivery.retry import Rest
 from assistant.delivery.sender import Sender

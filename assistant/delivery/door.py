@@ -8,7 +8,7 @@ from typing import Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Channel, Limit
-from assistant.delivery.clock import Clock
+from assistant.contracts.clock import Clock
 from assistant.delivery.rates import Rates
 from assistant.delivery.retry import Rest
 

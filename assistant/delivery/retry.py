@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from assistant.contracts.channels import SendFailed, SendLater, SendUnclear
+from assistant.contracts.channels import SendFailed, SendLater, SendUnclear, SendUndecided
 from assistant.contracts.outbox import Settlement
 
 FIRST: Final = 1.0
@@ -63,12 +63,14 @@ class Next:
     unstart: bool
     """Forget that the part was started: it surely has not arrived, by this try or an earlier one."""
     rest: Rest | None = None
+    twice: bool = False
+    """The next try may bring it a second time, and the delivery is to say so."""
 
 
 def after(failure: SendFailed, trial: Trial, now: datetime, jitter: float) -> Next:
     """`jitter`: from 0 to 1."""
     if isinstance(failure, SendUnclear):
-        return Next(settlement=_unclear(failure, trial, now, jitter), unstart=False)
+        return Next(settlement=_unclear(failure, trial, now, jitter), unstart=False, twice=_comes_twice(failure, trial))
     if isinstance(failure, SendLater):
         settlement, rest = _later(failure, trial, now, jitter)
         return Next(settlement=settlement, unstart=not trial.uncertain, rest=rest)
@@ -76,9 +78,13 @@ def after(failure: SendFailed, trial: Trial, now: datetime, jitter: float) -> Ne
 
 
 def _unclear(failure: SendUnclear, trial: Trial, now: datetime, jitter: float) -> Settlement:
-    if trial.ambiguous == "hold" and not trial.repeatable:
+    if trial.ambiguous == "hold" and (not trial.repeatable or isinstance(failure, SendUndecided)):
         return Settlement(state="unknown", trouble=failure.trouble)
     return Settlement(state="queued", trouble=failure.trouble, due=now + timedelta(seconds=backoff(trial.held + 1, jitter)))
+
+
+def _comes_twice(failure: SendUnclear, trial: Trial) -> bool:
+    return trial.ambiguous == "resend" and isinstance(failure, SendUndecided)
 
 
 def _later(failure: SendLater, trial: Trial, now: datetime, jitter: float) -> tuple[Settlement, Rest | None]:

@@ -12,10 +12,10 @@ from hashlib import blake2b
 from typing import Final
 
 from assistant.contracts.channels import Channel, SendFailed, Sending, SendRefused, SendUnclear
+from assistant.contracts.clock import Clock
 from assistant.contracts.errors import place_of
 from assistant.contracts.outbox import Claim, OutboundPart, PartState, Receipt, Settlement, Trouble
 from assistant.delivery.claims import ClaimLost, Claims
-from assistant.delivery.clock import Clock
 from assistant.delivery.door import Passage
 from assistant.delivery.retry import Next, Rest, Trial, after, backoff
 from assistant.delivery.settings import DeliverySettings
@@ -54,7 +54,8 @@ class Sender:
             return await self._settle_bug(claim)
         settled = ended.settlement
         code = settled.trouble.code if settled.trouble else "none"
-        log.info("delivery.settled event=%s state=%s attempt=%d code=%s", event.id, settled.state, claim.attempts, code)
+        said = (event.id, event.address.channel, settled.state, claim.attempts, code)
+        log.info("delivery.settled event=%s channel=%s state=%s attempt=%d code=%s", *said)
         return ended.rest
 
     async def _attempt(self, claim: Claim, passage: Passage, unreached: int) -> Next:
@@ -137,6 +138,7 @@ class Sender:
             reply_to=event.reply_to if place == 0 else None,
             replaces=event.replaces if place == 0 else None,
             again=started,
+            repeat=claim.maybe_duplicate,
         )
         try:
             async with asyncio.timeout(SEND_SECONDS):
@@ -165,7 +167,7 @@ class Sender:
         what = after(failure, trial, self.clock(), self.jitter())
         if what.unstart:
             await self.claims.unstart(claim, place)
-        await self.claims.note(claim, settle=what.settlement)
+        await self.claims.note(claim, maybe_duplicate=what.twice, settle=what.settlement)
         return what
 
     async def _settle(self, claim: Claim, settlement: Settlement, arrived: tuple[int, Receipt] | None = None) -> Next:

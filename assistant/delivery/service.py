@@ -1,4 +1,4 @@
-"""The outbox for whoever sends: accept a message, and say what became of it."""
+"""The outbox for whoever sends: accept a message, and learn what became of it."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,9 +6,7 @@ from typing import Final
 
 from assistant.contracts.errors import DeliveryNotFound
 from assistant.contracts.outbox import Delivery, OutboundEvent, OutboxStore
-from assistant.delivery.clock import Clock, utc_now
 from assistant.delivery.watch import Watch
-from assistant.delivery.words import describe
 
 _POLL: Final = 0.1
 """Seconds. Where the dispatcher is another process (`nanobot send`), its outcome is looked up this often."""
@@ -19,14 +17,13 @@ _POLL_BESIDE: Final = 1.0
 class DeliveryService:
     """Implements `Deliveries`."""
 
-    def __init__(self, outbox: OutboxStore, *, enabled: Callable[[str], bool], watch: Watch | None = None, clock: Clock = utc_now) -> None:
+    def __init__(self, outbox: OutboxStore, *, enabled: Callable[[str], bool], watch: Watch | None = None) -> None:
         """`enabled`: whether anybody delivers on a channel now (`Dispatcher.enabled`). `watch`: that of the dispatcher of this process; None:
         there is none here."""
         self._outbox = outbox
         self._enabled = enabled
         self._watch = watch or Watch()
         self._poll = _POLL if watch is None else _POLL_BESIDE
-        self._clock = clock
 
     async def send(self, event: OutboundEvent) -> Delivery:
         (delivery,) = await self._outbox.enqueue([event])
@@ -53,10 +50,6 @@ class DeliveryService:
 
     def enabled(self, channel: str) -> bool:
         return self._enabled(channel)
-
-    def describe(self, delivery: Delivery) -> str:
-        """What is true of it now, in one sentence (`words.describe`)."""
-        return describe(delivery, self._enabled(delivery.event.address.channel), self._clock())
 
     def _is_told(self, delivery: Delivery) -> bool:
         """Whether waiting longer would tell nothing more, for now."""

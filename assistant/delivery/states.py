@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from assistant.contracts.channels import ChannelStates, ChannelStatus, ConnectionState
+from assistant.contracts.clock import Clock
 from assistant.contracts.errors import StoreUnavailable
-from assistant.delivery.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -18,11 +18,11 @@ def describe(delivery: Delivery, enabled: bool, now: datetime | None = None) -> 
         case "queued":
             words = _queued(delivery, enabled, now)
         case "failed":
-            words = f"failed: {_why(delivery, 'no reason was given')}{_progress(delivery)}"
+            words = f"failed: {_why(delivery, 'no reason was given')}{_progress(delivery)}{_doubt(delivery)}"
         case "expired":
             words = f"expired: it could not be sent in time{_because(delivery)}{_progress(delivery)}"
         case "cancelled":
-            words = f"cancelled before it was sent{_progress(delivery)}"
+            words = f"cancelled before it was sent{_progress(delivery)}{_doubt(delivery)}"
         case "unknown":
             words = f"unknown: it may have arrived or not{_because(delivery)}; it is not sent again unless somebody says so"
     return f"{words}; {_TWICE}" if delivery.maybe_duplicate else words
@@ -38,9 +38,11 @@ def _sent(delivery: Delivery) -> str:
 def _queued(delivery: Delivery, enabled: bool, now: datetime) -> str:
     expiry = span((delivery.event.expires_at - now).total_seconds())
     channel = delivery.event.address.channel
-    if not enabled:
-        return f"queued, but the {channel} channel is not enabled: nothing will be delivered until it is (it expires in {expiry})"
     wait = (delivery.due - now).total_seconds()
+    scheduled = delivery.event.not_before is not None and wait > 0 and delivery.trouble is None
+    if not enabled:
+        what = f"scheduled in {span(wait)}" if scheduled else "queued"
+        return f"{what}, but the {channel} channel is not enabled: nothing will be delivered until it is (it expires in {expiry})"
     if delivery.trouble is not None:
         again = f"next in {span(wait)}" if wait > 0 else "it is tried again as soon as the channel can be reached"
         met = "met a flood wait" if delivery.trouble.code == "flood_wait" else f"failed ({_why(delivery, '')})"
@@ -48,7 +50,7 @@ def _queued(delivery: Delivery, enabled: bool, now: datetime) -> str:
         # Parts that wait for the platform's limits are claimed one by one: then the number of attempts would tell of trouble that there was not.
         what = f"part {arrived + 1}" if arrived else f"attempt {delivery.attempts}"
         return f"queued: {what} {met}, {again}{_progress(delivery)}"
-    if delivery.event.not_before is not None and wait > 0:
+    if scheduled:
         return f"scheduled: it will be sent in {span(wait)}"
     return f"queued: it has not been sent yet, and will be as soon as the {channel} channel takes it (it expires in {expiry}){_progress(delivery)}"
 
@@ -57,6 +59,12 @@ def _progress(delivery: Delivery) -> str:
     """Of a message in several parts, some of which arrived."""
     arrived = sum(part.receipt is not None for part in delivery.parts)
     return f" ({arrived} of {len(delivery.parts)} parts arrived)" if arrived else ""
+
+
+def _doubt(delivery: Delivery) -> str:
+    """Of one that is over, though a try of it ended without an answer."""
+    doubtful = any(part.started is not None and part.receipt is None for part in delivery.parts)
+    return "; but an earlier try ended without an answer, and may have arrived" if doubtful else ""
 
 
 def _why(delivery: Delivery, otherwise: str) -> str:

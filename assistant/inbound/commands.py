@@ -1,7 +1,6 @@
 """Commands: answered at once, beside the turn that runs."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
 
 from assistant.contracts.inbox import InboundMessage, Place
 from assistant.contracts.sessions import SessionStore
@@ -11,11 +10,10 @@ from assistant.turns.service import Turns
 
 Overview = Callable[[], Awaitable[Sequence[str]]]
 """Lines for the owner, in private: how channels and deliveries fare."""
-NAMES: Final = frozenset({"start", "help", "new", "stop", "status", "id"})
 
 
 class Commands:
-    """What is said to each. An unknown command is none: the model reads it as words."""
+    """What is said to each of `inbox.COMMANDS`. An unknown command is none: the model reads it as words."""
 
     def __init__(
         self,

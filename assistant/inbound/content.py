@@ -6,6 +6,7 @@ from typing import Final
 
 from assistant.contracts.channels import Conversation
 from assistant.contracts.inbox import InboundMessage, Quote
+from assistant.contracts.names import no_address
 from assistant.contracts.turns import Upload, Words
 from assistant.inbound.files import Fetcher
 
@@ -26,9 +27,9 @@ async def content_of(messages: Sequence[InboundMessage], fetcher: Fetcher, conve
 def words_of(message: InboundMessage) -> list[Words]:
     """A quote as words of somebody else, then the sender's own, in a group behind their name."""
     quote = [Words(text=_quoted(message.quote), quoted=True)] if message.quote and message.quote.text.strip() else []
-    name = "" if message.private else f"{message.sender.name or 'Somebody'}:"
+    name = "" if message.private else f"{no_address(message.sender.name) or 'Somebody'}:"
     if message.text.strip():
-        return [*quote, Words(text=f"{name} {message.text}" if name else message.text, quoted=not message.trusted)]
+        return [*quote, Words(text=f"{name} {message.text}" if name else message.text, quoted=not message.trusted, chosen=message.chosen)]
     return [*quote, *([Words(text=name)] if name else [])]
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from assistant.contracts.inbox import InboundMessage, Place, Role
 from assistant.contracts.names import display_name
+from assistant.contracts.text import whole
 
 _MOST_NAME: Final = 64
 
@@ -22,10 +23,10 @@ def readable(message: InboundMessage) -> InboundMessage:
     quote, command = message.quote, message.command
     return replace(
         message,
-        text=_whole(message.text),
+        text=whole(message.text),
         sender=replace(message.sender, name=person(message.sender.name)),
-        quote=quote and replace(quote, text=_whole(quote.text), author=person(quote.author)),
-        command=command and replace(command, arguments=_whole(command.arguments)),
+        quote=quote and replace(quote, text=whole(quote.text), author=person(quote.author)),
+        command=command and replace(command, arguments=whole(command.arguments)),
         files=tuple(replace(file, name=display_name(file.name, file.kind)) for file in message.files),
     )
 
@@ -34,12 +35,3 @@ def person(name: str) -> str:
     """A name on one line, of characters that can be seen, at most 64; it may be empty."""
     seen = "".join([" " if unicodedata.category(c)[0] in "CZ" else c for c in name[:1024]])
     return " ".join(seen.split())[:_MOST_NAME].strip()
-
-
-def _whole(text: str) -> str:
-    """Pairs of surrogates as the character that they stand for, a half one as U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

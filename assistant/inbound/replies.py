@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from assistant.contracts.clock import Clock
 from assistant.contracts.errors import TurnCancelled
 from assistant.contracts.ids import derived_id
 from assistant.contracts.inbox import InboundMessage, Place, Taken
 from assistant.contracts.outbox import Origin, OriginKind, OutboundEvent
 from assistant.contracts.turns import TurnFailed, TurnFinished
 from assistant.inbound import words
-from assistant.inbound.clock import Clock
 from assistant.inbound.company import Company
 
 _END: Final = "end"

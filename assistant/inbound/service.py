@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from assistant.access.senders import Senders
 from assistant.contracts.channels import Conversation
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.ids import derived_id
 from assistant.contracts.inbox import InboundMessage, InboxStore, Place, Taken
@@ -19,7 +20,6 @@ from assistant.contracts.pairing import PairingStore
 from assistant.contracts.sessions import SessionStore
 from assistant.inbound.answering import Answering
 from assistant.inbound.attempts import attempt
-from assistant.inbound.clock import Clock, utc_now
 from assistant.inbound.commands import Commands, Overview
 from assistant.inbound.desk import Desk, SessionKey
 from assistant.inbound.files import Fetcher, FileLimits
@@ -162,7 +162,7 @@ class Inbound:
             await self._answering.run(taken)
 
     async def _take(self, key: SessionKey) -> Taken | None:
-        self._waiting.pop(key, None)
+        waited = self._waiting.pop(key, 0)
         try:
             taken = await self._inbox.take(*key)
         except StoreUnavailable:
@@ -170,6 +170,9 @@ class Inbound:
             return None
         if taken is not None:
             self._answering.hold(taken)
+            if taken.more:
+                self._waiting[key] += max(1, waited - len(taken.messages))
+                self._desk.wake(key)  # behind this one
         return taken
 
     async def _take_over(self) -> None:

@@ -6,12 +6,12 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import Final
 
+from assistant.contracts.clock import Clock
 from assistant.contracts.ids import derived_id
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import OutboxStore
 from assistant.contracts.pairing import Pairing, PairingStore
 from assistant.inbound import words
-from assistant.inbound.clock import Clock
 from assistant.inbound.places import place_for
 from assistant.inbound.replies import Writer
 

@@ -43,7 +43,8 @@ def pairing(code: str) -> str:
     """For a stranger; `code` is valid for an hour."""
     return (
         f"I do not know you yet. If you know the one who runs me, ask them to let you in with this code: `{code}` "
-        f"(`nanobot pairing approve {code}`). It is valid for an hour. Until then I can't read what you write."
+        f"(`nanobot pairing approve {code}`). The code is valid for an hour. "
+        "Until you are let in I can't read what you write; then write to me again."
     )
 
 
@@ -71,7 +72,7 @@ def _failure(error: NanobotError) -> str:
         case ProviderFailed(retryable=True):
             return "I can't answer now: the model failed. Please ask again in a moment."
         case ProviderFailed():
-            return "I can't answer: the model refused the request. Whoever runs me finds the reason in the log."
+            return "I can't answer: the model refused the request. Whoever runs me sees more in the log, and with `nanobot doctor`."
         case SessionNotFound():
             return "I did not answer: this conversation was deleted meanwhile."
         case _:

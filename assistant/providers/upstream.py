@@ -5,6 +5,7 @@ up once, here, and loopback never goes through one. A repeat of a request is saf
 """
 
 import io
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
@@ -19,6 +20,8 @@ from assistant.providers.failures import Peer, refusal
 from assistant.providers.local import LOOPBACK
 from assistant.providers.sse import EventParser, EventTooLong
 from assistant.providers.target import Endpoint
+
+log = logging.getLogger(__name__)
 
 _LARGEST_ANSWER = 32 * 1024 * 1024
 _LARGEST_ERROR = 64 * 1024
@@ -45,6 +48,7 @@ class Upstream:
             response = await self._send(method, path, body)
             try:
                 if response.status != 200:
+                    log.info("provider.refused provider=%s status=%d", self._peer.provider, response.status)
                     raise refusal(self._peer, response.status, response.headers, await _read(response, _LARGEST_ERROR, cut=True))
                 yield response
             finally:

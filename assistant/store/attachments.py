@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Image
@@ -18,7 +19,7 @@ from assistant.store.connection import Connection, Row, Value
 from assistant.store.database import Database
 from assistant.store.files import Files
 from assistant.store.settings import AttachmentSettings
-from assistant.store.times import Clock, from_micros, to_micros, utc_now
+from assistant.store.times import from_micros, to_micros
 
 _UNUSED_FOR = timedelta(days=1)
 _UNFINISHED_FOR = timedelta(hours=1)

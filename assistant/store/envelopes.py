@@ -1,7 +1,4 @@
-"""Messages on their way out and in ↔ stored text: JSON, read as tolerantly as in `codec`.
-
-What came from outside may hold a lone surrogate, which no encoding has: it becomes U+FFFD, because what was accepted has to be kept.
-"""
+"""Messages on their way out and in ↔ stored text: JSON, read as tolerantly as in `codec`; texts are made `whole`."""
 
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
@@ -14,19 +11,15 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.inbox import Command, InboundFile, InboundMessage, Quote, Sender
 from assistant.contracts.outbox import Button, ButtonRows, Media, Origin, OutboundEvent, OutboundPart
+from assistant.contracts.text import whole
 from assistant.store.codec import escape, reader
 
 _MOST_KEY_BYTES = 2000
 
 
-def mended(text: str) -> str:
-    """The text with U+FFFD for each lone surrogate."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
 def column(text: str) -> str:
     """A text as a column takes it (`unescape` gives it back)."""
-    return escape(text if text.isascii() else mended(text))
+    return escape(whole(text))
 
 
 def key(*names: str) -> tuple[str, ...]:
@@ -104,9 +97,9 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _plain(value: object) -> object:
-    """What `orjson` takes of a message, its texts mended."""
+    """What `orjson` takes of a message, its texts made whole."""
     if isinstance(value, str):
-        return mended(value)
+        return whole(value)
     if isinstance(value, tuple):
         return [_plain(each) for each in cast("Sequence[object]", value)]
     if is_dataclass(value):

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.ids import new_id
 from assistant.contracts.inbox import Accepted, InboundMessage, Place, Recovered, Role, Taken
 from assistant.contracts.outbox import OutboundEvent
@@ -17,11 +19,14 @@ from assistant.store.database import Database
 from assistant.store.envelopes import column, decode_inbound, encode, key
 from assistant.store.runners import Runner
 from assistant.store.steps import interrupt
-from assistant.store.times import Clock, to_micros, utc_now
+from assistant.store.times import to_micros
 
 _MOST_CRASHES = 2
 _SEEN_FOR = timedelta(days=30)
 _REPEATS_FOR = timedelta(hours=48)
+_MOST_TAKEN = 100
+_MOST_TAKEN_CHARS = 100_000
+"""Of a turn, as stored, unless its first message alone has more: else a flood would be one turn that no model and no memory holds."""
 
 
 class Inbox:
@@ -72,16 +77,22 @@ class Inbox:
         turn = new_id("turn")
         of: dict[str, Value] = {"owner": column(owner), "session": column(session)}
 
-        def take_all(connection: Connection) -> list[Row]:
+        def take_some(connection: Connection) -> tuple[list[Row], bool]:
             takers = [runner for (runner,) in connection.execute(sql.TAKERS, of)]
             if any(runner == self._runner.id or not self._runner.is_dead(connection, runner) for runner in takers):
-                return []
-            return sorted(connection.execute(sql.TAKE, {**of, "turn": turn, "runner": self._runner.id}))
+                return [], False
+            waiting = connection.execute(sql.IN_LINE, {**of, "most": _MOST_TAKEN + 1})
+            some = _fitting([size for _, size in waiting])
+            if not some:
+                return [], False
+            last: Value = waiting[some - 1][0]
+            values: dict[str, Value] = {**of, "turn": turn, "runner": self._runner.id, "last": last}
+            return sorted(connection.execute(sql.TAKE, values)), some < len(waiting)
 
-        rows = await self._database.write(take_all)
+        rows, more = await self._database.write(take_some)
         if not rows:
             return None
-        return _taken(turn, owner, session, [(role, payload) for _, role, payload in rows], None)
+        return _taken(turn, owner, session, [(role, payload) for _, role, payload in rows], None, more=more)
 
     async def waiting(self) -> Sequence[tuple[str, str]]:
         rows = await self._database.read(lambda connection: connection.execute(sql.WAITING))
@@ -157,10 +168,16 @@ def _left(rows: Sequence[Row], *, died: bool) -> _Left:
     return _Left(taken=taken, crashes=crashes + died)
 
 
-def _taken(turn: str, owner: str, session: str, said: Sequence[tuple[str, str]], preview: str | None) -> Taken:
+def _fitting(sizes: Sequence[int]) -> int:
+    """How many of the messages that wait one turn takes."""
+    together = accumulate(sizes[:_MOST_TAKEN])
+    return max(sum(chars <= _MOST_TAKEN_CHARS for chars in together), min(len(sizes), 1))
+
+
+def _taken(turn: str, owner: str, session: str, said: Sequence[tuple[str, str]], preview: str | None, *, more: bool = False) -> Taken:
     """`said`: (role, payload) of each message."""
     # In a group several people may have written: the turn may do what all of them may.
     role: Role = "owner" if all(each == "owner" for each, _ in said) else "user"
     messages = tuple([decode_inbound(payload) for _, payload in said])
     place = Place(owner=owner, session=session, role=role)
-    return Taken(turn_id=turn, place=place, messages=messages, preview=unescape(preview) if preview is not None else None)
+    return Taken(turn_id=turn, place=place, messages=messages, preview=unescape(preview) if preview is not None else None, more=more)

@@ -21,9 +21,12 @@ LAST_SEEN = """
 TAKERS = """
     SELECT DISTINCT runner FROM inbox WHERE owner = :owner AND session = :session AND state = 'taken' AND runner IS NOT NULL"""
 
+IN_LINE = """
+    SELECT seq, LENGTH(payload) FROM inbox WHERE owner = :owner AND session = :session AND state = 'waiting' ORDER BY seq LIMIT :most"""
+
 TAKE = """
     UPDATE inbox SET state = 'taken', turn = :turn, runner = :runner
-    WHERE owner = :owner AND session = :session AND state = 'waiting' RETURNING seq, role, payload"""
+    WHERE owner = :owner AND session = :session AND state = 'waiting' AND seq <= :last RETURNING seq, role, payload"""
 
 WAITING = """
     SELECT owner, session FROM inbox WHERE state = 'waiting' GROUP BY owner, session ORDER BY MIN(seq)"""

@@ -4,8 +4,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import DeliveryConflict, DeliveryNotFound
-from assistant.contracts.outbox import Claim, Delivery, DeliveryState, DueLanes, OutboundEvent, OutboundPart, Receipt, Settlement
+from assistant.contracts.outbox import UNSENT, Claim, Delivery, DeliveryState, DueLanes, OutboundEvent, OutboundPart, Receipt, Settlement
 from assistant.store import outbox_statements as sql
 from assistant.store import outgoing
 from assistant.store.bell import StoreBell
@@ -17,11 +18,10 @@ from assistant.store.deliveries import Stored, claim, delivery, find, with_parts
 from assistant.store.envelopes import column
 from assistant.store.media import Media
 from assistant.store.runners import Runner
-from assistant.store.times import Clock, from_micros, to_micros, utc_now
+from assistant.store.times import from_micros, to_micros
 
 T = TypeVar("T")
 _AT_ONCE = 500
-_ENDED_UNSENT = frozenset({"failed", "expired", "cancelled", "unknown"})
 
 
 class Outbox:
@@ -146,7 +146,7 @@ class Outbox:
 
         def queue(connection: Connection) -> Stored:
             seq, _, state, *_ = self._found(connection, its_owner, its_id).row
-            if state != "queued" and state not in _ENDED_UNSENT:
+            if state != "queued" and state not in UNSENT:
                 raise DeliveryConflict(f"The delivery can't be tried again: it is {'being sent' if state == 'sending' else state}.")
             connection.execute(sql.RETRY, {"seq": seq, "now": now, "expires": expires})
             self._bell.announce(connection)

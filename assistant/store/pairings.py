@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.inbox import Sender
 from assistant.contracts.pairing import Pairing
 from assistant.store import inbox_statements as sql
@@ -10,7 +11,7 @@ from assistant.store.codec import unescape
 from assistant.store.connection import Connection, Row, Value
 from assistant.store.database import Database
 from assistant.store.envelopes import column, key
-from assistant.store.times import Clock, from_micros, to_micros, utc_now
+from assistant.store.times import from_micros, to_micros
 
 
 class Pairings:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.sessions import History, Known, NewTurn, Session, StoredMessage, TurnState
@@ -16,7 +17,7 @@ from assistant.store.connection import Connection, Row, Value
 from assistant.store.database import Database
 from assistant.store.runners import Runner
 from assistant.store.steps import interrupt, step
-from assistant.store.times import Clock, from_micros, to_micros, utc_now
+from assistant.store.times import from_micros, to_micros
 
 _MANY_ROWS = 64
 Collect = Callable[[Sequence[str]], Awaitable[int]]

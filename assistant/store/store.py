@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import StoreUnavailable
+from assistant.store.api_keys import ApiKeys
 from assistant.store.attachments import Attachments
 from assistant.store.bell import PipeBell, StoreBell
 from assistant.store.channel_states import StoredChannelStates
@@ -13,6 +15,7 @@ from assistant.store.connection import Engine
 from assistant.store.database import Database
 from assistant.store.inbox import Inbox
 from assistant.store.jobs import Jobs
+from assistant.store.limits import StoredLimits
 from assistant.store.media import Media
 from assistant.store.outbox import Outbox
 from assistant.store.pairings import Pairings
@@ -21,7 +24,6 @@ from assistant.store.schema import bring_up_to_date
 from assistant.store.sessions import Sessions
 from assistant.store.settings import AttachmentSettings, StoreSettings
 from assistant.store.sqlite import SqliteEngine
-from assistant.store.times import Clock, utc_now
 
 _SQLITE = "sqlite:///"
 _KEEP = AttachmentSettings()
@@ -39,6 +41,8 @@ class Store:
     channel_states: StoredChannelStates
     jobs: Jobs
     media: Media
+    keys: ApiKeys
+    limits: StoredLimits
     bell: StoreBell
     database: Database
     runner: Runner
@@ -74,6 +78,8 @@ async def open_store(
         channel_states=StoredChannelStates(database, place.runner),
         jobs=Jobs(database, place.runner, sessions, clock=clock),
         media=media,
+        keys=ApiKeys(database, clock=clock),
+        limits=StoredLimits(database, place.runner, clock=clock),
         bell=bell,
         database=database,
         runner=place.runner,

@@ -1,15 +1,9 @@
 """Times as the store keeps them: whole microseconds since 1970, UTC."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-Clock = Callable[[], datetime]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def to_micros(at: datetime) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelFailed, Conversation, Limit, Link, Sending
+from assistant.contracts.channels import ChannelFailed, Conversation, Limit, Link, Sending, SendUndecided
 from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 
 
@@ -180,7 +180,11 @@ class Platform:
         return posted
 
     def _edited(self, sending: Sending) -> Posted:
-        place, posted = next((place, posted) for place, posted in enumerate(self.ledger) if posted.id == sending.replaces)
+        place, posted = next(((place, posted) for place, posted in enumerate(self.ledger) if posted.id == sending.replaces), (0, None))
+        if posted is None:  # as on a platform without keys: what it was to replace was removed
+            if sending.again is not None and not sending.repeat:
+                raise SendUndecided("preview_gone", "It is gone.")
+            return self._new(sending)
         self.ledger[place] = replace(posted, text=sending.part.text, edited=True)
         return self.ledger[place]
 

@@ -35,7 +35,7 @@ class Intake:
         parts: list[Part] = []
         for item in request.content:
             if not isinstance(item, Upload):
-                parts.append(Text(text=item.text, quoted=item.quoted))
+                parts.append(Text(text=item.text, quoted=item.quoted, chosen=item.chosen))
                 continue
             kept = readings[id(item)]
             if isinstance(kept, NanobotError):

@@ -17,6 +17,7 @@ from assistant.contracts.ids import derived_id, new_id
 from assistant.contracts.messages import AssistantMessage, Json, ToolCall
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.sessions import AttachmentStore, SessionStore
+from assistant.contracts.text import whole
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import TurnRequest, Upload
 from assistant.contracts.workflows import JOB_SESSION
@@ -105,7 +106,7 @@ class Hands:
             await asyncio.to_thread(_remove, uploads)
             raise _failure(error) from None
         try:
-            return _whole((await turn.result()).text)
+            return whole((await turn.result()).text)
         except asyncio.CancelledError:
             turn.cancel(why_stopped())
             if turn.task is not None:
@@ -147,8 +148,8 @@ class Hands:
         context = ToolContext(owner=spot.owner, session=spot.session, turn_id=spot.turn_id, call_id="", address=address)
         (said,) = await toolbox.run([call], context, lambda event: None)
         if not said.ok:
-            raise NodeFailed(_whole(said.text))
-        return _whole(said.text)
+            raise NodeFailed(whole(said.text))
+        return whole(said.text)
 
     async def _message(self, message: Message, values: Values, spot: Spot) -> Json:
         arguments = values.filled({**message.arguments})
@@ -178,11 +179,6 @@ class StopReason(Protocol):
 
 def _failure(error: NanobotError) -> Exception:
     return Interrupted() if isinstance(error, ShuttingDown) else NodeFailed(error.message)
-
-
-def _whole(text: str) -> str:
-    """Without lone surrogates, which JSON can't be made of."""
-    return text.encode(errors="replace").decode()
 
 
 def _remove(uploads: Sequence[Upload]) -> None:

@@ -78,7 +78,7 @@ class Server:
         self._process.wait()
 
     def stop(self) -> float:
-        """SIGTERM; the seconds that it took. Raises TimeoutExpired after twenty."""
+        """SIGTERM; the seconds that it took. Raises TimeoutExpired after twenty, which is twice the grace."""
         assert self._process is not None
         began = time.monotonic()
         self._process.send_signal(signal.SIGTERM)

@@ -77,7 +77,7 @@ class AppriseChannel:
 
     async def run(self, link: Link) -> None:
         """There is no connection: what can be known is whether the URLs are well formed."""
-        link.connected(await self.identity())
+        link.connected(self._known())
         if self._bad:
             link.degraded(self._complaint())
         await asyncio.Event().wait()
@@ -96,8 +96,9 @@ class AppriseChannel:
 
     async def identity(self) -> str:
         """The services by name. Apprise offers no way to ask whether credentials are right, but to send."""
-        said = [f"{name} ({service.service_name})" for name, service in sorted(self._services.items())]
-        return "; ".join([f"services: {', '.join(said)}", *([self._complaint()] if self._bad else [])])
+        if self._bad:
+            raise ChannelFailed(f"{self._complaint()}; {self._known()}", fatal=True)
+        return self._known()
 
     async def close(self) -> None:
         """Nothing is held open."""
@@ -108,6 +109,9 @@ class AppriseChannel:
         if name in self._bad:
             raise SendRefused("bad_url", f"Apprise can make nothing of the URL in channels.apprise.services.{name}.")
         raise SendRefused("unknown_service", f"There is no service {name!r} in channels.apprise.services.")
+
+    def _known(self) -> str:
+        return f"services: {', '.join(f'{name} ({service.service_name})' for name, service in sorted(self._services.items()))}"
 
     def _complaint(self) -> str:
         return f"Apprise can make nothing of the URL in {', '.join(f'channels.apprise.services.{name}' for name in self._bad)}"

@@ -6,12 +6,13 @@ from typing import Final
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind
 from assistant.contracts.errors import InvalidAddress
-from channels.apprise.settings import SERVICE_NAME, AppriseSettings
+from channels.apprise.settings import AppriseSettings
+from channels.settings import NAME
 
 
 def check_address(settings: AppriseSettings, address: Address) -> Address:
     """The chat_id is the name of a service. Where none is configured, any name that can be one is taken. Raises InvalidAddress."""
-    if not SERVICE_NAME.fullmatch(address.chat_id):
+    if not NAME.fullmatch(address.chat_id):
         raise InvalidAddress("The chat_id of an apprise service is its name: lower-case letters, digits, - and _.", param="chat_id")
     if address.thread_id is not None:
         raise InvalidAddress("Services of apprise have no threads.", param="thread_id")

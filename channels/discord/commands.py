@@ -11,18 +11,10 @@ import aiohttp
 import discord
 from discord.http import Route
 
-from assistant.contracts.inbox import Command
+from assistant.contracts.inbox import COMMANDS, Command
 from channels.discord.rest import Client
 
 log = logging.getLogger(__name__)
-COMMANDS: Final = {
-    "start": "What this assistant is",
-    "help": "What it can do",
-    "new": "Begin a new conversation",
-    "stop": "Stop the answer that is being made",
-    "status": "How the assistant fares",
-    "id": "The ids of this chat and of yourself",
-}
 _WRITTEN: Final = re.compile(r"/([a-z][a-z0-9_]{0,31})(?:\s+(.*))?", re.DOTALL | re.ASCII)
 _MESSAGE, _NOTHING = 4, 6
 """Kinds of answers: a message; for a button, nothing to be seen."""

@@ -46,12 +46,12 @@ class DiscordConversation(Conversation):
             await self._files.fetch(file.ref, into, most_bytes)
 
     async def acknowledge(self, message: InboundMessage) -> None:
-        if not self._settings.read_receipt_emoji or message.message_id is None:
+        if not self._settings.react_emoji or message.message_id is None:
             return
         async with self._asked():
             channel = int(await self._rest.target(message.address))
             client = await self._rest.client()
-            await client.http.add_reaction(channel, int(message.message_id), self._settings.read_receipt_emoji)
+            await client.http.add_reaction(channel, int(message.message_id), self._settings.react_emoji)
 
     async def typing(self, address: Address) -> None:
         async with self._asked():
@@ -72,7 +72,7 @@ class DiscordConversation(Conversation):
                 more: dict[str, Any] = {}
                 if reply_to is not None and reply_to.isdecimal() and self._settings.reply_to_message:
                     more["reference"] = channel.get_partial_message(int(reply_to)).to_reference(fail_if_not_exists=False)
-                quiet = self._settings.suppress_embeds
+                quiet = not self._settings.link_previews
                 return str((await channel.send(text, nonce=key, suppress_embeds=quiet, mention_author=False, **more)).id)
 
         return EditedPreview(show, posted=posted, note=note)

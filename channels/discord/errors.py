@@ -10,7 +10,7 @@ import aiohttp
 import discord
 
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
-from channels.discord.wire import Refusals
+from channels.discord.wire import Refusals, seconds_in
 
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, NOT_OURS, NO_REPLIES_HERE = 10003, 10008, 50005, 160002
 TOKEN_WORDS: Final = "Discord refuses the bot's token: it may have been reset. Put the new one into channels.discord.token."  # noqa: S105 - words
@@ -67,18 +67,13 @@ def _answered(error: discord.HTTPException) -> SendFailed:
     if status == 429 or (status == 403 and not from_discord):
         # Not Discord itself, but what stands before it: too many requests of this address. Asking again only makes it longer.
         words = "Discord's network turns this address away for some time."
-        return SendLater("turned_away", words, retry_after=_retry_after(error, 600), counts=False, whole_channel=True)
+        return SendLater(
+            "turned_away", words, retry_after=seconds_in(error.response.headers.get("Retry-After"), 600), counts=False, whole_channel=True
+        )
     if status >= 500 or status == 408:
         return SendLater("server_error", f"Discord answered with {status}.")
     code, words = _REFUSED.get(error.code, ("refused", f"Discord refused it with {status}, code {error.code}."))
     return SendRefused(code, words)
-
-
-def _retry_after(error: discord.HTTPException, default: float) -> float:
-    try:
-        return float(error.response.headers["Retry-After"])
-    except (KeyError, ValueError):
-        return default
 
 
 def connection_failure(error: discord.DiscordException | aiohttp.ClientError | OSError) -> ChannelFailed:

@@ -9,6 +9,7 @@ import discord
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Command, FileKind, InboundFile, InboundMessage, Quote, Sender
+from assistant.contracts.names import no_address
 from channels.discord.commands import command_in
 from channels.discord.outbound import said_by
 from channels.discord.settings import DiscordSettings
@@ -79,10 +80,11 @@ def read_interaction(interaction: discord.Interaction, settings: DiscordSettings
     if not private and (settings.groups == "off" or not _allowed(settings, address)):
         return None
     command: Command | None = None
+    chosen = interaction.type is discord.InteractionType.component
     if interaction.type is discord.InteractionType.application_command:
         command = Command(name=str(data.get("name", "")).lower())
         text = f"/{command.name}"
-    elif interaction.type is discord.InteractionType.component:
+    elif chosen:
         said = said_by(str(data.get("custom_id", "")))
         if said is None:
             return None
@@ -95,6 +97,7 @@ def read_interaction(interaction: discord.Interaction, settings: DiscordSettings
         sender=Sender(id=str(interaction.user.id), name=interaction.user.display_name),
         private=private,
         text=text,
+        chosen=chosen,
         command=command,
         message_id=str(interaction.message.id) if interaction.message is not None else None,
         at=interaction.created_at,
@@ -134,12 +137,13 @@ def _words(message: discord.Message, me: discord.ClientUser) -> str:
     if (role := _own_role(message)) is not None:
         text = text.replace(f"<@&{role}>", "")
     for user in message.mentions:
-        text = re.sub(rf"<@!?{user.id}>", lambda _, name=user.display_name: f"@{name}", text)
+        name = f"@{no_address(user.display_name)}"
+        text = text.replace(f"<@{user.id}>", name).replace(f"<@!{user.id}>", name)
     for role in message.role_mentions:
-        text = text.replace(f"<@&{role.id}>", f"@{role.name}")
+        text = text.replace(f"<@&{role.id}>", f"@{no_address(role.name)}")
     for channel in message.channel_mentions:
-        text = text.replace(f"<#{channel.id}>", f"#{channel.name}")
-    text = _EMOJI.sub(r":\1:", text).strip()
+        text = text.replace(f"<#{channel.id}>", f"#{no_address(channel.name)}")
+    text = _EMOJI.sub(lambda found: f":{no_address(found[1])}:", text).strip()
     if message.poll is not None:
         answers = ", ".join(answer.text for answer in message.poll.answers)
         text = f"{text}\n[Poll: {message.poll.question} Answers: {answers}]".strip()

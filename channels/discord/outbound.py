@@ -9,6 +9,7 @@ from discord import ui
 
 from assistant.contracts.channels import SendRefused
 from assistant.contracts.outbox import Button, ButtonRows, Media, MediaFiles, OutboundEvent, OutboundPart
+from assistant.contracts.text import whole
 from channels.text.discord import discord_parts
 
 MOST_CHARS: Final = 2000
@@ -29,7 +30,7 @@ def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
         if media.size > _MOST_FILE_BYTES:
             raise SendRefused("too_large", f"Discord takes files of at most 10 MB; {media.name} has {media.size / 1024 / 1024:.1f} MB.")
     rows = _rows(event.buttons)
-    words = [(part.text, part.plain) for part in discord_parts(_whole(event.text), MOST_CHARS)]
+    words = [(part.text, part.plain) for part in discord_parts(event.text, MOST_CHARS)]
     batches = _batches(event.media)
     if not words and not batches:
         raise SendRefused("empty", "There is nothing in the message.")
@@ -68,11 +69,6 @@ def said_by(custom_id: str) -> str | None:
     return text if mark == SAID and number.isdecimal() and text else None
 
 
-def _whole(text: str) -> str:
-    """Without halves of characters, which can't be written as UTF-8."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _batches(media: Sequence[Media]) -> list[tuple[Media, ...]]:
     batches: list[tuple[Media, ...]] = []
     for each in media:
@@ -88,7 +84,7 @@ def _rows(given: ButtonRows) -> ButtonRows:
     """Rows of at most five. Raises SendRefused."""
     rows: list[tuple[Button, ...]] = []
     for buttons in given:
-        row = tuple([replace(button, text=_whole(button.text)) for button in buttons])
+        row = tuple([replace(button, text=whole(button.text)) for button in buttons])
         rows += [row[start : start + _MOST_IN_ROW] for start in range(0, len(row), _MOST_IN_ROW)]
     if len(rows) > _MOST_ROWS:
         raise SendRefused("buttons", "Discord takes at most five rows of five buttons.")

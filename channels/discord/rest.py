@@ -47,8 +47,8 @@ class Client(discord.Client):
 
     @property
     def identity(self) -> str:
-        """As whom we are logged in: "nanobot#0 (1187654321098765432)"."""
-        return f"{self.me.name}#{self.me.discriminator} ({self.me.id})"
+        """As whom we are logged in: "nanobot#4711 (1187654321098765432)", or without the number where the platform gives it none."""
+        return f"{self.me} ({self.me.id})"
 
 
 class Rest:

@@ -100,7 +100,7 @@ class Sender:
             more["files"] = await self._open(sending)
         attempt.written = True
         message = await channel.send(
-            sending.part.text or None, nonce=sending.key, suppress_embeds=self._settings.suppress_embeds, mention_author=False, **more
+            sending.part.text or None, nonce=sending.key, suppress_embeds=not self._settings.link_previews, mention_author=False, **more
         )
         return Receipt(message_id=str(message.id), at=message.created_at)
 

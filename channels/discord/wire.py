@@ -6,6 +6,7 @@ left alone: each client puts its own in their place when a request is made, so t
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class Refusals:
             self._since, self._count = now, 0
         self._count += 1
         if response.headers.get("X-RateLimit-Scope") == "global" or "X-RateLimit-Global" in response.headers:
-            self.whole_until = now + float(response.headers.get("Retry-After", 1))
+            self.whole_until = now + seconds_in(response.headers.get("Retry-After"), 1.0)
 
     def _learn_clock(self, date: str) -> None:
         try:
@@ -85,6 +86,15 @@ class Refusals:
         except (ValueError, TypeError):
             return
         self.ahead = ahead if abs(ahead) > _UNTOLD else timedelta()
+
+
+def seconds_in(header: str | None, default: float) -> float:
+    """What a Retry-After says; `default` where it says nothing that is a time to wait."""
+    try:
+        seconds = float(header or "")
+    except ValueError:
+        return default
+    return seconds if 0 <= seconds < math.inf else default
 
 
 class Bucket(Ratelimit):

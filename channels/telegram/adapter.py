@@ -9,10 +9,10 @@ from telegram.error import TelegramError
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, Conversation, Limit, Link, Sending
+from assistant.contracts.inbox import COMMANDS
 from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 from channels.telegram import outbound
 from channels.telegram.api import connect
-from channels.telegram.commands import COMMANDS
 from channels.telegram.conversation import TelegramConversation
 from channels.telegram.errors import channel_failure
 from channels.telegram.inbound import Me, Reader
@@ -97,6 +97,6 @@ class Telegram:
     async def _offer_commands(self) -> None:
         """They work without being offered."""
         try:
-            await self._api.set_my_commands([BotCommand(name, meaning) for name, meaning in COMMANDS])
+            await self._api.set_my_commands([BotCommand(name, meaning) for name, meaning in COMMANDS.items()])
         except TelegramError as error:
             log.warning("telegram.commands_not_offered reason=%s", type(error).__name__)

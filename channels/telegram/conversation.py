@@ -42,6 +42,11 @@ class TelegramConversation:
             raise SendRefused("too_large", f"{file.name}: it is larger than {most_bytes:,} bytes.")
         try:
             found = await self._api.get_file(file.ref)
+            if not (found.file_path or "").startswith(("https://", "http://")):
+                # The SDK would read the file of that name of this machine, which a Bot API server of one's own may mean, and anybody's may say.
+                raise SendRefused(
+                    "not_fetched", f"{file.name}: the Bot API server has it as a file of its own machine and does not give it out."
+                )
             data = await found.download_as_bytearray(read_timeout=READ_SECONDS)
         except Answered as error:
             if error.status in (400, 404):

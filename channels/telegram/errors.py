@@ -27,6 +27,16 @@ _CODES: Final = {
     "have no rights": "no_rights",
 }
 """What Telegram says, and the code of the trouble that it means."""
+_NOT_FIRST: Final = "a bot can write only to people who have written to it first, and in groups that it is in"
+_HINTS: Final = {
+    "chat_not_found": _NOT_FIRST,
+    "never_started": _NOT_FIRST,
+    "blocked": "they have to unblock it in Telegram",
+    "kicked": "somebody has to add it to the group again",
+    "not_a_member": "somebody has to add it to the group",
+    "no_rights": "an administrator of the chat has to allow it",
+}
+"""What has to be done, by the code of the trouble."""
 
 
 def send_failure(error: TelegramError) -> SendFailed:
@@ -45,7 +55,6 @@ def send_failure(error: TelegramError) -> SendFailed:
 
 
 def _of_answer(error: Answered) -> SendFailed:
-    said = f"Telegram refused it: {error.description}."
     match error.status:
         case 429:
             wait = error.retry_after
@@ -61,10 +70,10 @@ def _of_answer(error: Answered) -> SendFailed:
             return SendRefused("too_large", "Telegram refused it: the file is too large.")
         case status if status >= 500:
             return SendLater("server_error", f"Telegram failed (status {status}).")
-        case 403:
-            return SendRefused(_code(error, "forbidden"), said)
-        case _:
-            return SendRefused(_code(error, "refused"), said)
+        case status:
+            code = _code(error, "forbidden" if status == 403 else "refused")
+            hint = f" ({_HINTS[code]})" if code in _HINTS else ""
+            return SendRefused(code, f"Telegram refused it: {error.description}{hint}.")
 
 
 def _code(error: Answered, otherwise: str) -> str:

@@ -10,10 +10,11 @@ from typing import Final, Literal
 from telegram import CallbackQuery, Message, MessageEntity, Update
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.inbox import Command, InboundMessage, Quote, Sender
+from assistant.contracts.inbox import COMMANDS, Command, InboundMessage, Quote, Sender
+from assistant.contracts.text import whole
 from channels.telegram.buttons import pressed
-from channels.telegram.commands import command_of, is_ours
-from channels.telegram.reading import answered_message, clean, files_of, forwarded_from, own_words, quote_of, sender_of, shown
+from channels.telegram.commands import command_of
+from channels.telegram.reading import answered_message, files_of, forwarded_from, own_words, quote_of, sender_of, shown
 
 _REMEMBERED: Final = 2000
 _MENTIONS: Final[list[str | None]] = [MessageEntity.MENTION, MessageEntity.TEXT_MENTION]
@@ -106,7 +107,7 @@ class Reader:
         """In a group."""
         if self._groups != "mention":
             return self._groups == "all"
-        if command is not None and (is_ours(command) or self._name.search(messages[0].text or "")):
+        if command is not None and (command.name in COMMANDS or self._name.search(messages[0].text or "")):
             return True
         replied = answered_message(messages[0])
         if replied is not None and replied.from_user is not None and replied.from_user.id == self._me.id:
@@ -135,7 +136,8 @@ class Reader:
             address=address,
             sender=Sender(id=str(query.from_user.id), name=shown(query.from_user.full_name)),
             private=private,
-            text=clean(words),
+            text=whole(words),
+            chosen=True,
             message_id=str(message.message_id),
             at=datetime.now(UTC),
         )

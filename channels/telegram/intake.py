@@ -21,7 +21,7 @@ ALBUM_QUIET: Final = 0.7
 ALBUM_MOST: Final = 10
 _MOST_TRIES: Final = 3
 AlbumKey = tuple[int, str]
-_UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError)
+_UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError, RecursionError)
 """What the SDK raises of an update that is not as it should be."""
 
 

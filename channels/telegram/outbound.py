@@ -5,6 +5,7 @@ from typing import Final
 
 from assistant.contracts.channels import SendRefused
 from assistant.contracts.outbox import Button, ButtonRows, Media, OutboundEvent, OutboundPart
+from channels.text.blocks import clean
 from channels.text.telegram import telegram_parts
 
 TEXT_UNITS: Final = 4000
@@ -48,7 +49,7 @@ def is_photo(media: Media) -> bool:
 
 
 def _forms(text: str, limit: int) -> list[Form]:
-    return [(part.text, part.plain) for part in telegram_parts(_clean(text), limit)]
+    return [(part.text, part.plain) for part in telegram_parts(text, limit)]
 
 
 def _groups(media: Sequence[Media], *, albums: bool) -> Iterator[tuple[Media, ...]]:
@@ -73,10 +74,5 @@ def _part(form: Form, media: tuple[Media, ...] = ()) -> OutboundPart:
 
 def _with_buttons(parts: list[OutboundPart], buttons: ButtonRows) -> list[OutboundPart]:
     last = parts[-1]
-    clean = tuple(tuple(Button(text=_clean(button.text), url=button.url) for button in row) for row in buttons)
-    return [*parts[:-1], OutboundPart(text=last.text, plain=last.plain, media=last.media, buttons=clean)]
-
-
-def _clean(text: str) -> str:
-    """What Telegram takes as text: UTF-8 without NUL."""
-    return text.encode("utf-8", "replace").decode().replace("\x00", "")
+    shown = tuple(tuple(Button(text=clean(button.text), url=button.url) for button in row) for row in buttons)
+    return [*parts[:-1], OutboundPart(text=last.text, plain=last.plain, media=last.media, buttons=shown)]

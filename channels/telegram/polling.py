@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 _WAIT: Final = 25
 """Seconds that Telegram holds a request while there is nothing."""
 _LONGEST_PAUSE: Final = 30.0
+_LONGEST_OBEYED: Final = 3600.0
+"""Seconds that Telegram may ask to wait: asking once an hour does no harm, and not hearing people for a month does."""
 _ANOTHER: Final = (
     "Another program asks for this bot's messages with the same token; Telegram gives them to one only. Stop the other one, or make a bot of "
     "its own for it."
@@ -74,16 +76,16 @@ class Polling:
         self._growing = batch.growing
         if not numbers:
             return not answer
-        self._offset = max(numbers) + 1 if batch.first_held is None else batch.first_held
+        before, self._offset = self._offset, max(numbers) + 1 if batch.first_held is None else batch.first_held
         self._done = {number for number in self._done if number >= self._offset}
-        return True
+        return before != self._offset  # else it told again what was acknowledged, and would, as fast as it is asked
 
     async def _pause(self, why: str, least: float | None = None) -> None:
         """Say what is in the way, and wait, longer each time."""
         self._failures += 1
         self._link.degraded(why)
         longest = min(_LONGEST_PAUSE, 2.0 ** min(self._failures - 1, 10))
-        pause = max(least or 0.0, longest * random.uniform(0.5, 1))  # noqa: S311 - to not all come back at once
+        pause = max(min(least or 0.0, _LONGEST_OBEYED), longest * random.uniform(0.5, 1))  # noqa: S311 - to not all come back at once
         log.warning("telegram.poll_failed failures=%d pause=%.1f", self._failures, pause)
         await asyncio.sleep(pause)
 

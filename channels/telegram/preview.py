@@ -9,6 +9,7 @@ from typing import Any, Final
 from telegram import LinkPreviewOptions
 from telegram.error import TelegramError
 
+from assistant.contracts.text import whole
 from channels.telegram.api import Api
 from channels.telegram.errors import is_gone, is_unchanged
 from channels.telegram.wire import Answered
@@ -114,8 +115,9 @@ class EditedPreview:
 
 
 def _cut(text: str) -> str:
-    """Within what a message holds, counted in UTF-16 units, without half a character at its end; and in UTF-8."""
-    units = text.encode("utf-16-le", "replace")
+    """Within what a message holds, counted in UTF-16 units, without half a character at its end."""
+    text = whole(text).replace("\x00", "")
+    units = text.encode("utf-16-le")
     if len(units) > 2 * _UNITS:
         text = units[: 2 * _UNITS].decode("utf-16-le", "ignore") + " …"
-    return text.encode("utf-8", "replace").decode().replace("\x00", "")
+    return text

@@ -7,6 +7,7 @@ from telegram import Message, MessageOriginChannel, MessageOriginChat, MessageOr
 
 from assistant.contracts.inbox import FileKind, InboundFile, Quote, Sender
 from assistant.contracts.names import display_name
+from assistant.contracts.text import whole
 
 _MOST_NAME: Final = 128
 _STICKERS: Final = {True: ("sticker.webm", "video/webm"), False: ("sticker.webp", "image/webp")}
@@ -15,17 +16,12 @@ _STICKERS: Final = {True: ("sticker.webm", "video/webm"), False: ("sticker.webp"
 def own_words(message: Message) -> str:
     """What was written, or what else was sent in words: a place, a contact, a poll, dice. Empty: nothing that has words."""
     said = message.text or message.caption or ""
-    return clean("\n".join(filter(None, [said, *_in_words(message)])))
-
-
-def clean(text: str) -> str:
-    """Without halves of characters, which nobody can store or send."""
-    return text.encode("utf-8", "replace").decode()
+    return whole("\n".join(filter(None, [said, *_in_words(message)])))
 
 
 def shown(name: str) -> str:
     """A name that somebody chose for themselves, for display."""
-    return clean(name)[:_MOST_NAME]
+    return whole(name)[:_MOST_NAME]
 
 
 def _in_words(message: Message) -> Iterator[str]:
@@ -109,7 +105,7 @@ def answered_message(message: Message) -> Message | None:
 def quote_of(message: Message) -> Quote | None:
     """What a reply refers to: the part that was marked, else the whole message."""
     replied = answered_message(message)
-    marked = clean(message.quote.text) if message.quote else ""
+    marked = whole(message.quote.text) if message.quote else ""
     if replied is None:
         return Quote(text=marked, author="") if marked else None
     words = marked or own_words(replied) or ", ".join(f"[{file.kind}: {file.name}]" for file in files_of(replied))

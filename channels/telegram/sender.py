@@ -11,7 +11,7 @@ from telegram import InputFile, InputMediaPhoto, LinkPreviewOptions, Message, Re
 from telegram.constants import ParseMode
 from telegram.error import TelegramError
 
-from assistant.contracts.channels import Sending, SendLater, SendRefused, SendUnclear
+from assistant.contracts.channels import Sending, SendLater, SendRefused, SendUnclear, SendUndecided
 from assistant.contracts.outbox import Media, MediaFiles, OutboundPart, Receipt
 from channels.telegram.api import Api
 from channels.telegram.buttons import keyboard
@@ -74,6 +74,8 @@ class Sender:
             message_id = int(sending.replaces)
             if not part.media and await self._edited(chat_id, message_id, part):
                 return _receipt(message_id)
+            if sending.again is not None and not sending.repeat:
+                raise SendUndecided("preview_gone", "The message that showed the answer is gone; an earlier try may have sent a new one.")
             if part.media:
                 await self._remove(chat_id, message_id)
         where = self._where(chat_id, sending)

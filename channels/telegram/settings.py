@@ -3,9 +3,10 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from assistant.contracts.channels import ChannelSettings, SenderId
+from channels.settings import Groups, Preview, Secret, Words
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
@@ -13,16 +14,16 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 class TelegramSettings(ChannelSettings):
     """A bot on Telegram: its token is made by @BotFather."""
 
-    token: SecretStr | None = None
+    token: Secret = None
     """The bot's token, from @BotFather."""
     allow_from: tuple[SenderId, ...] = ()
     """Who may write, by their numeric ids (`/id` tells them). Empty: nobody but those who are paired. `"*"`: everybody. Of nanobot's form
     `"id|name"` the id counts; a user name alone matches nobody, because names can change hands."""
-    groups: Literal["off", "mention", "all"] = Field(default="mention", validation_alias=AliasChoices("groups", "groupPolicy"))
+    groups: Groups = "mention"
     """What is heard in groups: nothing (`"off"`), what mentions the bot, answers it or is one of its commands (`"mention"`), or everything that
     Telegram shows it (`"all"`; the bot's privacy mode must be switched off for that). Only from senders who may write. nanobot's `groupPolicy`
     (`"open"`, `"mention"`) is its old name."""
-    preview: Literal["off", "edit"] = Field(default="off", validation_alias=AliasChoices("preview", "streaming"))
+    preview: Preview = "off"
     """Whether an answer is shown while it is made, by edits of one message. nanobot's `streaming` (true: `"edit"`) is its old name."""
     stream_edit_interval: Annotated[float, Field(ge=0)] = 1
     """Seconds between two edits of a preview; less than 1 is taken as 1, and groups get at least 4."""
@@ -42,14 +43,14 @@ class TelegramSettings(ChannelSettings):
     """The port that the webhook listens on."""
     webhook_path: str = "/telegram"
     """The path that the webhook answers on."""
-    webhook_secret_token: SecretStr | None = None
+    webhook_secret_token: Secret = None
     """What Telegram sends along with every call, so that nobody else can make one: 1 to 256 letters, digits, `_` and `-`. null: made anew at
     every start."""
     webhook_max_connections: Annotated[int, Field(ge=1, le=100)] = 4
     """How many calls Telegram makes at once."""
     api_base: str = "https://api.telegram.org"
     """Where the Bot API is, for a server of one's own."""
-    proxy: str | None = None
+    proxy: Words = None
     """A proxy for all requests: `"http://127.0.0.1:3128"`. null: what the environment says (HTTPS_PROXY)."""
     extra_headers: dict[str, str] = Field(default_factory=dict[str, str])
     """Headers that are sent with every request, for an `apiBase` that asks for them."""
@@ -58,25 +59,14 @@ class TelegramSettings(ChannelSettings):
     pool_timeout: Annotated[float, Field(gt=0, le=20)] = 5
     """Seconds that a request waits for a free connection."""
 
+    @property
+    def quotes_in_private(self) -> bool:
+        return self.reply_to_message
+
     @field_validator("allow_from", "owners", mode="after")
     @classmethod
     def _ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(entry.split("|", 1)[0].strip() for entry in value)
-
-    @field_validator("groups", mode="before")
-    @classmethod
-    def _group_policy(cls, value: object) -> object:
-        return "all" if value == "open" else value
-
-    @field_validator("preview", mode="before")
-    @classmethod
-    def _streaming(cls, value: object) -> object:
-        return {True: "edit", False: "off"}[value] if isinstance(value, bool) else value
-
-    @field_validator("token", "proxy", "webhook_secret_token", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        return None if isinstance(value, str) and not value.strip() else value
 
     @model_validator(mode="after")
     def _webhook_is_whole(self) -> Self:

@@ -87,11 +87,11 @@ class Webhook:
                 self._link.connected(self._detail)
 
     async def _called(self, request: web.Request) -> web.Response:
-        if not hmac.compare_digest(request.headers.get(_SECRET_HEADER, "").encode(), self._secret.encode()):
+        if not hmac.compare_digest(request.headers.get(_SECRET_HEADER, "").encode(errors="surrogateescape"), self._secret.encode()):
             return web.Response(status=403)
         try:
             raw = json.loads(await request.read())
-        except ValueError:
+        except (ValueError, RecursionError):
             return web.Response(status=400)
         update = self._intake.parse(raw)
         try:

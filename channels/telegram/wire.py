@@ -2,6 +2,7 @@
 apart: not sent, no answer, an answer that is not ok."""
 
 import json
+import math
 import secrets
 from collections.abc import Mapping
 from io import BytesIO
@@ -17,6 +18,9 @@ _KEEP_SECONDS: Final = 15.0
 """Idle connections are closed before Telegram closes them: one that it closes while a request is on its way leaves it unclear."""
 _MOST_BYTES: Final = 64_000_000
 """Of an answer; a file is 20 MB at most."""
+_MOST_READS: Final = 6
+"""An answer that comes byte by byte is given up after so many times the seconds that it may be silent for."""
+_LONGEST_WAIT: Final = 30 * 86_400.0
 
 
 class Answered(TelegramError):
@@ -77,6 +81,7 @@ class Wire(BaseRequest):
     ) -> tuple[int, bytes]:
         """Of the timeouts, only that of reading is taken from the call."""
         wait = float(read_timeout) if isinstance(read_timeout, int | float) else self._answer_seconds
+        connect = self._pool_seconds + _CONNECT_SECONDS
         body, kind = _body(request_data)
         try:
             async with self._open().request(
@@ -86,13 +91,11 @@ class Wire(BaseRequest):
                 headers={"Content-Type": kind} if kind else None,
                 proxy=self._proxy,
                 timeout=aiohttp.ClientTimeout(
-                    total=None, connect=self._pool_seconds + _CONNECT_SECONDS, sock_connect=_CONNECT_SECONDS, sock_read=wait
+                    total=connect + _MOST_READS * wait, connect=connect, sock_connect=_CONNECT_SECONDS, sock_read=wait
                 ),
                 allow_redirects=False,
             ) as response:
-                if (response.content_length or 0) > _MOST_BYTES:
-                    raise Unanswered("too long an answer")
-                answer = await response.read()
+                answer = await _read(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as error:
             raise Unreached(type(error).__name__) from None  # its words may hold the URL, and that the token
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -114,11 +117,21 @@ class Wire(BaseRequest):
         """Raises Unanswered. (The SDK's own logs what it could not read, which may be what somebody wrote.)"""
         try:
             parsed = json.loads(payload.decode("utf-8", "replace"))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Unanswered("the answer is not JSON") from None
         if not isinstance(parsed, dict) or "result" not in parsed:
             raise Unanswered("the answer holds no result")
         return parsed  # pyright: ignore[reportUnknownVariableType] - JSON of the platform
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Raises Unanswered where there is more than any answer has, whatever its header says."""
+    answer = bytearray()
+    async for piece in response.content.iter_any():
+        answer += piece
+        if len(answer) > _MOST_BYTES:
+            raise Unanswered("too long an answer")
+    return bytes(answer)
 
 
 def _body(data: RequestData | None) -> tuple[bytes | BytesIO | None, str]:
@@ -151,13 +164,16 @@ def _answered(status: int, body: bytes) -> Answered:
         description = str(answer.get("description") or f"status {status}").removeprefix("Bad Request: ").removeprefix("Forbidden: ")
         return Answered(
             status,
-            description[:300],
-            retry_after=_number(parameters.get("retry_after")),
-            moved_to=int(number) if (number := _number(parameters.get("migrate_to_chat_id"))) is not None else None,
+            description[:300].encode("utf-8", "replace").decode().replace("\x00", ""),
+            retry_after=_wait(parameters.get("retry_after")),
+            moved_to=moved if isinstance(moved := parameters.get("migrate_to_chat_id"), int) else None,
         )
-    except (ValueError, AttributeError):  # a page of something between
+    except (ValueError, AttributeError, RecursionError):  # a page of something between
         return Answered(status, f"status {status}")
 
 
-def _number(value: object) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _wait(value: object) -> float | None:
+    """Seconds, as JSON may hold them: what can't be a wait is none, and none is longer than a month."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
+        return None
+    return min(value, _LONGEST_WAIT) if math.isfinite(value) else None

@@ -65,7 +65,7 @@ class Block:
 
 
 def clean(text: str) -> str:
-    """Without what no platform takes: lone surrogates become U+FFFD, control characters (but tab and newline) go."""
+    """Without what no platform takes: halves of characters become whole, control characters (but tab and newline) go."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     return _CONTROLS.sub("", _SURROGATES.sub("\ufffd", text))
 

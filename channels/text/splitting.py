@@ -53,7 +53,7 @@ def parts_of(blocks: Sequence[Block], form: Form) -> list[FormattedPart]:
     for block in blocks:
         packing.add(block)
     packing.turn(carry=False)
-    return [part for part in map(form.write, packing.parts) if is_visible(part.plain)]
+    return [form.write(blocks) for blocks in packing.parts if any(map(_shows, blocks))]
 
 
 class _Packing:
@@ -205,6 +205,11 @@ class _Packing:
         for span in line.spans:
             size = size.plus(self._form.span(block, span))
         return size
+
+
+def _shows(block: Block) -> bool:
+    """Whether there is anything to see in it: the edge of a quote alone is nothing, and Telegram refuses it."""
+    return any(line.mark or any(is_visible(span.text) for span in line.spans) for line in block.lines)
 
 
 def _sum(sizes: Sequence[Size]) -> Size:

@@ -7,31 +7,17 @@ from hashlib import sha256
 from typing import Final
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
 from assistant.contracts.addresses import address_of
 from assistant.contracts.errors import InvalidJson, InvalidRequest, NotFound, Unauthenticated
+from assistant.contracts.hooks import HookRequest
 from assistant.contracts.ids import new_id
 from assistant.contracts.inbox import InboundMessage, Sender
 from channels.webhook.settings import HookSettings
 from channels.webhook.signing import MOST_SECONDS, SIGNATURE_HEADER, TIMESTAMP_HEADER, is_recent, is_signed
 
 _SCHEME: Final = "bearer "
-
-
-class HookBody(BaseModel):
-    """The body of POST /hooks/{name}."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    text: str = Field(min_length=1, max_length=200_000, pattern=r"\S")
-    """What the assistant is told."""
-    sender: str | None = Field(default=None, max_length=200)
-    """Who says so, for display."""
-    thread_id: str | None = Field(default=None, min_length=1, max_length=200)
-    """Messages of one thread are one conversation."""
-    external_id: str | None = Field(default=None, min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")
-    """The sender's own id of this message: what comes again under it is a repeat."""
 
 
 def read_hook(name: str, hook: HookSettings | None, headers: Mapping[str, str], body: bytes, now: datetime) -> InboundMessage:
@@ -77,7 +63,7 @@ def _has_bearer(bearer: SecretStr, authorization: str) -> bool:
     return hmac.compare_digest(given.encode(errors="surrogateescape"), bearer.get_secret_value().encode())
 
 
-def _parse(body: bytes) -> HookBody:
+def _parse(body: bytes) -> HookRequest:
     try:
         value: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -85,14 +71,14 @@ def _parse(body: bytes) -> HookBody:
     if not isinstance(value, dict):
         raise InvalidRequest("The body must be a JSON object.")
     try:
-        return HookBody.model_validate(value)
+        return HookRequest.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         param = ".".join(map(str, first["loc"]))[:200]
         raise InvalidRequest(f"{param}: {first['msg']}", param=param) from None
 
 
-def _external_id(name: str, said: HookBody, timestamp: str | None, body: bytes) -> str:
+def _external_id(name: str, said: HookRequest, timestamp: str | None, body: bytes) -> str:
     """Of the hook's own messages only. Without an id of the sender's, the same signed bytes are the same message; what is not signed holds
     nothing that tells a repeat from a second message of the same words, so each is taken as new."""
     if said.external_id is not None:

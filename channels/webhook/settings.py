@@ -3,17 +3,13 @@
 import re
 from typing import Annotated, ClassVar, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
-from assistant.contracts.channels import ChannelSettings
+from assistant.contracts.channels import ChannelSettings, SenderId
 from assistant.contracts.settings import Settings
+from channels.settings import BLANK_IS_NONE, Name
 
-HOOK_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SHORTEST: Final = 16
-
-
-def _blank_is_none(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
 
 
 def _long_enough(secret: SecretStr) -> SecretStr:
@@ -28,23 +24,17 @@ def _web_address(url: SecretStr) -> SecretStr:
     return url
 
 
-def _hook_name(name: str) -> str:
-    if not HOOK_NAME.fullmatch(name):
-        raise ValueError("the name of a hook has lower-case letters, digits, - and _")
-    return name
-
-
-Secret = Annotated[Annotated[SecretStr, AfterValidator(_long_enough)] | None, BeforeValidator(_blank_is_none)]
-Url = Annotated[Annotated[SecretStr, AfterValidator(_web_address)] | None, BeforeValidator(_blank_is_none)]
+Secret = Annotated[Annotated[SecretStr, AfterValidator(_long_enough)] | None, BLANK_IS_NONE]
+Url = Annotated[Annotated[SecretStr, AfterValidator(_web_address)] | None, BLANK_IS_NONE]
 
 
 class HookSettings(Settings):
     """A program that writes to the assistant by POST /hooks/<name>, or is written to at `url`, or both."""
 
     secret: Secret = None
-    """What the sender signs with (HMAC-SHA256). Without `secret` and `bearer`, nothing comes in: there is no such route."""
+    """What the sender signs with (HMAC-SHA256), at least 16 characters. Without `secret` and `bearer`, nothing comes in: there is no such route."""
     bearer: Secret = None
-    """For senders that can't sign: sent as `Authorization: Bearer <it>`."""
+    """For senders that can't sign: sent as `Authorization: Bearer <it>`; at least 16 characters."""
     url: Url = None
     """Where messages to this hook are posted, answers included. None: nothing goes out."""
     out_secret: Secret = None
@@ -61,5 +51,7 @@ class WebhookSettings(ChannelSettings):
 
     let_in_by_secret: ClassVar[bool] = True
 
-    hooks: dict[Annotated[str, AfterValidator(_hook_name)], HookSettings] = Field(default_factory=dict)
+    allow_from: tuple[SenderId, ...] = ()
+    """Not asked here: whoever knows a hook's secret may write to it."""
+    hooks: dict[Name, HookSettings] = Field(default_factory=dict)
     """By name: `POST /hooks/<name>` comes in, `webhook:<name>` is written to."""

@@ -1,10 +1,18 @@
 """`nanobot send`, `deliveries`, `channels` and `pairing` where no server runs."""
 
+import asyncio
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
+from assistant.contracts.channels import ChannelStatus
+from assistant.contracts.inbox import Sender
+from assistant.contracts.pairing import Pairing
+from assistant.store.settings import StoreSettings
+from assistant.store.store import Store, open_store
 
 from .nanobot_process import Nanobot
 from .terminal import Terminal
@@ -93,6 +101,7 @@ def test_deliveries_are_listed_shown_cancelled_and_tried_again(nanobot: Nanobot)
     assert "A long story. With two lines, and \ufffd[31" in lines[2]
     shown = nanobot("deliveries", "show", id).stdout
     assert shown.startswith(f"{id}: queued, but the telegram channel is not enabled")
+    assert ", not tried yet, expires " in shown
     assert "\nfrom     cli of local\n" in shown
     assert shown.endswith("A long story.\nWith two lines, and \ufffd[31mred.\n")
     assert nanobot("deliveries", "cancel", id).stdout == f"{id}  cancelled before it was sent\n"
@@ -155,3 +164,48 @@ def test_a_pairing_code_that_is_none_is_refused(nanobot: Nanobot):
     assert (done.returncode, done.stdout) == (1, "")
     assert "There is no open pairing with this code" in done.stderr
     assert nanobot("pairing", "list").stdout.split()[:3] == ["CHANNEL", "SENDER", "ID"]
+
+
+async def keep(nanobot: Nanobot, *, sender: str = "", status: ChannelStatus | None = None) -> Store:
+    """The store that commands use, as a server left it."""
+    nanobot.home.mkdir(exist_ok=True)
+    store = await open_store(StoreSettings(), nanobot.home)
+    now = datetime.now(UTC)
+    if sender:
+        asks = Sender(id=sender, name="Ada")
+        await store.pairings.request(
+            Pairing(channel="telegram", sender=asks, chat_id=sender, code="ABCD2345", created=now, expires_at=now + timedelta(hours=1)),
+            most_open=3,
+        )
+    if status is not None:
+        await store.channel_states.note(status)
+    return store
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ({}, "telegram 77 may not write\n"),
+        ({"owners": ["77"]}, "telegram 77 is not paired any more, and may still write: channels.telegram.owners lets them\n"),
+        ({"allowFrom": ["*"]}, "telegram 77 is not paired any more, and may still write: channels.telegram.allowFrom lets them\n"),
+    ],
+)
+async def test_who_is_let_in_by_the_configuration_is_not_said_to_be_kept_out(nanobot: Nanobot, names: dict[str, list[str]], told: str):
+    enable(nanobot, **names)
+    await (await keep(nanobot, sender="77")).close()
+    assert (await asyncio.to_thread(nanobot, "pairing", "revoke", "Telegram", "77")).stdout == told
+
+
+async def test_a_message_to_a_channel_that_is_stopped_says_why_it_waits(nanobot: Nanobot):
+    enable(nanobot)
+    (nanobot.folder / "config.json").write_text(
+        json.dumps({"channels": {"telegram": {"enabled": True, "token": "1:x"}}, "deliver": {"receiptWait": 0}})
+    )
+    stopped = ChannelStatus(name="telegram", state="stopped", detail="the token was revoked", since=datetime.now(UTC))
+    store = await keep(nanobot, status=stopped)  # stays open: states are those of processes that live
+    try:
+        done = await asyncio.to_thread(nanobot, "send", TO, "Hello")
+    finally:
+        await store.close()
+    assert done.returncode == 0, done.stderr
+    assert "queued: the telegram channel is stopped (the token was revoked); it goes out once that is mended" in done.stdout

@@ -92,3 +92,24 @@ def test_a_state_folder_that_cannot_be_made_does_not_end_the_examination(tmp_pat
     assert found["store"].startswith("WRONG")
     assert f"{tmp_path}/home is not a folder" in found["store"]
     assert found["model"].startswith("ok")
+
+
+def channel_findings(folder: Path, **channels: object) -> str:
+    (folder / "config.json").write_text(json.dumps({"channels": channels}))
+    warnings = {"PYTHONWARNINGS": "error,ignore::DeprecationWarning"}  # apprise imports what Python is about to drop
+    return Nanobot(folder=folder, env=warnings)("doctor", "--model", "offline").stdout
+
+
+def test_a_platform_that_is_not_reached_is_not_the_configurations_fault(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    said = channel_findings(tmp_path, telegram={"enabled": True, "token": "1:x", "apiBase": f"http://127.0.0.1:{port}"})
+    assert lines(said)["telegram"].startswith("WRONG")
+    assert "to mend it: check this machine's connection to it" in said
+    assert "correct channels.telegram" not in said
+
+
+def test_a_service_of_which_nothing_can_be_made_is_wrong(tmp_path: Path):
+    said = channel_findings(tmp_path, apprise={"enabled": True, "services": {"good": "json://127.0.0.1:1/x", "odd": "nonsense://x"}})
+    assert lines(said)["apprise"].startswith("WRONG")
+    assert "to mend it: correct channels.apprise in the configuration" in said

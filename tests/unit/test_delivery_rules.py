@@ -1,6 +1,7 @@
 """The rules of deliveries that need no store: delays, limits, words."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Limit, SendFailed, SendLater, SendRefused, SendUnclear
+from assistant.contracts.clock import utc_now
 from assistant.contracts.outbox import Delivery, DeliveryState, Origin, OutboundEvent, OutboundPart, PartState, Receipt, Trouble
-from assistant.delivery.clock import utc_now
 from assistant.delivery.door import Door
 from assistant.delivery.rates import Rates, Window
 from assistant.delivery.retry import Rest, Trial, after, backoff, obeyed
@@ -170,7 +171,12 @@ def test_a_span_is_told_in_words(seconds: float, words: str) -> None:
 
 
 def _delivery(
-    state: DeliveryState, *, trouble: Trouble | None = None, ids: tuple[str | None, ...] = (), maybe_duplicate: bool = False
+    state: DeliveryState,
+    *,
+    trouble: Trouble | None = None,
+    ids: tuple[str | None, ...] = (),
+    maybe_duplicate: bool = False,
+    doubtful: bool = False,
 ) -> Delivery:
     part = OutboundPart(text="x", plain="x")
     return Delivery(
@@ -188,7 +194,10 @@ def _delivery(
         ended=None,
         trouble=trouble,
         maybe_duplicate=maybe_duplicate,
-        parts=tuple(PartState(part=part, receipt=Receipt(message_id=each, at=NOW)) for each in ids),
+        parts=(
+            *[PartState(part=part, receipt=Receipt(message_id=each, at=NOW)) for each in ids],
+            *([PartState(part=part, started=NOW)] if doubtful else []),
+        ),
     )
 
 
@@ -210,6 +219,14 @@ REFUSED = Trouble(code="blocked", words="the user blocked the bot.")
         ),
         (_delivery("expired", trouble=REFUSED), "expired: it could not be sent in time (the user blocked the bot)"),
         (_delivery("cancelled"), "cancelled before it was sent"),
+        (
+            _delivery("cancelled", doubtful=True),
+            "cancelled before it was sent; but an earlier try ended without an answer, and may have arrived",
+        ),
+        (
+            _delivery("failed", trouble=REFUSED, doubtful=True),
+            "failed: the user blocked the bot; but an earlier try ended without an answer, and may have arrived",
+        ),
         (_delivery("unknown"), "unknown: it may have arrived or not; it is not sent again unless somebody says so"),
         (
             _delivery("sent", ids=("42",), maybe_duplicate=True),
@@ -219,6 +236,13 @@ REFUSED = Trouble(code="blocked", words="the user blocked the bot.")
 )
 def test_every_state_has_one_true_sentence(delivery: Delivery, words: str) -> None:
     assert describe(delivery, True, NOW) == words
+
+
+def test_what_is_due_later_says_so_though_its_channel_is_off() -> None:
+    delivery, due = _delivery("queued"), NOW + timedelta(hours=8)
+    later = replace(delivery, due=due, event=replace(delivery.event, not_before=due))
+    assert describe(later, False, NOW).startswith("scheduled in 8 h, but the telegram channel is not enabled: nothing will be delivered")
+    assert describe(delivery, False, NOW).startswith("queued, but")
 
 
 def test_no_sentence_of_what_was_not_sent_says_that_it_was() -> None:

@@ -12,7 +12,7 @@ from assistant.store.codec import decode, encode, escape, identity, unescape
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 counts = st.integers(0, 2**53)
 facts = st.lists(texts, max_size=3).map(tuple)
-part_texts = st.builds(Text, text=texts, quoted=st.booleans())
+part_texts = st.builds(Text, text=texts, quoted=st.booleans(), chosen=st.booleans())
 images = st.builds(
     Image,
     attachment_id=texts,

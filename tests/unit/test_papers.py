@@ -15,6 +15,7 @@ PAPERS = (
     "docs/channels.md",
     "docs/decisions.md",
     "docs/performance.md",
+    "docs/reliability.md",
 )
 _FILE = re.compile(r"`((?:\w[\w.-]*/)*[\w.-]+\.(?:py|md|sh|mjs|toml|txt)|(?:\w[\w-]*/)+)`|\]\(([\w./-]+)\)")
 
@@ -25,3 +26,11 @@ def test_every_file_that_a_document_names_is_there(name: str) -> None:
     named = {path or link for path, link in _FILE.findall(paper.read_text(encoding="utf-8"))}
     places = (ROOT, ROOT / "assistant", ROOT / "assistant/providers", ROOT / "assistant/documents/formats", paper.parent)
     assert [path for path in sorted(named) if not any((place / path).exists() for place in places)] == []
+
+
+def test_every_test_that_the_page_on_reliability_names_exists() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", page))
+    files = [file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py")]
+    assert len(named) > 30
+    assert named - {name for text in files for name in re.findall(r"def (test_\w+)", text)} == set()

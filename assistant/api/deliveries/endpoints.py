@@ -19,8 +19,7 @@ from assistant.contracts.addresses import address_of
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.errors import DeliveryNotFound, IdempotencyMismatch
 from assistant.contracts.ids import derived_id, new_id
-from assistant.contracts.outbox import Deliveries as Outbound
-from assistant.contracts.outbox import Delivery, DeliveryState, MediaFiles, Origin, OutboundEvent, OutboxStore
+from assistant.contracts.outbox import Deliveries, Delivery, DeliveryState, MediaFiles, Origin, OutboundEvent, OutboxStore
 from assistant.contracts.sending import button_rows, check_ahead, read_time
 from assistant.delivery.words import describe
 
@@ -31,7 +30,7 @@ _ID = re.compile(r"evt_[0-9a-f]{28}")
 class Outgoing:
     """What sending takes."""
 
-    deliveries: Outbound
+    deliveries: Deliveries
     outbox: OutboxStore
     files: MediaFiles
     channels: ChannelDirectory
@@ -39,7 +38,7 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deliveries:
+class DeliveryEndpoints:
     """The endpoints."""
 
     outgoing: Outgoing

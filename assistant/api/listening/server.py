@@ -20,6 +20,8 @@ from assistant.api.settings import ApiSettings
 log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 1024
+_LAST_WORDS: Final = 0.25
+"""Seconds that an answer gets to leave, also when the grace is used up."""
 
 
 async def serve(
@@ -36,18 +38,21 @@ async def serve(
 
     `sockets`: bound ones to listen on; None: one is bound by `settings` (see `bind`). `on_listening`: called once with the port, when connections
     are taken. `finish`: called after `stop`, when nothing new is taken and before requests are waited for: the place to end the turns.
-    `grace`: seconds that requests get to be answered; then they are cut off. Raises CannotServe.
+    `grace`: seconds from `stop` that requests get to be answered, what `finish` takes included; then they are cut off. Raises CannotServe.
     """
+    loop = asyncio.get_running_loop()
+    end: float | None = None
     server = Server(app, settings)
     await server.listen(bind(settings) if sockets is None else sockets)
     try:
         on_listening(server.port)
         await stop.wait()
+        end = loop.time() + grace
         server.refuse()
         if finish is not None:
             await finish()
     finally:
-        await server.close(grace)
+        await server.close(grace if end is None else max(_LAST_WORDS, end - loop.time()))
 
 
 def bind(settings: ApiSettings) -> list[socket.socket]:

@@ -10,7 +10,7 @@ from fastapi import Query, Request, Response
 
 from assistant.api.body.spool import Spool
 from assistant.api.middleware.errors import FailedAfterActing
-from assistant.api.middleware.scope import principal
+from assistant.api.middleware.scope import cut_off, principal
 from assistant.api.settings import ApiSettings
 from assistant.api.workflows.input import read_params
 from assistant.api.workflows.stream import JobStream
@@ -45,6 +45,8 @@ class Workflows:
         except (JobFailed, JobCancelled) as error:
             raise FailedAfterActing(error) from None
         except asyncio.CancelledError:
+            if cut_off(request.scope) is not None:
+                raise
             told = ShuttingDown(f"The server is shutting down; the job {job.id} goes on after its next start: GET /v1/jobs/{job.id}")
             raise FailedAfterActing(told) from None
         body = RunAnswer(results=dict(results)).model_dump_json()

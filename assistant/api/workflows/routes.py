@@ -5,6 +5,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from assistant.api.refusals import errors
+from assistant.api.scoped import needs
 from assistant.api.wire_answers import ErrorAnswer
 from assistant.api.workflows.endpoints import Workflows
 from assistant.api.workflows.wire import JobAnswer, JobList, RunAnswer, WorkflowAnswer, WorkflowList
@@ -42,7 +43,9 @@ def add_workflow_routes(app: FastAPI, workflows: Workflows) -> None:
         (_JOB, "Show a job", workflows.job, get, JobAnswer, errors(401, 404, 503)),
         (_JOB + "/cancel", "Cancel a job", workflows.cancel, post, JobAnswer, {**errors(401, 404, 503), **_CANCEL}),
     ):
-        app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals)
+        app.add_api_route(
+            path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals, openapi_extra=needs("workflows")
+        )
     app.add_api_route(
         _ONE + "/run",
         workflows.run,
@@ -50,7 +53,7 @@ def add_workflow_routes(app: FastAPI, workflows: Workflows) -> None:
         summary="Run a workflow",
         response_model=RunAnswer,
         responses={**errors(*_START), **_ENDED},
-        openapi_extra=_PARAMS,
+        openapi_extra=needs("workflows", _PARAMS),
     )
     app.add_api_route(
         _ONE + "/run/stream",
@@ -59,7 +62,7 @@ def add_workflow_routes(app: FastAPI, workflows: Workflows) -> None:
         summary="Run a workflow, and hear how it goes",
         response_model=None,
         responses={**errors(*_START), **_EVENTS},
-        openapi_extra=_PARAMS,
+        openapi_extra=needs("workflows", _PARAMS),
     )
     app.add_api_route(
         _JOB + "/stream",
@@ -68,4 +71,5 @@ def add_workflow_routes(app: FastAPI, workflows: Workflows) -> None:
         summary="Hear how a job goes",
         response_model=None,
         responses={**errors(401, 404, 503), **_EVENTS},
+        openapi_extra=needs("workflows"),
     )

@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from assistant.api.chat.completions import COMMENT, DONE
 from assistant.api.middleware.errors import error_json
+from assistant.api.middleware.scope import cut_off
 from assistant.api.workflows.wire import frame
 from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.workflows import ENDED, Job, JobCancelled, JobFailed, JobUpdate, Update
@@ -37,10 +38,9 @@ class JobStream(Response):
             await self._pass_on(receive, send)
         except NanobotError as error:
             await _write(send, _error(error), more=False)
-        except asyncio.CancelledError:  # the server ends before the job does
-            await _write(
-                send, _error(ShuttingDown(f"The server is shutting down; the job {self.job.id} goes on after its next start.")), more=False
-            )
+        except asyncio.CancelledError:  # the server ends before the job does, or the caller's key does not hold any more
+            ending = ShuttingDown(f"The server is shutting down; the job {self.job.id} goes on after its next start.")
+            await _write(send, _error(cut_off(scope) or ending), more=False)
 
     async def _pass_on(self, receive: Receive, send: Send) -> None:
         gone = asyncio.create_task(_gone(receive))

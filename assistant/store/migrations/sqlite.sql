@@ -1,3 +1,26 @@
+CREATE TABLE api_keys (
+	id VARCHAR NOT NULL,
+	name VARCHAR NOT NULL,
+	prefix VARCHAR NOT NULL,
+	digest VARCHAR NOT NULL,
+	previous VARCHAR,
+	previous_until BIGINT,
+	scopes VARCHAR NOT NULL,
+	models VARCHAR,
+	requests INTEGER,
+	tokens BIGINT,
+	parallel INTEGER,
+	created BIGINT NOT NULL,
+	expires BIGINT,
+	last_used BIGINT,
+	revoked BIGINT,
+	PRIMARY KEY (id)
+);
+
+CREATE UNIQUE INDEX api_keys_by_digest ON api_keys (digest);
+
+CREATE UNIQUE INDEX api_keys_by_previous ON api_keys (previous);
+
 CREATE TABLE attachments (
 	id VARCHAR NOT NULL,
 	owner VARCHAR NOT NULL,
@@ -79,6 +102,21 @@ CREATE INDEX jobs_at_work ON jobs (runner) WHERE ended IS NULL;
 CREATE INDEX jobs_by_owner ON jobs (owner, id);
 
 CREATE INDEX jobs_ended ON jobs (ended);
+
+CREATE TABLE limit_uses (
+	seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	owner VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	tokens BIGINT NOT NULL,
+	runner VARCHAR NOT NULL,
+	until BIGINT
+);
+
+CREATE INDEX limit_uses_by_owner ON limit_uses (owner, at, tokens);
+
+CREATE INDEX limit_uses_by_time ON limit_uses (at);
+
+CREATE INDEX limit_uses_running ON limit_uses (owner, until) WHERE until IS NOT NULL;
 
 CREATE TABLE outbox (
 	seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,

@@ -1,6 +1,7 @@
 """Every way in which a provider fails is an error of its own kind, before any word and after; none of them quotes a key."""
 
 import asyncio
+import logging
 
 import pytest
 
@@ -25,6 +26,15 @@ async def failure(provider: ModelProvider, *, stream: bool = False, heard: list[
     assert KEY not in caught.value.message
     assert "SECRET" not in caught.value.message
     return caught.value
+
+
+@BOTH
+async def test_the_log_says_with_which_status_a_provider_refused(server: ModelServer, wire: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    server.configure(mode="401")
+    await failure(wire_provider(server, wire))
+    assert "status=401" in caplog.text
+    assert KEY not in caplog.text
 
 
 @BOTH

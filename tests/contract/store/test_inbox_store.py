@@ -26,6 +26,22 @@ async def taken(store: Store, session: str = SESSION) -> Taken:
     return found
 
 
+async def test_a_flood_is_taken_in_turns_that_can_be_answered(store: Store) -> None:
+    for number in range(130):
+        await store.inbox.accept(message(f"{number}"), place())
+    await store.inbox.accept(message("x" * 150_000), place())
+    await store.inbox.accept(message("last"), place())
+    sizes: list[tuple[int, bool]] = []
+    said: list[str] = []
+    while (some := await store.inbox.take(OWNER, SESSION)) is not None:
+        sizes.append((len(some.messages), some.more))
+        said += [each.text[:5] for each in some.messages]
+        await store.inbox.hand_back(some.turn_id)
+        await store.database.write(lambda connection: connection.execute("UPDATE inbox SET state = 'answered' WHERE state = 'taken'"))
+    assert sizes == [(100, True), (30, True), (1, True), (1, False)]
+    assert said == [*map(str, range(130)), "xxxxx", "last"]
+
+
 async def begin(store: Store, turn_id: str, text: str = "hello") -> None:
     await store.sessions.begin_turn(NewTurn(id=turn_id, owner=OWNER, session=SESSION, message=user(text)), None)
 

@@ -118,7 +118,10 @@ async def test_a_bad_url_is_said_by_its_name_and_does_not_stop_the_others(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     apprise = channel(tmp_path, bad="nosuch://hush-hush", ops=f"json://user:hush-hush@127.0.0.1:{receiver.port}/")
-    assert await apprise.identity() == ("services: ops (JSON); Apprise can make nothing of the URL in channels.apprise.services.bad")
+    with pytest.raises(ChannelFailed, match=r"URL in channels\.apprise\.services\.bad; services: ops \(JSON\)$") as told:
+        await apprise.identity()
+    assert told.value.fatal
+    assert await channel(tmp_path, ops=f"json://127.0.0.1:{receiver.port}/").identity() == "services: ops (JSON)"
     with pytest.raises(SendRefused):
         apprise.plan(event("x", to="bad"))
     with pytest.raises(SendRefused):

@@ -11,6 +11,7 @@ from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.service import DeliveryService
 from assistant.delivery.settings import DeliverySettings
 from assistant.delivery.watch import Watch
+from assistant.delivery.words import describe
 from assistant.store.store import Store
 from assistant.testing.platform import Platform
 
@@ -60,7 +61,11 @@ class House:
         return dispatcher
 
     def service(self, dispatcher: Dispatcher) -> DeliveryService:
-        return DeliveryService(self.store.outbox, enabled=dispatcher.enabled, watch=self.watch, clock=self.clock)
+        return DeliveryService(self.store.outbox, enabled=dispatcher.enabled, watch=self.watch)
+
+    def words(self, service: DeliveryService, delivery: Delivery) -> str:
+        """What is true of it now, in words."""
+        return describe(delivery, service.enabled(delivery.event.address.channel), self.clock())
 
     def event(
         self,

@@ -154,6 +154,32 @@ async def test_an_edit_is_harmless_to_repeat(house: House, telegram: Platform) -
     assert [sending.replaces for sending in telegram.tried] == [None, "1", "1", None]
 
 
+async def test_what_was_to_replace_a_message_that_is_gone_comes_twice_only_where_it_is_marked(house: House, telegram: Platform) -> None:
+    telegram.fail("42", NO_ANSWER, accepted=True)
+    house.dispatcher(telegram)
+    event = house.event("final", replaces="99")
+    await house.store.outbox.enqueue([event])
+    await house.until(event.id, "queued", trouble="timeout")
+    house.turn(HOUR)
+    await house.until(event.id, "queued", trouble="preview_gone")
+    house.turn(HOUR)
+    sent = await house.until(event.id, "sent")
+    assert (telegram.texts(), sent.maybe_duplicate) == (["final", "final"], True)
+
+
+async def test_on_hold_it_is_not_sent_at_all(house: House, telegram: Platform) -> None:
+    telegram.fail("42", NO_ANSWER, accepted=True)
+    house.dispatcher(telegram, settings=HOLD)
+    event = house.event("final", replaces="99")
+    await house.store.outbox.enqueue([event])
+    await house.until(event.id, "queued", trouble="timeout")
+    house.turn(HOUR)
+    await house.until(event.id, "unknown", trouble="preview_gone")
+    assert telegram.texts() == ["final"]
+    await house.store.outbox.retry(None, event.id, house.clock() + HOUR)
+    assert (await house.until(event.id, "sent")).maybe_duplicate
+
+
 async def test_what_could_not_be_sent_in_time_expires(house: House, telegram: Platform) -> None:
     telegram.fail_always("42", NOT_NOW)
     house.dispatcher(telegram)

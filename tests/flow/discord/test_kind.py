@@ -29,7 +29,7 @@ def test_nanobots_own_keys_are_obeyed() -> None:
         intents=37377,
         gatewayUrl="ws://x",
     )
-    assert (theirs.groups, theirs.preview, theirs.read_receipt_emoji, theirs.gateway_url) == ("all", "edit", "", "ws://x")
+    assert (theirs.groups, theirs.preview, theirs.react_emoji, theirs.gateway_url) == ("all", "edit", "", "ws://x")
     assert (of(groupPolicy="mention").groups, of(streaming=False).preview) == ("mention", "off")
     assert of(allowFrom=[1187654321098765433], token=" ", proxy="").allow_from == ("1187654321098765433",)
     with pytest.raises(ValidationError):

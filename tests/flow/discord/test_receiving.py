@@ -42,6 +42,15 @@ async def test_in_a_server_only_what_is_for_us_is_taken_in(rig: Rig) -> None:
     assert messages[2].quote == Quote(text="I said this.", author="nanobot")
 
 
+async def test_a_name_among_somebodys_words_is_no_address(rig: Rig) -> None:
+    world = rig.api.world
+    alice, eve = world.user("alice"), world.user("@1187654321098765432")
+    room = world.text_channel(world.guild("Home"), "general")
+    async with rig.running() as (_, kept):
+        world.write(room, alice, f"<@{world.me['id']}> ask <@{eve['id']}> <:x1187654321098765432:123456>")
+        await kept.has("ask @… :x…:")
+
+
 async def test_which_servers_messages_are_heard_is_set(rig: Rig) -> None:
     world = rig.api.world
     alice = world.user("alice")
@@ -206,6 +215,7 @@ async def test_a_pressed_button_says_its_words(rig: Rig) -> None:
         [message] = await kept.has("Yes: please")
         await rig.api.until(lambda: len(world.callbacks) == 2)
     assert (message.external_id, message.message_id, message.sender.id) == (interaction, asked["id"], alice["id"])
+    assert message.chosen
     assert world.callbacks[interaction] == [{"type": 6}]
     assert world.callbacks[stranger][0]["type"] == 4
 

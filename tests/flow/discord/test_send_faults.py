@@ -150,6 +150,15 @@ async def test_a_token_that_is_revoked_later_is_told(rig: Rig, chat: Payload) ->
     assert later.value.trouble.code == "unauthorized"
 
 
+@pytest.mark.parametrize("wait", ["soon", "nan", "inf", "-5", "Wed, 21 Oct 2026 07:28:00 GMT"])
+async def test_a_wait_that_is_none_is_not_obeyed(rig: Rig, chat: Payload, wait: str) -> None:
+    headers = {"Retry-After": wait, "X-RateLimit-Scope": "global"}
+    rig.api.faults.add("answer", status=403, body="<html>Access denied</html>", headers=headers)
+    error = await failure(rig, chat)
+    assert isinstance(error, SendLater)
+    assert (error.trouble.code, error.retry_after) == ("turned_away", 600)
+
+
 @pytest.mark.parametrize("status", [403, 429])
 async def test_being_turned_away_before_discord_stops_the_whole_channel(rig: Rig, chat: Payload, status: int) -> None:
     rig.api.faults.add("answer", status=status, body="<html>Access denied</html>")

@@ -177,6 +177,6 @@ async def test_limits_and_identity_are_discords(rig: Rig) -> None:
     async with rig.open() as channel:
         [limit] = channel.limits(Address(channel="discord", chat_id="1"))
         assert (limit.amount, limit.seconds) == (50, 1)
-        assert await channel.identity() == f"nanobot#0 ({rig.api.world.me['id']})"
+        assert await channel.identity() == f"nanobot ({rig.api.world.me['id']})"
         await channel.close()
         await channel.close()

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from assistant.contracts.inbox import COMMANDS
+from assistant.inbound.words import HELP
 from assistant.testing.scripted import ScriptedModel
 from tests.flow.inbound.chat import ALICE, BOB, said
 from tests.flow.inbound.rig import Rig, words
@@ -21,6 +23,15 @@ async def test_a_command_is_answered_without_a_turn(rig: Rig, command: str, told
         assert told in event.text
         assert (await rig.store.inbox.waiting(), await server.kept()) == ([], [])
     assert model.requests == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_every_command_that_is_offered_is_explained_and_answered_without_a_turn(rig: Rig, command: str) -> None:
+    assert command == "start" or f"/{command} " in HELP
+    async with rig.server(ScriptedModel()) as server:
+        await server.hear(said(f"/{command}"))
+        await server.told(1)
+        assert await rig.store.inbox.waiting() == []
 
 
 async def test_ids_are_those_of_chat_thread_and_sender(rig: Rig) -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError, ProviderFailed, ProviderOverloaded
 from assistant.contracts.inbox import Quote, Sender
-from assistant.contracts.messages import AssistantMessage
+from assistant.contracts.messages import AssistantMessage, Text, UserMessage
 from assistant.contracts.models import ModelRequest
 from assistant.testing.scripted import ScriptedModel
 from tests.flow.inbound.chat import ALICE, BOB, Chat, GrowingAnswer, said
@@ -34,6 +35,19 @@ async def test_everybody_has_a_session_of_their_own_and_so_has_each_group_and_th
     assert sessions == {("chat:1", "chat:1"), ("chat:2", "chat:2"), ("chat:-5", "chat:-5"), ("chat:-5", "chat:-5:7")}
     assert {str(event.address) for event in events} == {"chat:1", "chat:2", "chat:-5", "chat:-5:7"}
     assert all(len(request.messages) == 1 for request in model.requests)
+
+
+async def test_neither_a_name_nor_a_button_makes_an_id_the_users_own_words(rig: Rig) -> None:
+    async with rig.server(ScriptedModel("ok", "ok")) as server:
+        await server.hear(said("hello", Sender(id="1", name="Al 987654321 @news"), group="-5"))
+        await server.told(1)
+        await server.hear(replace(said("to 987654321", group="-5"), chosen=True))
+        await server.told(2)
+        first, _, second, _ = await server.kept("chat:-5", "chat:-5")
+    assert isinstance(first, UserMessage)
+    assert isinstance(second, UserMessage)
+    assert first.parts == (Text(text="Al … …news: hello"),)
+    assert second.parts == (Text(text="Alice: to 987654321", chosen=True),)
 
 
 async def test_in_a_group_names_stand_before_words_and_the_answer_refers_to_its_message(rig: Rig) -> None:
@@ -79,6 +93,18 @@ async def test_what_comes_while_a_turn_runs_is_taken_up_together_by_the_next_one
         model.gate.set()
         assert await server.texts(2) == ["first", "to all of it"]
         assert words(await server.kept()) == ["1", "first", "2|3|4", "to all of it"]
+
+
+async def test_a_flood_is_answered_a_hundred_at_a_time(rig: Rig) -> None:
+    model = ScriptedModel("first", "to a hundred", "to the rest")
+    model.gate.clear()
+    async with rig.server(model) as server, asyncio.timeout(10):
+        await server.hear(said("0"))
+        await model.asked_times(1)
+        await server.hear(*[said(f"{number}") for number in range(1, 151)])
+        model.gate.set()
+        assert await server.texts(3) == ["first", "to a hundred", "to the rest"]
+        assert [len(kept.split("|")) for kept in words(await server.kept())[::2]] == [1, 100, 50]
 
 
 async def test_sessions_do_not_wait_for_each_other_and_no_more_are_worked_on_at_once_than_may_be(rig: Rig) -> None:

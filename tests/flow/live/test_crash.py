@@ -25,7 +25,13 @@ def test_a_server_that_is_killed_again_and_again_loses_nothing_and_doubles_only_
 
 
 @pytest.mark.timeout(560)
+def test_a_server_that_is_asked_to_stop_under_load_ends_in_time_and_neither_loses_nor_doubles_anything() -> None:
+    run = _crash("--kills", "6", "--stop")
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.timeout(560)
 def test_the_crash_test_finds_out_a_server_that_calls_a_message_sent_before_it_is() -> None:
-    run = _crash("--kills", "20", "--seed", "7", "--break", "settle-before-send")
+    run = _crash("--kills", "8", "--seed", "7", "--break", "settle-before-send")
     assert run.returncode == 1, run.stdout + run.stderr
     assert "lost: " in run.stdout

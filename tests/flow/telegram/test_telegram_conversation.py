@@ -95,6 +95,20 @@ async def test_a_preview_grows_by_edits_at_most_once_a_second_and_becomes_the_me
     assert server.texts(42) == ["One two three four"]
 
 
+async def test_two_topics_that_stream_at_once_keep_their_own_previews(rig: Rig, server: TelegramServer):
+    conversation = talk(rig, streaming=True)
+    topics = [Address(channel="telegram", chat_id="-1007", thread_id=str(thread)) for thread in (11, 12)]
+    previews = [conversation.preview(topic, reply_to=None, posted=None, note=print) for topic in topics]
+    for name, preview in zip(("left", "right"), previews, strict=True):
+        assert preview is not None
+        preview.update(f"{name}, begun")
+    await server.until(lambda: len(server.ledger) == 2)
+    ids = [await preview.close() for preview in previews if preview is not None]
+    for name, topic, message_id in zip(("left", "right"), topics, ids, strict=True):
+        await rig.send(rig.open(), event(f"{name}, whole", -1007, thread=topic.thread_id, replaces=message_id))
+    assert {posted.thread_id: posted.edits[-1] for posted in server.ledger} == {11: "left, whole", 12: "right, whole"}
+
+
 async def test_a_preview_of_nothing_posts_nothing(rig: Rig, server: TelegramServer):
     preview = previewing(rig, [])
     preview.update(" \n")

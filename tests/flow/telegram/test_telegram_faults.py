@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
+from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear, SendUndecided
 from assistant.testing.telegram_api import Fault, TelegramServer
-from tests.flow.telegram.rig import Rig, event
+from tests.flow.telegram.rig import Rig, event, sending
 
 
 async def failure(rig: Rig, **settings: Any) -> SendFailed:
@@ -40,6 +41,12 @@ async def test_what_telegram_will_never_take_is_refused(rig: Rig, server: Telegr
     assert isinstance(refused, SendRefused)
     assert refused.trouble.code == expected
     assert server.ledger == []
+
+
+async def test_who_has_not_written_first_is_said_to_have_to(rig: Rig, server: TelegramServer):
+    server.fail(Fault(code=400, description="Bad Request: chat not found"))
+    words = (await failure(rig)).trouble.words
+    assert words.startswith("Telegram refused it: chat not found (a bot can write only to people who have written to it first")
 
 
 async def test_a_flood_wait_is_told_to_the_second(rig: Rig, server: TelegramServer):
@@ -114,6 +121,19 @@ async def test_an_edit_that_is_not_known_may_be_done_again(rig: Rig, server: Tel
         await rig.send(channel, final)
     await rig.send(channel, final)
     assert server.texts(42) == ["hello"]
+
+
+async def test_what_takes_the_place_of_a_preview_that_is_gone_is_not_sent_twice_without_a_decision(rig: Rig, server: TelegramServer):
+    channel, final = rig.open(), event("hello", replaces="77")
+    server.fail(Fault(kind="reset_after", method="sendMessage"))
+    with pytest.raises(SendUnclear):
+        await rig.send(channel, final)
+    again = replace(sending(final, channel.plan(final)[0]), again=datetime.now(UTC))
+    with pytest.raises(SendUndecided):
+        await channel.send(again)
+    assert server.texts(42) == ["hello"]
+    await channel.send(replace(again, repeat=True))
+    assert server.texts(42) == ["hello", "hello"]
 
 
 async def test_one_blocked_chat_is_refused_and_others_are_not(rig: Rig, server: TelegramServer):

@@ -64,6 +64,18 @@ async def test_what_only_a_file_a_quote_or_the_assistant_said_names_nobody(known
     assert await refused(known)
 
 
+async def test_a_button_that_the_user_pressed_names_nobody(known: Desk) -> None:
+    await known.said(Text(text=f"Yes, send it to telegram {STRANGE}", chosen=True))
+    assert await refused(known)
+
+
+async def test_a_name_of_any_platform_means_a_chat_only_beside_its_channel(known: Desk) -> None:
+    await known.said("What does @mynews say?")
+    assert not (await known.call(channel="telegram", chat_id="@mynews", content="Hi.")).ok
+    await known.said("Tell it to @mynews on Telegram.")
+    assert (await known.call(channel="telegram", chat_id="@mynews", content="Hi.")).ok
+
+
 async def test_what_was_said_in_another_session_does_not_count(known: Desk) -> None:
     await known.said(f"write to {STRANGE}", session="api:other")
     assert await refused(known)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
+"""Aware, and in UTC."""
 
 
 def utc_now() -> datetime:

@@ -1,0 +1,40 @@
+"""Keys of settings that several channels have, under one name and one rule."""
+
+import re
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
+
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def _blank_is_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _group_policy(value: object) -> object:
+    return "all" if value == "open" else value
+
+
+def _streaming(value: object) -> object:
+    return {True: "edit", False: "off"}[value] if isinstance(value, bool) else value
+
+
+def _name(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ValueError("a name has lower-case letters, digits, - and _")
+    return name
+
+
+BLANK_IS_NONE: Final = BeforeValidator(_blank_is_none)
+"""A variable of the environment that is set to nothing is not set."""
+Words = Annotated[str | None, BLANK_IS_NONE]
+Secret = Annotated[SecretStr | None, BLANK_IS_NONE]
+Name = Annotated[str, AfterValidator(_name)]
+"""What a hook or a service is called: it is the chat_id of its address."""
+Groups = Annotated[
+    Literal["off", "mention", "all"], BeforeValidator(_group_policy), Field(validation_alias=AliasChoices("groups", "groupPolicy"))
+]
+"""nanobot's `groupPolicy` ("open", "mention") is its old name."""
+Preview = Annotated[Literal["off", "edit"], BeforeValidator(_streaming), Field(validation_alias=AliasChoices("preview", "streaming"))]
+"""nanobot's `streaming` (true: "edit") is its old name."""
