@@ -6,17 +6,19 @@ from typing import Any, cast
 
 import orjson
 
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
 from assistant.contracts.sessions import SessionStore
+from assistant.contracts.text import whole
 from assistant.contracts.workflows import JOB_SESSION, HeldJob, Job, JobConflict, JobNotFound, JobState, NewJob, NodeRun, NodeState
 from assistant.store import job_statements as sql
 from assistant.store.codec import unescape
 from assistant.store.connection import Connection, Row, Value
 from assistant.store.database import Database
-from assistant.store.envelopes import column, key, mended
+from assistant.store.envelopes import column, key
 from assistant.store.runners import Runner
-from assistant.store.times import Clock, from_micros, to_micros, utc_now
+from assistant.store.times import from_micros, to_micros
 
 
 class Jobs:
@@ -220,10 +222,10 @@ def _dumped(value: Json) -> str:
 def _mended(value: Json) -> Json:
     match value:
         case str():
-            return mended(value)
+            return whole(value)
         case list():
             return [_mended(item) for item in value]
         case dict():
-            return {mended(name): _mended(item) for name, item in cast("dict[str, Json]", value).items()}
+            return {whole(name): _mended(item) for name, item in cast("dict[str, Json]", value).items()}
         case _:
             return value
