@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from assistant.contracts.messages import Json
+from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import InputSpec, NodeKind
 from assistant.workflows.references import Reference, Template
 
@@ -26,6 +27,8 @@ class Prompt:
     text: Template
     files: tuple[Reference, ...] = ()
     """File inputs that go along."""
+    agent: str = MAIN
+    """The id of the agent that answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,14 +3,14 @@
 import os
 import re
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from assistant.contracts.workflows import InvalidWorkflow, NodeSpec, WorkflowInfo, WorkflowNotFound
 from assistant.workflows.definition import Call, Definition, Problem
-from assistant.workflows.linking import check_calls
+from assistant.workflows.linking import Known, check_calls
 from assistant.workflows.reading import read_workflow
 from assistant.workflows.yaml_text import MOST_BYTES
 
@@ -32,10 +32,9 @@ class Checked:
 class Library:
     """Everything here blocks: call it in a thread."""
 
-    def __init__(self, folder: Path, tools: Collection[str]) -> None:
-        """`tools`: the names of those that a `tool` node may call."""
+    def __init__(self, folder: Path, known: Known) -> None:
         self._folder = folder
-        self._tools = frozenset(tools)
+        self._known = known
 
     def index(self) -> list[WorkflowInfo]:
         """By id; a file that is not in order too."""
@@ -70,7 +69,7 @@ class Library:
             if len(sources) > _MOST_CALLED:
                 problem = Problem(workflow=workflow_id, line=1, words=f"it calls more than {_MOST_CALLED} others")
                 raise InvalidWorkflow(str(problem), param="workflow_id")
-        return checked_sources(workflow_id, sources, self._tools)
+        return checked_sources(workflow_id, sources, self._known)
 
     def _source(self, workflow_id: str) -> str:
         if not ID.fullmatch(workflow_id):
@@ -93,7 +92,7 @@ class Library:
         raise InvalidWorkflow(str(problem), param="workflow_id")
 
 
-def checked_sources(workflow_id: str, sources: Mapping[str, str], tools: Collection[str]) -> Checked:
+def checked_sources(workflow_id: str, sources: Mapping[str, str], known: Known) -> Checked:
     """The workflow made of these texts. Raises InvalidWorkflow."""
     called: dict[str, Definition] = {}
     problems: list[Problem] = []
@@ -103,7 +102,7 @@ def checked_sources(workflow_id: str, sources: Mapping[str, str], tools: Collect
         if definition is not None:
             called[name] = definition
     if not problems:
-        problems = check_calls(workflow_id, called, tools)
+        problems = check_calls(workflow_id, called, known)
     if problems:
         raise InvalidWorkflow("\n".join(map(str, problems)), param="workflow_id")
     return Checked(definition=called[workflow_id], called=called, sources=dict(sources))

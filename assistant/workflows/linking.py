@@ -2,9 +2,11 @@
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from assistant.workflows.definition import Call, Definition, Node, Problem, Tool, passed_file, references_in, templates_in
+from assistant.contracts.turns import MAIN
+from assistant.workflows.definition import Call, Definition, Node, Problem, Prompt, Tool, passed_file, references_in, templates_in
 from assistant.workflows.references import Reference
 
 MOST_DEEP: Final = 5
@@ -13,8 +15,16 @@ MOST_IN_ALL: Final = 256
 """Nodes of a job, those of the workflows that it calls included."""
 
 
-def check_calls(workflow_id: str, called: Mapping[str, Definition], tools: Collection[str]) -> list[Problem]:
-    problems = [problem for definition in called.values() for problem in _check_one(definition, called, tools)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What nodes may name."""
+
+    tools: Collection[str]
+    agents: Collection[str] = (MAIN,)
+
+
+def check_calls(workflow_id: str, called: Mapping[str, Definition], known: Known) -> list[Problem]:
+    problems = [problem for definition in called.values() for problem in _check_one(definition, called, known)]
     if problems:
         return problems
     height = _height(workflow_id, called, (), {})
@@ -26,12 +36,12 @@ def check_calls(workflow_id: str, called: Mapping[str, Definition], tools: Colle
     return []
 
 
-def _check_one(definition: Definition, called: Mapping[str, Definition], tools: Collection[str]) -> Iterator[Problem]:
+def _check_one(definition: Definition, called: Mapping[str, Definition], known: Known) -> Iterator[Problem]:
     for node in definition.nodes.values():
-        if isinstance(node.work, Tool) and node.work.name not in tools:
-            close = difflib.get_close_matches(node.work.name, tools, n=1, cutoff=0.6)
-            hint = f"'{close[0]}' was meant?" if close else f"there are {', '.join(sorted(tools))}"
-            yield _problem(definition, node, f"there is no tool '{node.work.name[:60]}'; {hint}")
+        if isinstance(node.work, Tool) and node.work.name not in known.tools:
+            yield _problem(definition, node, _no_such("tool", node.work.name, known.tools))
+        if isinstance(node.work, Prompt) and node.work.agent not in known.agents:
+            yield _problem(definition, node, _no_such("agent", node.work.agent, known.agents))
         if isinstance(node.work, Call):
             yield from _check_call(definition, node, node.work, called)
     for reference, place in _all_references(definition):
@@ -103,6 +113,12 @@ def _all_references(definition: Definition) -> Iterator[tuple[Reference, Node | 
         for template in templates_in(shape):
             for reference in template.references:
                 yield reference, None
+
+
+def _no_such(what: str, name: str, there: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, there, n=1, cutoff=0.6)
+    hint = f"'{close[0]}' was meant?" if close else f"there are {', '.join(sorted(there))}"
+    return f"there is no {what} '{name[:60]}'; {hint}"
 
 
 def _problem(definition: Definition, node: Node, words: str) -> Problem:

@@ -3,6 +3,7 @@
 import re
 from typing import Final, cast
 
+from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import INPUT_TYPES, NODE_KINDS, InputSpec, InputType, NodeKind
 from assistant.workflows.checks import check_references, in_order
 from assistant.workflows.definition import (
@@ -28,10 +29,12 @@ from assistant.workflows.yaml_text import BadYaml, Mapping, Scalar, Tree, plain_
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 MOST_NODES: Final = 64
 _MOST_NAMES: Final = 64
+_AGENT: Final = "agent:"
+"""An agent may be named as /v1/models lists it."""
 _LONGEST: Final = 3_600.0
 _COMMON: Final = ("kind", "description", "needs", "timeout")
 _KEYS: Final[dict[NodeKind, tuple[str, ...]]] = {
-    "prompt": ("prompt", "files"),
+    "prompt": ("prompt", "files", "agent"),
     "tool": ("tool", "arguments"),
     "message": ("to", "channel", "chat_id", "thread_id", "text", "media", "buttons", "at"),
     "template": ("text",),
@@ -159,7 +162,8 @@ def _node(name: str, tree: Tree, line: int, notes: Notes) -> Node | None:
 def _work(kind: NodeKind, fields: Fields, what: str, notes: Notes) -> Work:
     match kind:
         case "prompt":
-            return Prompt(text=fields.template("prompt"), files=_files(fields, notes))
+            agent = fields.word("agent").lower().removeprefix(_AGENT) or MAIN
+            return Prompt(text=fields.template("prompt"), files=_files(fields, notes), agent=agent)
         case "template":
             return Text(text=fields.template("text"))
         case "tool":

@@ -25,6 +25,7 @@ from assistant.contracts.workflows import (
 )
 from assistant.workflows.inputs import Inputs
 from assistant.workflows.library import Checked, Library, checked_sources, describe
+from assistant.workflows.linking import Known
 from assistant.workflows.news import Seen
 from assistant.workflows.running import Lost, RunningJob
 from assistant.workflows.settings import WorkflowSettings
@@ -41,8 +42,12 @@ _CANCEL_SECONDS: Final = 10.0
 class WorkflowService:
     """Implements Workflows."""
 
-    def __init__(self, *, library: Library, inputs: Inputs, store: JobStore, hands: Hands, settings: WorkflowSettings) -> None:
+    def __init__(
+        self, *, library: Library, known: Known, inputs: Inputs, store: JobStore, hands: Hands, settings: WorkflowSettings
+    ) -> None:
+        """`known`: what jobs of before the start are checked against; the library knows the same."""
         self._library = library
+        self._known = known
         self._inputs = inputs
         self._store = store
         self._hands = hands
@@ -220,7 +225,7 @@ class WorkflowService:
             self._run(held.new, checked, held.nodes)
 
     def _checked_again(self, held: HeldJob) -> Checked:
-        return checked_sources(held.new.workflow, held.new.sources, self._hands.toolbox.names)
+        return checked_sources(held.new.workflow, held.new.sources, self._known)
 
     def _changed(self, job_id: str) -> None:
         for heard in self._listeners.get(job_id, ()):

@@ -100,7 +100,14 @@ class Hands:
             raise NodeFailed("its prompt is empty")
         try:
             turn = self.turns.start(
-                TurnRequest(id=spot.turn_id, owner=spot.owner, session=spot.session, content=(*words, *uploads), resumable=True)
+                TurnRequest(
+                    id=spot.turn_id,
+                    owner=spot.owner,
+                    session=spot.session,
+                    content=(*words, *uploads),
+                    agent=prompt.agent,
+                    resumable=True,
+                )
             )
         except NanobotError as error:
             await asyncio.to_thread(_remove, uploads)

@@ -1,43 +1,24 @@
 """Jobs: what nodes give each other, what they may, how they end, and what is heard of them."""
 
-import asyncio
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
-from assistant.contracts.errors import InvalidRequest, ProviderFailed, ShuttingDown
+from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import Document, Json, Text, UserMessage
-from assistant.contracts.tools import ToolContext, ToolResult
 from assistant.contracts.workflows import (
-    InvalidWorkflow,
     JobCancelled,
     JobFailed,
     JobNotFound,
     JobUpdate,
     NodeUpdate,
     OutputUpdate,
-    WorkflowNotFound,
 )
 from assistant.testing.scripted import ScriptedModel
 from assistant.workflows.settings import WorkflowSettings
 
-from .works import OWNER, Works, heard, run
+from .works import GREET, OWNER, Gate, Works, heard, run, side_by_side
 
-GREET = """
-inputs: {city: text, times: {type: integer, default: 2}, chat: {required: false}}
-nodes:
-  hello: {kind: template, text: "Hello {{ inputs.city }}"}
-  think: {kind: prompt, prompt: "Say it {{ inputs.times }} times: {{ hello.output }}"}
-outputs: {said: "{{ think.output }}", list: ["{{ inputs.times }}", {of: "{{ hello.output }}!"}]}
-"""
-SEND = """
-inputs: {chat: {default: "telegram:99999999"}, document: {type: file, required: false}}
-nodes:
-  find: {kind: prompt, prompt: "Whom?"}
-  send: {kind: message, to: "{{ %s }}", text: "It is done."}
-outputs: {delivery: "{{ send.output }}"}
-"""
 OUTER = """
 inputs: {city: text, report: file}
 nodes:
@@ -50,46 +31,6 @@ inputs: {name: text, paper: file, sign: {default: "?"}}
 nodes: {a: {kind: template, text: "{{ inputs.name }}{{ inputs.sign }} {{ inputs.paper.name }}: {{ inputs.paper.text }}"}}
 outputs: {said: "{{ a.output }}", more: ["{{ inputs.name }}"]}
 """
-
-
-class Nothing(BaseModel):
-    """No parameters."""
-
-
-class Gate:
-    """A tool that says when it was begun, and waits until it may end."""
-
-    name: ClassVar[str] = "gate"
-    description: ClassVar[str] = "Wait."
-    params: ClassVar[type[BaseModel]] = Nothing
-    reads_only: ClassVar[bool] = True
-    timeout: ClassVar[float] = 20.0
-
-    def __init__(self) -> None:
-        self.inside = 0
-        self.most = 0
-        self.entered = asyncio.Condition()
-        self.open = asyncio.Event()
-
-    async def run(self, params: Any, ctx: ToolContext) -> ToolResult:
-        async with self.entered:
-            self.inside += 1
-            self.most = max(self.most, self.inside)
-            self.entered.notify_all()
-        try:
-            await self.open.wait()
-        finally:
-            self.inside -= 1
-        return ToolResult(text=ctx.session)
-
-    async def holds(self, count: int) -> None:
-        async with self.entered:
-            await self.entered.wait_for(lambda: self.inside == count)
-
-
-def side_by_side(count: int) -> str:
-    nodes = "\n".join(f"  n{number}: {{kind: tool, tool: gate}}" for number in range(count))
-    return f"nodes:\n{nodes}\noutputs: {{first: '{{{{ n0.output }}}}'}}\n"
 
 
 async def test_nodes_give_each_other_what_they_have_made(works: Works) -> None:
@@ -165,26 +106,6 @@ async def test_no_more_jobs_run_than_may(works: Works) -> None:
     assert gate.most == 2
 
 
-@pytest.mark.parametrize(
-    ("to", "params", "delivered"),
-    [
-        ("inputs.chat", {"chat": "telegram:12345678"}, True),
-        ("inputs.chat", {}, False),
-        ("find.output", {}, False),
-        ("find.output", {"chat": "tell telegram 99999999, please"}, True),
-    ],
-    ids=["the caller names it", "the file names it", "a model names it", "the caller names whom the model found"],
-)
-async def test_a_message_goes_to_whom_the_caller_named_and_to_no_stranger(
-    works: Works, to: str, params: dict[str, Json], delivered: bool
-) -> None:
-    works.write(send=SEND % to)
-    job = await run(works.service(ScriptedModel("telegram:99999999")), "send", params)
-    assert len(await works.sent()) == int(delivered)
-    assert job.state == ("completed" if delivered else "failed")
-    assert delivered or "node 'send': Not sent: telegram:99999999 is nobody that you know" in str(job.error)
-
-
 async def test_a_failure_names_the_node_and_what_runs_beside_it_ends_first(works: Works) -> None:
     works.write(
         main="nodes:\n  a: {kind: prompt, prompt: x}\n  slow: {kind: tool, tool: gate}\n  b: {kind: template, text: '{{ a.output }}'}\n"
@@ -204,39 +125,11 @@ async def test_a_failure_names_the_node_and_what_runs_beside_it_ends_first(works
     assert {node.path: node.state for node in ended.nodes} == {"a": "failed", "slow": "completed"}
 
 
-@pytest.mark.parametrize(
-    ("node", "words"),
-    [
-        ("{kind: tool, tool: gate, timeout: 1}", "its time was up: 1 s"),
-        ("{kind: tool, tool: read_attachment, arguments: {id: att_none}}", "There is no document 'att_none'"),
-        ("{kind: tool, tool: read_attachment}", "the arguments are not valid"),
-        ("{kind: message, to: nowhere, text: x}", "An address is written <channel>:<chat_id>"),
-        ("{kind: message, to: 'carrier-pigeon:5', text: x}", "carrier-pigeon"),
-        (
-            "{kind: template, text: '{{ inputs.data.no.such }}'}",
-            "inputs.data.no.such leads to nothing: there is no 'no' in an object with yes",
-        ),
-        ("{kind: prompt, prompt: ' {{ inputs.empty }}'}", "its prompt is empty"),
-    ],
-)
-async def test_a_node_that_can_not_says_why(works: Works, node: str, words: str) -> None:
-    works.write(main=f"inputs: {{data: {{type: json, default: {{yes: 1}}}}, empty: {{required: false}}}}\nnodes:\n  a: {node}")
-    job = await run(works.service(ScriptedModel(), tools=[Gate()]), "main")
-    assert job.state == "failed"
-    assert words in str(job.error)
-
-
 async def test_a_job_whose_time_is_up_fails(works: Works) -> None:
     works.write(wide=side_by_side(1))
     job = await run(works.service(ScriptedModel(), tools=[Gate()], settings=WorkflowSettings(timeout=0.2)), "wide")
     assert (job.state, job.error) == ("failed", "its time was up: 0.2 s")
     assert [node.state for node in job.nodes] == ["failed"]
-
-
-async def test_what_is_larger_than_is_kept_fails_in_words(works: Works) -> None:
-    works.write(main="inputs: {x: text}\nnodes:\n  a: {kind: template, text: '" + "{{ inputs.x }}" * 6 + "'}")
-    job = await run(works.service(ScriptedModel()), "main", {"x": "y" * 100_000})
-    assert "it gives 600,000 characters, and 500,000 are the most that is kept" in str(job.error)
 
 
 async def test_a_job_that_is_cancelled_stops_where_it_is(works: Works) -> None:
@@ -298,40 +191,6 @@ async def test_who_comes_late_hears_the_same(works: Works) -> None:
     assert isinstance(late[-1], JobUpdate)
     with pytest.raises(JobNotFound):
         await heard(service, "job_none")
-
-
-@pytest.mark.parametrize(
-    ("params", "param", "words"),
-    [
-        ({}, "city", "Workflow greet needs 'city', a text"),
-        ({"city": 5}, "city", "'city' must be a text"),
-        ({"city": "x", "times": "many"}, "times", "'times' must be a integer"),
-        ({"city": "x", "town": "y"}, "town", "Workflow greet has no input 'town': it takes city, times, chat."),
-        ({"city": "x" * 200_001}, "city", "200,000 are the most"),
-    ],
-)
-async def test_inputs_that_do_not_fit_are_refused_by_name(works: Works, params: dict[str, Json], param: str, words: str) -> None:
-    works.write(greet=GREET)
-    service = works.service(ScriptedModel())
-    with pytest.raises(InvalidRequest, match=words) as refused:
-        await service.start(OWNER, "greet", params, {})
-    assert refused.value.param == param
-    assert await service.list(OWNER) == []
-
-
-async def test_what_can_not_be_run_is_refused_before_anything_is_kept(works: Works) -> None:
-    works.write(bad="nodes: 5", greet=GREET)
-    service = works.service(ScriptedModel())
-    with pytest.raises(InvalidWorkflow, match=r"workflows/bad\.yaml, line 1"):
-        await service.start(OWNER, "bad", {}, {})
-    with pytest.raises(WorkflowNotFound, match=r"^Workflow none not found$"):
-        await service.start(OWNER, "none", {}, {})
-    with pytest.raises(InvalidRequest, match="'city' is a text, not a file"):
-        await service.start(OWNER, "greet", {}, {"city": works.upload("a", "b")})
-    await service.close(grace=0)
-    with pytest.raises(ShuttingDown):
-        await service.start(OWNER, "greet", {"city": "x"}, {})
-    assert await service.list(OWNER) == []
 
 
 async def test_a_job_runs_what_was_written_when_it_was_accepted(works: Works) -> None:

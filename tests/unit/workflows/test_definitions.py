@@ -7,9 +7,10 @@ import pytest
 from assistant.contracts.workflows import InvalidWorkflow, WorkflowNotFound
 from assistant.workflows.definition import Call, Message, Prompt
 from assistant.workflows.library import Library, checked_sources
+from assistant.workflows.linking import Known
 from assistant.workflows.yaml_text import BadYaml, Mapping, Scalar, plain_json, read_tree
 
-TOOLS = ("message", "read_attachment", "list_attachments")
+KNOWN = Known(tools=("message", "read_attachment", "list_attachments"), agents=("main", "writer"))
 ROOT = Path(__file__).parents[3]
 START = "inputs: {city: text, report: file}\n"
 WRONG = [
@@ -24,6 +25,7 @@ WRONG = [
     ("nodes:\n  a: {kind: template}", 2, "node 'a' needs 'text'"),
     ("nodes:\n  a: {kind: tool}", 2, "node 'a' needs 'tool'"),
     ("nodes:\n  a: {kind: tool, tool: read_atachment}", 2, "there is no tool 'read_atachment'; 'read_attachment' was meant?"),
+    ("nodes:\n  a: {kind: prompt, prompt: x, agent: 'agent:riter'}", 2, "there is no agent 'riter'; 'writer' was meant?"),
     ("nodes:\n  a: {kind: message, to: 'telegram:1'}", 2, "needs 'text' or 'media'"),
     ("nodes:\n  a: {kind: message, text: x, channel: telegram}", 2, "needs 'to' (telegram:123456789), or 'channel' and 'chat_id'"),
     ("nodes:\n  a: {kind: message, text: x, to: 'telegram:1', chat_id: 5}", 2, "'to' says both channel and chat"),
@@ -91,7 +93,7 @@ def test_what_is_wrong_is_said_with_its_line(text: str, line: int, words: str, t
     (tmp_path / "wrong.yaml").write_text("nodes: {a: {kind: workflow, workflow: wrong}}" if "workflow: wrong" in text else text)
     (tmp_path / "main.yaml").write_text(text)
     with pytest.raises(InvalidWorkflow) as refused:
-        Library(tmp_path, TOOLS).checked("main")
+        Library(tmp_path, KNOWN).checked("main")
     said = refused.value.message
     assert words in said
     assert f", line {line}: " in next(each for each in said.split("\n") if words in each)
@@ -101,7 +103,7 @@ def test_what_is_wrong_is_said_with_its_line(text: str, line: int, words: str, t
 def test_every_problem_of_a_file_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "main.yaml").write_text("nam: x\nnodes:\n  a: {kind: no}\n  b: {kind: template}\n")
     with pytest.raises(InvalidWorkflow) as refused:
-        Library(tmp_path, TOOLS).checked("main")
+        Library(tmp_path, KNOWN).checked("main")
     assert [line.split(":")[0] for line in refused.value.message.split("\n")] == [
         "workflows/main.yaml, line 1", "workflows/main.yaml, line 3", "workflows/main.yaml, line 4",
     ]  # fmt: skip
@@ -128,7 +130,7 @@ def test_every_problem_of_a_file_is_said_at_once(tmp_path: Path) -> None:
 )
 def test_hostile_yaml_costs_nothing_and_is_refused(text: str) -> None:
     with pytest.raises(InvalidWorkflow):
-        checked_sources("main", {"main": text}, TOOLS)
+        checked_sources("main", {"main": text}, KNOWN)
 
 
 def test_a_file_that_is_too_large_or_no_text_is_refused(tmp_path: Path) -> None:
@@ -136,7 +138,7 @@ def test_a_file_that_is_too_large_or_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"name: x\n\xff\xfe")
     (tmp_path / "secret").write_text("key: 1")
     (tmp_path / "link.yaml").symlink_to(tmp_path / "secret")
-    library = Library(tmp_path, TOOLS)
+    library = Library(tmp_path, KNOWN)
     with pytest.raises(InvalidWorkflow, match="larger than 64 KiB"):
         library.checked("large")
     with pytest.raises(InvalidWorkflow, match="line 2: the file is not UTF-8"):
@@ -153,7 +155,7 @@ def test_a_wide_tree_of_calls_is_counted_and_not_walked(tmp_path: Path) -> None:
         (tmp_path / f"w{level}.yaml").write_text(f"nodes: {{{calls}}}")
     (tmp_path / "w4.yaml").write_text("nodes: {a: {kind: template, text: x}}")
     with pytest.raises(InvalidWorkflow, match="nodes, and 256 are the most"):
-        Library(tmp_path, TOOLS).checked("w0")
+        Library(tmp_path, KNOWN).checked("w0")
 
 
 def test_plain_words_mean_what_they_look_like() -> None:
@@ -171,7 +173,7 @@ def test_plain_words_mean_what_they_look_like() -> None:
 
 
 def test_the_examples_are_in_order() -> None:
-    library = Library(ROOT / "workspace" / "workflows", TOOLS)
+    library = Library(ROOT / "workspace" / "workflows", KNOWN)
     found = library.index()
     assert [info.id for info in found] == ["compare-documents", "morning-briefing", "summarise-upload"]
     assert [info.problems for info in found] == [(), (), ()]
@@ -182,7 +184,7 @@ def test_a_reference_is_a_need_and_nodes_stand_behind_what_they_need() -> None:
         "nodes:\n  c: {kind: message, to: 'telegram:1', text: '{{ b.output }} {{ a.output }}', needs: [d]}\n"
         "  b: {kind: prompt, prompt: '{{ a.output }}'}\n  a: {kind: template, text: x}\n  d: {kind: workflow, workflow: inner, params: {x: [1]}}\n"
     )
-    checked = checked_sources("main", {"main": text, "inner": INNER}, TOOLS)
+    checked = checked_sources("main", {"main": text, "inner": INNER}, KNOWN)
     nodes = checked.definition.nodes
     assert list(nodes) == ["a", "d", "b", "c"]
     assert nodes["c"].needs == ("d", "b", "a")
