@@ -24,11 +24,13 @@ from assistant.api.sessions import Sessions
 from assistant.api.settings import ApiSettings
 from assistant.api.texts.endpoints import TextEndpoints
 from assistant.api.turns import Turns
+from assistant.api.workflows.endpoints import Workflows
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.models import ModelInfo, ModelRegistry
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
+from assistant.contracts.workflows import Workflows as WorkflowService
 from assistant.turns.direct import Direct
 
 
@@ -47,13 +49,14 @@ def create_app(
     outgoing: Outgoing | None = None,
     channels: Callable[[], Sequence[ChannelStatus]] = tuple,
     hooks: Hooks | None = None,
+    workflows: WorkflowService | None = None,
 ) -> ASGIApp:
     """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
 
     `agents`: the model of each, by the agent's id, MAIN first. `registry`: the models that can be asked themselves, by `direct`. `ready`: asked
     anew for each GET /ready. `spool_folder`: made if it is missing, private; files lie there while a request is taken in. `outgoing`: what
     /v1/deliveries works on; None: it is not there. `channels`: how they fare now, for GET /ready. `hooks`: who takes POST /hooks/{name};
-    None: there is no such path.
+    None: there is no such path. `workflows`: what /workflows and /v1/jobs work on; None: as above.
     Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
     """
     prepare_spool(spool_folder)
@@ -73,6 +76,7 @@ def create_app(
         health=Health(version=version, checks=ready, channels=channels),
         deliveries=None if outgoing is None else DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder),
         hooks=hooks,
+        workflows=None if workflows is None else Workflows(workflows=workflows, settings=settings, spool_folder=spool_folder),
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )
     app = HeadAsGet(app)

@@ -38,6 +38,8 @@ from assistant.api.wire_answers import (
     SessionDetail,
     SessionList,
 )
+from assistant.api.workflows.endpoints import Workflows
+from assistant.api.workflows.routes import add_workflow_routes
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
 from assistant.contracts.hooks import Hooks
 
@@ -102,6 +104,7 @@ def create_routes(
     deliveries: DeliveryEndpoints | None,
     hooks: Hooks | None,
     texts: TextEndpoints,
+    workflows: Workflows | None,
     chat_enabled: bool,
 ) -> FastAPI:
     """Every route there is. What goes wrong leaves as a NanobotError (or as the exception that it is): nothing is answered here."""
@@ -132,6 +135,8 @@ def create_routes(
     add_text_routes(app, texts)
     if deliveries is not None:
         add_delivery_routes(app, deliveries)
+    if workflows is not None:
+        add_workflow_routes(app, workflows)
     if hooks is not None:
         add_hook_route(app, hooks, errors(400, 401, 404, 408, 413, 503))
     app.router.add_route("/docs", _docs(app), methods=get, include_in_schema=False)

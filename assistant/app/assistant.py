@@ -10,6 +10,7 @@ from assistant.api.health import Check
 from assistant.app.agent import OpenModel, build_turns, open_models
 from assistant.app.models import open_registry
 from assistant.app.outlet import Outlet, open_outlet
+from assistant.app.workflows import build_workflows
 from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace
@@ -25,6 +26,7 @@ from assistant.providers.registry import Registry
 from assistant.store.store import Store, open_store
 from assistant.turns.direct import Direct
 from assistant.turns.service import Turns
+from assistant.workflows.service import WorkflowService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Assistant:
     turns: Turns
     directory: ChannelDirectory
     deliveries: Deliveries
+    workflows: WorkflowService
     outlet: Outlet | None
     """The channels that it has opened; None: it writes to the outbox, and a server that runs on the same store sends."""
 
@@ -56,7 +59,7 @@ class Assistant:
     @property
     def spool(self) -> Path:
         """Where files lie while a request is taken in."""
-        return self.loaded.home / "spool"
+        return spool_folder(self.loaded)
 
     async def readiness(self) -> Sequence[Check]:
         """What must hold to do the work, with the reason where it does not."""
@@ -86,6 +89,7 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
         outlet = open_outlet(loaded, directory, store) if with_channels else None
         deliveries = outlet.deliveries if outlet else DeliveryService(store.outbox, enabled=config.enabled_channels.__contains__)
         turns = await build_turns(loaded, models, store, directory, deliveries)
+        workflows = build_workflows(loaded, store, turns, deliveries, spool_folder(loaded))
         try:
             yield Assistant(
                 loaded=loaded,
@@ -96,9 +100,11 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
                 turns=turns,
                 directory=directory,
                 deliveries=deliveries,
+                workflows=workflows,
                 outlet=outlet,
             )
         finally:
+            await workflows.close(grace=0)
             await direct.close()
             await turns.close(grace=0)
     finally:
@@ -106,6 +112,10 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
         for model in models.values():
             await model.provider.close()
         await store.close()
+
+
+def spool_folder(loaded: Loaded) -> Path:
+    return loaded.home / "spool"
 
 
 def _make_folders(loaded: Loaded) -> None:

@@ -67,6 +67,7 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 ),
                 channels=reception.statuses,
                 hooks=reception.hooks,
+                workflows=assistant.workflows,
             )
             await reception.start()
             _tune_interpreter()
@@ -145,7 +146,7 @@ async def _chores(assistant: Assistant) -> AsyncGenerator[None]:
 
 
 async def _sweep(assistant: Assistant) -> None:
-    """Every hour: remove attachments, spooled files, deliveries and messages taken in that are due, and settle turns whose end could not be
+    """Every hour: remove attachments, spooled files, deliveries, messages taken in and jobs that are due, and settle turns whose end could not be
     stored or whose process died unnoticed."""
     store, keep = assistant.store, timedelta(days=assistant.loaded.config.deliver.keep_days)
     while True:
@@ -155,7 +156,8 @@ async def _sweep(assistant: Assistant) -> None:
             spooled = await asyncio.to_thread(sweep_spool, assistant.spool)
             sent, answered = await store.outbox.purge(datetime.now(UTC) - keep), await store.inbox.purge(datetime.now(UTC) - keep)
             await store.limits.sweep(datetime.now(UTC))
-            log.debug("store.swept files=%d spooled=%d turns=%d sent=%d answered=%d", files, spooled, turns, sent, answered)
+            jobs = await store.jobs.purge(datetime.now(UTC) - timedelta(days=assistant.loaded.config.workflows.keep_days))
+            log.debug("store.swept files=%d spooled=%d turns=%d sent=%d answered=%d jobs=%d", files, spooled, turns, sent, answered, jobs)
         except NanobotError as error:
             log.warning("store.not_swept code=%s", error.code)
         except OSError as error:

@@ -16,6 +16,7 @@ from assistant.documents.settings import DocumentSettings
 from assistant.providers.registered import ModelsSettings, RegisteredModel
 from assistant.providers.settings import ProviderSettings, ProvidersSettings
 from assistant.store.settings import AttachmentSettings, StoreSettings
+from assistant.workflows.settings import WorkflowSettings
 
 
 class ShutdownSettings(Settings):
@@ -48,6 +49,7 @@ class Config(Settings):
     store: StoreSettings = StoreSettings()
     attachments: AttachmentSettings = AttachmentSettings()
     documents: DocumentSettings = DocumentSettings()
+    workflows: WorkflowSettings = WorkflowSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
 

@@ -78,8 +78,14 @@ class TurnRequest:
     address: Address | None = None
     """The chat that the turn answers; None: a caller of the API."""
     reply: "Reply | None" = None
-    """For a turn of the inbox: what goes out when it ends. Such a turn may be started again under its id after a crash: then it goes on behind
-    the last step that was stored."""
+    """For a turn of the inbox: what goes out when it ends. Such a turn is always `resumable`."""
+    resumable: bool = False
+    """Whether it may be started again under its id after a crash, or a stop of the server: then it goes on behind the last step that was stored.
+    Whoever starts such a turn keeps the store from settling it meanwhile (inbox, job_nodes)."""
+
+    @property
+    def resumes(self) -> bool:
+        return self.resumable or self.reply is not None
 
     @property
     def uploads(self) -> list[Upload]:
