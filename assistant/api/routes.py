@@ -28,7 +28,7 @@ from assistant.api.wire_answers import (
     ChatCompletion,
     ChatCompletionChunk,
     HealthAnswer,
-    ModelAnswer,
+    ModelDetail,
     ModelList,
     ReadyAnswer,
     SessionDeleted,
@@ -119,7 +119,7 @@ def create_routes(
         app.router.routes.append(ChatRoute(chat))
     for path, summary, endpoint, methods, answer, refusals, scope in (
         ("/v1/models", "List models", models.index, get, ModelList, errors(401), needs("models")),
-        ("/v1/models/{model_id:path}", "Show a model", models.show, get, ModelAnswer, errors(401, 404), needs("models")),
+        ("/v1/models/{model_id:path}", "Show a model", models.show, get, ModelDetail, errors(401, 404), needs("models")),
         ("/v1/sessions", "List sessions", sessions.index, get, SessionList, errors(400, 401, 503), seen),
         ("/v1/sessions/{session_id:path}", "Show a session", sessions.show, get, SessionDetail, errors(400, 401, 404, 503), seen),
         ("/v1/sessions/{session_id:path}", "Delete a session", sessions.delete, delete, SessionDeleted, errors(401, 404, 409, 503), seen),

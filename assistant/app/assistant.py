@@ -8,6 +8,7 @@ from pathlib import Path
 
 from assistant.api.health import Check
 from assistant.app.agent import OpenModel, build_turns, open_models
+from assistant.app.models import open_registry
 from assistant.app.outlet import Outlet, open_outlet
 from assistant.app.workflows import build_workflows
 from assistant.config import Loaded
@@ -19,8 +20,11 @@ from assistant.contracts.models import ModelProvider
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.turns import MAIN
 from assistant.delivery.service import DeliveryService
+from assistant.documents.reader import ChildReader
 from assistant.providers.choice import Choice
+from assistant.providers.registry import Registry
 from assistant.store.store import Store, open_store
+from assistant.turns.direct import Direct
 from assistant.turns.service import Turns
 from assistant.workflows.service import WorkflowService
 
@@ -32,6 +36,10 @@ class Assistant:
     loaded: Loaded
     models: Mapping[str, OpenModel]
     """By agent; the default one's is `choice` and `model`."""
+    registry: Registry
+    """The models that clients may name besides the agents."""
+    direct: Direct
+    """Asks them."""
     store: Store
     turns: Turns
     directory: ChannelDirectory
@@ -72,6 +80,8 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
     config = loaded.config
     await asyncio.to_thread(_make_folders, loaded)
     models = await open_models(config)
+    registry = open_registry(config, models[MAIN].choice)
+    direct = Direct(reader=ChildReader(config.documents), document_chars=config.agent.document_chars, timeout=config.api.timeout)
     store = await open_store(config.store, loaded.home, config.attachments)
     try:
         await store.sessions.recover()
@@ -84,6 +94,8 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
             yield Assistant(
                 loaded=loaded,
                 models=models,
+                registry=registry,
+                direct=direct,
                 store=store,
                 turns=turns,
                 directory=directory,
@@ -93,8 +105,10 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
             )
         finally:
             await workflows.close(grace=0)
+            await direct.close()
             await turns.close(grace=0)
     finally:
+        await registry.close()
         for model in models.values():
             await model.provider.close()
         await store.close()

@@ -30,10 +30,10 @@ from assistant.providers.build import preload
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 3600
-_FOR_TURNS: Final = 0.95
-"""The share of the grace in which turns and sends end; the rest is for their answers to leave."""
 KEEP_ONCE: Final = timedelta(days=1)
 """How long the session of a request that brought its own history is kept."""
+_FOR_TURNS: Final = 0.95
+"""The share of the grace in which turns and sends end; the rest is for their answers to leave."""
 
 
 async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) -> None:
@@ -52,8 +52,9 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 doorkeeper=open_doors(loaded.config, assistant.store),
                 turns=assistant.turns,
                 sessions=assistant.store.sessions,
-                model=assistant.model.info,
-                agents=tuple(assistant.models),
+                agents={name: model.provider.info for name, model in assistant.models.items()},
+                registry=assistant.registry,
+                direct=assistant.direct,
                 ready=assistant.readiness,
                 spool_folder=assistant.spool,
                 version=__version__,

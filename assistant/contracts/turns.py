@@ -99,6 +99,8 @@ class TextDelta:
     """More words of the answer. All of them joined are `TurnFinished.text`. Sent only where the request asked for a stream."""
 
     text: str
+    index: int = 0
+    """Which of several answers (`TurnFinished.answers`) goes on."""
     kind: Literal["text_delta"] = "text_delta"
 
 
@@ -131,6 +133,9 @@ class TurnFinished:
     usage: Usage
     """Summed over all model calls of this turn."""
     model: str
+    answers: tuple[AssistantMessage, ...] = ()
+    """Where a model answered without an agent: what it gave, once for each answer that was asked for, with its calls of the client's tools.
+    `text` and `finish_reason` are the first one's."""
     kind: Literal["turn_finished"] = "turn_finished"
 
 

@@ -25,11 +25,11 @@ from assistant.contracts.messages import AssistantMessage, CutOff, Message, Tool
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
 from assistant.contracts.sessions import ONCE, AttachmentStore, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
+from assistant.contracts.turns import MAIN, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.turns.context import Context
 from assistant.turns.intake import Intake
 from assistant.turns.lanes import Lanes, Place
-from assistant.turns.running import RunningTurn
+from assistant.turns.running import RunningTurn, remove_uploads
 from assistant.turns.transcripts import Transcript, Transcripts
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Turns:
     ) -> None:
         """`agents`: by id, MAIN among them. `timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one
         session."""
-        self.agents = agents
+        self._agents = agents
         self._sessions = sessions
         self._attachments = attachments
         self._intake = intake
@@ -73,12 +73,17 @@ class Turns:
         self._running: set[RunningTurn] = set()
         self._closing = False
 
+    @property
+    def toolbox(self) -> Toolbox:
+        """The default agent's tools."""
+        return self._agents[MAIN].toolbox
+
     def start(self, request: TurnRequest) -> RunningTurn:
         """Begin a turn, or let it wait in its session's lane. Raises SessionBusy, ShuttingDown or ModelNotFound (no such agent) at once; then
         the uploads are still the caller's. Otherwise the turn removes them when it has read them."""
         if self._closing:
             raise ShuttingDown(retry_after=1)
-        if request.agent not in self.agents:
+        if request.agent not in self._agents:
             raise ModelNotFound("There is no such agent. GET /v1/models lists those there are.", param="model")
         place = self._lanes.take(_lane(request.owner, request.session))
         turn = RunningTurn(request.id)
@@ -124,7 +129,7 @@ class Turns:
         finally:
             self._lanes.leave(place)
             if uploads := request.uploads:
-                await asyncio.to_thread(_remove, uploads)
+                await asyncio.to_thread(remove_uploads, uploads)
             self._running.discard(turn)
         turn.emit(end)
 
@@ -158,7 +163,7 @@ class Turns:
         return end
 
     async def _converse(self, request: TurnRequest, turn: RunningTurn) -> tuple[Transcript, Answer]:
-        agent = self.agents[request.agent]
+        agent = self._agents[request.agent]
         transcript = await self._resume(request, turn) if request.resumes else None
         message = _last_words(transcript) if transcript else await self._intake.message(request)
         room = agent.context.room(request, message)
@@ -277,14 +282,6 @@ def _reason(turn: RunningTurn, error: BaseException) -> tuple[CutOff, NanobotErr
         case _:
             log.error("turn.bug turn=%s error=%s", turn.id, place_of(error))
             return "failed", NanobotError()
-
-
-def _remove(uploads: list[Upload]) -> None:
-    for upload in uploads:
-        try:
-            upload.path.unlink(missing_ok=True)
-        except OSError as error:  # a disk that fails now must not keep the answer back; the spool is swept
-            log.warning("turn.upload_left errno=%s", error.errno)
 
 
 def _lane(owner: str, session: str) -> str:
