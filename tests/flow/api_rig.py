@@ -21,6 +21,7 @@ from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo, ModelRegistry
 from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
+from assistant.contracts.workflows import Workflows
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.providers.choice import Choice
@@ -144,6 +145,7 @@ async def serving(
     outgoing: Outgoing | None = None,
     channels: Sequence[ChannelStatus] = (),
     hooks: Hooks | None = None,
+    workflows: Workflows | None = None,
     doorkeeper: Doorkeeper | None = None,
 ) -> AsyncGenerator[Running]:
     """A server on a free port, with these settings otherwise. `channels`: how they fare. `doorkeeper`: None: by the shared key alone."""
@@ -169,6 +171,7 @@ async def serving(
         outgoing=outgoing,
         channels=lambda: channels,
         hooks=hooks,
+        workflows=workflows,
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
