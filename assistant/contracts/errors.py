@@ -18,6 +18,10 @@
     ├── RequestTimeout                408 invalid_request_error   request_timeout
     ├── SessionBusy                   409 conflict_error          session_busy
     ├── DeliveryConflict              409 conflict_error          delivery_conflict
+    ├── RepeatConflict                409 conflict_error
+    │   ├── AnswerInProgress          409                         idempotency_in_progress
+    │   ├── AnswerInterrupted         409                         idempotency_interrupted
+    │   └── AnswerNotKept             409                         idempotency_answer_not_kept
     ├── RequestTooLarge               413 invalid_request_error   request_too_large
     │   └── FileTooLarge              413                         file_too_large
     ├── UnsupportedMediaType          415 invalid_request_error   unsupported_media_type
@@ -52,7 +56,7 @@ class NanobotError(Exception):
 
     def __init__(self, message: str | None = None, *, param: str | None = None, retry_after: float | None = None) -> None:
         """`param`: the dotted path of the request field that is wrong. `retry_after`: seconds, when the sender should wait."""
-        self.message = message or (type(self).__doc__ or "").strip()
+        self.message = message or " ".join((type(self).__doc__ or "").split())
         self.param = param
         self.retry_after = retry_after
         super().__init__(self.message)
@@ -158,6 +162,30 @@ class DeliveryConflict(NanobotError):
     """The delivery is in a state in which that can't be done."""
 
     status, type, code = 409, "conflict_error", "delivery_conflict"
+
+
+class RepeatConflict(NanobotError):
+    """This request is a repeat of one that can't be answered again."""
+
+    status, type, code = 409, "conflict_error", "idempotency_in_progress"
+
+
+class AnswerInProgress(RepeatConflict):
+    """The request that this one repeats is still being answered by another process. Repeat it later."""
+
+
+class AnswerInterrupted(RepeatConflict):
+    """The server stopped while it answered the request that this one repeats. It may have acted: see in its session or its deliveries how far it
+    came. Nothing was done now. To ask anew, send it as a new request (with a new Idempotency-Key)."""
+
+    code = "idempotency_interrupted"
+
+
+class AnswerNotKept(RepeatConflict):
+    """The request that this one repeats was answered, and its answer was too large to be kept. Nothing was done now. To ask anew, send it as
+    a new request (with a new Idempotency-Key)."""
+
+    code = "idempotency_answer_not_kept"
 
 
 class RequestTooLarge(NanobotError):

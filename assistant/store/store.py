@@ -16,6 +16,7 @@ from assistant.store.inbox import Inbox
 from assistant.store.media import Media
 from assistant.store.outbox import Outbox
 from assistant.store.pairings import Pairings
+from assistant.store.repeats import Repeats
 from assistant.store.runners import FileRunner, Runner, SessionLockRunner
 from assistant.store.schema import bring_up_to_date
 from assistant.store.sessions import Sessions
@@ -37,6 +38,7 @@ class Store:
     pairings: Pairings
     channel_states: StoredChannelStates
     media: Media
+    repeats: Repeats
     bell: StoreBell
     database: Database
     runner: Runner
@@ -70,6 +72,7 @@ async def open_store(
         pairings=Pairings(database, clock=clock),
         channel_states=StoredChannelStates(database, place.runner),
         media=media,
+        repeats=Repeats(database, place.runner, clock=clock),
         bell=bell,
         database=database,
         runner=place.runner,

@@ -12,6 +12,7 @@ from pathlib import Path
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserMessage
+from assistant.contracts.repeats import Claim
 from assistant.contracts.sessions import NewTurn
 from assistant.store.settings import StoreSettings
 from assistant.store.store import Store, open_store
@@ -86,6 +87,13 @@ async def enqueue(store: Store) -> None:
         tell("enqueued")
 
 
+async def claim_a_key(store: Store) -> None:
+    """Be the first under a key, and never answer."""
+    first = Claim(id=new_id("clm"), owner="anna", key="k", fingerprint="f1", expires_at=datetime.now(UTC) + FAR)
+    tell(str(await store.repeats.claim(first)))
+    await asyncio.Event().wait()
+
+
 async def listen(store: Store) -> None:
     """Tell each time that the bell rings."""
     rung = asyncio.Event()
@@ -135,6 +143,8 @@ async def run(what: str, url: str, state_folder: Path, name: str = "") -> None:
             await take(store)
         case "enqueue":
             await enqueue(store)
+        case "claims_a_key":
+            await claim_a_key(store)
         case "listen":
             await listen(store)
         case "fill":
