@@ -17,6 +17,7 @@ from assistant.api.middleware.guard import Guard
 from assistant.api.middleware.head import HeadAsGet
 from assistant.api.middleware.request_ids import RequestIds
 from assistant.api.models import Models
+from assistant.api.repeats.layer import Repeats
 from assistant.api.routes import create_routes
 from assistant.api.sessions import Sessions
 from assistant.api.settings import ApiSettings
@@ -24,7 +25,11 @@ from assistant.api.turns import Turns
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.models import ModelInfo
+from assistant.contracts.repeats import RepeatStore
 from assistant.contracts.sessions import SessionStore
+
+_MARGIN_SECONDS = 30
+"""What a request may take beside its turn."""
 
 
 def create_app(
@@ -39,12 +44,14 @@ def create_app(
     outgoing: Outgoing | None = None,
     channels: Callable[[], Sequence[ChannelStatus]] = tuple,
     hooks: Hooks | None = None,
+    repeats: RepeatStore | None = None,
 ) -> ASGIApp:
     """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
 
     `model`: that of the default agent. `ready`: asked anew for each GET /ready. `spool_folder`: made if it is missing, private; files lie there
     while a request is taken in. `outgoing`: what /v1/deliveries works on; None: it is not there. `channels`: how they fare now, for GET /ready.
     `hooks`: who takes POST /hooks/{name}; None: there is no such path.
+    `repeats`: keeps first answers for requests that come again; None: each is done each time.
     Raises ValueError for an allowed host or origin that is malformed.
     """
     prepare_spool(spool_folder)
@@ -59,6 +66,8 @@ def create_app(
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )
     app = HeadAsGet(app)
+    if repeats is not None:
+        app = Repeats(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)
     app = Door(app, access_by_key(None if key is None else key.get_secret_value()))
     app = Guard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
     app = ErrorAnswers(app)

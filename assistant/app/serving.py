@@ -61,6 +61,7 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 ),
                 channels=reception.statuses,
                 hooks=reception.hooks,
+                repeats=assistant.store.repeats,
             )
             await reception.start()
             _tune_interpreter()
@@ -139,13 +140,14 @@ async def _chores(assistant: Assistant) -> AsyncGenerator[None]:
 
 
 async def _sweep(assistant: Assistant) -> None:
-    """Every hour: remove attachments, spooled files, deliveries and messages taken in that are due, and settle turns whose end could not be
-    stored or whose process died unnoticed."""
+    """Every hour: remove attachments, spooled files, deliveries, messages taken in and first answers that are due, and settle turns whose end
+    could not be stored or whose process died unnoticed."""
     store, keep = assistant.store, timedelta(days=assistant.loaded.config.deliver.keep_days)
     while True:
         try:
             files, turns = await store.attachments.sweep(datetime.now(UTC)), await store.sessions.recover()
             spooled = await asyncio.to_thread(sweep_spool, assistant.spool)
+            await store.repeats.purge(datetime.now(UTC))
             sent, answered = await store.outbox.purge(datetime.now(UTC) - keep), await store.inbox.purge(datetime.now(UTC) - keep)
             log.debug("store.swept files=%d spooled=%d turns=%d sent=%d answered=%d", files, spooled, turns, sent, answered)
         except NanobotError as error:

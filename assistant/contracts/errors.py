@@ -175,8 +175,8 @@ class AnswerInProgress(RepeatConflict):
 
 
 class AnswerInterrupted(RepeatConflict):
-    """The server stopped while it answered the request that this one repeats. It may have acted: see in its session or its deliveries how far it
-    came. Nothing was done now. To ask anew, send it as a new request (with a new Idempotency-Key)."""
+    """The server broke off while it answered the request that this one repeats. It may have acted: see in its session or its deliveries how far
+    it came. Nothing was done now. To ask anew, send it as a new request (with a new Idempotency-Key)."""
 
     code = "idempotency_interrupted"
 

@@ -18,6 +18,7 @@ from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancel
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo
+from assistant.contracts.repeats import RepeatStore
 from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
 from assistant.turns.running import RunningTurn
 
@@ -130,6 +131,7 @@ async def serving(
     outgoing: Outgoing | None = None,
     channels: Sequence[ChannelStatus] = (),
     hooks: Hooks | None = None,
+    repeats: RepeatStore | None = None,
 ) -> AsyncGenerator[Running]:
     """A server on a free port, with these settings otherwise. `channels`: how they fare."""
     settings = (settings or ApiSettings()).model_copy(update={"port": 0})
@@ -150,6 +152,7 @@ async def serving(
         outgoing=outgoing,
         channels=lambda: channels,
         hooks=hooks,
+        repeats=repeats,
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()

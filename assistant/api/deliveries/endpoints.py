@@ -10,9 +10,10 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from assistant.api.body.spool import Spool
-from assistant.api.deliveries.input import Asked, idempotency_key, read_delivery
+from assistant.api.deliveries.input import Asked, read_delivery
 from assistant.api.deliveries.wire import DeliveryAnswer, DeliveryList, DeliveryMedia, DeliveryPart, DeliveryTrouble
 from assistant.api.middleware.scope import principal
+from assistant.api.repeats.asked import idempotency_key
 from assistant.api.settings import ApiLimits
 from assistant.api.wire_answers import written
 from assistant.contracts.addresses import address_of
