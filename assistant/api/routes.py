@@ -23,6 +23,7 @@ from assistant.api.hooks import add_hook_route
 from assistant.api.middleware.errors import NotThisMethod
 from assistant.api.models import Models
 from assistant.api.refusals import WHY, errors
+from assistant.api.repeats.description import describe_repeats
 from assistant.api.sessions import Sessions
 from assistant.api.wire_answers import (
     ChatCompletion,
@@ -58,9 +59,11 @@ class Routes(FastAPI):
                 components["schemas"].pop(name, None)
             components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "api.apiKey, where one is set."}}
             for operations in document["paths"].values():
-                for operation in operations.values():
+                for method, operation in operations.items():
                     if not _is_ours(operation["responses"].get("422")):
                         operation["responses"].pop("422", None)
+                    if method == "post" and "401" in operation["responses"]:
+                        describe_repeats(operation)
                     operation["security"] = [{"key": []}, {}] if "401" in operation["responses"] else []
         return super().openapi()
 

@@ -18,7 +18,7 @@
     ├── RequestTimeout                408 invalid_request_error   request_timeout
     ├── SessionBusy                   409 conflict_error          session_busy
     ├── DeliveryConflict              409 conflict_error          delivery_conflict
-    ├── RepeatConflict                409 conflict_error
+    ├── RepeatConflict (in repeats)   409 conflict_error
     │   ├── AnswerInProgress          409                         idempotency_in_progress
     │   ├── AnswerInterrupted         409                         idempotency_interrupted
     │   └── AnswerNotKept             409                         idempotency_answer_not_kept
@@ -162,30 +162,6 @@ class DeliveryConflict(NanobotError):
     """The delivery is in a state in which that can't be done."""
 
     status, type, code = 409, "conflict_error", "delivery_conflict"
-
-
-class RepeatConflict(NanobotError):
-    """This request is a repeat of one that can't be answered again."""
-
-    status, type, code = 409, "conflict_error", "idempotency_in_progress"
-
-
-class AnswerInProgress(RepeatConflict):
-    """The request that this one repeats is still being answered by another process. Repeat it later."""
-
-
-class AnswerInterrupted(RepeatConflict):
-    """The server broke off while it answered the request that this one repeats. It may have acted: see in its session or its deliveries how far
-    it came. Nothing was done now. To ask anew, send it as a new request (with a new Idempotency-Key)."""
-
-    code = "idempotency_interrupted"
-
-
-class AnswerNotKept(RepeatConflict):
-    """The request that this one repeats was answered, and its answer was too large to be kept. Nothing was done now. To ask anew, send it as
-    a new request (with a new Idempotency-Key)."""
-
-    code = "idempotency_answer_not_kept"
 
 
 class RequestTooLarge(NanobotError):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from assistant.contracts.errors import NanobotError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -56,3 +58,27 @@ class RepeatStore(Protocol):
     async def purge(self, now: datetime) -> int:
         """Remove what has expired; returns how many went."""
         ...
+
+
+class RepeatConflict(NanobotError):
+    """This request is a repeat of one that can't be answered again."""
+
+    status, type, code = 409, "conflict_error", "idempotency_in_progress"
+
+
+class AnswerInProgress(RepeatConflict):
+    """The request that this one repeats is still being answered by another process. Repeat it later."""
+
+
+class AnswerInterrupted(RepeatConflict):
+    """The server broke off while it answered the request that this one repeats. It may have acted: see in its session or its deliveries how far
+    it came. Nothing was done now. To ask anew, send it as a new request (with a new Idempotency-Key)."""
+
+    code = "idempotency_interrupted"
+
+
+class AnswerNotKept(RepeatConflict):
+    """The request that this one repeats was answered, and its answer was too large to be kept. Nothing was done now. To ask anew, send it as
+    a new request (with a new Idempotency-Key)."""
+
+    code = "idempotency_answer_not_kept"

@@ -6,8 +6,11 @@ Times are microseconds since 1970, UTC. Text columns hold no NUL (PostgreSQL tak
 # pyright: reportAssignmentType=false
 # SQLAlchemy declares `__tablename__` as a descriptor; a plain string is what SQLModel documents.
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, TextClause, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, TextClause, text
 from sqlmodel import Field, SQLModel
+
+from assistant.store.tables_of_requests import AnswerRow as AnswerRow
+from assistant.store.tables_of_requests import FileRow as FileRow
 
 _BigId = BigInteger().with_variant(Integer, "sqlite")
 _RUNNING = text("state = 'running'")
@@ -263,39 +266,3 @@ class ChannelStateRow(SQLModel, table=True):
     state: str
     detail: str
     since: int = Field(sa_column=_big())
-
-
-class AnswerRow(SQLModel, table=True):
-    """The first answer to a request that may come again (`headers`: JSON), or that it is being made. `claim`: who made it; `runner`: where."""
-
-    __tablename__ = "answers"
-    __table_args__ = (Index("answers_expiring", "expires"),)
-
-    owner: str = Field(primary_key=True)
-    key: str = Field(primary_key=True)
-    claim: str
-    fingerprint: str
-    state: str
-    runner: str
-    expires: int = Field(sa_column=_big())
-    status: int | None
-    headers: str | None
-    body: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
-
-
-class FileRow(SQLModel, table=True):
-    """A file that its owner may name in requests. The file itself lies with the attachments, by `digest`."""
-
-    __tablename__ = "files"
-    __table_args__ = (
-        Index("files_by_owner", "owner", "at", "id"),
-        Index("files_by_digest", "digest"),
-    )
-
-    id: str = Field(primary_key=True)
-    owner: str
-    digest: str
-    at: int = Field(sa_column=_big())
-    size: int = Field(sa_column=_big())
-    name: str
-    purpose: str

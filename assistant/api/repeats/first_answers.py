@@ -11,16 +11,13 @@ from assistant.api.middleware.errors import FailedAfterActing, error_answer
 from assistant.api.repeats.asked import Asked
 from assistant.api.repeats.recording import Recording
 from assistant.contracts.errors import (
-    AnswerInProgress,
-    AnswerInterrupted,
-    AnswerNotKept,
     IdempotencyMismatch,
     NanobotError,
     ShuttingDown,
     StoreUnavailable,
 )
 from assistant.contracts.ids import new_id
-from assistant.contracts.repeats import Answer, Claim, RepeatStore
+from assistant.contracts.repeats import Answer, AnswerInProgress, AnswerInterrupted, AnswerNotKept, Claim, RepeatStore
 
 log = logging.getLogger(__name__)
 

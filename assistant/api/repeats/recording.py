@@ -5,8 +5,8 @@ from typing import Final
 
 from starlette.types import Message, Send
 
-from assistant.contracts.errors import AnswerNotKept, NanobotError
-from assistant.contracts.repeats import Answer
+from assistant.contracts.errors import NanobotError
+from assistant.contracts.repeats import Answer, AnswerNotKept
 
 MOST_BYTES: Final = 4 * 1024 * 1024
 """Of a body that is kept."""

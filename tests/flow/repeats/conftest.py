@@ -1,6 +1,6 @@
 """A server with played turns in front of a real store, for requests that come again."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def opened(folder: Path, *, play: Play | None = None, settings: ApiSettings | None = None) -> AsyncIterator[Rig]:
+async def opened(folder: Path, *, play: Play | None = None, settings: ApiSettings | None = None) -> AsyncGenerator[Rig]:
     """A server of its own on the store in `folder`: two of them are two processes' worth."""
     store = await open_store(StoreSettings(), folder / "state")
     try:
