@@ -4,12 +4,13 @@ from datetime import datetime
 
 import orjson
 
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.repeats import Answer, Claim, Claimed
 from assistant.store.connection import Connection, Value
 from assistant.store.database import Database
 from assistant.store.envelopes import key as stored_key
 from assistant.store.runners import Runner
-from assistant.store.times import Clock, to_micros, utc_now
+from assistant.store.times import to_micros
 
 KNOWN = """
     SELECT fingerprint, state, runner, status, headers, body FROM answers WHERE owner = :owner AND key = :key AND expires > :now"""
