@@ -13,6 +13,7 @@ from assistant.store.channel_states import StoredChannelStates
 from assistant.store.connection import Engine
 from assistant.store.database import Database
 from assistant.store.inbox import Inbox
+from assistant.store.kept_files import KeptFiles
 from assistant.store.media import Media
 from assistant.store.outbox import Outbox
 from assistant.store.pairings import Pairings
@@ -39,6 +40,7 @@ class Store:
     channel_states: StoredChannelStates
     media: Media
     repeats: Repeats
+    files: KeptFiles
     bell: StoreBell
     database: Database
     runner: Runner
@@ -72,6 +74,7 @@ async def open_store(
         pairings=Pairings(database, clock=clock),
         channel_states=StoredChannelStates(database, place.runner),
         media=media,
+        files=KeptFiles(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         repeats=Repeats(database, place.runner, clock=clock),
         bell=bell,
         database=database,

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Text, UserMessage
-from assistant.store import attachments, inbox_statements, outbox_statements, repeats, statements, tables
+from assistant.store import attachments, inbox_statements, kept_files, outbox_statements, repeats, statements, tables
 from assistant.store.connection import Connection, Row
 from assistant.store.migrate import configuration, newest_revision, upgrade
 from assistant.store.migrations import snapshot
@@ -31,10 +31,11 @@ LISTS = [
     *[statements.sessions_of(everybody=everybody, before=before) for everybody in (True, False) for before in (True, False)],
     *[outbox_statements.deliveries_of(owner=asked, state=asked, channel=asked, before=asked) for asked in (True, False)],
     outbox_statements.next_yielding(2),
+    *[kept_files.files_of(purpose=asked, after=asked, oldest_first=first) for asked in (True, False) for first in (True, False)],
 ]
 STATEMENTS = LISTS + [
     value
-    for module in (statements, attachments, outbox_statements, inbox_statements, repeats)
+    for module in (statements, attachments, outbox_statements, inbox_statements, repeats, kept_files)
     for name, value in vars(module).items()
     if isinstance(value, str) and name.isupper() and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", value)
 ]
