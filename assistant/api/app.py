@@ -5,11 +5,12 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
-from assistant.access.keys import access_by_key
+from assistant.access.doorkeeper import Doorkeeper
 from assistant.api.body.spool import prepare_spool
 from assistant.api.chat.endpoint import Chat
 from assistant.api.deliveries.endpoints import DeliveryEndpoints, Outgoing
 from assistant.api.health import Check, Health
+from assistant.api.middleware.addresses import networks
 from assistant.api.middleware.body_clock import BodyClock
 from assistant.api.middleware.door import Door
 from assistant.api.middleware.errors import ErrorAnswers
@@ -35,6 +36,7 @@ _MARGIN_SECONDS = 30
 def create_app(
     *,
     settings: ApiSettings,
+    doorkeeper: Doorkeeper,
     turns: Turns,
     sessions: SessionStore,
     model: ModelInfo,
@@ -52,10 +54,9 @@ def create_app(
     while a request is taken in. `outgoing`: what /v1/deliveries works on; None: it is not there. `channels`: how they fare now, for GET /ready.
     `hooks`: who takes POST /hooks/{name}; None: there is no such path.
     `repeats`: keeps first answers for requests that come again; None: each is done each time.
-    Raises ValueError for an allowed host or origin that is malformed.
+    Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
     """
     prepare_spool(spool_folder)
-    key = settings.api_key
     app: ASGIApp = create_routes(
         chat=Chat(turns=turns, model=model, settings=settings, spool_folder=spool_folder),
         models=Models(model=model),
@@ -68,8 +69,8 @@ def create_app(
     app = HeadAsGet(app)
     if repeats is not None:
         app = Repeats(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)
-    app = Door(app, access_by_key(None if key is None else key.get_secret_value()))
-    app = Guard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
+    app = Door(app, doorkeeper, networks(settings.trusted_proxies))
+    app = Guard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins, cors=settings.cors.origins)
     app = ErrorAnswers(app)
     app = BodyClock(app, settings.timeouts.body)
     return RequestIds(app)

@@ -3,6 +3,9 @@
 import time
 from dataclasses import dataclass, field
 
+from fastapi import Request
+
+from assistant.api.middleware.scope import principal
 from assistant.api.wire_answers import ModelAnswer, ModelList
 from assistant.contracts.errors import ModelNotFound
 from assistant.contracts.models import ModelInfo
@@ -15,11 +18,13 @@ class Models:
     model: ModelInfo
     since: int = field(default_factory=lambda: int(time.time()))
 
-    async def index(self) -> ModelList:
-        return ModelList(object="list", data=[self._default()])
+    async def index(self, request: Request) -> ModelList:
+        """Those that this key may use."""
+        may_use = principal(request.scope).may_use(self.model.id)
+        return ModelList(object="list", data=[self._default()] if may_use else [])
 
-    async def show(self, model_id: str) -> ModelAnswer:
-        if model_id != self.model.id:
+    async def show(self, request: Request, model_id: str) -> ModelAnswer:
+        if model_id != self.model.id or not principal(request.scope).may_use(model_id):
             raise ModelNotFound(param="model")
         return self._default()
 

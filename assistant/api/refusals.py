@@ -7,7 +7,7 @@ from assistant.api.wire_answers import ErrorAnswer
 WHY: Final = {
     400: "The request is not valid; `param` is the path of the field that is wrong.",
     401: "A key is needed, or this one is not valid.",
-    403: "The page that sends this may not.",
+    403: "The page that sends this may not, or the key lacks the scope.",
     404: "There is no such thing.",
     405: "This path does not take that method.",
     408: "The request stopped coming.",
@@ -16,6 +16,7 @@ WHY: Final = {
     415: "The content type, or the type of a file, is not supported.",
     421: "This server does not answer to that Host.",
     422: "This Idempotency-Key was used with another request.",
+    429: "Too many requests or tokens in a minute, too many at the same time, or too many wrong keys from this address.",
     499: "The turn was cancelled.",
     500: "The server failed.",
     502: "The model's provider failed.",
@@ -25,5 +26,6 @@ WHY: Final = {
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """These, and those that any path may answer."""
-    return {status: {"model": ErrorAnswer, "description": WHY[status]} for status in (*statuses, 403, 421, 500)}
+    """These, and those that any path may answer; where a key is needed, also those that looking at it may end in."""
+    limits = (429, 503) if 401 in statuses else ()
+    return {status: {"model": ErrorAnswer, "description": WHY[status]} for status in dict.fromkeys((*statuses, *limits, 403, 421, 500))}

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
@@ -24,6 +23,7 @@ from assistant.api.middleware.errors import NotThisMethod
 from assistant.api.models import Models
 from assistant.api.refusals import WHY, errors
 from assistant.api.repeats.description import describe_repeats
+from assistant.api.scoped import ScopedRoute, needs, open_to_all
 from assistant.api.sessions import Sessions
 from assistant.api.wire_answers import (
     ChatCompletion,
@@ -40,6 +40,7 @@ from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
 from assistant.contracts.hooks import Hooks
 
 _DESCRIPTION = "An assistant that keeps its promises, by OpenAI's chat completions API with sessions kept by the server."
+_KEY = "A key of `nanobot keys create` (each route's `x-scope` says what it must open), or api.apiKey."
 _REF = "#/components/schemas/"
 
 
@@ -57,7 +58,13 @@ class Routes(FastAPI):
             components["schemas"].update(schemas["$defs"])
             for name in ("HTTPValidationError", "ValidationError"):
                 components["schemas"].pop(name, None)
-            components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "api.apiKey, where one is set."}}
+            components["securitySchemes"] = {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A key of nanobot keys, or api.apiKey. `x-scope` says what it must open.",
+                }
+            }
             for operations in document["paths"].values():
                 for method, operation in operations.items():
                     if not _is_ours(operation["responses"].get("422")):
@@ -68,7 +75,7 @@ class Routes(FastAPI):
         return super().openapi()
 
 
-class ChatRoute(APIRoute):
+class ChatRoute(ScopedRoute):
     """Described as any route is, and served without FastAPI's part in it: the body is read and the answer written by hand, so there is nothing
     to resolve, and a tenth of a request's processor time to save."""
 
@@ -106,24 +113,25 @@ def create_routes(
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
     )
-    get, delete = ["GET"], ["DELETE"]
+    app.router.route_class = ScopedRoute
+    get, delete, seen = ["GET"], ["DELETE"], needs("sessions")
     if chat_enabled:
         app.router.routes.append(ChatRoute(chat))
-    for path, summary, endpoint, methods, answer, refusals in (
-        ("/v1/models", "List models", models.index, get, ModelList, errors(401)),
-        ("/v1/models/{model_id:path}", "Show a model", models.show, get, ModelAnswer, errors(401, 404)),
-        ("/v1/sessions", "List sessions", sessions.index, get, SessionList, errors(400, 401, 503)),
-        ("/v1/sessions/{session_id:path}", "Show a session", sessions.show, get, SessionDetail, errors(400, 401, 404, 503)),
-        ("/v1/sessions/{session_id:path}", "Delete a session", sessions.delete, delete, SessionDeleted, errors(401, 404, 409, 503)),
-        ("/health", "Is it alive?", health.alive, get, HealthAnswer, None),
-        ("/ready", "Can it do its work?", health.ready, get, ReadyAnswer, _NOT_READY),
+    for path, summary, endpoint, methods, answer, refusals, scope in (
+        ("/v1/models", "List models", models.index, get, ModelList, errors(401), needs("models")),
+        ("/v1/models/{model_id:path}", "Show a model", models.show, get, ModelAnswer, errors(401, 404), needs("models")),
+        ("/v1/sessions", "List sessions", sessions.index, get, SessionList, errors(400, 401, 503), seen),
+        ("/v1/sessions/{session_id:path}", "Show a session", sessions.show, get, SessionDetail, errors(400, 401, 404, 503), seen),
+        ("/v1/sessions/{session_id:path}", "Delete a session", sessions.delete, delete, SessionDeleted, errors(401, 404, 409, 503), seen),
+        ("/health", "Is it alive?", health.alive, get, HealthAnswer, None, open_to_all()),
+        ("/ready", "Can it do its work?", health.ready, get, ReadyAnswer, _NOT_READY, open_to_all()),
     ):
-        app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals)
+        app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals, openapi_extra=scope)
     if deliveries is not None:
         add_delivery_routes(app, deliveries)
     if hooks is not None:
         add_hook_route(app, hooks, errors(400, 401, 404, 408, 413, 503))
-    app.add_api_route("/docs", _docs(app), methods=get, include_in_schema=False)
+    app.router.add_route("/docs", _docs(app), methods=get, include_in_schema=False)
     return app
 
 
@@ -132,7 +140,7 @@ def _is_ours(answer: dict[str, Any] | None) -> bool:
 
 
 def _docs(app: Routes) -> Any:
-    async def describe() -> HTMLResponse:
+    async def describe(request: Request) -> HTMLResponse:
         return HTMLResponse(docs_page(app.openapi()), headers=HEADERS)
 
     return describe
@@ -149,15 +157,18 @@ _CHAT: Final[dict[str, Any]] = {
         },
         **errors(*[status for status in WHY if status not in (405, 422)]),
     },
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {"schema": {"$ref": _REF + "ChatRequest"}},
-                "multipart/form-data": {"schema": {"$ref": _REF + "ChatForm"}},
-            },
-        }
-    },
+    "openapi_extra": needs(
+        "chat",
+        {
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {"schema": {"$ref": _REF + "ChatRequest"}},
+                    "multipart/form-data": {"schema": {"$ref": _REF + "ChatForm"}},
+                },
+            }
+        },
+    ),
 }
 
 

@@ -10,7 +10,12 @@ MIB = 1024 * 1024
 
 
 class ApiLimits(Settings):
-    """How much a request may hold; bytes."""
+    """How much a request may hold; bytes. And how much each principal may ask for."""
+
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    """Requests in any 60 seconds, of each key that has no such limit of its own (the shared one too). null: as many as they like."""
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    """Tokens in any 60 seconds, prompts and answers together, likewise."""
 
     file_bytes: int = Field(default=10 * MIB, ge=1)
     """One file, decoded."""
@@ -45,6 +50,18 @@ class Endpoints(Settings):
     """Switched off, POST /v1/chat/completions is 404."""
 
 
+class CorsSettings(Settings):
+    origins: tuple[str, ...] = ()
+    """Web pages that may call and read the answers, exactly: "https://chat.example.org". Empty: none. There is no "*"."""
+
+    @field_validator("origins", mode="after")
+    @classmethod
+    def _exactly(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if any("*" in origin for origin in origins):
+            raise ValueError('must name each origin, such as "http://localhost:3000": with "*" any page on the web could call this server')
+        return origins
+
+
 class ApiSettings(Settings):
     """What nanobot's own `api` section holds (host, port, timeout, apiKey), and what it lacks."""
 
@@ -55,11 +72,14 @@ class ApiSettings(Settings):
     timeout: float = Field(default=120, gt=0)
     """Seconds that a turn may take, waiting included. Kept by the turns, not by the API."""
     api_key: SecretStr | None = None
-    """Sent by clients as `Authorization: Bearer <key>`. Empty: none."""
+    """The shared key: whoever sends it as `Authorization: Bearer <key>` is the owner. Empty: none."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names, with or without a port, that requests may be addressed to, besides localhost, 127.0.0.1, [::1] and `host`."""
     allowed_origins: tuple[str, ...] = ()
-    """Origins of web pages that may call, such as "https://chat.example.org", besides the server's own."""
+    """Origins of web pages that may call, such as "https://chat.example.org", besides the server's own and those of `cors`."""
+    cors: CorsSettings = CorsSettings()
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of reverse proxies whose X-Forwarded-For is believed: "10.0.0.7", "10.0.0.0/24"."""
     on_disconnect: Literal["finish", "cancel"] = "finish"
     """What happens to the turn of a client that went away before its answer."""
     keep_alive_seconds: float = Field(default=10, gt=0)

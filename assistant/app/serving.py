@@ -21,6 +21,7 @@ from assistant.api.listening.server import bind
 from assistant.api.listening.server import serve as serve_api
 from assistant.api.settings import ApiSettings
 from assistant.app.assistant import Assistant, open_assistant
+from assistant.app.doors import open_doors
 from assistant.app.reception import Reception
 from assistant.config import Loaded
 from assistant.contracts.errors import NanobotError
@@ -39,13 +40,14 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
     Raises CannotServe (a port in use, a bind that would expose it), ConfigError, StoreUnavailable.
     """
     settings = loaded.config.api
-    check_exposure(settings)
+    check_exposure(settings, loaded.config.auth)
     grace = loaded.config.shutdown.grace
     with _bound(settings) as sockets:
         _raise_file_limit()
         async with open_assistant(loaded, with_channels=True) as assistant, _receiving(assistant) as reception, _chores(assistant):
             app = create_app(
                 settings=settings,
+                doorkeeper=open_doors(loaded.config, assistant.store),
                 turns=assistant.turns,
                 sessions=assistant.store.sessions,
                 model=assistant.model.info,
@@ -149,6 +151,7 @@ async def _sweep(assistant: Assistant) -> None:
             spooled = await asyncio.to_thread(sweep_spool, assistant.spool)
             await store.repeats.purge(datetime.now(UTC))
             sent, answered = await store.outbox.purge(datetime.now(UTC) - keep), await store.inbox.purge(datetime.now(UTC) - keep)
+            await store.limits.sweep(datetime.now(UTC))
             log.debug("store.swept files=%d spooled=%d turns=%d sent=%d answered=%d", files, spooled, turns, sent, answered)
         except NanobotError as error:
             log.warning("store.not_swept code=%s", error.code)

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from assistant.access.settings import AuthSettings
 from assistant.api.listening.exposure import CannotServe, check_exposure
 from assistant.api.listening.server import bind
 from assistant.api.settings import ApiSettings
@@ -115,11 +116,11 @@ async def documents(loaded: Loaded) -> Finding:
     return Finding(name="documents", ok=ok, detail=f"read in a process of their own, within {limits}", mend="reinstall nanobot")
 
 
-def address(settings: ApiSettings) -> Finding:
+def address(settings: ApiSettings, auth: AuthSettings) -> Finding:
     """Whether the server could listen where it is told to."""
     where = f"{settings.host}:{settings.port}"
     try:
-        check_exposure(settings)
+        check_exposure(settings, auth)
     except CannotServe as error:
         return Finding(name="address", ok=False, detail=str(error), mend="export NANOBOT_API__API_KEY=$(openssl rand -hex 32)")
     try:

@@ -31,7 +31,7 @@ async def _examine(loaded: Loaded) -> bool:
     findings = [_shown(checks.configuration(loaded)), _shown(checks.disk(loaded.home)), _shown(checks.workspace(loaded.workspace))]
     findings.append(_shown(await checks.store(loaded)))
     findings.append(_shown(await checks.documents(loaded)))
-    findings.append(_shown(checks.address(loaded.config.api)))
+    findings.append(_shown(checks.address(loaded.config.api, loaded.config.auth)))
     findings += [_shown(finding) for finding in await checks.channels(loaded)]
     findings.append(_shown(await checks.model(loaded, os.environ)))
     return all(finding.ok for finding in findings)

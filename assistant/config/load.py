@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from assistant.config.channels import channels_with
 from assistant.config.check import Check
+from assistant.config.elsewhere import moved
 from assistant.config.errors import ConfigError, Problem
 from assistant.config.file import find_file, read_file
 from assistant.config.home import check_workspace, state_home, workspace_folder
@@ -18,6 +19,17 @@ from assistant.providers.presets import UNSUPPORTED
 from assistant.providers.settings import ProviderSettings
 
 _PREFIX = "NANOBOT_"
+_OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+    "CLAWDBOT_GATEWAY_TOKEN": ("auth", "token"),
+    "CLAWDBOT_GATEWAY_PASSWORD": ("auth", "password"),
+    "NANOBOT_GATEWAY_TOKEN": ("auth", "token"),
+    "NANOBOT_GATEWAY_PASSWORD": ("auth", "password"),
+    "SUPABASE_URL": ("auth", "supabase", "url"),
+    "SUPABASE_KEY": ("auth", "supabase", "key"),
+}
+"""Variables that other products' documents name, by the keys that they stand for; a later one wins. None of them chooses the mode by itself
+where the file does."""
+_AUTH_PROVIDER = "AUTH_PROVIDER"
 _COMMAND_LINE = "command line"
 _KINDS: Mapping[str, str] = {
     **dict.fromkeys(("model_type", "dict_type", "mapping_type"), "must be an object: {…}"),
@@ -60,7 +72,10 @@ def load_config(
     variables = [(name, _nested(keys, value)) for name, keys, value in _from_environment(env)]
     options = [_nested(key.split("."), value) for key, value in overrides.items()]
     model = config_with(channels_with([raw, *(value for _, value in variables), *options]))
-    checks = [(Check(model, str(source or "defaults"), env), raw)]
+    checks: list[tuple[Check, Mapping[str, Json]]] = []
+    if provider := env.get(_AUTH_PROVIDER):  # NodeTool's, below the file: a stray variable must not open what the file closes
+        checks.append((Check(model, _AUTH_PROVIDER, None, from_text=True), _nested(["auth", "mode"], provider)))
+    checks.append((Check(model, str(source or "defaults"), env), moved(raw)))
     checks += [(Check(model, name, None, from_text=True), value) for name, value in variables]
     checks += [(Check(model, _COMMAND_LINE, None), value) for value in options]
     values: dict[str, Json] = {}
@@ -83,6 +98,9 @@ def _unsupported(config: Config) -> list[str]:
 
 
 def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, list[str], str]]:
+    for name, path in _OTHER_NAMES.items():
+        if value := env.get(name):
+            yield name, list(path), value
     for name, value in sorted(env.items()):
         keys = name.removeprefix(_PREFIX).lower().split("__")
         if name.startswith(_PREFIX) and len(keys) > 1 and all(keys) and value:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self, cast
 
 from pydantic import Field, create_model, field_validator, model_validator
 
+from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
 from assistant.config.channels import ChannelsSettings
 from assistant.contracts.addresses import parse_address
@@ -116,6 +117,7 @@ class Config(Settings):
     channels: ChannelsSettings = ChannelsSettings()
     deliver: DeliverySettings = DeliverySettings()
     api: ApiSettings = ApiSettings()
+    auth: AuthSettings = AuthSettings()
     store: StoreSettings = StoreSettings()
     attachments: AttachmentSettings = AttachmentSettings()
     documents: DocumentSettings = DocumentSettings()

@@ -28,11 +28,13 @@
     │   └── UnsupportedFileType       415                         unsupported_file_type
     ├── MisdirectedHost               421 invalid_request_error   misdirected_host
     ├── IdempotencyMismatch           422 invalid_request_error   idempotency_key_reused
+    ├── RateLimited                   429 rate_limit_error        rate_limit_exceeded
     ├── TurnCancelled                 499 server_error            turn_cancelled
     ├── ProviderFailed                502 server_error            provider_error
     │   ├── ProviderOverloaded        503                         provider_overloaded
     │   └── ProviderTimeout           504                         provider_timeout
     ├── StoreUnavailable              503 server_error            store_unavailable
+    ├── AccessUnavailable             503 server_error            access_unavailable
     ├── ShuttingDown                  503 server_error            shutting_down
     ├── ServerOverloaded              503 server_error            server_overloaded
     └── TurnTimeout                   504 server_error            turn_timeout
@@ -200,6 +202,12 @@ class IdempotencyMismatch(NanobotError):
     status, type, code = 422, "invalid_request_error", "idempotency_key_reused"
 
 
+class RateLimited(NanobotError):
+    """Too many requests. Wait, then try again."""
+
+    status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
 class TurnCancelled(NanobotError):
     """The turn was stopped before it ended."""
 
@@ -235,6 +243,12 @@ class StoreUnavailable(NanobotError):
     """The store can't be written now. Nothing was accepted; try again later."""
 
     status, code = 503, "store_unavailable"
+
+
+class AccessUnavailable(NanobotError):
+    """Who asks can't be found out now: whoever knows does not answer. Try again later."""
+
+    status, code = 503, "access_unavailable"
 
 
 class ShuttingDown(NanobotError):

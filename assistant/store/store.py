@@ -7,6 +7,7 @@ from pathlib import Path
 
 from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import StoreUnavailable
+from assistant.store.api_keys import ApiKeys
 from assistant.store.attachments import Attachments
 from assistant.store.bell import PipeBell, StoreBell
 from assistant.store.channel_states import StoredChannelStates
@@ -14,6 +15,7 @@ from assistant.store.connection import Engine
 from assistant.store.database import Database
 from assistant.store.inbox import Inbox
 from assistant.store.kept_files import KeptFiles
+from assistant.store.limits import StoredLimits
 from assistant.store.media import Media
 from assistant.store.outbox import Outbox
 from assistant.store.pairings import Pairings
@@ -41,6 +43,8 @@ class Store:
     media: Media
     repeats: Repeats
     files: KeptFiles
+    keys: ApiKeys
+    limits: StoredLimits
     bell: StoreBell
     database: Database
     runner: Runner
@@ -76,6 +80,8 @@ async def open_store(
         media=media,
         files=KeptFiles(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         repeats=Repeats(database, place.runner, clock=clock),
+        keys=ApiKeys(database, clock=clock),
+        limits=StoredLimits(database, place.runner, clock=clock),
         bell=bell,
         database=database,
         runner=place.runner,

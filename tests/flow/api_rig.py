@@ -8,6 +8,8 @@ from pathlib import Path
 
 import httpx2
 
+from assistant.access.doorkeeper import Doorkeeper
+from assistant.access.keys import access_by_key
 from assistant.api.app import create_app
 from assistant.api.deliveries.endpoints import Outgoing
 from assistant.api.health import Check
@@ -132,8 +134,9 @@ async def serving(
     channels: Sequence[ChannelStatus] = (),
     hooks: Hooks | None = None,
     repeats: RepeatStore | None = None,
+    doorkeeper: Doorkeeper | None = None,
 ) -> AsyncGenerator[Running]:
-    """A server on a free port, with these settings otherwise. `channels`: how they fare."""
+    """A server on a free port, with these settings otherwise. `channels`: how they fare. `doorkeeper`: None: by the shared key alone."""
     settings = (settings or ApiSettings()).model_copy(update={"port": 0})
     turns, spool = PlayedTurns(play), folder / "spool"
     checks = [Check(name="store", ok=True, detail="The store can be written.")]
@@ -141,8 +144,10 @@ async def serving(
     async def ready() -> Sequence[Check]:
         return checks
 
+    key = settings.api_key.get_secret_value() if settings.api_key else None
     app = create_app(
         settings=settings,
+        doorkeeper=doorkeeper or Doorkeeper(access=access_by_key(key)),
         turns=turns,
         sessions=turns.sessions,
         model=MODEL,

@@ -7,16 +7,16 @@ from assistant.access.principals import OWNER
 from assistant.contracts.errors import Unauthenticated
 
 
-def test_without_a_key_whoever_reaches_the_server_is_its_owner() -> None:
-    assert access_by_key(None).identify(None) == OWNER
-    assert access_by_key(None).identify(b"Bearer anything") == OWNER
+async def test_without_a_key_whoever_reaches_the_server_is_its_owner() -> None:
+    assert await access_by_key(None).identify(None) == OWNER
+    assert await access_by_key(None).identify(b"Bearer anything") == OWNER
 
 
 @pytest.mark.parametrize("key", ["secret", "Schlüssel-日本", "with space", "x" * 10_000])
-def test_the_key_makes_its_bearer_the_same_owner(key: str) -> None:
+async def test_the_key_makes_its_bearer_the_same_owner(key: str) -> None:
     access = access_by_key(key)
-    assert access.identify(f"Bearer {key}".encode()) == OWNER
-    assert access.identify(f"bearer  {key} ".encode()) == OWNER
+    assert await access.identify(f"Bearer {key}".encode()) == OWNER
+    assert await access.identify(f"bearer  {key} ".encode()) == OWNER
     wrong = [
         None,
         b"",
@@ -27,7 +27,7 @@ def test_the_key_makes_its_bearer_the_same_owner(key: str) -> None:
     ]
     for value in wrong:
         with pytest.raises(Unauthenticated):
-            access.identify(value)
+            await access.identify(value)
 
 
 @pytest.mark.parametrize("key", ["", " ", "\t\n"])

@@ -11,13 +11,14 @@ from starlette.responses import Response
 from assistant.api.body.spool import Spool
 from assistant.api.chat.completions import Chunks, completion
 from assistant.api.chat.disconnects import cancelled_on_disconnect
+from assistant.api.chat.estimate import estimated_tokens
 from assistant.api.chat.input import read_chat
 from assistant.api.chat.stream import ChatStream
 from assistant.api.middleware.errors import FailedAfterActing
-from assistant.api.middleware.scope import principal
+from assistant.api.middleware.scope import admission, principal
 from assistant.api.settings import ApiSettings
 from assistant.api.turns import Turns
-from assistant.contracts.errors import NanobotError
+from assistant.contracts.errors import ModelNotFound, NanobotError
 from assistant.contracts.ids import new_id
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.turns import TurnRequest
@@ -36,10 +37,14 @@ class Chat:
         spool = Spool(self.spool_folder, self.settings.limits)
         try:
             asked = await read_chat(request.scope, request.receive, spool, self.settings.limits, self.model.id)
+            who, counted = principal(request.scope), admission(request.scope)
+            if not who.may_use(self.model.id):
+                raise ModelNotFound(param="model")
+            await counted.reserve(estimated_tokens(asked.content, asked.instructions, asked.sampling))
             turn = self.turns.start(
                 TurnRequest(
                     id=new_id("turn"),
-                    owner=principal(request.scope).id,
+                    owner=who.id,
                     session=asked.session,
                     content=asked.content,
                     instructions=asked.instructions,
@@ -61,4 +66,5 @@ class Chat:
                 finished = await turn.result()
             except NanobotError as error:
                 raise FailedAfterActing(error) if turn.acted else error from None
+        counted.used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
         return Response(completion(finished, created=created, model=self.model.id), media_type="application/json")

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 from assistant.api.chat.completions import COMMENT, Chunks
 from assistant.api.chat.disconnects import cancelled_on_disconnect
 from assistant.api.middleware.errors import FailedAfterActing, error_json
+from assistant.api.middleware.scope import admission, cut_off
 from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.turns import TextDelta, TurnEvent, TurnFailed, TurnFinished
 from assistant.turns.running import RunningTurn
@@ -41,11 +42,13 @@ class ChatStream(Response):
         try:
             async with cancelled_on_disconnect(self.turn, receive, enabled=self.cancel_on_disconnect):
                 async for batch in self.turn.events():
+                    if isinstance(end := batch[-1], TurnFinished):
+                        admission(scope).used(end.usage.prompt_tokens + end.usage.completion_tokens)
                     await self._pass_on(batch, wire)
-        except asyncio.CancelledError:  # the server ends before the turn does
+        except asyncio.CancelledError:  # the server ends before the turn does, or the key stopped holding
             if not wire.started:
                 raise
-            await wire.write(_error_event(ShuttingDown()), last=True)
+            await wire.write(_error_event(cut_off(scope) or ShuttingDown()), last=True)
         finally:
             wire.close()
 

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from assistant.api.deliveries.endpoints import DeliveryEndpoints
 from assistant.api.deliveries.wire import DeliveryAnswer, DeliveryList
 from assistant.api.refusals import errors
+from assistant.api.scoped import needs
 
 _PATH: Final = "/v1/deliveries"
 _ONE: Final = _PATH + "/{delivery_id}"
@@ -38,13 +39,13 @@ def add_delivery_routes(app: FastAPI, deliveries: DeliveryEndpoints) -> None:
         response_model=DeliveryAnswer,
         response_description="Accepted: it is kept.",
         responses={**_REPEATED, **errors(400, 401, 408, 413, 415, 422, 503)},
-        openapi_extra=_SEND,
+        openapi_extra=needs("deliveries", _SEND),
     )
-    get, post = ["GET"], ["POST"]
+    get, post, seen = ["GET"], ["POST"], needs("deliveries")
     for path, summary, endpoint, methods, answer, refusals in (
         (_PATH, "List deliveries", deliveries.index, get, DeliveryList, errors(400, 401, 404, 503)),
         (_ONE, "Show a delivery", deliveries.show, get, DeliveryAnswer, errors(401, 404, 503)),
         (_ONE + "/retry", "Try a delivery again", deliveries.retry, post, DeliveryAnswer, errors(401, 404, 409, 503)),
         (_ONE + "/cancel", "Cancel a delivery", deliveries.cancel, post, DeliveryAnswer, errors(401, 404, 409, 503)),
     ):
-        app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals)
+        app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals, openapi_extra=seen)

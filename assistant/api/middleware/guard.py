@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from assistant.api.middleware.scope import header, headers_named
+from assistant.api.middleware.scope import header, headers_named, set_cors_origin
 from assistant.contracts.errors import ForbiddenOrigin, MisdirectedHost
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -24,14 +24,16 @@ class Guard:
     and ForbiddenOrigin for a request that a web page of another origin sent.
 
     A missing, doubled or malformed Host is refused as well. The server's own origin (the page /docs) is allowed.
+    Pages of `cors` may read the answers, too: their requests are marked for `answer_headers`.
     """
 
-    def __init__(self, app: ASGIApp, *, bound_to: str, hosts: Iterable[str], origins: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, *, bound_to: str, hosts: Iterable[str], origins: Iterable[str], cors: Iterable[str] = ()) -> None:
         """`hosts`: names or addresses, each with a port (only that one) or without (any). Raises ValueError for one that is malformed."""
         self.app = app
         own = () if bound_to in _WILDCARDS else (_bracketed(bound_to),)
         self.hosts = frozenset(_known_host(entry) for entry in (*_OWN_NAMES, *own, *hosts))
-        self.origins = frozenset(_known_origin(entry) for entry in origins)
+        self.cors = frozenset(_known_origin(entry) for entry in cors)
+        self.origins = self.cors | frozenset(_known_origin(entry) for entry in origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
@@ -55,6 +57,9 @@ class Guard:
         origin = parse_origin(origins[0]) if len(origins) == 1 and len(origins[0]) <= _LONGEST_HOST else None
         if origin is None:
             raise ForbiddenOrigin
+        if origin in self.cors:
+            set_cors_origin(scope, origins[0])
+            return
         scheme = _SCHEMES.get(scope["scheme"], "http")
         if origin != (scheme, host[0], host[1] or _DEFAULT_PORTS.get(scheme)) and origin not in self.origins:
             raise ForbiddenOrigin

@@ -4,12 +4,14 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from assistant.api.middleware.answer_headers import more_headers
 from assistant.api.middleware.scope import set_request_id
 from assistant.contracts.ids import new_id
 
 
 class RequestIds:
-    """Gives each request an id of the server's own, and each answer the headers `x-request-id` and `openai-processing-ms`.
+    """Gives each request an id of the server's own, and each answer the headers `x-request-id` and `openai-processing-ms`, and those that its
+    sender's limits and origin ask for.
 
     The time is that until the answer begins. The id is in the log lines of the request, and never one that a client chose.
     """
@@ -32,6 +34,7 @@ class RequestIds:
                     *message["headers"],
                     (b"x-request-id", identity.encode()),
                     (b"openai-processing-ms", b"%d" % took),
+                    *more_headers(scope),
                 ]
             await send(message)
 

@@ -3,9 +3,14 @@
 from starlette.types import Scope
 
 from assistant.access.principals import Principal
+from assistant.contracts.access import UNLIMITED, Admission
+from assistant.contracts.errors import NanobotError
 
 _REQUEST_ID = "nanobot.request_id"
 _PRINCIPAL = "nanobot.principal"
+_ADMISSION = "nanobot.admission"
+_CUT_OFF = "nanobot.cut_off"
+_ORIGIN = "nanobot.origin"
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
@@ -41,3 +46,31 @@ def known_principal(scope: Scope) -> Principal | None:
 
 def set_principal(scope: Scope, value: Principal) -> None:
     scope[_PRINCIPAL] = value
+
+
+def admission(scope: Scope) -> Admission:
+    """What this request counts as: reserve what a model may take, and say what it took."""
+    return scope.get(_ADMISSION, UNLIMITED)
+
+
+def set_admission(scope: Scope, value: Admission) -> None:
+    scope[_ADMISSION] = value
+
+
+def cut_off(scope: Scope) -> NanobotError | None:
+    """Why this request was cancelled, where that has a reason of its own; None: the server ends."""
+    return scope.get(_CUT_OFF)
+
+
+def set_cut_off(scope: Scope, why: NanobotError) -> None:
+    """To be said before its task is cancelled."""
+    scope[_CUT_OFF] = why
+
+
+def cors_origin(scope: Scope) -> bytes | None:
+    """The origin of the web page that sent this, where it may read the answer. Known behind the Guard."""
+    return scope.get(_ORIGIN)
+
+
+def set_cors_origin(scope: Scope, origin: bytes) -> None:
+    scope[_ORIGIN] = origin

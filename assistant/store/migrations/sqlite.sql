@@ -14,6 +14,29 @@ CREATE TABLE answers (
 
 CREATE INDEX answers_expiring ON answers (expires);
 
+CREATE TABLE api_keys (
+	id VARCHAR NOT NULL,
+	name VARCHAR NOT NULL,
+	prefix VARCHAR NOT NULL,
+	digest VARCHAR NOT NULL,
+	previous VARCHAR,
+	previous_until BIGINT,
+	scopes VARCHAR NOT NULL,
+	models VARCHAR,
+	requests INTEGER,
+	tokens BIGINT,
+	parallel INTEGER,
+	created BIGINT NOT NULL,
+	expires BIGINT,
+	last_used BIGINT,
+	revoked BIGINT,
+	PRIMARY KEY (id)
+);
+
+CREATE UNIQUE INDEX api_keys_by_digest ON api_keys (digest);
+
+CREATE UNIQUE INDEX api_keys_by_previous ON api_keys (previous);
+
 CREATE TABLE attachments (
 	id VARCHAR NOT NULL,
 	owner VARCHAR NOT NULL,
@@ -89,6 +112,21 @@ CREATE INDEX inbox_ended ON inbox (ended);
 CREATE INDEX inbox_taken ON inbox (owner, session) WHERE state = 'taken';
 
 CREATE INDEX inbox_waiting ON inbox (owner, session, seq) WHERE state = 'waiting';
+
+CREATE TABLE limit_uses (
+	seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	owner VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	tokens BIGINT NOT NULL,
+	runner VARCHAR NOT NULL,
+	until BIGINT
+);
+
+CREATE INDEX limit_uses_by_owner ON limit_uses (owner, at, tokens);
+
+CREATE INDEX limit_uses_by_time ON limit_uses (at);
+
+CREATE INDEX limit_uses_running ON limit_uses (owner, until) WHERE until IS NOT NULL;
 
 CREATE TABLE outbox (
 	seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,

@@ -9,7 +9,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.access import Limits
+from assistant.contracts.errors import RateLimited, StoreUnavailable
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserMessage
 from assistant.contracts.repeats import Claim
@@ -105,6 +106,28 @@ async def listen(store: Store) -> None:
         tell(f"heard {len((await store.outbox.lanes(['telegram'])).ready)}")
 
 
+async def hold(store: Store) -> None:
+    """Let a request in and never end it."""
+    await store.limits.admit("key:held", Limits(parallel=1))
+    tell("held")
+    await asyncio.Event().wait()
+
+
+async def admit(store: Store, requests: str) -> None:
+    """On a word, try to let in as many requests as may be in all, at once; tell how many were."""
+    tell("ready")
+    await asyncio.to_thread(sys.stdin.readline)
+
+    async def one() -> bool:
+        try:
+            await store.limits.admit("key:shared", Limits(requests=int(requests)))
+        except RateLimited:
+            return False
+        return True
+
+    tell(str(sum(await asyncio.gather(*[one() for _ in range(int(requests))]))))
+
+
 async def fill_the_disk(store: Store) -> None:
     """Write until files may not grow any more, then go on when they may."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -147,6 +170,10 @@ async def run(what: str, url: str, state_folder: Path, name: str = "") -> None:
             await claim_a_key(store)
         case "listen":
             await listen(store)
+        case "hold":
+            await hold(store)
+        case "admit":
+            await admit(store, name)
         case "fill":
             await fill_the_disk(store)
         case _:

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Text, UserMessage
-from assistant.store import attachments, inbox_statements, kept_files, outbox_statements, repeats, statements, tables
+from assistant.store import attachments, inbox_statements, kept_files, key_statements, outbox_statements, repeats, statements, tables
 from assistant.store.connection import Connection, Row
 from assistant.store.migrate import configuration, newest_revision, upgrade
 from assistant.store.migrations import snapshot
@@ -35,7 +35,7 @@ LISTS = [
 ]
 STATEMENTS = LISTS + [
     value
-    for module in (statements, attachments, outbox_statements, inbox_statements, repeats, kept_files)
+    for module in (statements, attachments, outbox_statements, inbox_statements, key_statements, repeats, kept_files)
     for name, value in vars(module).items()
     if isinstance(value, str) and name.isupper() and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", value)
 ]

@@ -1,0 +1,58 @@
+"""All that a door asks about whoever stands before it: who that is, whether there is room, and for how long."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from assistant.access.attempts import Attempts
+from assistant.access.key_watch import KeyWatch
+from assistant.access.principals import Access, Principal
+from assistant.contracts.access import UNLIMITED, Admission, Limiter, Limits
+from assistant.contracts.errors import Unauthenticated
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doorkeeper:
+    """For every way in, HTTP and sockets alike:
+
+    1. `identify` the caller, once a connection or request;
+    2. `admit` each request, or each message of a socket, and `end` the admission when it is answered;
+    3. `watch` what stays open, and close it when told.
+    """
+
+    access: Access
+    attempts: Attempts = field(default_factory=Attempts)
+    limiter: Limiter | None = None
+    defaults: Limits = field(default_factory=Limits)
+    """For each principal that has no such limit of its own."""
+    keys: KeyWatch | None = None
+
+    async def identify(self, address: str, authorization: bytes | None) -> Principal:
+        """Who asks, from which address, showing this value of an Authorization header. Raises Unauthenticated; RateLimited where too many wrong
+        secrets came from the address; AccessUnavailable, StoreUnavailable."""
+        self.attempts.check(address)
+        try:
+            who = await self.access.identify(authorization)
+        except Unauthenticated:
+            if authorization is not None:
+                self.attempts.check(address)  # of many guesses at once, too, no more than a few are answered
+                self.attempts.failed(address)
+            raise
+        self.attempts.check(address)
+        return who
+
+    async def admit(self, who: Principal) -> Admission:
+        """Count a request of theirs. Costs nothing where they have no limits. Raises RateLimited, StoreUnavailable."""
+        limits = who.limits.over(self.defaults)
+        if self.limiter is None or not limits.any:
+            return UNLIMITED
+        return await self.limiter.admit(who.id, limits)
+
+    def watch(self, who: Principal, ended: Callable[[], None]) -> Callable[[], None]:
+        """`ended` is called within a second after what they came in with stopped holding. Returns what ends the watching."""
+        if who.credential is None or self.keys is None:
+            return _nothing
+        return self.keys.watch(who.credential, ended)

@@ -1,0 +1,20 @@
+"""How many tokens a request may take, guessed before it is made: what limits reserve."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from assistant.contracts.models import Sampling
+from assistant.contracts.turns import Upload, Words
+
+_CHARS_A_TOKEN: Final = 4
+_ANSWER: Final = 500
+"""Where the request sets no `max_tokens`."""
+_FILE: Final = 1_000
+"""A picture takes about as much; of a document, how much is known only when it was read."""
+
+
+def estimated_tokens(content: Sequence[Words | Upload], instructions: Sequence[str], sampling: Sampling) -> int:
+    """By the request alone: what a session holds already shows only in the usage, which is what counts in the end."""
+    chars = sum(len(part.text) for part in content if isinstance(part, Words)) + sum(map(len, instructions))
+    files = sum(isinstance(part, Upload) for part in content)
+    return chars // _CHARS_A_TOKEN + files * _FILE + (sampling.max_tokens or _ANSWER)

@@ -1,0 +1,172 @@
+"""Who may ask for what, and how much of it: keys, and the limits that hold for whoever asks."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Final, Literal, Protocol, get_args
+
+Scope = Literal["chat", "models", "sessions", "deliveries", "files", "workflows", "admin"]
+"""What a key opens: `chat` is every way of asking a model or an agent; `admin` stands for all of them, and for what has no scope of its own."""
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+KEY_MARK: Final = "nbk_"
+"""What every key that this server makes begins with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one principal may ask for. None: as much as it likes."""
+
+    requests: int | None = None
+    """In any 60 seconds."""
+    tokens: int | None = None
+    """In any 60 seconds, prompts and answers together."""
+    parallel: int | None = None
+    """Requests at the same time."""
+
+    @property
+    def any(self) -> bool:
+        return self.requests is not None or self.tokens is not None or self.parallel is not None
+
+    def over(self, defaults: "Limits") -> "Limits":
+        """These, with what they leave open taken from `defaults`."""
+        if not defaults.any:
+            return self
+        return Limits(
+            **{
+                field.name: getattr(defaults, field.name) if getattr(self, field.name) is None else getattr(self, field.name)
+                for field in fields(self)
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key as it is kept: all of it but the secret, of which there is only a hash."""
+
+    id: str
+    """What its holder's sessions belong to, as `key:<id>`; the same after a rotation."""
+    name: str
+    prefix: str
+    """How the secret begins, to recognise it by: "nbk_ab12"."""
+    scopes: frozenset[Scope]
+    models: tuple[str, ...] | None
+    """Patterns (`gpt-*`, `agent:home`) of which a model or agent must match one; None: all may be used. Empty: none."""
+    limits: Limits
+    created: datetime
+    expires: datetime | None = None
+    last_used: datetime | None = None
+    """To the minute or so."""
+    revoked: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldKey:
+    """A key that holds, and until when the secret that was shown does (its expiry, or the end of a rotation's overlap)."""
+
+    key: ApiKey
+    until: datetime | None
+
+
+class KeyStore(Protocol):
+    """Where keys are kept. A `digest` is the SHA-256 of a whole secret, in hex. Everything raises StoreUnavailable."""
+
+    async def add(self, key: ApiKey, digest: str) -> None: ...
+
+    async def find(self, digest: str) -> HeldKey | None:
+        """The key of a secret that holds now; None: unknown, revoked, expired or rotated out."""
+        ...
+
+    async def holding(self, digests: Collection[str]) -> frozenset[str]:
+        """Those of them that hold now."""
+        ...
+
+    async def used(self, key_id: str, at: datetime) -> None:
+        """Note when it was used last."""
+        ...
+
+    async def list(self) -> Sequence[ApiKey]:
+        """All keys, revoked ones too, the oldest first."""
+        ...
+
+    async def revoke(self, key_id: str) -> bool:
+        """From now on its secrets open nothing. False: there is no such key, or it was revoked before."""
+        ...
+
+    async def rotate(self, key_id: str, *, digest: str, prefix: str, overlap_until: datetime) -> bool:
+        """Give it another secret; the one it had holds until `overlap_until`, one from before that ends now. False: no such key that holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """What is left of one limit, as the headers x-ratelimit-* tell it."""
+
+    limit: int
+    remaining: int
+    reset: float
+    """Seconds until all of it is there again, if nothing more is asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a principal stands with its limits. None: there is no such limit."""
+
+    requests: Measure | None = None
+    tokens: Measure | None = None
+
+
+class Admission(Protocol):
+    """A request that was let in, and counts.
+
+    Whoever calls a model reserves first what it may take, and says at last what it took. Reserved and never used (the call failed): given back.
+    """
+
+    @property
+    def standing(self) -> Standing:
+        """As it was when this admission last asked the store."""
+        ...
+
+    async def reserve(self, tokens: int) -> None:
+        """Take so many tokens, by estimate (more than a whole minute's count as a whole minute's). Raises RateLimited: then the request does not
+        count at all; StoreUnavailable."""
+        ...
+
+    def used(self, tokens: int) -> None:
+        """What was truly taken, in place of what was reserved. Noted at `end`."""
+        ...
+
+    async def end(self) -> None:
+        """The request is answered: settle its tokens, and free its place among those that run. Call it before the last byte goes out, so that
+        a client who reads the answer finds its place free. Never raises; the second call does nothing."""
+        ...
+
+
+class Limiter(Protocol):
+    """Counts what principals ask for: exactly, in a window that slides, for all processes on one store together."""
+
+    async def admit(self, owner: str, limits: Limits) -> Admission:
+        """Count a request of `owner`. Raises RateLimited, with the seconds after which one would be let in; StoreUnavailable."""
+        ...
+
+
+_NO_LIMITS: Final = Standing()
+
+
+class Unlimited:
+    """The admission of somebody who has no limits: costs nothing."""
+
+    @property
+    def standing(self) -> Standing:
+        return _NO_LIMITS
+
+    async def reserve(self, tokens: int) -> None:
+        pass
+
+    def used(self, tokens: int) -> None:
+        pass
+
+    async def end(self) -> None:
+        pass
+
+
+UNLIMITED: Final[Admission] = Unlimited()
