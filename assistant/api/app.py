@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 from assistant.access.doorkeeper import Doorkeeper
 from assistant.api.body.spool import prepare_spool
 from assistant.api.chat.endpoint import Chat
+from assistant.api.chat.route import Known
 from assistant.api.deliveries.endpoints import DeliveryEndpoints, Outgoing
 from assistant.api.health import Check, Health
 from assistant.api.middleware.addresses import networks
@@ -28,6 +29,7 @@ from assistant.contracts.hooks import Hooks
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.repeats import RepeatStore
 from assistant.contracts.sessions import SessionStore
+from assistant.contracts.turns import MAIN
 
 _MARGIN_SECONDS = 30
 """What a request may take beside its turn."""
@@ -40,6 +42,7 @@ def create_app(
     turns: Turns,
     sessions: SessionStore,
     model: ModelInfo,
+    agents: Sequence[str] = (MAIN,),
     ready: Callable[[], Awaitable[Sequence[Check]]],
     spool_folder: Path,
     version: str,
@@ -50,16 +53,16 @@ def create_app(
 ) -> ASGIApp:
     """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
 
-    `model`: that of the default agent. `ready`: asked anew for each GET /ready. `spool_folder`: made if it is missing, private; files lie there
-    while a request is taken in. `outgoing`: what /v1/deliveries works on; None: it is not there. `channels`: how they fare now, for GET /ready.
-    `hooks`: who takes POST /hooks/{name}; None: there is no such path.
+    `model`: that of the default agent. `agents`: the ids of all, MAIN first. `ready`: asked anew for each GET /ready. `spool_folder`: made if it
+    is missing, private; files lie there while a request is taken in. `outgoing`: what /v1/deliveries works on; None: it is not there.
+    `channels`: how they fare now, for GET /ready. `hooks`: who takes POST /hooks/{name}; None: there is no such path.
     `repeats`: keeps first answers for requests that come again; None: each is done each time.
     Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
     """
     prepare_spool(spool_folder)
     app: ASGIApp = create_routes(
-        chat=Chat(turns=turns, model=model, settings=settings, spool_folder=spool_folder),
-        models=Models(model=model),
+        chat=Chat(turns=turns, known=Known(model=model.id, agents=agents), settings=settings, spool_folder=spool_folder),
+        models=Models(model=model, agents=agents),
         sessions=Sessions(store=sessions, turns=turns),
         health=Health(version=version, checks=ready, channels=channels),
         deliveries=None if outgoing is None else DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder),

@@ -1,13 +1,13 @@
 """The assistant: a model, a store, turns; with or without the ways out and in."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.api.health import Check
-from assistant.app.agent import build_turns, open_model
+from assistant.app.agent import OpenModel, build_turns, open_models
 from assistant.app.outlet import Outlet, open_outlet
 from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
@@ -16,6 +16,7 @@ from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.models import ModelProvider
 from assistant.contracts.outbox import Deliveries
+from assistant.contracts.turns import MAIN
 from assistant.delivery.service import DeliveryService
 from assistant.providers.choice import Choice
 from assistant.store.store import Store, open_store
@@ -27,14 +28,22 @@ class Assistant:
     """What runs, for whoever opens it: the server, the command line, a test."""
 
     loaded: Loaded
-    choice: Choice
-    model: ModelProvider
+    models: Mapping[str, OpenModel]
+    """By agent; the default one's is `choice` and `model`."""
     store: Store
     turns: Turns
     directory: ChannelDirectory
     deliveries: Deliveries
     outlet: Outlet | None
     """The channels that it has opened; None: it writes to the outbox, and a server that runs on the same store sends."""
+
+    @property
+    def choice(self) -> Choice:
+        return self.models[MAIN].choice
+
+    @property
+    def model(self) -> ModelProvider:
+        return self.models[MAIN].provider
 
     @property
     def spool(self) -> Path:
@@ -59,19 +68,18 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
     are started by whoever serves. Raises ConfigError and StoreUnavailable."""
     config = loaded.config
     await asyncio.to_thread(_make_folders, loaded)
-    choice, model = await open_model(config)
+    models = await open_models(config)
     store = await open_store(config.store, loaded.home, config.attachments)
     try:
         await store.sessions.recover()
         directory = ConfiguredChannels(config.channels.by_name())
         outlet = open_outlet(loaded, directory, store) if with_channels else None
         deliveries = outlet.deliveries if outlet else DeliveryService(store.outbox, enabled=config.enabled_channels.__contains__)
-        turns = await build_turns(loaded, model, store, directory, deliveries)
+        turns = await build_turns(loaded, models, store, directory, deliveries)
         try:
             yield Assistant(
                 loaded=loaded,
-                choice=choice,
-                model=model,
+                models=models,
                 store=store,
                 turns=turns,
                 directory=directory,
@@ -81,7 +89,8 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
         finally:
             await turns.close(grace=0)
     finally:
-        await model.close()
+        for model in models.values():
+            await model.provider.close()
         await store.close()
 
 

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS: Final = 3600
 _FOR_TURNS: Final = 0.95
 """The share of the grace in which turns and sends end; the rest is for their answers to leave."""
+KEEP_ONCE: Final = timedelta(days=1)
+"""How long the session of a request that brought its own history is kept."""
 
 
 async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) -> None:
@@ -51,6 +53,7 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 turns=assistant.turns,
                 sessions=assistant.store.sessions,
                 model=assistant.model.info,
+                agents=tuple(assistant.models),
                 ready=assistant.readiness,
                 spool_folder=assistant.spool,
                 version=__version__,
@@ -148,6 +151,7 @@ async def _sweep(assistant: Assistant) -> None:
     while True:
         try:
             files, turns = await store.attachments.sweep(datetime.now(UTC)), await store.sessions.recover()
+            await store.sessions.purge(datetime.now(UTC) - KEEP_ONCE)
             spooled = await asyncio.to_thread(sweep_spool, assistant.spool)
             await store.repeats.purge(datetime.now(UTC))
             sent, answered = await store.outbox.purge(datetime.now(UTC) - keep), await store.inbox.purge(datetime.now(UTC) - keep)

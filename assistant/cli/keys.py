@@ -10,7 +10,7 @@ import typer
 
 from assistant.access.build import CannotLetIn, auth_mode
 from assistant.access.stored_keys import digest_of, new_secret, prefix_of
-from assistant.cli.display import harmless, without_surrogates
+from assistant.cli.display import harmless
 from assistant.cli.export import moment
 from assistant.cli.kept import with_store
 from assistant.cli.options import ConfigFile, configured
@@ -18,6 +18,7 @@ from assistant.cli.tables import print_table
 from assistant.config import Loaded
 from assistant.contracts.access import SCOPES, ApiKey, Limits, Scope
 from assistant.contracts.errors import InvalidRequest, NotFound
+from assistant.contracts.text import whole
 
 commands = typer.Typer()
 _group = typer.Typer(
@@ -65,7 +66,7 @@ def create(
         name=_checked_name(name),
         prefix=prefix_of(secret),
         scopes=_scopes(scope or _USUAL),
-        models=tuple(without_surrogates(pattern) for pattern in model) if model else None,
+        models=tuple(whole(pattern) for pattern in model) if model else None,
         limits=Limits(requests=rpm, tokens=tpm, parallel=parallel),
         created=now,
         expires=now + _duration(expires) if expires else None,
@@ -155,7 +156,7 @@ def _warn_if_open(loaded: Loaded) -> None:
 
 def _found(loaded: Loaded, which: str) -> ApiKey:
     """The one key that holds and is called so. Raises NotFound, InvalidRequest."""
-    wanted, now = without_surrogates(which.strip()), datetime.now(UTC)
+    wanted, now = whole(which.strip()), datetime.now(UTC)
     holding = [key for key in with_store(loaded, lambda store: store.keys.list()) if _holds(key, now)]
     found = [key for key in holding if key.id == wanted] or [key for key in holding if wanted in (key.name, key.prefix, f"{key.prefix}…")]
     if not found:
@@ -170,7 +171,7 @@ def _holds(key: ApiKey, now: datetime) -> bool:
 
 
 def _checked_name(name: str) -> str:
-    shown = without_surrogates(name).strip()
+    shown = whole(name).strip()
     if not shown or len(shown) > _LONGEST_NAME or not shown.isprintable():
         raise InvalidRequest(f"A key's name is 1 to {_LONGEST_NAME} printable characters.")
     return shown

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from assistant.config.errors import Problem
-from assistant.config.keys import ANY_NAME, KeyPath, Named, Section, Shape, Value, camel, keys_of, nearest, walk
+from assistant.config.keys import ANY_NAME, KeyPath, Named, Section, Shape, Value, camel, keys_of, nearest, shape_of_names, walk
 from assistant.config.nanobot_keys import OTHER_SECTIONS, SECTION_KEYS, says_nothing
 from assistant.contracts.messages import Json
 from assistant.contracts.settings import Settings
@@ -38,10 +38,13 @@ class Check:
 
     def _section(self, raw: Mapping[str, Json], model: type[Settings] | None, path: KeyPath) -> dict[str, Json]:
         known = keys_of(model) if model is not None else {}
+        named = shape_of_names(model) if model is not None else None
         values: dict[str, Json] = {}
         for name, value in raw.items():
             key = known.get(camel(name))
-            if key is None:
+            if key is None and named is not None:
+                values[name] = self._shaped(value, named, (*path, name))
+            elif key is None:
                 self._foreign((*path, camel(name)), name, value, list(known))
             elif key.name in values:
                 self._refuse((*path, key.name), "is given twice, in two spellings; keep one")

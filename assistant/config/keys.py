@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import AliasChoices
 from pydantic.alias_generators import to_camel
@@ -71,6 +71,13 @@ def keys_of(model: type[Settings]) -> dict[str, Key]:
     return keys
 
 
+def shape_of_names(model: type[Settings]) -> Shape | None:
+    """What a section holds under names that people choose, beside its keys; None: it takes none."""
+    if model.model_config.get("extra") != "allow":
+        return None
+    return shape_of(get_args(get_type_hints(model)["__pydantic_extra__"])[1])
+
+
 def shape_of(annotation: Any) -> Shape:
     """What a key of this type looks like in the file."""
     origin = get_origin(annotation)
@@ -96,6 +103,11 @@ def walk(model: type[Settings], path: KeyPath = ()) -> Iterator[tuple[KeyPath, K
     """Every key that holds a value, with its path, in the order of the models. A name that people choose is `*`."""
     for key in dict.fromkeys(key.name for key in keys_of(model).values()):
         yield from _inside((*path, key), keys_of(model)[key], keys_of(model)[key].shape)
+    match shape_of_names(model):
+        case Section(named):
+            yield from walk(named, (*path, ANY_NAME))
+        case _:
+            pass
 
 
 def _inside(path: KeyPath, key: Key, shape: Shape) -> Iterator[tuple[KeyPath, Key]]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.messages import AssistantMessage, Image, Message, ToolMessage, Usage, UserMessage
@@ -68,6 +68,12 @@ class NewTurn:
     owner: str
     session: str
     message: UserMessage
+    history: tuple[Message, ...] = ()
+    """What a session that this turn makes begins with, before the message. One that is there already has its own."""
+
+
+ONCE: Final = "once:"
+"""What the key of a session begins with that is of one request: it isn't listed, and is removed a day after (`SessionStore.purge`)."""
 
 
 class SessionStore(Protocol):
@@ -78,7 +84,8 @@ class SessionStore(Protocol):
     """
 
     async def begin_turn(self, turn: NewTurn, known: Known | None) -> History:
-        """Make the session if it is new, append the user's message, note the turn as running, and return the history before it."""
+        """Make the session if it is new (with `turn.history`), append the user's message, note the turn as running, and return the
+        history before it."""
         ...
 
     async def resume_turn(self, turn_id: str, known: Known | None) -> History | None:
@@ -122,7 +129,8 @@ class SessionStore(Protocol):
         ...
 
     async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Session]:
-        """The latest first; `before`: the key of the last one of the page before; `owner` None: everybody's (the command line)."""
+        """The latest first, without those of one request (`ONCE`); `before`: the key of the last one of the page before; `owner` None:
+        everybody's (the command line)."""
         ...
 
     async def get(self, owner: str | None, key: str) -> Session | None: ...
@@ -137,6 +145,10 @@ class SessionStore(Protocol):
 
     async def delete(self, owner: str | None, key: str) -> bool:
         """Remove the session, its messages and turns, and the attachments that no other session holds. False: there was none."""
+        ...
+
+    async def purge(self, before: datetime) -> int:
+        """Remove sessions of one request (`ONCE`) that were last used before this, with their attachments; returns how many went."""
         ...
 
     async def check(self) -> None:

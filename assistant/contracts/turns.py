@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError
-from assistant.contracts.messages import FinishReason, Usage
+from assistant.contracts.messages import AssistantMessage, FinishReason, ToolMessage, Usage
 from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import OutboundEvent
+
+MAIN: Final = "main"
+"""The id of the default agent: `agents.defaults` in the configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,17 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A message of the user's within a history that the client sent."""
+
+    content: tuple[Words | Upload, ...]
+    kind: Literal["asked"] = "asked"
+
+
+Earlier = Asked | AssistantMessage | ToolMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRequest:
     """What every door makes of what it receives."""
 
@@ -52,6 +66,11 @@ class TurnRequest:
     session: str
     """The session's key: "api:my-session"."""
     content: tuple[Words | Upload, ...]
+    agent: str = MAIN
+    """The id of the agent that answers."""
+    history: tuple[Earlier, ...] = ()
+    """What the client says was said before: a session that is new begins with it; one that is there
+    has a history of its own, and this is not looked at."""
     instructions: tuple[str, ...] = ()
     """Instructions for this turn only (the request's system and developer messages); not kept."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -61,6 +80,12 @@ class TurnRequest:
     reply: "Reply | None" = None
     """For a turn of the inbox: what goes out when it ends. Such a turn may be started again under its id after a crash: then it goes on behind
     the last step that was stored."""
+
+    @property
+    def uploads(self) -> list[Upload]:
+        """Every file of the request, those of the history first."""
+        contents = [*(earlier.content for earlier in self.history if isinstance(earlier, Asked)), self.content]
+        return [item for content in contents for item in content if isinstance(item, Upload)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

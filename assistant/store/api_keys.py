@@ -7,12 +7,13 @@ from typing import cast
 import orjson
 
 from assistant.contracts.access import ApiKey, HeldKey, Limits, Scope
+from assistant.contracts.clock import Clock, utc_now
 from assistant.store import key_statements as sql
 from assistant.store.codec import unescape
 from assistant.store.connection import Connection, Row, Value
 from assistant.store.database import Database
 from assistant.store.envelopes import column
-from assistant.store.times import Clock, from_micros, to_micros, utc_now
+from assistant.store.times import from_micros, to_micros
 
 
 class ApiKeys:

@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Final
 
 from assistant.contracts.access import Admission, Limits, Measure, Standing
+from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import RateLimited, StoreUnavailable
 from assistant.store import key_statements as sql
 from assistant.store.codec import escape
 from assistant.store.connection import Connection, Row, Value
 from assistant.store.database import Database
 from assistant.store.runners import Runner
-from assistant.store.times import Clock, to_micros, utc_now
+from assistant.store.times import to_micros
 
 log = logging.getLogger(__name__)
 

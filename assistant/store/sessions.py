@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from assistant.contracts.clock import Clock, utc_now
@@ -43,15 +44,24 @@ class Sessions:
             "runner": self._runner.id,
             "role": "user",
             "payload": encode(turn.message),
+            "seq": len(turn.history) + 1,
         }
-        attachments = [part.attachment_id for part in turn.message.parts if part.kind != "text"]
+        attachments = _attachments(turn.message)
+        earlier = await _encoded(turn.history)
+        earlier_attachments = [attachment for message in turn.history for attachment in _attachments(message)]
 
         def begin(connection: Connection) -> _Rows:
-            found = connection.execute(sql.TOUCH_SESSION, values) or connection.execute(sql.ADD_SESSION, values)
+            found = connection.execute(sql.TOUCH_SESSION, values)
+            used = attachments
+            if not found:
+                found = connection.execute(sql.ADD_SESSION, values)
+                used = earlier_attachments + attachments
+                for place, (role, payload) in enumerate(earlier, 1):
+                    connection.execute(sql.ADD_MESSAGE, {**values, "id": found[0][0], "seq": place, "role": role, "payload": payload})
             row, seq, context_from = found[0]
             connection.execute(sql.ADD_MESSAGE, {**values, "id": row, "seq": seq})
             connection.execute(sql.ADD_TURN, {**values, "id": row})
-            for attachment in attachments:
+            for attachment in used:
                 connection.execute(sql.USE_ATTACHMENT, {**values, "attachment": attachment})
             return _history(connection, row, seq, context_from, known)
 
@@ -149,17 +159,28 @@ class Sessions:
     async def delete(self, owner: str | None, key: str) -> bool:
         def remove(connection: Connection) -> Sequence[str] | None:
             found = _find(connection, owner, key)
-            if not found:
-                return None
-            row, its_owner, its_key = found[0][:3]
-            digests = connection.execute(sql.REMOVE_USED_ATTACHMENTS, {"owner": its_owner, "key": its_key})
-            connection.execute(sql.REMOVE_SESSION, {"id": row})
-            return [digest for (digest,) in digests]
+            return _remove(connection, found[0]) if found else None
 
         digests = await self._database.write(remove)
         if digests:
             await self._collect(digests)
         return digests is not None
+
+    async def purge(self, before: datetime) -> int:
+        wanted: dict[str, Value] = {"before": to_micros(before), "limit": _MANY_ROWS}
+
+        def remove(connection: Connection) -> tuple[int, list[str]]:
+            stale = connection.execute(sql.STALE_ONCE, wanted)
+            return len(stale), [digest for row in stale for digest in _remove(connection, row)]
+
+        purged = 0
+        while True:
+            removed, digests = await self._database.write(remove)
+            purged += removed
+            if digests:
+                await self._collect(digests)
+            if removed < _MANY_ROWS:
+                return purged
 
     async def check(self) -> None:
         now = self._now()
@@ -188,6 +209,18 @@ def _session(row: Row) -> Session:
     )
 
 
+def _remove(connection: Connection, row: Row) -> list[str]:
+    """Remove a session, of which the row holds id, owner and key; returns the digests of the attachments that went with it."""
+    session, owner, key = row[:3]
+    digests = connection.execute(sql.REMOVE_USED_ATTACHMENTS, {"owner": owner, "key": key})
+    connection.execute(sql.REMOVE_SESSION, {"id": session})
+    return [digest for (digest,) in digests]
+
+
+def _attachments(message: Message) -> list[str]:
+    return [part.attachment_id for part in message.parts if part.kind != "text"] if message.role == "user" else []
+
+
 class _Rows(NamedTuple):
     """A history whose messages are still encoded."""
 
@@ -205,6 +238,15 @@ def _history(connection: Connection, row: int, seq: int, context_from: int, know
     start = context_from if known is None or fresh else known.seq + 1
     payloads = connection.execute(sql.HISTORY, {"id": row, "start": start, "end": seq}) if start < seq else []
     return _Rows(row, seq, context_from, fresh, payloads)
+
+
+async def _encoded(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    """(role, payload) of each; many of them in a thread, as below."""
+
+    def encoded() -> list[tuple[str, str]]:
+        return [(message.role, encode(message)) for message in messages]
+
+    return encoded() if len(messages) < _MANY_ROWS else await asyncio.to_thread(encoded)
 
 
 async def _decoded(rows: _Rows) -> History:

@@ -6,7 +6,7 @@ TOUCH_SESSION = """
 
 ADD_SESSION = """
     INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens)
-    VALUES (:owner, :key, :at, :at, 1, 1, 0, 0, 0) RETURNING id, messages, context_from"""
+    VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0) RETURNING id, messages, context_from"""
 
 ADD_MESSAGE = """
     INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"""
@@ -56,6 +56,11 @@ MESSAGES = """
 REMOVE_SESSION = """
     DELETE FROM sessions WHERE id = :id"""
 
+STALE_ONCE = """
+    SELECT id, owner, key FROM sessions WHERE substr(key, 1, 5) = 'once:' AND updated < :before
+        AND NOT EXISTS (SELECT 1 FROM turns WHERE turns.session_id = sessions.id AND turns.state = 'running')
+    LIMIT :limit"""
+
 REMOVE_USED_ATTACHMENTS = """
     DELETE FROM attachments WHERE owner = :owner AND session = :key AND used = 1 RETURNING digest"""
 
@@ -71,8 +76,7 @@ _EARLIER = "(updated, id) < (SELECT updated, id FROM sessions WHERE key = :befor
 
 def sessions_of(*, everybody: bool, before: bool) -> str:
     """The statement that lists sessions, the latest first; `before`: those after the one by the key `:before`."""
-    conditions = [] if everybody else [_OWNED]
+    conditions = ["substr(key, 1, 5) <> 'once:'", *([] if everybody else [_OWNED])]
     if before:
         conditions.append(_EARLIER.format(owned="" if everybody else f" AND {_OWNED}"))
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"{_SESSION}{where} ORDER BY updated DESC, id DESC LIMIT :limit"
+    return f"{_SESSION} WHERE {' AND '.join(conditions)} ORDER BY updated DESC, id DESC LIMIT :limit"

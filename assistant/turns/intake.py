@@ -7,9 +7,9 @@ from pathlib import PurePath
 from assistant.contracts.documents import DocumentReader, ReadDocument, ReadImage
 from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile, UnsupportedFileType
 from assistant.contracts.ids import new_id
-from assistant.contracts.messages import Document, Image, Part, Text, UserMessage
+from assistant.contracts.messages import Document, Image, Message, Part, Text, UserMessage
 from assistant.contracts.sessions import AttachmentStore
-from assistant.contracts.turns import TurnRequest, Upload
+from assistant.contracts.turns import Asked, TurnRequest, Upload, Words
 
 _Read = ReadDocument | ReadImage
 
@@ -23,17 +23,24 @@ class Intake:
         self._attachments = attachments
         self._document_chars = document_chars
 
+    async def history(self, request: TurnRequest) -> tuple[Message, ...]:
+        """What the client says was said before, its files read and kept as those of `message`. Raises the first error."""
+        return tuple([await self._asked(request, item.content) if isinstance(item, Asked) else item for item in request.history])
+
     async def message(self, request: TurnRequest) -> UserMessage:
         """Read the uploads, side by side, then keep them; the parts are in the order in which they were sent. Raises the first error.
 
         A message of a chat is not sent anew because a file of it can't be read: there, words say so in the file's place.
         """
-        uploads = [item for item in request.content if isinstance(item, Upload)]
+        return await self._asked(request, request.content)
+
+    async def _asked(self, request: TurnRequest, content: Sequence[Words | Upload]) -> UserMessage:
+        uploads = [item for item in content if isinstance(item, Upload)]
         readings = await self._read_all(request, uploads) if uploads else {}
         texts = [kept[1].text for kept in readings.values() if isinstance(kept, tuple) and isinstance(kept[1], ReadDocument)]
         shares = iter(share([len(text) for text in texts], self._document_chars))
         parts: list[Part] = []
-        for item in request.content:
+        for item in content:
             if not isinstance(item, Upload):
                 parts.append(Text(text=item.text, quoted=item.quoted, chosen=item.chosen))
                 continue

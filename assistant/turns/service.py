@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,6 +10,7 @@ from assistant.agent.loop import BETWEEN_STEPS, Answer, Loop, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.agent.transcript import fit
 from assistant.contracts.errors import (
+    ModelNotFound,
     NanobotError,
     SessionNotFound,
     ShuttingDown,
@@ -19,9 +21,9 @@ from assistant.contracts.errors import (
     place_of,
 )
 from assistant.contracts.ids import new_id
-from assistant.contracts.messages import AssistantMessage, CutOff, ToolMessage, UserMessage
+from assistant.contracts.messages import AssistantMessage, CutOff, Message, ToolMessage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
-from assistant.contracts.sessions import AttachmentStore, History, NewTurn, SessionStore
+from assistant.contracts.sessions import ONCE, AttachmentStore, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
 from assistant.turns.context import Context
@@ -50,10 +52,18 @@ class Turns:
     """Runs turns. Each runs in a task of its own and to its end, whoever still listens."""
 
     def __init__(
-        self, *, agent: Agent, sessions: SessionStore, attachments: AttachmentStore, intake: Intake, timeout: float, waiting: int = 16
+        self,
+        *,
+        agents: Mapping[str, Agent],
+        sessions: SessionStore,
+        attachments: AttachmentStore,
+        intake: Intake,
+        timeout: float,
+        waiting: int = 16,
     ) -> None:
-        """`timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one session."""
-        self._agent = agent
+        """`agents`: by id, MAIN among them. `timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one
+        session."""
+        self._agents = agents
         self._sessions = sessions
         self._attachments = attachments
         self._intake = intake
@@ -64,10 +74,12 @@ class Turns:
         self._closing = False
 
     def start(self, request: TurnRequest) -> RunningTurn:
-        """Begin a turn, or let it wait in its session's lane. Raises SessionBusy or ShuttingDown at once; then the uploads are still the
-        caller's. Otherwise the turn removes them when it has read them."""
+        """Begin a turn, or let it wait in its session's lane. Raises SessionBusy, ShuttingDown or ModelNotFound (no such agent) at once; then
+        the uploads are still the caller's. Otherwise the turn removes them when it has read them."""
         if self._closing:
             raise ShuttingDown(retry_after=1)
+        if request.agent not in self._agents:
+            raise ModelNotFound("There is no such agent. GET /v1/models lists those there are.", param="model")
         place = self._lanes.take(_lane(request.owner, request.session))
         turn = RunningTurn(request.id)
         turn.task = asyncio.create_task(self._run(request, turn, place), name=request.id)
@@ -111,8 +123,7 @@ class Turns:
             end = await self._settle(request, turn, error)
         finally:
             self._lanes.leave(place)
-            uploads = [item for item in request.content if isinstance(item, Upload)]
-            if uploads:
+            if uploads := request.uploads:
                 await asyncio.to_thread(_remove, uploads)
             self._running.discard(turn)
         turn.emit(end)
@@ -142,17 +153,19 @@ class Turns:
             raise SessionNotFound("The session was deleted while it was being answered.")
         if seq:
             transcript.add([answer.last], seq)
-            self._transcripts.put(request.owner, request.session, transcript)
+            if not request.session.startswith(ONCE):
+                self._transcripts.put(request.owner, request.session, transcript)
         return end
 
     async def _converse(self, request: TurnRequest, turn: RunningTurn) -> tuple[Transcript, Answer]:
-        agent = self._agent
+        agent = self._agents[request.agent]
         transcript = await self._resume(request, turn) if request.reply else None
         message = _last_words(transcript) if transcript else await self._intake.message(request)
         room = agent.context.room(request, message)
-        turn.begun = True
         if transcript is None:
-            transcript = await self._load(request, message)
+            history = await self._intake.history(request) if request.history else ()
+            turn.begun = True
+            transcript = await self._load(request, message, history)
         transcript.trim(room.budget(transcript.scale))
 
         async def append(step: list[AssistantMessage | ToolMessage]) -> None:
@@ -183,10 +196,10 @@ class Turns:
         transcript.learn(answer.last.usage.prompt_tokens, room.fixed_tokens)
         return transcript, answer
 
-    async def _load(self, request: TurnRequest, message: UserMessage) -> Transcript:
+    async def _load(self, request: TurnRequest, message: UserMessage, before: tuple[Message, ...]) -> Transcript:
         """Store the user's message and read what this process has not seen of the session."""
         transcript = self._transcripts.get(request.owner, request.session)
-        new = NewTurn(id=request.id, owner=request.owner, session=request.session, message=message)
+        new = NewTurn(id=request.id, owner=request.owner, session=request.session, message=message, history=before)
         history = await self._sessions.begin_turn(new, transcript.known if transcript else None)
         transcript = _current(transcript, history)
         transcript.add([message], history.seq)

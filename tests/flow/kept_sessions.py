@@ -70,6 +70,9 @@ class KeptSessions:
     async def recover(self) -> int:
         return 0
 
+    async def purge(self, before: datetime) -> int:
+        return 0
+
     async def check(self) -> None:
         self._check()
 

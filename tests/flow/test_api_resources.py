@@ -23,7 +23,7 @@ async def api(tmp_path: Path) -> AsyncGenerator[Running]:
 
 async def test_the_default_agent_is_the_model_that_is_listed(api: Running) -> None:
     async with openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{api.port}/v1", api_key="dummy") as client:
-        assert [model.id async for model in client.models.list()] == ["gpt-test"]
+        assert [model.id async for model in client.models.list()] == ["gpt-test", "agent:main"]
         assert (await client.models.retrieve("gpt-test")).owned_by == "openai"
         with pytest.raises(openai.NotFoundError) as caught:
             await client.models.retrieve("gpt-other")

@@ -164,7 +164,8 @@ def test_fallback_models_are_names_of_presets_or_of_models_or_presets_themselves
         "agents": {"defaults": {"fallbackModels": fallbacks}},
         "modelPresets": {"fast": {"model": "new", "provider": "mistral"}},
     }
-    found = load(tmp_path, content).config.fallbacks
+    config = load(tmp_path, content).config
+    found = config.fallbacks(config.agent)
     assert [(preset.model, preset.provider) for preset in found] == [("new", "mistral"), ("openai/gpt-5-mini", "auto"), ("own", "groq")]
 
 

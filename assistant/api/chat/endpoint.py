@@ -12,7 +12,8 @@ from assistant.api.body.spool import Spool
 from assistant.api.chat.completions import Chunks, completion
 from assistant.api.chat.disconnects import cancelled_on_disconnect
 from assistant.api.chat.estimate import estimated_tokens
-from assistant.api.chat.input import read_chat
+from assistant.api.chat.input import ChatInput, read_chat
+from assistant.api.chat.route import Known, ToAgent
 from assistant.api.chat.stream import ChatStream
 from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.scope import admission, principal
@@ -20,8 +21,9 @@ from assistant.api.settings import ApiSettings
 from assistant.api.turns import Turns
 from assistant.contracts.errors import ModelNotFound, NanobotError
 from assistant.contracts.ids import new_id
-from assistant.contracts.models import ModelInfo
-from assistant.contracts.turns import TurnRequest
+from assistant.contracts.sessions import ONCE
+from assistant.contracts.turns import Asked, TurnRequest
+from assistant.turns.running import RunningTurn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,42 +31,55 @@ class Chat:
     """The endpoint. Its errors leave as exceptions, to be answered by ErrorAnswers."""
 
     turns: Turns
-    model: ModelInfo
+    known: Known
     settings: ApiSettings
     spool_folder: Path
 
     async def __call__(self, request: Request) -> Response:
         spool = Spool(self.spool_folder, self.settings.limits)
         try:
-            asked = await read_chat(request.scope, request.receive, spool, self.settings.limits, self.model.id)
-            who, counted = principal(request.scope), admission(request.scope)
-            if not who.may_use(self.model.id):
-                raise ModelNotFound(param="model")
-            await counted.reserve(estimated_tokens(asked.content, asked.instructions, asked.sampling))
-            turn = self.turns.start(
-                TurnRequest(
-                    id=new_id("turn"),
-                    owner=who.id,
-                    session=asked.session,
-                    content=asked.content,
-                    instructions=asked.instructions,
-                    sampling=asked.sampling,
-                    stream=asked.stream,
-                )
-            )
+            asked = await read_chat(request.scope, request.receive, spool, self.settings.limits, self.known)
+            to, who = asked.route, principal(request.scope)
+            if not isinstance(to, ToAgent) or not who.may_use(to.shown):
+                named = to.shown if isinstance(to, ToAgent) else to.id
+                raise ModelNotFound(f"There is no model '{named[:100]}' here. GET /v1/models lists those there are.", param="model")
+            await admission(request.scope).reserve(estimated_tokens(asked.said, asked.instructions, asked.sampling))
+            turn = self.turns.start(turn_request(asked, to, who.id))
             spool.hand_over()
         finally:
             if spool.holds_files:
                 await asyncio.to_thread(spool.remove)
+        return await self._answered(request, turn, asked, to.shown)
+
+    async def _answered(self, request: Request, turn: RunningTurn, asked: ChatInput, model: str) -> Response:
         created = int(time.time())
         cancels = self.settings.on_disconnect == "cancel"
         if asked.stream:
-            chunks = Chunks(turn.id, created=created, model=self.model.id, with_usage=asked.include_usage)
+            chunks = Chunks(turn.id, created=created, model=model, with_usage=asked.include_usage)
             return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)
         async with cancelled_on_disconnect(turn, request.receive, enabled=cancels):
             try:
                 finished = await turn.result()
             except NanobotError as error:
                 raise FailedAfterActing(error) if turn.acted else error from None
-        counted.used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
-        return Response(completion(finished, created=created, model=self.model.id), media_type="application/json")
+        admission(request.scope).used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
+        return Response(completion(finished, created=created, model=model), media_type="application/json")
+
+
+def turn_request(asked: ChatInput, to: ToAgent, owner: str) -> TurnRequest:
+    """The turn that answers. A request that stands for itself gets a session of its own."""
+    turn_id = new_id("turn")
+    *before, last = asked.said
+    if not isinstance(last, Asked):
+        raise TypeError("an agent is asked by a user")
+    return TurnRequest(
+        id=turn_id,
+        owner=owner,
+        agent=to.agent,
+        session=to.session or ONCE + turn_id,
+        content=last.content,
+        history=tuple(before),
+        instructions=asked.instructions,
+        sampling=asked.sampling,
+        stream=asked.stream,
+    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from assistant.contracts.models import Sampling
-from assistant.contracts.turns import Upload, Words
+from assistant.contracts.turns import Asked, Earlier, Upload, Words
 
 _CHARS_A_TOKEN: Final = 4
 _ANSWER: Final = 500
@@ -13,8 +13,10 @@ _FILE: Final = 1_000
 """A picture takes about as much; of a document, how much is known only when it was read."""
 
 
-def estimated_tokens(content: Sequence[Words | Upload], instructions: Sequence[str], sampling: Sampling) -> int:
+def estimated_tokens(said: Sequence[Earlier], instructions: Sequence[str], sampling: Sampling) -> int:
     """By the request alone: what a session holds already shows only in the usage, which is what counts in the end."""
+    content = [part for message in said if isinstance(message, Asked) for part in message.content]
     chars = sum(len(part.text) for part in content if isinstance(part, Words)) + sum(map(len, instructions))
+    chars += sum(len(message.text) for message in said if not isinstance(message, Asked))
     files = sum(isinstance(part, Upload) for part in content)
     return chars // _CHARS_A_TOKEN + files * _FILE + (sampling.max_tokens or _ANSWER)

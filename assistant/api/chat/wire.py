@@ -63,9 +63,22 @@ Content = Annotated[
 ]
 
 
+class CalledFunction(Wire):
+    name: str = Field(min_length=1, max_length=128)
+    arguments: str
+
+
+class WireToolCall(Wire):
+    id: str = Field(min_length=1, max_length=256)
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
 class ChatMessage(Wire):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Content | None = None
+    tool_calls: list[WireToolCall] | None = Field(default=None, max_length=128, description="Of an assistant's message.")
+    tool_call_id: str | None = Field(default=None, description="Of a tool's message: which call it answers.")
 
 
 class StreamOptions(Wire):
@@ -104,9 +117,14 @@ Stop = Annotated[
 class ChatOptions(Wire):
     """All that a request says besides its message. The same in JSON and in a form."""
 
-    model: str | None = Field(default=None, description="Absent, or the id of the default agent: the first in /v1/models.")
-    session_id: str | None = Field(default=None, description="Which conversation this belongs to; absent: the shared one, 'default'.")
-    user: str | None = None
+    model: str | None = Field(
+        default=None, description="Who answers, of those that /v1/models lists; absent: the default agent, the first there."
+    )
+    session_id: str | None = Field(
+        default=None,
+        description="Which conversation this belongs to; absent: the default agent's shared one, 'default'; for other agents, none.",
+    )
+    user: str | None = Field(default=None, description="With an agent: whose conversation this belongs to, where no session_id is given.")
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
@@ -126,7 +144,8 @@ class ChatOptions(Wire):
 
 
 class ChatRequest(ChatOptions):
-    """One user message, after any number of system or developer messages that hold for this request only."""
+    """To the default agent: one user message, after any number of system or developer messages that hold for this request only.
+    To `agent:<id>` or a model: the whole conversation."""
 
     messages: list[ChatMessage] = Field(min_length=1, max_length=_MOST)
 

@@ -1,6 +1,6 @@
 """What tests of turns share: a real store, a real reader, a scripted model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Message, Text, UserMessage
 from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.tools import Tool
-from assistant.contracts.turns import TurnRequest, Upload, Words
+from assistant.contracts.turns import MAIN, TurnRequest, Upload, Words
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.store.store import Store
@@ -27,17 +27,31 @@ class House:
     store: Store
     folder: Path
 
-    def turns(self, model: ModelProvider, *, timeout: float = 20, max_steps: int = 5, tools: Sequence[Tool[Any]] = ()) -> Turns:
+    def turns(
+        self,
+        model: ModelProvider,
+        *,
+        timeout: float = 20,
+        max_steps: int = 5,
+        tools: Sequence[Tool[Any]] = (),
+        others: Mapping[str, ModelProvider] | None = None,
+    ) -> Turns:
+        """`others`: more agents, by id, each with a model of its own."""
         files = self.store.attachments
         toolbox = Toolbox([ListAttachments(files), ReadAttachment(files), *tools], files)
-        return Turns(
-            agent=Agent(
+
+        def agent(name: str, model: ModelProvider) -> Agent:
+            return Agent(
                 model=model,
                 toolbox=toolbox,
-                context=Context(model.info.context_tokens, Instructions("You are a test.", self.folder), toolbox.specs),
+                context=Context(model.info.context_tokens, Instructions(f"You are {name}.", self.folder), toolbox.specs),
                 max_steps=max_steps,
                 sampling=Sampling(),
-            ),
+            )
+
+        models = {MAIN: model, **(others or {})}
+        return Turns(
+            agents={name: agent("a test" if name == MAIN else name, its) for name, its in models.items()},
             sessions=self.store.sessions,
             attachments=files,
             intake=Intake(ChildReader(DocumentSettings()), files, document_chars=1_000),

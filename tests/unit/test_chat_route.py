@@ -1,0 +1,82 @@
+"""Who answers, and with what history: the table of the three contracts."""
+
+import pytest
+
+from assistant.api.chat.route import Known, Named, Route, ToAgent, ToModel, route
+from assistant.contracts.errors import InvalidRequest, ModelNotFound
+
+KNOWN = Known(model="MiniMax-M2.7", agents=("main", "beta"))
+
+
+def kept(session: str = "api:default", *, agent: str = "main") -> ToAgent:
+    """The default agent, by the name of its model."""
+    return ToAgent(agent=agent, session=session, takes_history=False, shown="MiniMax-M2.7")
+
+
+def free(agent: str = "main", session: str | None = None) -> ToAgent:
+    """An agent by its own name."""
+    return ToAgent(agent=agent, session=session, takes_history=True, shown=f"agent:{agent}")
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        (Named(), kept()),
+        (Named(model="MiniMax-M2.7"), kept()),
+        (Named(session_id="mine"), kept("api:mine")),
+        (Named(user="bob"), kept("agent:main:openai-user:bob")),
+        (Named(session_id="mine", user="bob"), kept("api:mine")),
+        (Named(session_header="theirs", session_id="mine", user="bob"), kept("api:theirs")),
+        (Named(model="agent:beta"), free("beta")),
+        (Named(model="agent:BETA"), free("beta")),
+        (Named(model="nanobot:beta"), free("beta")),
+        (Named(model="nanobot/beta"), free("beta")),
+        (Named(model="moltbot:beta"), free("beta")),
+        (Named(model="openclaw:beta"), free("beta")),
+        (Named(model="openclaw/beta"), free("beta")),
+        (Named(model="agent:main"), free()),
+        (Named(model="openclaw/default"), free()),
+        (Named(model="moltbot"), free()),
+        (Named(model="openclaw"), free()),
+        (Named(model="agent:beta", user="bob"), free("beta", "agent:beta:openai-user:bob")),
+        (Named(model="agent:beta", user=""), free("beta")),
+        (Named(model="agent:beta", session_id="mine", user="bob"), free("beta", "api:mine")),
+        (Named(model="agent:beta", session_header="theirs", session_id="mine"), free("beta", "api:theirs")),
+        (Named(model="agent:beta", session_header="agent:beta:work"), free("beta", "agent:beta:work")),
+        (Named(agent_header="beta"), free("beta")),
+        (Named(agent_header="Main", model="moltbot"), free()),
+        (Named(agent_header="beta", model="agent:main"), free("beta")),
+        (Named(agent_header="beta", model="MiniMax-M2.7", user="bob"), free("beta", "agent:beta:openai-user:bob")),
+        (Named(model="my-model"), ToModel(id="my-model")),
+        (Named(model="my-model", session_id="mine", user="bob"), ToModel(id="my-model")),
+        (Named(model="openai/gpt-5"), ToModel(id="openai/gpt-5")),
+        (Named(model=""), ToModel(id="")),
+    ],
+    ids=str,
+)
+def test_the_model_id_chooses_the_contract(named: Named, expected: Route) -> None:
+    assert route(named, KNOWN) == expected
+
+
+@pytest.mark.parametrize(
+    "named", [Named(model="agent:nobody"), Named(model="agent:"), Named(agent_header=""), Named(agent_header="../x")], ids=str
+)
+def test_an_agent_that_is_not_there_is_not_found(named: Named) -> None:
+    with pytest.raises(ModelNotFound):
+        route(named, KNOWN)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["telegram:1", "Discord:1", "cron:x", "subagent:x", "agent:main:x", "once:turn_1", "api:x", "", "a\nb", "x" * 257]
+)
+def test_no_key_that_is_not_a_clients_to_name_is_taken_from_one(prefix: str) -> None:
+    for named in (Named(session_id=prefix), Named(model="agent:beta", session_id=prefix), Named(model="agent:beta", session_header=prefix)):
+        with pytest.raises(InvalidRequest) as refused:
+            route(named, KNOWN)
+        assert refused.value.param in ("session_id", "x-nanobot-session-key")
+
+
+def test_a_user_is_named_in_at_most_256_characters() -> None:
+    assert route(Named(model="agent:beta", user="x" * 256), KNOWN)
+    with pytest.raises(InvalidRequest):
+        route(Named(model="agent:beta", user="x" * 257), KNOWN)
