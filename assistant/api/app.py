@@ -10,6 +10,7 @@ from assistant.api.body.spool import prepare_spool
 from assistant.api.chat.endpoint import Chat
 from assistant.api.chat.route import Known
 from assistant.api.deliveries.endpoints import DeliveryEndpoints, Outgoing
+from assistant.api.files.endpoints import FileEndpoints, Shelf
 from assistant.api.health import Check, Health
 from assistant.api.middleware.addresses import networks
 from assistant.api.middleware.body_clock import BodyClock
@@ -50,22 +51,25 @@ def create_app(
     channels: Callable[[], Sequence[ChannelStatus]] = tuple,
     hooks: Hooks | None = None,
     repeats: RepeatStore | None = None,
+    shelf: Shelf | None = None,
 ) -> ASGIApp:
     """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
 
     `model`: that of the default agent. `agents`: the ids of all, MAIN first. `ready`: asked anew for each GET /ready. `spool_folder`: made if it
     is missing, private; files lie there while a request is taken in. `outgoing`: what /v1/deliveries works on; None: it is not there.
     `channels`: how they fare now, for GET /ready. `hooks`: who takes POST /hooks/{name}; None: there is no such path.
-    `repeats`: keeps first answers for requests that come again; None: each is done each time.
+    `repeats`: keeps first answers for requests that come again; None: each is done each time. `shelf`: what /v1/files works on;
+    None: it is not there.
     Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
     """
     prepare_spool(spool_folder)
     app: ASGIApp = create_routes(
-        chat=Chat(turns=turns, known=Known(model=model.id, agents=agents), settings=settings, spool_folder=spool_folder),
+        chat=Chat(turns=turns, known=Known(model=model.id, agents=agents), settings=settings, spool_folder=spool_folder, shelf=shelf),
         models=Models(model=model, agents=agents),
         sessions=Sessions(store=sessions, turns=turns),
         health=Health(version=version, checks=ready, channels=channels),
         deliveries=None if outgoing is None else DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder),
+        files=None if shelf is None else FileEndpoints(shelf=shelf, limits=settings.limits, spool_folder=spool_folder),
         hooks=hooks,
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )

@@ -17,6 +17,9 @@ from assistant.api.deliveries.endpoints import DeliveryEndpoints
 from assistant.api.deliveries.routes import add_delivery_routes
 from assistant.api.deliveries.wire import DeliveryForm, DeliveryRequest
 from assistant.api.docs_page import HEADERS, docs_page
+from assistant.api.files.endpoints import FileEndpoints
+from assistant.api.files.routes import add_file_routes
+from assistant.api.files.wire import FileForm
 from assistant.api.health import Health
 from assistant.api.hooks import add_hook_route
 from assistant.api.middleware.errors import NotThisMethod
@@ -52,7 +55,7 @@ class Routes(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             described = [(ChatRequest, "validation"), (ChatForm, "validation"), (ChatCompletionChunk, "validation")]
-            described += [(DeliveryRequest, "validation"), (DeliveryForm, "validation")]
+            described += [(DeliveryRequest, "validation"), (DeliveryForm, "validation"), (FileForm, "validation")]
             _, schemas = models_json_schema(described, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
             components = document["components"]
             components["schemas"].update(schemas["$defs"])
@@ -99,6 +102,7 @@ def create_routes(
     sessions: Sessions,
     health: Health,
     deliveries: DeliveryEndpoints | None,
+    files: FileEndpoints | None,
     hooks: Hooks | None,
     chat_enabled: bool,
 ) -> FastAPI:
@@ -129,6 +133,8 @@ def create_routes(
         app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals, openapi_extra=scope)
     if deliveries is not None:
         add_delivery_routes(app, deliveries)
+    if files is not None:
+        add_file_routes(app, files)
     if hooks is not None:
         add_hook_route(app, hooks, errors(400, 401, 404, 408, 413, 503))
     app.router.add_route("/docs", _docs(app), methods=get, include_in_schema=False)

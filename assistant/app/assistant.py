@@ -13,11 +13,13 @@ from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace
 from assistant.contracts.channels import ChannelDirectory
+from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.models import ModelProvider
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.turns import MAIN
 from assistant.delivery.service import DeliveryService
+from assistant.documents.reader import ChildReader
 from assistant.providers.choice import Choice
 from assistant.store.store import Store, open_store
 from assistant.turns.service import Turns
@@ -34,6 +36,7 @@ class Assistant:
     turns: Turns
     directory: ChannelDirectory
     deliveries: Deliveries
+    reader: DocumentReader
     outlet: Outlet | None
     """The channels that it has opened; None: it writes to the outbox, and a server that runs on the same store sends."""
 
@@ -75,7 +78,8 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
         directory = ConfiguredChannels(config.channels.by_name())
         outlet = open_outlet(loaded, directory, store) if with_channels else None
         deliveries = outlet.deliveries if outlet else DeliveryService(store.outbox, enabled=config.enabled_channels.__contains__)
-        turns = await build_turns(loaded, models, store, directory, deliveries)
+        reader = ChildReader(config.documents)
+        turns = await build_turns(loaded, models, store, directory, deliveries, reader)
         try:
             yield Assistant(
                 loaded=loaded,
@@ -84,6 +88,7 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
                 turns=turns,
                 directory=directory,
                 deliveries=deliveries,
+                reader=reader,
                 outlet=outlet,
             )
         finally:

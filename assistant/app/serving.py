@@ -16,6 +16,7 @@ from assistant import __version__
 from assistant.api.app import create_app
 from assistant.api.body.spool import sweep_spool
 from assistant.api.deliveries.endpoints import Outgoing
+from assistant.api.files.endpoints import Shelf
 from assistant.api.listening.exposure import check_exposure
 from assistant.api.listening.server import bind
 from assistant.api.listening.server import serve as serve_api
@@ -67,6 +68,7 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 channels=reception.statuses,
                 hooks=reception.hooks,
                 repeats=assistant.store.repeats,
+                shelf=Shelf(files=assistant.store.files, attachments=assistant.store.attachments, reader=assistant.reader),
             )
             await reception.start()
             _tune_interpreter()

@@ -13,7 +13,8 @@
     ├── NotFound                      404 invalid_request_error   not_found
     │   ├── ModelNotFound             404                         model_not_found
     │   ├── SessionNotFound           404                         session_not_found
-    │   └── DeliveryNotFound          404                         delivery_not_found
+    │   ├── DeliveryNotFound          404                         delivery_not_found
+    │   └── NoSuchFile (in files)     404                         file_not_found
     ├── MethodNotAllowed              405 invalid_request_error   method_not_allowed
     ├── RequestTimeout                408 invalid_request_error   request_timeout
     ├── SessionBusy                   409 conflict_error          session_busy

@@ -12,6 +12,7 @@ from assistant.access.doorkeeper import Doorkeeper
 from assistant.access.keys import access_by_key
 from assistant.api.app import create_app
 from assistant.api.deliveries.endpoints import Outgoing
+from assistant.api.files.endpoints import Shelf
 from assistant.api.health import Check
 from assistant.api.listening.server import serve
 from assistant.api.settings import ApiSettings
@@ -135,6 +136,7 @@ async def serving(
     channels: Sequence[ChannelStatus] = (),
     hooks: Hooks | None = None,
     repeats: RepeatStore | None = None,
+    shelf: Shelf | None = None,
     doorkeeper: Doorkeeper | None = None,
 ) -> AsyncGenerator[Running]:
     """A server on a free port, with these settings otherwise. `channels`: how they fare. `doorkeeper`: None: by the shared key alone."""
@@ -160,6 +162,7 @@ async def serving(
         channels=lambda: channels,
         hooks=hooks,
         repeats=repeats,
+        shelf=shelf,
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
