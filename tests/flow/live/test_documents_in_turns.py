@@ -163,8 +163,8 @@ async def test_a_file_that_can_not_be_read_leaves_nothing_of_those_beside_it(liv
 
 
 async def test_a_file_uploaded_once_is_read_by_the_model_in_every_message_that_names_it(live: Live) -> None:
-    form = {"data": {"purpose": "user_data"}, "files": [("file", ("prices.xlsx", table()))]}
-    made = (await live.client.post("/v1/files", **form)).json()
+    uploaded = await live.client.post("/v1/files", data={"purpose": "user_data"}, files=[("file", ("prices.xlsx", table()))])
+    made = uploaded.json()
     for session in ("one", "two"):
         content = [{"type": "text", "text": "ECHO read"}, {"type": "file", "file": {"file_id": made["id"]}}]
         body = {"messages": [{"role": "user", "content": content}], "session_id": session}
