@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, Field
 
@@ -76,6 +76,7 @@ class Message:
     )
     params: ClassVar[type[BaseModel]] = MessageParams
     reads_only: ClassVar[bool] = False
+    happens_once: ClassVar[Literal[True]] = True
     timeout: ClassVar[float] = 120.0
 
     def __init__(self, post: Post) -> None:

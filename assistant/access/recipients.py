@@ -14,6 +14,7 @@ from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.pairing import PairingStore
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.tools import ToolContext
+from assistant.contracts.workflows import JOB_SESSION
 
 Policy = Literal["known", "any"] | tuple[str, ...]
 
@@ -69,7 +70,7 @@ class Recipients:
         )
 
     async def _is_known(self, address: Address) -> bool:
-        if self._channels.named(address) or _names(self._instructions, address):
+        if self._channels.named(address) or is_named(address, self._instructions):
             return True
         if await self._inbox.wrote(address):
             return True
@@ -79,7 +80,12 @@ class Recipients:
         )
 
     async def _was_named_by_user(self, address: Address, ctx: ToolContext) -> bool:
-        """Whether the user's own words in this session name it; the newest are looked at first, as most often they do."""
+        """Whether the user's own words in this session name it; the newest are looked at first, as most often they do.
+
+        A workflow's file is one of the workspace: what it makes the user say in a job's session names nobody.
+        """
+        if ctx.session.startswith(JOB_SESSION):
+            return False
         session = await self._sessions.get(ctx.owner, ctx.session)
         last = session.messages if session is not None else 0
         for end in range(last, max(0, last - _MESSAGES), -_PAGE):
@@ -87,13 +93,14 @@ class Recipients:
             for stored in await self._sessions.messages(ctx.owner, ctx.session, after=start, limit=end - start):
                 message = stored.message
                 if isinstance(message, UserMessage) and any(
-                    isinstance(part, Text) and not part.quoted and not part.chosen and _names(part.text, address) for part in message.parts
+                    isinstance(part, Text) and not part.quoted and not part.chosen and is_named(address, part.text)
+                    for part in message.parts
                 ):
                     return True
         return False
 
 
-def _names(words: str, address: Address) -> bool:
+def is_named(address: Address, words: str) -> bool:
     """Whether the chat's id stands in the words as a token of its own: not as a piece of a longer number or name."""
     if address.chat_id.casefold() not in (folded := words.casefold()):
         return False

@@ -14,7 +14,7 @@ from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.sessions import AttachmentStore
-from assistant.contracts.tools import Tool, ToolContext
+from assistant.contracts.tools import HappensOnce, Tool, ToolContext
 from assistant.contracts.turns import Emit, ToolFinished, ToolStarted
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,15 @@ class Toolbox:
         self._attachments = attachments
         self._result_chars = result_chars
         self.specs = tuple(ToolSpec(name=tool.name, description=tool.description, parameters=_json_schema(tool.params)) for tool in tools)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._tools)
+
+    def may_repeat(self, name: str) -> bool:
+        """Whether a call that was cut off may be made again at the same place of the same turn."""
+        tool = self._tools.get(name)
+        return tool is None or tool.reads_only or isinstance(tool, HappensOnce)
 
     async def run(self, calls: Sequence[ToolCall], ctx: ToolContext, emit: Emit, *, step: int = 0) -> list[ToolMessage]:
         """Run the calls; one message each, in the order of the calls. Neighbours that only read run side by side. Never raises

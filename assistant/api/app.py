@@ -1,6 +1,6 @@
 """The whole of the HTTP side, put together."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -25,12 +25,15 @@ from assistant.api.routes import create_routes
 from assistant.api.sessions import Sessions
 from assistant.api.settings import ApiSettings
 from assistant.api.turns import Turns
+from assistant.api.workflows.endpoints import Workflows
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.hooks import Hooks
-from assistant.contracts.models import ModelInfo
+from assistant.contracts.models import ModelInfo, ModelRegistry
 from assistant.contracts.repeats import RepeatStore
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
+from assistant.contracts.workflows import Workflows as WorkflowService
+from assistant.turns.direct import Direct
 
 _MARGIN_SECONDS = 30
 """What a request may take beside its turn."""
@@ -42,35 +45,46 @@ def create_app(
     doorkeeper: Doorkeeper,
     turns: Turns,
     sessions: SessionStore,
-    model: ModelInfo,
-    agents: Sequence[str] = (MAIN,),
+    agents: Mapping[str, ModelInfo],
+    registry: ModelRegistry,
+    direct: Direct,
     ready: Callable[[], Awaitable[Sequence[Check]]],
     spool_folder: Path,
     version: str,
     outgoing: Outgoing | None = None,
     channels: Callable[[], Sequence[ChannelStatus]] = tuple,
     hooks: Hooks | None = None,
+    workflows: WorkflowService | None = None,
     repeats: RepeatStore | None = None,
     shelf: Shelf | None = None,
 ) -> ASGIApp:
     """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
 
-    `model`: that of the default agent. `agents`: the ids of all, MAIN first. `ready`: asked anew for each GET /ready. `spool_folder`: made if it
-    is missing, private; files lie there while a request is taken in. `outgoing`: what /v1/deliveries works on; None: it is not there.
-    `channels`: how they fare now, for GET /ready. `hooks`: who takes POST /hooks/{name}; None: there is no such path.
-    `repeats`: keeps first answers for requests that come again; None: each is done each time. `shelf`: what /v1/files works on;
-    None: it is not there.
+    `agents`: the model of each, by the agent's id, MAIN first. `registry`: the models that can be asked themselves, by `direct`. `ready`: asked
+    anew for each GET /ready. `spool_folder`: made if it is missing, private; files lie there while a request is taken in. `outgoing`: what
+    /v1/deliveries works on; None: it is not there. `channels`: how they fare now, for GET /ready. `hooks`: who takes POST /hooks/{name};
+    None: there is no such path. `workflows`: what /workflows and /v1/jobs work on; None: as above.
+    `repeats`: keeps first answers for requests that come again; None: each is done each time. `shelf`: what /v1/files works on; None: as above.
     Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
     """
     prepare_spool(spool_folder)
     app: ASGIApp = create_routes(
-        chat=Chat(turns=turns, known=Known(model=model.id, agents=agents), settings=settings, spool_folder=spool_folder, shelf=shelf),
-        models=Models(model=model, agents=agents),
+        chat=Chat(
+            turns=turns,
+            registry=registry,
+            direct=direct,
+            known=Known(model=agents[MAIN].id, agents=agents),
+            settings=settings,
+            spool_folder=spool_folder,
+            shelf=shelf,
+        ),
+        models=Models(agents=agents, registry=registry),
         sessions=Sessions(store=sessions, turns=turns),
         health=Health(version=version, checks=ready, channels=channels),
         deliveries=None if outgoing is None else DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder),
         files=None if shelf is None else FileEndpoints(shelf=shelf, limits=settings.limits, spool_folder=spool_folder),
         hooks=hooks,
+        workflows=None if workflows is None else Workflows(workflows=workflows, settings=settings, spool_folder=spool_folder),
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )
     app = HeadAsGet(app)

@@ -1,37 +1,72 @@
 """GET /v1/models and /v1/models/{id}: what `model` may be."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from assistant.api.chat.route import names_of_agent
 from assistant.api.middleware.scope import principal
-from assistant.api.wire_answers import ModelAnswer, ModelList
+from assistant.api.wire_answers import ModelAnswer, ModelDetail, ModelList, PriceAnswer
 from assistant.contracts.errors import ModelNotFound
-from assistant.contracts.models import ModelInfo
+from assistant.contracts.models import ListedModel, ModelInfo, ModelRegistry
+from assistant.contracts.turns import MAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """The default agent under its model's name, then every agent under its own."""
+    """The default agent under its model's name, then every agent under its own, then the models that can be asked themselves."""
 
-    model: ModelInfo
-    agents: Sequence[str]
+    agents: Mapping[str, ModelInfo]
+    """By id, MAIN first: the model of each."""
+    registry: ModelRegistry
     since: int = field(default_factory=lambda: int(time.time()))
 
     async def index(self, request: Request) -> ModelList:
-        """Those that this key may use."""
-        who = principal(request.scope)
-        return ModelList(object="list", data=[answer for answer in self._all() if who.may_use(answer.id)])
+        """Those that this key may use; the first of an id is the one that answers."""
+        listed = [ModelAnswer(id=one.id, object="model", created=one.created, owned_by=one.owned_by) for one in await self._all(request)]
+        return ModelList(object="list", data=list({one.id: one for one in reversed(listed)}.values())[::-1])
 
-    async def show(self, request: Request, model_id: str) -> ModelAnswer:
-        found = next((answer for answer in self._all() if answer.id == model_id), None)
-        if found is None or not principal(request.scope).may_use(model_id):
+    async def show(self, request: Request, model_id: str) -> ModelDetail:
+        """With what is known of it."""
+        found = next((one for one in await self._all(request) if one.id == model_id), None)
+        if found is None:
             raise ModelNotFound(param="model")
         return found
 
-    def _all(self) -> list[ModelAnswer]:
-        default = ModelAnswer(id=self.model.id, object="model", created=self.since, owned_by=self.model.provider)
-        agents = [ModelAnswer(id=f"agent:{agent}", object="model", created=self.since, owned_by="nanobot") for agent in self.agents]
-        return [default, *agents]
+    async def _all(self, request: Request) -> list[ModelDetail]:
+        may_use = principal(request.scope).may_use
+        default = self.agents[MAIN]
+        agents = [self._agent(default.id, default.provider, default)] if any(map(may_use, names_of_agent(MAIN, default.id))) else []
+        for agent, model in self.agents.items():
+            if any(map(may_use, names_of_agent(agent, default.id))):
+                agents.append(self._agent(f"agent:{agent}", "nanobot", model))
+        return [*agents, *(self._model(listed) for listed in await self.registry.list() if may_use(listed.id))]
+
+    def _agent(self, name: str, owner: str, model: ModelInfo) -> ModelDetail:
+        return ModelDetail(
+            id=name,
+            object="model",
+            created=self.since,
+            owned_by=owner,
+            type="agent",
+            context_length=model.context_tokens,
+            dimensions=None,
+            vision=model.vision,
+            price=None,
+        )
+
+    def _model(self, listed: ListedModel) -> ModelDetail:
+        price = listed.price
+        return ModelDetail(
+            id=listed.id,
+            object="model",
+            created=self.since,
+            owned_by=listed.provider,
+            type=listed.type,
+            context_length=listed.context_tokens,
+            dimensions=listed.dimensions,
+            vision=listed.vision,
+            price=None if price is None else PriceAnswer(prompt=price.prompt, completion=price.completion),
+        )

@@ -32,13 +32,15 @@ from assistant.api.wire_answers import (
     ChatCompletion,
     ChatCompletionChunk,
     HealthAnswer,
-    ModelAnswer,
+    ModelDetail,
     ModelList,
     ReadyAnswer,
     SessionDeleted,
     SessionDetail,
     SessionList,
 )
+from assistant.api.workflows.endpoints import Workflows
+from assistant.api.workflows.routes import add_workflow_routes
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
 from assistant.contracts.hooks import Hooks
 
@@ -104,6 +106,7 @@ def create_routes(
     deliveries: DeliveryEndpoints | None,
     files: FileEndpoints | None,
     hooks: Hooks | None,
+    workflows: Workflows | None,
     chat_enabled: bool,
 ) -> FastAPI:
     """Every route there is. What goes wrong leaves as a NanobotError (or as the exception that it is): nothing is answered here."""
@@ -123,7 +126,7 @@ def create_routes(
         app.router.routes.append(ChatRoute(chat))
     for path, summary, endpoint, methods, answer, refusals, scope in (
         ("/v1/models", "List models", models.index, get, ModelList, errors(401), needs("models")),
-        ("/v1/models/{model_id:path}", "Show a model", models.show, get, ModelAnswer, errors(401, 404), needs("models")),
+        ("/v1/models/{model_id:path}", "Show a model", models.show, get, ModelDetail, errors(401, 404), needs("models")),
         ("/v1/sessions", "List sessions", sessions.index, get, SessionList, errors(400, 401, 503), seen),
         ("/v1/sessions/{session_id:path}", "Show a session", sessions.show, get, SessionDetail, errors(400, 401, 404, 503), seen),
         ("/v1/sessions/{session_id:path}", "Delete a session", sessions.delete, delete, SessionDeleted, errors(401, 404, 409, 503), seen),
@@ -135,6 +138,8 @@ def create_routes(
         add_delivery_routes(app, deliveries)
     if files is not None:
         add_file_routes(app, files)
+    if workflows is not None:
+        add_workflow_routes(app, workflows)
     if hooks is not None:
         add_hook_route(app, hooks, errors(400, 401, 404, 408, 413, 503))
     app.router.add_route("/docs", _docs(app), methods=get, include_in_schema=False)

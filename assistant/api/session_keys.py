@@ -8,7 +8,7 @@ MAX_LENGTH = 256
 _PREFIX = "api:"
 _RESERVED = (
     _PREFIX, "telegram:", "discord:", "webhook:", "apprise:", "slack:", "matrix:", "email:", "websocket:", "cli:",
-    "cron:", "heartbeat:", "subagent:", "workflow:", "agent:", "system:", ONCE,
+    "cron:", "heartbeat:", "subagent:", "workflow:", "job:", "agent:", "system:", ONCE,
 )  # fmt: skip
 """What keys of sessions begin with that are not a client's to name, so that an id and a key can't be mistaken for each other."""
 

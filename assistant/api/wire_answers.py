@@ -1,7 +1,7 @@
 """What the API answers, for its description (/openapi.json). The answers themselves are written as bytes where speed matters."""
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -33,16 +33,30 @@ class UsageAnswer(BaseModel):
     prompt_tokens_details: PromptTokensDetails
 
 
+class CalledFunction(BaseModel):
+    name: str
+    arguments: str
+
+
+class AnsweredCall(BaseModel):
+    id: str
+    type: Literal["function"]
+    function: CalledFunction
+
+
 class AnswerMessage(BaseModel):
+    """`tool_calls`: of the client's tools; then `content` may be null."""
+
     role: Literal["assistant"]
-    content: str
+    content: str | None
     refusal: None
+    tool_calls: list[AnsweredCall] | None = None
 
 
 class Choice(BaseModel):
-    index: Literal[0]
+    index: int
     message: AnswerMessage
-    logprobs: None
+    logprobs: dict[str, Any] | None
     finish_reason: FinishReason
 
 
@@ -55,16 +69,21 @@ class ChatCompletion(BaseModel):
     usage: UsageAnswer
 
 
+class CallDelta(AnsweredCall):
+    index: int
+
+
 class Delta(BaseModel):
     role: Literal["assistant"] | None = None
     content: str | None = None
     refusal: None = None
+    tool_calls: list[CallDelta] | None = None
 
 
 class ChunkChoice(BaseModel):
-    index: Literal[0]
+    index: int
     delta: Delta
-    logprobs: None
+    logprobs: dict[str, Any] | None
     finish_reason: FinishReason | None
 
 
@@ -84,6 +103,23 @@ class ModelAnswer(BaseModel):
     object: Literal["model"]
     created: int
     owned_by: str
+
+
+class PriceAnswer(BaseModel):
+    """US dollars a million tokens."""
+
+    prompt: float
+    completion: float
+
+
+class ModelDetail(ModelAnswer):
+    """A model with what is known of it; null: not known."""
+
+    type: Literal["agent", "chat", "completion", "embedding"]
+    context_length: int | None
+    dimensions: int | None
+    vision: bool | None
+    price: PriceAnswer | None
 
 
 class ModelList(BaseModel):

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from assistant.api.health import Check
 from assistant.app.agent import OpenModel, build_turns, open_models
+from assistant.app.models import open_registry
 from assistant.app.outlet import Outlet, open_outlet
+from assistant.app.workflows import build_workflows
 from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace
@@ -21,8 +23,11 @@ from assistant.contracts.turns import MAIN
 from assistant.delivery.service import DeliveryService
 from assistant.documents.reader import ChildReader
 from assistant.providers.choice import Choice
+from assistant.providers.registry import Registry
 from assistant.store.store import Store, open_store
+from assistant.turns.direct import Direct
 from assistant.turns.service import Turns
+from assistant.workflows.service import WorkflowService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +37,16 @@ class Assistant:
     loaded: Loaded
     models: Mapping[str, OpenModel]
     """By agent; the default one's is `choice` and `model`."""
+    registry: Registry
+    """The models that clients may name besides the agents."""
+    direct: Direct
+    """Asks them."""
     store: Store
     turns: Turns
     directory: ChannelDirectory
     deliveries: Deliveries
     reader: DocumentReader
+    workflows: WorkflowService
     outlet: Outlet | None
     """The channels that it has opened; None: it writes to the outbox, and a server that runs on the same store sends."""
 
@@ -51,7 +61,7 @@ class Assistant:
     @property
     def spool(self) -> Path:
         """Where files lie while a request is taken in."""
-        return self.loaded.home / "spool"
+        return spool_folder(self.loaded)
 
     async def readiness(self) -> Sequence[Check]:
         """What must hold to do the work, with the reason where it does not."""
@@ -72,6 +82,8 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
     config = loaded.config
     await asyncio.to_thread(_make_folders, loaded)
     models = await open_models(config)
+    registry = open_registry(config, models[MAIN].choice)
+    direct = Direct(reader=ChildReader(config.documents), document_chars=config.agent.document_chars, timeout=config.api.timeout)
     store = await open_store(config.store, loaded.home, config.attachments)
     try:
         await store.sessions.recover()
@@ -80,23 +92,34 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
         deliveries = outlet.deliveries if outlet else DeliveryService(store.outbox, enabled=config.enabled_channels.__contains__)
         reader = ChildReader(config.documents)
         turns = await build_turns(loaded, models, store, directory, deliveries, reader)
+        workflows = build_workflows(loaded, store, turns, deliveries, spool_folder(loaded))
         try:
             yield Assistant(
                 loaded=loaded,
                 models=models,
+                registry=registry,
+                direct=direct,
                 store=store,
                 turns=turns,
                 directory=directory,
                 deliveries=deliveries,
                 reader=reader,
+                workflows=workflows,
                 outlet=outlet,
             )
         finally:
+            await workflows.close(grace=0)
+            await direct.close()
             await turns.close(grace=0)
     finally:
+        await registry.close()
         for model in models.values():
             await model.provider.close()
         await store.close()
+
+
+def spool_folder(loaded: Loaded) -> Path:
+    return loaded.home / "spool"
 
 
 def _make_folders(loaded: Loaded) -> None:

@@ -53,13 +53,15 @@ class Reception:
         self._dispatcher.start()
         await self._inbound.start()
         self._supervisors.start()
+        await self._assistant.workflows.begin(takes_over=True)
 
     def statuses(self) -> Sequence[ChannelStatus]:
         """How each channel fares."""
         return self._supervisors.statuses()
 
     async def stop(self, grace: float) -> None:
-        """No new messages; then the turns end; what they did not is handed back; then what is being sent is settled. Within `grace` seconds."""
+        """No new messages, jobs and nodes; then the turns end, and the nodes; what did not is handed back; then what is being sent is settled.
+        Within `grace` seconds."""
         loop = asyncio.get_running_loop()
         end = loop.time() + grace
 
@@ -67,8 +69,10 @@ class Reception:
             return max(0.0, end - loop.time() - kept)
 
         kept = grace * _FOR_SENDING
+        self._assistant.workflows.stop_beginning()
         await self._supervisors.stop(left(kept))
         await self._assistant.turns.close(left(kept))
+        await self._assistant.workflows.close(left(kept))
         await self._inbound.close(left(kept / 2))
         await self._dispatcher.close(left())
 

@@ -31,10 +31,10 @@ from assistant.providers.build import preload
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 3600
-_FOR_TURNS: Final = 0.95
-"""The share of the grace in which turns and sends end; the rest is for their answers to leave."""
 KEEP_ONCE: Final = timedelta(days=1)
 """How long the session of a request that brought its own history is kept."""
+_FOR_TURNS: Final = 0.95
+"""The share of the grace in which turns and sends end; the rest is for their answers to leave."""
 
 
 async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) -> None:
@@ -53,8 +53,9 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 doorkeeper=open_doors(loaded.config, assistant.store),
                 turns=assistant.turns,
                 sessions=assistant.store.sessions,
-                model=assistant.model.info,
-                agents=tuple(assistant.models),
+                agents={name: model.provider.info for name, model in assistant.models.items()},
+                registry=assistant.registry,
+                direct=assistant.direct,
                 ready=assistant.readiness,
                 spool_folder=assistant.spool,
                 version=__version__,
@@ -69,6 +70,7 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 hooks=reception.hooks,
                 repeats=assistant.store.repeats,
                 shelf=Shelf(files=assistant.store.files, attachments=assistant.store.attachments, reader=assistant.reader),
+                workflows=assistant.workflows,
             )
             await reception.start()
             _tune_interpreter()
@@ -147,8 +149,8 @@ async def _chores(assistant: Assistant) -> AsyncGenerator[None]:
 
 
 async def _sweep(assistant: Assistant) -> None:
-    """Every hour: remove attachments, spooled files, deliveries, messages taken in and first answers that are due, and settle turns whose end
-    could not be stored or whose process died unnoticed."""
+    """Every hour: remove attachments, spooled files, deliveries, messages taken in, jobs and first answers that are due, and settle turns
+    whose end could not be stored or whose process died unnoticed."""
     store, keep = assistant.store, timedelta(days=assistant.loaded.config.deliver.keep_days)
     while True:
         try:
@@ -158,7 +160,8 @@ async def _sweep(assistant: Assistant) -> None:
             await store.repeats.purge(datetime.now(UTC))
             sent, answered = await store.outbox.purge(datetime.now(UTC) - keep), await store.inbox.purge(datetime.now(UTC) - keep)
             await store.limits.sweep(datetime.now(UTC))
-            log.debug("store.swept files=%d spooled=%d turns=%d sent=%d answered=%d", files, spooled, turns, sent, answered)
+            jobs = await store.jobs.purge(datetime.now(UTC) - timedelta(days=assistant.loaded.config.workflows.keep_days))
+            log.debug("store.swept files=%d spooled=%d turns=%d sent=%d answered=%d jobs=%d", files, spooled, turns, sent, answered, jobs)
         except NanobotError as error:
             log.warning("store.not_swept code=%s", error.code)
         except OSError as error:

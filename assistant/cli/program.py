@@ -12,7 +12,7 @@ from assistant.config import ConfigError
 from assistant.contracts.errors import NanobotError
 from assistant.providers.choice import NoSuchProvider
 
-COMMANDS: Final = ("serve", "chat", "send", "deliveries", "channels", "pairing", "keys", "sessions", "doctor", "config")
+COMMANDS: Final = ("serve", "chat", "send", "deliveries", "channels", "pairing", "keys", "sessions", "workflows", "doctor", "config")
 
 
 def main() -> None:

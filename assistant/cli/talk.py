@@ -50,7 +50,7 @@ class Talk:
             raise RuntimeError("ask is for inside of the with statement")
         spool = Spool(assistant.spool, self._loaded.config.api.limits)
         try:
-            uploads = [_copy(file, spool) for file in files]
+            uploads = [copy_in(file, spool) for file in files]
             words = [Words(text=whole(text))] if text.strip() else []
             if not words and not uploads:
                 raise InvalidRequest("There is nothing to ask: the message is empty.")
@@ -112,8 +112,8 @@ async def _show(turn: RunningTurn, display: Display) -> TurnFinished | TurnFaile
     raise AssertionError("a turn's last event is its end")
 
 
-def _copy(file: Path, spool: Spool) -> Upload:
-    """A copy, because a turn removes the files that it has read."""
+def copy_in(file: Path, spool: Spool) -> Upload:
+    """A copy, because whoever reads an upload may remove it. Blocks."""
     spooled = spool.open(display_name(file.name, "file"), None)
     with file.open("rb") as source:
         while data := source.read(_SLICE):

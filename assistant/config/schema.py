@@ -13,8 +13,10 @@ from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.settings import Settings
 from assistant.delivery.settings import DeliverySettings
 from assistant.documents.settings import DocumentSettings
+from assistant.providers.registered import ModelsSettings, RegisteredModel
 from assistant.providers.settings import ProviderSettings, ProvidersSettings
 from assistant.store.settings import AttachmentSettings, StoreSettings
+from assistant.workflows.settings import WorkflowSettings
 
 
 class ShutdownSettings(Settings):
@@ -38,6 +40,7 @@ class Config(Settings):
 
     agents: AgentsSettings = AgentsSettings()
     model_presets: dict[str, ModelPreset] = Field(default_factory=dict[str, ModelPreset])
+    models: ModelsSettings = Field(default_factory=dict[str, RegisteredModel])
     providers: ProvidersSettings = Field(default_factory=dict[str, ProviderSettings])
     channels: ChannelsSettings = ChannelsSettings()
     deliver: DeliverySettings = DeliverySettings()
@@ -46,6 +49,7 @@ class Config(Settings):
     store: StoreSettings = StoreSettings()
     attachments: AttachmentSettings = AttachmentSettings()
     documents: DocumentSettings = DocumentSettings()
+    workflows: WorkflowSettings = WorkflowSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
 

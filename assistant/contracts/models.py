@@ -1,6 +1,6 @@
 """The port to a model: one request, one answer, its words passed on as they come."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -37,6 +37,18 @@ class ToolSpec:
     name: str
     description: str
     parameters: Mapping[str, Json]
+    strict: bool | None = None
+    """Whether the arguments must follow the schema exactly; None: left to the provider."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedTool:
+    """The one tool that the model must call."""
+
+    name: str
+
+
+ToolChoice = Literal["auto", "none", "required"] | NamedTool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +62,16 @@ class ModelInfo:
     context_tokens: int
     """Prompt and answer together."""
     vision: bool = True
+    logprobs: bool = False
+    """Whether it can say how likely its tokens were."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored(AssistantMessage):
+    """An answer with the likelihoods that were asked for."""
+
+    logprobs: Json = None
+    """OpenAI's object for a choice, as the provider gave it: {"content": [{"token", "logprob", "bytes", "top_logprobs"}, …]}."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +83,13 @@ class ModelRequest:
     tools: tuple[ToolSpec, ...] = ()
     may_call: bool = True
     """False: the model must answer in words now. The tools stay listed: the transcript may hold calls of them, and the prefix stays the same."""
+    tool_choice: ToolChoice | None = None
+    """Whether and which tool is called, where `may_call`. None: as the model likes."""
+    parallel_calls: bool | None = None
+    """Whether several tools may be called at once. None: as the model likes."""
+    top_logprobs: int | None = None
+    """How many likely alternatives to tell for each token (0: the likelihoods of the answer's own tokens alone). None: no likelihoods.
+    Only where `ModelInfo.logprobs`; the answer is `Scored` then."""
     sampling: Sampling = field(default_factory=Sampling)
     images: Images = field(default_factory=dict[str, bytes])
     """The bytes of every Image part in `messages`; one that is not here was removed since: the model is told so."""
@@ -89,4 +118,81 @@ class ModelProvider(Protocol):
 
     async def close(self) -> None:
         """Close connections. Safe to call twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embeddings:
+    """Vectors, in the order of the texts that were given."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    prompt_tokens: int
+    model: str
+    """The model that made them, as its provider calls it."""
+
+
+class EmbeddingProvider(Protocol):
+    """A model that makes vectors of texts.
+
+    `embed` gives one vector for each text, in order, however many there are (it asks its provider in batches). `dimensions`: how long they are
+    to be; None: as the model has them. Raises InvalidRequest (a length that the model has not, an empty text), and what ModelProvider raises.
+    """
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings: ...
+
+    async def close(self) -> None:
+        """Close connections. Safe to call twice."""
+        ...
+
+
+ModelType = Literal["chat", "completion", "embedding"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a model costs, in US dollars a million tokens."""
+
+    prompt: float
+    completion: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedModel:
+    """A model that clients may name, as listed."""
+
+    id: str
+    type: ModelType
+    provider: str
+    """Who serves it; "local" for a file."""
+    context_tokens: int | None = None
+    dimensions: int | None = None
+    vision: bool | None = None
+    price: Price | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedModel:
+    """A model that can be asked."""
+
+    listed: ListedModel
+    writes: ModelProvider | None = None
+    """What answers: of the type "chat", and of the type "completion", which goes on with the text of the only user message."""
+    embeds: EmbeddingProvider | None = None
+    """What makes vectors: of the type "embedding"."""
+    sampling: Sampling = field(default_factory=Sampling)
+    """How answers are drawn where a request leaves it open."""
+
+
+class ModelRegistry(Protocol):
+    """The models that clients may name besides the agents."""
+
+    async def list(self) -> Sequence[ListedModel]:
+        """Those of the configuration, then those that providers list (as of some minutes ago; a provider that fails is left out)."""
+        ...
+
+    async def open(self, model_id: str) -> OpenedModel:
+        """Raises ModelNotFound, or ProviderFailed where it is known and can't be had, with the reason."""
         ...

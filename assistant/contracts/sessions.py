@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from assistant.contracts.documents import ReadDocument, ReadImage
@@ -192,6 +193,10 @@ class AttachmentStore(Protocol):
 
     async def images(self, parts: Sequence[Image]) -> dict[str, bytes]:
         """The bytes of those that are still kept, by attachment id."""
+        ...
+
+    async def copy(self, owner: str, session: str, attachment_id: str, to: Path) -> Upload | None:
+        """Copy an attachment's bytes, as they were received, into a new file. None: there is none by that id here, or they are not kept."""
         ...
 
     async def list(self, owner: str, session: str) -> Sequence[Attachment]:

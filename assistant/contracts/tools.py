@@ -1,7 +1,7 @@
 """The port to a tool: what the model can do besides talking."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -31,6 +31,13 @@ class ToolResult:
     """What the model reads. Longer than the toolbox allows: the beginning is passed on, the rest is kept and can be paged through."""
 
     text: str
+
+
+@runtime_checkable
+class HappensOnce(Protocol):
+    """What a tool says of itself that changes something and yet may be called again: its effect is known by (turn_id, call_place)."""
+
+    happens_once: ClassVar[Literal[True]]
 
 
 class Tool(Protocol[P]):

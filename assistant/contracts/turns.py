@@ -78,8 +78,14 @@ class TurnRequest:
     address: Address | None = None
     """The chat that the turn answers; None: a caller of the API."""
     reply: "Reply | None" = None
-    """For a turn of the inbox: what goes out when it ends. Such a turn may be started again under its id after a crash: then it goes on behind
-    the last step that was stored."""
+    """For a turn of the inbox: what goes out when it ends. Such a turn is always `resumable`."""
+    resumable: bool = False
+    """Whether it may be started again under its id after a crash, or a stop of the server: then it goes on behind the last step that was stored.
+    Whoever starts such a turn keeps the store from settling it meanwhile (inbox, job_nodes)."""
+
+    @property
+    def resumes(self) -> bool:
+        return self.resumable or self.reply is not None
 
     @property
     def uploads(self) -> list[Upload]:
@@ -93,6 +99,8 @@ class TextDelta:
     """More words of the answer. All of them joined are `TurnFinished.text`. Sent only where the request asked for a stream."""
 
     text: str
+    index: int = 0
+    """Which of several answers (`TurnFinished.answers`) goes on."""
     kind: Literal["text_delta"] = "text_delta"
 
 
@@ -125,6 +133,9 @@ class TurnFinished:
     usage: Usage
     """Summed over all model calls of this turn."""
     model: str
+    answers: tuple[AssistantMessage, ...] = ()
+    """Where a model answered without an agent: what it gave, once for each answer that was asked for, with its calls of the client's tools.
+    `text` and `finish_reason` are the first one's."""
     kind: Literal["turn_finished"] = "turn_finished"
 
 

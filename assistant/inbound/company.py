@@ -68,6 +68,7 @@ class Company:
         """Show nothing more. Returns the id of the preview that stands in the chat, if one does. Bounded; may be called again."""
         if self._finished is None:
             self._finished = asyncio.create_task(self._finish())
+        # The reply and the end of the block both wait for it; when one of them is cancelled, the other still gets the whole of it.
         await asyncio.shield(self._finished)
         return self.posted
 

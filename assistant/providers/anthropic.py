@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from assistant.contracts.messages import AssistantMessage
-from assistant.contracts.models import ModelInfo, ModelRequest, Sampling
+from assistant.contracts.models import ModelInfo, ModelRequest, NamedTool, Sampling
 from assistant.providers.anthropic_answer import AnthropicAnswer
 from assistant.providers.anthropic_prompt import encode, side_by_side
 from assistant.providers.encoding import EncodedMessages, encode_messages
@@ -75,8 +75,8 @@ class AnthropicProvider:
             body["tools"] = [
                 {"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters)} for tool in request.tools
             ]
-            if not request.may_call:
-                body["tool_choice"] = {"type": "none"}
+            if choice := _choice(request):
+                body["tool_choice"] = choice
         if request.stream:
             body["stream"] = True
         body.update(self._target.extra_body)
@@ -101,6 +101,22 @@ class AnthropicProvider:
         if output:
             fields["output_config"] = output
         return fields
+
+
+def _choice(request: ModelRequest) -> dict[str, Any]:
+    """This wire tells in one object which tools are called and how many at once; {}: nothing was said of it."""
+    match request.tool_choice if request.may_call else "none":
+        case "none":
+            return {"type": "none"}
+        case NamedTool(name=name):
+            choice: dict[str, Any] = {"type": "tool", "name": name}
+        case "required":
+            choice = {"type": "any"}
+        case "auto":
+            choice = {"type": "auto"}
+        case None:
+            choice = {} if request.parallel_calls is not False else {"type": "auto"}
+    return choice if request.parallel_calls is not False else {**choice, "disable_parallel_tool_use": True}
 
 
 async def _read_stream(events: AsyncIterator[list[dict[str, Any] | None]], answer: AnthropicAnswer, emit: Callable[[str], None]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import SecretStr
 
@@ -34,6 +34,10 @@ class Choice:
     """Where a model was asked for that can't be had, so that nobody answers in its place: the line that mends it."""
     settings: ProviderSettings = field(default=_UNCONFIGURED, repr=False)
     key: SecretStr = field(default=SecretStr(""), repr=False)
+
+    def having(self, settings: Mapping[str, object]) -> "Choice":
+        """This, with some of its settings (by the names of ProviderSettings' fields) in place of the provider's own."""
+        return replace(self, settings=self.settings.model_copy(update=settings)) if settings else self
 
     def __str__(self) -> str:
         return f"{self.provider}, {self.model} ({self.reason})" if self.provider != OFFLINE else f"offline ({self.reason})"
@@ -106,6 +110,24 @@ async def choose(
         return await _choose_local(model, Choice(provider=OFFLINE, model=OFFLINE, reason=reason, remedy=_remedy(known, model)), local)
     if name == OFFLINE:
         return Choice(provider=OFFLINE, model=OFFLINE, reason=reason)
+    reached = _reached(known, name, reason)
+    settings = reached.settings
+    base = settings.api_base or preset_of(name).base_url
+    chosen = _own_name(name, model) or preset_of(name).default_model
+    if not chosen:
+        chosen = next(iter(await list_models(base, patience=_CONFIGURED_LOCAL_PATIENCE)), "")
+        if not chosen:
+            raise NoSuchProvider(f"{name} was chosen ({reason}), but which of its models? Set agents.defaults.model.")
+    return replace(reached, model=chosen)
+
+
+def reach(provider: str, *, providers: Mapping[str, ProviderSettings], environment: Mapping[str, str]) -> Choice:
+    """A provider by its name, without one of its models. Asks nothing of the network. Raises NoSuchProvider."""
+    known = Known(providers=providers, environment=environment)
+    return _reached(known, _checked(known, provider_name(provider)), "the configuration says so")
+
+
+def _reached(known: Known, name: str, reason: str) -> Choice:
     settings = known.settings(name)
     base = settings.api_base or preset_of(name).base_url
     if not base:
@@ -115,12 +137,7 @@ async def choose(
     key = known.key(name)
     if _CONTROL.search(key):
         raise NoSuchProvider(f"{known.source(name)} holds a line break or another control character: it is not a key.")
-    chosen = _own_name(name, model) or preset_of(name).default_model
-    if not chosen:
-        chosen = next(iter(await list_models(base, patience=_CONFIGURED_LOCAL_PATIENCE)), "")
-        if not chosen:
-            raise NoSuchProvider(f"{name} was chosen ({reason}), but which of its models? Set agents.defaults.model.")
-    return Choice(provider=name, model=chosen, reason=reason, settings=settings, key=SecretStr(key))
+    return Choice(provider=name, model="", reason=reason, settings=settings, key=SecretStr(key))
 
 
 def decide(known: Known, model: str, provider: str) -> tuple[str | None, str]:

@@ -9,7 +9,7 @@ import orjson
 
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import AssistantMessage, Images, Message, UserMessage
-from assistant.contracts.models import ModelInfo, ModelRequest, ToolSpec
+from assistant.contracts.models import ModelInfo, ModelRequest, NamedTool, Sampling, ToolSpec
 from assistant.providers.encoding import EncodedMessages, encode_messages
 from assistant.providers.failures import Peer, stream_failure
 from assistant.providers.openai_answer import OpenAIAnswer
@@ -70,29 +70,17 @@ class OpenAIProvider:
         body: dict[str, Any] = {"model": self.info.id, "messages": orjson.Fragment(b"[" + b",".join(messages) + b"]")}
         if request.tools:
             body["tools"] = self._encoded_tools(request.tools)
-            if not request.may_call:
-                body["tool_choice"] = "none"
-        body.update(self._sampling(request))
+            body.update(_choice(request))
+        if request.top_logprobs is not None:
+            body["logprobs"] = True
+            if request.top_logprobs:
+                body["top_logprobs"] = request.top_logprobs
+        body.update(sampling_fields(self._target, request.sampling))
         if request.stream:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
         body.update(self._target.extra_body)
         return orjson.dumps(body)
-
-    def _sampling(self, request: ModelRequest) -> dict[str, Any]:
-        sampling = request.sampling
-        fields: dict[str, Any] = {
-            "temperature": sampling.temperature if self._target.samples else None,
-            "top_p": sampling.top_p if self._target.samples else None,
-            "presence_penalty": sampling.presence_penalty,
-            "frequency_penalty": sampling.frequency_penalty,
-            self._target.max_tokens_field: sampling.max_tokens,
-            "stop": list(sampling.stop) or None,
-            "seed": sampling.seed,
-            "reasoning_effort": sampling.reasoning_effort,
-            "response_format": None if sampling.response_format is None else dict(sampling.response_format),
-        }
-        return {name: value for name, value in fields.items() if value is not None}
 
     def _encoded_tools(self, tools: tuple[ToolSpec, ...]) -> orjson.Fragment:
         known, fragment = self._tools
@@ -100,6 +88,22 @@ class OpenAIProvider:
             fragment = orjson.Fragment(orjson.dumps([_tool(tool) for tool in tools]))
             self._tools = (tools, fragment)
         return fragment
+
+
+def sampling_fields(target: Target, sampling: Sampling) -> dict[str, Any]:
+    """How the answer is drawn, in this wire's fields; those that are left open are left out."""
+    fields: dict[str, Any] = {
+        "temperature": sampling.temperature if target.samples else None,
+        "top_p": sampling.top_p if target.samples else None,
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+        target.max_tokens_field: sampling.max_tokens,
+        "stop": list(sampling.stop) or None,
+        "seed": sampling.seed,
+        "reasoning_effort": sampling.reasoning_effort,
+        "response_format": None if sampling.response_format is None else dict(sampling.response_format),
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def open_provider(target: Target) -> OpenAIProvider:
@@ -117,8 +121,24 @@ def _take_whole(peer: Peer, value: dict[str, Any], answer: OpenAIAnswer) -> None
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
-    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    function: dict[str, Any] = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    if tool.strict is not None:
+        function["strict"] = tool.strict
     return {"type": "function", "function": function}
+
+
+def _choice(request: ModelRequest) -> dict[str, Any]:
+    """Which of the tools are called, and how many at once."""
+    fields: dict[str, Any] = {}
+    if not request.may_call:
+        fields["tool_choice"] = "none"
+    elif isinstance(request.tool_choice, NamedTool):
+        fields["tool_choice"] = {"type": "function", "function": {"name": request.tool_choice.name}}
+    elif request.tool_choice is not None:
+        fields["tool_choice"] = request.tool_choice
+    if request.parallel_calls is not None:
+        fields["parallel_tool_calls"] = request.parallel_calls
+    return fields
 
 
 def _encode(message: Message, images: Images, *, vision: bool) -> bytes:

@@ -1,12 +1,12 @@
 """Puts an answer of OpenAI's wire together, from one object or from the pieces of a stream."""
 
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
 from assistant.contracts.errors import ProviderFailed, ProviderOverloaded
-from assistant.contracts.messages import AssistantMessage, FinishReason, Usage
-from assistant.contracts.models import ModelRequest
+from assistant.contracts.messages import AssistantMessage, FinishReason, Json, Usage
+from assistant.contracts.models import ModelRequest, Scored
 from assistant.providers.pieces import CallPieces, count, listed, mapping, whole_answer
 
 _REASONS: dict[str, FinishReason] = {
@@ -24,7 +24,7 @@ _BROKEN = frozenset({"error", "insufficient_system_resource", "abort"})
 class OpenAIAnswer:
     """One answer. `done`: whether its end was announced ("[DONE]", or a body that is whole by its length)."""
 
-    __slots__ = ("_by_index", "_calls", "_model", "_pieces", "_provider", "_reason", "_usage", "done")
+    __slots__ = ("_by_index", "_calls", "_logprobs", "_model", "_pieces", "_provider", "_reason", "_usage", "done")
 
     def __init__(self, provider: str) -> None:
         self.done = False
@@ -32,6 +32,7 @@ class OpenAIAnswer:
         self._pieces: list[str] = []
         self._calls: list[CallPieces] = []
         self._by_index: dict[str, CallPieces] = {}
+        self._logprobs: dict[str, list[object]] = {}
         self._reason = ""
         self._model = ""
         self._usage: dict[str, Any] = {}
@@ -52,6 +53,9 @@ class OpenAIAnswer:
         choice = mapping(choices[0])
         if reason := choice.get("finish_reason"):
             self._reason = str(reason)
+        if scores := choice.get("logprobs"):
+            for name, tokens in mapping(scores).items():
+                self._logprobs.setdefault(name, []).extend(listed(tokens))
         delta = mapping(choice.get(part))
         if calls := delta.get("tool_calls"):
             for position, piece in enumerate(listed(calls)):
@@ -67,7 +71,7 @@ class OpenAIAnswer:
             raise ProviderOverloaded(f"{self._provider} broke its answer off ({self._reason}).")
         if not self.done and not self._reason:
             raise ProviderFailed(f"{self._provider} ended the stream before its answer was whole.")
-        return whole_answer(
+        answer = whole_answer(
             request,
             provider=self._provider,
             model=self._model or default_model,
@@ -76,6 +80,11 @@ class OpenAIAnswer:
             reason=_finish_reason(self._reason),
             usage=self._counted(),
         )
+        return answer if request.top_logprobs is None else self._scored(answer)
+
+    def _scored(self, answer: AssistantMessage) -> Scored:
+        fields: dict[str, Any] = {name: getattr(answer, name) for name in AssistantMessage.__slots__}
+        return Scored(**fields, logprobs=cast("Json", self._logprobs or None))
 
     def _take_call(self, piece: dict[str, Any], position: int) -> None:
         index = str(piece.get("index", position))

@@ -3,11 +3,14 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from assistant.contracts.errors import ProviderFailed, ProviderTimeout
 from assistant.contracts.messages import AssistantMessage
-from assistant.contracts.models import ModelInfo, ModelProvider, ModelRequest
+from assistant.contracts.models import EmbeddingProvider, Embeddings, ModelInfo, ModelProvider, ModelRequest
+
+T = TypeVar("T")
 
 _REPEATS = 2
 _FIRST_DELAY = 0.5
@@ -18,46 +21,30 @@ _PATIENCE = 20.0
 log = logging.getLogger(__name__)
 
 
-class RetryingProvider:
+class Repeats:
     """Asks up to twice more after a retryable failure, waiting up to 0.5 s, then up to 1 s (full jitter), or as long as Retry-After says.
 
-    Never after the first piece of text was passed on; never after a timeout, which has used up the patience of whoever waits.
+    Never after a timeout, which has used up the patience of whoever waits.
     """
 
-    def __init__(
-        self,
-        inner: ModelProvider,
-        *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
+    def __init__(self, provider: str, sleep: Callable[[float], Awaitable[None]], jitter: Callable[[], float]) -> None:
         """`jitter`: a number from 0 to 1, the part of the longest delay that is waited."""
-        self._inner = inner
+        self._provider = provider
         self._sleep = sleep
         self._jitter = jitter
 
-    @property
-    def info(self) -> ModelInfo:
-        return self._inner.info
-
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
-        heard = Heard(emit)
+    async def run(self, ask: Callable[[], Awaitable[T]], heard: "Heard | None" = None) -> T:
+        """What `ask` gives; it is not asked again once something was heard."""
         for attempt in range(_REPEATS):
             try:
-                return await self._inner.complete(request, heard)
+                return await ask()
             except ProviderFailed as error:
                 delay = self._delay(error, attempt)
-                if heard.any or delay is None:
+                if (heard is not None and heard.any) or delay is None:
                     raise
-                log.warning("provider.retry provider=%s code=%s attempt=%d delay=%.2f", self.info.provider, error.code, attempt + 1, delay)
+                log.warning("provider.retry provider=%s code=%s attempt=%d delay=%.2f", self._provider, error.code, attempt + 1, delay)
             await self._sleep(delay)
-        return await self._inner.complete(request, heard)
-
-    async def probe(self) -> None:
-        await self._inner.probe()
-
-    async def close(self) -> None:
-        await self._inner.close()
+        return await ask()
 
     def _delay(self, error: ProviderFailed, attempt: int) -> float | None:
         """Seconds until the next attempt; None: there is no point in one."""
@@ -66,6 +53,52 @@ class RetryingProvider:
         if error.retry_after is None:
             return self._jitter() * min(_LONGEST_DELAY, _FIRST_DELAY * 2**attempt)
         return error.retry_after if error.retry_after <= _PATIENCE else None
+
+
+class RetryingProvider:
+    """A ModelProvider that is asked again (`Repeats`), as long as no piece of text was passed on."""
+
+    def __init__(
+        self,
+        inner: ModelProvider,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._inner = inner
+        self._repeats = Repeats(inner.info.provider, sleep, jitter)
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._inner.info
+
+    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        heard = Heard(emit)
+        return await self._repeats.run(lambda: self._inner.complete(request, heard), heard)
+
+    async def probe(self) -> None:
+        await self._inner.probe()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class RetryingEmbeddings:
+    """An EmbeddingProvider that is asked again (`Repeats`)."""
+
+    def __init__(self, inner: EmbeddingProvider) -> None:
+        self._inner = inner
+        self._repeats = Repeats(inner.info.provider, asyncio.sleep, random.random)
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._inner.info
+
+    async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
+        return await self._repeats.run(lambda: self._inner.embed(texts, dimensions))
+
+    async def close(self) -> None:
+        await self._inner.close()
 
 
 class Heard:

@@ -36,6 +36,8 @@ class ProviderSettings(Settings):
     """The model's context, prompt and answer together; None: what is known of the model."""
     vision: bool | None = None
     """Whether the model takes images; None: what is known of the model."""
+    list: bool = False
+    """Whether its models may be named by clients, as `<name>/<model>`, and are listed by /v1/models."""
 
     @field_validator("api_key", "api_base", "proxy", mode="before")
     @classmethod

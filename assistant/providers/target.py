@@ -46,6 +46,7 @@ class Target:
             provider=provider,
             context_tokens=settings.context_tokens or _context(preset, known),
             vision=settings.vision if settings.vision is not None else (known.vision if known else preset.vision),
+            logprobs=preset.wire == "openai" and (known is None or known.samples),
         )
         secrets = [key, *(header.get_secret_value() for header in settings.extra_headers.values())]
         self.peer = Peer(

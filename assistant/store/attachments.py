@@ -74,6 +74,13 @@ class Attachments:
         reading = await asyncio.to_thread(self._files.document, rows[0][-1])
         return (_attachment(rows[0]), reading) if reading is not None else None
 
+    async def copy(self, owner: str, session: str, attachment_id: str, to: Path) -> Upload | None:
+        values: dict[str, Value] = {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
+        rows = await self._database.read(lambda connection: connection.execute(_ONE, values))
+        if not rows or not await asyncio.to_thread(self._files.copy, rows[0][-1], to):
+            return None
+        return Upload(name=_attachment(rows[0]).name, path=to, size=rows[0][2], digest=rows[0][-1])
+
     async def images(self, parts: Sequence[Image]) -> dict[str, bytes]:
         ids = list(dict.fromkeys(part.attachment_id for part in parts))
         if not ids:

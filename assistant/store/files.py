@@ -67,6 +67,17 @@ class Files:
         """The bytes of the picture as it is sent to models, if they are kept."""
         return _read(self._path(digest, _IMAGE))
 
+    def copy(self, digest: str, to: Path) -> bool:
+        """Copy the bytes as received into a new file. False: they are not kept. Raises StoreUnavailable."""
+        try:
+            with self._path(digest).open("rb") as source, open(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StoreUnavailable(f"A stored file can't be copied: {error.strerror}.") from error
+        return True
+
     def remove(self, digest: str) -> bool:
         """Remove all that is kept of a file. False: there was nothing."""
         there = [path for path in (self._path(digest, _READING), self._path(digest, _IMAGE), self._path(digest)) if path.exists()]

@@ -23,6 +23,7 @@ RUNNING_TURN = """
 TURNS_OF_OTHERS = """
     SELECT id, runner FROM turns WHERE state = 'running' AND runner <> :runner
         AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.turn = turns.id AND inbox.state = 'taken')
+        AND NOT EXISTS (SELECT 1 FROM job_nodes WHERE job_nodes.turn = turns.id AND job_nodes.state = 'running')
     ORDER BY started, id"""
 
 END_TURN = """

@@ -14,6 +14,7 @@ from assistant.store.channel_states import StoredChannelStates
 from assistant.store.connection import Engine
 from assistant.store.database import Database
 from assistant.store.inbox import Inbox
+from assistant.store.jobs import Jobs
 from assistant.store.kept_files import KeptFiles
 from assistant.store.limits import StoredLimits
 from assistant.store.media import Media
@@ -40,6 +41,7 @@ class Store:
     inbox: Inbox
     pairings: Pairings
     channel_states: StoredChannelStates
+    jobs: Jobs
     media: Media
     repeats: Repeats
     files: KeptFiles
@@ -70,13 +72,15 @@ async def open_store(
     bell = place.bell(database)
     kept_files = Attachments(database, state_folder / "attachments", attachments, clock=clock)
     media = Media(database, state_folder / "media")
+    sessions = Sessions(database, place.runner, bell, collect=kept_files.collect, clock=clock)
     store = Store(
-        sessions=Sessions(database, place.runner, bell, collect=kept_files.collect, clock=clock),
+        sessions=sessions,
         attachments=kept_files,
         outbox=Outbox(database, place.runner, bell, media, clock=clock),
         inbox=Inbox(database, place.runner, bell, clock=clock),
         pairings=Pairings(database, clock=clock),
         channel_states=StoredChannelStates(database, place.runner),
+        jobs=Jobs(database, place.runner, sessions, clock=clock),
         media=media,
         files=KeptFiles(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         repeats=Repeats(database, place.runner, clock=clock),

@@ -9,6 +9,8 @@ Times are microseconds since 1970, UTC. Text columns hold no NUL (PostgreSQL tak
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, TextClause, text
 from sqlmodel import Field, SQLModel
 
+from assistant.store.key_tables import ApiKeyRow as ApiKeyRow
+from assistant.store.key_tables import LimitUseRow as LimitUseRow
 from assistant.store.request_tables import AnswerRow as AnswerRow
 from assistant.store.request_tables import FileRow as FileRow
 
@@ -20,7 +22,6 @@ _YIELDING = text("state = 'queued' AND yields = 1")
 _SENDING = text("state = 'sending'")
 _WAITING = text("state = 'waiting'")
 _TAKEN = text("state = 'taken'")
-_RUNS = text("until IS NOT NULL")
 
 
 def _big() -> Column[int]:
@@ -267,51 +268,3 @@ class ChannelStateRow(SQLModel, table=True):
     state: str
     detail: str
     since: int = Field(sa_column=_big())
-
-
-class ApiKeyRow(SQLModel, table=True):
-    """A key that opens the API. Of a secret there is only `digest`, the SHA-256 of all of it, in hex."""
-
-    __tablename__ = "api_keys"
-    __table_args__ = (
-        Index("api_keys_by_digest", "digest", unique=True),
-        Index("api_keys_by_previous", "previous", unique=True),
-    )
-
-    id: str = Field(primary_key=True)
-    name: str
-    prefix: str
-    digest: str
-    previous: str | None
-    """The secret before the last rotation, as `digest`."""
-    previous_until: int | None = Field(sa_column=_maybe_big())
-    scopes: str
-    """JSON: ["chat", …]."""
-    models: str | None
-    """JSON: ["gpt-*", …]. NULL: all."""
-    requests: int | None
-    tokens: int | None = Field(sa_column=_maybe_big())
-    parallel: int | None
-    created: int = Field(sa_column=_big())
-    expires: int | None = Field(sa_column=_maybe_big())
-    last_used: int | None = Field(sa_column=_maybe_big())
-    revoked: int | None = Field(sa_column=_maybe_big())
-
-
-class LimitUseRow(SQLModel, table=True):
-    """A request of a principal that has limits. It counts for a minute; with `until`, it runs (until then at the latest) and takes a place."""
-
-    __tablename__ = "limit_uses"
-    __table_args__ = (
-        Index("limit_uses_by_owner", "owner", "at", "tokens"),
-        Index("limit_uses_by_time", "at"),
-        _where("limit_uses_running", "owner", "until", rows=_RUNS),
-        {"sqlite_autoincrement": True},
-    )
-
-    seq: int = Field(sa_column=_seq())
-    owner: str
-    at: int = Field(sa_column=_big())
-    tokens: int = Field(sa_column=_big())
-    runner: str
-    until: int | None = Field(sa_column=_maybe_big())

@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import re
-import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -21,6 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from assistant.testing import model_script as script
 from assistant.testing.model_faults import FAULTS, Control, Stats, broken, error_body
+from assistant.testing.model_texts import answer_texts
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
@@ -217,7 +217,11 @@ class _Connection(asyncio.Protocol):
                 server.tasks.add(self._busy)
                 self._busy.add_done_callback(self._done)
             return
-        if url.path.endswith("/models") and server.control.mode in FAULTS:
+        if url.path.endswith(("/completions", "/embeddings")) and server.control.mode not in FAULTS:
+            server.received(head, body, streams=False)
+            self._transport.write(server.replies.popleft() if server.replies else answer_texts(url.path, body))
+            return
+        if url.path.endswith(("/models", "/completions", "/embeddings")) and server.control.mode in FAULTS:
             self._fault(server.control.mode)
             return
         status, answer = server.steer(url.path, dict(parse_qsl(url.query)))
@@ -232,8 +236,7 @@ class _Connection(asyncio.Protocol):
     def _fault(self, mode: str) -> None:
         status, kind, body = FAULTS[mode]
         extra = f"Retry-After: {self._server.control.retry_after}\r\n" if self._server.control.retry_after else ""
-        if mode == "redirect":
-            extra = "Location: /elsewhere\r\n"
+        extra = "Location: /elsewhere\r\n" if mode == "redirect" else extra
         self._transport.write(script.head(status, len(body), kind=kind, extra=extra) + body)
 
     async def _slowly(self, mode: str, body: bytes, streams: bool, wire: script.Wire) -> None:
@@ -274,8 +277,7 @@ class _Connection(asyncio.Protocol):
 async def _serve(port: int, latency_ms: float) -> None:
     async with ModelServer(port=port) as server:
         server.configure(latency_ms=latency_ms)
-        sys.stdout.write(f"model server on {server.url}\n")
-        sys.stdout.flush()
+        print(f"model server on {server.url}", flush=True)  # noqa: T201 - it is a program's line
         await asyncio.get_running_loop().create_future()
 
 

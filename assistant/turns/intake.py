@@ -48,9 +48,9 @@ class Intake:
             if isinstance(kept, NanobotError):
                 parts.append(Text(text=f"A file of this message could not be read. {kept.message}", quoted=True))
             elif isinstance(kept[1], ReadImage):
-                parts.append(_image(item, kept[0], kept[1]))
+                parts.append(image_part(item, kept[0], kept[1]))
             else:
-                parts.append(_document(item, kept[0], kept[1], next(shares)))
+                parts.append(document_part(item, kept[0], kept[1], next(shares)))
         return UserMessage(id=new_id("msg"), parts=tuple(parts))
 
     async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, tuple[str, _Read] | NanobotError]:
@@ -86,7 +86,8 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     return errors.exceptions[0]
 
 
-def _image(upload: Upload, attachment_id: str, read: ReadImage) -> Image:
+def image_part(upload: Upload, attachment_id: str, read: ReadImage) -> Image:
+    """A picture as a part of a message."""
     return Image(
         attachment_id=attachment_id,
         name=upload.name,
@@ -98,7 +99,8 @@ def _image(upload: Upload, attachment_id: str, read: ReadImage) -> Image:
     )
 
 
-def _document(upload: Upload, attachment_id: str, read: ReadDocument, chars: int) -> Document:
+def document_part(upload: Upload, attachment_id: str, read: ReadDocument, chars: int) -> Document:
+    """A document as a part of a message, `chars` characters of its text. `attachment_id`: what the rest can be read by; empty: it can't be."""
     shown = excerpt(read.text, chars)
     return Document(
         attachment_id=attachment_id,
@@ -118,10 +120,8 @@ def _rest(read: ReadDocument, attachment_id: str, shown: int) -> str:
         return ""
     unseen = [section.label for section in read.sections if section.start >= shown]
     where = f" ({unseen[0]} to {unseen[-1]})" if len(unseen) > 1 else f" ({unseen[0]})" if unseen else ""
-    return (
-        f"Characters {shown:,} to {total:,} of this document{where} are not shown here; "
-        f'read_attachment(id="{attachment_id}", offset={shown}) goes on.'
-    )
+    told = f"Characters {shown:,} to {total:,} of this document{where} are not shown here"
+    return f'{told}; read_attachment(id="{attachment_id}", offset={shown}) goes on.' if attachment_id else f"{told}."
 
 
 def excerpt(text: str, chars: int) -> str:

@@ -1,10 +1,13 @@
 """A turn that runs: what is heard of it, by whoever still listens. It goes on whether or not anybody does."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
-from assistant.contracts.turns import TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished
+from assistant.contracts.turns import TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished, Upload
+
+log = logging.getLogger(__name__)
 
 Stop = Literal["cancelled", "interrupted"]
 
@@ -78,3 +81,12 @@ class RunningTurn:
     async def _more(self) -> None:
         self._wake = asyncio.get_running_loop().create_future()
         await self._wake
+
+
+def remove_uploads(uploads: Sequence[Upload]) -> None:
+    """Remove what a turn was given. Blocks."""
+    for upload in uploads:
+        try:
+            upload.path.unlink(missing_ok=True)
+        except OSError as error:  # a disk that fails now must not keep the answer back; the spool is swept
+            log.warning("turn.upload_left errno=%s", error.errno)

@@ -25,11 +25,11 @@ from assistant.contracts.messages import AssistantMessage, CutOff, Message, Tool
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
 from assistant.contracts.sessions import ONCE, AttachmentStore, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
+from assistant.contracts.turns import MAIN, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.turns.context import Context
 from assistant.turns.intake import Intake
 from assistant.turns.lanes import Lanes, Place
-from assistant.turns.running import RunningTurn
+from assistant.turns.running import RunningTurn, remove_uploads
 from assistant.turns.transcripts import Transcript, Transcripts
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,11 @@ class Turns:
         self._transcripts = Transcripts()
         self._running: set[RunningTurn] = set()
         self._closing = False
+
+    @property
+    def toolbox(self) -> Toolbox:
+        """The default agent's tools."""
+        return self._agents[MAIN].toolbox
 
     def start(self, request: TurnRequest) -> RunningTurn:
         """Begin a turn, or let it wait in its session's lane. Raises SessionBusy, ShuttingDown or ModelNotFound (no such agent) at once; then
@@ -124,7 +129,7 @@ class Turns:
         finally:
             self._lanes.leave(place)
             if uploads := request.uploads:
-                await asyncio.to_thread(_remove, uploads)
+                await asyncio.to_thread(remove_uploads, uploads)
             self._running.discard(turn)
         turn.emit(end)
 
@@ -159,7 +164,7 @@ class Turns:
 
     async def _converse(self, request: TurnRequest, turn: RunningTurn) -> tuple[Transcript, Answer]:
         agent = self._agents[request.agent]
-        transcript = await self._resume(request, turn) if request.reply else None
+        transcript = await self._resume(request, turn) if request.resumes else None
         message = _last_words(transcript) if transcript else await self._intake.message(request)
         room = agent.context.room(request, message)
         if transcript is None:
@@ -227,7 +232,7 @@ class Turns:
         end = TurnFailed(turn_id=turn.id, error=told, acted=turn.acted)
         if turn.begun:
             self._transcripts.forget(request.owner, request.session)
-        if request.reply and (state == "interrupted" or isinstance(told, StoreUnavailable)):
+        if request.resumes and (state == "interrupted" or isinstance(told, StoreUnavailable)):
             turn.unsettled = True  # no answer of the kind that a sender should get: it is tried again
         elif turn.begun or request.reply:
             mark = AssistantMessage(id=new_id("msg"), text="".join(turn.words), cut_off=state)
@@ -237,7 +242,7 @@ class Turns:
                 await self._sessions.end_turn(turn.id, state, [mark], error=told.code, outbound=outbound, inbound=inbound)
             except Exception as failure:  # noqa: BLE001 - whatever the store does, whoever waits is told of the first failure
                 # The turn stays marked as running; the next start settles it as interrupted, or goes on with it if it is of the inbox.
-                turn.unsettled = request.reply is not None
+                turn.unsettled = request.resumes
                 log.warning("turn.not_settled turn=%s state=%s error=%s", turn.id, state, type(failure).__qualname__)
         log.info("turn.failed turn=%s state=%s code=%s", turn.id, state, told.code)
         let_go(error)
@@ -277,14 +282,6 @@ def _reason(turn: RunningTurn, error: BaseException) -> tuple[CutOff, NanobotErr
         case _:
             log.error("turn.bug turn=%s error=%s", turn.id, place_of(error))
             return "failed", NanobotError()
-
-
-def _remove(uploads: list[Upload]) -> None:
-    for upload in uploads:
-        try:
-            upload.path.unlink(missing_ok=True)
-        except OSError as error:  # a disk that fails now must not keep the answer back; the spool is swept
-            log.warning("turn.upload_left errno=%s", error.errno)
 
 
 def _lane(owner: str, session: str) -> str:

@@ -70,22 +70,22 @@ def main() -> int:
 
 def _run(home: Path, platforms: Platforms, count: int, seed: int, *, broken: str | None, orderly: bool) -> "Ran":
     chance = random.Random(seed)
-    server = Server(home, json.dumps(platforms.configuration()), broken=broken)
-    server.start()
-    server.wait_ready()
-    _greet(platforms)
-    server.kill()
     kills: list[Kill] = []
     stops: list[float] = []
-    with under_load(platforms, server.port, seed) as promises:
-        while len(kills) < count:
-            where = "random" if orderly or not len(kills) % 2 else ALL[(len(kills) // 2) % len(ALL)]
-            kills.append(_kill(server, platforms, where, chance, stops if orderly else None))
-            _progress(len(kills), count)
-    server.start()
-    server.wait_ready()
-    _settle(home, len(promises.written) + TELEGRAM_CHATS + DISCORD_CHATS)
-    stops.append(server.stop())
+    with Server(home, json.dumps(platforms.configuration()), broken=broken) as server:
+        server.start()
+        server.wait_ready()
+        _greet(platforms)
+        server.kill()
+        with under_load(platforms, server.port, seed) as promises:
+            while len(kills) < count:
+                where = "random" if orderly or not len(kills) % 2 else ALL[(len(kills) // 2) % len(ALL)]
+                kills.append(_kill(server, platforms, where, chance, stops if orderly else None))
+                _progress(len(kills), count)
+        server.start()
+        server.wait_ready()
+        _settle(home, len(promises.written) + TELEGRAM_CHATS + DISCORD_CHATS)
+        stops.append(server.stop())
     found = asyncio.run(verdict(home, promises, platforms.posted()))
     return Ran(kills=kills, found=found, slowest_stop=max(stops), orderly=orderly)
 

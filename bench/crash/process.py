@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from assistant.testing.live_server import free_port
 
@@ -27,6 +29,14 @@ class Server:
         home.mkdir(parents=True, exist_ok=True)
         (home / "config.json").write_text(configuration, encoding="utf-8")
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """No process is left, whatever happened."""
+        if self._process is not None:
+            self.kill()
+
     def start(self, crash_at: str = "") -> None:
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         environment |= {"HOME": str(self.home), "NANOBOT_HOME": str(self.home), "PYTHONPATH": str(_ROOT), "CRASH_AT": crash_at}
@@ -46,7 +56,7 @@ class Server:
             self.started_at = time.time()
             self._process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
-    def wait_ready(self, within: float = 20.0) -> bool:
+    def wait_ready(self, within: float = 60.0) -> bool:
         """False: it died before it was ready."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:

@@ -20,9 +20,15 @@ from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancelled
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
-from assistant.contracts.models import ModelInfo
+from assistant.contracts.models import ModelInfo, ModelRegistry
 from assistant.contracts.repeats import RepeatStore
 from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
+from assistant.documents.reader import ChildReader
+from assistant.documents.settings import DocumentSettings
+from assistant.providers.choice import Choice
+from assistant.providers.listing import ListedModels
+from assistant.providers.registry import Registry
+from assistant.turns.direct import Direct
 from assistant.turns.running import RunningTurn
 
 from .kept_sessions import KeptSessions
@@ -124,6 +130,10 @@ class Running:
             writer.close()
 
 
+async def _no_choice(model: str, provider: str) -> Choice:
+    raise AssertionError("there are no models to choose from")
+
+
 @asynccontextmanager
 async def serving(
     folder: Path,
@@ -131,6 +141,7 @@ async def serving(
     *,
     play: Play | None = None,
     agents: Sequence[str] = ("main",),
+    registry: ModelRegistry | None = None,
     grace: float = 1,
     outgoing: Outgoing | None = None,
     channels: Sequence[ChannelStatus] = (),
@@ -153,8 +164,9 @@ async def serving(
         doorkeeper=doorkeeper or Doorkeeper(access=access_by_key(key)),
         turns=turns,
         sessions=turns.sessions,
-        model=MODEL,
-        agents=agents,
+        agents=dict.fromkeys(agents, MODEL),
+        registry=registry or Registry({}, ListedModels({}), _no_choice, offline=False),
+        direct=Direct(reader=ChildReader(DocumentSettings()), document_chars=1_000, timeout=10),
         ready=ready,
         spool_folder=spool,
         version="1.2.3",

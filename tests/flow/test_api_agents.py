@@ -3,10 +3,10 @@
 import base64
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageFunctionToolCallParam
 
 from assistant.contracts.messages import AssistantMessage, ToolMessage
 from assistant.contracts.turns import Asked, Upload, Words
@@ -49,7 +49,7 @@ async def test_a_named_agent_takes_the_clients_history_and_keeps_nothing_between
     assert said.text == "It is 42."
 
 
-_CALL: Any = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+_CALL: ChatCompletionMessageFunctionToolCallParam = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 
 
 async def test_files_of_earlier_messages_come_along(api: Running) -> None:

@@ -40,6 +40,8 @@ CATCH_ALL = {
     "assistant/delivery/sender.py",  # an adapter's bug is settled as an outcome of its event
     "assistant/delivery/supervisor.py",  # an adapter's bug ends one run of it, and nothing else
     "assistant/store/worker.py",  # what a job raised is carried to the one who waits for it
+    "assistant/turns/direct.py",  # whatever ends a call is passed on to whoever waits for it
+    "assistant/workflows/running.py",  # a bug must leave a job ended, and its owner told
     "assistant/turns/service.py",  # whatever ends a turn is settled in its session
 }
 

@@ -32,8 +32,12 @@ class Form:
     files: tuple[Upload, ...]
 
 
-async def read_form(scope: Scope, receive: Receive, content_type: bytes, spool: Spool, limits: ApiLimits) -> Form:
-    """Raises RequestTooLarge, FileTooLarge (both as soon as a limit is passed, whatever is still to come), InvalidRequest, RequestTimeout,
+async def read_form(
+    scope: Scope, receive: Receive, content_type: bytes, spool: Spool, limits: ApiLimits, *, named: frozenset[str] = frozenset()
+) -> Form:
+    """`named`: fields that hold a file, besides FILE_FIELDS; the `param` of such an upload is the field's name.
+
+    Raises RequestTooLarge, FileTooLarge (both as soon as a limit is passed, whatever is still to come), InvalidRequest, RequestTimeout,
     ClientDisconnect. What was spooled until then stays in `spool`.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
@@ -42,7 +46,7 @@ async def read_form(scope: Scope, receive: Receive, content_type: bytes, spool: 
     limit = limits.request_bytes + _ROOM_FOR_FIELDS
     if (announced_length(scope) or 0) > limit:
         raise _too_large(limits)
-    reader = _FormReader(boundary, spool)
+    reader = _FormReader(boundary, spool, named)
     received = 0
     more = True
     while more:
@@ -65,8 +69,9 @@ def _too_large(limits: ApiLimits) -> RequestTooLarge:
 class _FormReader:
     """The state between two pieces of a form."""
 
-    def __init__(self, boundary: bytes, spool: Spool) -> None:
+    def __init__(self, boundary: bytes, spool: Spool, named: frozenset[str]) -> None:
         self._spool = spool
+        self._named = named
         self._fields: dict[str, bytearray] = {}
         self._files: list[Upload] = []
         self._parts = 0
@@ -135,7 +140,7 @@ class _FormReader:
         filename = unquote_to_bytes(extended.group(1)) if extended else options.get(b"filename")
         if filename is not None:
             self._begin_file(name, filename.decode("utf-8", "replace"))
-        elif name in FILE_FIELDS:
+        elif name in FILE_FIELDS | self._named:
             raise InvalidRequest(f"'{name}' must be a file: its part needs a filename.", param=name)
         elif name in self._fields:
             raise InvalidRequest(f"'{name}' was sent twice.", param=name)
@@ -143,10 +148,11 @@ class _FormReader:
             self._field = self._fields[name] = bytearray()
 
     def _begin_file(self, name: str, filename: str) -> None:
-        if name not in FILE_FIELDS:
+        if name not in FILE_FIELDS | self._named:
             raise InvalidRequest(f"A file was sent as '{name}': send files as 'files'.", param=name)
         self._nameless = not filename
-        self._file = self._spool.open(display_name(filename, f"file-{len(self._files) + 1}"), f"files.{len(self._files)}")
+        param = name if name in self._named else f"files.{len(self._files)}"
+        self._file = self._spool.open(display_name(filename, f"file-{len(self._files) + 1}"), param)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:

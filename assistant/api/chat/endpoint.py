@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from assistant.api.body.spool import Spool
 from assistant.api.chat.completions import Chunks, completion
+from assistant.api.chat.direct import direct_request
 from assistant.api.chat.disconnects import cancelled_on_disconnect
 from assistant.api.chat.estimate import estimated_tokens
 from assistant.api.chat.input import ChatInput, read_chat
-from assistant.api.chat.route import Known, ToAgent
+from assistant.api.chat.route import Known, ToAgent, names_of
 from assistant.api.chat.stream import ChatStream
 from assistant.api.files.endpoints import Shelf, files_of
 from assistant.api.middleware.errors import FailedAfterActing
@@ -22,8 +23,10 @@ from assistant.api.settings import ApiSettings
 from assistant.api.turns import Turns
 from assistant.contracts.errors import ModelNotFound, NanobotError
 from assistant.contracts.ids import new_id
+from assistant.contracts.models import ModelRegistry
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import Asked, TurnRequest
+from assistant.turns.direct import Direct
 from assistant.turns.running import RunningTurn
 
 
@@ -32,6 +35,8 @@ class Chat:
     """The endpoint. Its errors leave as exceptions, to be answered by ErrorAnswers."""
 
     turns: Turns
+    registry: ModelRegistry
+    direct: Direct
     known: Known
     settings: ApiSettings
     spool_folder: Path
@@ -42,23 +47,35 @@ class Chat:
         spool = Spool(self.spool_folder, self.settings.limits, files_of(self.shelf, principal(request.scope).id))
         try:
             asked = await read_chat(request.scope, request.receive, spool, self.settings.limits, self.known)
-            to, who = asked.route, principal(request.scope)
-            if not isinstance(to, ToAgent) or not who.may_use(to.shown):
-                named = to.shown if isinstance(to, ToAgent) else to.id
-                raise ModelNotFound(f"There is no model '{named[:100]}' here. GET /v1/models lists those there are.", param="model")
-            await admission(request.scope).reserve(estimated_tokens(asked.said, asked.instructions, asked.sampling))
-            turn = self.turns.start(turn_request(asked, to, who.id))
+            who = principal(request.scope)
+            if not any(map(who.may_use, names_of(asked.route, self.known))):
+                raise ModelNotFound(param="model")
+            if isinstance(asked.route, ToAgent):
+                await self._reserve(request, asked)
+                turn = self.turns.start(turn_request(asked, asked.route, who.id))
+            else:
+                wanted = await direct_request(asked, asked.route.id, self.registry)
+                await self._reserve(request, asked)
+                turn = self.direct.start(wanted)
             spool.hand_over()
         finally:
             if spool.holds_files:
                 await asyncio.to_thread(spool.remove)
-        return await self._answered(request, turn, asked, to.shown)
+        return await self._answered(request, turn, asked)
 
-    async def _answered(self, request: Request, turn: RunningTurn, asked: ChatInput, model: str) -> Response:
+    async def _reserve(self, request: Request, asked: ChatInput) -> None:
+        """Raises RateLimited."""
+        tokens = estimated_tokens(asked.said, asked.instructions, asked.sampling, answers=asked.wishes.n)
+        await admission(request.scope).reserve(tokens)
+
+    async def _answered(self, request: Request, turn: RunningTurn, asked: ChatInput) -> Response:
         created = int(time.time())
-        cancels = self.settings.on_disconnect == "cancel"
+        if isinstance(asked.route, ToAgent):
+            model, cancels = asked.route.shown, self.settings.on_disconnect == "cancel"
+        else:
+            model, cancels = asked.route.id, True  # nobody keeps the answer
         if asked.stream:
-            chunks = Chunks(turn.id, created=created, model=model, with_usage=asked.include_usage)
+            chunks = Chunks(turn.id, created=created, model=model, with_usage=asked.include_usage, answers=asked.wishes.n)
             return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)
         async with cancelled_on_disconnect(turn, request.receive, enabled=cancels):
             try:

@@ -13,10 +13,10 @@ _FILE: Final = 1_000
 """A picture takes about as much; of a document, how much is known only when it was read."""
 
 
-def estimated_tokens(said: Sequence[Earlier], instructions: Sequence[str], sampling: Sampling) -> int:
-    """By the request alone: what a session holds already shows only in the usage, which is what counts in the end."""
-    content = [part for message in said if isinstance(message, Asked) for part in message.content]
-    chars = sum(len(part.text) for part in content if isinstance(part, Words)) + sum(map(len, instructions))
+def estimated_tokens(said: Sequence[Earlier], instructions: Sequence[str], sampling: Sampling, *, answers: int = 1) -> int:
+    """By the request alone: what a session holds already shows only in the usage, which is what counts in the end. `answers`: how many."""
+    parts = [part for message in said if isinstance(message, Asked) for part in message.content]
+    chars = sum(len(part.text) for part in parts if isinstance(part, Words)) + sum(map(len, instructions))
     chars += sum(len(message.text) for message in said if not isinstance(message, Asked))
-    files = sum(isinstance(part, Upload) for part in content)
-    return chars // _CHARS_A_TOKEN + files * _FILE + (sampling.max_tokens or _ANSWER)
+    files = sum(isinstance(part, Upload) for part in parts)
+    return answers * (chars // _CHARS_A_TOKEN + files * _FILE + (sampling.max_tokens or _ANSWER))

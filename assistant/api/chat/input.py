@@ -12,10 +12,11 @@ from assistant.api.body.spool import Spool
 from assistant.api.chat.conversation import check_said, conversation, one_message
 from assistant.api.chat.route import Known, Named, Route, ToAgent, headers_of, route
 from assistant.api.chat.wire import ChatOptions, ChatRequest
+from assistant.api.chat.wishes import Wishes, wishes_of
 from assistant.api.complaints import complaint
 from assistant.api.middleware.scope import header
 from assistant.api.settings import ApiLimits
-from assistant.contracts.errors import InvalidRequest, UnsupportedMediaType
+from assistant.contracts.errors import UnsupportedMediaType
 from assistant.contracts.messages import Json
 from assistant.contracts.models import Sampling
 from assistant.contracts.turns import Asked, Earlier, Upload, Words
@@ -37,6 +38,8 @@ class ChatInput:
     sampling: Sampling
     stream: bool
     include_usage: bool
+    wishes: Wishes
+    """Of a registered model; an agent takes none."""
 
 
 async def read_chat(scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits, known: Known) -> ChatInput:
@@ -59,6 +62,7 @@ async def _from_json(scope: Scope, body: dict[str, Json], spool: Spool, limits: 
     except ValidationError as error:
         raise complaint(error.errors(include_url=False)) from None
     chosen = _route(scope, request, known)
+    wishes = wishes_of(request, chosen)
     keeps = isinstance(chosen, ToAgent) and not chosen.takes_history
     talk = await (one_message if keeps else conversation)(request.messages, spool, limits)
     if isinstance(chosen, ToAgent):
@@ -71,6 +75,7 @@ async def _from_json(scope: Scope, body: dict[str, Json], spool: Spool, limits: 
         sampling=_sampling(request, response_format),
         stream=request.stream is True,
         include_usage=request.stream_options is not None and request.stream_options.include_usage is True,
+        wishes=wishes,
     )
 
 
@@ -80,6 +85,7 @@ def _from_form(scope: Scope, fields: dict[str, str], files: tuple[Upload, ...], 
     except ValidationError as error:
         raise complaint(error.errors(include_url=False)) from None
     chosen = _route(scope, options, known)
+    wishes = wishes_of(options, chosen)
     message = fields.get("message", "")
     content = (*([Words(text=message)] if message else []), *files)
     check_said(content, "message")
@@ -90,6 +96,7 @@ def _from_form(scope: Scope, fields: dict[str, str], files: tuple[Upload, ...], 
         sampling=_sampling(options, None),
         stream=options.stream is True,
         include_usage=False,
+        wishes=wishes,
     )
 
 
@@ -115,19 +122,10 @@ def _number(text: str, kind: type[int] | type[float]) -> int | float | str:
 
 
 def _route(scope: Scope, options: ChatOptions, known: Known) -> Route:
-    """Who answers, once everything that holds for JSON and forms alike was checked."""
+    """Who answers."""
     agent, session = headers_of(scope)
     named = Named(model=options.model, session_id=options.session_id, user=options.user, agent_header=agent, session_header=session)
-    chosen = route(named, known)
-    if options.n is not None and options.n > 1:
-        raise InvalidRequest("'n' must be 1: one answer is given per request.", param="n")
-    if options.tools:
-        raise InvalidRequest("Tools of the client are not supported yet: the assistant uses tools of its own.", param="tools")
-    if options.functions:
-        raise InvalidRequest("Functions of the client are not supported: the assistant uses tools of its own.", param="functions")
-    if options.logprobs:
-        raise InvalidRequest("'logprobs' is not supported.", param="logprobs")
-    return chosen
+    return route(named, known)
 
 
 def _sampling(options: ChatOptions, response_format: dict[str, Json] | None) -> Sampling:

@@ -71,6 +71,16 @@ class ToModel:
 Route = ToAgent | ToModel
 
 
+def names_of(chosen: Route, known: Known) -> tuple[str, ...]:
+    """The ids by which /v1/models lists who answers: a key that may use one of them may ask."""
+    return names_of_agent(chosen.agent, known.model) if isinstance(chosen, ToAgent) else (chosen.id,)
+
+
+def names_of_agent(agent: str, default: str) -> tuple[str, ...]:
+    """`default`: the default agent's model, under whose name it is listed, too."""
+    return (default, f"agent:{agent}") if agent == MAIN else (f"agent:{agent}",)
+
+
 def route(named: Named, known: Known) -> Route:
     """Raises ModelNotFound for an agent that is not there, InvalidRequest for an id of a session or a user that can't be one."""
     if named.agent_header is not None:

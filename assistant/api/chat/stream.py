@@ -56,8 +56,8 @@ class ChatStream(Response):
         written: list[bytes] = []
         for event in batch:
             match event:
-                case TextDelta(text=text):
-                    written.append(self.chunks.text(text))
+                case TextDelta():
+                    written.append(self.chunks.text(event.text, event.index))
                 case TurnFinished():
                     await wire.write(b"".join([*written, self.chunks.end(event)]), last=True)
                 case TurnFailed() if not wire.started and not written:
@@ -94,7 +94,7 @@ class _Wire:
             if not self.started:
                 self.started = True
                 await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-                data = self._chunks.role() + data
+                data = self._chunks.begin() + data
             await self._send({"type": "http.response.body", "body": data, "more_body": not last})
             self._spoke = self._loop.time()
 

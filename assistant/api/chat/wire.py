@@ -101,6 +101,35 @@ class ResponseFormat(Wire):
         return self
 
 
+class FunctionSpec(Wire):
+    name: str = Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_.-]+$")
+    description: str | None = None
+    parameters: dict[str, Any] | None = Field(default=None, description="A JSON Schema of an object; absent: no arguments.")
+    strict: bool | None = None
+
+
+class WireTool(Wire):
+    type: Literal["function"]
+    function: FunctionSpec
+
+
+class ChosenFunction(Wire):
+    name: str
+
+
+class ChosenTool(Wire):
+    type: Literal["function"]
+    function: ChosenFunction
+
+
+def _choice_tag(choice: object) -> str:
+    return "#word" if isinstance(choice, str) else "#tool"
+
+
+WireChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag("#word")] | Annotated[ChosenTool, Tag("#tool")], Discriminator(_choice_tag)
+]
+
 StopSequence = Annotated[str, Field(min_length=1)]
 
 
@@ -135,10 +164,15 @@ class ChatOptions(Wire):
     seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
     reasoning_effort: ReasoningEffort | None = None
     response_format: ResponseFormat | None = None
-    n: int | None = Field(default=None, ge=1, le=128, description="Only 1.")
-    tools: list[Any] | None = Field(default=None, description="Not supported yet: the assistant has tools of its own.")
-    functions: list[Any] | None = Field(default=None, description="Not supported.")
-    logprobs: bool | None = Field(default=None, description="Only false.")
+    n: int | None = Field(default=None, ge=1, le=128, description="How many answers. Of an agent, only 1.")
+    tools: list[WireTool] | None = Field(
+        default=None, max_length=128, description="The client's own, for a registered model. An agent has tools of its own, and takes none."
+    )
+    tool_choice: WireChoice | None = None
+    parallel_tool_calls: bool | None = None
+    functions: list[Any] | None = Field(default=None, description="Not supported: send tools.")
+    logprobs: bool | None = Field(default=None, description="Of a registered model whose provider has them.")
+    top_logprobs: int | None = Field(default=None, ge=0, le=20, description="Needs logprobs.")
     presence_penalty: float | None = Field(default=None, ge=-2, le=2, allow_inf_nan=False)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2, allow_inf_nan=False)
 

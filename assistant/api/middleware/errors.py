@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.api.middleware.scope import request_id
-from assistant.contracts.errors import MethodNotAllowed, NanobotError, ShuttingDown, Unauthenticated, let_go, place_of
+from assistant.contracts.errors import MethodNotAllowed, NanobotError, ProviderFailed, ShuttingDown, Unauthenticated, let_go, place_of
 from assistant.contracts.repeats import Answer
 
 log = logging.getLogger(__name__)
@@ -91,6 +91,8 @@ def error_headers(error: NanobotError) -> dict[str, str]:
     if wait is not None:
         headers["retry-after"] = str(math.ceil(wait))
         headers["retry-after-ms"] = str(math.ceil(wait * 1000))
+    if isinstance(error, ProviderFailed) and not error.retryable:
+        headers["x-should-retry"] = "false"
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, NotThisMethod):

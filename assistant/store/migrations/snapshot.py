@@ -6,16 +6,19 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from assistant.store import job_tables, tables
 from assistant.store.migrate import newest_revision
-from assistant.store.tables import SQLModel
 
+METADATA = tables.SQLModel.metadata
+"""Of all tables: to import a module of them is to add them."""
+assert job_tables.SQLModel.metadata is METADATA
 _DIALECTS: dict[str, Dialect] = {"sqlite": sqlite.dialect(), "postgresql": postgresql.dialect()}
 
 
 def statements(dialect: str) -> list[str]:
     """What makes the newest schema in an empty database: "sqlite" or "postgresql"."""
     made: list[str] = []
-    for table in SQLModel.metadata.sorted_tables:
+    for table in METADATA.sorted_tables:
         made.append(str(CreateTable(table).compile(dialect=_DIALECTS[dialect])))
         made.extend(
             str(CreateIndex(index).compile(dialect=_DIALECTS[dialect]))

@@ -113,6 +113,27 @@ CREATE INDEX inbox_taken ON inbox (owner, session) WHERE state = 'taken';
 
 CREATE INDEX inbox_waiting ON inbox (owner, session, seq) WHERE state = 'waiting';
 
+CREATE TABLE jobs (
+	id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	workflow VARCHAR NOT NULL,
+	state VARCHAR NOT NULL,
+	runner VARCHAR,
+	cancel INTEGER NOT NULL,
+	created BIGINT NOT NULL,
+	ended BIGINT,
+	error VARCHAR,
+	payload VARCHAR NOT NULL,
+	results VARCHAR,
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX jobs_at_work ON jobs (runner) WHERE ended IS NULL;
+
+CREATE INDEX jobs_by_owner ON jobs (owner, id);
+
+CREATE INDEX jobs_ended ON jobs (ended);
+
 CREATE TABLE limit_uses (
 	seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	owner VARCHAR NOT NULL,
@@ -202,6 +223,22 @@ CREATE TABLE sessions (
 CREATE UNIQUE INDEX sessions_by_owner_and_key ON sessions (owner, "key");
 
 CREATE INDEX sessions_by_updated ON sessions (owner, updated, id);
+
+CREATE TABLE job_nodes (
+	job VARCHAR NOT NULL,
+	path VARCHAR NOT NULL,
+	state VARCHAR NOT NULL,
+	starts INTEGER NOT NULL,
+	turn VARCHAR NOT NULL,
+	started BIGINT NOT NULL,
+	ended BIGINT,
+	output VARCHAR,
+	error VARCHAR,
+	PRIMARY KEY (job, path),
+	FOREIGN KEY(job) REFERENCES jobs (id) ON DELETE CASCADE
+);
+
+CREATE INDEX job_nodes_running ON job_nodes (turn) WHERE state = 'running';
 
 CREATE TABLE messages (
 	session_id INTEGER NOT NULL,

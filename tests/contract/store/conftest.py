@@ -3,7 +3,6 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -12,22 +11,10 @@ import pytest
 
 from assistant.store.settings import AttachmentSettings, StoreSettings
 from assistant.store.store import Store, open_store
+from tests.clocks import TurnedClock
 
 Opener = Callable[[], Awaitable[Store]]
 _numbers = count(1)
-
-
-class TurnedClock:
-    """A clock that stands until the test turns it."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def turn(self, by: timedelta) -> None:
-        self.now += by
 
 
 @pytest.fixture

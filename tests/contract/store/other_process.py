@@ -15,6 +15,7 @@ from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserMessage
 from assistant.contracts.repeats import Claim
 from assistant.contracts.sessions import NewTurn
+from assistant.contracts.workflows import NewJob
 from assistant.store.settings import StoreSettings
 from assistant.store.store import Store, open_store
 from tests.contract.store.sent import claimed, event, parts, receipt
@@ -44,6 +45,15 @@ async def step(store: Store) -> None:
     call = ToolCall(id="call_1", name="look", arguments="{}")
     await store.sessions.append_step("turn_begun", [AssistantMessage(id=new_id("msg"), tool_calls=(call,), finish_reason="tool_calls")])
     tell("begun")
+    await asyncio.Event().wait()
+
+
+async def job(store: Store) -> None:
+    """Accept a job, begin its first node, and never end it."""
+    await store.jobs.add(NewJob(id="job_1", owner="anna", workflow="main", sources={}, inputs={}))
+    await store.jobs.begin("job_1")
+    await store.jobs.start_node("job_1", "a", "turn_a")
+    tell("job_1")
     await asyncio.Event().wait()
 
 
@@ -174,6 +184,8 @@ async def run(what: str, url: str, state_folder: Path, name: str = "") -> None:
             await hold(store)
         case "admit":
             await admit(store, name)
+        case "job":
+            await job(store)
         case "fill":
             await fill_the_disk(store)
         case _:

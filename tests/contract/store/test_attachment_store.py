@@ -16,8 +16,8 @@ from assistant.contracts.turns import Upload
 from assistant.store.attachments import Attachments
 from assistant.store.settings import AttachmentSettings
 from assistant.store.store import Store
+from tests.clocks import TurnedClock
 
-from .conftest import TurnedClock
 from .gate import behind_a_gate
 from .said import turn
 

@@ -9,9 +9,10 @@ from assistant.contracts.inbox import Command, InboundFile, InboundMessage, Quot
 from assistant.contracts.messages import Text
 from assistant.contracts.sessions import Known, NewTurn
 from assistant.store.store import Store
+from tests.clocks import TurnedClock
 
 from .came_in import message, notice, place, texts
-from .conftest import Opener, TurnedClock
+from .conftest import Opener
 from .said import answer, result, user
 from .sent import event
 from .test_crashes import recovered as settled

@@ -13,8 +13,8 @@ import pytest
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.outbox import Media
 from assistant.store.store import Store
+from tests.clocks import TurnedClock
 
-from .conftest import TurnedClock
 from .sent import event
 
 HOUR = timedelta(hours=1)

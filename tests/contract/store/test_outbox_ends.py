@@ -12,8 +12,9 @@ import pytest
 from assistant.contracts.errors import DeliveryConflict, DeliveryNotFound
 from assistant.contracts.outbox import Claim, Delivery, DeliveryState, Media, OutboundEvent, Settlement, Trouble
 from assistant.store.store import Store
+from tests.clocks import TurnedClock
 
-from .conftest import Opener, TurnedClock
+from .conftest import Opener
 from .sent import LEASE, again, claimed, event, failed, parts, receipt, send_all
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

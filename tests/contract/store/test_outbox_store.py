@@ -11,8 +11,9 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.outbox import Button, Claim, Media, Origin, OutboundEvent, OutboundPart, Settlement
 from assistant.store.store import Store
+from tests.clocks import TurnedClock
 
-from .conftest import Opener, TurnedClock
+from .conftest import Opener
 from .gate import behind_a_gate
 from .sent import LEASE, again, claimed, event, failed, parts, receipt, send_all
 

@@ -8,8 +8,9 @@ from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.inbox import Sender
 from assistant.contracts.pairing import Pairing
 from assistant.store.store import Store
+from tests.clocks import TurnedClock
 
-from .conftest import Opener, TurnedClock
+from .conftest import Opener
 from .test_outbox_store import ODD
 
 HOUR = timedelta(hours=1)

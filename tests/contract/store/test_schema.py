@@ -15,7 +15,16 @@ from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Text, UserMessage
-from assistant.store import attachments, inbox_statements, kept_files, key_statements, outbox_statements, repeats, statements, tables
+from assistant.store import (
+    attachments,
+    inbox_statements,
+    job_statements,
+    kept_files,
+    key_statements,
+    outbox_statements,
+    repeats,
+    statements,
+)
 from assistant.store.connection import Connection, Row
 from assistant.store.migrate import configuration, newest_revision, upgrade
 from assistant.store.migrations import snapshot
@@ -32,10 +41,11 @@ LISTS = [
     *[outbox_statements.deliveries_of(owner=asked, state=asked, channel=asked, before=asked) for asked in (True, False)],
     outbox_statements.next_yielding(2),
     *[kept_files.files_of(purpose=asked, after=asked, oldest_first=first) for asked in (True, False) for first in (True, False)],
+    *[job_statements.jobs_of(everybody=asked, before=not asked) for asked in (True, False)],
 ]
 STATEMENTS = LISTS + [
     value
-    for module in (statements, attachments, outbox_statements, inbox_statements, key_statements, repeats, kept_files)
+    for module in (statements, attachments, outbox_statements, inbox_statements, job_statements, key_statements, repeats, kept_files)
     for name, value in vars(module).items()
     if isinstance(value, str) and name.isupper() and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", value)
 ]
@@ -89,7 +99,7 @@ OF_REVISION_0001 = [
 def differences(url: str) -> list[object]:
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if url.startswith("postgresql") else url)
     with engine.connect() as connection:
-        found = compare_metadata(MigrationContext.configure(connection), tables.SQLModel.metadata)
+        found = compare_metadata(MigrationContext.configure(connection), snapshot.METADATA)
     engine.dispose()
     return list(found)
 

@@ -8,8 +8,9 @@ from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Text, ToolCall, Usage
 from assistant.contracts.sessions import Known
 from assistant.store.store import Store
+from tests.clocks import TurnedClock
 
-from .conftest import Opener, TurnedClock
+from .conftest import Opener
 from .said import answer, result, turn
 
 ODD_KEYS = ["../../etc/passwd", "a\0b", "a\\0b", "a\\b", "\0", "'; DROP TABLE sessions; --", "%s %(name)s :name", "🦊" * 100, " ", "\u202e"]

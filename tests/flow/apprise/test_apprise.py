@@ -5,7 +5,6 @@ import json
 import logging
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -19,20 +18,10 @@ from assistant.contracts.outbox import Button, Media, Origin, OutboundEvent, Out
 from channels.apprise.adapter import AppriseChannel
 from channels.apprise.kind import KIND
 from channels.apprise.settings import AppriseSettings
+from tests.flow.media_folder import MediaFolder
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 """Apprise's own, where it looks for PGP."""
-
-
-class Files:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    async def keep(self, path: Path, name: str) -> Media:
-        raise NotImplementedError
-
-    def path(self, media: Media) -> Path:
-        return self.folder / media.digest
 
 
 class Receiver:
@@ -61,7 +50,7 @@ async def receiver() -> AsyncGenerator[Receiver]:
 
 def channel(folder: Path, **services: str) -> AppriseChannel:
     settings = AppriseSettings.model_validate({"enabled": True, "services": services})
-    return AppriseChannel(settings, ChannelContext(files=Files(folder), version="1"))
+    return AppriseChannel(settings, ChannelContext(files=MediaFolder(folder), version="1"))
 
 
 def event(text: str, *, to: str = "ops", media: tuple[Media, ...] = (), buttons: tuple[tuple[Button, ...], ...] = ()) -> OutboundEvent:
@@ -84,9 +73,7 @@ async def send(apprise: AppriseChannel, part: OutboundPart, to: str = "ops") -> 
 
 
 async def test_a_message_arrives_as_plain_text_with_its_files(receiver: Receiver, tmp_path: Path) -> None:
-    digest = sha256(b"hello").hexdigest()
-    (tmp_path / digest).write_bytes(b"hello")
-    media = Media(name="a.txt", media_type="text/plain", size=5, digest=digest)
+    media = MediaFolder(tmp_path).add("a.txt", b"hello", "text/plain")
     apprise = channel(tmp_path, ops=f"json://127.0.0.1:{receiver.port}/in")
     buttons = ((Button(text="Open", url="https://example.org/x"), Button(text="No")),)
     (part,) = apprise.plan(event("**Done** [log](https://example.org/l)", media=(media,), buttons=buttons))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 
 from assistant.contracts.addresses import Address
@@ -14,6 +14,7 @@ from assistant.delivery.watch import Watch
 from assistant.delivery.words import describe
 from assistant.store.store import Store
 from assistant.testing.platform import Platform
+from tests.clocks import ShiftedClock
 
 _numbers = count(1)
 HOUR = timedelta(hours=1)
@@ -24,19 +25,6 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not holds():  # noqa: ASYNC110 - as said
             await asyncio.sleep(0.005)
-
-
-class ShiftedClock:
-    """Goes like any clock, and can be set forward."""
-
-    def __init__(self) -> None:
-        self._ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self._ahead
-
-    def turn(self, by: timedelta) -> None:
-        self._ahead += by
 
 
 class House:

@@ -17,7 +17,8 @@ from assistant.store.media import Media
 from assistant.store.outbox import Outbox
 from assistant.store.runners import Runner
 from assistant.testing.platform import Platform
-from tests.flow.delivery.house import HOUR, House, ShiftedClock, until
+from tests.clocks import ShiftedClock
+from tests.flow.delivery.house import HOUR, House, until
 
 
 async def test_a_chat_gets_its_messages_in_the_order_in_which_they_were_accepted(house: House, telegram: Platform) -> None:

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, Sending
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage
-from assistant.contracts.outbox import Media, Origin, OutboundEvent, OutboundPart
+from assistant.contracts.outbox import Origin, OutboundEvent, OutboundPart
 from assistant.testing.discord_api import DiscordApi
 from channels.discord.adapter import DiscordChannel
 from channels.discord.settings import DiscordSettings
 from channels.discord.waits import Waits
+from tests.flow.media_folder import MediaFolder
 
 QUICK = Waits(send=5, ready=5, lost=5, identify=0.05, again=0.02, guilds=0.05, answerable=0.4)
 
@@ -77,30 +77,12 @@ class Kept:
         return list(self.messages.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """Media by digest, in a folder."""
-
-    path_of: Path
-
-    async def keep(self, path: Path, name: str) -> Media:
-        return self.made(name, await asyncio.to_thread(path.read_bytes))
-
-    def made(self, name: str, data: bytes) -> Media:
-        digest = sha256(data).hexdigest()
-        (self.path_of / digest).write_bytes(data)
-        return Media(name=name, media_type="application/octet-stream", size=len(data), digest=digest)
-
-    def path(self, media: Media) -> Path:
-        return self.path_of / media.digest
-
-
 @dataclass(slots=True)
 class Rig:
     """The stand-in, the adapter, and what it keeps."""
 
     api: DiscordApi
-    media: Folder
+    media: MediaFolder
 
     @asynccontextmanager
     async def open(self, waits: Waits = QUICK, **more: object) -> AsyncGenerator[DiscordChannel]:
@@ -140,7 +122,7 @@ class Rig:
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
     async with DiscordApi() as api:
-        yield Rig(api, Folder(tmp_path))
+        yield Rig(api, MediaFolder(tmp_path))
 
 
 def event(text: str, **more: Any) -> OutboundEvent:

@@ -16,7 +16,7 @@ async def test_a_lost_connection_is_taken_up_where_it_was(rig: Rig) -> None:
     alice = world.user("alice")
     chat = world.dm(alice)
     async with rig.running() as (_, kept):
-        assert kept.states == [("connected", f"nanobot#0 ({world.me['id']})")]
+        assert kept.states == [("connected", f"nanobot ({world.me['id']})")]
         world.write(chat, alice, "one")
         await kept.has("one")
         await rig.api.gateway.drop()

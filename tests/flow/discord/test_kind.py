@@ -9,7 +9,8 @@ from assistant.contracts.errors import InvalidAddress
 from assistant.testing.discord_api import DiscordThread
 from channels.discord.kind import KIND
 from channels.discord.settings import DiscordSettings
-from tests.flow.discord.conftest import Folder, Path, sending
+from tests.flow.discord.conftest import Path, sending
+from tests.flow.media_folder import MediaFolder
 
 CHAT = "1187654321098765432"
 
@@ -60,7 +61,7 @@ def test_the_configuration_names_channels_and_people() -> None:
 
 async def test_without_a_token_nothing_is_opened(tmp_path: Path) -> None:
     with pytest.raises(ChannelFailed, match=r"channels\.discord\.token") as failed:
-        KIND.open(of(token=" "), ChannelContext(files=Folder(tmp_path), version="1"))
+        KIND.open(of(token=" "), ChannelContext(files=MediaFolder(tmp_path), version="1"))
     assert failed.value.fatal
 
 
@@ -68,7 +69,7 @@ async def test_the_stand_in_runs_beside_on_a_thread_of_its_own(tmp_path: Path) -
     with DiscordThread() as thread:
         settings = of(**thread.do(lambda discord: discord.settings()))
         chat = thread.do(lambda discord: discord.world.dm(discord.world.user("alice")))
-        channel = KIND.open(settings, ChannelContext(files=Folder(tmp_path), version="1"))
+        channel = KIND.open(settings, ChannelContext(files=MediaFolder(tmp_path), version="1"))
         try:
             await channel.send(sending(chat))
         finally:

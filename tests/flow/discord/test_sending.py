@@ -72,18 +72,18 @@ async def test_mentions_in_a_message_ping_nobody(rig: Rig) -> None:
 
 async def test_files_go_with_their_message(rig: Rig) -> None:
     chat = rig.api.world.dm(rig.api.world.user("alice"))
-    files = (rig.media.made("a.txt", b"one"), rig.media.made("b.bin", b"two"))
+    files = (rig.media.add("a.txt", b"one"), rig.media.add("b.bin", b"two"))
     async with rig.open() as channel:
         await channel.send(sending(chat, part=OutboundPart(text="Both.", plain="Both.", media=files)))
         await channel.send(sending(chat, part=OutboundPart(text="", plain="", media=files[:1]), key="key2"))
-        (rig.media.path_of / files[0].digest).unlink()
+        (rig.media.path(files[0])).unlink()
         with pytest.raises(SendRefused, match="no longer there"):
             await channel.send(sending(chat, part=OutboundPart(text="", plain="", media=files), key="key3"))
     assert [entry.files for entry in rig.api.world.ledger] == [(("a.txt", b"one"), ("b.bin", b"two")), (("a.txt", b"one"),)]
 
 
 async def test_a_plan_has_parts_of_a_length_and_files_of_a_size_that_discord_takes(rig: Rig) -> None:
-    files = tuple(rig.media.made(f"{number}.bin", bytes([number])) for number in range(23))
+    files = tuple(rig.media.add(f"{number}.bin", bytes([number])) for number in range(23))
     buttons = ((Button(text="Yes"),),)
     async with rig.open() as channel:
         parts = channel.plan(event("word " * 1000, media=files, buttons=buttons))
@@ -94,7 +94,7 @@ async def test_a_plan_has_parts_of_a_length_and_files_of_a_size_that_discord_tak
         [small] = channel.plan(event("half \ud800 of a character"))
         assert small.text == "half \ufffd of a character"
         for refused in (
-            event("x", media=(rig.media.made("big.bin", bytes(10 * 1024 * 1024 + 1)),)),
+            event("x", media=(rig.media.add("big.bin", bytes(10 * 1024 * 1024 + 1)),)),
             event("x", buttons=((Button(text="open", url="javascript:alert(1)"),),)),
             event("x", buttons=((Button(text="y" * 100),),)),
             event("x", buttons=tuple((Button(text="y"),) for _ in range(6))),
@@ -152,7 +152,7 @@ async def test_a_preview_becomes_the_message_and_where_it_is_gone_a_new_one_is_s
         preview = await channel.send(sending(chat, "Thin"))
         done = await channel.send(sending(chat, "Think.", replaces=preview.message_id, key="key2"))
         assert done.message_id == preview.message_id
-        part = OutboundPart(text="Think.", plain="Think.", media=(rig.media.made("a.txt", b"one"),))
+        part = OutboundPart(text="Think.", plain="Think.", media=(rig.media.add("a.txt", b"one"),))
         assert (await channel.send(sending(chat, part=part, replaces=preview.message_id))).message_id == preview.message_id
         new = await channel.send(sending(chat, "Again.", replaces="1187654321098765432", key="key3"))
     assert [(entry.message_id, entry.shown) for entry in world.ledger] == [(preview.message_id, "Think."), (new.message_id, "Again.")]

@@ -7,12 +7,13 @@ import pytest
 
 from assistant.store.settings import AttachmentSettings, StoreSettings
 from assistant.store.store import open_store
-from tests.flow.inbound.rig import Clock, Rig
+from tests.clocks import TurnedClock
+from tests.flow.inbound.rig import START, Rig
 
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
-    clock = Clock()
+    clock = TurnedClock(START)
     store = await open_store(StoreSettings(), tmp_path / "state", AttachmentSettings(), clock=clock)
     yield Rig(store=store, folder=tmp_path, clock=clock)
     await store.close()

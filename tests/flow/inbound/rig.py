@@ -19,24 +19,12 @@ from assistant.inbound.files import FileLimits
 from assistant.inbound.service import Inbound
 from assistant.store.store import Store
 from assistant.turns.service import Turns
+from tests.clocks import TurnedClock
 from tests.flow.inbound.chat import Chat
 from tests.flow.turns.house import House
 
 FRIENDS = ChannelSettings(enabled=True, allow_from=("1", "2"), owners=("1",))
 START = datetime.now(UTC)
-
-
-class Clock:
-    """The time, turned by the test."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,7 +35,7 @@ class Server:
     turns: Turns
     inbound: Inbound
     chat: Chat
-    clock: Clock
+    clock: TurnedClock
     spool: Path
     _rung: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -87,7 +75,7 @@ class Rig:
 
     store: Store
     folder: Path
-    clock: Clock = field(default_factory=Clock)
+    clock: TurnedClock = field(default_factory=lambda: TurnedClock(START))
     """The store's, too."""
 
     @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -75,7 +76,7 @@ async def test_who_was_approved_may_write_and_the_others_still_not(rig: Rig) -> 
         assert {(str(event.address), event.origin.kind) for event in events[1:]} == {("chat:666", "reply"), ("chat:2", "pairing")}
         assert words(await server.kept("chat:666", "chat:666")) == ["hello", "Welcome."]
         assert await rig.store.pairings.revoke("chat", "666")
-        server.clock.forward(minutes=11)
+        server.clock.turn(timedelta(minutes=11))
         await server.hear(said("again", EVE))
         assert (await server.told(4))[-1].origin.kind == "pairing"
 
@@ -84,15 +85,15 @@ async def test_a_stranger_is_told_once_in_ten_minutes_also_by_a_server_that_was_
     async with rig.server(ScriptedModel(), channels=NOBODY) as server:
         await server.hear(*[said("?", EVE) for _ in range(5)])
         first = await code(server)
-    rig.clock.forward(minutes=5)
+    rig.clock.turn(timedelta(minutes=5))
     async with rig.server(ScriptedModel(), channels=NOBODY) as server:
         await server.hear(said("?", EVE))
         assert await code(server) == first
     async with rig.server(ScriptedModel(), channels=NOBODY) as server:
-        server.clock.forward(minutes=6)
+        server.clock.turn(timedelta(minutes=6))
         await server.hear(said("?", EVE))
         assert await code(server, 2) == first
-        server.clock.forward(minutes=50)
+        server.clock.turn(timedelta(minutes=50))
         await server.hear(said("?", EVE))
         assert await code(server, 3) != first
 
@@ -101,7 +102,7 @@ async def test_three_codes_are_open_at_once_and_the_next_stranger_hears_nothing(
     async with rig.server(ScriptedModel(), channels=NOBODY) as server:
         await server.hear(*[said("?", Sender(id=str(number), name="Alice")) for number in range(10, 15)])
         assert [str(event.address) for event in await server.told(3)] == ["chat:10", "chat:11", "chat:12"]
-        server.clock.forward(minutes=61)
+        server.clock.turn(timedelta(minutes=61))
         await server.hear(said("?", Sender(id="14", name="Alice")))
         assert str((await server.told(4))[-1].address) == "chat:14"
 

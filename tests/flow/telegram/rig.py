@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from assistant.testing.telegram_api import TelegramServer
 from channels.telegram.adapter import Telegram
 from channels.telegram.kind import KIND
 from channels.telegram.settings import TelegramSettings
+from tests.flow.media_folder import MediaFolder
 
 
 class Listener:
@@ -68,28 +68,10 @@ class Listener:
         return next(words for state, words in self.states if state == name)
 
 
-class Folder:
-    """Media by digest in a folder, as a `MediaFiles`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    async def keep(self, path: Path, name: str) -> Media:
-        return self.add(name, await asyncio.to_thread(path.read_bytes), "application/octet-stream")
-
-    def add(self, name: str, data: bytes, media_type: str) -> Media:
-        media = Media(name=name, media_type=media_type, size=len(data), digest=sha256(data).hexdigest())
-        self.path(media).write_bytes(data)
-        return media
-
-    def path(self, media: Media) -> Path:
-        return self._folder / media.digest
-
-
 class Rig:
     def __init__(self, server: TelegramServer, folder: Path) -> None:
         self.server = server
-        self.files = Folder(folder)
+        self.files = MediaFolder(folder)
         self.link = Listener()
         self._opened: list[Channel] = []
         self._running: list[asyncio.Task[None]] = []

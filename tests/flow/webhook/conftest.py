@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -18,22 +17,7 @@ from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import Media, Origin, OutboundEvent, OutboundPart
 from channels.webhook.adapter import Webhook
 from channels.webhook.settings import WebhookSettings
-
-
-class KeptFiles:
-    """MediaFiles in a folder of the test."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    async def keep(self, path: Path, name: str) -> Media:
-        data = await asyncio.to_thread(path.read_bytes)
-        digest = sha256(data).hexdigest()
-        await asyncio.to_thread((self.folder / digest).write_bytes, data)
-        return Media(name=name, media_type="text/plain", size=len(data), digest=digest)
-
-    def path(self, media: Media) -> Path:
-        return self.folder / media.digest
+from tests.flow.media_folder import MediaFolder
 
 
 class KeptLink:
@@ -96,7 +80,7 @@ async def receiver() -> AsyncGenerator[Receiver]:
 async def webhook(folder: Path, hooks: Mapping[str, object]) -> AsyncGenerator[Webhook]:
     """The adapter with these hooks."""
     channel = Webhook(
-        WebhookSettings.model_validate({"enabled": True, "hooks": hooks}), ChannelContext(files=KeptFiles(folder), version="9.8.7")
+        WebhookSettings.model_validate({"enabled": True, "hooks": hooks}), ChannelContext(files=MediaFolder(folder), version="9.8.7")
     )
     try:
         yield channel

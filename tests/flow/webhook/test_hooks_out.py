@@ -14,15 +14,15 @@ from aiohttp import web
 from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear
 from channels.webhook.outgoing import seconds_until
 from channels.webhook.signing import is_recent, is_signed
+from tests.flow.media_folder import MediaFolder
 
-from .conftest import KeptFiles, Receiver, event, sending, webhook
+from .conftest import Receiver, event, sending, webhook
 
 SECRET = "o" * 32
 
 
 async def test_a_message_is_posted_once_signed_with_its_files_and_its_key(receiver: Receiver, tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_bytes(b"hello")
-    media = await KeptFiles(tmp_path).keep(tmp_path / "a.txt", "a.txt")
+    media = MediaFolder(tmp_path).add("a.txt", b"hello", "text/plain")
     async with webhook(tmp_path, {"build": {"secret": "i" * 32, "outSecret": SECRET, "url": receiver.url}}) as channel:
         (part,) = channel.plan(event("**Hi**\n- x", media=(media,)))
         receipt = await channel.send(sending(part))

@@ -1,0 +1,1 @@
+"""Workflows and jobs over HTTP: /workflows and /v1/jobs."""

@@ -1,0 +1,172 @@
+"""What /workflows and /v1/jobs answer, and the frames that tell of a job as it goes: the same over HTTP and over a socket."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from assistant.api.wire_answers import written
+from assistant.contracts.messages import Json
+from assistant.contracts.workflows import (
+    InputType,
+    Job,
+    JobState,
+    JobUpdate,
+    NodeKind,
+    NodeRun,
+    NodeState,
+    NodeUpdate,
+    OutputUpdate,
+    Update,
+    WorkflowInfo,
+)
+
+
+class WorkflowInput(BaseModel):
+    name: str
+    type: InputType
+    description: str
+    required: bool
+    default: Any = Field(description="What it is where nothing is given; null: empty.")
+
+
+class WorkflowNode(BaseModel):
+    id: str
+    kind: NodeKind
+    needs: list[str] = Field(description="The nodes that it waits for.")
+
+
+class WorkflowAnswer(BaseModel):
+    """A workflow. With `problems` it can't be run, and nothing else of it is known."""
+
+    id: str
+    object: Literal["workflow"]
+    name: str
+    description: str
+    inputs: list[WorkflowInput]
+    nodes: list[WorkflowNode]
+    outputs: list[str]
+    problems: list[str] = Field(description="What is wrong with its file, with file and line.")
+
+
+class WorkflowList(BaseModel):
+    workflows: list[WorkflowAnswer]
+    next: None = None
+    """There is one page."""
+
+
+class RunAnswer(BaseModel):
+    results: dict[str, Any] = Field(description="The workflow's outputs, by name.")
+
+
+class JobNode(BaseModel):
+    node_id: str = Field(description="Its id; within a called workflow behind that node's: brief/weather.")
+    status: NodeState
+    starts: int = Field(description="How often it was begun: more than once where the server stopped in it.")
+    output: Any
+    error: str | None
+    started_at: str
+    completed_at: str | None
+
+
+class JobAnswer(BaseModel):
+    """A run of a workflow. Times are UTC, by ISO 8601."""
+
+    id: str
+    object: Literal["job"]
+    status: JobState
+    workflow_id: str
+    created_at: str
+    ended_at: str | None
+    error: str | None = Field(description="Why it failed.")
+    results: dict[str, Any] | None = Field(description="The outputs; null until it is completed.")
+    nodes: list[JobNode] = Field(description="Those that were begun; empty in a list of jobs.")
+
+
+class JobList(BaseModel):
+    object: Literal["list"]
+    data: list[JobAnswer]
+    has_more: bool
+
+
+def workflow_answer(info: WorkflowInfo) -> WorkflowAnswer:
+    return WorkflowAnswer(
+        id=info.id,
+        object="workflow",
+        name=info.name,
+        description=info.description,
+        inputs=[
+            WorkflowInput(name=each.name, type=each.type, description=each.description, required=each.required, default=each.default)
+            for each in info.inputs
+        ],
+        nodes=[WorkflowNode(id=node.id, kind=node.kind, needs=list(node.needs)) for node in info.nodes],
+        outputs=list(info.outputs),
+        problems=list(info.problems),
+    )
+
+
+def job_answer(job: Job) -> JobAnswer:
+    return JobAnswer(
+        id=job.id,
+        object="job",
+        status=job.state,
+        workflow_id=job.workflow,
+        created_at=written(job.created),
+        ended_at=None if job.ended is None else written(job.ended),
+        error=job.error,
+        results=None if job.results is None else dict(job.results),
+        nodes=[_node_answer(node) for node in job.nodes],
+    )
+
+
+def _node_answer(node: NodeRun) -> JobNode:
+    return JobNode(
+        node_id=node.path,
+        status=node.state,
+        starts=node.starts,
+        output=node.output,
+        error=node.error,
+        started_at=written(node.started),
+        completed_at=None if node.ended is None else written(node.ended),
+    )
+
+
+def frame(update: Update) -> dict[str, Json]:
+    """An update as NodeTool's clients read it: `job_update`, `node_update`, `output_update`."""
+    job = update.job
+    match update:
+        case JobUpdate():
+            return {
+                "type": "job_update",
+                "status": job.state,
+                "job_id": job.id,
+                "workflow_id": job.workflow,
+                "message": f"Job {job.state}",
+                "result": None if job.results is None else dict(job.results),
+                "error": job.error,
+                "traceback": None,
+            }
+        case NodeUpdate(node=node):
+            return {
+                "type": "node_update",
+                "node_id": node.path,
+                "node_name": node.path.rpartition("/")[2],
+                "status": node.state,
+                "error": node.error,
+                "logs": None,
+                "result": None if node.state != "completed" else {"output": node.output},
+                "properties": None,
+                "job_id": job.id,
+                "workflow_id": job.workflow,
+            }
+        case OutputUpdate(name=name, value=value):
+            return {
+                "type": "output_update",
+                "node_id": name,
+                "node_name": name,
+                "output_name": name,
+                "value": value,
+                "output_type": "str" if isinstance(value, str) else "any",
+                "metadata": {},
+                "job_id": job.id,
+                "workflow_id": job.workflow,
+            }

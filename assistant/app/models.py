@@ -1,0 +1,42 @@
+"""The models that clients may name besides the agents."""
+
+import os
+
+from assistant.config import Config, ConfigError
+from assistant.config.errors import Problem
+from assistant.contracts.errors import ProviderFailed
+from assistant.providers.build import list_models
+from assistant.providers.choice import OFFLINE, Choice, NoSuchProvider, choose, reach
+from assistant.providers.listing import Ask, ListedModels
+from assistant.providers.registry import Registry
+
+
+def open_registry(config: Config, default: Choice) -> Registry:
+    """`default`: what answers as the default agent. Raises ConfigError where a model names a provider that is not there."""
+    for name, model in config.models.items():
+        if model.provider not in ("auto", OFFLINE):
+            try:
+                reach(model.provider, providers=config.providers, environment=os.environ)
+            except NoSuchProvider as error:
+                raise ConfigError(Problem(path=("models", name, "provider"), text=str(error), origin="")) from error
+
+    async def choose_model(model: str, provider: str) -> Choice:
+        try:
+            return await choose(model=model, provider=provider, providers=config.providers, environment=os.environ)
+        except NoSuchProvider as error:
+            raise ProviderFailed(str(error), retryable=False) from error
+
+    listing = [name for name, settings in config.providers.items() if settings.list]
+    lists = ListedModels({name: _asking(config, name) for name in listing})
+    return Registry(config.models, lists, choose_model, offline=default.provider == OFFLINE)
+
+
+def _asking(config: Config, provider: str) -> Ask:
+    async def ask() -> list[str]:
+        try:
+            reached = reach(provider, providers=config.providers, environment=os.environ)
+        except NoSuchProvider as error:
+            raise ProviderFailed(str(error), retryable=False) from error
+        return list(await list_models(reached))
+
+    return ask

@@ -1,0 +1,192 @@
+"""`nanobot workflows list | show | run`."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Final
+
+import orjson
+import typer
+
+from assistant.access.principals import OWNER
+from assistant.api.body.spool import Spool
+from assistant.app import Assistant, open_assistant
+from assistant.cli.display import harmless
+from assistant.cli.options import ConfigFile, Model, Workspace, configured
+from assistant.cli.tables import print_table
+from assistant.cli.talk import copy_in
+from assistant.config import Loaded
+from assistant.contracts.messages import Json, human_size
+from assistant.contracts.text import whole
+from assistant.contracts.turns import Upload
+from assistant.contracts.workflows import Job, JobFailed, JobUpdate, NodeRun, NodeUpdate, Update, WorkflowInfo
+from assistant.workflows.references import as_text
+
+_MOST_TEXT: Final = 1_000_000
+_INTERRUPTED: Final = 130
+
+commands = typer.Typer()
+_group = typer.Typer(name="workflows", help="Jobs made of steps: the files of workflows/ in the workspace.", no_args_is_help=True)
+commands.add_typer(_group)
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="As listed: the name of its file, without .yaml.")]
+
+
+@_group.command("list")
+def list_workflows(config: ConfigFile = None, workspace: Workspace = None) -> None:
+    """List the workflows, and what is wrong with the files of those that are not in order.
+
+    Example: nanobot workflows list
+    """
+    found = asyncio.run(_index(configured(config, workspace=workspace)))
+    print_table(("ID", "NAME", "INPUTS"), [(each.id, each.name, _asks(each)) for each in found if not each.problems])
+    for problem in [problem for each in found for problem in each.problems]:
+        typer.echo(f"nanobot: {harmless(problem)}", err=True)
+    if any(each.problems for each in found):
+        raise typer.Exit(1)
+
+
+@_group.command()
+def show(workflow: Id, config: ConfigFile = None, workspace: Workspace = None) -> None:
+    """Show a workflow: what it asks for, its nodes, and what it gives.
+
+    Example: nanobot workflows show summarise-upload
+    """
+    info = asyncio.run(_show(configured(config, workspace=workspace), workflow))
+    lines = [f"{info.id}: {info.name}", *([info.description] if info.description else [])]
+    for spec in info.inputs:
+        need = "" if spec.required else f", else {as_text(spec.default)!r}" if spec.default is not None else ", if you like"
+        lines.append(f"input   {spec.name} ({spec.type}{need}){f': {spec.description}' if spec.description else ''}")
+    for node in info.nodes:
+        after = f" after {', '.join(node.needs)}" if node.needs else ""
+        lines.append(f"node    {node.id} ({node.kind}){after}")
+    lines += [f"output  {name}" for name in info.outputs]
+    typer.echo(harmless("\n".join(lines)))
+
+
+@_group.command()
+def run(
+    workflow: Id,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="NAME=VALUE", help="An input; NAME=@FILE: the file, or its text where a text is asked for."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all outputs as one JSON object.")] = False,
+    config: ConfigFile = None,
+    workspace: Workspace = None,
+    model: Model = None,
+) -> None:
+    """Run a workflow to its end, without a server; one may run beside it.
+
+    Progress is shown on stderr, the outputs on stdout. Ctrl-C cancels the job. One whose process is killed goes on when a server is started.
+
+    Example: nanobot workflows run summarise-upload --input document=@report.pdf --input chat=telegram:123456789
+    """
+    loaded = configured(config, workspace=workspace, model=model)
+    logging.basicConfig(level=logging.ERROR)
+    try:
+        job = asyncio.run(_run(loaded, workflow, given or []))
+    except KeyboardInterrupt:
+        typer.echo("nanobot: the job was cancelled.", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+    results = job.results or {}
+    if as_json:
+        typer.echo(orjson.dumps(dict(results)))
+    elif len(results) == 1:
+        typer.echo(harmless(as_text(next(iter(results.values())))))
+    else:
+        typer.echo(harmless("\n\n".join([f"{name}:\n{as_text(value)}" for name, value in results.items()])))
+
+
+def _asks(info: WorkflowInfo) -> str:
+    return ", ".join([spec.name if spec.required else f"[{spec.name}]" for spec in info.inputs])
+
+
+async def _index(loaded: Loaded) -> Sequence[WorkflowInfo]:
+    async with open_assistant(loaded) as assistant:
+        return await assistant.workflows.index()
+
+
+async def _show(loaded: Loaded, workflow: str) -> WorkflowInfo:
+    async with open_assistant(loaded) as assistant:
+        return await assistant.workflows.show(whole(workflow))
+
+
+async def _run(loaded: Loaded, workflow: str, given: Sequence[str]) -> Job:
+    """The job, completed. Raises JobFailed and what `Workflows.start` raises; cancelled, it cancels the job first."""
+    async with open_assistant(loaded) as assistant:
+        info = await assistant.workflows.show(whole(workflow))
+        await assistant.workflows.begin(takes_over=False)
+        with ExitStack() as held:
+            params, files = await asyncio.to_thread(_given, assistant, info, given, held)
+            job = await assistant.workflows.start(OWNER.id, info.id, params, files)
+        try:
+            async for batch in assistant.workflows.updates(OWNER.id, job.id):
+                for update in batch:
+                    job = update.job
+                    _tell(update)
+        except asyncio.CancelledError:
+            await assistant.workflows.cancel(OWNER.id, job.id)
+            raise
+    if job.state != "completed":
+        raise JobFailed(f"{job.error or job.state}.".replace("..", "."))
+    return job
+
+
+def _given(
+    assistant: Assistant, info: WorkflowInfo, given: Sequence[str], held: ExitStack
+) -> tuple[Mapping[str, Json], Mapping[str, Upload]]:
+    """What `--input` says, by name. Raises BadParameter, and what a Spool raises."""
+    types = {spec.name: spec.type for spec in info.inputs}
+    assistant.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    spool = Spool(assistant.spool, assistant.loaded.config.api.limits)
+    held.callback(spool.remove)
+    params: dict[str, Json] = {}
+    files: dict[str, Upload] = {}
+    for each in given:
+        name, equals, value = whole(each).partition("=")
+        if not equals:
+            raise typer.BadParameter(f"write NAME=VALUE or NAME=@FILE, not {harmless(each)!r}.", param_hint="--input")
+        if types.get(name) == "file":
+            files[name] = copy_in(_file(value.removeprefix("@")), spool)
+        elif value.startswith("@"):
+            params[name] = _text(_file(value[1:]))
+        else:
+            params[name] = value
+    return params, files
+
+
+def _file(name: str) -> Path:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise typer.BadParameter(f"{harmless(name)} is not a file.", param_hint="--input")
+    return path
+
+
+def _text(path: Path) -> str:
+    if path.stat().st_size > _MOST_TEXT:
+        raise typer.BadParameter(f"{path} is larger than {human_size(_MOST_TEXT)}, the most for a text.", param_hint="--input")
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _tell(update: Update) -> None:
+    match update:
+        case NodeUpdate(node=node):
+            typer.echo(harmless(_of_node(node)), err=True)
+        case JobUpdate(job=Job(state="running")):
+            typer.echo(f"job {update.job.id}", err=True)
+        case _:
+            pass
+
+
+def _of_node(node: NodeRun) -> str:
+    seconds = f"{(node.ended - node.started).total_seconds():.1f} s" if node.ended else ""
+    match node.state:
+        case "running":
+            return f"  …  {node.path}"
+        case "completed":
+            return f"  ok {node.path} ({seconds})"
+        case state:
+            return f"  !! {node.path}: {node.error or state}"

@@ -1,0 +1,86 @@
+"""OpenAI's wire for vectors: POST <api_base>/embeddings, in batches."""
+
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+import orjson
+
+from assistant.contracts.errors import ProviderFailed
+from assistant.contracts.models import Embeddings, ModelInfo
+from assistant.providers.failures import stream_failure
+from assistant.providers.pieces import count, listed, mapping
+from assistant.providers.rendering import estimate_tokens
+from assistant.providers.target import Target
+from assistant.providers.upstream import Upstream
+
+_BATCH: Final = 256
+_BATCH_CHARS: Final = 400_000
+"""Texts and characters of a call: below what OpenAI (2,048 texts, 300,000 tokens) and smaller servers take."""
+
+
+class OpenAIEmbeddings:
+    """Implements EmbeddingProvider. A batch that fails fails the whole."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._upstream = Upstream(target.endpoint({"Authorization": f"Bearer {target.key}"} if target.key else {}), target.peer)
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._target.info
+
+    async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
+        vectors: list[tuple[float, ...]] = []
+        tokens, model = 0, ""
+        for batch in batches(texts):
+            made = await self._batch(batch, dimensions)
+            vectors += made.vectors
+            tokens += made.prompt_tokens
+            model = made.model
+        return Embeddings(vectors=tuple(vectors), prompt_tokens=tokens, model=model or self.info.id)
+
+    async def close(self) -> None:
+        await self._upstream.close()
+
+    async def _batch(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
+        body: dict[str, Any] = {"model": self.info.id, "input": list(texts), "encoding_format": "float"}
+        if dimensions is not None:
+            body["dimensions"] = dimensions
+        async with self._upstream.request("POST", "/embeddings", orjson.dumps({**body, **self._target.extra_body})) as response:
+            answer = await self._upstream.json(response)
+        if answer.get("error"):
+            raise stream_failure(self._target.peer, answer["error"])
+        usage = mapping(answer.get("usage"))
+        counted = count(usage, "prompt_tokens") or count(usage, "total_tokens") or sum(map(estimate_tokens, texts))
+        return Embeddings(vectors=self._vectors(answer, len(texts)), prompt_tokens=counted, model=str(answer.get("model") or self.info.id))
+
+    def _vectors(self, answer: dict[str, Any], wanted: int) -> tuple[tuple[float, ...], ...]:
+        """By `index`, whatever order they came in. Raises ProviderFailed unless there is one for each text."""
+        found: dict[int, tuple[float, ...]] = {}
+        for place, item in enumerate(map(mapping, listed(answer.get("data")))):
+            index: object = item.get("index", place)
+            values = listed(item.get("embedding"))
+            if isinstance(index, int) and values and all(isinstance(value, int | float) for value in values):
+                found[index] = tuple(map(float, cast("list[float]", values)))
+        if sorted(found) != list(range(wanted)):
+            who = self._target.peer.provider
+            raise ProviderFailed(f"{who} gave {len(found)} vectors that can be read for {wanted} texts.", retryable=False)
+        return tuple([found[index] for index in range(wanted)])
+
+
+def batches(texts: Sequence[str]) -> list[list[str]]:
+    """The texts in order, in as few calls as the limits allow."""
+    made: list[list[str]] = []
+    size = 0
+    for text in texts:
+        if not made or len(made[-1]) >= _BATCH or size + len(text) > _BATCH_CHARS:
+            made.append([])
+            size = 0
+        made[-1].append(text)
+        size += len(text)
+    return made
+
+
+def open_provider(target: Target) -> OpenAIEmbeddings:
+    """The provider for a target of this wire."""
+    return OpenAIEmbeddings(target)

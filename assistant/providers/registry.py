@@ -1,0 +1,97 @@
+"""The models that clients may name: those of the configuration, the stand-ins where nothing else is there, and what providers list."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+from assistant.contracts.errors import ProviderFailed
+from assistant.contracts.models import ListedModel, OpenedModel, Price, Sampling
+from assistant.providers.build import open_embeddings, open_provider, open_texts
+from assistant.providers.choice import OFFLINE, Choice
+from assistant.providers.listing import ListedModels
+from assistant.providers.offline import OfflineProvider
+from assistant.providers.offline_embedding import DIMENSIONS, OfflineEmbeddings
+from assistant.providers.registered import RegisteredModel
+
+Choose = Callable[[str, str], Awaitable[Choice]]
+"""(model, provider) → the choice. Raises NoSuchProvider."""
+_NO_LOCAL: Final = "is a file on this machine, and this server can't run one: its extra 'local' is not installed"
+_STAND_INS: Final = {
+    "offline-completion": ListedModel(id="offline-completion", type="completion", provider=OFFLINE),
+    "offline-embedding": ListedModel(id="offline-embedding", type="embedding", provider=OFFLINE, dimensions=DIMENSIONS[-1]),
+}
+
+
+class Registry:
+    """Implements ModelRegistry. A model is opened when it is first asked, and stays open; what that costs is paid by those who use it."""
+
+    def __init__(self, models: Mapping[str, RegisteredModel], lists: ListedModels, choose: Choose, *, offline: bool) -> None:
+        """`offline`: whether nobody but the offline stand-in answers as the default agent: then there are stand-ins here, too."""
+        self._models = models
+        self._lists = lists
+        self._choose = choose
+        self._stand_ins = {name: listed for name, listed in _STAND_INS.items() if offline and name not in models}
+        self._opened: dict[str, OpenedModel] = {}
+        self._opening = asyncio.Lock()
+
+    async def list(self) -> Sequence[ListedModel]:
+        own = [_listed(name, settings) for name, settings in self._models.items()]
+        return [*own, *self._stand_ins.values(), *await self._lists.all()]
+
+    async def open(self, model_id: str) -> OpenedModel:
+        return self._opened.get(model_id) or await self._open(model_id)
+
+    async def close(self) -> None:
+        """Close what was opened. Safe to call twice."""
+        for opened in self._opened.values():
+            for provider in (opened.writes, opened.embeds):
+                if provider is not None:
+                    await provider.close()
+
+    async def _open(self, model_id: str) -> OpenedModel:
+        async with self._opening:
+            if model_id in self._opened:
+                return self._opened[model_id]
+            if model_id in self._models:
+                opened = await self._configured(model_id, self._models[model_id])
+            elif model_id in self._stand_ins:
+                opened = _stand_in(self._stand_ins[model_id])
+            else:
+                listed, provider, name = await self._lists.find(model_id)
+                opened = OpenedModel(listed=listed, writes=open_provider(await self._choose(name, provider)))
+            self._opened[model_id] = opened
+            return opened
+
+    async def _configured(self, model_id: str, settings: RegisteredModel) -> OpenedModel:
+        if settings.path:
+            raise ProviderFailed(f"The model '{model_id}' {_NO_LOCAL}.", retryable=False)
+        choice = await self._choose(settings.model or model_id, settings.provider)
+        if choice.provider == OFFLINE and choice.remedy:
+            raise ProviderFailed(f"The model '{model_id}' can't be had: {choice.reason}.", retryable=False)
+        known = {"context_tokens": settings.context_length, "vision": settings.vision}
+        over = {name: value for name, value in known.items() if value is not None}
+        listed, sampling = _listed(model_id, settings), Sampling(temperature=settings.default_temperature)
+        if settings.type == "embedding":
+            embeds = OfflineEmbeddings() if choice.provider == OFFLINE else open_embeddings(choice.having(over))
+            return OpenedModel(listed=listed, embeds=embeds)
+        opened = open_texts(choice.having(over)) if settings.type == "completion" else open_provider(choice.having(over))
+        return OpenedModel(listed=listed, writes=opened, sampling=sampling)
+
+
+def _stand_in(listed: ListedModel) -> OpenedModel:
+    if listed.type == "embedding":
+        return OpenedModel(listed=listed, embeds=OfflineEmbeddings())
+    return OpenedModel(listed=listed, writes=OfflineProvider())
+
+
+def _listed(model_id: str, settings: RegisteredModel) -> ListedModel:
+    price = settings.price
+    return ListedModel(
+        id=model_id,
+        type=settings.type,
+        provider="local" if settings.path else settings.provider if settings.provider != "auto" else "nanobot",
+        context_tokens=settings.context_length,
+        dimensions=settings.dimensions,
+        vision=settings.vision,
+        price=None if price is None else Price(prompt=price.prompt, completion=price.completion),
+    )

@@ -1,0 +1,231 @@
+"""Jobs as kept. The contract is `assistant.contracts.workflows.JobStore`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+import orjson
+
+from assistant.contracts.clock import Clock, utc_now
+from assistant.contracts.errors import InvalidRequest
+from assistant.contracts.messages import Json
+from assistant.contracts.sessions import SessionStore
+from assistant.contracts.text import whole
+from assistant.contracts.workflows import JOB_SESSION, HeldJob, Job, JobConflict, JobNotFound, JobState, NewJob, NodeRun, NodeState
+from assistant.store import job_statements as sql
+from assistant.store.codec import unescape
+from assistant.store.connection import Connection, Row, Value
+from assistant.store.database import Database
+from assistant.store.envelopes import column, key
+from assistant.store.runners import Runner
+from assistant.store.times import from_micros, to_micros
+
+
+class Jobs:
+    """Implements JobStore on a Database. `sessions`: those of nodes go with their job."""
+
+    def __init__(self, database: Database, runner: Runner, sessions: SessionStore, *, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._runner = runner
+        self._sessions = sessions
+        self._clock = clock
+
+    async def add(self, job: NewJob) -> Job:
+        now = self._now()
+        owner, workflow = key(job.owner, job.workflow)
+        payload = _dumped({"sources": dict(job.sources), "inputs": dict(job.inputs)})
+        values: dict[str, Value] = {
+            "id": job.id, "owner": owner, "workflow": workflow, "runner": self._runner.id, "at": now, "payload": payload,
+        }  # fmt: skip
+        await self._database.write(lambda connection: connection.execute(sql.ADD, values))
+        created = from_micros(now)
+        return Job(
+            id=job.id,
+            owner=job.owner,
+            workflow=job.workflow,
+            state="queued",
+            created=created,
+            ended=None,
+            error=None,
+            results=None,
+            nodes=(),
+        )
+
+    async def begin(self, job_id: str) -> bool:
+        values = self._mine(job_id)
+        return bool(await self._database.write(lambda connection: connection.execute(sql.BEGIN, values)))
+
+    async def take_over(self) -> Sequence[HeldJob]:
+        def take(connection: Connection) -> list[tuple[Row, list[Row]]]:
+            others = connection.execute(sql.HELD_BY_OTHERS, {"runner": self._runner.id})
+            dead = {runner for runner in {row[1] for row in others} - {None} if self._runner.is_dead(connection, runner)}
+            taken: list[tuple[Row, list[Row]]] = []
+            for job, runner in others:
+                if runner is None or runner in dead:
+                    (row,) = connection.execute(sql.TAKE_OVER, self._mine(job))
+                    taken.append(((job, *row), connection.execute(sql.NODES, {"id": job})))
+            return taken
+
+        return [_held(row, nodes) for row, nodes in await self._database.write(take)]
+
+    async def release(self, job_id: str) -> None:
+        values = self._mine(job_id)
+        await self._database.write(lambda connection: connection.execute(sql.RELEASE, values))
+
+    async def start_node(self, job_id: str, path: str, turn_id: str) -> bool:
+        values: dict[str, Value] = {"id": job_id, "path": path, "turn": turn_id, "at": self._now()}
+        return await self._if_held(job_id, lambda connection: connection.execute(sql.START_NODE, values))
+
+    async def end_node(self, job_id: str, path: str, state: NodeState, output: Json = None, error: str | None = None) -> bool:
+        values: dict[str, Value] = {
+            "id": job_id, "path": path, "state": state, "at": self._now(), "output": _dumped(output),
+            "error": None if error is None else column(error),
+        }  # fmt: skip
+        return await self._if_held(job_id, lambda connection: connection.execute(sql.END_NODE, values))
+
+    async def end(self, job_id: str, state: JobState, *, results: Mapping[str, Json] | None = None, error: str | None = None) -> bool:
+        values: dict[str, Value] = {
+            "id": job_id, "state": state, "at": self._now(), "error": None if error is None else column(error),
+            "results": None if results is None else _dumped(dict(results)),
+        }  # fmt: skip
+        return await self._if_held(job_id, lambda connection: _end(connection, values))
+
+    async def ask_to_cancel(self, owner: str | None, job_id: str) -> Job:
+        now = self._now()
+
+        def ask(connection: Connection) -> None:
+            row = _find(connection, owner, job_id)
+            if row is None:
+                raise JobNotFound(param="job_id")
+            if row[3] in ("completed", "failed"):
+                raise JobConflict(f"The job is {row[3]}: there is nothing left to cancel.", param="job_id")
+            connection.execute(sql.ASK_TO_CANCEL, {"id": job_id})
+            ((holder,),) = connection.execute(sql.HOLDER, {"id": job_id})
+            if holder is None or (holder != self._runner.id and self._runner.is_dead(connection, holder)):
+                _end(connection, {"id": job_id, "state": "cancelled", "at": now, "error": None, "results": None})
+
+        await self._database.write(ask)
+        found = await self.get(owner, job_id)
+        if found is None:
+            raise JobNotFound(param="job_id")
+        return found
+
+    async def to_cancel(self) -> Sequence[str]:
+        values: dict[str, Value] = {"runner": self._runner.id}
+        return [job for (job,) in await self._database.read(lambda connection: connection.execute(sql.TO_CANCEL, values))]
+
+    async def get(self, owner: str | None, job_id: str) -> Job | None:
+        def look(connection: Connection) -> tuple[Row | None, list[Row]]:
+            row = _find(connection, owner, job_id)
+            return row, connection.execute(sql.NODES, {"id": job_id}) if row is not None else []
+
+        row, nodes = await self._database.read(look)
+        return None if row is None else _job(row, nodes)
+
+    async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Job]:
+        values: dict[str, Value] = {"owner": None if owner is None else column(owner), "limit": limit}
+        if before is not None:
+            values["before"] = column(before)
+        wanted = sql.jobs_of(everybody=owner is None, before=before is not None)
+        return [_job(row, ()) for row in await self._database.read(lambda connection: connection.execute(wanted, values))]
+
+    async def purge(self, before: datetime) -> int:
+        values: dict[str, Value] = {"before": to_micros(before)}
+        purged = 0
+        while due := await self._database.read(lambda connection: connection.execute(sql.ENDED_BEFORE, values)):
+            for job, owner in due:
+                await self._remove_sessions(job, unescape(owner))
+            purged += len(await self._database.write(lambda connection, due=due: _removed(connection, values, due)))
+        return purged
+
+    async def _remove_sessions(self, job: str, owner: str) -> None:
+        for (path,) in await self._database.read(lambda connection: connection.execute(sql.PATHS, {"id": job})):
+            await self._sessions.delete(owner, f"{JOB_SESSION}{job}:{path}")
+
+    async def _if_held(self, job_id: str, write: Callable[[Connection], object]) -> bool:
+        def write_if_held(connection: Connection) -> bool:
+            if not connection.execute(sql.HELD, self._mine(job_id)):
+                return False
+            write(connection)
+            return True
+
+        return await self._database.write(write_if_held)
+
+    def _mine(self, job_id: str) -> dict[str, Value]:
+        return {"id": job_id, "runner": self._runner.id}
+
+    def _now(self) -> int:
+        return to_micros(self._clock())
+
+
+def _find(connection: Connection, owner: str | None, job_id: str) -> Row | None:
+    rows = connection.execute(sql.JOB, {"id": column(job_id)})
+    return rows[0] if rows and (owner is None or unescape(rows[0][1]) == owner) else None
+
+
+def _end(connection: Connection, values: Mapping[str, Value]) -> None:
+    connection.execute(sql.END, values)
+    connection.execute(sql.END_NODES, {name: values[name] for name in ("id", "state", "at")})
+
+
+def _removed(connection: Connection, values: Mapping[str, Value], due: Sequence[Row]) -> list[Row]:
+    return [row for job, _ in due for row in connection.execute(sql.REMOVE, {**values, "id": job})]
+
+
+def _job(row: Row, nodes: Sequence[Row]) -> Job:
+    job, owner, workflow, state, created, ended, error, results = row
+    return Job(
+        id=job,
+        owner=unescape(owner),
+        workflow=unescape(workflow),
+        state=state,
+        created=from_micros(created),
+        ended=None if ended is None else from_micros(ended),
+        error=None if error is None else unescape(error),
+        results=None if results is None else orjson.loads(results),
+        nodes=tuple([_node(node) for node in nodes]),
+    )
+
+
+def _node(row: Row) -> NodeRun:
+    path, state, starts, output, error, started, ended = row
+    return NodeRun(
+        path=path,
+        state=state,
+        starts=starts,
+        output=None if output is None else orjson.loads(output),
+        error=None if error is None else unescape(error),
+        started=from_micros(started),
+        ended=None if ended is None else from_micros(ended),
+    )
+
+
+def _held(row: Row, nodes: Sequence[Row]) -> HeldJob:
+    job, owner, workflow, created, payload = row
+    raw: dict[str, Any] = orjson.loads(payload)
+    new = NewJob(id=job, owner=unescape(owner), workflow=unescape(workflow), sources=raw["sources"], inputs=raw["inputs"])
+    return HeldJob(new=new, created=from_micros(created), nodes={node[0]: _node(node) for node in nodes})
+
+
+def _dumped(value: Json) -> str:
+    """JSON without line breaks; NUL becomes an escape. Raises InvalidRequest for a number beyond 64 bits."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        pass
+    try:
+        return orjson.dumps(_mended(value)).decode()
+    except TypeError:
+        raise InvalidRequest("A number is too large to be kept: 64 bits are the most.") from None
+
+
+def _mended(value: Json) -> Json:
+    match value:
+        case str():
+            return whole(value)
+        case list():
+            return [_mended(item) for item in value]
+        case dict():
+            return {whole(name): _mended(item) for name, item in cast("dict[str, Json]", value).items()}
+        case _:
+            return value

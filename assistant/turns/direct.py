@@ -1,0 +1,169 @@
+"""Models that are asked without an agent: no session, no tools of ours, nothing kept. What the client sent is what the model gets."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from assistant.contracts.documents import DocumentReader, ReadImage
+from assistant.contracts.errors import NanobotError, ShuttingDown, TurnCancelled, TurnTimeout, let_go, place_of
+from assistant.contracts.ids import new_id
+from assistant.contracts.messages import AssistantMessage, Message, Part, Text, Usage, UserMessage
+from assistant.contracts.models import ModelProvider, ModelRequest, Sampling, ToolChoice, ToolSpec
+from assistant.contracts.turns import Asked, Earlier, TextDelta, TurnFailed, TurnFinished, Upload, Words
+from assistant.turns.intake import document_part, image_part, share
+from assistant.turns.running import RunningTurn, remove_uploads
+
+log = logging.getLogger(__name__)
+
+_SIDE_BY_SIDE: Final = 8
+"""Answers of one request that are made at the same time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectRequest:
+    """What is asked of a model, once for each answer that is wanted."""
+
+    id: str
+    """`turn_…`"""
+    model: ModelProvider
+    conversations: tuple[tuple[Earlier, ...], ...]
+    """What was said, for each answer; the same object where it is the same."""
+    instructions: tuple[str, ...] = ()
+    tools: tuple[ToolSpec, ...] = ()
+    """The client's: their calls are the answer."""
+    tool_choice: ToolChoice | None = None
+    parallel_calls: bool | None = None
+    top_logprobs: int | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    stream: bool = False
+
+    @property
+    def uploads(self) -> list[Upload]:
+        said = {id(conversation): conversation for conversation in self.conversations}.values()
+        asked = [message for conversation in said for message in conversation if isinstance(message, Asked)]
+        return [item for message in asked for item in message.content if isinstance(item, Upload)]
+
+
+class Direct:
+    """Runs such requests, each in a task of its own. They end with their client: nobody else could ever read the answer."""
+
+    def __init__(self, *, reader: DocumentReader, document_chars: int, timeout: float) -> None:
+        """`document_chars`: how much text of documents a message may hold. `timeout`: seconds from `start` to the answer."""
+        self._reader = reader
+        self._document_chars = document_chars
+        self._timeout = timeout
+        self._running: set[RunningTurn] = set()
+        self._closing = False
+
+    def start(self, request: DirectRequest) -> RunningTurn:
+        """Ask at once. Raises ShuttingDown; then the uploads are still the caller's."""
+        if self._closing:
+            raise ShuttingDown(retry_after=1)
+        turn = RunningTurn(request.id)
+        turn.task = asyncio.create_task(self._run(request, turn), name=request.id)
+        self._running.add(turn)
+        return turn
+
+    async def close(self) -> None:
+        """Take no new requests and stop those that run."""
+        self._closing = True
+        for turn in self._running:
+            turn.cancel("interrupted")
+        await asyncio.gather(*[turn.task for turn in self._running if turn.task])
+
+    async def _run(self, request: DirectRequest, turn: RunningTurn) -> None:
+        end: TurnFinished | TurnFailed
+        try:
+            end = await self._answer(request, turn)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - passed on to whoever waits; a bug is logged in _reason
+            turn.sealed = True
+            end = TurnFailed(turn_id=turn.id, error=_reason(turn, error), acted=False)
+            let_go(error)
+        finally:
+            if uploads := request.uploads:
+                await asyncio.to_thread(remove_uploads, uploads)
+            self._running.discard(turn)
+        turn.emit(end)
+
+    async def _answer(self, request: DirectRequest, turn: RunningTurn) -> TurnFinished:
+        turn.awake = True
+        if turn.stopped:
+            raise asyncio.CancelledError
+        images: dict[str, bytes] = {}
+        seats = asyncio.Semaphore(_SIDE_BY_SIDE)
+        async with asyncio.timeout(self._timeout):
+            read: dict[int, tuple[Message, ...]] = {}
+            for said in request.conversations:
+                if id(said) not in read:
+                    read[id(said)] = tuple([await self._message(earlier, images) for earlier in said])
+
+            async def ask(index: int, said: tuple[Earlier, ...]) -> AssistantMessage:
+                async with seats:
+                    wanted = _model_request(request, read[id(said)], images)
+                    return await request.model.complete(wanted, lambda text: turn.emit(TextDelta(text=text, index=index)))
+
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(ask(index, said)) for index, said in enumerate(request.conversations)]
+            except BaseExceptionGroup as errors:
+                raise errors.exceptions[0] from None
+        return _finished(turn.id, [task.result() for task in tasks])
+
+    async def _message(self, said: Earlier, images: dict[str, bytes]) -> Message:
+        return UserMessage(id=new_id("msg"), parts=await self._parts(said.content, images)) if isinstance(said, Asked) else said
+
+    async def _parts(self, content: Sequence[Words | Upload], images: dict[str, bytes]) -> tuple[Part, ...]:
+        readings = {id(item): await self._reader.read(item) for item in content if isinstance(item, Upload)}
+        texts = [len(reading.text) for reading in readings.values() if not isinstance(reading, ReadImage)]
+        shares = iter(share(texts, self._document_chars))
+        parts: list[Part] = []
+        for item in content:
+            if not isinstance(item, Upload):
+                parts.append(Text(text=item.text, quoted=item.quoted))
+                continue
+            reading, attachment = readings[id(item)], new_id("att")
+            if isinstance(reading, ReadImage):
+                images[attachment] = reading.data
+                parts.append(image_part(item, attachment, reading))
+            else:
+                parts.append(document_part(item, "", reading, next(shares)))
+        return tuple(parts)
+
+
+def _model_request(request: DirectRequest, messages: tuple[Message, ...], images: dict[str, bytes]) -> ModelRequest:
+    return ModelRequest(
+        instructions=request.instructions,
+        messages=messages,
+        tools=request.tools,
+        tool_choice=request.tool_choice,
+        parallel_calls=request.parallel_calls,
+        top_logprobs=request.top_logprobs,
+        sampling=request.sampling,
+        images=images,
+        stream=request.stream,
+    )
+
+
+def _finished(turn_id: str, answers: Sequence[AssistantMessage]) -> TurnFinished:
+    first = answers[0]
+    usage = sum((answer.usage for answer in answers), Usage())
+    return TurnFinished(
+        turn_id=turn_id, text=first.text, finish_reason=first.finish_reason, usage=usage, model=first.model, answers=tuple(answers)
+    )
+
+
+def _reason(turn: RunningTurn, error: BaseException) -> NanobotError:
+    match error:
+        case asyncio.CancelledError() if turn.stopped == "cancelled":
+            return TurnCancelled()
+        case asyncio.CancelledError():
+            return ShuttingDown("The server shut down before the answer was whole.", retry_after=1)
+        case TimeoutError():
+            return TurnTimeout("The model did not answer in time (api.timeout).")
+        case NanobotError():
+            return error
+        case _:
+            log.error("direct.bug turn=%s error=%s", turn.id, place_of(error))
+            return NanobotError()

@@ -1,0 +1,1 @@
+"""Workflows: read from their files, checked, and run as durable jobs."""

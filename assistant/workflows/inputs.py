@@ -1,0 +1,96 @@
+"""What a run is given, checked against what the workflow asks for; files are read and kept."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+
+from assistant.contracts.documents import DocumentReader, ReadDocument
+from assistant.contracts.errors import InvalidRequest
+from assistant.contracts.messages import Json
+from assistant.contracts.sessions import AttachmentStore
+from assistant.contracts.turns import Upload
+from assistant.contracts.workflows import JOB_SESSION, InputSpec
+from assistant.workflows.definition import Definition, fits
+from assistant.workflows.values import MOST_CHARS
+
+MOST_TEXT: Final = 200_000
+"""Characters of one text, and of what is put into templates of a file's text; a prompt is given the whole file."""
+_TRUE: Final = frozenset({"true", "1", "yes", "on"})
+_FALSE: Final = frozenset({"false", "0", "no", "off"})
+
+
+class Inputs:
+    """Takes in what a run is given."""
+
+    def __init__(self, reader: DocumentReader, attachments: AttachmentStore) -> None:
+        self._reader = reader
+        self._attachments = attachments
+
+    async def take(
+        self, job_id: str, owner: str, definition: Definition, params: Mapping[str, Json], files: Mapping[str, Upload]
+    ) -> dict[str, Json]:
+        """The inputs that were given, as they are kept with the job.
+
+        Raises InvalidRequest (`param`: the input), UnreadableFile and its kin, StoreUnavailable. A file is read before anything is kept.
+        """
+        taken = check_params(definition, params, files)
+        for name, upload in files.items():
+            taken[name] = await self._file(job_id, owner, upload)
+        return taken
+
+    async def _file(self, job_id: str, owner: str, upload: Upload) -> Json:
+        read = await self._attachments.find(upload.digest) or await self._reader.read(upload)
+        attachment = await self._attachments.keep(owner, f"{JOB_SESSION}{job_id}", upload, read)
+        is_document = isinstance(read, ReadDocument)
+        text = read.text if is_document else ""
+        if len(text) > MOST_TEXT:
+            text = f"{text[:MOST_TEXT]}\n[The first {MOST_TEXT:,} of {len(text):,} characters.]"
+        kind = read.format if is_document else read.media_type.removeprefix("image/")
+        return {"name": upload.name, "format": kind, "size": upload.size, "text": text, "attachment": attachment}
+
+
+def check_params(definition: Definition, params: Mapping[str, Json], files: Mapping[str, Upload]) -> dict[str, Json]:
+    """What was given, each of its input's type. Raises InvalidRequest."""
+    known = definition.inputs
+    for name in (*params, *files):
+        if name not in known:
+            asks = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise InvalidRequest(f"Workflow {definition.id} has no input '{name[:64]}': {asks}.", param=name[:64])
+    for name in files:
+        if known[name].type != "file":
+            raise InvalidRequest(f"'{name}' is a {known[name].type}, not a file.", param=name)
+    taken = {name: _typed(known[name], value) for name, value in params.items() if value is not None}
+    for spec in known.values():
+        if spec.required and spec.name not in taken and spec.name not in files:
+            about = f" ({spec.description.rstrip('.')})" if spec.description else ""
+            raise InvalidRequest(f"Workflow {definition.id} needs '{spec.name}', a {spec.type}{about}.", param=spec.name)
+    if len(orjson.dumps(taken)) > MOST_CHARS:
+        raise InvalidRequest(f"The inputs are larger than {MOST_CHARS:,} characters together.")
+    return taken
+
+
+def _typed(spec: InputSpec, value: Json) -> Json:
+    """A form and the command line give texts: one that means a value of the type is taken for it."""
+    if spec.type == "file":
+        raise InvalidRequest(f"'{spec.name}' is a file: send one.", param=spec.name)
+    if isinstance(value, str) and spec.type != "text":
+        value = _meant(spec, value)
+    if not fits(value, spec):
+        raise InvalidRequest(f"'{spec.name}' must be a {spec.type}.", param=spec.name)
+    if isinstance(value, str) and len(value) > MOST_TEXT:
+        raise InvalidRequest(f"'{spec.name}' has {len(value):,} characters; {MOST_TEXT:,} are the most.", param=spec.name)
+    return value
+
+
+def _meant(spec: InputSpec, text: str) -> Json:
+    word = text.strip().lower()
+    if spec.type == "boolean" and word in _TRUE | _FALSE:
+        return word in _TRUE
+    if spec.type in ("number", "integer", "json"):
+        try:
+            value: Json = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return text
+        return value
+    return text

@@ -1,0 +1,29 @@
+"""Clocks that a test turns."""
+
+from datetime import UTC, datetime, timedelta
+
+
+class TurnedClock:
+    """Stands until it is turned."""
+
+    def __init__(self, now: datetime = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def turn(self, by: timedelta) -> None:
+        self.now += by
+
+
+class ShiftedClock:
+    """Goes like any clock, and can be set forward."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    def turn(self, by: timedelta) -> None:
+        self._ahead += by

@@ -1,0 +1,145 @@
+"""Workflows on a real store and a real outbox, with a model that says what a test wants."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from assistant.access.recipients import Policy, Recipients
+from assistant.agent.toolbox import Toolbox
+from assistant.contracts.ids import new_id
+from assistant.contracts.messages import Json
+from assistant.contracts.models import ModelProvider, Sampling
+from assistant.contracts.outbox import Delivery
+from assistant.contracts.tools import Tool
+from assistant.contracts.turns import MAIN, Upload
+from assistant.contracts.workflows import Job, JobStore, Update
+from assistant.delivery.words import describe
+from assistant.documents.reader import ChildReader
+from assistant.documents.settings import DocumentSettings
+from assistant.turns.context import Context, Instructions
+from assistant.turns.intake import Intake
+from assistant.turns.service import Agent, Turns
+from assistant.workflows.inputs import Inputs
+from assistant.workflows.library import Library
+from assistant.workflows.service import WorkflowService
+from assistant.workflows.settings import WorkflowSettings
+from assistant.workflows.work import Hands
+from tests.flow.outgoing import Outbox
+from tools.attachments import ListAttachments, ReadAttachment
+from tools.message import Message, Post
+from tools.workspace import Workspace
+
+OWNER = "local"
+
+
+@dataclass(kw_only=True)
+class Works:
+    """A store with as many services on it as a test wants: each is like a process of its own."""
+
+    outbox: Outbox
+    folder: Path
+    policy: Policy = "known"
+    opened: list[tuple[Turns, WorkflowService]] = field(default_factory=list[tuple[Turns, WorkflowService]])
+
+    def write(self, **files: str) -> None:
+        """The workflows, by id (with _ for -)."""
+        (self.folder / "workflows").mkdir(exist_ok=True)
+        for name, text in files.items():
+            (self.folder / "workflows" / f"{name.replace('_', '-')}.yaml").write_text(text)
+
+    def service(
+        self,
+        model: ModelProvider,
+        *,
+        tools: Sequence[Tool[Any]] = (),
+        settings: WorkflowSettings | None = None,
+        jobs: JobStore | None = None,
+    ) -> WorkflowService:
+        store = self.outbox.store
+        toolbox = Toolbox(
+            [ListAttachments(store.attachments), ReadAttachment(store.attachments), Message(self._post()), *tools], store.attachments
+        )
+        reader = ChildReader(DocumentSettings())
+        turns = Turns(
+            agents={
+                MAIN: Agent(
+                    model=model,
+                    toolbox=toolbox,
+                    context=Context(model.info.context_tokens, Instructions("You are a test.", self.folder), toolbox.specs),
+                    max_steps=5,
+                    sampling=Sampling(),
+                )
+            },
+            sessions=store.sessions,
+            attachments=store.attachments,
+            intake=Intake(reader, store.attachments, document_chars=1_000),
+            timeout=20,
+        )
+        hands = Hands(
+            turns=turns,
+            toolbox=toolbox,
+            sessions=store.sessions,
+            attachments=store.attachments,
+            deliveries=self.outbox.service,
+            spool=self.folder / "spool",
+        )
+        service = WorkflowService(
+            library=Library(self.folder / "workflows", toolbox.names),
+            inputs=Inputs(reader, store.attachments),
+            store=jobs or store.jobs,
+            hands=hands,
+            settings=settings or WorkflowSettings(),
+        )
+        self.opened.append((turns, service))
+        return service
+
+    def upload(self, name: str, text: str) -> Upload:
+        """A file as a door has spooled it."""
+        path = self.folder / new_id("given")
+        path.write_text(text)
+        return Upload(name=name, path=path, size=len(text.encode()), digest=sha256(text.encode()).hexdigest())
+
+    async def end(self) -> None:
+        """As a process that is asked to stop, with no grace."""
+        for turns, service in self.opened:
+            service.stop_beginning()
+            await turns.close(grace=0)
+            await service.close(grace=0)
+        self.opened.clear()
+
+    async def sent(self) -> list[Delivery]:
+        return list(await self.outbox.store.outbox.list(None))
+
+    def _post(self) -> Post:
+        store = self.outbox.store
+        return Post(
+            deliveries=self.outbox.service,
+            channels=self.outbox.channels,
+            recipients=Recipients(
+                self.policy,
+                channels=self.outbox.channels,
+                instructions="",
+                inbox=store.inbox,
+                pairings=store.pairings,
+                sessions=store.sessions,
+            ),
+            files=store.media,
+            workspace=Workspace(self.folder),
+            describe=describe,
+            expire_after=timedelta(hours=24),
+            receipt_wait=0.01,
+        )
+
+
+async def run(service: WorkflowService, workflow: str, params: Mapping[str, Json] | None = None, **files: Upload) -> Job:
+    """A job, at its end."""
+    job = await service.start(OWNER, workflow, params or {}, files)
+    return (await heard(service, job.id))[-1].job
+
+
+async def heard(service: WorkflowService, job_id: str) -> list[Update]:
+    """Everything that is told of a job, to its end."""
+    return [update async for batch in service.updates(OWNER, job_id) for update in batch]
