@@ -83,16 +83,16 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
     await asyncio.to_thread(_make_folders, loaded)
     models = await open_models(config)
     registry = open_registry(config, models[MAIN].choice)
-    direct = Direct(reader=ChildReader(config.documents), document_chars=config.agent.document_chars, timeout=config.api.timeout)
+    reader = ChildReader(config.documents)  # one for all: it is what keeps documents.parallel
+    direct = Direct(reader=reader, document_chars=config.agent.document_chars, timeout=config.api.timeout)
     store = await open_store(config.store, loaded.home, config.attachments)
     try:
         await store.sessions.recover()
         directory = ConfiguredChannels(config.channels.by_name())
         outlet = open_outlet(loaded, directory, store) if with_channels else None
         deliveries = outlet.deliveries if outlet else DeliveryService(store.outbox, enabled=config.enabled_channels.__contains__)
-        reader = ChildReader(config.documents)
         turns = await build_turns(loaded, models, store, directory, deliveries, reader)
-        workflows = build_workflows(loaded, store, turns, deliveries, spool_folder(loaded))
+        workflows = build_workflows(loaded, store, turns, deliveries, reader, spool_folder(loaded))
         try:
             yield Assistant(
                 loaded=loaded,
