@@ -1,11 +1,14 @@
 """Workflows on a real store and a real outbox, with a model that says what a test wants."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
 
 from assistant.access.recipients import Policy, Recipients
 from assistant.agent.toolbox import Toolbox
@@ -13,7 +16,7 @@ from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Json
 from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.outbox import Delivery
-from assistant.contracts.tools import Tool
+from assistant.contracts.tools import Tool, ToolContext, ToolResult
 from assistant.contracts.turns import MAIN, Upload
 from assistant.contracts.workflows import Job, JobStore, Update
 from assistant.delivery.words import describe
@@ -24,6 +27,7 @@ from assistant.turns.intake import Intake
 from assistant.turns.service import Agent, Turns
 from assistant.workflows.inputs import Inputs
 from assistant.workflows.library import Library
+from assistant.workflows.linking import Known
 from assistant.workflows.service import WorkflowService
 from assistant.workflows.settings import WorkflowSettings
 from assistant.workflows.work import Hands
@@ -33,6 +37,53 @@ from tools.message import Message, Post
 from tools.workspace import Workspace
 
 OWNER = "local"
+GREET = """
+inputs: {city: text, times: {type: integer, default: 2}, chat: {required: false}}
+nodes:
+  hello: {kind: template, text: "Hello {{ inputs.city }}"}
+  think: {kind: prompt, prompt: "Say it {{ inputs.times }} times: {{ hello.output }}"}
+outputs: {said: "{{ think.output }}", list: ["{{ inputs.times }}", {of: "{{ hello.output }}!"}]}
+"""
+
+
+class Nothing(BaseModel):
+    """No parameters."""
+
+
+class Gate:
+    """A tool that says when it was begun, and waits until it may end."""
+
+    name: ClassVar[str] = "gate"
+    description: ClassVar[str] = "Wait."
+    params: ClassVar[type[BaseModel]] = Nothing
+    reads_only: ClassVar[bool] = True
+    timeout: ClassVar[float] = 20.0
+
+    def __init__(self) -> None:
+        self.inside = 0
+        self.most = 0
+        self.entered = asyncio.Condition()
+        self.open = asyncio.Event()
+
+    async def run(self, params: Any, ctx: ToolContext) -> ToolResult:
+        async with self.entered:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            self.entered.notify_all()
+        try:
+            await self.open.wait()
+        finally:
+            self.inside -= 1
+        return ToolResult(text=ctx.session)
+
+    async def holds(self, count: int) -> None:
+        async with self.entered:
+            await self.entered.wait_for(lambda: self.inside == count)
+
+
+def side_by_side(count: int) -> str:
+    nodes = "\n".join(f"  n{number}: {{kind: tool, tool: gate}}" for number in range(count))
+    return f"nodes:\n{nodes}\noutputs: {{first: '{{{{ n0.output }}}}'}}\n"
 
 
 @dataclass(kw_only=True)
@@ -63,21 +114,21 @@ class Works:
             [ListAttachments(store.attachments), ReadAttachment(store.attachments), Message(self._post()), *tools], store.attachments
         )
         reader = ChildReader(DocumentSettings())
+        agent = Agent(
+            model=model,
+            toolbox=toolbox,
+            context=Context(model.info.context_tokens, Instructions("You are a test.", self.folder), toolbox.specs),
+            max_steps=5,
+            sampling=Sampling(),
+        )
         turns = Turns(
-            agents={
-                MAIN: Agent(
-                    model=model,
-                    toolbox=toolbox,
-                    context=Context(model.info.context_tokens, Instructions("You are a test.", self.folder), toolbox.specs),
-                    max_steps=5,
-                    sampling=Sampling(),
-                )
-            },
+            agents={MAIN: agent, "writer": agent},
             sessions=store.sessions,
             attachments=store.attachments,
             intake=Intake(reader, store.attachments, document_chars=1_000),
             timeout=20,
         )
+        known = Known(tools=toolbox.names, agents=turns.agents.keys())
         hands = Hands(
             turns=turns,
             toolbox=toolbox,
@@ -87,7 +138,8 @@ class Works:
             spool=self.folder / "spool",
         )
         service = WorkflowService(
-            library=Library(self.folder / "workflows", toolbox.names),
+            library=Library(self.folder / "workflows", known),
+            known=known,
             inputs=Inputs(reader, store.attachments),
             store=jobs or store.jobs,
             hands=hands,
