@@ -10,6 +10,7 @@ from assistant.api.body.spool import prepare_spool
 from assistant.api.chat.endpoint import Chat
 from assistant.api.chat.route import Known
 from assistant.api.deliveries.endpoints import DeliveryEndpoints, Outgoing
+from assistant.api.files.endpoints import FileEndpoints, Shelf
 from assistant.api.health import Check, Health
 from assistant.api.middleware.addresses import networks
 from assistant.api.middleware.body_clock import BodyClock
@@ -19,6 +20,7 @@ from assistant.api.middleware.guard import Guard
 from assistant.api.middleware.head import HeadAsGet
 from assistant.api.middleware.request_ids import RequestIds
 from assistant.api.models import Models
+from assistant.api.repeats.layer import Repeats
 from assistant.api.routes import create_routes
 from assistant.api.sessions import Sessions
 from assistant.api.settings import ApiSettings
@@ -28,10 +30,14 @@ from assistant.api.workflows.endpoints import Workflows
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.models import ModelInfo, ModelRegistry
+from assistant.contracts.repeats import RepeatStore
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import Workflows as WorkflowService
 from assistant.turns.direct import Direct
+
+_MARGIN_SECONDS = 30
+"""What a request may take beside its turn."""
 
 
 def create_app(
@@ -50,6 +56,8 @@ def create_app(
     channels: Callable[[], Sequence[ChannelStatus]] = tuple,
     hooks: Hooks | None = None,
     workflows: WorkflowService | None = None,
+    repeats: RepeatStore | None = None,
+    shelf: Shelf | None = None,
 ) -> ASGIApp:
     """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
 
@@ -57,6 +65,7 @@ def create_app(
     anew for each GET /ready. `spool_folder`: made if it is missing, private; files lie there while a request is taken in. `outgoing`: what
     /v1/deliveries works on; None: it is not there. `channels`: how they fare now, for GET /ready. `hooks`: who takes POST /hooks/{name};
     None: there is no such path. `workflows`: what /workflows and /v1/jobs work on; None: as above.
+    `repeats`: keeps first answers for requests that come again; None: each is done each time. `shelf`: what /v1/files works on; None: as above.
     Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
     """
     prepare_spool(spool_folder)
@@ -69,17 +78,21 @@ def create_app(
             known=known,
             settings=settings,
             spool_folder=spool_folder,
+            shelf=shelf,
         ),
         texts=TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
         models=Models(agents=agents, registry=registry),
         sessions=Sessions(store=sessions, turns=turns),
         health=Health(version=version, checks=ready, channels=channels),
         deliveries=None if outgoing is None else DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder),
+        files=None if shelf is None else FileEndpoints(shelf=shelf, limits=settings.limits, spool_folder=spool_folder),
         hooks=hooks,
         workflows=None if workflows is None else Workflows(workflows=workflows, settings=settings, spool_folder=spool_folder),
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )
     app = HeadAsGet(app)
+    if repeats is not None:
+        app = Repeats(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)
     app = Door(app, doorkeeper, networks(settings.trusted_proxies))
     app = Guard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins, cors=settings.cors.origins)
     app = ErrorAnswers(app)

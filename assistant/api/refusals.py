@@ -11,7 +11,7 @@ WHY: Final = {
     404: "There is no such thing.",
     405: "This path does not take that method.",
     408: "The request stopped coming.",
-    409: "Not now: too many messages wait in this session, or the delivery is in a state in which that can't be done.",
+    409: "Not now: too many messages wait in this session, the delivery is in a state in which that can't be done, or a repeat can't be answered.",
     413: "The request or a file is too large.",
     415: "The content type, or the type of a file, is not supported.",
     421: "This server does not answer to that Host.",

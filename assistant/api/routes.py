@@ -17,11 +17,15 @@ from assistant.api.deliveries.endpoints import DeliveryEndpoints
 from assistant.api.deliveries.routes import add_delivery_routes
 from assistant.api.deliveries.wire import DeliveryForm, DeliveryRequest
 from assistant.api.docs_page import HEADERS, docs_page
+from assistant.api.files.endpoints import FileEndpoints
+from assistant.api.files.routes import add_file_routes
+from assistant.api.files.wire import FileForm
 from assistant.api.health import Health
 from assistant.api.hooks import add_hook_route
 from assistant.api.middleware.errors import NotThisMethod
 from assistant.api.models import Models
 from assistant.api.refusals import WHY, errors
+from assistant.api.repeats.description import describe_repeats
 from assistant.api.scoped import ScopedRoute, needs, open_to_all
 from assistant.api.sessions import Sessions
 from assistant.api.texts.endpoints import TextEndpoints
@@ -56,7 +60,7 @@ class Routes(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             described = [(ChatRequest, "validation"), (ChatForm, "validation"), (ChatCompletionChunk, "validation")]
-            described += [(DeliveryRequest, "validation"), (DeliveryForm, "validation")]
+            described += [(DeliveryRequest, "validation"), (DeliveryForm, "validation"), (FileForm, "validation")]
             described += [(CompletionRequest, "validation"), (EmbeddingRequest, "validation")]
             _, schemas = models_json_schema(described, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
             components = document["components"]
@@ -71,9 +75,11 @@ class Routes(FastAPI):
                 }
             }
             for operations in document["paths"].values():
-                for operation in operations.values():
+                for method, operation in operations.items():
                     if not _is_ours(operation["responses"].get("422")):
                         operation["responses"].pop("422", None)
+                    if method == "post" and "401" in operation["responses"]:
+                        describe_repeats(operation)
                     operation["security"] = [{"key": []}, {}] if "401" in operation["responses"] else []
         return super().openapi()
 
@@ -102,6 +108,7 @@ def create_routes(
     sessions: Sessions,
     health: Health,
     deliveries: DeliveryEndpoints | None,
+    files: FileEndpoints | None,
     hooks: Hooks | None,
     texts: TextEndpoints,
     workflows: Workflows | None,
@@ -135,6 +142,8 @@ def create_routes(
     add_text_routes(app, texts)
     if deliveries is not None:
         add_delivery_routes(app, deliveries)
+    if files is not None:
+        add_file_routes(app, files)
     if workflows is not None:
         add_workflow_routes(app, workflows)
     if hooks is not None:

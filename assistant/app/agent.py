@@ -14,12 +14,12 @@ from assistant.config import Config, ConfigError, Loaded
 from assistant.config.agents import AgentSettings
 from assistant.config.errors import Problem
 from assistant.contracts.channels import ChannelDirectory
+from assistant.contracts.documents import DocumentReader
 from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.tools import Tool
 from assistant.contracts.turns import MAIN
 from assistant.delivery.words import describe
-from assistant.documents.reader import ChildReader
 from assistant.providers.build import open_provider
 from assistant.providers.choice import OFFLINE, Choice, NoSuchProvider, choose
 from assistant.store.store import Store
@@ -45,7 +45,12 @@ class OpenModel:
 
 
 async def build_turns(
-    loaded: Loaded, models: Mapping[str, OpenModel], store: Store, directory: ChannelDirectory, deliveries: Deliveries
+    loaded: Loaded,
+    models: Mapping[str, OpenModel],
+    store: Store,
+    directory: ChannelDirectory,
+    deliveries: Deliveries,
+    reader: DocumentReader,
 ) -> Turns:
     """`models`: by agent, as `open_models` gives them. Raises ConfigError where an agent names a tool that is not there."""
     attachments = store.attachments
@@ -70,7 +75,7 @@ async def build_turns(
         agents={name: agent(name, settings) for name, settings in _agents(loaded.config).items()},
         sessions=store.sessions,
         attachments=attachments,
-        intake=Intake(ChildReader(loaded.config.documents), attachments, document_chars=loaded.config.agent.document_chars),
+        intake=Intake(reader, attachments, document_chars=loaded.config.agent.document_chars),
         timeout=loaded.config.api.timeout,
     )
 

@@ -15,6 +15,7 @@ from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace
 from assistant.contracts.channels import ChannelDirectory
+from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.models import ModelProvider
 from assistant.contracts.outbox import Deliveries
@@ -44,6 +45,7 @@ class Assistant:
     turns: Turns
     directory: ChannelDirectory
     deliveries: Deliveries
+    reader: DocumentReader
     workflows: WorkflowService
     outlet: Outlet | None
     """The channels that it has opened; None: it writes to the outbox, and a server that runs on the same store sends."""
@@ -81,15 +83,16 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
     await asyncio.to_thread(_make_folders, loaded)
     models = await open_models(config)
     registry = open_registry(config, models[MAIN].choice)
-    direct = Direct(reader=ChildReader(config.documents), document_chars=config.agent.document_chars, timeout=config.api.timeout)
+    reader = ChildReader(config.documents)  # one for all: it is what keeps documents.parallel
+    direct = Direct(reader=reader, document_chars=config.agent.document_chars, timeout=config.api.timeout)
     store = await open_store(config.store, loaded.home, config.attachments)
     try:
         await store.sessions.recover()
         directory = ConfiguredChannels(config.channels.by_name())
         outlet = open_outlet(loaded, directory, store) if with_channels else None
         deliveries = outlet.deliveries if outlet else DeliveryService(store.outbox, enabled=config.enabled_channels.__contains__)
-        turns = await build_turns(loaded, models, store, directory, deliveries)
-        workflows = build_workflows(loaded, store, turns, deliveries, spool_folder(loaded))
+        turns = await build_turns(loaded, models, store, directory, deliveries, reader)
+        workflows = build_workflows(loaded, store, turns, deliveries, reader, spool_folder(loaded))
         try:
             yield Assistant(
                 loaded=loaded,
@@ -100,6 +103,7 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
                 turns=turns,
                 directory=directory,
                 deliveries=deliveries,
+                reader=reader,
                 workflows=workflows,
                 outlet=outlet,
             )

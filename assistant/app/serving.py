@@ -16,6 +16,7 @@ from assistant import __version__
 from assistant.api.app import create_app
 from assistant.api.body.spool import sweep_spool
 from assistant.api.deliveries.endpoints import Outgoing
+from assistant.api.files.endpoints import Shelf
 from assistant.api.listening.exposure import check_exposure
 from assistant.api.listening.server import bind
 from assistant.api.listening.server import serve as serve_api
@@ -67,6 +68,8 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 ),
                 channels=reception.statuses,
                 hooks=reception.hooks,
+                repeats=assistant.store.repeats,
+                shelf=Shelf(files=assistant.store.files, attachments=assistant.store.attachments, reader=assistant.reader),
                 workflows=assistant.workflows,
             )
             await reception.start()
@@ -146,14 +149,15 @@ async def _chores(assistant: Assistant) -> AsyncGenerator[None]:
 
 
 async def _sweep(assistant: Assistant) -> None:
-    """Every hour: remove attachments, spooled files, deliveries, messages taken in and jobs that are due, and settle turns whose end could not be
-    stored or whose process died unnoticed."""
+    """Every hour: remove attachments, spooled files, deliveries, messages taken in, jobs and first answers that are due, and settle turns
+    whose end could not be stored or whose process died unnoticed."""
     store, keep = assistant.store, timedelta(days=assistant.loaded.config.deliver.keep_days)
     while True:
         try:
             files, turns = await store.attachments.sweep(datetime.now(UTC)), await store.sessions.recover()
             await store.sessions.purge(datetime.now(UTC) - KEEP_ONCE)
             spooled = await asyncio.to_thread(sweep_spool, assistant.spool)
+            await store.repeats.purge(datetime.now(UTC))
             sent, answered = await store.outbox.purge(datetime.now(UTC) - keep), await store.inbox.purge(datetime.now(UTC) - keep)
             await store.limits.sweep(datetime.now(UTC))
             jobs = await store.jobs.purge(datetime.now(UTC) - timedelta(days=assistant.loaded.config.workflows.keep_days))

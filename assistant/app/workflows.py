@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from assistant.config import Loaded
+from assistant.contracts.documents import DocumentReader
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.turns import MAIN
-from assistant.documents.reader import ChildReader
 from assistant.store.store import Store
 from assistant.turns.service import Turns
 from assistant.workflows.inputs import Inputs
@@ -15,14 +15,16 @@ from assistant.workflows.service import WorkflowService
 from assistant.workflows.work import Hands
 
 
-def build_workflows(loaded: Loaded, store: Store, turns: Turns, deliveries: Deliveries, spool: Path) -> WorkflowService:
+def build_workflows(
+    loaded: Loaded, store: Store, turns: Turns, deliveries: Deliveries, reader: DocumentReader, spool: Path
+) -> WorkflowService:
     """Nothing runs yet: see `WorkflowService.begin`. Tool nodes have the default agent's tools."""
     toolbox = turns.agents[MAIN].toolbox
     known = Known(tools=toolbox.names, agents=turns.agents.keys())
     return WorkflowService(
         library=Library(loaded.workspace / "workflows", known),
         known=known,
-        inputs=Inputs(ChildReader(loaded.config.documents), store.attachments),
+        inputs=Inputs(reader, store.attachments),
         store=store.jobs,
         hands=Hands(
             turns=turns,

@@ -13,11 +13,16 @@
     ├── NotFound                      404 invalid_request_error   not_found
     │   ├── ModelNotFound             404                         model_not_found
     │   ├── SessionNotFound           404                         session_not_found
-    │   └── DeliveryNotFound          404                         delivery_not_found
+    │   ├── DeliveryNotFound          404                         delivery_not_found
+    │   └── NoSuchFile (in files)     404                         file_not_found
     ├── MethodNotAllowed              405 invalid_request_error   method_not_allowed
     ├── RequestTimeout                408 invalid_request_error   request_timeout
     ├── SessionBusy                   409 conflict_error          session_busy
     ├── DeliveryConflict              409 conflict_error          delivery_conflict
+    ├── RepeatConflict (in repeats)   409 conflict_error
+    │   ├── AnswerInProgress          409                         idempotency_in_progress
+    │   ├── AnswerInterrupted         409                         idempotency_interrupted
+    │   └── AnswerNotKept             409                         idempotency_answer_not_kept
     ├── RequestTooLarge               413 invalid_request_error   request_too_large
     │   └── FileTooLarge              413                         file_too_large
     ├── UnsupportedMediaType          415 invalid_request_error   unsupported_media_type
@@ -54,7 +59,7 @@ class NanobotError(Exception):
 
     def __init__(self, message: str | None = None, *, param: str | None = None, retry_after: float | None = None) -> None:
         """`param`: the dotted path of the request field that is wrong. `retry_after`: seconds, when the sender should wait."""
-        self.message = message or (type(self).__doc__ or "").strip()
+        self.message = message or " ".join((type(self).__doc__ or "").split())
         self.param = param
         self.retry_after = retry_after
         super().__init__(self.message)

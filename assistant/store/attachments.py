@@ -24,6 +24,7 @@ from assistant.store.times import from_micros, to_micros
 _UNUSED_FOR = timedelta(days=1)
 _UNFINISHED_FOR = timedelta(hours=1)
 _AT_ONCE = 200
+_HOLDING = ("attachments", "files")
 _OWN_TEXT = b"text made by the server\0"
 """Goes before a text of ours when it is hashed: the same bytes in an upload are another file, read by its own reader."""
 
@@ -37,6 +38,8 @@ _USE_IN_SESSION = """
 _COLUMNS = "SELECT id, label, size, at, digest FROM attachments"
 _ONE = f"{_COLUMNS} WHERE id = :id AND owner = :owner AND session = :session"
 _ALL = f"{_COLUMNS} WHERE owner = :owner AND session = :session AND used = 1 ORDER BY at, id"
+_REMOVE_DUE_FILES = """
+    DELETE FROM files WHERE at < :before"""
 _REMOVE_DUE = """
     DELETE FROM attachments WHERE (used = 0 AND at < :unused_before) OR at < :before RETURNING digest"""
 
@@ -101,17 +104,18 @@ class Attachments:
             "before": to_micros(now - timedelta(days=keep)) if keep else 0,
         }
         await self._database.write(lambda connection: connection.execute(_REMOVE_DUE, values))
+        await self._database.write(lambda connection: connection.execute(_REMOVE_DUE_FILES, {"before": values["before"]}))
         await asyncio.to_thread(self._files.remove_unfinished, (now - _UNFINISHED_FOR).timestamp())
         return await self.collect(sorted(await asyncio.to_thread(self._files.digests)))
 
     async def collect(self, digests: Sequence[str]) -> int:
-        """Remove those of the files that no attachment is left of; returns how many went."""
+        """Remove those of the files that nothing holds any more: no attachment, and no upload; returns how many went."""
         removed = 0
         for start in range(0, len(digests), _AT_ONCE):
             some = digests[start : start + _AT_ONCE]
 
             def remove_unheld(connection: Connection, some: Sequence[str] = some) -> int:
-                held = {digest for (digest,) in _select_in(connection, "DISTINCT digest", "digest", some)}
+                held = {digest for table in _HOLDING for (digest,) in _select_in(connection, "DISTINCT digest", "digest", some, table)}
                 return sum(self._files.remove(digest) for digest in some if digest not in held)
 
             # While this holds the writer's place nobody can add an attachment of these files; alone, so that the removals it sees are committed.
@@ -165,12 +169,12 @@ def _attachment(row: Row) -> Attachment:
     )
 
 
-def _select_in(connection: Connection, columns: str, column: str, wanted: Sequence[str]) -> list[Row]:
-    """The rows of attachments whose `column` is one of `wanted`, however many those are."""
+def _select_in(connection: Connection, columns: str, column: str, wanted: Sequence[str], table: str = "attachments") -> list[Row]:
+    """The rows of a table whose `column` is one of `wanted`, however many those are."""
     rows: list[Row] = []
     for start in range(0, len(wanted), _AT_ONCE):
         values: dict[str, Value] = {f"v{number}": value for number, value in enumerate(wanted[start : start + _AT_ONCE])}
         places = ", ".join(f":{name}" for name in values)
-        # Column names and numbered parameters of ours only.
-        rows += connection.execute(f"SELECT {columns} FROM attachments WHERE {column} IN ({places})", values)  # noqa: S608
+        # Names of tables and columns and numbered parameters of ours only.
+        rows += connection.execute(f"SELECT {columns} FROM {table} WHERE {column} IN ({places})", values)  # noqa: S608
     return rows

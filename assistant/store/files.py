@@ -47,6 +47,10 @@ class Files:
         except OSError as error:
             raise StoreUnavailable(f"The file can't be stored: {error.strerror}. Nothing was accepted.") from error
 
+    def original(self, digest: str) -> Path:
+        """Where the bytes lie as they were received, if they do."""
+        return self._path(digest)
+
     def current_reading(self, digest: str) -> ReadDocument | ReadImage | None:
         """What today's readers found in the file, if it is kept."""
         stored = _read(self._path(digest, _READING))

@@ -15,10 +15,12 @@ from assistant.store.connection import Engine
 from assistant.store.database import Database
 from assistant.store.inbox import Inbox
 from assistant.store.jobs import Jobs
+from assistant.store.kept_files import KeptFiles
 from assistant.store.limits import StoredLimits
 from assistant.store.media import Media
 from assistant.store.outbox import Outbox
 from assistant.store.pairings import Pairings
+from assistant.store.repeats import Repeats
 from assistant.store.runners import FileRunner, Runner, SessionLockRunner
 from assistant.store.schema import bring_up_to_date
 from assistant.store.sessions import Sessions
@@ -41,6 +43,8 @@ class Store:
     channel_states: StoredChannelStates
     jobs: Jobs
     media: Media
+    repeats: Repeats
+    files: KeptFiles
     keys: ApiKeys
     limits: StoredLimits
     bell: StoreBell
@@ -78,6 +82,8 @@ async def open_store(
         channel_states=StoredChannelStates(database, place.runner),
         jobs=Jobs(database, place.runner, sessions, clock=clock),
         media=media,
+        files=KeptFiles(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
+        repeats=Repeats(database, place.runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, place.runner, clock=clock),
         bell=bell,

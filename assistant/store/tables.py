@@ -11,6 +11,8 @@ from sqlmodel import Field, SQLModel
 
 from assistant.store.key_tables import ApiKeyRow as ApiKeyRow
 from assistant.store.key_tables import LimitUseRow as LimitUseRow
+from assistant.store.request_tables import AnswerRow as AnswerRow
+from assistant.store.request_tables import FileRow as FileRow
 
 _BigId = BigInteger().with_variant(Integer, "sqlite")
 _RUNNING = text("state = 'running'")

@@ -12,6 +12,7 @@ from assistant.access.doorkeeper import Doorkeeper
 from assistant.access.keys import access_by_key
 from assistant.api.app import create_app
 from assistant.api.deliveries.endpoints import Outgoing
+from assistant.api.files.endpoints import Shelf
 from assistant.api.health import Check
 from assistant.api.listening.server import serve
 from assistant.api.settings import ApiSettings
@@ -20,6 +21,7 @@ from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancel
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo, ModelRegistry
+from assistant.contracts.repeats import RepeatStore
 from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
 from assistant.contracts.workflows import Workflows
 from assistant.documents.reader import ChildReader
@@ -146,6 +148,8 @@ async def serving(
     channels: Sequence[ChannelStatus] = (),
     hooks: Hooks | None = None,
     workflows: Workflows | None = None,
+    repeats: RepeatStore | None = None,
+    shelf: Shelf | None = None,
     doorkeeper: Doorkeeper | None = None,
 ) -> AsyncGenerator[Running]:
     """A server on a free port, with these settings otherwise. `channels`: how they fare. `doorkeeper`: None: by the shared key alone."""
@@ -172,6 +176,8 @@ async def serving(
         channels=lambda: channels,
         hooks=hooks,
         workflows=workflows,
+        repeats=repeats,
+        shelf=shelf,
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()

@@ -148,3 +148,13 @@ async def test_what_needs_a_key_says_so(api: Running) -> None:
     assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
     open_paths = [path for path, operations in document["paths"].items() for operation in operations.values() if not operation["security"]]
     assert open_paths == ["/health", "/ready"]
+
+
+async def test_a_key_for_repeats_is_described_at_every_post_that_needs_a_key(api: Running) -> None:
+    document = await described(api)
+    posts = [operations["post"] for operations in document["paths"].values() if "post" in operations]
+    assert posts
+    for operation in posts:
+        named = [parameter["name"] for parameter in operation.get("parameters", [])]
+        assert named.count("Idempotency-Key") == (operation["security"] != [])
+        assert operation["security"] == [] or {"400", "409", "422"} <= set(operation["responses"])

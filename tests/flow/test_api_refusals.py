@@ -133,7 +133,6 @@ WRONG_PARTS = [
     ("invalid_value", "image_url.url", part(type="image_url", image_url={"url": "data:image/png;base64,aéGk"})),
     ("invalid_value", "file.file_data", part(type="file", file={"filename": "a.pdf"})),
     ("invalid_value", "file.file_data", part(type="file", file={"filename": "a.pdf", "file_data": "not base64!"})),
-    ("unsupported_content", "file.file_id", part(type="file", file={"file_id": "file-1"})),
 ]
 
 

@@ -1,21 +1,28 @@
 """Files of a request, on disk while it is being taken in."""
 
+import asyncio
 import os
 import stat
 import time
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
 from assistant.api.settings import ApiLimits
 from assistant.contracts.errors import FileTooLarge, InvalidRequest, RequestTooLarge, StoreUnavailable
+from assistant.contracts.files import NoSuchFile
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import human_size
 from assistant.contracts.turns import Upload
 
 _PREFIX = "up"
 _LEFT_BEHIND_SECONDS = 3600
+_PIECE = 1024 * 1024
+_LONGEST_ID = 64
+
+Named = Callable[[str], Awaitable[tuple[str, Path] | None]]
+"""Finds a file by the id that a request names: what it is called, and where it lies. None: there is none that this request may name."""
 
 
 def prepare_spool(folder: Path) -> None:
@@ -44,9 +51,10 @@ class Spool:
     Everything that touches a file blocks: call it in a thread. Files have names of our own, are new, and only the server's user may read them.
     """
 
-    def __init__(self, folder: Path, limits: ApiLimits) -> None:
-        """`folder` exists and is private."""
+    def __init__(self, folder: Path, limits: ApiLimits, named: Named | None = None) -> None:
+        """`folder` exists and is private. `named`: finds files that the request names; None: it may name none."""
         self._folder = folder
+        self._named = named
         self._limits = limits
         self._files: list[SpooledFile] = []
         self._bytes = 0
@@ -58,6 +66,23 @@ class Spool:
         file = SpooledFile(self, self._folder / new_id(_PREFIX), name, param)
         self._files.append(file)
         return file
+
+    async def take_named(self, file_id: str, param: str) -> Upload:
+        """A copy of a file that was uploaded before, as if it had come with the request. Raises NoSuchFile, and what a file's taking in raises."""
+        found = None if self._named is None or len(file_id) > _LONGEST_ID else await self._named(file_id)
+        if found is None:
+            raise NoSuchFile(param=param)
+        return await asyncio.to_thread(self._copy, *found, param)
+
+    def _copy(self, name: str, path: Path, param: str) -> Upload:
+        file = self.open(name, param)
+        try:
+            with path.open("rb") as source:
+                while data := source.read(_PIECE):
+                    file.write(data)
+        except FileNotFoundError:  # it was deleted just now
+            raise NoSuchFile(param=param) from None
+        return file.finish()
 
     def claim(self, size: int, file: "SpooledFile") -> None:
         """Count bytes before they are written. Raises FileTooLarge, RequestTooLarge."""

@@ -25,6 +25,8 @@ async def take_in(content: str | Sequence[ContentPart] | None, param: str, spool
         at = f"{param}.{index}"
         if isinstance(part, TextPart):
             taken.append(Words(text=part.text))
+        elif isinstance(part, FilePart) and part.file.file_id is not None:
+            taken.append(await _named(part.file.file_id, part, at, spool))
         else:
             file = _image(part, at, index) if isinstance(part, ImagePart) else _file(part, at, index)
             taken.append(await asyncio.to_thread(decode_to_disk, file, spool, limits.file_bytes))
@@ -49,10 +51,14 @@ def _image(part: ImagePart, at: str, index: int) -> EncodedFile:
     return EncodedFile(text=url, start=start, name=f"image-{index + 1}{_suffix(media_type)}", param=param)
 
 
+async def _named(file_id: str, part: FilePart, at: str, spool: Spool) -> Upload:
+    if part.file.file_data is not None:
+        raise InvalidRequest("Send the file's id or the file itself, not both.", param=f"{at}.file.file_id")
+    return await spool.take_named(file_id, f"{at}.file.file_id")
+
+
 def _file(part: FilePart, at: str, index: int) -> EncodedFile:
     file, param = part.file, f"{at}.file.file_data"
-    if file.file_id is not None:
-        raise UnsupportedContent("Files are not kept by id here: send the file itself as file_data.", param=f"{at}.file.file_id")
     if file.file_data is None:
         raise InvalidRequest(f"'{param}' is missing.", param=param)
     media_type, start = parse_data_url(file.file_data, param) if file.file_data[:5].lower() == "data:" else ("", 0)

@@ -16,6 +16,7 @@ from assistant.api.chat.estimate import estimated_tokens
 from assistant.api.chat.input import ChatInput, read_chat
 from assistant.api.chat.route import Known, ToAgent, names_of
 from assistant.api.chat.stream import ChatStream
+from assistant.api.files.endpoints import Shelf, files_of
 from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.scope import admission, principal
 from assistant.api.settings import ApiSettings
@@ -39,9 +40,11 @@ class Chat:
     known: Known
     settings: ApiSettings
     spool_folder: Path
+    shelf: Shelf | None = None
+    """Where files lie that messages may name."""
 
     async def __call__(self, request: Request) -> Response:
-        spool = Spool(self.spool_folder, self.settings.limits)
+        spool = Spool(self.spool_folder, self.settings.limits, files_of(self.shelf, principal(request.scope).id))
         try:
             asked = await read_chat(request.scope, request.receive, spool, self.settings.limits, self.known)
             who = principal(request.scope)

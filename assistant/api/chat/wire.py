@@ -37,7 +37,7 @@ class ImagePart(Wire):
 class FileData(Wire):
     file_data: str | None = Field(default=None, description="The file as a data URL or as plain base64.")
     filename: str | None = Field(default=None, description="What the file is called: for display only.")
-    file_id: str | None = Field(default=None, description="Not supported: send file_data.")
+    file_id: str | None = Field(default=None, description="Of a file that was uploaded to /v1/files; in place of file_data.")
 
 
 class FilePart(Wire):

@@ -10,9 +10,10 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from assistant.api.body.spool import Spool
-from assistant.api.deliveries.input import Asked, idempotency_key, read_delivery
+from assistant.api.deliveries.input import Asked, read_delivery
 from assistant.api.deliveries.wire import DeliveryAnswer, DeliveryList, DeliveryMedia, DeliveryPart, DeliveryTrouble
 from assistant.api.middleware.scope import principal
+from assistant.api.repeats.asked import idempotency_key
 from assistant.api.settings import ApiLimits
 from assistant.api.wire_answers import written
 from assistant.contracts.addresses import address_of
@@ -47,7 +48,8 @@ class DeliveryEndpoints:
 
     async def create(self, request: Request) -> Response:
         """Accept a message: 202, it is kept and will be tried until it is sent, refused or expired (`detail` says so where its channel is not
-        enabled). With an `Idempotency-Key` that was used before, for the same message: 200 and the first delivery, whatever became of it."""
+        enabled). Under an `Idempotency-Key`, the delivery's id is derived from it: what was sent once is found as long as it is kept, also after
+        the first answer has been forgotten or was never given: then 200 and the first delivery, whatever became of it."""
         owner = principal(request.scope).id
         key = idempotency_key(request.scope)
         spool = Spool(self.spool_folder, self.limits)

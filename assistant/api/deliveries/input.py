@@ -11,13 +11,11 @@ from assistant.api.body.multipart import read_form
 from assistant.api.body.spool import Spool
 from assistant.api.complaints import complaint
 from assistant.api.deliveries.wire import DeliveryRequest
-from assistant.api.middleware.scope import header, headers_named
+from assistant.api.middleware.scope import header
 from assistant.api.settings import ApiLimits
 from assistant.contracts.errors import InvalidRequest, UnsupportedMediaType
 from assistant.contracts.sending import check_words
 from assistant.contracts.turns import Upload
-
-_LONGEST_KEY = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +49,6 @@ async def read_delivery(scope: Scope, receive: Receive, spool: Spool, limits: Ap
     text = request.text if request.text is not None else request.content or ""
     check_words(text, files=len(files))
     return Asked(request=request, text=text, files=files)
-
-
-def idempotency_key(scope: Scope) -> str | None:
-    """The Idempotency-Key header. Raises InvalidRequest for one that can't be one."""
-    values = headers_named(scope, b"idempotency-key")
-    if not values:
-        return None
-    key = values[0].decode("latin-1").strip()
-    if len(values) > 1 or not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
-        raise InvalidRequest(
-            f"Idempotency-Key must be one value of 1 to {_LONGEST_KEY} printable ASCII characters.", param="Idempotency-Key"
-        )
-    return key
 
 
 def _typed(fields: dict[str, str]) -> dict[str, object]:

@@ -13,15 +13,6 @@ _PATH: Final = "/v1/deliveries"
 _ONE: Final = _PATH + "/{delivery_id}"
 _SCHEMAS: Final = "#/components/schemas/"
 _SEND: Final[dict[str, Any]] = {
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": "Yours, for this message: a repeat with the same key sends nothing new, and answers with the first delivery.",
-            "schema": {"type": "string", "maxLength": 255},
-        }
-    ],
     "requestBody": {
         "required": True,
         "content": {
@@ -31,7 +22,10 @@ _SEND: Final[dict[str, Any]] = {
     },
 }
 _REPEATED: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"model": DeliveryAnswer, "description": "A repeat, by its Idempotency-Key: the first delivery."}
+    200: {
+        "model": DeliveryAnswer,
+        "description": "A repeat of a day or more later, by its Idempotency-Key: the first delivery, as it is now.",
+    }
 }
 
 

@@ -22,7 +22,7 @@ class BodyClock:
         self.timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _has_body(scope):
+        if scope["type"] != "http" or not has_body(scope):
             await self.app(scope, receive, send)
             return
         body = _Body(receive, send, self.timeout)
@@ -71,5 +71,6 @@ class _Body:
             return
 
 
-def _has_body(scope: Scope) -> bool:
+def has_body(scope: Scope) -> bool:
+    """Whether a body was announced."""
     return header(scope, b"content-length") not in (None, b"0") or header(scope, b"transfer-encoding") is not None

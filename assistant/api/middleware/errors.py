@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.api.middleware.scope import request_id
 from assistant.contracts.errors import MethodNotAllowed, NanobotError, ProviderFailed, ShuttingDown, Unauthenticated, let_go, place_of
+from assistant.contracts.repeats import Answer
 
 log = logging.getLogger(__name__)
 
@@ -99,13 +100,22 @@ def error_headers(error: NanobotError) -> dict[str, str]:
     return headers
 
 
-def _answer(error: NanobotError, method: str, acted: bool) -> Response:
-    headers = error_headers(error)
-    if method == "OPTIONS" and isinstance(error, NotThisMethod):  # it asks just that
-        return Response(status_code=204, headers=headers)
+def error_answer(error: NanobotError, *, acted: bool = False) -> Answer:
+    """The whole answer. `acted`: clients are told not to repeat the request by themselves."""
+    body = error_json(error)
+    headers = error_headers(error) | {"content-type": "application/json", "content-length": str(len(body))}
     if acted:
         headers["x-should-retry"] = "false"
-    return Response(error_json(error), error.status, headers, media_type="application/json")
+    return Answer(status=error.status, headers=tuple([(name.encode(), value.encode()) for name, value in headers.items()]), body=body)
+
+
+def _answer(error: NanobotError, method: str, acted: bool) -> Response:
+    if method == "OPTIONS" and isinstance(error, NotThisMethod):  # it asks just that
+        return Response(status_code=204, headers=error_headers(error))
+    answer = error_answer(error, acted=acted)
+    response = Response(answer.body, answer.status)
+    response.raw_headers = list(answer.headers)
+    return response
 
 
 def _note(error: NanobotError, request: str) -> None:

@@ -39,6 +39,11 @@ def principal(scope: Scope) -> Principal:
     return scope[_PRINCIPAL]
 
 
+def known_principal(scope: Scope) -> Principal | None:
+    """Who asks; None where that was not asked."""
+    return scope.get(_PRINCIPAL)
+
+
 def set_principal(scope: Scope, value: Principal) -> None:
     scope[_PRINCIPAL] = value
 

@@ -1,3 +1,19 @@
+CREATE TABLE answers (
+	owner VARCHAR NOT NULL,
+	"key" VARCHAR NOT NULL,
+	claim VARCHAR NOT NULL,
+	fingerprint VARCHAR NOT NULL,
+	state VARCHAR NOT NULL,
+	runner VARCHAR NOT NULL,
+	expires BIGINT NOT NULL,
+	status INTEGER,
+	headers VARCHAR,
+	body BLOB,
+	PRIMARY KEY (owner, "key")
+);
+
+CREATE INDEX answers_expiring ON answers (expires);
+
 CREATE TABLE api_keys (
 	id VARCHAR NOT NULL,
 	name VARCHAR NOT NULL,
@@ -53,6 +69,21 @@ CREATE TABLE chats (
 	at BIGINT NOT NULL,
 	PRIMARY KEY (channel, chat_id)
 );
+
+CREATE TABLE files (
+	id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	digest VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	size BIGINT NOT NULL,
+	name VARCHAR NOT NULL,
+	purpose VARCHAR NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX files_by_digest ON files (digest);
+
+CREATE INDEX files_by_owner ON files (owner, at, id);
 
 CREATE TABLE inbox (
 	seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -261,5 +292,5 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0004');
+INSERT INTO alembic_version (version_num) VALUES ('0005');
 

@@ -13,6 +13,7 @@ from assistant.contracts.access import Limits
 from assistant.contracts.errors import RateLimited, StoreUnavailable
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserMessage
+from assistant.contracts.repeats import Claim
 from assistant.contracts.sessions import NewTurn
 from assistant.contracts.workflows import NewJob
 from assistant.store.settings import StoreSettings
@@ -97,6 +98,13 @@ async def enqueue(store: Store) -> None:
         tell("enqueued")
 
 
+async def claim_a_key(store: Store) -> None:
+    """Be the first under a key, and never answer."""
+    first = Claim(id=new_id("clm"), owner="anna", key="k", fingerprint="f1", expires_at=datetime.now(UTC) + FAR)
+    tell(str(await store.repeats.claim(first)))
+    await asyncio.Event().wait()
+
+
 async def listen(store: Store) -> None:
     """Tell each time that the bell rings."""
     rung = asyncio.Event()
@@ -168,6 +176,8 @@ async def run(what: str, url: str, state_folder: Path, name: str = "") -> None:
             await take(store)
         case "enqueue":
             await enqueue(store)
+        case "claims_a_key":
+            await claim_a_key(store)
         case "listen":
             await listen(store)
         case "hold":

@@ -15,7 +15,16 @@ from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Text, UserMessage
-from assistant.store import attachments, inbox_statements, job_statements, key_statements, outbox_statements, statements
+from assistant.store import (
+    attachments,
+    inbox_statements,
+    job_statements,
+    kept_files,
+    key_statements,
+    outbox_statements,
+    repeats,
+    statements,
+)
 from assistant.store.connection import Connection, Row
 from assistant.store.migrate import configuration, newest_revision, upgrade
 from assistant.store.migrations import snapshot
@@ -31,11 +40,12 @@ LISTS = [
     *[statements.sessions_of(everybody=everybody, before=before) for everybody in (True, False) for before in (True, False)],
     *[outbox_statements.deliveries_of(owner=asked, state=asked, channel=asked, before=asked) for asked in (True, False)],
     outbox_statements.next_yielding(2),
+    *[kept_files.files_of(purpose=asked, after=asked, oldest_first=first) for asked in (True, False) for first in (True, False)],
     *[job_statements.jobs_of(everybody=asked, before=not asked) for asked in (True, False)],
 ]
 STATEMENTS = LISTS + [
     value
-    for module in (statements, attachments, outbox_statements, inbox_statements, job_statements, key_statements)
+    for module in (statements, attachments, outbox_statements, inbox_statements, job_statements, key_statements, repeats, kept_files)
     for name, value in vars(module).items()
     if isinstance(value, str) and name.isupper() and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", value)
 ]

@@ -160,3 +160,16 @@ async def test_a_file_that_can_not_be_read_leaves_nothing_of_those_beside_it(liv
     assert response.status_code == 400
     assert [path for path in (live.home / "attachments").rglob("*") if path.is_file()] == []
     assert list((live.home / "spool").iterdir()) == []
+
+
+async def test_a_file_uploaded_once_is_read_by_the_model_in_every_message_that_names_it(live: Live) -> None:
+    uploaded = await live.client.post("/v1/files", data={"purpose": "user_data"}, files=[("file", ("prices.xlsx", table()))])
+    made = uploaded.json()
+    for session in ("one", "two"):
+        content = [{"type": "text", "text": "ECHO read"}, {"type": "file", "file": {"file_id": made["id"]}}]
+        body = {"messages": [{"role": "user", "content": content}], "session_id": session}
+        assert (await live.client.post("/v1/chat/completions", json=body)).status_code == 200
+        assert "Pear" in json.dumps(live.asked())
+    assert (await live.client.delete(f"/v1/files/{made['id']}")).status_code == 200
+    attached = (await live.session("one"))[0]["attachments"]
+    assert [each["name"] for each in attached] == ["prices.xlsx"]

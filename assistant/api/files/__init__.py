@@ -1,0 +1,1 @@
+"""Files that are uploaded once and named in requests: /v1/files."""

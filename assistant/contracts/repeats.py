@@ -1,0 +1,84 @@
+"""The port to the first answers: what makes a request that comes again get what it got, and do nothing twice."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from assistant.contracts.errors import NanobotError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What was answered. `headers`: names in lower case, those that belong to the answer and not to one sending of it."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    """Of a stream: all its bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Somebody's wish to be the first under a key. Keys are an owner's own: two owners' never meet."""
+
+    id: str
+    owner: str
+    key: str
+    fingerprint: str
+    """Tells requests apart: hexadecimal, the same for a request and its repeats."""
+    expires_at: datetime
+    """From then on the key is as good as new."""
+
+
+Claimed = Literal["taken", "running", "other", "interrupted", "not_kept"]
+"""taken: the caller is the first, and ends it by `finish` or `release`. running: another process answers it now. other: the key stands for another
+request. interrupted: the process that answered it died, or could not store how it ended: it may have acted. not_kept: it was answered, and the
+answer was too large to be kept."""
+
+
+class RepeatStore(Protocol):
+    """First answers by (owner, key). Durable when a call returns; every call may raise StoreUnavailable."""
+
+    async def claim(self, claim: Claim, *, latest: bool = False, anew: bool = False) -> Claimed | Answer:
+        """Become the first under the key, or learn what became of the one who did.
+
+        `latest`: whatever was known under the key gives way; always "taken". `anew`: so does a first one of the same fingerprint that was
+        interrupted. Asked by a process that does not answer the key itself at this moment: a claim of its own that still runs was interrupted.
+        """
+        ...
+
+    async def finish(self, claim: Claim, answer: Answer | None) -> None:
+        """Keep the answer until the claim expires; None: that it is not kept. Does nothing where a later claim took the key."""
+        ...
+
+    async def release(self, claim: Claim) -> None:
+        """Nothing came of it: the next one under the key is the first. Does nothing where a later claim took the key."""
+        ...
+
+    async def purge(self, now: datetime) -> int:
+        """Remove what has expired; returns how many went."""
+        ...
+
+
+class RepeatConflict(NanobotError):
+    """This request is a repeat of one that can't be answered again."""
+
+    status, type, code = 409, "conflict_error", "idempotency_in_progress"
+
+
+class AnswerInProgress(RepeatConflict):
+    """The request that this one repeats is still being answered by another process. Repeat it later."""
+
+
+class AnswerInterrupted(RepeatConflict):
+    """The server broke off while it answered the request that this one repeats. It may have acted: see in its session or its deliveries how far
+    it came. Nothing was done now. To ask anew, send it as a new request (with a new Idempotency-Key)."""
+
+    code = "idempotency_interrupted"
+
+
+class AnswerNotKept(RepeatConflict):
+    """The request that this one repeats was answered, and its answer was too large to be kept. Nothing was done now. To ask anew, send it as
+    a new request (with a new Idempotency-Key)."""
+
+    code = "idempotency_answer_not_kept"

@@ -1,0 +1,107 @@
+"""Files that requests may name. The contract is `assistant.contracts.files.FileStore`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from assistant.contracts.clock import Clock, utc_now
+from assistant.contracts.documents import ReadDocument, ReadImage
+from assistant.contracts.files import KeptFile
+from assistant.contracts.ids import new_id
+from assistant.contracts.turns import Upload
+from assistant.store.codec import unescape
+from assistant.store.connection import Row, Value
+from assistant.store.database import Database
+from assistant.store.envelopes import column
+from assistant.store.envelopes import key as stored_key
+from assistant.store.files import Files
+from assistant.store.times import from_micros, to_micros
+
+ADD = """
+    INSERT INTO files (id, owner, digest, at, size, name, purpose) VALUES (:id, :owner, :digest, :at, :size, :name, :purpose)"""
+ONE = """
+    SELECT id, name, purpose, size, at, digest FROM files WHERE id = :id AND owner = :owner"""
+REMOVE = """
+    DELETE FROM files WHERE id = :id AND owner = :owner RETURNING digest"""
+_LIST = """
+    SELECT id, name, purpose, size, at, digest FROM files WHERE owner = :owner"""
+_BEHIND = " AND (at, id) {sign} (SELECT at, id FROM files WHERE id = :after AND owner = :owner)"
+
+
+def files_of(*, purpose: bool, after: bool, oldest_first: bool) -> str:
+    """The statement that lists an owner's files; `after`: those behind the one by the id `:after`."""
+    order, behind = ("ASC", ">") if oldest_first else ("DESC", "<")
+    by_purpose = " AND purpose = :purpose" if purpose else ""
+    page = _BEHIND.format(sign=behind) if after else ""
+    return f"{_LIST}{by_purpose}{page} ORDER BY at {order}, id {order} LIMIT :limit"
+
+
+class KeptFiles:
+    """Implements FileStore with rows in the database; the bytes are in the attachments' folder."""
+
+    def __init__(
+        self, database: Database, folder: Path, *, collect: Callable[[Sequence[str]], Awaitable[int]], clock: Clock = utc_now
+    ) -> None:
+        """`collect`: removes those of some files that nobody holds any more."""
+        self._database = database
+        self._files = Files(folder)
+        self._collect = collect
+        self._clock = clock
+
+    async def keep(self, owner: str, upload: Upload, read: ReadDocument | ReadImage, purpose: str) -> KeptFile:
+        at = to_micros(self._clock())
+        values: dict[str, Value] = {
+            **_place(owner, new_id("file")),
+            "digest": upload.digest,
+            "at": at,
+            "size": upload.size,
+            "name": column(upload.name),
+            "purpose": column(purpose),
+        }
+        await asyncio.to_thread(self._files.store, upload.digest, read, upload.path)
+        await self._database.write(lambda connection: connection.execute(ADD, values))
+        # Somebody may have removed the same file just before this row held it. Now it stays.
+        if not await asyncio.to_thread(self._holds, upload.digest):
+            await asyncio.to_thread(self._files.store, upload.digest, read, upload.path)
+        return KeptFile(id=str(values["id"]), name=upload.name, purpose=purpose, size=upload.size, at=from_micros(at))
+
+    async def get(self, owner: str, file_id: str) -> KeptFile | None:
+        row = await self._one(owner, file_id)
+        return None if row is None else _kept(row)
+
+    async def path(self, owner: str, file_id: str) -> Path | None:
+        row = await self._one(owner, file_id)
+        return None if row is None else self._files.original(row[-1])
+
+    async def list(
+        self, owner: str, *, purpose: str | None = None, limit: int = 100, after: str | None = None, oldest_first: bool = False
+    ) -> Sequence[KeptFile]:
+        values: dict[str, Value] = {"owner": stored_key(owner)[0], "limit": limit}
+        if purpose is not None:
+            values["purpose"] = column(purpose)
+        if after is not None:
+            values["after"] = column(after)
+        statement = files_of(purpose=purpose is not None, after=after is not None, oldest_first=oldest_first)
+        return [_kept(row) for row in await self._database.read(lambda connection: connection.execute(statement, values))]
+
+    async def delete(self, owner: str, file_id: str) -> bool:
+        rows = await self._database.write(lambda connection: connection.execute(REMOVE, _place(owner, file_id)))
+        await self._collect([digest for (digest,) in rows])
+        return bool(rows)
+
+    def _holds(self, digest: str) -> bool:
+        return self._files.holds(digest) and self._files.original(digest).is_file()
+
+    async def _one(self, owner: str, file_id: str) -> Row | None:
+        rows = await self._database.read(lambda connection: connection.execute(ONE, _place(owner, file_id)))
+        return rows[0] if rows else None
+
+
+def _place(owner: str, file_id: str) -> dict[str, Value]:
+    stored_owner, stored_id = stored_key(owner, file_id)
+    return {"owner": stored_owner, "id": stored_id}
+
+
+def _kept(row: Row) -> KeptFile:
+    file_id, name, purpose, size, at, _ = row
+    return KeptFile(id=file_id, name=unescape(name), purpose=unescape(purpose), size=size, at=from_micros(at))
