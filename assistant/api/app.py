@@ -22,6 +22,8 @@ from assistant.api.models import Models
 from assistant.api.routes import create_routes
 from assistant.api.sessions import Sessions
 from assistant.api.settings import ApiSettings
+from assistant.api.sockets.asking import ChatDoor
+from assistant.api.sockets.endpoint import Sockets
 from assistant.api.turns import Turns
 from assistant.api.workflows.endpoints import Workflows
 from assistant.contracts.channels import ChannelStatus
@@ -59,12 +61,13 @@ def create_app(
     Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
     """
     prepare_spool(spool_folder)
+    known = Known(model=agents[MAIN].id, agents=agents)
     app: ASGIApp = create_routes(
         chat=Chat(
             turns=turns,
             registry=registry,
             direct=direct,
-            known=Known(model=agents[MAIN].id, agents=agents),
+            known=known,
             settings=settings,
             spool_folder=spool_folder,
         ),
@@ -77,6 +80,10 @@ def create_app(
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )
     app = HeadAsGet(app)
+    door = ChatDoor(
+        turns=turns, registry=registry, direct=direct, known=known, keeper=doorkeeper, settings=settings, spool_folder=spool_folder
+    )
+    app = Sockets(app, door)
     app = Door(app, doorkeeper, networks(settings.trusted_proxies))
     app = Guard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins, cors=settings.cors.origins)
     app = ErrorAnswers(app)

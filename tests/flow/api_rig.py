@@ -20,7 +20,7 @@ from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancel
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo, ModelRegistry
-from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
+from assistant.contracts.turns import AgentFacts, TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.providers.choice import Choice
@@ -86,11 +86,15 @@ class PlayedTurns:
         turn.task = asyncio.create_task(self._run(turn, request))
         return turn
 
+    def facts(self, agent: str) -> AgentFacts:
+        return AgentFacts(provider="openai", tools=frozenset({"message", "read_attachment"}))
+
     async def delete_session(self, owner: str, session: str) -> None:
         if not await self.sessions.delete(owner, session):
             raise SessionNotFound(param="session_id")
 
     async def _run(self, turn: RunningTurn, request: TurnRequest) -> None:
+        turn.awake = True
         try:
             await self.play(turn, request)
         except asyncio.CancelledError:

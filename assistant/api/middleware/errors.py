@@ -76,7 +76,8 @@ class ErrorAnswers:
             await _answer(error, scope["method"], acted)(scope, receive, send)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An error before the socket is accepted is an HTTP answer; later, it closes the socket: 1001 where the server ends, else 1011."""
+        """An error before the socket is accepted is an HTTP answer; later, it closes the socket: 1001 where the server ends, 1008 where the key
+        does not hold any more, else 1011."""
         accepted = False
 
         async def watch(message: Message) -> None:
@@ -103,7 +104,8 @@ class ErrorAnswers:
         _note(error, request_id(scope))
         let_go(error)
         if accepted:
-            await send({"type": "websocket.close", "code": 1001 if isinstance(error, ShuttingDown) else 1011, "reason": error.code})
+            code = 1001 if isinstance(error, ShuttingDown) else 1008 if isinstance(error, Unauthenticated) else 1011
+            await send({"type": "websocket.close", "code": code, "reason": error.code})
             return
         answer = _answer(error, "GET", acted=False)
         await send({"type": "websocket.http.response.start", "status": answer.status_code, "headers": answer.raw_headers})
