@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from bench.figures import Effort, Figure, Say, at_most
 from bench.load import Load, apply_load
@@ -84,7 +85,7 @@ async def _open(rig: Rig, count: int, stack: AsyncExitStack) -> list[ClientConne
                 ping_interval=None,
                 close_timeout=1,
                 max_queue=1,
-                origin=f"http://{address.netloc}",
+                origin=Origin(f"http://{address.netloc}"),
                 user_agent_header=agent,
                 additional_headers={"Accept-Language": "en-US,en;q=0.9", "Cache-Control": "no-cache", "Pragma": "no-cache"},
             )

@@ -96,6 +96,8 @@ class PlayedTurns:
     async def _run(self, turn: RunningTurn, request: TurnRequest) -> None:
         turn.awake = True
         try:
+            if turn.stopped:
+                raise asyncio.CancelledError
             await self.play(turn, request)
         except asyncio.CancelledError:
             fail(turn, TurnCancelled())

@@ -75,15 +75,18 @@ class Conversation:
         if self._answer is None:
             await self._close()
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """The client is gone. Its turn goes on, unless the configuration says otherwise."""
         self._pinger.cancel()
         self._calls.leave()
         for task in (self._pinged, self._said):
             if task is not None:
                 task.cancel()
-        if self._answer is not None and self._door.settings.on_disconnect == "cancel":
+        if self._answer is None:
+            return
+        if self._door.settings.on_disconnect == "cancel":
             self._answer.turn.cancel()
+        await self._answer.admission.end()
 
     async def _dispatch(self, frame: Frame) -> None:
         match frame.get("type", "message"):
@@ -141,6 +144,8 @@ class Conversation:
         answer.turn.cancel()
         said.cancel()
         await asyncio.wait([said])
+        self._answer = None
+        await answer.admission.end()  # a task that never began has not
         if answer.stopped:
             await self._say(answers.stopped())
 

@@ -45,6 +45,6 @@ async def converse(door: ChatDoor, who: Principal, receive: Receive, send: Send)
                     else:
                         await conversation.hear(message)
             finally:
-                conversation.end()
+                await conversation.end()
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
