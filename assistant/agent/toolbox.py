@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import orjson
 from pydantic import BaseModel, ValidationError
 
-from assistant.contracts.errors import ToolFailed, place_of
+from assistant.contracts.errors import InvalidRequest, ToolFailed, place_of
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.sessions import AttachmentStore
-from assistant.contracts.tools import HappensOnce, Tool, ToolContext
+from assistant.contracts.tools import HappensOnce, Tool, ToolContext, ToolResult, TurnTool
 from assistant.contracts.turns import Emit, ToolFinished, ToolStarted
 
 log = logging.getLogger(__name__)
@@ -29,18 +31,35 @@ class Toolbox:
     def __init__(self, tools: Sequence[Tool[Any]], attachments: AttachmentStore, *, result_chars: int = 20_000) -> None:
         """`result_chars`: how much of a result the model is given at once; the rest is kept as an attachment of the session."""
         self._tools = {tool.name: tool for tool in tools}
+        self._brought: dict[str, TurnTool] = {}
         self._attachments = attachments
         self._result_chars = result_chars
         self.specs = tuple(ToolSpec(name=tool.name, description=tool.description, parameters=_json_schema(tool.params)) for tool in tools)
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._tools)
+        return tuple([spec.name for spec in self.specs])
 
     def may_repeat(self, name: str) -> bool:
         """Whether a call that was cut off may be made again at the same place of the same turn."""
         tool = self._tools.get(name)
         return tool is None or tool.reads_only or isinstance(tool, HappensOnce)
+
+    def for_turn(self, only: Collection[str] | None, brought: Sequence[TurnTool]) -> "Toolbox":
+        """What one turn may use: of these tools `only` those named (None: all), and those that it brings along.
+
+        Raises InvalidRequest where one of them is called like a tool of the agent, or like another.
+        """
+        if only is None and not brought:
+            return self
+        names = [tool.spec.name for tool in brought]
+        if taken := set(self.names).intersection(names) or {name for name in names if names.count(name) > 1}:
+            raise InvalidRequest(f"There is a tool called '{min(taken)}' already: give yours another name.", param="tools")
+        box = Toolbox((), self._attachments, result_chars=self._result_chars)
+        box._tools = {name: tool for name, tool in self._tools.items() if only is None or name in only}
+        box._brought = {tool.spec.name: tool for tool in brought}
+        box.specs = (*(spec for spec in self.specs if spec.name in box._tools), *(tool.spec for tool in brought))
+        return box
 
     async def run(self, calls: Sequence[ToolCall], ctx: ToolContext, emit: Emit, *, step: int = 0) -> list[ToolMessage]:
         """Run the calls; one message each, in the order of the calls. Neighbours that only read run side by side. Never raises
@@ -59,7 +78,7 @@ class Toolbox:
 
     def _reads_only(self, call: ToolCall) -> bool:
         tool = self._tools.get(call.name)
-        return tool is None or tool.reads_only
+        return call.name not in self._brought and (tool is None or tool.reads_only)
 
     def _refused(self, call: ToolCall) -> ToolMessage:
         return _message(call, f"Not run: at most {MAX_CALLS} calls are run at once. Ask again for what is still needed.", ok=False)
@@ -71,24 +90,32 @@ class Toolbox:
         return message
 
     async def _outcome(self, call: ToolCall, ctx: ToolContext) -> ToolMessage:
-        tool = self._tools.get(call.name)
-        if tool is None:
-            return _message(call, f"There is no tool {call.name!r}. The tools are: {', '.join(self._tools) or 'none'}.", ok=False)
+        timeout = 0.0
         try:
-            params = tool.params.model_validate_json(call.arguments or "{}")
-        except ValidationError as error:
-            return _message(call, _explain(error), ok=False)
-        try:
-            async with asyncio.timeout(tool.timeout):
-                result = await tool.run(params, ctx)
+            timeout, run = self._prepared(call, ctx)
+            async with asyncio.timeout(timeout):
+                result = await run()
                 return _message(call, await self._capped(call.name, result.text, ctx), ok=True)
         except ToolFailed as error:
             return _message(call, str(error), ok=False)
         except TimeoutError:
-            return _message(call, f"No result: {call.name} did not end within {tool.timeout:g} s and was stopped.", ok=False)
+            return _message(call, f"No result: {call.name} did not end within {timeout:g} s and was stopped.", ok=False)
         except Exception as bug:  # noqa: BLE001 - a tool's fault must not end the turn: the log gets its place, the model words to go on with
             log.error("tool.bug tool=%s turn=%s call=%s error=%s", call.name, ctx.turn_id, call.id, place_of(bug))  # noqa: TRY400 - no words
             return _message(call, f"{call.name} failed by a fault of its own; the log has the details. Do without it.", ok=False)
+
+    def _prepared(self, call: ToolCall, ctx: ToolContext) -> tuple[float, Callable[[], Awaitable[ToolResult]]]:
+        """(Seconds that the call may take, what makes it.) Raises ToolFailed for a tool that is not there and arguments that are not valid."""
+        if brought := self._brought.get(call.name):
+            return brought.timeout, partial(brought.run, _object(call.arguments), ctx)
+        tool = self._tools.get(call.name)
+        if tool is None:
+            raise ToolFailed(f"There is no tool {call.name!r}. The tools are: {', '.join(spec.name for spec in self.specs) or 'none'}.")
+        try:
+            params = tool.params.model_validate_json(call.arguments or "{}")
+        except ValidationError as error:
+            raise ToolFailed(_explain(error)) from None
+        return tool.timeout, partial(tool.run, params, ctx)
 
     async def _capped(self, name: str, text: str, ctx: ToolContext) -> str:
         if len(text) <= self._result_chars:
@@ -103,6 +130,17 @@ class Toolbox:
 
 def _message(call: ToolCall, text: str, *, ok: bool) -> ToolMessage:
     return ToolMessage(id=new_id("msg"), call_id=call.id, name=call.name, text=text, ok=ok)
+
+
+def _object(arguments: str) -> dict[str, Json]:
+    """The arguments of a tool that has no model of them. Raises ToolFailed."""
+    try:
+        value: object = orjson.loads(arguments or "{}")
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ToolFailed("Not run: the arguments are not valid.\n- arguments: must be a JSON object")
+    return cast("dict[str, Json]", value)
 
 
 def _explain(error: ValidationError) -> str:

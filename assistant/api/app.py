@@ -24,6 +24,8 @@ from assistant.api.repeats.layer import Repeats
 from assistant.api.routes import create_routes
 from assistant.api.sessions import Sessions
 from assistant.api.settings import ApiSettings
+from assistant.api.sockets.asking import ChatDoor
+from assistant.api.sockets.endpoint import Sockets
 from assistant.api.texts.endpoints import TextEndpoints
 from assistant.api.turns import Turns
 from assistant.api.workflows.endpoints import Workflows
@@ -93,6 +95,10 @@ def create_app(
     app = HeadAsGet(app)
     if repeats is not None:
         app = Repeats(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)
+    door = ChatDoor(
+        turns=turns, registry=registry, direct=direct, known=known, keeper=doorkeeper, settings=settings, spool_folder=spool_folder
+    )
+    app = Sockets(app, door)
     app = Door(app, doorkeeper, networks(settings.trusted_proxies))
     app = Guard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins, cors=settings.cors.origins)
     app = ErrorAnswers(app)

@@ -40,6 +40,17 @@ class ApiTimeouts(Settings):
     """Between two requests on a connection. Longer than common clients and proxies keep one, so that they close it first."""
 
 
+class SocketSettings(Settings):
+    """WebSockets."""
+
+    message_bytes: int = Field(default=4 * MIB, ge=1024)
+    """One message, as sent; a larger one closes its socket with 1009."""
+    ping_seconds: float = Field(default=25, gt=0)
+    """How often a socket is pinged. One of which nothing was heard from one ping to the next is closed."""
+    tool_seconds: float = Field(default=60, gt=0)
+    """How long a tool of the client may take."""
+
+
 class Endpoint(Settings):
     enabled: bool = True
     """Whether the endpoint is there; false: 404."""
@@ -88,6 +99,7 @@ class ApiSettings(Settings):
     """Connections at the same time; one more is answered with 503."""
     limits: ApiLimits = ApiLimits()
     timeouts: ApiTimeouts = ApiTimeouts()
+    sockets: SocketSettings = SocketSettings()
     endpoints: Endpoints = Endpoints()
 
     @field_validator("api_key", mode="after")

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from assistant.contracts.turns import TurnRequest
+from assistant.contracts.turns import AgentFacts, TurnRequest
 from assistant.turns.running import RunningTurn
 
 
@@ -11,6 +11,10 @@ class Turns(Protocol):
 
     def start(self, request: TurnRequest) -> RunningTurn:
         """Begin a turn at once. Raises SessionBusy, ShuttingDown; otherwise the turn removes the uploads."""
+        ...
+
+    def facts(self, agent: str) -> AgentFacts:
+        """What may be known of an agent from outside. Raises ModelNotFound."""
         ...
 
     async def delete_session(self, owner: str, session: str) -> None:

@@ -1,11 +1,12 @@
 """The port to a tool: what the model can do besides talking."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.models import ToolSpec
 
 P = TypeVar("P", bound=BaseModel, contravariant=True)
 
@@ -55,3 +56,18 @@ class Tool(Protocol[P]):
     timeout: ClassVar[float]
 
     async def run(self, params: P, ctx: ToolContext) -> ToolResult: ...
+
+
+class TurnTool(Protocol):
+    """A tool that a single turn brings along: whoever asked runs it. It counts as one that changes something.
+
+    The arguments are the model's, an object that nobody has checked. `timeout` and what `run` raises are as in `Tool`.
+    """
+
+    @property
+    def spec(self) -> ToolSpec: ...
+
+    @property
+    def timeout(self) -> float: ...
+
+    async def run(self, arguments: dict[str, Any], ctx: ToolContext) -> ToolResult: ...

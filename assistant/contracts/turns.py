@@ -10,9 +10,20 @@ from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import AssistantMessage, FinishReason, ToolMessage, Usage
 from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.tools import TurnTool
 
 MAIN: Final = "main"
 """The id of the default agent: `agents.defaults` in the configuration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFacts:
+    """What may be known of an agent from outside."""
+
+    provider: str
+    """Of its model."""
+    tools: frozenset[str]
+    """What its own tools are called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +86,10 @@ class TurnRequest:
     """Instructions for this turn only (the request's system and developer messages); not kept."""
     sampling: Sampling = field(default_factory=Sampling)
     stream: bool = False
+    tools: tuple[TurnTool, ...] = ()
+    """Tools of whoever asks, for this turn beside the agent's."""
+    only_tools: frozenset[str] | None = None
+    """The names of those of the agent's own tools that this turn may use; None: all."""
     address: Address | None = None
     """The chat that the turn answers; None: a caller of the API."""
     reply: "Reply | None" = None

@@ -74,12 +74,13 @@ class Context:
         """`context_tokens`: prompt and answer together."""
         self._total = context_tokens
         self._instructions = instructions
-        self._tools_tokens = sum(text_tokens(f"{tool.name} {tool.description} {tool.parameters}") for tool in tools)
+        self._tools_tokens = sum(map(_tool_tokens, tools))
 
     def room(self, request: TurnRequest, message: UserMessage) -> Room:
         """The room for a turn. Raises ContextLengthExceeded where the new message alone would not fit."""
         instructions = (self._instructions.text(datetime.now(UTC)), *request.instructions)
-        fixed = self._tools_tokens + sum(map(text_tokens, instructions))
+        brought = sum(_tool_tokens(tool.spec) for tool in request.tools)
+        fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))
         answer = min(request.sampling.max_tokens or ANSWER_TOKENS, self._total // 4)
         left = self._total - answer - fixed
         needed = message_tokens(message)
@@ -90,3 +91,7 @@ class Context:
                 param="messages",
             )
         return Room(instructions=instructions, fixed_tokens=fixed, conversation_tokens=left)
+
+
+def _tool_tokens(tool: ToolSpec) -> int:
+    return text_tokens(f"{tool.name} {tool.description} {tool.parameters}")

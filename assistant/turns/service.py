@@ -25,7 +25,7 @@ from assistant.contracts.messages import AssistantMessage, CutOff, Message, Tool
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
 from assistant.contracts.sessions import ONCE, AttachmentStore, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest
+from assistant.contracts.turns import AgentFacts, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.turns.context import Context
 from assistant.turns.intake import Intake
 from assistant.turns.lanes import Lanes, Place
@@ -78,13 +78,17 @@ class Turns:
         the uploads are still the caller's. Otherwise the turn removes them when it has read them."""
         if self._closing:
             raise ShuttingDown(retry_after=1)
-        if request.agent not in self.agents:
-            raise ModelNotFound("There is no such agent. GET /v1/models lists those there are.", param="model")
+        self._known(request.agent)
         place = self._lanes.take(_lane(request.owner, request.session))
         turn = RunningTurn(request.id)
         turn.task = asyncio.create_task(self._run(request, turn, place), name=request.id)
         self._running.add(turn)
         return turn
+
+    def facts(self, agent: str) -> AgentFacts:
+        """What may be known of an agent from outside. Raises ModelNotFound."""
+        known = self._known(agent)
+        return AgentFacts(provider=known.model.info.provider, tools=frozenset(known.toolbox.names))
 
     async def delete_session(self, owner: str, session: str) -> None:
         """Remove a session, after the turns that wait in it. Raises SessionNotFound, or SessionBusy where too many wait."""
@@ -112,6 +116,11 @@ class Turns:
         for turn in self._running:
             turn.cancel("interrupted")
         await asyncio.gather(*[turn.task for turn in self._running if turn.task])
+
+    def _known(self, agent: str) -> Agent:
+        if agent not in self.agents:
+            raise ModelNotFound("There is no such agent. GET /v1/models lists those there are.", param="model")
+        return self.agents[agent]
 
     async def _run(self, request: TurnRequest, turn: RunningTurn, place: Place) -> None:
         """The whole life of a turn: it is settled, its lane left, its uploads removed and its end told, whatever happens."""
@@ -159,6 +168,7 @@ class Turns:
 
     async def _converse(self, request: TurnRequest, turn: RunningTurn) -> tuple[Transcript, Answer]:
         agent = self.agents[request.agent]
+        toolbox = agent.toolbox.for_turn(request.only_tools, request.tools)
         transcript = await self._resume(request, turn) if request.resumes else None
         message = _last_words(transcript) if transcript else await self._intake.message(request)
         room = agent.context.room(request, message)
@@ -177,7 +187,7 @@ class Turns:
 
         loop = Loop(
             model=agent.model,
-            toolbox=agent.toolbox,
+            toolbox=toolbox,
             max_steps=agent.max_steps,
             fit=partial(fit, budget=room.budget(transcript.scale)),
             append=append,
@@ -186,7 +196,8 @@ class Turns:
         model_request = ModelRequest(
             instructions=room.instructions,
             messages=tuple(transcript.messages),
-            tools=agent.toolbox.specs,
+            tools=toolbox.specs or agent.toolbox.specs,  # none at all, behind calls of some, is what providers refuse
+            may_call=bool(toolbox.specs),
             sampling=request.sampling.over(agent.sampling),
             images=await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {},
             stream=request.stream,

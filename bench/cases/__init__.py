@@ -6,6 +6,7 @@ from bench.cases.growth import measure_growth
 from bench.cases.memory import measure_memory
 from bench.cases.overhead import measure_overhead
 from bench.cases.slow_model import measure_slow_model
+from bench.cases.sockets import measure_sockets
 from bench.cases.start import measure_start
 from bench.cases.throughput import measure_throughput
 from bench.figures import Case
@@ -19,4 +20,5 @@ CASES: dict[str, Case] = {
     "memory": measure_memory,
     "documents": measure_documents,
     "delivery": measure_delivery,
+    "sockets": measure_sockets,
 }

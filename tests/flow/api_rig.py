@@ -22,7 +22,7 @@ from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo, ModelRegistry
 from assistant.contracts.repeats import RepeatStore
-from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
+from assistant.contracts.turns import AgentFacts, TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
 from assistant.contracts.workflows import Workflows
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
@@ -89,12 +89,18 @@ class PlayedTurns:
         turn.task = asyncio.create_task(self._run(turn, request))
         return turn
 
+    def facts(self, agent: str) -> AgentFacts:
+        return AgentFacts(provider="openai", tools=frozenset({"message", "read_attachment"}))
+
     async def delete_session(self, owner: str, session: str) -> None:
         if not await self.sessions.delete(owner, session):
             raise SessionNotFound(param="session_id")
 
     async def _run(self, turn: RunningTurn, request: TurnRequest) -> None:
+        turn.awake = True
         try:
+            if turn.stopped:
+                raise asyncio.CancelledError
             await self.play(turn, request)
         except asyncio.CancelledError:
             fail(turn, TurnCancelled())

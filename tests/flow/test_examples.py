@@ -79,6 +79,15 @@ def test_a_stream_from_javascript_comes_to_its_end(server: LiveServer) -> None:
     assert printed.endswith("\n[done]\n")
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+def test_a_conversation_over_a_socket_goes_on_in_one_thread(server: LiveServer) -> None:
+    printed = run(server, "node", "--experimental-websocket", EXAMPLES / "chat_socket.mjs", "Grüße 👋", "again")
+    assert printed.count(NO_MODEL) == 2
+    threads = {line for line in printed.splitlines() if line.startswith("[thread_")}
+    assert len(threads) == 1
+    assert printed.endswith(("[closed 1005]\n", "[closed 1000]\n"))
+
+
 def test_the_examples_that_the_readme_lists_are_those_there_are() -> None:
     listed = {line.split("`")[1] for line in (EXAMPLES / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")}
     assert listed == {path.name for path in EXAMPLES.iterdir() if path.suffix in {".sh", ".py", ".mjs"}}

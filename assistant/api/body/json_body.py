@@ -22,7 +22,11 @@ async def read_json(scope: Scope, receive: Receive, limit: int) -> dict[str, Jso
     Raises RequestTooLarge (as soon as more than `limit` bytes are announced or came), InvalidJson, InvalidRequest (valid, but no object),
     RequestTimeout, ClientDisconnect.
     """
-    body = await receive_body(scope, receive, limit)
+    return await parse_object(await receive_body(scope, receive, limit), "body")
+
+
+async def parse_object(body: bytes | bytearray, what: str) -> dict[str, Json]:
+    """`what` the text is, for errors. Raises RequestTooLarge (more values than any message needs), InvalidJson, InvalidRequest."""
     if not is_plainly_shallow(body):
         if len(body) > _LARGE:
             await asyncio.to_thread(check_shape, body)
@@ -31,9 +35,9 @@ async def read_json(scope: Scope, receive: Receive, limit: int) -> dict[str, Jso
     try:
         value: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        value = await _parse_repaired(body, error)
+        value = await _parse_repaired(body, error, what)
     if not isinstance(value, dict):
-        raise InvalidRequest("The body must be a JSON object.")
+        raise InvalidRequest(f"The {what} must be a JSON object.")
     return cast("dict[str, Json]", value)
 
 
@@ -68,11 +72,11 @@ async def receive_body(scope: Scope, receive: Receive, limit: int) -> bytes | by
     return body
 
 
-async def _parse_repaired(body: bytes | bytearray, error: orjson.JSONDecodeError) -> object:
+async def _parse_repaired(body: bytes | bytearray, error: orjson.JSONDecodeError, what: str) -> object:
     if "surrogate" not in error.msg or b"\\u" not in body:
-        raise InvalidJson(f"The body is not valid JSON: {error.msg} (at character {error.pos}).") from None
+        raise InvalidJson(f"The {what} is not valid JSON: {error.msg} (at character {error.pos}).") from None
     repaired = await asyncio.to_thread(replace_lone_surrogates, body)
     try:
         return orjson.loads(repaired)
     except orjson.JSONDecodeError as second:
-        raise InvalidJson(f"The body is not valid JSON: {second.msg} (at character {second.pos}).") from None
+        raise InvalidJson(f"The {what} is not valid JSON: {second.msg} (at character {second.pos}).") from None

@@ -20,17 +20,17 @@ async def take_in(content: str | Sequence[ContentPart] | None, param: str, spool
         return ()
     if isinstance(content, str):
         return (Words(text=content),)
-    taken: list[Words | Upload] = []
-    for index, part in enumerate(content):
-        at = f"{param}.{index}"
-        if isinstance(part, TextPart):
-            taken.append(Words(text=part.text))
-        elif isinstance(part, FilePart) and part.file.file_id is not None:
-            taken.append(await _named(part.file.file_id, part, at, spool))
-        else:
-            file = _image(part, at, index) if isinstance(part, ImagePart) else _file(part, at, index)
-            taken.append(await asyncio.to_thread(decode_to_disk, file, spool, limits.file_bytes))
-    return tuple(taken)
+    return tuple([await take_in_part(part, f"{param}.{index}", index, spool, limits) for index, part in enumerate(content)])
+
+
+async def take_in_part(part: ContentPart, at: str, index: int, spool: Spool, limits: ApiLimits) -> Words | Upload:
+    """One of them, whose path is `at`."""
+    if isinstance(part, TextPart):
+        return Words(text=part.text)
+    if isinstance(part, FilePart) and part.file.file_id is not None:
+        return await _named(part.file.file_id, part, at, spool)
+    file = _image(part, at, index) if isinstance(part, ImagePart) else _file(part, at, index)
+    return await asyncio.to_thread(decode_to_disk, file, spool, limits.file_bytes)
 
 
 def words_only(content: str | Sequence[ContentPart] | None, param: str) -> str:

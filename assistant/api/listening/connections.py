@@ -3,24 +3,28 @@
 import asyncio
 import logging
 import re
+import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from assistant.api.listening.handshake import accepted_key, socket_scope
+from assistant.api.listening.refusal import refusal
+from assistant.api.listening.sockets import Socket
 from assistant.api.middleware.body_clock import LINGER_SECONDS
-from assistant.api.middleware.errors import error_headers, error_json
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import InvalidRequest, NanobotError, RequestTimeout, RequestTooLarge, ServerOverloaded
-from assistant.contracts.ids import new_id
 
 log = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Of the request line and the headers together, and of the trailers of a chunked body."""
 _UPGRADE: Final = re.compile(rb"(?<=\r\n)upgrade(?=[ \t]*:)", re.IGNORECASE)
+_OTHER_UPGRADE: Final = re.compile(rb"(?<=\r\n)upgrade(?=[ \t]*:(?![ \t]*websocket[ \t]*\r\n)[^\r]*\r\n)", re.IGNORECASE)
 
 
 class Connection(HttpToolsProtocol):
@@ -31,7 +35,8 @@ class Connection(HttpToolsProtocol):
     - what comes is not HTTP: 400;
     - an answer waits and nothing of it is read for `timeouts.unread`.
 
-    Trailers are never taken for headers: those were checked when the request began. A wish to change the protocol is not heard.
+    Trailers are never taken for headers: those were checked when the request began. Of the wishes to change the protocol, that of a GET for a
+    WebSocket is heard, and the connection becomes a `Socket`; no other is.
     """
 
     def __init__(
@@ -47,6 +52,8 @@ class Connection(HttpToolsProtocol):
         self._trailer_bytes = 0
         self._in_head = False
         self._refused = False
+        self._upgrade_at: int | None = None
+        """Where in what was read last the request for a WebSocket ended."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
@@ -66,8 +73,13 @@ class Connection(HttpToolsProtocol):
             return
         self._head_bytes += len(data)
         if b"pgrade" in data and not self._in_body:
-            data = _without_upgrade(data)
+            parser: Any = self.parser
+            is_get = parser.get_method() == b"GET" if self._in_head else data.startswith(b"GET ")
+            data = _without_upgrade(data, _OTHER_UPGRADE if is_get else _UPGRADE)
         super().data_received(data)
+        if self._upgrade_at is not None:
+            self._become_socket(data[self._upgrade_at :])
+            return
         idle = self.cycle is None or self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison] - None until the first request
         if self._refused or self.transport.is_closing():
             return
@@ -100,6 +112,11 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._head_bytes = 0
         super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Called while the parser's exception is handled, which alone says where the request ended."""
+        ended = sys.exception()
+        self._upgrade_at = ended.args[0] if ended is not None else 0
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -149,6 +166,23 @@ class Connection(HttpToolsProtocol):
         log.warning("api.unread")
         self.transport.abort()
 
+    def _become_socket(self, rest: bytes) -> None:
+        """Hand the connection over, and let go of it. A request before, that still waits for its answer, has a right to it: then nothing comes
+        of this one."""
+        answering: Any = self.cycle
+        try:
+            if answering is not None and not answering.response_complete:
+                raise InvalidRequest("Ask for a WebSocket on a connection of its own.")
+            accept = accepted_key(self.headers)
+            scope = socket_scope(dict(self.scope), self.url)
+        except InvalidRequest as error:
+            self._refuse(error)
+            return
+        self._stop_unread_timer()
+        self.connections.discard(self)
+        self.parser = None  # pyright: ignore[reportAttributeAccessIssue] - it knows this protocol, which would stay in memory as long as it
+        Socket(self.transport, accept, cast("ASGIApp", self.app), self._settings, self.server_state, self._on_lost).open(scope, rest)
+
     def _refuse(self, error: NanobotError) -> None:
         """Answer without the application, and close, once the peer does or a moment later: what it still sends is thrown away until then, since
         closing over unread bytes would reset the connection under the answer. While another request is being answered nothing is written:
@@ -166,17 +200,7 @@ class Connection(HttpToolsProtocol):
                 return
             answering.disconnected = True  # for the application the client is gone: what it says is dropped
             answering.message_event.set()
-        body = error_json(error)
-        headers = {
-            "content-type": "application/json",
-            "content-length": str(len(body)),
-            "connection": "close",
-            "x-request-id": new_id("req"),
-            "openai-processing-ms": "0",
-            **error_headers(error),
-        }
-        lines = [f"HTTP/1.1 {error.status} ", *[f"{name}: {value}" for name, value in headers.items()], "", ""]
-        self.transport.write("\r\n".join(lines).encode() + body)
+        self.transport.write(refusal(error))
         self.transport.write_eof()
         self._head_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
@@ -195,10 +219,10 @@ def _head_too_large() -> RequestTooLarge:
     return RequestTooLarge(f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KiB.")
 
 
-def _without_upgrade(data: bytes) -> bytes:
-    """The first head in `data`, or what there is of it, without its Upgrade fields: no other protocol is spoken here, and a server may ignore
-    them (RFC 9110, 7.8). The parser can't: it takes the body of such a request (Java's HTTP client sends them, for HTTP/2) for the other protocol.
+def _without_upgrade(data: bytes, unheard: re.Pattern[bytes]) -> bytes:
+    """The first head in `data`, or what there is of it, without its `unheard` Upgrade fields, as a server may ignore them (RFC 9110, 7.8).
+    The parser can't: it takes the body of such a request (Java's HTTP client sends them, for HTTP/2) for the other protocol.
     """
     end = data.find(b"\r\n\r\n")
-    end = len(data) if end < 0 else end
-    return _UPGRADE.sub(b"ignored", data[:end]) + data[end:]
+    end = len(data) if end < 0 else end + len(b"\r\n")
+    return unheard.sub(b"ignored", data[:end]) + data[end:]

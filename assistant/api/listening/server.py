@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 
 from assistant.api.listening.connections import Connection
 from assistant.api.listening.exposure import CannotServe
+from assistant.api.listening.sockets import Socket
 from assistant.api.settings import ApiSettings
 
 log = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class Server:
             app,
             interface="asgi3",
             http=Connection,
-            ws="none",
+            ws=Socket,  # pyright: ignore[reportArgumentType] - never made by uvicorn: it only asks whether there is one
             lifespan="off",
             log_config=None,
             access_log=False,

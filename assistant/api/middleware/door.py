@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
+from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,6 +17,9 @@ from assistant.contracts.errors import Unauthenticated
 _OPEN_PATHS = frozenset({"/health", "/ready"})
 _OWN_SECRETS = "/hooks/"
 """What stands below has a secret of its own for each path."""
+_IN_ADDRESS: Final = ("api_key", "token")
+"""How the key is called in a socket's address, since a browser can't give a socket headers."""
+_LONGEST_ADDRESS: Final = 8192
 
 
 class Door:
@@ -23,6 +28,9 @@ class Door:
 
     The decision is made on the path that the routes will see. A path that does not exist needs the key as well. An answer whose key stops
     holding meanwhile is cut off within a second: with 401, or where it has begun, with an error event.
+
+    A socket's key may stand in its address, which nothing behind the Door sees any more. One that may not in is accepted and closed with 1008:
+    a browser tells a page nothing of an answer that does not accept. Each message of a socket is admitted where it is read.
     """
 
     def __init__(self, app: ASGIApp, keeper: Doorkeeper, proxies: Sequence[Network] = ()) -> None:
@@ -32,13 +40,13 @@ class Door:
         self.proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or _is_open(scope["path"]) or scope.get("method") == "OPTIONS":
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
+        if scope["type"] != "http" or _is_open(scope["path"]) or scope.get("method") == "OPTIONS":
             await self.app(scope, receive, send)
             return
-        values = headers_named(scope, b"authorization")
-        if len(values) > 1:
-            raise Unauthenticated("Send one Authorization header.")
-        who = await self.keeper.identify(client_address(scope, self.proxies), values[0] if values else None)
+        who = await self._identify(scope, headers_named(scope, b"authorization"))
         set_principal(scope, who)
         admission = await self.keeper.admit(who)
         set_admission(scope, admission)
@@ -46,6 +54,26 @@ class Door:
             await self.app(scope, receive, send)
         else:
             await self._let_in(who, admission, scope, receive, send)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = headers_named(scope, b"authorization") or _from_address(scope)
+        scope["query_string"] = b""
+        try:
+            who = await self._identify(scope, given)
+        except Unauthenticated:
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close", "code": 1008, "reason": f"{'Invalid' if given else 'Missing'} authentication"})
+            return
+        set_principal(scope, who)
+        if who.credential is None:
+            await self.app(scope, receive, send)
+        else:
+            await self._let_in(who, UNLIMITED, scope, receive, send)
+
+    async def _identify(self, scope: Scope, given: list[bytes]) -> Principal:
+        if len(given) > 1:
+            raise Unauthenticated("Send one Authorization header.")
+        return await self.keeper.identify(client_address(scope, self.proxies), given[0] if given else None)
 
     async def _let_in(self, who: Principal, admission: Admission, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
@@ -76,3 +104,11 @@ class Door:
 
 def _is_open(path: str) -> bool:
     return path in _OPEN_PATHS or path.startswith(_OWN_SECRETS)
+
+
+def _from_address(scope: Scope) -> list[bytes]:
+    """The key of a socket's address, as a header would give it."""
+    query = scope["query_string"].decode("latin-1")
+    if len(query) > _LONGEST_ADDRESS:
+        return []
+    return [f"Bearer {value}".encode() for name, value in parse_qsl(query) if name in _IN_ADDRESS][:1]

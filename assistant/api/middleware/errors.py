@@ -46,8 +46,8 @@ class ErrorAnswers:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
             return
         started = acted = False
 
@@ -75,6 +75,42 @@ class ErrorAnswers:
         let_go(error)
         if not started:  # else the connection just ends: the server closes it when an answer is left incomplete
             await _answer(error, scope["method"], acted)(scope, receive, send)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An error before the socket is accepted is an HTTP answer; later, it closes the socket: 1001 where the server ends, 1008 where the key
+        does not hold any more, else 1011."""
+        accepted = False
+
+        async def watch(message: Message) -> None:
+            nonlocal accepted
+            accepted = True
+            try:
+                await send(message)
+            except OSError:  # as ASGI says that the other side is gone
+                raise ClientDisconnect from None
+
+        try:
+            await self.app(scope, receive, watch)
+            return
+        except ClientDisconnect:
+            log.info("api.client_gone request=%s", request_id(scope))
+            return
+        except NanobotError as known:
+            error = known
+        except asyncio.CancelledError:
+            error = ShuttingDown()
+        except Exception as unknown:  # noqa: BLE001 - as above
+            error = NanobotError()
+            error.__cause__ = unknown
+        _note(error, request_id(scope))
+        let_go(error)
+        if accepted:
+            code = 1001 if isinstance(error, ShuttingDown) else 1008 if isinstance(error, Unauthenticated) else 1011
+            await send({"type": "websocket.close", "code": code, "reason": error.code})
+            return
+        answer = _answer(error, "GET", acted=False)
+        await send({"type": "websocket.http.response.start", "status": answer.status_code, "headers": answer.raw_headers})
+        await send({"type": "websocket.http.response.body", "body": answer.body})
 
 
 def error_json(error: NanobotError) -> bytes:

@@ -13,22 +13,22 @@ class RequestIds:
     """Gives each request an id of the server's own, and each answer the headers `x-request-id` and `openai-processing-ms`, and those that its
     sender's limits and origin ask for.
 
-    The time is that until the answer begins. The id is in the log lines of the request, and never one that a client chose.
+    The time is that until the answer begins; an accepted socket has none. The id is in the log lines of the request, and never one that a
+    client chose.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         began = time.perf_counter()
         identity = new_id("req")
         set_request_id(scope, identity)
 
         async def send_signed(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "websocket.accept":
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", identity.encode())]
+            elif message["type"] in ("http.response.start", "websocket.http.response.start"):
                 took = int((time.perf_counter() - began) * 1000)
                 message["headers"] = [
                     *message["headers"],

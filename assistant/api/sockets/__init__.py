@@ -1,0 +1,1 @@
+"""WebSockets: what is said over them, in MessagePack and JSON."""

@@ -1,0 +1,128 @@
+"""A message of the user's, checked and made into a turn."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from assistant.access.doorkeeper import Doorkeeper
+from assistant.access.principals import Principal
+from assistant.api.body.spool import Spool
+from assistant.api.chat.direct import direct_request
+from assistant.api.chat.estimate import estimated_tokens
+from assistant.api.chat.input import ChatInput
+from assistant.api.chat.route import Known, Named, ToAgent, ToModel, names_of, route
+from assistant.api.chat.wishes import Wishes
+from assistant.api.complaints import complaint
+from assistant.api.session_keys import session_key
+from assistant.api.settings import ApiSettings
+from assistant.api.sockets.client_tools import ClientTool
+from assistant.api.sockets.codec import Frame
+from assistant.api.sockets.content import take_in
+from assistant.api.sockets.wire import ClientMessage
+from assistant.api.turns import Turns
+from assistant.contracts.errors import InvalidRequest, ModelNotFound
+from assistant.contracts.ids import new_id
+from assistant.contracts.models import ModelRegistry, Sampling
+from assistant.contracts.turns import AgentFacts, Asked, TurnRequest, Upload, Words
+from assistant.turns.direct import Direct, DirectRequest
+from assistant.turns.running import RunningTurn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatDoor:
+    """What every conversation needs."""
+
+    turns: Turns
+    registry: ModelRegistry
+    direct: Direct
+    known: Known
+    keeper: Doorkeeper
+    settings: ApiSettings
+    spool_folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A message that may be asked."""
+
+    asks: TurnRequest | DirectRequest
+    content: tuple[Words | Upload, ...]
+    thread: str
+    provider: str
+    """Of the model that answers."""
+
+    @property
+    def tokens(self) -> int:
+        """What it is estimated to take."""
+        return estimated_tokens([Asked(content=self.content)], (), self.asks.sampling)
+
+    @property
+    def ends_with_client(self) -> bool:
+        """Whether nobody else could ever read the answer: that of a registered model is not kept."""
+        return isinstance(self.asks, DirectRequest)
+
+    def start(self, door: ChatDoor) -> RunningTurn:
+        """Raises SessionBusy, ShuttingDown."""
+        return door.turns.start(self.asks) if isinstance(self.asks, TurnRequest) else door.direct.start(self.asks)
+
+
+async def read_question(frame: Frame, door: ChatDoor, who: Principal, thread: str, tools: tuple[ClientTool, ...], spool: Spool) -> Question:
+    """`thread`: of a message that names none. `tools`: the client's, which an agent may use. Files lie in `spool`.
+
+    Raises InvalidRequest and its kin, ModelNotFound, ProviderFailed.
+    """
+    try:
+        message = ClientMessage.model_validate(frame)
+    except ValidationError as error:
+        raise complaint(error.errors(include_url=False)) from None
+    if message.workflow_id:
+        raise InvalidRequest(f"Workflow {message.workflow_id[:64]} not found", param="workflow_id")
+    thread = message.thread_id or thread
+    session = session_key(thread, param="thread_id")
+    to = route(Named(model=message.model or None, session_id=thread), door.known)
+    if not any(map(who.may_use, names_of(to, door.known))):
+        raise ModelNotFound(param="model")
+    if not isinstance(to, ToAgent):
+        return await _to_model(message, to, thread, door, spool)
+    facts = door.turns.facts(to.agent)
+    _check_tools(message, facts, tools)
+    content = await take_in(message.content, spool, door.settings.limits)
+    turn = TurnRequest(
+        id=new_id("turn"),
+        owner=who.id,
+        agent=to.agent,
+        session=session,
+        content=content,
+        stream=True,
+        tools=tools,
+        only_tools=None if message.tools is None else frozenset(message.tools),
+    )
+    return Question(asks=turn, content=content, thread=thread, provider=facts.provider)
+
+
+async def _to_model(message: ClientMessage, to: ToModel, thread: str, door: ChatDoor, spool: Spool) -> Question:
+    """A registered model answers each message for itself: without tools, and without what was said before, which only the client could send."""
+    if message.tools:
+        raise InvalidRequest("A registered model uses no tools: leave 'tools' out, or ask an agent.", param="tools")
+    content = await take_in(message.content, spool, door.settings.limits)
+    asked = ChatInput(
+        route=to,
+        said=(Asked(content=content),),
+        instructions=(),
+        sampling=Sampling(),
+        stream=True,
+        include_usage=False,
+        wishes=Wishes(),
+    )
+    wanted = await direct_request(asked, to.id, door.registry)
+    return Question(asks=wanted, content=content, thread=thread, provider=wanted.model.info.provider)
+
+
+def _check_tools(message: ClientMessage, facts: AgentFacts, tools: tuple[ClientTool, ...]) -> None:
+    names = {tool.spec.name for tool in tools}
+    if taken := names & facts.tools:
+        raise InvalidRequest(f"This agent has a tool called '{min(taken)}' of its own: give yours another name.", param="tools")
+    known = names | facts.tools
+    if unknown := sorted(set(message.tools or ()) - known):
+        raise InvalidRequest(f"There is no tool '{unknown[0][:64]}'. The tools are: {', '.join(sorted(known))}.", param="tools")

@@ -1,0 +1,226 @@
+"""What is said over one /chat socket: frames in, turns, frames out."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.types import Message, Send
+
+from assistant.access.principals import Principal
+from assistant.api.body.spool import Spool
+from assistant.api.sockets import answers
+from assistant.api.sockets.asking import ChatDoor, Question, read_question
+from assistant.api.sockets.client_tools import ClientCalls, ClientTool, read_manifest
+from assistant.api.sockets.codec import Frame, decode, encode
+from assistant.contracts.access import Admission
+from assistant.contracts.errors import InvalidRequest, NanobotError, TurnCancelled
+from assistant.contracts.ids import new_id
+from assistant.contracts.turns import MAIN, TextDelta, ToolFinished, ToolStarted, TurnEvent, TurnFailed, TurnFinished
+from assistant.turns.running import RunningTurn
+
+_COMMANDS = {"chat_message": "message"}
+"""What envelopes call the types of frames, where that differs."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Answer:
+    """The answer that is being given."""
+
+    turn: RunningTurn
+    question: Question
+    admission: Admission
+    stopped: bool = False
+    """Whether the client asked for its end, and is to be told of it."""
+
+
+class Conversation:
+    """The state of one socket. Frames are taken one after another; a turn's answer goes out beside that.
+
+    A frame that is wrong gets an `error` frame and costs nothing else. A new message stops the turn that runs, which is not heard of any more.
+    """
+
+    __slots__ = (
+        "_answer", "_binary", "_calls", "_door", "_group", "_leaving", "_pinged", "_pinger", "_said", "_send", "_thread", "_tools", "_who",
+    )  # fmt: skip
+
+    def __init__(self, door: ChatDoor, who: Principal, send: Send, group: asyncio.TaskGroup) -> None:
+        """`group`: of the socket's own tasks; what goes wrong in one of them ends the socket."""
+        self._door = door
+        self._who = who
+        self._send = send
+        self._group = group
+        self._binary = True
+        self._thread = ""
+        """Of messages that name none: made for the first of them."""
+        self._tools: tuple[ClientTool, ...] = ()
+        self._calls = ClientCalls()
+        self._answer: _Answer | None = None
+        self._said: asyncio.Task[None] | None = None
+        """What passes the answer on."""
+        self._leaving = False
+        self._pinged: asyncio.Task[None] | None = None
+        self._pinger = self._next_ping()
+
+    async def hear(self, message: Message) -> None:
+        """Take a frame. Raises ClientDisconnect."""
+        self._binary = message.get("bytes") is not None
+        try:
+            await self._dispatch(_opened(await decode(message)))
+        except NanobotError as error:
+            await self._say(answers.error(error))
+
+    async def leave(self) -> None:
+        """The server is about to end: what runs is still said, then the socket is closed."""
+        self._leaving = True
+        if self._answer is None:
+            await self._close()
+
+    async def end(self) -> None:
+        """The client is gone. Its turn goes on, unless the configuration says otherwise."""
+        self._pinger.cancel()
+        self._calls.leave()
+        for task in (self._pinged, self._said):
+            if task is not None:
+                task.cancel()
+        if self._answer is None:
+            return
+        if self._door.settings.on_disconnect == "cancel":
+            self._answer.turn.cancel()
+        await self._answer.admission.end()
+
+    async def _dispatch(self, frame: Frame) -> None:
+        match frame.get("type", "message"):
+            case "message":
+                await self._ask(frame)
+            case "stop":
+                await self._stop()
+            case "ping":
+                await self._say(answers.pong())
+            case "pong":
+                pass
+            case "client_tools_manifest":
+                taken = self._door.turns.facts(MAIN).tools
+                self._tools = read_manifest(frame, self._calls, taken=taken, timeout=self._door.settings.sockets.tool_seconds)
+            case "tool_result":
+                self._calls.settle(frame)
+            case str(other):
+                raise InvalidRequest(f"There is no frame of the type '{other[:64]}' here.", param="type")
+            case _:
+                raise InvalidRequest("'type' must be a string.", param="type")
+
+    async def _ask(self, frame: Frame) -> None:
+        door = self._door
+        self._thread = self._thread or new_id("thread")
+        spool = Spool(door.spool_folder, door.settings.limits)
+        try:
+            question = await read_question(frame, door, self._who, self._thread, self._tools, spool)
+            await self._silence()
+            admission = await door.keeper.admit(self._who)
+            try:
+                await admission.reserve(question.tokens)
+                turn = question.start(door)
+            except NanobotError:
+                await admission.end()
+                raise
+            spool.hand_over()
+        finally:
+            if spool.holds_files:
+                await asyncio.to_thread(spool.remove)
+        self._answer = _Answer(turn=turn, question=question, admission=admission)
+        self._said = self._group.create_task(self._tell(self._answer))
+
+    async def _stop(self) -> None:
+        if self._answer is None:
+            await self._say(answers.stopped())
+        else:
+            self._answer.stopped = True
+            self._answer.turn.cancel()
+
+    async def _silence(self) -> None:
+        """The turn that runs is stopped, and nothing is said of it any more."""
+        answer, said = self._answer, self._said
+        if answer is None or said is None:
+            return
+        answer.turn.cancel()
+        said.cancel()
+        await asyncio.wait([said])
+        self._answer = None
+        await answer.admission.end()  # a task that never began has not
+        if answer.stopped:
+            await self._say(answers.stopped())
+
+    async def _tell(self, answer: _Answer) -> None:
+        """Pass on what is heard of a turn, to its end."""
+        try:
+            async for batch in answer.turn.events():
+                if isinstance(end := batch[-1], TurnFinished):
+                    answer.admission.used(end.usage.prompt_tokens + end.usage.completion_tokens)
+                if isinstance(end, TurnFinished | TurnFailed):
+                    await answer.admission.end()  # before the last word: whoever hears it may ask again at once
+                for frame in _frames(batch, answer):
+                    await self._say(frame)
+        finally:
+            self._answer = None
+            await answer.admission.end()
+        if answer.stopped:
+            await self._say(answers.stopped())
+        if self._leaving:
+            await self._close()
+
+    async def _say(self, frame: Frame) -> None:
+        await self._send(encode(frame, binary=self._binary))
+
+    async def _close(self) -> None:
+        await self._send({"type": "websocket.close", "code": 1001, "reason": "the server is shutting down"})
+
+    def _next_ping(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(self._door.settings.sockets.ping_seconds, self._ping)
+
+    def _ping(self) -> None:
+        """Behind a reader who is slow, pings don't queue up."""
+        self._pinger = self._next_ping()
+        if self._pinged is None or self._pinged.done():
+            self._pinged = self._group.create_task(self._say(answers.ping()))
+
+
+def _opened(frame: Frame) -> Frame:
+    """What is in an envelope, or the frame itself."""
+    if "command" not in frame:
+        return frame
+    command, data = frame["command"], frame.get("data", {})
+    if not isinstance(command, str):
+        raise InvalidRequest("'command' must be a string.", param="command")
+    if not isinstance(data, dict):
+        raise InvalidRequest("'data' must be an object.", param="data")
+    return {**cast("Frame", data), "type": _COMMANDS.get(command, command)}
+
+
+def _frames(batch: list[TurnEvent], answer: _Answer) -> list[Frame]:
+    """Words that were said in one go are one chunk."""
+    frames: list[Frame] = []
+    words: list[str] = []
+    for event in batch:
+        if isinstance(event, TextDelta):
+            words.append(event.text)
+            continue
+        if words:
+            frames.append(answers.chunk("".join(words)))
+            words.clear()
+        frames += _about(event, answer)
+    return [*frames, answers.chunk("".join(words))] if words else frames
+
+
+def _about(event: ToolStarted | ToolFinished | TurnFinished | TurnFailed, answer: _Answer) -> list[Frame]:
+    thread = answer.question.thread
+    match event:
+        case ToolStarted():
+            return [answers.tool_call(event, thread)]
+        case ToolFinished():
+            return [answers.tool_result(event, thread)]
+        case TurnFinished():
+            provider = answer.question.provider
+            return [answers.chunk("", done=True), answers.message(event.text, thread=thread, provider=provider, model=event.model)]
+        case TurnFailed(error=TurnCancelled()) if answer.stopped:
+            return []  # the client is told that what it asked for was done
+        case TurnFailed():
+            return [answers.error(event.error)]

@@ -1,0 +1,50 @@
+"""The sockets that there are, by path."""
+
+import asyncio
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from assistant.access.principals import Principal
+from assistant.api.listening.sockets import LEAVE
+from assistant.api.middleware.scope import principal
+from assistant.api.sockets.asking import ChatDoor
+from assistant.api.sockets.conversation import Conversation
+from assistant.contracts.errors import NotFound
+
+
+class Sockets:
+    """Stands before the routes: a WebSocket to /chat is a conversation; to anywhere else it is 404, before it is accepted, as 403 is for
+    a key without the scope `chat`."""
+
+    def __init__(self, app: ASGIApp, chat: ChatDoor) -> None:
+        self.app = app
+        self.chat = chat
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await self.app(scope, receive, send)
+            return
+        if scope["path"] != "/chat":
+            raise NotFound("There is no WebSocket at this path: /chat is one.")
+        who = principal(scope)
+        who.require("chat")
+        await converse(self.chat, who, receive, send)
+
+
+async def converse(door: ChatDoor, who: Principal, receive: Receive, send: Send) -> None:
+    """One socket, from its handshake to its end. Raises ClientDisconnect, or what ended it."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    try:
+        async with asyncio.TaskGroup() as group:
+            conversation = Conversation(door, who, send, group)
+            try:
+                while (message := await receive())["type"] != "websocket.disconnect":
+                    if message["type"] == LEAVE:
+                        await conversation.leave()
+                    else:
+                        await conversation.hear(message)
+            finally:
+                await conversation.end()
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None

@@ -1,0 +1,107 @@
+"""Each message of a socket counts as a request: it is admitted, its tokens are reserved and settled, and its place is freed."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from assistant.access.doorkeeper import Doorkeeper
+from assistant.access.keys import access_by_key
+from assistant.contracts.access import Limits, Standing
+from assistant.contracts.errors import ProviderFailed, RateLimited
+from assistant.contracts.turns import TurnRequest
+from assistant.turns.running import RunningTurn
+
+from .api_rig import USAGE, fail, finish, serving
+from .socket_client import talking, words
+
+
+@dataclass
+class Counted:
+    """An admission, and what was done with it."""
+
+    reserved: int = 0
+    taken: int = 0
+    ended: int = 0
+    standing: Standing = field(default_factory=Standing)
+
+    async def reserve(self, tokens: int) -> None:
+        self.reserved = tokens
+
+    def used(self, tokens: int) -> None:
+        self.taken = tokens
+
+    async def end(self) -> None:
+        self.ended = 1
+
+
+@dataclass
+class Counting:
+    """Lets in `room` requests at a time."""
+
+    room: int = 100
+    admissions: list[Counted] = field(default_factory=list[Counted])
+
+    async def admit(self, owner: str, limits: Limits) -> Counted:
+        if sum(not each.ended for each in self.admissions) >= self.room:
+            raise RateLimited(retry_after=3)
+        self.admissions.append(Counted())
+        return self.admissions[-1]
+
+    @property
+    def keeper(self) -> Doorkeeper:
+        return Doorkeeper(access=access_by_key(None), limiter=self, defaults=Limits(parallel=1))
+
+
+async def test_each_message_is_admitted_reserved_and_settled_by_its_usage(tmp_path: Path) -> None:
+    counting = Counting()
+    async with serving(tmp_path, doorkeeper=counting.keeper) as api, talking(api.port) as talk:
+        assert counting.admissions == []  # an open socket is no request
+        await talk.ask("hi")
+        await talk.ask("again")
+        took = USAGE.prompt_tokens + USAGE.completion_tokens
+        assert [(each.reserved > 0, each.taken, each.ended) for each in counting.admissions] == [(True, took, 1)] * 2
+
+
+async def test_over_the_limit_is_an_error_frame_and_the_socket_stays(tmp_path: Path) -> None:
+    counting = Counting(room=0)
+    async with serving(tmp_path, doorkeeper=counting.keeper) as api, talking(api.port) as talk:
+        assert (await talk.refused({"content": "hi"}))["error_type"] == "rate_limit_exceeded"
+        assert api.turns.requests == []
+        counting.room = 1
+        assert words(await talk.ask("hi")) == "Hello there"
+
+
+async def test_the_place_is_free_whatever_became_of_the_turn(tmp_path: Path) -> None:
+    counting = Counting(room=1)
+
+    async def fails(turn: RunningTurn, request: TurnRequest) -> None:
+        fail(turn, ProviderFailed())
+
+    async def never(turn: RunningTurn, request: TurnRequest) -> None:
+        await asyncio.Event().wait()
+
+    async def ends(turn: RunningTurn, request: TurnRequest) -> None:
+        finish(turn, "")
+
+    async with serving(tmp_path, play=fails, doorkeeper=counting.keeper) as api:
+        async with talking(api.port) as talk:
+            await talk.refused({"content": "fails"})
+            api.turns.refusal = ProviderFailed()
+            await talk.refused({"content": "does not start"})
+            api.turns.refusal = None
+            api.turns.play = never
+            await talk.say({"content": "is replaced"})
+            await talk.say({"content": "is stopped"})
+            await talk.say({"type": "stop"})
+            await talk.until("generation_stopped")
+            await talk.say({"content": "is left alone"})
+            await talk.say({"type": "ping"})
+            await talk.until("pong")
+        api.turns.play = ends
+        async with talking(api.port) as talk:
+            while True:
+                await talk.say({"content": "is let in"})
+                if (await talk.hear())["type"] != "error":
+                    break
+    assert len(api.turns.requests) == 5
+    assert all(each.ended for each in counting.admissions)
