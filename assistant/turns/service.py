@@ -25,7 +25,7 @@ from assistant.contracts.messages import AssistantMessage, CutOff, Message, Tool
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
 from assistant.contracts.sessions import ONCE, AttachmentStore, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import MAIN, TextDelta, TurnFailed, TurnFinished, TurnRequest
+from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.turns.context import Context
 from assistant.turns.intake import Intake
 from assistant.turns.lanes import Lanes, Place
@@ -63,7 +63,7 @@ class Turns:
     ) -> None:
         """`agents`: by id, MAIN among them. `timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one
         session."""
-        self._agents = agents
+        self.agents = agents
         self._sessions = sessions
         self._attachments = attachments
         self._intake = intake
@@ -73,17 +73,12 @@ class Turns:
         self._running: set[RunningTurn] = set()
         self._closing = False
 
-    @property
-    def toolbox(self) -> Toolbox:
-        """The default agent's tools."""
-        return self._agents[MAIN].toolbox
-
     def start(self, request: TurnRequest) -> RunningTurn:
         """Begin a turn, or let it wait in its session's lane. Raises SessionBusy, ShuttingDown or ModelNotFound (no such agent) at once; then
         the uploads are still the caller's. Otherwise the turn removes them when it has read them."""
         if self._closing:
             raise ShuttingDown(retry_after=1)
-        if request.agent not in self._agents:
+        if request.agent not in self.agents:
             raise ModelNotFound("There is no such agent. GET /v1/models lists those there are.", param="model")
         place = self._lanes.take(_lane(request.owner, request.session))
         turn = RunningTurn(request.id)
@@ -163,7 +158,7 @@ class Turns:
         return end
 
     async def _converse(self, request: TurnRequest, turn: RunningTurn) -> tuple[Transcript, Answer]:
-        agent = self._agents[request.agent]
+        agent = self.agents[request.agent]
         transcript = await self._resume(request, turn) if request.resumes else None
         message = _last_words(transcript) if transcript else await self._intake.message(request)
         room = agent.context.room(request, message)
