@@ -24,6 +24,7 @@ from assistant.api.repeats.layer import Repeats
 from assistant.api.routes import create_routes
 from assistant.api.sessions import Sessions
 from assistant.api.settings import ApiSettings
+from assistant.api.texts.endpoints import TextEndpoints
 from assistant.api.turns import Turns
 from assistant.api.workflows.endpoints import Workflows
 from assistant.contracts.channels import ChannelStatus
@@ -68,16 +69,18 @@ def create_app(
     Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
     """
     prepare_spool(spool_folder)
+    known = Known(model=agents[MAIN].id, agents=agents)
     app: ASGIApp = create_routes(
         chat=Chat(
             turns=turns,
             registry=registry,
             direct=direct,
-            known=Known(model=agents[MAIN].id, agents=agents),
+            known=known,
             settings=settings,
             spool_folder=spool_folder,
             shelf=shelf,
         ),
+        texts=TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
         models=Models(agents=agents, registry=registry),
         sessions=Sessions(store=sessions, turns=turns),
         health=Health(version=version, checks=ready, channels=channels),

@@ -28,6 +28,9 @@ from assistant.api.refusals import WHY, errors
 from assistant.api.repeats.description import describe_repeats
 from assistant.api.scoped import ScopedRoute, needs, open_to_all
 from assistant.api.sessions import Sessions
+from assistant.api.texts.endpoints import TextEndpoints
+from assistant.api.texts.routes import add_text_routes
+from assistant.api.texts.wire import CompletionRequest, EmbeddingRequest
 from assistant.api.wire_answers import (
     ChatCompletion,
     ChatCompletionChunk,
@@ -58,6 +61,7 @@ class Routes(FastAPI):
             document = super().openapi()
             described = [(ChatRequest, "validation"), (ChatForm, "validation"), (ChatCompletionChunk, "validation")]
             described += [(DeliveryRequest, "validation"), (DeliveryForm, "validation"), (FileForm, "validation")]
+            described += [(CompletionRequest, "validation"), (EmbeddingRequest, "validation")]
             _, schemas = models_json_schema(described, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
             components = document["components"]
             components["schemas"].update(schemas["$defs"])
@@ -106,6 +110,7 @@ def create_routes(
     deliveries: DeliveryEndpoints | None,
     files: FileEndpoints | None,
     hooks: Hooks | None,
+    texts: TextEndpoints,
     workflows: Workflows | None,
     chat_enabled: bool,
 ) -> FastAPI:
@@ -134,6 +139,7 @@ def create_routes(
         ("/ready", "Can it do its work?", health.ready, get, ReadyAnswer, _NOT_READY, open_to_all()),
     ):
         app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals, openapi_extra=scope)
+    add_text_routes(app, texts)
     if deliveries is not None:
         add_delivery_routes(app, deliveries)
     if files is not None:

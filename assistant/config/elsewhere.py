@@ -7,6 +7,7 @@ from assistant.contracts.messages import Json
 
 _PLACES: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("gateway", "auth"): ("auth",),
+    ("gateway", "http", "endpoints"): ("api", "endpoints"),
 }
 """Moltbot's place, and ours. What stands in both is taken from ours, key by key."""
 

@@ -1,10 +1,12 @@
 """The configuration file: which one, and what is written in it."""
 
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from assistant.config.errors import ConfigError, Problem
+from assistant.config.server_node import translated
 from assistant.contracts.messages import Json
 
 FILE_NAME = "config.json"
@@ -26,7 +28,31 @@ def find_file(explicit: Path | None, env: Mapping[str, str], directory: Path, ho
 
 
 def read_file(path: Path) -> dict[str, Json]:
-    """The object in a JSON file (UTF-8, with or without a byte order mark). Raises ConfigError that says what is wrong, and where."""
+    """The object in a JSON file (UTF-8, with or without a byte order mark), or in a TOML file by its suffix, with Server Node's keys in our words.
+    Raises ConfigError that says what is wrong, and where."""
+    return translated(_read_toml(path), str(path)) if path.suffix.lower() == ".toml" else _read_json(path)
+
+
+def _read_toml(path: Path) -> dict[str, Json]:
+    try:
+        return _plain(tomllib.loads(path.read_bytes().decode("utf-8-sig")))
+    except OSError as error:
+        text = f"can't be read ({error.strerror})"
+    except UnicodeDecodeError as error:
+        text = f"is not UTF-8 text (byte {error.start})"
+    except tomllib.TOMLDecodeError as error:
+        text = f"is not TOML: {error}"
+    except RecursionError:
+        text = "is nested too deeply"
+    raise ConfigError(Problem(path=(), text=text, origin=str(path)))
+
+
+def _plain(table: Mapping[str, object]) -> dict[str, Json]:
+    """TOML's dates as the text that they were written as: no key of ours is one."""
+    return json.loads(json.dumps(table, default=str))
+
+
+def _read_json(path: Path) -> dict[str, Json]:
 
     def refused(text: str) -> ConfigError:
         return ConfigError(Problem(path=(), text=text, origin=str(path)))

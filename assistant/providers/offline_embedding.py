@@ -27,7 +27,9 @@ class OfflineEmbeddings:
     """Lexical feature hashing (Weinberger et al., 2009): words, pairs of neighbours and pieces of three letters, each hashed to a place and a
     sign, counted by the root of how often they occur; the vector has the length 1. The same text always gives the same vector."""
 
-    def __init__(self) -> None:
+    def __init__(self, dimensions: int | None = None) -> None:
+        """`dimensions`: where a request does not say."""
+        self._dimensions = dimensions or DIMENSIONS[-1]
         self._info = ModelInfo(id="offline-embedding", provider="offline", context_tokens=_CONTEXT, vision=False)
 
     @property
@@ -35,7 +37,7 @@ class OfflineEmbeddings:
         return self._info
 
     async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
-        length = DIMENSIONS[-1] if dimensions is None else dimensions
+        length = self._dimensions if dimensions is None else dimensions
         if not DIMENSIONS[0] <= length <= DIMENSIONS[-1]:
             raise InvalidRequest(f"'dimensions' must be {DIMENSIONS[0]} to {DIMENSIONS[-1]} for this model.", param="dimensions")
         tokens = [estimate_tokens(text) for text in texts]

@@ -35,7 +35,7 @@ class RegisteredModel(Settings):
     default_temperature: float | None = Field(default=None, ge=0, le=2)
     """Where a request names none. null: the provider's default."""
     dimensions: int | None = Field(default=None, ge=1, le=65_536)
-    """Of an embedding model: how long its vectors are, where a request does not say. null: as the model has them."""
+    """Of an embedding model: how long its vectors are, where a request does not say. null: not known."""
     vision: bool | None = None
     """Whether it takes images. null: what is known of the model."""
     price: PriceSettings | None = None

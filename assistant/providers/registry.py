@@ -72,7 +72,7 @@ class Registry:
         over = {name: value for name, value in known.items() if value is not None}
         listed, sampling = _listed(model_id, settings), Sampling(temperature=settings.default_temperature)
         if settings.type == "embedding":
-            embeds = OfflineEmbeddings() if choice.provider == OFFLINE else open_embeddings(choice.having(over))
+            embeds = OfflineEmbeddings(settings.dimensions) if choice.provider == OFFLINE else open_embeddings(choice.having(over))
             return OpenedModel(listed=listed, embeds=embeds)
         opened = open_texts(choice.having(over)) if settings.type == "completion" else open_provider(choice.having(over))
         return OpenedModel(listed=listed, writes=opened, sampling=sampling)

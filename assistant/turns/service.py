@@ -25,7 +25,7 @@ from assistant.contracts.messages import AssistantMessage, CutOff, Message, Tool
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
 from assistant.contracts.sessions import ONCE, AttachmentStore, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import MAIN, TextDelta, TurnFailed, TurnFinished, TurnRequest
+from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.turns.context import Context
 from assistant.turns.intake import Intake
 from assistant.turns.lanes import Lanes, Place
@@ -72,11 +72,6 @@ class Turns:
         self._transcripts = Transcripts()
         self._running: set[RunningTurn] = set()
         self._closing = False
-
-    @property
-    def toolbox(self) -> Toolbox:
-        """The default agent's tools."""
-        return self.agents[MAIN].toolbox
 
     def start(self, request: TurnRequest) -> RunningTurn:
         """Begin a turn, or let it wait in its session's lane. Raises SessionBusy, ShuttingDown or ModelNotFound (no such agent) at once; then

@@ -10,12 +10,15 @@ from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
 from assistant.contracts.sessions import AttachmentStore
 from assistant.contracts.turns import Upload
-from assistant.contracts.workflows import JOB_SESSION, InputSpec
+from assistant.contracts.workflows import JOB_SESSION, InputSpec, InputType
 from assistant.workflows.definition import Definition, fits
 from assistant.workflows.values import MOST_CHARS
 
 MOST_TEXT: Final = 200_000
 """Characters of one text, and of what is put into templates of a file's text; a prompt is given the whole file."""
+_A: Final[dict[InputType, str]] = {
+    "text": "a text", "number": "a number", "integer": "a whole number", "boolean": "true or false", "json": "a value", "file": "a file",
+}  # fmt: skip
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 
@@ -59,12 +62,12 @@ def check_params(definition: Definition, params: Mapping[str, Json], files: Mapp
             raise InvalidRequest(f"Workflow {definition.id} has no input '{name[:64]}': {asks}.", param=name[:64])
     for name in files:
         if known[name].type != "file":
-            raise InvalidRequest(f"'{name}' is a {known[name].type}, not a file.", param=name)
+            raise InvalidRequest(f"'{name}' is {_A[known[name].type]}, not a file.", param=name)
     taken = {name: _typed(known[name], value) for name, value in params.items() if value is not None}
     for spec in known.values():
         if spec.required and spec.name not in taken and spec.name not in files:
             about = f" ({spec.description.rstrip('.')})" if spec.description else ""
-            raise InvalidRequest(f"Workflow {definition.id} needs '{spec.name}', a {spec.type}{about}.", param=spec.name)
+            raise InvalidRequest(f"Workflow {definition.id} needs '{spec.name}', {_A[spec.type]}{about}.", param=spec.name)
     if len(orjson.dumps(taken)) > MOST_CHARS:
         raise InvalidRequest(f"The inputs are larger than {MOST_CHARS:,} characters together.")
     return taken
@@ -77,7 +80,7 @@ def _typed(spec: InputSpec, value: Json) -> Json:
     if isinstance(value, str) and spec.type != "text":
         value = _meant(spec, value)
     if not fits(value, spec):
-        raise InvalidRequest(f"'{spec.name}' must be a {spec.type}.", param=spec.name)
+        raise InvalidRequest(f"'{spec.name}' must be {_A[spec.type]}.", param=spec.name)
     if isinstance(value, str) and len(value) > MOST_TEXT:
         raise InvalidRequest(f"'{spec.name}' has {len(value):,} characters; {MOST_TEXT:,} are the most.", param=spec.name)
     return value

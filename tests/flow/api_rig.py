@@ -23,6 +23,7 @@ from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo, ModelRegistry
 from assistant.contracts.repeats import RepeatStore
 from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
+from assistant.contracts.workflows import Workflows
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.providers.choice import Choice
@@ -148,6 +149,7 @@ async def serving(
     hooks: Hooks | None = None,
     repeats: RepeatStore | None = None,
     shelf: Shelf | None = None,
+    workflows: Workflows | None = None,
     doorkeeper: Doorkeeper | None = None,
 ) -> AsyncGenerator[Running]:
     """A server on a free port, with these settings otherwise. `channels`: how they fare. `doorkeeper`: None: by the shared key alone."""
@@ -175,6 +177,7 @@ async def serving(
         hooks=hooks,
         repeats=repeats,
         shelf=shelf,
+        workflows=workflows,
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()

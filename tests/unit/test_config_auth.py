@@ -28,6 +28,14 @@ def test_moltbots_gateway_auth_is_taken(tmp_path: Path) -> None:
     assert (found.mode, token(found)) == ("token", "t")
 
 
+def test_moltbots_switch_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"gateway": {"http": {"endpoints": {"chatCompletions": {"enabled": False}}}}}), encoding="utf-8")
+    loaded = load_config(file, {"NANOBOT_HOME": str(tmp_path / "home")})
+    assert not loaded.config.api.endpoints.chat_completions.enabled
+    assert loaded.notices == ()
+
+
 def test_what_stands_in_both_places_is_ours() -> None:
     both: dict[str, Json] = {"auth": {"mode": "keys"}, "gateway": {"auth": {"mode": "password", "password": "p"}, "port": 1}}
     assert moved(both) == {"auth": {"mode": "keys", "password": "p"}, "gateway": {"port": 1}}

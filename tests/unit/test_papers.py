@@ -16,6 +16,7 @@ PAPERS = (
     "docs/decisions.md",
     "docs/performance.md",
     "docs/reliability.md",
+    "docs/workflows.md",
 )
 _FILE = re.compile(r"`((?:\w[\w.-]*/)*[\w.-]+\.(?:py|md|sh|mjs|toml|txt)|(?:\w[\w-]*/)+)`|\]\(([\w./-]+)\)")
 

@@ -1,11 +1,12 @@
 """An answer as it comes: server-sent events, as OpenAI sends them."""
 
 import asyncio
+from typing import Protocol
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from assistant.api.chat.completions import COMMENT, Chunks
+from assistant.api.chat.completions import COMMENT
 from assistant.api.chat.disconnects import cancelled_on_disconnect
 from assistant.api.middleware.errors import FailedAfterActing, error_json
 from assistant.api.middleware.scope import admission, cut_off
@@ -20,6 +21,20 @@ _HEADERS = [
 ]
 
 
+class Spoken(Protocol):
+    """The events of a stream, as bytes."""
+
+    def begin(self) -> bytes:
+        """What comes before the first word."""
+        ...
+
+    def text(self, text: str, index: int = 0) -> bytes: ...
+
+    def end(self, finished: TurnFinished) -> bytes:
+        """What follows the last word, [DONE] included."""
+        ...
+
+
 class ChatStream(Response):
     """The events of a turn, each batch of them in one write.
 
@@ -30,7 +45,7 @@ class ChatStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, turn: RunningTurn, chunks: Chunks, *, keep_alive: float, cancel_on_disconnect: bool) -> None:
+    def __init__(self, turn: RunningTurn, chunks: Spoken, *, keep_alive: float, cancel_on_disconnect: bool) -> None:
         super().__init__()
         self.turn = turn
         self.chunks = chunks
@@ -77,7 +92,7 @@ def _error_event(error: NanobotError) -> bytes:
 class _Wire:
     """The way to the client: begins the stream when there is something to say, and breaks its silences."""
 
-    def __init__(self, send: Send, chunks: Chunks, interval: float) -> None:
+    def __init__(self, send: Send, chunks: Spoken, interval: float) -> None:
         self.started = False
         self._send = send
         self._chunks = chunks

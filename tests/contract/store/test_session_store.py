@@ -1,5 +1,6 @@
 """What SessionStore promises, on SQLite and PostgreSQL."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from assistant.store.store import Store
 from tests.clocks import TurnedClock
 
 from .conftest import Opener
-from .said import answer, result, turn
+from .said import answer, result, turn, user
 
 ODD_KEYS = ["../../etc/passwd", "a\0b", "a\\0b", "a\\b", "\0", "'; DROP TABLE sessions; --", "%s %(name)s :name", "🦊" * 100, " ", "\u202e"]
 EMOJI = "🦊👩‍👩‍👧‍👦" * 35_000
@@ -195,3 +196,27 @@ async def test_a_message_of_a_failed_write_is_not_half_there(store: Store) -> No
 async def test_check_returns_where_the_store_can_be_written(store: Store) -> None:
     await store.sessions.check()
     await store.sessions.check()
+
+
+async def test_a_new_session_begins_with_the_history_that_is_given_and_one_that_is_there_does_not(store: Store) -> None:
+    before = (user("earlier"), answer("yes"))
+    first = turn("turn_1", "hello", session="once:turn_1")
+    history = await store.sessions.begin_turn(replace(first, history=before), None)
+    assert (history.fresh, history.messages, history.seq) == (True, before, 3)
+    again = turn("turn_2", "again", session="once:turn_1")
+    assert (await store.sessions.begin_turn(replace(again, history=(user("other"),)), None)).messages == (*before, first.message)
+
+
+async def test_sessions_of_one_request_are_not_listed_and_go_after_their_time(store: Store, clock: TurnedClock) -> None:
+    for number in range(70):
+        await store.sessions.begin_turn(turn(f"turn_{number}", "x", session=f"once:turn_{number}"), None)
+    for number in range(69):
+        await store.sessions.end_turn(f"turn_{number}", "finished", [answer("yes")])
+    await store.sessions.begin_turn(turn("turn_k", "x", session="api:one"), None)
+    await store.sessions.end_turn("turn_k", "finished", [answer("yes")])
+    assert [session.key for session in await store.sessions.list("anna")] == ["api:one"]
+    assert [session.key for session in await store.sessions.list(None)] == ["api:one"]
+    assert await store.sessions.purge(clock() - timedelta(days=1)) == 0
+    assert await store.sessions.purge(clock() + timedelta(days=1)) == 69  # one still runs
+    assert await store.sessions.get("anna", "once:turn_0") is None
+    assert await store.sessions.get("anna", "api:one") is not None

@@ -1,5 +1,6 @@
 """A server whose keys and limits are in a real store, on SQLite and PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from assistant.contracts.access import ApiKey, Limits, Scope
 from assistant.store.settings import StoreSettings
 from assistant.store.store import Store, open_store
 from tests.contract.store.conftest import postgres_server, url
-from tests.flow.api_rig import Play, Running, serving
+from tests.flow.api_rig import Play, PlayedTurns, Running, serving
 
 __all__ = ["postgres_server", "url"]
 
@@ -79,6 +80,15 @@ class Keyed:
 
 def bearer(secret: str) -> dict[str, str]:
     return {"authorization": f"Bearer {secret}"}
+
+
+async def begun(turns: PlayedTurns, many: int) -> None:
+    """Wait until so many turns were begun."""
+    for _ in range(500):
+        if len(turns.requests) >= many:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("the turns were not begun")
 
 
 Opener = Callable[..., AbstractAsyncContextManager[Keyed]]

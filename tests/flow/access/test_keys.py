@@ -12,9 +12,9 @@ from assistant.contracts.access import SCOPES
 from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.turns import TextDelta, TurnRequest
 from assistant.turns.running import RunningTurn
-from tests.flow.api_rig import PlayedTurns, error_of, finish
+from tests.flow.api_rig import error_of, finish
 
-from .conftest import SHARED, Keyed, Opener, bearer
+from .conftest import SHARED, Keyed, Opener, bearer, begun
 
 REVOKED_WITHIN = 1.0
 
@@ -81,16 +81,25 @@ async def test_every_route_that_needs_a_key_declares_its_scope(keyed: Keyed) -> 
     assert [route for route, scope in declared.items() if scope not in SCOPES] == []
 
 
-async def test_a_model_that_a_key_may_not_use_is_not_there(keyed: Keyed) -> None:
-    for models, status in ((None, 200), (("gpt-*",), 200), (("claude-*", "gpt-test"), 200), (("GPT-*",), 404), ((), 404)):
+async def test_a_model_or_agent_that_a_key_may_not_use_is_not_there(keyed: Keyed) -> None:
+    everything = ["gpt-test", "agent:main"]
+    for models, allowed in (
+        (None, everything),
+        (("*",), everything),
+        (("gpt-*",), everything[:1]),
+        (("claude-*", "agent:main"), everything[1:]),
+        (("GPT-*",), []),
+        ((), []),
+    ):
         _, headers = await keyed.key(models=models)
-        asked = await keyed.chat(headers)
-        assert asked.status_code == status, models
-        assert (await keyed.api.client.get("/v1/models/gpt-test", headers=headers)).status_code == status
         listed = (await keyed.api.client.get("/v1/models", headers=headers)).json()["data"]
-        assert len(listed) == (1 if status == 200 else 0)
-        if status == 404:
-            assert error_of(asked)["code"] == "model_not_found"
+        assert [each["id"] for each in listed] == allowed, models
+        for name in everything:
+            asked, shown = await keyed.chat(headers, model=name), await keyed.api.client.get(f"/v1/models/{name}", headers=headers)
+            assert {asked.status_code, shown.status_code} == {200 if name in allowed else 404}, (models, name)
+            if name not in allowed:
+                assert error_of(asked)["code"] == error_of(shown)["code"] == "model_not_found"
+        assert (await keyed.chat(headers)).status_code == (200 if "gpt-test" in allowed else 404)
 
 
 async def test_a_revoked_key_is_refused_within_a_second(keyed: Keyed) -> None:
@@ -101,15 +110,6 @@ async def test_a_revoked_key_is_refused_within_a_second(keyed: Keyed) -> None:
         while (response := await keyed.chat(headers)).status_code != 401:
             assert response.status_code == 200
     assert error_of(response)["code"] == "invalid_api_key"
-
-
-async def begun(turns: PlayedTurns, many: int) -> None:
-    """Wait until so many turns were begun."""
-    for _ in range(500):
-        if len(turns.requests) >= many:
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("the turns were not begun")
 
 
 async def says_a_word_and_waits(turn: RunningTurn, request: TurnRequest) -> None:

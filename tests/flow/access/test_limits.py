@@ -10,9 +10,10 @@ from assistant.api.settings import ApiLimits, ApiSettings
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.turns import TurnRequest
 from assistant.turns.running import RunningTurn
+from tests.contract.store.gate import behind_a_gate
 from tests.flow.api_rig import error_of, fail, finish
 
-from .conftest import Keyed, Opener
+from .conftest import SHARED, Keyed, Opener, bearer, begun
 
 LIMIT = [f"x-ratelimit-{what}-{of}" for of in ("requests", "tokens") for what in ("limit", "remaining", "reset")]
 USED = 15
@@ -109,6 +110,21 @@ async def test_whoever_reads_an_answer_to_its_end_may_ask_again_at_once(keyed: K
 
 async def waits(turn: RunningTurn, request: TurnRequest) -> None:
     await asyncio.Event().wait()
+
+
+async def test_the_last_byte_waits_until_the_place_is_free(opened: Opener) -> None:
+    async with opened(play=waits) as keyed:
+        _, headers = await keyed.key(parallel=1)
+        asked = asyncio.create_task(keyed.chat(headers))
+        await begun(keyed.api.turns, 1)
+        gate, held = await behind_a_gate(keyed.store.database)
+        finish(keyed.api.turns.turns[0], "done")
+        for _ in range(20):  # the server goes on, for others
+            assert (await keyed.api.client.get("/v1/models", headers=bearer(SHARED))).status_code == 200
+        assert not asked.done()
+        gate.open()
+        await held
+        assert (await asked).status_code == 200
 
 
 async def test_no_more_run_at_once_than_may_in_two_servers(opened: Opener) -> None:

@@ -138,6 +138,7 @@ async def test_forged_tokens_are_refused(supabase: Supabase, project: Project) -
         other.token("ec-1"),
         other.token("ec-1", headers={"jku": f"{project.url}/evil", "jwk": {"kty": "oct", "k": "eA"}}),
         project.token("ec-1", headers={"crit": ["b64"], "b64": False}),
+        project.token("ec-1", headers={"crit": ["unheard-of"], "unheard-of": 1}),
         jwt.encode(claims, SECRET, "HS384"),
         jwt.encode(claims, SECRET, "HS512", headers={"kid": "ec-1"}),
         f"{head}.{body}.",

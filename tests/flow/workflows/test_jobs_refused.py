@@ -71,7 +71,7 @@ async def test_what_is_larger_than_is_kept_fails_in_words(works: Works) -> None:
     [
         ({}, "city", "Workflow greet needs 'city', a text"),
         ({"city": 5}, "city", "'city' must be a text"),
-        ({"city": "x", "times": "many"}, "times", "'times' must be a integer"),
+        ({"city": "x", "times": "many"}, "times", "'times' must be a whole number"),
         ({"city": "x", "town": "y"}, "town", "Workflow greet has no input 'town': it takes city, times, chat."),
         ({"city": "x" * 200_001}, "city", "200,000 are the most"),
     ],

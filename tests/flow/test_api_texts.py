@@ -1,0 +1,189 @@
+"""POST /v1/completions and /v1/embeddings."""
+
+import base64
+import json
+import math
+import struct
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from assistant.testing.model_server import ModelServer
+
+from .api_rig import Running, error_of
+from .openapi_check import check
+from .test_api_registered import asked, server_with
+
+
+@pytest.fixture
+async def upstream() -> AsyncGenerator[ModelServer]:
+    async with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def api(tmp_path: Path, upstream: ModelServer) -> AsyncGenerator[Running]:
+    async with server_with(tmp_path, upstream, offline=True) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(api: Running) -> AsyncGenerator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{api.port}/v1", api_key="dummy", max_retries=0) as made:
+        yield made
+
+
+async def test_a_completion_model_goes_on_with_the_text_itself(upstream: ModelServer, client: openai.AsyncOpenAI) -> None:
+    made = await client.completions.create(model="texts", prompt="once upon", max_tokens=5, temperature=0.5, stop=["x"])
+    assert (made.object, made.model, made.choices[0].text, made.choices[0].finish_reason) == (
+        "text_completion",
+        "texts",
+        "ONCE UPON",
+        "stop",
+    )
+    assert made.usage is not None
+    assert made.usage.total_tokens == 4
+    sent = asked(upstream)
+    assert (sent["model"], sent["prompt"], sent["max_tokens"], sent["temperature"], sent["stop"]) == ("texts", "once upon", 5, 0.5, ["x"])
+    assert "messages" not in sent
+
+
+async def test_a_chat_model_answers_the_text(upstream: ModelServer, client: openai.AsyncOpenAI) -> None:
+    made = await client.completions.create(model="tuned", prompt="ECHO hello")
+    assert made.choices[0].text == "hello"
+    assert asked(upstream)["messages"] == [{"role": "user", "content": "ECHO hello"}]
+
+
+async def test_several_prompts_have_their_answers_in_order(client: openai.AsyncOpenAI) -> None:
+    made = await client.completions.create(model="texts", prompt=["a", "b c"], n=2)
+    assert [(choice.index, choice.text) for choice in made.choices] == [(0, "A"), (1, "A"), (2, "B C"), (3, "B C")]
+
+
+async def test_a_stream_of_texts(client: openai.AsyncOpenAI) -> None:
+    stream = await client.completions.create(model="texts", prompt=["a b", "c"], stream=True, stream_options={"include_usage": True})
+    texts = {0: "", 1: ""}
+    chunks = [chunk async for chunk in stream]
+    for chunk in chunks:
+        for choice in chunk.choices:
+            texts[choice.index] += choice.text
+    assert texts == {0: "A B", 1: "C"}
+    assert chunks[-1].usage is not None
+    assert [choice.finish_reason for chunk in chunks for choice in chunk.choices if choice.finish_reason] == ["stop", "stop"]
+
+
+REFUSED: list[tuple[str, dict[str, Any], int, str | None]] = [
+    ("completions", {"model": "texts"}, 400, "prompt"),
+    ("completions", {"model": "texts", "prompt": ""}, 400, "prompt"),
+    ("completions", {"model": "texts", "prompt": []}, 400, "prompt"),
+    ("completions", {"model": "texts", "prompt": [1, 2]}, 400, "prompt"),
+    ("completions", {"model": "texts", "prompt": [[1, 2]]}, 400, "prompt"),
+    ("completions", {"model": "texts", "prompt": ["a", 1]}, 400, "prompt.1"),
+    ("completions", {"model": "texts", "prompt": ["a"] * 129}, 400, "prompt"),
+    ("completions", {"model": "texts", "prompt": ["a"] * 65, "n": 2}, 400, "n"),
+    ("completions", {"model": "texts", "prompt": "a", "echo": True}, 400, "echo"),
+    ("completions", {"model": "texts", "prompt": "a", "suffix": "x"}, 400, "suffix"),
+    ("completions", {"model": "texts", "prompt": "a", "best_of": 2}, 400, "best_of"),
+    ("completions", {"model": "texts", "prompt": "a", "logprobs": 0}, 400, "logprobs"),
+    ("completions", {"prompt": "a"}, 400, "model"),
+    ("completions", {"model": "gpt-test", "prompt": "a"}, 400, "model"),
+    ("completions", {"model": "vectors", "prompt": "a"}, 400, "model"),
+    ("completions", {"model": "unheard-of", "prompt": "a"}, 404, "model"),
+    ("embeddings", {"model": "vectors"}, 400, "input"),
+    ("embeddings", {"model": "vectors", "input": [""]}, 400, "input.0"),
+    ("embeddings", {"model": "vectors", "input": [[1]]}, 400, "input"),
+    ("embeddings", {"model": "vectors", "input": ["a"] * 2_049}, 400, "input"),
+    ("embeddings", {"model": "vectors", "input": "a", "encoding_format": "hex"}, 400, "encoding_format"),
+    ("embeddings", {"model": "tuned", "input": "a"}, 400, "model"),
+    ("embeddings", {"model": "agent:nobody", "input": "a"}, 404, "model"),
+    ("embeddings", {"model": "offline-embedding", "input": "a", "dimensions": 255}, 400, "dimensions"),
+    ("embeddings", {"model": "offline-embedding", "input": "a" * 40_000}, 400, "input"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "status", "param"), REFUSED, ids=lambda value: str(value)[:60])
+async def test_what_can_not_be_answered_is_refused_in_words(
+    api: Running, upstream: ModelServer, path: str, body: dict[str, Any], status: int, param: str | None
+) -> None:
+    response = await api.client.post(f"/v1/{path}", json=body)
+    assert response.status_code == status, response.text
+    assert error_of(response)["param"] == param
+    assert upstream.stats.requests == 0
+
+
+async def test_only_json_is_taken(api: Running) -> None:
+    response = await api.client.post("/v1/embeddings", content=b"{}", headers={"content-type": "text/plain"})
+    assert response.status_code == 415
+
+
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+async def test_vectors_come_in_the_order_of_the_texts(upstream: ModelServer, api: Running, encoding: str) -> None:
+    body = {"model": "vectors", "input": ["a" * length for length in range(1, 301)], "encoding_format": encoding, "dimensions": 2}
+    response = await api.client.post("/v1/embeddings", json=body)
+    assert response.status_code == 200
+    answer = response.json()
+    vectors = [item["embedding"] for item in answer["data"]]
+    if encoding == "base64":
+        vectors = [list(struct.unpack("<2f", base64.b64decode(vector))) for vector in vectors]
+    assert vectors == [[float(length), 2.0] for length in range(1, 301)]
+    assert [item["index"] for item in answer["data"]] == list(range(300))
+    assert answer["usage"] == {"prompt_tokens": 300, "total_tokens": 300}
+    assert upstream.stats.requests == 2
+
+
+async def test_a_models_own_length_is_not_asked_for(upstream: ModelServer, client: openai.AsyncOpenAI) -> None:
+    await client.embeddings.create(model="vectors", input="x", dimensions=768)
+    assert "dimensions" not in asked(upstream)
+
+
+async def test_vectors_that_are_missing_are_a_failure(upstream: ModelServer, api: Running) -> None:
+    body = json.dumps({"object": "list", "data": [{"index": 1, "embedding": [0.5]}]}).encode()
+    upstream.replies.append(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    response = await api.client.post("/v1/embeddings", json={"model": "vectors", "input": "a"})
+    assert response.status_code == 502
+    assert error_of(response)["code"] == "provider_error"
+
+
+async def test_the_stand_ins_are_listed_as_what_they_are(client: openai.AsyncOpenAI) -> None:
+    listed = {model.id: model.owned_by async for model in client.models.list()}
+    assert listed["offline-completion"] == listed["offline-embedding"] == "offline"
+    made = await client.completions.create(model="offline-completion", prompt="Once upon a time")
+    assert made.choices[0].text.startswith("No model is configured")
+
+
+async def test_offline_vectors_are_near_where_words_are_shared(client: openai.AsyncOpenAI) -> None:
+    texts = [
+        "The quick brown fox jumps over the lazy dog",
+        "A quick brown fox jumped over a lazy dog",
+        "Quarterly revenue rose by four percent",
+    ]
+    made = await client.embeddings.create(model="offline-embedding", input=texts, dimensions=256)
+    one, near, far = [item.embedding for item in made.data]
+    assert [len(vector) for vector in (one, near, far)] == [256] * 3
+    assert math.isclose(sum(value * value for value in one), 1, rel_tol=1e-5)
+    assert _product(one, near) > 0.4 > 0.2 > abs(_product(one, far))
+    again = await client.embeddings.create(model="offline-embedding", input=texts[0], dimensions=256)
+    assert again.data[0].embedding == one
+    whole = await client.embeddings.create(model="offline-embedding", input="!")
+    assert len(whole.data[0].embedding) == 1536
+
+
+def _product(one: list[float], other: list[float]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+async def test_answers_are_as_they_are_described(api: Running) -> None:
+    document = (await api.client.get("/openapi.json")).json()
+    for path, body in (
+        ("/v1/completions", {"model": "texts", "prompt": "a"}),
+        ("/v1/embeddings", {"model": "vectors", "input": "a"}),
+        ("/v1/embeddings", {"model": "vectors", "input": "a", "encoding_format": "base64"}),
+        ("/v1/chat/completions", {"model": "tuned", "messages": [{"role": "user", "content": 'CALLTOOL x {"a": 1}'}]}),
+    ):
+        answer = await api.client.post(path, json=body)
+        described = document["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+        check(answer.json(), described, document)
+    shown = document["paths"]["/v1/models/{model_id}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    check((await api.client.get("/v1/models/tuned")).json(), shown, document)
