@@ -98,7 +98,11 @@ def create_app(
     door = ChatDoor(
         turns=turns, registry=registry, direct=direct, known=known, keeper=doorkeeper, settings=settings, spool_folder=spool_folder
     )
-    app = Sockets(app, door)
+    return _guarded(Sockets(app, door), settings, doorkeeper)
+
+
+def _guarded(app: ASGIApp, settings: ApiSettings, doorkeeper: Doorkeeper) -> ASGIApp:
+    """What requests and sockets pass alike, before anything of them is read."""
     app = Door(app, doorkeeper, networks(settings.trusted_proxies))
     app = Guard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins, cors=settings.cors.origins)
     app = ErrorAnswers(app)

@@ -20,6 +20,7 @@ from assistant.api.files.endpoints import Shelf
 from assistant.api.listening.exposure import check_exposure
 from assistant.api.listening.server import bind
 from assistant.api.listening.server import serve as serve_api
+from assistant.api.listening.sockets import preload as preload_sockets
 from assistant.api.settings import ApiSettings
 from assistant.app.assistant import Assistant, open_assistant
 from assistant.app.doors import open_doors
@@ -138,14 +139,19 @@ def _raise_file_limit() -> None:
 
 @asynccontextmanager
 async def _chores(assistant: Assistant) -> AsyncGenerator[None]:
-    """What is done beside answering: load the provider's client before somebody waits for it, sweep."""
-    tasks = [asyncio.create_task(asyncio.to_thread(preload, assistant.choice)), asyncio.create_task(_sweep(assistant))]
+    """What is done beside answering: load the provider's client and what sockets need before somebody waits for it, sweep."""
+    tasks = [asyncio.create_task(asyncio.to_thread(_preload, assistant)), asyncio.create_task(_sweep(assistant))]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+def _preload(assistant: Assistant) -> None:
+    preload(assistant.choice)
+    preload_sockets()
 
 
 async def _sweep(assistant: Assistant) -> None:

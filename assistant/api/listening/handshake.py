@@ -1,19 +1,21 @@
 """The beginning of a WebSocket: a request that asks for one (RFC 6455, 4.2.1), and what the application is told of it."""
 
 import binascii
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from hashlib import sha1
 from typing import Final
 from urllib.parse import unquote
 
 import httptools
 from starlette.types import Scope
-from websockets.utils import accept_key
 
 from assistant.contracts.errors import InvalidRequest
 
 _VERSION: Final = b"13"
 _KEY_BYTES: Final = 16
+_PROTOCOL: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""What RFC 6455 puts behind every key, so that an answer shows that it is a WebSocket's."""
 
 
 def accepted_key(headers: Sequence[tuple[bytes, bytes]]) -> str:
@@ -23,7 +25,7 @@ def accepted_key(headers: Sequence[tuple[bytes, bytes]]) -> str:
     keys = [value for name, value in headers if name == b"sec-websocket-key"]
     if len(keys) != 1 or not _is_key(keys[0]):
         raise InvalidRequest("'Sec-WebSocket-Key' must be sent once, and be the base64 of 16 bytes.", param="Sec-WebSocket-Key")
-    return accept_key(keys[0].decode())
+    return b64encode(sha1(keys[0] + _PROTOCOL, usedforsecurity=False).digest()).decode()
 
 
 def socket_scope(http: Scope, url: bytes) -> Scope:

@@ -3,14 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from starlette.types import ASGIApp, Message, Scope
 from uvicorn.server import ServerState
 
-from assistant.api.listening.frames import Frames
 from assistant.api.listening.refusal import head, phrase
 from assistant.api.settings import ApiSettings
+
+if TYPE_CHECKING:
+    from assistant.api.listening.frames import Frames
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +173,8 @@ class Socket(asyncio.Protocol):
                 self.transport.close()
 
     def _accept(self, message: Message) -> None:
+        from assistant.api.listening.frames import Frames  # noqa: PLC0415 - the library takes longer to load than a request; `preload` has
+
         headers = [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", self._accept_key), *_headers(message)]
         self.transport.write(head(phrase(101), headers))
         self._frames = Frames(self._settings.sockets.message_bytes)
@@ -275,6 +280,11 @@ class Socket(asyncio.Protocol):
             return
         log.warning("api.unread")
         self._close(1013, "what was sent is not read")
+
+
+def preload() -> None:
+    """Load what the first socket needs, before it comes. Blocks."""
+    import_module("assistant.api.listening.frames")
 
 
 def _headers(message: Message) -> list[tuple[str, str]]:
