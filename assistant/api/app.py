@@ -73,15 +73,7 @@ def create_app(
     prepare_spool(spool_folder)
     known = Known(model=agents[MAIN].id, agents=agents)
     app: ASGIApp = create_routes(
-        chat=Chat(
-            turns=turns,
-            registry=registry,
-            direct=direct,
-            known=known,
-            settings=settings,
-            spool_folder=spool_folder,
-            shelf=shelf,
-        ),
+        chat=Chat(turns=turns, registry=registry, direct=direct, known=known, settings=settings, spool_folder=spool_folder, shelf=shelf),
         texts=TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
         models=Models(agents=agents, registry=registry),
         sessions=Sessions(store=sessions, turns=turns),

@@ -141,7 +141,7 @@ async def admit(store: Store, requests: str) -> None:
 async def fill_the_disk(store: Store) -> None:
     """Write until files may not grow any more, then go on when they may."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
     stored = 0
     try:
         while True:
