@@ -1,15 +1,17 @@
 """`python -m bench.crash`: kills a server under load, at every named boundary and at random, and compares what the platforms took with what was
 accepted. With --stop it is asked to stop, by SIGTERM, and then nothing may be doubled at all. Prints a table and the seed; exits with 1 where a
-promise was broken."""
+promise was broken. Ctrl-C ends the killing early, and the comparison is made all the same."""
 
 import argparse
 import asyncio
 import json
 import random
+import signal
 import sqlite3
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,13 +74,15 @@ def _run(home: Path, platforms: Platforms, count: int, seed: int, *, broken: str
     chance = random.Random(seed)
     kills: list[Kill] = []
     stops: list[float] = []
+    ended = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: ended.set())
     with Server(home, json.dumps(platforms.configuration()), broken=broken) as server:
         server.start()
         server.wait_ready()
         _greet(platforms)
         server.kill()
         with under_load(platforms, server.port, seed) as promises:
-            while len(kills) < count:
+            while len(kills) < count and not ended.is_set():
                 where = "random" if orderly or not len(kills) % 2 else ALL[(len(kills) // 2) % len(ALL)]
                 kills.append(_kill(server, platforms, where, chance, stops if orderly else None))
                 _progress(len(kills), count)
