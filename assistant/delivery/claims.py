@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
@@ -25,9 +26,12 @@ class Claims:
     """Writes under claims wait for a store that can't be written now, for as long as the claim is held: a receipt that is not kept would
     mean a second message."""
 
-    def __init__(self, outbox: OutboxStore) -> None:
+    def __init__(self, outbox: OutboxStore, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`monotonic`: seconds; a clock that goes on while this process is stopped."""
         self._outbox = outbox
+        self._monotonic = monotonic
         self._held: dict[str, tuple[int, asyncio.Task[object]]] = {}
+        self._sure_until: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._held)
@@ -38,18 +42,27 @@ class Claims:
         task = asyncio.current_task()
         assert task is not None
         self._held[claim.event.id] = (claim.fence, task)
+        self._sure_until[claim.event.id] = self._monotonic() + LEASE.total_seconds()
         try:
             yield
         finally:
             if self._held.get(claim.event.id) == (claim.fence, task):
-                del self._held[claim.event.id]
+                del self._held[claim.event.id], self._sure_until[claim.event.id]
+
+    def check(self, claim: Claim) -> None:
+        """Raises ClaimLost where the lease may have ended by now: a process that was stopped for a while (SIGSTOP, a machine that slept) finds
+        this out before it sends, and not by the fence afterwards."""
+        if self._monotonic() >= self._sure_until.get(claim.event.id, 0):
+            raise ClaimLost
 
     async def renew(self) -> None:
         """Renew all; cancel whoever works on one that is lost. Raises StoreUnavailable: they stay as they are."""
         held = dict(self._held)
         if not held:
             return
+        until = self._monotonic() + LEASE.total_seconds()
         lost = await self._outbox.renew({event_id: fence for event_id, (fence, _) in held.items()}, LEASE)
+        self._sure_until |= {event_id: until for event_id in held if event_id not in lost and self._held.get(event_id) == held[event_id]}
         for event_id in lost:
             # One that was settled meanwhile is no longer held, and was not lost.
             if event_id in held and self._held.get(event_id) == held[event_id]:

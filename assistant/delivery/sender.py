@@ -128,8 +128,9 @@ class Sender:
             await self.claims.note(claim, plan=plan, receipt=arrived, start=start, maybe_duplicate=twice)
 
     async def _send(self, claim: Claim, part: OutboundPart, place: int, started: datetime | None) -> Receipt:
-        """Raises SendFailed."""
+        """Raises SendFailed, and ClaimLost before anything was sent."""
         event = claim.event
+        self.claims.check(claim)
         sending = Sending(
             address=event.address,
             part=part,

@@ -75,7 +75,11 @@ def _run(home: Path, platforms: Platforms, count: int, seed: int, *, broken: str
     kills: list[Kill] = []
     stops: list[float] = []
     ended = threading.Event()
-    signal.signal(signal.SIGINT, lambda *_: ended.set())
+
+    def end(number: int, frame: object) -> None:
+        ended.set()
+
+    signal.signal(signal.SIGINT, end)
     with Server(home, json.dumps(platforms.configuration()), broken=broken) as server:
         server.start()
         server.wait_ready()
