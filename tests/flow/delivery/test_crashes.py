@@ -10,13 +10,13 @@ import pytest
 from assistant.contracts.channels import SendLater
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.outbox import Claim, DueLanes, OutboundPart, Receipt, Settlement
+from assistant.delivery.claims import LEASE, ClaimLost, Claims
 from assistant.delivery.settings import DeliverySettings
 from assistant.store.outbox import Outbox
 from assistant.testing.platform import Platform
 from tests.flow.delivery.house import House, until
 
 T = TypeVar("T")
-LEASE = timedelta(seconds=15)
 
 
 async def test_what_was_cut_off_before_the_platform_saw_it_is_sent_by_the_next_one(house: House, telegram: Platform) -> None:
@@ -131,6 +131,23 @@ async def test_a_claim_that_is_lost_stops_its_sender_and_what_it_still_writes_is
     await until(lambda: "delivery.claim_lost" in caplog.text)
     left = await house.delivery(event)
     assert (left.state, left.parts[0].receipt, telegram.texts()) == ("sending", None, ["one"])
+
+
+async def test_a_process_that_was_stopped_for_longer_than_its_lease_finds_out_before_it_sends(house: House) -> None:
+    passed = 0.0
+    claims = Claims(house.store.outbox, monotonic=lambda: passed)
+    await house.enqueue("hello")
+    claim = await house.store.outbox.claim("telegram:42", LEASE)
+    assert isinstance(claim, Claim)
+    with claims.hold(claim):
+        passed = 14
+        claims.check(claim)
+        await claims.renew()
+        passed = 28
+        claims.check(claim)
+        passed = 30
+        with pytest.raises(ClaimLost):
+            claims.check(claim)
 
 
 async def test_a_claim_that_is_found_lost_when_it_is_renewed_cuts_its_send_off(house: House, telegram: Platform) -> None:
