@@ -1,10 +1,11 @@
 """`nanobot pairing list | approve | revoke`: who else may write to the assistant, by its owner's word."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
+from assistant.access.principals import OWNER
 from assistant.access.senders import Senders, Standing
 from assistant.cli.display import harmless
 from assistant.cli.export import moment
@@ -12,8 +13,13 @@ from assistant.cli.kept import with_store
 from assistant.cli.options import ConfigFile, configured
 from assistant.cli.tables import print_table
 from assistant.config import Loaded
+from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NotFound
+from assistant.contracts.ids import derived_id
+from assistant.contracts.outbox import Origin, OutboundEvent
+from assistant.contracts.pairing import Pairing
 from assistant.contracts.text import whole
+from assistant.inbound.words import LET_IN
 from assistant.store.store import Store
 
 commands = typer.Typer()
@@ -51,17 +57,34 @@ def approve(
     code: Annotated[str, typer.Argument(metavar="CODE", help="The 8 characters that the assistant gave to the stranger.")],
     config: ConfigFile = None,
 ) -> None:
-    """Let somebody write to the assistant.
+    """Let somebody write to the assistant; they are told.
 
     Only if you know who has this code: it came to you from its holder, not from the list alone. Names are chosen by their bearers.
 
     Example: nanobot pairing approve 7KQ2M9XF
     """
     wanted = whole(code.strip())
-    found = with_store(configured(config), lambda store: store.pairings.approve(wanted, datetime.now(UTC)))
+    loaded = configured(config)
+    found = with_store(loaded, lambda store: _approve(store, loaded, wanted))
     if found is None:
         raise NotFound("There is no open pairing with this code; codes last an hour. nanobot pairing list shows those there are.")
     typer.echo(f"{found.channel} {harmless(found.sender.id)} ({harmless(found.sender.name)}) may write from now on")
+
+
+async def _approve(store: Store, loaded: Loaded, code: str) -> Pairing | None:
+    """Let them in, and have them told so; None: there is no such code."""
+    now = datetime.now(UTC)
+    found = await store.pairings.approve(code, now)
+    if found is not None:
+        told = OutboundEvent(
+            id=derived_id("evt", "let in", found.channel, found.sender.id, found.created.isoformat()),
+            address=Address(channel=found.channel, chat_id=found.chat_id),
+            text=LET_IN,
+            expires_at=now + timedelta(seconds=loaded.config.deliver.expire_after),
+            origin=Origin(kind="pairing", owner=OWNER.id),
+        )
+        await store.outbox.enqueue([told])
+    return found
 
 
 @_group.command()

@@ -27,6 +27,7 @@ NEW = "A new conversation begins: I no longer see what was said before."
 NEW_STOPPED = f"I stopped what I was doing. {NEW}"
 STOPPED = "I stopped what I was doing."
 STOPPED_WITH_MORE = "I stopped what I was doing, and go on with what you wrote meanwhile."
+LET_IN = "You may write to me now. What you wrote before was not kept: write it again."
 NOTHING_TO_STOP = "There is nothing to stop: I am not doing anything here."
 SET_ASIDE = (
     "I could not answer your last message: the server broke down over it twice. I have put it aside and will not try again. "

@@ -112,9 +112,11 @@ async def test_a_stranger_is_let_in_by_the_owners_word_and_then_answered(
     code = next(word for word in line.split() if len(word) == 8 and word in telegram.texts(777)[0])
     approved = await asyncio.to_thread(nanobot, "pairing", "approve", code.lower())
     assert approved.stdout.startswith("telegram 777 (Ada) may write from now on")
-    telegram.say(777, "hello again")
     await telegram.until(lambda: len(telegram.texts(777)) == 2)
-    assert "No model is configured" in telegram.texts(777)[1]
+    assert telegram.texts(777)[1].startswith("You may write to me now.")
+    telegram.say(777, "hello again")
+    await telegram.until(lambda: len(telegram.texts(777)) == 3)
+    assert "No model is configured" in telegram.texts(777)[2]
     assert (await asyncio.to_thread(nanobot, "pairing", "revoke", "telegram", "777")).returncode == 0
     assert (await asyncio.to_thread(nanobot, "pairing", "revoke", "telegram", "777")).returncode == 1
 
