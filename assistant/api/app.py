@@ -88,7 +88,14 @@ def create_app(
     if repeats is not None:
         app = Repeats(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)
     door = ChatDoor(
-        turns=turns, registry=registry, direct=direct, known=known, keeper=doorkeeper, settings=settings, spool_folder=spool_folder
+        turns=turns,
+        registry=registry,
+        direct=direct,
+        known=known,
+        keeper=doorkeeper,
+        workflows=workflows,
+        settings=settings,
+        spool_folder=spool_folder,
     )
     return _guarded(Sockets(app, door), settings, doorkeeper)
 

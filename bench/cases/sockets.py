@@ -15,9 +15,12 @@ from bench.process import resident_mib
 from bench.rig import Rig, running_rig
 
 _IDLE = 2_000
-_STALLED = 50
-_LONG_ANSWER = 4_000
-"""Pieces: some hundred kilobytes of frames, more than a connection holds unread."""
+_STALLED = 20
+_WRONG = '{"type": "' + "x" * 400 + '"}'
+_MANY = 40_000
+"""Frames of the client that are wrong: their errors are more than the buffers of both machines hold."""
+_GIVEN_UP_AFTER = 35.0
+"""Seconds; the server waits 30."""
 _AT_ONCE = 100
 
 
@@ -55,21 +58,32 @@ async def _stalled(rig: Rig, effort: Effort, say: Say) -> Figure:
     async with AsyncExitStack() as stack:
         say(f"sockets: {_STALLED} that read nothing")
         sockets = await _open(rig, _STALLED, stack)
-        rig.model.behave(chunks=_LONG_ANSWER)
         for socket in sockets:
             socket.transport.pause_reading()
-            await socket.send('{"content": "say much"}')
-        await asyncio.sleep(2)
-        rig.model.behave(chunks=20)
+        await asyncio.gather(*[_fill(socket) for socket in sockets])
         after = [(await asyncio.to_thread(apply_load, load)).latency(99) for _ in range(effort.runs)]
+        say("sockets: until the server gives them up")
+        await asyncio.sleep(_GIVEN_UP_AFTER)
+        wrong = _STALLED - rig.server.log.read_text().count("api.unread")
     calm = sorted(before)[len(before) // 2]
     return Figure(
         name=f"p99 beside {_STALLED} WebSockets that read nothing",
         unit="× the p99 without",
         samples=tuple(value / calm for value in after),
         target=at_most(2),
-        note=f"{calm:.1f} ms without",
+        errors=wrong,
+        note=f"{calm:.1f} ms without; {_STALLED - wrong} given up by the server",
     )
+
+
+async def _fill(socket: ClientConnection) -> None:
+    """Make the server say more than anybody reads, until it takes no more of it: it then reads nothing, either."""
+    try:
+        async with asyncio.timeout(10):
+            for _ in range(_MANY):
+                await socket.send(_WRONG)
+    except TimeoutError:
+        return
 
 
 async def _open(rig: Rig, count: int, stack: AsyncExitStack) -> list[ClientConnection]:

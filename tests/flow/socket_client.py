@@ -29,14 +29,14 @@ class Talk:
             while True:
                 data = await self.socket.recv()
                 frame = ormsgpack.unpackb(data) if isinstance(data, bytes) else json.loads(data)
-                if frame["type"] != "ping":
+                if frame.get("type") != "ping":
                     assert isinstance(data, bytes) == self.binary, "the answer is of the other kind"
                     return frame
 
     async def until(self, kind: str) -> list[Frame]:
         """The frames up to the first of this type, that one included."""
         frames = [await self.hear()]
-        while frames[-1]["type"] != kind:
+        while frames[-1].get("type") != kind:
             frames.append(await self.hear())
         return frames
 

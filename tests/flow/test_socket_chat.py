@@ -91,7 +91,8 @@ async def test_an_envelope_is_opened(tmp_path: Path) -> None:
         assert (await talk.hear())["type"] == "pong"
         await talk.say({"command": "stop", "data": {}})
         assert (await talk.hear())["type"] == "generation_stopped"
-        assert (await talk.refused({"command": "dance"}))["message"] == "There is no frame of the type 'dance' here."
+        await talk.say({"command": "dance"})
+        assert await talk.hear() == {"error": "Unknown command"}
 
 
 async def test_a_tool_of_ours_is_told_of_when_it_starts_and_when_it_ends(tmp_path: Path) -> None:

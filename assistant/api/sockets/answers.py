@@ -22,13 +22,14 @@ def tool_result(event: ToolFinished, thread: str) -> Frame:
     return {"type": "tool_result", "tool_call_id": event.call_id, "name": event.name, "result": event.text, "thread_id": thread}
 
 
-def message(text: str, *, thread: str, provider: str, model: str) -> Frame:
+def message(text: str, *, thread: str, provider: str | None = None, model: str | None = None, workflow: str | None = None) -> Frame:
+    """`provider` and `model` of a model's answer, or `workflow` of a workflow's."""
     return {
         "type": "message",
         "role": "assistant",
         "content": text,
         "thread_id": thread,
-        "workflow_id": None,
+        "workflow_id": workflow,
         "provider": provider,
         "model": model,
     }

@@ -25,6 +25,7 @@ from assistant.contracts.errors import InvalidRequest, ModelNotFound
 from assistant.contracts.ids import new_id
 from assistant.contracts.models import ModelRegistry, Sampling
 from assistant.contracts.turns import AgentFacts, Asked, TurnRequest, Upload, Words
+from assistant.contracts.workflows import Workflows
 from assistant.turns.direct import Direct, DirectRequest
 from assistant.turns.running import RunningTurn
 
@@ -38,6 +39,8 @@ class ChatDoor:
     direct: Direct
     known: Known
     keeper: Doorkeeper
+    workflows: Workflows | None
+    """None: there are none here."""
     settings: ApiSettings
     spool_folder: Path
 
@@ -67,18 +70,18 @@ class Question:
         return door.turns.start(self.asks) if isinstance(self.asks, TurnRequest) else door.direct.start(self.asks)
 
 
-async def read_question(frame: Frame, door: ChatDoor, who: Principal, thread: str, tools: tuple[ClientTool, ...], spool: Spool) -> Question:
-    """`thread`: of a message that names none. `tools`: the client's, which an agent may use. Files lie in `spool`.
-
-    Raises InvalidRequest and its kin, ModelNotFound, ProviderFailed.
-    """
+def read_message(frame: Frame) -> ClientMessage:
+    """Raises InvalidRequest and its kin."""
     try:
-        message = ClientMessage.model_validate(frame)
+        return ClientMessage.model_validate(frame)
     except ValidationError as error:
         raise complaint(error.errors(include_url=False)) from None
-    if message.workflow_id:
-        raise InvalidRequest(f"Workflow {message.workflow_id[:64]} not found", param="workflow_id")
-    thread = message.thread_id or thread
+
+
+async def read_question(
+    message: ClientMessage, door: ChatDoor, who: Principal, thread: str, tools: tuple[ClientTool, ...], spool: Spool
+) -> Question:
+    """`tools`: the client's, which an agent may use. Files lie in `spool`. Raises InvalidRequest and its kin, ModelNotFound, ProviderFailed."""
     session = session_key(thread, param="thread_id")
     to = route(Named(model=message.model or None, session_id=thread), door.known)
     if not any(map(who.may_use, names_of(to, door.known))):

@@ -1,6 +1,7 @@
 """What is said over one /chat socket: frames in, turns, frames out."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -9,9 +10,11 @@ from starlette.types import Message, Send
 from assistant.access.principals import Principal
 from assistant.api.body.spool import Spool
 from assistant.api.sockets import answers
-from assistant.api.sockets.asking import ChatDoor, Question, read_question
+from assistant.api.sockets.asking import ChatDoor, Question, read_message, read_question
 from assistant.api.sockets.client_tools import ClientCalls, ClientTool, read_manifest
 from assistant.api.sockets.codec import Frame, decode, encode
+from assistant.api.sockets.jobs import COMMANDS, SocketJobs
+from assistant.api.sockets.wire import ClientMessage
 from assistant.contracts.access import Admission
 from assistant.contracts.errors import InvalidRequest, NanobotError, TurnCancelled
 from assistant.contracts.ids import new_id
@@ -26,9 +29,9 @@ _COMMANDS = {"chat_message": "message"}
 class _Answer:
     """The answer that is being given."""
 
-    turn: RunningTurn
-    question: Question
     admission: Admission
+    stop: Callable[[], None]
+    ends_with_client: bool
     stopped: bool = False
     """Whether the client asked for its end, and is to be told of it."""
 
@@ -40,7 +43,8 @@ class Conversation:
     """
 
     __slots__ = (
-        "_answer", "_binary", "_calls", "_door", "_group", "_leaving", "_pinged", "_pinger", "_said", "_send", "_thread", "_tools", "_who",
+        "_answer", "_binary", "_calls", "_door", "_fixed", "_group", "_jobs", "_leaving", "_pinged", "_pinger", "_said", "_send", "_thread",
+        "_tools", "_who",
     )  # fmt: skip
 
     def __init__(self, door: ChatDoor, who: Principal, send: Send, group: asyncio.TaskGroup) -> None:
@@ -50,6 +54,9 @@ class Conversation:
         self._send = send
         self._group = group
         self._binary = True
+        self._fixed: bool | None = None
+        """What `set_mode` chose, in place of the kind of the last frame."""
+        self._jobs = SocketJobs(door, who, self._say, group)
         self._thread = ""
         """Of messages that name none: made for the first of them."""
         self._tools: tuple[ClientTool, ...] = ()
@@ -63,7 +70,7 @@ class Conversation:
 
     async def hear(self, message: Message) -> None:
         """Take a frame. Raises ClientDisconnect."""
-        self._binary = message.get("bytes") is not None
+        self._binary = message.get("bytes") is not None if self._fixed is None else self._fixed
         try:
             await self._dispatch(_opened(await decode(message)))
         except NanobotError as error:
@@ -79,13 +86,14 @@ class Conversation:
         """The client is gone. Its turn goes on, unless the configuration says otherwise."""
         self._pinger.cancel()
         self._calls.leave()
+        self._jobs.leave()
         for task in (self._pinged, self._said):
             if task is not None:
                 task.cancel()
         if self._answer is None:
             return
-        if self._door.settings.on_disconnect == "cancel":
-            self._answer.turn.cancel()
+        if self._answer.ends_with_client:
+            self._answer.stop()
         await self._answer.admission.end()
 
     async def _dispatch(self, frame: Frame) -> None:
@@ -103,17 +111,28 @@ class Conversation:
                 self._tools = read_manifest(frame, self._calls, taken=taken, timeout=self._door.settings.sockets.tool_seconds)
             case "tool_result":
                 self._calls.settle(frame)
+            case "set_mode":
+                await self._set_mode(frame.get("mode"))
+            case str(name) if name in COMMANDS:
+                await self._jobs.command(name, frame)
+            case str() if "command" in frame:
+                await self._say({"error": "Unknown command"})
             case str(other):
                 raise InvalidRequest(f"There is no frame of the type '{other[:64]}' here.", param="type")
             case _:
                 raise InvalidRequest("'type' must be a string.", param="type")
 
     async def _ask(self, frame: Frame) -> None:
-        door = self._door
+        message = read_message(frame)
         self._thread = self._thread or new_id("thread")
+        thread = message.thread_id or self._thread
+        if message.workflow_id:
+            await self._run_workflow(message, thread)
+            return
+        door = self._door
         spool = Spool(door.spool_folder, door.settings.limits)
         try:
-            question = await read_question(frame, door, self._who, self._thread, self._tools, spool)
+            question = await read_question(message, door, self._who, thread, self._tools, spool)
             await self._silence()
             admission = await door.keeper.admit(self._who)
             try:
@@ -126,22 +145,38 @@ class Conversation:
         finally:
             if spool.holds_files:
                 await asyncio.to_thread(spool.remove)
-        self._answer = _Answer(turn=turn, question=question, admission=admission)
-        self._said = self._group.create_task(self._tell(self._answer))
+        ends = question.ends_with_client or door.settings.on_disconnect == "cancel"
+        answer = self._answer = _Answer(admission=admission, stop=turn.cancel, ends_with_client=ends)
+        self._said = self._group.create_task(self._tell(answer, _heard(turn, question, answer)))
+
+    async def _run_workflow(self, message: ClientMessage, thread: str) -> None:
+        await self._silence()
+        admission = await self._door.keeper.admit(self._who)
+        try:
+            job = await self._jobs.start(message)
+        except NanobotError:
+            await admission.end()
+            raise
+
+        def stop() -> None:
+            self._group.create_task(self._jobs.cancel(job))
+
+        answer = self._answer = _Answer(admission=admission, stop=stop, ends_with_client=False)
+        self._said = self._group.create_task(self._tell(answer, self._jobs.heard(job, thread)))
 
     async def _stop(self) -> None:
         if self._answer is None:
             await self._say(answers.stopped())
         else:
             self._answer.stopped = True
-            self._answer.turn.cancel()
+            self._answer.stop()
 
     async def _silence(self) -> None:
         """The turn that runs is stopped, and nothing is said of it any more."""
         answer, said = self._answer, self._said
         if answer is None or said is None:
             return
-        answer.turn.cancel()
+        answer.stop()
         said.cancel()
         await asyncio.wait([said])
         self._answer = None
@@ -149,16 +184,15 @@ class Conversation:
         if answer.stopped:
             await self._say(answers.stopped())
 
-    async def _tell(self, answer: _Answer) -> None:
-        """Pass on what is heard of a turn, to its end."""
+    async def _tell(self, answer: _Answer, heard: AsyncIterator[list[Frame]]) -> None:
+        """Pass on what is heard, to its end."""
         try:
-            async for batch in answer.turn.events():
-                if isinstance(end := batch[-1], TurnFinished):
-                    answer.admission.used(end.usage.prompt_tokens + end.usage.completion_tokens)
-                if isinstance(end, TurnFinished | TurnFailed):
-                    await answer.admission.end()  # before the last word: whoever hears it may ask again at once
-                for frame in _frames(batch, answer):
+            async for frames in heard:
+                for frame in frames:
                     await self._say(frame)
+        except NanobotError as error:
+            if not answer.stopped:
+                await self._say(answers.error(error))
         finally:
             self._answer = None
             await answer.admission.end()
@@ -166,6 +200,12 @@ class Conversation:
             await self._say(answers.stopped())
         if self._leaving:
             await self._close()
+
+    async def _set_mode(self, mode: object) -> None:
+        if mode not in ("text", "binary"):
+            raise InvalidRequest("'mode' must be one of 'text', 'binary'.", param="mode")
+        self._fixed = self._binary = mode == "binary"
+        await self._say({"message": f"Mode set to {mode}"})
 
     async def _say(self, frame: Frame) -> None:
         await self._send(encode(frame, binary=self._binary))
@@ -192,10 +232,19 @@ def _opened(frame: Frame) -> Frame:
         raise InvalidRequest("'command' must be a string.", param="command")
     if not isinstance(data, dict):
         raise InvalidRequest("'data' must be an object.", param="data")
-    return {**cast("Frame", data), "type": _COMMANDS.get(command, command)}
+    return {**cast("Frame", data), "type": _COMMANDS.get(command, command), "command": command}
 
 
-def _frames(batch: list[TurnEvent], answer: _Answer) -> list[Frame]:
+async def _heard(turn: RunningTurn, question: Question, answer: _Answer) -> AsyncIterator[list[Frame]]:
+    async for batch in turn.events():
+        if isinstance(end := batch[-1], TurnFinished):
+            answer.admission.used(end.usage.prompt_tokens + end.usage.completion_tokens)
+        if isinstance(end, TurnFinished | TurnFailed):
+            await answer.admission.end()  # before the last word: whoever hears it may ask again at once
+        yield _frames(batch, question, stopped=answer.stopped)
+
+
+def _frames(batch: list[TurnEvent], question: Question, *, stopped: bool) -> list[Frame]:
     """Words that were said in one go are one chunk."""
     frames: list[Frame] = []
     words: list[str] = []
@@ -206,21 +255,21 @@ def _frames(batch: list[TurnEvent], answer: _Answer) -> list[Frame]:
         if words:
             frames.append(answers.chunk("".join(words)))
             words.clear()
-        frames += _about(event, answer)
+        frames += _about(event, question, stopped=stopped)
     return [*frames, answers.chunk("".join(words))] if words else frames
 
 
-def _about(event: ToolStarted | ToolFinished | TurnFinished | TurnFailed, answer: _Answer) -> list[Frame]:
-    thread = answer.question.thread
+def _about(event: ToolStarted | ToolFinished | TurnFinished | TurnFailed, question: Question, *, stopped: bool) -> list[Frame]:
+    thread = question.thread
     match event:
         case ToolStarted():
             return [answers.tool_call(event, thread)]
         case ToolFinished():
             return [answers.tool_result(event, thread)]
         case TurnFinished():
-            provider = answer.question.provider
+            provider = question.provider
             return [answers.chunk("", done=True), answers.message(event.text, thread=thread, provider=provider, model=event.model)]
-        case TurnFailed(error=TurnCancelled()) if answer.stopped:
+        case TurnFailed(error=TurnCancelled()) if stopped:
             return []  # the client is told that what it asked for was done
         case TurnFailed():
             return [answers.error(event.error)]

@@ -1,6 +1,7 @@
 """The sockets that there are, by path."""
 
 import asyncio
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -9,12 +10,16 @@ from assistant.api.listening.sockets import LEAVE
 from assistant.api.middleware.scope import principal
 from assistant.api.sockets.asking import ChatDoor
 from assistant.api.sockets.conversation import Conversation
+from assistant.contracts.access import Scope as AccessScope
 from assistant.contracts.errors import NotFound
+
+_PATHS: Final[dict[str, AccessScope]] = {"/chat": "chat", "/predict": "workflows"}
+"""What a key must open for each."""
 
 
 class Sockets:
-    """Stands before the routes: a WebSocket to /chat is a conversation; to anywhere else it is 404, before it is accepted, as 403 is for
-    a key without the scope `chat`."""
+    """Stands before the routes: a WebSocket to /chat or /predict is a conversation, in the same frames; to anywhere else it is 404, before it is
+    accepted, as 403 is for a key without the scope."""
 
     def __init__(self, app: ASGIApp, chat: ChatDoor) -> None:
         self.app = app
@@ -24,10 +29,11 @@ class Sockets:
         if scope["type"] != "websocket":
             await self.app(scope, receive, send)
             return
-        if scope["path"] != "/chat":
-            raise NotFound("There is no WebSocket at this path: /chat is one.")
+        needed = _PATHS.get(scope["path"])
+        if needed is None:
+            raise NotFound("There is no WebSocket at this path: /chat and /predict are.")
         who = principal(scope)
-        who.require("chat")
+        who.require(needed)
         await converse(self.chat, who, receive, send)
 
 

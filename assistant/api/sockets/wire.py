@@ -72,6 +72,9 @@ class ClientMessage(Wire):
     """Not looked at: the model's id says whose it is."""
     thread_id: str | None = None
     workflow_id: str | None = None
+    """The workflow that answers."""
+    params: dict[str, Any] | None = None
+    """Inputs of the workflow, beside what the content says."""
     tools: Annotated[list[str], Field(max_length=1024)] | None = None
     """The names of our tools that may be used; None: all."""
 

@@ -66,21 +66,21 @@ class Workflows:
     ) -> JobList:
         """The latest first; `before`: the id of the last one of the page before."""
         owner = principal(request.scope).id
-        found = await self.workflows.list(owner, limit=limit + 1, before=None if before is None else _known(before))
+        found = await self.workflows.list(owner, limit=limit + 1, before=None if before is None else known_job(before))
         return JobList(object="list", data=[job_answer(job) for job in found[:limit]], has_more=len(found) > limit)
 
     async def job(self, request: Request, job_id: str) -> JobAnswer:
-        return job_answer(await self.workflows.get(principal(request.scope).id, _known(job_id)))
+        return job_answer(await self.workflows.get(principal(request.scope).id, known_job(job_id)))
 
     async def watch(self, request: Request, job_id: str) -> Response:
         """What happened so far, then what happens, as server-sent events: to reconnect to a run, as often as one likes."""
         owner = principal(request.scope).id
-        job = await self.workflows.get(owner, _known(job_id))
+        job = await self.workflows.get(owner, known_job(job_id))
         return JobStream(job, self.workflows.updates(owner, job.id), keep_alive=self.settings.keep_alive_seconds)
 
     async def cancel(self, request: Request, job_id: str) -> JobAnswer:
         """Stop it where it is, whichever process runs it. What its nodes have done stays done."""
-        return job_answer(await self.workflows.cancel(principal(request.scope).id, _known(job_id)))
+        return job_answer(await self.workflows.cancel(principal(request.scope).id, known_job(job_id)))
 
     async def _start(self, request: Request, workflow_id: str) -> Job:
         owner, limits = principal(request.scope).id, self.settings.limits
@@ -94,7 +94,7 @@ class Workflows:
                 await asyncio.to_thread(spool.remove)
 
 
-def _known(job_id: str) -> str:
+def known_job(job_id: str) -> str:
     """Raises JobNotFound for what can't be the id of one."""
     if not _ID.fullmatch(job_id):
         raise JobNotFound(param="job_id")

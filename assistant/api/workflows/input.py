@@ -30,19 +30,27 @@ class Given:
 
 async def read_params(scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Given:
     """Raises UnsupportedMediaType, InvalidRequest and its kin, RequestTooLarge, FileTooLarge, RequestTimeout, ClientDisconnect."""
-    file_inputs = [spec.name for spec in workflow.inputs if spec.type == "file"]
+    file_inputs = _file_inputs(workflow)
     content_type = header(scope, b"content-type")
     media_type = (content_type or b"").partition(b";")[0].strip().lower()
     if media_type == b"application/json":
-        body = await read_json(scope, receive, limits.json_bytes)
-        files = {name: await _decoded(name, body.pop(name), spool, limits) for name in file_inputs if body.get(name) is not None}
-        return Given(params=body, files=files)
+        return await given_params(await read_json(scope, receive, limits.json_bytes), spool, limits, workflow)
     if content_type is not None and media_type == b"multipart/form-data":
         form = await read_form(scope, receive, content_type, spool, limits, named=frozenset(file_inputs))
         return Given(params={**form.fields}, files=_by_input(form, file_inputs))
     if content_type is None and header(scope, b"transfer-encoding") is None and not announced_length(scope):
         return Given(params={}, files={})  # a bare POST: a workflow may need nothing
     raise UnsupportedMediaType
+
+
+async def given_params(body: dict[str, Json], spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Given:
+    """Of an object, from which files are taken out. Raises InvalidRequest and its kin, FileTooLarge."""
+    files = {name: await _decoded(name, body.pop(name), spool, limits) for name in _file_inputs(workflow) if body.get(name) is not None}
+    return Given(params=body, files=files)
+
+
+def _file_inputs(workflow: WorkflowInfo) -> list[str]:
+    return [spec.name for spec in workflow.inputs if spec.type == "file"]
 
 
 async def _decoded(name: str, value: Json, spool: Spool, limits: ApiLimits) -> Upload:

@@ -1,0 +1,167 @@
+"""Workflows over a socket: the commands of /predict, and a message that is a workflow's input."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Final, cast
+
+import orjson
+
+from assistant.access.principals import Principal
+from assistant.api.body.spool import Spool
+from assistant.api.sockets import answers
+from assistant.api.sockets.asking import ChatDoor
+from assistant.api.sockets.codec import Frame
+from assistant.api.sockets.content import take_in
+from assistant.api.sockets.wire import ClientMessage
+from assistant.api.workflows.endpoints import known_job
+from assistant.api.workflows.input import given_params
+from assistant.api.workflows.wire import frame as update_frame
+from assistant.contracts.errors import InvalidRequest, NanobotError, ServerOverloaded
+from assistant.contracts.messages import Json
+from assistant.contracts.turns import Upload, Words
+from assistant.contracts.workflows import ENDED, Job, JobConflict, WorkflowInfo, WorkflowNotFound, Workflows
+
+COMMANDS: Final = frozenset({"run_job", "reconnect_job", "cancel_job", "get_status"})
+_WATCHED: Final = 16
+"""Jobs that one socket is told of at the same time."""
+_SAID: Final = ("message", "prompt", "text", "input", "question")
+"""What the input is called, the first of them that there is, that gets the words of a message; else it is the first that takes text."""
+
+
+class SocketJobs:
+    """The jobs of one socket. They go on when it closes."""
+
+    __slots__ = ("_door", "_group", "_say", "_watches", "_who")
+
+    def __init__(self, door: ChatDoor, who: Principal, say: Callable[[Frame], Awaitable[None]], group: asyncio.TaskGroup) -> None:
+        self._door = door
+        self._who = who
+        self._say = say
+        self._group = group
+        self._watches: dict[str, asyncio.Task[None]] = {}
+
+    async def command(self, name: str, data: Frame) -> None:
+        """Do one of COMMANDS; its answer has no `type`, what happens to the job comes as updates. Raises NanobotError."""
+        self._who.require("workflows")
+        if name == "run_job":
+            await self._run(data)
+        elif name == "get_status" and data.get("job_id") is None:
+            jobs = [_status(job) for job in await self.service.list(self._who.id) if job.state not in ENDED]
+            await self._say({"active_jobs": cast("object", jobs)})
+        elif not isinstance(job_id := data.get("job_id"), str) or not job_id:
+            await self._say({"error": "job_id is required"})
+        elif name == "reconnect_job":
+            job = await self.service.get(self._who.id, known_job(job_id))
+            await self._say({"message": f"Reconnecting to job {job.id}", "job_id": job.id, "workflow_id": job.workflow})
+            self._watch(job)
+        elif name == "cancel_job":
+            job = await self.service.cancel(self._who.id, known_job(job_id))
+            await self._say({"message": "Job cancellation requested", "job_id": job.id, "workflow_id": job.workflow})
+        else:
+            await self._say(_status(await self.service.get(self._who.id, known_job(job_id))))
+
+    @property
+    def service(self) -> Workflows:
+        """Raises WorkflowNotFound where there are none."""
+        if self._door.workflows is None:
+            raise WorkflowNotFound("There are no workflows here.")
+        return self._door.workflows
+
+    def leave(self) -> None:
+        for watch in self._watches.values():
+            watch.cancel()
+
+    async def start(self, message: ClientMessage) -> Job:
+        """Run the workflow that a message names, with its words, its files and its `params` as input. Raises NanobotError."""
+        self._who.require("workflows")
+        workflow = await self.service.show(message.workflow_id or "")
+        spool = Spool(self._door.spool_folder, self._door.settings.limits)
+        try:
+            content = await take_in(message.content, spool, self._door.settings.limits)
+            files = _files(workflow, [part for part in content if isinstance(part, Upload)])
+            words = "\n".join([part.text for part in content if isinstance(part, Words)])
+            params = {**_said(workflow, words), **cast("dict[str, Json]", message.params or {})}
+            return await self.service.start(self._who.id, workflow.id, params, files)
+        finally:
+            if spool.holds_files:
+                await asyncio.to_thread(spool.remove)
+
+    async def heard(self, job: Job, thread: str) -> AsyncIterator[list[Frame]]:
+        """What a message's job has to say: its updates, then its outputs as a message. Raises JobFailed, JobCancelled, StoreUnavailable."""
+        async for batch in self.service.updates(self._who.id, job.id):
+            yield [cast("Frame", update_frame(update)) for update in batch]
+        results = await self.service.result(self._who.id, job.id)
+        yield [answers.chunk("", done=True), answers.message(results_text(dict(results)), thread=thread, workflow=job.workflow)]
+
+    async def cancel(self, job: Job) -> None:
+        """Where it has ended meanwhile, nothing."""
+        with suppress(JobConflict):
+            await self.service.cancel(self._who.id, job.id)
+
+    async def _run(self, data: Frame) -> None:
+        workflow_id, params = data.get("workflow_id"), data.get("params")
+        if not isinstance(workflow_id, str) or not workflow_id:
+            await self._say({"error": "workflow_id is required"})
+            return
+        if not isinstance(params, dict | None):
+            raise InvalidRequest("'params' must be an object.", param="params")
+        self._check_room()
+        workflow = await self.service.show(workflow_id)
+        spool = Spool(self._door.spool_folder, self._door.settings.limits)
+        admission = await self._door.keeper.admit(self._who)
+        try:
+            body = dict(cast("dict[str, Json]", params or {}))
+            given = await given_params(body, spool, self._door.settings.limits, workflow)
+            job = await self.service.start(self._who.id, workflow_id, given.params, given.files)
+        finally:
+            await admission.end()
+            if spool.holds_files:
+                await asyncio.to_thread(spool.remove)
+        await self._say({"message": "Job started", "workflow_id": workflow_id, "job_id": job.id})
+        self._watch(job)
+
+    def _watch(self, job: Job) -> None:
+        if job.id not in self._watches:
+            self._check_room()
+            watch = self._watches[job.id] = self._group.create_task(self._tell(job.id))
+            watch.add_done_callback(lambda _: self._watches.pop(job.id))
+
+    def _check_room(self) -> None:
+        if len(self._watches) >= _WATCHED:
+            raise ServerOverloaded(f"This socket is told of {_WATCHED} jobs already. Wait for one of them, or open another socket.")
+
+    async def _tell(self, job_id: str) -> None:
+        try:
+            async for batch in self.service.updates(self._who.id, job_id):
+                for update in batch:
+                    await self._say(cast("Frame", update_frame(update)))
+        except NanobotError as error:
+            await self._say(answers.error(error))
+
+
+def results_text(results: dict[str, Json]) -> str:
+    """What a message says of a workflow's outputs: the only one as it is, more of them each under its name."""
+    texts = {name: value if isinstance(value, str) else orjson.dumps(value).decode() for name, value in results.items()}
+    return next(iter(texts.values())) if len(texts) == 1 else "\n\n".join([f"{name}: {text}" for name, text in texts.items()])
+
+
+def _status(job: Job) -> Frame:
+    results = None if job.results is None else dict(job.results)
+    return {"status": job.state, "job_id": job.id, "workflow_id": job.workflow, "result": results, "error": job.error}
+
+
+def _said(workflow: WorkflowInfo, words: str) -> dict[str, Json]:
+    taking = [each.name for each in workflow.inputs if each.type == "text"]
+    named = [name for name in _SAID if name in taking] or taking
+    history: dict[str, Json] = {
+        each.name: [{"role": "user", "content": words}] for each in workflow.inputs if (each.name, each.type) == ("messages", "json")
+    }
+    return {**history, **({named[0]: words} if named and words else {})}
+
+
+def _files(workflow: WorkflowInfo, uploads: list[Upload]) -> dict[str, Upload]:
+    taking = [each.name for each in workflow.inputs if each.type == "file"]
+    if len(uploads) > len(taking):
+        raise InvalidRequest(f"There are more files than the workflow takes: {', '.join(taking) or 'none'}.", param="content")
+    return dict(zip(taking, uploads, strict=False))
