@@ -1,8 +1,12 @@
 """What tests of more than one folder need."""
 
+import signal
 from pathlib import Path
 
 import pytest
+
+# A shell that starts the tests in its background has them ignore Ctrl-C, and every process that they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
