@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from assistant.contracts.errors import StoreUnavailable
@@ -36,13 +36,20 @@ class Claims:
     def __len__(self) -> int:
         return len(self._held)
 
+    async def take(self, lane: str) -> Claim | datetime | None:
+        """As `OutboxStore.claim`. The lease is counted from before the question: a slow store must not make it look longer."""
+        until = self._monotonic() + LEASE.total_seconds()
+        claim = await self._outbox.claim(lane, LEASE)
+        if isinstance(claim, Claim):
+            self._sure_until[claim.event.id] = until
+        return claim
+
     @contextmanager
     def hold(self, claim: Claim) -> Generator[None]:
-        """For the task that calls: renewed while the block runs, and the task is cancelled when the claim is lost."""
+        """What was just taken, for the task that calls: renewed while the block runs, and the task is cancelled when the claim is lost."""
         task = asyncio.current_task()
         assert task is not None
         self._held[claim.event.id] = (claim.fence, task)
-        self._sure_until[claim.event.id] = self._monotonic() + LEASE.total_seconds()
         try:
             yield
         finally:

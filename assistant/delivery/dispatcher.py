@@ -15,7 +15,7 @@ from assistant.contracts.channels import Channel
 from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import StoreUnavailable, place_of
 from assistant.contracts.outbox import Bell, Claim, DueLanes, OutboxStore
-from assistant.delivery.claims import LEASE, Claims
+from assistant.delivery.claims import Claims
 from assistant.delivery.door import MOST_LANES, Door
 from assistant.delivery.retry import Rest
 from assistant.delivery.sender import Sender
@@ -199,7 +199,7 @@ class Dispatcher:
             self._wake_in(door.shut_for)
             return None
         try:
-            claim = await self._outbox.claim(lane, LEASE)
+            claim = await self._claims.take(lane)
         except StoreUnavailable as error:
             log.warning("delivery.not_claimed lane=%s code=%s", lane, error.code)
             door.rest(lane, _alone(_AFTER_STORE_FAILED))

@@ -137,7 +137,7 @@ async def test_a_process_that_was_stopped_for_longer_than_its_lease_finds_out_be
     passed = 0.0
     claims = Claims(house.store.outbox, monotonic=lambda: passed)
     await house.enqueue("hello")
-    claim = await house.store.outbox.claim("telegram:42", LEASE)
+    claim = await claims.take("telegram:42")
     assert isinstance(claim, Claim)
     with claims.hold(claim):
         passed = 14
