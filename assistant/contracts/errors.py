@@ -6,7 +6,8 @@
     │   ├── UnreadableFile            400                         unreadable_file
     │   ├── UnsupportedContent        400                         unsupported_content
     │   ├── ContextLengthExceeded     400                         context_length_exceeded
-    │   └── InvalidAddress            400                         invalid_address
+    │   ├── InvalidAddress            400                         invalid_address
+    │   └── InvalidWorkflow (in workflows) 400                    invalid_workflow
     ├── Unauthenticated               401 invalid_request_error   invalid_api_key
     ├── Forbidden                     403 permission_error        insufficient_scope
     │   └── ForbiddenOrigin           403                         forbidden_origin
@@ -14,7 +15,9 @@
     │   ├── ModelNotFound             404                         model_not_found
     │   ├── SessionNotFound           404                         session_not_found
     │   ├── DeliveryNotFound          404                         delivery_not_found
-    │   └── NoSuchFile (in files)     404                         file_not_found
+    │   ├── NoSuchFile (in files)     404                         file_not_found
+    │   ├── WorkflowNotFound (in workflows) 404                   workflow_not_found
+    │   └── JobNotFound (in workflows) 404                        job_not_found
     ├── MethodNotAllowed              405 invalid_request_error   method_not_allowed
     ├── RequestTimeout                408 invalid_request_error   request_timeout
     ├── SessionBusy                   409 conflict_error          session_busy
@@ -23,12 +26,15 @@
     │   ├── AnswerInProgress          409                         idempotency_in_progress
     │   ├── AnswerInterrupted         409                         idempotency_interrupted
     │   └── AnswerNotKept             409                         idempotency_answer_not_kept
+    ├── JobConflict (in workflows)    409 conflict_error          job_conflict
+    ├── JobCancelled (in workflows)   409 conflict_error          job_cancelled
     ├── RequestTooLarge               413 invalid_request_error   request_too_large
     │   └── FileTooLarge              413                         file_too_large
     ├── UnsupportedMediaType          415 invalid_request_error   unsupported_media_type
     │   └── UnsupportedFileType       415                         unsupported_file_type
     ├── MisdirectedHost               421 invalid_request_error   misdirected_host
     ├── IdempotencyMismatch           422 invalid_request_error   idempotency_key_reused
+    ├── JobFailed (in workflows)      422 workflow_error          job_failed
     ├── RateLimited                   429 rate_limit_error        rate_limit_exceeded
     ├── TurnCancelled                 499 server_error            turn_cancelled
     ├── ProviderFailed                502 server_error            provider_error
