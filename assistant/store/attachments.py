@@ -18,13 +18,14 @@ from assistant.store.codec import escape, identity
 from assistant.store.connection import Connection, Row, Value
 from assistant.store.database import Database
 from assistant.store.files import Files
+from assistant.store.holding import hold
 from assistant.store.settings import AttachmentSettings
 from assistant.store.times import from_micros, to_micros
 
 _UNUSED_FOR = timedelta(days=1)
 _UNFINISHED_FOR = timedelta(hours=1)
 _AT_ONCE = 200
-_HOLDING = ("attachments", "files")
+_HOLDING = ("attachments", "files", "response_files")
 _OWN_TEXT = b"text made by the server\0"
 """Goes before a text of ours when it is hashed: the same bytes in an upload are another file, read by its own reader."""
 
@@ -109,7 +110,7 @@ class Attachments:
         return await self.collect(sorted(await asyncio.to_thread(self._files.digests)))
 
     async def collect(self, digests: Sequence[str]) -> int:
-        """Remove those of the files that nothing holds any more: no attachment, and no upload; returns how many went."""
+        """Remove those of the files that nothing holds any more: no attachment, no upload and no response; returns how many went."""
         removed = 0
         for start in range(0, len(digests), _AT_ONCE):
             some = digests[start : start + _AT_ONCE]
@@ -136,18 +137,13 @@ class Attachments:
             "label": label,
         }
 
-        def add(connection: Connection) -> str:
+        def add(connection: Connection) -> None:
             connection.execute(_ADD, values)
             if source is None:
                 connection.execute(_USE_IN_SESSION, values)
-            return str(values["id"])
 
-        await asyncio.to_thread(self._files.store, digest, reading, source)
-        attachment_id = await self._database.write(add)
-        # The last other attachment of this file may have gone, and the file with it, just before ours was added. Now it stays.
-        if not await asyncio.to_thread(self._files.holds, digest):
-            await asyncio.to_thread(self._files.store, digest, reading, source)
-        return attachment_id
+        await hold(self._files, [(digest, reading, source)], lambda: self._database.write(add))
+        return str(values["id"])
 
 
 def _kind_of(read: ReadDocument | ReadImage) -> tuple[str, tuple[str, ...]]:

@@ -1,6 +1,5 @@
 """Files that requests may name. The contract is `assistant.contracts.files.FileStore`."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from assistant.store.database import Database
 from assistant.store.envelopes import column
 from assistant.store.envelopes import key as stored_key
 from assistant.store.files import Files
+from assistant.store.holding import hold
 from assistant.store.times import from_micros, to_micros
 
 ADD = """
@@ -58,11 +58,8 @@ class KeptFiles:
             "name": column(upload.name),
             "purpose": column(purpose),
         }
-        await asyncio.to_thread(self._files.store, upload.digest, read, upload.path)
-        await self._database.write(lambda connection: connection.execute(ADD, values))
-        # Somebody may have removed the same file just before this row held it. Now it stays.
-        if not await asyncio.to_thread(self._holds, upload.digest):
-            await asyncio.to_thread(self._files.store, upload.digest, read, upload.path)
+        held = [(upload.digest, read, upload.path)]
+        await hold(self._files, held, lambda: self._database.write(lambda connection: connection.execute(ADD, values)))
         return KeptFile(id=str(values["id"]), name=upload.name, purpose=purpose, size=upload.size, at=from_micros(at))
 
     async def get(self, owner: str, file_id: str) -> KeptFile | None:
@@ -88,9 +85,6 @@ class KeptFiles:
         rows = await self._database.write(lambda connection: connection.execute(REMOVE, _place(owner, file_id)))
         await self._collect([digest for (digest,) in rows])
         return bool(rows)
-
-    def _holds(self, digest: str) -> bool:
-        return self._files.holds(digest) and self._files.original(digest).is_file()
 
     async def _one(self, owner: str, file_id: str) -> Row | None:
         rows = await self._database.read(lambda connection: connection.execute(ONE, _place(owner, file_id)))

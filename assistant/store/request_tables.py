@@ -1,10 +1,12 @@
-"""The tables of requests: what was answered, and files that may be named. Part of `tables`, where the conventions stand."""
+"""The tables of requests: what was answered, responses, and files that may be named. Part of `tables`, where the conventions stand."""
 
 # pyright: reportAssignmentType=false
 # As in `tables`.
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, String, text
 from sqlmodel import Field, SQLModel
+
+_RUNNING = text("state = 'running'")
 
 
 class AnswerRow(SQLModel, table=True):
@@ -41,3 +43,38 @@ class FileRow(SQLModel, table=True):
     size: int = Field(sa_column=Column(BigInteger, nullable=False))
     name: str
     purpose: str
+
+
+class ResponseRow(SQLModel, table=True):
+    """What was sent to be answered (`input`: JSON) and the response (`body`: JSON). `runner`: the process that answers it, or did."""
+
+    __tablename__ = "responses"
+    __table_args__ = (
+        Index("responses_by_at", "at"),
+        Index("responses_running", "runner", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
+    )
+
+    id: str = Field(primary_key=True)
+    owner: str
+    previous: str | None
+    session: str | None
+    at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    state: str
+    runner: str
+    input: str
+    body: str
+
+
+class ResponseFileRow(SQLModel, table=True):
+    """A file that was sent with a response's input. The file itself lies with the attachments, by `digest`."""
+
+    __tablename__ = "response_files"
+    __table_args__ = (
+        Index("response_files_by_response", "response"),
+        Index("response_files_by_digest", "digest"),
+    )
+
+    id: str = Field(primary_key=True)
+    response: str = Field(sa_column=Column(String, ForeignKey("responses.id", ondelete="CASCADE"), nullable=False))
+    digest: str
+    name: str

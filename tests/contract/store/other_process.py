@@ -14,6 +14,7 @@ from assistant.contracts.errors import RateLimited, StoreUnavailable
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserMessage
 from assistant.contracts.repeats import Claim
+from assistant.contracts.responses import KeptResponse
 from assistant.contracts.sessions import NewTurn
 from assistant.contracts.workflows import NewJob
 from assistant.store.settings import StoreSettings
@@ -98,6 +99,14 @@ async def enqueue(store: Store) -> None:
         tell("enqueued")
 
 
+async def answer_a_response(store: Store) -> None:
+    """Begin a response, and say its id."""
+    kept = KeptResponse(id=new_id("resp"), previous=None, session=None, at=datetime.now(UTC), input=(), body={})
+    await store.responses.begin("anna", kept)
+    tell(kept.id)
+    await asyncio.Event().wait()
+
+
 async def claim_a_key(store: Store) -> None:
     """Be the first under a key, and never answer."""
     first = Claim(id=new_id("clm"), owner="anna", key="k", fingerprint="f1", expires_at=datetime.now(UTC) + FAR)
@@ -178,6 +187,8 @@ async def run(what: str, url: str, state_folder: Path, name: str = "") -> None:
             await enqueue(store)
         case "claims_a_key":
             await claim_a_key(store)
+        case "answers_a_response":
+            await answer_a_response(store)
         case "listen":
             await listen(store)
         case "hold":

@@ -23,6 +23,7 @@ from assistant.store import (
     key_statements,
     outbox_statements,
     repeats,
+    responses,
     statements,
 )
 from assistant.store.connection import Connection, Row
@@ -45,7 +46,17 @@ LISTS = [
 ]
 STATEMENTS = LISTS + [
     value
-    for module in (statements, attachments, outbox_statements, inbox_statements, job_statements, key_statements, repeats, kept_files)
+    for module in (
+        statements,
+        attachments,
+        outbox_statements,
+        inbox_statements,
+        job_statements,
+        key_statements,
+        repeats,
+        kept_files,
+        responses,
+    )
     for name, value in vars(module).items()
     if isinstance(value, str) and name.isupper() and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", value)
 ]

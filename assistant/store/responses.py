@@ -1,0 +1,161 @@
+"""Responses and the files that were sent with them. The contract is `assistant.contracts.responses.ResponseStore`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import orjson
+
+from assistant.contracts.responses import LONGEST_CHAIN, MOST_CHAIN_CHARS, Item, KeptResponse, SentFile
+from assistant.store.codec import unescape
+from assistant.store.connection import Connection, Row, Value
+from assistant.store.database import Database
+from assistant.store.envelopes import column
+from assistant.store.envelopes import key as stored_key
+from assistant.store.files import Files
+from assistant.store.holding import hold
+from assistant.store.runners import Runner
+from assistant.store.times import from_micros, to_micros
+
+ADD = """
+    INSERT INTO responses (id, owner, previous, session, at, state, runner, input, body)
+    VALUES (:id, :owner, :previous, :session, :at, 'running', :runner, :input, :body)"""
+ADD_FILE = """
+    INSERT INTO response_files (id, response, digest, name) VALUES (:id, :response, :digest, :name)"""
+FINISH = """
+    UPDATE responses SET state = 'ended', body = :body WHERE id = :id AND owner = :owner"""
+ONE = """
+    SELECT id, previous, session, at, state, input, body FROM responses WHERE id = :id AND owner = :owner"""
+CHAIN = """
+    WITH RECURSIVE chain (id, previous, size, place) AS (
+        SELECT id, previous, length(input) + length(body), 1 FROM responses WHERE id = :id AND owner = :owner
+        UNION ALL
+        SELECT responses.id, responses.previous, length(responses.input) + length(responses.body), chain.place + 1
+        FROM responses JOIN chain ON responses.id = chain.previous WHERE responses.owner = :owner AND chain.place < :most
+    ) SELECT id, size FROM chain ORDER BY place"""
+FILE = """
+    SELECT response_files.name, response_files.digest FROM response_files JOIN responses ON responses.id = response_files.response
+    WHERE response_files.id = :id AND responses.owner = :owner"""
+FILES_OF_ONE = """
+    SELECT digest FROM response_files JOIN responses ON responses.id = response_files.response
+    WHERE responses.id = :id AND responses.owner = :owner"""
+REMOVE = """
+    DELETE FROM responses WHERE id = :id AND owner = :owner RETURNING id"""
+RUNNING_ELSEWHERE = """
+    SELECT DISTINCT runner FROM responses WHERE state = 'running' AND runner <> :runner"""
+INTERRUPT = """
+    UPDATE responses SET state = 'interrupted' WHERE state = 'running' AND runner = :runner RETURNING id"""
+PURGE = """
+    DELETE FROM responses WHERE at < :before RETURNING id"""
+
+
+class Responses:
+    """Implements ResponseStore with rows in the database; the bytes of files are in the attachments' folder."""
+
+    def __init__(self, database: Database, runner: Runner, folder: Path, *, collect: Callable[[Sequence[str]], Awaitable[int]]) -> None:
+        """`collect`: removes those of some files that nobody holds any more."""
+        self._database = database
+        self._runner = runner
+        self._files = Files(folder)
+        self._collect = collect
+
+    async def begin(self, owner: str, response: KeptResponse, files: Sequence[SentFile] = ()) -> None:
+        stored_owner, stored_id = stored_key(owner, response.id)
+        values: dict[str, Value] = {
+            "id": stored_id,
+            "owner": stored_owner,
+            "previous": None if response.previous is None else column(response.previous),
+            "session": None if response.session is None else column(response.session),
+            "at": to_micros(response.at),
+            "runner": self._runner.id,
+            "input": await _dumped(list(response.input)),
+            "body": await _dumped(response.body),
+        }
+        rows: list[dict[str, Value]] = [
+            {"id": column(file.id), "response": stored_id, "digest": file.upload.digest, "name": column(file.upload.name)} for file in files
+        ]
+
+        def add(connection: Connection) -> None:
+            connection.execute(ADD, values)
+            for row in rows:
+                connection.execute(ADD_FILE, row)
+
+        held = [(file.upload.digest, file.read, file.upload.path) for file in files]
+        await hold(self._files, held, lambda: self._database.write(add))
+
+    async def finish(self, owner: str, response_id: str, body: Item) -> None:
+        values = {**_place(owner, response_id), "body": await _dumped(body)}
+        await self._database.write(lambda connection: connection.execute(FINISH, values))
+
+    async def get(self, owner: str, response_id: str) -> KeptResponse | None:
+        rows = await self._database.read(lambda connection: connection.execute(ONE, _place(owner, response_id)))
+        return (await _kept(rows))[0] if rows else None
+
+    async def chain(self, owner: str, response_id: str) -> Sequence[KeptResponse]:
+        values: dict[str, Value] = {**_place(owner, response_id), "most": LONGEST_CHAIN}
+
+        def look_back(connection: Connection) -> list[Row]:
+            found: list[Row] = []
+            room = MOST_CHAIN_CHARS
+            for earlier, size in connection.execute(CHAIN, values):
+                room -= size
+                if found and room < 0:
+                    break
+                found += connection.execute(ONE, {"id": earlier, "owner": values["owner"]})
+            return found[::-1]
+
+        return await _kept(await self._database.read(look_back))
+
+    async def file(self, owner: str, file_id: str) -> tuple[str, Path] | None:
+        rows = await self._database.read(lambda connection: connection.execute(FILE, _place(owner, file_id)))
+        return (unescape(rows[0][0]), self._files.original(rows[0][1])) if rows else None
+
+    async def delete(self, owner: str, response_id: str) -> bool:
+        values = _place(owner, response_id)
+
+        def remove(connection: Connection) -> tuple[list[Row], list[Row]]:
+            return connection.execute(FILES_OF_ONE, values), connection.execute(REMOVE, values)
+
+        files, removed = await self._database.write(remove)
+        await self._collect([digest for (digest,) in files])
+        return bool(removed)
+
+    async def recover(self) -> int:
+        def settle(connection: Connection) -> int:
+            others = [runner for (runner,) in connection.execute(RUNNING_ELSEWHERE, {"runner": self._runner.id})]
+            dead = [runner for runner in others if self._runner.is_dead(connection, runner)]
+            return sum(len(connection.execute(INTERRUPT, {"runner": runner})) for runner in dead)
+
+        return await self._database.write(settle)
+
+    async def purge(self, before: datetime) -> int:
+        """The bytes of their files go with the next sweep of the attachments."""
+        return len(await self._database.write(lambda connection: connection.execute(PURGE, {"before": to_micros(before)})))
+
+
+def _place(owner: str, name: str) -> dict[str, Value]:
+    stored_owner, stored_id = stored_key(owner, name)
+    return {"owner": stored_owner, "id": stored_id}
+
+
+async def _dumped(value: Item | list[Item]) -> str:
+    """JSON, in which NUL is an escape. In a thread: it may have megabytes."""
+    return (await asyncio.to_thread(orjson.dumps, value)).decode()
+
+
+async def _kept(rows: Sequence[Row]) -> list[KeptResponse]:
+    return await asyncio.to_thread(lambda: [_decoded(row) for row in rows])
+
+
+def _decoded(row: Row) -> KeptResponse:
+    response_id, previous, session, at, state, sent, body = row
+    return KeptResponse(
+        id=unescape(response_id),
+        previous=None if previous is None else unescape(previous),
+        session=None if session is None else unescape(session),
+        at=from_micros(at),
+        state=state,
+        input=tuple(orjson.loads(sent)),
+        body=orjson.loads(body),
+    )
