@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 
 from assistant.access.doorkeeper import Doorkeeper
 from assistant.api.body.spool import prepare_spool
+from assistant.api.chat.asking import Asking
 from assistant.api.chat.endpoint import Chat
 from assistant.api.chat.route import Known
 from assistant.api.deliveries.endpoints import DeliveryEndpoints, Outgoing
@@ -21,6 +22,7 @@ from assistant.api.middleware.head import HeadAsGet
 from assistant.api.middleware.request_ids import RequestIds
 from assistant.api.models import Models
 from assistant.api.repeats.layer import Repeats
+from assistant.api.responses.endpoints import Responses
 from assistant.api.routes import create_routes
 from assistant.api.sessions import Sessions
 from assistant.api.settings import ApiSettings
@@ -33,6 +35,7 @@ from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.models import ModelInfo, ModelRegistry
 from assistant.contracts.repeats import RepeatStore
+from assistant.contracts.responses import ResponseStore
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import Workflows as WorkflowService
@@ -60,6 +63,7 @@ def create_app(
     workflows: WorkflowService | None = None,
     repeats: RepeatStore | None = None,
     shelf: Shelf | None = None,
+    responses: ResponseStore | None = None,
 ) -> ASGIApp:
     """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
 
@@ -68,13 +72,16 @@ def create_app(
     /v1/deliveries works on; None: it is not there. `channels`: how they fare now, for GET /ready. `hooks`: who takes POST /hooks/{name};
     None: there is no such path. `workflows`: what /workflows and /v1/jobs work on; None: as above.
     `repeats`: keeps first answers for requests that come again; None: each is done each time. `shelf`: what /v1/files works on; None: as above.
+    `responses`: keeps what /v1/responses answers, with the files of `shelf`; None: as above.
     Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
     """
     prepare_spool(spool_folder)
     known = Known(model=agents[MAIN].id, agents=agents)
+    asking = Asking(turns=turns, registry=registry, direct=direct, known=known)
     app: ASGIApp = create_routes(
-        chat=Chat(turns=turns, registry=registry, direct=direct, known=known, settings=settings, spool_folder=spool_folder, shelf=shelf),
+        chat=Chat(asking=asking, settings=settings, spool_folder=spool_folder, shelf=shelf),
         texts=TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
+        responses=_responses(asking, responses, shelf, settings, spool_folder),
         models=Models(agents=agents, registry=registry),
         sessions=Sessions(store=sessions, turns=turns),
         health=Health(version=version, checks=ready, channels=channels),
@@ -98,6 +105,14 @@ def create_app(
         spool_folder=spool_folder,
     )
     return _guarded(Sockets(app, door), settings, doorkeeper)
+
+
+def _responses(
+    asking: Asking, store: ResponseStore | None, shelf: Shelf | None, settings: ApiSettings, spool_folder: Path
+) -> Responses | None:
+    if store is None or shelf is None:
+        return None
+    return Responses(asking=asking, store=store, shelf=shelf, settings=settings, spool_folder=spool_folder)
 
 
 def _guarded(app: ASGIApp, settings: ApiSettings, doorkeeper: Doorkeeper) -> ASGIApp:

@@ -26,6 +26,9 @@ from assistant.api.middleware.errors import NotThisMethod
 from assistant.api.models import Models
 from assistant.api.refusals import WHY, errors
 from assistant.api.repeats.description import describe_repeats
+from assistant.api.responses.endpoints import Responses
+from assistant.api.responses.routes import add_response_routes
+from assistant.api.responses.wire import ResponseRequest
 from assistant.api.scoped import ScopedRoute, needs, open_to_all
 from assistant.api.sessions import Sessions
 from assistant.api.texts.endpoints import TextEndpoints
@@ -61,7 +64,7 @@ class Routes(FastAPI):
             document = super().openapi()
             described = [(ChatRequest, "validation"), (ChatForm, "validation"), (ChatCompletionChunk, "validation")]
             described += [(DeliveryRequest, "validation"), (DeliveryForm, "validation"), (FileForm, "validation")]
-            described += [(CompletionRequest, "validation"), (EmbeddingRequest, "validation")]
+            described += [(CompletionRequest, "validation"), (EmbeddingRequest, "validation"), (ResponseRequest, "validation")]
             _, schemas = models_json_schema(described, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
             components = document["components"]
             components["schemas"].update(schemas["$defs"])
@@ -111,6 +114,7 @@ def create_routes(
     files: FileEndpoints | None,
     hooks: Hooks | None,
     texts: TextEndpoints,
+    responses: Responses | None,
     workflows: Workflows | None,
     chat_enabled: bool,
 ) -> FastAPI:
@@ -140,6 +144,8 @@ def create_routes(
     ):
         app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals, openapi_extra=scope)
     add_text_routes(app, texts)
+    if responses is not None:
+        add_response_routes(app, responses)
     if deliveries is not None:
         add_delivery_routes(app, deliveries)
     if files is not None:

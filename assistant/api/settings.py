@@ -61,6 +61,11 @@ class Endpoints(Settings):
     """Switched off, POST /v1/chat/completions is 404."""
 
 
+class ResponseSettings(Settings):
+    keep_days: int = Field(default=30, ge=1)
+    """How long a response of POST /v1/responses is kept, unless it is deleted before."""
+
+
 class CorsSettings(Settings):
     origins: tuple[str, ...] = ()
     """Web pages that may call and read the answers, exactly: "https://chat.example.org". Empty: none. There is no "*"."""
@@ -101,6 +106,7 @@ class ApiSettings(Settings):
     timeouts: ApiTimeouts = ApiTimeouts()
     sockets: SocketSettings = SocketSettings()
     endpoints: Endpoints = Endpoints()
+    responses: ResponseSettings = ResponseSettings()
 
     @field_validator("api_key", mode="after")
     @classmethod

@@ -26,6 +26,7 @@ from assistant.providers.choice import Choice
 from assistant.providers.registry import Registry
 from assistant.store.store import Store, open_store
 from assistant.turns.direct import Direct
+from assistant.turns.reading import ReadOnce
 from assistant.turns.service import Turns
 from assistant.workflows.service import WorkflowService
 
@@ -83,11 +84,12 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
     await asyncio.to_thread(_make_folders, loaded)
     models = await open_models(config)
     registry = open_registry(config, models[MAIN].choice)
-    reader = ChildReader(config.documents)  # one for all: it is what keeps documents.parallel
-    direct = Direct(reader=reader, document_chars=config.agent.document_chars, timeout=config.api.timeout)
     store = await open_store(config.store, loaded.home, config.attachments)
+    reader = ReadOnce(ChildReader(config.documents), store.attachments)  # one for all: it is what keeps documents.parallel
+    direct = Direct(reader=reader, document_chars=config.agent.document_chars, timeout=config.api.timeout)
     try:
         await store.sessions.recover()
+        await store.responses.recover()
         directory = ConfiguredChannels(config.channels.by_name())
         outlet = open_outlet(loaded, directory, store) if with_channels else None
         deliveries = outlet.deliveries if outlet else DeliveryService(store.outbox, enabled=config.enabled_channels.__contains__)

@@ -70,7 +70,8 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
                 channels=reception.statuses,
                 hooks=reception.hooks,
                 repeats=assistant.store.repeats,
-                shelf=Shelf(files=assistant.store.files, attachments=assistant.store.attachments, reader=assistant.reader),
+                responses=assistant.store.responses,
+                shelf=Shelf(files=assistant.store.files, reader=assistant.reader),
                 workflows=assistant.workflows,
             )
             await reception.start()
@@ -164,6 +165,8 @@ async def _sweep(assistant: Assistant) -> None:
             await store.sessions.purge(datetime.now(UTC) - KEEP_ONCE)
             spooled = await asyncio.to_thread(sweep_spool, assistant.spool)
             await store.repeats.purge(datetime.now(UTC))
+            await store.responses.recover()
+            await store.responses.purge(datetime.now(UTC) - timedelta(days=assistant.loaded.config.api.responses.keep_days))
             sent, answered = await store.outbox.purge(datetime.now(UTC) - keep), await store.inbox.purge(datetime.now(UTC) - keep)
             await store.limits.sweep(datetime.now(UTC))
             jobs = await store.jobs.purge(datetime.now(UTC) - timedelta(days=assistant.loaded.config.workflows.keep_days))

@@ -7,6 +7,7 @@
     │   ├── UnsupportedContent        400                         unsupported_content
     │   ├── ContextLengthExceeded     400                         context_length_exceeded
     │   ├── InvalidAddress            400                         invalid_address
+    │   ├── NoPreviousResponse (in api.responses.input) 400       previous_response_not_found
     │   └── InvalidWorkflow (in workflows) 400                    invalid_workflow
     ├── Unauthenticated               401 invalid_request_error   invalid_api_key
     ├── Forbidden                     403 permission_error        insufficient_scope
@@ -16,6 +17,7 @@
     │   ├── SessionNotFound           404                         session_not_found
     │   ├── DeliveryNotFound          404                         delivery_not_found
     │   ├── NoSuchFile (in files)     404                         file_not_found
+    │   ├── ResponseNotFound (in responses) 404                   response_not_found
     │   ├── WorkflowNotFound (in workflows) 404                   workflow_not_found
     │   └── JobNotFound (in workflows) 404                        job_not_found
     ├── MethodNotAllowed              405 invalid_request_error   method_not_allowed

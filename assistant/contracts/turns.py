@@ -1,6 +1,6 @@
 """A turn: one user message and all that it sets off, to the answer. What starts it, and what is heard of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -94,6 +94,8 @@ class TurnRequest:
     """The chat that the turn answers; None: a caller of the API."""
     reply: "Reply | None" = None
     """For a turn of the inbox: what goes out when it ends. Such a turn is always `resumable`."""
+    keep: "Keep | None" = None
+    """What stores the end before anybody is told of it."""
     resumable: bool = False
     """Whether it may be started again under its id after a crash, or a stop of the server: then it goes on behind the last step that was stored.
     Whoever starts such a turn keeps the store from settling it meanwhile (inbox, job_nodes)."""
@@ -168,6 +170,8 @@ class TurnFailed:
 TurnEvent = TextDelta | ToolStarted | ToolFinished | TurnFinished | TurnFailed
 Emit = Callable[[TurnEvent], None]
 """Never blocks, never raises, called on the event loop."""
+Keep = Callable[[TurnFinished | TurnFailed], Awaitable[None]]
+"""Called once, with the end of a turn. Raises NanobotError where it can't be stored: that is the end then."""
 
 
 class Reply(Protocol):

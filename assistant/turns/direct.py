@@ -1,4 +1,4 @@
-"""Models that are asked without an agent: no session, no tools of ours, nothing kept. What the client sent is what the model gets."""
+"""Models that are asked without an agent: no session, no tools of ours. What the client sent is what the model gets."""
 
 import asyncio
 import logging
@@ -11,9 +11,9 @@ from assistant.contracts.errors import NanobotError, ShuttingDown, TurnCancelled
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, Message, Part, Text, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling, ToolChoice, ToolSpec
-from assistant.contracts.turns import Asked, Earlier, TextDelta, TurnFailed, TurnFinished, Upload, Words
+from assistant.contracts.turns import Asked, Earlier, Keep, TextDelta, TurnFailed, TurnFinished, Upload, Words
 from assistant.turns.intake import document_part, image_part, share
-from assistant.turns.running import RunningTurn, remove_uploads
+from assistant.turns.running import RunningTurn, kept, remove_uploads
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ class DirectRequest:
     top_logprobs: int | None = None
     sampling: Sampling = field(default_factory=Sampling)
     stream: bool = False
+    keep: Keep | None = None
+    """What stores the end before anybody is told of it."""
 
     @property
     def uploads(self) -> list[Upload]:
@@ -47,7 +49,7 @@ class DirectRequest:
 
 
 class Direct:
-    """Runs such requests, each in a task of its own. They end with their client: nobody else could ever read the answer."""
+    """Runs such requests, each in a task of its own."""
 
     def __init__(self, *, reader: DocumentReader, document_chars: int, timeout: float) -> None:
         """`document_chars`: how much text of documents a message may hold. `timeout`: seconds from `start` to the answer."""
@@ -64,6 +66,7 @@ class Direct:
         turn = RunningTurn(request.id)
         turn.task = asyncio.create_task(self._run(request, turn), name=request.id)
         self._running.add(turn)
+        turn.task.add_done_callback(lambda _: self._running.discard(turn))
         return turn
 
     async def close(self) -> None:
@@ -84,8 +87,7 @@ class Direct:
         finally:
             if uploads := request.uploads:
                 await asyncio.to_thread(remove_uploads, uploads)
-            self._running.discard(turn)
-        turn.emit(end)
+        turn.emit(await kept(turn, end, request.keep))
 
     async def _answer(self, request: DirectRequest, turn: RunningTurn) -> TurnFinished:
         turn.awake = True

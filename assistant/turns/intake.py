@@ -73,7 +73,7 @@ class Intake:
     async def _read(self, upload: Upload) -> _Read:
         if upload.unread:
             return ReadDocument(format=PurePath(upload.name).suffix[1:9].lower() or "file", text="", missing=upload.unread)
-        return await self._attachments.find(upload.digest) or await self._reader.read(upload)
+        return await self._reader.read(upload)
 
     async def _read_or_why_not(self, upload: Upload) -> _Read | NanobotError:
         try:

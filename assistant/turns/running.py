@@ -5,7 +5,8 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
-from assistant.contracts.turns import TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished, Upload
+from assistant.contracts.errors import NanobotError, let_go, place_of
+from assistant.contracts.turns import Keep, TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished, Upload
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,20 @@ class RunningTurn:
     async def _more(self) -> None:
         self._wake = asyncio.get_running_loop().create_future()
         await self._wake
+
+
+async def kept(turn: RunningTurn, end: TurnFinished | TurnFailed, keep: Keep | None) -> TurnFinished | TurnFailed:
+    """The end, when it is stored; or that it could not be."""
+    if keep is None:
+        return end
+    try:
+        await keep(end)
+    except Exception as error:  # noqa: BLE001 - whoever waits must hear of an end, a bug's too
+        if not isinstance(error, NanobotError):
+            log.error("turn.bug turn=%s error=%s", turn.id, place_of(error))  # noqa: TRY400 - no words
+        end = TurnFailed(turn_id=turn.id, error=error if isinstance(error, NanobotError) else NanobotError(), acted=turn.acted)
+        let_go(error)
+    return end
 
 
 def remove_uploads(uploads: Sequence[Upload]) -> None:

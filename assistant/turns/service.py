@@ -29,7 +29,7 @@ from assistant.contracts.turns import AgentFacts, TextDelta, TurnFailed, TurnFin
 from assistant.turns.context import Context
 from assistant.turns.intake import Intake
 from assistant.turns.lanes import Lanes, Place
-from assistant.turns.running import RunningTurn, remove_uploads
+from assistant.turns.running import RunningTurn, kept, remove_uploads
 from assistant.turns.transcripts import Transcript, Transcripts
 
 log = logging.getLogger(__name__)
@@ -83,6 +83,7 @@ class Turns:
         turn = RunningTurn(request.id)
         turn.task = asyncio.create_task(self._run(request, turn, place), name=request.id)
         self._running.add(turn)
+        turn.task.add_done_callback(lambda _: self._running.discard(turn))
         return turn
 
     def facts(self, agent: str) -> AgentFacts:
@@ -134,8 +135,7 @@ class Turns:
             self._lanes.leave(place)
             if uploads := request.uploads:
                 await asyncio.to_thread(remove_uploads, uploads)
-            self._running.discard(turn)
-        turn.emit(end)
+        turn.emit(await kept(turn, end, request.keep))
 
     async def _answer(self, request: TurnRequest, turn: RunningTurn, place: Place) -> TurnFinished:
         turn.awake = True

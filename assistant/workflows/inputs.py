@@ -43,7 +43,7 @@ class Inputs:
         return taken
 
     async def _file(self, job_id: str, owner: str, upload: Upload) -> Json:
-        read = await self._attachments.find(upload.digest) or await self._reader.read(upload)
+        read = await self._reader.read(upload)
         attachment = await self._attachments.keep(owner, f"{JOB_SESSION}{job_id}", upload, read)
         is_document = isinstance(read, ReadDocument)
         text = read.text if is_document else ""

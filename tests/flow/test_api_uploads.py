@@ -16,6 +16,7 @@ from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.store.settings import StoreSettings
 from assistant.store.store import Store, open_store
+from assistant.turns.reading import ReadOnce
 
 from .api_rig import Running, error_of, serving
 from .openapi_check import check
@@ -39,7 +40,7 @@ class Rig:
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
     store = await open_store(StoreSettings(), tmp_path / "state")
-    shelf = Shelf(files=store.files, attachments=store.attachments, reader=ChildReader(DocumentSettings()))
+    shelf = Shelf(files=store.files, reader=ReadOnce(ChildReader(DocumentSettings()), store.attachments))
     limits = ApiSettings.model_validate({"limits": {"fileBytes": 100_000}})
     try:
         async with (

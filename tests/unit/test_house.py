@@ -42,6 +42,7 @@ CATCH_ALL = {
     "assistant/store/worker.py",  # what a job raised is carried to the one who waits for it
     "assistant/turns/direct.py",  # whatever ends a call is passed on to whoever waits for it
     "assistant/workflows/running.py",  # a bug must leave a job ended, and its owner told
+    "assistant/turns/running.py",  # an end that could not be kept is told to whoever waits for it
     "assistant/turns/service.py",  # whatever ends a turn is settled in its session
 }
 

@@ -2,6 +2,8 @@
 
 import orjson
 
+from assistant.api.middleware.errors import error_json
+from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import AssistantMessage, ToolCall, Usage
 from assistant.contracts.models import Scored
 from assistant.contracts.turns import TurnFinished
@@ -58,6 +60,10 @@ class Chunks:
             reasons.append(self._head + b',"choices":[],"usage":' + orjson.dumps(usage(finished.usage)) + b"}\n\n")
         return b"".join([*reasons, DONE])
 
+    def failure(self, error: NanobotError) -> bytes:
+        """An `error` event, and no [DONE]."""
+        return error_event(error)
+
     def _rest(self, index: int, answer: AssistantMessage) -> bytes:
         """Calls come whole, one delta for all of them."""
         scores = answer.logprobs if isinstance(answer, Scored) else None
@@ -71,6 +77,10 @@ class Chunks:
     def _choice(self, index: int, delta: bytes, scores: bytes, reason: str | None) -> bytes:
         choice = b',"choices":[{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b}]' % (index, delta, scores, orjson.dumps(reason))
         return self._head + choice + (b',"usage":null}\n\n' if self._with_usage else b"}\n\n")
+
+
+def error_event(error: NanobotError) -> bytes:
+    return b"data: " + error_json(error) + b"\n\n"
 
 
 def _only(finished: TurnFinished) -> dict[str, object]:

@@ -44,7 +44,11 @@ def words_only(content: str | Sequence[ContentPart] | None, param: str) -> str:
 
 
 def _image(part: ImagePart, at: str, index: int) -> EncodedFile:
-    url, param = part.image_url.url, f"{at}.image_url.url"
+    return encoded_image(part.image_url.url, f"{at}.image_url.url", index)
+
+
+def encoded_image(url: str, param: str, index: int) -> EncodedFile:
+    """A picture by its data URL; `index`: the part's place, which names it. Raises UnsupportedContent, InvalidRequest."""
     if url[:8].lower().startswith(("http://", "https://")):
         raise UnsupportedContent("Images are not fetched from the web: send the image itself, as a data URL.", param=param)
     media_type, start = parse_data_url(url, param)
@@ -58,12 +62,16 @@ async def _named(file_id: str, part: FilePart, at: str, spool: Spool) -> Upload:
 
 
 def _file(part: FilePart, at: str, index: int) -> EncodedFile:
-    file, param = part.file, f"{at}.file.file_data"
-    if file.file_data is None:
+    return encoded_file(part.file.file_data, part.file.filename, f"{at}.file.file_data", index)
+
+
+def encoded_file(data: str | None, filename: str | None, param: str, index: int) -> EncodedFile:
+    """A file by its data URL or its base64; `index`: the part's place, which names it where nothing else does. Raises InvalidRequest."""
+    if data is None:
         raise InvalidRequest(f"'{param}' is missing.", param=param)
-    media_type, start = parse_data_url(file.file_data, param) if file.file_data[:5].lower() == "data:" else ("", 0)
-    name = display_name(file.filename or "", f"file-{index + 1}{_suffix(media_type)}")
-    return EncodedFile(text=file.file_data, start=start, name=name, param=param)
+    media_type, start = parse_data_url(data, param) if data[:5].lower() == "data:" else ("", 0)
+    name = display_name(filename or "", f"file-{index + 1}{_suffix(media_type)}")
+    return EncodedFile(text=data, start=start, name=name, param=param)
 
 
 def _suffix(media_type: str) -> str:

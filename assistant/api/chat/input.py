@@ -72,7 +72,7 @@ async def _from_json(scope: Scope, body: dict[str, Json], spool: Spool, limits: 
         route=chosen,
         said=talk.said,
         instructions=talk.instructions,
-        sampling=_sampling(request, response_format),
+        sampling=sampling_of(request, response_format),
         stream=request.stream is True,
         include_usage=request.stream_options is not None and request.stream_options.include_usage is True,
         wishes=wishes,
@@ -93,7 +93,7 @@ def _from_form(scope: Scope, fields: dict[str, str], files: tuple[Upload, ...], 
         route=chosen,
         said=(Asked(content=content),),
         instructions=(),
-        sampling=_sampling(options, None),
+        sampling=sampling_of(options, None),
         stream=options.stream is True,
         include_usage=False,
         wishes=wishes,
@@ -128,7 +128,8 @@ def _route(scope: Scope, options: ChatOptions, known: Known) -> Route:
     return route(named, known)
 
 
-def _sampling(options: ChatOptions, response_format: dict[str, Json] | None) -> Sampling:
+def sampling_of(options: ChatOptions, response_format: dict[str, Json] | None) -> Sampling:
+    """How the answer is to be drawn. `response_format`: the object as it was sent, which holds more than its model."""
     stop = options.stop
     return Sampling(
         temperature=options.temperature,

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from assistant.api.chat.completions import COMMENT
 from assistant.api.chat.disconnects import cancelled_on_disconnect
-from assistant.api.middleware.errors import FailedAfterActing, error_json
+from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.scope import admission, cut_off
 from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.turns import TextDelta, TurnEvent, TurnFailed, TurnFinished
@@ -32,6 +32,10 @@ class Spoken(Protocol):
 
     def end(self, finished: TurnFinished) -> bytes:
         """What follows the last word, [DONE] included."""
+        ...
+
+    def failure(self, error: NanobotError) -> bytes:
+        """What is said in place of the rest: the stream ends with it."""
         ...
 
 
@@ -63,7 +67,7 @@ class ChatStream(Response):
         except asyncio.CancelledError:  # the server ends before the turn does, or the key stopped holding
             if not wire.started:
                 raise
-            await wire.write(_error_event(cut_off(scope) or ShuttingDown()), last=True)
+            await wire.write(self.chunks.failure(cut_off(scope) or ShuttingDown()), last=True)
         finally:
             wire.close()
 
@@ -78,15 +82,11 @@ class ChatStream(Response):
                 case TurnFailed() if not wire.started and not written:
                     raise FailedAfterActing(event.error) if event.acted else event.error
                 case TurnFailed():
-                    await wire.write(b"".join([*written, _error_event(event.error)]), last=True)
+                    await wire.write(b"".join([*written, self.chunks.failure(event.error)]), last=True)
                 case _:
                     pass
         if written and not isinstance(batch[-1], TurnFinished | TurnFailed):
             await wire.write(b"".join(written))
-
-
-def _error_event(error: NanobotError) -> bytes:
-    return b"data: " + error_json(error) + b"\n\n"
 
 
 class _Wire:

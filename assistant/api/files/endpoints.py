@@ -16,7 +16,6 @@ from assistant.api.settings import ApiLimits
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import InvalidRequest, UnsupportedMediaType
 from assistant.contracts.files import FileStore, KeptFile, NoSuchFile
-from assistant.contracts.sessions import AttachmentStore
 from assistant.contracts.turns import Upload
 
 _ID = re.compile(r"file_[0-9a-f]{28}")
@@ -33,7 +32,6 @@ class Shelf:
     """What uploading takes."""
 
     files: FileStore
-    attachments: AttachmentStore
     reader: DocumentReader
 
 
@@ -68,7 +66,7 @@ class FileEndpoints:
             if content_type.partition(b";")[0].strip().lower() != b"multipart/form-data":
                 raise UnsupportedMediaType("Send the file as multipart/form-data.")
             upload, purpose = _asked(await read_form(request.scope, request.receive, content_type, spool, self.limits))
-            read = await self.shelf.attachments.find(upload.digest) or await self.shelf.reader.read(upload)
+            read = await self.shelf.reader.read(upload)
             return _shown(await self.shelf.files.keep(owner, upload, read, purpose))
         finally:
             if spool.holds_files:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.api.middleware.scope import request_id
 from assistant.contracts.errors import MethodNotAllowed, NanobotError, ProviderFailed, ShuttingDown, Unauthenticated, let_go, place_of
+from assistant.contracts.messages import Json
 from assistant.contracts.repeats import Answer
 
 log = logging.getLogger(__name__)
@@ -115,8 +116,11 @@ class ErrorAnswers:
 
 def error_json(error: NanobotError) -> bytes:
     """The body of an error, and the data of a stream's error event."""
-    body = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
-    return orjson.dumps({"error": body})
+    return orjson.dumps({"error": error_fields(error)})
+
+
+def error_fields(error: NanobotError) -> dict[str, Json]:
+    return {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
 
 
 def error_headers(error: NanobotError) -> dict[str, str]:

@@ -7,7 +7,8 @@ from typing import Literal
 
 import orjson
 
-from assistant.api.chat.completions import DONE, usage
+from assistant.api.chat.completions import DONE, error_event, usage
+from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import AssistantMessage
 from assistant.contracts.models import Embeddings
 from assistant.contracts.turns import TurnFinished
@@ -36,6 +37,9 @@ class TextChunks:
         ends = [self._event([_choice(index, "", answer)]) for index, answer in enumerate(finished.answers)]
         last = [_data({**self._head, "choices": [], "usage": usage(finished.usage)})] if self._with_usage else []
         return b"".join([*ends, *last, DONE])
+
+    def failure(self, error: NanobotError) -> bytes:
+        return error_event(error)
 
     def _event(self, choices: list[dict[str, object]]) -> bytes:
         return _data({**self._head, "choices": choices, **({"usage": None} if self._with_usage else {})})

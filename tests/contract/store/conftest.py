@@ -3,7 +3,7 @@
 import asyncio
 import fcntl
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -41,7 +41,7 @@ def postgres_server() -> Iterator[str]:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def _one_at_a_time() -> Generator[None]:
     """Among all test processes of a machine: the first start by root makes the user that PostgreSQL runs as, which two can't do at once."""
     with (Path(tempfile.gettempdir()) / "nanobot-tests-postgres.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -16,6 +16,7 @@ from assistant.documents.settings import DocumentSettings
 from assistant.store.store import Store
 from assistant.turns.context import Context, Instructions
 from assistant.turns.intake import Intake
+from assistant.turns.reading import ReadOnce
 from assistant.turns.service import Agent, Turns
 from tools.attachments import ListAttachments, ReadAttachment
 
@@ -54,7 +55,7 @@ class House:
             agents={name: agent("a test" if name == MAIN else name, its) for name, its in models.items()},
             sessions=self.store.sessions,
             attachments=files,
-            intake=Intake(ChildReader(DocumentSettings()), files, document_chars=1_000),
+            intake=Intake(ReadOnce(ChildReader(DocumentSettings()), files), files, document_chars=1_000),
             timeout=timeout,
             waiting=2,
         )

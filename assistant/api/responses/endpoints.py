@@ -1,0 +1,164 @@
+"""The endpoints. Another owner's responses are not there."""
+
+import asyncio
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import orjson
+from fastapi import Query, Request
+from starlette.responses import Response
+
+from assistant.api.body.spool import Named, Spool
+from assistant.api.chat.asking import Asking
+from assistant.api.chat.disconnects import cancelled_on_disconnect
+from assistant.api.chat.route import ToAgent
+from assistant.api.chat.stream import ChatStream
+from assistant.api.files.endpoints import Shelf, files_of
+from assistant.api.middleware.errors import FailedAfterActing
+from assistant.api.middleware.scope import admission, principal
+from assistant.api.responses.answers import InputItemList, ResponseDeleted
+from assistant.api.responses.draft import Draft, interrupted
+from assistant.api.responses.events import ResponseEvents
+from assistant.api.responses.input import ResponseInput, read_response
+from assistant.api.responses.kept_items import kept_items
+from assistant.api.settings import ApiSettings
+from assistant.contracts.errors import NanobotError
+from assistant.contracts.responses import Item, KeptResponse, ResponseNotFound, ResponseStore, SentFile
+from assistant.contracts.turns import TurnFailed, TurnFinished
+from assistant.turns.running import RunningTurn
+
+_ID = re.compile(r"resp_[0-9a-f]{28}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Responses:
+    asking: Asking
+    store: ResponseStore
+    shelf: Shelf
+    settings: ApiSettings
+    spool_folder: Path
+
+    async def create(self, request: Request) -> Response:
+        """Ask, and have the answer kept: whole, or (`stream: true`) as server-sent events."""
+        owner = principal(request.scope).id
+        spool = Spool(self.spool_folder, self.settings.limits, self._named(owner))
+        try:
+            asked = await read_response(request.scope, request.receive, spool, self.settings.limits, self.asking.known, self.store, owner)
+            wanted = await self.asking.prepare(request.scope, asked.chat)
+            draft = Draft(wanted.id, asked, _model(asked))
+            if asked.keeps:
+                await self._begin(owner, draft, asked)
+                wanted = replace(wanted, keep=partial(self._keep, owner, draft, asked.chat.stream))
+            try:
+                turn = self.asking.start(wanted)
+            except NanobotError:
+                await self._forget(owner, draft, asked)
+                raise
+            spool.hand_over()
+        finally:
+            if spool.holds_files:
+                await asyncio.to_thread(spool.remove)
+        return await self._answered(request, turn, draft, asked)
+
+    async def show(self, request: Request, response_id: str) -> Response:
+        """A response as it is now."""
+        kept = await self._get(request, response_id)
+        return _json(interrupted(kept.body) if kept.state == "interrupted" else kept.body)
+
+    async def input_items(
+        self,
+        request: Request,
+        response_id: str,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+        order: Literal["asc", "desc"] = "desc",
+        after: Annotated[str | None, Query(max_length=64)] = None,
+    ) -> InputItemList:
+        """What was sent to be answered: the last first, or (`order=asc`) the first; `after`: the id of the last one of the page before."""
+        items = list((await self._get(request, response_id)).input)
+        items = items[::-1] if order == "desc" else items
+        start = next((place + 1 for place, item in enumerate(items) if item["id"] == after), len(items)) if after is not None else 0
+        page = items[start : start + limit]
+        first, last = (str(page[0]["id"]), str(page[-1]["id"])) if page else (None, None)
+        return InputItemList(object="list", data=page, first_id=first, last_id=last, has_more=len(items) > start + limit)
+
+    async def delete(self, request: Request, response_id: str) -> ResponseDeleted:
+        """Remove it. What goes on from it begins behind it then; the session in which it was made keeps what was said."""
+        if not await self.store.delete(principal(request.scope).id, _known(response_id)):
+            raise ResponseNotFound(param="response_id")
+        return ResponseDeleted(id=response_id, object="response", deleted=True)
+
+    async def _get(self, request: Request, response_id: str) -> KeptResponse:
+        kept = await self.store.get(principal(request.scope).id, _known(response_id))
+        if kept is None:
+            raise ResponseNotFound(param="response_id")
+        return kept
+
+    def _named(self, owner: str) -> Named:
+        """Finds the files that this owner uploaded, or sent with a response that is kept."""
+        uploaded = files_of(self.shelf, owner)
+
+        async def find(file_id: str) -> tuple[str, Path] | None:
+            return (await uploaded(file_id) if uploaded else None) or await self.store.file(owner, file_id)
+
+        return find
+
+    async def _begin(self, owner: str, draft: Draft, asked: ResponseInput) -> None:
+        """Keep what was sent. Raises StoreUnavailable, and what reading a file raises."""
+        read = self.shelf.reader.read
+        files = [SentFile(id=sent.id, upload=sent.upload, read=await read(sent.upload)) for sent in asked.files.values()]
+        kept = KeptResponse(
+            id=draft.id,
+            previous=asked.request.previous_response_id,
+            session=asked.session,
+            at=datetime.fromtimestamp(draft.created, UTC),
+            input=kept_items(asked.items, asked.files),
+            body=draft.begun(),
+        )
+        await self.store.begin(owner, kept, files)
+
+    async def _keep(self, owner: str, draft: Draft, told: bool, end: TurnFinished | TurnFailed) -> None:
+        """`told`: whether the client may know the response's id before its end. One that failed without that was never there."""
+        if isinstance(end, TurnFinished):
+            await self.store.finish(owner, draft.id, draft.finished(end))
+        elif told:
+            await self.store.finish(owner, draft.id, draft.failed(end.error))
+        else:
+            await self.store.delete(owner, draft.id)
+
+    async def _forget(self, owner: str, draft: Draft, asked: ResponseInput) -> None:
+        if asked.keeps:
+            await self.store.delete(owner, draft.id)
+
+    async def _answered(self, request: Request, turn: RunningTurn, draft: Draft, asked: ResponseInput) -> Response:
+        # Where nothing is kept of a model's answer, nobody could read it any more.
+        cancels = self.settings.on_disconnect == "cancel" or not (asked.keeps or isinstance(asked.chat.route, ToAgent))
+        if asked.chat.stream:
+            events = ResponseEvents(draft)
+            return ChatStream(turn, events, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)
+        async with cancelled_on_disconnect(turn, request.receive, enabled=cancels):
+            try:
+                finished = await turn.result()
+            except NanobotError as error:
+                raise FailedAfterActing(error) if turn.acted else error from None
+        admission(request.scope).used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
+        return _json(draft.finished(finished))
+
+
+def _model(asked: ResponseInput) -> str:
+    to = asked.chat.route
+    return to.shown if isinstance(to, ToAgent) else to.id
+
+
+def _json(body: Item) -> Response:
+    return Response(orjson.dumps(body), media_type="application/json")
+
+
+def _known(response_id: str) -> str:
+    """Raises ResponseNotFound for what can't be the id of one."""
+    if not _ID.fullmatch(response_id):
+        raise ResponseNotFound(param="response_id")
+    return response_id

@@ -1,0 +1,213 @@
+"""A request for a response, checked, and made into what the chat's asking takes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import ValidationError
+from starlette.types import Receive, Scope
+
+from assistant.api.body.json_body import read_json
+from assistant.api.body.spool import Spool
+from assistant.api.chat.input import ChatInput, sampling_of
+from assistant.api.chat.route import Known, Named, Route, ToAgent, ToModel, headers_of, route
+from assistant.api.chat.wire import ChatOptions
+from assistant.api.chat.wishes import wishes_of
+from assistant.api.complaints import complaint
+from assistant.api.middleware.scope import header
+from assistant.api.responses.files import Place, Sent, missing, recall_files, take_files
+from assistant.api.responses.kept_items import recalled
+from assistant.api.responses.talk import Talk
+from assistant.api.responses.wire import (
+    FunctionCall,
+    FunctionOutput,
+    InputFile,
+    InputImage,
+    InputItem,
+    InputMessage,
+    Refusal,
+    ResponseRequest,
+    TextFormat,
+)
+from assistant.api.settings import ApiLimits
+from assistant.contracts.errors import InvalidRequest, UnsupportedMediaType
+from assistant.contracts.messages import Json
+from assistant.contracts.responses import KeptResponse, ResponseStore
+from assistant.contracts.turns import Asked, Earlier, Upload, Words
+
+_LOGPROBS = "message.output_text.logprobs"
+_ONE_MESSAGE = (
+    "Send one user message: the server keeps the conversation itself. To go on with a response, send its id as 'previous_response_id'. "
+    "To send a history instead, ask an agent by its name (model 'agent:main'), or say 'store': false."
+)
+
+
+class NoPreviousResponse(InvalidRequest):
+    """There is no such response to go on from."""
+
+    code = "previous_response_not_found"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseInput:
+    """What was asked. Files lie in the spool that was given."""
+
+    request: ResponseRequest
+    chat: ChatInput
+    items: Sequence[InputItem]
+    files: Mapping[Place, Sent]
+
+    @property
+    def keeps(self) -> bool:
+        return self.request.store is not False
+
+    @property
+    def session(self) -> str | None:
+        return self.chat.route.session if isinstance(self.chat.route, ToAgent) else None
+
+
+async def read_response(
+    scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits, known: Known, store: ResponseStore, owner: str
+) -> ResponseInput:
+    """Raises UnsupportedMediaType, InvalidRequest and its kin, ModelNotFound, RequestTooLarge, FileTooLarge, RequestTimeout, StoreUnavailable;
+    ClientDisconnect if the client left before its request was whole."""
+    content_type = header(scope, b"content-type") or b""
+    if content_type.partition(b";")[0].strip().lower() != b"application/json":
+        raise UnsupportedMediaType("Send JSON with 'Content-Type: application/json'.")
+    try:
+        request = ResponseRequest.model_validate(await read_json(scope, receive, limits.json_bytes))
+    except ValidationError as error:
+        raise complaint(error.errors(include_url=False)) from None
+    _check(request)
+    chain = await _chain(request.previous_response_id, store, owner)
+    chosen = _route(scope, request, known, chain[-1] if chain else None)
+    options = _options(request)
+    wishes = wishes_of(options, chosen)
+    if isinstance(chosen, ToModel) and request.truncation == "auto":
+        raise InvalidRequest("'truncation' is \"disabled\" for a model: what does not fit is refused.", param="truncation")
+    items: list[InputItem] = [InputMessage(role="user", content=request.input)] if isinstance(request.input, str) else request.input
+    files = await take_files(items, spool, limits)
+    talk = await _said(chain if not (isinstance(chosen, ToAgent) and chosen.session) else (), items, files, spool)
+    _check_said(talk.said, chosen)
+    chat = ChatInput(
+        route=chosen,
+        said=tuple(talk.said),
+        instructions=(*([request.instructions] if request.instructions else []), *talk.instructions),
+        sampling=sampling_of(options, _response_format(request.text.format) if request.text and request.text.format else None),
+        stream=request.stream is True,
+        include_usage=False,
+        wishes=wishes,
+    )
+    return ResponseInput(request=request, chat=chat, items=items, files=files)
+
+
+def _check(request: ResponseRequest) -> None:
+    """Refuse what would change the answer if it were ignored."""
+    for name, wanted, why in (
+        ("background", request.background is True, "a response runs on when its client goes away, as it is"),
+        ("conversation", request.conversation is not None, "send 'session_id' or 'previous_response_id'"),
+        ("prompt", request.prompt is not None, "send 'instructions' and 'input'"),
+    ):
+        if wanted:
+            raise InvalidRequest(f"'{name}' is not supported: {why}.", param=name)
+
+
+async def _chain(previous: str | None, store: ResponseStore, owner: str) -> Sequence[KeptResponse]:
+    if previous is None:
+        return ()
+    chain = await store.chain(owner, previous)
+    if not chain:
+        raise NoPreviousResponse(f"There is no response '{previous}' here.", param="previous_response_id")
+    if chain[-1].state != "ended" or chain[-1].body.get("status") not in ("completed", "incomplete"):
+        raise InvalidRequest("That response has no answer to go on from: see its status.", param="previous_response_id")
+    return chain
+
+
+def _route(scope: Scope, request: ResponseRequest, known: Known, previous: KeptResponse | None) -> Route:
+    """Who answers, and in which session: the one that was named; else the previous response's; else the default agent's shared one, where the
+    client keeps nothing of the conversation itself."""
+    agent, header_session = headers_of(scope)
+    named = Named(model=request.model, session_id=request.session_id, user=request.user, agent_header=agent, session_header=header_session)
+    chosen = route(named, known)
+    if not isinstance(chosen, ToAgent):
+        return chosen
+    explicit = request.session_id is not None or header_session is not None
+    if previous is not None:
+        if explicit and chosen.session != previous.session:
+            raise InvalidRequest("The previous response belongs to another conversation than this session.", param="previous_response_id")
+        return replace(chosen, session=previous.session, takes_history=previous.session is None)
+    if request.store is False and not explicit and not request.user:
+        return replace(chosen, session=None, takes_history=True)
+    return chosen
+
+
+async def _said(chain: Sequence[KeptResponse], items: Sequence[InputItem], files: Mapping[Place, Sent], spool: Spool) -> Talk:
+    """What the earlier responses hold, and then the input. Raises InvalidRequest."""
+    talk = Talk()
+    earlier = recalled(chain)
+    seen = await recall_files(earlier, spool)
+    for index, item in enumerate(earlier):
+        if not isinstance(item, FunctionOutput) or talk.waits_for(item):  # else its call was deleted, with the response that made it
+            _add(talk, item, index, seen, "previous_response_id")
+    own = {place: sent.upload for place, sent in files.items()}
+    for index, item in enumerate(items):
+        _add(talk, item, index, own, f"input.{index}")
+    talk.check_answered("input")
+    return talk
+
+
+def _add(talk: Talk, item: InputItem, index: int, files: Mapping[Place, Upload], at: str) -> None:
+    if isinstance(item, FunctionCall):
+        talk.call(item, at)
+    elif isinstance(item, FunctionOutput):
+        talk.output(item, at)
+    else:
+        talk.message(item, _content(item, index, files) if item.role == "user" else (), at)
+
+
+def _content(message: InputMessage, index: int, files: Mapping[Place, Upload]) -> tuple[Words | Upload, ...]:
+    if isinstance(message.content, str):
+        return (Words(text=message.content),)
+    content: list[Words | Upload] = []
+    for place, part in enumerate(message.content):
+        if isinstance(part, InputImage | InputFile):
+            content.append(files.get((index, place)) or Words(text=missing(part)))
+        else:
+            content.append(Words(text=part.refusal if isinstance(part, Refusal) else part.text))
+    return tuple(content)
+
+
+def _check_said(said: Sequence[Earlier], chosen: Route) -> None:
+    if isinstance(chosen, ToModel):
+        return
+    if not chosen.takes_history and (len(said) != 1 or not isinstance(said[0], Asked)):
+        raise InvalidRequest(_ONE_MESSAGE, param="input")
+    if not said or not isinstance(said[-1], Asked):
+        raise InvalidRequest("The last item must be the user's message.", param="input")
+
+
+def _options(request: ResponseRequest) -> ChatOptions:
+    """The same in the words of chat completions."""
+    choice = request.tool_choice
+    function = None if choice is None or isinstance(choice, str) else {"type": "function", "function": {"name": choice.name}}
+    scored = _LOGPROBS in (request.include or ()) or bool(request.top_logprobs)
+    return ChatOptions.model_validate(
+        {
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "max_tokens": request.max_output_tokens,
+            "reasoning_effort": request.reasoning.effort if request.reasoning else None,
+            "tools": [{"type": "function", "function": tool.model_dump(exclude={"type"})} for tool in request.tools or ()],
+            "tool_choice": function or choice,
+            "parallel_tool_calls": request.parallel_tool_calls,
+            "logprobs": scored,
+            "top_logprobs": request.top_logprobs if scored else None,
+        }
+    )
+
+
+def _response_format(wanted: TextFormat) -> dict[str, Json]:
+    if wanted.type != "json_schema":
+        return {"type": wanted.type}
+    schema: dict[str, Json] = {"name": wanted.name, "schema": wanted.json_schema}
+    more = {"description": wanted.description, "strict": wanted.strict}
+    return {"type": "json_schema", "json_schema": schema | {name: value for name, value in more.items() if value is not None}}
