@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final, NoReturn
 
 from assistant.contracts.messages import Json
@@ -49,10 +49,12 @@ def _read_json5(text: str, wrong: json.JSONDecodeError, plainly: NotJson) -> Jso
         raise NotJson(f"is not JSON5: {place['what']} at line {place['line']}, column {place['column']}") from None
 
 
-def _without_duplicates(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
+def _without_duplicates(pairs: Iterable[tuple[str, Json]]) -> dict[str, Json]:
+    names, found = list[str](), dict[str, Json]()
+    for name, value in pairs:
+        names.append(name)
+        found[name] = value
+    if len(found) < len(names):
         raise NotJson(f'the key "{next(name for name in names if names.count(name) > 1)}" stands twice in one object; keep one')
     return found
 

@@ -44,6 +44,7 @@
     ├── AccessUnavailable             503 server_error            access_unavailable
     ├── ShuttingDown                  503 server_error            shutting_down
     ├── ServerOverloaded              503 server_error            server_overloaded
+    ├── NotOpen (in api.mounted)      503 server_error            not_open
     └── TurnTimeout                   504 server_error            turn_timeout
 
     ToolFailed                        never leaves the toolbox: its words go to the model

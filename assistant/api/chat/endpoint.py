@@ -8,13 +8,14 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from assistant.access.principals import Principal
 from assistant.api.body.spool import Spool
 from assistant.api.chat.completions import Chunks, completion
 from assistant.api.chat.direct import direct_request
 from assistant.api.chat.disconnects import cancelled_on_disconnect
 from assistant.api.chat.estimate import estimated_tokens
 from assistant.api.chat.input import ChatInput, read_chat
-from assistant.api.chat.route import Known, ToAgent, names_of
+from assistant.api.chat.route import Known, ToAgent, ToModel, ToWorkflow, name_of_workflow, names_of
 from assistant.api.chat.stream import ChatStream
 from assistant.api.files.endpoints import Shelf, files_of
 from assistant.api.middleware.errors import FailedAfterActing
@@ -28,6 +29,7 @@ from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import Asked, TurnRequest
 from assistant.turns.direct import Direct
 from assistant.turns.running import RunningTurn
+from assistant.workflows.asked import AskedWorkflows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ class Chat:
     spool_folder: Path
     shelf: Shelf | None = None
     """Where files lie that messages may name."""
+    workflows: AskedWorkflows | None = None
+    """Those that `known` has; None: it has none."""
 
     async def __call__(self, request: Request) -> Response:
         spool = Spool(self.spool_folder, self.settings.limits, files_of(self.shelf, principal(request.scope).id))
@@ -50,18 +54,27 @@ class Chat:
             who = principal(request.scope)
             if not any(map(who.may_use, names_of(asked.route, self.known))):
                 raise ModelNotFound(param="model")
-            if isinstance(asked.route, ToAgent):
-                await self._reserve(request, asked)
-                turn = self.turns.start(turn_request(asked, asked.route, who.id))
-            else:
-                wanted = await direct_request(asked, asked.route.id, self.registry)
-                await self._reserve(request, asked)
-                turn = self.direct.start(wanted)
-            spool.hand_over()
+            turn = await self._started(request, asked, who)
+            if not isinstance(asked.route, ToWorkflow):
+                spool.hand_over()
         finally:
             if spool.holds_files:
                 await asyncio.to_thread(spool.remove)
         return await self._answered(request, turn, asked)
+
+    async def _started(self, request: Request, asked: ChatInput, who: Principal) -> RunningTurn:
+        """Files in the spool are a turn's from here on, and a workflow has taken them in."""
+        if isinstance(asked.route, ToAgent):
+            await self._reserve(request, asked)
+            return self.turns.start(turn_request(asked, asked.route, who.id))
+        if isinstance(asked.route, ToWorkflow):
+            if self.workflows is None:
+                raise ModelNotFound(param="model")
+            who.require("workflows")
+            return await self.workflows.start(who.id, asked.route.id, asked.said, stream=asked.stream)
+        wanted = await direct_request(asked, asked.route.id, self.registry)
+        await self._reserve(request, asked)
+        return self.direct.start(wanted)
 
     async def _reserve(self, request: Request, asked: ChatInput) -> None:
         """Raises RateLimited."""
@@ -70,10 +83,13 @@ class Chat:
 
     async def _answered(self, request: Request, turn: RunningTurn, asked: ChatInput) -> Response:
         created = int(time.time())
-        if isinstance(asked.route, ToAgent):
-            model, cancels = asked.route.shown, self.settings.on_disconnect == "cancel"
-        else:
-            model, cancels = asked.route.id, True  # nobody keeps the answer
+        match asked.route:
+            case ToAgent(shown=model):
+                cancels = self.settings.on_disconnect == "cancel"
+            case ToWorkflow(id=workflow):
+                model, cancels = name_of_workflow(workflow), self.settings.on_disconnect == "cancel"
+            case ToModel(id=model):
+                cancels = True  # nobody keeps the answer
         if asked.stream:
             chunks = Chunks(turn.id, created=created, model=model, with_usage=asked.include_usage, answers=asked.wishes.n)
             return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)
