@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from assistant.api.chat.wire import ChatForm, ChatRequest
 from assistant.api.middleware.errors import error_answer
@@ -67,19 +67,11 @@ class _Passed(Response):
         super().__init__()
         self._app = app
         self._path = path
-        self.raw_headers = []
-        """Those that dependencies of the program set."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         own = {key: scope[key] for key in _PASSED_ON if key in scope}
         own |= {"path": self._path, "raw_path": quote(self._path).encode(), "root_path": ""}
-
-        async def send_with_theirs(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *self.raw_headers]}
-            await send(message)
-
-        await self._app(own, receive, send_with_theirs)
+        await self._app(own, receive, send)
         if self.background is not None:
             await self.background()
 
