@@ -11,13 +11,13 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from assistant.api.chat.wire import ChatForm, ChatRequest
 from assistant.api.middleware.errors import error_answer
 from assistant.api.refusals import errors
-from assistant.api.wire_answers import ChatCompletion, ModelDetail, ModelList
+from assistant.api.routes import CHAT_ANSWERS
+from assistant.api.wire_answers import ModelDetail, ModelList
 from assistant.contracts.errors import NanobotError
 
 _PASSED_ON: Final = ("type", "asgi", "http_version", "scheme", "method", "query_string", "headers", "client", "server", "extensions")
 """What ASGI says of a request. What the other program, and its framework, keep in its scope is theirs."""
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_REFUSALS: Final = errors(400, 401, 404, 409, 413, 415, 422, 429, 502, 503, 504)
 _WHICH: Final = {"name": "model_id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
@@ -43,20 +43,19 @@ def create_mounted_router(opened: Callable[[], ASGIApp], lifespan: Lifespan[Fast
     """
     router = APIRouter(lifespan=lifespan, redirect_slashes=False)
 
-    def add(path: str, method: str, summary: str, answer: type, extra: dict[str, Any]) -> None:
+    def add(path: str, method: str, summary: str, answers: dict[int | str, dict[str, Any]], extra: dict[str, Any]) -> None:
         async def respond(request: Request) -> Response:
             return _Passed(opened(), path.replace(":path", "").format(**request.path_params))
 
-        described: dict[int | str, dict[str, Any]] = {200: {"model": answer}, **_REFUSALS}
         router.add_api_route(
-            path, respond, methods=[method], summary=summary, description="", name=summary, responses=described, openapi_extra=extra
+            path, respond, methods=[method], summary=summary, description="", name=summary, responses=answers, openapi_extra=extra
         )
         others = [other for other in _METHODS if other != method]
         router.add_api_route(path, respond, methods=others, include_in_schema=False)
 
-    add("/v1/chat/completions", "POST", "Ask", ChatCompletion, {"requestBody": _BODY})
-    add("/v1/models", "GET", "List models", ModelList, {})
-    add("/v1/models/{model_id:path}", "GET", "Show a model", ModelDetail, {"parameters": [_WHICH]})
+    add("/v1/chat/completions", "POST", "Ask", {**CHAT_ANSWERS, **errors(422)}, {"requestBody": _BODY})
+    add("/v1/models", "GET", "List models", {200: {"model": ModelList}, **errors(401)}, {})
+    add("/v1/models/{model_id:path}", "GET", "Show a model", {200: {"model": ModelDetail}, **errors(401, 404)}, {"parameters": [_WHICH]})
     return router
 
 

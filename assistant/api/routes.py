@@ -175,16 +175,17 @@ def _docs(app: Routes) -> Any:
 
 
 _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": ReadyAnswer, "description": "Not now; `checks` say why."}}
+CHAT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": ChatCompletion,
+        "description": "The answer; or, with `stream: true`, events of ChatCompletionChunk and at last `[DONE]`.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    **errors(*[status for status in WHY if status not in (405, 422)]),
+}
 _CHAT: Final[dict[str, Any]] = {
     "summary": "Ask",
-    "responses": {
-        200: {
-            "model": ChatCompletion,
-            "description": "The answer; or, with `stream: true`, events of ChatCompletionChunk and at last `[DONE]`.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        },
-        **errors(*[status for status in WHY if status not in (405, 422)]),
-    },
+    "responses": CHAT_ANSWERS,
     "openapi_extra": needs(
         "chat",
         {
