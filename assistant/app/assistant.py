@@ -10,7 +10,7 @@ from assistant.api.health import Check
 from assistant.app.agent import OpenModel, build_turns, open_models
 from assistant.app.models import open_registry
 from assistant.app.outlet import Outlet, open_outlet
-from assistant.app.workflows import ask_workflows, build_workflows, offered
+from assistant.app.workflows import build_workflows, offered
 from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace
@@ -102,7 +102,7 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
         deliveries = outlet.deliveries if outlet else DeliveryService(store.outbox, enabled=config.enabled_channels.__contains__)
         turns = await build_turns(loaded, models, store, directory, deliveries, reader)
         workflows = build_workflows(loaded, offers, store, turns, deliveries, reader, spool_folder(loaded))
-        asked = await ask_workflows(workflows, offers)
+        asked = AskedWorkflows(workflows, offers.ids)
         try:
             yield Assistant(
                 loaded=loaded,

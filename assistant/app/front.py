@@ -19,6 +19,7 @@ from assistant.app.assistant import Assistant, open_assistant
 from assistant.app.chores import chores
 from assistant.app.doors import open_doors
 from assistant.app.reception import Reception
+from assistant.app.workflows import check_asked
 from assistant.config import Loaded
 
 FOR_TURNS: Final = 0.95
@@ -49,6 +50,7 @@ async def opened_front(loaded: Loaded, *, chat_only: bool, mounted: bool = False
     """Not started yet. `mounted`: another program's server calls the app; so, where nobody is asked who they are, only this machine may ask,
     unless it `trusts_host` to let in only whom it knows. Raises ConfigError, CannotLetIn, StoreUnavailable."""
     async with open_assistant(loaded, with_channels=not chat_only) as assistant, chores(assistant):
+        await check_asked(assistant.workflows, assistant.asked_workflows)
         if chat_only:
             app = _chat(assistant, mounted=mounted, trusts_host=trusts_host)
             yield Front(app=app, assistant=assistant, beside=_Turns(assistant))

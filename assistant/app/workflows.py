@@ -75,9 +75,9 @@ def build_workflows(
     )
 
 
-async def ask_workflows(service: WorkflowService, offers: Offered) -> AskedWorkflows:
-    """Raises ConfigError where one is not there or not in order, with every problem of its file."""
-    for name in offers.ids:
+async def check_asked(service: WorkflowService, asked: AskedWorkflows) -> None:
+    """For whoever serves them. Raises ConfigError where one is not there or not in order, with every problem of its file."""
+    for name in asked.ids:
         try:
             await service.show(name)
         except WorkflowNotFound:
@@ -85,7 +85,6 @@ async def ask_workflows(service: WorkflowService, offers: Offered) -> AskedWorkf
             raise _refused(f"there is no workflow {name!r}; there are: {there}") from None
         except InvalidWorkflow as error:
             raise _refused(error.message) from None
-    return AskedWorkflows(service, offers.ids)
 
 
 def _refused(text: str) -> ConfigError:

@@ -16,6 +16,7 @@ from assistant.testing.scripted import ScriptedModel
 from assistant.workflows.asked import AskedWorkflows
 from assistant.workflows.service import WorkflowService
 from tests.flow.api_rig import Running, error_of, serving
+from tests.flow.socket_client import talking
 
 from .works import OWNER, Gate, Works
 
@@ -104,7 +105,7 @@ async def test_files_of_the_last_message_are_its_files_and_none_stays_in_the_spo
     response = await site.api.client.post("/v1/chat/completions", **form)
     assert content(response) == "in the file"
     form["data"]["model"] = "workflow:one"
-    assert "There are more files" in refused(await site.api.client.post("/v1/chat/completions", **form), 400)["message"]
+    assert refused(await site.api.client.post("/v1/chat/completions", **form), 400)["param"] == "content"
     assert site.api.spooled == []
 
 
@@ -123,7 +124,7 @@ async def test_a_job_that_fails_is_an_error_that_no_client_repeats_by_itself(sit
 
 
 @pytest.mark.parametrize(("field", "value"), [("n", 2), ("logprobs", True), ("tools", [{"type": "function", "function": {"name": "f"}}])])
-async def test_what_only_a_model_has_is_refused(site: Site, field: str, value: object) -> None:
+async def test_what_only_a_model_has_is_refused(site: Site, field: str, value: Any) -> None:
     assert refused(await site.ask("one", **{field: value}), 400)["param"] == field
     assert await site.states() == []
 
@@ -169,6 +170,17 @@ async def test_when_the_server_ends_who_waits_is_told_and_the_job_goes_on_later(
     (job,) = await site.service.list(OWNER)
     assert error["message"] == f"The server is shutting down; the job {job.id} goes on after its next start."
     assert job.state in ("queued", "running")
+
+
+async def test_over_a_socket_it_is_told_how_a_workflow_is_named(site: Site) -> None:
+    async with talking(site.api.port) as talk:
+        error = await talk.refused({"role": "user", "content": "hi", "model": "workflow:one"})
+        assert "workflow_id" in str(error["message"])
+
+
+async def test_a_file_that_is_edited_into_disorder_is_said_with_its_line_to_who_asks(site: Site, works: Works) -> None:
+    works.write(one="nodes: 5")
+    assert "workflows/one.yaml, line 1: " in str(refused(await site.ask("one"), 400)["message"])
 
 
 class _Limited:
