@@ -2,12 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from assistant.access.attempts import Attempts
 from assistant.access.key_watch import KeyWatch
-from assistant.access.principals import Access, Principal
+from assistant.access.loopback import is_loopback
+from assistant.access.principals import OWNER, Access, Principal
 from assistant.contracts.access import UNLIMITED, Admission, Limiter, Limits
 from assistant.contracts.errors import Unauthenticated
+
+_ONLY_HERE: Final = (
+    "Without a key, only this machine may ask, since nobody is asked who they are. "
+    "To let others in, set api.apiKey or auth.mode, or send a key of nanobot keys create."
+)
 
 
 def _nothing() -> None:
@@ -29,6 +36,8 @@ class Doorkeeper:
     defaults: Limits = field(default_factory=Limits)
     """For each principal that has no such limit of its own."""
     keys: KeyWatch | None = None
+    owner_is_here: bool = False
+    """Whether the owner is taken for that from this machine only: for a door that lets in whoever comes, where nobody knows who can."""
 
     async def identify(self, address: str, authorization: bytes | None) -> Principal:
         """Who asks, from which address, showing this value of an Authorization header. Raises Unauthenticated; RateLimited where too many wrong
@@ -42,6 +51,8 @@ class Doorkeeper:
                 self.attempts.failed(address)
             raise
         self.attempts.check(address)
+        if self.owner_is_here and who.id == OWNER.id and not is_loopback(address):
+            raise Unauthenticated(_ONLY_HERE)
         return who
 
     async def admit(self, who: Principal) -> Admission:

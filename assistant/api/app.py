@@ -40,6 +40,7 @@ from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import Workflows as WorkflowService
 from assistant.turns.direct import Direct
+from assistant.workflows.asked import AskedWorkflows
 
 _MARGIN_SECONDS = 30
 """What a request may take beside its turn."""
@@ -64,6 +65,7 @@ def create_app(
     repeats: RepeatStore | None = None,
     shelf: Shelf | None = None,
     responses: ResponseStore | None = None,
+    asked: AskedWorkflows | None = None,
 ) -> ASGIApp:
     """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
 
@@ -72,17 +74,17 @@ def create_app(
     /v1/deliveries works on; None: it is not there. `channels`: how they fare now, for GET /ready. `hooks`: who takes POST /hooks/{name};
     None: there is no such path. `workflows`: what /workflows and /v1/jobs work on; None: as above.
     `repeats`: keeps first answers for requests that come again; None: each is done each time. `shelf`: what /v1/files works on; None: as above.
-    `responses`: keeps what /v1/responses answers, with the files of `shelf`; None: as above.
+    `responses`: keeps what /v1/responses answers, with the files of `shelf`; None: as above. `asked`: the workflows that can be asked as models.
     Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
     """
     prepare_spool(spool_folder)
-    known = Known(model=agents[MAIN].id, agents=agents)
+    known = Known(model=agents[MAIN].id, agents=agents, workflows=asked.ids if asked else ())
     asking = Asking(turns=turns, registry=registry, direct=direct, known=known)
     app: ASGIApp = create_routes(
-        chat=Chat(asking=asking, settings=settings, spool_folder=spool_folder, shelf=shelf),
+        chat=Chat(asking=asking, settings=settings, spool_folder=spool_folder, shelf=shelf, workflows=asked),
         texts=TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
         responses=_responses(asking, responses, shelf, settings, spool_folder),
-        models=Models(agents=agents, registry=registry),
+        models=Models(agents=agents, registry=registry, workflows=known.workflows),
         sessions=Sessions(store=sessions, turns=turns),
         health=Health(version=version, checks=ready, channels=channels),
         deliveries=None if outgoing is None else DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder),
@@ -91,9 +93,6 @@ def create_app(
         workflows=None if workflows is None else Workflows(workflows=workflows, settings=settings, spool_folder=spool_folder),
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )
-    app = HeadAsGet(app)
-    if repeats is not None:
-        app = Repeats(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)
     door = ChatDoor(
         turns=turns,
         registry=registry,
@@ -104,7 +103,7 @@ def create_app(
         settings=settings,
         spool_folder=spool_folder,
     )
-    return _guarded(Sockets(app, door), settings, doorkeeper)
+    return guarded(Sockets(repeated(app, repeats, settings), door), settings, doorkeeper)
 
 
 def _responses(
@@ -115,10 +114,16 @@ def _responses(
     return Responses(asking=asking, store=store, shelf=shelf, settings=settings, spool_folder=spool_folder)
 
 
-def _guarded(app: ASGIApp, settings: ApiSettings, doorkeeper: Doorkeeper) -> ASGIApp:
-    """What requests and sockets pass alike, before anything of them is read."""
+def repeated(app: ASGIApp, repeats: RepeatStore | None, settings: ApiSettings) -> ASGIApp:
+    """The routes, behind what answers HEAD and knows requests that come again."""
+    app = HeadAsGet(app)
+    return app if repeats is None else Repeats(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)
+
+
+def guarded(app: ASGIApp, settings: ApiSettings, doorkeeper: Doorkeeper, *, mounted: bool = False) -> ASGIApp:
+    """What requests and sockets pass alike, before anything of them is read. `mounted`: another program's server calls this."""
     app = Door(app, doorkeeper, networks(settings.trusted_proxies))
     app = Guard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins, cors=settings.cors.origins)
-    app = ErrorAnswers(app)
+    app = ErrorAnswers(app, passes_on=mounted)
     app = BodyClock(app, settings.timeouts.body)
     return RequestIds(app)

@@ -1,12 +1,12 @@
 """GET /v1/models and /v1/models/{id}: what `model` may be."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from assistant.api.chat.route import names_of_agent
+from assistant.api.chat.route import name_of_workflow, names_of_agent
 from assistant.api.middleware.scope import principal
 from assistant.api.wire_answers import ModelAnswer, ModelDetail, ModelList, PriceAnswer
 from assistant.contracts.errors import ModelNotFound
@@ -16,11 +16,15 @@ from assistant.contracts.turns import MAIN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """The default agent under its model's name, then every agent under its own, then the models that can be asked themselves."""
+    """The default agent under its model's name, then every agent under its own, the workflows that are offered, and the models that can be asked
+    themselves."""
 
     agents: Mapping[str, ModelInfo]
     """By id, MAIN first: the model of each."""
     registry: ModelRegistry
+    workflows: Collection[str] = ()
+    chat_only: bool = False
+    """Whether models for anything else are left out: where they could not be asked."""
     since: int = field(default_factory=lambda: int(time.time()))
 
     async def index(self, request: Request) -> ModelList:
@@ -36,13 +40,19 @@ class Models:
         return found
 
     async def _all(self, request: Request) -> list[ModelDetail]:
-        may_use = principal(request.scope).may_use
+        who = principal(request.scope)
+        may_use = who.may_use
         default = self.agents[MAIN]
         agents = [self._agent(default.id, default.provider, default)] if any(map(may_use, names_of_agent(MAIN, default.id))) else []
         for agent, model in self.agents.items():
             if any(map(may_use, names_of_agent(agent, default.id))):
                 agents.append(self._agent(f"agent:{agent}", "nanobot", model))
-        return [*agents, *(self._model(listed) for listed in await self.registry.list() if may_use(listed.id))]
+        if who.may("workflows"):
+            agents += [self._workflow(name) for name in map(name_of_workflow, self.workflows) if may_use(name)]
+        return [
+            *agents,
+            *(self._model(listed) for listed in await self.registry.list() if may_use(listed.id) and self._can_be_asked(listed)),
+        ]
 
     def _agent(self, name: str, owner: str, model: ModelInfo) -> ModelDetail:
         return ModelDetail(
@@ -54,6 +64,22 @@ class Models:
             context_length=model.context_tokens,
             dimensions=None,
             vision=model.vision,
+            price=None,
+        )
+
+    def _can_be_asked(self, listed: ListedModel) -> bool:
+        return listed.type == "chat" or not self.chat_only
+
+    def _workflow(self, name: str) -> ModelDetail:
+        return ModelDetail(
+            id=name,
+            object="model",
+            created=self.since,
+            owned_by="nanobot",
+            type="workflow",
+            context_length=None,
+            dimensions=None,
+            vision=None,
             price=None,
         )
 

@@ -108,17 +108,18 @@ def create_routes(
     *,
     chat: Chat,
     models: Models,
-    sessions: Sessions,
     health: Health,
-    deliveries: DeliveryEndpoints | None,
-    files: FileEndpoints | None,
-    hooks: Hooks | None,
-    texts: TextEndpoints,
-    responses: Responses | None,
-    workflows: Workflows | None,
     chat_enabled: bool,
+    sessions: Sessions | None = None,
+    deliveries: DeliveryEndpoints | None = None,
+    files: FileEndpoints | None = None,
+    hooks: Hooks | None = None,
+    texts: TextEndpoints | None = None,
+    responses: Responses | None = None,
+    workflows: Workflows | None = None,
 ) -> FastAPI:
-    """Every route there is. What goes wrong leaves as a NanobotError (or as the exception that it is): nothing is answered here."""
+    """Every route there is; without those of what is None. What goes wrong leaves as a NanobotError (or as the exception
+    that it is): nothing is answered here."""
     app = Routes(
         title="nanobot",
         version=health.version,
@@ -130,20 +131,20 @@ def create_routes(
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
     )
     app.router.route_class = ScopedRoute
-    get, delete, seen = ["GET"], ["DELETE"], needs("sessions")
+    get = ["GET"]
     if chat_enabled:
         app.router.routes.append(ChatRoute(chat))
-    for path, summary, endpoint, methods, answer, refusals, scope in (
-        ("/v1/models", "List models", models.index, get, ModelList, errors(401), needs("models")),
-        ("/v1/models/{model_id:path}", "Show a model", models.show, get, ModelDetail, errors(401, 404), needs("models")),
-        ("/v1/sessions", "List sessions", sessions.index, get, SessionList, errors(400, 401, 503), seen),
-        ("/v1/sessions/{session_id:path}", "Show a session", sessions.show, get, SessionDetail, errors(400, 401, 404, 503), seen),
-        ("/v1/sessions/{session_id:path}", "Delete a session", sessions.delete, delete, SessionDeleted, errors(401, 404, 409, 503), seen),
-        ("/health", "Is it alive?", health.alive, get, HealthAnswer, None, open_to_all()),
-        ("/ready", "Can it do its work?", health.ready, get, ReadyAnswer, _NOT_READY, open_to_all()),
+    for path, summary, endpoint, answer, refusals, scope in (
+        ("/v1/models", "List models", models.index, ModelList, errors(401), needs("models")),
+        ("/v1/models/{model_id:path}", "Show a model", models.show, ModelDetail, errors(401, 404), needs("models")),
+        ("/health", "Is it alive?", health.alive, HealthAnswer, None, open_to_all()),
+        ("/ready", "Can it do its work?", health.ready, ReadyAnswer, _NOT_READY, open_to_all()),
     ):
-        app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals, openapi_extra=scope)
-    add_text_routes(app, texts)
+        app.add_api_route(path, endpoint, summary=summary, methods=get, response_model=answer, responses=refusals, openapi_extra=scope)
+    if sessions is not None:
+        add_session_routes(app, sessions)
+    if texts is not None:
+        add_text_routes(app, texts)
     if responses is not None:
         add_response_routes(app, responses)
     if deliveries is not None:
@@ -158,6 +159,16 @@ def create_routes(
     return app
 
 
+def add_session_routes(app: FastAPI, sessions: Sessions) -> None:
+    get, delete, seen = ["GET"], ["DELETE"], needs("sessions")
+    for path, summary, endpoint, methods, answer, refusals in (
+        ("/v1/sessions", "List sessions", sessions.index, get, SessionList, errors(400, 401, 503)),
+        ("/v1/sessions/{session_id:path}", "Show a session", sessions.show, get, SessionDetail, errors(400, 401, 404, 503)),
+        ("/v1/sessions/{session_id:path}", "Delete a session", sessions.delete, delete, SessionDeleted, errors(401, 404, 409, 503)),
+    ):
+        app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals, openapi_extra=seen)
+
+
 def _is_ours(answer: dict[str, Any] | None) -> bool:
     return answer is not None and answer["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorAnswer")
 
@@ -170,16 +181,17 @@ def _docs(app: Routes) -> Any:
 
 
 _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": ReadyAnswer, "description": "Not now; `checks` say why."}}
+CHAT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": ChatCompletion,
+        "description": "The answer; or, with `stream: true`, events of ChatCompletionChunk and at last `[DONE]`.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    **errors(*[status for status in WHY if status not in (405, 422)]),
+}
 _CHAT: Final[dict[str, Any]] = {
     "summary": "Ask",
-    "responses": {
-        200: {
-            "model": ChatCompletion,
-            "description": "The answer; or, with `stream: true`, events of ChatCompletionChunk and at last `[DONE]`.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        },
-        **errors(*[status for status in WHY if status not in (405, 422)]),
-    },
+    "responses": CHAT_ANSWERS,
     "openapi_extra": needs(
         "chat",
         {

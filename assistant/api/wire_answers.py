@@ -115,7 +115,7 @@ class PriceAnswer(BaseModel):
 class ModelDetail(ModelAnswer):
     """A model with what is known of it; null: not known."""
 
-    type: Literal["agent", "chat", "completion", "embedding"]
+    type: Literal["agent", "workflow", "chat", "completion", "embedding"]
     context_length: int | None
     dimensions: int | None
     vision: bool | None

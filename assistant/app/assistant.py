@@ -10,14 +10,14 @@ from assistant.api.health import Check
 from assistant.app.agent import OpenModel, build_turns, open_models
 from assistant.app.models import open_registry
 from assistant.app.outlet import Outlet, open_outlet
-from assistant.app.workflows import build_workflows
+from assistant.app.workflows import build_workflows, offered
 from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import NanobotError
-from assistant.contracts.models import ModelProvider
+from assistant.contracts.models import ModelInfo, ModelProvider
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.turns import MAIN
 from assistant.delivery.service import DeliveryService
@@ -28,6 +28,7 @@ from assistant.store.store import Store, open_store
 from assistant.turns.direct import Direct
 from assistant.turns.reading import ReadOnce
 from assistant.turns.service import Turns
+from assistant.workflows.asked import AskedWorkflows
 from assistant.workflows.service import WorkflowService
 
 
@@ -48,6 +49,8 @@ class Assistant:
     deliveries: Deliveries
     reader: DocumentReader
     workflows: WorkflowService
+    asked_workflows: AskedWorkflows
+    """Those that clients may ask as models."""
     outlet: Outlet | None
     """The channels that it has opened; None: it writes to the outbox, and a server that runs on the same store sends."""
 
@@ -58,6 +61,11 @@ class Assistant:
     @property
     def model(self) -> ModelProvider:
         return self.models[MAIN].provider
+
+    @property
+    def agents(self) -> Mapping[str, ModelInfo]:
+        """The model of each agent, MAIN first."""
+        return {name: model.provider.info for name, model in self.models.items()}
 
     @property
     def spool(self) -> Path:
@@ -82,6 +90,7 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
     are started by whoever serves. Raises ConfigError and StoreUnavailable."""
     config = loaded.config
     await asyncio.to_thread(_make_folders, loaded)
+    offers = await asyncio.to_thread(offered, loaded)
     models = await open_models(config)
     registry = open_registry(config, models[MAIN].choice)
     store = await open_store(config.store, loaded.home, config.attachments)
@@ -94,7 +103,8 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
         outlet = open_outlet(loaded, directory, store) if with_channels else None
         deliveries = outlet.deliveries if outlet else DeliveryService(store.outbox, enabled=config.enabled_channels.__contains__)
         turns = await build_turns(loaded, models, store, directory, deliveries, reader)
-        workflows = build_workflows(loaded, store, turns, deliveries, reader, spool_folder(loaded))
+        workflows = build_workflows(loaded, offers, store, turns, deliveries, reader, spool_folder(loaded))
+        asked = AskedWorkflows(workflows, offers.ids)
         try:
             yield Assistant(
                 loaded=loaded,
@@ -107,10 +117,12 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
                 deliveries=deliveries,
                 reader=reader,
                 workflows=workflows,
+                asked_workflows=asked,
                 outlet=outlet,
             )
         finally:
             await workflows.close(grace=0)
+            await asked.close()
             await direct.close()
             await turns.close(grace=0)
     finally:

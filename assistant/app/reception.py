@@ -73,6 +73,7 @@ class Reception:
         await self._supervisors.stop(left(kept))
         await self._assistant.turns.close(left(kept))
         await self._assistant.workflows.close(left(kept))
+        await self._assistant.asked_workflows.close()
         await self._inbound.close(left(kept / 2))
         await self._dispatcher.close(left())
 

@@ -2,45 +2,26 @@
 
 import asyncio
 import gc
-import logging
 import resource
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 
-from assistant import __version__
-from assistant.api.app import create_app
-from assistant.api.body.spool import sweep_spool
-from assistant.api.deliveries.endpoints import Outgoing
-from assistant.api.files.endpoints import Shelf
 from assistant.api.listening.exposure import check_exposure
 from assistant.api.listening.server import bind
 from assistant.api.listening.server import serve as serve_api
-from assistant.api.listening.sockets import preload as preload_sockets
 from assistant.api.settings import ApiSettings
-from assistant.app.assistant import Assistant, open_assistant
-from assistant.app.doors import open_doors
-from assistant.app.reception import Reception
+from assistant.app.assistant import Assistant
+from assistant.app.front import FOR_TURNS, opened_front
 from assistant.config import Loaded
-from assistant.contracts.errors import NanobotError
-from assistant.providers.build import preload
-
-log = logging.getLogger(__name__)
-
-SWEEP_SECONDS: Final = 3600
-KEEP_ONCE: Final = timedelta(days=1)
-"""How long the session of a request that brought its own history is kept."""
-_FOR_TURNS: Final = 0.95
-"""The share of the grace in which turns and sends end; the rest is for their answers to leave."""
 
 
-async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) -> None:
+async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None], *, chat_only: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; then let running turns end within `shutdown.grace`. `on_listening`: told once, with the port.
 
+    `chat_only`: chat completions and models, and no channels: what the assistant sends waits for a server that has them.
     Raises CannotServe (a port in use, a bind that would expose it), ConfigError, StoreUnavailable.
     """
     settings = loaded.config.api
@@ -48,55 +29,18 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None]) 
     grace = loaded.config.shutdown.grace
     with _bound(settings) as sockets:
         _raise_file_limit()
-        async with open_assistant(loaded, with_channels=True) as assistant, _receiving(assistant) as reception, _chores(assistant):
-            app = create_app(
-                settings=settings,
-                doorkeeper=open_doors(loaded.config, assistant.store),
-                turns=assistant.turns,
-                sessions=assistant.store.sessions,
-                agents={name: model.provider.info for name, model in assistant.models.items()},
-                registry=assistant.registry,
-                direct=assistant.direct,
-                ready=assistant.readiness,
-                spool_folder=assistant.spool,
-                version=__version__,
-                outgoing=Outgoing(
-                    deliveries=assistant.deliveries,
-                    outbox=assistant.store.outbox,
-                    files=assistant.store.media,
-                    channels=assistant.directory,
-                    expire_after=timedelta(seconds=loaded.config.deliver.expire_after),
-                ),
-                channels=reception.statuses,
-                hooks=reception.hooks,
-                repeats=assistant.store.repeats,
-                responses=assistant.store.responses,
-                shelf=Shelf(files=assistant.store.files, reader=assistant.reader),
-                workflows=assistant.workflows,
-            )
-            await reception.start()
+        async with opened_front(loaded, chat_only=chat_only) as front:
+            await front.beside.start()
             _tune_interpreter()
             await serve_api(
-                app,
+                front.app,
                 settings,
                 stop=_stop_signal(),
                 grace=grace,
                 sockets=sockets,
-                on_listening=lambda port: on_listening(assistant, port),
-                finish=lambda: reception.stop(grace * _FOR_TURNS),
+                on_listening=lambda port: on_listening(front.assistant, port),
+                finish=lambda: front.beside.stop(grace * FOR_TURNS),
             )
-
-
-@asynccontextmanager
-async def _receiving(assistant: Assistant) -> AsyncGenerator[Reception]:
-    """What runs beside the API; not started yet."""
-    if assistant.outlet is None:
-        raise RuntimeError("an assistant is served with its channels opened")
-    reception = Reception(assistant, assistant.outlet)
-    try:
-        yield reception
-    finally:
-        await reception.close()
 
 
 @contextmanager
@@ -136,43 +80,3 @@ def _raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-@asynccontextmanager
-async def _chores(assistant: Assistant) -> AsyncGenerator[None]:
-    """What is done beside answering: load the provider's client and what sockets need before somebody waits for it, sweep."""
-    tasks = [asyncio.create_task(asyncio.to_thread(_preload, assistant)), asyncio.create_task(_sweep(assistant))]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-
-
-def _preload(assistant: Assistant) -> None:
-    preload(assistant.choice)
-    preload_sockets()
-
-
-async def _sweep(assistant: Assistant) -> None:
-    """Every hour: remove attachments, spooled files, deliveries, messages taken in, jobs and first answers that are due, and settle turns
-    whose end could not be stored or whose process died unnoticed."""
-    store, keep = assistant.store, timedelta(days=assistant.loaded.config.deliver.keep_days)
-    while True:
-        try:
-            files, turns = await store.attachments.sweep(datetime.now(UTC)), await store.sessions.recover()
-            await store.sessions.purge(datetime.now(UTC) - KEEP_ONCE)
-            spooled = await asyncio.to_thread(sweep_spool, assistant.spool)
-            await store.repeats.purge(datetime.now(UTC))
-            await store.responses.recover()
-            await store.responses.purge(datetime.now(UTC) - timedelta(days=assistant.loaded.config.api.responses.keep_days))
-            sent, answered = await store.outbox.purge(datetime.now(UTC) - keep), await store.inbox.purge(datetime.now(UTC) - keep)
-            await store.limits.sweep(datetime.now(UTC))
-            jobs = await store.jobs.purge(datetime.now(UTC) - timedelta(days=assistant.loaded.config.workflows.keep_days))
-            log.debug("store.swept files=%d spooled=%d turns=%d sent=%d answered=%d jobs=%d", files, spooled, turns, sent, answered, jobs)
-        except NanobotError as error:
-            log.warning("store.not_swept code=%s", error.code)
-        except OSError as error:
-            log.warning("spool.not_swept errno=%s", error.errno)
-        await asyncio.sleep(SWEEP_SECONDS)

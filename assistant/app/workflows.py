@@ -1,28 +1,65 @@
 """Workflows and their jobs, put together."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.config import Loaded
+from assistant.config import ConfigError, Loaded
+from assistant.config.errors import Problem
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.turns import MAIN
+from assistant.contracts.workflows import InvalidWorkflow, WorkflowNotFound
 from assistant.store.store import Store
 from assistant.turns.service import Turns
+from assistant.workflows.asked import AskedWorkflows
 from assistant.workflows.inputs import Inputs
-from assistant.workflows.library import Library
+from assistant.workflows.library import ID, Library
 from assistant.workflows.linking import Known
 from assistant.workflows.service import WorkflowService
 from assistant.workflows.work import Hands
 
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """The workflows that clients may ask as models."""
+
+    ids: tuple[str, ...]
+    files: Mapping[str, Path]
+    """Of those that were named by a file."""
+
+
+def offered(loaded: Loaded) -> Offered:
+    """As configured. Raises ConfigError for a file that is not there, or can't be one of a workflow. Blocks."""
+    base = loaded.source.parent if loaded.source is not None else Path.cwd()
+    files: dict[str, Path] = {}
+    ids: list[str] = []
+    for written in loaded.config.workflows.models:
+        name = written
+        if written.lower().endswith(_SUFFIXES):
+            path = (base / Path(written).expanduser()).resolve()
+            name = path.stem
+            if not path.is_file():
+                raise _refused(f"there is no file {path}")
+            if files.get(name, path) != path:
+                raise _refused(f"{files[name]} and {path} would both be the workflow {name}")
+            files[name] = path
+        if not ID.fullmatch(name):
+            raise _refused(f"{name!r} can't be a workflow's id: 1 to 64 of A-Z, a-z, 0-9, - and _, beginning with a letter or digit")
+        ids.append(name)
+    return Offered(ids=tuple(dict.fromkeys(ids)), files=files)
+
 
 def build_workflows(
-    loaded: Loaded, store: Store, turns: Turns, deliveries: Deliveries, reader: DocumentReader, spool: Path
+    loaded: Loaded, offers: Offered, store: Store, turns: Turns, deliveries: Deliveries, reader: DocumentReader, spool: Path
 ) -> WorkflowService:
     """Nothing runs yet: see `WorkflowService.begin`. Tool nodes have the default agent's tools."""
     toolbox = turns.agents[MAIN].toolbox
     known = Known(tools=toolbox.names, agents=turns.agents.keys())
     return WorkflowService(
-        library=Library(loaded.workspace / "workflows", known),
+        library=Library(loaded.workspace / "workflows", known, offers.files),
         known=known,
         inputs=Inputs(reader, store.attachments),
         store=store.jobs,
@@ -36,3 +73,19 @@ def build_workflows(
         ),
         settings=loaded.config.workflows,
     )
+
+
+async def check_asked(service: WorkflowService, asked: AskedWorkflows) -> None:
+    """For whoever serves them. Raises ConfigError where one is not there or not in order, with every problem of its file."""
+    for name in asked.ids:
+        try:
+            await service.show(name)
+        except WorkflowNotFound:
+            there = ", ".join([info.id for info in await service.index()]) or "none"
+            raise _refused(f"there is no workflow {name!r}; there are: {there}") from None
+        except InvalidWorkflow as error:
+            raise _refused(error.message) from None
+
+
+def _refused(text: str) -> ConfigError:
+    return ConfigError(Problem(path=("workflows", "models"), text=text, origin=""))

@@ -1,9 +1,10 @@
 """The options that several commands take, and what they make of the configuration."""
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -26,6 +27,10 @@ Model = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="NAME", help='The model, such as "openai/gpt-5-mini". Default: the first within reach.'),
 ]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"] | None,
+    typer.Option(metavar="LEVEL", help="debug, info, warning or error.  [default: info]", show_default=False),
+]
 
 
 def configured(
@@ -38,3 +43,8 @@ def configured(
     if model is not None:
         overrides |= {"agents.defaults.model": model, "agents.defaults.modelPreset": None}
     return load_config(file, os.environ, overrides)
+
+
+def begin_logging(loaded: Loaded) -> None:
+    """To stderr."""
+    logging.basicConfig(level=loaded.config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -12,7 +12,20 @@ from assistant.config import ConfigError
 from assistant.contracts.errors import NanobotError
 from assistant.providers.choice import NoSuchProvider
 
-COMMANDS: Final = ("serve", "chat", "send", "deliveries", "channels", "pairing", "keys", "sessions", "workflows", "doctor", "config")
+COMMANDS: Final = (
+    "serve",
+    "chat-server",
+    "chat",
+    "send",
+    "deliveries",
+    "channels",
+    "pairing",
+    "keys",
+    "sessions",
+    "workflows",
+    "doctor",
+    "config",
+)
 
 
 def main() -> None:
@@ -36,7 +49,7 @@ def program(arguments: list[str]) -> typer.Typer:
     )
     wanted = [name for name in COMMANDS if name in arguments[:1]]
     for name in () if arguments[:1] == ["--version"] else wanted or COMMANDS:
-        commands: typer.Typer = importlib.import_module(f"assistant.cli.{name}").commands
+        commands: typer.Typer = importlib.import_module(f"assistant.cli.{name.replace('-', '_')}").commands
         app.add_typer(commands)
     return app
 

@@ -1,17 +1,14 @@
 """`nanobot serve`: the server, until it is told to stop."""
 
-import logging
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 import uvloop
 
-from assistant.app import Assistant
 from assistant.app import serve as serve_assistant
-from assistant.cli.options import ConfigFile, Model, Workspace, configured
+from assistant.cli.announcement import announce
+from assistant.cli.options import ConfigFile, LogLevel, Model, Workspace, begin_logging, configured
 from assistant.contracts.messages import Json
-
-_MOST_NOTICES = 5
 
 commands = typer.Typer()
 
@@ -28,10 +25,7 @@ def serve(
     config: ConfigFile = None,
     workspace: Workspace = None,
     model: Model = None,
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"] | None,
-        typer.Option(metavar="LEVEL", help="debug, info, warning or error.  [default: info]", show_default=False),
-    ] = None,
+    log_level: LogLevel = None,
 ) -> None:
     """Serve the API until Ctrl-C or SIGTERM.
 
@@ -44,32 +38,5 @@ def serve(
     given: dict[str, Json] = {"api.host": host, "api.port": port, "log.level": log_level}
     more = {key: value for key, value in given.items() if value is not None}
     loaded = configured(config, workspace=workspace, model=model, more=more)
-    logging.basicConfig(level=loaded.config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    uvloop.run(serve_assistant(loaded, _announce))
-
-
-def _announce(assistant: Assistant, port: int) -> None:
-    """What is served, where, with which model and why."""
-    loaded = assistant.loaded
-    host = loaded.config.api.host
-    lines = [
-        f"nanobot serves http://{f'[{host}]' if ':' in host else host}:{port}/v1",
-        f"  model          {assistant.choice}",
-        f"  configuration  {loaded.source or 'the built-in defaults'}",
-        f"  workspace      {loaded.workspace}",
-        f"  channels       {_channels(assistant)}",
-        f"  state          {loaded.home}",
-    ]
-    if len(loaded.notices) > _MOST_NOTICES:
-        lines.append(f"  {len(loaded.notices)} keys of the configuration have no effect: nanobot config check")
-    else:
-        lines += [f"  {notice}" for notice in loaded.notices]
-    typer.echo("\n".join(lines))
-
-
-def _channels(assistant: Assistant) -> str:
-    """Those that are open, and those that could not be, with why."""
-    outlet = assistant.outlet
-    opened = [channel.name for channel in outlet.channels] if outlet else []
-    unopened = [f"{name} is not open: {why}" for name, why in outlet.unopened.items()] if outlet else []
-    return "; ".join(filter(None, [", ".join(opened), *unopened])) or "none"
+    begin_logging(loaded)
+    uvloop.run(serve_assistant(loaded, announce))

@@ -4,16 +4,19 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from assistant.config.errors import ConfigError, Problem
+from assistant.config.json_text import NotJson, read_json
 from assistant.config.server_node import translated
 from assistant.contracts.messages import Json
 
-FILE_NAME = "config.json"
+FILE_NAMES: Final = ("config.json", "config.json5")
+"""The first that is there is read."""
 
 
 def find_file(explicit: Path | None, env: Mapping[str, str], directory: Path, home: Path) -> Path | None:
-    """`--config`, else NANOBOT_CONFIG, else `./config.json`, else `config.json` in the home; None: the built-in defaults.
+    """`--config`, else NANOBOT_CONFIG, else `./config.json` (or `.json5`), else `config.json` (or `.json5`) in the home; None: the built-in defaults.
 
     Raises ConfigError where a file was named that is not there.
     """
@@ -24,12 +27,13 @@ def find_file(explicit: Path | None, env: Mapping[str, str], directory: Path, ho
             how = "--config" if explicit else "NANOBOT_CONFIG"
             raise ConfigError(Problem(path=(), text=f"there is no such file ({how} names it)", origin=str(path)))
         return path
-    return next((path.resolve() for path in (directory / FILE_NAME, home / FILE_NAME) if path.is_file()), None)
+    places = [folder / name for folder in (directory, home) for name in FILE_NAMES]
+    return next((path.resolve() for path in places if path.is_file()), None)
 
 
 def read_file(path: Path) -> dict[str, Json]:
-    """The object in a JSON file (UTF-8, with or without a byte order mark), or in a TOML file by its suffix, with Server Node's keys in our words.
-    Raises ConfigError that says what is wrong, and where."""
+    """The object in a JSON or JSON5 file (UTF-8, with or without a byte order mark), or in a TOML file by its suffix, with Server Node's keys in our
+    words. Raises ConfigError that says what is wrong, and where."""
     return translated(_read_toml(path), str(path)) if path.suffix.lower() == ".toml" else _read_json(path)
 
 
@@ -53,31 +57,15 @@ def _plain(table: Mapping[str, object]) -> dict[str, Json]:
 
 
 def _read_json(path: Path) -> dict[str, Json]:
-
-    def refused(text: str) -> ConfigError:
-        return ConfigError(Problem(path=(), text=text, origin=str(path)))
-
-    def without_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            raise refused(f'the key "{next(name for name in names if names.count(name) > 1)}" stands twice in one object; keep one')
-        return found
-
-    def without_nan(word: str) -> Json:
-        raise refused(f"{word} is not JSON")
-
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        found: Json = json.loads(text, object_pairs_hook=without_duplicates, parse_constant=without_nan)
+        found = read_json(path.read_bytes().decode("utf-8-sig"))
+        if isinstance(found, dict):
+            return found
+        text = 'must hold a JSON object: {"api": {…}}'
     except OSError as error:
-        raise refused(f"can't be read ({error.strerror})") from error
+        text = f"can't be read ({error.strerror})"
     except UnicodeDecodeError as error:
-        raise refused(f"is not UTF-8 text (byte {error.start})") from error
-    except json.JSONDecodeError as error:
-        raise refused(f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
-    except RecursionError as error:
-        raise refused("is nested too deeply") from error
-    if not isinstance(found, dict):
-        raise refused('must hold a JSON object: {"api": {…}}')
-    return found
+        text = f"is not UTF-8 text (byte {error.start})"
+    except NotJson as error:
+        text = str(error)
+    raise ConfigError(Problem(path=(), text=text, origin=str(path)))

@@ -18,8 +18,7 @@
     │   ├── DeliveryNotFound          404                         delivery_not_found
     │   ├── NoSuchFile (in files)     404                         file_not_found
     │   ├── ResponseNotFound (in responses) 404                   response_not_found
-    │   ├── WorkflowNotFound (in workflows) 404                   workflow_not_found
-    │   └── JobNotFound (in workflows) 404                        job_not_found
+    │   └── WorkflowNotFound, JobNotFound (in workflows) 404      workflow_not_found, job_not_found
     ├── MethodNotAllowed              405 invalid_request_error   method_not_allowed
     ├── RequestTimeout                408 invalid_request_error   request_timeout
     ├── SessionBusy                   409 conflict_error          session_busy
@@ -28,8 +27,7 @@
     │   ├── AnswerInProgress          409                         idempotency_in_progress
     │   ├── AnswerInterrupted         409                         idempotency_interrupted
     │   └── AnswerNotKept             409                         idempotency_answer_not_kept
-    ├── JobConflict (in workflows)    409 conflict_error          job_conflict
-    ├── JobCancelled (in workflows)   409 conflict_error          job_cancelled
+    ├── JobConflict, JobCancelled (in workflows) 409 conflict_error job_conflict, job_cancelled
     ├── RequestTooLarge               413 invalid_request_error   request_too_large
     │   └── FileTooLarge              413                         file_too_large
     ├── UnsupportedMediaType          415 invalid_request_error   unsupported_media_type
@@ -46,6 +44,7 @@
     ├── AccessUnavailable             503 server_error            access_unavailable
     ├── ShuttingDown                  503 server_error            shutting_down
     ├── ServerOverloaded              503 server_error            server_overloaded
+    ├── NotOpen (in api.mounted)      503 server_error            not_open
     └── TurnTimeout                   504 server_error            turn_timeout
 
     ToolFailed                        never leaves the toolbox: its words go to the model

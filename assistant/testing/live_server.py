@@ -60,9 +60,15 @@ def with_model(url: str, model: str = "fake-model") -> dict[str, object]:
 
 @contextmanager
 def live_server(
-    home: Path, *, config: Config, env: Mapping[str, str] | None = None, args: Sequence[str] = (), within: float = 20.0
+    home: Path,
+    *,
+    config: Config,
+    env: Mapping[str, str] | None = None,
+    command: str = "serve",
+    args: Sequence[str] = (),
+    within: float = 20.0,
 ) -> Generator[LiveServer]:
-    """`nanobot serve` on a free loopback port, its state in `home`; stopped by SIGTERM on the way out.
+    """`nanobot serve` (or `chat-server`) on a free loopback port, its state in `home`; stopped by SIGTERM on the way out.
 
     Of this process's environment it sees next to nothing (no keys); `env` is added. Raises ServerFailed where it is not ready `within`
     seconds, or still there ten seconds after SIGTERM (it is killed then).
@@ -71,11 +77,11 @@ def live_server(
     file = home / "config.json"
     file.write_text(json.dumps(config), encoding="utf-8")
     log = home / "server.log"
-    command = [sys.executable, "-m", "assistant.cli", "serve", "--config", str(file), "--port", "0", *args]
+    line = [sys.executable, "-m", "assistant.cli", command, "--config", str(file), "--port", "0", *args]
     with log.open("wb") as output:
         begun = time.perf_counter()
         process = subprocess.Popen(  # noqa: S603 - our own program, without a shell
-            command, cwd=home, env=_environment(home, env or {}), stdout=output, stderr=subprocess.STDOUT
+            line, cwd=home, env=_environment(home, env or {}), stdout=output, stderr=subprocess.STDOUT
         )
         try:
             port = _wait_until_ready(process, begun + within, log)

@@ -17,6 +17,7 @@ from assistant.workflows.yaml_text import MOST_BYTES
 ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _MOST_FILES: Final = 500
 _MOST_CALLED: Final = 32
+_NO_MORE: Final[Mapping[str, Path]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,22 +33,23 @@ class Checked:
 class Library:
     """Everything here blocks: call it in a thread."""
 
-    def __init__(self, folder: Path, known: Known) -> None:
+    def __init__(self, folder: Path, known: Known, more: Mapping[str, Path] = _NO_MORE) -> None:
+        """`more`: files by the ids of their workflows, which may lie elsewhere; they come before those of the folder."""
         self._folder = folder
         self._known = known
+        self._more = more
 
     def index(self) -> list[WorkflowInfo]:
         """By id; a file that is not in order too."""
         found: list[WorkflowInfo] = []
-        for path in sorted(self._folder.glob("*.yaml"))[:_MOST_FILES]:
-            if ID.fullmatch(path.stem):
+        names = [path.stem for path in sorted(self._folder.glob("*.yaml"))[:_MOST_FILES]]
+        for name in sorted({*names, *self._more}):
+            if ID.fullmatch(name):
                 try:
-                    found.append(describe(self.checked(path.stem).definition))
+                    found.append(describe(self.checked(name).definition))
                 except InvalidWorkflow as bad:
                     problems = tuple(bad.message.split("\n"))
-                    found.append(
-                        WorkflowInfo(id=path.stem, name=path.stem, description="", inputs=(), nodes=(), outputs=(), problems=problems)
-                    )
+                    found.append(WorkflowInfo(id=name, name=name, description="", inputs=(), nodes=(), outputs=(), problems=problems))
                 except WorkflowNotFound:  # it went while we looked, or is no plain file
                     continue
         return found
@@ -75,7 +77,8 @@ class Library:
         if not ID.fullmatch(workflow_id):
             raise WorkflowNotFound(f"Workflow {workflow_id[:64]} not found", param="workflow_id")
         try:
-            descriptor = os.open(self._folder / f"{workflow_id}.yaml", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            path = self._more.get(workflow_id) or self._folder / f"{workflow_id}.yaml"
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             raise WorkflowNotFound(f"Workflow {workflow_id} not found", param="workflow_id") from None
         with os.fdopen(descriptor, "rb") as file:

@@ -18,3 +18,6 @@ class WorkflowSettings(Settings):
     """How many nodes of one job run at the same time."""
     keep_days: Annotated[int, Field(ge=1)] = 30
     """How long a job that has ended can be looked up."""
+    models: tuple[str, ...] = ()
+    """Workflows that clients may ask as the model `workflow:<id>`: their ids, or files such as `"flows/weekly.yaml"`, which may lie
+    elsewhere (a relative path starts at the configuration file's folder)."""

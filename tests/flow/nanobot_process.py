@@ -44,12 +44,12 @@ class Nanobot:
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     @contextmanager
-    def serving(self, *arguments: str) -> Generator["Server"]:
-        """`nanobot serve` on a free port, once it says that it serves; killed in the end if it still runs."""
-        command = [sys.executable, "-m", "assistant.cli", "serve", "--port", "0", *arguments]
+    def serving(self, *arguments: str, command: str = "serve") -> Generator["Server"]:
+        """`nanobot serve`, or another command that serves, on a free port, once it says that it serves; killed in the end if it still runs."""
+        line = [sys.executable, "-m", "assistant.cli", command, "--port", "0", *arguments]
         with (
             (self.folder / "stderr").open("wb") as errors,
-            subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=errors) as process,
+            subprocess.Popen(line, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=errors) as process,
         ):
             try:
                 yield Server(process=process, said=_first_words(process), errors=self.folder / "stderr")

@@ -78,6 +78,7 @@ def test_an_unknown_command_is_exit_code_2(tmp_path: Path):
     "command",
     [
         ("serve",),
+        ("chat-server",),
         ("chat",),
         ("doctor",),
         ("sessions", "list"),
@@ -98,4 +99,4 @@ def test_every_command_teaches_with_an_example(tmp_path: Path, command: tuple[st
 
 def test_help_names_every_command(tmp_path: Path):
     done = Nanobot(folder=tmp_path)("--help")
-    assert all(f"\n  {name} " in done.stdout for name in ("serve", "chat", "doctor", "sessions", "config"))
+    assert all(f"\n  {name} " in done.stdout for name in ("serve", "chat-server", "chat", "doctor", "sessions", "config"))

@@ -72,6 +72,15 @@ def test_a_stream_from_python_ends_with_its_reason_and_usage(server: LiveServer)
     assert unit == "tokens"
 
 
+@pytest.mark.parametrize("command", ["serve", "chat-server"])
+def test_the_chat_server_tells_its_health_and_models_and_answers_whole_and_as_a_stream(tmp_path: Path, command: str) -> None:
+    with live_server(tmp_path / "home", config=offline(), command=command) as server:
+        health, models, plain, stream, *_ = run(server, sys.executable, EXAMPLES / "chat_server_examples.py").splitlines()
+    assert (health, models.split(", ")[0]) == ("health: ok", "models: offline")
+    assert plain.startswith(f"plain: {NO_MODEL}")
+    assert stream.removeprefix("stream: ") == plain.removeprefix("plain: ")
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 def test_a_stream_from_javascript_comes_to_its_end(server: LiveServer) -> None:
     printed = run(server, "node", EXAMPLES / "stream_fetch.mjs", "Grüße 👋")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from assistant.api.chat.route import Known, Named, Route, ToAgent, ToModel, route
+from assistant.api.chat.route import Known, Named, Route, ToAgent, ToModel, ToWorkflow, route
 from assistant.contracts.errors import InvalidRequest, ModelNotFound
 
 KNOWN = Known(model="MiniMax-M2.7", agents=("main", "beta"))
@@ -80,3 +80,19 @@ def test_a_user_is_named_in_at_most_256_characters() -> None:
     assert route(Named(model="agent:beta", user="x" * 256), KNOWN)
     with pytest.raises(InvalidRequest):
         route(Named(model="agent:beta", user="x" * 257), KNOWN)
+
+
+def test_a_workflow_that_is_offered_is_asked_by_its_name_and_others_are_models() -> None:
+    known = Known(model="MiniMax-M2.7", agents=("main",), workflows=("greet",))
+    assert route(Named(model="workflow:greet", session_id="mine"), known) == ToWorkflow(id="greet")
+    for name in ("workflow:other", "greet", "workflow:", "Workflow:greet"):
+        assert route(Named(model=name), known) == ToModel(id=name)
+
+
+@pytest.mark.parametrize("model", [None, "MiniMax-M2.7"])
+def test_where_there_is_only_chat_the_client_brings_the_history_under_the_models_name_too(model: str | None) -> None:
+    known = Known(model="MiniMax-M2.7", agents=("main",), takes_history=True)
+    assert route(Named(model=model), known) == ToAgent(agent="main", session=None, takes_history=True, shown="MiniMax-M2.7")
+    assert route(Named(model=model, session_id="mine"), known) == ToAgent(
+        agent="main", session="api:mine", takes_history=True, shown="MiniMax-M2.7"
+    )

@@ -14,6 +14,7 @@ PAPERS = (
     "docs/architecture.md",
     "docs/channels.md",
     "docs/decisions.md",
+    "docs/embedding.md",
     "docs/performance.md",
     "docs/reliability.md",
     "docs/workflows.md",

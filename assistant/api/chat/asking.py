@@ -7,7 +7,7 @@ from starlette.types import Scope
 from assistant.api.chat.direct import direct_request
 from assistant.api.chat.estimate import estimated_tokens
 from assistant.api.chat.input import ChatInput
-from assistant.api.chat.route import Known, ToAgent, names_of
+from assistant.api.chat.route import Known, Route, ToAgent, ToModel, ToWorkflow, names_of
 from assistant.api.middleware.scope import admission, principal
 from assistant.api.turns import Turns
 from assistant.contracts.errors import ModelNotFound
@@ -28,16 +28,20 @@ class Asking:
     direct: Direct
     known: Known
 
-    async def prepare(self, scope: Scope, asked: ChatInput) -> TurnRequest | DirectRequest:
-        """Check that whoever sent the request may ask this, and take it out of their limits. Raises ModelNotFound, RateLimited, InvalidRequest,
-        ProviderFailed."""
-        who = principal(scope)
-        if not any(map(who.may_use, names_of(asked.route, self.known))):
+    def check_rights(self, scope: Scope, to: Route) -> None:
+        """Raises ModelNotFound where whoever sent the request may not ask there: for them there is no such model."""
+        if not any(map(principal(scope).may_use, names_of(to, self.known))):
             raise ModelNotFound(param="model")
-        if isinstance(asked.route, ToAgent):
-            wanted = _turn(asked, asked.route, who.id)
-        else:
-            wanted = await direct_request(asked, asked.route.id, self.registry)
+
+    async def prepare(self, scope: Scope, asked: ChatInput) -> TurnRequest | DirectRequest:
+        """What answers, taken out of the limits of whoever sent the request. Raises RateLimited, ModelNotFound, InvalidRequest, ProviderFailed."""
+        match asked.route:
+            case ToAgent():
+                wanted = _turn(asked, asked.route, principal(scope).id)
+            case ToModel(id=model):
+                wanted = await direct_request(asked, model, self.registry)
+            case ToWorkflow():
+                raise TypeError("a workflow is run, not asked")
         await admission(scope).reserve(estimated_tokens(asked.said, asked.instructions, asked.sampling, answers=asked.wishes.n))
         return wanted
 

@@ -10,7 +10,7 @@ from assistant.api.body.json_body import read_json
 from assistant.api.body.multipart import read_form
 from assistant.api.body.spool import Spool
 from assistant.api.chat.conversation import check_said, conversation, one_message
-from assistant.api.chat.route import Known, Named, Route, ToAgent, headers_of, route
+from assistant.api.chat.route import Known, Named, Route, ToAgent, ToModel, headers_of, route
 from assistant.api.chat.wire import ChatOptions, ChatRequest
 from assistant.api.chat.wishes import Wishes, wishes_of
 from assistant.api.complaints import complaint
@@ -33,13 +33,13 @@ class ChatInput:
 
     route: Route
     said: tuple[Earlier, ...]
-    """The conversation; where an agent answers, the last word is the user's."""
+    """The conversation; where an agent or a workflow answers, the last word is the user's."""
     instructions: tuple[str, ...]
     sampling: Sampling
     stream: bool
     include_usage: bool
     wishes: Wishes
-    """Of a registered model; an agent takes none."""
+    """Of a registered model; agents and workflows take none."""
 
 
 async def read_chat(scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits, known: Known) -> ChatInput:
@@ -65,7 +65,7 @@ async def _from_json(scope: Scope, body: dict[str, Json], spool: Spool, limits: 
     wishes = wishes_of(request, chosen)
     keeps = isinstance(chosen, ToAgent) and not chosen.takes_history
     talk = await (one_message if keeps else conversation)(request.messages, spool, limits)
-    if isinstance(chosen, ToAgent):
+    if not isinstance(chosen, ToModel):
         talk.check_asked()
     response_format = cast("dict[str, Json] | None", body.get("response_format"))
     return ChatInput(

@@ -4,12 +4,13 @@
 |---|---|---|
 | absent, or the default agent's model | the default agent | kept here; the request holds one user message |
 | `agent:<id>` and its other spellings, or a header | that agent | the client's; or kept here, where the request names a session or a user |
+| `workflow:<id>`, where that is offered | a run of that workflow | the client's |
 | anything else | that model itself | the client's |
 """
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from starlette.types import Scope
@@ -25,6 +26,7 @@ _DEFAULT_IDS: Final = frozenset({MAIN, "default"})
 _PRODUCTS: Final = (b"nanobot", b"moltbot", b"openclaw")
 """Whose headers are taken, the first that is there."""
 _SESSION_HEADER: Final = "x-nanobot-session-key"
+_WORKFLOW: Final = "workflow:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,10 @@ class Known:
     """The default agent's model, under whose name it is listed."""
     agents: Collection[str]
     """The ids of all agents, MAIN among them."""
+    workflows: Collection[str] = ()
+    """The ids of the workflows that can be asked."""
+    takes_history: bool = False
+    """Whether the default agent is asked with the client's history under its model's name, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +74,29 @@ class ToModel:
     id: str
 
 
-Route = ToAgent | ToModel
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToWorkflow:
+    """A workflow runs, and its outputs are the answer."""
+
+    id: str
+
+
+Route = ToAgent | ToWorkflow | ToModel
 
 
 def names_of(chosen: Route, known: Known) -> tuple[str, ...]:
     """The ids by which /v1/models lists who answers: a key that may use one of them may ask."""
-    return names_of_agent(chosen.agent, known.model) if isinstance(chosen, ToAgent) else (chosen.id,)
+    match chosen:
+        case ToAgent(agent=agent):
+            return names_of_agent(agent, known.model)
+        case ToWorkflow(id=workflow):
+            return (name_of_workflow(workflow),)
+        case ToModel(id=model):
+            return (model,)
+
+
+def name_of_workflow(workflow: str) -> str:
+    return _WORKFLOW + workflow
 
 
 def names_of_agent(agent: str, default: str) -> tuple[str, ...]:
@@ -85,12 +108,16 @@ def route(named: Named, known: Known) -> Route:
     """Raises ModelNotFound for an agent that is not there, InvalidRequest for an id of a session or a user that can't be one."""
     if named.agent_header is not None:
         return _to_agent(_agent(named.agent_header, known), named)
+    if known.takes_history and named.model in (None, known.model):
+        return replace(_to_agent(MAIN, named), shown=known.model)
     if named.model is None or named.model == known.model:
         return ToAgent(agent=MAIN, session=_session(named, MAIN) or session_key(None), takes_history=False, shown=known.model)
     if named.model in _DEFAULT_BY_NAME:
         return _to_agent(MAIN, named)
     if spelled := _AGENT.fullmatch(named.model):
         return _to_agent(_agent(spelled[1], known), named)
+    if (workflow := named.model.removeprefix(_WORKFLOW)) in known.workflows and workflow != named.model:
+        return ToWorkflow(id=workflow)
     return ToModel(id=named.model)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from assistant.api.chat.route import Route, ToAgent
+from assistant.api.chat.route import Route, ToAgent, ToWorkflow
 from assistant.api.chat.wire import ChatOptions, ChosenTool, WireTool
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.models import NamedTool, ToolChoice, ToolSpec
@@ -26,6 +26,8 @@ def wishes_of(options: ChatOptions, chosen: Route) -> Wishes:
         raise InvalidRequest("'functions' are not supported: send 'tools', to a registered model.", param="functions")
     if isinstance(chosen, ToAgent):
         return _of_an_agent(options)
+    if isinstance(chosen, ToWorkflow):
+        return _of_a_workflow(options)
     if options.top_logprobs and not options.logprobs:
         raise InvalidRequest("'top_logprobs' needs 'logprobs'.", param="top_logprobs")
     names = [tool.function.name for tool in options.tools or ()]
@@ -47,6 +49,17 @@ def _of_an_agent(options: ChatOptions) -> Wishes:
         raise InvalidRequest("Tools of the client go to a registered model: an agent uses tools of its own.", param="tools")
     if options.logprobs:
         raise InvalidRequest("'logprobs' go with a registered model: an agent has none.", param="logprobs")
+    return _NONE
+
+
+def _of_a_workflow(options: ChatOptions) -> Wishes:
+    """How its models draw their words is the workflow's own business; a client that always says how it would like it may do so."""
+    if options.n is not None and options.n > 1:
+        raise InvalidRequest("'n' must be 1: a workflow is run once per request.", param="n")
+    if options.tools:
+        raise InvalidRequest("Tools of the client go to a registered model: a workflow has nodes of its own.", param="tools")
+    if options.logprobs:
+        raise InvalidRequest("'logprobs' go with a registered model: a workflow has none.", param="logprobs")
     return _NONE
 
 

@@ -1,8 +1,7 @@
 """What must hold before the server opens a port."""
 
-from ipaddress import ip_address
-
 from assistant.access.build import CannotLetIn, auth_mode
+from assistant.access.loopback import is_loopback
 from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
 
@@ -25,13 +24,3 @@ def check_exposure(settings: ApiSettings, auth: AuthSettings = _NO_AUTH) -> None
             f"api.host is '{settings.host}', which other machines can reach, and no api.apiKey is set (nor an auth.mode): "
             "set a key, or bind to 127.0.0.1."
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server bound to `host`. Any name but localhost counts as reachable from elsewhere."""
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -43,8 +43,11 @@ class ErrorAnswers:
     which may quote what somebody wrote, and answered with 500 internal_error.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, passes_on: bool = False) -> None:
+        """`passes_on`: whoever cancels a request (another program, with reasons of its own) has it cancelled; else only our server does, at its
+        end, and the request is answered with that."""
         self.app = app
+        self.passes_on = passes_on
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -67,7 +70,9 @@ class ErrorAnswers:
             error = known
         except FailedAfterActing as known:
             error, acted = known.error, True
-        except asyncio.CancelledError:  # by the server alone, when the grace of its end is over; there is nobody to pass it on to
+        except asyncio.CancelledError:  # else by the server alone, when the grace of its end is over; there is nobody to pass it on to
+            if self.passes_on:
+                raise
             error = ShuttingDown()
         except Exception as unknown:  # noqa: BLE001 - the last place where a bug can still become an answer
             error = NanobotError()

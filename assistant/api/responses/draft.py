@@ -17,7 +17,7 @@ _INCOMPLETE: Final[dict[FinishReason, str]] = {"length": "max_output_tokens", "c
 class Draft:
     """One response on its way. Its ids come from the turn's, so that a log line and an answer can be brought together."""
 
-    def __init__(self, turn_id: str, asked: ResponseInput, model: str) -> None:
+    def __init__(self, turn_id: str, asked: ResponseInput) -> None:
         self._number = turn_id.removeprefix("turn_")
         self.id = f"resp_{self._number}"
         self.message_id = f"msg_{self._number}"
@@ -27,7 +27,7 @@ class Draft:
             "id": self.id,
             "object": "response",
             "created_at": self.created,
-            "model": model,
+            "model": asked.model,
             "instructions": request.instructions,
             "previous_response_id": request.previous_response_id,
             "store": asked.keeps,

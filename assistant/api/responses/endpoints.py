@@ -48,8 +48,9 @@ class Responses:
         spool = Spool(self.spool_folder, self.settings.limits, self._named(owner))
         try:
             asked = await read_response(request.scope, request.receive, spool, self.settings.limits, self.asking.known, self.store, owner)
+            self.asking.check_rights(request.scope, asked.chat.route)
             wanted = await self.asking.prepare(request.scope, asked.chat)
-            draft = Draft(wanted.id, asked, _model(asked))
+            draft = Draft(wanted.id, asked)
             if asked.keeps:
                 await self._begin(owner, draft, asked)
                 wanted = replace(wanted, keep=partial(self._keep, owner, draft, asked.chat.stream))
@@ -135,7 +136,7 @@ class Responses:
 
     async def _answered(self, request: Request, turn: RunningTurn, draft: Draft, asked: ResponseInput) -> Response:
         # Where nothing is kept of a model's answer, nobody could read it any more.
-        cancels = self.settings.on_disconnect == "cancel" or not (asked.keeps or isinstance(asked.chat.route, ToAgent))
+        cancels = self.settings.on_disconnect == "cancel" or not (asked.keeps or isinstance(asked.to, ToAgent))
         if asked.chat.stream:
             events = ResponseEvents(draft)
             return ChatStream(turn, events, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)
@@ -146,11 +147,6 @@ class Responses:
                 raise FailedAfterActing(error) if turn.acted else error from None
         admission(request.scope).used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
         return _json(draft.finished(finished))
-
-
-def _model(asked: ResponseInput) -> str:
-    to = asked.chat.route
-    return to.shown if isinstance(to, ToAgent) else to.id
 
 
 def _json(body: Item) -> Response:

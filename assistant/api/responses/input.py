@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope
 from assistant.api.body.json_body import read_json
 from assistant.api.body.spool import Spool
 from assistant.api.chat.input import ChatInput, sampling_of
-from assistant.api.chat.route import Known, Named, Route, ToAgent, ToModel, headers_of, route
+from assistant.api.chat.route import Known, Named, ToAgent, ToModel, ToWorkflow, headers_of, route
 from assistant.api.chat.wire import ChatOptions
 from assistant.api.chat.wishes import wishes_of
 from assistant.api.complaints import complaint
@@ -52,6 +52,8 @@ class ResponseInput:
     """What was asked. Files lie in the spool that was given."""
 
     request: ResponseRequest
+    to: ToAgent | ToModel
+    """Where `chat` goes."""
     chat: ChatInput
     items: Sequence[InputItem]
     files: Mapping[Place, Sent]
@@ -61,8 +63,13 @@ class ResponseInput:
         return self.request.store is not False
 
     @property
+    def model(self) -> str:
+        """Who answers, as it is shown."""
+        return self.to.shown if isinstance(self.to, ToAgent) else self.to.id
+
+    @property
     def session(self) -> str | None:
-        return self.chat.route.session if isinstance(self.chat.route, ToAgent) else None
+        return self.to.session if isinstance(self.to, ToAgent) else None
 
 
 async def read_response(
@@ -97,7 +104,7 @@ async def read_response(
         include_usage=False,
         wishes=wishes,
     )
-    return ResponseInput(request=request, chat=chat, items=items, files=files)
+    return ResponseInput(request=request, to=chosen, chat=chat, items=items, files=files)
 
 
 def _check(request: ResponseRequest) -> None:
@@ -122,12 +129,14 @@ async def _chain(previous: str | None, store: ResponseStore, owner: str) -> Sequ
     return chain
 
 
-def _route(scope: Scope, request: ResponseRequest, known: Known, previous: KeptResponse | None) -> Route:
+def _route(scope: Scope, request: ResponseRequest, known: Known, previous: KeptResponse | None) -> ToAgent | ToModel:
     """Who answers, and in which session: the one that was named; else the previous response's; else the default agent's shared one, where the
     client keeps nothing of the conversation itself."""
     agent, header_session = headers_of(scope)
     named = Named(model=request.model, session_id=request.session_id, user=request.user, agent_header=agent, session_header=header_session)
     chosen = route(named, known)
+    if isinstance(chosen, ToWorkflow):
+        raise InvalidRequest("This is a workflow: ask it at /v1/chat/completions.", param="model")
     if not isinstance(chosen, ToAgent):
         return chosen
     explicit = request.session_id is not None or header_session is not None
@@ -176,7 +185,7 @@ def _content(message: InputMessage, index: int, files: Mapping[Place, Upload]) -
     return tuple(content)
 
 
-def _check_said(said: Sequence[Earlier], chosen: Route) -> None:
+def _check_said(said: Sequence[Earlier], chosen: ToAgent | ToModel) -> None:
     if isinstance(chosen, ToModel):
         return
     if not chosen.takes_history and (len(said) != 1 or not isinstance(said[0], Asked)):

@@ -11,7 +11,7 @@ from assistant.api.body.spool import Spool
 from assistant.api.chat.direct import direct_request
 from assistant.api.chat.estimate import estimated_tokens
 from assistant.api.chat.input import ChatInput
-from assistant.api.chat.route import Known, Named, ToAgent, ToModel, names_of, route
+from assistant.api.chat.route import Known, Named, ToAgent, ToModel, ToWorkflow, names_of, route
 from assistant.api.chat.wishes import Wishes
 from assistant.api.complaints import complaint
 from assistant.api.session_keys import session_key
@@ -86,6 +86,8 @@ async def read_question(
     to = route(Named(model=message.model or None, session_id=thread), door.known)
     if not any(map(who.may_use, names_of(to, door.known))):
         raise ModelNotFound(param="model")
+    if isinstance(to, ToWorkflow):
+        raise InvalidRequest("Over a WebSocket, a workflow is named by 'workflow_id'.", param="model")
     if not isinstance(to, ToAgent):
         return await _to_model(message, to, thread, door, spool)
     facts = door.turns.facts(to.agent)

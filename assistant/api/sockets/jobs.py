@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final, cast
 
-import orjson
-
 from assistant.access.principals import Principal
 from assistant.api.body.spool import Spool
 from assistant.api.sockets import answers
@@ -20,13 +18,12 @@ from assistant.api.workflows.wire import frame as update_frame
 from assistant.contracts.errors import InvalidRequest, NanobotError, ServerOverloaded
 from assistant.contracts.messages import Json
 from assistant.contracts.turns import Upload, Words
-from assistant.contracts.workflows import ENDED, Job, JobConflict, WorkflowInfo, WorkflowNotFound, Workflows
+from assistant.contracts.workflows import ENDED, Job, JobConflict, WorkflowNotFound, Workflows
+from assistant.workflows.spoken import files_said, params_said, results_text
 
 COMMANDS: Final = frozenset({"run_job", "reconnect_job", "cancel_job", "get_status"})
 _WATCHED: Final = 16
 """Jobs that one socket is told of at the same time."""
-_SAID: Final = ("message", "prompt", "text", "input", "question")
-"""What the input is called, the first of them that there is, that gets the words of a message; else it is the first that takes text."""
 
 
 class SocketJobs:
@@ -79,9 +76,9 @@ class SocketJobs:
         spool = Spool(self._door.spool_folder, self._door.settings.limits)
         try:
             content = await take_in(message.content, spool, self._door.settings.limits)
-            files = _files(workflow, [part for part in content if isinstance(part, Upload)])
+            files = files_said(workflow, [part for part in content if isinstance(part, Upload)])
             words = "\n".join([part.text for part in content if isinstance(part, Words)])
-            params = {**_said(workflow, words), **cast("dict[str, Json]", message.params or {})}
+            params = {**params_said(workflow, words), **cast("dict[str, Json]", message.params or {})}
             return await self.service.start(self._who.id, workflow.id, params, files)
         finally:
             if spool.holds_files:
@@ -140,28 +137,6 @@ class SocketJobs:
             await self._say(answers.error(error))
 
 
-def results_text(results: dict[str, Json]) -> str:
-    """What a message says of a workflow's outputs: the only one as it is, more of them each under its name."""
-    texts = {name: value if isinstance(value, str) else orjson.dumps(value).decode() for name, value in results.items()}
-    return next(iter(texts.values())) if len(texts) == 1 else "\n\n".join([f"{name}: {text}" for name, text in texts.items()])
-
-
 def _status(job: Job) -> Frame:
     results = None if job.results is None else dict(job.results)
     return {"status": job.state, "job_id": job.id, "workflow_id": job.workflow, "result": results, "error": job.error}
-
-
-def _said(workflow: WorkflowInfo, words: str) -> dict[str, Json]:
-    taking = [each.name for each in workflow.inputs if each.type == "text"]
-    named = [name for name in _SAID if name in taking] or taking
-    history: dict[str, Json] = {
-        each.name: [{"role": "user", "content": words}] for each in workflow.inputs if (each.name, each.type) == ("messages", "json")
-    }
-    return {**history, **({named[0]: words} if named and words else {})}
-
-
-def _files(workflow: WorkflowInfo, uploads: list[Upload]) -> dict[str, Upload]:
-    taking = [each.name for each in workflow.inputs if each.type == "file"]
-    if len(uploads) > len(taking):
-        raise InvalidRequest(f"There are more files than the workflow takes: {', '.join(taking) or 'none'}.", param="content")
-    return dict(zip(taking, uploads, strict=False))
