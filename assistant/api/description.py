@@ -25,8 +25,8 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         for measure, (what, schema) in _MEASURES.items()
     },
 }
-_ALWAYS: Final = ("x-request-id", "openai-processing-ms")
-_LIMITS: Final = tuple([name for name in HEADERS if name.startswith("x-ratelimit-")])
+_ALWAYS: Final[tuple[str, ...]] = ("x-request-id", "openai-processing-ms")
+_LIMITS: Final[tuple[str, ...]] = tuple([name for name in HEADERS if name.startswith("x-ratelimit-")])
 
 SECURITY_SCHEMES: Final[dict[str, dict[str, Any]]] = {
     "key": {
@@ -61,14 +61,16 @@ def describe_headers(method: str, operation: dict[str, Any]) -> None:
     """Which headers of ours come with each answer."""
     keyed = needs_key(operation)
     for status, answer in operation["responses"].items():
-        names = list(_ALWAYS)
+        names: list[str] = [*_ALWAYS]
         if status == "401":
             names.append("www-authenticate")
         if status in ("429", "503"):
             names += ["retry-after", "retry-after-ms"]
         if status[0] in "45":
             names.append("x-should-retry")
-        if keyed:
+        if keyed and (
+            status[0] == "2" or status == "429"
+        ):  # they come with every answer; said everywhere, they would be half of the document
             names += _LIMITS
         if keyed and method == "post":
             names.append("idempotency-replayed")

@@ -1,5 +1,6 @@
 """How streams of server-sent events are described in /openapi.json: by `itemSchema`, as OpenAPI 3.2 writes it and FastAPI does in 3.1."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 _SCHEMAS: Final = "#/components/schemas/"
@@ -14,7 +15,7 @@ def events(*schemas: str) -> dict[str, Any]:
     return {"text/event-stream": {"itemSchema": item}}
 
 
-def data_of(content: dict[str, Any]) -> dict[str, Any] | None:
+def data_of(content: Mapping[str, Any]) -> dict[str, Any] | None:
     """The schema of the JSON in a described stream's events; None for what is no stream."""
     item: dict[str, Any] | None = content.get("itemSchema")
     return None if item is None else item["properties"]["data"]["anyOf"][1]["contentSchema"]
