@@ -22,6 +22,22 @@ def closed(document: Document) -> Document:
     return strict
 
 
+def fields_of_bodies(document: Document) -> dict[str, frozenset[str]]:
+    """The names that a body may have at its top, by operation: "POST /v1/files"."""
+    fields: dict[str, frozenset[str]] = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            schemas = [_resolved(document, kind["schema"]) for kind in content.values()]
+            fields[f"{method.upper()} {path}"] = frozenset(name for schema in schemas for name in schema.get("properties", {}))
+    return fields
+
+
+def _resolved(document: Document, schema: Document) -> Document:
+    name = str(schema.get("$ref"))
+    return document["components"]["schemas"][name.removeprefix(_SCHEMAS)] if name.startswith(_SCHEMAS) else schema
+
+
 def _reached(document: Document, begun: list[object]) -> set[str]:
     """Names of the schemas that these refer to, and those refer to."""
     found: set[str] = set()

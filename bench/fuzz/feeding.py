@@ -3,7 +3,7 @@
 import base64
 import copy
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from random import Random
 from typing import Any, Final
 from urllib.parse import quote
@@ -28,6 +28,7 @@ _SAMPLES: Final[dict[str, tuple[object, ...]]] = {
     "message": _WORDS,
     "input": (*_WORDS, ["one", "two"]),
     "prompt": (*_WORDS, ["one", "two"]),
+    "stream": (True, True, False),
     "purpose": ("user_data",),
     "x-nanobot-agent-id": ("main", "beta"),
     "x-nanobot-session-key": ("planted", "another", "agent:beta:mine"),
@@ -38,9 +39,12 @@ _SAMPLES: Final[dict[str, tuple[object, ...]]] = {
 class Larder:
     """What was seen in answers, by kind, and what is sent of it."""
 
-    def __init__(self, **more: object) -> None:
-        """`more`: samples by the names of further fields."""
+    def __init__(self, fields: Mapping[str, Collection[str]], **more: object) -> None:
+        """`fields`: the names that a body may have, by operation. `more`: samples by the names of further fields."""
+        self._fields = fields
         self._ids: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._worked: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        """Ids that were part of a good request: by operation and field."""
         self._samples = {**_SAMPLES, **{name: (value,) for name, value in more.items()}}
 
     def learn(self, answer: object) -> None:
@@ -53,6 +57,12 @@ class Larder:
                 if len(ids) > _KEPT:
                     del ids[next(iter(ids))]
 
+    def learn_what_works(self, case: Case) -> None:
+        """The request was a good one: what it named is worth naming again there."""
+        for name, value in case.body.items() if isinstance(case.body, dict) else ():
+            if isinstance(value, str) and value in self._ids.get(_kind(name), ()):
+                self._worked[case.operation.label, name][value] = None
+
     def feed(self, case: Case, random: Random) -> None:
         """Put something real in place of some of what was made up, and leave alone what is wrong on purpose."""
         for name in case.path_parameters:
@@ -63,11 +73,20 @@ class Larder:
             if isinstance(value, str) and (real := self._real(name, random)) is not None and random.random() < 0.5:
                 case.query[name] = real
         if isinstance(case.body, dict) and case.meta is not None and case.meta.generation.mode.is_positive:
-            plain = random.random() < 0.5  # without fields that nobody has heard of
-            body = {name: value for name, value in copy.deepcopy(case.body).items() if not plain or name.isidentifier()}
-            for each in _objects(body):
-                self._feed_object(each, random)
-            case.body = body
+            case.body = self._fed_body(case.operation.label, case.body, random)
+
+    def _fed_body(self, operation: str, given: dict[str, Any], random: Random) -> dict[str, Any]:
+        well = random.random() < 0.7  # fed so that most of it is right, without fields that nobody has heard of
+        body = {name: value for name, value in copy.deepcopy(given).items() if not well or name.isidentifier()}
+        for name in sorted(self._fields.get(operation, ())):
+            if name not in body and random.random() < 0.15 and (real := self._real(name, random)) is not None:
+                body[name] = real
+        for each in _objects(body):
+            self._feed_object(each, random, 0.95 if well else 0.5)
+        for name in body:
+            if (worked := self._worked.get((operation, name))) and random.random() < 0.6:
+                body[name] = random.choice(list(worked))
+        return body
 
     def _feed_headers(self, case: Case, random: Random) -> None:
         part = None if case.meta is None else case.meta.components.get(ParameterLocation.HEADER)
@@ -78,19 +97,21 @@ class Larder:
                 real: object = f"key-{random.getrandbits(64)}"
             else:
                 real = self._real(name, random)
-            if real is not None and random.random() < 0.8:
+            if real is not None and random.random() < 0.92:
                 case.headers[name] = str(real)
 
-    def _feed_object(self, fields: dict[str, Any], random: Random) -> None:
+    def _feed_object(self, fields: dict[str, Any], random: Random, share: float) -> None:
         for name, value in fields.items():
-            if random.random() < 0.3:
+            if random.random() > share:
                 continue
-            if isinstance(value, str | None) and (real := self._real(name, random)) is not None:
+            if isinstance(value, float) and value.is_integer():  # JSON Schema's integers, which may be written 1.0
+                fields[name] = int(value)
+            elif isinstance(value, str | bool | None) and (real := self._real(name, random)) is not None:
                 fields[name] = real
             elif isinstance(value, Binary):
                 fields[name] = Binary(random.choice((_TEXT, _PIXEL)))
         messages = fields.get("messages")
-        if isinstance(messages, list) and messages and isinstance(messages[-1], dict) and random.random() < 0.7:
+        if isinstance(messages, list) and messages and isinstance(messages[-1], dict) and random.random() < share:
             messages[-1]["role"] = "user"
             messages[-1].setdefault("content", random.choice(_WORDS))
             if random.random() < 0.5:
@@ -98,12 +119,17 @@ class Larder:
 
     def _real(self, name: str, random: Random) -> object:
         """None: nothing is known that belongs under this name."""
-        kind = name.removesuffix("_id").rpartition("_")[2]
+        kind = _kind(name)
         if name in ("before", "after"):
             kind = random.choice(list(self._ids))
         if name in self._samples:
             return random.choice(self._samples[name])
         return random.choice(list(self._ids[kind])) if self._ids.get(kind) else None
+
+
+def _kind(name: str) -> str:
+    """What a field of this name holds the id of."""
+    return name.removesuffix("_id").rpartition("_")[2]
 
 
 def _objects(value: object) -> Iterator[dict[str, Any]]:

@@ -24,6 +24,14 @@ class Ran:
     findings: dict[tuple[str, str, str], Finding] = field(default_factory=dict[tuple[str, str, str], Finding])
     seconds: list[float] = field(default_factory=list[float])
     """Of each answer."""
+    slowest: str = ""
+    """The operation that took longest."""
+
+    def answered(self, operation: str, status: int, seconds: float) -> None:
+        self.answers[f"{operation} {status}"] += 1
+        if seconds > max(self.seconds, default=0):
+            self.slowest = operation
+        self.seconds.append(seconds)
 
     def found(self, finding: Finding) -> None:
         """Kept once for each operation, kind and sentence; the first request that shows it is the one that is told."""
@@ -56,6 +64,6 @@ class Ran:
         if len(self.seconds) > 1:
             slow = statistics.quantiles(self.seconds, n=100)[98] * 1000
             lines.append(
-                f"p50 {statistics.median(self.seconds) * 1000:.1f} ms, p99 {slow:.0f} ms, slowest {max(self.seconds) * 1000:.0f} ms"
+                f"p50 {statistics.median(self.seconds) * 1000:.1f} ms, p99 {slow:.0f} ms, slowest {max(self.seconds) * 1000:.0f} ms ({self.slowest})"
             )
         return "\n".join(lines)

@@ -20,6 +20,8 @@ from bench.rig import running_model
 HOOK: Final = "inbox"
 _HOOK_SECRET: Final = "a-bearer-of-the-fuzzers-own"
 _CHAT: Final = "101"
+_NOBODY: Final = "1187654321098765432"
+"""A chat of a channel that is not enabled: what is sent there waits."""
 _SLOW: Final = 30.0
 _WORKFLOW: Final = """\
 name: Greet
@@ -105,5 +107,6 @@ def _plant(url: str, key: str) -> None:
             ("/v1/files", {"data": {"purpose": "user_data"}, "files": {"file": ("planted.txt", b"Planted.")}}),
             ("/workflows/greet/run", {"json": {}}),
             ("/v1/deliveries", {"json": {"channel": "telegram", "chat_id": _CHAT, "text": "Planted."}}),
+            *[("/v1/deliveries", {"json": {"channel": "discord", "chat_id": _NOBODY, "text": f"Waits, {n}."}}) for n in range(3)],
         ):
             session.post(url + path, timeout=_SLOW, **how).raise_for_status()

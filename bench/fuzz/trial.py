@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from bench.fuzz.cases import json_of, operations_of, run
-from bench.fuzz.description import closed
+from bench.fuzz.description import closed, fields_of_bodies
 from bench.fuzz.feeding import Larder
 from bench.fuzz.findings import Finding, Ran
 from bench.fuzz.rig import HOOK, Rig, running_rig
@@ -63,9 +63,9 @@ class Verdict:
 
 def trial(cases: int, seed: int) -> Verdict:
     with running_rig() as rig, requests.Session() as session:
-        sent = _Sender(rig, session)
-        before = resident_mib(rig.server.process.pid)
         document = session.get(f"{rig.server.url}/openapi.json", headers=_bearer(rig, "key"), timeout=_PATIENCE).json()
+        sent = _Sender(rig, session, Larder(fields_of_bodies(document), chat_id=rig.chat, name=HOOK))
+        before = resident_mib(rig.server.process.pid)
         run(operations_of(closed(document)), cases, seed, sent)
         began = time.perf_counter()
         requests.get(f"{rig.server.url}/health", timeout=_PATIENCE).raise_for_status()
@@ -79,11 +79,11 @@ def trial(cases: int, seed: int) -> Verdict:
 class _Sender:
     """Sends each case and notes what came of it."""
 
-    def __init__(self, rig: Rig, session: requests.Session) -> None:
+    def __init__(self, rig: Rig, session: requests.Session, larder: Larder) -> None:
         self.ran = Ran()
         self._rig = rig
         self._session = session
-        self._larder = Larder(chat_id=rig.chat, name=HOOK)
+        self._larder = larder
         load_all_checks()
         for path in ("/v1/models", "/v1/sessions", "/v1/files", "/v1/jobs", "/v1/deliveries", "/workflows"):
             self._larder.learn(session.get(rig.server.url + path, headers=_bearer(rig, "key"), timeout=_PATIENCE).json())
@@ -98,9 +98,10 @@ class _Sender:
         except requests.RequestException as error:
             self._found(case, "No answer", repr(error), headers, "")
             return
-        self.ran.answers[f"{case.operation.label} {response.status_code}"] += 1
-        self.ran.seconds.append(response.elapsed)
+        self.ran.answered(case.operation.label, response.status_code, response.elapsed)
         self._larder.learn(json_of(response.content))
+        if response.status_code < 300:
+            self._larder.learn_what_works(case)
         self._check(case, response, headers)
 
     def _check(self, case: Case, response: Response, headers: dict[str, str]) -> None:
