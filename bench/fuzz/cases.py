@@ -38,7 +38,7 @@ def run(operations: list[APIOperation], count: int, seed: int, attempt: Try) -> 
             attempt(case, seed + number)
             count -= 1
     parts = [(operation, mode) for operation in operations for mode in _modes(operation)]
-    weights = [4 if operation.body else 1 for operation, _ in parts]
+    weights = [6 if operation.body else 1 for operation, _ in parts]
     for turn in range(_ROUNDS):
         for place, ((operation, mode), weight) in enumerate(zip(parts, weights, strict=True)):
             share = max(1, round(count * weight / sum(weights) / _ROUNDS))

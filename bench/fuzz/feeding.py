@@ -79,7 +79,7 @@ class Larder:
         well = random.random() < 0.7  # fed so that most of it is right, without fields that nobody has heard of
         body = {name: value for name, value in copy.deepcopy(given).items() if not well or name.isidentifier()}
         for name in sorted(self._fields.get(operation, ())):
-            if name not in body and random.random() < 0.15 and (real := self._real(name, random)) is not None:
+            if name not in body and random.random() < 0.3 and (real := self._real(name, random)) is not None:
                 body[name] = real
         for each in _objects(body):
             self._feed_object(each, random, 0.95 if well else 0.5)
