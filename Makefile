@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test lint format bench crash constraints clean
+.PHONY: serve test lint format bench crash fuzz constraints clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -30,6 +30,11 @@ KILLS ?= 50
 
 crash: .venv/test.done             ## kill a server under load KILLS times: nothing may be lost
 	$(BIN)/python -m bench.crash --kills $(KILLS)
+
+CASES ?= 10000
+
+fuzz: .venv/test.done              ## send CASES requests drawn from /openapi.json: every answer must be as described
+	$(BIN)/python -m bench.fuzz --cases $(CASES)
 
 # What is installed is pinned, with hashes, by the two constraints files; `make constraints` writes them anew from pyproject.toml.
 

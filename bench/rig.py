@@ -52,15 +52,14 @@ class Rig:
 def running_model() -> Generator[Model]:
     port = free_port()
     command = [sys.executable, "-m", "assistant.testing.model_server", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    try:
-        if not process.stdout.readline():
-            raise RuntimeError("the stand-in model did not start")
-        yield Model(url=f"http://127.0.0.1:{port}/v1")
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            if not process.stdout.readline():
+                raise RuntimeError("the stand-in model did not start")
+            yield Model(url=f"http://127.0.0.1:{port}/v1")
+        finally:
+            process.kill()
 
 
 @contextmanager

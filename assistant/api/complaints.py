@@ -53,6 +53,8 @@ def complaint(errors: Sequence[ErrorDetails], *, skip: int = 0) -> InvalidReques
         wanted = 'must be a string such as "text"' if is_object else "must be an object"
     elif error["type"] == "string_type" and path[-1:] == ["content"]:
         wanted = "must be a string or an array of parts"
+    elif error["type"] == "value_error":  # raised by a validator of ours, in words of ours
+        wanted = f"is not valid: {context['error']}"
     else:
         wanted = _WANTED.get(error["type"], "is not valid").format(**context)
     param = ".".join(path)

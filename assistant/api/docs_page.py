@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, Final
 
+from assistant.api.event_streams import data_of
+
 HEADERS: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"}
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff }
@@ -46,7 +48,7 @@ def _operation(path: str, method: str, operation: Schema) -> Iterator[str]:
     answers = [
         (
             status,
-            " or ".join(_type(content.get("schema", {})) for content in answer.get("content", {}).values()),
+            " or ".join(_content(content) for content in answer.get("content", {}).values()),
             escape(answer["description"]),
         )
         for status, answer in operation["responses"].items()
@@ -62,6 +64,11 @@ def _schema(name: str, schema: Schema) -> Iterator[str]:
         for field, value in schema.get("properties", {}).items()
     ]
     yield _table(("field (* needed)", "type", ""), rows) if rows else f"<p>{_type(schema)}</p>"
+
+
+def _content(content: Schema) -> str:
+    data = data_of(content)
+    return _type(content.get("schema", {})) if data is None else f"events of {_type(data)}"
 
 
 def _type(schema: Schema) -> str:

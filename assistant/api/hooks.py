@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from assistant.api.body.json_body import receive_body
+from assistant.api.description import BY_HOOK
 from assistant.api.scoped import open_to_all
 from assistant.contracts.errors import RequestTooLarge
 from assistant.contracts.hooks import HookRequest, Hooks
@@ -55,6 +56,9 @@ def add_hook_route(app: FastAPI, hooks: Hooks, refusals: dict[int | str, dict[st
         response_model=HookAnswer,
         responses=refusals,
         openapi_extra=open_to_all(
-            {"requestBody": {"required": True, "content": {"application/json": {"schema": HookRequest.model_json_schema()}}}}
+            {
+                "requestBody": {"required": True, "content": {"application/json": {"schema": HookRequest.model_json_schema()}}},
+                "security": BY_HOOK,
+            }
         ),
     )

@@ -18,6 +18,8 @@ from assistant.contracts.errors import NanobotError
 _PASSED_ON: Final = ("type", "asgi", "http_version", "scheme", "method", "query_string", "headers", "client", "server", "extensions")
 """What ASGI says of a request. What the other program, and its framework, keep in its scope is theirs."""
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_ANSWER: Final = {**CHAT_ANSWERS[200], "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+"""The program's description has no schema of the events."""
 _WHICH: Final = {"name": "model_id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
@@ -53,7 +55,7 @@ def create_mounted_router(opened: Callable[[], ASGIApp], lifespan: Lifespan[Fast
         others = [other for other in _METHODS if other != method]
         router.add_api_route(path, respond, methods=others, include_in_schema=False)
 
-    add("/v1/chat/completions", "POST", "Ask", {**CHAT_ANSWERS, **errors(422)}, {"requestBody": _BODY})
+    add("/v1/chat/completions", "POST", "Ask", {**CHAT_ANSWERS, 200: _ANSWER, **errors(422)}, {"requestBody": _BODY})
     add("/v1/models", "GET", "List models", {200: {"model": ModelList}, **errors(401)}, {})
     add("/v1/models/{model_id:path}", "GET", "Show a model", {200: {"model": ModelDetail}, **errors(401, 404)}, {"parameters": [_WHICH]})
     return router

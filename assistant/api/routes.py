@@ -16,7 +16,10 @@ from assistant.api.complaints import complaint
 from assistant.api.deliveries.endpoints import DeliveryEndpoints
 from assistant.api.deliveries.routes import add_delivery_routes
 from assistant.api.deliveries.wire import DeliveryForm, DeliveryRequest
-from assistant.api.docs_page import HEADERS, docs_page
+from assistant.api.description import HEADERS, SECURITY_SCHEMES, describe_headers, describe_security, needs_key
+from assistant.api.docs_page import HEADERS as PAGE_HEADERS
+from assistant.api.docs_page import docs_page
+from assistant.api.event_streams import events
 from assistant.api.files.endpoints import FileEndpoints
 from assistant.api.files.routes import add_file_routes
 from assistant.api.files.wire import FileForm
@@ -26,14 +29,16 @@ from assistant.api.middleware.errors import NotThisMethod
 from assistant.api.models import Models
 from assistant.api.refusals import WHY, errors
 from assistant.api.repeats.description import describe_repeats
+from assistant.api.responses.answers import RESPONSE_EVENTS
 from assistant.api.responses.endpoints import Responses
 from assistant.api.responses.routes import add_response_routes
 from assistant.api.responses.wire import ResponseRequest
 from assistant.api.scoped import ScopedRoute, needs, open_to_all
+from assistant.api.session_keys import MAX_LENGTH
 from assistant.api.sessions import Sessions
 from assistant.api.texts.endpoints import TextEndpoints
 from assistant.api.texts.routes import add_text_routes
-from assistant.api.texts.wire import CompletionRequest, EmbeddingRequest
+from assistant.api.texts.wire import CompletionChunk, CompletionRequest, EmbeddingRequest
 from assistant.api.wire_answers import (
     ChatCompletion,
     ChatCompletionChunk,
@@ -46,12 +51,12 @@ from assistant.api.wire_answers import (
     SessionList,
 )
 from assistant.api.workflows.endpoints import Workflows
+from assistant.api.workflows.events import EVENTS
 from assistant.api.workflows.routes import add_workflow_routes
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
 from assistant.contracts.hooks import Hooks
 
 _DESCRIPTION = "An assistant that keeps its promises, by OpenAI's chat completions API with sessions kept by the server."
-_KEY = "A key of `nanobot keys create` (each route's `x-scope` says what it must open), or api.apiKey."
 _REF = "#/components/schemas/"
 
 
@@ -64,26 +69,23 @@ class Routes(FastAPI):
             document = super().openapi()
             described = [(ChatRequest, "validation"), (ChatForm, "validation"), (ChatCompletionChunk, "validation")]
             described += [(DeliveryRequest, "validation"), (DeliveryForm, "validation"), (FileForm, "validation")]
-            described += [(CompletionRequest, "validation"), (EmbeddingRequest, "validation"), (ResponseRequest, "validation")]
+            described += [(CompletionRequest, "validation"), (CompletionChunk, "validation"), (EmbeddingRequest, "validation")]
+            described += [(ResponseRequest, "validation"), *[(event, "validation") for event in RESPONSE_EVENTS]]
+            described += [(event, "validation") for event in EVENTS]
             _, schemas = models_json_schema(described, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
             components = document["components"]
             components["schemas"].update(schemas["$defs"])
             for name in ("HTTPValidationError", "ValidationError"):
                 components["schemas"].pop(name, None)
-            components["securitySchemes"] = {
-                "key": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "A key of nanobot keys, or api.apiKey. `x-scope` says what it must open.",
-                }
-            }
+            components |= {"securitySchemes": SECURITY_SCHEMES, "headers": HEADERS}
             for operations in document["paths"].values():
                 for method, operation in operations.items():
                     if not _is_ours(operation["responses"].get("422")):
                         operation["responses"].pop("422", None)
-                    if method == "post" and "401" in operation["responses"]:
+                    if method == "post" and needs_key(operation):
                         describe_repeats(operation)
-                    operation["security"] = [{"key": []}, {}] if "401" in operation["responses"] else []
+                    describe_security(operation)
+                    describe_headers(method, operation)
         return super().openapi()
 
 
@@ -137,7 +139,7 @@ def create_routes(
     for path, summary, endpoint, answer, refusals, scope in (
         ("/v1/models", "List models", models.index, ModelList, errors(401), needs("models")),
         ("/v1/models/{model_id:path}", "Show a model", models.show, ModelDetail, errors(401, 404), needs("models")),
-        ("/health", "Is it alive?", health.alive, HealthAnswer, None, open_to_all()),
+        ("/health", "Is it alive?", health.alive, HealthAnswer, errors(), open_to_all()),
         ("/ready", "Can it do its work?", health.ready, ReadyAnswer, _NOT_READY, open_to_all()),
     ):
         app.add_api_route(path, endpoint, summary=summary, methods=get, response_model=answer, responses=refusals, openapi_extra=scope)
@@ -162,7 +164,7 @@ def create_routes(
 def add_session_routes(app: FastAPI, sessions: Sessions) -> None:
     get, delete, seen = ["GET"], ["DELETE"], needs("sessions")
     for path, summary, endpoint, methods, answer, refusals in (
-        ("/v1/sessions", "List sessions", sessions.index, get, SessionList, errors(400, 401, 503)),
+        ("/v1/sessions", "List sessions", sessions.index, get, SessionList, errors(400, 401, 404, 503)),
         ("/v1/sessions/{session_id:path}", "Show a session", sessions.show, get, SessionDetail, errors(400, 401, 404, 503)),
         ("/v1/sessions/{session_id:path}", "Delete a session", sessions.delete, delete, SessionDeleted, errors(401, 404, 409, 503)),
     ):
@@ -175,17 +177,18 @@ def _is_ours(answer: dict[str, Any] | None) -> bool:
 
 def _docs(app: Routes) -> Any:
     async def describe(request: Request) -> HTMLResponse:
-        return HTMLResponse(docs_page(app.openapi()), headers=HEADERS)
+        return HTMLResponse(docs_page(app.openapi()), headers=PAGE_HEADERS)
 
     return describe
 
 
-_NOT_READY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": ReadyAnswer, "description": "Not now; `checks` say why."}}
+_NOT_READY: Final = {**errors(), 503: {"model": ReadyAnswer, "description": "Not now; `checks` say why."}}
+_SESSION_ID: Final = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH}
 CHAT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": ChatCompletion,
         "description": "The answer; or, with `stream: true`, events of ChatCompletionChunk and at last `[DONE]`.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": events("ChatCompletionChunk"),
     },
     **errors(*[status for status in WHY if status not in (405, 422)]),
 }
@@ -201,7 +204,14 @@ _CHAT: Final[dict[str, Any]] = {
                     "application/json": {"schema": {"$ref": _REF + "ChatRequest"}},
                     "multipart/form-data": {"schema": {"$ref": _REF + "ChatForm"}},
                 },
-            }
+            },
+            "parameters": [
+                {"name": name, "in": "header", "required": False, "description": what, "schema": schema}
+                for name, what, schema in (
+                    ("x-nanobot-agent-id", "The agent that answers; beats `model`.", {"type": "string"}),
+                    ("x-nanobot-session-key", "The conversation that this belongs to; beats `session_id` and `user`.", _SESSION_ID),
+                )
+            ],
         },
     ),
 }

@@ -33,7 +33,7 @@ class UsageAnswer(BaseModel):
     prompt_tokens_details: PromptTokensDetails
 
 
-class CalledFunction(BaseModel):
+class AnsweredFunction(BaseModel):
     name: str
     arguments: str
 
@@ -41,7 +41,7 @@ class CalledFunction(BaseModel):
 class AnsweredCall(BaseModel):
     id: str
     type: Literal["function"]
-    function: CalledFunction
+    function: AnsweredFunction
 
 
 class AnswerMessage(BaseModel):

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from assistant.api.body.form_schema import fields_without_null
 from assistant.contracts.models import ReasoningEffort
 
 HASH = "#"
@@ -170,7 +171,9 @@ class ChatOptions(Wire):
     )
     tool_choice: WireChoice | None = None
     parallel_tool_calls: bool | None = None
-    functions: list[Any] | None = Field(default=None, description="Not supported: send tools.")
+    functions: Annotated[list[Any] | None, WithJsonSchema({"anyOf": [{"type": "array", "maxItems": 0}, {"type": "null"}]})] = Field(
+        default=None, description="Not supported: send tools."
+    )
     logprobs: bool | None = Field(default=None, description="Of a registered model whose provider has them.")
     top_logprobs: int | None = Field(default=None, ge=0, le=20, description="Needs logprobs.")
     presence_penalty: float | None = Field(default=None, ge=-2, le=2, allow_inf_nan=False)
@@ -187,6 +190,8 @@ class ChatRequest(ChatOptions):
 class ChatForm(BaseModel):
     """The same as multipart/form-data: `message`, files, and options as text."""
 
+    model_config = ConfigDict(json_schema_extra=fields_without_null)
+
     message: str = Field(default="", description="What the user says. May be empty where there are files.")
     files: list[Annotated[str, Field(json_schema_extra={"format": "binary"})]] = Field(
         default=[], description="Files; `file` and `files[]` are names for the same."
@@ -195,12 +200,13 @@ class ChatForm(BaseModel):
     session_id: str | None = None
     user: str | None = None
     stream: bool = Field(default=False, description='"true", "1", "yes", "on", or "false", "0", "no", "off".')
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    stop: str | None = Field(default=None, description="One sequence.")
-    seed: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Beats max_tokens.")
+    stop: str | None = Field(default=None, min_length=1, description="One sequence.")
+    seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     reasoning_effort: ReasoningEffort | None = None
+    n: int | None = Field(default=None, ge=1, le=128, description="How many answers. Of an agent, only 1.")

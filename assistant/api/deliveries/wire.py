@@ -1,19 +1,24 @@
 """What /v1/deliveries takes and answers. A field that is not here is refused: a message that goes out is not the place for guessing."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
+from assistant.api.body.form_schema import fields_without_null
 from assistant.contracts.outbox import DeliveryState
 from assistant.contracts.sending import MAX_CHARS, ButtonsAsked
 
-Id = Annotated[str, Field(strict=False, coerce_numbers_to_str=True, min_length=1, max_length=256)]
+_LONGEST_ID: Final = 256
+_ID_SCHEMA: Final = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": _LONGEST_ID}, {"type": "number"}]}
+Id = Annotated[str, Field(strict=False, coerce_numbers_to_str=True, min_length=1, max_length=_LONGEST_ID), WithJsonSchema(_ID_SCHEMA)]
+_EITHER_TEXT: Final[list[JsonValue]] = [{"required": ["text"]}, {"required": ["content"]}]
+Binary = Annotated[str, Field(json_schema_extra={"format": "binary"})]
 
 
 class DeliveryRequest(BaseModel):
     """A message to a chat. `text` (or `content`, nanobot's word) is Markdown."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, json_schema_extra={"anyOf": _EITHER_TEXT})
 
     channel: Annotated[str, Field(min_length=1, max_length=32)] = Field(description="telegram, discord, webhook, apprise …")
     chat_id: Id = Field(description="The chat, by the platform's own id.")
@@ -29,16 +34,18 @@ class DeliveryRequest(BaseModel):
 class DeliveryForm(BaseModel):
     """The same as multipart/form-data, with files."""
 
-    channel: str
-    chat_id: str
-    thread_id: str | None = None
-    text: str | None = None
-    content: str | None = None
+    model_config = ConfigDict(extra="forbid", json_schema_extra=fields_without_null)
+
+    channel: str = Field(min_length=1, max_length=32)
+    chat_id: str = Field(min_length=1, max_length=_LONGEST_ID)
+    thread_id: str | None = Field(default=None, max_length=_LONGEST_ID)
+    text: str | None = Field(default=None, max_length=MAX_CHARS)
+    content: str | None = Field(default=None, max_length=MAX_CHARS, description="Another name for text.")
     buttons: str | None = Field(default=None, description="As JSON.")
-    at: str | None = None
-    files: list[Annotated[str, Field(json_schema_extra={"format": "binary"})]] = Field(
-        default=[], description="What goes out with it; `file` and `files[]` are names for the same."
-    )
+    at: str | None = Field(default=None, max_length=64)
+    files: list[Binary] = Field(default=[], description="What goes out with it.")
+    file: list[Binary] = Field(default=[], description="Another name for files.")
+    more: list[Binary] = Field(default=[], alias="files[]", description="Another name for files.")
 
 
 class DeliveryMedia(BaseModel):

@@ -11,7 +11,7 @@ _PARAMETER: Final[dict[str, Any]] = {
     "required": False,
     "description": "Yours, for this request: for 24 hours, a repeat under the same key does nothing new and gets the first answer, marked "
     "`Idempotency-Replayed: true`.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$"},
 }
 _REFUSALS: Final = ("400", "409", "422")
 

@@ -1,8 +1,10 @@
 """What the endpoints answer, for their description. The answers themselves are written as bytes, or as they were kept."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
+
+from assistant.api.wire_answers import ErrorDetail
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
 
@@ -17,7 +19,7 @@ class OutputTextPart(BaseModel):
 class OutputMessage(BaseModel):
     id: str
     type: Literal["message"]
-    status: Literal["completed", "incomplete"]
+    status: Literal["in_progress", "completed", "incomplete"]
     role: Literal["assistant"]
     content: list[OutputTextPart]
 
@@ -27,7 +29,7 @@ class OutputCall(BaseModel):
 
     id: str
     type: Literal["function_call"]
-    status: Literal["completed"]
+    status: Literal["in_progress", "completed"]
     call_id: str
     name: str
     arguments: str
@@ -122,6 +124,83 @@ class ResponseObject(BaseModel):
     background: Literal[False]
     user: str | None
     metadata: dict[str, str]
+
+
+class _Event(BaseModel):
+    """The data of one event of a stream."""
+
+    sequence_number: int
+
+
+class ResponseStateEvent(_Event):
+    """The first two, and the last."""
+
+    type: Literal["response.created", "response.in_progress", "response.completed", "response.incomplete", "response.failed"]
+    response: ResponseObject
+
+
+class OutputItemEvent(_Event):
+    type: Literal["response.output_item.added", "response.output_item.done"]
+    output_index: int
+    item: OutputMessage | OutputCall
+
+
+class _PlacedEvent(_Event):
+    item_id: str
+    output_index: int
+
+
+class ContentPartEvent(_PlacedEvent):
+    type: Literal["response.content_part.added", "response.content_part.done"]
+    content_index: int
+    part: OutputTextPart
+
+
+class OutputTextDeltaEvent(_PlacedEvent):
+    type: Literal["response.output_text.delta"]
+    content_index: int
+    delta: str
+    logprobs: list[Any]
+
+
+class OutputTextDoneEvent(_PlacedEvent):
+    type: Literal["response.output_text.done"]
+    content_index: int
+    text: str
+    logprobs: list[Any]
+
+
+class ArgumentsDeltaEvent(_PlacedEvent):
+    type: Literal["response.function_call_arguments.delta"]
+    delta: str
+
+
+class ArgumentsDoneEvent(_PlacedEvent):
+    type: Literal["response.function_call_arguments.done"]
+    arguments: str
+    name: str
+
+
+class FailureEvent(_Event):
+    """Behind response.failed: what the official clients raise."""
+
+    type: Literal["error"]
+    code: str | None
+    message: str
+    param: str | None
+    error: ErrorDetail
+
+
+RESPONSE_EVENTS: Final[tuple[type[BaseModel], ...]] = (
+    ResponseStateEvent,
+    OutputItemEvent,
+    ContentPartEvent,
+    OutputTextDeltaEvent,
+    OutputTextDoneEvent,
+    ArgumentsDeltaEvent,
+    ArgumentsDoneEvent,
+    FailureEvent,
+)
 
 
 class InputItemList(BaseModel):

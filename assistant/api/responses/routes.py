@@ -4,8 +4,9 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from assistant.api.event_streams import events
 from assistant.api.refusals import WHY, errors
-from assistant.api.responses.answers import InputItemList, ResponseDeleted, ResponseObject
+from assistant.api.responses.answers import RESPONSE_EVENTS, InputItemList, ResponseDeleted, ResponseObject
 from assistant.api.responses.endpoints import Responses
 from assistant.api.scoped import needs
 
@@ -17,7 +18,7 @@ _BODY: Final[dict[str, Any]] = {
 _STREAMS: Final[dict[str, Any]] = {
     "model": ResponseObject,
     "description": "The response; or, with `stream: true`, events from response.created to response.completed, incomplete or failed.",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "content": events(*[event.__name__ for event in RESPONSE_EVENTS]),
 }
 
 

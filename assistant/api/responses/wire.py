@@ -113,7 +113,7 @@ class FunctionTool(Wire):
     strict: bool | None = None
 
 
-class ChosenFunction(Wire):
+class NamedFunction(Wire):
     type: Literal["function"]
     name: str
 
@@ -123,7 +123,7 @@ def _choice_tag(choice: object) -> str:
 
 
 ToolChoice = Annotated[
-    Annotated[Literal["none", "auto", "required"], Tag("#word")] | Annotated[ChosenFunction, Tag("#tool")], Discriminator(_choice_tag)
+    Annotated[Literal["none", "auto", "required"], Tag("#word")] | Annotated[NamedFunction, Tag("#tool")], Discriminator(_choice_tag)
 ]
 
 

@@ -12,7 +12,10 @@ from assistant.contracts.messages import FinishReason
 MOST_INPUTS: Final = 2_048
 MOST_ANSWERS: Final = 128
 _TEXTS: Final = {
-    "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}]
+    "anyOf": [
+        {"type": "string", "minLength": 1},
+        {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": MOST_INPUTS},
+    ]
 }
 Texts = Annotated[Any, WithJsonSchema(_TEXTS)]
 
@@ -21,7 +24,7 @@ class CompletionRequest(Wire):
     """A text that a model goes on with, or several."""
 
     model: str = Field(description="A registered model of the type completion, or chat: then it answers the text.")
-    prompt: Texts = Field(default=None, description="One text or several. Tokens are not taken.")
+    prompt: Texts = Field(description="One text or several. Tokens are not taken.")
     n: int | None = Field(default=None, ge=1, le=MOST_ANSWERS, description="Answers to each prompt; of all of them, at most 128.")
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -32,17 +35,17 @@ class CompletionRequest(Wire):
     seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
     presence_penalty: float | None = Field(default=None, ge=-2, le=2, allow_inf_nan=False)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2, allow_inf_nan=False)
-    echo: bool | None = Field(default=None, description="Only false.")
-    suffix: str | None = Field(default=None, description="Not supported.")
-    best_of: int | None = Field(default=None, ge=1, le=20, description="Only 1.")
-    logprobs: int | None = Field(default=None, ge=0, le=5, description="Not supported.")
+    echo: Annotated[bool | None, WithJsonSchema({"enum": [False, None]})] = Field(default=None, description="Only false.")
+    suffix: Annotated[str | None, WithJsonSchema({"enum": ["", None]})] = Field(default=None, description="Not supported.")
+    best_of: Annotated[int | None, Field(ge=1, le=20), WithJsonSchema({"enum": [1, None]})] = Field(default=None, description="Only 1.")
+    logprobs: Annotated[int | None, Field(ge=0, le=5), WithJsonSchema({"type": "null"})] = Field(default=None, description="Not supported.")
 
 
 class EmbeddingRequest(Wire):
     """Texts to be made vectors of."""
 
     model: str = Field(description="A registered model of the type embedding.")
-    input: Texts = Field(default=None, description="One text, or up to 2,048. Tokens are not taken.")
+    input: Texts = Field(description="One text, or up to 2,048. Tokens are not taken.")
     dimensions: int | None = Field(default=None, ge=1, le=65_536, description="How long the vectors are to be, where the model can.")
     encoding_format: Literal["float", "base64"] | None = Field(
         default=None, description="base64: of 32-bit floats, the least significant byte first."
@@ -53,17 +56,33 @@ class CompletionChoice(BaseModel):
     index: int
     text: str
     logprobs: None
-    finish_reason: FinishReason | None
+    finish_reason: FinishReason
 
 
 class Completion(BaseModel):
-    """Whole, or one event of a stream; `usage` in the whole one, and in the last event where it was asked for."""
-
     id: str
     object: Literal["text_completion"]
     created: int
     model: str
     choices: list[CompletionChoice]
+    usage: UsageAnswer
+
+
+class CompletionPiece(BaseModel):
+    index: int
+    text: str
+    logprobs: None
+    finish_reason: FinishReason | None
+
+
+class CompletionChunk(BaseModel):
+    """The data of one event of a stream. `usage` is there only where the request asked for it; the last chunk then holds it and no choices."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+    choices: list[CompletionPiece]
     usage: UsageAnswer | None = None
 
 

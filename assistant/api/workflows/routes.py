@@ -2,16 +2,19 @@
 
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
+from assistant.api.event_streams import events
 from assistant.api.refusals import errors
 from assistant.api.scoped import needs
 from assistant.api.wire_answers import ErrorAnswer
 from assistant.api.workflows.endpoints import Workflows
+from assistant.api.workflows.events import EVENTS
 from assistant.api.workflows.wire import JobAnswer, JobList, RunAnswer, WorkflowAnswer, WorkflowList
 
 _ONE: Final = "/workflows/{workflow_id}"
 _JOB: Final = "/v1/jobs/{job_id}"
+_JOB_ID: Final = {"x-nanobot-job-id": {"description": "The job.", "required": True, "schema": {"type": "string"}}}
 _OBJECT: Final = {"schema": {"type": "object", "additionalProperties": True}}
 _PARAMS: Final[dict[str, Any]] = {
     "requestBody": {
@@ -24,8 +27,9 @@ _PARAMS: Final[dict[str, Any]] = {
     }
 }
 _EVENTS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "Events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    200: {"description": "Events, and at last `[DONE]`.", "content": events(*[event.__name__ for event in EVENTS]), "headers": _JOB_ID},
 }
+_RUN: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The outputs.", "headers": _JOB_ID}}
 _ENDED: Final[dict[int | str, dict[str, Any]]] = {
     409: {"model": ErrorAnswer, "description": "The job was cancelled."},
     422: {"model": ErrorAnswer, "description": "A node of the job failed; the message says which, and why."},
@@ -52,7 +56,7 @@ def add_workflow_routes(app: FastAPI, workflows: Workflows) -> None:
         methods=post,
         summary="Run a workflow",
         response_model=RunAnswer,
-        responses={**errors(*_START), **_ENDED},
+        responses={**errors(*_START), **_ENDED, **_RUN},
         openapi_extra=needs("workflows", _PARAMS),
     )
     app.add_api_route(
@@ -60,7 +64,7 @@ def add_workflow_routes(app: FastAPI, workflows: Workflows) -> None:
         workflows.stream,
         methods=post,
         summary="Run a workflow, and hear how it goes",
-        response_model=None,
+        response_class=Response,
         responses={**errors(*_START), **_EVENTS},
         openapi_extra=needs("workflows", _PARAMS),
     )
@@ -69,7 +73,7 @@ def add_workflow_routes(app: FastAPI, workflows: Workflows) -> None:
         workflows.watch,
         methods=get,
         summary="Hear how a job goes",
-        response_model=None,
+        response_class=Response,
         responses={**errors(401, 404, 503), **_EVENTS},
         openapi_extra=needs("workflows"),
     )
