@@ -65,7 +65,7 @@ def _header(data: bytes, pairs: int) -> Header:
         for key, value in _pairs(data, pairs):
             if key == "general.architecture":
                 architecture = str(value)
-            elif isinstance(value, int) and (name := key.removeprefix(f"{architecture}.")) in _WANTED:
+            elif isinstance(value, int) and value >= 0 and (name := key.removeprefix(f"{architecture}.")) in _WANTED:
                 found[name] = value
     except struct.error:
         if len(data) < _LOOKED_AT:  # else it goes on behind what was looked at

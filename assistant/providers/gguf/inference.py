@@ -51,6 +51,8 @@ class Inference:
             self._lib: Any = import_module("llama_cpp")
         except ImportError as error:
             raise Refused("is a file, and what runs such files is not installed: the extra 'local'", detail=str(error)) from None
+        self._formats: Any = import_module("llama_cpp.llama_chat_format")
+        self._broken = cast("type[Exception]", self._formats.jinja2.TemplateError)
         self._keep_log()
         path, header = Path(order["path"]), _header(Path(order["path"]))
         self.context: int = order["context"] or header.context(embedding=self._type == "embedding")
@@ -122,7 +124,6 @@ class Inference:
             more = {"embedding": True, "n_batch": self.context, "n_ubatch": self.context}
             if not header.pooling:
                 more["pooling_type"] = _MEAN
-        broken = cast("type[Exception]", import_module("jinja2").TemplateError)
         try:
             return self._lib.Llama(
                 model_path=str(path),
@@ -133,7 +134,7 @@ class Inference:
                 verbose=False,
                 **more,
             )
-        except broken as error:
+        except self._broken as error:
             raise Refused("has a chat template that can't be read", detail=str(error)) from None
         except (ValueError, RuntimeError, MemoryError) as error:
             words = (
@@ -147,16 +148,15 @@ class Inference:
         if not written:
             raise Refused('has no chat template in its file: give it the type "completion"')
         texts = [self._piece(token, special=True).decode(errors="replace") if token >= 0 else "" for token in self._bounds()]
-        return import_module("llama_cpp.llama_chat_format").Jinja2ChatFormatter(template=written, bos_token=texts[0], eos_token=texts[1])
+        return self._formats.Jinja2ChatFormatter(template=written, bos_token=texts[0], eos_token=texts[1])
 
     def _prompt(self, order: Mapping[str, Any]) -> list[int]:
         adds_bos = bool(self._lib.llama_vocab_get_add_bos(self._vocab))
         if "prompt" in order:
             return self._llama.tokenize(order["prompt"].encode(), add_bos=adds_bos, special=True)
-        broken = cast("type[Exception]", import_module("jinja2").TemplateError)
         try:
             text: str = self._template(messages=order["messages"]).prompt
-        except (ValueError, TypeError, broken) as error:
+        except (ValueError, TypeError, self._broken) as error:
             raise Refused(f"has a chat template that does not take this conversation: {str(error)[:300]}", param="messages") from None
         tokens: list[int] = self._llama.tokenize(text.encode(), add_bos=False, special=True)
         bos = self._bounds()[0]
@@ -173,10 +173,10 @@ class Inference:
 
     def _grammar(self, form: Mapping[str, Any]) -> Any:
         """What keeps an answer to the form that was asked for. None: any words will do."""
-        grammars = import_module("llama_cpp.llama_grammar")
-        match form.get("type", "text"):
-            case "text":
-                return None
+        if form.get("type", "text") == "text":
+            return None
+        grammars: Any = import_module("llama_cpp.llama_grammar")
+        match form["type"]:
             case "json_object":
                 rules = grammars.JSON_GBNF
             case "json_schema":

@@ -1,7 +1,6 @@
 """What every ModelProvider promises, over every implementation of the port; the models are a stand-in on loopback."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +17,11 @@ from assistant.providers.registered import RegisteredModel
 from assistant.providers.retry import RetryingProvider
 from assistant.testing.model_server import ModelServer
 
+from .gguf_house import WORKER
 from .samples import PICTURE, REPORT, ROUND, request, unheard, user, wire_provider
 
 REMOTE = ["openai", "anthropic", "retry", "fallback"]
 ALL = [*REMOTE, "offline", "file"]
-WORKER = (sys.executable, str(Path(__file__).parent / "stand_in_worker.py"))
 
 
 def file_provider(folder: Path) -> ModelProvider:
