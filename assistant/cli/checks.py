@@ -20,6 +20,7 @@ from assistant.config.folders import make_home
 from assistant.contracts.channels import ChannelFailed
 from assistant.contracts.documents import ReadDocument
 from assistant.contracts.errors import NanobotError, ProviderFailed
+from assistant.contracts.messages import human_size
 from assistant.contracts.turns import Upload
 from assistant.documents.reader import ChildReader
 from assistant.providers.build import open_provider
@@ -177,8 +178,7 @@ def _file(name: str, path: str, folder: Path) -> Finding:
         return Finding(name=name, ok=False, detail=f"{words}: the model {error}", mend=f"correct {name}.path, or put the file there")
     if not is_installed():
         return Finding(name=name, ok=False, detail=f"{found}: what runs such files is not installed", mend=INSTALL)
-    size = f"{found.stat().st_size / 1e9:.2f} GB"
-    return Finding(name=name, ok=True, detail=f"{found}, {size}; loaded when it is first asked")
+    return Finding(name=name, ok=True, detail=f"{found}, {human_size(found.stat().st_size)}; loaded when it is first asked")
 
 
 async def channels(loaded: Loaded) -> list[Finding]:

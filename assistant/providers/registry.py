@@ -117,6 +117,6 @@ def _listed(model_id: str, settings: RegisteredModel) -> ListedModel:
         provider="local" if settings.path else settings.provider if settings.provider != "auto" else "nanobot",
         context_tokens=settings.context_length,
         dimensions=settings.dimensions,
-        vision=settings.vision,
+        vision=False if settings.path else settings.vision,
         price=None if price is None else Price(prompt=price.prompt, completion=price.completion),
     )

@@ -105,7 +105,7 @@ class Inference:
         texts: list[str] = order["texts"]
         if order["dimensions"] not in (None, self.dimensions):
             raise Refused(f"makes vectors of {self.dimensions} numbers and no others", param="dimensions")
-        counts = [len(self._llama.tokenize(text.encode())) for text in texts]
+        counts = list(map(self._length, texts))
         if max(counts) > self.context:
             raise Refused(f"takes {self.context:,} tokens of a text, and one here has {max(counts):,}", kind="context", param="input")
         for start in range(0, len(texts), _SIDE_BY_SIDE):
@@ -115,6 +115,11 @@ class Inference:
             for vector in made:
                 say(b64encode(array("f", vector).tobytes()).decode())
         return {"end": "stop", "prompt_tokens": sum(counts), "completion_tokens": 0, "cached_tokens": 0}
+
+    def _length(self, text: str) -> int:
+        """In tokens."""
+        self._leave_if_told()
+        return len(self._llama.tokenize(text.encode()))
 
     def _load(self, path: Path, header: Header, order: Mapping[str, Any]) -> Any:
         more: dict[str, Any] = {}
