@@ -5,13 +5,18 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test lint format bench crash fuzz constraints clean
+.PHONY: serve test test-local local lint format bench crash fuzz constraints clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
 
 test: lint                         ## lint, types, import law, and every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -rs
+
+test-local: .venv/local.done .venv/test.done ## models that are files, by llama.cpp: builds it first (minutes, once)
+	$(BIN)/python -m pytest -m local -rs
+
+local: .venv/local.done            ## install what runs models that are files (the extra 'local')
 
 lint: .venv/test.done
 	$(BIN)/ruff check .
@@ -36,7 +41,7 @@ CASES ?= 10000
 fuzz: .venv/test.done              ## send CASES requests drawn from /openapi.json: every answer must be as described
 	$(BIN)/python -m bench.fuzz --cases $(CASES)
 
-# What is installed is pinned, with hashes, by the two constraints files; `make constraints` writes them anew from pyproject.toml.
+# What is installed is pinned, with hashes, by the three constraints files; `make constraints` writes them anew from pyproject.toml.
 
 .venv/serve.done: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nanobot needs Python 3.11 or later: make PYTHON=python3.12 serve")'
@@ -49,11 +54,16 @@ fuzz: .venv/test.done              ## send CASES requests drawn from /openapi.js
 	$(BIN)/pip install --quiet --require-hashes -r constraints-test.txt
 	@touch $@
 
+.venv/local.done: .venv/serve.done constraints-local.txt
+	$(BIN)/pip install --quiet --require-hashes -r constraints-local.txt
+	@touch $@
+
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group build
 
 constraints:                       ## needs uv
 	$(COMPILE) pyproject.toml -o constraints.txt
 	$(COMPILE) --group test --extra postgres pyproject.toml -c constraints.txt -o constraints-test.txt
+	$(COMPILE) --group local-test --extra local pyproject.toml -c constraints-test.txt -o constraints-local.txt
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

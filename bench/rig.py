@@ -5,13 +5,13 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from assistant.testing.live_server import LiveServer, free_port, live_server, with_model
+from assistant.testing.live_server import Config, LiveServer, free_port, live_server, with_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +63,11 @@ def running_model() -> Generator[Model]:
 
 
 @contextmanager
-def running_rig() -> Generator[Rig]:
-    """Both; the server's state is in a folder that is removed afterwards."""
+def running_rig(config: Config | None = None, env: Mapping[str, str] | None = None) -> Generator[Rig]:
+    """Both; the server's state is in a folder that is removed afterwards. `config`, `env`: what the server has besides."""
     with (
         tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder,
         running_model() as model,
-        live_server(Path(folder), config=with_model(model.url)) as server,
+        live_server(Path(folder), config={**with_model(model.url), **(config or {})}, env=env) as server,
     ):
         yield Rig(model=model, server=server)

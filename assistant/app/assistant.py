@@ -92,7 +92,7 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
     await asyncio.to_thread(_make_folders, loaded)
     offers = await asyncio.to_thread(offered, loaded)
     models = await open_models(config)
-    registry = open_registry(config, models[MAIN].choice)
+    registry = open_registry(loaded, models[MAIN].choice)
     store = await open_store(config.store, loaded.home, config.attachments)
     reader = ReadOnce(ChildReader(config.documents), store.attachments)  # one for all: it is what keeps documents.parallel
     direct = Direct(reader=reader, document_chars=config.agent.document_chars, timeout=config.api.timeout)

@@ -2,7 +2,7 @@
 
 import os
 
-from assistant.config import Config, ConfigError
+from assistant.config import Config, ConfigError, Loaded
 from assistant.config.errors import Problem
 from assistant.contracts.errors import ProviderFailed
 from assistant.providers.build import list_models
@@ -11,8 +11,9 @@ from assistant.providers.listing import Ask, ListedModels
 from assistant.providers.registry import Registry
 
 
-def open_registry(config: Config, default: Choice) -> Registry:
+def open_registry(loaded: Loaded, default: Choice) -> Registry:
     """`default`: what answers as the default agent. Raises ConfigError where a model names a provider that is not there."""
+    config = loaded.config
     for name, model in config.models.items():
         if model.provider not in ("auto", OFFLINE):
             try:
@@ -28,7 +29,7 @@ def open_registry(config: Config, default: Choice) -> Registry:
 
     listing = [name for name, settings in config.providers.items() if settings.list]
     lists = ListedModels({name: _asking(config, name) for name in listing})
-    return Registry(config.models, lists, choose_model, offline=default.provider == OFFLINE)
+    return Registry(config.models, lists, choose_model, offline=default.provider == OFFLINE, folder=loaded.folder)
 
 
 def _asking(config: Config, provider: str) -> Ask:

@@ -20,10 +20,13 @@ from assistant.config.folders import make_home
 from assistant.contracts.channels import ChannelFailed
 from assistant.contracts.documents import ReadDocument
 from assistant.contracts.errors import NanobotError, ProviderFailed
+from assistant.contracts.messages import human_size
 from assistant.contracts.turns import Upload
 from assistant.documents.reader import ChildReader
 from assistant.providers.build import open_provider
 from assistant.providers.choice import OFFLINE, Choice, NoSuchProvider, choose
+from assistant.providers.gguf.file import INSTALL, NoModelFile, find_gguf, is_installed
+from assistant.providers.gguf.header import NotGguf, read_header
 from assistant.providers.presets import PRESETS
 from assistant.store.store import open_store
 
@@ -158,6 +161,24 @@ async def model(loaded: Loaded, environment: Mapping[str, str]) -> Finding:
     finally:
         await provider.close()
     return Finding(name="model", ok=True, detail=f"{choice}; its provider answers")
+
+
+def files(loaded: Loaded) -> list[Finding]:
+    """Each model that is a file: whether the file is there, and what runs it is installed. Loads neither."""
+    paths = {name: settings.path for name, settings in loaded.config.models.items() if settings.path}
+    return [_file(f"models.{name}", path, loaded.folder) for name, path in paths.items()]
+
+
+def _file(name: str, path: str, folder: Path) -> Finding:
+    try:
+        found = find_gguf(path, folder)
+        read_header(found)
+    except (NoModelFile, NotGguf, OSError) as error:
+        words = f"{path} (from {folder})" if not path.startswith(("/", "~")) else path
+        return Finding(name=name, ok=False, detail=f"{words}: the model {error}", mend=f"correct {name}.path, or put the file there")
+    if not is_installed():
+        return Finding(name=name, ok=False, detail=f"{found}: what runs such files is not installed", mend=INSTALL)
+    return Finding(name=name, ok=True, detail=f"{found}, {human_size(found.stat().st_size)}; loaded when it is first asked")
 
 
 async def channels(loaded: Loaded) -> list[Finding]:

@@ -18,7 +18,7 @@ def doctor(config: ConfigFile = None, workspace: Workspace = None, model: Model 
     """Say what is wrong, and what mends it.
 
     Looked at: the configuration, the disk, the workspace, the store, the reading of files, the address, the channels that
-    are enabled with their tokens, and the model with its key.
+    are enabled with their tokens, the model with its key, and models that are files.
 
     Example: nanobot doctor
     """
@@ -34,6 +34,7 @@ async def _examine(loaded: Loaded) -> bool:
     findings.append(_shown(checks.address(loaded.config.api, loaded.config.auth)))
     findings += [_shown(finding) for finding in await checks.channels(loaded)]
     findings.append(_shown(await checks.model(loaded, os.environ)))
+    findings += [_shown(finding) for finding in checks.files(loaded)]
     return all(finding.ok for finding in findings)
 
 

@@ -48,6 +48,8 @@ class Loaded:
     config: Config
     source: Path | None
     """The file; None: the built-in defaults."""
+    folder: Path
+    """What relative paths of the configuration start at: the file's folder, or the one that it was loaded in."""
     home: Path
     """The folder of the state; it may not exist yet."""
     workspace: Path
@@ -83,11 +85,12 @@ def load_config(
     for check, given in checks:
         _lay_over(values, check.run(given), check.origin, origins, ())
     config = _validated(model, values, origins, [problem for check, _ in checks for problem in check.problems])
-    workspace = workspace_folder(config.agent.workspace, home, source.parent if source is not None else directory)
+    folder = source.parent if source is not None else directory
+    workspace = workspace_folder(config.agent.workspace, home, folder)
     check_workspace(workspace, home, source)
     ignored = dict.fromkeys([key for check, _ in checks for key in check.ignored] + _unsupported(config))
     notices = [f"{key.replace('*', '<name>')}: known from nanobot, has no effect here" for key in ignored]
-    return Loaded(config=config, source=source, home=home, workspace=workspace, notices=(*notices, *_misspelt(env)))
+    return Loaded(config=config, source=source, folder=folder, home=home, workspace=workspace, notices=(*notices, *_misspelt(env)))
 
 
 def _unsupported(config: Config) -> list[str]:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from assistant.contracts.settings import Settings
 
 _AGENTS: Final = re.compile(r"(?:agent|nanobot|moltbot|openclaw)[:/]|(?:moltbot|openclaw)$", re.IGNORECASE)
+_WITH_PATH: Final = frozenset({"threads", "gpu_layers", "queue", "idle_seconds"})
 
 
 class PriceSettings(Settings):
@@ -29,9 +30,10 @@ class RegisteredModel(Settings):
     model: str | None = None
     """The model, as its provider calls it. null: the id."""
     path: str | None = None
-    """In place of a provider: a GGUF file on this machine. It needs the extra `local`."""
+    """In place of a provider: a GGUF file on this machine, or a folder with one in it; relative to the configuration's folder. It needs the extra
+    `local`."""
     context_length: int | None = Field(default=None, ge=1)
-    """Prompt and answer together, in tokens. null: what is known of the model."""
+    """Prompt and answer together, in tokens. null: what is known of the model; of a file, what it says, at most 8,192 (`"embedding"`: 2,048)."""
     default_temperature: float | None = Field(default=None, ge=0, le=2)
     """Where a request names none. null: the provider's default."""
     dimensions: int | None = Field(default=None, ge=1, le=65_536)
@@ -40,6 +42,14 @@ class RegisteredModel(Settings):
     """Whether it takes images. null: what is known of the model."""
     price: PriceSettings | None = None
     """What it costs, for display."""
+    threads: int | None = Field(default=None, ge=1, le=1_024)
+    """With `path`: of the processor, while it computes. null: one for two processors."""
+    gpu_layers: int = Field(default=0, ge=-1, le=10_000)
+    """With `path`: layers that a graphics card computes, where llama-cpp-python was built for one. -1: all."""
+    queue: int = Field(default=16, ge=0, le=10_000)
+    """With `path`: requests that may wait while it answers one. Others get 503."""
+    idle_seconds: float = Field(default=600, gt=0, le=31_536_000)
+    """With `path`: without a request, until its process ends and its memory is free. The next request loads it again."""
 
     @field_validator("model", "path", mode="before")
     @classmethod
@@ -50,6 +60,10 @@ class RegisteredModel(Settings):
     def _agrees_with_itself(self) -> Self:
         if self.path and (self.model or self.provider != "auto"):
             raise ValueError("has a path and a provider or model; keep the one that is meant")
+        if self.path and self.vision:
+            raise ValueError("has a path and vision: a file takes no images")
+        if not self.path and (given := sorted(_WITH_PATH & self.model_fields_set)):
+            raise ValueError(f"has {given[0]}, which only a model with a path has")
         if self.dimensions and self.type != "embedding":
             raise ValueError('has dimensions, which only a model of type "embedding" has')
         return self

@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.models import ListedModel, OpenedModel, Price, Sampling
 from assistant.providers.build import open_embeddings, open_provider, open_texts
 from assistant.providers.choice import OFFLINE, Choice
+from assistant.providers.gguf.file import header_at
+from assistant.providers.gguf.header import Header
+from assistant.providers.gguf.provider import open_gguf
 from assistant.providers.listing import ListedModels
 from assistant.providers.offline import OfflineProvider
 from assistant.providers.offline_embedding import DIMENSIONS, OfflineEmbeddings
@@ -15,7 +20,6 @@ from assistant.providers.registered import RegisteredModel
 
 Choose = Callable[[str, str], Awaitable[Choice]]
 """(model, provider) → the choice. Raises NoSuchProvider."""
-_NO_LOCAL: Final = "is a file on this machine, and this server can't run one: its extra 'local' is not installed"
 _STAND_INS: Final = {
     "offline-completion": ListedModel(id="offline-completion", type="completion", provider=OFFLINE),
     "offline-embedding": ListedModel(id="offline-embedding", type="embedding", provider=OFFLINE, dimensions=DIMENSIONS[-1]),
@@ -25,17 +29,22 @@ _STAND_INS: Final = {
 class Registry:
     """Implements ModelRegistry. A model is opened when it is first asked, and stays open; what that costs is paid by those who use it."""
 
-    def __init__(self, models: Mapping[str, RegisteredModel], lists: ListedModels, choose: Choose, *, offline: bool) -> None:
-        """`offline`: whether nobody but the offline stand-in answers as the default agent: then there are stand-ins here, too."""
+    def __init__(
+        self, models: Mapping[str, RegisteredModel], lists: ListedModels, choose: Choose, *, offline: bool, folder: Path | None = None
+    ) -> None:
+        """`offline`: whether nobody but the offline stand-in answers as the default agent: then there are stand-ins here, too. `folder`: what
+        relative paths of files start at; None: the current one."""
         self._models = models
+        self._folder = folder or Path.cwd()
         self._lists = lists
         self._choose = choose
         self._stand_ins = {name: listed for name, listed in _STAND_INS.items() if offline and name not in models}
+        self._headers: dict[str, Header] = {}
         self._opened: dict[str, OpenedModel] = {}
         self._opening = asyncio.Lock()
 
     async def list(self) -> Sequence[ListedModel]:
-        own = [_listed(name, settings) for name, settings in self._models.items()]
+        own = [await self._own(name, settings) for name, settings in self._models.items()]
         return [*own, *self._stand_ins.values(), *await self._lists.all()]
 
     async def open(self, model_id: str) -> OpenedModel:
@@ -47,6 +56,20 @@ class Registry:
             for provider in (opened.writes, opened.embeds):
                 if provider is not None:
                     await provider.close()
+
+    async def _own(self, name: str, settings: RegisteredModel) -> ListedModel:
+        """A configured model as listed; of a file, with what it says of itself, once it could be read."""
+        known = _listed(name, settings)
+        if not settings.path or (known.context_tokens and (known.dimensions or settings.type != "embedding")):
+            return known
+        if name not in self._headers:
+            header = await asyncio.to_thread(header_at, settings.path, self._folder)
+            if header is None:
+                return known
+            self._headers[name] = header
+        header, embeds = self._headers[name], settings.type == "embedding"
+        context, length = header.context(embedding=embeds), header.embedding_length if embeds else None
+        return replace(known, context_tokens=known.context_tokens or context, dimensions=known.dimensions or length)
 
     async def _open(self, model_id: str) -> OpenedModel:
         async with self._opening:
@@ -64,7 +87,9 @@ class Registry:
 
     async def _configured(self, model_id: str, settings: RegisteredModel) -> OpenedModel:
         if settings.path:
-            raise ProviderFailed(f"The model '{model_id}' {_NO_LOCAL}.", retryable=False)
+            sampling = Sampling(temperature=settings.default_temperature)
+            writes, embeds = open_gguf(model_id, settings, self._folder)
+            return OpenedModel(listed=await self._own(model_id, settings), writes=writes, embeds=embeds, sampling=sampling)
         choice = await self._choose(settings.model or model_id, settings.provider)
         if choice.provider == OFFLINE and choice.remedy:
             raise ProviderFailed(f"The model '{model_id}' can't be had: {choice.reason}.", retryable=False)
@@ -92,6 +117,6 @@ def _listed(model_id: str, settings: RegisteredModel) -> ListedModel:
         provider="local" if settings.path else settings.provider if settings.provider != "auto" else "nanobot",
         context_tokens=settings.context_length,
         dimensions=settings.dimensions,
-        vision=settings.vision,
+        vision=False if settings.path else settings.vision,
         price=None if price is None else Price(prompt=price.prompt, completion=price.completion),
     )

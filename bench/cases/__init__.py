@@ -2,6 +2,7 @@
 
 from bench.cases.delivery import measure_delivery
 from bench.cases.documents import measure_documents
+from bench.cases.files import measure_files
 from bench.cases.growth import measure_growth
 from bench.cases.memory import measure_memory
 from bench.cases.overhead import measure_overhead
@@ -21,4 +22,5 @@ CASES: dict[str, Case] = {
     "documents": measure_documents,
     "delivery": measure_delivery,
     "sockets": measure_sockets,
+    "files": measure_files,
 }

@@ -1,7 +1,10 @@
 import asyncio
 import json
 import socket
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 from assistant.testing.model_server import ModelServer
 
@@ -113,3 +116,30 @@ def test_a_service_of_which_nothing_can_be_made_is_wrong(tmp_path: Path):
     said = channel_findings(tmp_path, apprise={"enabled": True, "services": {"good": "json://127.0.0.1:1/x", "odd": "nonsense://x"}})
     assert lines(said)["apprise"].startswith("WRONG")
     assert "to mend it: correct channels.apprise in the configuration" in said
+
+
+def test_a_model_that_is_a_file_is_looked_at_and_not_loaded(tmp_path: Path):
+    (tmp_path / "there.gguf").write_bytes(b"GGUF\3\0\0\0" + bytes(16))
+    (tmp_path / "other.gguf").write_bytes(b"PK")
+    models = {name: {"path": f"{name}.gguf"} for name in ("there", "other", "missing")}
+    (tmp_path / "config.json").write_text(json.dumps({"models": models}))
+    stand_in = Path(__file__).parents[2] / "assistant" / "testing" / "llama"
+    nanobot = Nanobot(folder=tmp_path, env={"PYTHONPATH": f"{stand_in}:{stand_in.parents[2]}"})
+    done = nanobot("doctor", "--model", "offline", "--config", "config.json")
+    found = lines(done.stdout)
+    assert found["models.there"].startswith("ok"), done.stdout
+    assert str(tmp_path / "there.gguf") in found["models.there"]
+    assert "is not a GGUF file" in found["models.other"]
+    assert "nothing at its path" in found["models.missing"]
+    assert "to mend it: correct models.missing.path" in done.stdout
+    assert done.returncode == 1
+
+
+def test_a_model_that_is_a_file_and_nothing_to_run_it_with_is_wrong(tmp_path: Path):
+    if find_spec("llama_cpp") is not None:
+        pytest.skip("llama-cpp-python is installed here")
+    (tmp_path / "there.gguf").write_bytes(b"GGUF\3\0\0\0" + bytes(16))
+    (tmp_path / "config.json").write_text(json.dumps({"models": {"there": {"path": "there.gguf"}}}))
+    done = Nanobot(folder=tmp_path)("doctor", "--model", "offline", "--config", "config.json")
+    assert lines(done.stdout)["models.there"].startswith("WRONG")
+    assert "nanobot[local]" in done.stdout

@@ -120,3 +120,23 @@ def test_moltbots_switch_is_ours(tmp_path: Path) -> None:
 )
 def test_a_model_that_contradicts_itself_is_refused(tmp_path: Path, model: str, words: str) -> None:
     assert words in refusal(tmp_path, f"[models]\n{model}")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("idle_seconds = 5", "has idle_seconds, which only a model with a path has"),
+        ('path = "x.gguf"\nvision = true', "a file takes no images"),
+        ('path = "x.gguf"\nmodel = "y"', "keep the one that is meant"),
+        ('path = "x.gguf"\nqueue = -1', "queue"),
+    ],
+)
+def test_what_a_file_has_and_has_not_is_checked(tmp_path: Path, text: str, words: str) -> None:
+    assert words in refusal(tmp_path, f"[models.x]\n{text}")
+
+
+def test_a_file_has_settings_of_its_own(tmp_path: Path) -> None:
+    loaded = load(tmp_path, '[models.x]\npath = "x.gguf"\nthreads = 3\ngpuLayers = -1\nqueue = 0\nidle_seconds = 5')
+    settings = loaded.config.models["x"]
+    assert (settings.threads, settings.gpu_layers, settings.queue, settings.idle_seconds) == (3, -1, 0, 5)
+    assert loaded.folder == tmp_path

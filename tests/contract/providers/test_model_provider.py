@@ -1,28 +1,55 @@
 """What every ModelProvider promises, over every implementation of the port; the models are a stand-in on loopback."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from assistant.contracts.errors import ProviderFailed
-from assistant.contracts.models import ModelProvider
+from assistant.contracts.messages import AssistantMessage
+from assistant.contracts.models import ModelProvider, ModelRequest
 from assistant.providers.fallback import FallbackProvider
+from assistant.providers.gguf.provider import open_gguf
 from assistant.providers.offline import OfflineProvider
+from assistant.providers.registered import RegisteredModel
 from assistant.providers.retry import RetryingProvider
 from assistant.testing.model_server import ModelServer
 
+from .gguf_house import WORKER
 from .samples import PICTURE, REPORT, ROUND, request, unheard, user, wire_provider
 
-ALL = ["openai", "anthropic", "retry", "fallback", "offline"]
-REMOTE = ALL[:-1]
+REMOTE = ["openai", "anthropic", "retry", "fallback"]
+ALL = [*REMOTE, "offline", "file"]
+
+
+def file_provider(folder: Path) -> ModelProvider:
+    (folder / "tiny.gguf").write_bytes(b"GGUF")
+    made, _ = open_gguf("tiny", RegisteredModel(path="tiny.gguf"), folder, command=WORKER)
+    assert made is not None
+    return made
+
+
+class WithoutTools:
+    """A provider that takes none, asked as the others are."""
+
+    def __init__(self, inner: ModelProvider) -> None:
+        self._inner = inner
+        self.info, self.probe, self.close = inner.info, inner.probe, inner.close
+
+    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        return await self._inner.complete(replace(request, tools=()), emit)
 
 
 @pytest.fixture
-async def provider(server: ModelServer, kind: str) -> AsyncIterator[ModelProvider]:
+async def provider(server: ModelServer, kind: str, tmp_path: Path) -> AsyncIterator[ModelProvider]:
+    made: ModelProvider
     match kind:
+        case "file":
+            made = WithoutTools(file_provider(tmp_path))
         case "retry":
-            made: ModelProvider = RetryingProvider(wire_provider(server))
+            made = RetryingProvider(wire_provider(server))
         case "fallback":
             made = FallbackProvider([wire_provider(server), OfflineProvider()])
         case "offline":
@@ -74,7 +101,7 @@ async def test_tool_calls_come_back_with_name_arguments_and_id(provider: ModelPr
     assert call.id
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL[:-1])
 async def test_a_history_with_tools_files_and_pictures_is_taken(provider: ModelProvider) -> None:
     asked = request(messages=(*ROUND, user("and this?", id="msg_5")))
     asked = type(asked)(
@@ -118,7 +145,7 @@ async def test_a_call_cancelled_in_the_middle_of_the_answer_closes_its_connectio
         await server.until(lambda stats: not stats.connections)
 
 
-@pytest.mark.parametrize("kind", ["openai", "anthropic", "retry", "offline"])
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "retry", "offline", "file"])
 async def test_a_probe_returns_when_all_is_well(provider: ModelProvider) -> None:
     await provider.probe()
 

@@ -1,0 +1,182 @@
+"""The ports of models that are files: what is asked, as the worker takes it, and what it answers."""
+
+import asyncio
+import os
+from array import array
+from base64 import b64decode
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from assistant.contracts.errors import InvalidRequest, ProviderFailed, UnsupportedContent
+from assistant.contracts.messages import AssistantMessage, Message, Usage
+from assistant.contracts.models import EmbeddingProvider, Embeddings, ModelInfo, ModelProvider, ModelRequest
+from assistant.providers.gguf.engine import Engine, Limits, Start
+from assistant.providers.gguf.file import NOT_INSTALLED, NoModelFile, find_gguf, is_installed
+from assistant.providers.gguf.process import worker_command
+from assistant.providers.pieces import count, whole_answer
+from assistant.providers.registered import RegisteredModel
+from assistant.providers.rendering import assistant_text, image_text, part_text, tool_text
+
+_LOCAL: Final = "local"
+_CONTEXT: Final = 8_192
+"""Tokens that are assumed until the file is loaded."""
+
+
+class GgufProvider:
+    """Implements ModelProvider. Tools are not offered to the model, so a request with tools that it may call is refused, and so are images."""
+
+    def __init__(self, info: ModelInfo, engine: Engine, prepare: Callable[[], Start], *, raw: bool) -> None:
+        """`raw`: it goes on with the text of the user's messages; otherwise it is asked by its chat template."""
+        self._info = info
+        self._engine = engine
+        self._prepare = prepare
+        self._raw = raw
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        self._check(request)
+        said: dict[str, object] = {"prompt": _prompt(request)} if self._raw else {"messages": _conversation(request)}
+        pieces: list[str] = []
+
+        def take(piece: str) -> None:
+            pieces.append(piece)
+            if request.stream:
+                emit(piece)
+
+        ended = await self._engine.ask({**said, "sampling": asdict(request.sampling)}, take)
+        return whole_answer(
+            request,
+            provider=_LOCAL,
+            model=self._info.id,
+            text="".join(pieces),
+            calls=(),
+            reason="length" if ended["end"] == "length" else "stop",
+            usage=_usage(ended),
+        )
+
+    async def probe(self) -> None:
+        """Whether the file and what runs it are there. Loads nothing."""
+        await asyncio.to_thread(self._prepare)
+
+    async def close(self) -> None:
+        await self._engine.close()
+
+    def _check(self, request: ModelRequest) -> None:
+        name = self._info.id
+        if request.tools and request.may_call and request.tool_choice != "none":
+            words = f"The model '{name}' runs from a file, without tools. Leave 'tools' out, or have the file served by an engine that does them."
+            raise InvalidRequest(words, param="tools")
+        if any(
+            part.kind == "image" and part.attachment_id in request.images
+            for message in request.messages
+            if message.role == "user"
+            for part in message.parts
+        ):
+            raise UnsupportedContent(f"The model '{name}' does not take images.", param="messages")
+
+
+class GgufEmbeddings:
+    """Implements EmbeddingProvider. Vectors have the length 1, and as many numbers as the file has them."""
+
+    def __init__(self, info: ModelInfo, engine: Engine) -> None:
+        self._info = info
+        self._engine = engine
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
+        vectors: list[tuple[float, ...]] = []
+        order = {"texts": list(texts), "dimensions": dimensions}
+        ended = await self._engine.ask(order, lambda piece: vectors.append(_vector(piece)))
+        if len(vectors) != len(texts) or not all(vectors):
+            raise ProviderFailed(f"The model '{self._info.id}' gave no vector that can be read for some of the texts.", retryable=False)
+        return Embeddings(vectors=tuple(vectors), prompt_tokens=count(ended, "prompt_tokens"), model=self._info.id)
+
+    async def close(self) -> None:
+        await self._engine.close()
+
+
+def open_gguf(
+    model_id: str, settings: RegisteredModel, folder: Path, *, limits: Limits | None = None, command: Sequence[str] = ()
+) -> tuple[ModelProvider | None, EmbeddingProvider | None]:
+    """What answers, or what makes vectors, of a model with a path. Starts and looks at nothing yet.
+
+    `folder`: what a relative path starts at. `limits`, `command`: others than those of the settings, and what to start in place of our worker.
+    """
+    held = limits or Limits(queue=settings.queue, idle=settings.idle_seconds)
+    prepare = partial(_start, model_id, settings, folder, tuple(command))
+    engine = Engine(model_id, prepare, held)
+    info = ModelInfo(id=model_id, provider=_LOCAL, context_tokens=settings.context_length or _CONTEXT, vision=False)
+    if settings.type == "embedding":
+        return None, GgufEmbeddings(info, engine)
+    return GgufProvider(info, engine, prepare, raw=settings.type == "completion"), None
+
+
+def _start(model_id: str, settings: RegisteredModel, folder: Path, command: Sequence[str]) -> Start:
+    """Blocks. Raises ProviderFailed where the file, or what runs it, is not there."""
+    if not command and not is_installed():
+        raise ProviderFailed(f"The model '{model_id}' {NOT_INSTALLED}.", retryable=False)
+    try:
+        file = find_gguf(settings.path or "", folder)
+    except NoModelFile as error:
+        raise ProviderFailed(f"The model '{model_id}' {error}.", retryable=False) from None
+    order = {
+        "path": str(file),
+        "type": settings.type,
+        "context": settings.context_length,
+        "threads": settings.threads or max(1, (os.cpu_count() or 1) // 2),
+        "gpu_layers": settings.gpu_layers,
+        "dimensions": settings.dimensions,
+    }
+    return Start(command=command or worker_command(file), order=order)
+
+
+def _conversation(request: ModelRequest) -> list[dict[str, str]]:
+    """Roles and contents: what every chat template knows. Calls of tools and their results, of another model's, are told in words."""
+    system = [{"role": "system", "content": "\n\n".join(request.instructions)}] if request.instructions else []
+    return [
+        *system,
+        *({"role": "assistant" if message.role == "assistant" else "user", "content": _content(message)} for message in request.messages),
+    ]
+
+
+def _content(message: Message) -> str:
+    if message.role == "user":
+        return "\n\n".join(
+            image_text(part, shown=False, vision=False) if part.kind == "image" else part_text(part) for part in message.parts
+        )
+    if message.role == "tool":
+        return f"[Result of {message.name}]\n{tool_text(message)}"
+    calls = [f"[Called {call.name} with {call.arguments}]" for call in message.tool_calls]
+    return "\n\n".join([*([assistant_text(message)] if assistant_text(message) else []), *calls])
+
+
+def _prompt(request: ModelRequest) -> str:
+    users = [message for message in request.messages if message.role == "user"]
+    return "".join(part_text(part) for message in users for part in message.parts if part.kind != "image")
+
+
+def _usage(ended: dict[str, Any]) -> Usage:
+    return Usage(
+        prompt_tokens=count(ended, "prompt_tokens"),
+        completion_tokens=count(ended, "completion_tokens"),
+        cached_tokens=count(ended, "cached_tokens"),
+    )
+
+
+def _vector(piece: str) -> tuple[float, ...]:
+    """Empty where it can't be read."""
+    values = array("f")
+    try:
+        values.frombytes(b64decode(piece))
+    except ValueError:
+        return ()
+    return tuple(values)

@@ -1,0 +1,144 @@
+"""A model that is a file, by its ports: what is asked, who waits, what is stopped. The worker is a stand-in."""
+
+import asyncio
+import json
+
+import pytest
+
+from assistant.contracts.errors import (
+    ContextLengthExceeded,
+    InvalidRequest,
+    NanobotError,
+    ProviderFailed,
+    ProviderOverloaded,
+    UnsupportedContent,
+)
+from assistant.contracts.messages import UserMessage
+from assistant.contracts.models import ModelRequest, Sampling
+
+from .gguf_house import Opens, asked, fails, within
+from .samples import PICTURE, ROUND, TOOL, unheard, user
+
+
+async def test_nothing_is_started_before_the_first_request_and_one_worker_serves_all(opens: Opens) -> None:
+    house = opens()
+    assert house.workers == []
+    assert await house.ask("PID") == await house.ask("PID") == str(house.workers[0])
+    assert len(house.workers) == 1
+
+
+async def test_what_is_asked_reaches_the_worker_with_its_roles_and_its_sampling(opens: Opens) -> None:
+    request = ModelRequest(
+        instructions=("Be kind.", "Be brief."),
+        messages=(*ROUND, user("ORDER")),
+        sampling=Sampling(temperature=0.5, max_tokens=7, stop=("x",), seed=3, response_format={"type": "json_object"}),
+    )
+    async with within():
+        sent = json.loads((await opens().writes.complete(request, unheard)).text)
+    assert [message["role"] for message in sent["messages"]] == ["system", "user", "assistant", "user", "user", "user"]
+    assert sent["messages"][0]["content"] == "Be kind.\n\nBe brief."
+    assert 'read_file with {"path": "a"}' in sent["messages"][2]["content"]
+    assert "forty-two" in sent["messages"][3]["content"]
+    wanted = {name: value for name, value in sent["sampling"].items() if value is not None}
+    assert wanted == {"temperature": 0.5, "max_tokens": 7, "stop": ["x"], "seed": 3, "response_format": {"type": "json_object"}}
+
+
+async def test_an_answer_has_the_workers_count_and_end(opens: Opens) -> None:
+    async with within():
+        answer = await opens().writes.complete(asked("ECHO length"), unheard)
+    assert (answer.text, answer.finish_reason, answer.model) == ("length", "length", "tiny")
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.cached_tokens) == (9, 1, 4)
+
+
+async def test_a_completion_is_asked_with_the_text_as_it_is(opens: Opens) -> None:
+    assert await opens(kind="completion").ask("ECHO once upon  a time") == "once upon  a time"
+
+
+async def test_vectors_come_in_order_and_are_counted(opens: Opens) -> None:
+    async with within():
+        made = await opens(kind="embedding").embeds.embed(["a", "bb", "ccc"], None)
+    assert made.vectors == ((1, 0, 1), (2, 0, 1), (3, 0, 1))
+    assert (made.prompt_tokens, made.model) == (9, "tiny")
+
+
+async def test_a_vector_that_can_not_be_read_is_a_failure(opens: Opens) -> None:
+    await fails(opens(kind="embedding").embeds.embed(["a", "UNREADABLE"], None), ProviderFailed)
+
+
+async def test_an_empty_answer_is_a_failure(opens: Opens) -> None:
+    assert "empty" in str(await fails(opens().ask("NOTHING"), ProviderFailed))
+
+
+@pytest.mark.parametrize(("marker", "error", "param"), [("LONG", ContextLengthExceeded, None), ("ODD", InvalidRequest, "messages")])
+async def test_what_the_worker_refuses_is_refused_in_its_words_and_costs_nothing_else(
+    opens: Opens, marker: str, error: type[NanobotError], param: str | None
+) -> None:
+    house = opens()
+    refused = await fails(house.ask(marker), error)
+    assert refused.message.startswith("The model 'tiny' ")
+    assert (type(refused), refused.param) == (error, param)
+    await house.ask("hello")
+    assert len(house.workers) == 1
+
+
+async def test_tools_and_pictures_are_refused_before_anything_is_started(opens: Opens) -> None:
+    house = opens()
+    tools = ModelRequest(instructions=(), messages=(user("hi"),), tools=(TOOL,))
+    assert (await fails(house.writes.complete(tools, unheard), InvalidRequest)).param == "tools"
+    shown = ModelRequest(instructions=(), messages=(UserMessage(id="msg_1", parts=(PICTURE,)),), images={"att_1": b"\x89PNG"})
+    await fails(house.writes.complete(shown, unheard), UnsupportedContent)
+    assert house.workers == []
+    async with within():
+        assert await house.writes.complete(
+            ModelRequest(instructions=(), messages=(user("hi"),), tools=(TOOL,), tool_choice="none"), unheard
+        )
+
+
+async def test_more_than_may_wait_are_turned_away_at_once_and_the_others_are_answered_in_order(opens: Opens) -> None:
+    house = opens()
+    running, heard = house.begin("WAIT")
+    async with within():
+        await heard.wait()
+    order: list[str] = []
+
+    async def waits(name: str) -> None:
+        order.append(await house.ask(f"ECHO {name}"))
+
+    waiting = [asyncio.create_task(waits(name)) for name in "abc"]
+    await asyncio.sleep(0)
+    overloaded = await fails(house.ask("hello"), ProviderOverloaded)
+    assert (overloaded.retry_after or 0) >= 1
+    running.cancel()
+    async with within():
+        await asyncio.gather(*waiting)
+    assert order == ["a", "b", "c"]
+    assert len(house.workers) == 1
+
+
+async def test_one_who_waits_and_leaves_gives_the_place_back(opens: Opens) -> None:
+    house = opens()
+    running, heard = house.begin("WAIT")
+    async with within():
+        await heard.wait()
+    gone = [asyncio.create_task(house.ask("PID")) for _ in range(3)]
+    await asyncio.sleep(0)
+    for task in gone:
+        task.cancel()
+    await asyncio.wait(gone)
+    kept = asyncio.create_task(house.ask("ECHO kept"))
+    await asyncio.sleep(0)
+    running.cancel()
+    async with within():
+        assert await kept == "kept"
+
+
+async def test_a_cancelled_answer_stops_and_the_worker_stays(opens: Opens) -> None:
+    house = opens()
+    running, heard = house.begin("WAIT")
+    async with within():
+        await heard.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert await house.ask("PID") == str(house.workers[0])
+    assert len(house.workers) == 1

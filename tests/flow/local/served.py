@@ -1,0 +1,71 @@
+"""A server whose models are files, and its workers as the machine sees them."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import openai
+
+import assistant
+from assistant.testing.live_server import LiveServer, live_server, offline
+
+STAND_IN = Path(assistant.__file__).parent / "testing" / "llama"
+"""A folder that, on the path of imports, gives the worker a stand-in for llama-cpp-python."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    server: LiveServer
+    http: httpx2.AsyncClient
+    client: openai.AsyncOpenAI
+
+    async def chat(self, model: str, text: str, **fields: object) -> httpx2.Response:
+        messages = [{"role": "user", "content": text}]
+        return await self.http.post("/v1/chat/completions", json={"model": model, "messages": messages, **fields})
+
+    def workers(self) -> list[int]:
+        """The ids of the processes that the server has started and that are there."""
+        return children(self.server.process.pid)
+
+
+def children(parent: int) -> list[int]:
+    return sorted(int(status.parent.name) for status in Path("/proc").glob("[0-9]*/status") if _parent(status) == parent)
+
+
+def is_there(pid: int) -> bool:
+    """Whether it runs, or is stopped; one that ended and that nobody has reaped does not."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+async def until_gone(*pids: int) -> None:
+    async with asyncio.timeout(20):
+        while any(map(is_there, pids)):  # noqa: ASYNC110 - nothing rings when another process's child ends
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def serving_files(folder: Path, models: Mapping[str, Mapping[str, object]], *, stand_in: bool) -> AsyncGenerator[Served]:
+    """`folder`: the configuration's, at which relative paths start. `stand_in`: for llama-cpp-python; otherwise the real one."""
+    imports = [str(Path(assistant.__file__).parents[1])]
+    env = {"PYTHONPATH": os.pathsep.join([str(STAND_IN), *imports] if stand_in else imports)}
+    with live_server(folder, config={**offline(), "shutdown": {"grace": 1}, "models": models}, env=env) as server:
+        async with (
+            httpx2.AsyncClient(base_url=server.url, timeout=60) as http,
+            openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=60) as client,
+        ):
+            yield Served(server=server, http=http, client=client)
+
+
+def _parent(status: Path) -> int:
+    try:
+        lines = status.read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it ended while the list was read
+    return next(int(line.split()[1]) for line in lines if line.startswith("PPid:"))
