@@ -129,6 +129,7 @@ class Conversation:
         if message.workflow_id:
             await self._run_workflow(message, thread)
             return
+        self._who.require("chat")  # /predict opens for keys that lack it
         door = self._door
         spool = Spool(door.spool_folder, door.settings.limits)
         try:

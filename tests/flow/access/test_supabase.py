@@ -1,5 +1,6 @@
 """Users of a Supabase project come in by its tokens, and by nothing that only looks like them."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -16,7 +17,11 @@ from assistant.access.settings import AuthSettings
 from assistant.access.supabase import Supabase
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import AccessUnavailable, Unauthenticated
+from assistant.contracts.turns import TurnRequest
+from assistant.turns.running import RunningTurn
 from tests.flow.api_rig import error_of
+from tests.flow.socket_client import talking
+from tests.flow.socket_rig import closed
 
 from .conftest import Opener, TurnedSeconds, bearer
 from .supabase_project import SECRET, USER, Project
@@ -250,3 +255,24 @@ async def test_at_the_front_door_users_have_their_own_sessions_and_the_owner_kee
         assert response.status_code == 503
         assert error_of(response)["code"] == "access_unavailable"
         assert response.headers["retry-after"]
+
+
+async def waits(turn: RunningTurn, request: TurnRequest) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_what_a_token_opened_is_closed_when_the_token_ends(opened: Opener, project: Project) -> None:
+    auth = AuthSettings.model_validate({"mode": "supabase", "supabase": {"url": project.url, "key": "publishable"}})
+    ahead = 0.0
+    async with opened(ApiSettings(), auth, play=waits, wall=lambda: time.time() + ahead) as keyed:
+        for token in (project.token("ec-1"), project.secret_token()):
+            ahead = 3_000.0
+            async with talking(keyed.api.port, additional_headers=bearer(token)) as talk:
+                await talk.say({"type": "ping"})
+                assert (await talk.hear())["type"] == "pong"
+            ahead = 3_601.0
+            async with talking(keyed.api.port, additional_headers=bearer(token)) as talk:
+                assert await closed(talk.socket) == (1008, "invalid_api_key")
+            async with asyncio.timeout(5):
+                assert (await keyed.chat(bearer(token))).status_code == 401
