@@ -8,7 +8,7 @@ from assistant.access.doorkeeper import Doorkeeper
 from assistant.access.keys import access_by_key
 from assistant.contracts.access import Limits, Standing
 from assistant.contracts.errors import ProviderFailed, RateLimited
-from assistant.contracts.turns import TurnRequest
+from assistant.contracts.turns import TextDelta, TurnRequest
 from assistant.turns.running import RunningTurn
 
 from .api_rig import USAGE, fail, finish, serving
@@ -23,6 +23,7 @@ class Counted:
     taken: int = 0
     ended: int = 0
     standing: Standing = field(default_factory=Standing)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def reserve(self, tokens: int) -> None:
         self.reserved = tokens
@@ -31,10 +32,12 @@ class Counted:
         self.taken = tokens
 
     def broke_off(self, tokens: int) -> None:
-        self.taken = tokens
+        if not self.ended:
+            self.taken = tokens
 
     async def end(self) -> None:
         self.ended = 1
+        self.over.set()
 
 
 @dataclass
@@ -104,6 +107,7 @@ async def test_the_place_is_free_whatever_became_of_the_turn(tmp_path: Path) -> 
             await talk.say({"type": "ping"})
             await talk.until("pong")
         api.turns.play = ends
+        finish(api.turns.turns[-1], "")
         async with talking(api.port) as talk:
             while True:
                 await talk.say({"content": "is let in"})
@@ -111,3 +115,36 @@ async def test_the_place_is_free_whatever_became_of_the_turn(tmp_path: Path) -> 
                     break
     assert len(api.turns.requests) == 5
     assert all(each.ended for each in counting.admissions)
+
+
+async def says_much_and_waits(turn: RunningTurn, request: TurnRequest) -> None:
+    turn.emit(TextDelta(text="word" * 1_000))
+    await asyncio.Event().wait()
+
+
+async def test_an_answer_that_the_client_breaks_off_counts_what_was_said_of_it(tmp_path: Path) -> None:
+    counting = Counting()
+    async with serving(tmp_path, play=says_much_and_waits, doorkeeper=counting.keeper) as api, talking(api.port) as talk:
+        for breaks_off in ({"type": "stop"}, {"content": "something else"}):
+            await talk.say({"content": "hi"})
+            await talk.until("chunk")
+            await talk.say(breaks_off)
+            async with asyncio.timeout(5):
+                await counting.admissions[-1].over.wait()
+        assert [each.taken for each in counting.admissions[:2]] == [1_000, 1_000]
+
+
+async def test_a_turn_whose_client_is_gone_keeps_its_place_and_counts_at_its_end(tmp_path: Path) -> None:
+    """Its answer is in the session, for whoever comes back for it."""
+    counting = Counting(room=1)
+    async with serving(tmp_path, play=says_much_and_waits, doorkeeper=counting.keeper) as api:
+        async with talking(api.port) as talk:
+            await talk.say({"content": "hi"})
+            await talk.until("chunk")
+        async with talking(api.port) as talk:
+            assert (await talk.refused({"content": "hi"}))["error_type"] == "rate_limit_exceeded"
+            (counted,) = counting.admissions
+            finish(api.turns.turns[0], "")
+            async with asyncio.timeout(5):
+                await counted.over.wait()
+            assert counted.taken == USAGE.prompt_tokens + USAGE.completion_tokens

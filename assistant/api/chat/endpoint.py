@@ -81,6 +81,7 @@ class Chat:
             try:
                 finished = await turn.result()
             except NanobotError as error:
+                admission(request.scope).broke_off(turn.took)
                 raise FailedAfterActing(error) if turn.acted else error from None
         admission(request.scope).used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
         return Response(completion(finished, created=created, model=model), media_type="application/json")
