@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from assistant.access.allowance import Allowance
+from assistant.app.doors import default_limits
 from assistant.config import Loaded
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.outbox import Deliveries
@@ -32,6 +34,7 @@ def build_workflows(
             sessions=store.sessions,
             attachments=store.attachments,
             deliveries=deliveries,
+            allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=default_limits(loaded.config)),
             spool=spool,
         ),
         settings=loaded.config.workflows,

@@ -80,6 +80,10 @@ class KeyStore(Protocol):
         """Those of them that hold now."""
         ...
 
+    async def limits(self, key_id: str) -> Limits | None:
+        """Those of a key, whether it holds or not. None: there is no such key."""
+        ...
+
     async def used(self, key_id: str, at: datetime) -> None:
         """Note when it was used last."""
         ...

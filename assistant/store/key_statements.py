@@ -16,6 +16,9 @@ KEY_BY_DIGEST = f"""
 KEY_BY_PREVIOUS = f"""
     SELECT {KEY_COLUMNS}, previous_until FROM api_keys WHERE previous = :digest AND previous_until > :now AND {_HOLDS}"""  # noqa: S608 - as above
 
+LIMITS_OF_KEY = """
+    SELECT requests, tokens, parallel FROM api_keys WHERE id = :id"""
+
 USED_KEY = """
     UPDATE api_keys SET last_used = :at WHERE id = :id"""
 

@@ -12,7 +12,6 @@ from assistant.api.body.spool import Spool
 from assistant.api.chat.completions import Chunks, completion
 from assistant.api.chat.direct import direct_request
 from assistant.api.chat.disconnects import cancelled_on_disconnect
-from assistant.api.chat.estimate import estimated_tokens
 from assistant.api.chat.input import ChatInput, read_chat
 from assistant.api.chat.route import Known, ToAgent, names_of
 from assistant.api.chat.stream import ChatStream
@@ -27,6 +26,7 @@ from assistant.contracts.models import ModelRegistry
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import Asked, TurnRequest
 from assistant.turns.direct import Direct
+from assistant.turns.estimate import estimated_tokens
 from assistant.turns.running import RunningTurn
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
@@ -22,11 +22,9 @@ from assistant.contracts.ids import new_id
 from assistant.contracts.models import ModelRegistry, OpenedModel, Sampling
 from assistant.contracts.turns import Asked, Words
 from assistant.turns.direct import Direct, DirectRequest
+from assistant.turns.estimate import ANSWER, CHARS_A_TOKEN
 
 R = TypeVar("R", bound=BaseModel)
-_CHARS_A_TOKEN: Final = 4
-_ANSWER_TOKENS: Final = 500
-"""Reserved for an answer that has no limit of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +44,7 @@ class TextEndpoints:
         if opened.writes is None:
             raise InvalidRequest("This model makes vectors: ask it at /v1/embeddings.", param="model")
         sampling = _sampling(asked)
-        tokens = sum(len(prompt) // _CHARS_A_TOKEN + (asked.max_tokens or _ANSWER_TOKENS) for prompt in prompts)
+        tokens = sum(len(prompt) // CHARS_A_TOKEN + (asked.max_tokens or ANSWER) for prompt in prompts)
         await admission(request.scope).reserve(tokens * answers)
         turn = self.direct.start(
             DirectRequest(
@@ -74,7 +72,7 @@ class TextEndpoints:
         opened = await self._open(request, asked.model)
         if opened.embeds is None:
             raise InvalidRequest("This model makes no vectors: it is of the type " + opened.listed.type + ".", param="model")
-        await admission(request.scope).reserve(sum(len(text) // _CHARS_A_TOKEN + 1 for text in texts))
+        await admission(request.scope).reserve(sum(len(text) // CHARS_A_TOKEN + 1 for text in texts))
         dimensions = None if asked.dimensions == opened.listed.dimensions else asked.dimensions
         try:
             async with asyncio.timeout(self.settings.timeout):

@@ -116,7 +116,7 @@ async def test_whoever_hangs_up_before_the_end_of_a_stream_pays_for_what_they_he
                     break
         async with asyncio.timeout(5):
             while told(await keyed.api.client.get("/v1/models", headers=headers))["remaining-tokens"] != "500":
-                await asyncio.sleep(0.01)
+                pass
 
 
 @pytest.mark.parametrize("stream", [False, True])
