@@ -64,7 +64,7 @@ async def test_what_is_not_listed_is_not_found(model: str) -> None:
 
 def test_batches_keep_the_order_and_the_limits() -> None:
     texts = [str(number) for number in range(600)]
-    assert [len(batch) for batch in batches(texts)] == [256, 256, 88]
+    assert [len(batch) for batch in batches(texts)] == [128] * 4 + [88]
     assert [text for batch in batches(texts) for text in batch] == texts
     assert [len(batch) for batch in batches(["a" * 300_000] * 3)] == [1, 1, 1]
     assert batches([]) == []
