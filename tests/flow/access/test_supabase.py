@@ -206,6 +206,27 @@ async def test_while_the_project_does_not_answer_known_keys_hold_for_an_hour(sup
         await user_of(supabase, token)
 
 
+async def test_of_many_who_come_first_all_wait_for_the_keys(supabase: Supabase, project: Project) -> None:
+    users = await asyncio.gather(*[user_of(supabase, project.token(key_id)) for key_id in ("ec-1", "rsa-1") * 5])
+    assert set(users) == {f"supabase:{USER}"}
+    assert project.fetched == 1
+
+
+async def test_a_key_made_while_the_project_does_not_answer_is_no_wrong_key(supabase: Supabase, project: Project, clocks: Clocks) -> None:
+    """It would count as a guess, and ten of them close the door to whole offices."""
+    assert await user_of(supabase, project.token("ec-1"))
+    project.add_ec("ec-2")
+    project.broken = True
+    clocks.turn(31)
+    for _ in range(2):
+        with pytest.raises(AccessUnavailable):
+            await user_of(supabase, project.token("ec-2"))
+        assert await user_of(supabase, project.token("ec-1"))
+    project.broken = False
+    clocks.turn(5)
+    assert await user_of(supabase, project.token("ec-2"))
+
+
 async def test_keys_that_can_not_be_used_are_left_out(supabase: Supabase, project: Project) -> None:
     project.add_rsa("small", 1024)
     project.published = [
