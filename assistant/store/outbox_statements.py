@@ -16,6 +16,7 @@ MEDIA_HELD = """
 
 # Lanes: what is first in line in each, and what may pass because its time has come.
 
+
 def first_in_lines(channels: int) -> str:
     """The statement that finds what is first in each line of so many channels (`:c0`, `:c1` …): from lane to lane along an index, so that what waits
     behind the first of each costs nothing, and so do channels that were not asked for."""

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from assistant.access.doorkeeper import Doorkeeper
 from assistant.access.keys import access_by_key
@@ -13,6 +14,7 @@ from assistant.turns.running import RunningTurn
 
 from .api_rig import USAGE, fail, finish, serving
 from .socket_client import talking, words
+from .socket_rig import closed
 
 
 @dataclass
@@ -148,3 +150,12 @@ async def test_a_turn_whose_client_is_gone_keeps_its_place_and_counts_at_its_end
             async with asyncio.timeout(5):
                 await counted.over.wait()
             assert counted.taken == USAGE.prompt_tokens + USAGE.completion_tokens
+
+
+async def test_a_fault_of_the_server_keeps_no_place(tmp_path: Path) -> None:
+    counting = Counting()
+    async with serving(tmp_path, doorkeeper=counting.keeper) as api, talking(api.port) as talk:
+        api.turns.refusal = cast("ProviderFailed", ZeroDivisionError())
+        await talk.say({"content": "hi"})
+        assert await closed(talk.socket) == (1011, "internal_error")
+        assert [each.ended for each in counting.admissions] == [1]

@@ -4,11 +4,13 @@ import tracemalloc
 
 import pytest
 
+from assistant.contracts.messages import Json
 from assistant.workflows.definition import Shape
 from assistant.workflows.references import parse_template
 from assistant.workflows.values import MOST_CHARS, TooLong, Values
 
-LONG = Values(inputs={"x": "x" * (MOST_CHARS // 2), "many": ["x" * 1_000] * 200}, outputs={}, own=frozenset({"x"}))
+MANY: list[Json] = ["x" * 1_000] * 200
+LONG = Values(inputs={"x": "x" * (MOST_CHARS // 2), "many": MANY}, outputs={}, own=frozenset({"x"}))
 
 
 @pytest.mark.parametrize(
