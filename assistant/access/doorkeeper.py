@@ -1,5 +1,7 @@
 """All that a door asks about whoever stands before it: who that is, whether there is room, and for how long."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -38,6 +40,8 @@ class Doorkeeper:
     keys: KeyWatch | None = None
     owner_is_here: bool = False
     """Whether the owner is taken for that from this machine only: for a door that lets in whoever comes, where nobody knows who can."""
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970."""
 
     async def identify(self, address: str, authorization: bytes | None) -> Principal:
         """Who asks, from which address, showing this value of an Authorization header. Raises Unauthenticated; RateLimited where too many wrong
@@ -64,6 +68,8 @@ class Doorkeeper:
 
     def watch(self, who: Principal, ended: Callable[[], None]) -> Callable[[], None]:
         """`ended` is called within a second after what they came in with stopped holding. Returns what ends the watching."""
+        if who.until is not None:
+            return asyncio.get_running_loop().call_later(max(0.0, who.until - self.clock()), ended).cancel
         if who.credential is None or self.keys is None:
             return _nothing
         return self.keys.watch(who.credential, ended)

@@ -69,13 +69,14 @@ class KeySet:
 
     async def find(self, key_id: str) -> PublicKey | None:
         """None: there is no such key. Raises AccessUnavailable where that can't be known."""
-        if self._is_due(key_id):
+        if self._is_due(key_id) or (key_id not in self._keys and self._lock.locked()):  # what is being fetched now may hold it
             async with self._lock:
                 if self._is_due(key_id):
                     await self._renew()
-        if self._clock() - self._fetched > _TOO_OLD_SECONDS:
+        key = self._keys.get(key_id)
+        if self._clock() - self._fetched > _TOO_OLD_SECONDS or (key is None and self._asked > self._fetched):
             raise AccessUnavailable(retry_after=_RETRY_SECONDS)
-        return self._keys.get(key_id)
+        return key
 
     def _is_due(self, key_id: str) -> bool:
         now = self._clock()

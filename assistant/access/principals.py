@@ -22,6 +22,13 @@ class Principal:
     limits: Limits = _NO_LIMITS
     credential: str | None = field(default=None, repr=False)
     """The digest of the stored key's secret that was shown; None: what was shown can't be taken back while the server runs."""
+    until: float | None = None
+    """When what was shown stops holding by itself, in seconds since 1970; None: that is not known here (a stored key is looked up)."""
+
+    @property
+    def may_end(self) -> bool:
+        """Whether what was shown may stop holding while something that it opened is still open."""
+        return self.credential is not None or self.until is not None
 
     def may(self, scope: Scope) -> bool:
         return self.scopes is None or scope in self.scopes or "admin" in self.scopes

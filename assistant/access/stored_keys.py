@@ -22,6 +22,8 @@ _SHOWN: Final = 8
 _FRESH_SECONDS: Final = 0.5
 """How long a key is taken for what it was: a revocation holds within a second."""
 _MOST_KNOWN: Final = 4_096
+_OWNER: Final = "key:"
+"""What the id of a key's principal begins with."""
 _COARSE: Final = timedelta(minutes=1)
 
 
@@ -37,6 +39,11 @@ def digest_of(secret: bytes) -> str:
 
 def prefix_of(secret: str) -> str:
     return secret[:_SHOWN]
+
+
+def key_of(owner: str) -> str | None:
+    """The id of the key whose holder this principal is; None: it is no key's."""
+    return owner.removeprefix(_OWNER) if owner.startswith(_OWNER) else None
 
 
 class StoredKeys:
@@ -60,7 +67,7 @@ class StoredKeys:
         if held is None:
             raise Unauthenticated("This API key is not valid.")
         key = held.key
-        who = Principal(id=f"key:{key.id}", scopes=key.scopes, models=key.models, limits=key.limits, credential=digest)
+        who = Principal(id=_OWNER + key.id, scopes=key.scopes, models=key.models, limits=key.limits, credential=digest)
         self._known[digest] = (began, held, who)
         if len(self._known) > _MOST_KNOWN:
             self._known.popitem(last=False)

@@ -61,14 +61,14 @@ class Supabase:
                 key = await self._keys.find(key_id)
                 if key is None:
                     raise _not_valid()
-                user = self._checked(token, key)
+                user, until = self._checked(token, key)
             case "HS256", _:
-                user = await self._vouched_for(token, _read(claims))
+                user, until = await self._vouched_for(token, _read(claims))
             case _:
                 raise _not_valid()
-        return Principal(id=f"supabase:{user}", scopes=_SCOPES)
+        return Principal(id=f"supabase:{user}", scopes=_SCOPES, until=until)
 
-    def _checked(self, token: bytes, key: PublicKey) -> str:
+    def _checked(self, token: bytes, key: PublicKey) -> tuple[str, float]:
         try:
             claims = jwt.decode(
                 token,
@@ -80,10 +80,10 @@ class Supabase:
             )
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise _not_valid() from None
-        return self._user(claims)[0]
+        return self._user(claims)
 
-    async def _vouched_for(self, token: bytes, claims: Mapping[str, Any]) -> str:
-        """The user of a token that the project says is good. Nothing that can be seen to be wrong is asked about."""
+    async def _vouched_for(self, token: bytes, claims: Mapping[str, Any]) -> tuple[str, float]:
+        """The user of a token that the project says is good, and its end. Nothing that can be seen to be wrong is asked about."""
         user, end = self._user(claims)
         audience = claims.get("aud")
         if claims.get("iss") != self._issuer or (audience != _AUDIENCE and not (isinstance(audience, list) and _AUDIENCE in audience)):
@@ -91,7 +91,7 @@ class Supabase:
         digest = digest_of(token)
         known = self._asked.get(digest)
         if known is not None and self._clock() < known[0]:
-            return known[1]
+            return known[1], end
         self._asked.pop(digest, None)
         async with self._asking:
             status, body = await fetch(f"{self._issuer}/user", {**self._headers, "Authorization": f"Bearer {token.decode()}"})
@@ -104,7 +104,7 @@ class Supabase:
         self._asked[digest] = (min(self._clock() + _ASKED_SECONDS, end), user)
         if len(self._asked) > _MOST_ASKED:
             self._asked.popitem(last=False)
-        return user
+        return user, end
 
     def _user(self, claims: Mapping[str, Any]) -> tuple[str, float]:
         """Whose token it is, and until when. Raises Unauthenticated where it has ended."""

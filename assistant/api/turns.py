@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-from assistant.contracts.turns import AgentFacts, TurnRequest
+from assistant.contracts.access import Admission
+from assistant.contracts.turns import AgentFacts, TurnEvent, TurnFailed, TurnFinished, TurnRequest
 from assistant.turns.running import RunningTurn
 
 
@@ -20,3 +21,11 @@ class Turns(Protocol):
     async def delete_session(self, owner: str, session: str) -> None:
         """Remove a session when the turns that wait in it have ended. Raises SessionNotFound, SessionBusy."""
         ...
+
+
+def settle(admission: Admission, turn: RunningTurn, event: TurnEvent) -> None:
+    """Where a turn ends with this event, say what it took."""
+    if isinstance(event, TurnFinished):
+        admission.used(event.usage.prompt_tokens + event.usage.completion_tokens)
+    elif isinstance(event, TurnFailed):
+        admission.broke_off(turn.took)

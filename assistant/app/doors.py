@@ -10,10 +10,15 @@ from assistant.store.store import Store
 
 def open_doors(config: Config, store: Store) -> Doorkeeper:
     """What every door asks: HTTP and sockets share it, so that failures and limits count together. Raises CannotLetIn."""
-    limits = config.api.limits
     return Doorkeeper(
         access=open_access(config.auth, config.api.api_key, store.keys),
         limiter=store.limits,
-        defaults=Limits(requests=limits.requests_per_minute, tokens=limits.tokens_per_minute),
+        defaults=default_limits(config),
         keys=KeyWatch(store.keys),
     )
+
+
+def default_limits(config: Config) -> Limits:
+    """Of whoever has none of their own."""
+    limits = config.api.limits
+    return Limits(requests=limits.requests_per_minute, tokens=limits.tokens_per_minute)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from assistant.access.allowance import Allowance
+from assistant.app.doors import default_limits
 from assistant.config import ConfigError, Loaded
 from assistant.config.errors import Problem
 from assistant.contracts.documents import DocumentReader
@@ -69,6 +71,7 @@ def build_workflows(
             sessions=store.sessions,
             attachments=store.attachments,
             deliveries=deliveries,
+            allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=default_limits(loaded.config)),
             spool=spool,
         ),
         settings=loaded.config.workflows,

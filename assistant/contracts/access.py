@@ -80,6 +80,10 @@ class KeyStore(Protocol):
         """Those of them that hold now."""
         ...
 
+    async def limits(self, key_id: str) -> Limits | None:
+        """Those of a key, whether it holds or not. None: there is no such key."""
+        ...
+
     async def used(self, key_id: str, at: datetime) -> None:
         """Note when it was used last."""
         ...
@@ -132,7 +136,12 @@ class Admission(Protocol):
         ...
 
     def used(self, tokens: int) -> None:
-        """What was truly taken, in place of what was reserved. Noted at `end`."""
+        """What was truly taken, in place of what was reserved. Noted at `end`; what is more than was reserved counts from then on."""
+        ...
+
+    def broke_off(self, tokens: int) -> None:
+        """The answer was not whole, and is known to have taken so many tokens: none, and what was reserved is given back; else the whole prompt
+        was taken, too, and no less counts than was reserved."""
         ...
 
     async def end(self) -> None:
@@ -146,6 +155,10 @@ class Limiter(Protocol):
 
     async def admit(self, owner: str, limits: Limits) -> Admission:
         """Count a request of `owner`. Raises RateLimited, with the seconds after which one would be let in; StoreUnavailable."""
+        ...
+
+    async def spend(self, owner: str, limits: Limits, tokens: int) -> Admission:
+        """Reserve tokens, by estimate, for work of `owner` that is no request. Raises as `reserve` does."""
         ...
 
 
@@ -163,6 +176,9 @@ class Unlimited:
         pass
 
     def used(self, tokens: int) -> None:
+        pass
+
+    def broke_off(self, tokens: int) -> None:
         pass
 
     async def end(self) -> None:

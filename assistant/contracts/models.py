@@ -125,7 +125,7 @@ class ModelProvider(Protocol):
 class Embeddings:
     """Vectors, in the order of the texts that were given."""
 
-    vectors: tuple[tuple[float, ...], ...]
+    vectors: tuple[Sequence[float], ...]
     prompt_tokens: int
     model: str
     """The model that made them, as its provider calls it."""

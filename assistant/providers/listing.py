@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from assistant.contracts.errors import ModelNotFound, NanobotError
@@ -21,6 +22,17 @@ _PATIENCE: Final = 10.0
 _NOT_FOR_CHAT: Final = ("embed", "rerank", "whisper", "tts", "dall-e", "moderation", "transcribe")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A model of a provider's, as it is called there."""
+
+    listed: ListedModel
+    provider: str
+    model: str
+    sure: bool
+    """Whether the provider lists it; else nobody knows."""
+
+
 class ListedModels:
     """The lists of several providers, each asked at most once in five minutes."""
 
@@ -28,19 +40,18 @@ class ListedModels:
         self._lists = {name: _List(name, ask, clock) for name, ask in providers.items()}
 
     async def all(self) -> Sequence[ListedModel]:
-        """What can be had; a provider that fails is left out, and the log says so. All are asked at once."""
+        """What can be had; of a provider that fails, what it listed before. All are asked at once."""
         lists = await asyncio.gather(*[one.ids() for one in self._lists.values()])
         return [_listed(name, model) for name, models in zip(self._lists, lists, strict=True) for model in models or ()]
 
-    async def find(self, model_id: str) -> tuple[ListedModel, str, str]:
-        """(as listed, the provider, the model as it is called there). Raises ModelNotFound. Where a provider's list can't be had now, the
-        provider itself is left to say whether it has such a model."""
+    async def find(self, model_id: str) -> Found:
+        """Raises ModelNotFound. Where a provider's list was never had, the provider itself is left to say whether it has such a model."""
         provider, slash, model = model_id.partition("/")
         wanted = self._lists.get(provider)
         ids = await wanted.ids() if wanted is not None else ()
         if not slash or not model or (ids is not None and model not in ids):
             raise ModelNotFound(f"There is no model '{model_id[:100]}' here. GET /v1/models lists those there are.", param="model")
-        return _listed(provider, model), provider, model
+        return Found(listed=_listed(provider, model), provider=provider, model=model, sure=ids is not None)
 
 
 class _List:
@@ -50,22 +61,30 @@ class _List:
         self._clock = clock
         self._ids: Sequence[str] | None = None
         self._due = float("-inf")
-        self._asking = asyncio.Lock()
+        self._failed = False
+        self._asking: asyncio.Task[None] | None = None
 
     async def ids(self) -> Sequence[str] | None:
-        """None: it can't be had now."""
-        async with self._asking:
-            if self._clock() >= self._due:
-                try:
-                    async with asyncio.timeout(_PATIENCE):
-                        found = await self._ask()
-                    self._ids = [model for model in found if not any(word in model.lower() for word in _NOT_FOR_CHAT)]
-                    self._due = self._clock() + _REMEMBERED
-                except (NanobotError, TimeoutError) as error:
-                    code = error.code if isinstance(error, NanobotError) else "provider_timeout"
-                    log.warning("models.not_listed provider=%s code=%s", self._provider, code)
-                    self._ids, self._due = None, self._clock() + _AFTER_FAILURE
-            return self._ids
+        """The last list that was had; None: there was none. A provider that failed before is not waited for."""
+        if self._asking is None and self._clock() >= self._due:
+            self._asking = asyncio.create_task(self._renew())
+        if self._asking is not None and not self._failed:
+            await asyncio.wait([self._asking])
+        return self._ids
+
+    async def _renew(self) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                found = await self._ask()
+            self._ids = [model for model in found if not any(word in model.lower() for word in _NOT_FOR_CHAT)]
+            self._failed = False
+        except (NanobotError, TimeoutError) as error:
+            code = error.code if isinstance(error, NanobotError) else "provider_timeout"
+            log.warning("models.not_listed provider=%s code=%s", self._provider, code)
+            self._failed = True
+        finally:
+            self._due = self._clock() + (_AFTER_FAILURE if self._failed else _REMEMBERED)
+            self._asking = None
 
 
 def _listed(provider: str, model: str) -> ListedModel:

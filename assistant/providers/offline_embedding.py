@@ -30,6 +30,7 @@ class OfflineEmbeddings:
     def __init__(self, dimensions: int | None = None) -> None:
         """`dimensions`: where a request does not say."""
         self._dimensions = dimensions or DIMENSIONS[-1]
+        self._working = asyncio.Semaphore(1)  # the threads are others', too
         self._info = ModelInfo(id="offline-embedding", provider="offline", context_tokens=_CONTEXT, vision=False)
 
     @property
@@ -48,7 +49,10 @@ class OfflineEmbeddings:
         def vectors() -> tuple[tuple[float, ...], ...]:
             return tuple([vector(text, length) for text in texts])
 
-        made = vectors() if sum(map(len, texts)) <= _QUICK else await asyncio.to_thread(vectors)
+        if sum(map(len, texts)) <= _QUICK:
+            return Embeddings(vectors=vectors(), prompt_tokens=sum(tokens), model=self._info.id)
+        async with self._working:
+            made = await asyncio.to_thread(vectors)
         return Embeddings(vectors=made, prompt_tokens=sum(tokens), model=self._info.id)
 
     async def close(self) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, FinishReason, ToolCall, Usage
 from assistant.contracts.models import ModelRequest
 from assistant.providers.rendering import estimate_prompt_tokens, estimate_tokens
+
+_MOST_TOKENS: Final = 2**31
 
 
 @dataclass(slots=True)
@@ -32,9 +34,9 @@ def mapping(value: object) -> dict[str, Any]:
 
 
 def count(value: dict[str, Any], name: str) -> int:
-    """A number of tokens; 0 where it is missing or no number."""
+    """A number of tokens; 0 where it is missing, or none that can be meant."""
     found: object = value.get(name)
-    return int(found) if isinstance(found, int | float) else 0
+    return int(found) if isinstance(found, int | float) and 0 <= found < _MOST_TOKENS else 0
 
 
 def listed(value: object) -> list[object]:

@@ -13,13 +13,15 @@ from assistant.providers.choice import OFFLINE, Choice
 from assistant.providers.gguf.file import header_at
 from assistant.providers.gguf.header import Header
 from assistant.providers.gguf.provider import open_gguf
-from assistant.providers.listing import ListedModels
+from assistant.providers.listing import Found, ListedModels
 from assistant.providers.offline import OfflineProvider
 from assistant.providers.offline_embedding import DIMENSIONS, OfflineEmbeddings
 from assistant.providers.registered import RegisteredModel
 
 Choose = Callable[[str, str], Awaitable[Choice]]
 """(model, provider) → the choice. Raises NoSuchProvider."""
+_MOST_UNSURE: Final = 64
+"""Models that are opened, and stay so, because a client says that there is such a one."""
 _STAND_INS: Final = {
     "offline-completion": ListedModel(id="offline-completion", type="completion", provider=OFFLINE),
     "offline-embedding": ListedModel(id="offline-embedding", type="embedding", provider=OFFLINE, dimensions=DIMENSIONS[-1]),
@@ -41,6 +43,7 @@ class Registry:
         self._stand_ins = {name: listed for name, listed in _STAND_INS.items() if offline and name not in models}
         self._headers: dict[str, Header] = {}
         self._opened: dict[str, OpenedModel] = {}
+        self._unsure = 0
         self._opening = asyncio.Lock()
 
     async def list(self) -> Sequence[ListedModel]:
@@ -72,18 +75,26 @@ class Registry:
         return replace(known, context_tokens=known.context_tokens or context, dimensions=known.dimensions or length)
 
     async def _open(self, model_id: str) -> OpenedModel:
+        # A provider's list may take its time: only those wait for it who name such a model.
+        found = None if model_id in self._models or model_id in self._stand_ins else await self._lists.find(model_id)
         async with self._opening:
             if model_id in self._opened:
                 return self._opened[model_id]
-            if model_id in self._models:
+            if found is not None:
+                opened = await self._found(found)
+            elif model_id in self._models:
                 opened = await self._configured(model_id, self._models[model_id])
-            elif model_id in self._stand_ins:
-                opened = _stand_in(self._stand_ins[model_id])
             else:
-                listed, provider, name = await self._lists.find(model_id)
-                opened = OpenedModel(listed=listed, writes=open_provider(await self._choose(name, provider)))
+                opened = _stand_in(self._stand_ins[model_id])
             self._opened[model_id] = opened
             return opened
+
+    async def _found(self, found: Found) -> OpenedModel:
+        if not found.sure:
+            if self._unsure >= _MOST_UNSURE:
+                raise ProviderFailed(f"{found.provider} does not list its models now, so whether it has this one can't be known.")
+            self._unsure += 1
+        return OpenedModel(listed=found.listed, writes=open_provider(await self._choose(found.model, found.provider)))
 
     async def _configured(self, model_id: str, settings: RegisteredModel) -> OpenedModel:
         if settings.path:

@@ -52,6 +52,11 @@ class ApiKeys:
             lambda connection: frozenset(digest for digest in wanted if self._held(connection, digest) is not None)
         )
 
+    async def limits(self, key_id: str) -> Limits | None:
+        values: dict[str, Value] = {"id": column(key_id)}
+        rows = await self._database.read(lambda connection: connection.execute(sql.LIMITS_OF_KEY, values))
+        return Limits(requests=rows[0][0], tokens=rows[0][1], parallel=rows[0][2]) if rows else None
+
     async def used(self, key_id: str, at: datetime) -> None:
         values: dict[str, Value] = {"id": key_id, "at": to_micros(at)}
         await self._database.write(lambda connection: connection.execute(sql.USED_KEY, values))

@@ -20,7 +20,8 @@ EXPIRY: Mapping[str, Value] = {
 def due_lanes(connection: Connection, values: Mapping[str, Value], channels: int) -> list[Row]:
     """(lane, channel, due) of what is first in line, of what may be sent besides, and of what may be sent next."""
     now: Mapping[str, Value] = {"now": values["now"]}
-    rows = connection.execute(sql.FIRST_IN_LINES) + connection.execute(sql.YIELDING_DUE, now)
+    asked = {name: value for name, value in values.items() if name != "now"}
+    rows = connection.execute(sql.first_in_lines(channels), asked) + connection.execute(sql.YIELDING_DUE, now)
     later = connection.execute(sql.next_yielding(channels), values)
     return rows + [("", values["c0"], due) for (due,) in later]
 

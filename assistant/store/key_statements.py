@@ -16,6 +16,9 @@ KEY_BY_DIGEST = f"""
 KEY_BY_PREVIOUS = f"""
     SELECT {KEY_COLUMNS}, previous_until FROM api_keys WHERE previous = :digest AND previous_until > :now AND {_HOLDS}"""  # noqa: S608 - as above
 
+LIMITS_OF_KEY = """
+    SELECT requests, tokens, parallel FROM api_keys WHERE id = :id"""
+
 USED_KEY = """
     UPDATE api_keys SET last_used = :at WHERE id = :id"""
 
@@ -33,15 +36,16 @@ FORGET_ALL_USES = """
     DELETE FROM limit_uses WHERE at <= :edge AND (until IS NULL OR until <= :now)"""
 
 USES = """
-    SELECT COUNT(*), COALESCE(MAX(at), 0), COALESCE(SUM(tokens), 0), COALESCE(MAX(CASE WHEN tokens > 0 THEN at END), 0)
+    SELECT COUNT(CASE WHEN tokens = 0 THEN 1 END), COALESCE(MAX(CASE WHEN tokens = 0 THEN at END), 0),
+        COALESCE(SUM(tokens), 0), COALESCE(MAX(CASE WHEN tokens > 0 THEN at END), 0)
     FROM limit_uses WHERE owner = :owner AND at > :edge"""
 
 FREED_REQUEST = """
-    SELECT at FROM limit_uses WHERE owner = :owner AND at > :edge ORDER BY at LIMIT 1 OFFSET :place"""
+    SELECT at FROM limit_uses WHERE owner = :owner AND at > :edge AND tokens = 0 ORDER BY at LIMIT 1 OFFSET :place"""
 
 FREED_TOKENS = """
     SELECT at FROM (
-        SELECT at, SUM(tokens) OVER (ORDER BY at, seq) AS freed FROM limit_uses WHERE owner = :owner AND at > :edge AND seq <> :seq
+        SELECT at, SUM(tokens) OVER (ORDER BY at, seq) AS freed FROM limit_uses WHERE owner = :owner AND at > :edge
     ) AS passing WHERE freed >= :excess ORDER BY at LIMIT 1"""
 
 RUNNING_USES = """
@@ -51,13 +55,13 @@ END_USES_OF = """
     UPDATE limit_uses SET until = NULL WHERE owner = :owner AND runner = :runner AND until IS NOT NULL"""
 
 ADD_USE = """
-    INSERT INTO limit_uses (owner, at, tokens, runner, until) VALUES (:owner, :at, 0, :runner, :until) RETURNING seq"""
+    INSERT INTO limit_uses (owner, at, tokens, runner, until) VALUES (:owner, :at, :tokens, :runner, :until) RETURNING seq"""
 
-RESERVE_TOKENS = """
+SETTLE_TOKENS = """
     UPDATE limit_uses SET tokens = :tokens WHERE seq = :seq"""
 
 END_USE = """
-    UPDATE limit_uses SET tokens = :tokens, until = NULL WHERE seq = :seq"""
+    UPDATE limit_uses SET until = NULL WHERE seq = :seq"""
 
 REMOVE_USE = """
     DELETE FROM limit_uses WHERE seq = :seq"""

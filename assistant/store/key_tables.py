@@ -40,7 +40,8 @@ class ApiKeyRow(SQLModel, table=True):
 
 
 class LimitUseRow(SQLModel, table=True):
-    """A request of a principal that has limits. It counts for a minute; with `until`, it runs (until then at the latest) and takes a place."""
+    """A request of a principal that has limits (`tokens` 0), or tokens that one took. It counts for a minute; with `until`, it runs (until then
+    at the latest) and takes a place."""
 
     __tablename__ = "limit_uses"
     __table_args__ = (

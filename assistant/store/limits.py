@@ -1,14 +1,15 @@
 """What principals asked for in the last minute, counted in the store. The contract is `assistant.contracts.access.Limiter`.
 
 Exact: each look, decision and note is one job of the writer, and writers of all processes take turns. A request is a row that counts for 60
-seconds from its admission.
+seconds from its admission; its tokens are another, that counts from when they were reserved, however late in the request that was. What an answer
+took beyond that counts from its end.
 """
 
 import logging
 from datetime import datetime
 from typing import Final
 
-from assistant.contracts.access import Admission, Limits, Measure, Standing
+from assistant.contracts.access import UNLIMITED, Admission, Limits, Measure, Standing
 from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import RateLimited, StoreUnavailable
 from assistant.store import key_statements as sql
@@ -46,7 +47,14 @@ class StoredLimits:
         counted = await self._database.write(count)
         if isinstance(counted, RateLimited):
             raise counted
-        return _Counted(self._database, name, limits, counted, self._clock)
+        return _Counted(self._database, self._runner.id, name, limits, counted, self._clock)
+
+    async def spend(self, owner: str, limits: Limits, tokens: int) -> Admission:
+        if limits.tokens is None:
+            return UNLIMITED
+        spending = _Counted(self._database, self._runner.id, escape(owner), Limits(tokens=limits.tokens), (None, Standing()), self._clock)
+        await spending.reserve(tokens)
+        return spending
 
     async def sweep(self, now: datetime) -> int:
         """Forget what counts no more, of principals who do not come back. Returns how many requests that were."""
@@ -73,12 +81,18 @@ class StoredLimits:
 class _Counted:
     """Implements Admission."""
 
-    def __init__(self, database: Database, owner: str, limits: Limits, counted: tuple[int, Standing], clock: Clock) -> None:
+    def __init__(
+        self, database: Database, runner: str, owner: str, limits: Limits, counted: tuple[int | None, Standing], clock: Clock
+    ) -> None:
+        """`counted`: the row of the request, if it is one."""
         self._database = database
+        self._runner = runner
         self._owner = owner
         self._limits = limits
         self._seq, self.standing = counted
         self._clock = clock
+        self._tokens: int | None = None
+        """The row of what was reserved."""
         self._reserved = 0
         self._used = 0
         self._ended = False
@@ -87,33 +101,51 @@ class _Counted:
         most = self._limits.tokens
         if most is None or self._ended:
             return
-        wanted = max(0, min(tokens, most))
+        wanted = max(1, min(tokens, most))
 
-        def take(connection: Connection) -> Standing | RateLimited:
-            window = _Window(connection, self._owner, self._limits, to_micros(self._clock()))
-            return window.reserve(self._seq, wanted) or window.standing()
+        def take(connection: Connection) -> tuple[int, Standing] | RateLimited:
+            window = self._window(connection)
+            refusal = window.too_many(wanted)
+            if refusal is None:
+                return window.add(self._runner, tokens=wanted), window.standing()
+            if self._seq is not None:
+                window.remove(self._seq)
+            return refusal
 
         taken = await self._database.write(take)
         if isinstance(taken, RateLimited):
             self._ended = True
             raise taken
-        self._reserved, self.standing = wanted, taken
+        (self._tokens, self.standing), self._reserved = taken, wanted
 
     def used(self, tokens: int) -> None:
         self._used = max(0, tokens)
+
+    def broke_off(self, tokens: int) -> None:
+        self._used = max(tokens, self._reserved) if tokens > 0 else 0
 
     async def end(self) -> None:
         if self._ended:
             return
         self._ended = True
-        if self._limits.parallel is None and self._used == self._reserved:
+        counts = self._limits.tokens is not None and self._used != self._reserved
+        if not counts and self._limits.parallel is None:
             return
-        tokens = self._used if self._limits.tokens is not None else 0
-        values: dict[str, Value] = {"seq": self._seq, "tokens": tokens}
+
+        def settle(connection: Connection) -> None:
+            window = self._window(connection)
+            if counts:
+                window.settle(self._tokens, self._reserved, self._used, self._runner)
+            if self._seq is not None:
+                window.end(self._seq)
+
         try:
-            await self._database.write(lambda connection: connection.execute(sql.END_USE, values))
+            await self._database.write(settle)
         except StoreUnavailable:  # the answer is there all the same; what was reserved counts on, for its minute
-            log.warning("limits.not_settled use=%d", self._seq)
+            log.warning("limits.not_settled use=%s", self._seq)
+
+    def _window(self, connection: Connection) -> "_Window":
+        return _Window(connection, self._owner, self._limits, to_micros(self._clock()))
 
 
 class _Window:
@@ -137,23 +169,38 @@ class _Window:
         freed: int = self._run(sql.FREED_REQUEST, "owner", "edge", place=many - most)[0][0]
         return RateLimited(f"This key may send {most} requests a minute. Wait, then try again.", retry_after=self._until(freed))
 
-    def add(self, runner: str) -> int:
-        until = None if self.limits.parallel is None else self._now + _LONGEST
-        return self._run(sql.ADD_USE, "owner", at=self._now, runner=runner, until=until)[0][0]
+    def add(self, runner: str, *, tokens: int = 0) -> int:
+        """Note a request; or tokens."""
+        runs = not tokens and self.limits.parallel is not None
+        until = self._now + _LONGEST if runs else None
+        return self._run(sql.ADD_USE, "owner", at=self._now, tokens=tokens, runner=runner, until=until)[0][0]
 
-    def reserve(self, seq: int, tokens: int) -> RateLimited | None:
-        """Note the tokens with the request; or, where they are too many now, take the request out again."""
+    def too_many(self, tokens: int) -> RateLimited | None:
+        """Whether so many more tokens are too many."""
         most = self.limits.tokens or 0
         taken: int = int(self._run(sql.USES, "owner", "edge")[0][2])
         excess = taken + tokens - most
         if excess <= 0:
-            self._run(sql.RESERVE_TOKENS, seq=seq, tokens=tokens)
             return None
-        freed: int = self._run(sql.FREED_TOKENS, "owner", "edge", seq=seq, excess=excess)[0][0]
-        self._run(sql.REMOVE_USE, seq=seq)
+        freed: int = self._run(sql.FREED_TOKENS, "owner", "edge", excess=excess)[0][0]
         left = max(0, most - taken)
         words = f"This key may use {most} tokens a minute: {left} are left now, and this request may need {tokens}."
         return RateLimited(f"{words} Wait, or ask for less.", retry_after=self._until(freed))
+
+    def settle(self, seq: int | None, reserved: int, used: int, runner: str) -> None:
+        """`seq`: of what was reserved."""
+        if used > reserved:
+            self.add(runner, tokens=used - reserved)
+        elif seq is not None and used:
+            self._run(sql.SETTLE_TOKENS, seq=seq, tokens=used)
+        elif seq is not None:  # a row without tokens would be a request
+            self.remove(seq)
+
+    def end(self, seq: int) -> None:
+        self._run(sql.END_USE, seq=seq)
+
+    def remove(self, seq: int) -> None:
+        self._run(sql.REMOVE_USE, seq=seq)
 
     def running(self) -> dict[str, int]:
         """How many requests run, by process."""

@@ -16,17 +16,24 @@ MEDIA_HELD = """
 
 # Lanes: what is first in line in each, and what may pass because its time has come.
 
-# From lane to lane along the index, so that what waits behind the first of each costs nothing.
-FIRST_IN_LINES = """
-    WITH RECURSIVE lines (lane) AS (
-        SELECT MIN(lane) FROM outbox WHERE state = 'queued' AND yields = 0 AND lane > ''
+
+def first_in_lines(channels: int) -> str:
+    """The statement that finds what is first in each line of so many channels (`:c0`, `:c1` …): from lane to lane along an index, so that what waits
+    behind the first of each costs nothing, and so do channels that were not asked for."""
+    names = " UNION ALL ".join(f"SELECT CAST(:c{number} AS VARCHAR) AS name" for number in range(channels))
+    # Numbered parameters of ours only.
+    return f"""
+    WITH RECURSIVE lines (channel, lane) AS (
+        SELECT name, (SELECT MIN(lane) FROM outbox WHERE state = 'queued' AND yields = 0 AND channel = name) FROM ({names}) AS asked
         UNION ALL
-        SELECT (SELECT MIN(lane) FROM outbox WHERE state = 'queued' AND yields = 0 AND lane > lines.lane) FROM lines
+        SELECT lines.channel, (
+            SELECT MIN(lane) FROM outbox WHERE state = 'queued' AND yields = 0 AND channel = lines.channel AND lane > lines.lane) FROM lines
         WHERE lines.lane IS NOT NULL
     )
     SELECT outbox.lane, outbox.channel, outbox.due FROM lines JOIN outbox ON outbox.seq = (
         SELECT MIN(seq) FROM outbox WHERE state = 'queued' AND yields = 0 AND lane = lines.lane)
-    WHERE lines.lane NOT IN (SELECT lane FROM outbox WHERE state = 'sending')"""
+    WHERE lines.lane NOT IN (SELECT lane FROM outbox WHERE state = 'sending')"""  # noqa: S608
+
 
 YIELDING_DUE = """
     SELECT lane, channel, due FROM outbox WHERE state = 'queued' AND yields = 1 AND due <= :now

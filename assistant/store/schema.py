@@ -10,7 +10,7 @@ from assistant.contracts.errors import StoreUnavailable
 from assistant.store.connection import Connection
 from assistant.store.database import Database
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest revision in `migrations/versions`."""
 _SNAPSHOTS = Path(__file__).parent / "migrations"
 _MIGRATION_SECONDS = 600

@@ -148,6 +148,7 @@ class OutboxRow(SQLModel, table=True):
         Index("outbox_by_channel", "channel", "state", "seq"),
         Index("outbox_ended", "ended"),
         _where("outbox_in_line", "lane", "seq", rows=_IN_LINE),
+        _where("outbox_lines", "channel", "lane", rows=_IN_LINE),
         _where("outbox_yielding", "due", "lane", rows=_YIELDING),
         _where("outbox_yielding_by_lane", "lane", "due", rows=_YIELDING),
         _where("outbox_sending", "lane", rows=_SENDING, unique=True),

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
 from assistant.contracts.errors import NanobotError, let_go, place_of
+from assistant.contracts.messages import Usage
 from assistant.contracts.turns import Keep, TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished, Upload
+from assistant.providers.rendering import estimate_tokens
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ class RunningTurn:
         """Whether the answer is being stored: too late to stop it."""
         self.words: list[str] = []
         """What was passed on of the step that runs, for the mark of a turn that is cut off."""
+        self._usage = Usage()
+        self._calls: list[str] = []
         self.stopped: Stop | None = None
         """Why it was told to stop, if it was."""
         self.task: asyncio.Task[None] | None = None
@@ -37,6 +41,17 @@ class RunningTurn:
         self._wake: asyncio.Future[None] | None = None
         self._end: TurnFinished | TurnFailed | None = None
 
+    @property
+    def took(self) -> int:
+        """Tokens that it is known to have taken if it ended here: those of its steps, and what was passed on of the one that runs."""
+        return self._usage.prompt_tokens + self._usage.completion_tokens + estimate_tokens("".join(self.words + self._calls))
+
+    def step_made(self, usage: Usage) -> None:
+        """The step that ran is stored, and the next one begins."""
+        self._usage += usage
+        self.words.clear()
+        self._calls.clear()
+
     def emit(self, event: TurnEvent) -> None:
         """Note an event and wake the listener. Nothing is heard after the turn has ended."""
         if self._end is not None:
@@ -44,8 +59,9 @@ class RunningTurn:
         match event:
             case TurnFinished() | TurnFailed():
                 self._end = event
-            case ToolStarted(reads_only=False):
-                self.acted = True
+            case ToolStarted():
+                self.acted = self.acted or not event.reads_only
+                self._calls.append(event.arguments)
             case TextDelta():
                 self.words.append(event.text)
             case _:

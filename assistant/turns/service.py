@@ -21,7 +21,7 @@ from assistant.contracts.errors import (
     place_of,
 )
 from assistant.contracts.ids import new_id
-from assistant.contracts.messages import AssistantMessage, CutOff, Message, ToolMessage, UserMessage
+from assistant.contracts.messages import AssistantMessage, CutOff, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
 from assistant.contracts.sessions import ONCE, AttachmentStore, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
@@ -183,7 +183,7 @@ class Turns:
             if not seq:
                 raise SessionNotFound("The session was deleted while it was being answered.")
             transcript.add(step, seq)
-            turn.words.clear()
+            turn.step_made(sum((message.usage for message in step if isinstance(message, AssistantMessage)), Usage()))
 
         loop = Loop(
             model=agent.model,

@@ -11,7 +11,6 @@ from assistant.contracts.messages import Json
 from assistant.contracts.turns import Upload
 from assistant.contracts.workflows import (
     ENDED,
-    HeldJob,
     InvalidWorkflow,
     Job,
     JobCancelled,
@@ -55,6 +54,8 @@ class WorkflowService:
         self._slots = asyncio.Semaphore(settings.jobs)
         self._running: dict[str, tuple[RunningJob, asyncio.Task[None]]] = {}
         self._listeners: dict[str, set[asyncio.Event]] = {}
+        self._hopeless: dict[str, str] = {}
+        """Jobs that were taken over and can't go on, with why: still to be settled."""
         self._watch: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -216,16 +217,16 @@ class WorkflowService:
 
     async def _take_over(self) -> None:
         for held in await self._store.take_over():
-            log.info("job.resumed job=%s nodes=%d", held.new.id, len(held.nodes))
             try:
-                checked = self._checked_again(held)
+                checked = await asyncio.to_thread(checked_sources, held.new.workflow, held.new.sources, self._known)
             except InvalidWorkflow as error:  # a tool that it needs is gone, say
-                await self._store.end(held.new.id, "failed", error=f"it can't go on: {error.message}")
+                self._hopeless[held.new.id] = f"it can't go on: {error.message}"
                 continue
+            log.info("job.resumed job=%s nodes=%d", held.new.id, len(held.nodes))
             self._run(held.new, checked, held.nodes)
-
-    def _checked_again(self, held: HeldJob) -> Checked:
-        return checked_sources(held.new.workflow, held.new.sources, self._known)
+        for job_id, words in list(self._hopeless.items()):  # and once more, where the store could not be written
+            await self._store.end(job_id, "failed", error=words)
+            del self._hopeless[job_id]
 
     def _changed(self, job_id: str) -> None:
         for heard in self._listeners.get(job_id, ()):

@@ -1,6 +1,6 @@
 """The values that a workflow's texts are filled with, and which of them are the caller's own words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +38,7 @@ class Values:
 
     def filled(self, shape: Shape) -> Json:
         """Raises NothingThere, TooLong."""
-        value = self._filled(shape)
+        value = _filled(shape, self._bounded())
         check_size(value)
         return value
 
@@ -49,9 +49,10 @@ class Values:
     def spoken(self, template: Template) -> list[Words]:
         """A prompt: the author's and the caller's own words as such, all else marked as material. Raises NothingThere, TooLong."""
         spoken: list[Words] = []
+        find = self._bounded()
         for part in template.parts:
             quoted = isinstance(part, Reference) and not self.is_own(part)
-            text = part if isinstance(part, str) else as_text(self.find(part))
+            text = part if isinstance(part, str) else as_text(find(part))
             if text and spoken and not quoted and not spoken[-1].quoted:
                 spoken[-1] = Words(text=spoken[-1].text + text)
             elif text:
@@ -72,16 +73,31 @@ class Values:
         """All that the caller said, for whom they named in it."""
         return "\n".join([as_text(self.inputs[name]) for name in sorted(self.own)])
 
-    def _filled(self, shape: Shape) -> Json:
-        match shape:
-            case Template():
-                return shape.fill(self.find)
-            case list():
-                return [self._filled(item) for item in shape]
-            case dict():
-                return {name: self._filled(item) for name, item in shape.items()}
-            case _:
-                return shape
+    def _bounded(self) -> Callable[[Reference], Json]:
+        """`find`, as long as all that it finds together is not more than is kept: a page of references to one long text would be gigabytes."""
+        room = MOST_CHARS
+
+        def find(reference: Reference) -> Json:
+            nonlocal room
+            value = self.find(reference)
+            room -= size_of(value)
+            if room < 0:
+                raise TooLong(f"what its references lead to has more than {MOST_CHARS:,} characters, which are the most that is kept")
+            return value
+
+        return find
+
+
+def _filled(shape: Shape, find: Callable[[Reference], Json]) -> Json:
+    match shape:
+        case Template():
+            return shape.fill(find)
+        case list():
+            return [_filled(item, find) for item in shape]
+        case dict():
+            return {name: _filled(item, find) for name, item in shape.items()}
+        case _:
+            return shape
 
 
 def given(definition: Definition, params: Mapping[str, Json]) -> dict[str, Json]:
@@ -95,6 +111,10 @@ def own_inputs(definition: Definition, names: Sequence[str]) -> frozenset[str]:
 
 def check_size(value: Json) -> None:
     """Raises TooLong."""
-    size = len(value) if isinstance(value, str) else len(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
-    if size > MOST_CHARS:
+    if (size := size_of(value)) > MOST_CHARS:
         raise TooLong(f"it gives {size:,} characters, and {MOST_CHARS:,} are the most that is kept")
+
+
+def size_of(value: Json) -> int:
+    """Characters of a text, or of a value's JSON."""
+    return len(value) if isinstance(value, str) else len(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))

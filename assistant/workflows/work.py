@@ -8,19 +8,23 @@ from typing import Protocol
 
 import orjson
 
+from assistant.access.allowance import Allowance
 from assistant.access.recipients import is_named
 from assistant.agent.loop import BETWEEN_STEPS, steps_made
 from assistant.agent.toolbox import Toolbox
+from assistant.contracts.access import Admission
 from assistant.contracts.addresses import Address, address_of, parse_address
 from assistant.contracts.errors import InvalidAddress, NanobotError, ShuttingDown
 from assistant.contracts.ids import derived_id, new_id
 from assistant.contracts.messages import AssistantMessage, Json, ToolCall
+from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.sessions import AttachmentStore, SessionStore
 from assistant.contracts.text import whole
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import TurnRequest, Upload
+from assistant.contracts.turns import Asked, TurnRequest, Upload
 from assistant.contracts.workflows import JOB_SESSION
+from assistant.turns.estimate import FILE, estimated_tokens
 from assistant.turns.running import RunningTurn, Stop
 from assistant.workflows.definition import Message, Prompt, Text, Tool
 from assistant.workflows.references import Reference, as_text
@@ -75,6 +79,7 @@ class Hands:
     sessions: SessionStore
     attachments: AttachmentStore
     deliveries: Deliveries
+    allowance: Allowance
     spool: Path
     """Where copies of files lie until a turn has read them."""
 
@@ -95,32 +100,44 @@ class Hands:
         if spot.again and (answer := await self._answered(spot)) is not None:
             return answer
         words = values.spoken(prompt.text)
-        uploads = [await self._copy(reference, values, spot) for reference in prompt.files]
-        if not any(each.text.strip() for each in words) and not uploads:
+        if not any(each.text.strip() for each in words) and not prompt.files:
             raise NodeFailed("its prompt is empty")
+        said = Asked(content=tuple(words))
+        counted = await self.allowance.reserve(spot.owner, estimated_tokens([said], (), Sampling()) + FILE * len(prompt.files))
         try:
-            turn = self.turns.start(
-                TurnRequest(
-                    id=spot.turn_id,
-                    owner=spot.owner,
-                    session=spot.session,
-                    content=(*words, *uploads),
-                    agent=prompt.agent,
-                    resumable=True,
-                )
+            uploads = [await self._copy(reference, values, spot) for reference in prompt.files]
+            request = TurnRequest(
+                id=spot.turn_id,
+                owner=spot.owner,
+                session=spot.session,
+                content=(*words, *uploads),
+                agent=prompt.agent,
+                resumable=True,
             )
+            return await self._turn(request, counted, why_stopped)
+        finally:
+            await counted.end()
+
+    async def _turn(self, request: TurnRequest, counted: Admission, why_stopped: "StopReason") -> str:
+        """Its answer. Raises NodeFailed, Interrupted."""
+        try:
+            turn = self.turns.start(request)
         except NanobotError as error:
-            await asyncio.to_thread(_remove, uploads)
+            await asyncio.to_thread(_remove, request.uploads)
             raise _failure(error) from None
         try:
-            return whole((await turn.result()).text)
+            answer = await turn.result()
         except asyncio.CancelledError:
             turn.cancel(why_stopped())
             if turn.task is not None:
                 await asyncio.wait([turn.task], timeout=_LEAVING_SECONDS)
+            counted.broke_off(turn.took)
             raise
         except NanobotError as error:
+            counted.broke_off(turn.took)
             raise _failure(error) from None
+        counted.used(answer.usage.prompt_tokens + answer.usage.completion_tokens)
+        return whole(answer.text)
 
     async def _answered(self, spot: Spot) -> str | None:
         """The answer of a turn that ended right before a crash; None: it was not begun, or it is to go on. Raises NodeFailed."""

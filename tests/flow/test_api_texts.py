@@ -130,7 +130,7 @@ async def test_vectors_come_in_the_order_of_the_texts(upstream: ModelServer, api
     assert vectors == [[float(length), 2.0] for length in range(1, 301)]
     assert [item["index"] for item in answer["data"]] == list(range(300))
     assert answer["usage"] == {"prompt_tokens": 300, "total_tokens": 300}
-    assert upstream.stats.requests == 2
+    assert upstream.stats.requests == 3
 
 
 async def test_a_models_own_length_is_not_asked_for(upstream: ModelServer, client: openai.AsyncOpenAI) -> None:
@@ -138,12 +138,62 @@ async def test_a_models_own_length_is_not_asked_for(upstream: ModelServer, clien
     assert "dimensions" not in asked(upstream)
 
 
-async def test_vectors_that_are_missing_are_a_failure(upstream: ModelServer, api: Running) -> None:
-    body = json.dumps({"object": "list", "data": [{"index": 1, "embedding": [0.5]}]}).encode()
-    upstream.replies.append(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-    response = await api.client.post("/v1/embeddings", json={"model": "vectors", "input": "a"})
+def answering(upstream: ModelServer, body: object) -> None:
+    """The upstream's next answer is this JSON."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    upstream.replies.append(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data))
+
+
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        [{"index": 1, "embedding": [0.5]}],
+        [{"index": 0, "embedding": [0.5]}, {"index": 2, "embedding": [0.5]}],
+        [{"index": 0, "embedding": [0.5]}, {"index": 0, "embedding": [0.5]}],
+        [{"index": 0, "embedding": [0.5]}, {"index": 1, "embedding": [0.5, 0.5]}],
+        [{"index": 0, "embedding": [0.5]}, {"index": 1, "embedding": []}],
+        [{"index": 0, "embedding": [0.5]}, {"index": 1, "embedding": ["0.5"]}],
+        [{"index": 0, "embedding": [0.5]}, {"index": 1, "embedding": [None]}],
+        [{"index": 0, "embedding": [0.5]}, {"index": 1, "embedding": [True]}],
+        [{"index": 0, "embedding": [0.5]}, {"index": 1, "embedding": [1e300]}],
+        [{"index": 0, "embedding": [0.5]}, {"index": 1, "embedding": [-1e39]}],
+        [{"index": 0, "embedding": [0.5]}, {"index": 1, "embedding": "AAAAPw=="}],
+        [{"index": 0, "embedding": [0.5]}, 7],
+        {},
+        None,
+    ],
+    ids=str,
+)
+async def test_vectors_that_are_missing_or_are_none_are_a_failure(upstream: ModelServer, api: Running, data: object, encoding: str) -> None:
+    answering(upstream, {"object": "list", "data": data})
+    response = await api.client.post("/v1/embeddings", json={"model": "vectors", "input": ["a", "b"], "encoding_format": encoding})
     assert response.status_code == 502
     assert error_of(response)["code"] == "provider_error"
+
+
+async def test_a_length_that_was_asked_for_and_not_given_is_a_failure(upstream: ModelServer, api: Running) -> None:
+    answering(upstream, {"data": [{"index": 0, "embedding": [0.5, 0.5]}]})
+    response = await api.client.post("/v1/embeddings", json={"model": "vectors", "input": "a", "dimensions": 3})
+    assert response.status_code == 502
+
+
+async def test_what_is_no_number_in_an_answer_is_a_failure(upstream: ModelServer, api: Running) -> None:
+    answering(upstream, b'{"data": [{"index": 0, "embedding": [NaN]}]}')
+    upstream.replies.append(upstream.replies[0])
+    upstream.replies.append(upstream.replies[0])
+    assert (await api.client.post("/v1/embeddings", json={"model": "vectors", "input": "a"})).status_code == 502
+
+
+@pytest.mark.parametrize("tokens", [1e300, -5, 2**70, "many", None, [1]])
+async def test_a_usage_that_can_not_be_meant_is_estimated(upstream: ModelServer, api: Running, tokens: object) -> None:
+    usage = {"prompt_tokens": tokens, "completion_tokens": tokens, "total_tokens": tokens}
+    answering(upstream, {"choices": [{"text": "b", "finish_reason": "stop"}], "usage": usage})
+    response = await api.client.post("/v1/completions", json={"model": "texts", "prompt": "a"})
+    assert response.status_code == 200
+    answering(upstream, {"data": [{"index": 0, "embedding": [0.5]}], "usage": usage})
+    response = await api.client.post("/v1/embeddings", json={"model": "vectors", "input": "a"})
+    assert response.json()["usage"] == {"prompt_tokens": 1, "total_tokens": 1}
 
 
 async def test_the_stand_ins_are_listed_as_what_they_are(client: openai.AsyncOpenAI) -> None:

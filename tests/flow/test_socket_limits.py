@@ -3,16 +3,18 @@
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from assistant.access.doorkeeper import Doorkeeper
 from assistant.access.keys import access_by_key
 from assistant.contracts.access import Limits, Standing
 from assistant.contracts.errors import ProviderFailed, RateLimited
-from assistant.contracts.turns import TurnRequest
+from assistant.contracts.turns import TextDelta, TurnRequest
 from assistant.turns.running import RunningTurn
 
 from .api_rig import USAGE, fail, finish, serving
 from .socket_client import talking, words
+from .socket_rig import closed
 
 
 @dataclass
@@ -23,6 +25,7 @@ class Counted:
     taken: int = 0
     ended: int = 0
     standing: Standing = field(default_factory=Standing)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def reserve(self, tokens: int) -> None:
         self.reserved = tokens
@@ -30,8 +33,13 @@ class Counted:
     def used(self, tokens: int) -> None:
         self.taken = tokens
 
+    def broke_off(self, tokens: int) -> None:
+        if not self.ended:
+            self.taken = tokens
+
     async def end(self) -> None:
         self.ended = 1
+        self.over.set()
 
 
 @dataclass
@@ -46,6 +54,9 @@ class Counting:
             raise RateLimited(retry_after=3)
         self.admissions.append(Counted())
         return self.admissions[-1]
+
+    async def spend(self, owner: str, limits: Limits, tokens: int) -> Counted:
+        raise AssertionError("nothing is done here that is no request")
 
     @property
     def keeper(self) -> Doorkeeper:
@@ -98,6 +109,7 @@ async def test_the_place_is_free_whatever_became_of_the_turn(tmp_path: Path) -> 
             await talk.say({"type": "ping"})
             await talk.until("pong")
         api.turns.play = ends
+        finish(api.turns.turns[-1], "")
         async with talking(api.port) as talk:
             while True:
                 await talk.say({"content": "is let in"})
@@ -105,3 +117,45 @@ async def test_the_place_is_free_whatever_became_of_the_turn(tmp_path: Path) -> 
                     break
     assert len(api.turns.requests) == 5
     assert all(each.ended for each in counting.admissions)
+
+
+async def says_much_and_waits(turn: RunningTurn, request: TurnRequest) -> None:
+    turn.emit(TextDelta(text="word" * 1_000))
+    await asyncio.Event().wait()
+
+
+async def test_an_answer_that_the_client_breaks_off_counts_what_was_said_of_it(tmp_path: Path) -> None:
+    counting = Counting()
+    async with serving(tmp_path, play=says_much_and_waits, doorkeeper=counting.keeper) as api, talking(api.port) as talk:
+        for breaks_off in ({"type": "stop"}, {"content": "something else"}):
+            await talk.say({"content": "hi"})
+            await talk.until("chunk")
+            await talk.say(breaks_off)
+            async with asyncio.timeout(5):
+                await counting.admissions[-1].over.wait()
+        assert [each.taken for each in counting.admissions[:2]] == [1_000, 1_000]
+
+
+async def test_a_turn_whose_client_is_gone_keeps_its_place_and_counts_at_its_end(tmp_path: Path) -> None:
+    """Its answer is in the session, for whoever comes back for it."""
+    counting = Counting(room=1)
+    async with serving(tmp_path, play=says_much_and_waits, doorkeeper=counting.keeper) as api:
+        async with talking(api.port) as talk:
+            await talk.say({"content": "hi"})
+            await talk.until("chunk")
+        async with talking(api.port) as talk:
+            assert (await talk.refused({"content": "hi"}))["error_type"] == "rate_limit_exceeded"
+            (counted,) = counting.admissions
+            finish(api.turns.turns[0], "")
+            async with asyncio.timeout(5):
+                await counted.over.wait()
+            assert counted.taken == USAGE.prompt_tokens + USAGE.completion_tokens
+
+
+async def test_a_fault_of_the_server_keeps_no_place(tmp_path: Path) -> None:
+    counting = Counting()
+    async with serving(tmp_path, doorkeeper=counting.keeper) as api, talking(api.port) as talk:
+        api.turns.refusal = cast("ProviderFailed", ZeroDivisionError())
+        await talk.say({"content": "hi"})
+        assert await closed(talk.socket) == (1011, "internal_error")
+        assert [each.ended for each in counting.admissions] == [1]

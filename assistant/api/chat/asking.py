@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from starlette.types import Scope
 
 from assistant.api.chat.direct import direct_request
-from assistant.api.chat.estimate import estimated_tokens
 from assistant.api.chat.input import ChatInput
 from assistant.api.chat.route import Known, Route, ToAgent, ToModel, ToWorkflow, names_of
 from assistant.api.middleware.scope import admission, principal
@@ -16,6 +15,7 @@ from assistant.contracts.models import ModelRegistry
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import Asked, TurnRequest
 from assistant.turns.direct import Direct, DirectRequest
+from assistant.turns.estimate import estimated_tokens
 from assistant.turns.running import RunningTurn
 
 

@@ -11,15 +11,14 @@ from starlette.responses import Response
 from assistant.api.body.spool import Spool
 from assistant.api.chat.asking import Asking
 from assistant.api.chat.completions import Chunks, completion
-from assistant.api.chat.disconnects import cancelled_on_disconnect
 from assistant.api.chat.input import ChatInput, read_chat
 from assistant.api.chat.route import ToAgent, ToModel, ToWorkflow, name_of_workflow
 from assistant.api.chat.stream import ChatStream
+from assistant.api.chat.whole import whole_answer
 from assistant.api.files.endpoints import Shelf, files_of
-from assistant.api.middleware.errors import FailedAfterActing
-from assistant.api.middleware.scope import admission, principal
+from assistant.api.middleware.scope import principal
 from assistant.api.settings import ApiSettings
-from assistant.contracts.errors import ModelNotFound, NanobotError
+from assistant.contracts.errors import ModelNotFound
 from assistant.turns.running import RunningTurn
 from assistant.workflows.asked import AskedWorkflows
 
@@ -70,10 +69,5 @@ class Chat:
         if asked.stream:
             chunks = Chunks(turn.id, created=created, model=model, with_usage=asked.include_usage, answers=asked.wishes.n)
             return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)
-        async with cancelled_on_disconnect(turn, request.receive, enabled=cancels):
-            try:
-                finished = await turn.result()
-            except NanobotError as error:
-                raise FailedAfterActing(error) if turn.acted else error from None
-        admission(request.scope).used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
+        finished = await whole_answer(turn, request, cancels=cancels)
         return Response(completion(finished, created=created, model=model), media_type="application/json")

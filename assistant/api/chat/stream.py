@@ -10,6 +10,7 @@ from assistant.api.chat.completions import COMMENT
 from assistant.api.chat.disconnects import cancelled_on_disconnect
 from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.scope import admission, cut_off
+from assistant.api.turns import settle
 from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.turns import TextDelta, TurnEvent, TurnFailed, TurnFinished
 from assistant.turns.running import RunningTurn
@@ -61,10 +62,10 @@ class ChatStream(Response):
         try:
             async with cancelled_on_disconnect(self.turn, receive, enabled=self.cancel_on_disconnect):
                 async for batch in self.turn.events():
-                    if isinstance(end := batch[-1], TurnFinished):
-                        admission(scope).used(end.usage.prompt_tokens + end.usage.completion_tokens)
+                    settle(admission(scope), self.turn, batch[-1])
                     await self._pass_on(batch, wire)
         except asyncio.CancelledError:  # the server ends before the turn does, or the key stopped holding
+            admission(scope).broke_off(self.turn.took)
             if not wire.started:
                 raise
             await wire.write(self.chunks.failure(cut_off(scope) or ShuttingDown()), last=True)

@@ -50,10 +50,10 @@ class Door:
         set_principal(scope, who)
         admission = await self.keeper.admit(who)
         set_admission(scope, admission)
-        if who.credential is None and admission is UNLIMITED:
-            await self.app(scope, receive, send)
-        else:
+        if who.may_end or admission is not UNLIMITED:
             await self._let_in(who, admission, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = headers_named(scope, b"authorization") or _from_address(scope)
@@ -65,10 +65,10 @@ class Door:
             await send({"type": "websocket.close", "code": 1008, "reason": f"{'Invalid' if given else 'Missing'} authentication"})
             return
         set_principal(scope, who)
-        if who.credential is None:
-            await self.app(scope, receive, send)
-        else:
+        if who.may_end:
             await self._let_in(who, UNLIMITED, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
     async def _identify(self, scope: Scope, given: list[bytes]) -> Principal:
         if len(given) > 1:
@@ -80,7 +80,7 @@ class Door:
 
         def cut() -> None:
             if task is not None:
-                set_cut_off(scope, Unauthenticated("This API key does not hold any more."))
+                set_cut_off(scope, Unauthenticated("This API key or token does not hold any more."))
                 task.cancel()
 
         async def send_counted(message: Message) -> None:

@@ -14,7 +14,7 @@ from assistant.api.repeats.fingerprint import Fingerprint
 from assistant.api.repeats.first_answers import First, FirstAnswers
 from assistant.api.repeats.recording import Recording
 from assistant.contracts.errors import NanobotError
-from assistant.contracts.repeats import RepeatStore
+from assistant.contracts.repeats import AnswerInterrupted, RepeatStore
 
 _READ_AHEAD: Final = 64 * 1024
 """Bytes of a body that are taken in before the routes are asked; more is looked at while they take it in."""
@@ -94,7 +94,7 @@ class _Visit:
         finally:
             # Cut off, or a bug: it may have acted. Nobody waits for it any more, and the claim stays, to say so to whoever asks again.
             if first := self._settled():
-                first.recording.fail(NanobotError)
+                first.recording.fail(AnswerInterrupted)
                 self._answers.leave(first)
 
     async def _take(self) -> Message:

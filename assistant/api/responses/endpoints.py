@@ -14,12 +14,11 @@ from starlette.responses import Response
 
 from assistant.api.body.spool import Named, Spool
 from assistant.api.chat.asking import Asking
-from assistant.api.chat.disconnects import cancelled_on_disconnect
 from assistant.api.chat.route import ToAgent
 from assistant.api.chat.stream import ChatStream
+from assistant.api.chat.whole import whole_answer
 from assistant.api.files.endpoints import Shelf, files_of
-from assistant.api.middleware.errors import FailedAfterActing
-from assistant.api.middleware.scope import admission, principal
+from assistant.api.middleware.scope import principal
 from assistant.api.responses.answers import InputItemList, ResponseDeleted
 from assistant.api.responses.draft import Draft, interrupted
 from assistant.api.responses.events import ResponseEvents
@@ -140,13 +139,7 @@ class Responses:
         if asked.chat.stream:
             events = ResponseEvents(draft)
             return ChatStream(turn, events, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)
-        async with cancelled_on_disconnect(turn, request.receive, enabled=cancels):
-            try:
-                finished = await turn.result()
-            except NanobotError as error:
-                raise FailedAfterActing(error) if turn.acted else error from None
-        admission(request.scope).used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
-        return _json(draft.finished(finished))
+        return _json(draft.finished(await whole_answer(turn, request, cancels=cancels)))
 
 
 def _json(body: Item) -> Response:

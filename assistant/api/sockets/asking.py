@@ -9,7 +9,6 @@ from assistant.access.doorkeeper import Doorkeeper
 from assistant.access.principals import Principal
 from assistant.api.body.spool import Spool
 from assistant.api.chat.direct import direct_request
-from assistant.api.chat.estimate import estimated_tokens
 from assistant.api.chat.input import ChatInput
 from assistant.api.chat.route import Known, Named, ToAgent, ToModel, ToWorkflow, names_of, route
 from assistant.api.chat.wishes import Wishes
@@ -27,6 +26,7 @@ from assistant.contracts.models import ModelRegistry, Sampling
 from assistant.contracts.turns import AgentFacts, Asked, TurnRequest, Upload, Words
 from assistant.contracts.workflows import Workflows
 from assistant.turns.direct import Direct, DirectRequest
+from assistant.turns.estimate import estimated_tokens
 from assistant.turns.running import RunningTurn
 
 

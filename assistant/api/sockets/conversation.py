@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import cast
 
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Send
 
 from assistant.access.principals import Principal
@@ -15,6 +16,7 @@ from assistant.api.sockets.client_tools import ClientCalls, ClientTool, read_man
 from assistant.api.sockets.codec import Frame, decode, encode
 from assistant.api.sockets.jobs import COMMANDS, SocketJobs
 from assistant.api.sockets.wire import ClientMessage
+from assistant.api.turns import settle
 from assistant.contracts.access import Admission
 from assistant.contracts.errors import InvalidRequest, NanobotError, TurnCancelled
 from assistant.contracts.ids import new_id
@@ -31,6 +33,8 @@ class _Answer:
 
     admission: Admission
     stop: Callable[[], None]
+    turn: RunningTurn | None
+    """None: a job gives it, which needs no listener."""
     ends_with_client: bool
     stopped: bool = False
     """Whether the client asked for its end, and is to be told of it."""
@@ -40,11 +44,12 @@ class Conversation:
     """The state of one socket. Frames are taken one after another; a turn's answer goes out beside that.
 
     A frame that is wrong gets an `error` frame and costs nothing else. A new message stops the turn that runs, which is not heard of any more.
+    A turn whose client is gone keeps its place among those that may run, and its tokens count, as with an HTTP request.
     """
 
     __slots__ = (
         "_answer", "_binary", "_calls", "_door", "_fixed", "_group", "_jobs", "_leaving", "_pinged", "_pinger", "_said", "_send", "_thread",
-        "_tools", "_who",
+        "_tools", "_who", "gone",
     )  # fmt: skip
 
     def __init__(self, door: ChatDoor, who: Principal, send: Send, group: asyncio.TaskGroup) -> None:
@@ -53,6 +58,8 @@ class Conversation:
         self._who = who
         self._send = send
         self._group = group
+        self.gone = False
+        """Whether there is nobody to tell anything any more."""
         self._binary = True
         self._fixed: bool | None = None
         """What `set_mode` chose, in place of the kind of the last frame."""
@@ -69,7 +76,7 @@ class Conversation:
         self._pinger = self._next_ping()
 
     async def hear(self, message: Message) -> None:
-        """Take a frame. Raises ClientDisconnect."""
+        """Take a frame."""
         self._binary = message.get("bytes") is not None if self._fixed is None else self._fixed
         try:
             await self._dispatch(_opened(await decode(message)))
@@ -82,19 +89,18 @@ class Conversation:
         if self._answer is None:
             await self._close()
 
-    async def end(self) -> None:
-        """The client is gone. Its turn goes on, unless the configuration says otherwise."""
+    def end(self) -> None:
+        """The client is gone, or must go. Its turn goes on, unless the configuration says otherwise, and `group` waits for it."""
+        self.gone = True
         self._pinger.cancel()
         self._calls.leave()
         self._jobs.leave()
-        for task in (self._pinged, self._said):
-            if task is not None:
-                task.cancel()
-        if self._answer is None:
+        if self._answer is None or self._said is None:
             return
         if self._answer.ends_with_client:
             self._answer.stop()
-        await self._answer.admission.end()
+        elif self._answer.turn is None:
+            self._said.cancel()
 
     async def _dispatch(self, frame: Frame) -> None:
         match frame.get("type", "message"):
@@ -129,6 +135,7 @@ class Conversation:
         if message.workflow_id:
             await self._run_workflow(message, thread)
             return
+        self._who.require("chat")  # /predict opens for keys that lack it
         door = self._door
         spool = Spool(door.spool_folder, door.settings.limits)
         try:
@@ -138,7 +145,7 @@ class Conversation:
             try:
                 await admission.reserve(question.tokens)
                 turn = question.start(door)
-            except NanobotError:
+            except BaseException:  # a fault of ours, too, would keep the place for an hour
                 await admission.end()
                 raise
             spool.hand_over()
@@ -146,7 +153,7 @@ class Conversation:
             if spool.holds_files:
                 await asyncio.to_thread(spool.remove)
         ends = question.ends_with_client or door.settings.on_disconnect == "cancel"
-        answer = self._answer = _Answer(admission=admission, stop=turn.cancel, ends_with_client=ends)
+        answer = self._answer = _Answer(admission=admission, stop=turn.cancel, turn=turn, ends_with_client=ends)
         self._said = self._group.create_task(self._tell(answer, _heard(turn, question, answer)))
 
     async def _run_workflow(self, message: ClientMessage, thread: str) -> None:
@@ -154,14 +161,14 @@ class Conversation:
         admission = await self._door.keeper.admit(self._who)
         try:
             job = await self._jobs.start(message)
-        except NanobotError:
+        except BaseException:  # as above
             await admission.end()
             raise
 
         def stop() -> None:
             self._group.create_task(self._jobs.cancel(job))
 
-        answer = self._answer = _Answer(admission=admission, stop=stop, ends_with_client=False)
+        answer = self._answer = _Answer(admission=admission, stop=stop, turn=None, ends_with_client=False)
         self._said = self._group.create_task(self._tell(answer, self._jobs.heard(job, thread)))
 
     async def _stop(self) -> None:
@@ -195,6 +202,8 @@ class Conversation:
                 await self._say(answers.error(error))
         finally:
             self._answer = None
+            if answer.turn is not None:
+                answer.admission.broke_off(answer.turn.took)  # does nothing where the turn had its end
             await answer.admission.end()
         if answer.stopped:
             await self._say(answers.stopped())
@@ -208,10 +217,17 @@ class Conversation:
         await self._say({"message": f"Mode set to {mode}"})
 
     async def _say(self, frame: Frame) -> None:
-        await self._send(encode(frame, binary=self._binary))
+        if not self.gone:
+            await self._pass_on(encode(frame, binary=self._binary))
 
     async def _close(self) -> None:
-        await self._send({"type": "websocket.close", "code": 1001, "reason": "the server is shutting down"})
+        await self._pass_on({"type": "websocket.close", "code": 1001, "reason": "the server is shutting down"})
+
+    async def _pass_on(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except ClientDisconnect:
+            self.gone = True
 
     def _next_ping(self) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(self._door.settings.sockets.ping_seconds, self._ping)
@@ -237,9 +253,8 @@ def _opened(frame: Frame) -> Frame:
 
 async def _heard(turn: RunningTurn, question: Question, answer: _Answer) -> AsyncIterator[list[Frame]]:
     async for batch in turn.events():
-        if isinstance(end := batch[-1], TurnFinished):
-            answer.admission.used(end.usage.prompt_tokens + end.usage.completion_tokens)
-        if isinstance(end, TurnFinished | TurnFailed):
+        settle(answer.admission, turn, batch[-1])
+        if isinstance(batch[-1], TurnFinished | TurnFailed):
             await answer.admission.end()  # before the last word: whoever hears it may ask again at once
         yield _frames(batch, question, stopped=answer.stopped)
 

@@ -38,19 +38,19 @@ class Sockets:
 
 
 async def converse(door: ChatDoor, who: Principal, receive: Receive, send: Send) -> None:
-    """One socket, from its handshake to its end. Raises ClientDisconnect, or what ended it."""
+    """One socket, from its handshake to its end, and that of the turn that it leaves. Raises ClientDisconnect, or what ended it."""
     await receive()
     await send({"type": "websocket.accept"})
     try:
         async with asyncio.TaskGroup() as group:
             conversation = Conversation(door, who, send, group)
             try:
-                while (message := await receive())["type"] != "websocket.disconnect":
+                while not conversation.gone and (message := await receive())["type"] != "websocket.disconnect":
                     if message["type"] == LEAVE:
                         await conversation.leave()
                     else:
                         await conversation.hear(message)
             finally:
-                await conversation.end()
+                conversation.end()
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None

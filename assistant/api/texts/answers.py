@@ -53,7 +53,7 @@ def embedding_list(made: Embeddings, *, model: str, encoding: Literal["float", "
 
 
 def _embedding(index: int, vector: Sequence[float], encoding: Literal["float", "base64"]) -> bytes:
-    value = vector if encoding == "float" else base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")
+    value = list(vector) if encoding == "float" else base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")
     return orjson.dumps({"object": "embedding", "index": index, "embedding": value})
 
 

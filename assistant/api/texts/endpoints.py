@@ -3,15 +3,16 @@
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 
 from assistant.api.body.json_body import read_json
-from assistant.api.chat.disconnects import cancelled_on_disconnect, unless_gone
+from assistant.api.chat.disconnects import unless_gone
 from assistant.api.chat.route import Known, Named, ToModel, names_of, route
 from assistant.api.chat.stream import ChatStream
+from assistant.api.chat.whole import whole_answer
 from assistant.api.complaints import complaint
 from assistant.api.middleware.scope import admission, header, principal
 from assistant.api.settings import ApiSettings
@@ -22,11 +23,9 @@ from assistant.contracts.ids import new_id
 from assistant.contracts.models import ModelRegistry, OpenedModel, Sampling
 from assistant.contracts.turns import Asked, Words
 from assistant.turns.direct import Direct, DirectRequest
+from assistant.turns.estimate import ANSWER, CHARS_A_TOKEN
 
 R = TypeVar("R", bound=BaseModel)
-_CHARS_A_TOKEN: Final = 4
-_ANSWER_TOKENS: Final = 500
-"""Reserved for an answer that has no limit of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +45,7 @@ class TextEndpoints:
         if opened.writes is None:
             raise InvalidRequest("This model makes vectors: ask it at /v1/embeddings.", param="model")
         sampling = _sampling(asked)
-        tokens = sum(len(prompt) // _CHARS_A_TOKEN + (asked.max_tokens or _ANSWER_TOKENS) for prompt in prompts)
+        tokens = sum(len(prompt) // CHARS_A_TOKEN + (asked.max_tokens or ANSWER) for prompt in prompts)
         await admission(request.scope).reserve(tokens * answers)
         turn = self.direct.start(
             DirectRequest(
@@ -62,9 +61,7 @@ class TextEndpoints:
             with_usage = asked.stream_options is not None and asked.stream_options.include_usage is True
             chunks = TextChunks(turn.id, created=created, model=asked.model, with_usage=with_usage)
             return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=True)
-        async with cancelled_on_disconnect(turn, request.receive, enabled=True):
-            finished = await turn.result()
-        admission(request.scope).used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
+        finished = await whole_answer(turn, request, cancels=True)
         return Response(text_completion(finished, created=created, model=asked.model), media_type="application/json")
 
     async def embed(self, request: Request) -> Response:
@@ -74,7 +71,7 @@ class TextEndpoints:
         opened = await self._open(request, asked.model)
         if opened.embeds is None:
             raise InvalidRequest("This model makes no vectors: it is of the type " + opened.listed.type + ".", param="model")
-        await admission(request.scope).reserve(sum(len(text) // _CHARS_A_TOKEN + 1 for text in texts))
+        await admission(request.scope).reserve(sum(len(text) // CHARS_A_TOKEN + 1 for text in texts))
         dimensions = None if asked.dimensions == opened.listed.dimensions else asked.dimensions
         try:
             async with asyncio.timeout(self.settings.timeout):

@@ -184,6 +184,8 @@ CREATE INDEX outbox_expiring ON outbox (expires) WHERE state = 'queued';
 
 CREATE INDEX outbox_in_line ON outbox (lane, seq) WHERE state = 'queued' AND yields = 0;
 
+CREATE INDEX outbox_lines ON outbox (channel, lane) WHERE state = 'queued' AND yields = 0;
+
 CREATE UNIQUE INDEX outbox_sending ON outbox (lane) WHERE state = 'sending';
 
 CREATE INDEX outbox_yielding ON outbox (due, lane) WHERE state = 'queued' AND yields = 1;
@@ -322,5 +324,5 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0006');
+INSERT INTO alembic_version (version_num) VALUES ('0007');
 

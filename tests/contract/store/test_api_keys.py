@@ -30,6 +30,8 @@ async def test_a_key_is_found_by_the_digest_of_its_secret_and_by_nothing_else(st
     assert await store.keys.find(digest("two")) is None
     assert await store.keys.find("") is None
     assert await store.keys.list() == [full]
+    assert await store.keys.limits("k1") == limits
+    assert await store.keys.limits("k2") is None
 
 
 async def test_a_key_without_models_is_not_a_key_for_all_models(store: Store, clock: TurnedClock) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.contracts.access import Admission, Limits, Measure
+from assistant.contracts.access import UNLIMITED, Admission, Limits, Measure
 from assistant.contracts.errors import RateLimited
 from assistant.store.store import Store
 
@@ -120,6 +120,64 @@ async def test_more_used_than_reserved_counts(store: Store, clock: TurnedClock) 
         await second.reserve(1)
     clock.turn(SECOND)
     await (await store.limits.admit("key:a", limits)).reserve(100)
+
+
+async def test_tokens_count_for_a_minute_from_when_they_are_reserved_however_late_that_is(store: Store, clock: TurnedClock) -> None:
+    """Whoever sends a body slowly would else have its tokens for nothing."""
+    limits = Limits(tokens=100)
+    for wait in (59, 61):
+        slow = await store.limits.admit("key:a", limits)
+        clock.turn(wait * SECOND)
+        await (await store.limits.admit("key:a", limits)).end()  # what counts no more is forgotten
+        await slow.reserve(90)
+        clock.turn(30 * SECOND)
+        with pytest.raises(RateLimited) as refusal:
+            await (await store.limits.admit("key:a", limits)).reserve(11)
+        assert refusal.value.retry_after == 30
+        slow.used(80)
+        await slow.end()
+        await (await store.limits.admit("key:a", limits)).reserve(20)
+        clock.turn(60 * SECOND)
+
+
+async def test_what_a_long_answer_took_beyond_its_estimate_counts_from_its_end(store: Store, clock: TurnedClock) -> None:
+    limits = Limits(tokens=100, parallel=5)
+    long = await store.limits.admit("key:a", limits)
+    await long.reserve(10)
+    clock.turn(90 * SECOND)
+    long.used(100)
+    await long.end()
+    assert (await store.limits.admit("key:a", limits)).standing.tokens == Measure(limit=100, remaining=10, reset=60)
+
+
+async def test_an_answer_that_broke_off_takes_what_is_known_of_it_and_no_less_than_was_reserved(store: Store) -> None:
+    limits = Limits(tokens=1_000)
+    left = 1_000
+    for reserved, known, counted in ((100, 0, 0), (100, 1, 100), (100, 250, 250)):
+        broken = await store.limits.admit("key:a", limits)
+        await broken.reserve(reserved)
+        broken.broke_off(known)
+        await broken.end()
+        left -= counted
+        standing = (await store.limits.admit("key:a", limits)).standing.tokens
+        assert standing is not None
+        assert standing.remaining == left
+
+
+async def test_tokens_of_work_that_is_no_request_count_as_tokens_alone(store: Store, clock: TurnedClock) -> None:
+    limits = Limits(tokens=100, requests=1)
+    work = await store.limits.spend("key:a", limits, 70)
+    with pytest.raises(RateLimited) as refusal:
+        await store.limits.spend("key:a", limits, 31)
+    assert refusal.value.retry_after == 60
+    asked = await store.limits.admit("key:a", limits)
+    assert asked.standing.requests == Measure(limit=1, remaining=0, reset=60)
+    with pytest.raises(RateLimited):
+        await asked.reserve(31)
+    work.used(20)
+    await work.end()
+    await (await store.limits.spend("key:a", limits, 80)).end()
+    assert await store.limits.spend("key:a", Limits(requests=1), 10**9) is UNLIMITED
 
 
 async def test_a_request_larger_than_a_minutes_tokens_takes_a_whole_minute(store: Store) -> None:

@@ -64,6 +64,7 @@ OF_FEW_ROWS = {
     "PRIMARY",
     "outbox_by_id",
     "outbox_in_line",
+    "outbox_lines",
     "outbox_yielding",
     "outbox_yielding_by_lane",
     "outbox_sending",
@@ -71,7 +72,7 @@ OF_FEW_ROWS = {
 }
 """The indexes of the outbox that find one row, or hold only those that are at work."""
 AT_WORK = [
-    outbox_statements.FIRST_IN_LINES,
+    outbox_statements.first_in_lines(2),
     outbox_statements.YIELDING_DUE,
     outbox_statements.next_yielding(2),
     outbox_statements.LANE_IS_SENDING,

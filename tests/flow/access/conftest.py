@@ -1,6 +1,7 @@
 """A server whose keys and limits are in a real store, on SQLite and PostgreSQL."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -100,7 +101,11 @@ def opened(tmp_path: Path, url: str) -> Opener:
 
     @asynccontextmanager
     async def open_one(
-        settings: ApiSettings | None = None, auth: AuthSettings | None = None, *, play: Play | None = None
+        settings: ApiSettings | None = None,
+        auth: AuthSettings | None = None,
+        *,
+        play: Play | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> AsyncGenerator[Keyed]:
         settings = settings or ApiSettings(api_key=SecretStr(SHARED))
         store, seconds = await open_store(StoreSettings(url=url), tmp_path / "state"), TurnedSeconds()
@@ -111,6 +116,7 @@ def opened(tmp_path: Path, url: str) -> Opener:
             limiter=store.limits,
             defaults=Limits(requests=limits.requests_per_minute, tokens=limits.tokens_per_minute),
             keys=KeyWatch(store.keys),
+            clock=wall,
         )
         try:
             async with serving(tmp_path, settings, play=play, doorkeeper=keeper) as api:

@@ -13,6 +13,7 @@ from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.turns import TextDelta, TurnRequest
 from assistant.turns.running import RunningTurn
 from tests.flow.api_rig import error_of, finish
+from tests.flow.socket_client import talking
 
 from .conftest import SHARED, Keyed, Opener, bearer, begun
 
@@ -66,6 +67,19 @@ async def test_a_key_opens_what_its_scopes_say_and_nothing_else(keyed: Keyed) ->
                 if method != "HEAD":
                     assert error_of(response)["code"] == "insufficient_scope"
                     assert needed in str(error_of(response)["message"])
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_over_either_socket_a_key_does_what_its_scopes_say_and_nothing_else(keyed: Keyed) -> None:
+    _, workflows = await keyed.key("workflows")
+    async with talking(keyed.api.port, path="/predict", additional_headers=workflows) as talk:
+        for frame in ({"content": "hi"}, {"command": "chat_message", "data": {"content": "hi"}}):
+            assert (await talk.refused(frame))["error_type"] == "insufficient_scope"
+    _, chat = await keyed.key("chat")
+    async with talking(keyed.api.port, additional_headers=chat) as talk:
+        for frame in ({"content": "hi", "workflow_id": "brief"}, {"command": "run_job", "data": {"workflow_id": "brief"}}):
+            assert (await talk.refused(frame))["error_type"] == "insufficient_scope"
+    assert keyed.api.turns.requests == []
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)

@@ -8,7 +8,7 @@ import pytest
 
 from assistant.api.settings import ApiLimits, ApiSettings
 from assistant.contracts.errors import ProviderFailed
-from assistant.contracts.turns import TurnRequest
+from assistant.contracts.turns import TextDelta, TurnRequest
 from assistant.turns.running import RunningTurn
 from tests.contract.store.gate import behind_a_gate
 from tests.flow.api_rig import error_of, fail, finish
@@ -99,6 +99,24 @@ async def test_the_tokens_of_a_turn_that_failed_are_given_back(opened: Opener, s
         _, headers = await keyed.key(tokens=ESTIMATE)
         for _ in range(3):
             assert (await keyed.chat(headers, stream=stream)).status_code == 502
+
+
+async def says_much_and_waits(turn: RunningTurn, request: TurnRequest) -> None:
+    turn.emit(TextDelta(text="word" * 1_000))
+    await asyncio.Event().wait()
+
+
+async def test_whoever_hangs_up_before_the_end_of_a_stream_pays_for_what_they_heard(opened: Opener) -> None:
+    async with opened(ApiSettings(on_disconnect="cancel"), play=says_much_and_waits) as keyed:
+        _, headers = await keyed.key(tokens=1_500)
+        body = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
+        async with keyed.api.client.stream("POST", "/v1/chat/completions", json=body, headers=headers) as response:
+            async for line in response.aiter_lines():
+                if "word" in line:
+                    break
+        async with asyncio.timeout(5):
+            while told(await keyed.api.client.get("/v1/models", headers=headers))["remaining-tokens"] != "500":
+                pass
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -1,5 +1,6 @@
 """Users of a Supabase project come in by its tokens, and by nothing that only looks like them."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -16,7 +17,11 @@ from assistant.access.settings import AuthSettings
 from assistant.access.supabase import Supabase
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import AccessUnavailable, Unauthenticated
+from assistant.contracts.turns import TurnRequest
+from assistant.turns.running import RunningTurn
 from tests.flow.api_rig import error_of
+from tests.flow.socket_client import talking
+from tests.flow.socket_rig import closed
 
 from .conftest import Opener, TurnedSeconds, bearer
 from .supabase_project import SECRET, USER, Project
@@ -201,6 +206,27 @@ async def test_while_the_project_does_not_answer_known_keys_hold_for_an_hour(sup
         await user_of(supabase, token)
 
 
+async def test_of_many_who_come_first_all_wait_for_the_keys(supabase: Supabase, project: Project) -> None:
+    users = await asyncio.gather(*[user_of(supabase, project.token(key_id)) for key_id in ("ec-1", "rsa-1") * 5])
+    assert set(users) == {f"supabase:{USER}"}
+    assert project.fetched == 1
+
+
+async def test_a_key_made_while_the_project_does_not_answer_is_no_wrong_key(supabase: Supabase, project: Project, clocks: Clocks) -> None:
+    """It would count as a guess, and ten of them close the door to whole offices."""
+    assert await user_of(supabase, project.token("ec-1"))
+    project.add_ec("ec-2")
+    project.broken = True
+    clocks.turn(31)
+    for _ in range(2):
+        with pytest.raises(AccessUnavailable):
+            await user_of(supabase, project.token("ec-2"))
+        assert await user_of(supabase, project.token("ec-1"))
+    project.broken = False
+    clocks.turn(5)
+    assert await user_of(supabase, project.token("ec-2"))
+
+
 async def test_keys_that_can_not_be_used_are_left_out(supabase: Supabase, project: Project) -> None:
     project.add_rsa("small", 1024)
     project.published = [
@@ -250,3 +276,24 @@ async def test_at_the_front_door_users_have_their_own_sessions_and_the_owner_kee
         assert response.status_code == 503
         assert error_of(response)["code"] == "access_unavailable"
         assert response.headers["retry-after"]
+
+
+async def waits(turn: RunningTurn, request: TurnRequest) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_what_a_token_opened_is_closed_when_the_token_ends(opened: Opener, project: Project) -> None:
+    auth = AuthSettings.model_validate({"mode": "supabase", "supabase": {"url": project.url, "key": "publishable"}})
+    ahead = 0.0
+    async with opened(ApiSettings(), auth, play=waits, wall=lambda: time.time() + ahead) as keyed:
+        for token in (project.token("ec-1"), project.secret_token()):
+            ahead = 3_000.0
+            async with talking(keyed.api.port, additional_headers=bearer(token)) as talk:
+                await talk.say({"type": "ping"})
+                assert (await talk.hear())["type"] == "pong"
+            ahead = 3_601.0
+            async with talking(keyed.api.port, additional_headers=bearer(token)) as talk:
+                assert await closed(talk.socket) == (1008, "invalid_api_key")
+            async with asyncio.timeout(5):
+                assert (await keyed.chat(bearer(token))).status_code == 401

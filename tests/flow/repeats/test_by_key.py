@@ -6,8 +6,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
+from assistant.access.principals import OWNER
+from assistant.api.middleware.scope import set_principal
+from assistant.api.repeats.layer import Repeats
 from assistant.contracts.errors import NanobotError, ProviderFailed, ProviderOverloaded, SessionBusy
+from assistant.contracts.repeats import AnswerInterrupted
 from assistant.contracts.turns import TextDelta, ToolStarted, TurnRequest
 from assistant.turns.running import RunningTurn
 from tests.flow.api_rig import error_of, fail, finish, form_part, says
@@ -233,3 +238,33 @@ async def test_without_a_key_every_request_is_one_of_its_own_and_nothing_is_kept
 async def test_a_key_is_for_post_alone(rig: Rig) -> None:
     await rig.ask()
     assert not replayed(await rig.api.client.get("/v1/models", headers={"idempotency-key": "k"}))
+
+
+async def test_whoever_waits_for_a_request_that_is_cut_off_is_told_that_it_may_have_acted(rig: Rig) -> None:
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        await gate.wait()
+        raise ZeroDivisionError
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        raise AssertionError("there is no answer")
+
+    def scope() -> Scope:
+        made = {"type": "http", "method": "POST", "path": "/x", "query_string": b"", "headers": [(b"idempotency-key", b"k")]}
+        set_principal(made, OWNER)
+        return made
+
+    layer = Repeats(app, rig.store.repeats, patience=1)
+    first = asyncio.create_task(layer(scope(), receive, send))
+    await begun.wait()
+    second = asyncio.create_task(layer(scope(), receive, send))
+    gate.set()
+    with pytest.raises(ZeroDivisionError):
+        await first
+    with pytest.raises(AnswerInterrupted):
+        await second

@@ -1,19 +1,23 @@
 """Jobs: what nodes give each other, what they may, how they end, and what is heard of them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from assistant.contracts.errors import ProviderFailed
+from assistant.contracts.errors import ProviderFailed, StoreUnavailable
 from assistant.contracts.messages import Document, Json, Text, UserMessage
 from assistant.contracts.workflows import (
     JobCancelled,
     JobFailed,
     JobNotFound,
+    JobState,
     JobUpdate,
+    NewJob,
     NodeUpdate,
     OutputUpdate,
 )
+from assistant.store.jobs import Jobs
 from assistant.testing.scripted import ScriptedModel
 from assistant.workflows.settings import WorkflowSettings
 
@@ -157,6 +161,34 @@ async def test_another_process_cancels_too(works: Works) -> None:
     await there.cancel(OWNER, job.id)
     with pytest.raises(JobCancelled):
         await there.result(OWNER, job.id)
+
+
+class FailsOnce(Jobs):
+    """Can't settle a failed job the first time."""
+
+    failed = 0
+
+    async def end(self, job_id: str, state: JobState, *, results: Mapping[str, Json] | None = None, error: str | None = None) -> bool:
+        if state == "failed":
+            self.failed += 1
+            if self.failed == 1:
+                raise StoreUnavailable
+        return await super().end(job_id, state, results=results, error=error)
+
+
+async def test_a_job_that_can_not_go_on_keeps_no_other_from_it_whatever_the_store_does(works: Works) -> None:
+    store = works.outbox.store
+    for job_id, node in (("job_1", "{kind: tool, tool: gone}"), ("job_2", "{kind: template, text: here}")):
+        text = f"nodes: {{a: {node}}}"
+        await store.jobs.add(NewJob(id=job_id, owner=OWNER, workflow="main", sources={"main": text}, inputs={}))
+        await store.jobs.release(job_id)
+    service = works.service(ScriptedModel(), jobs=FailsOnce(store.database, store.runner, store.sessions))
+    with pytest.raises(StoreUnavailable):
+        await service.begin(takes_over=True)
+    assert await service.result(OWNER, "job_2") == {}
+    await service.begin(takes_over=True)
+    with pytest.raises(JobFailed, match=r"can't go on: .*gone"):
+        await service.result(OWNER, "job_1")
 
 
 async def test_who_comes_late_hears_the_same(works: Works) -> None:

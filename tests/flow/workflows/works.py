@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from assistant.access.allowance import Allowance
 from assistant.access.recipients import Policy, Recipients
 from assistant.agent.toolbox import Toolbox
+from assistant.contracts.access import Limits
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Json
 from assistant.contracts.models import ModelProvider, Sampling
@@ -37,6 +39,7 @@ from tools.message import Message, Post
 from tools.workspace import Workspace
 
 OWNER = "local"
+NO_LIMITS = Limits()
 GREET = """
 inputs: {city: text, times: {type: integer, default: 2}, chat: {required: false}}
 nodes:
@@ -108,6 +111,7 @@ class Works:
         tools: Sequence[Tool[Any]] = (),
         settings: WorkflowSettings | None = None,
         jobs: JobStore | None = None,
+        defaults: Limits = NO_LIMITS,
     ) -> WorkflowService:
         store = self.outbox.store
         toolbox = Toolbox(
@@ -135,6 +139,7 @@ class Works:
             sessions=store.sessions,
             attachments=store.attachments,
             deliveries=self.outbox.service,
+            allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=defaults),
             spool=self.folder / "spool",
         )
         service = WorkflowService(
@@ -186,12 +191,14 @@ class Works:
         )
 
 
-async def run(service: WorkflowService, workflow: str, params: Mapping[str, Json] | None = None, **files: Upload) -> Job:
+async def run(
+    service: WorkflowService, workflow: str, params: Mapping[str, Json] | None = None, *, owner: str = OWNER, **files: Upload
+) -> Job:
     """A job, at its end."""
-    job = await service.start(OWNER, workflow, params or {}, files)
-    return (await heard(service, job.id))[-1].job
+    job = await service.start(owner, workflow, params or {}, files)
+    return (await heard(service, job.id, owner=owner))[-1].job
 
 
-async def heard(service: WorkflowService, job_id: str) -> list[Update]:
+async def heard(service: WorkflowService, job_id: str, *, owner: str = OWNER) -> list[Update]:
     """Everything that is told of a job, to its end."""
-    return [update async for batch in service.updates(OWNER, job_id) for update in batch]
+    return [update async for batch in service.updates(owner, job_id) for update in batch]

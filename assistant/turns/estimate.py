@@ -6,10 +6,10 @@ from typing import Final
 from assistant.contracts.models import Sampling
 from assistant.contracts.turns import Asked, Earlier, Upload, Words
 
-_CHARS_A_TOKEN: Final = 4
-_ANSWER: Final = 500
+CHARS_A_TOKEN: Final = 4
+ANSWER: Final = 500
 """Where the request sets no `max_tokens`."""
-_FILE: Final = 1_000
+FILE: Final = 1_000
 """A picture takes about as much; of a document, how much is known only when it was read."""
 
 
@@ -19,4 +19,4 @@ def estimated_tokens(said: Sequence[Earlier], instructions: Sequence[str], sampl
     chars = sum(len(part.text) for part in parts if isinstance(part, Words)) + sum(map(len, instructions))
     chars += sum(len(message.text) for message in said if not isinstance(message, Asked))
     files = sum(isinstance(part, Upload) for part in parts)
-    return answers * (chars // _CHARS_A_TOKEN + files * _FILE + (sampling.max_tokens or _ANSWER))
+    return answers * (chars // CHARS_A_TOKEN + files * FILE + (sampling.max_tokens or ANSWER))
