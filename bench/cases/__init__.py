@@ -2,12 +2,12 @@
 
 from bench.cases.delivery import measure_delivery
 from bench.cases.documents import measure_documents
-from bench.cases.files import measure_files
 from bench.cases.growth import measure_growth
 from bench.cases.memory import measure_memory
 from bench.cases.overhead import measure_overhead
 from bench.cases.slow_model import measure_slow_model
 from bench.cases.sockets import measure_sockets
+from bench.cases.stalls import measure_stalls
 from bench.cases.start import measure_start
 from bench.cases.throughput import measure_throughput
 from bench.figures import Case
@@ -22,5 +22,5 @@ CASES: dict[str, Case] = {
     "documents": measure_documents,
     "delivery": measure_delivery,
     "sockets": measure_sockets,
-    "files": measure_files,
+    "stalls": measure_stalls,
 }

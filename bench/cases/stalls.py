@@ -1,10 +1,11 @@
-"""A model that is a file and says nothing: what it costs those who ask others."""
+"""Models that say nothing: a file on this machine, and a provider. What those who wait for them cost the others."""
 
 import json
 import os
 import select
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,36 +14,44 @@ from urllib.parse import urlsplit
 import assistant
 from bench.figures import Effort, Figure, Say, at_most
 from bench.load import Load, apply_load
-from bench.rig import Rig, running_rig
+from bench.rig import Rig, running_model, running_rig
 
-_ASK = 17
-"""Requests to the file: the one that stalls, and as many as may wait for it."""
+_ASK = {"file": 17, "provider": 200}
+"""Requests to each. To the file: the one that stalls, and as many as may wait for it."""
+_LOADED_AFTER = 2.0
+"""Seconds: the start of the file's process is no stall."""
 _HEADER = b"GGUF\3\0\0\0" + bytes(16)
 _ROOT = Path(assistant.__file__).parents[1]
 _STAND_IN = _ROOT / "assistant" / "testing" / "llama"
 
 
-def measure_files(effort: Effort, say: Say) -> Iterator[Figure]:
-    with tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder:
+def measure_stalls(effort: Effort, say: Say) -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder, running_model() as silent:
+        silent.behave(mode="hang")
         file = Path(folder) / "stalls.gguf"
         file.write_bytes(_HEADER)
-        models = {"stalls": {"path": str(file)}}
-        with running_rig({"models": models}, {"PYTHONPATH": os.pathsep.join(map(str, (_STAND_IN, _ROOT)))}) as rig:
-            yield _stalled(rig, effort, say)
+        for kind, models in (
+            ("file", {"stalls": {"path": str(file)}}),
+            ("provider", {"stalls": {"provider": "vllm", "model": "stalls"}}),
+        ):
+            env = {"PYTHONPATH": os.pathsep.join(map(str, (_STAND_IN, _ROOT))), "NANOBOT_PROVIDERS__VLLM__API_BASE": silent.url}
+            with running_rig({"models": models}, env) as rig:
+                yield _stalled(rig, kind, effort, say)
 
 
-def _stalled(rig: Rig, effort: Effort, say: Say) -> Figure:
+def _stalled(rig: Rig, kind: str, effort: Effort, say: Say) -> Figure:
     load = Load(url=rig.api, connections=16, requests=effort.requests(2_000, least=500), warm_up=200)
-    say("files: p99 without")
+    say(f"stalls: p99 without, for a {kind}")
     before = [apply_load(load).latency(99) for _ in range(effort.runs)]
     with ExitStack() as stack:
-        say(f"files: {_ASK} ask one that stalls")
-        asking = [stack.enter_context(_asking(rig)) for _ in range(_ASK)]
+        say(f"stalls: {_ASK[kind]} ask a {kind} that says nothing")
+        asking = [stack.enter_context(_asking(rig)) for _ in range(_ASK[kind])]
+        time.sleep(_LOADED_AFTER)
         after = [apply_load(load) for _ in range(effort.runs)]
         answered, _, _ = select.select(asking, [], [], 0)
     calm = sorted(before)[len(before) // 2]
     return Figure(
-        name=f"p99 beside {_ASK} who ask a file that stalls",
+        name=f"p99 beside {_ASK[kind]} who ask a {kind} that stalls",
         unit="× the p99 without",
         samples=tuple(run.latency(99) / calm for run in after),
         target=at_most(2),
