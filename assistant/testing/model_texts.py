@@ -34,11 +34,13 @@ def completion(body: bytes) -> bytes:
 
 
 def embeddings(body: bytes) -> bytes:
-    """The response to a request at /embeddings: (length, dimensions) of each text, the last one first."""
+    """The response to a request at /embeddings: of each text its length and the dimensions that were asked for, and zeros up to those; the last
+    text's first."""
     asked: dict[str, Any] = json.loads(body)
     texts: list[str] = asked["input"]
+    size: int = asked.get("dimensions", 0)
     vectors = [
-        {"object": "embedding", "index": index, "embedding": [float(len(text)), float(asked.get("dimensions", 0))]}
+        {"object": "embedding", "index": index, "embedding": [float(len(text)), float(size), *[0.0] * (size - 2)][: size or None]}
         for index, text in enumerate(texts)
     ]
     usage = {"prompt_tokens": len(texts), "total_tokens": len(texts)}
