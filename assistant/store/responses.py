@@ -31,9 +31,11 @@ CHAIN = """
     WITH RECURSIVE chain (id, previous, size, place) AS (
         SELECT id, previous, length(input) + length(body), 1 FROM responses WHERE id = :id AND owner = :owner
         UNION ALL
-        SELECT responses.id, responses.previous, length(responses.input) + length(responses.body), chain.place + 1
-        FROM responses JOIN chain ON responses.id = chain.previous WHERE responses.owner = :owner AND chain.place < :most
-    ) SELECT id, size FROM chain ORDER BY place"""
+        SELECT responses.id, responses.previous, chain.size + length(responses.input) + length(responses.body), chain.place + 1
+        FROM responses JOIN chain ON responses.id = chain.previous
+        WHERE responses.owner = :owner AND chain.place < :most AND chain.size < :chars
+    ) SELECT id FROM chain WHERE place = 1 OR size <= :chars ORDER BY place"""
+"""Looks at the length of no more than it needs: each is read whole for that."""
 FILE = """
     SELECT response_files.name, response_files.digest FROM response_files JOIN responses ON responses.id = response_files.response
     WHERE response_files.id = :id AND responses.owner = :owner"""
@@ -93,15 +95,11 @@ class Responses:
         return (await _kept(rows))[0] if rows else None
 
     async def chain(self, owner: str, response_id: str) -> Sequence[KeptResponse]:
-        values: dict[str, Value] = {**_place(owner, response_id), "most": LONGEST_CHAIN}
+        values: dict[str, Value] = {**_place(owner, response_id), "most": LONGEST_CHAIN, "chars": MOST_CHAIN_CHARS}
 
         def look_back(connection: Connection) -> list[Row]:
             found: list[Row] = []
-            room = MOST_CHAIN_CHARS
-            for earlier, size in connection.execute(CHAIN, values):
-                room -= size
-                if found and room < 0:
-                    break
+            for (earlier,) in connection.execute(CHAIN, values):
                 found += connection.execute(ONE, {"id": earlier, "owner": values["owner"]})
             return found[::-1]
 
