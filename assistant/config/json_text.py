@@ -1,9 +1,10 @@
 """JSON, and JSON5 where a file is that: comments, trailing commas, names without quotes, single quotes."""
 
 import json
+import math
 import re
 from collections.abc import Iterable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from assistant.contracts.messages import Json
 
@@ -17,14 +18,16 @@ class NotJson(Exception):
 
 
 def read_json(text: str) -> Json:
-    """What the text says, as JSON, or as JSON5 where it isn't that. Neither NaN, nor Infinity, nor a key twice in one object.
+    """What the text says, as JSON, or as JSON5 where it isn't that. Neither NaN, nor Infinity, nor what is as large, nor a key twice in one object.
 
     Raises NotJson; of a text that is neither, it says what is wrong in whichever of the two goes on longer.
     """
     try:
-        return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_without_nan)
+        return json.loads(text, **_HOOKS)
     except json.JSONDecodeError as error:
         wrong = error
+    except ValueError:  # Python's bound on digits
+        raise NotJson("holds a number with too many digits") from None
     except RecursionError:
         raise NotJson("is nested too deeply") from None
     plainly = NotJson(f"is not JSON: {wrong.msg} at line {wrong.lineno}, column {wrong.colno}")
@@ -37,7 +40,7 @@ def _read_json5(text: str, wrong: json.JSONDecodeError, plainly: NotJson) -> Jso
     import json5  # noqa: PLC0415 - for those who write it
 
     try:
-        return json5.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_without_nan)
+        return json5.loads(text, **_HOOKS)
     except NotJson:
         raise
     except RecursionError:
@@ -50,14 +53,27 @@ def _read_json5(text: str, wrong: json.JSONDecodeError, plainly: NotJson) -> Jso
 
 
 def _without_duplicates(pairs: Iterable[tuple[str, Json]]) -> dict[str, Json]:
-    names, found = list[str](), dict[str, Json]()
+    found = dict[str, Json]()
     for name, value in pairs:
-        names.append(name)
+        if name in found:
+            raise NotJson(f'the key "{name}" stands twice in one object; keep one')
         found[name] = value
-    if len(found) < len(names):
-        raise NotJson(f'the key "{next(name for name in names if names.count(name) > 1)}" stands twice in one object; keep one')
     return found
 
 
 def _without_nan(word: str) -> NoReturn:
     raise NotJson(f"{word} is not JSON")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise NotJson(f"the number {number[:40]} is too large")
+    return value
+
+
+_HOOKS: Final[dict[str, Any]] = {
+    "object_pairs_hook": _without_duplicates,
+    "parse_constant": _without_nan,
+    "parse_float": _finite,
+}

@@ -38,7 +38,8 @@ class KeptResponse:
     """The key of the session that it was made in: that is its conversation then. None: it is no part of a session."""
     at: datetime
     state: ResponseState = "running"
-    """running: being answered. ended: `body` is how it ended. interrupted: the process that answered it died."""
+    """running: being answered. ended: `body` is how it ended. interrupted: the process that answered it
+    died, or could not store the end."""
     input: tuple[Item, ...]
     body: Item
     """OpenAI's response object, as it was when it began, or ended."""
@@ -84,7 +85,7 @@ class ResponseStore(Protocol):
         ...
 
     async def recover(self) -> int:
-        """Mark those that dead processes were answering as interrupted; returns how many."""
+        """Mark those that dead processes were answering as interrupted, and those whose end this one could not store; returns how many."""
         ...
 
     async def purge(self, before: datetime) -> int:

@@ -26,14 +26,16 @@ ADD_FILE = """
 FINISH = """
     UPDATE responses SET state = 'ended', body = :body WHERE id = :id AND owner = :owner"""
 ONE = """
-    SELECT id, previous, session, at, state, input, body FROM responses WHERE id = :id AND owner = :owner"""
+    SELECT id, previous, session, at, state, runner, input, body FROM responses WHERE id = :id AND owner = :owner"""
 CHAIN = """
     WITH RECURSIVE chain (id, previous, size, place) AS (
         SELECT id, previous, length(input) + length(body), 1 FROM responses WHERE id = :id AND owner = :owner
         UNION ALL
-        SELECT responses.id, responses.previous, length(responses.input) + length(responses.body), chain.place + 1
-        FROM responses JOIN chain ON responses.id = chain.previous WHERE responses.owner = :owner AND chain.place < :most
-    ) SELECT id, size FROM chain ORDER BY place"""
+        SELECT responses.id, responses.previous, chain.size + length(responses.input) + length(responses.body), chain.place + 1
+        FROM responses JOIN chain ON responses.id = chain.previous
+        WHERE responses.owner = :owner AND chain.place < :most AND chain.size < :chars
+    ) SELECT id FROM chain WHERE place = 1 OR size <= :chars ORDER BY place"""
+"""Looks at the length of no more than it needs: each is read whole for that."""
 FILE = """
     SELECT response_files.name, response_files.digest FROM response_files JOIN responses ON responses.id = response_files.response
     WHERE response_files.id = :id AND responses.owner = :owner"""
@@ -46,6 +48,10 @@ RUNNING_ELSEWHERE = """
     SELECT DISTINCT runner FROM responses WHERE state = 'running' AND runner <> :runner"""
 INTERRUPT = """
     UPDATE responses SET state = 'interrupted' WHERE state = 'running' AND runner = :runner RETURNING id"""
+RUNNING_HERE = """
+    SELECT owner, id FROM responses WHERE state = 'running' AND runner = :runner"""
+INTERRUPT_ONE = """
+    UPDATE responses SET state = 'interrupted' WHERE id = :id AND owner = :owner AND state = 'running' RETURNING id"""
 PURGE = """
     DELETE FROM responses WHERE at < :before RETURNING id"""
 
@@ -59,9 +65,12 @@ class Responses:
         self._runner = runner
         self._files = Files(folder)
         self._collect = collect
+        self._answering: set[tuple[Value, Value]] = set()
+        """Owners and ids of those that this process began. One that is not here any more, and not stored as ended, never will be."""
 
     async def begin(self, owner: str, response: KeptResponse, files: Sequence[SentFile] = ()) -> None:
         stored_owner, stored_id = stored_key(owner, response.id)
+        place = (stored_owner, stored_id)
         values: dict[str, Value] = {
             "id": stored_id,
             "owner": stored_owner,
@@ -82,30 +91,36 @@ class Responses:
                 connection.execute(ADD_FILE, row)
 
         held = [(file.upload.digest, file.read, file.upload.path) for file in files]
-        await hold(self._files, held, lambda: self._database.write(add))
+        self._answering.add(place)
+        try:
+            await hold(self._files, held, lambda: self._database.write(add))
+        except BaseException:
+            self._answering.discard(place)
+            raise
 
     async def finish(self, owner: str, response_id: str, body: Item) -> None:
-        values = {**_place(owner, response_id), "body": await _dumped(body)}
-        await self._database.write(lambda connection: connection.execute(FINISH, values))
+        values = _place(owner, response_id)
+        try:
+            values["body"] = await _dumped(body)
+            await self._database.write(lambda connection: connection.execute(FINISH, values))
+        finally:
+            self._answering.discard((values["owner"], values["id"]))
 
     async def get(self, owner: str, response_id: str) -> KeptResponse | None:
-        rows = await self._database.read(lambda connection: connection.execute(ONE, _place(owner, response_id)))
-        return (await _kept(rows))[0] if rows else None
+        values = _place(owner, response_id)
+        kept = await self._kept(values["owner"], lambda connection: connection.execute(ONE, values))
+        return kept[0] if kept else None
 
     async def chain(self, owner: str, response_id: str) -> Sequence[KeptResponse]:
-        values: dict[str, Value] = {**_place(owner, response_id), "most": LONGEST_CHAIN}
+        values: dict[str, Value] = {**_place(owner, response_id), "most": LONGEST_CHAIN, "chars": MOST_CHAIN_CHARS}
 
         def look_back(connection: Connection) -> list[Row]:
             found: list[Row] = []
-            room = MOST_CHAIN_CHARS
-            for earlier, size in connection.execute(CHAIN, values):
-                room -= size
-                if found and room < 0:
-                    break
+            for (earlier,) in connection.execute(CHAIN, values):
                 found += connection.execute(ONE, {"id": earlier, "owner": values["owner"]})
             return found[::-1]
 
-        return await _kept(await self._database.read(look_back))
+        return await self._kept(values["owner"], look_back)
 
     async def file(self, owner: str, file_id: str) -> tuple[str, Path] | None:
         rows = await self._database.read(lambda connection: connection.execute(FILE, _place(owner, file_id)))
@@ -117,7 +132,10 @@ class Responses:
         def remove(connection: Connection) -> tuple[list[Row], list[Row]]:
             return connection.execute(FILES_OF_ONE, values), connection.execute(REMOVE, values)
 
-        files, removed = await self._database.write(remove)
+        try:
+            files, removed = await self._database.write(remove)
+        finally:
+            self._answering.discard((values["owner"], values["id"]))
         await self._collect([digest for (digest,) in files])
         return bool(removed)
 
@@ -125,13 +143,33 @@ class Responses:
         def settle(connection: Connection) -> int:
             others = [runner for (runner,) in connection.execute(RUNNING_ELSEWHERE, {"runner": self._runner.id})]
             dead = [runner for runner in others if self._runner.is_dead(connection, runner)]
-            return sum(len(connection.execute(INTERRUPT, {"runner": runner})) for runner in dead)
+            own = {(owner, left) for owner, left in connection.execute(RUNNING_HERE, {"runner": self._runner.id})} - self._answering
+            lost = sum(len(connection.execute(INTERRUPT_ONE, {"owner": owner, "id": left})) for owner, left in own)
+            return lost + sum(len(connection.execute(INTERRUPT, {"runner": runner})) for runner in dead)
 
         return await self._database.write(settle)
 
     async def purge(self, before: datetime) -> int:
         """The bytes of their files go with the next sweep of the attachments."""
         return len(await self._database.write(lambda connection: connection.execute(PURGE, {"before": to_micros(before)})))
+
+    async def _kept(self, owner: Value, look: Callable[[Connection], list[Row]]) -> list[KeptResponse]:
+        answering = self._answering.copy()  # before the look: what ends meanwhile did not get lost
+        rows = await self._database.read(look)
+        return await asyncio.to_thread(lambda: [self._decoded(row, owner, answering) for row in rows])
+
+    def _decoded(self, row: Row, owner: Value, answering: set[tuple[Value, Value]]) -> KeptResponse:
+        response_id, previous, session, at, state, runner, sent, body = row
+        lost = state == "running" and runner == self._runner.id and (owner, response_id) not in answering
+        return KeptResponse(
+            id=unescape(response_id),
+            previous=None if previous is None else unescape(previous),
+            session=None if session is None else unescape(session),
+            at=from_micros(at),
+            state="interrupted" if lost else state,
+            input=tuple(orjson.loads(sent)),
+            body=orjson.loads(body),
+        )
 
 
 def _place(owner: str, name: str) -> dict[str, Value]:
@@ -142,20 +180,3 @@ def _place(owner: str, name: str) -> dict[str, Value]:
 async def _dumped(value: Item | list[Item]) -> str:
     """JSON, in which NUL is an escape. In a thread: it may have megabytes."""
     return (await asyncio.to_thread(orjson.dumps, value)).decode()
-
-
-async def _kept(rows: Sequence[Row]) -> list[KeptResponse]:
-    return await asyncio.to_thread(lambda: [_decoded(row) for row in rows])
-
-
-def _decoded(row: Row) -> KeptResponse:
-    response_id, previous, session, at, state, sent, body = row
-    return KeptResponse(
-        id=unescape(response_id),
-        previous=None if previous is None else unescape(previous),
-        session=None if session is None else unescape(session),
-        at=from_micros(at),
-        state=state,
-        input=tuple(orjson.loads(sent)),
-        body=orjson.loads(body),
-    )

@@ -67,6 +67,14 @@ def test_a_json5_file_is_found_where_no_json_file_is(tmp_path: Path) -> None:
         ("{shutdown: {grace: -Infinity}}", "-Infinity is not JSON"),
         ("{a:" * 100_000, "is not JSON: Expecting property name enclosed in double quotes at line 1, column 2"),
         ("{a:" * 10_000, "is nested too deeply"),
+        ('{"shutdown": {"grace": 1e999}}', "the number 1e999 is too large"),
+        ("{shutdown: {grace: 1e999}}", "the number 1e999 is too large"),
+        ('{"shutdown": {"grace": ' + "9" * 5_000 + "}}", "holds a number with too many digits"),
+        # every key is looked at once: this takes a moment, not hours
+        (
+            "{" + ",".join(f'"k{number}": 1' for number in range(200_000)) + ', "k199999": 2}',
+            'the key "k199999" stands twice in one object; keep one',
+        ),
         ("['api']", 'must hold a JSON object: {"api": {…}}'),
         ("{apii: {}}", 'apii: there is no such key; did you mean "api"?'),
     ],

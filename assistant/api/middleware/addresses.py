@@ -9,6 +9,7 @@ from starlette.types import Scope
 from assistant.api.middleware.scope import headers_named
 
 Network = IPv4Network | IPv6Network
+_PASSED_ON = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"})
 
 
 def networks(entries: Iterable[str]) -> tuple[Network, ...]:
@@ -34,6 +35,12 @@ def client_address(scope: Scope, proxies: Sequence[Network]) -> str:
         if not _within(address, tuple(proxies)):
             return address
     return address
+
+
+def is_passed_on(scope: Scope, proxies: Sequence[Network]) -> bool:
+    """Whether a header says that a proxy passed this on which is none of those: then the peer may be that proxy, or an address that it was told."""
+    client = scope.get("client")
+    return any(name in _PASSED_ON for name, _ in scope["headers"]) and not (client and _within(client[0], tuple(proxies)))
 
 
 @lru_cache(maxsize=1024)

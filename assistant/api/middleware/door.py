@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.access.doorkeeper import Doorkeeper
 from assistant.access.principals import Principal
-from assistant.api.middleware.addresses import Network, client_address
+from assistant.api.middleware.addresses import Network, client_address, is_passed_on
 from assistant.api.middleware.scope import cut_off, headers_named, set_admission, set_cut_off, set_principal
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.errors import Unauthenticated
@@ -73,7 +73,8 @@ class Door:
     async def _identify(self, scope: Scope, given: list[bytes]) -> Principal:
         if len(given) > 1:
             raise Unauthenticated("Send one Authorization header.")
-        return await self.keeper.identify(client_address(scope, self.proxies), given[0] if given else None)
+        address, passed_on = client_address(scope, self.proxies), is_passed_on(scope, self.proxies)
+        return await self.keeper.identify(address, given[0] if given else None, passed_on=passed_on)
 
     async def _let_in(self, who: Principal, admission: Admission, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()

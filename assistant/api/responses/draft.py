@@ -97,8 +97,8 @@ def text_part(text: str, scores: Json) -> Item:
 
 
 def interrupted(body: Item) -> Item:
-    """A response whose process died, as it is shown: it began, and it will never end."""
-    error: Item = {"code": "server_error", "message": "The server stopped before the answer was whole."}
+    """A response whose end was not stored, as it is shown: it began, and it will never end."""
+    error: Item = {"code": "server_error", "message": "The server stopped before the answer was kept."}
     return {**body, "status": "failed", "error": error}
 
 

@@ -1,5 +1,6 @@
 """A request for a response, checked, and made into what the chat's asking takes."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -94,10 +95,11 @@ async def read_response(
     items: list[InputItem] = [InputMessage(role="user", content=request.input)] if isinstance(request.input, str) else request.input
     files = await take_files(items, spool, limits)
     talk = await _said(chain if not (isinstance(chosen, ToAgent) and chosen.session) else (), items, files, spool)
-    _check_said(talk.said, chosen)
+    said = talk.said
+    _check_said(said, chosen)
     chat = ChatInput(
         route=chosen,
-        said=tuple(talk.said),
+        said=said,
         instructions=(*([request.instructions] if request.instructions else []), *talk.instructions),
         sampling=sampling_of(options, _response_format(request.text.format) if request.text and request.text.format else None),
         stream=request.stream is True,
@@ -152,7 +154,7 @@ def _route(scope: Scope, request: ResponseRequest, known: Known, previous: KeptR
 async def _said(chain: Sequence[KeptResponse], items: Sequence[InputItem], files: Mapping[Place, Sent], spool: Spool) -> Talk:
     """What the earlier responses hold, and then the input. Raises InvalidRequest."""
     talk = Talk()
-    earlier = recalled(chain)
+    earlier = await asyncio.to_thread(recalled, chain)
     seen = await recall_files(earlier, spool)
     for index, item in enumerate(earlier):
         if not isinstance(item, FunctionOutput) or talk.waits_for(item):  # else its call was deleted, with the response that made it

@@ -1,6 +1,7 @@
 """Items as they are kept and listed: each with an id, and its files by theirs."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from pydantic import TypeAdapter
 
@@ -12,6 +13,8 @@ from assistant.contracts.messages import Json
 from assistant.contracts.responses import Item, KeptResponse
 
 _ITEMS: TypeAdapter[list[InputItem]] = TypeAdapter(list[InputItem])
+_MOST_RECALLED: Final = 8_192
+"""Items: four times what one request may hold."""
 
 
 def kept_items(items: Sequence[InputItem], files: Mapping[Place, Sent]) -> tuple[Item, ...]:
@@ -20,12 +23,16 @@ def kept_items(items: Sequence[InputItem], files: Mapping[Place, Sent]) -> tuple
 
 
 def recalled(chain: Sequence[KeptResponse]) -> list[InputItem]:
-    """All that was said in these responses, inputs and outputs, as if the client sent it again."""
+    """What was said in these responses, inputs and outputs, as if the client sent it again: of as many as hold no more than _MOST_RECALLED
+    items, the latest at least. Takes its time: call it in a thread."""
     said: list[Item] = []
-    for response in chain:
+    for response in reversed(chain):
         output = response.body.get("output")
-        said += [*response.input, *([item for item in output if isinstance(item, dict)] if isinstance(output, list) else [])]
-    return _ITEMS.validate_python(said)
+        items = [*response.input, *([item for item in output if isinstance(item, dict)] if isinstance(output, list) else [])]
+        if said and len(said) + len(items) > _MOST_RECALLED:
+            break
+        said += reversed(items)
+    return _ITEMS.validate_python(said[::-1])
 
 
 def _item(item: InputItem, index: int, files: Mapping[Place, Sent]) -> Item:

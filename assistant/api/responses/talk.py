@@ -1,7 +1,5 @@
 """A conversation of items, as turns take it: messages, with calls of functions and their outputs in their places."""
 
-from dataclasses import replace
-
 from assistant.api.chat.conversation import check_said
 from assistant.api.responses.wire import FunctionCall, FunctionOutput, InputMessage, InputText, OutputText, Refusal
 from assistant.contracts.errors import InvalidRequest, UnsupportedContent
@@ -19,9 +17,18 @@ class Talk:
     """
 
     def __init__(self) -> None:
-        self.said: list[Earlier] = []
         self.instructions: list[str] = []
+        self._said: list[Earlier] = []
+        self._texts: list[str] = []
+        self._calls: list[ToolCall] = []
+        self._answers = False
+        """Whether the last word is the assistant's: then it is still open, in the two above. Put together once, however many items it is."""
         self._waiting: dict[str, str] = {}
+
+    @property
+    def said(self) -> tuple[Earlier, ...]:
+        self._close()
+        return tuple(self._said)
 
     def message(self, message: InputMessage, content: tuple[Words | Upload, ...], at: str) -> None:
         """`content`: a user's, with its files."""
@@ -29,9 +36,10 @@ class Talk:
             case "user":
                 self.check_answered(at)
                 check_said(content, f"{at}.content")
-                self.said.append(Asked(content=content))
+                self._say(Asked(content=content))
             case "assistant":
-                self._answer(words_of(message, f"{at}.content"))
+                self._answers = True
+                self._texts.append(words_of(message, f"{at}.content"))
             case _:
                 text = words_of(message, f"{at}.content")
                 self.instructions += [text] if text.strip() else []
@@ -39,16 +47,15 @@ class Talk:
     def call(self, call: FunctionCall, at: str) -> None:
         if call.call_id in self._waiting:
             raise InvalidRequest("Two calls have the same id.", param=f"{at}.call_id")
-        made = ToolCall(id=call.call_id, name=call.name, arguments=call.arguments)
-        last = self._open()
-        self._put(replace(last, tool_calls=(*last.tool_calls, made), finish_reason="tool_calls"))
+        self._answers = True
+        self._calls.append(ToolCall(id=call.call_id, name=call.name, arguments=call.arguments))
         self._waiting[call.call_id] = call.name
 
     def output(self, output: FunctionOutput, at: str) -> None:
         if not self.waits_for(output):
             raise InvalidRequest("This answers no call that was made before and has no output yet.", param=f"{at}.call_id")
         text = words_of(output, f"{at}.output")
-        self.said.append(ToolMessage(id=new_id("msg"), call_id=output.call_id, name=self._waiting.pop(output.call_id), text=text))
+        self._say(ToolMessage(id=new_id("msg"), call_id=output.call_id, name=self._waiting.pop(output.call_id), text=text))
 
     def waits_for(self, output: FunctionOutput) -> bool:
         return output.call_id in self._waiting
@@ -58,20 +65,18 @@ class Talk:
         if self._waiting:
             raise InvalidRequest(f"The function call '{next(iter(self._waiting))[:64]}' has no function_call_output.", param=at)
 
-    def _answer(self, text: str) -> None:
-        last = self._open()
-        self._put(replace(last, text="\n".join(filter(None, [last.text, text]))))
+    def _say(self, said: Earlier) -> None:
+        self._close()
+        self._said.append(said)
 
-    def _open(self) -> AssistantMessage:
-        """The assistant's message that goes on; a new one where the last word is not the assistant's."""
-        last = self.said[-1] if self.said else None
-        return last if isinstance(last, AssistantMessage) else AssistantMessage(id=new_id("msg"))
-
-    def _put(self, message: AssistantMessage) -> None:
-        if self.said and isinstance(self.said[-1], AssistantMessage):
-            self.said[-1] = message
-        else:
-            self.said.append(message)
+    def _close(self) -> None:
+        if not self._answers:
+            return
+        text, calls = "\n".join(filter(None, self._texts)), tuple(self._calls)
+        self._said.append(AssistantMessage(id=new_id("msg"), text=text, tool_calls=calls, finish_reason="tool_calls" if calls else "stop"))
+        self._answers = False
+        self._texts.clear()
+        self._calls.clear()
 
 
 def words_of(item: InputMessage | FunctionOutput, param: str) -> str:

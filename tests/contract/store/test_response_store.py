@@ -3,6 +3,7 @@
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -136,3 +137,18 @@ async def test_what_a_dead_process_was_answering_is_interrupted(url: str, store:
     assert found is not None
     assert found.state == "interrupted"
     assert await store.responses.get("anna", own.id) == own
+
+
+async def test_one_whose_end_could_not_be_stored_is_not_running_for_ever(store: Store, open_again: Opener, clock: TurnedClock) -> None:
+    kept, own = await begun(store, clock), await begun(store, clock)
+    with pytest.raises(TypeError):
+        await store.responses.finish("anna", kept.id, cast("Item", {"output": object()}))
+    found = await store.responses.get("anna", kept.id)
+    assert found is not None
+    assert found.state == "interrupted"
+    assert await store.responses.recover() == 1
+    for reader in (store, await open_again()):
+        states = [each.state for response_id in (kept.id, own.id) for each in await reader.responses.chain("anna", response_id)]
+        assert states == ["interrupted", "running"]
+    await store.responses.finish("anna", own.id, BODY)
+    assert await store.responses.recover() == 0

@@ -175,6 +175,16 @@ async def test_without_a_key_only_this_machine_may_ask_unless_the_app_is_trusted
         assert (await client.get(MODELS, headers={"authorization": "Bearer k"})).status_code == 200
 
 
+async def test_what_a_proxy_on_this_machine_passes_on_is_not_taken_for_this_machines() -> None:
+    async with mounted() as client:
+        assert (await client.get(MODELS)).status_code == 200
+        for header in ({"x-forwarded-for": "127.0.0.1"}, {"x-real-ip": "127.0.0.1"}, {"forwarded": "for=127.0.0.1"}, {"via": "1.1 proxy"}):
+            assert refused(await client.get(MODELS, headers=header), 401) == "invalid_api_key"
+    async with mounted({"api.trustedProxies": ["127.0.0.1"]}) as client:
+        assert (await client.get(MODELS, headers={"x-forwarded-for": "127.0.0.1"})).status_code == 200
+        assert (await client.get(MODELS, headers={"x-forwarded-for": "192.0.2.7"})).status_code == 401
+
+
 async def test_workflows_and_tools_are_those_that_were_named(tmp_path: Path) -> None:
     (tmp_path / "greet.yaml").write_text('nodes: {a: {kind: template, text: "Hello"}}\noutputs: {said: "{{ a.output }}"}\n')
     async with mounted(tools=[], workflows=["greet.yaml", Path("greet.yaml")]) as client:

@@ -166,3 +166,11 @@ async def test_the_agents_sdk_is_told_in_its_own_errors_what_is_wrong(served: Se
     for status, fields in wrong:
         with pytest.raises(status):
             await served.sdk.post("/responses", cast_to=object, body=fields)
+
+
+async def test_many_words_of_an_assistants_in_a_row_are_one_message_and_hold_nobody_up(served: Served) -> None:
+    said = [{"role": "assistant", "content": "x" * 11_000}] * 2_047
+    answered = await served.send(model="tuned", input=[*said, {"role": "user", "content": "ECHO there"}])
+    assert answered.status_code == 200, answered.text[:300]
+    (role, text), last = served.told()
+    assert (role, len(text), last) == ("assistant", 2_047 * 11_001 - 1, ("user", "ECHO there"))
