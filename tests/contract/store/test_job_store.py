@@ -1,6 +1,7 @@
 """Jobs and their nodes, on SQLite and PostgreSQL: what was noted is there, and only the process that holds a job writes of it."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json, Text, UserMessage
 from assistant.contracts.sessions import NewTurn
-from assistant.contracts.workflows import JobConflict, JobNotFound, NewJob
+from assistant.contracts.workflows import HeldJob, JobConflict, JobNotFound, NewJob
 from assistant.store.store import Store
 
 from .conftest import Opener, TurnedClock
@@ -97,7 +98,11 @@ async def test_the_job_of_a_process_that_was_killed_is_taken_over(open_again: Op
         assert await line(process) == "job_1"
         assert await store.jobs.take_over() == []
         await kill(process)
-    (held,) = await store.jobs.take_over()
+    taken: Sequence[HeldJob] = ()
+    async with asyncio.timeout(10):
+        while not taken:  # PostgreSQL notices a dead client when it looks at its socket
+            taken = await store.jobs.take_over()
+    (held,) = taken
     assert (held.new.id, [node.state for node in held.nodes.values()]) == ("job_1", ["running"])
 
 
