@@ -130,4 +130,6 @@ async def _end(child: asyncio.subprocess.Process) -> None:
             os.killpg(child.pid, signal.SIGKILL)
         except ProcessLookupError:
             log.debug("document.child_gone")
+        while child.stdout is not None and await child.stdout.read(MIB):
+            pass  # asyncio's own loop notes no end before all that was said is read
         await child.wait()

@@ -38,30 +38,41 @@ def worker_command(file: Path) -> Sequence[str]:
 class Worker:
     """A worker that runs, in a session of its own: what is typed at our terminal does not reach it."""
 
-    def __init__(self, child: asyncio.subprocess.Process, sink: asyncio.StreamWriter, source: asyncio.StreamReader) -> None:
+    def __init__(
+        self, child: asyncio.subprocess.Process, sink: asyncio.StreamWriter, source: asyncio.StreamReader, pipe: asyncio.BaseTransport
+    ) -> None:
+        """`pipe`: what `source` reads."""
         self._child = child
         self._sink = sink
         self._source = source
+        self._pipe = pipe
 
     @classmethod
     async def start(cls, command: Sequence[str]) -> "Worker":
         """Raises WorkerBroke where no process can be had."""
+        source = asyncio.StreamReader(limit=_LONGEST_LINE)
         try:
-            child = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                limit=_LONGEST_LINE,
-                env={"LC_ALL": "C.UTF-8", **{key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}},
-                cwd="/",
-                start_new_session=True,
-            )
+            pipe, written_to = await _pipe_into(source)
+            try:
+                child = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=written_to,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    env={"LC_ALL": "C.UTF-8", **{key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}},
+                    cwd="/",
+                    start_new_session=True,
+                )
+            except BaseException:
+                pipe.close()
+                raise
+            finally:
+                os.close(written_to)
         except OSError as error:
             raise WorkerBroke(f"can't be started ({error.strerror})") from error
-        if child.stdin is None or child.stdout is None:
+        if child.stdin is None:
             raise WorkerBroke("has no pipes")
-        return cls(child, child.stdin, child.stdout)
+        return cls(child, child.stdin, source, pipe)
 
     @property
     def pid(self) -> int:
@@ -97,8 +108,24 @@ class Worker:
 
     async def end(self) -> None:
         """Kill it and whatever it started, and reap it. Safe to call twice."""
+        self._pipe.close()
+        if not self._sink.is_closing():
+            self._sink.transport.abort()
         if self._child.returncode is None:
             with suppress(ProcessLookupError):  # it may have ended by itself, and wait to be reaped
                 os.killpg(self._child.pid, signal.SIGKILL)
             await self._child.wait()
-        self._sink.close()
+
+
+async def _pipe_into(source: asyncio.StreamReader) -> tuple[asyncio.BaseTransport, int]:
+    """A pipe that `source` reads, and its other end. One that subprocesses have from asyncio could not be closed: whoever waited for the process
+    would wait until all was read that it had said, or until nobody had that end any more. Raises OSError."""
+    read_from, written_to = os.pipe()
+    file = os.fdopen(read_from, "rb", buffering=0)
+    try:
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(source), file)
+    except BaseException:
+        file.close()
+        os.close(written_to)
+        raise
+    return pipe, written_to

@@ -76,6 +76,11 @@ def answer(order: Mapping[str, Any]) -> None:
         case "CRASH":
             say(job=job, text="so far")
             os.kill(os.getpid(), signal.SIGKILL)
+        case "FLOOD":  # behind an answer, and without an end
+            say(job=job, text="flood")
+            say(job=job, end="stop", prompt_tokens=1, completion_tokens=1, cached_tokens=0)
+            while True:
+                raw("[]\n" * 20_000)
         case "BROKE":
             say(broke="KeyError at inference.py:1")
         case "GARBAGE":

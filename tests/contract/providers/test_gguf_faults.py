@@ -48,6 +48,17 @@ async def test_a_worker_that_breaks_fails_that_request_and_the_next_has_a_new_on
     assert not is_there(house.workers[0])
 
 
+async def test_a_worker_that_says_more_than_anybody_reads_ends_all_the_same_and_leaves_nothing_open(opens: Opens) -> None:
+    house = opens(limits=Limits(idle=0.3))
+    before = len(os.listdir("/dev/fd"))
+    for number in range(3):
+        assert await house.ask("FLOOD") == "flood"
+        await has_gone(house.workers[number])
+    async with within():
+        await house.close()
+    assert len(os.listdir("/dev/fd")) <= before
+
+
 async def test_a_worker_that_is_killed_while_nobody_asks_is_not_missed(opens: Opens) -> None:
     house = opens()
     await house.ask("hello")
