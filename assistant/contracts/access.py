@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final, Literal, Protocol, get_args
 
+from assistant.contracts.errors import RateLimited
+
 Scope = Literal["chat", "models", "sessions", "deliveries", "files", "workflows", "admin"]
 """What a key opens: `chat` is every way of asking a model or an agent; `admin` stands for all of them, and for what has no scope of its own."""
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
@@ -119,6 +121,15 @@ class Standing:
     tokens: Measure | None = None
 
 
+class NotAdmitted(RateLimited):
+    """Too many requests. Wait, then try again."""
+
+    def __init__(self, message: str, *, retry_after: float | None, standing: Standing) -> None:
+        """`standing`: how the principal stands, without this request."""
+        super().__init__(message, retry_after=retry_after)
+        self.standing = standing
+
+
 class Admission(Protocol):
     """A request that was let in, and counts.
 
@@ -154,7 +165,7 @@ class Limiter(Protocol):
     """Counts what principals ask for: exactly, in a window that slides, for all processes on one store together."""
 
     async def admit(self, owner: str, limits: Limits) -> Admission:
-        """Count a request of `owner`. Raises RateLimited, with the seconds after which one would be let in; StoreUnavailable."""
+        """Count a request of `owner`. Raises NotAdmitted, with the seconds after which one would be let in; StoreUnavailable."""
         ...
 
     async def spend(self, owner: str, limits: Limits, tokens: int) -> Admission:

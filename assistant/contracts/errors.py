@@ -36,6 +36,7 @@
     ├── IdempotencyMismatch           422 invalid_request_error   idempotency_key_reused
     ├── JobFailed (in workflows)      422 workflow_error          job_failed
     ├── RateLimited                   429 rate_limit_error        rate_limit_exceeded
+    │   └── NotAdmitted (in contracts.access) 429                 rate_limit_exceeded
     ├── TurnCancelled                 499 server_error            turn_cancelled
     ├── ProviderFailed                502 server_error            provider_error
     │   ├── ProviderOverloaded        503                         provider_overloaded

@@ -9,7 +9,7 @@ import logging
 from datetime import datetime
 from typing import Final
 
-from assistant.contracts.access import UNLIMITED, Admission, Limits, Measure, Standing
+from assistant.contracts.access import UNLIMITED, Admission, Limits, Measure, NotAdmitted, Standing
 from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import RateLimited, StoreUnavailable
 from assistant.store import key_statements as sql
@@ -39,13 +39,15 @@ class StoredLimits:
     async def admit(self, owner: str, limits: Limits) -> Admission:
         name = escape(owner)
 
-        def count(connection: Connection) -> tuple[int, Standing] | RateLimited:
+        def count(connection: Connection) -> tuple[int, Standing] | NotAdmitted:
             window = _Window(connection, name, limits, to_micros(self._clock()))
             refusal = window.refusal() or (self._crowded(window) if limits.parallel is not None else None)
-            return refusal or (window.add(self._runner.id), window.standing())
+            if refusal is not None:
+                return NotAdmitted(refusal.message, retry_after=refusal.retry_after, standing=window.standing())
+            return window.add(self._runner.id), window.standing()
 
         counted = await self._database.write(count)
-        if isinstance(counted, RateLimited):
+        if isinstance(counted, NotAdmitted):
             raise counted
         return _Counted(self._database, self._runner.id, name, limits, counted, self._clock)
 

@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import signal
-import subprocess
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from assistant.testing.live_server import LiveServer, live_server, offline
 
 from .nanobot_process import LIMIT, Nanobot
 
-DOCUMENT = Path(__file__).parents[3] / "shared" / "seeds" / "nodetool-chat-server.md"
 GREET = 'inputs: {message: text}\nnodes: {a: {kind: template, text: "Hello {{ inputs.message }}"}}\noutputs: {said: "{{ a.output }}"}\n'
 NO_MODEL = "No model is configured"
 
@@ -71,26 +68,6 @@ def test_a_client_brings_its_history_under_the_models_own_name(server: LiveServe
         answer = ask(server, messages=messages, **model).json()
         assert NO_MODEL in answer["choices"][0]["message"]["content"]
         assert answer["model"] == "offline"
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
-@pytest.mark.skipif(not DOCUMENT.exists(), reason="NodeTool's description of its chat server is not beside this checkout")
-def test_the_javascript_of_nodetools_document_prints_the_answer(server: LiveServer, tmp_path: Path) -> None:
-    _, _, rest = DOCUMENT.read_text(encoding="utf-8").partition("Integration Example (JavaScript)\n")
-    program = rest.partition("\nUse the JavaScript example")[0].replace("http://localhost:8080", server.url).replace("'gpt-4'", "'offline'")
-    file = tmp_path / "snippet.mjs"
-    file.write_text(program, encoding="utf-8")
-    done = subprocess.run(["node", file], capture_output=True, text=True, timeout=LIMIT, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("AI Response: No model is configured")
-
-
-def test_nothing_but_the_provider_and_the_model_need_be_said(tmp_path: Path) -> None:
-    with Nanobot(folder=tmp_path, env={"OPENAI_API_KEY": "sk-1"}).serving(
-        "--provider", "openai", "--default-model", "gpt-4", command="chat-server"
-    ) as server:
-        assert "  model          openai, gpt-4 (the configuration says so)" in server.said.splitlines()
-        assert requests.get(f"{server.url}/v1/models", timeout=LIMIT).json()["data"][0]["id"] == "gpt-4"
 
 
 def test_the_port_is_its_own_whatever_the_configuration_says_of_nanobot_serve(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from typing import Final
 
 from starlette.types import Scope
 
-from assistant.api.middleware.scope import admission, cors_origin, header
-from assistant.contracts.access import UNLIMITED, Measure
+from assistant.api.middleware.scope import cors_origin, header, standing
+from assistant.contracts.access import Measure
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -21,11 +21,8 @@ _TOKENS: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 
 def more_headers(scope: Scope) -> Headers:
     """Called when the answer begins: by then it is known who asked."""
-    headers: Headers = []
-    counted = admission(scope)
-    if counted is not UNLIMITED:
-        standing = counted.standing
-        headers += _measured(b"requests", standing.requests) + _measured(b"tokens", standing.tokens)
+    now = standing(scope)
+    headers = _measured(b"requests", now.requests) + _measured(b"tokens", now.tokens)
     if (origin := cors_origin(scope)) is not None:
         headers += _readable_by(origin, scope)
     return headers

@@ -10,8 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from assistant.access.doorkeeper import Doorkeeper
 from assistant.access.principals import Principal
 from assistant.api.middleware.addresses import Network, client_address, is_passed_on
-from assistant.api.middleware.scope import cut_off, headers_named, set_admission, set_cut_off, set_principal
-from assistant.contracts.access import UNLIMITED, Admission
+from assistant.api.middleware.scope import cut_off, headers_named, set_admission, set_cut_off, set_principal, set_standing
+from assistant.contracts.access import UNLIMITED, Admission, NotAdmitted
 from assistant.contracts.errors import Unauthenticated
 
 _OPEN_PATHS = frozenset({"/health", "/ready"})
@@ -48,7 +48,11 @@ class Door:
             return
         who = await self._identify(scope, headers_named(scope, b"authorization"))
         set_principal(scope, who)
-        admission = await self.keeper.admit(who)
+        try:
+            admission = await self.keeper.admit(who)
+        except NotAdmitted as refused:
+            set_standing(scope, refused.standing)
+            raise
         set_admission(scope, admission)
         if who.may_end or admission is not UNLIMITED:
             await self._let_in(who, admission, scope, receive, send)

@@ -3,12 +3,13 @@
 from starlette.types import Scope
 
 from assistant.access.principals import Principal
-from assistant.contracts.access import UNLIMITED, Admission
+from assistant.contracts.access import UNLIMITED, Admission, Standing
 from assistant.contracts.errors import NanobotError
 
 _REQUEST_ID = "nanobot.request_id"
 _PRINCIPAL = "nanobot.principal"
 _ADMISSION = "nanobot.admission"
+_STANDING = "nanobot.standing"
 _CUT_OFF = "nanobot.cut_off"
 _ORIGIN = "nanobot.origin"
 
@@ -55,6 +56,16 @@ def admission(scope: Scope) -> Admission:
 
 def set_admission(scope: Scope, value: Admission) -> None:
     scope[_ADMISSION] = value
+
+
+def standing(scope: Scope) -> Standing:
+    """How whoever asks stands with their limits, also where they were not let in."""
+    return scope.get(_STANDING) or admission(scope).standing
+
+
+def set_standing(scope: Scope, value: Standing) -> None:
+    """Of somebody who is not let in."""
+    scope[_STANDING] = value
 
 
 def cut_off(scope: Scope) -> NanobotError | None:

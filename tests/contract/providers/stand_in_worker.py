@@ -42,14 +42,15 @@ def load(order: Mapping[str, Any]) -> None:
     say(loaded={"context": 64, "dimensions": 3})
 
 
+def embed(order: Mapping[str, Any]) -> None:
+    for text in order["texts"]:
+        vector = struct.pack("<3f", len(text), 0, 1)
+        say(job=order["job"], vector="?" if text == "UNREADABLE" else base64.b64encode(vector).decode())
+    say(job=order["job"], end="stop", prompt_tokens=9, completion_tokens=0, cached_tokens=0)
+
+
 def answer(order: Mapping[str, Any]) -> None:
     job = order["job"]
-    if "texts" in order:
-        for text in order["texts"]:
-            vector = struct.pack("<3f", len(text), 0, 1)
-            say(job=job, vector="?" if text == "UNREADABLE" else base64.b64encode(vector).decode())
-        say(job=job, end="stop", prompt_tokens=9, completion_tokens=0, cached_tokens=0)
-        return
     asked = order["prompt"] if "prompt" in order else order["messages"][-1]["content"]
     marker, _, rest = asked.partition(" ")
     pieces = ["tok0 ", "tok1 ", "tok2"]
@@ -109,4 +110,4 @@ load(hear()["load"])
 while True:
     order = hear()
     if "cancel" not in order:  # one that came too late
-        answer(order)
+        (embed if "texts" in order else answer)(order)

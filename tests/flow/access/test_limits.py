@@ -39,6 +39,7 @@ async def test_requests_a_minute_are_exact_under_concurrency(keyed: Keyed) -> No
             assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limit_exceeded")
             assert 0 < int(answer.headers["retry-after"]) <= 60
             assert 0 < int(answer.headers["retry-after-ms"]) <= 60_000
+            assert (told(answer)["limit-requests"], told(answer)["remaining-requests"]) == ("20", "0")
 
 
 async def test_two_servers_on_one_store_count_together(opened: Opener) -> None:

@@ -1,14 +1,8 @@
 """/chat of the real process: with a model that calls tools, beside HTTP, in JavaScript, and when its key is taken back."""
 
 import asyncio
-import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
-
-import pytest
 
 from assistant.testing.live_server import LiveServer
 from tests.flow.nanobot_process import Nanobot
@@ -17,7 +11,6 @@ from tests.flow.socket_rig import closed
 
 from .conftest import Live, Start
 
-SNIPPETS = Path(__file__).parents[1] / "socket_snippets"
 WEATHER = {
     "name": "weather",
     "description": "Tells the weather.",
@@ -108,20 +101,3 @@ async def _key(cli: Nanobot, name: str) -> str:
     created = await asyncio.to_thread(cli, "keys", "create", name)
     assert created.returncode == 0, created.stderr
     return next(word for word in created.stdout.split() if word.startswith("nbk_"))
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
-async def test_the_documents_example_works_in_javascript(live: Live) -> None:
-    done = await asyncio.to_thread(
-        subprocess.run,
-        ["node", "--experimental-websocket", SNIPPETS / "document.mjs"],
-        env={**os.environ, "NANOBOT_URL": live.server.url, "NANOBOT_KEY": "any", "NANOBOT_MODEL": "fake-model"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    *chunks, message = done.stdout.splitlines()
-    assert "tok0" in "".join(chunks)
-    assert json.loads(message)["type"] == "message"

@@ -13,8 +13,8 @@ import pytest
 from assistant.testing.live_server import LiveServer, live_server, offline, with_model
 from assistant.testing.model_server import ModelServer
 from assistant.testing.telegram_api import TelegramServer
+from tests.flow.relay import relaying
 from tests.flow.repeats.conftest import CHAT, replayed
-from tests.flow.repeats.relay import relaying
 
 SEND = {"messages": [{"role": "user", "content": 'send "Build finished." to telegram 123456789'}]}
 HELLO = {"channel": "telegram", "chat_id": "123456789", "text": "Build finished."}

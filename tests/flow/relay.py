@@ -14,7 +14,8 @@ class Relay:
         """Of the server; may be changed."""
         self.cuts = 0
         self.url = ""
-        self.near: list[_Near] = []
+        """Up to `/v1`."""
+        self.near: list[Near] = []
         self.transports: set[asyncio.BaseTransport] = set()
 
     @property
@@ -28,7 +29,7 @@ class Relay:
                 near.transport.abort()
 
 
-class _Near(asyncio.Protocol):
+class Near(asyncio.Protocol):
     """The client's side."""
 
     transport: asyncio.Transport
@@ -37,6 +38,8 @@ class _Near(asyncio.Protocol):
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
         self.said = bytearray()
+        self.heard = bytearray()
+        """What the server answered."""
         self.doomed = relay.cuts > 0
         relay.cuts = max(0, relay.cuts - 1)
 
@@ -66,7 +69,7 @@ class _Near(asyncio.Protocol):
 class _Far(asyncio.Protocol):
     """The server's side."""
 
-    def __init__(self, near: _Near) -> None:
+    def __init__(self, near: Near) -> None:
         self.near = near
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -76,6 +79,7 @@ class _Far(asyncio.Protocol):
         transport.write(bytes(self.near.said))
 
     def data_received(self, data: bytes) -> None:
+        self.near.heard += data
         if self.near.doomed:
             self.near.transport.abort()
         else:
@@ -88,7 +92,7 @@ class _Far(asyncio.Protocol):
 @asynccontextmanager
 async def relaying(port: int) -> AsyncGenerator[Relay]:
     relay = Relay(port)
-    server = await asyncio.get_running_loop().create_server(lambda: _Near(relay), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: Near(relay), "127.0.0.1", 0)
     relay.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     try:
         yield relay

@@ -1,0 +1,2 @@
+# Start chat server on default port 8080
+nodetool chat-server
