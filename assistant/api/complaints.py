@@ -44,9 +44,9 @@ def complaint(errors: Sequence[ErrorDetails], *, skip: int = 0) -> InvalidReques
     path = [str(step) for step in error["loc"][skip:] if not str(step).startswith(HASH)]
     if error["type"] == "union_tag_invalid":
         kind = str(context["tag"]).removeprefix(HASH)[:40]
-        return UnsupportedContent(
-            f"Content of type '{kind}' is not supported: send text, image_url or file parts.", param=".".join([*path, "type"])
-        )
+        *others, last = str(context["expected_tags"]).replace(HASH, "").replace("'", "").split(", ")
+        words = f"Content of type '{kind}' is not supported: send {', '.join(others)} or {last}."
+        return UnsupportedContent(words, param=".".join([*path, "type"]))
     if error["type"] == "union_tag_not_found":
         is_object = isinstance(error["input"], dict)
         path = [*path, "type"] if is_object else path

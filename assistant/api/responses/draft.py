@@ -104,7 +104,7 @@ def interrupted(body: Item) -> Item:
 
 def _code(error: NanobotError) -> str:
     """One of the few that OpenAI's response objects know."""
-    return "rate_limit_exceeded" if error.status == 429 else "server_error" if error.status >= 500 else "invalid_prompt"
+    return {400: "invalid_prompt", 429: "rate_limit_exceeded"}.get(error.status, "server_error")
 
 
 def _choice(asked: ResponseInput) -> Json:

@@ -25,7 +25,7 @@ from assistant.api.responses.events import ResponseEvents
 from assistant.api.responses.input import ResponseInput, read_response
 from assistant.api.responses.kept_items import kept_items
 from assistant.api.settings import ApiSettings
-from assistant.contracts.errors import NanobotError
+from assistant.contracts.errors import InvalidRequest, NanobotError
 from assistant.contracts.responses import Item, KeptResponse, ResponseNotFound, ResponseStore, SentFile
 from assistant.contracts.turns import TurnFailed, TurnFinished
 from assistant.turns.running import RunningTurn
@@ -64,8 +64,12 @@ class Responses:
                 await asyncio.to_thread(spool.remove)
         return await self._answered(request, turn, draft, asked)
 
-    async def show(self, request: Request, response_id: str) -> Response:
+    async def show(self, request: Request, response_id: str, stream: Annotated[bool, Query(description="Only false.")] = False) -> Response:
         """A response as it is now."""
+        if stream:
+            raise InvalidRequest(
+                "A response that is kept is not streamed: ask for it again until its status is not in_progress.", param="stream"
+            )
         kept = await self._get(request, response_id)
         return _json(interrupted(kept.body) if kept.state == "interrupted" else kept.body)
 

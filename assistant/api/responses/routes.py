@@ -33,7 +33,7 @@ def add_response_routes(app: FastAPI, responses: Responses) -> None:
         openapi_extra=needs("chat", _BODY),
     )
     for path, summary, endpoint, method, answer, refusals in (
-        (_ONE, "Show a response", responses.show, "GET", ResponseObject, errors(401, 404, 503)),
+        (_ONE, "Show a response", responses.show, "GET", ResponseObject, errors(400, 401, 404, 503)),
         (_ONE + "/input_items", "List what was sent", responses.input_items, "GET", InputItemList, errors(400, 401, 404, 503)),
         (_ONE, "Delete a response", responses.delete, "DELETE", ResponseDeleted, errors(401, 404, 503)),
     ):

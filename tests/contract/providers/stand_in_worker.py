@@ -26,6 +26,14 @@ def raw(text: str) -> None:
     sys.stdout.flush()
 
 
+def flood(job: int) -> None:
+    """An answer, and behind it more than anybody reads, without an end."""
+    say(job=job, text="flood")
+    say(job=job, end="stop", prompt_tokens=1, completion_tokens=1, cached_tokens=0)
+    while True:
+        raw("[]\n" * 20_000)
+
+
 def load(order: Mapping[str, Any]) -> None:
     name = os.path.basename(order["path"])
     with open(order["path"] + ".loads", "a", encoding="ascii") as loads:
@@ -77,11 +85,8 @@ def answer(order: Mapping[str, Any]) -> None:
         case "CRASH":
             say(job=job, text="so far")
             os.kill(os.getpid(), signal.SIGKILL)
-        case "FLOOD":  # behind an answer, and without an end
-            say(job=job, text="flood")
-            say(job=job, end="stop", prompt_tokens=1, completion_tokens=1, cached_tokens=0)
-            while True:
-                raw("[]\n" * 20_000)
+        case "FLOOD":
+            flood(job)
         case "BROKE":
             say(broke="KeyError at inference.py:1")
         case "GARBAGE":

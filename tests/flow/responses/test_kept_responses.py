@@ -90,3 +90,21 @@ async def test_a_response_that_a_crash_cut_off_says_so_and_what_was_answered_is_
                 assert cut.error is not None
                 assert "stopped" in cut.error.message
                 assert (await sdk.responses.retrieve(whole.id)).output_text == "kept"
+
+
+async def test_one_that_ended_with_its_client_says_so_and_does_not_blame_the_prompt(tmp_path: Path) -> None:
+    async with ModelServer() as model:
+        config = {**with_model(model.url), "models": MODELS, "api": {"onDisconnect": "cancel"}}
+        with live_server(tmp_path / "home", config=config) as server:
+            async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="dummy", max_retries=0) as sdk:
+                model.configure(chunk_delay_ms=5_000)
+                stream = await sdk.responses.create(model="agent:main", input="slowly", stream=True)
+                created = await anext(aiter(stream))
+                assert created.type == "response.created"
+                await stream.close()
+                async with asyncio.timeout(4):
+                    while (found := await sdk.responses.retrieve(created.response.id)).status == "in_progress":
+                        pass
+                assert found.status == "failed"
+                assert found.error is not None
+                assert (found.error.code, found.error.message) == ("server_error", "The turn was stopped before it ended.")

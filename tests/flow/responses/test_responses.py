@@ -174,3 +174,21 @@ async def test_many_words_of_an_assistants_in_a_row_are_one_message_and_hold_nob
     assert answered.status_code == 200, answered.text[:300]
     (role, text), last = served.told()
     assert (role, len(text), last) == ("assistant", 2_047 * 11_001 - 1, ("user", "ECHO there"))
+
+
+async def test_what_is_no_item_or_part_here_is_refused_with_those_that_are(served: Served) -> None:
+    reasoning: dict[str, object] = {"type": "reasoning", "id": "rs_1"}
+    text: dict[str, object] = {"role": "user", "content": [{"type": "text", "text": "hi"}]}
+    for item, param, words in (
+        (reasoning, "input.0.type", "send message, function_call or function_call_output."),
+        (text, "input.0.content.0.type", "send input_text, input_image, input_file, output_text or refusal."),
+    ):
+        error = (await served.send(model="tuned", input=[item])).json()["error"]
+        assert (error["code"], error["param"]) == ("unsupported_content", param)
+        assert error["message"].endswith(words)
+
+
+async def test_a_kept_response_is_not_streamed_and_says_so(served: Served) -> None:
+    made = await served.sdk.responses.create(model="tuned", input="hi")
+    with pytest.raises(openai.BadRequestError, match="is not streamed"):
+        await served.sdk.responses.retrieve(made.id, stream=True)
