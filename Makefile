@@ -40,8 +40,12 @@ crash: .venv/test.done             ## kill a server under load KILLS times: noth
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/test.done: .venv/serve.done constraints-test.txt
+NODE := tests/flow/compatibility/node
+
+.venv/test.done: .venv/serve.done constraints-test.txt $(NODE)/package-lock.json
 	$(BIN)/pip install --quiet --require-hashes -r constraints-test.txt
+	@if command -v npm >/dev/null; then npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --silent; \
+	else echo "npm is not here: the tests of OpenAI's SDK for Node are skipped"; fi
 	@touch $@
 
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group build
@@ -51,4 +55,4 @@ constraints:                       ## needs uv
 	$(COMPILE) --group test --extra postgres pyproject.toml -c constraints.txt -o constraints-test.txt
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis $(NODE)/node_modules
