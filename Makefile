@@ -50,8 +50,12 @@ fuzz: .venv/test.done              ## send CASES requests drawn from /openapi.js
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/test.done: .venv/serve.done constraints-test.txt
+NODE := tests/flow/compatibility/node
+
+.venv/test.done: .venv/serve.done constraints-test.txt $(NODE)/package-lock.json
 	$(BIN)/pip install --quiet --require-hashes -r constraints-test.txt
+	@if command -v npm >/dev/null; then npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --silent; \
+	else echo "npm is not here: the tests of OpenAI's SDK for Node are skipped"; fi
 	@touch $@
 
 .venv/local.done: .venv/serve.done constraints-local.txt
@@ -66,4 +70,4 @@ constraints:                       ## needs uv
 	$(COMPILE) --group local-test --extra local pyproject.toml -c constraints-test.txt -o constraints-local.txt
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis $(NODE)/node_modules

@@ -22,6 +22,7 @@ _STAND_IN = {
     "NANOBOT_AGENTS__DEFAULTS__PROVIDER": "custom",
     "NANOBOT_AGENTS__DEFAULTS__MODEL": "fake-model",
     "NANOBOT_PROVIDERS__CUSTOM__API_KEY": "not-a-secret",
+    "NANOBOT_PROVIDERS__OPENAI__API_KEY": "not-a-secret",
 }
 
 
@@ -81,10 +82,10 @@ async def opened(
     args: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[House]:
-    """A server whose agent asks the stand-in, which is the provider `custom`, whatever else is configured: by `config`, or by a file in `args`."""
+    """A server whose agent asks the stand-in, whatever else is configured by `config` or a file in `args`. It is the providers `custom` and `openai`."""
     headers = {"authorization": f"Bearer {key}"} if key else {}
     async with ModelServer() as model:
-        variables = {**_STAND_IN, "NANOBOT_PROVIDERS__CUSTOM__API_BASE": model.url, **(env or {})}
+        variables = {**_STAND_IN, **{f"NANOBOT_PROVIDERS__{name}__API_BASE": model.url for name in ("CUSTOM", "OPENAI")}, **(env or {})}
         with live_server(home, config=config or {}, command=command, args=args, env=variables) as server:
             port = urlsplit(server.url).port
             assert port is not None

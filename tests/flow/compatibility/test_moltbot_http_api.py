@@ -20,10 +20,18 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House]:
-    config = {"agents": {"beta": {"instructions": "You are beta."}}, "auth": {"mode": "token"}}
-    env = {"CLAWDBOT_GATEWAY_TOKEN": TOKEN}
-    async with opened(tmp_path_factory.mktemp("home"), config=config, key=TOKEN, env=env) as made:
+    """Served by the configuration that enables the endpoint, as it is printed; the token and a second agent stand in the environment."""
+    folder = tmp_path_factory.mktemp("served")
+    env = {"NANOBOT_AUTH__MODE": "token", "CLAWDBOT_GATEWAY_TOKEN": TOKEN, "NANOBOT_AGENTS__BETA__INSTRUCTIONS": "You are beta."}
+    async with opened(folder / "home", args=["--config", str(configured(folder, "01-enabled.json5"))], key=TOKEN, env=env) as made:
         yield made
+
+
+def configured(folder: Path, name: str) -> Path:
+    """A configuration of the document, as a file."""
+    file = folder / name
+    file.write_text(printed(DOCUMENT, name))
+    return file
 
 
 async def ask(house: House, text: str, *, headers: dict[str, str] | None = None, **fields: object) -> httpx2.Response:
@@ -57,23 +65,6 @@ async def test_the_streamed_call_is_a_stream_of_data_lines_that_ends_with_done(h
 async def test_without_its_token_the_call_is_refused(house: House) -> None:
     reply = json.loads(await run(snippet(DOCUMENT, "03-whole.sh", address=house.address, token="another"), "03-whole.sh"))
     assert reply["error"]["code"] == "invalid_api_key"
-
-
-@pytest.mark.parametrize(
-    ("mode", "env"),
-    [
-        ("token", {"CLAWDBOT_GATEWAY_TOKEN": TOKEN}),
-        ("password", {"CLAWDBOT_GATEWAY_PASSWORD": TOKEN}),
-        ("token", {}),
-        ("password", {}),
-    ],
-)
-async def test_in_either_mode_the_secret_is_the_configurations_or_the_environments(tmp_path: Path, mode: str, env: dict[str, str]) -> None:
-    gateway = {"gateway": {"auth": {"mode": mode, **({} if env else {mode: TOKEN})}}}
-    async with opened(tmp_path / "home", config=gateway, key=TOKEN, env=env) as made:
-        assert (await made.http.get("/v1/models")).status_code == 200
-        refused = await made.http.get("/v1/models", headers={"authorization": "Bearer another"})
-        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
 
 
 @pytest.mark.parametrize("model", ["moltbot:beta", "agent:beta", "moltbot:BETA"])
@@ -112,11 +103,12 @@ async def test_a_users_requests_share_a_session(house: House) -> None:
     assert house.told() == [("user", "ECHO one"), ("assistant", "one"), ("user", "ECHO three")]
 
 
-@pytest.mark.parametrize(("name", "status"), [("01-enabled.json5", 200), ("02-disabled.json5", 404)])
-async def test_the_switch_is_obeyed_as_it_is_printed(tmp_path: Path, name: str, status: int) -> None:
-    file = tmp_path / "moltbot.json5"
-    file.write_text(printed(DOCUMENT, name))
-    async with opened(tmp_path / "home", args=["--config", str(file)]) as made:
-        answered = await ask(made, "hi")
-        assert answered.status_code == status
-        assert status == 200 or answered.json()["error"]["code"] == "not_found"
+async def test_the_endpoint_is_disabled_as_it_is_printed_and_the_password_opens_the_rest(tmp_path: Path) -> None:
+    file = configured(tmp_path, "02-disabled.json5")
+    env = {"NANOBOT_AUTH__MODE": "password", "CLAWDBOT_GATEWAY_PASSWORD": TOKEN}
+    async with opened(tmp_path / "home", args=["--config", str(file)], key=TOKEN, env=env) as made:
+        disabled = await ask(made, "hi")
+        assert (disabled.status_code, disabled.json()["error"]["code"]) == (404, "not_found")
+        assert (await made.http.get("/v1/models")).status_code == 200
+        refused = await made.http.get("/v1/models", headers={"authorization": "Bearer another"})
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")

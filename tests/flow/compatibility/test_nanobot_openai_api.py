@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from .house import House, opened
+from .papers import PAPERS, PICTURES, WORDS, made
 from .snippets import FILES, needs_curl, printed, run, snippet
 
 DOCUMENT = "nanobot-openai-api"
@@ -21,8 +22,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House]:
-    async with opened(tmp_path_factory.mktemp("home")) as made:
-        yield made
+    async with opened(tmp_path_factory.mktemp("home")) as opening:
+        yield opening
 
 
 async def answer(house: House, name: str, *, picture: str = "") -> Any:
@@ -134,6 +135,32 @@ async def test_the_tool_call_of_the_document_is_queued_and_said_to_go_nowhere_wh
     assert "telegram channel is not enabled" in told
     [queued] = (await house.http.get("/v1/deliveries")).json()["data"]
     assert (queued["state"], queued["channel"], queued["chat_id"]) == ("queued", "telegram", "123456789")
+
+
+@pytest.mark.parametrize("way", ["base64", "multipart"])
+async def test_files_of_every_type_reach_the_model(house: House, way: str) -> None:
+    files = {name: made(name) for name in (*PICTURES, *PAPERS)}
+    if way == "multipart":
+        form = {"message": "Look", "session_id": way}
+        answered = await house.http.post("/v1/chat/completions", data=form, files=[("files", file) for file in files.items()])
+    else:
+        content = [{"type": "text", "text": "Look"}, *[part(name, data) for name, data in files.items()]]
+        body = {"messages": [{"role": "user", "content": content}], "session_id": way}
+        answered = await house.http.post("/v1/chat/completions", json=body)
+    assert answered.status_code == 200, answered.text
+    told = house.told()[-1][1]
+    assert [each["type"] for each in told].count("image_url") == len(PICTURES)
+    words = "".join(each["text"] for each in told if each["type"] == "text")
+    assert words.count(WORDS) == len(PAPERS)
+    assert all(name in words for name in PAPERS)
+
+
+def part(name: str, data: bytes) -> dict[str, Any]:
+    encoded = base64.b64encode(data).decode()
+    if name in PICTURES:
+        kind = name.rpartition(".")[2].replace("jpg", "jpeg")
+        return {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{encoded}"}}
+    return {"type": "file", "file": {"filename": name, "file_data": encoded}}
 
 
 async def test_health_needs_nothing(house: House) -> None:

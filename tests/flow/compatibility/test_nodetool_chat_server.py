@@ -1,20 +1,15 @@
 """NodeTool's description of its chat server: commands and calls as they are printed, and what it says of them."""
 
 import json
-import re
 import shlex
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 import pytest_asyncio
 
-from tests.flow.nanobot_process import Nanobot, Server
-
 from .house import House, opened
-from .snippets import PLACES, needs_curl, needs_node, printed, run, snippet
+from .snippets import needs_curl, needs_node, printed, run, snippet
 from .witness import check_form
 
 DOCUMENT = "nodetool-chat-server"
@@ -25,9 +20,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House]:
-    arguments = ["--provider", "custom", "--default-model", "gpt-4"]
+    """Served by the commands of the document: the options of both together, with host and port changed."""
+    changed = {"0.0.0.0": "127.0.0.1", "3000": "0"}
+    args = [changed.get(word, word) for word in (*arguments("02-host-and-port.sh"), *arguments("03-provider-and-model.sh"))]
+    assert args == ["--host", "127.0.0.1", "--port", "0", "--provider", "openai", "--default-model", "gpt-4"]
     env = {"NANOBOT_API__API_KEY": TOKEN}
-    async with opened(tmp_path_factory.mktemp("home"), command="chat-server", args=arguments, key=TOKEN, env=env) as made:
+    async with opened(tmp_path_factory.mktemp("home"), command="chat-server", args=args, key=TOKEN, env=env) as made:
         yield made
 
 
@@ -38,34 +36,8 @@ def arguments(name: str) -> list[str]:
     return rest
 
 
-async def asked(server: Server, path: str) -> Any:
-    async with httpx2.AsyncClient(base_url=server.url) as client:
-        return (await client.get(path)).json()
-
-
-async def test_the_plain_command_serves_on_the_documents_port(tmp_path: Path) -> None:
+async def test_the_first_command_has_no_options() -> None:
     assert arguments("01-default.sh") == []
-    port = PLACES[DOCUMENT].address.partition(":")[2]
-    shown = Nanobot(folder=tmp_path)("chat-server", "--help").stdout
-    assert re.search(rf"default:\W+{port};", shown)
-
-
-async def test_host_and_port_are_taken_and_an_address_for_all_is_refused_without_a_key(tmp_path: Path) -> None:
-    given = arguments("02-host-and-port.sh")
-    assert given == ["--host", "0.0.0.0", "--port", "3000"]
-    refused = Nanobot(folder=tmp_path)("chat-server", *given)
-    assert refused.returncode == 1
-    assert "0.0.0.0" in refused.stderr
-    changed = ["127.0.0.1" if word == "0.0.0.0" else "0" if word == "3000" else word for word in given]
-    with Nanobot(folder=tmp_path).serving(*changed, command="chat-server") as server:
-        assert (await asked(server, "/health"))["status"] == "ok"
-
-
-async def test_a_provider_and_a_model_are_taken(tmp_path: Path) -> None:
-    given = arguments("03-provider-and-model.sh")
-    with Nanobot(folder=tmp_path, env={"OPENAI_API_KEY": "sk-1"}).serving(*given, command="chat-server") as server:
-        assert "  model          openai, gpt-4 (the configuration says so)" in server.said.splitlines()
-        assert (await asked(server, "/v1/models"))["data"][0]["id"] == "gpt-4"
 
 
 async def test_the_request_body_is_answered_by_a_stream_that_ends_with_done(house: House) -> None:
@@ -73,6 +45,7 @@ async def test_the_request_body_is_answered_by_a_stream_that_ends_with_done(hous
     assert (await house.http.post("/v1/chat/completions", json=body)).status_code == 200
     ([exchange], _) = house.check()
     assert exchange.kind == "text/event-stream"
+    assert house.asked()["model"] == "gpt-4"
     assert {json.loads(event)["object"] for event in exchange.events[:-1]} == {"chat.completion.chunk"}
     assert exchange.events[-1] == "[DONE]"
 
