@@ -1,6 +1,7 @@
 """What the documents name is there: files in backquotes, as seen from the project, from the package, or from the document."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ PAPERS = (
     "docs/api.md",
     "docs/architecture.md",
     "docs/channels.md",
+    "docs/compatibility.md",
     "docs/decisions.md",
     "docs/embedding.md",
     "docs/performance.md",
     "docs/reliability.md",
     "docs/workflows.md",
 )
+_ROW = re.compile(r"^\| (?P<promised>.+) \| (?P<here>.+) \| (?P<shown>.+) \|$", re.MULTILINE)
 _FILE = re.compile(r"`((?:\w[\w.-]*/)*[\w.-]+\.(?:py|md|sh|mjs|toml|txt)|(?:\w[\w-]*/)+)`|\]\(([\w./-]+)\)")
 
 
@@ -33,6 +36,23 @@ def test_every_file_that_a_document_names_is_there(name: str) -> None:
 def test_every_test_that_the_page_on_reliability_names_exists() -> None:
     page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(test_\w+)`", page))
-    files = [file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py")]
     assert len(named) > 30
-    assert named - {name for text in files for name in re.findall(r"def (test_\w+)", text)} == set()
+    assert named - {name for _, name in every_test()} == set()
+
+
+def test_every_row_on_compatibility_is_shown_by_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    rows = [row for row in _ROW.finditer(page) if row["promised"] != "promised"]
+    lines = [line for line in page.splitlines() if line.startswith("|")]
+    tables = lines.count("| promised | here | shown by |")
+    assert tables == 6
+    assert len(rows) == len(lines) - 2 * tables > 60
+    known = {f"`{path}::{name}`" for path, name in every_test()}
+    assert [(row["promised"], test) for row in rows for test in row["shown"].split(", ") if test not in known] == []
+
+
+def every_test() -> Iterator[tuple[str, str]]:
+    """All there are: their files, as seen from the project, and their names."""
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE):
+            yield file.relative_to(ROOT).as_posix(), name

@@ -82,8 +82,7 @@ async def opened(
     args: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[House]:
-    """A server whose agent asks the stand-in, whatever else is configured by `config` or a file in `args`. It is the
-    providers `custom` and `openai`."""
+    """A server that asks the stand-in, as provider `custom` or `openai`, whatever else `config` configures, or a file in `args`."""
     headers = {"authorization": f"Bearer {key}"} if key else {}
     async with ModelServer() as model:
         variables = {**_STAND_IN, **{f"NANOBOT_PROVIDERS__{name}__API_BASE": model.url for name in ("CUSTOM", "OPENAI")}, **(env or {})}

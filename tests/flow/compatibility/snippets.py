@@ -30,18 +30,18 @@ needs_packages = pytest.mark.skipif(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a document's snippets go, and with what they come in."""
+    """Where a document's snippets go, and with what they come in: in each of the ways that are printed there."""
 
-    address: str
+    addresses: tuple[str, ...]
     tokens: tuple[str, ...] = ()
 
 
 PLACES = {
-    "nanobot-openai-api": Place("127.0.0.1:8900"),
-    "nodetool-chat-api": Place("localhost:8000", ("YOUR_TOKEN", "YOUR_KEY")),
-    "nodetool-chat-server": Place("localhost:8080", ("YOUR_TOKEN",)),
-    "moltbot-openai-http-api": Place("127.0.0.1:18789", ("YOUR_TOKEN",)),
-    "server-node-api": Place("localhost:8080", ("sk-your-secret-key",)),
+    "nanobot-openai-api": Place(("127.0.0.1:8900",)),
+    "nodetool-chat-api": Place(("localhost:8000",), ("YOUR_TOKEN", "YOUR_KEY")),
+    "nodetool-chat-server": Place(("localhost:8080", "127.0.0.1:8080"), ("YOUR_TOKEN",)),
+    "moltbot-openai-http-api": Place(("127.0.0.1:18789",), ("YOUR_TOKEN",)),
+    "server-node-api": Place(("localhost:8080",), ("sk-your-secret-key",)),
 }
 
 
@@ -51,13 +51,16 @@ def printed(document: str, name: str) -> str:
 
 
 def snippet(document: str, name: str, *, address: str, token: str = "", models: dict[str, str] | None = None) -> str:
-    """A snippet for a server of ours. Each of the changes must find something to change."""
+    """A snippet for a server of ours. The address, the token where one is given, and each of the models must find something to change."""
     text = printed(document, name)
     place = PLACES[document]
-    changes = {place.address: address, **{name: token for name in place.tokens if token and name in text}, **(models or {})}
-    for old, new in changes.items():
-        assert old in text, f"{document}/{name} does not hold {old!r}"
-        text = text.replace(old, new)
+    changes = [(place.addresses, address), *[((old,), new) for old, new in (models or {}).items()]]
+    if token:
+        changes.append((place.tokens, token))
+    for olds, new in changes:
+        assert any(old in text for old in olds), f"{document}/{name} holds none of {olds}"
+        for old in olds:
+            text = text.replace(old, new)
     return text
 
 

@@ -59,9 +59,7 @@ async def test_without_stream_the_answer_has_the_printed_form(house: House) -> N
 async def test_models_and_health_are_told(house: House) -> None:
     listed: Any = json.loads(await run(snippet(DOCUMENT, "05-models.sh", address=house.address, token=TOKEN), "05-models.sh"))
     assert listed["data"][0]["id"] == "gpt-4"
-    call = printed(DOCUMENT, "06-health.sh")
-    assert "127.0.0.1:8080" in call
-    assert json.loads(await run(call.replace("127.0.0.1:8080", house.address), "06-health.sh"))["status"] == "ok"
+    assert json.loads(await run(snippet(DOCUMENT, "06-health.sh", address=house.address), "06-health.sh"))["status"] == "ok"
 
 
 @needs_node
