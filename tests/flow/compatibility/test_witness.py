@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from assistant.api.event_streams import events
+
 from .conversation import exchanges
 from .frames import check_frame
 from .witness import check_exchange, check_form
@@ -15,7 +17,7 @@ ANSWER = {"type": "object", "required": ["id"], "properties": {"id": {"type": "s
 DOCUMENT: dict[str, Any] = {
     "paths": {
         "/v1/things/{thing_id}": {"get": {"responses": {"200": {"content": {"application/json": {"schema": ANSWER}}}}}},
-        "/v1/chat/completions": {"post": {"responses": {"200": {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}}},
+        "/v1/chat/completions": {"post": {"responses": {"200": {"content": events("ChatCompletionChunk")}}}},
     },
     "components": {"schemas": {"ErrorAnswer": ERROR, "ChatCompletionChunk": CHUNK}},
 }
