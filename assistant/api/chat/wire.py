@@ -46,7 +46,7 @@ class FilePart(Wire):
     file: FileData
 
 
-def _part_tag(part: object) -> str | None:
+def part_tag(part: object) -> str | None:
     kind = cast("dict[str, object]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
     return HASH + kind if isinstance(kind, str) else None
 
@@ -57,7 +57,7 @@ def _content_tag(content: object) -> str:
 
 ContentPart = Annotated[
     Annotated[TextPart, Tag("#text")] | Annotated[ImagePart, Tag("#image_url")] | Annotated[FilePart, Tag("#file")],
-    Discriminator(_part_tag),
+    Discriminator(part_tag),
 ]
 Content = Annotated[
     Annotated[str, Tag("#text")] | Annotated[list[ContentPart], Field(max_length=_MOST), Tag("#parts")], Discriminator(_content_tag)
@@ -123,12 +123,12 @@ class ChosenTool(Wire):
     function: ChosenFunction
 
 
-def _choice_tag(choice: object) -> str:
+def choice_tag(choice: object) -> str:
     return "#word" if isinstance(choice, str) else "#tool"
 
 
 WireChoice = Annotated[
-    Annotated[Literal["none", "auto", "required"], Tag("#word")] | Annotated[ChosenTool, Tag("#tool")], Discriminator(_choice_tag)
+    Annotated[Literal["none", "auto", "required"], Tag("#word")] | Annotated[ChosenTool, Tag("#tool")], Discriminator(choice_tag)
 ]
 
 StopSequence = Annotated[str, Field(min_length=1)]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from assistant.api.chat.wire import HASH, Wire
+from assistant.api.chat.wire import HASH, Wire, choice_tag, part_tag
 from assistant.contracts.models import ReasoningEffort
 
 _MOST = 2_048
@@ -45,11 +45,6 @@ class Refusal(Wire):
     refusal: str
 
 
-def _part_tag(part: object) -> str | None:
-    kind = cast("dict[str, object]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
-    return HASH + kind if isinstance(kind, str) else None
-
-
 def _list_tag(value: object) -> str:
     return "#list" if isinstance(value, list | tuple) else "#text"
 
@@ -60,7 +55,7 @@ InputPart = Annotated[
     | Annotated[InputFile, Tag("#input_file")]
     | Annotated[OutputText, Tag("#output_text")]
     | Annotated[Refusal, Tag("#refusal")],
-    Discriminator(_part_tag),
+    Discriminator(part_tag),
 ]
 Parts = Annotated[
     Annotated[str, Tag("#text")] | Annotated[list[InputPart], Field(max_length=_MOST), Tag("#list")], Discriminator(_list_tag)
@@ -118,12 +113,8 @@ class NamedFunction(Wire):
     name: str
 
 
-def _choice_tag(choice: object) -> str:
-    return "#word" if isinstance(choice, str) else "#tool"
-
-
 ToolChoice = Annotated[
-    Annotated[Literal["none", "auto", "required"], Tag("#word")] | Annotated[NamedFunction, Tag("#tool")], Discriminator(_choice_tag)
+    Annotated[Literal["none", "auto", "required"], Tag("#word")] | Annotated[NamedFunction, Tag("#tool")], Discriminator(choice_tag)
 ]
 
 
