@@ -25,8 +25,7 @@ from assistant.contracts.turns import Upload
 from assistant.documents.reader import ChildReader
 from assistant.providers.build import open_provider
 from assistant.providers.choice import OFFLINE, Choice, NoSuchProvider, choose
-from assistant.providers.gguf.file import INSTALL, NoModelFile, find_gguf, is_installed
-from assistant.providers.gguf.header import NotGguf, read_header
+from assistant.providers.gguf.file import INSTALL, NoModelFile, NotGguf, find_gguf, is_installed, read_header
 from assistant.providers.presets import PRESETS
 from assistant.store.store import open_store
 

@@ -10,8 +10,7 @@ from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.models import ListedModel, OpenedModel, Price, Sampling
 from assistant.providers.build import open_embeddings, open_provider, open_texts
 from assistant.providers.choice import OFFLINE, Choice
-from assistant.providers.gguf.file import header_at
-from assistant.providers.gguf.header import Header
+from assistant.providers.gguf.file import GgufHeader, header_at
 from assistant.providers.gguf.provider import open_gguf
 from assistant.providers.listing import Found, ListedModels
 from assistant.providers.offline import OfflineProvider
@@ -41,7 +40,7 @@ class Registry:
         self._lists = lists
         self._choose = choose
         self._stand_ins = {name: listed for name, listed in _STAND_INS.items() if offline and name not in models}
-        self._headers: dict[str, Header] = {}
+        self._headers: dict[str, GgufHeader] = {}
         self._opened: dict[str, OpenedModel] = {}
         self._unsure = 0
         self._opening = asyncio.Lock()

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.providers.gguf.file import NoModelFile, find_gguf, header_at
-from assistant.providers.gguf.header import Header, NotGguf, read_header
+from assistant.providers.gguf.file import GgufHeader, NoModelFile, NotGguf, find_gguf, header_at, read_header
 
 
 def text(value: str) -> bytes:
@@ -30,7 +29,7 @@ SIZES = (
 TAGS = pair("general.tags", 9, struct.pack("<IQ", 8, 2) + text("a") + text("bcd"))
 NUMBERS = pair("bert.layers", 9, struct.pack("<IQ3f", 6, 3, 1, 2, 3))
 TOKENS = pair("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 10**15))
-KNOWN = Header(architecture="bert", context_length=512, embedding_length=384, pooling=1)
+KNOWN = GgufHeader(architecture="bert", context_length=512, embedding_length=384, pooling=1)
 
 
 def written(folder: Path, data: bytes) -> Path:
@@ -55,7 +54,7 @@ def test_a_header_is_read_up_to_the_vocabulary(tmp_path: Path, data: bytes) -> N
 
 def test_what_a_header_does_not_say_is_not_known(tmp_path: Path) -> None:
     header = read_header(written(tmp_path, gguf(ARCHITECTURE)))
-    assert header == Header(architecture="bert", context_length=None, embedding_length=None, pooling=None)
+    assert header == GgufHeader(architecture="bert", context_length=None, embedding_length=None, pooling=None)
     assert (header.context(embedding=False), header.context(embedding=True)) == (8_192, 2_048)
     assert KNOWN.context(embedding=True) == 512
 

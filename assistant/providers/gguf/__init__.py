@@ -1,5 +1,5 @@
-"""Models that are files on this machine: each runs in a process of its own, which alone knows llama.cpp.
+"""Local models: each GGUF file runs in a child process, the only place that imports llama.cpp.
 
-Here, from the parent to the child: `provider` (the ports) → `engine` (one thing at a time, who waits, when to load and unload) → `process` (the
-child and its lines) | `worker` (the lines from the other end) → `inference` (llama.cpp) → `words` (bytes to text, stops). Both read `header`.
+Server side: `provider` (the ports), `process` (the queue of one model and its child process). Child side: `worker` (requests and answers as lines
+of JSON), `inference` (llama.cpp). Both sides use `file` (the path and the header of a GGUF file).
 """

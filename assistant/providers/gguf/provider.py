@@ -1,4 +1,4 @@
-"""The ports of models that are files: what is asked, as the worker takes it, and what it answers."""
+"""The model and embedding ports for GGUF files."""
 
 import asyncio
 import os
@@ -13,25 +13,24 @@ from typing import Any, Final
 from assistant.contracts.errors import InvalidRequest, ProviderFailed, UnsupportedContent
 from assistant.contracts.messages import AssistantMessage, Message, Usage
 from assistant.contracts.models import EmbeddingProvider, Embeddings, ModelInfo, ModelProvider, ModelRequest
-from assistant.providers.gguf.engine import Engine, Limits, Start
 from assistant.providers.gguf.file import NOT_INSTALLED, NoModelFile, find_gguf, is_installed
-from assistant.providers.gguf.process import worker_command
+from assistant.providers.gguf.process import GgufLimits, GgufQueue, WorkerStart, worker_command
 from assistant.providers.pieces import count, whole_answer
 from assistant.providers.registered import RegisteredModel
 from assistant.providers.rendering import assistant_text, image_text, part_text, tool_text
 
 _LOCAL: Final = "local"
 _CONTEXT: Final = 8_192
-"""Tokens that are assumed until the file is loaded."""
+"""Tokens assumed where the configuration gives no `contextLength`."""
 
 
 class GgufProvider:
-    """Implements ModelProvider. Tools are not offered to the model, so a request with tools that it may call is refused, and so are images."""
+    """Implements ModelProvider. Refuses callable tools and images."""
 
-    def __init__(self, info: ModelInfo, engine: Engine, prepare: Callable[[], Start], *, raw: bool) -> None:
-        """`raw`: it goes on with the text of the user's messages; otherwise it is asked by its chat template."""
+    def __init__(self, info: ModelInfo, queue: GgufQueue, prepare: Callable[[], WorkerStart], *, raw: bool) -> None:
+        """`raw`: complete the text of the user's messages; otherwise apply the chat template."""
         self._info = info
-        self._engine = engine
+        self._queue = queue
         self._prepare = prepare
         self._raw = raw
 
@@ -41,15 +40,15 @@ class GgufProvider:
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
         self._check(request)
-        said: dict[str, object] = {"prompt": _prompt(request)} if self._raw else {"messages": _conversation(request)}
+        prompt: dict[str, object] = {"prompt": _prompt(request)} if self._raw else {"messages": _conversation(request)}
         pieces: list[str] = []
 
-        def take(piece: str) -> None:
+        def collect(piece: str) -> None:
             pieces.append(piece)
             if request.stream:
                 emit(piece)
 
-        ended = await self._engine.ask({**said, "sampling": asdict(request.sampling)}, take)
+        ended = await self._queue.ask({**prompt, "sampling": asdict(request.sampling)}, collect)
         return whole_answer(
             request,
             provider=_LOCAL,
@@ -61,16 +60,16 @@ class GgufProvider:
         )
 
     async def probe(self) -> None:
-        """Whether the file and what runs it are there. Loads nothing."""
+        """Checks that the file exists and llama.cpp is installed. Loads nothing."""
         await asyncio.to_thread(self._prepare)
 
     async def close(self) -> None:
-        await self._engine.close()
+        await self._queue.close()
 
     def _check(self, request: ModelRequest) -> None:
         name = self._info.id
         if request.tools and request.may_call and request.tool_choice != "none":
-            words = f"The model '{name}' runs from a file, without tools. Leave 'tools' out, or have the file served by an engine that does them."
+            words = f"The model '{name}' is a local file, and can't call tools. Leave 'tools' out, or serve the file with an engine that has them."
             raise InvalidRequest(words, param="tools")
         if any(
             part.kind == "image" and part.attachment_id in request.images
@@ -82,11 +81,11 @@ class GgufProvider:
 
 
 class GgufEmbeddings:
-    """Implements EmbeddingProvider. Vectors have the length 1, and as many numbers as the file has them."""
+    """Implements EmbeddingProvider. Vectors have length 1 and the file's own number of dimensions."""
 
-    def __init__(self, info: ModelInfo, engine: Engine) -> None:
+    def __init__(self, info: ModelInfo, queue: GgufQueue) -> None:
         self._info = info
-        self._engine = engine
+        self._queue = queue
 
     @property
     def info(self) -> ModelInfo:
@@ -94,41 +93,40 @@ class GgufEmbeddings:
 
     async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
         vectors: list[tuple[float, ...]] = []
-        order = {"texts": list(texts), "dimensions": dimensions}
-        ended = await self._engine.ask(order, lambda piece: vectors.append(_vector(piece)))
+        fields = {"texts": list(texts), "dimensions": dimensions}
+        ended = await self._queue.ask(fields, lambda piece: vectors.append(_vector(piece)))
         if len(vectors) != len(texts) or not all(vectors):
-            raise ProviderFailed(f"The model '{self._info.id}' gave no vector that can be read for some of the texts.", retryable=False)
+            raise ProviderFailed(f"The model '{self._info.id}' returned an unreadable vector.", retryable=False)
         return Embeddings(vectors=tuple(vectors), prompt_tokens=count(ended, "prompt_tokens"), model=self._info.id)
 
     async def close(self) -> None:
-        await self._engine.close()
+        await self._queue.close()
 
 
 def open_gguf(
-    model_id: str, settings: RegisteredModel, folder: Path, *, limits: Limits | None = None, command: Sequence[str] = ()
+    model_id: str, settings: RegisteredModel, folder: Path, *, limits: GgufLimits | None = None, command: Sequence[str] = ()
 ) -> tuple[ModelProvider | None, EmbeddingProvider | None]:
-    """What answers, or what makes vectors, of a model with a path. Starts and looks at nothing yet.
+    """The provider of a model with a `path`: of chats and completions, or of embeddings. Reads no file and starts no process yet.
 
-    `folder`: what a relative path starts at. `limits`, `command`: others than those of the settings, and what to start in place of our worker.
+    `folder`: base of a relative path. `limits`: replaces those of the settings. `command`: replaces the worker's command.
     """
-    held = limits or Limits(queue=settings.queue, idle=settings.idle_seconds)
     prepare = partial(_start, model_id, settings, folder, tuple(command))
-    engine = Engine(model_id, prepare, held)
+    queue = GgufQueue(model_id, prepare, limits or GgufLimits(queue=settings.queue, idle=settings.idle_seconds))
     info = ModelInfo(id=model_id, provider=_LOCAL, context_tokens=settings.context_length or _CONTEXT, vision=False)
     if settings.type == "embedding":
-        return None, GgufEmbeddings(info, engine)
-    return GgufProvider(info, engine, prepare, raw=settings.type == "completion"), None
+        return None, GgufEmbeddings(info, queue)
+    return GgufProvider(info, queue, prepare, raw=settings.type == "completion"), None
 
 
-def _start(model_id: str, settings: RegisteredModel, folder: Path, command: Sequence[str]) -> Start:
-    """Blocks. Raises ProviderFailed where the file, or what runs it, is not there."""
+def _start(model_id: str, settings: RegisteredModel, folder: Path, command: Sequence[str]) -> WorkerStart:
+    """Blocks. Raises ProviderFailed if there is no file or no llama.cpp."""
     if not command and not is_installed():
         raise ProviderFailed(f"The model '{model_id}' {NOT_INSTALLED}.", retryable=False)
     try:
         file = find_gguf(settings.path or "", folder)
     except NoModelFile as error:
         raise ProviderFailed(f"The model '{model_id}' {error}.", retryable=False) from None
-    order = {
+    load = {
         "path": str(file),
         "type": settings.type,
         "context": settings.context_length,
@@ -136,11 +134,11 @@ def _start(model_id: str, settings: RegisteredModel, folder: Path, command: Sequ
         "gpu_layers": settings.gpu_layers,
         "dimensions": settings.dimensions,
     }
-    return Start(command=command or worker_command(file), order=order)
+    return WorkerStart(command=command or worker_command(file), load=load)
 
 
 def _conversation(request: ModelRequest) -> list[dict[str, str]]:
-    """Roles and contents: what every chat template knows. Calls of tools and their results, of another model's, are told in words."""
+    """Messages with a role and a text, which every chat template takes. Tool calls and results in the history become text."""
     system = [{"role": "system", "content": "\n\n".join(request.instructions)}] if request.instructions else []
     return [
         *system,
@@ -173,7 +171,7 @@ def _usage(ended: dict[str, Any]) -> Usage:
 
 
 def _vector(piece: str) -> tuple[float, ...]:
-    """Empty where it can't be read."""
+    """Decodes base64 of 32-bit floats; empty if that fails."""
     values = array("f")
     try:
         values.frombytes(b64decode(piece))

@@ -1,15 +1,15 @@
-"""The process that holds one file: one JSON object a line comes in on standard input, one a line goes out on standard output.
+"""The child process of one model: a JSON object per line on standard input and output.
 
-    in:   {"load": {path, type, context, threads, gpu_layers, dimensions}}      the first one
+    in:   {"load": {path, type, context, threads, gpu_layers, dimensions}}      first
           {"job": 7, "messages" or "prompt": …, "sampling": {…}}  |  {"job": 7, "texts": […], "dimensions": …}
           {"cancel": 7}                                                         at any time
-    out:  {"loaded": {context, dimensions}}  |  {"failed": words, "detail": …}, and the end
-          {"job": 7, "text": …}, {"job": 7, "vector": base64}                   as they come
+    out:  {"loaded": {context, dimensions}}  |  {"failed": words, "detail": …}, then it exits
+          {"job": 7, "text": …}, {"job": 7, "vector": base64}                   as they are computed
           {"job": 7, "end": "stop" | "length" | "cancelled", …}  |  {"job": 7, "refused": words, "kind": …, "param": …}
-          {"tick": true}                                                        at most once a second while something is computed
-          {"broke": where}, and the end                                         a bug, here or in a library
+          {"tick": true}                                                        at most once a second while it computes
+          {"broke": where}, then it exits                                       a bug here or in a library
 
-It ends with its standard input, and with its parent, whatever it is doing.
+It exits when its standard input ends or its parent dies, whatever it computes at the time.
 """
 
 import ctypes
@@ -29,105 +29,105 @@ from typing import Any, Final
 
 import orjson
 
-from assistant.providers.gguf.inference import Cancelled, Inference, Refused
+from assistant.providers.gguf.inference import InferenceCancelled, InferenceRefused, LoadedModel
 
 _TICK: Final = 1.0
 """Seconds."""
-_DIE_WITH_PARENT: Final = 1
-"""PR_SET_PDEATHSIG."""
-_FIRST_TO_GO: Final = "1000"
-"""The kernel's mark for what is ended first where memory runs out: not the server."""
+_PR_SET_PDEATHSIG: Final = 1
+_OOM_SCORE: Final = "1000"
+"""The kernel kills this process first when memory runs out, not the server."""
 
 
-class Desk:
-    """What comes in, what goes out, and whether what is being done is still wanted."""
+class WorkerInbox:
+    """Requests of the parent and the answers to it; notices cancellations while the main thread computes."""
 
-    def __init__(self, answer: int) -> None:
-        """`answer`: the descriptor to answer on."""
-        self._answer = answer
-        self._jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    def __init__(self, output: int) -> None:
+        """`output`: the descriptor that answers are written to."""
+        self._output = output
+        self._requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._cancelled = 0
-        self._said_at = 0.0
+        self._sent_at = 0.0
         self.job = 0
+        """The running job's number; 0 for none."""
 
     def listen(self) -> None:
-        """For a thread: put what comes in where it belongs, and end the process when nothing can come any more."""
+        """Reads standard input in a thread; exits the process at its end."""
         with os.fdopen(0, "rb", closefd=False) as lines:
             for line in lines:
-                order = orjson.loads(line)
-                if "cancel" in order:
-                    self._cancelled = order["cancel"]
+                message = orjson.loads(line)
+                if "cancel" in message:
+                    self._cancelled = message["cancel"]
                 else:
-                    self._jobs.put(order)
+                    self._requests.put(message)
         os._exit(0)
 
     def next(self) -> dict[str, Any]:
-        return self._jobs.get()
+        return self._requests.get()
 
-    def say(self, **fields: object) -> None:
+    def send(self, **fields: object) -> None:
         left = memoryview(orjson.dumps(fields) + b"\n")
         while left:
-            left = left[os.write(self._answer, left) :]
-        self._said_at = time.monotonic()
+            left = left[os.write(self._output, left) :]
+        self._sent_at = time.monotonic()
 
-    def is_told_to_stop(self) -> bool:
-        """Asked many times a second while something is computed, it shows now and then that something is."""
-        if time.monotonic() - self._said_at > _TICK:
-            self.say(tick=True)
+    def is_cancelled(self) -> bool:
+        """Whether to stop the running job. Called many times a second during a computation, so it also sends the ticks."""
+        if time.monotonic() - self._sent_at > _TICK:
+            self.send(tick=True)
         return self.job != 0 and self._cancelled == self.job
 
 
 def main() -> None:
-    """Serves until its end. Never returns."""
-    answer = os.dup(1)
-    os.dup2(2, 1)  # what a library prints must not be taken for an answer
-    desk = Desk(answer)
-    sys.excepthook = lambda kind, error, trace: _break(desk, error, trace)
+    """Serves until the process exits. Never returns."""
+    output = os.dup(1)
+    os.dup2(2, 1)  # keeps what libraries print out of the answers
+    inbox = WorkerInbox(output)
+    sys.excepthook = lambda kind, error, trace: _break(inbox, error, trace)
     threading.excepthook = lambda bug: os._exit(1)
-    _step_back()
-    threading.Thread(target=desk.listen, daemon=True).start()
-    order = desk.next()["load"]
+    _deprioritize()
+    threading.Thread(target=inbox.listen, daemon=True).start()
+    load = inbox.next()["load"]
     try:
-        model = Inference(order, desk.is_told_to_stop)
-    except Refused as refused:
-        desk.say(failed=refused.words, detail=refused.detail)
+        model = LoadedModel(load, inbox.is_cancelled)
+    except InferenceRefused as refused:
+        inbox.send(failed=refused.words, detail=refused.detail)
         os._exit(1)
-    desk.say(loaded={"context": model.context, "dimensions": model.dimensions})
+    inbox.send(loaded={"context": model.context, "dimensions": model.dimensions})
     while True:
-        _serve(model, desk, desk.next())
+        _serve(model, inbox, inbox.next())
 
 
-def _serve(model: Inference, desk: Desk, order: Mapping[str, Any]) -> None:
-    desk.job = job = order["job"]
+def _serve(model: LoadedModel, inbox: WorkerInbox, request: Mapping[str, Any]) -> None:
+    inbox.job = job = request["job"]
     try:
-        if "texts" in order:
-            ended = model.embed(order, lambda vector: desk.say(job=job, vector=vector))
+        if "texts" in request:
+            ended = model.embed(request, lambda vector: inbox.send(job=job, vector=vector))
         else:
-            ended = model.write(order, lambda text: desk.say(job=job, text=text))
-    except Refused as refused:
+            ended = model.generate(request, lambda text: inbox.send(job=job, text=text))
+    except InferenceRefused as refused:
         ended = {"refused": refused.words, "kind": refused.kind, "param": refused.param}
-    except Cancelled:
+    except InferenceCancelled:
         ended = {"end": "cancelled"}
-    desk.say(job=job, **ended)
-    desk.job = 0
+    inbox.send(job=job, **ended)
+    inbox.job = 0
 
 
-def _step_back() -> None:
-    """The server goes first, and this goes with it: where Linux can say so, even if it is stopped when its parent is killed."""
+def _deprioritize() -> None:
+    """Gives the server precedence for processor and memory, and on Linux dies with it even while stopped."""
     os.nice(5)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform != "linux":
         return
     parent = os.getppid()
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
-    with suppress(OSError):  # a container may have it read-only: then the kernel chooses by size, which is likely to be right
-        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO, encoding="ascii")
+    with suppress(OSError):  # read-only in some containers: the kernel then chooses by size, which is most likely this process
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
 
 
-def _break(desk: Desk, error: BaseException, trace: TracebackType | None) -> None:
+def _break(inbox: WorkerInbox, error: BaseException, trace: TracebackType | None) -> None:
     frames = traceback.extract_tb(trace)
     where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"
-    desk.say(broke=f"{type(error).__name__} at {where}")
-    os._exit(1)  # nothing here is worth tearing down
+    inbox.send(broke=f"{type(error).__name__} at {where}")
+    os._exit(1)  # skips the libraries' teardown

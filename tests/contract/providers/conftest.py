@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from assistant.providers.gguf.engine import Limits
+from assistant.providers.gguf.process import GgufLimits
 from assistant.testing.model_server import ModelServer
 
-from .gguf_house import PATIENT, House, Opens, is_there
+from .gguf_models import PATIENT, GgufModel, Opens, is_there
 
 
 @pytest.fixture
@@ -17,13 +17,13 @@ async def server() -> AsyncIterator[ModelServer]:
 
 @pytest.fixture
 async def opens(tmp_path: Path) -> AsyncGenerator[Opens]:
-    made: list[House] = []
+    made: list[GgufModel] = []
 
-    def opened(name: str = "tiny.gguf", kind: str = "chat", limits: Limits = PATIENT) -> House:
-        made.append(House(tmp_path, name, kind, limits))
+    def opened(name: str = "tiny.gguf", kind: str = "chat", limits: GgufLimits = PATIENT) -> GgufModel:
+        made.append(GgufModel(tmp_path, name, kind, limits))
         return made[-1]
 
     yield opened
-    for house in made:
-        await house.close()
-        assert [pid for pid in house.workers if is_there(pid)] == []
+    for model in made:
+        await model.close()
+        assert [pid for pid in model.workers if is_there(pid)] == []

@@ -16,15 +16,15 @@ from assistant.contracts.errors import (
 from assistant.contracts.messages import UserMessage
 from assistant.contracts.models import ModelRequest, Sampling
 
-from .gguf_house import Opens, asked, fails, within
+from .gguf_models import Opens, asked, fails, within
 from .samples import PICTURE, ROUND, TOOL, unheard, user
 
 
 async def test_nothing_is_started_before_the_first_request_and_one_worker_serves_all(opens: Opens) -> None:
-    house = opens()
-    assert house.workers == []
-    assert await house.ask("PID") == await house.ask("PID") == str(house.workers[0])
-    assert len(house.workers) == 1
+    model = opens()
+    assert model.workers == []
+    assert await model.ask("PID") == await model.ask("PID") == str(model.workers[0])
+    assert len(model.workers) == 1
 
 
 async def test_what_is_asked_reaches_the_worker_with_its_roles_and_its_sampling(opens: Opens) -> None:
@@ -73,59 +73,59 @@ async def test_an_empty_answer_is_a_failure(opens: Opens) -> None:
 async def test_what_the_worker_refuses_is_refused_in_its_words_and_costs_nothing_else(
     opens: Opens, marker: str, error: type[NanobotError], param: str | None
 ) -> None:
-    house = opens()
-    refused = await fails(house.ask(marker), error)
+    model = opens()
+    refused = await fails(model.ask(marker), error)
     assert refused.message.startswith("The model 'tiny' ")
     assert (type(refused), refused.param) == (error, param)
-    await house.ask("hello")
-    assert len(house.workers) == 1
+    await model.ask("hello")
+    assert len(model.workers) == 1
 
 
 async def test_tools_and_pictures_are_refused_before_anything_is_started(opens: Opens) -> None:
-    house = opens()
+    model = opens()
     tools = ModelRequest(instructions=(), messages=(user("hi"),), tools=(TOOL,))
-    assert (await fails(house.writes.complete(tools, unheard), InvalidRequest)).param == "tools"
+    assert (await fails(model.writes.complete(tools, unheard), InvalidRequest)).param == "tools"
     shown = ModelRequest(instructions=(), messages=(UserMessage(id="msg_1", parts=(PICTURE,)),), images={"att_1": b"\x89PNG"})
-    await fails(house.writes.complete(shown, unheard), UnsupportedContent)
-    assert house.workers == []
+    await fails(model.writes.complete(shown, unheard), UnsupportedContent)
+    assert model.workers == []
     async with within():
-        assert await house.writes.complete(
+        assert await model.writes.complete(
             ModelRequest(instructions=(), messages=(user("hi"),), tools=(TOOL,), tool_choice="none"), unheard
         )
 
 
 async def test_more_than_may_wait_are_turned_away_at_once_and_the_others_are_answered_in_order(opens: Opens) -> None:
-    house = opens()
-    running, heard = house.begin("WAIT")
+    model = opens()
+    running, heard = model.begin("WAIT")
     async with within():
         await heard.wait()
     order: list[str] = []
 
     async def waits(name: str) -> None:
-        order.append(await house.ask(f"ECHO {name}"))
+        order.append(await model.ask(f"ECHO {name}"))
 
     waiting = [asyncio.create_task(waits(name)) for name in "abc"]
     await asyncio.sleep(0)
-    overloaded = await fails(house.ask("hello"), ProviderOverloaded)
+    overloaded = await fails(model.ask("hello"), ProviderOverloaded)
     assert (overloaded.retry_after or 0) >= 1
     running.cancel()
     async with within():
         await asyncio.gather(*waiting)
     assert order == ["a", "b", "c"]
-    assert len(house.workers) == 1
+    assert len(model.workers) == 1
 
 
 async def test_one_who_waits_and_leaves_gives_the_place_back(opens: Opens) -> None:
-    house = opens()
-    running, heard = house.begin("WAIT")
+    model = opens()
+    running, heard = model.begin("WAIT")
     async with within():
         await heard.wait()
-    gone = [asyncio.create_task(house.ask("PID")) for _ in range(3)]
+    gone = [asyncio.create_task(model.ask("PID")) for _ in range(3)]
     await asyncio.sleep(0)
     for task in gone:
         task.cancel()
     await asyncio.wait(gone)
-    kept = asyncio.create_task(house.ask("ECHO kept"))
+    kept = asyncio.create_task(model.ask("ECHO kept"))
     await asyncio.sleep(0)
     running.cancel()
     async with within():
@@ -133,12 +133,12 @@ async def test_one_who_waits_and_leaves_gives_the_place_back(opens: Opens) -> No
 
 
 async def test_a_cancelled_answer_stops_and_the_worker_stays(opens: Opens) -> None:
-    house = opens()
-    running, heard = house.begin("WAIT")
+    model = opens()
+    running, heard = model.begin("WAIT")
     async with within():
         await heard.wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-    assert await house.ask("PID") == str(house.workers[0])
-    assert len(house.workers) == 1
+    assert await model.ask("PID") == str(model.workers[0])
+    assert len(model.workers) == 1

@@ -12,86 +12,86 @@ from assistant.contracts.errors import (
     ProviderTimeout,
     ShuttingDown,
 )
-from assistant.providers.gguf.engine import Limits
+from assistant.providers.gguf.process import GgufLimits
 from assistant.providers.gguf.provider import open_gguf
 from assistant.providers.registered import RegisteredModel
 
-from .gguf_house import WORKER, Opens, asked, fails, has_gone, is_there, within
+from .gguf_models import WORKER, Opens, asked, fails, has_gone, is_there, within
 from .samples import unheard
 
 
 @pytest.mark.parametrize("marker", ["DEAF", "FREEZE"])
 async def test_a_worker_that_does_not_obey_is_ended_and_the_next_request_has_a_new_one(opens: Opens, marker: str) -> None:
-    house = opens(limits=Limits(obey=0.2))
-    running, heard = house.begin(marker)
+    model = opens(limits=GgufLimits(cancel=0.2))
+    running, heard = model.begin(marker)
     async with within():
         await heard.wait()
     running.cancel()
-    assert await house.ask("PID") == str(house.workers[1])
-    assert not is_there(house.workers[0])
+    assert await model.ask("PID") == str(model.workers[1])
+    assert not is_there(model.workers[0])
 
 
 @pytest.mark.parametrize("marker", ["DEAF", "FREEZE"])
 async def test_a_worker_that_shows_no_progress_is_ended(opens: Opens, marker: str) -> None:
-    house = opens(limits=Limits(silence=0.5))
-    assert "no progress" in str(await fails(house.ask(marker), ProviderTimeout))
-    assert await house.ask("PID") == str(house.workers[1])
-    assert not is_there(house.workers[0])
+    model = opens(limits=GgufLimits(stall=0.5))
+    assert "no progress" in str(await fails(model.ask(marker), ProviderTimeout))
+    assert await model.ask("PID") == str(model.workers[1])
+    assert not is_there(model.workers[0])
 
 
 @pytest.mark.parametrize("marker", ["CRASH", "BROKE", "GARBAGE", "LIST", "ENDLESS", "OTHER"])
 async def test_a_worker_that_breaks_fails_that_request_and_the_next_has_a_new_one(opens: Opens, marker: str) -> None:
-    house = opens()
-    failed = await fails(house.ask(marker), ProviderFailed)
+    model = opens()
+    failed = await fails(model.ask(marker), ProviderFailed)
     assert type(failed) is ProviderFailed
-    assert await house.ask("PID") == str(house.workers[1])
-    assert not is_there(house.workers[0])
+    assert await model.ask("PID") == str(model.workers[1])
+    assert not is_there(model.workers[0])
 
 
 async def test_a_worker_that_says_more_than_anybody_reads_ends_all_the_same_and_leaves_nothing_open(opens: Opens) -> None:
-    house = opens(limits=Limits(idle=0.3))
+    model = opens(limits=GgufLimits(idle=0.3))
     before = len(os.listdir("/dev/fd"))
     for number in range(3):
-        assert await house.ask("FLOOD") == "flood"
-        await has_gone(house.workers[number])
+        assert await model.ask("FLOOD") == "flood"
+        await has_gone(model.workers[number])
     async with within():
-        await house.close()
+        await model.close()
     assert len(os.listdir("/dev/fd")) <= before
 
 
 async def test_a_worker_that_is_killed_while_nobody_asks_is_not_missed(opens: Opens) -> None:
-    house = opens()
-    await house.ask("hello")
-    os.kill(house.workers[0], signal.SIGKILL)
-    await has_gone(house.workers[0])
-    assert await house.ask("PID") == str(house.workers[1])
+    model = opens()
+    await model.ask("hello")
+    os.kill(model.workers[0], signal.SIGKILL)
+    await has_gone(model.workers[0])
+    assert await model.ask("PID") == str(model.workers[1])
 
 
 async def test_a_worker_that_nobody_asks_ends_and_is_started_again(opens: Opens) -> None:
-    house = opens(limits=Limits(idle=0.05))
-    await house.ask("hello")
-    await has_gone(house.workers[0])
-    assert await house.ask("PID") == str(house.workers[1])
+    model = opens(limits=GgufLimits(idle=0.05))
+    await model.ask("hello")
+    await has_gone(model.workers[0])
+    assert await model.ask("PID") == str(model.workers[1])
 
 
 @pytest.mark.parametrize("name", ["refused.gguf", "dies.gguf", "sleeps.gguf", "babbles.gguf"])
 async def test_a_file_that_can_not_be_loaded_is_not_tried_again_and_again(opens: Opens, name: str) -> None:
-    house = opens(name, limits=Limits(load=5 if name != "sleeps.gguf" else 0.5, after_failure=60))
-    errors = [await fails(house.ask("hello"), ProviderFailed) for _ in range(3)]
-    errors += await asyncio.gather(*[fails(house.ask("hello"), ProviderFailed) for _ in range(10)])
+    model = opens(name, limits=GgufLimits(load=5 if name != "sleeps.gguf" else 0.5, after_failure=60))
+    errors = [await fails(model.ask("hello"), ProviderFailed) for _ in range(3)]
+    errors += await asyncio.gather(*[fails(model.ask("hello"), ProviderFailed) for _ in range(10)])
     assert {type(error) for error in errors} == {ProviderFailed}
     assert {error.retryable for error in errors if isinstance(error, ProviderFailed)} == {False}
     assert len({error.message for error in errors}) == 1
     assert "can't be loaded" in errors[0].message
-    assert str(house.file) not in errors[0].message
-    assert len(house.workers) == 1
+    assert str(model.file) not in errors[0].message
+    assert len(model.workers) == 1
 
 
 async def test_a_file_that_was_mended_is_loaded_when_its_time_has_come(opens: Opens) -> None:
-    house = opens("refused.gguf", limits=Limits(after_failure=0))
-    await fails(house.ask("hello"), ProviderFailed)
-    await fails(house.ask("hello"), ProviderFailed)
-    assert len(house.workers) == 2
+    model = opens("refused.gguf", limits=GgufLimits(after_failure=0))
+    await fails(model.ask("hello"), ProviderFailed)
+    await fails(model.ask("hello"), ProviderFailed)
+    assert len(model.workers) == 2
 
 
 async def test_two_models_answer_side_by_side(opens: Opens) -> None:
@@ -104,18 +104,18 @@ async def test_two_models_answer_side_by_side(opens: Opens) -> None:
 
 
 async def test_who_waits_when_it_is_closed_hears_so(opens: Opens) -> None:
-    house = opens()
-    running, heard = house.begin("WAIT")
+    model = opens()
+    running, heard = model.begin("WAIT")
     async with within():
         await heard.wait()
-    waiting = asyncio.create_task(house.ask("hello"))
+    waiting = asyncio.create_task(model.ask("hello"))
     await asyncio.sleep(0)
     async with within():
-        await house.close()
-        await house.close()
+        await model.close()
+        await model.close()
     await fails(running, ShuttingDown)
     await fails(waiting, ShuttingDown)
-    await fails(house.ask("hello"), ShuttingDown)
+    await fails(model.ask("hello"), ShuttingDown)
 
 
 async def test_a_file_that_is_not_there_is_named_by_no_path(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from assistant.providers.registered import RegisteredModel
 from assistant.providers.retry import RetryingProvider
 from assistant.testing.model_server import ModelServer
 
-from .gguf_house import WORKER
+from .gguf_models import WORKER
 from .samples import PICTURE, REPORT, ROUND, request, unheard, user, wire_provider
 
 REMOTE = ["openai", "anthropic", "retry", "fallback"]

@@ -12,24 +12,24 @@ import pytest
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import AssistantMessage
 from assistant.contracts.models import EmbeddingProvider, ModelProvider, ModelRequest, Sampling
-from assistant.providers.gguf.engine import Limits
+from assistant.providers.gguf.process import GgufLimits
 from assistant.providers.gguf.provider import open_gguf
 from assistant.providers.registered import RegisteredModel
 
 from .samples import unheard, user
 
 WORKER = (sys.executable, str(Path(__file__).parent / "stand_in_worker.py"))
-PATIENT = Limits(queue=3, idle=60, load=30, silence=30, obey=30, after_failure=60)
+PATIENT = GgufLimits(queue=3, idle=60, load=30, stall=30, cancel=30, after_failure=60)
 
 
 def asked(text: str, *, stream: bool = True, sampling: Sampling | None = None) -> ModelRequest:
     return ModelRequest(instructions=(), messages=(user(text),), stream=stream, sampling=sampling or Sampling())
 
 
-class House:
+class GgufModel:
     """A file, and what answers for it."""
 
-    def __init__(self, folder: Path, name: str = "tiny.gguf", kind: str = "chat", limits: Limits = PATIENT) -> None:
+    def __init__(self, folder: Path, name: str = "tiny.gguf", kind: str = "chat", limits: GgufLimits = PATIENT) -> None:
         self.file = folder / name
         self.file.write_bytes(b"GGUF")
         settings = RegisteredModel.model_validate({"path": str(self.file), "type": kind})
@@ -66,7 +66,7 @@ class House:
                 await opened.close()
 
 
-Opens = Callable[..., House]
+Opens = Callable[..., GgufModel]
 """(the file's name, the model's type, limits): all with a default."""
 
 
