@@ -1,4 +1,4 @@
-"""Which file a path means, and what a file says of itself."""
+"""GGUF files: the path and the header."""
 
 import struct
 from pathlib import Path
@@ -46,13 +46,13 @@ def written(folder: Path, data: bytes) -> Path:
         gguf(ARCHITECTURE, *SIZES, pair("bert.long", 8, text("x" * 2_000_000)), pair("later", 7, b"\1"), version=2),
         gguf(ARCHITECTURE, *SIZES, pair("bert.many", 9, struct.pack("<IQ", 0, 2_000_000) + bytes(2_000_000)), pair("later", 7, b"\1")),
     ],
-    ids=["least", "lists", "longer than what is looked at", "a list that is longer"],
+    ids=["minimal", "arrays", "a string beyond the part read", "an array beyond the part read"],
 )
 def test_a_header_is_read_up_to_the_vocabulary(tmp_path: Path, data: bytes) -> None:
     assert read_header(written(tmp_path, data)) == KNOWN
 
 
-def test_what_a_header_does_not_say_is_not_known(tmp_path: Path) -> None:
+def test_missing_keys_are_none_and_have_defaults(tmp_path: Path) -> None:
     header = read_header(written(tmp_path, gguf(ARCHITECTURE)))
     assert header == GgufHeader(architecture="bert", context_length=None, embedding_length=None, pooling=None)
     assert (header.context(embedding=False), header.context(embedding=True)) == (8_192, 2_048)
@@ -78,14 +78,14 @@ def test_what_a_header_does_not_say_is_not_known(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_what_is_no_header_is_refused_in_words(tmp_path: Path, data: bytes, words: str) -> None:
+def test_an_invalid_header_is_refused_with_the_reason(tmp_path: Path, data: bytes, words: str) -> None:
     with pytest.raises(NotGguf) as refused:
         read_header(written(tmp_path, data))
     assert words in str(refused.value)
     assert header_at("x.gguf", tmp_path) is None
 
 
-def test_a_path_starts_at_the_folder_or_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_is_relative_to_the_folder_or_to_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     inside = tmp_path / "models"
     inside.mkdir()
@@ -94,7 +94,7 @@ def test_a_path_starts_at_the_folder_or_at_home(tmp_path: Path, monkeypatch: pyt
         assert find_gguf(path, folder) == file.resolve()
 
 
-def test_a_folder_is_its_only_file(tmp_path: Path) -> None:
+def test_a_folder_means_its_only_file(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("words")
     (tmp_path / "y.gguf").mkdir()
     with pytest.raises(NoModelFile, match=r"a folder with no \.gguf file"):
@@ -106,7 +106,7 @@ def test_a_folder_is_its_only_file(tmp_path: Path) -> None:
         find_gguf(str(tmp_path), Path("/"))
 
 
-def test_nothing_at_the_path_is_said_without_the_path(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_file_holds_no_path(tmp_path: Path) -> None:
     with pytest.raises(NoModelFile) as refused:
         find_gguf("secret/x.gguf", tmp_path)
     assert "secret" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""A file with a stand-in for its worker, as the tests of models that are files ask it."""
+"""A GGUF model whose worker is a stand-in, for the tests of `assistant.providers.gguf`."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ def asked(text: str, *, stream: bool = True, sampling: Sampling | None = None) -
 
 
 class GgufModel:
-    """A file, and what answers for it."""
+    """A model file and its provider."""
 
     def __init__(self, folder: Path, name: str = "tiny.gguf", kind: str = "chat", limits: GgufLimits = PATIENT) -> None:
         self.file = folder / name
@@ -47,7 +47,7 @@ class GgufModel:
 
     @property
     def workers(self) -> list[int]:
-        """The ids of all that were ever started."""
+        """Process ids of all workers started so far."""
         noted = Path(f"{self.file}.loads")
         return [int(line) for line in noted.read_text().split()] if noted.exists() else []
 
@@ -56,7 +56,7 @@ class GgufModel:
             return (await self.writes.complete(asked(text), unheard)).text
 
     def begin(self, text: str) -> tuple[asyncio.Task[AssistantMessage], asyncio.Event]:
-        """An answer that is under way, and whether its first words came."""
+        """A running request, and an event for its first piece of text."""
         heard = asyncio.Event()
         return asyncio.create_task(self.writes.complete(asked(text), lambda _: heard.set())), heard
 
@@ -67,7 +67,7 @@ class GgufModel:
 
 
 Opens = Callable[..., GgufModel]
-"""(the file's name, the model's type, limits): all with a default."""
+"""(file name, model type, limits), each with a default."""
 
 
 def is_there(pid: int) -> bool:
@@ -79,9 +79,9 @@ def is_there(pid: int) -> bool:
 
 
 async def has_gone(pid: int) -> None:
-    """Until it has ended and was reaped."""
+    """Returns once the process has ended and been reaped."""
     async with within():
-        while is_there(pid):  # noqa: ASYNC110 - nothing rings when another process is reaped
+        while is_there(pid):  # noqa: ASYNC110 - there is no event for the end of another process
             await asyncio.sleep(0.01)
 
 

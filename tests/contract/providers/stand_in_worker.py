@@ -1,4 +1,4 @@
-"""Stands where the worker of a file does, and misbehaves on demand: by the file's name when it loads, by the last words of a conversation after."""
+"""Stand-in for the GGUF worker that misbehaves on demand: when loading by the file's name, later by the first word of the last message."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ def raw(text: str) -> None:
 
 
 def flood(job: int) -> None:
-    """An answer, and behind it more than anybody reads, without an end."""
+    """An answer, then endless output."""
     say(job=job, text="flood")
     say(job=job, end="stop", prompt_tokens=1, completion_tokens=1, cached_tokens=0)
     while True:
@@ -71,7 +71,7 @@ def answer(order: Mapping[str, Any]) -> None:
             pieces = [json.dumps(order)]
         case "NOTHING":
             pieces = []
-        case "WAIT":  # until the cancellation, which is obeyed
+        case "WAIT":  # until it is cancelled
             say(job=job, text="waiting")
             assert hear() == {"cancel": job}
             say(job=job, end="cancelled")
@@ -114,5 +114,5 @@ def answer(order: Mapping[str, Any]) -> None:
 load(hear()["load"])
 while True:
     order = hear()
-    if "cancel" not in order:  # one that came too late
+    if "cancel" not in order:  # a cancellation may come too late
         (embed if "texts" in order else answer)(order)

@@ -1,4 +1,4 @@
-"""A model that is a file, by its ports: what is asked, who waits, what is stopped. The worker is a stand-in."""
+"""GGUF files through the model and embedding ports: requests, the queue, cancellation. The worker is a stand-in."""
 
 import asyncio
 import json
@@ -20,14 +20,14 @@ from .gguf_models import Opens, asked, fails, within
 from .samples import PICTURE, ROUND, TOOL, unheard, user
 
 
-async def test_nothing_is_started_before_the_first_request_and_one_worker_serves_all(opens: Opens) -> None:
+async def test_the_first_request_starts_the_worker_and_one_worker_serves_all(opens: Opens) -> None:
     model = opens()
     assert model.workers == []
     assert await model.ask("PID") == await model.ask("PID") == str(model.workers[0])
     assert len(model.workers) == 1
 
 
-async def test_what_is_asked_reaches_the_worker_with_its_roles_and_its_sampling(opens: Opens) -> None:
+async def test_messages_and_sampling_reach_the_worker(opens: Opens) -> None:
     request = ModelRequest(
         instructions=("Be kind.", "Be brief."),
         messages=(*ROUND, user("ORDER")),
@@ -43,25 +43,25 @@ async def test_what_is_asked_reaches_the_worker_with_its_roles_and_its_sampling(
     assert wanted == {"temperature": 0.5, "max_tokens": 7, "stop": ["x"], "seed": 3, "response_format": {"type": "json_object"}}
 
 
-async def test_an_answer_has_the_workers_count_and_end(opens: Opens) -> None:
+async def test_an_answer_has_the_workers_usage_and_finish_reason(opens: Opens) -> None:
     async with within():
         answer = await opens().writes.complete(asked("ECHO length"), unheard)
     assert (answer.text, answer.finish_reason, answer.model) == ("length", "length", "tiny")
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.cached_tokens) == (9, 1, 4)
 
 
-async def test_a_completion_is_asked_with_the_text_as_it_is(opens: Opens) -> None:
+async def test_a_completion_sends_the_text_as_it_is(opens: Opens) -> None:
     assert await opens(kind="completion").ask("ECHO once upon  a time") == "once upon  a time"
 
 
-async def test_vectors_come_in_order_and_are_counted(opens: Opens) -> None:
+async def test_vectors_come_in_order_with_usage(opens: Opens) -> None:
     async with within():
         made = await opens(kind="embedding").embeds.embed(["a", "bb", "ccc"], None)
     assert made.vectors == ((1, 0, 1), (2, 0, 1), (3, 0, 1))
     assert (made.prompt_tokens, made.model) == (9, "tiny")
 
 
-async def test_a_vector_that_can_not_be_read_is_a_failure(opens: Opens) -> None:
+async def test_an_unreadable_vector_is_a_failure(opens: Opens) -> None:
     await fails(opens(kind="embedding").embeds.embed(["a", "UNREADABLE"], None), ProviderFailed)
 
 
@@ -70,7 +70,7 @@ async def test_an_empty_answer_is_a_failure(opens: Opens) -> None:
 
 
 @pytest.mark.parametrize(("marker", "error", "param"), [("LONG", ContextLengthExceeded, None), ("ODD", InvalidRequest, "messages")])
-async def test_what_the_worker_refuses_is_refused_in_its_words_and_costs_nothing_else(
+async def test_a_refusal_of_the_worker_is_passed_on_and_the_worker_stays(
     opens: Opens, marker: str, error: type[NanobotError], param: str | None
 ) -> None:
     model = opens()
@@ -81,7 +81,7 @@ async def test_what_the_worker_refuses_is_refused_in_its_words_and_costs_nothing
     assert len(model.workers) == 1
 
 
-async def test_tools_and_pictures_are_refused_before_anything_is_started(opens: Opens) -> None:
+async def test_tools_and_images_are_refused_before_a_worker_starts(opens: Opens) -> None:
     model = opens()
     tools = ModelRequest(instructions=(), messages=(user("hi"),), tools=(TOOL,))
     assert (await fails(model.writes.complete(tools, unheard), InvalidRequest)).param == "tools"
@@ -94,7 +94,7 @@ async def test_tools_and_pictures_are_refused_before_anything_is_started(opens: 
         )
 
 
-async def test_more_than_may_wait_are_turned_away_at_once_and_the_others_are_answered_in_order(opens: Opens) -> None:
+async def test_a_full_queue_refuses_at_once_and_the_rest_is_answered_in_order(opens: Opens) -> None:
     model = opens()
     running, heard = model.begin("WAIT")
     async with within():
@@ -115,7 +115,7 @@ async def test_more_than_may_wait_are_turned_away_at_once_and_the_others_are_ans
     assert len(model.workers) == 1
 
 
-async def test_one_who_waits_and_leaves_gives_the_place_back(opens: Opens) -> None:
+async def test_a_cancelled_waiting_request_leaves_the_queue(opens: Opens) -> None:
     model = opens()
     running, heard = model.begin("WAIT")
     async with within():

@@ -1,4 +1,4 @@
-"""A model that is a file, and a worker that does not do what it should. The worker is a stand-in."""
+"""GGUF files with a worker that crashes, stalls or breaks the protocol. The worker is a stand-in."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ from .samples import unheard
 
 
 @pytest.mark.parametrize("marker", ["DEAF", "FREEZE"])
-async def test_a_worker_that_does_not_obey_is_ended_and_the_next_request_has_a_new_one(opens: Opens, marker: str) -> None:
+async def test_a_worker_that_ignores_a_cancellation_is_killed_and_replaced(opens: Opens, marker: str) -> None:
     model = opens(limits=GgufLimits(cancel=0.2))
     running, heard = model.begin(marker)
     async with within():
@@ -32,7 +32,7 @@ async def test_a_worker_that_does_not_obey_is_ended_and_the_next_request_has_a_n
 
 
 @pytest.mark.parametrize("marker", ["DEAF", "FREEZE"])
-async def test_a_worker_that_shows_no_progress_is_ended(opens: Opens, marker: str) -> None:
+async def test_a_stalled_worker_is_killed_and_replaced(opens: Opens, marker: str) -> None:
     model = opens(limits=GgufLimits(stall=0.5))
     assert "no progress" in str(await fails(model.ask(marker), ProviderTimeout))
     assert await model.ask("PID") == str(model.workers[1])
@@ -40,7 +40,7 @@ async def test_a_worker_that_shows_no_progress_is_ended(opens: Opens, marker: st
 
 
 @pytest.mark.parametrize("marker", ["CRASH", "BROKE", "GARBAGE", "LIST", "ENDLESS", "OTHER"])
-async def test_a_worker_that_breaks_fails_that_request_and_the_next_has_a_new_one(opens: Opens, marker: str) -> None:
+async def test_a_broken_worker_fails_its_request_and_is_replaced(opens: Opens, marker: str) -> None:
     model = opens()
     failed = await fails(model.ask(marker), ProviderFailed)
     assert type(failed) is ProviderFailed
@@ -48,7 +48,7 @@ async def test_a_worker_that_breaks_fails_that_request_and_the_next_has_a_new_on
     assert not is_there(model.workers[0])
 
 
-async def test_a_worker_that_says_more_than_anybody_reads_ends_all_the_same_and_leaves_nothing_open(opens: Opens) -> None:
+async def test_a_worker_that_floods_its_output_is_killed_and_leaves_no_descriptor_open(opens: Opens) -> None:
     model = opens(limits=GgufLimits(idle=0.3))
     before = len(os.listdir("/dev/fd"))
     for number in range(3):
@@ -59,7 +59,7 @@ async def test_a_worker_that_says_more_than_anybody_reads_ends_all_the_same_and_
     assert len(os.listdir("/dev/fd")) <= before
 
 
-async def test_a_worker_that_is_killed_while_nobody_asks_is_not_missed(opens: Opens) -> None:
+async def test_a_worker_killed_while_idle_is_replaced(opens: Opens) -> None:
     model = opens()
     await model.ask("hello")
     os.kill(model.workers[0], signal.SIGKILL)
@@ -67,7 +67,7 @@ async def test_a_worker_that_is_killed_while_nobody_asks_is_not_missed(opens: Op
     assert await model.ask("PID") == str(model.workers[1])
 
 
-async def test_a_worker_that_nobody_asks_ends_and_is_started_again(opens: Opens) -> None:
+async def test_an_idle_worker_ends_and_the_next_request_starts_another(opens: Opens) -> None:
     model = opens(limits=GgufLimits(idle=0.05))
     await model.ask("hello")
     await has_gone(model.workers[0])
@@ -75,7 +75,7 @@ async def test_a_worker_that_nobody_asks_ends_and_is_started_again(opens: Opens)
 
 
 @pytest.mark.parametrize("name", ["refused.gguf", "dies.gguf", "sleeps.gguf", "babbles.gguf"])
-async def test_a_file_that_can_not_be_loaded_is_not_tried_again_and_again(opens: Opens, name: str) -> None:
+async def test_a_file_that_failed_to_load_is_not_tried_again_at_once(opens: Opens, name: str) -> None:
     model = opens(name, limits=GgufLimits(load=5 if name != "sleeps.gguf" else 0.5, after_failure=60))
     errors = [await fails(model.ask("hello"), ProviderFailed) for _ in range(3)]
     errors += await asyncio.gather(*[fails(model.ask("hello"), ProviderFailed) for _ in range(10)])
@@ -87,7 +87,7 @@ async def test_a_file_that_can_not_be_loaded_is_not_tried_again_and_again(opens:
     assert len(model.workers) == 1
 
 
-async def test_a_file_that_was_mended_is_loaded_when_its_time_has_come(opens: Opens) -> None:
+async def test_a_file_that_failed_to_load_is_tried_again_later(opens: Opens) -> None:
     model = opens("refused.gguf", limits=GgufLimits(after_failure=0))
     await fails(model.ask("hello"), ProviderFailed)
     await fails(model.ask("hello"), ProviderFailed)
@@ -103,7 +103,7 @@ async def test_two_models_answer_side_by_side(opens: Opens) -> None:
     running.cancel()
 
 
-async def test_who_waits_when_it_is_closed_hears_so(opens: Opens) -> None:
+async def test_closing_fails_running_and_waiting_requests(opens: Opens) -> None:
     model = opens()
     running, heard = model.begin("WAIT")
     async with within():
@@ -118,7 +118,7 @@ async def test_who_waits_when_it_is_closed_hears_so(opens: Opens) -> None:
     await fails(model.ask("hello"), ShuttingDown)
 
 
-async def test_a_file_that_is_not_there_is_named_by_no_path(tmp_path: Path) -> None:
+async def test_the_error_for_a_missing_file_holds_no_path(tmp_path: Path) -> None:
     settings = RegisteredModel.model_validate({"path": "nowhere/x.gguf"})
     writes, _ = open_gguf("tiny", settings, tmp_path, command=WORKER)
     assert writes is not None

@@ -1,4 +1,4 @@
-"""A server whose models are files, and its workers as the machine sees them."""
+"""A live server with local models, and its worker processes."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ import assistant
 from assistant.testing.live_server import LiveServer, live_server, offline
 
 STAND_IN = Path(assistant.__file__).parent / "testing" / "llama"
-"""A folder that, on the path of imports, gives the worker a stand-in for llama-cpp-python."""
+"""A folder with a stand-in for llama-cpp-python, to be put on PYTHONPATH."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Served:
         return await self.http.post("/v1/chat/completions", json={"model": model, "messages": messages, **fields})
 
     def workers(self) -> list[int]:
-        """The ids of the processes that the server has started and that are there."""
+        """Ids of the server's running child processes."""
         return children(self.server.process.pid)
 
 
@@ -37,7 +37,7 @@ def children(parent: int) -> list[int]:
 
 
 def is_there(pid: int) -> bool:
-    """Whether it runs, or is stopped; one that ended and that nobody has reaped does not."""
+    """Whether it runs or is stopped; False for a zombie."""
     try:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
@@ -46,13 +46,13 @@ def is_there(pid: int) -> bool:
 
 async def until_gone(*pids: int) -> None:
     async with asyncio.timeout(20):
-        while any(map(is_there, pids)):  # noqa: ASYNC110 - nothing rings when another process's child ends
+        while any(map(is_there, pids)):  # noqa: ASYNC110 - there is no event for the end of another process's child
             await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
 async def serving_files(folder: Path, models: Mapping[str, Mapping[str, object]], *, stand_in: bool) -> AsyncGenerator[Served]:
-    """`folder`: the configuration's, at which relative paths start. `stand_in`: for llama-cpp-python; otherwise the real one."""
+    """`folder`: that of the configuration. `stand_in`: replace llama-cpp-python."""
     imports = [str(Path(assistant.__file__).parents[1])]
     env = {"PYTHONPATH": os.pathsep.join([str(STAND_IN), *imports] if stand_in else imports)}
     with live_server(folder, config={**offline(), "shutdown": {"grace": 1}, "models": models}, env=env) as server:
@@ -67,5 +67,5 @@ def _parent(status: Path) -> int:
     try:
         lines = status.read_text(encoding="utf-8").splitlines()
     except (FileNotFoundError, ProcessLookupError):
-        return 0  # it ended while the list was read
+        return 0  # it ended meanwhile
     return next(int(line.split()[1]) for line in lines if line.startswith("PPid:"))

@@ -1,4 +1,4 @@
-"""A tiny llama, written by the tests, through the front door: a real server, a real worker, the real llama.cpp. `make test-local` installs that."""
+"""A tiny llama file through the front door: a real server, a real worker, the real llama.cpp (`make test-local` installs it)."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Models that are files, through the front door: a real server, real workers, and a stand-in for llama-cpp-python in them."""
+"""Local models through the front door: a real server, real workers, a stand-in for llama-cpp-python."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ async def served(tmp_path: Path) -> AsyncGenerator[Served]:
 
 
 async def pid_of(served: Served, model: str = "chat") -> int:
-    """The model's worker, by its own word."""
+    """The process id of the model's worker."""
     answer = await served.chat(model, "PID")
     return int(answer.json()["choices"][0]["message"]["content"])
 

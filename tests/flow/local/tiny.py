@@ -1,4 +1,4 @@
-"""A llama of a few hundred kilobytes that knows nothing, with a tokenizer and a chat template: written by the tests, loaded by llama.cpp."""
+"""Writes an untrained llama of a few hundred kilobytes with a tokenizer and a chat template, which llama.cpp can load."""
 
 from importlib import import_module
 from pathlib import Path
@@ -21,8 +21,8 @@ TEMPLATE = (
 
 
 def write_tiny(path: Path, *, template: str | None = TEMPLATE, ends: bool = False) -> Path:
-    """The file. It says letters, digits and signs that look random and are the same for the same seed. `ends`: the first thing that it says is
-    that it has said all."""
+    """Writes the file. The model generates random-looking letters, digits and signs, the same ones for the same seed. `ends`: its first token
+    ends the answer."""
     gguf: Any = pytest.importorskip("gguf", reason="the package 'gguf' is not installed: make test-local installs it")
     numpy: Any = import_module("numpy")
     pieces = [*_SPECIAL, *(f"<0x{byte:02X}>" for byte in range(256)), *(letter.replace(" ", "\u2581") for letter in _LETTERS)]
@@ -31,7 +31,7 @@ def write_tiny(path: Path, *, template: str | None = TEMPLATE, ends: bool = Fals
 
     def weights(*shape: int) -> Any:
         made = chance.normal(0, 0.3, shape).astype(numpy.float32)
-        made[..., 0, :] = 0  # nothing is added to the first of the numbers that flow through: it stays as the token began it
+        made[..., 0, :] = 0  # keeps the first hidden number as the embedding sets it
         return made
 
     writer = gguf.GGUFWriter(str(path), "llama")
@@ -56,7 +56,7 @@ def write_tiny(path: Path, *, template: str | None = TEMPLATE, ends: bool = Fals
     embedding = chance.normal(0, 0.5, (len(pieces), WIDTH)).astype(numpy.float32)
     embedding[:, 0] = 8.0
     output = chance.normal(0, 1, (len(pieces), WIDTH)).astype(numpy.float32)
-    output[:259, 0] = -50.0  # what is no letter is as good as never said
+    output[:259, 0] = -50.0  # all but letters are practically never sampled
     output[259:, 0] = 0.0
     if ends:
         output[2, 0] = 50.0

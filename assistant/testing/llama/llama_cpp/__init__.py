@@ -1,7 +1,7 @@
-"""Stands where llama-cpp-python does, in a worker whose path of imports begins with this folder's parent: as much of it as the worker uses.
+"""Stand-in for llama-cpp-python, for workers whose PYTHONPATH begins with this folder's parent. Has what the worker uses.
 
-A token is a byte; 0 ends an answer. It says "tok0 tok1 tok2", or by a word of the prompt: STALL (nothing, for ever, in one step that asks nobody),
-SLOW (one byte every 5 ms, for ever), PID (its process).
+A token is a byte; 0 ends an answer. It answers "tok0 tok1 tok2", or by a word in the prompt: STALL (one endless step that never calls the abort
+callback), SLOW (a byte every 5 ms, endlessly), PID (its process id).
 """
 
 import os
@@ -33,7 +33,7 @@ class Llama:
         return 0
 
     def set_seed(self, seed: int) -> None:
-        """Nothing here is left to chance."""
+        """Nothing here is random."""
 
     def tokenize(self, text: bytes, add_bos: bool = True, special: bool = False) -> list[int]:
         return [2] * add_bos + list(text)
@@ -60,7 +60,7 @@ def ggml_abort_callback(asked: Callable[[object], bool]) -> Callable[[object], b
 
 
 def llama_set_abort_callback(context: object, asked: object, data: object) -> None:
-    """Nothing here takes long enough to be asked about."""
+    """No step here calls it."""
 
 
 def llama_log_callback(note: object) -> object:
@@ -68,7 +68,7 @@ def llama_log_callback(note: object) -> object:
 
 
 def llama_log_set(note: object, data: object) -> None:
-    """Nothing is printed here."""
+    """Nothing is logged here."""
 
 
 def llama_model_get_vocab(model: object) -> object:

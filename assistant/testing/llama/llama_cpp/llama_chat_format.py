@@ -1,4 +1,4 @@
-"""Stands where the chat templates of llama-cpp-python do."""
+"""Stand-in for the chat templates of llama-cpp-python."""
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ jinja2 = SimpleNamespace(TemplateError=_TemplateError)
 
 class Jinja2ChatFormatter:
     def __init__(self, *, template: str, bos_token: str, eos_token: str) -> None:
-        """There is one way to write a conversation here."""
+        """The template is fixed."""
 
     def __call__(self, *, messages: Sequence[Mapping[str, str]]) -> SimpleNamespace:
         if any("FORBIDDEN" in message["content"] for message in messages):
