@@ -145,8 +145,7 @@ class LoadedModel:
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             self._check_cancelled()
             part = texts[start : start + _TEXTS_AT_ONCE]
-            vectors: list[list[float]] = self._computed(partial(self._llama.embed, part, normalize=True, truncate=False))
-            for vector in vectors:
+            for vector in self._computed(partial(self._llama.embed, part, normalize=True, truncate=False)):
                 emit(b64encode(array("f", vector).tobytes()).decode())
         return {"end": "stop", "prompt_tokens": sum(counts), "completion_tokens": 0, "cached_tokens": 0}
 
@@ -181,10 +180,8 @@ class LoadedModel:
         template = self._llama.metadata.get("tokenizer.chat_template")
         if not template:
             raise InferenceRefused('has no chat template in its file: give it the type "completion"')
-        bos, eos = (
-            self._bytes(token, special=True).decode(errors="replace") if token >= 0 else ""
-            for token in (self._llama.token_bos(), self._llama.token_eos())
-        )
+        ends = (self._llama.token_bos(), self._llama.token_eos())
+        bos, eos = (self._bytes(token, special=True).decode(errors="replace") if token >= 0 else "" for token in ends)
         return self._formats.Jinja2ChatFormatter(template=template, bos_token=bos, eos_token=eos)
 
     def _prompt(self, request: Mapping[str, Any]) -> list[int]:

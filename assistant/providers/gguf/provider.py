@@ -14,7 +14,8 @@ from assistant.contracts.errors import InvalidRequest, ProviderFailed, Unsupport
 from assistant.contracts.messages import AssistantMessage, Message, Usage
 from assistant.contracts.models import EmbeddingProvider, Embeddings, ModelInfo, ModelProvider, ModelRequest
 from assistant.providers.gguf.file import NOT_INSTALLED, NoModelFile, find_gguf, is_installed
-from assistant.providers.gguf.process import GgufLimits, GgufQueue, WorkerStart, worker_command
+from assistant.providers.gguf.process import worker_command
+from assistant.providers.gguf.request_queue import GgufLimits, GgufQueue, WorkerStart
 from assistant.providers.pieces import count, whole_answer
 from assistant.providers.registered import RegisteredModel
 from assistant.providers.rendering import assistant_text, image_text, part_text, tool_text

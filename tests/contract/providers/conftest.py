@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.providers.gguf.process import GgufLimits
+from assistant.providers.gguf.request_queue import GgufLimits
 from assistant.testing.model_server import ModelServer
 
 from .gguf_models import PATIENT, GgufModel, Opens, is_there

@@ -12,8 +12,8 @@ import pytest
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import AssistantMessage
 from assistant.contracts.models import EmbeddingProvider, ModelProvider, ModelRequest, Sampling
-from assistant.providers.gguf.process import GgufLimits
 from assistant.providers.gguf.provider import open_gguf
+from assistant.providers.gguf.request_queue import GgufLimits
 from assistant.providers.registered import RegisteredModel
 
 from .samples import unheard, user

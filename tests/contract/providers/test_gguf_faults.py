@@ -12,8 +12,8 @@ from assistant.contracts.errors import (
     ProviderTimeout,
     ShuttingDown,
 )
-from assistant.providers.gguf.process import GgufLimits
 from assistant.providers.gguf.provider import open_gguf
+from assistant.providers.gguf.request_queue import GgufLimits
 from assistant.providers.registered import RegisteredModel
 
 from .gguf_models import WORKER, Opens, asked, fails, has_gone, is_there, within
