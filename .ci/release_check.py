@@ -117,10 +117,9 @@ def check_install(wheel: Path, version: str) -> None:
     """The wheel, with the pinned dependencies and nothing else, serves and answers."""
     with tempfile.TemporaryDirectory(prefix="nanobot-release-") as name:
         folder = Path(name)
-        run(sys.executable, "-m", "venv", str(folder / "venv"))
-        pip = (str(folder / "venv" / "bin" / "pip"), "install", "--quiet", "--no-deps", "--no-compile")
-        run(*pip, "--require-hashes", "-r", str(ROOT / "requirements" / "serve.txt"))
-        run(*pip, "--no-index", str(wheel))
+        install = environment(folder / "venv")
+        run(*install, "--require-hashes", "--no-deps", "-r", str(ROOT / "requirements" / "serve.txt"))
+        run(*install, "--no-index", "--no-deps", str(wheel))
         nanobot = folder / "venv" / "bin" / "nanobot"
         if version not in (said := run(str(nanobot), "--version", cwd=folder)):
             raise NotReleasable(f"The installed program calls itself {said!r}.")
@@ -135,10 +134,19 @@ def check_install(wheel: Path, version: str) -> None:
         say("it serves /health and a chat completion, and stops when asked")
 
 
+def environment(venv: Path) -> tuple[str, ...]:
+    """Makes a virtual environment with nothing in it, and gives the command that installs into it: uv's where there is uv, else pip's."""
+    if uv := shutil.which("uv", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))):
+        run(sys.executable, "-m", "venv", "--without-pip", str(venv))
+        return (uv, "pip", "install", "--python", str(venv / "bin" / "python"))
+    run(sys.executable, "-m", "venv", str(venv))
+    return (str(venv / "bin" / "pip"), "install", "--no-compile")
+
+
 @contextmanager
 def serving(nanobot: Path, folder: Path) -> Generator[str]:
     """`nanobot serve` on a free port, without a model; yields its URL. Its end must be a clean one."""
-    environment = {
+    variables = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "NANOBOT_HOME": str(folder / "home"),
@@ -146,7 +154,7 @@ def serving(nanobot: Path, folder: Path) -> Generator[str]:
     }
     log = folder / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen([str(nanobot), "serve", "--port", "0"], cwd=folder, env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen([str(nanobot), "serve", "--port", "0"], cwd=folder, env=variables, stdout=output, stderr=output)
     try:
         yield wait_for_url(process, log)
         process.send_signal(signal.SIGTERM)
