@@ -45,12 +45,13 @@ release-check: .venv/serve.done    ## may this commit be released? docs/releasin
 	$(BIN)/python .ci/release_check.py
 
 # What is installed is pinned, with hashes, in requirements/; `make constraints` writes those files from pyproject.toml.
-# uv installs in seconds what takes pip a minute, and is installed first unless it is there. Where it fails, pip takes over.
+# uv needs half of pip's time, and is installed first unless it is there. Where it fails, pip takes over. Bytecode is compiled here, as pip does:
+# where PYTHONDONTWRITEBYTECODE is set, every start would do it again.
 
 UV := $(or $(shell command -v uv),$(BIN)/uv)
 
 define install
-$(UV) pip install --quiet --python $(BIN)/python $(1) || $(BIN)/pip install --quiet --no-compile $(1)
+$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python $(1) || $(BIN)/pip install --quiet $(1)
 endef
 
 .venv/serve.done: pyproject.toml requirements/serve.txt requirements/uv.txt
@@ -58,7 +59,7 @@ endef
 	$(PYTHON) -m venv .venv
 	@command -v $(UV) >/dev/null || $(BIN)/pip install --quiet --no-compile --require-hashes -r requirements/uv.txt || true
 	$(call install,--require-hashes --no-deps -r requirements/serve.txt)
-	$(call install,--no-deps --no-build-isolation --editable .)
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 NODE := tests/flow/compatibility/node

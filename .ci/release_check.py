@@ -140,7 +140,7 @@ def environment(venv: Path) -> tuple[str, ...]:
         run(sys.executable, "-m", "venv", "--without-pip", str(venv))
         return (uv, "pip", "install", "--python", str(venv / "bin" / "python"))
     run(sys.executable, "-m", "venv", str(venv))
-    return (str(venv / "bin" / "pip"), "install", "--no-compile")
+    return (str(venv / "bin" / "pip"), "install")
 
 
 @contextmanager
@@ -177,7 +177,8 @@ def wait_for_url(process: subprocess.Popen[bytes], log: Path) -> str:
         if found := re.search(r"^nanobot serves (http://127\.0\.0\.1:\d+)/", log.read_text(), re.MULTILINE):
             return found[1]
         time.sleep(0.05)
-    raise NotReleasable(f"The server did not start within {START_SECONDS} s.\n{log.read_text()}")
+    ended = "did not start in time" if process.poll() is None else f"ended with {process.returncode} at its start"
+    raise NotReleasable(f"The server {ended}.\n{log.read_text()}")
 
 
 def ask(url: str, body: dict[str, object] | None = None) -> Any:
