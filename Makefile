@@ -83,4 +83,4 @@ constraints: .venv/serve.done
 	$(COMPILE) --group build --group local-test --extra local pyproject.toml -c requirements/test.txt -o requirements/local.txt
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis $(NODE)/node_modules
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dist $(NODE)/node_modules
