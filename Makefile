@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test test-local local lint format bench crash fuzz constraints clean
+.PHONY: serve test test-local local lint format bench crash fuzz constraints release-check clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -41,33 +41,46 @@ CASES ?= 10000
 fuzz: .venv/test.done              ## send CASES requests drawn from /openapi.json: every answer must be as described
 	$(BIN)/python -m bench.fuzz --cases $(CASES)
 
-# What is installed is pinned, with hashes, by the three constraints files; `make constraints` writes them anew from pyproject.toml.
+release-check: .venv/serve.done    ## may this commit be released? docs/releasing.md
+	$(BIN)/python .ci/release_check.py
 
-.venv/serve.done: pyproject.toml constraints.txt
+# What is installed is pinned, with hashes, in requirements/; `make constraints` writes those files from pyproject.toml.
+# uv needs half of pip's time, and is installed first unless it is there. Where it fails, pip takes over. Bytecode is compiled here, as pip does:
+# where PYTHONDONTWRITEBYTECODE is set, every start would do it again.
+
+UV := $(or $(shell command -v uv),$(BIN)/uv)
+
+define install
+$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python $(1) || $(BIN)/pip install --quiet $(1)
+endef
+
+.venv/serve.done: pyproject.toml requirements/serve.txt requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nanobot needs Python 3.11 or later: make PYTHON=python3.12 serve")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --require-hashes -r constraints.txt
+	@command -v $(UV) >/dev/null || $(BIN)/pip install --quiet --no-compile --require-hashes -r requirements/uv.txt || true
+	$(call install,--require-hashes --no-deps -r requirements/serve.txt)
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 NODE := tests/flow/compatibility/node
 
-.venv/test.done: .venv/serve.done constraints-test.txt $(NODE)/package-lock.json
-	$(BIN)/pip install --quiet --require-hashes -r constraints-test.txt
+.venv/test.done: .venv/serve.done requirements/test.txt $(NODE)/package-lock.json
+	$(call install,--require-hashes --no-deps -r requirements/test.txt)
 	@if command -v npm >/dev/null; then npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --silent; \
 	else echo "npm is not here: the tests of OpenAI's SDK for Node are skipped"; fi
 	@touch $@
 
-.venv/local.done: .venv/serve.done constraints-local.txt
-	$(BIN)/pip install --quiet --require-hashes -r constraints-local.txt
+.venv/local.done: .venv/serve.done requirements/local.txt
+	$(BIN)/pip install --quiet --require-hashes -r requirements/local.txt
 	@touch $@
 
-COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group build
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-constraints:                       ## needs uv
-	$(COMPILE) pyproject.toml -o constraints.txt
-	$(COMPILE) --group test --extra postgres pyproject.toml -c constraints.txt -o constraints-test.txt
-	$(COMPILE) --group local-test --extra local pyproject.toml -c constraints-test.txt -o constraints-local.txt
+constraints: .venv/serve.done
+	echo 'uv>=0.13' | $(COMPILE) - -o requirements/uv.txt
+	$(COMPILE) --group build pyproject.toml -o requirements/serve.txt
+	$(COMPILE) --group build --group test --extra postgres pyproject.toml -c requirements/serve.txt -o requirements/test.txt
+	$(COMPILE) --group build --group local-test --extra local pyproject.toml -c requirements/test.txt -o requirements/local.txt
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis $(NODE)/node_modules
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dist $(NODE)/node_modules

@@ -9,7 +9,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAPERS = (
     "README.md",
+    "AGENTS.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "examples/README.md",
     "docs/api.md",
     "docs/architecture.md",
@@ -18,6 +20,7 @@ PAPERS = (
     "docs/decisions.md",
     "docs/embedding.md",
     "docs/performance.md",
+    "docs/releasing.md",
     "docs/reliability.md",
     "docs/workflows.md",
 )
