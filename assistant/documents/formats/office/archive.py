@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from assistant.documents.limits import MIB, Limits
-from assistant.documents.refusals import Refused, damaged
+from assistant.documents.protocol import MIB, ReadLimits, damaged, too_large
 
 _PIECE = 256 * 1024
 _HEAD = 30
@@ -16,17 +15,17 @@ _DOCTYPES = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16
 _LONGEST_MARK = max(map(len, _DOCTYPES))
 
 
-class Archive:
+class OfficeArchive:
     """The parts of an Office file that keeps to the limits."""
 
     def __init__(
-        self, data: bytes, limits: Limits, *, what: str, streamed: Callable[[str], bool] = lambda _: False, document_types: bool = False
+        self, data: bytes, limits: ReadLimits, *, what: str, streamed: Callable[[str], bool] = lambda _: False, document_types: bool = False
     ) -> None:
         """`what` the file should be: "a Word document". `streamed`: which parts are never held as a tree and may be large.
 
         `document_types`: whether XML parts may declare them, which Office Open XML forbids.
 
-        Raises Refused: not an archive, or one that inflates beyond the limits, whatever its directory says about itself.
+        Raises FileRefused: not an archive, or one that inflates beyond the limits, whatever its directory says about itself.
         """
         self._data, self._limits, self._what, self._streamed, self._document_types = data, limits, what, streamed, document_types
         try:
@@ -35,7 +34,7 @@ class Archive:
             raise damaged(what) from error
         entries = self.zip.infolist()
         if len(entries) > limits.archive_entries:
-            raise _too_large(f"has more than {limits.archive_entries:,} parts inside (documents.archiveEntries)")
+            raise too_large(f"has more than {limits.archive_entries:,} parts inside.")
         self._entries = {entry.filename.replace("\\", "/").lstrip("/").lower(): entry for entry in entries}
         left = limits.archive_mib * MIB
         for entry in entries:
@@ -58,11 +57,11 @@ class Archive:
         for piece in self._inflate(entry):
             size += len(piece)
             if size > left:
-                raise _too_large(f"unpacks to more than {self._limits.archive_mib} MiB (documents.archiveMib)")
+                raise too_large(f"unpacks to more than {self._limits.archive_mib} MiB (documents.archiveMib).")
             if tree and parsed and size > self._limits.archive_part_mib * MIB:
-                raise _too_large(f"holds a part that unpacks to more than {self._limits.archive_part_mib} MiB (documents.archivePartMib)")
+                raise too_large(f"holds a part that unpacks to more than {self._limits.archive_part_mib} MiB.")
             if tree and size > MIB and size > self._limits.archive_ratio * max(1, entry.compress_size):
-                raise _too_large("unpacks to far more than its size, as only harmful files do (documents.archiveRatio)")
+                raise too_large("unpacks to far more than its size, as only harmful files do.")
             window = end + piece
             if parsed and not self._document_types and any(mark in window for mark in _DOCTYPES):
                 raise damaged(self._what)
@@ -91,7 +90,3 @@ class Archive:
             raise damaged(self._what)
         start += _HEAD + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
         return memoryview(self._data)[start : start + entry.compress_size]
-
-
-def _too_large(what: str) -> Refused:
-    return Refused(f"{what}.", "too_large")

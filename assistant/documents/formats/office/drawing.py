@@ -1,12 +1,12 @@
 """DrawingML, which Word, Excel and PowerPoint share: charts, diagrams (SmartArt), and paragraphs in shapes."""
 
-from assistant.documents.formats.office.ooxml import Element, attribute, child, children, descendants, local
-from assistant.documents.formats.tables import table
+from assistant.documents.formats.markdown import table
+from assistant.documents.formats.office.ooxml import XmlElement, attribute, child, children, descendants, local
 
 _MOST_POINTS = 10_000
 
 
-def chart_text(root: Element | None) -> str:
+def chart_text(root: XmlElement | None) -> str:
     """A chart as a table: a row for each category, a column for each series; its titles before it."""
     if root is None:
         return ""
@@ -22,7 +22,7 @@ def chart_text(root: Element | None) -> str:
     return f"{head}\n\n{table(rows)}" if series else head if titles else ""
 
 
-def diagram_text(root: Element | None) -> str:
+def diagram_text(root: XmlElement | None) -> str:
     """The texts of a SmartArt diagram as a list, in the order of its data."""
     if root is None:
         return ""
@@ -30,13 +30,13 @@ def diagram_text(root: Element | None) -> str:
     return "\n".join(f"- {line}" for line in lines if line)
 
 
-def shape_texts(body: Element | None) -> list[str]:
+def shape_texts(body: XmlElement | None) -> list[str]:
     """The paragraphs of a shape's text, without the empty ones."""
     lines = (run_text(paragraph) for paragraph in children(body, "p"))
     return [line for line in lines if line.strip()]
 
 
-def run_text(paragraph: Element) -> str:
+def run_text(paragraph: XmlElement) -> str:
     """The words of one DrawingML paragraph."""
     parts: list[str] = []
     for item in paragraph.iter():
@@ -48,7 +48,7 @@ def run_text(paragraph: Element) -> str:
     return "".join(parts)
 
 
-def _read_series(element: Element) -> tuple[str, dict[int, str], dict[int, str]]:
+def _read_series(element: XmlElement) -> tuple[str, dict[int, str], dict[int, str]]:
     """A series' name, its categories and its values, both by index."""
     name = " ".join(_points(child(element, "tx")).values())
     categories: dict[int, str] = {}
@@ -61,7 +61,7 @@ def _read_series(element: Element) -> tuple[str, dict[int, str], dict[int, str]]
     return name, categories, values
 
 
-def _categories(element: Element) -> dict[int, str]:
+def _categories(element: XmlElement) -> dict[int, str]:
     """Category names; those of several levels joined, the outermost first."""
     levels = [_points(level) for level in descendants(element, "lvl")]
     if not levels:
@@ -69,7 +69,7 @@ def _categories(element: Element) -> dict[int, str]:
     return {index: " / ".join(level[index] for level in reversed(levels) if index in level) for index in levels[0]}
 
 
-def _points(element: Element | None) -> dict[int, str]:
+def _points(element: XmlElement | None) -> dict[int, str]:
     points: dict[int, str] = {}
     for point in descendants(element, "pt"):
         index = attribute(point, "idx", "0")
@@ -83,6 +83,6 @@ def _points(element: Element | None) -> dict[int, str]:
     return points
 
 
-def _plain(element: Element) -> str:
+def _plain(element: XmlElement) -> str:
     words = " ".join("\n".join(run_text(paragraph) for paragraph in descendants(element, "p")).split())
     return words or " ".join(_points(element).values())

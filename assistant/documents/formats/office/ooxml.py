@@ -4,7 +4,7 @@ Names are compared without their namespaces, because the strict and the transiti
 """
 
 # pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# (lxml declares no types; `Element` says what is used of it.)
+# (lxml declares no types; `XmlElement` says what is used of it.)
 
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -14,45 +14,45 @@ from zipfile import BadZipFile
 
 from lxml import etree
 
-from assistant.documents.refusals import Refused, damaged
+from assistant.documents.protocol import FileRefused, damaged
 
 _PARSER = etree.XMLParser(resolve_entities=False)
 """As the packages' own: nothing is fetched, no entity is resolved, depth and amplification are limited."""
 _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 
 
-class Element(Protocol):
+class XmlElement(Protocol):
     """What is used of an lxml element."""
 
     tag: object
     text: str | None
 
-    def __iter__(self) -> Iterator["Element"]: ...
+    def __iter__(self) -> Iterator["XmlElement"]: ...
     def get(self, key: str, /) -> str | None: ...
     def items(self) -> Iterable[tuple[str, str]]: ...
-    def iter(self, tag: str = ..., /) -> Iterator["Element"]: ...
-    def getparent(self) -> "Element | None": ...
-    def addprevious(self, element: "Element", /) -> None: ...
-    def remove(self, element: "Element", /) -> None: ...
+    def iter(self, tag: str = ..., /) -> Iterator["XmlElement"]: ...
+    def getparent(self) -> "XmlElement | None": ...
+    def addprevious(self, element: "XmlElement", /) -> None: ...
+    def remove(self, element: "XmlElement", /) -> None: ...
     def getroottree(self) -> Any: ...
 
 
-class Relation(Protocol):
+class OfficeRelation(Protocol):
     """Where a part points: at another part, or out of the file."""
 
     is_external: bool
     reltype: str
     target_ref: str
-    target_part: "Part"
+    target_part: "OfficePart"
 
 
-class Source(Protocol):
+class RelationSource(Protocol):
     """What has relationships, by their ids: a package, a part. python-docx and python-pptx agree in this."""
 
-    rels: Mapping[str, Relation]
+    rels: Mapping[str, OfficeRelation]
 
 
-class Part(Source, Protocol):
+class OfficePart(RelationSource, Protocol):
     blob: bytes
 
 
@@ -69,42 +69,42 @@ def opening(what: str) -> Generator[None]:
         raise damaged(what) from error
     except (KeyError, ValueError) as error:  # parts that are missing, or of no type; relationships of the strict standard
         words = "parts of it are missing, or it is a Strict one. Open it in Office, save it anew in the usual format and send that."
-        raise Refused(f"can't be read as {what}: {words}") from error
+        raise FileRefused(f"can't be read as {what}: {words}") from error
 
 
-def related(source: Source, kind: str) -> list[Part]:
+def related(source: RelationSource, kind: str) -> list[OfficePart]:
     """The parts that a part points at by one kind of relationship, by the last word of its type: "comments"."""
     return [item.target_part for item in source.rels.values() if item.reltype.rpartition("/")[2] == kind and not item.is_external]
 
 
-def target(source: Source, identity: str) -> Part | None:
+def target(source: RelationSource, identity: str) -> OfficePart | None:
     """The part behind a relationship; None where there is none."""
     relation = source.rels.get(identity)
     return None if relation is None or relation.is_external else relation.target_part
 
 
-def address(source: Source, identity: str) -> str:
+def address(source: RelationSource, identity: str) -> str:
     """Where a relationship leads out of the file; "" where it does not."""
     relation = source.rels.get(identity)
     return relation.target_ref if relation is not None and relation.is_external else ""
 
 
-def parse(data: bytes, what: str) -> Element:
-    """The root of an XML part, ready to read. Raises Refused for broken XML."""
+def parse(data: bytes, what: str) -> XmlElement:
+    """The root of an XML part, ready to read. Raises FileRefused for broken XML."""
     with opening(what):
-        return ready(cast("Element", etree.fromstring(data, _PARSER)), what)
+        return ready(cast("XmlElement", etree.fromstring(data, _PARSER)), what)
 
 
-def tree(part: Part, what: str) -> Element:
+def tree(part: OfficePart, what: str) -> XmlElement:
     """The root of a part, which python-docx keeps parsed where it knows the kind of part."""
-    root = cast("Element | None", getattr(part, "element", None))
+    root = cast("XmlElement | None", getattr(part, "element", None))
     return parse(part.blob, what) if root is None else ready(root, what)
 
 
-def ready(root: Element, what: str) -> Element:
+def ready(root: XmlElement, what: str) -> XmlElement:
     """The root without AlternateContent: its first choice stands in its place, which its fallback only repeats for older programs.
 
-    Raises Refused for a document type: the standard forbids it, and only attacks need it.
+    Raises FileRefused for a document type: the standard forbids it, and only attacks need it.
     """
     if root.getroottree().docinfo.internalDTD is not None:
         raise damaged(what)
@@ -118,13 +118,13 @@ def ready(root: Element, what: str) -> Element:
     return root
 
 
-def local(element: Element) -> str:
+def local(element: XmlElement) -> str:
     """An element's name without its namespace; "" for comments and instructions."""
     tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
-def attribute(element: Element | None, name: str, default: str = "") -> str:
+def attribute(element: XmlElement | None, name: str, default: str = "") -> str:
     """An attribute's value, whatever its namespace."""
     if element is None:
         return default
@@ -134,12 +134,12 @@ def attribute(element: Element | None, name: str, default: str = "") -> str:
     return next((value for key, value in element.items() if key.endswith("}" + name)), default)
 
 
-def reference(element: Element, name: str = "id") -> str:
+def reference(element: XmlElement, name: str = "id") -> str:
     """The id of the relationship that an element stands for (r:id), which is never its own id."""
     return next((value for key, value in element.items() if key.endswith("}" + name)), "")
 
 
-def child(element: Element | None, *path: str) -> Element | None:
+def child(element: XmlElement | None, *path: str) -> XmlElement | None:
     """The first descendant along a path of names."""
     for name in path:
         if element is None:
@@ -148,15 +148,15 @@ def child(element: Element | None, *path: str) -> Element | None:
     return element
 
 
-def children(element: Element | None, name: str) -> Iterator[Element]:
+def children(element: XmlElement | None, name: str) -> Iterator[XmlElement]:
     return (item for item in element if local(item) == name) if element is not None else iter(())
 
 
-def descendants(element: Element | None, name: str) -> Iterator[Element]:
+def descendants(element: XmlElement | None, name: str) -> Iterator[XmlElement]:
     """All elements of that name, in document order."""
     return (item for item in element.iter() if local(item) == name) if element is not None else iter(())
 
 
-def is_on(element: Element | None) -> bool:
+def is_on(element: XmlElement | None) -> bool:
     """Whether a switch such as <w:b/> or <w:b w:val="0"/> is on."""
     return element is not None and attribute(element, "val", "1") not in {"0", "false", "off", "none"}

@@ -16,13 +16,13 @@ from pptx.shapes.group import GroupShape
 from pptx.slide import NotesSlide, Slide
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.formats.draft import Draft, count
-from assistant.documents.formats.office.archive import Archive
+from assistant.documents.formats.markdown import DocumentBuilder, count, table
+from assistant.documents.formats.office.archive import OfficeArchive
 from assistant.documents.formats.office.drawing import chart_text, diagram_text, run_text, shape_texts
 from assistant.documents.formats.office.maths import equation
 from assistant.documents.formats.office.ooxml import (
-    Element,
-    Part,
+    OfficePart,
+    XmlElement,
     address,
     attribute,
     child,
@@ -36,8 +36,7 @@ from assistant.documents.formats.office.ooxml import (
     related,
     target,
 )
-from assistant.documents.formats.tables import table
-from assistant.documents.limits import Limits
+from assistant.documents.protocol import ReadLimits
 
 _WHAT = "a presentation"
 _TITLES = frozenset({PP_PLACEHOLDER.TITLE, PP_PLACEHOLDER.CENTER_TITLE})
@@ -46,34 +45,34 @@ _UNSAID_IN_NOTES = _UNSAID | {PP_PLACEHOLDER.HEADER, PP_PLACEHOLDER.FOOTER, PP_P
 _LISTS = frozenset({PP_PLACEHOLDER.BODY, PP_PLACEHOLDER.OBJECT})
 
 
-def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
-    Archive(data, limits, what=_WHAT)
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
+    OfficeArchive(data, limits, what=_WHAT)
     with opening(_WHAT):
         # `pptx.Presentation` does not take templates and slide shows.
         slides = list(Package.open(BytesIO(data)).main_document_part.presentation.slides)
-    draft = Draft(limits.text_chars)
+    builder = DocumentBuilder(limits.text_chars)
     for number, slide in enumerate(slides, start=1):
-        draft.begin(f"slide {number}")
-        _Page(slide).write(number, draft)
-        if draft.full:
+        builder.begin(f"slide {number}")
+        _SlideReader(slide).write(number, builder)
+        if builder.full:
             break
-    return draft.finish(name, facts=(count(len(slides), "slide"),))
+    return builder.finish(name, facts=(count(len(slides), "slide"),))
 
 
-class _Page:
+class _SlideReader:
     """One slide with the parts that belong to it."""
 
     def __init__(self, slide: Slide) -> None:
-        self._slide, self._part = slide, cast("Part", slide.part)
+        self._slide, self._part = slide, cast("OfficePart", slide.part)
         self._root = ready(_element(slide), _WHAT)
         self._title = ""
 
-    def write(self, number: int, draft: Draft) -> None:
+    def write(self, number: int, builder: DocumentBuilder) -> None:
         blocks = [block for shape in _flatten(self._slide.shapes) for block in self._read(shape)]
         hidden = " (hidden)" if attribute(self._root, "show", "1") in {"0", "false"} else ""
-        draft.add(f"## Slide {number}{hidden}{f': {self._title}' if self._title else ''}")
+        builder.add(f"## Slide {number}{hidden}{f': {self._title}' if self._title else ''}")
         for block in (*blocks, *self._notes(), "\n".join(self._comments())):
-            draft.add(block)
+            builder.add(block)
 
     def _read(self, shape: BaseShape) -> list[str]:
         if isinstance(shape, GraphicFrame):
@@ -87,7 +86,7 @@ class _Page:
         lines = self._paragraphs(body, listed=kind in _LISTS)
         return ["\n".join(lines)] if lines else _picture(_element(shape))
 
-    def _frame(self, frame: Element) -> list[str]:
+    def _frame(self, frame: XmlElement) -> list[str]:
         data = child(frame, "graphic", "graphicData")
         blocks: list[str] = []
         for item in data if data is not None else ():
@@ -105,7 +104,7 @@ class _Page:
                     blocks += ["\n".join(shape_texts(body)) for body in descendants(item, "txBody")]
         return [block for block in blocks if block] or _picture(frame)
 
-    def _related(self, identity: str) -> Element | None:
+    def _related(self, identity: str) -> XmlElement | None:
         part = target(self._part, identity)
         return None if part is None else parse(part.blob, _WHAT)
 
@@ -127,7 +126,7 @@ class _Page:
                 lines += [f"- Comment: {words}"] if words else []
         return lines
 
-    def _paragraphs(self, body: Element | None, *, listed: bool) -> list[str]:
+    def _paragraphs(self, body: XmlElement | None, *, listed: bool) -> list[str]:
         """The paragraphs of a shape; as a list where they have bullets, which the text of a body has unless it says otherwise."""
         lines: list[str] = []
         several = listed and len(shape_texts(body)) > 1
@@ -143,7 +142,7 @@ class _Page:
             lines.append(f"{indent}- {text}" if bullet else text)
         return lines
 
-    def _words(self, item: Element) -> str:
+    def _words(self, item: XmlElement) -> str:
         """A run, a field, a line break or an equation, with the link on it."""
         name = local(item)
         if name in {"m", "oMath", "oMathPara"}:
@@ -163,11 +162,11 @@ def _flatten(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
             yield shape
 
 
-def _element(thing: BaseShape | Slide | NotesSlide) -> Element:
-    return cast("Element", thing.element)
+def _element(thing: BaseShape | Slide | NotesSlide) -> XmlElement:
+    return cast("XmlElement", thing.element)
 
 
-def _body(shape: BaseShape) -> Element | None:
+def _body(shape: BaseShape) -> XmlElement | None:
     return child(_element(shape), "txBody")
 
 
@@ -176,7 +175,7 @@ def _placeholder(shape: BaseShape) -> PP_PLACEHOLDER | None:
     return shape.placeholder_format.type if shape.is_placeholder else None
 
 
-def _picture(shape: Element) -> list[str]:
+def _picture(shape: XmlElement) -> list[str]:
     """What a picture is said to show."""
     for properties in shape:
         described = child(properties, "cNvPr")

@@ -7,10 +7,10 @@ from typing import cast
 
 from openpyxl.packaging.relationship import Relationship, get_dependents, get_rels_path  # pyright: ignore[reportUnknownVariableType] - it has no types
 
-from assistant.documents.formats.office.archive import Archive
+from assistant.documents.formats.office.archive import OfficeArchive
 from assistant.documents.formats.office.drawing import chart_text, shape_texts
-from assistant.documents.formats.office.ooxml import Element, attribute, child, children, descendants, local, opening, parse, reference
-from assistant.documents.limits import MIB
+from assistant.documents.formats.office.ooxml import XmlElement, attribute, child, children, descendants, local, opening, parse, reference
+from assistant.documents.protocol import MIB
 
 _WHAT = "a workbook"
 _FORMULA = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><f(?: [^>]*)?>([^<]{1,8000})</f>(?:<v ?/>|<v></v>)?</c>')
@@ -27,7 +27,7 @@ _MOST_CELLS = 20_000
 
 
 @dataclass(slots=True)
-class Extras:
+class SheetExtras:
     """Of one sheet."""
 
     cells: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
@@ -40,11 +40,11 @@ class Extras:
     """Links, comments, text boxes and charts."""
 
 
-def read_extras(archive: Archive) -> dict[str, Extras]:
+def read_extras(archive: OfficeArchive) -> dict[str, SheetExtras]:
     """By the names of the sheets."""
     main = next(iter(_related(archive, "", "officeDocument")), "xl/workbook.xml")
     parts = {relation.Id: relation.Target for relation in _relations(archive, main) if relation.TargetMode != "External"}
-    found: dict[str, Extras] = {}
+    found: dict[str, SheetExtras] = {}
     for sheet in children(child(_tree(archive, main), "sheets"), "sheet"):
         part = parts.get(reference(sheet))
         if part is not None:
@@ -52,12 +52,12 @@ def read_extras(archive: Archive) -> dict[str, Extras]:
     return found
 
 
-def _tree(archive: Archive, name: str) -> Element | None:
+def _tree(archive: OfficeArchive, name: str) -> XmlElement | None:
     data = archive.part(name)
     return None if data is None else parse(data, _WHAT)
 
 
-def _relations(archive: Archive, part: str) -> list[Relationship]:
+def _relations(archive: OfficeArchive, part: str) -> list[Relationship]:
     """The relationships of a part; those of the package for ""."""
     name = cast("str", get_rels_path(part))
     if name not in archive.zip.namelist():
@@ -66,15 +66,15 @@ def _relations(archive: Archive, part: str) -> list[Relationship]:
         return list(get_dependents(archive.zip, name))
 
 
-def _related(archive: Archive, part: str, kind: str) -> list[str]:
+def _related(archive: OfficeArchive, part: str, kind: str) -> list[str]:
     """The names of the parts that a part points at by one kind of relationship."""
     found = _relations(archive, part)
     return [item.Target for item in found if item.TargetMode != "External" and item.Type.rpartition("/")[2] == kind]
 
 
-def _read_sheet(archive: Archive, part: str) -> Extras:
+def _read_sheet(archive: OfficeArchive, part: str) -> SheetExtras:
     data = archive.part(part) or b""
-    extras = Extras()
+    extras = SheetExtras()
     extras.last_row, last_column = _measure(data)
     extras.area = (extras.last_row + 1) * (last_column + 1)
     if len(data) > _LARGEST_SHEET:
@@ -113,7 +113,7 @@ def parse_place(place: str) -> tuple[int, int]:
     return int(match[2]) - 1, column - 1
 
 
-def _read_links(archive: Archive, part: str, data: bytes) -> list[str]:
+def _read_links(archive: OfficeArchive, part: str, data: bytes) -> list[str]:
     tags = _LINK.findall(data)
     if not tags:
         return []
@@ -126,7 +126,7 @@ def _read_links(archive: Archive, part: str, data: bytes) -> list[str]:
     return lines
 
 
-def _read_comments(archive: Archive, part: str) -> list[str]:
+def _read_comments(archive: OfficeArchive, part: str) -> list[str]:
     lines: list[str] = []
     threaded = _related(archive, part, "threadedComment")
     for name in threaded or _related(archive, part, "comments"):
@@ -137,7 +137,7 @@ def _read_comments(archive: Archive, part: str) -> list[str]:
     return lines
 
 
-def _read_drawings(archive: Archive, part: str) -> list[str]:
+def _read_drawings(archive: OfficeArchive, part: str) -> list[str]:
     blocks: list[str] = []
     for drawing in _related(archive, part, "drawing"):
         root = _tree(archive, drawing)

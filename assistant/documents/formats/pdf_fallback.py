@@ -1,4 +1,4 @@
-"""PDF files that pdfium refuses, by pypdf, which forgives more and takes longer."""
+"""PDF files and pages that pdfium fails on, read by pypdf, which is slower and more lenient."""
 
 import logging
 from io import BytesIO
@@ -8,16 +8,14 @@ from pypdf.errors import DependencyError, FileNotDecryptedError, PyPdfError
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.pdf import check_pages, compose
-from assistant.documents.limits import Limits
-from assistant.documents.refusals import damaged, encrypted
+from assistant.documents.protocol import ReadLimits, damaged, encrypted
 
-# pypdf would start a program for JBIG2 pictures; text needs none of them.
-pypdf.overwrite_configuration(jbig2dec_binary=None)
+pypdf.overwrite_configuration(jbig2dec_binary=None)  # would start a program for JBIG2 pictures
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 
 
-def read_leniently(data: bytes, limits: Limits) -> ReadDocument:
-    """Raises Refused where pypdf can't read the file, either."""
+def read_document(data: bytes, limits: ReadLimits) -> ReadDocument:
+    """Raises FileRefused where pypdf fails, too."""
     try:
         document = pypdf.PdfReader(BytesIO(data), strict=False)
         if document.is_encrypted and not document.decrypt(""):
@@ -34,7 +32,7 @@ def read_leniently(data: bytes, limits: Limits) -> ReadDocument:
 
 
 def read_pages(data: bytes, indexes: list[int]) -> dict[int, str]:
-    """The texts of some pages by their indexes; none where the file is beyond pypdf."""
+    """The texts of pages by index; empty where pypdf fails."""
     try:
         document = pypdf.PdfReader(BytesIO(data), strict=False)
         return {index: text for index in indexes if (text := document.pages[index].extract_text()).strip()}
