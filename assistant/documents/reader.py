@@ -35,6 +35,8 @@ _ERRORS: dict[RefusalReason, type[NanobotError]] = {
     "unsupported": UnsupportedFileType,
     "too_large": FileTooLarge,
 }
+_HEAD = TypeAdapter(dict[str, object])
+_REPLY: TypeAdapter[ReaderReply] = TypeAdapter(Annotated[ReaderReply, Field(discriminator="kind")])
 
 
 class ChildReader:
@@ -102,7 +104,7 @@ class ChildReader:
         if data:
             try:
                 return unpack(data)
-            except (ValueError, RecursionError):
+            except ValueError:
                 log.warning("document.bad_reply code=%s", code)
         words = f"can't be read: it is damaged, or needs more than {self._limits.memory_mib} MiB of memory (documents.memoryMib)."
         return ReadRefusal(reason="unreadable", words=words, detail=f"exit {code}")
@@ -139,21 +141,15 @@ async def _end(child: asyncio.subprocess.Process) -> None:
         await child.wait()
 
 
-_REPLY: TypeAdapter[ReaderReply] = TypeAdapter(Annotated[ReaderReply, Field(discriminator="kind")])
-
-
 def unpack(data: bytes | bytearray) -> ReaderReply:
     """Reverses `protocol.pack`. The bytes are untrusted, as the file is: raises ValueError where they are malformed."""
     view = memoryview(data)
     start = 4 + int.from_bytes(view[:4], "big")
-    head: object = json.loads(bytes(view[4:start]))
-    match head:
-        case {"kind": "document"}:
-            head["text"] = str(view[start:], "utf-8", "replace")
-        case {"kind": "image"}:
-            head["data"] = bytes(view[start:])
-        case _:
-            pass
+    head = _HEAD.validate_json(bytes(view[4:start]))
+    if head.get("kind") == "document":
+        head["text"] = str(view[start:], "utf-8", "replace")
+    elif head.get("kind") == "image":
+        head["data"] = bytes(view[start:])
     reply = _REPLY.validate_python(head)
     if isinstance(reply, ReadDocument):
         offsets = [0, *(section.start for section in reply.sections), len(reply.text)]

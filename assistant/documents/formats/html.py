@@ -1,11 +1,12 @@
 """Web pages as Markdown: headings, lists, tables, links; without scripts and styles."""
 
-# pyright: reportAttributeAccessIssue=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # (lxml declares no types.)
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from lxml import etree
 
@@ -39,7 +40,7 @@ def to_markdown(page: str) -> list[str]:
     parser = etree.HTMLParser(target=_MarkdownTarget(), encoding="utf-8", huge_tree=True)
     parser.feed(page.replace("\0", "").encode("utf-8", "replace"))
     blocks: list[str] = []
-    for block in parser.close():
+    for block in cast("list[str]", parser.close()):
         if blocks and _ITEM.match(block) and _ITEM.match(blocks[-1]):
             blocks[-1] += f"\n{block}"
         else:

@@ -6,8 +6,8 @@ from email.utils import collapse_rfc2231_value
 from itertools import islice
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.formats.builder import DocumentBuilder, count, shorten
 from assistant.documents.formats.html import to_markdown
+from assistant.documents.formats.markdown import DocumentBuilder, count, shorten
 from assistant.documents.formats.text import decode
 from assistant.documents.protocol import ReadLimits
 

@@ -4,19 +4,21 @@
 # (pypdfium2's raw binding is generated from C and has no types.)
 
 import ctypes
+import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol, cast
+from io import BytesIO
+from typing import Any
 
 import pypdfium2
 from pypdfium2 import raw
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, clean, count, shorten
-from assistant.documents.protocol import ReadLimits, encrypted, too_large
+from assistant.documents.protocol import ReadLimits, damaged, encrypted, too_large
 
 _BLANK = "(This page holds no text. It may be a picture, such as a scan.)"
 _MAX_OUTLINE = 300
@@ -33,12 +35,6 @@ _MAX_STRING = 20_000
 """Bytes of one annotation string."""
 _BUTTONS = (raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON)
 _WITHOUT_VALUE = (raw.FPDF_FORMFIELD_PUSHBUTTON, raw.FPDF_FORMFIELD_SIGNATURE, raw.FPDF_FORMFIELD_UNKNOWN)
-
-
-class _FallbackModule(Protocol):
-    def read_document(self, data: bytes, limits: ReadLimits) -> ReadDocument: ...
-
-    def read_pages(self, data: bytes, indexes: list[int]) -> dict[int, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +55,9 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise encrypted() from error
-        return _fallback().read_document(data, limits)
+        return _read_by_pypdf(data, limits)
     total = len(document)
-    read_to = check_pages(total, limits)
+    read_to = _check_pages(total, limits)
     document.init_forms()
     pages: list[_PdfPage] = []
     size = 0
@@ -72,19 +68,19 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
             break
     texts = [page.text for page in pages]
     if doubtful := [index for index, page in enumerate(pages) if page.doubtful]:
-        for index, text in _fallback().read_pages(data, doubtful).items():
+        for index, text in _read_pages_by_pypdf(data, doubtful).items():
             texts[index] = text
-    return compose(join_lines(texts), [page.annotations for page in pages], total, limits, head=_read_head(document))
+    return _compose(join_lines(texts), [page.annotations for page in pages], total, limits, head=_read_head(document))
 
 
-def check_pages(total: int, limits: ReadLimits) -> int:
+def _check_pages(total: int, limits: ReadLimits) -> int:
     """How many pages are read. Raises FileRefused above `pdf_pages_refused`."""
     if total > limits.pdf_pages_refused:
         raise too_large(f"has {total:,} pages; more than {limits.pdf_pages_refused:,} are not read. Send the pages that matter.")
     return min(total, limits.pdf_pages)
 
 
-def compose(texts: list[str], annotations: list[str], total: int, limits: ReadLimits, *, head: str = "") -> ReadDocument:
+def _compose(texts: list[str], annotations: list[str], total: int, limits: ReadLimits, *, head: str = "") -> ReadDocument:
     """The document of its pages' texts, each under a heading with its number."""
     builder = DocumentBuilder(limits.text_chars)
     builder.add(head)
@@ -164,9 +160,40 @@ def _read_head(document: pypdfium2.PdfDocument) -> str:
     return "\n".join(lines)
 
 
-def _fallback() -> _FallbackModule:
-    """Imported on demand: pypdf takes a third of a second."""
-    return cast("_FallbackModule", import_module("assistant.documents.formats.pdf_fallback"))
+def _read_by_pypdf(data: bytes, limits: ReadLimits) -> ReadDocument:
+    """The whole document by pypdf, which is slower and more lenient. Raises FileRefused where it fails, too."""
+    pypdf = _import_pypdf()
+    try:
+        document = pypdf.PdfReader(BytesIO(data), strict=False)
+        if document.is_encrypted and not document.decrypt(""):
+            raise encrypted()
+        total = len(document.pages)
+        texts = [document.pages[index].extract_text() for index in range(_check_pages(total, limits))]
+    except (pypdf.errors.FileNotDecryptedError, pypdf.errors.DependencyError) as error:
+        raise encrypted() from error
+    except pypdf.errors.PyPdfError as error:
+        raise damaged("a PDF") from error
+    if not texts:
+        raise damaged("a PDF")
+    return _compose(texts, [""] * len(texts), total, limits)
+
+
+def _read_pages_by_pypdf(data: bytes, indexes: list[int]) -> dict[int, str]:
+    """The texts of pages by index; empty where pypdf fails."""
+    pypdf = _import_pypdf()
+    try:
+        document = pypdf.PdfReader(BytesIO(data), strict=False)
+        return {index: text for index in indexes if (text := document.pages[index].extract_text()).strip()}
+    except pypdf.errors.PyPdfError:
+        return {}
+
+
+def _import_pypdf() -> Any:
+    """pypdf, imported on demand: that takes a third of a second."""
+    pypdf = import_module("pypdf")
+    pypdf.overwrite_configuration(jbig2dec_binary=None)  # would start a program for JBIG2 pictures
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+    return pypdf
 
 
 def join_lines(pages: list[str]) -> list[str]:

@@ -7,10 +7,10 @@ from docx.package import Package
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder
-from assistant.documents.formats.office.archive import OfficeArchive
 from assistant.documents.formats.office.docx_styles import DocxNumbering, DocxStyles
 from assistant.documents.formats.office.docx_walk import DocxBlock, DocxWalker
-from assistant.documents.formats.office.ooxml import (
+from assistant.documents.formats.office.package import (
+    OfficeArchive,
     OfficePart,
     RelationSource,
     XmlElement,

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from assistant.documents.formats.office.ooxml import XmlElement, attribute, child, children, is_on
+from assistant.documents.formats.office.package import XmlElement, attribute, child, children, is_on
 
 _HEADING_NAME = re.compile(r"heading ([1-9])", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"%([1-9])")

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from assistant.documents.formats.markdown import table
 from assistant.documents.formats.office.docx_styles import DocxNumbering, DocxStyles
-from assistant.documents.formats.office.drawing import chart_text, diagram_text
-from assistant.documents.formats.office.maths import equation
-from assistant.documents.formats.office.ooxml import (
+from assistant.documents.formats.office.drawing import chart_text, diagram_text, equation
+from assistant.documents.formats.office.package import (
     OfficePart,
     XmlElement,
     address,

@@ -1,9 +1,16 @@
-"""DrawingML, which Word, Excel and PowerPoint share: charts, diagrams (SmartArt), and paragraphs in shapes."""
+"""What Word, Excel and PowerPoint files share: charts, diagrams (SmartArt), paragraphs in shapes (DrawingML), and equations (OMML)."""
+
+import re
 
 from assistant.documents.formats.markdown import table
-from assistant.documents.formats.office.ooxml import XmlElement, attribute, child, children, descendants, local
+from assistant.documents.formats.office.package import XmlElement, attribute, child, children, descendants, local
 
-_MOST_POINTS = 10_000
+_MAX_POINTS = 10_000
+_FUNCTIONS = re.compile("sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|arcsin|arccos|arctan|log|ln|exp|lim|max|min|sup|inf|det|gcd")
+_APPLY = "\u2061"
+"""Invisible function application."""
+_NARY = {"∑": "\\sum", "∏": "\\prod", "∫": "\\int", "∬": "\\iint", "∭": "\\iiint", "∮": "\\oint", "⋃": "\\bigcup", "⋂": "\\bigcap"}
+_ACCENTS = {"\u0302": "\\hat", "\u0303": "\\tilde", "\u0304": "\\bar", "\u0305": "\\overline", "\u20d7": "\\vec", "\u0307": "\\dot"}
 
 
 def chart_text(root: XmlElement | None) -> str:
@@ -16,7 +23,7 @@ def chart_text(root: XmlElement | None) -> str:
     labels: dict[int, str] = {}
     for _, categories, _ in series:
         labels = categories | labels
-    points = sorted({index for _, _, values in series for index in values} | set(labels))[:_MOST_POINTS]
+    points = sorted({index for _, _, values in series for index in values} | set(labels))[:_MAX_POINTS]
     rows = [["", *names], *([labels.get(index, str(index + 1)), *(values.get(index, "") for _, _, values in series)] for index in points)]
     head = f"Chart: {'; '.join(titles)}" if titles else "Chart:"
     return f"{head}\n\n{table(rows)}" if series else head if titles else ""
@@ -86,3 +93,73 @@ def _points(element: XmlElement | None) -> dict[int, str]:
 def _plain(element: XmlElement) -> str:
     words = " ".join("\n".join(run_text(paragraph) for paragraph in descendants(element, "p")).split())
     return words or " ".join(_points(element).values())
+
+
+def equation(element: XmlElement) -> str:
+    """An Office equation (OMML) as LaTeX, without dollar signs."""
+    return " ".join(_latex_of(element).replace(_APPLY, "").split())
+
+
+def _latex_of(element: XmlElement | None) -> str:
+    return "".join(_latex(item) for item in element) if element is not None else ""
+
+
+def _argument(element: XmlElement, name: str) -> str:
+    return _latex_of(child(element, name)).strip()
+
+
+def _property(element: XmlElement, properties: str, name: str, default: str) -> str:
+    found = child(element, properties, name)
+    return default if found is None else attribute(found, "val", default)
+
+
+def _sub_sup(element: XmlElement) -> str:
+    low, high = _argument(element, "sub"), _argument(element, "sup")
+    return (f"_{{{low}}}" if low else "") + (f"^{{{high}}}" if high else "")
+
+
+def _named(name: str) -> str:
+    return f"\\{name}" if _FUNCTIONS.fullmatch(name) else name
+
+
+def _cells(element: XmlElement) -> list[str]:
+    return [_latex_of(item).strip() for item in children(element, "e")]
+
+
+def _latex(element: XmlElement) -> str:
+    match local(element):
+        case "t":
+            return element.text or ""
+        case "f":
+            return f"\\frac{{{_argument(element, 'num')}}}{{{_argument(element, 'den')}}}"
+        case "sSub" | "sSup" | "sSubSup":
+            return _argument(element, "e") + _sub_sup(element)
+        case "sPre":
+            return f"{{}}_{{{_argument(element, 'sub')}}}^{{{_argument(element, 'sup')}}}{_argument(element, 'e')}"
+        case "rad":
+            degree = _argument(element, "deg")
+            return f"\\sqrt{f'[{degree}]' if degree else ''}{{{_argument(element, 'e')}}}"
+        case "nary":
+            sign = _property(element, "naryPr", "chr", "∫")
+            return f"{_NARY.get(sign, sign)}{_sub_sup(element)} {_argument(element, 'e')}"
+        case "d":
+            separator = _property(element, "dPr", "sepChr", "|")
+            return f"{_property(element, 'dPr', 'begChr', '(')}{separator.join(_cells(element))}{_property(element, 'dPr', 'endChr', ')')}"
+        case "func":
+            return f"{_named(_argument(element, 'fName'))} {_argument(element, 'e')}".strip()
+        case "limLow":
+            return f"{_named(_argument(element, 'e'))}_{{{_argument(element, 'lim')}}}"
+        case "limUpp":
+            return f"{_argument(element, 'e')}^{{{_argument(element, 'lim')}}}"
+        case "acc":
+            sign = _ACCENTS.get(_property(element, "accPr", "chr", "\u0302"), "\\hat")
+            return f"{sign}{{{_argument(element, 'e')}}}"
+        case "bar":
+            return f"\\{'overline' if _property(element, 'barPr', 'pos', 'bot') == 'top' else 'underline'}{{{_argument(element, 'e')}}}"
+        case "m":
+            rows = " \\\\ ".join(" & ".join(_cells(line)) for line in children(element, "mr"))
+            return f"\\begin{{matrix}} {rows} \\end{{matrix}}"
+        case "eqArr":
+            return " \\\\ ".join(_cells(element))
+        case name:
+            return "" if name.endswith("Pr") else _latex_of(element)

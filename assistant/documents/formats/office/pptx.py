@@ -17,10 +17,9 @@ from pptx.slide import NotesSlide, Slide
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, count, table
-from assistant.documents.formats.office.archive import OfficeArchive
-from assistant.documents.formats.office.drawing import chart_text, diagram_text, run_text, shape_texts
-from assistant.documents.formats.office.maths import equation
-from assistant.documents.formats.office.ooxml import (
+from assistant.documents.formats.office.drawing import chart_text, diagram_text, equation, run_text, shape_texts
+from assistant.documents.formats.office.package import (
+    OfficeArchive,
     OfficePart,
     XmlElement,
     address,

@@ -7,9 +7,19 @@ from typing import cast
 
 from openpyxl.packaging.relationship import Relationship, get_dependents, get_rels_path  # pyright: ignore[reportUnknownVariableType] - it has no types
 
-from assistant.documents.formats.office.archive import OfficeArchive
 from assistant.documents.formats.office.drawing import chart_text, shape_texts
-from assistant.documents.formats.office.ooxml import XmlElement, attribute, child, children, descendants, local, opening, parse, reference
+from assistant.documents.formats.office.package import (
+    OfficeArchive,
+    XmlElement,
+    attribute,
+    child,
+    children,
+    descendants,
+    local,
+    opening,
+    parse,
+    reference,
+)
 from assistant.documents.protocol import MIB
 
 _WHAT = "a workbook"

@@ -13,7 +13,7 @@ from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, cell, count, row
-from assistant.documents.formats.office.archive import OfficeArchive
+from assistant.documents.formats.office.package import OfficeArchive
 from assistant.documents.formats.office.sheet_extras import SheetExtras, read_extras
 from assistant.documents.protocol import ReadLimits, damaged, encrypted
 
