@@ -55,11 +55,11 @@ def _read(data: bytes, suffix: str, limits: ReadLimits) -> bytes:
     except FileRefused as refused:
         return pack(refused.refusal)
     except RecursionError:
-        return pack(ReadRefusal(reason="unreadable", words="is nested too deeply to read."))
+        return pack(ReadRefusal(words="is nested too deeply to read."))
     except MemoryError:
         pass  # the error holds the memory: leaving the handler frees it for the reply
     words = f"needs more than {limits.memory_mib} MiB of memory to read (documents.memoryMib)."
-    return pack(ReadRefusal(reason="unreadable", words=words))
+    return pack(ReadRefusal(words=words))
 
 
 def _limit_costs(limits: ReadLimits) -> None:

@@ -1,4 +1,4 @@
-"""What the server and its child process say to each other: limits one way; a document, a picture or a refusal the other way.
+"""The protocol between the server and the child process: limits in; a document, a picture or a refusal out.
 
 Standard library only: importing pydantic would take longer than reading most files.
 """
@@ -51,9 +51,9 @@ class ReadLimits:
 class ReadRefusal:
     """Why a file is not read."""
 
-    reason: RefusalReason
     words: str
     """Completes the sentence that the file's name begins: "is password-protected"."""
+    reason: RefusalReason = "unreadable"
     detail: str = ""
     """For the log: the kind of failure and the line of our code, never content of the file."""
     kind: Literal["refusal"] = "refusal"

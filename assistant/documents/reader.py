@@ -74,11 +74,7 @@ class ChildReader:
                 data = await _receive(child, self._max_reply)
                 code = await child.wait()
         except TimeoutError:
-            return ReadRefusal(
-                reason="unreadable",
-                words=f"takes longer than {self._limits.wall_seconds:g} s to read (documents.wallSeconds).",
-                detail="wall",
-            )
+            return ReadRefusal(words=f"takes longer than {self._limits.wall_seconds:g} s to read (documents.wallSeconds).", detail="wall")
         finally:
             await _end(child)
         return self._interpret(data, code)
@@ -100,14 +96,14 @@ class ChildReader:
         """The child's reply, or a refusal derived from its exit code."""
         if code in (-signal.SIGXCPU, -signal.SIGKILL):
             words = f"needs more than {self._limits.cpu_seconds} s of computing time to read (documents.cpuSeconds)."
-            return ReadRefusal(reason="unreadable", words=words, detail="cpu")
+            return ReadRefusal(words=words, detail="cpu")
         if data:
             try:
                 return unpack(data)
             except ValueError:
                 log.warning("document.bad_reply code=%s", code)
         words = f"can't be read: it is damaged, or needs more than {self._limits.memory_mib} MiB of memory (documents.memoryMib)."
-        return ReadRefusal(reason="unreadable", words=words, detail=f"exit {code}")
+        return ReadRefusal(words=words, detail=f"exit {code}")
 
 
 def _open(path: Path) -> int:

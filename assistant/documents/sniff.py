@@ -13,39 +13,33 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"GIF89a", "gif"),
     (b"{\\rtf", "rtf"),
 )
-_UNSUPPORTED: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"MZ", "is a Windows program"),
-    (0, b"\x7fELF", "is a program"),
-    (0, b"\xfe\xed\xfa", "is a program"),
-    (0, b"\xcf\xfa\xed\xfe", "is a program"),
-    (0, b"\xca\xfe\xba\xbe", "is a program"),
-    (0, b"Rar!\x1a\x07", "is a RAR archive. Unpack it and send the files in it"),
-    (0, b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive. Unpack it and send the files in it"),
-    (0, b"\x1f\x8b", "is a gzip archive. Unpack it and send the files in it"),
-    (0, b"BZh", "is a bzip2 archive. Unpack it and send the files in it"),
-    (0, b"\xfd7zXZ\x00", "is an xz archive. Unpack it and send the files in it"),
-    (0, b"\x28\xb5\x2f\xfd", "is a Zstandard archive. Unpack it and send the files in it"),
-    (257, b"ustar", "is a tar archive. Unpack it and send the files in it"),
-    (0, b"SQLite format 3\x00", "is a SQLite database"),
-    (0, b"OggS", "is a sound or a film"),
-    (0, b"fLaC", "is a sound"),
-    (0, b"ID3", "is a sound"),
-    (0, b"\xff\xfb", "is a sound"),
-    (8, b"WAVE", "is a sound"),
-    (8, b"AVI ", "is a film"),
-    (0, b"\x1aE\xdf\xa3", "is a film"),
-    (4, b"ftypheic", "is a HEIC picture. Send it as JPEG or PNG"),
-    (4, b"ftypmif1", "is a HEIF picture. Send it as JPEG or PNG"),
-    (4, b"ftypavif", "is an AVIF picture. Send it as JPEG or PNG"),
-    (4, b"ftyp", "is a film or a sound"),
-    (0, b"II*\x00", "is a TIFF picture. Send it as PNG or JPEG"),
-    (0, b"MM\x00*", "is a TIFF picture. Send it as PNG or JPEG"),
-    (0, b"8BPS", "is a Photoshop picture. Send it as PNG or JPEG"),
-    (0, b"BM", "is a BMP picture. Send it as PNG or JPEG"),
-    (0, b"\x00\x00\x01\x00", "is an icon. Send it as PNG"),
-    (0, b"wOF", "is a font"),
+_UNSUPPORTED: tuple[tuple[int, tuple[bytes, ...], str], ...] = (
+    (0, (b"MZ",), "is a Windows program"),
+    (0, (b"\x7fELF", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"), "is a program"),
+    (0, (b"Rar!\x1a\x07",), "is a RAR archive. Unpack it and send the files in it"),
+    (0, (b"7z\xbc\xaf\x27\x1c",), "is a 7-Zip archive. Unpack it and send the files in it"),
+    (0, (b"\x1f\x8b",), "is a gzip archive. Unpack it and send the files in it"),
+    (0, (b"BZh",), "is a bzip2 archive. Unpack it and send the files in it"),
+    (0, (b"\xfd7zXZ\x00",), "is an xz archive. Unpack it and send the files in it"),
+    (0, (b"\x28\xb5\x2f\xfd",), "is a Zstandard archive. Unpack it and send the files in it"),
+    (257, (b"ustar",), "is a tar archive. Unpack it and send the files in it"),
+    (0, (b"SQLite format 3\x00",), "is a SQLite database"),
+    (0, (b"OggS",), "is a sound or a film"),
+    (0, (b"fLaC", b"ID3", b"\xff\xfb"), "is a sound"),
+    (8, (b"WAVE",), "is a sound"),
+    (8, (b"AVI ",), "is a film"),
+    (0, (b"\x1aE\xdf\xa3",), "is a film"),
+    (4, (b"ftypheic",), "is a HEIC picture. Send it as JPEG or PNG"),
+    (4, (b"ftypmif1",), "is a HEIF picture. Send it as JPEG or PNG"),
+    (4, (b"ftypavif",), "is an AVIF picture. Send it as JPEG or PNG"),
+    (4, (b"ftyp",), "is a film or a sound"),
+    (0, (b"II*\x00", b"MM\x00*"), "is a TIFF picture. Send it as PNG or JPEG"),
+    (0, (b"8BPS",), "is a Photoshop picture. Send it as PNG or JPEG"),
+    (0, (b"BM",), "is a BMP picture. Send it as PNG or JPEG"),
+    (0, (b"\x00\x00\x01\x00",), "is an icon. Send it as PNG"),
+    (0, (b"wOF",), "is a font"),
 )
-"""Offset, bytes, description. Checked after text, since words also begin with short marks such as "MZ"."""
+"""Offset, marks, description. Checked after text, since words also begin with short marks such as "MZ"."""
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OLE_STREAMS: tuple[tuple[str, str], ...] = (
@@ -87,8 +81,8 @@ def sniff(data: bytes, suffix: str) -> str:
         return "pdf"
     if _is_text(data):
         return _text(data, suffix)
-    for offset, magic, what in _UNSUPPORTED:
-        if data[offset:].startswith(magic):
+    for offset, marks, what in _UNSUPPORTED:
+        if data.startswith(marks, offset):
             raise unsupported(what)
     raise unsupported("is of an unknown kind")
 

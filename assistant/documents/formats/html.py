@@ -103,7 +103,10 @@ class _MarkdownTarget:
                 first = attributes.get("start", "")
                 self._lists.append(int(first) if first.isdecimal() and len(first) < 10 else 1)
             case "li":
-                self._start_item()
+                number = self._lists[-1] if self._lists else None
+                self._prefix = "  " * min(max(0, len(self._lists) - 1), _MAX_INDENT) + ("- " if number is None else f"{number}. ")
+                if number is not None:
+                    self._lists[-1] = number + 1
             case "table":
                 self._tables.append(_HtmlTable(outer=self._blocks))
                 self._blocks = []
@@ -157,13 +160,6 @@ class _MarkdownTarget:
             indent = "" if self._prefix in _PREFIXES.values() else " " * (len(self._prefix) - len(self._prefix.lstrip()))
             self._blocks.append(self._prefix + text.replace("\n", f"\n{indent}"))
             self._prefix = ""
-
-    def _start_item(self) -> None:
-        indent = "  " * min(max(0, len(self._lists) - 1), _MAX_INDENT)
-        number = self._lists[-1] if self._lists else None
-        self._prefix = f"{indent}- " if number is None else f"{indent}{number}. "
-        if number is not None:
-            self._lists[-1] = number + 1
 
     def _end_link(self, address: str, start: int) -> None:
         words = "".join(self._line[start:]).strip()

@@ -12,7 +12,6 @@ from assistant.documents.protocol import FileRefused, ReadLimits, damaged, too_l
 
 _ImageFormat = Literal["PNG", "JPEG", "GIF", "WEBP"]
 _MEDIA_TYPES: dict[_ImageFormat, MediaType] = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
-_SHOWN = {"PNG": "PNG", "JPEG": "JPEG", "GIF": "GIF", "WEBP": "WebP"}
 _MODES: dict[_ImageFormat, frozenset[str]] = {
     "PNG": frozenset({"1", "L", "LA", "P", "RGB", "RGBA"}),
     "JPEG": frozenset({"L", "RGB"}),
@@ -24,19 +23,23 @@ _MODES: dict[_ImageFormat, frozenset[str]] = {
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadImage:
     """The first frame of the picture. `name`: the format by its first bytes."""
     wanted = next(known for known in get_args(_ImageFormat) if known.lower() == name)
+    shown = "WebP" if wanted == "WEBP" else wanted
     try:
         with Image.open(BytesIO(data), formats=[wanted]) as source:
             frames = _check(source, limits)
             width, height = source.size
             source.draft(None, (limits.image_side, limits.image_side))  # decodes a large JPEG at a fraction of its size
             source.load()
-            picture = _scale(_straighten(source), limits.image_side)
+            picture = _straighten(source)
+            if max(picture.size) > limits.image_side:
+                picture.thumbnail((limits.image_side, limits.image_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+            picture.info.clear()  # encoders copy profiles and comments from it
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
-        raise damaged(f"a {_SHOWN[wanted]} picture") from error
+        raise damaged(f"a {shown} picture") from error
     except Image.DecompressionBombError as error:
         raise _too_many_pixels(limits) from error
     encoded, form = _encode(picture, wanted, limits.image_bytes)
-    original = f"{_SHOWN[wanted]}, {width}×{height}" + (f", {count(frames, 'frame')}: the first is shown" if frames > 1 else "")
+    original = f"{shown}, {width}×{height}" + (f", {count(frames, 'frame')}: the first is shown" if frames > 1 else "")
     return ReadImage(media_type=_MEDIA_TYPES[form], width=picture.width, height=picture.height, original=original, data=encoded)
 
 
@@ -71,20 +74,10 @@ def _straighten(source: Image.Image) -> Image.Image:
     return picture.convert("RGBA" if picture.has_transparency_data else "L" if picture.mode in {"LA", "F"} else "RGB")
 
 
-def _scale(picture: Image.Image, side: int) -> Image.Image:
-    if max(picture.size) > side:
-        picture.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    picture.info.clear()  # encoders copy profiles and comments from it
-    return picture
-
-
 def _encode(picture: Image.Image, wanted: _ImageFormat, max_bytes: int) -> tuple[bytes, _ImageFormat]:
     """Encoded in its own format, or as WebP where that exceeds `max_bytes`."""
-    form: _ImageFormat = wanted
-    encoded = _save(picture, form)
-    if len(encoded) > max_bytes:
-        form, encoded = "WEBP", _save(picture, "WEBP")
-    return encoded, form
+    encoded = _save(picture, wanted)
+    return (encoded, wanted) if len(encoded) <= max_bytes else (_save(picture, "WEBP"), "WEBP")
 
 
 def _save(picture: Image.Image, form: _ImageFormat) -> bytes:

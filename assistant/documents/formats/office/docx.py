@@ -1,4 +1,4 @@
-"""Word documents (.docx): everything that a reader of the pages would see, in its order."""
+"""Word documents (.docx): everything visible on the pages, in order."""
 
 from io import BytesIO
 from typing import cast
@@ -29,7 +29,7 @@ _SEPARATORS = frozenset({"separator", "continuationSeparator", "continuationNoti
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
-    """Headers, the body with its text boxes, footers, notes, comments."""
+    """Headers, body with text boxes, footers, notes, comments."""
     OfficeArchive(data, limits, what=_WHAT)
     main = _open(data)
     body = child(tree(main, _WHAT), "body")
@@ -38,11 +38,7 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     styles = DocxStyles(_first(main, "styles"))
     walk = DocxWalker(main, styles, DocxNumbering(_first(main, "numbering")))
     builder = DocumentBuilder(limits.text_chars)
-    for block in _edges(main, styles, "header"):
-        builder.add(block)
-    for block in tighten(walk.blocks(body)):
-        builder.add(block)
-    for block in _edges(main, styles, "footer"):
+    for block in (*_edges(main, styles, "header"), *tighten(walk.blocks(body)), *_edges(main, styles, "footer")):
         builder.add(block)
     for block in (*_notes(main, walk, styles, "footnote"), *_notes(main, walk, styles, "endnote")):
         builder.add(block)
@@ -52,7 +48,7 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
 
 
 def tighten(blocks: list[DocxBlock]) -> list[str]:
-    """The blocks' texts, the items of one list joined without blank lines."""
+    """The texts of blocks, with the items of a list as one text."""
     joined: list[str] = []
     tight = False
     for block in blocks:
@@ -65,7 +61,7 @@ def tighten(blocks: list[DocxBlock]) -> list[str]:
 
 
 def _open(data: bytes) -> OfficePart:
-    """The part that is the document itself: also of a template, one with macros, or a strict one, which `docx.Document` does not take."""
+    """The main part; also of templates, documents with macros and strict ones, which `docx.Document` refuses."""
     with opening(_WHAT):
         found = related(cast("RelationSource", Package.open(BytesIO(data))), "officeDocument")
     if not found:
@@ -78,17 +74,13 @@ def _first(main: OfficePart, kind: str) -> XmlElement | None:
 
 
 def _edges(main: OfficePart, styles: DocxStyles, kind: str) -> list[str]:
-    """The headers or footers, each text once: most sections repeat those before them."""
-    texts: dict[str, None] = {}
-    for part in related(main, kind):
-        words = "\n".join(tighten(DocxWalker(part, styles, DocxNumbering(None)).blocks(tree(part, _WHAT)))).strip()
-        if words:
-            texts[f"{kind.capitalize()}: {words}"] = None
-    return list(texts)
+    """The headers or footers, each text once."""
+    texts = ("\n".join(tighten(DocxWalker(part, styles, DocxNumbering(None)).blocks(tree(part, _WHAT)))) for part in related(main, kind))
+    return list(dict.fromkeys(f"{kind.capitalize()}: {text.strip()}" for text in texts if text.strip()))
 
 
 def _notes(main: OfficePart, walk: DocxWalker, styles: DocxStyles, kind: str) -> list[str]:
-    """Footnotes or endnotes, under the marks that the text refers to them by."""
+    """Footnotes or endnotes, each with the mark used in the text."""
     lines: list[str] = []
     for part in related(main, f"{kind}s"):
         own = DocxWalker(part, styles, DocxNumbering(None))

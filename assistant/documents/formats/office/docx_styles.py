@@ -1,7 +1,7 @@
-"""What a Word document's styles and numbering say about a paragraph: its heading level, its place in a list, its number."""
+"""Styles and numbering of Word documents: a paragraph's heading level, list level and number."""
 
 import re
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from assistant.documents.formats.office.package import XmlElement, attribute, child, children, is_on
 
@@ -12,15 +12,14 @@ _ROMAN = {1000: "m", 900: "cm", 500: "d", 400: "cd", 100: "c", 90: "xc", 50: "l"
 _LEVELS = 9
 
 
-@dataclass(slots=True)
-class _ParagraphStyle:
+class _ParagraphStyle(NamedTuple):
     name: str
     based_on: str
     properties: XmlElement | None
 
 
 class DocxStyles:
-    """Paragraph styles by their ids. Names may be in any language: a heading is told by its outline level."""
+    """Paragraph styles by id. Headings are recognised by outline level, since names may be in any language."""
 
     def __init__(self, root: XmlElement | None) -> None:
         self._styles: dict[str, _ParagraphStyle] = {}
@@ -58,7 +57,7 @@ class DocxStyles:
         return ("", 0) if number in {"", "0"} else (number, max(level, 0))
 
     def _chain(self, properties: XmlElement | None) -> list[tuple[str, XmlElement | None]]:
-        """A paragraph's own properties, then those of its style and of the styles that this is based on."""
+        """A paragraph's own properties, then those of its style and the styles that one is based on."""
         chain: list[tuple[str, XmlElement | None]] = [("", properties)]
         identity = attribute(child(properties, "pStyle"), "val")
         while identity in self._styles and len(chain) < _LONGEST_CHAIN:
@@ -68,21 +67,19 @@ class DocxStyles:
         return chain
 
 
-@dataclass(slots=True)
-class _ListLevel:
+class _ListLevel(NamedTuple):
     format: str = "decimal"
     text: str = "%1."
     start: int = 1
 
 
-@dataclass(slots=True)
-class _NumberedList:
-    levels: dict[int, _ListLevel] = field(default_factory=dict[int, _ListLevel])
-    counters: dict[int, int] = field(default_factory=dict[int, int])
+class _NumberedList(NamedTuple):
+    levels: dict[int, _ListLevel]
+    counters: dict[int, int]
 
 
 class DocxNumbering:
-    """The lists of a document; counts their items as they come."""
+    """The lists of a document. Counts their items in document order."""
 
     def __init__(self, root: XmlElement | None) -> None:
         self._lists: dict[str, _NumberedList] = {}
@@ -101,9 +98,8 @@ class DocxNumbering:
                 start = child(override, "startOverride")
                 if start is not None:
                     place = _int(attribute(override, "ilvl"), 0)
-                    old = levels.get(place, _ListLevel())
-                    levels[place] = _ListLevel(old.format, old.text, _int(attribute(start, "val"), 1))
-            counters = {} if overrides else shared.setdefault(identity, {})  # lists of one kind go on counting
+                    levels[place] = levels.get(place, _ListLevel())._replace(start=_int(attribute(start, "val"), 1))
+            counters = {} if overrides else shared.setdefault(identity, {})  # lists of one kind share their counters
             self._lists[attribute(number, "numId")] = _NumberedList(levels, counters)
 
     def next(self, number: str, level: int) -> str:
@@ -145,7 +141,7 @@ def _int(text: str, default: int) -> int:
 
 
 def _write(number: int, form: str) -> str:
-    """A number in the manner of a list: 4, 04, d, D, iv, IV."""
+    """A number in a list's format: 4, 04, d, D, iv, IV."""
     match form:
         case "lowerLetter" | "upperLetter":
             letters = chr(ord("a") + (number - 1) % 26) * (1 + min(number - 1, 260) // 26)

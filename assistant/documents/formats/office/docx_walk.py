@@ -1,6 +1,7 @@
-"""The walk through WordprocessingML: from elements to blocks of Markdown."""
+"""WordprocessingML to blocks of Markdown."""
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 
 from assistant.documents.formats.markdown import table
@@ -20,20 +21,23 @@ from assistant.documents.formats.office.package import (
 )
 
 _DROPPED = frozenset({"del", "moveFrom", "delText", "delInstrText", "rPr", "pPr", "sdtPr", "sdtEndPr", "tblPr", "trPr", "tcPr", "proofErr"})
+_WRAPPERS = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo"})
+_DRAWN = frozenset({"txbxContent", "chart", "relIds", "docPr", "textpath"})
+"""The elements of a drawing with text."""
 _HYPERLINK = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
 _SYMBOLS = {0xF0B7: "•", 0xF0A7: "▪", 0xF0FC: "✓", 0xF0FE: "☑", 0xF0A8: "☐", 0xF0E0: "→", 0xF0E8: "→"}
-"""Letters of the symbol fonts, which have no meaning elsewhere."""
-_WIDEST = 60
+"""Private-use characters of the symbol fonts."""
+_MAX_SPAN = 60
 """Columns that one cell may span."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocxBlock:
-    """A paragraph, a table, a list's item."""
+    """A paragraph, a table or a list item."""
 
     text: str
     item: bool = False
-    """Of a list: it follows the item before it without a blank line."""
+    """A list item, joined to the item before it without a blank line."""
 
 
 @dataclass(slots=True)
@@ -42,11 +46,11 @@ class _ComplexField:
 
     instruction: str = ""
     start: int = -1
-    """Where in the paragraph its result begins; -1 until then."""
+    """Index in the line where its result begins; -1 until then."""
 
 
 class DocxWalker:
-    """Through one part of a document: its body, a header, the notes."""
+    """Reads one part of a document: the body, a header, the notes."""
 
     def __init__(self, part: OfficePart, styles: DocxStyles, numbering: DocxNumbering) -> None:
         self._part, self._styles, self._numbering = part, styles, numbering
@@ -63,11 +67,11 @@ class DocxWalker:
         return self._marks.setdefault((kind, identity), f"[^{'e' if kind == 'endnote' else ''}{number}]")
 
     def commented(self, identity: str) -> str:
-        """The words that a comment is about."""
+        """The text that a comment refers to."""
         return "".join(self._comments.get(identity, ()))
 
     def blocks(self, element: XmlElement) -> list[DocxBlock]:
-        """The blocks in an element, in their order; a text box follows the paragraph that holds it."""
+        """The blocks of an element in order; a text box follows its paragraph."""
         found: list[DocxBlock] = []
         for item in element:
             match local(item):
@@ -123,14 +127,14 @@ class DocxWalker:
             case "sym":
                 self._write(_symbol(attribute(item, "char")))
             case "hyperlink":
-                self._link(item)
+                self._link(item, address(self._part, reference(item)))
             case "fldChar":
                 self._field(attribute(item, "fldCharType"))
             case "instrText":
                 if self._fields:
                     self._fields[-1].instruction += item.text or ""
             case "fldSimple":
-                self._simple_field(item)
+                self._link(item, _hyperlink(attribute(item, "instr")))
             case "footnoteReference" | "endnoteReference" as name:
                 self._line.append(self.note_mark(name.removesuffix("Reference"), attribute(item, "id")))
             case "commentRangeStart":
@@ -153,16 +157,15 @@ class DocxWalker:
         for identity in self._open_comments:
             self._comments.setdefault(identity, []).append(text)
 
-    def _link(self, element: XmlElement) -> None:
+    def _link(self, element: XmlElement, outside: str) -> None:
         start = len(self._line)
         self._inline(element)
-        if outside := address(self._part, reference(element)):
-            self._wrap(start, outside)
+        self._wrap(start, outside)
 
-    def _wrap(self, start: int, address: str) -> None:
+    def _wrap(self, start: int, outside: str) -> None:
         words = "".join(self._line[start:])
-        if words.strip():
-            self._line[start:] = [f"[{words}]({address})"]
+        if outside and words.strip():
+            self._line[start:] = [f"[{words}]({outside})"]
 
     def _field(self, kind: str) -> None:
         if kind == "begin":
@@ -171,25 +174,18 @@ class DocxWalker:
             self._fields[-1].start = len(self._line)
         elif kind == "end" and self._fields:
             done = self._fields.pop()
-            match = _HYPERLINK.match(done.instruction)
-            if match and done.start >= 0:
-                self._wrap(done.start, match[1])
-
-    def _simple_field(self, element: XmlElement) -> None:
-        start = len(self._line)
-        self._inline(element)
-        if match := _HYPERLINK.match(attribute(element, "instr")):
-            self._wrap(start, match[1])
+            if done.start >= 0:
+                self._wrap(done.start, _hyperlink(done.instruction))
 
     def _ruby(self, element: XmlElement) -> None:
-        """Reading aids over East Asian characters, in brackets after them."""
+        """Phonetic guides of East Asian text, in parentheses after it."""
         for name, form in (("rubyBase", "{}"), ("rt", "({})")):
             words = "".join(text.text or "" for text in descendants(child(element, name), "t"))
             self._write(form.format(words) if words else "")
 
     def _drawing(self, element: XmlElement) -> None:
-        """Text boxes, charts, diagrams, and what a picture is said to show."""
-        for item in _outermost(element):
+        """Text boxes, charts, diagrams, and descriptions of pictures."""
+        for item in _outermost(element, _DRAWN):
             match local(item):
                 case "txbxContent":
                     self._boxes += self.blocks(item)
@@ -224,41 +220,39 @@ class DocxWalker:
             inner = [DocxBlock(_flatten(block.text)) for block in self.blocks(item)]
             cells.append([] if merged is not None and attribute(merged, "val", "continue") == "continue" else inner)
             span = attribute(child(properties, "gridSpan"), "val", "1")
-            cells += [[] for _ in range(min(int(span), _WIDEST) - 1)] if span.isdecimal() else []
+            cells += [[] for _ in range(min(int(span), _MAX_SPAN) - 1)] if span.isdecimal() else []
         return cells
 
 
 def _rows(element: XmlElement, name: str) -> list[XmlElement]:
-    """The rows of a table, or the cells of a row, also those inside content controls and insertions."""
+    """The rows of a table or cells of a row, including those in content controls and insertions."""
+    return [item for item in _outermost(element, {name}, _WRAPPERS) if child(item, "trPr", "del") is None]
+
+
+def _outermost(element: XmlElement, names: Set[str], through: Set[str] | None = None) -> list[XmlElement]:
+    """The descendants of these names, without those inside each other. `through`: the elements searched; all by default."""
     found: list[XmlElement] = []
     for item in element:
-        kind = local(item)
-        if kind == name:
-            if child(item, "trPr", "del") is None:
-                found.append(item)
-        elif kind in {"sdt", "sdtContent", "customXml", "ins", "moveTo"}:
-            found += _rows(item, name)
+        name = local(item)
+        if name in names:
+            found.append(item)
+        elif through is None or name in through:
+            found += _outermost(item, names, through)
     return found
 
 
 def _flatten(text: str) -> str:
-    """A block within a cell: the rows of a table in it become lines."""
+    """A block within a cell; the rows of a nested table become lines."""
     if not text.startswith("| "):
         return text
     rows = [line for line in text.split("\n") if not line.startswith("| ---")]
     return "\n".join(line[2:-2].replace(" | ", "; ").replace("\\|", "|") for line in rows)
 
 
-def _outermost(element: XmlElement) -> list[XmlElement]:
-    """The parts of a drawing that hold words; a text box within a text box is left to the outer one."""
-    found: list[XmlElement] = []
-    for item in element:
-        name = local(item)
-        if name in {"txbxContent", "chart", "relIds", "docPr", "textpath"}:
-            found.append(item)
-        else:
-            found += _outermost(item)
-    return found
+def _hyperlink(instruction: str) -> str:
+    """The address in a field's instruction; "" for other fields."""
+    match = _HYPERLINK.match(instruction)
+    return match[1] if match else ""
 
 
 def _symbol(code: str) -> str:

@@ -14,7 +14,7 @@ _ACCENTS = {"\u0302": "\\hat", "\u0303": "\\tilde", "\u0304": "\\bar", "\u0305":
 
 
 def chart_text(root: XmlElement | None) -> str:
-    """A chart as a table: a row for each category, a column for each series; its titles before it."""
+    """A chart as a table: a row per category, a column per series, under its titles."""
     if root is None:
         return ""
     titles = [words for title in descendants(root, "title") if (words := _plain(title))]
@@ -30,7 +30,7 @@ def chart_text(root: XmlElement | None) -> str:
 
 
 def diagram_text(root: XmlElement | None) -> str:
-    """The texts of a SmartArt diagram as a list, in the order of its data."""
+    """The texts of a SmartArt diagram as a list, in data order."""
     if root is None:
         return ""
     lines = [" ".join(words.split()) for point in descendants(root, "pt") if (words := "\n".join(shape_texts(child(point, "t"))))]
@@ -38,21 +38,14 @@ def diagram_text(root: XmlElement | None) -> str:
 
 
 def shape_texts(body: XmlElement | None) -> list[str]:
-    """The paragraphs of a shape's text, without the empty ones."""
+    """The paragraphs of a shape's text, without empty ones."""
     lines = (run_text(paragraph) for paragraph in children(body, "p"))
     return [line for line in lines if line.strip()]
 
 
 def run_text(paragraph: XmlElement) -> str:
     """The words of one DrawingML paragraph."""
-    parts: list[str] = []
-    for item in paragraph.iter():
-        name = local(item)
-        if name == "t":
-            parts.append(item.text or "")
-        elif name == "br":
-            parts.append("\n")
-    return "".join(parts)
+    return "".join("\n" if local(item) == "br" else item.text or "" for item in paragraph.iter() if local(item) in {"t", "br"})
 
 
 def _read_series(element: XmlElement) -> tuple[str, dict[int, str], dict[int, str]]:

@@ -22,27 +22,25 @@ _PARSER = etree.XMLParser(resolve_entities=False)
 _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 _PIECE = 256 * 1024
 _HEAD = 30
-"""Bytes of a local header before the name."""
+"""Bytes of a local file header before the name."""
 _DOCTYPES = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16-le", "utf-16-be"))
-"""What begins a document type declaration, which only attacks put into Office Open XML."""
+"""Starts of a document type declaration, which Office Open XML forbids and only attacks contain."""
 _LONGEST_MARK = max(map(len, _DOCTYPES))
 
 
 class OfficeArchive:
-    """The parts of an Office file that keeps to the limits."""
+    """The parts of an Office file, checked against the limits."""
 
     def __init__(
         self, data: bytes, limits: ReadLimits, *, what: str, streamed: Callable[[str], bool] = lambda _: False, document_types: bool = False
     ) -> None:
-        """`what` the file should be: "a Word document". `streamed`: which parts are never held as a tree and may be large.
+        """`what` the file should be: "a Word document". `streamed`: whether a part is never parsed into a tree and so may be large.
 
-        `document_types`: whether XML parts may declare them, which Office Open XML forbids.
-
-        Raises FileRefused: not an archive, or one that inflates beyond the limits, whatever its directory says about itself.
+        `document_types`: whether XML parts may declare one. Raises FileRefused for a file that is no archive or inflates beyond the limits.
         """
         self._data, self._limits, self._what, self._streamed, self._document_types = data, limits, what, streamed, document_types
         try:
-            self.zip = ZipFile(BytesIO(data))  # for libraries that take one; its parts are counted before they can
+            self.zip = ZipFile(BytesIO(data))  # for libraries, after all parts are measured
         except (BadZipFile, ValueError) as error:
             raise damaged(what) from error
         entries = self.zip.infolist()
@@ -54,7 +52,7 @@ class OfficeArchive:
             left -= self._measure(entry, left)
 
     def part(self, name: str) -> bytes | None:
-        """The bytes of a part, whose name is compared without regard to case; None where there is none."""
+        """The bytes of a part by its case-insensitive name; None where it is missing."""
         entry = self._entries.get(name.lower())
         if entry is None:
             return None
@@ -64,7 +62,7 @@ class OfficeArchive:
             raise damaged(self._what) from error
 
     def _measure(self, entry: ZipInfo, left: int) -> int:
-        """The size of a part, by inflating it. Its entry may lie about it, and other readers may believe the stream instead."""
+        """The size of a part, by inflating it: the size in the directory may be false."""
         name, size, end = entry.filename.lower(), 0, b""
         tree, parsed = not self._streamed(name), name.endswith((".xml", ".rels", ".vml"))
         for piece in self._inflate(entry):
@@ -106,7 +104,7 @@ class OfficeArchive:
 
 
 class XmlElement(Protocol):
-    """What is used of an lxml element."""
+    """The used subset of an lxml element."""
 
     tag: object
     text: str | None
@@ -122,7 +120,7 @@ class XmlElement(Protocol):
 
 
 class OfficeRelation(Protocol):
-    """Where a part points: at another part, or out of the file."""
+    """A relationship to another part or to an address outside the file."""
 
     is_external: bool
     reltype: str
@@ -131,7 +129,7 @@ class OfficeRelation(Protocol):
 
 
 class RelationSource(Protocol):
-    """What has relationships, by their ids: a package, a part. python-docx and python-pptx agree in this."""
+    """A package or part of python-docx or python-pptx, with its relationships by id."""
 
     rels: Mapping[str, OfficeRelation]
 
@@ -142,7 +140,7 @@ class OfficePart(RelationSource, Protocol):
 
 @contextmanager
 def opening(what: str) -> Generator[None]:
-    """Says in our words that a library cannot open a file, which should be `what`: "a Word document"."""
+    """Turns a library's errors into FileRefused. `what` the file should be: "a Word document"."""
     try:
         yield
     except etree.XMLSyntaxError as error:
@@ -151,45 +149,42 @@ def opening(what: str) -> Generator[None]:
         raise damaged(what) from error
     except (BadZipFile, zlib.error, EOFError) as error:
         raise damaged(what) from error
-    except (KeyError, ValueError) as error:  # parts that are missing, or of no type; relationships of the strict standard
+    except (KeyError, ValueError) as error:  # missing or untyped parts, strict relationships
         words = "parts of it are missing, or it is a Strict one. Open it in Office, save it anew in the usual format and send that."
         raise FileRefused(f"can't be read as {what}: {words}") from error
 
 
 def related(source: RelationSource, kind: str) -> list[OfficePart]:
-    """The parts that a part points at by one kind of relationship, by the last word of its type: "comments"."""
+    """The parts related by one kind of relationship, the last segment of its type: "comments"."""
     return [item.target_part for item in source.rels.values() if item.reltype.rpartition("/")[2] == kind and not item.is_external]
 
 
 def target(source: RelationSource, identity: str) -> OfficePart | None:
-    """The part behind a relationship; None where there is none."""
+    """The part that a relationship points to; None where there is none."""
     relation = source.rels.get(identity)
     return None if relation is None or relation.is_external else relation.target_part
 
 
 def address(source: RelationSource, identity: str) -> str:
-    """Where a relationship leads out of the file; "" where it does not."""
+    """The external address of a relationship; "" where there is none."""
     relation = source.rels.get(identity)
     return relation.target_ref if relation is not None and relation.is_external else ""
 
 
 def parse(data: bytes, what: str) -> XmlElement:
-    """The root of an XML part, ready to read. Raises FileRefused for broken XML."""
+    """The prepared root of an XML part. Raises FileRefused for malformed XML."""
     with opening(what):
         return ready(cast("XmlElement", etree.fromstring(data, _PARSER)), what)
 
 
 def tree(part: OfficePart, what: str) -> XmlElement:
-    """The root of a part, which python-docx keeps parsed where it knows the kind of part."""
+    """The prepared root of a part, reusing the tree that python-docx keeps for known kinds."""
     root = cast("XmlElement | None", getattr(part, "element", None))
     return parse(part.blob, what) if root is None else ready(root, what)
 
 
 def ready(root: XmlElement, what: str) -> XmlElement:
-    """The root without AlternateContent: its first choice stands in its place, which its fallback only repeats for older programs.
-
-    Raises FileRefused for a document type: the standard forbids it, and only attacks need it.
-    """
+    """The root with each AlternateContent replaced by its first choice. Raises FileRefused for a document type declaration."""
     if root.getroottree().docinfo.internalDTD is not None:
         raise damaged(what)
     for element in list(root.iter(_ALTERNATIVES)):
@@ -219,12 +214,12 @@ def attribute(element: XmlElement | None, name: str, default: str = "") -> str:
 
 
 def reference(element: XmlElement, name: str = "id") -> str:
-    """The id of the relationship that an element stands for (r:id), which is never its own id."""
+    """The relationship id of an element (r:id), never its own id."""
     return next((value for key, value in element.items() if key.endswith("}" + name)), "")
 
 
 def child(element: XmlElement | None, *path: str) -> XmlElement | None:
-    """The first descendant along a path of names."""
+    """The descendant along a path of names."""
     for name in path:
         if element is None:
             return None

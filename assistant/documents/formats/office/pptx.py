@@ -1,7 +1,7 @@
-"""Presentations (.pptx): slide by slide, what is on it, what its speaker notes and comments say.
+"""Presentations (.pptx): per slide its shapes, speaker notes and comments.
 
-python-pptx opens the file and finds slides, shapes and notes. Within a shape its XML is read: python-pptx leaves out bullets,
-fields, equations, diagrams, comments, what pictures show, and some kinds of charts.
+python-pptx finds slides, shapes and notes. Shapes are read from their XML: python-pptx omits bullets, fields, equations, diagrams, comments,
+descriptions of pictures, and some kinds of charts.
 """
 
 from collections.abc import Iterable, Iterator
@@ -39,15 +39,15 @@ from assistant.documents.protocol import ReadLimits
 
 _WHAT = "a presentation"
 _TITLES = frozenset({PP_PLACEHOLDER.TITLE, PP_PLACEHOLDER.CENTER_TITLE})
-_UNSAID = frozenset({PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.SLIDE_IMAGE})
-_UNSAID_IN_NOTES = _UNSAID | {PP_PLACEHOLDER.HEADER, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.DATE}
+_IGNORED = frozenset({PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.SLIDE_IMAGE})
+_IGNORED_IN_NOTES = _IGNORED | {PP_PLACEHOLDER.HEADER, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.DATE}
 _LISTS = frozenset({PP_PLACEHOLDER.BODY, PP_PLACEHOLDER.OBJECT})
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     OfficeArchive(data, limits, what=_WHAT)
     with opening(_WHAT):
-        # `pptx.Presentation` does not take templates and slide shows.
+        # pptx.Presentation refuses templates and slide shows
         slides = list(Package.open(BytesIO(data)).main_document_part.presentation.slides)
     builder = DocumentBuilder(limits.text_chars)
     for number, slide in enumerate(slides, start=1):
@@ -59,7 +59,7 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
 
 
 class _SlideReader:
-    """One slide with the parts that belong to it."""
+    """Reads one slide and its related parts."""
 
     def __init__(self, slide: Slide) -> None:
         self._slide, self._part = slide, cast("OfficePart", slide.part)
@@ -77,7 +77,7 @@ class _SlideReader:
         if isinstance(shape, GraphicFrame):
             return self._frame(_element(shape))
         kind, body = _placeholder(shape), _body(shape)
-        if kind in _UNSAID:
+        if kind in _IGNORED:
             return []
         if kind in _TITLES and not self._title:
             self._title = " ".join(" ".join(shape_texts(body)).split())
@@ -112,7 +112,7 @@ class _SlideReader:
             return []
         notes = self._slide.notes_slide
         ready(_element(notes), _WHAT)
-        shapes = (shape for shape in _flatten(notes.shapes) if _placeholder(shape) not in _UNSAID_IN_NOTES)
+        shapes = (shape for shape in _flatten(notes.shapes) if _placeholder(shape) not in _IGNORED_IN_NOTES)
         lines = [line for shape in shapes for line in shape_texts(_body(shape))]
         return ["### Notes", "\n".join(lines)] if lines else []
 
@@ -126,7 +126,7 @@ class _SlideReader:
         return lines
 
     def _paragraphs(self, body: XmlElement | None, *, listed: bool) -> list[str]:
-        """The paragraphs of a shape; as a list where they have bullets, which the text of a body has unless it says otherwise."""
+        """The paragraphs of a shape; as a list where they have bullets, the default in body placeholders."""
         lines: list[str] = []
         several = listed and len(shape_texts(body)) > 1
         for paragraph in children(body, "p"):
@@ -142,7 +142,7 @@ class _SlideReader:
         return lines
 
     def _words(self, item: XmlElement) -> str:
-        """A run, a field, a line break or an equation, with the link on it."""
+        """A run, field, line break or equation, with its link."""
         name = local(item)
         if name in {"m", "oMath", "oMathPara"}:
             return f"${equation(item)}$"
@@ -153,7 +153,7 @@ class _SlideReader:
 
 
 def _flatten(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
-    """All shapes, those of groups within groups included, in the order of the file, which is the order of reading aloud."""
+    """All shapes, including those of nested groups, in file order (the reading order)."""
     for shape in shapes:
         if isinstance(shape, GroupShape):
             yield from _flatten(shape.shapes)
@@ -170,12 +170,12 @@ def _body(shape: BaseShape) -> XmlElement | None:
 
 
 def _placeholder(shape: BaseShape) -> PP_PLACEHOLDER | None:
-    """What a shape is a placeholder for; None for a shape of its own."""
+    """The placeholder type of a shape; None for other shapes."""
     return shape.placeholder_format.type if shape.is_placeholder else None
 
 
 def _picture(shape: XmlElement) -> list[str]:
-    """What a picture is said to show."""
+    """The description of a picture."""
     for properties in shape:
         described = child(properties, "cNvPr")
         words = " ".join(attribute(described, "descr").split())
