@@ -1,10 +1,12 @@
 """The port to the document reader: a file of unknown format in, text or a clean picture out."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from assistant.contracts.messages import MediaType
-from assistant.contracts.turns import Upload
+
+if TYPE_CHECKING:  # the child process imports this module, and `turns` would import pydantic
+    from assistant.contracts.turns import Upload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,4 +54,4 @@ class DocumentReader(Protocol):
     limit). Each message starts with the upload's name and says what is wrong; each carries `upload.param`.
     """
 
-    async def read(self, upload: Upload) -> ReadDocument | ReadImage: ...
+    async def read(self, upload: "Upload") -> ReadDocument | ReadImage: ...

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
@@ -97,6 +99,14 @@ async def test_a_child_has_limits_and_nothing_of_our_environment(reader: ChildRe
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def test_a_child_imports_no_library_that_its_file_does_not_need() -> None:
+    code = "import sys, assistant.documents.child; print([name for name in ('asyncio', 'lxml', 'pydantic', 'PIL') if name in sys.modules])"
+    seen = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert seen.stdout.strip() == "[]"
 
 
 async def test_a_cancelled_reading_leaves_no_child(reader: ChildReader, spool: Spool) -> None:
