@@ -58,7 +58,6 @@ _TEXTS = re.compile(
     "py|js|ts|jsx|tsx|java|kt|c|h|cpp|hpp|cs|go|rs|rb|php|swift"
 )
 """Suffixes that name a format of text; text with any other suffix is "text"."""
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def sniff(data: bytes, suffix: str) -> str:
@@ -130,7 +129,7 @@ def _ole(data: bytes) -> str:
 def _is_text(data: bytes) -> bool:
     """Whether at most 1 % of the first 64 KiB are control characters (a log may have a few), or they are UTF-16 or UTF-32."""
     head = data[: 64 * 1024]
-    if head.startswith((*UTF16_MARKS, b"\x00\x00\xfe\xff")) or guess_utf16(head):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")) or guess_utf16(head):
         return True
     controls = sum(1 for byte in head.translate(None, bytes(range(32, 256))) if byte not in _TEXT_CONTROLS)
     return controls * 100 <= len(head)

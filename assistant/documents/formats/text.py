@@ -11,13 +11,8 @@ from assistant.documents.formats.markdown import DocumentBuilder, count
 from assistant.documents.protocol import ReadLimits
 from assistant.documents.sniff import guess_utf16
 
-_MARKS = (
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
+_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+"""Byte-order marks, longer ones first."""
 _SAMPLE = 64 * 1024
 _FOREIGN = re.compile("[^\x00-\x7f\ufffd]")
 _FEW = 10
@@ -51,7 +46,7 @@ def decode(data: bytes) -> str:
 
     Never fails: falls back to Windows-1252 with replacement characters.
     """
-    for mark, encoding in _MARKS:
+    for mark, encoding in _MARKS.items():
         if data.startswith(mark):
             return data.decode(encoding, "replace")
     try:
