@@ -1,2 +1,2 @@
-"""Bytes to text. The server's side is `reader` (and `settings`); `child` is the process that it starts for each file, which asks `sniff` what the
-file is and has one of `formats` read it. `limits`, `refusals` and `reply` are what the two know of each other."""
+"""Bytes to text. `reader` and `settings` run in the server; `child` is the process it starts for each file, which lets `sniff` tell the format and
+one module of `formats` read it. `protocol` is what the two share."""

@@ -1,10 +1,10 @@
-"""What a file is, by its bytes. Its name only tells kinds of text apart."""
+"""The format of a file by its bytes; the name only tells kinds of text apart."""
 
 import re
 from io import BytesIO
 from zipfile import BadZipFile, ZipFile
 
-from assistant.documents.refusals import Refused, encrypted, unsupported
+from assistant.documents.protocol import FileRefused, encrypted, unsupported
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -13,39 +13,33 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"GIF89a", "gif"),
     (b"{\\rtf", "rtf"),
 )
-_STRANGERS: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"MZ", "is a Windows program"),
-    (0, b"\x7fELF", "is a program"),
-    (0, b"\xfe\xed\xfa", "is a program"),
-    (0, b"\xcf\xfa\xed\xfe", "is a program"),
-    (0, b"\xca\xfe\xba\xbe", "is a program"),
-    (0, b"Rar!\x1a\x07", "is a RAR archive. Unpack it and send the files in it"),
-    (0, b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive. Unpack it and send the files in it"),
-    (0, b"\x1f\x8b", "is a gzip archive. Unpack it and send the files in it"),
-    (0, b"BZh", "is a bzip2 archive. Unpack it and send the files in it"),
-    (0, b"\xfd7zXZ\x00", "is an xz archive. Unpack it and send the files in it"),
-    (0, b"\x28\xb5\x2f\xfd", "is a Zstandard archive. Unpack it and send the files in it"),
-    (257, b"ustar", "is a tar archive. Unpack it and send the files in it"),
-    (0, b"SQLite format 3\x00", "is a SQLite database"),
-    (0, b"OggS", "is a sound or a film"),
-    (0, b"fLaC", "is a sound"),
-    (0, b"ID3", "is a sound"),
-    (0, b"\xff\xfb", "is a sound"),
-    (8, b"WAVE", "is a sound"),
-    (8, b"AVI ", "is a film"),
-    (0, b"\x1aE\xdf\xa3", "is a film"),
-    (4, b"ftypheic", "is a HEIC picture. Send it as JPEG or PNG"),
-    (4, b"ftypmif1", "is a HEIF picture. Send it as JPEG or PNG"),
-    (4, b"ftypavif", "is an AVIF picture. Send it as JPEG or PNG"),
-    (4, b"ftyp", "is a film or a sound"),
-    (0, b"II*\x00", "is a TIFF picture. Send it as PNG or JPEG"),
-    (0, b"MM\x00*", "is a TIFF picture. Send it as PNG or JPEG"),
-    (0, b"8BPS", "is a Photoshop picture. Send it as PNG or JPEG"),
-    (0, b"BM", "is a BMP picture. Send it as PNG or JPEG"),
-    (0, b"\x00\x00\x01\x00", "is an icon. Send it as PNG"),
-    (0, b"wOF", "is a font"),
+_UNSUPPORTED: tuple[tuple[int, tuple[bytes, ...], str], ...] = (
+    (0, (b"MZ",), "is a Windows program"),
+    (0, (b"\x7fELF", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"), "is a program"),
+    (0, (b"Rar!\x1a\x07",), "is a RAR archive. Unpack it and send the files in it"),
+    (0, (b"7z\xbc\xaf\x27\x1c",), "is a 7-Zip archive. Unpack it and send the files in it"),
+    (0, (b"\x1f\x8b",), "is a gzip archive. Unpack it and send the files in it"),
+    (0, (b"BZh",), "is a bzip2 archive. Unpack it and send the files in it"),
+    (0, (b"\xfd7zXZ\x00",), "is an xz archive. Unpack it and send the files in it"),
+    (0, (b"\x28\xb5\x2f\xfd",), "is a Zstandard archive. Unpack it and send the files in it"),
+    (257, (b"ustar",), "is a tar archive. Unpack it and send the files in it"),
+    (0, (b"SQLite format 3\x00",), "is a SQLite database"),
+    (0, (b"OggS",), "is a sound or a film"),
+    (0, (b"fLaC", b"ID3", b"\xff\xfb"), "is a sound"),
+    (8, (b"WAVE",), "is a sound"),
+    (8, (b"AVI ",), "is a film"),
+    (0, (b"\x1aE\xdf\xa3",), "is a film"),
+    (4, (b"ftypheic",), "is a HEIC picture. Send it as JPEG or PNG"),
+    (4, (b"ftypmif1",), "is a HEIF picture. Send it as JPEG or PNG"),
+    (4, (b"ftypavif",), "is an AVIF picture. Send it as JPEG or PNG"),
+    (4, (b"ftyp",), "is a film or a sound"),
+    (0, (b"II*\x00", b"MM\x00*"), "is a TIFF picture. Send it as PNG or JPEG"),
+    (0, (b"8BPS",), "is a Photoshop picture. Send it as PNG or JPEG"),
+    (0, (b"BM",), "is a BMP picture. Send it as PNG or JPEG"),
+    (0, (b"\x00\x00\x01\x00",), "is an icon. Send it as PNG"),
+    (0, (b"wOF",), "is a font"),
 )
-"""Offset, bytes, what it is. Only for what is not text: short marks such as "MZ" begin words, too."""
+"""Offset, marks, description. Checked after text, since words also begin with short marks such as "MZ"."""
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OLE_STREAMS: tuple[tuple[str, str], ...] = (
@@ -63,17 +57,16 @@ _TEXTS = re.compile(
     "md|csv|tsv|json|jsonl|yaml|toml|ini|xml|svg|log|tex|srt|vtt|ics|vcf|diff|patch|sql|css|sh|"
     "py|js|ts|jsx|tsx|java|kt|c|h|cpp|hpp|cs|go|rs|rb|php|swift"
 )
-"""Kinds of text whose suffix is worth repeating; any other suffix says nothing about text."""
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+"""Suffixes that name a format of text; text with any other suffix is "text"."""
 
 
 def sniff(data: bytes, suffix: str) -> str:
-    """The format of a file that can be read: "pdf", "docx", "png" …; for text, what its suffix claims ("csv"), else "text".
+    """The format of a file: "pdf", "docx", "png" …; for text, the format its suffix names ("csv"), else "text".
 
-    Raises Refused for what is not read: archives, programs, sounds, films, unknown bytes, files behind a password.
+    Raises FileRefused for archives, programs, sounds, films, unknown bytes, and encrypted files.
     """
     if not data:
-        raise Refused("is empty.")
+        raise FileRefused("is empty.")
     for magic, name in _MAGIC:
         if data.startswith(magic):
             return name
@@ -87,14 +80,14 @@ def sniff(data: bytes, suffix: str) -> str:
         return "pdf"
     if _is_text(data):
         return _text(data, suffix)
-    for offset, magic, what in _STRANGERS:
-        if data[offset:].startswith(magic):
+    for offset, marks, what in _UNSUPPORTED:
+        if data.startswith(marks, offset):
             raise unsupported(what)
     raise unsupported("is of an unknown kind")
 
 
 def _is_pdf(data: bytes) -> bool:
-    """Readers accept a PDF that begins within the first 1,024 bytes; text that merely speaks of one has no objects."""
+    """Whether "%PDF-" is in the first 1,024 bytes; unless they begin with it, also objects, which text that mentions PDF lacks."""
     start = data[:1024].find(b"%PDF-")
     return start == 0 or (start > 0 and b" obj" in data and b"stream" in data)
 
@@ -106,7 +99,7 @@ def _zip(data: bytes) -> str:
             kind = archive.read("mimetype")[:100] if "mimetype" in names and archive.getinfo("mimetype").file_size < 100 else b""
             locked = any(entry.flag_bits & 1 for entry in archive.infolist())
     except (BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise Refused("can't be read: it is a damaged Office file or archive.") from error
+        raise FileRefused("can't be read: it is a damaged Office file or archive.") from error
     if kind.startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
         return "ods"
     if kind.startswith(b"application/vnd.oasis.opendocument"):
@@ -122,7 +115,7 @@ def _zip(data: bytes) -> str:
 
 
 def _ole(data: bytes) -> str:
-    """The container of Office before 2007, and of encrypted documents since. Its directory holds the streams' names in UTF-16."""
+    """For the container of Office files before 2007 and of encrypted ones since. Its directory names streams in UTF-16."""
     if "EncryptedPackage".encode("utf-16-le") in data:
         raise encrypted()
     for stream, what in _OLE_STREAMS:
@@ -134,16 +127,16 @@ def _ole(data: bytes) -> str:
 
 
 def _is_text(data: bytes) -> bool:
-    """Whether the first 64 KiB hold next to no bytes that no text holds (a log may have a few), or are UTF-16 or UTF-32."""
+    """Whether at most 1 % of the first 64 KiB are control characters (a log may have a few), or they are UTF-16 or UTF-32."""
     head = data[: 64 * 1024]
-    if head.startswith((*UTF16_MARKS, b"\x00\x00\xfe\xff")) or guess_utf16(head):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")) or guess_utf16(head):
         return True
     controls = sum(1 for byte in head.translate(None, bytes(range(32, 256))) if byte not in _TEXT_CONTROLS)
     return controls * 100 <= len(head)
 
 
 def guess_utf16(head: bytes) -> str:
-    """ "utf-16-le" or "utf-16-be" for text without a mark whose every other byte is (nearly always) zero; else ""."""
+    """ "utf-16-le" or "utf-16-be" for text without a byte-order mark where nearly every other byte is zero; else ""."""
     size = len(head) // 2
     if size < 2:
         return ""

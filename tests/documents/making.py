@@ -1,6 +1,7 @@
 """Files that no library here would write: Office files from their parts, PDF files from their pages."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -8,6 +9,7 @@ from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.turns import Upload
 from assistant.documents.reader import ChildReader
+from assistant.documents.settings import DocumentSettings
 
 Spool = Callable[[str, bytes], Upload]
 ReadText = Callable[[str, bytes], Awaitable[ReadDocument]]
@@ -126,6 +128,10 @@ def show(*lines: str) -> str:
     return f"BT /F1 12 Tf 72 720 Td {drawn}ET"
 
 
+SLOW = b"{\\rtf1" + b"\\b1 " * 5_000_000
+"""RTF that takes about ten seconds to read."""
+
+
 async def refusal(reader: ChildReader, upload: Upload) -> NanobotError | None:
     """Why the file was not read; None where it was. Any other exception is a failure of the reader."""
     try:
@@ -135,3 +141,9 @@ async def refusal(reader: ChildReader, upload: Upload) -> NanobotError | None:
             raise
         return error
     return None
+
+
+def limited(**limits: int) -> ChildReader:
+    """A reader with other values for limits that no setting changes."""
+    settings = DocumentSettings()
+    return ChildReader(settings, replace(settings.limits(), **limits))

@@ -1,4 +1,4 @@
-"""Real documents that nobody here wrote."""
+"""Real documents from elsewhere."""
 
 import asyncio
 import json

@@ -9,9 +9,7 @@ from PIL import Image, ImageStat
 from PIL.PngImagePlugin import PngInfo
 
 from assistant.contracts.errors import FileTooLarge, UnreadableFile
-from assistant.documents.reader import ChildReader
-from assistant.documents.settings import DocumentSettings
-from tests.documents.making import ReadPicture, Spool
+from tests.documents.making import ReadPicture, Spool, limited
 
 
 def _save(picture: Image.Image, form: str, **options: object) -> bytes:
@@ -101,12 +99,12 @@ async def test_too_many_frames_are_refused(spool: Spool) -> None:
     frames = [Image.new("RGB", (20, 20), (shade * 20, 0, 0)) for shade in range(8)]
     data = _save(frames[0], "GIF", save_all=True, append_images=frames[1:])
     with pytest.raises(FileTooLarge, match=r"^a\.gif has more than 7 frames"):
-        await ChildReader(DocumentSettings(image_frames=7)).read(spool("a.gif", data))
+        await limited(image_frames=7).read(spool("a.gif", data))
 
 
 async def test_a_noisy_picture_is_compressed_until_providers_take_it(spool: Spool) -> None:
     data = _save(Image.effect_noise((700, 700), 80).convert("RGB"), "PNG")
-    result = await ChildReader(DocumentSettings(image_bytes=100_000)).read(spool("a.png", data))
+    result = await limited(image_bytes=100_000).read(spool("a.png", data))
     assert result.kind == "image"
     assert result.media_type == "image/webp"
     assert len(result.data) < len(data) / 2

@@ -7,11 +7,10 @@ import pypdf
 import pytest
 
 from assistant.contracts.errors import FileTooLarge, UnreadableFile
-from assistant.documents.formats.hyphens import join_lines
-from assistant.documents.formats.pdf import name_pages
+from assistant.documents.formats.pdf import join_lines, name_pages
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
-from tests.documents.making import ReadText, Spool, pdf, show
+from tests.documents.making import ReadText, Spool, limited, pdf, show
 
 
 async def test_each_page_is_a_section_with_its_mark(read: ReadText) -> None:
@@ -39,7 +38,7 @@ async def test_beyond_the_limit_of_pages_the_rest_is_named(spool: Spool) -> None
 
 async def test_far_too_many_pages_are_refused(spool: Spool) -> None:
     with pytest.raises(FileTooLarge, match=r"^a\.pdf has 12 pages"):
-        await ChildReader(DocumentSettings(pdf_pages_refused=10)).read(spool("a.pdf", pdf([""] * 12)))
+        await limited(pdf_pages_refused=10).read(spool("a.pdf", pdf([""] * 12)))
 
 
 async def test_a_password_is_named_as_the_reason(read: ReadText) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
@@ -11,10 +13,7 @@ import pytest
 from assistant.contracts.errors import UnreadableFile, UnsupportedFileType
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
-from tests.documents.making import ReadText, Spool, pack, paragraph, pdf, refusal, show, word
-
-ENDLESS = b"<html>" + b"<" * 3_000_000
-"""Takes Python's parser of pages minutes."""
+from tests.documents.making import SLOW, ReadText, Spool, pack, paragraph, pdf, refusal, show, word
 
 
 def _children() -> list[Path]:
@@ -89,7 +88,7 @@ async def test_damaged_files_are_refused_or_read_but_never_anything_else(reader:
 
 
 async def test_a_child_has_limits_and_nothing_of_our_environment(reader: ChildReader, spool: Spool) -> None:
-    task = asyncio.create_task(reader.read(spool("a.html", ENDLESS)))
+    task = asyncio.create_task(reader.read(spool("a.rtf", SLOW)))
     child = await _limited_child()
     limits = (child / "limits").read_text()
     for name, value in {"address space": 512 * 1024 * 1024, "cpu time": 10, "core file size": 0, "open files": 32}.items():
@@ -102,8 +101,16 @@ async def test_a_child_has_limits_and_nothing_of_our_environment(reader: ChildRe
         await task
 
 
+def test_a_child_imports_no_library_that_its_file_does_not_need() -> None:
+    code = "import sys, assistant.documents.child; print([name for name in ('asyncio', 'lxml', 'pydantic', 'PIL') if name in sys.modules])"
+    seen = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert seen.stdout.strip() == "[]"
+
+
 async def test_a_cancelled_reading_leaves_no_child(reader: ChildReader, spool: Spool) -> None:
-    task = asyncio.create_task(reader.read(spool("a.html", ENDLESS)))
+    task = asyncio.create_task(reader.read(spool("a.rtf", SLOW)))
     await _limited_child()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -122,11 +129,11 @@ async def test_waiting_for_a_place_does_not_count_as_reading(spool: Spool) -> No
             await asyncio.sleep(0.005)
 
     watcher = asyncio.create_task(watch())
-    slow = [asyncio.create_task(reader.read(spool(f"{number}.html", ENDLESS))) for number in range(2)]
+    slow = [asyncio.create_task(reader.read(spool(f"{number}.rtf", SLOW))) for number in range(2)]
     quick = asyncio.create_task(reader.read(spool("a.txt", b"hello")))
     results = await asyncio.gather(*slow, quick, return_exceptions=True)
     watcher.cancel()
-    assert [str(result) for result in results[:2]] == [f"{n}.html takes longer than 1 s to read (documents.wallSeconds)." for n in range(2)]
+    assert [str(result) for result in results[:2]] == [f"{n}.rtf takes longer than 1 s to read (documents.wallSeconds)." for n in range(2)]
     assert getattr(results[2], "text", "") == "hello"
     assert most == 1
     assert _children() == []

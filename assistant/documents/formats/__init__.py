@@ -1,1 +1,1 @@
-"""One module a format: `read(data, name, limits)`, in the child process only; nothing outside of this folder imports it."""
+"""One module per format, each with `read(data, name, limits)`. Runs in the child process only."""

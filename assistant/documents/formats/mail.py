@@ -1,4 +1,4 @@
-"""E-mail messages: the fields that people read, the text, and the names of what is attached."""
+"""E-mail messages: the main header fields, the text, and the names of attachments."""
 
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -6,30 +6,30 @@ from email.utils import collapse_rfc2231_value
 from itertools import islice
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.formats.draft import Draft, count, shorten
 from assistant.documents.formats.html import to_markdown
+from assistant.documents.formats.markdown import DocumentBuilder, count, shorten
 from assistant.documents.formats.text import decode
-from assistant.documents.limits import Limits
+from assistant.documents.protocol import ReadLimits
 
 _FIELDS = ("From", "To", "Cc", "Date", "Subject")
-_MOST_PARTS = 500
+_MAX_PARTS = 500
 
 
-def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     message = message_from_bytes(data, policy=policy.default)
-    parts = [part for part in islice(message.walk(), _MOST_PARTS) if not part.is_multipart()]
+    parts = [part for part in islice(message.walk(), _MAX_PARTS) if not part.is_multipart()]
     bodies = [part for part in parts if not _is_attached(part)]
     attached = [part for part in parts if _is_attached(part)]
     plain = [part for part in bodies if part.get_content_type() == "text/plain"]
-    draft = Draft(limits.text_chars)
-    draft.add("\n".join(f"{key}: {' '.join(str(message[key]).split())}" for key in _FIELDS if key in message))
+    builder = DocumentBuilder(limits.text_chars)
+    builder.add("\n".join(f"{key}: {' '.join(str(message[key]).split())}" for key in _FIELDS if key in message))
     for part in plain or bodies:
         for block in _read_body(part):
-            draft.add(block)
+            builder.add(block)
     names = [shorten(collapse_rfc2231_value(part.get_filename() or part.get_content_type())) for part in attached]
     if names:
-        draft.add(f"Attached files (not read): {', '.join(names)}")
-    return draft.finish(name, facts=("1 message", count(len(names), "attached file")))
+        builder.add(f"Attached files (not read): {', '.join(names)}")
+    return builder.finish(name, facts=("1 message", count(len(names), "attached file")))
 
 
 def _is_attached(part: EmailMessage) -> bool:

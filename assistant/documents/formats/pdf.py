@@ -1,98 +1,101 @@
-"""PDF: the text of every page, in the order that pdfium finds it, and what hangs on the page: links, notes, form fields."""
+"""PDF: the text of each page in the order pdfium finds it, its links, notes and form fields."""
 
 # pyright: basic
-# (pdfium's binding is generated from C and has no types.)
+# (pypdfium2's raw binding is generated from C and has no types.)
 
+import ctypes
+import logging
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol, cast
+from io import BytesIO
+from typing import Any
 
 import pypdfium2
 from pypdfium2 import raw
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.formats.draft import Draft, clean, count, shorten
-from assistant.documents.formats.hyphens import join_lines
-from assistant.documents.formats.pdf_marks import read_marks
-from assistant.documents.limits import Limits
-from assistant.documents.refusals import Refused, encrypted
+from assistant.documents.formats.markdown import DocumentBuilder, clean, count, shorten
+from assistant.documents.protocol import ReadLimits, damaged, encrypted, too_large
 
 _BLANK = "(This page holds no text. It may be a picture, such as a scan.)"
-_MOST_OUTLINE = 300
-_UNSAID = frozenset({"", "untitled", "anonymous", "unspecified"})
-"""What programs write where nobody said anything."""
+_MAX_OUTLINE = 300
+_PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
+"""Placeholders that programs write for a missing title or author."""
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
-
-class _Lenient(Protocol):
-    def read_leniently(self, data: bytes, limits: Limits) -> ReadDocument: ...
-
-    def read_pages(self, data: bytes, indexes: list[int]) -> dict[int, str]: ...
+_LINE_HYPHEN = re.compile("(\\w*)[\ufffe\x02](\\w*)")
+_WORD = re.compile(r"\w+(?:-\w+)*")
+_MIN_HALF = 3
+_MAX_ANNOTATIONS = 400
+"""Annotations read per page."""
+_MAX_STRING = 20_000
+"""Bytes of one annotation string."""
+_BUTTONS = (raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON)
+_WITHOUT_VALUE = (raw.FPDF_FORMFIELD_PUSHBUTTON, raw.FPDF_FORMFIELD_SIGNATURE, raw.FPDF_FORMFIELD_UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
+class _PdfPage:
     text: str
-    marks: str
+    annotations: str
     doubtful: bool = False
-    """Better read by the other reader."""
+    """pypdf reads it better."""
 
 
-_DAMAGED = _Page("", "(This page is damaged.)")
+_DAMAGED = _PdfPage("", "(This page is damaged.)")
 
 
-def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
-    """The pages up to the limit; the rest is named as missing. What pdfium refuses, pypdf may still read."""
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
+    """The pages up to the limit. Falls back to pypdf where pdfium fails."""
     try:
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise encrypted() from error
-        return _lenient().read_leniently(data, limits)
+        return _read_by_pypdf(data, limits)
     total = len(document)
-    read_to = check_pages(total, limits)
+    read_to = _check_pages(total, limits)
     document.init_forms()
-    pages: list[_Page] = []
+    pages: list[_PdfPage] = []
     size = 0
     for index in range(read_to):
         pages.append(_read_page(document, index))
-        size += len(pages[-1].text) + len(pages[-1].marks)
+        size += len(pages[-1].text) + len(pages[-1].annotations)
         if size > limits.text_chars:
             break
     texts = [page.text for page in pages]
     if doubtful := [index for index, page in enumerate(pages) if page.doubtful]:
-        for index, text in _lenient().read_pages(data, doubtful).items():
+        for index, text in _read_pages_by_pypdf(data, doubtful).items():
             texts[index] = text
-    return compose(join_lines(texts), [page.marks for page in pages], total, limits, head=_read_head(document))
+    return _compose(join_lines(texts), [page.annotations for page in pages], total, limits, head=_read_head(document))
 
 
-def check_pages(total: int, limits: Limits) -> int:
-    """How many pages are read. Raises Refused where there are far too many."""
+def _check_pages(total: int, limits: ReadLimits) -> int:
+    """How many pages are read. Raises FileRefused above `pdf_pages_refused`."""
     if total > limits.pdf_pages_refused:
-        raise Refused(
-            f"has {total:,} pages; more than {limits.pdf_pages_refused:,} are not read (documents.pdfPagesRefused). Send the pages that matter.",
-            "too_large",
-        )
+        raise too_large(f"has {total:,} pages; more than {limits.pdf_pages_refused:,} are not read. Send the pages that matter.")
     return min(total, limits.pdf_pages)
 
 
-def compose(texts: list[str], marks: list[str], total: int, limits: Limits, *, head: str = "") -> ReadDocument:
-    """The document made of its pages' texts, each under a mark with its number."""
-    draft = Draft(limits.text_chars)
-    draft.add(head)
-    for number, (text, mark) in enumerate(zip(texts, marks, strict=True), start=1):
-        draft.begin(f"page {number}")
-        draft.add(f"## Page {number}")
-        draft.add(text if text.strip() or mark else _BLANK)
-        draft.add(mark)
+def _compose(texts: list[str], annotations: list[str], total: int, limits: ReadLimits, *, head: str = "") -> ReadDocument:
+    """The document of its pages' texts, each under a heading with its number."""
+    builder = DocumentBuilder(limits.text_chars)
+    builder.add(head)
+    for number, (text, extra) in enumerate(zip(texts, annotations, strict=True), start=1):
+        builder.begin(f"page {number}")
+        builder.add(f"## Page {number}")
+        builder.add(text if text.strip() or extra else _BLANK)
+        builder.add(extra)
     blank = [number for number, text in enumerate(texts, start=1) if not text.strip()]
     facts = [count(total, "page")]
     if blank:
         facts.append(f"no text on {name_pages(blank)} (pictures or scans?)")
     unread = list(range(limits.pdf_pages + 1, total + 1))
     missing = f"{name_pages(unread)} of {total:,} (documents.pdfPages)" if unread else ""
-    return draft.finish("pdf", facts=tuple(facts), missing=missing)
+    return builder.finish("pdf", facts=tuple(facts), missing=missing)
 
 
 def name_pages(pages: list[int]) -> str:
@@ -109,8 +112,8 @@ def name_pages(pages: list[int]) -> str:
     return f"{'page' if len(pages) == 1 else 'pages'} {joined}"
 
 
-def _read_page(document: pypdfium2.PdfDocument, index: int) -> _Page:
-    """The text of a page and of what hangs on it. A page that is broken has none."""
+def _read_page(document: pypdfium2.PdfDocument, index: int) -> _PdfPage:
+    """The text and annotations of a page; neither where it is damaged."""
     try:
         page = document[index]
     except pypdfium2.PdfiumError:
@@ -118,26 +121,26 @@ def _read_page(document: pypdfium2.PdfDocument, index: int) -> _Page:
     try:
         text = page.get_textpage()
         words = text.get_text_range()
-        marks = read_marks(document, page, text)
+        annotations = _read_annotations(document, page, text)
         doubtful = bool(_RIGHT_TO_LEFT.search(words)) and _has_unmapped(text)
         text.close()
     except pypdfium2.PdfiumError:
         return _DAMAGED
     finally:
         page.close()
-    return _Page(words.replace("\r\n", "\n"), marks, doubtful)
+    return _PdfPage(words.replace("\r\n", "\n"), annotations, doubtful)
 
 
 def _has_unmapped(text: pypdfium2.PdfTextPage) -> bool:
-    """Whether a page has glyphs that stand for no letter: some programs map a whole word to one glyph, which pdfium reads backwards."""
+    """Whether glyphs map to no letter: some programs map a whole right-to-left word to one glyph, which pdfium reads backwards."""
     return any(raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(text.count_chars()))
 
 
 def _read_head(document: pypdfium2.PdfDocument) -> str:
-    """What the file says about itself: title, author, subject, attached files, outline."""
+    """Title, author, subject, keywords, attached files and outline."""
     known = document.get_metadata_dict(skip_empty=True)
     said = {key: shorten(clean(known.get(key, ""))) for key in ("Title", "Author", "Subject", "Keywords")}
-    lines = [f"{key}: {value}" for key, value in said.items() if value.strip("()").lower() not in _UNSAID]
+    lines = [f"{key}: {value}" for key, value in said.items() if value.strip("()").lower() not in _PLACEHOLDERS]
     attached = [shorten(clean(document.get_attachment(index).get_name())) for index in range(min(document.count_attachments(), 50))]
     if attached:
         lines.append(f"Attached files (not read): {', '.join(attached)}")
@@ -148,7 +151,7 @@ def _read_head(document: pypdfium2.PdfDocument) -> str:
             page = destination.get_index() if destination else None
             title = shorten(clean(bookmark.get_title()))
             outline.append(f"{'  ' * bookmark.level}- {title}" + (f" (page {page + 1})" if page is not None else ""))
-            if len(outline) >= _MOST_OUTLINE:
+            if len(outline) >= _MAX_OUTLINE:
                 break
     except pypdfium2.PdfiumError:
         outline.append("- (the outline is damaged)")
@@ -157,6 +160,141 @@ def _read_head(document: pypdfium2.PdfDocument) -> str:
     return "\n".join(lines)
 
 
-def _lenient() -> _Lenient:
-    """The other reader, whose import takes a third of a second that few files need."""
-    return cast("_Lenient", import_module("assistant.documents.formats.pdf_lenient"))
+def _read_by_pypdf(data: bytes, limits: ReadLimits) -> ReadDocument:
+    """The whole document by pypdf, which is slower and more lenient. Raises FileRefused where it fails, too."""
+    pypdf = _import_pypdf()
+    try:
+        document = pypdf.PdfReader(BytesIO(data), strict=False)
+        if document.is_encrypted and not document.decrypt(""):
+            raise encrypted()
+        total = len(document.pages)
+        texts = [document.pages[index].extract_text() for index in range(_check_pages(total, limits))]
+    except (pypdf.errors.FileNotDecryptedError, pypdf.errors.DependencyError) as error:
+        raise encrypted() from error
+    except pypdf.errors.PyPdfError as error:
+        raise damaged("a PDF") from error
+    if not texts:
+        raise damaged("a PDF")
+    return _compose(texts, [""] * len(texts), total, limits)
+
+
+def _read_pages_by_pypdf(data: bytes, indexes: list[int]) -> dict[int, str]:
+    """The texts of pages by index; empty where pypdf fails."""
+    pypdf = _import_pypdf()
+    try:
+        document = pypdf.PdfReader(BytesIO(data), strict=False)
+        return {index: text for index in indexes if (text := document.pages[index].extract_text()).strip()}
+    except pypdf.errors.PyPdfError:
+        return {}
+
+
+def _import_pypdf() -> Any:
+    """pypdf, imported on demand: that takes a third of a second."""
+    pypdf = import_module("pypdf")
+    pypdf.overwrite_configuration(jbig2dec_binary=None)  # would start a program for JBIG2 pictures
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+    return pypdf
+
+
+def join_lines(pages: list[str]) -> list[str]:
+    """The pages with words joined that a line's end broke, where pdfium puts a mark for the hyphen.
+
+    The hyphen stays where the document writes the word with one elsewhere, or uses both halves as words.
+    """
+    if not any(_LINE_HYPHEN.search(page) for page in pages):
+        return pages
+    words = {word.lower() for page in pages for word in _WORD.findall(_LINE_HYPHEN.sub(" ", page))}
+
+    def join(match: re.Match[str]) -> str:
+        left, right = match[1], match[2]
+        whole, parted = (left + right).lower(), f"{left}-{right}".lower()
+        if whole in words and parted not in words:
+            return left + right
+        both = min(len(left), len(right)) >= _MIN_HALF and left.lower() in words and right.lower() in words
+        return f"{left}-{right}" if parted in words or both or not right else left + right
+
+    return [_LINE_HYPHEN.sub(join, page) for page in pages]
+
+
+def _read_annotations(document: pypdfium2.PdfDocument, page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> str:
+    """The page's links, notes and filled-in fields as a Markdown list."""
+    lines: list[str] = []
+    for index in range(min(raw.FPDFPage_GetAnnotCount(page), _MAX_ANNOTATIONS)):
+        with _annotation(page, index) as note:
+            if not note:
+                continue
+            kind = raw.FPDFAnnot_GetSubtype(note)
+            if kind == raw.FPDF_ANNOT_LINK:
+                line = _read_link(document, note, text)
+            elif kind == raw.FPDF_ANNOT_WIDGET:
+                line = _read_field(document, note)
+            elif kind == raw.FPDF_ANNOT_POPUP:
+                line = ""
+            else:
+                line = _read_note(note)
+            if line and line not in lines:
+                lines.append(line)
+    return "\n".join(lines)
+
+
+@contextmanager
+def _annotation(page: pypdfium2.PdfPage, index: int) -> Iterator[object]:
+    note = raw.FPDFPage_GetAnnot(page, index)
+    try:
+        yield note
+    finally:
+        if note:
+            raw.FPDFPage_CloseAnnot(note)
+
+
+def _read_link(document: pypdfium2.PdfDocument, note: object, text: pypdfium2.PdfTextPage) -> str:
+    link = raw.FPDFAnnot_GetLink(note)
+    action = raw.FPDFLink_GetAction(link) if link else None
+    if not action:
+        return ""
+    size = raw.FPDFAction_GetURIPath(document, action, None, 0)
+    if not 1 < size <= _MAX_STRING:
+        return ""
+    buffer = ctypes.create_string_buffer(size)
+    raw.FPDFAction_GetURIPath(document, action, buffer, size)
+    address = buffer.value.decode("utf-8", "replace")
+    box = raw.FS_RECTF()
+    shown = ""
+    if raw.FPDFAnnot_GetRect(note, box):
+        shown = " ".join(text.get_text_bounded(left=box.left, bottom=box.bottom, right=box.right, top=box.top).split())
+    return f"- Link: [{shown or address}]({address})"
+
+
+def _read_field(document: pypdfium2.PdfDocument, note: object) -> str:
+    form = document.formenv
+    if form is None:
+        return ""
+    kind = raw.FPDFAnnot_GetFormFieldType(form, note)
+    if kind in _WITHOUT_VALUE:
+        return ""
+    name = _string(lambda *to: raw.FPDFAnnot_GetFormFieldAlternateName(form, note, *to)) or _string(
+        lambda *to: raw.FPDFAnnot_GetFormFieldName(form, note, *to)
+    )
+    if kind in _BUTTONS:
+        if not raw.FPDFAnnot_IsChecked(form, note):
+            return ""
+        value = _string(lambda *to: raw.FPDFAnnot_GetFormFieldExportValue(form, note, *to)) or "yes"
+    else:
+        value = _string(lambda *to: raw.FPDFAnnot_GetFormFieldValue(form, note, *to))
+    return f"- Field {name or '(unnamed)'}: {value}" if value.strip() else ""
+
+
+def _read_note(note: object) -> str:
+    words = _string(lambda *to: raw.FPDFAnnot_GetStringValue(note, b"Contents", *to)).strip()
+    author = _string(lambda *to: raw.FPDFAnnot_GetStringValue(note, b"T", *to)).strip()
+    return f"- Note{f' by {author}' if author else ''}: {words}" if words else ""
+
+
+def _string(getter: Callable[..., int]) -> str:
+    """Calls a pdfium getter twice: for the size in bytes (UTF-16, zero-terminated), then for the string."""
+    size = getter(None, 0)
+    if not 2 < size <= _MAX_STRING:
+        return ""
+    buffer = (ctypes.c_ushort * (size // 2))()
+    getter(buffer, size)
+    return bytes(buffer).decode("utf-16-le", "replace").rstrip("\x00")

@@ -1,21 +1,18 @@
-"""Plain text of any encoding."""
+"""Plain text in any encoding, and RTF."""
 
 import re
+from typing import cast
 
 from charset_normalizer import from_bytes
+from striprtf.striprtf import rtf_to_text  # pyright: ignore[reportUnknownVariableType] - untyped
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.formats.draft import Draft, count
-from assistant.documents.limits import Limits
+from assistant.documents.formats.markdown import DocumentBuilder, count
+from assistant.documents.protocol import ReadLimits
 from assistant.documents.sniff import guess_utf16
 
-_MARKS = (
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
+_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+"""Byte-order marks, longer ones first."""
 _SAMPLE = 64 * 1024
 _FOREIGN = re.compile("[^\x00-\x7f\ufffd]")
 _FEW = 10
@@ -23,29 +20,33 @@ _IN_USE = (
     *("cp1252", "cp1250", "iso8859_2", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"),
     *("cp932", "euc_jp", "gb18030", "big5", "cp949"),
 )
-"""What programs wrote before UTF-8. The detector knows many more, and mistakes short texts for them."""
+"""Encodings in use before UTF-8. The detector knows many more and mistakes short texts for them."""
 _LATIN = frozenset({"cp1252", "cp1250", "iso8859_2", "cp1254", "cp1257"})
 _NOT_WESTERN = re.compile("[šžŠŽðýþÐÝÞ]|[A-Za-zÀ-ÿ][¡-¿×÷†‡‰Œœƒˆ˜]+[A-Za-zÀ-ÿ]")
-"""In text that is read as Windows-1252: letters that are rather Czech or Turkish, and signs in the middle of words."""
+"""Signs that text decoded as Windows-1252 is not: Czech or Turkish letters, symbols inside words."""
 
 
-def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
-    """The text as it is: its markup, if it has any, is part of what it says."""
-    draft = Draft(limits.text_chars)
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
+    """The text unchanged, markup included; of RTF the paragraphs, with table rows as lines with bars."""
+    builder = DocumentBuilder(limits.text_chars)
+    if name == "rtf":
+        for block in cast("str", rtf_to_text(data.decode("latin-1"), errors="replace")).split("\n\n"):
+            builder.add(block)
+        return builder.finish(name)
     text = decode(data)
-    draft.add(text)
+    builder.add(text)
     if name == "md":
-        draft.divide()
+        builder.split_at_headings()
     lines = text.count("\n") + (not text.endswith("\n"))
-    return draft.finish(name, facts=(count(lines, "line"),))
+    return builder.finish(name, facts=(count(lines, "line"),))
 
 
 def decode(data: bytes) -> str:
-    """The characters: by the byte-order mark, else as UTF-8, else as UTF-16 where the zeros say so, else by what the bytes look like.
+    """Decodes by the byte-order mark, else as UTF-8, else as UTF-16 where zero bytes suggest it, else by detection.
 
-    Never fails: what no encoding explains is read as Windows-1252, with a replacement character for each byte that this lacks.
+    Never fails: falls back to Windows-1252 with replacement characters.
     """
-    for mark, encoding in _MARKS:
+    for mark, encoding in _MARKS.items():
         if data.startswith(mark):
             return data.decode(encoding, "replace")
     try:
@@ -60,7 +61,7 @@ def decode(data: bytes) -> str:
 
 
 def _detect(data: bytes) -> str:
-    """The likeliest encoding of bytes that are not UTF-8. Between the Latin ones, which share most letters, Windows-1252 is preferred."""
+    """The likeliest encoding of bytes that are not UTF-8; Windows-1252 is preferred among Latin ones, which share most letters."""
     sample = _sample(data)
     best = from_bytes(sample, cp_isolation=list(_IN_USE)).best()
     encoding = "cp1252" if best is None else best.encoding
@@ -70,7 +71,7 @@ def _detect(data: bytes) -> str:
 
 
 def _sample(data: bytes) -> bytes:
-    """Whole lines around the first byte that is not ASCII: what tells encodings apart may come late in a long file."""
+    """Whole lines from the first non-ASCII byte, which may come late in a long file."""
     if len(data) <= _SAMPLE:
         return data
     first = len(data) - len(data.lstrip(bytes(range(128))))

@@ -1,1 +1,1 @@
-"""Office files: word processing, presentations, workbooks, and what these share."""
+"""Office files: documents, presentations and workbooks, and the modules they share."""

@@ -1,4 +1,4 @@
-"""Word documents (.docx): everything that a reader of the pages would see, in its order."""
+"""Word documents (.docx): everything visible on the pages, in order."""
 
 from io import BytesIO
 from typing import cast
@@ -6,43 +6,49 @@ from typing import cast
 from docx.package import Package
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.formats.draft import Draft
-from assistant.documents.formats.office.archive import Archive
-from assistant.documents.formats.office.docx_styles import Numbering, Styles
-from assistant.documents.formats.office.docx_walk import Block, Walk
-from assistant.documents.formats.office.ooxml import Element, Part, Source, attribute, child, children, descendants, opening, related, tree
-from assistant.documents.limits import Limits
-from assistant.documents.refusals import damaged
+from assistant.documents.formats.markdown import DocumentBuilder
+from assistant.documents.formats.office.docx_styles import DocxNumbering, DocxStyles
+from assistant.documents.formats.office.docx_walk import DocxBlock, DocxWalker
+from assistant.documents.formats.office.package import (
+    OfficeArchive,
+    OfficePart,
+    RelationSource,
+    XmlElement,
+    attribute,
+    child,
+    children,
+    descendants,
+    opening,
+    related,
+    tree,
+)
+from assistant.documents.protocol import ReadLimits, damaged
 
 _WHAT = "a Word document"
 _SEPARATORS = frozenset({"separator", "continuationSeparator", "continuationNotice"})
 
 
-def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
-    """Headers, the body with its text boxes, footers, notes, comments."""
-    Archive(data, limits, what=_WHAT)
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
+    """Headers, body with text boxes, footers, notes, comments."""
+    OfficeArchive(data, limits, what=_WHAT)
     main = _open(data)
     body = child(tree(main, _WHAT), "body")
     if body is None:
         raise damaged(_WHAT)
-    styles = Styles(_first(main, "styles"))
-    walk = Walk(main, styles, Numbering(_first(main, "numbering")))
-    draft = Draft(limits.text_chars)
-    for block in _edges(main, styles, "header"):
-        draft.add(block)
-    for block in tighten(walk.blocks(body)):
-        draft.add(block)
-    for block in _edges(main, styles, "footer"):
-        draft.add(block)
+    styles = DocxStyles(_first(main, "styles"))
+    walk = DocxWalker(main, styles, DocxNumbering(_first(main, "numbering")))
+    builder = DocumentBuilder(limits.text_chars)
+    for block in (*_edges(main, styles, "header"), *tighten(walk.blocks(body)), *_edges(main, styles, "footer")):
+        builder.add(block)
     for block in (*_notes(main, walk, styles, "footnote"), *_notes(main, walk, styles, "endnote")):
-        draft.add(block)
-    draft.add("\n".join(_comments(main, walk, styles)))
-    draft.divide()
-    return draft.finish(name)
+        builder.add(block)
+    builder.add("\n".join(_comments(main, walk, styles)))
+    builder.split_at_headings()
+    return builder.finish(name)
 
 
-def tighten(blocks: list[Block]) -> list[str]:
-    """The blocks' texts, the items of one list joined without blank lines."""
+def tighten(blocks: list[DocxBlock]) -> list[str]:
+    """The texts of blocks, with the items of a list as one text."""
     joined: list[str] = []
     tight = False
     for block in blocks:
@@ -54,34 +60,30 @@ def tighten(blocks: list[Block]) -> list[str]:
     return joined
 
 
-def _open(data: bytes) -> Part:
-    """The part that is the document itself: also of a template, one with macros, or a strict one, which `docx.Document` does not take."""
+def _open(data: bytes) -> OfficePart:
+    """The main part; also of templates, documents with macros and strict ones, which `docx.Document` refuses."""
     with opening(_WHAT):
-        found = related(cast("Source", Package.open(BytesIO(data))), "officeDocument")
+        found = related(cast("RelationSource", Package.open(BytesIO(data))), "officeDocument")
     if not found:
         raise damaged(_WHAT)
     return found[0]
 
 
-def _first(main: Part, kind: str) -> Element | None:
+def _first(main: OfficePart, kind: str) -> XmlElement | None:
     return next((tree(part, _WHAT) for part in related(main, kind)), None)
 
 
-def _edges(main: Part, styles: Styles, kind: str) -> list[str]:
-    """The headers or footers, each text once: most sections repeat those before them."""
-    texts: dict[str, None] = {}
-    for part in related(main, kind):
-        words = "\n".join(tighten(Walk(part, styles, Numbering(None)).blocks(tree(part, _WHAT)))).strip()
-        if words:
-            texts[f"{kind.capitalize()}: {words}"] = None
-    return list(texts)
+def _edges(main: OfficePart, styles: DocxStyles, kind: str) -> list[str]:
+    """The headers or footers, each text once."""
+    texts = ("\n".join(tighten(DocxWalker(part, styles, DocxNumbering(None)).blocks(tree(part, _WHAT)))) for part in related(main, kind))
+    return list(dict.fromkeys(f"{kind.capitalize()}: {text.strip()}" for text in texts if text.strip()))
 
 
-def _notes(main: Part, walk: Walk, styles: Styles, kind: str) -> list[str]:
-    """Footnotes or endnotes, under the marks that the text refers to them by."""
+def _notes(main: OfficePart, walk: DocxWalker, styles: DocxStyles, kind: str) -> list[str]:
+    """Footnotes or endnotes, each with the mark used in the text."""
     lines: list[str] = []
     for part in related(main, f"{kind}s"):
-        own = Walk(part, styles, Numbering(None))
+        own = DocxWalker(part, styles, DocxNumbering(None))
         for note in children(tree(part, _WHAT), kind):
             words = "\n".join(tighten(own.blocks(note))).strip()
             if attribute(note, "type") not in _SEPARATORS and words:
@@ -89,10 +91,10 @@ def _notes(main: Part, walk: Walk, styles: Styles, kind: str) -> list[str]:
     return lines
 
 
-def _comments(main: Part, walk: Walk, styles: Styles) -> list[str]:
+def _comments(main: OfficePart, walk: DocxWalker, styles: DocxStyles) -> list[str]:
     lines: list[str] = []
     for part in related(main, "comments"):
-        own = Walk(part, styles, Numbering(None))
+        own = DocxWalker(part, styles, DocxNumbering(None))
         for comment in descendants(tree(part, _WHAT), "comment"):
             words = " ".join(" ".join(tighten(own.blocks(comment))).split())
             about = " ".join(walk.commented(attribute(comment, "id")).split())

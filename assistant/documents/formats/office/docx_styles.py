@@ -1,51 +1,36 @@
-"""What a Word document's styles and numbering say about a paragraph: its heading level, its place in a list, its number."""
+"""Styles and numbering of Word documents: a paragraph's heading level, list level and number."""
 
 import re
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from assistant.documents.formats.office.ooxml import Element, attribute, child, children, is_on
+from assistant.documents.formats.office.package import XmlElement, attribute, child, children, is_on
 
 _HEADING_NAME = re.compile(r"heading ([1-9])", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"%([1-9])")
 _LONGEST_CHAIN = 20
-_ROMAN = (
-    (1000, "m"),
-    (900, "cm"),
-    (500, "d"),
-    (400, "cd"),
-    (100, "c"),
-    (90, "xc"),
-    (50, "l"),
-    (40, "xl"),
-    (10, "x"),
-    (9, "ix"),
-    (5, "v"),
-    (4, "iv"),
-    (1, "i"),
-)
+_ROMAN = {1000: "m", 900: "cm", 500: "d", 400: "cd", 100: "c", 90: "xc", 50: "l", 40: "xl", 10: "x", 9: "ix", 5: "v", 4: "iv", 1: "i"}
 _LEVELS = 9
 
 
-@dataclass(slots=True)
-class _Style:
+class _ParagraphStyle(NamedTuple):
     name: str
     based_on: str
-    properties: Element | None
+    properties: XmlElement | None
 
 
-class Styles:
-    """Paragraph styles by their ids. Names may be in any language: a heading is told by its outline level."""
+class DocxStyles:
+    """Paragraph styles by id. Headings are recognised by outline level, since names may be in any language."""
 
-    def __init__(self, root: Element | None) -> None:
-        self._styles: dict[str, _Style] = {}
+    def __init__(self, root: XmlElement | None) -> None:
+        self._styles: dict[str, _ParagraphStyle] = {}
         for element in children(root, "style"):
-            self._styles[attribute(element, "styleId")] = _Style(
+            self._styles[attribute(element, "styleId")] = _ParagraphStyle(
                 name=attribute(child(element, "name"), "val"),
                 based_on=attribute(child(element, "basedOn"), "val"),
                 properties=child(element, "pPr"),
             )
 
-    def level(self, properties: Element | None) -> int:
+    def level(self, properties: XmlElement | None) -> int:
         """The heading level of a paragraph, 1 to 9; 0 for text."""
         for style, found in self._chain(properties):
             outline = child(found, "outlineLvl")
@@ -58,7 +43,7 @@ class Styles:
                 return 1
         return 0
 
-    def numbering(self, properties: Element | None) -> tuple[str, int]:
+    def numbering(self, properties: XmlElement | None) -> tuple[str, int]:
         """The id of a paragraph's numbering and its level from 0; ("", 0) where it has none."""
         number, level = "", -1
         for _, found in self._chain(properties):
@@ -71,9 +56,9 @@ class Styles:
                 break
         return ("", 0) if number in {"", "0"} else (number, max(level, 0))
 
-    def _chain(self, properties: Element | None) -> list[tuple[str, Element | None]]:
-        """A paragraph's own properties, then those of its style and of the styles that this is based on."""
-        chain: list[tuple[str, Element | None]] = [("", properties)]
+    def _chain(self, properties: XmlElement | None) -> list[tuple[str, XmlElement | None]]:
+        """A paragraph's own properties, then those of its style and the styles that one is based on."""
+        chain: list[tuple[str, XmlElement | None]] = [("", properties)]
         identity = attribute(child(properties, "pStyle"), "val")
         while identity in self._styles and len(chain) < _LONGEST_CHAIN:
             style = self._styles[identity]
@@ -82,24 +67,22 @@ class Styles:
         return chain
 
 
-@dataclass(slots=True)
-class _Level:
+class _ListLevel(NamedTuple):
     format: str = "decimal"
     text: str = "%1."
     start: int = 1
 
 
-@dataclass(slots=True)
-class _List:
-    levels: dict[int, _Level] = field(default_factory=dict[int, _Level])
-    counters: dict[int, int] = field(default_factory=dict[int, int])
+class _NumberedList(NamedTuple):
+    levels: dict[int, _ListLevel]
+    counters: dict[int, int]
 
 
-class Numbering:
-    """The lists of a document; counts their items as they come."""
+class DocxNumbering:
+    """The lists of a document. Counts their items in document order."""
 
-    def __init__(self, root: Element | None) -> None:
-        self._lists: dict[str, _List] = {}
+    def __init__(self, root: XmlElement | None) -> None:
+        self._lists: dict[str, _NumberedList] = {}
         abstract = {attribute(element, "abstractNumId"): element for element in children(root, "abstractNum")}
         linked = {attribute(link, "val"): element for element in abstract.values() if (link := child(element, "styleLink")) is not None}
         shared: dict[str, dict[int, int]] = {}
@@ -115,17 +98,16 @@ class Numbering:
                 start = child(override, "startOverride")
                 if start is not None:
                     place = _int(attribute(override, "ilvl"), 0)
-                    old = levels.get(place, _Level())
-                    levels[place] = _Level(old.format, old.text, _int(attribute(start, "val"), 1))
-            counters = {} if overrides else shared.setdefault(identity, {})  # lists of one kind go on counting
-            self._lists[attribute(number, "numId")] = _List(levels, counters)
+                    levels[place] = levels.get(place, _ListLevel())._replace(start=_int(attribute(start, "val"), 1))
+            counters = {} if overrides else shared.setdefault(identity, {})  # lists of one kind share their counters
+            self._lists[attribute(number, "numId")] = _NumberedList(levels, counters)
 
     def next(self, number: str, level: int) -> str:
         """The label of the next item of a list: "2.1", "b)", "-"; "" where the list has no labels."""
         known = self._lists.get(number)
         if known is None:
             return "-"
-        this = known.levels.get(level, _Level(text=f"%{level + 1}."))
+        this = known.levels.get(level, _ListLevel(text=f"%{level + 1}."))
         for deeper in [place for place in known.counters if place > level]:
             del known.counters[deeper]
         known.counters[level] = known.counters.get(level, this.start - 1) + 1
@@ -136,17 +118,17 @@ class Numbering:
 
         def show(match: re.Match[str]) -> str:
             place = int(match[1]) - 1
-            of = known.levels.get(place, _Level())
+            of = known.levels.get(place, _ListLevel())
             return _write(known.counters.get(place, of.start), of.format)
 
         return _PLACEHOLDER.sub(show, this.text).strip()
 
 
-def _read_levels(element: Element | None) -> dict[int, _Level]:
-    levels: dict[int, _Level] = {}
+def _read_levels(element: XmlElement | None) -> dict[int, _ListLevel]:
+    levels: dict[int, _ListLevel] = {}
     for item in children(element, "lvl"):
         place = _int(attribute(item, "ilvl"), 0)
-        levels[place] = _Level(
+        levels[place] = _ListLevel(
             format=attribute(child(item, "numFmt"), "val", "decimal"),
             text=attribute(child(item, "lvlText"), "val", "" if is_on(child(item, "lvlText")) else f"%{place + 1}."),
             start=_int(attribute(child(item, "start"), "val"), 1),
@@ -159,14 +141,14 @@ def _int(text: str, default: int) -> int:
 
 
 def _write(number: int, form: str) -> str:
-    """A number in the manner of a list: 4, 04, d, D, iv, IV."""
+    """A number in a list's format: 4, 04, d, D, iv, IV."""
     match form:
         case "lowerLetter" | "upperLetter":
             letters = chr(ord("a") + (number - 1) % 26) * (1 + min(number - 1, 260) // 26)
             return letters.upper() if form == "upperLetter" else letters
         case "lowerRoman" | "upperRoman" if 0 < number < 4000:
             left, roman = number, ""
-            for value, sign in _ROMAN:
+            for value, sign in _ROMAN.items():
                 roman += sign * (left // value)
                 left %= value
             return roman.upper() if form == "upperRoman" else roman

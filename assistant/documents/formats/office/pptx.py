@@ -1,7 +1,7 @@
-"""Presentations (.pptx): slide by slide, what is on it, what its speaker notes and comments say.
+"""Presentations (.pptx): per slide its shapes, speaker notes and comments.
 
-python-pptx opens the file and finds slides, shapes and notes. Within a shape its XML is read: python-pptx leaves out bullets,
-fields, equations, diagrams, comments, what pictures show, and some kinds of charts.
+python-pptx finds slides, shapes and notes. Shapes are read from their XML: python-pptx omits bullets, fields, equations, diagrams, comments,
+descriptions of pictures, and some kinds of charts.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,13 +16,12 @@ from pptx.shapes.group import GroupShape
 from pptx.slide import NotesSlide, Slide
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.formats.draft import Draft, count
-from assistant.documents.formats.office.archive import Archive
-from assistant.documents.formats.office.drawing import chart_text, diagram_text, run_text, shape_texts
-from assistant.documents.formats.office.maths import equation
-from assistant.documents.formats.office.ooxml import (
-    Element,
-    Part,
+from assistant.documents.formats.markdown import DocumentBuilder, count, table
+from assistant.documents.formats.office.drawing import chart_text, diagram_text, equation, run_text, shape_texts
+from assistant.documents.formats.office.package import (
+    OfficeArchive,
+    OfficePart,
+    XmlElement,
     address,
     attribute,
     child,
@@ -36,50 +35,49 @@ from assistant.documents.formats.office.ooxml import (
     related,
     target,
 )
-from assistant.documents.formats.tables import table
-from assistant.documents.limits import Limits
+from assistant.documents.protocol import ReadLimits
 
 _WHAT = "a presentation"
 _TITLES = frozenset({PP_PLACEHOLDER.TITLE, PP_PLACEHOLDER.CENTER_TITLE})
-_UNSAID = frozenset({PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.SLIDE_IMAGE})
-_UNSAID_IN_NOTES = _UNSAID | {PP_PLACEHOLDER.HEADER, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.DATE}
+_IGNORED = frozenset({PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.SLIDE_IMAGE})
+_IGNORED_IN_NOTES = _IGNORED | {PP_PLACEHOLDER.HEADER, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.DATE}
 _LISTS = frozenset({PP_PLACEHOLDER.BODY, PP_PLACEHOLDER.OBJECT})
 
 
-def read(data: bytes, name: str, limits: Limits) -> ReadDocument:
-    Archive(data, limits, what=_WHAT)
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
+    OfficeArchive(data, limits, what=_WHAT)
     with opening(_WHAT):
-        # `pptx.Presentation` does not take templates and slide shows.
+        # pptx.Presentation refuses templates and slide shows
         slides = list(Package.open(BytesIO(data)).main_document_part.presentation.slides)
-    draft = Draft(limits.text_chars)
+    builder = DocumentBuilder(limits.text_chars)
     for number, slide in enumerate(slides, start=1):
-        draft.begin(f"slide {number}")
-        _Page(slide).write(number, draft)
-        if draft.full:
+        builder.begin(f"slide {number}")
+        _SlideReader(slide).write(number, builder)
+        if builder.full:
             break
-    return draft.finish(name, facts=(count(len(slides), "slide"),))
+    return builder.finish(name, facts=(count(len(slides), "slide"),))
 
 
-class _Page:
-    """One slide with the parts that belong to it."""
+class _SlideReader:
+    """Reads one slide and its related parts."""
 
     def __init__(self, slide: Slide) -> None:
-        self._slide, self._part = slide, cast("Part", slide.part)
+        self._slide, self._part = slide, cast("OfficePart", slide.part)
         self._root = ready(_element(slide), _WHAT)
         self._title = ""
 
-    def write(self, number: int, draft: Draft) -> None:
+    def write(self, number: int, builder: DocumentBuilder) -> None:
         blocks = [block for shape in _flatten(self._slide.shapes) for block in self._read(shape)]
         hidden = " (hidden)" if attribute(self._root, "show", "1") in {"0", "false"} else ""
-        draft.add(f"## Slide {number}{hidden}{f': {self._title}' if self._title else ''}")
+        builder.add(f"## Slide {number}{hidden}{f': {self._title}' if self._title else ''}")
         for block in (*blocks, *self._notes(), "\n".join(self._comments())):
-            draft.add(block)
+            builder.add(block)
 
     def _read(self, shape: BaseShape) -> list[str]:
         if isinstance(shape, GraphicFrame):
             return self._frame(_element(shape))
         kind, body = _placeholder(shape), _body(shape)
-        if kind in _UNSAID:
+        if kind in _IGNORED:
             return []
         if kind in _TITLES and not self._title:
             self._title = " ".join(" ".join(shape_texts(body)).split())
@@ -87,7 +85,7 @@ class _Page:
         lines = self._paragraphs(body, listed=kind in _LISTS)
         return ["\n".join(lines)] if lines else _picture(_element(shape))
 
-    def _frame(self, frame: Element) -> list[str]:
+    def _frame(self, frame: XmlElement) -> list[str]:
         data = child(frame, "graphic", "graphicData")
         blocks: list[str] = []
         for item in data if data is not None else ():
@@ -105,7 +103,7 @@ class _Page:
                     blocks += ["\n".join(shape_texts(body)) for body in descendants(item, "txBody")]
         return [block for block in blocks if block] or _picture(frame)
 
-    def _related(self, identity: str) -> Element | None:
+    def _related(self, identity: str) -> XmlElement | None:
         part = target(self._part, identity)
         return None if part is None else parse(part.blob, _WHAT)
 
@@ -114,7 +112,7 @@ class _Page:
             return []
         notes = self._slide.notes_slide
         ready(_element(notes), _WHAT)
-        shapes = (shape for shape in _flatten(notes.shapes) if _placeholder(shape) not in _UNSAID_IN_NOTES)
+        shapes = (shape for shape in _flatten(notes.shapes) if _placeholder(shape) not in _IGNORED_IN_NOTES)
         lines = [line for shape in shapes for line in shape_texts(_body(shape))]
         return ["### Notes", "\n".join(lines)] if lines else []
 
@@ -127,8 +125,8 @@ class _Page:
                 lines += [f"- Comment: {words}"] if words else []
         return lines
 
-    def _paragraphs(self, body: Element | None, *, listed: bool) -> list[str]:
-        """The paragraphs of a shape; as a list where they have bullets, which the text of a body has unless it says otherwise."""
+    def _paragraphs(self, body: XmlElement | None, *, listed: bool) -> list[str]:
+        """The paragraphs of a shape; as a list where they have bullets, the default in body placeholders."""
         lines: list[str] = []
         several = listed and len(shape_texts(body)) > 1
         for paragraph in children(body, "p"):
@@ -143,8 +141,8 @@ class _Page:
             lines.append(f"{indent}- {text}" if bullet else text)
         return lines
 
-    def _words(self, item: Element) -> str:
-        """A run, a field, a line break or an equation, with the link on it."""
+    def _words(self, item: XmlElement) -> str:
+        """A run, field, line break or equation, with its link."""
         name = local(item)
         if name in {"m", "oMath", "oMathPara"}:
             return f"${equation(item)}$"
@@ -155,7 +153,7 @@ class _Page:
 
 
 def _flatten(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
-    """All shapes, those of groups within groups included, in the order of the file, which is the order of reading aloud."""
+    """All shapes, including those of nested groups, in file order (the reading order)."""
     for shape in shapes:
         if isinstance(shape, GroupShape):
             yield from _flatten(shape.shapes)
@@ -163,21 +161,21 @@ def _flatten(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
             yield shape
 
 
-def _element(thing: BaseShape | Slide | NotesSlide) -> Element:
-    return cast("Element", thing.element)
+def _element(thing: BaseShape | Slide | NotesSlide) -> XmlElement:
+    return cast("XmlElement", thing.element)
 
 
-def _body(shape: BaseShape) -> Element | None:
+def _body(shape: BaseShape) -> XmlElement | None:
     return child(_element(shape), "txBody")
 
 
 def _placeholder(shape: BaseShape) -> PP_PLACEHOLDER | None:
-    """What a shape is a placeholder for; None for a shape of its own."""
+    """The placeholder type of a shape; None for other shapes."""
     return shape.placeholder_format.type if shape.is_placeholder else None
 
 
-def _picture(shape: Element) -> list[str]:
-    """What a picture is said to show."""
+def _picture(shape: XmlElement) -> list[str]:
+    """The description of a picture."""
     for properties in shape:
         described = child(properties, "cNvPr")
         words = " ".join(attribute(described, "descr").split())

@@ -1,10 +1,11 @@
-"""A document's text while it is being put together: clean characters, sections by offset, never more than the limit."""
+"""Building a document's Markdown: clean characters, tables, sections by offset, at most `limit` characters."""
 
 import re
+from collections.abc import Iterable, Sequence
 
 from assistant.contracts.documents import ReadDocument, Section
 
-_FOREIGN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_DROPPED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _HEADING = re.compile(r"^#{1,2} +(.+)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\[\]]*)\]\([^()\s]*\)")
@@ -13,11 +14,8 @@ _LONGEST_LABEL = 120
 
 
 def clean(text: str) -> str:
-    """The text with line feeds for every kind of line break, and without what no terminal, database or model should meet.
-
-    Control characters, lone surrogates and noncharacters are dropped; tabs and line feeds stay.
-    """
-    return _FOREIGN.sub("", _BREAKS.sub("\n", text))
+    """The text with "\n" for every kind of line break, without other control characters (except tabs), lone surrogates and noncharacters."""
+    return _DROPPED.sub("", _BREAKS.sub("\n", text))
 
 
 def count(number: int, noun: str) -> str:
@@ -35,8 +33,29 @@ def shorten(label: str) -> str:
     return line if len(line) <= _LONGEST_LABEL else f"{line[: _LONGEST_LABEL - 1]}…"
 
 
-class Draft:
-    """Collects blocks of text, which a blank line sets apart, and remembers where the sections begin."""
+def cell(text: str) -> str:
+    """A cell's text on one line: line breaks become <br>, bars are escaped."""
+    lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
+    return "<br>".join(line for line in lines if line).replace("|", "\\|")
+
+
+def row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of unescaped texts, the first row as its header. Empty rows and trailing empty columns are dropped."""
+    kept = [[cell(text) for text in line] for line in rows]
+    kept = [line for line in kept if any(line)]
+    width = max((max(index + 1 for index, text in enumerate(line) if text) for line in kept), default=0)
+    if not width:
+        return ""
+    full = [[*line[:width], *[""] * (width - len(line))] for line in kept]
+    return "\n".join([row(full[0]), row(["---"] * width), *(row(line) for line in full[1:])])
+
+
+class DocumentBuilder:
+    """Joins blocks of text with blank lines and records where sections begin."""
 
     def __init__(self, limit: int) -> None:
         """`limit`: characters."""
@@ -46,10 +65,10 @@ class Draft:
         self._sections: list[Section] = []
         self._labels: set[str] = set()
         self.full = False
-        """Nothing more is taken: whoever fills the draft may stop."""
+        """The limit is reached: further blocks are ignored."""
 
     def begin(self, label: str) -> None:
-        """A section starts with the next block."""
+        """Starts a section at the next block; a repeated label gets a number."""
         if self.full or len(self._sections) >= _MOST_SECTIONS:
             return
         short = base = shorten(clean(label)) or "untitled"
@@ -60,7 +79,7 @@ class Draft:
         self._sections.append(Section(label=short, start=self._size))
 
     def add(self, block: str) -> None:
-        """Adds a block; an empty one leaves no trace."""
+        """Appends a block; an empty one is ignored."""
         text = clean(block).strip("\n")
         if self.full or not text.strip():
             return
@@ -70,8 +89,8 @@ class Draft:
         self._blocks.append(text)
         self._size += len(text) + 2
 
-    def divide(self) -> None:
-        """Makes a section of every chapter: of the headings of the two upper levels."""
+    def split_at_headings(self) -> None:
+        """Starts a section at every heading of level 1 or 2."""
         offset = 0
         for block in self._blocks:
             for heading in _HEADING.finditer(block):
@@ -83,7 +102,7 @@ class Draft:
         self._size = offset
 
     def finish(self, name: str, *, facts: tuple[str, ...] = (), missing: str = "") -> ReadDocument:
-        """The document. Without `facts`, its words are counted."""
+        """The document. `facts` default to the number of words."""
         text = "\n\n".join(self._blocks)
         if self.full:
             cut = f"everything after the first {self._limit:,} characters of text"
