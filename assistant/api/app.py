@@ -40,7 +40,7 @@ from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import Workflows as WorkflowService
 from assistant.turns.direct import Direct
-from assistant.workflows.asked import AskedWorkflows
+from assistant.workflows.models import WorkflowModels
 
 _MARGIN_SECONDS = 30
 """What a request may take beside its turn."""
@@ -65,7 +65,7 @@ def create_app(
     repeats: RepeatStore | None = None,
     shelf: Shelf | None = None,
     responses: ResponseStore | None = None,
-    asked: AskedWorkflows | None = None,
+    asked: WorkflowModels | None = None,
 ) -> ASGIApp:
     """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
 

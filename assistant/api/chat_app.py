@@ -21,7 +21,7 @@ from assistant.contracts.models import ModelInfo, ModelRegistry
 from assistant.contracts.repeats import RepeatStore
 from assistant.contracts.turns import MAIN
 from assistant.turns.direct import Direct
-from assistant.workflows.asked import AskedWorkflows
+from assistant.workflows.models import WorkflowModels
 
 
 def create_chat_app(
@@ -32,7 +32,7 @@ def create_chat_app(
     agents: Mapping[str, ModelInfo],
     registry: ModelRegistry,
     direct: Direct,
-    asked: AskedWorkflows,
+    asked: WorkflowModels,
     ready: Callable[[], Awaitable[Sequence[Check]]],
     repeats: RepeatStore,
     spool_folder: Path,

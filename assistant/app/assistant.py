@@ -28,7 +28,7 @@ from assistant.store.store import Store, open_store
 from assistant.turns.direct import Direct
 from assistant.turns.reading import ReadOnce
 from assistant.turns.service import Turns
-from assistant.workflows.asked import AskedWorkflows
+from assistant.workflows.models import WorkflowModels
 from assistant.workflows.service import WorkflowService
 
 
@@ -49,7 +49,7 @@ class Assistant:
     deliveries: Deliveries
     reader: DocumentReader
     workflows: WorkflowService
-    asked_workflows: AskedWorkflows
+    asked_workflows: WorkflowModels
     """Those that clients may ask as models."""
     outlet: Outlet | None
     """The channels that it has opened; None: it writes to the outbox, and a server that runs on the same store sends."""
@@ -104,7 +104,7 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
         deliveries = outlet.deliveries if outlet else DeliveryService(store.outbox, enabled=config.enabled_channels.__contains__)
         turns = await build_turns(loaded, models, store, directory, deliveries, reader)
         workflows = build_workflows(loaded, offers, store, turns, deliveries, reader, spool_folder(loaded))
-        asked = AskedWorkflows(workflows, offers.ids)
+        asked = WorkflowModels(workflows, offers.ids)
         try:
             yield Assistant(
                 loaded=loaded,

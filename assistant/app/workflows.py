@@ -1,4 +1,4 @@
-"""Workflows and their jobs, put together."""
+"""Builds the workflow service and the workflows offered as models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import InvalidWorkflow, WorkflowNotFound
 from assistant.store.store import Store
 from assistant.turns.service import Turns
-from assistant.workflows.asked import AskedWorkflows
-from assistant.workflows.inputs import Inputs
-from assistant.workflows.library import ID, Library
-from assistant.workflows.linking import Known
+from assistant.workflows.checks import LinkTargets
+from assistant.workflows.inputs import InputIntake
+from assistant.workflows.library import ID, WorkflowLibrary
+from assistant.workflows.models import WorkflowModels
+from assistant.workflows.nodes import NodeExecutor
 from assistant.workflows.service import WorkflowService
-from assistant.workflows.work import Hands
 
 _SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """The workflows that clients may ask as models."""
+    """The workflows offered as models."""
 
     ids: tuple[str, ...]
     files: Mapping[str, Path]
-    """Of those that were named by a file."""
+    """Of those that are configured as files, by id."""
 
 
 def offered(loaded: Loaded) -> Offered:
@@ -59,13 +59,13 @@ def build_workflows(
 ) -> WorkflowService:
     """Nothing runs yet: see `WorkflowService.begin`. Tool nodes have the default agent's tools."""
     toolbox = turns.agents[MAIN].toolbox
-    known = Known(tools=toolbox.names, agents=turns.agents.keys())
+    targets = LinkTargets(tools=toolbox.names, agents=turns.agents.keys())
     return WorkflowService(
-        library=Library(loaded.workspace / "workflows", known, offers.files),
-        known=known,
-        inputs=Inputs(reader, store.attachments),
+        library=WorkflowLibrary(loaded.workspace / "workflows", targets, offers.files),
+        targets=targets,
+        inputs=InputIntake(reader, store.attachments),
         store=store.jobs,
-        hands=Hands(
+        executor=NodeExecutor(
             turns=turns,
             toolbox=toolbox,
             sessions=store.sessions,
@@ -78,8 +78,8 @@ def build_workflows(
     )
 
 
-async def check_asked(service: WorkflowService, asked: AskedWorkflows) -> None:
-    """For whoever serves them. Raises ConfigError where one is not there or not in order, with every problem of its file."""
+async def check_asked(service: WorkflowService, asked: WorkflowModels) -> None:
+    """Raises ConfigError for a workflow that is missing or has problems, with all of them."""
     for name in asked.ids:
         try:
             await service.show(name)

@@ -1,12 +1,12 @@
-"""Workflows and jobs: a small graph that a person wrote, and one durable run of it.
+"""Workflows and jobs: a graph of nodes written in a file, and a durable run of it.
 
 queued ──claim──▶ running ──▶ completed     every node has its output
    │                 │
-   │                 ├──▶ failed            a node could not do its work, or the job's time was up
+   │                 ├──▶ failed            a node failed, or the job timed out
    └──── cancel ─────┴──▶ cancelled
 
-A job goes on whoever still listens, and, after its process died, at the node that was cut off. A node's place in a job is its path: its id,
-behind the ids of the `workflow` nodes that it is within ("brief/weather").
+A job runs whether or not a client listens. When its process dies, another process resumes it at the node that was running. A node's path in a
+job is its id after the ids of the `workflow` nodes that contain it ("brief/weather").
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -26,7 +26,7 @@ INPUT_TYPES: Final = get_args(InputType)
 NODE_KINDS: Final = get_args(NodeKind)
 ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 JOB_SESSION: Final = "job:"
-"""What the keys of the sessions of `prompt` nodes begin with. Nothing in them counts as the user's own words: see `access.recipients`."""
+"""Prefix of the session keys of `prompt` nodes. Nothing in these sessions counts as the user's own words: see `access.recipients`."""
 
 
 class WorkflowNotFound(NotFound):
@@ -36,7 +36,7 @@ class WorkflowNotFound(NotFound):
 
 
 class InvalidWorkflow(InvalidRequest):
-    """The workflow's file is not in order."""
+    """The workflow's file has problems."""
 
     code = "invalid_workflow"
 
@@ -48,7 +48,7 @@ class JobNotFound(NotFound):
 
 
 class JobConflict(NanobotError):
-    """The job is in a state in which that can't be done."""
+    """The job's state does not allow this."""
 
     status, type, code = 409, "conflict_error", "job_conflict"
 
@@ -57,7 +57,7 @@ class JobFailed(NanobotError):
     """The workflow's job failed."""
 
     status, type, code = 422, "workflow_error", "job_failed"
-    # No 5xx: official clients repeat those by themselves, and the nodes before the failure have done their work.
+    # Not 5xx: official clients retry those, and the nodes before the failure have had their effects.
 
 
 class JobCancelled(NanobotError):
@@ -68,13 +68,13 @@ class JobCancelled(NanobotError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """What a workflow asks for."""
+    """An input of a workflow."""
 
     name: str
     type: InputType = "text"
     description: str = ""
     required: bool = True
-    """False where there is a default, or the author said so: without a value it is empty then."""
+    """False with a default, or if the file says so; without a value it is empty then."""
     default: Json = None
 
 
@@ -85,7 +85,7 @@ class NodeSpec:
     id: str
     kind: NodeKind
     needs: tuple[str, ...]
-    """The nodes that it waits for, those that it refers to included."""
+    """The nodes that it waits for, including those that it refers to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,43 +97,43 @@ class WorkflowInfo:
     description: str
     inputs: tuple[InputSpec, ...]
     nodes: tuple[NodeSpec, ...]
-    """In an order in which each stands behind those that it needs."""
+    """Each after those that it needs."""
     outputs: tuple[str, ...]
     problems: tuple[str, ...] = ()
-    """What is wrong with its file, each with file and line. Such a workflow can't be run; of the rest only `id` is known then."""
+    """The problems of its file, each with file and line. A workflow with problems can't be run, and only its `id` is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job about to be accepted. Everything that it will need is in it: a file that is edited later changes nothing."""
+    """A job to be accepted. It is complete: later edits of the files do not change it."""
 
     id: str
     """`job_…`"""
     owner: str
     workflow: str
     sources: Mapping[str, str]
-    """The text of the workflow's file, and of those that it calls, by id."""
+    """The texts of the workflow's file and of those that it calls, by id."""
     inputs: Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRun:
-    """A node that was begun, and what became of it."""
+    """A started node and its outcome."""
 
     path: str
     state: NodeState
     starts: int
-    """How often it was begun: more than once where a process died on it."""
+    """How often it was started: more than once if a process died while it ran."""
     output: Json = None
     error: str | None = None
-    """Why it failed, in words."""
+    """Why it failed."""
     started: datetime
     ended: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job and what became of it."""
+    """A job and its outcome."""
 
     id: str
     owner: str
@@ -142,79 +142,26 @@ class Job:
     created: datetime
     ended: datetime | None
     error: str | None
-    """Why it failed, in words."""
+    """Why it failed."""
     results: Mapping[str, Json] | None
     """The workflow's outputs; None until it is completed."""
     nodes: tuple[NodeRun, ...]
-    """Those that were begun, in that order; in a list of jobs: none."""
+    """The started nodes, in the order of their start; empty in a list of jobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldJob:
-    """A job that this process is to run."""
+    """A job that this process took over."""
 
     new: NewJob
     created: datetime
     nodes: Mapping[str, NodeRun]
-    """What was done of it before, by path."""
-
-
-class JobStore(Protocol):
-    """Jobs as kept. Every write is durable when the call returns, each is one transaction; a call that the store can't do raises
-    StoreUnavailable. Writes of a job that this process does not hold (any more) return False, with nothing written.
-    """
-
-    async def add(self, job: NewJob) -> Job:
-        """Accept it, "queued" and held by this process."""
-        ...
-
-    async def begin(self, job_id: str) -> bool:
-        """It runs."""
-        ...
-
-    async def take_over(self) -> Sequence[HeldJob]:
-        """Hold the jobs that a dead process, or one that let go of them, left unended. Called at start and every few seconds."""
-        ...
-
-    async def release(self, job_id: str) -> None:
-        """Let go of a job, as it is: this process ends."""
-        ...
-
-    async def start_node(self, job_id: str, path: str, turn_id: str) -> bool:
-        """It is about to be begun. A turn of this id that is cut off is not settled as long as the node runs: it is gone on with."""
-        ...
-
-    async def end_node(self, job_id: str, path: str, state: NodeState, output: Json = None, error: str | None = None) -> bool: ...
-
-    async def end(self, job_id: str, state: JobState, *, results: Mapping[str, Json] | None = None, error: str | None = None) -> bool:
-        """Settle it; nodes that are noted as running get its state."""
-        ...
-
-    async def ask_to_cancel(self, owner: str | None, job_id: str) -> Job:
-        """Whoever holds it is to cancel it; one that nobody holds is cancelled at once. Raises JobNotFound; JobConflict for one that has
-        ended otherwise."""
-        ...
-
-    async def to_cancel(self) -> Sequence[str]:
-        """The jobs of this process that are to be cancelled."""
-        ...
-
-    async def get(self, owner: str | None, job_id: str) -> Job | None:
-        """`owner` None: anybody's (the command line)."""
-        ...
-
-    async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Job]:
-        """The latest first; `before`: the id of the last one of the page before."""
-        ...
-
-    async def purge(self, before: datetime) -> int:
-        """Remove what ended before this time, with the sessions of its nodes. Returns how many jobs went."""
-        ...
+    """Its earlier node runs, by path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobUpdate:
-    """The job's state has changed."""
+    """The job's state changed."""
 
     job: Job
     kind: Literal["job"] = "job"
@@ -222,7 +169,7 @@ class JobUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeUpdate:
-    """A node's state has changed."""
+    """A node's state changed."""
 
     job: Job
     node: NodeRun
@@ -231,7 +178,7 @@ class NodeUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputUpdate:
-    """One of the workflow's outputs is there."""
+    """An output of the workflow is known."""
 
     job: Job
     name: str
@@ -243,10 +190,10 @@ Update = JobUpdate | NodeUpdate | OutputUpdate
 
 
 class Workflows(Protocol):
-    """Workflows, for whoever runs them: HTTP, the WebSocket, the command line. All of it raises StoreUnavailable."""
+    """Lists workflows and runs jobs, for HTTP, the WebSocket and the command line. All methods raise StoreUnavailable."""
 
     async def index(self) -> Sequence[WorkflowInfo]:
-        """By id; those whose file is not in order too, with what is wrong."""
+        """By id, workflows with problems included."""
         ...
 
     async def show(self, workflow_id: str) -> WorkflowInfo:
@@ -254,23 +201,23 @@ class Workflows(Protocol):
         ...
 
     async def start(self, owner: str, workflow_id: str, params: Mapping[str, Json], files: Mapping[str, Upload]) -> Job:
-        """Accept a job; it is kept when this returns. `files`: by the name of their input; they stay the caller's.
+        """Accept a job, which is stored when this returns. `files`: by their input's name; they stay the caller's.
 
-        Raises WorkflowNotFound, InvalidWorkflow, InvalidRequest (an input that is missing, unknown or of another type: `param` is its name),
-        UnreadableFile and its kin, ShuttingDown, ServerOverloaded.
+        Raises WorkflowNotFound, InvalidWorkflow, InvalidRequest (`param`: an input that is missing, unknown or of another type),
+        UnreadableFile and its subclasses, ShuttingDown, ServerOverloaded.
         """
         ...
 
     def updates(self, owner: str, job_id: str) -> AsyncIterator[Sequence[Update]]:
-        """What was so far, then what happens, in batches, to the job's end; from anywhere, also after a restart, and as often as one likes.
+        """The updates so far, then new ones as they happen, in batches, until the job ends; in any process, and as often as wanted.
 
-        The last update is a JobUpdate with a state that has ended, and all OutputUpdates stand right before it. Leaving early leaves the job
-        alone. Raises JobNotFound (at the first step).
+        The last update is a JobUpdate with an ended state, right after all OutputUpdates. Closing the iterator does not affect the job. Raises
+        JobNotFound (at the first step).
         """
         ...
 
     async def result(self, owner: str, job_id: str) -> Mapping[str, Json]:
-        """Wait for the job's end: its outputs. Raises JobNotFound, JobFailed, JobCancelled. Cancelling the wait leaves the job alone."""
+        """Wait for the job's outputs. Cancelling the wait does not affect the job. Raises JobNotFound, JobFailed, JobCancelled."""
         ...
 
     async def get(self, owner: str, job_id: str) -> Job:
@@ -280,5 +227,5 @@ class Workflows(Protocol):
     async def list(self, owner: str, *, limit: int = 50, before: str | None = None) -> Sequence[Job]: ...
 
     async def cancel(self, owner: str, job_id: str) -> Job:
-        """Stop it where it is, whichever process runs it; what a node has done stays done. Raises JobNotFound, JobConflict."""
+        """Stop the job, whichever process runs it; effects of its nodes remain. Raises JobNotFound, JobConflict."""
         ...

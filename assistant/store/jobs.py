@@ -1,4 +1,4 @@
-"""Jobs as kept. The contract is `assistant.contracts.workflows.JobStore`."""
+"""Jobs of workflows, and the runs of their nodes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -21,8 +21,12 @@ from assistant.store.runners import Runner
 from assistant.store.times import from_micros, to_micros
 
 
-class Jobs:
-    """Implements JobStore on a Database. `sessions`: those of nodes go with their job."""
+class JobStore:
+    """Jobs in a Database. Every write is one transaction and durable when the call returns.
+
+    `sessions`: the nodes' sessions are removed with their job. All methods raise StoreUnavailable. Writes of a job that this process does not
+    hold return False and write nothing.
+    """
 
     def __init__(self, database: Database, runner: Runner, sessions: SessionStore, *, clock: Clock = utc_now) -> None:
         self._database = database
@@ -31,6 +35,7 @@ class Jobs:
         self._clock = clock
 
     async def add(self, job: NewJob) -> Job:
+        """Accept a job, "queued" and held by this process."""
         now = self._now()
         owner, workflow = key(job.owner, job.workflow)
         payload = _dumped({"sources": dict(job.sources), "inputs": dict(job.inputs)})
@@ -52,10 +57,13 @@ class Jobs:
         )
 
     async def begin(self, job_id: str) -> bool:
+        """Mark the job as running."""
         values = self._mine(job_id)
         return bool(await self._database.write(lambda connection: connection.execute(sql.BEGIN, values)))
 
     async def take_over(self) -> Sequence[HeldJob]:
+        """Hold the unended jobs that dead processes held, or that were released."""
+
         def take(connection: Connection) -> list[tuple[Row, list[Row]]]:
             others = connection.execute(sql.HELD_BY_OTHERS, {"runner": self._runner.id})
             dead = {runner for runner in {row[1] for row in others} - {None} if self._runner.is_dead(connection, runner)}
@@ -69,10 +77,12 @@ class Jobs:
         return [_held(row, nodes) for row, nodes in await self._database.write(take)]
 
     async def release(self, job_id: str) -> None:
+        """Stop holding a job, and leave it as it is: this process ends."""
         values = self._mine(job_id)
         await self._database.write(lambda connection: connection.execute(sql.RELEASE, values))
 
     async def start_node(self, job_id: str, path: str, turn_id: str) -> bool:
+        """Record that a node starts. While it runs, its turn `turn_id` is not settled when it is cut off: it is resumed."""
         values: dict[str, Value] = {"id": job_id, "path": path, "turn": turn_id, "at": self._now()}
         return await self._if_held(job_id, lambda connection: connection.execute(sql.START_NODE, values))
 
@@ -84,6 +94,7 @@ class Jobs:
         return await self._if_held(job_id, lambda connection: connection.execute(sql.END_NODE, values))
 
     async def end(self, job_id: str, state: JobState, *, results: Mapping[str, Json] | None = None, error: str | None = None) -> bool:
+        """End a job; its running nodes get the same state."""
         values: dict[str, Value] = {
             "id": job_id, "state": state, "at": self._now(), "error": None if error is None else column(error),
             "results": None if results is None else _dumped(dict(results)),
@@ -91,6 +102,10 @@ class Jobs:
         return await self._if_held(job_id, lambda connection: _end(connection, values))
 
     async def ask_to_cancel(self, owner: str | None, job_id: str) -> Job:
+        """Tell the process that holds the job to cancel it; cancel a job that no living process holds at once.
+
+        Raises JobNotFound, JobConflict for a job that ended otherwise.
+        """
         now = self._now()
 
         def ask(connection: Connection) -> None:
@@ -111,10 +126,13 @@ class Jobs:
         return found
 
     async def to_cancel(self) -> Sequence[str]:
+        """The jobs of this process that are to be cancelled."""
         values: dict[str, Value] = {"runner": self._runner.id}
         return [job for (job,) in await self._database.read(lambda connection: connection.execute(sql.TO_CANCEL, values))]
 
     async def get(self, owner: str | None, job_id: str) -> Job | None:
+        """`owner` None: any owner's job."""
+
         def look(connection: Connection) -> tuple[Row | None, list[Row]]:
             row = _find(connection, owner, job_id)
             return row, connection.execute(sql.NODES, {"id": job_id}) if row is not None else []
@@ -123,6 +141,7 @@ class Jobs:
         return None if row is None else _job(row, nodes)
 
     async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Job]:
+        """The newest first, without nodes. `before`: the id of the last job of the previous page."""
         values: dict[str, Value] = {"owner": None if owner is None else column(owner), "limit": limit}
         if before is not None:
             values["before"] = column(before)
@@ -130,6 +149,7 @@ class Jobs:
         return [_job(row, ()) for row in await self._database.read(lambda connection: connection.execute(wanted, values))]
 
     async def purge(self, before: datetime) -> int:
+        """Remove the jobs that ended before this time, with their nodes' sessions. Returns how many jobs were removed."""
         values: dict[str, Value] = {"before": to_micros(before)}
         purged = 0
         while due := await self._database.read(lambda connection: connection.execute(sql.ENDED_BEFORE, values)):

@@ -14,7 +14,7 @@ from assistant.store.channel_states import StoredChannelStates
 from assistant.store.connection import Engine
 from assistant.store.database import Database
 from assistant.store.inbox import Inbox
-from assistant.store.jobs import Jobs
+from assistant.store.jobs import JobStore
 from assistant.store.kept_files import KeptFiles
 from assistant.store.limits import StoredLimits
 from assistant.store.media import Media
@@ -42,7 +42,7 @@ class Store:
     inbox: Inbox
     pairings: Pairings
     channel_states: StoredChannelStates
-    jobs: Jobs
+    jobs: JobStore
     media: Media
     repeats: Repeats
     files: KeptFiles
@@ -82,7 +82,7 @@ async def open_store(
         inbox=Inbox(database, place.runner, bell, clock=clock),
         pairings=Pairings(database, clock=clock),
         channel_states=StoredChannelStates(database, place.runner),
-        jobs=Jobs(database, place.runner, sessions, clock=clock),
+        jobs=JobStore(database, place.runner, sessions, clock=clock),
         media=media,
         files=KeptFiles(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         responses=Responses(database, place.runner, state_folder / "attachments", collect=kept_files.collect),

@@ -1,4 +1,4 @@
-"""What a run is given, checked against what the workflow asks for; files are read and kept."""
+"""The inputs of a run: checked against the workflow's; their files are read and stored."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -12,10 +12,10 @@ from assistant.contracts.sessions import AttachmentStore
 from assistant.contracts.turns import Upload
 from assistant.contracts.workflows import JOB_SESSION, InputSpec, InputType
 from assistant.workflows.definition import Definition, fits
-from assistant.workflows.values import MOST_CHARS
+from assistant.workflows.references import MAX_CHARS
 
-MOST_TEXT: Final = 200_000
-"""Characters of one text, and of what is put into templates of a file's text; a prompt is given the whole file."""
+MAX_TEXT: Final = 200_000
+"""Characters of a text, and of a file's text within templates; a prompt gets the whole file."""
 _A: Final[dict[InputType, str]] = {
     "text": "a text", "number": "a number", "integer": "a whole number", "boolean": "true or false", "json": "a value", "file": "a file",
 }  # fmt: skip
@@ -23,8 +23,8 @@ _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 
 
-class Inputs:
-    """Takes in what a run is given."""
+class InputIntake:
+    """Accepts the inputs of a run."""
 
     def __init__(self, reader: DocumentReader, attachments: AttachmentStore) -> None:
         self._reader = reader
@@ -33,9 +33,9 @@ class Inputs:
     async def take(
         self, job_id: str, owner: str, definition: Definition, params: Mapping[str, Json], files: Mapping[str, Upload]
     ) -> dict[str, Json]:
-        """The inputs that were given, as they are kept with the job.
+        """The given inputs, as they are stored with the job.
 
-        Raises InvalidRequest (`param`: the input), UnreadableFile and its kin, StoreUnavailable. A file is read before anything is kept.
+        Raises InvalidRequest (`param`: the input), UnreadableFile and its subclasses, StoreUnavailable. A file is read before it is stored.
         """
         taken = check_params(definition, params, files)
         for name, upload in files.items():
@@ -47,14 +47,14 @@ class Inputs:
         attachment = await self._attachments.keep(owner, f"{JOB_SESSION}{job_id}", upload, read)
         is_document = isinstance(read, ReadDocument)
         text = read.text if is_document else ""
-        if len(text) > MOST_TEXT:
-            text = f"{text[:MOST_TEXT]}\n[The first {MOST_TEXT:,} of {len(text):,} characters.]"
+        if len(text) > MAX_TEXT:
+            text = f"{text[:MAX_TEXT]}\n[The first {MAX_TEXT:,} of {len(text):,} characters.]"
         kind = read.format if is_document else read.media_type.removeprefix("image/")
         return {"name": upload.name, "format": kind, "size": upload.size, "text": text, "attachment": attachment}
 
 
 def check_params(definition: Definition, params: Mapping[str, Json], files: Mapping[str, Upload]) -> dict[str, Json]:
-    """What was given, each of its input's type. Raises InvalidRequest."""
+    """The given values, each of its input's type. Raises InvalidRequest."""
     known = definition.inputs
     for name in (*params, *files):
         if name not in known:
@@ -68,25 +68,25 @@ def check_params(definition: Definition, params: Mapping[str, Json], files: Mapp
         if spec.required and spec.name not in taken and spec.name not in files:
             about = f" ({spec.description.rstrip('.')})" if spec.description else ""
             raise InvalidRequest(f"Workflow {definition.id} needs '{spec.name}', {_A[spec.type]}{about}.", param=spec.name)
-    if len(orjson.dumps(taken)) > MOST_CHARS:
-        raise InvalidRequest(f"The inputs are larger than {MOST_CHARS:,} characters together.")
+    if len(orjson.dumps(taken)) > MAX_CHARS:
+        raise InvalidRequest(f"The inputs are larger than {MAX_CHARS:,} characters together.")
     return taken
 
 
 def _typed(spec: InputSpec, value: Json) -> Json:
-    """A form and the command line give texts: one that means a value of the type is taken for it."""
+    """Forms and the command line give texts: those that can be read as the input's type are."""
     if spec.type == "file":
         raise InvalidRequest(f"'{spec.name}' is a file: send one.", param=spec.name)
     if isinstance(value, str) and spec.type != "text":
-        value = _meant(spec, value)
-    if not fits(value, spec):
+        value = _from_text(spec, value)
+    if not fits(value, spec.type):
         raise InvalidRequest(f"'{spec.name}' must be {_A[spec.type]}.", param=spec.name)
-    if isinstance(value, str) and len(value) > MOST_TEXT:
-        raise InvalidRequest(f"'{spec.name}' has {len(value):,} characters; {MOST_TEXT:,} are the most.", param=spec.name)
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        raise InvalidRequest(f"'{spec.name}' has {len(value):,} characters; {MAX_TEXT:,} are the most.", param=spec.name)
     return value
 
 
-def _meant(spec: InputSpec, text: str) -> Json:
+def _from_text(spec: InputSpec, text: str) -> Json:
     word = text.strip().lower()
     if spec.type == "boolean" and word in _TRUE | _FALSE:
         return word in _TRUE

@@ -1,4 +1,4 @@
-"""One job while this process runs it: its nodes, each noted in the store as it begins and as it ends."""
+"""A job that this process runs: its graph of nodes, each recorded in the store when it starts and when it ends."""
 
 import asyncio
 import logging
@@ -7,48 +7,48 @@ from typing import Final, TypeVar
 
 from assistant.contracts.errors import NanobotError, StoreUnavailable, place_of
 from assistant.contracts.messages import Json
-from assistant.contracts.workflows import JobState, JobStore, NewJob, NodeRun
+from assistant.contracts.workflows import JobState, NewJob, NodeRun
+from assistant.store.jobs import JobStore
 from assistant.turns.running import Stop
-from assistant.workflows.definition import Call, Definition, Node
-from assistant.workflows.library import Checked
-from assistant.workflows.references import NothingThere
+from assistant.workflows.definition import CallNode, Definition, Node
+from assistant.workflows.library import LinkedWorkflow
+from assistant.workflows.nodes import Interrupted, NodeExecutor, NodeFailed, NodeKey
+from assistant.workflows.references import TooLong, UnresolvedReference, Values, check_size, whole_reference
 from assistant.workflows.settings import WorkflowSettings
-from assistant.workflows.values import TooLong, Values, check_size, given, own_inputs
-from assistant.workflows.work import Hands, Interrupted, NodeFailed, Spot
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-MOST_STARTS: Final = 5
-"""How often a node is begun: the server has died on it all the other times."""
-_LONGEST_PAUSE: Final = 15.0
+MAX_STARTS: Final = 5
+"""Of one node: the server died during all earlier ones."""
+_MAX_PAUSE: Final = 15.0
 
 
-class Lost(Exception):
-    """The job is not this process's any more: somebody else has ended it."""
+class JobLost(Exception):
+    """This process does not hold the job any more; another one has ended it."""
 
 
 class RunningJob:
-    """A job to its end, or until it is stopped."""
+    """Runs a job to its end, or until it is stopped."""
 
     def __init__(
         self,
         new: NewJob,
-        checked: Checked,
+        workflow: LinkedWorkflow,
         before: Mapping[str, NodeRun],
         *,
         store: JobStore,
-        hands: Hands,
+        executor: NodeExecutor,
         settings: WorkflowSettings,
         changed: Callable[[], None],
     ) -> None:
-        """`before`: what was done of it, by path. `changed`: called whenever the store holds something new of it."""
+        """`before`: earlier runs of its nodes, by path. `changed`: called after every write to the store."""
         self.id = new.id
         self._new = new
-        self._checked = checked
+        self._workflow = workflow
         self._before = before
         self._store = store
-        self._hands = hands
+        self._executor = executor
         self._settings = settings
         self._changed = changed
         self._slots = asyncio.Semaphore(settings.parallel)
@@ -63,28 +63,28 @@ class RunningJob:
         return self._why == "cancelled"
 
     def stop(self, why: Stop) -> None:
-        """No node is begun from here on. "interrupted": the job stays as it is; "cancelled": it is settled so. The first reason counts."""
+        """Start no more nodes. "interrupted" leaves the job as it is, "cancelled" ends it; the first reason counts."""
         self._why = self._why or why
 
     async def run(self) -> None:
-        """Whatever happens is in the store in the end, but for an interruption. Cancel it to stop nodes that run, having said why by `stop`."""
-        if not await self._kept(lambda: self._store.begin(self.id)):
-            await self._kept(lambda: self._store.end(self.id, "cancelled"))
+        """Ends with the job's end in the store. To stop running nodes, call `stop` and cancel this. Raises Interrupted, JobLost."""
+        if not await self._write(lambda: self._store.begin(self.id)):
+            await self._write(lambda: self._store.end(self.id, "cancelled"))
             self._changed()
             return
         self._changed()
         state, results, error = await self._outcome()
-        await self._kept(lambda: self._store.end(self.id, state, results=results, error=error))
+        await self._write(lambda: self._store.end(self.id, state, results=results, error=error))
         log.info("job.ended job=%s state=%s", self.id, state)
         self._changed()
 
     async def _outcome(self) -> tuple[JobState, Mapping[str, Json] | None, str | None]:
-        """Raises Interrupted, Lost."""
-        definition = self._checked.definition
-        own = own_inputs(definition, list(self._new.inputs))
+        """Raises Interrupted, JobLost."""
+        definition = self._workflow.definition
+        own = frozenset(name for name in self._new.inputs if definition.inputs[name].type != "file")
         try:
             async with asyncio.timeout(self._settings.timeout):
-                results = await self._graph(definition, given(definition, self._new.inputs), own, "")
+                results = await self._graph(definition, _with_defaults(definition, self._new.inputs), own, "")
         except NodeFailed as failed:
             return "failed", None, str(failed)
         except TimeoutError:
@@ -93,20 +93,20 @@ class RunningJob:
             if self._why != "cancelled":
                 raise Interrupted from None
             return "cancelled", None, None
-        except (Lost, Interrupted):
+        except (JobLost, Interrupted):
             raise
-        except Exception as bug:  # noqa: BLE001 - a job must end, whatever is wrong with us: the log gets the place, its owner words
-            log.error("job.bug job=%s error=%s", self.id, place_of(bug))  # noqa: TRY400 - no words
+        except Exception as bug:  # noqa: BLE001 - a job must end whatever the bug; the log gets the place, the owner a message
+            log.error("job.bug job=%s error=%s", self.id, place_of(bug))  # noqa: TRY400 - without the message
             return "failed", None, "it failed by a fault of the server; the log has the details"
         return "completed", results, None
 
     async def _graph(self, definition: Definition, inputs: Mapping[str, Json], own: frozenset[str], above: str) -> dict[str, Json]:
-        """Its outputs. After a node has failed none is begun, and those that run come to their end first."""
+        """Its outputs. After the first failure no node is started, and the running ones are waited for."""
         outputs: dict[str, Json] = {}
         values = Values(inputs=inputs, outputs=outputs, own=own)
         waiting = dict(definition.nodes)
         running: dict[asyncio.Task[Json], Node] = {}
-        failure: NodeFailed | Interrupted | Lost | None = None
+        failure: NodeFailed | Interrupted | JobLost | None = None
         try:
             while True:
                 ready = [node for node in waiting.values() if all(needed in outputs for needed in node.needs)]
@@ -120,7 +120,7 @@ class RunningJob:
                     node = running.pop(task)
                     try:
                         outputs[node.id] = task.result()
-                    except (NodeFailed, Interrupted, Lost) as error:
+                    except (NodeFailed, Interrupted, JobLost) as error:
                         failure = failure or error
         finally:
             for task in running:
@@ -132,14 +132,14 @@ class RunningJob:
 
     def _outputs(self, definition: Definition, values: Values, above: str) -> dict[str, Json]:
         try:
-            found = {name: values.filled(shape) for name, shape in definition.outputs.items()}
+            found = {name: values.fill(value) for name, value in definition.outputs.items()}
             check_size(found)
-        except (NothingThere, TooLong) as error:
+        except (UnresolvedReference, TooLong) as error:
             raise NodeFailed(f"the outputs of {above.rstrip('/') or definition.id}: {error}") from None
         return found
 
     async def _node(self, node: Node, values: Values, above: str) -> Json:
-        """What it gives. Raises NodeFailed (with its name), Interrupted, Lost."""
+        """Its output. Raises NodeFailed (with its name), Interrupted, JobLost."""
         path = f"{above}{node.id}"
         before = self._before.get(path)
         if before is not None and before.state == "completed":
@@ -147,67 +147,68 @@ class RunningJob:
         try:
             if before is not None and before.state != "running":
                 raise NodeFailed(before.error or "it was cut off")
-            if isinstance(node.work, Call):
-                return await self._noted(node, path, before, lambda: self._called(node, values, path))
+            if isinstance(node.work, CallNode):
+                return await self._recorded(node, path, before, lambda: self._called(node, values, path))
             async with self._slots:
-                return await self._noted(node, path, before, lambda: self._done(node, values, path, again=before is not None))
+                return await self._recorded(node, path, before, lambda: self._executed(node, values, path, again=before is not None))
         except NodeFailed as failed:
             words = str(failed)
             raise NodeFailed(words if words.startswith("node '") else f"node '{path}': {words}") from None
 
-    async def _noted(self, node: Node, path: str, before: NodeRun | None, work: Callable[[], Awaitable[Json]]) -> Json:
-        """Do it, with its beginning and its end in the store."""
+    async def _recorded(self, node: Node, path: str, before: NodeRun | None, work: Callable[[], Awaitable[Json]]) -> Json:
+        """Run `work`, with its start and its end recorded in the store."""
         if self.stopped:
             raise Interrupted
-        spot = self._spot(path)
-        await self._mine(lambda: self._store.start_node(self.id, path, spot.turn_id))
+        key = self._key(path)
+        await self._write_held(lambda: self._store.start_node(self.id, path, key.turn_id))
         self._changed()
         output: Json = None
         error: NodeFailed | None = None
         try:
-            if before is not None and before.starts >= MOST_STARTS and not isinstance(node.work, Call):
+            if before is not None and before.starts >= MAX_STARTS and not isinstance(node.work, CallNode):
                 raise NodeFailed(f"the server stopped {before.starts} times while it ran; it is not tried again")
             output = await work()
-        except (NothingThere, TooLong) as wrong:
+        except (UnresolvedReference, TooLong) as wrong:
             error = NodeFailed(str(wrong))
         except NodeFailed as failed:
             error = failed
         state = "completed" if error is None else "failed"
         words = None if error is None else str(error)
-        await self._mine(lambda: self._store.end_node(self.id, path, state, output, words))
+        await self._write_held(lambda: self._store.end_node(self.id, path, state, output, words))
         self._changed()
         if error is not None:
             raise error
         return output
 
-    async def _done(self, node: Node, values: Values, path: str, *, again: bool) -> Json:
-        assert not isinstance(node.work, Call)
+    async def _executed(self, node: Node, values: Values, path: str, *, again: bool) -> Json:
+        assert not isinstance(node.work, CallNode)
         try:
-            async with asyncio.timeout(node.timeout):
-                output = await self._hands.do(node.work, values, self._spot(path, again=again), lambda: self._why or "cancelled")
+            async with asyncio.timeout(node.work.timeout):
+                output = await self._executor.execute(node.work, values, self._key(path, again=again), lambda: self._why or "cancelled")
         except TimeoutError:
-            raise NodeFailed(f"its time was up: {node.timeout:g} s") from None
+            raise NodeFailed(f"its time was up: {node.work.timeout:g} s") from None
         except NanobotError as error:
             raise NodeFailed(error.message) from None
         check_size(output)
         return output
 
     async def _called(self, node: Node, values: Values, path: str) -> Json:
-        assert isinstance(node.work, Call)
-        inner = self._checked.called[node.work.workflow]
-        params = {name: values.filled(shape) for name, shape in node.work.params.items()}
-        own = frozenset(name for name, shape in node.work.params.items() if values.passes_on(shape))
-        return {**await self._graph(inner, given(inner, params), own, f"{path}/")}
+        assert isinstance(node.work, CallNode)
+        inner = self._workflow.called[node.work.workflow]
+        params = {name: values.fill(value) for name, value in node.work.params.items()}
+        whole = {name: whole_reference(value) for name, value in node.work.params.items()}
+        own = frozenset(name for name, reference in whole.items() if reference and values.is_own(reference))
+        return {**await self._graph(inner, _with_defaults(inner, params), own, f"{path}/")}
 
-    def _spot(self, path: str, *, again: bool = False) -> Spot:
-        return Spot(job=self.id, owner=self._new.owner, path=path, again=again)
+    def _key(self, path: str, *, again: bool = False) -> NodeKey:
+        return NodeKey(job=self.id, owner=self._new.owner, path=path, again=again)
 
-    async def _mine(self, write: Callable[[], Awaitable[bool]]) -> None:
-        if not await self._kept(write):
-            raise Lost
+    async def _write_held(self, write: Callable[[], Awaitable[bool]]) -> None:
+        if not await self._write(write):
+            raise JobLost
 
-    async def _kept(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write, and where the store can't be written, again until it can: what was done must not be forgotten. Ends when the server does."""
+    async def _write(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Write, repeated while the store is unavailable: what was done must not be lost. Raises Interrupted when the server stops."""
         pause = 0.2
         while True:
             try:
@@ -217,4 +218,8 @@ class RunningJob:
                     raise Interrupted from None
                 log.warning("job.store_waits job=%s code=%s", self.id, error.code)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, _MAX_PAUSE)
+
+
+def _with_defaults(definition: Definition, inputs: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: inputs.get(name, spec.default) for name, spec in definition.inputs.items()}

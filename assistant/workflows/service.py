@@ -1,4 +1,4 @@
-"""Workflows: what there are, jobs that run, and what is heard of them. The contract is `assistant.contracts.workflows.Workflows`."""
+"""The workflow service: lists workflows, runs jobs and tells their updates. The port is `assistant.contracts.workflows.Workflows`."""
 
 import asyncio
 import logging
@@ -16,25 +16,25 @@ from assistant.contracts.workflows import (
     JobCancelled,
     JobFailed,
     JobNotFound,
-    JobStore,
     NewJob,
     NodeRun,
     Update,
     WorkflowInfo,
 )
-from assistant.workflows.inputs import Inputs
-from assistant.workflows.library import Checked, Library, checked_sources, describe
-from assistant.workflows.linking import Known
-from assistant.workflows.news import Seen
-from assistant.workflows.running import Lost, RunningJob
+from assistant.store.jobs import JobStore
+from assistant.workflows.checks import LinkTargets
+from assistant.workflows.events import JobEvents
+from assistant.workflows.inputs import InputIntake
+from assistant.workflows.library import LinkedWorkflow, WorkflowLibrary, describe, link_sources
+from assistant.workflows.nodes import Interrupted, NodeExecutor
+from assistant.workflows.running import JobLost, RunningJob
 from assistant.workflows.settings import WorkflowSettings
-from assistant.workflows.work import Hands, Interrupted
 
 log = logging.getLogger(__name__)
 
-_MOST_WAITING: Final = 1_000
-_LOOK_SECONDS: Final = 1.0
-"""How often a job that another process runs is looked at, by who listens; and whether one of ours is to be cancelled, or another's taken over."""
+_MAX_WAITING: Final = 1_000
+_POLL_SECONDS: Final = 1.0
+"""How often the store is polled: for updates of jobs in other processes, for cancellations, and for jobs of dead processes."""
 _CANCEL_SECONDS: Final = 10.0
 
 
@@ -42,67 +42,74 @@ class WorkflowService:
     """Implements Workflows."""
 
     def __init__(
-        self, *, library: Library, known: Known, inputs: Inputs, store: JobStore, hands: Hands, settings: WorkflowSettings
+        self,
+        *,
+        library: WorkflowLibrary,
+        targets: LinkTargets,
+        inputs: InputIntake,
+        store: JobStore,
+        executor: NodeExecutor,
+        settings: WorkflowSettings,
     ) -> None:
-        """`known`: what jobs of before the start are checked against; the library knows the same."""
+        """`targets`: what jobs of earlier processes are checked against; the library has the same."""
         self._library = library
-        self._known = known
+        self._targets = targets
         self._inputs = inputs
         self._store = store
-        self._hands = hands
+        self._executor = executor
         self._settings = settings
         self._slots = asyncio.Semaphore(settings.jobs)
         self._running: dict[str, tuple[RunningJob, asyncio.Task[None]]] = {}
         self._listeners: dict[str, set[asyncio.Event]] = {}
-        self._hopeless: dict[str, str] = {}
-        """Jobs that were taken over and can't go on, with why: still to be settled."""
-        self._watch: asyncio.Task[None] | None = None
+        self._unresumable: dict[str, str] = {}
+        """Jobs that were taken over and can't be resumed, with the reason: still to be ended as failed."""
+        self._polling: asyncio.Task[None] | None = None
         self._closing = False
 
     async def begin(self, *, takes_over: bool) -> None:
-        """Start to look after jobs. `takes_over`: those of processes that died, too; now, and whenever one does. Raises StoreUnavailable."""
+        """Start polling. `takes_over`: also take over the jobs of dead processes, now and later. Raises StoreUnavailable."""
         if takes_over:
             await self._take_over()
-        self._watch = asyncio.create_task(self._look_after(takes_over))
+        self._polling = asyncio.create_task(self._poll(takes_over))
 
     async def index(self) -> Sequence[WorkflowInfo]:
         return await asyncio.to_thread(self._library.index)
 
     async def show(self, workflow_id: str) -> WorkflowInfo:
-        return describe((await asyncio.to_thread(self._library.checked, workflow_id)).definition)
+        return describe((await asyncio.to_thread(self._library.linked, workflow_id)).definition)
 
     async def start(self, owner: str, workflow_id: str, params: Mapping[str, Json], files: Mapping[str, Upload]) -> Job:
         if self._closing:
             raise ShuttingDown(retry_after=1)
-        if len(self._running) >= _MOST_WAITING:
-            raise ServerOverloaded("Too many jobs wait to be run. Try again later.", retry_after=10)
-        checked = await asyncio.to_thread(self._library.checked, workflow_id)
+        if len(self._running) >= _MAX_WAITING:
+            raise ServerOverloaded("Too many jobs are waiting. Try again later.", retry_after=10)
+        workflow = await asyncio.to_thread(self._library.linked, workflow_id)
         job_id = new_id("job")
-        taken = await self._inputs.take(job_id, owner, checked.definition, params, files)
-        new = NewJob(id=job_id, owner=owner, workflow=workflow_id, sources=checked.sources, inputs=taken)
+        taken = await self._inputs.take(job_id, owner, workflow.definition, params, files)
+        new = NewJob(id=job_id, owner=owner, workflow=workflow_id, sources=workflow.sources, inputs=taken)
         job = await self._store.add(new)
-        self._run(new, checked, {})
+        self._run(new, workflow, {})
         return job
 
     async def updates(self, owner: str, job_id: str) -> AsyncIterator[Sequence[Update]]:
-        seen, heard = Seen(), asyncio.Event()
+        events, changed = JobEvents(), asyncio.Event()
         listeners = self._listeners.setdefault(job_id, set())
-        listeners.add(heard)
+        listeners.add(changed)
         try:
             while True:
-                heard.clear()
+                changed.clear()
                 job = await self.get(owner, job_id)
-                if told := seen.news(job):
-                    yield told
+                if updates := events.since_last(job):
+                    yield updates
                 if job.state in ENDED:
                     return
                 try:
-                    async with asyncio.timeout(_LOOK_SECONDS):
-                        await heard.wait()
+                    async with asyncio.timeout(_POLL_SECONDS):
+                        await changed.wait()
                 except TimeoutError:
                     continue
         finally:
-            listeners.discard(heard)
+            listeners.discard(changed)
             if not listeners and self._listeners.get(job_id) is listeners:
                 del self._listeners[job_id]
 
@@ -136,17 +143,17 @@ class WorkflowService:
         return job
 
     def stop_beginning(self) -> None:
-        """No job and no node is begun from here on: the server ends."""
+        """Start no more jobs and nodes: the server is stopping."""
         self._closing = True
         for job, _ in self._running.values():
             job.stop("interrupted")
 
     async def close(self, grace: float) -> None:
-        """Wait `grace` seconds for the nodes that run; what has not ended by then goes on after the next start. Safe to call twice."""
+        """Wait `grace` seconds for running nodes; jobs that have not ended are resumed after the next start. Safe to call twice."""
         self.stop_beginning()
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait([self._watch])
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.wait([self._polling])
         tasks = [task for _, task in self._running.values()]
         if tasks:
             log.info("jobs.draining running=%d grace=%.1f", len(tasks), grace)
@@ -155,13 +162,13 @@ class WorkflowService:
                 task.cancel()
             await asyncio.wait(tasks)
 
-    def _run(self, new: NewJob, checked: Checked, before: Mapping[str, NodeRun]) -> None:
+    def _run(self, new: NewJob, workflow: LinkedWorkflow, before: Mapping[str, NodeRun]) -> None:
         job = RunningJob(
             new,
-            checked,
+            workflow,
             before,
             store=self._store,
-            hands=self._hands,
+            executor=self._executor,
             settings=self._settings,
             changed=lambda: self._changed(new.id),
         )
@@ -177,23 +184,23 @@ class WorkflowService:
                     await job.run()
                     return
             raise Interrupted
-        except Lost:
+        except JobLost:
             log.warning("job.lost job=%s", job.id)
         except (Interrupted, asyncio.CancelledError):
-            await self._let_go(job)
+            await self._release(job)
         finally:
             del self._running[job.id]
             self._changed(job.id)
 
-    async def _let_go(self, job: RunningJob) -> None:
-        """Leave it to the next start; or settle it, where it was cancelled before it ran."""
+    async def _release(self, job: RunningJob) -> None:
+        """Leave it to the next start, or end it if it was cancelled before it ran."""
         try:
             if job.cancelled:
                 await self._store.end(job.id, "cancelled")
             else:
                 await self._store.release(job.id)
         except NanobotError as error:
-            # It stays ours until this process is gone; whoever starts next then takes it over.
+            # This process holds it until it ends; the next one takes it over then.
             log.warning("job.not_released job=%s code=%s", job.id, error.code)
 
     def _stop(self, held: tuple[RunningJob, asyncio.Task[None]]) -> None:
@@ -203,9 +210,9 @@ class WorkflowService:
             if job.cancelled:
                 task.cancel()
 
-    async def _look_after(self, takes_over: bool) -> None:
+    async def _poll(self, takes_over: bool) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
             try:
                 for job_id in await self._store.to_cancel() if self._running else ():
                     if held := self._running.get(job_id):
@@ -218,16 +225,16 @@ class WorkflowService:
     async def _take_over(self) -> None:
         for held in await self._store.take_over():
             try:
-                checked = await asyncio.to_thread(checked_sources, held.new.workflow, held.new.sources, self._known)
-            except InvalidWorkflow as error:  # a tool that it needs is gone, say
-                self._hopeless[held.new.id] = f"it can't go on: {error.message}"
+                workflow = await asyncio.to_thread(link_sources, held.new.workflow, held.new.sources, self._targets)
+            except InvalidWorkflow as error:  # for example, a tool was removed
+                self._unresumable[held.new.id] = f"it can't be resumed: {error.message}"
                 continue
             log.info("job.resumed job=%s nodes=%d", held.new.id, len(held.nodes))
-            self._run(held.new, checked, held.nodes)
-        for job_id, words in list(self._hopeless.items()):  # and once more, where the store could not be written
+            self._run(held.new, workflow, held.nodes)
+        for job_id, words in list(self._unresumable.items()):  # repeated until the store could be written
             await self._store.end(job_id, "failed", error=words)
-            del self._hopeless[job_id]
+            del self._unresumable[job_id]
 
     def _changed(self, job_id: str) -> None:
-        for heard in self._listeners.get(job_id, ()):
-            heard.set()
+        for changed in self._listeners.get(job_id, ()):
+            changed.set()

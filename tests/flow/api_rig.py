@@ -31,7 +31,7 @@ from assistant.providers.listing import ListedModels
 from assistant.providers.registry import Registry
 from assistant.turns.direct import Direct
 from assistant.turns.running import RunningTurn
-from assistant.workflows.asked import AskedWorkflows
+from assistant.workflows.models import WorkflowModels
 
 from .kept_sessions import KeptSessions
 
@@ -158,7 +158,7 @@ async def serving(
     repeats: RepeatStore | None = None,
     shelf: Shelf | None = None,
     doorkeeper: Doorkeeper | None = None,
-    asked: AskedWorkflows | None = None,
+    asked: WorkflowModels | None = None,
 ) -> AsyncGenerator[Running]:
     """A server on a free port, with these settings otherwise. `channels`: how they fare. `doorkeeper`: None: by the shared key alone."""
     settings = (settings or ApiSettings()).model_copy(update={"port": 0})

@@ -20,7 +20,7 @@ from assistant.api.middleware.scope import principal
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import ModelNotFound
 from assistant.turns.running import RunningTurn
-from assistant.workflows.asked import AskedWorkflows
+from assistant.workflows.models import WorkflowModels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Chat:
     spool_folder: Path
     shelf: Shelf | None = None
     """Where files lie that messages may name."""
-    workflows: AskedWorkflows | None = None
+    workflows: WorkflowModels | None = None
     """Those that `known` has; None: it has none."""
 
     async def __call__(self, request: Request) -> Response:

@@ -19,7 +19,7 @@ from assistant.contracts.errors import InvalidRequest, NanobotError, ServerOverl
 from assistant.contracts.messages import Json
 from assistant.contracts.turns import Upload, Words
 from assistant.contracts.workflows import ENDED, Job, JobConflict, WorkflowNotFound, Workflows
-from assistant.workflows.spoken import files_said, params_said, results_text
+from assistant.workflows.models import message_files, message_params, results_text
 
 COMMANDS: Final = frozenset({"run_job", "reconnect_job", "cancel_job", "get_status"})
 _WATCHED: Final = 16
@@ -76,9 +76,9 @@ class SocketJobs:
         spool = Spool(self._door.spool_folder, self._door.settings.limits)
         try:
             content = await take_in(message.content, spool, self._door.settings.limits)
-            files = files_said(workflow, [part for part in content if isinstance(part, Upload)])
+            files = message_files(workflow, [part for part in content if isinstance(part, Upload)])
             words = "\n".join([part.text for part in content if isinstance(part, Words)])
-            params = {**params_said(workflow, words), **cast("dict[str, Json]", message.params or {})}
+            params = {**message_params(workflow, words), **cast("dict[str, Json]", message.params or {})}
             return await self.service.start(self._who.id, workflow.id, params, files)
         finally:
             if spool.holds_files:

@@ -17,7 +17,7 @@ from assistant.contracts.messages import AssistantMessage, Json
 from assistant.contracts.models import ModelRequest
 from assistant.contracts.tools import ToolContext, ToolResult
 from assistant.contracts.workflows import NodeState
-from assistant.store.jobs import Jobs
+from assistant.store.jobs import JobStore
 from assistant.testing.scripted import ScriptedModel
 from tests.flow.outgoing import open_outbox
 from tests.flow.workflows.works import OWNER, Nothing, Works, heard
@@ -34,7 +34,7 @@ def note(folder: Path, effect: str) -> None:
         os.fsync(file.fileno())
 
 
-class GatedJobs(Jobs):
+class GatedJobs(JobStore):
     """The real store, with a stop behind each beginning and on both sides of each end."""
 
     async def start_node(self, job_id: str, path: str, turn_id: str) -> bool:

@@ -13,7 +13,7 @@ from assistant.access.doorkeeper import Doorkeeper
 from assistant.access.principals import Principal
 from assistant.api.settings import ApiSettings
 from assistant.testing.scripted import ScriptedModel
-from assistant.workflows.asked import AskedWorkflows
+from assistant.workflows.models import WorkflowModels
 from assistant.workflows.service import WorkflowService
 from tests.flow.api_rig import Running, error_of, serving
 from tests.flow.socket_client import talking
@@ -39,7 +39,7 @@ IDS = ("echo", "read", "one", "waits", "fails")
 @dataclass(frozen=True, slots=True)
 class Site:
     api: Running
-    asked: AskedWorkflows
+    asked: WorkflowModels
     service: WorkflowService
     gate: Gate
 
@@ -62,7 +62,7 @@ async def site(works: Works, settings: ApiSettings) -> AsyncGenerator[Site]:
     works.write(echo=ECHO, read=READ, one=ONE, waits=WAITS, fails=FAILS, hidden=ONE)
     gate = Gate()
     service = works.service(ScriptedModel("thought"), tools=[gate])
-    asked = AskedWorkflows(service, IDS)
+    asked = WorkflowModels(service, IDS)
     async with serving(works.folder / "api", settings, workflows=service, asked=asked) as api:
         yield Site(api, asked, service, gate)
         gate.open.set()
@@ -194,7 +194,7 @@ async def test_a_key_without_the_scope_neither_sees_nor_runs_them(works: Works) 
     works.write(one=ONE)
     service = works.service(ScriptedModel("thought"))
     keeper = Doorkeeper(access=_Limited())
-    async with serving(works.folder / "api", workflows=service, asked=AskedWorkflows(service, ["one"]), doorkeeper=keeper) as api:
+    async with serving(works.folder / "api", workflows=service, asked=WorkflowModels(service, ["one"]), doorkeeper=keeper) as api:
         assert "workflow:one" not in (await api.client.get("/v1/models")).text
         body = {"model": "workflow:one", "messages": [{"role": "user", "content": "x"}]}
         assert refused(await api.client.post("/v1/chat/completions", json=body), 403)["code"] == "insufficient_scope"

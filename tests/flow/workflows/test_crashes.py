@@ -125,7 +125,7 @@ async def test_a_job_whose_tool_is_gone_after_the_restart_fails_in_words(works: 
     await jobs.release("job_1")
     service = works.service(ScriptedModel())
     await service.begin(takes_over=True)
-    with pytest.raises(JobFailed, match=r"it can't go on: .*there is no tool 'gate'"):
+    with pytest.raises(JobFailed, match=r"it can't be resumed: .*there is no tool 'gate'"):
         await service.result(OWNER, "job_1")
 
 

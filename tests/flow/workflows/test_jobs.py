@@ -17,7 +17,7 @@ from assistant.contracts.workflows import (
     NodeUpdate,
     OutputUpdate,
 )
-from assistant.store.jobs import Jobs
+from assistant.store.jobs import JobStore
 from assistant.testing.scripted import ScriptedModel
 from assistant.workflows.settings import WorkflowSettings
 
@@ -163,7 +163,7 @@ async def test_another_process_cancels_too(works: Works) -> None:
         await there.result(OWNER, job.id)
 
 
-class FailsOnce(Jobs):
+class FailsOnce(JobStore):
     """Can't settle a failed job the first time."""
 
     failed = 0
@@ -187,7 +187,7 @@ async def test_a_job_that_can_not_go_on_keeps_no_other_from_it_whatever_the_stor
         await service.begin(takes_over=True)
     assert await service.result(OWNER, "job_2") == {}
     await service.begin(takes_over=True)
-    with pytest.raises(JobFailed, match=r"can't go on: .*gone"):
+    with pytest.raises(JobFailed, match=r"can't be resumed: .*gone"):
         await service.result(OWNER, "job_1")
 
 

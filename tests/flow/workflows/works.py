@@ -20,19 +20,20 @@ from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.outbox import Delivery
 from assistant.contracts.tools import Tool, ToolContext, ToolResult
 from assistant.contracts.turns import MAIN, Upload
-from assistant.contracts.workflows import Job, JobStore, Update
+from assistant.contracts.workflows import Job, Update
 from assistant.delivery.words import describe
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
+from assistant.store.jobs import JobStore
 from assistant.turns.context import Context, Instructions
 from assistant.turns.intake import Intake
 from assistant.turns.service import Agent, Turns
-from assistant.workflows.inputs import Inputs
-from assistant.workflows.library import Library
-from assistant.workflows.linking import Known
+from assistant.workflows.checks import LinkTargets
+from assistant.workflows.inputs import InputIntake
+from assistant.workflows.library import WorkflowLibrary
+from assistant.workflows.nodes import NodeExecutor
 from assistant.workflows.service import WorkflowService
 from assistant.workflows.settings import WorkflowSettings
-from assistant.workflows.work import Hands
 from tests.flow.outgoing import Outbox
 from tools.attachments import ListAttachments, ReadAttachment
 from tools.message import Message, Post
@@ -132,8 +133,8 @@ class Works:
             intake=Intake(reader, store.attachments, document_chars=1_000),
             timeout=20,
         )
-        known = Known(tools=toolbox.names, agents=turns.agents.keys())
-        hands = Hands(
+        targets = LinkTargets(tools=toolbox.names, agents=turns.agents.keys())
+        executor = NodeExecutor(
             turns=turns,
             toolbox=toolbox,
             sessions=store.sessions,
@@ -143,11 +144,11 @@ class Works:
             spool=self.folder / "spool",
         )
         service = WorkflowService(
-            library=Library(self.folder / "workflows", known),
-            known=known,
-            inputs=Inputs(reader, store.attachments),
+            library=WorkflowLibrary(self.folder / "workflows", targets),
+            targets=targets,
+            inputs=InputIntake(reader, store.attachments),
             store=jobs or store.jobs,
-            hands=hands,
+            executor=executor,
             settings=settings or WorkflowSettings(),
         )
         self.opened.append((turns, service))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.contracts.messages import Json
-from assistant.workflows.references import BadReference, NothingThere, Reference, Template, as_text, look_up, parse_template
+from assistant.workflows.references import InvalidReference, Reference, Template, UnresolvedReference, as_text, look_up, parse_template
 
 NAMES = st.from_regex(re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,20}", re.ASCII), fullmatch=True)
 VALUES = st.recursive(
@@ -38,7 +38,7 @@ def test_what_is_put_in_is_never_looked_at_again(hostile: str) -> None:
 
 @given(st.text(alphabet="{}\\ .aijnopstu_-0()[]'\"%!|", max_size=60))
 def test_any_text_is_a_template_or_is_refused_in_words(text: str) -> None:
-    with contextlib.suppress(BadReference):
+    with contextlib.suppress(InvalidReference):
         template = parse_template(text)
         assert "{{" not in text or template.references or "\\{{" in text
 
@@ -52,7 +52,7 @@ def test_a_look_up_reaches_keys_and_places_and_nothing_else(value: Json, steps: 
         elif isinstance(expected, list) and step.isdigit() and int(step) < len(expected):
             expected = expected[int(step)]
         else:
-            with pytest.raises(NothingThere):
+            with pytest.raises(UnresolvedReference):
                 look_up(value, Reference(tuple(steps)), 0)
             return
     assert look_up(value, Reference(tuple(steps)), 0) is expected
@@ -81,13 +81,13 @@ def test_a_look_up_reaches_keys_and_places_and_nothing_else(value: Json, steps: 
     ],
 )
 def test_what_is_no_path_is_refused(inside: str) -> None:
-    with pytest.raises(BadReference, match="is no reference"):
+    with pytest.raises(InvalidReference, match="is no reference"):
         parse_template("{{" + inside + "}}")
 
 
 def test_attributes_of_objects_are_not_there() -> None:
     for steps in (("x", "__class__"), ("x", "format"), ("x", "keys"), ("x", "0", "__len__")):
-        with pytest.raises(NothingThere):
+        with pytest.raises(UnresolvedReference):
             look_up({"x": ["text"]}, Reference(steps), 0)
 
 
@@ -96,6 +96,6 @@ def test_braces_themselves_are_written_with_a_backslash() -> None:
 
 
 def test_an_open_reference_says_where_it_opens() -> None:
-    with pytest.raises(BadReference, match="no '}}' behind it") as refused:
+    with pytest.raises(InvalidReference, match="no '}}' behind it") as refused:
         parse_template("one\ntwo {{ inputs.x")
     assert refused.value.offset == 8
