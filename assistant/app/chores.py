@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from assistant.api.body.spool import sweep_spool
-from assistant.api.listening.sockets import preload as preload_sockets
+from assistant.api.server.websockets import preload as preload_sockets
 from assistant.app.assistant import Assistant
 from assistant.contracts.errors import NanobotError
 from assistant.providers.build import preload
