@@ -16,8 +16,8 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from assistant.access.build import CannotLetIn, auth_mode
-from assistant.api.listening.exposure import CannotServe
 from assistant.api.mounted import create_mounted_router, not_open
+from assistant.api.server.bind import CannotServe
 from assistant.app import Assistant, serve
 from assistant.app.front import FOR_TURNS, opened_front
 from assistant.config import Loaded, load_config

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from assistant.api.body.spool import sweep_spool
-from assistant.api.listening.sockets import preload as preload_sockets
+from assistant.api.server.websockets import preload as preload_sockets
 from assistant.app.assistant import Assistant
 from assistant.contracts.errors import NanobotError
 from assistant.providers.build import preload
@@ -16,14 +16,16 @@ from assistant.providers.build import preload
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 3600
+TRIM_SECONDS: Final = 30
 KEEP_ONCE: Final = timedelta(days=1)
 """How long the session of a request that brought its own history is kept."""
 
 
 @asynccontextmanager
 async def chores(assistant: Assistant) -> AsyncGenerator[None]:
-    """What is done beside answering: load the provider's client and what sockets need before somebody waits for it, sweep."""
-    tasks = [asyncio.create_task(asyncio.to_thread(_preload, assistant)), asyncio.create_task(_sweep(assistant))]
+    """Load the provider's client and what WebSockets need before a request waits for them; sweep; return unused memory."""
+    work = (asyncio.to_thread(_preload, assistant), _sweep(assistant), _trim())
+    tasks = [asyncio.create_task(each) for each in work]
     try:
         yield
     finally:
@@ -35,6 +37,20 @@ async def chores(assistant: Assistant) -> AsyncGenerator[None]:
 def _preload(assistant: Assistant) -> None:
     preload(assistant.choice)
     preload_sockets()
+
+
+async def _trim() -> None:
+    """Return freed memory to the operating system: glibc keeps the heap of a burst of requests (figures in docs/performance.md)."""
+    while True:
+        await asyncio.sleep(TRIM_SECONDS)
+        await asyncio.to_thread(_malloc_trim)
+
+
+def _malloc_trim() -> None:
+    import ctypes  # noqa: PLC0415 - the start need not wait for it
+
+    with suppress(AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 async def _sweep(assistant: Assistant) -> None:

@@ -9,9 +9,8 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from assistant.api.listening.exposure import check_exposure
-from assistant.api.listening.server import bind
-from assistant.api.listening.server import serve as serve_api
+from assistant.api.server.bind import bind, check_exposure
+from assistant.api.server.serve import serve as serve_api
 from assistant.api.settings import ApiSettings
 from assistant.app.assistant import Assistant
 from assistant.app.front import FOR_TURNS, opened_front

@@ -11,8 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from assistant.access.settings import AuthSettings
-from assistant.api.listening.exposure import CannotServe, check_exposure
-from assistant.api.listening.server import bind
+from assistant.api.server.bind import CannotServe, bind, check_exposure
 from assistant.api.settings import ApiSettings
 from assistant.cli.adapters import asked_within, opened
 from assistant.config import ConfigError, Loaded

@@ -7,7 +7,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from assistant import __version__
-from assistant.api.listening.exposure import CannotServe
+from assistant.api.server.bind import CannotServe
 from assistant.config import ConfigError
 from assistant.contracts.errors import NanobotError
 from assistant.providers.choice import NoSuchProvider

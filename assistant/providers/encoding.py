@@ -47,7 +47,9 @@ class EncodedMessages:
         # Messages that are the same objects compare at once; only where they are not is their content compared.
         if messages[: len(before.messages)] != before.messages:
             before = Encoded()
-        new = [encode(message) for message in messages[len(before.messages) :]]
+        new = [
+            bytes(memoryview(encode(message))) for message in messages[len(before.messages) :]
+        ]  # orjson's results keep 4 KiB, however short
         cost = before.cost + sum(map(len, new)) + _PER_MESSAGE * len(new)
         encoded = Encoded(messages=messages, json=before.json + new, cost=cost)
         self._keep(encoded)

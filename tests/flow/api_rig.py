@@ -14,7 +14,7 @@ from assistant.api.app import create_app
 from assistant.api.deliveries.endpoints import Outgoing
 from assistant.api.files.endpoints import Shelf
 from assistant.api.health import Check
-from assistant.api.listening.server import serve
+from assistant.api.server.serve import serve
 from assistant.api.settings import ApiSettings
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancelled

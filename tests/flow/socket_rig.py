@@ -9,8 +9,8 @@ from typing import Any
 from starlette.types import Message, Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
 
-from assistant.api.listening.server import serve
-from assistant.api.listening.sockets import LEAVE
+from assistant.api.server.serve import serve
+from assistant.api.server.websockets import LEAVE
 from assistant.api.settings import ApiSettings
 
 HANDSHAKE = (

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from assistant.api.listening.exposure import CannotServe
-from assistant.api.listening.server import bind
+from assistant.api.server.bind import CannotServe, bind
 from assistant.api.settings import ApiSettings
 from assistant.contracts.turns import TextDelta, TurnRequest
 from assistant.turns.running import RunningTurn

@@ -110,9 +110,7 @@ async def test_every_reference_leads_somewhere(api: Running) -> None:
 
 def test_the_api_is_loaded_without_what_a_request_does_not_need() -> None:
     heavy = "sqlalchemy sqlmodel alembic aiohttp httpx starlette.testclient websockets jinja2 structlog rich typer"
-    script = (
-        f"import sys, assistant.api.app, assistant.api.listening.server; print([name for name in {heavy.split()} if name in sys.modules])"
-    )
+    script = f"import sys, assistant.api.app, assistant.api.server.serve; print([name for name in {heavy.split()} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
     assert found.stdout.strip() == "[]"
 

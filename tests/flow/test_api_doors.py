@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from assistant.api.listening.exposure import CannotServe, check_exposure
+from assistant.api.server.bind import CannotServe, check_exposure
 from assistant.api.settings import ApiSettings
 
 from .api_rig import Running, error_of, serving

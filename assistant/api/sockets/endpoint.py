@@ -6,8 +6,8 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assistant.access.principals import Principal
-from assistant.api.listening.sockets import LEAVE
 from assistant.api.middleware.scope import principal
+from assistant.api.server.websockets import LEAVE
 from assistant.api.sockets.asking import ChatDoor
 from assistant.api.sockets.conversation import Conversation
 from assistant.contracts.access import Scope as AccessScope

@@ -13,7 +13,7 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException
 from starlette.types import Receive, Scope, Send
 
-from assistant.api.listening.exposure import CannotServe
+from assistant.api.server.bind import CannotServe
 from assistant.config import ConfigError
 from assistant.contracts.messages import Json
 from assistant.mount import create_openai_compatible_router

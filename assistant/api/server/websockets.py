@@ -1,81 +1,71 @@
-"""A WebSocket on the server's port, with everything that bounds it."""
+"""WebSockets on the server's port, and the bounds that uvicorn's own protocols lack: on slow readers, floods, and small frames."""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from starlette.types import ASGIApp, Message, Scope
 from uvicorn.server import ServerState
 
-from assistant.api.listening.refusal import head, phrase
+from assistant.api.server.handshake import response_head
 from assistant.api.settings import ApiSettings
 
 if TYPE_CHECKING:
-    from assistant.api.listening.frames import Frames
+    from assistant.api.server.frames import FrameCodec
 
 log = logging.getLogger(__name__)
 
 LEAVE: Final = "websocket.leave"
-"""Told to the application, beside what ASGI knows, when the server is about to end: what runs may still be said, then it closes with 1001."""
+"""An event beside those of ASGI: the server shuts down. The application may finish what runs, then closes with 1001."""
 MAX_UNREAD: Final = 4 * 1024 * 1024
-"""Bytes that may wait for a reader who makes the server say more without reading what it said (pongs, above all)."""
+"""Bytes that may wait for a peer that makes the server send without reading it (pongs, above all)."""
 _SLICE: Final = 2 * 1024
 _FRAMES: Final = 128
-"""Taken in at a time, so that a flood of the smallest frames holds up the rest of the process for a millisecond or two."""
+"""Frames decoded in one go, so that a flood of small ones holds up the event loop for a few milliseconds at most."""
 _WAITING: Final = 8
-"""Messages that the application has not asked for yet; nothing more is read until it does."""
-_GOODBYE: Final = 10.0
-"""Seconds that the other side has to take the close frame and answer it."""
+"""Messages that wait for the application; nothing more is read until it takes one."""
+_CLOSE_SECONDS: Final = 10.0
+"""For the peer to read the close frame and answer it."""
 
 
 class PeerGone(OSError):
-    """There is nobody to send to any more. An OSError, as ASGI wants it."""
+    """The connection is closed. An OSError, as ASGI requires of `send`."""
 
 
-class Socket(asyncio.Protocol):
-    """One WebSocket, as ASGI tells it to the application; refused with an HTTP answer where the application sends one instead of accepting.
+class WebSocket(asyncio.Protocol):
+    """One WebSocket as an ASGI connection; if the application sends an HTTP response instead of accepting, the peer gets that.
 
-    It is closed when
-    - a message is larger than `sockets.messageBytes`: 1009; or what comes is against the protocol: 1002, 1007;
-    - nothing is heard of the other side from one ping to the next: 1011;
-    - something waits to be sent, and nothing of it is read for `timeouts.unread`: 1013. Until then the application waits, and nobody else.
+    Closed when
+    - a message is larger than `sockets.messageBytes`: 1009; or the peer breaks the protocol: 1002, 1007;
+    - nothing is received from one ping to the next: 1011;
+    - something waits to be sent and none of it is read for `timeouts.unread`: 1013. Until then `send` waits.
     """
 
     __slots__ = (
-        "_accept_key", "_app", "_beat", "_closed", "_end_timer", "_frames", "_heard", "_held", "_leaving", "_loop", "_messages", "_on_lost",
-        "_refusal", "_settings", "_state", "_unread_timer", "_wake", "_writable", "transport",
+        "_accept_key", "_app", "_beat", "_closed", "_codec", "_end_timer", "_heard", "_held", "_leaving", "_loop", "_messages", "_refusal",
+        "_settings", "_state", "_unread_timer", "_wake", "_writable", "transport",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        accept_key: str,
-        app: ASGIApp,
-        settings: ApiSettings,
-        state: ServerState,
-        on_lost: Callable[[], None],
-    ) -> None:
-        """`on_lost`: called when the connection is gone, after it left `state.connections`."""
+    def __init__(self, transport: asyncio.Transport, accept_key: str, app: ASGIApp, settings: ApiSettings, state: ServerState) -> None:
         self.transport = transport
         self._accept_key = accept_key
         self._app = app
         self._settings = settings
         self._state = state
-        self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
-        self._frames: Frames | None = None
+        self._codec: FrameCodec | None = None
         """None until the application accepts."""
         self._held = b""
-        """Read, and not looked at yet; while there is any, nothing more is read."""
+        """Received and not decoded yet; while there is any, nothing more is read."""
         self._messages: list[Message] = [{"type": "websocket.connect"}]
         self._closed: int | None = None
-        """The code, once the other side is gone or was told to go."""
+        """The close code, once either side has closed."""
         self._refusal: Message | None = None
         self._wake: asyncio.Future[None] | None = None
         self._writable: asyncio.Event | None = None
-        """What whoever sends waits for; None: it need not wait."""
+        """Set when `send` may go on; None: it need not wait."""
         self._heard = True
         self._leaving = False
         self._beat: asyncio.TimerHandle | None = None
@@ -83,9 +73,9 @@ class Socket(asyncio.Protocol):
         self._end_timer: asyncio.TimerHandle | None = None
 
     def open(self, scope: Scope, early: bytes) -> None:
-        """Take over the connection. `early`: what came behind the handshake; a peer that waits for the answer sends none."""
+        """Take over the connection. `early`: what was received behind the handshake."""
         self.transport.set_protocol(self)
-        self._state.connections.add(self)  # pyright: ignore[reportArgumentType] - it has all that the server asks of connections
+        self._state.connections.add(self)  # pyright: ignore[reportArgumentType] - it has all that the server uses of connections
         task = self._loop.create_task(self._run(scope))
         self._state.tasks.add(task)
         task.add_done_callback(self._state.tasks.discard)
@@ -93,10 +83,10 @@ class Socket(asyncio.Protocol):
             self.data_received(early)
 
     def shutdown(self) -> None:
-        """The server takes nothing new: the application ends what it is about, and closes."""
+        """Tell the application, once, to finish and close."""
         if not self._leaving:
             self._leaving = True
-            self._tell({"type": LEAVE})
+            self._deliver({"type": LEAVE})
 
     async def receive(self) -> Message:
         while not self._messages:
@@ -105,11 +95,11 @@ class Socket(asyncio.Protocol):
             self._wake = self._loop.create_future()
             await self._wake
         if self._held and len(self._messages) == _WAITING:
-            self._loop.call_soon(self._take_in)
+            self._loop.call_soon(self._decode)
         return self._messages.pop(0)
 
     async def send(self, message: Message) -> None:
-        """Returns when the connection took it, which a slow reader delays. Raises PeerGone."""
+        """Returns when the transport has taken it, which a slow reader delays. Raises PeerGone."""
         while self._writable is not None and self._closed is None:
             await self._writable.wait()
         if self._closed is not None:
@@ -117,22 +107,22 @@ class Socket(asyncio.Protocol):
         match message["type"]:
             case "websocket.accept":
                 self._accept(message)
-            case "websocket.send" if self._frames is not None:
-                self._frames.say(message["text"] if message.get("bytes") is None else message["bytes"])
+            case "websocket.send" if self._codec is not None:
+                self._codec.send(message["text"] if message.get("bytes") is None else message["bytes"])
                 self._flush()
-            case "websocket.close" if self._frames is not None:
+            case "websocket.close" if self._codec is not None:
                 self._close(message.get("code", 1000), message.get("reason") or "")
-            case "websocket.http.response.start" if self._frames is None:
+            case "websocket.http.response.start" if self._codec is None:
                 self._refusal = message
             case "websocket.http.response.body" if self._refusal is not None:  # in one piece
                 self._refuse(self._refusal, message["body"])
             case other:
-                raise RuntimeError(f"a socket can't send {other} now")
+                raise RuntimeError(f"a WebSocket can't send {other} now")
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
         self._held = self._held + data if self._held else data
-        self._take_in()
+        self._decode()
 
     def eof_received(self) -> bool:
         self._note_closed(1006)
@@ -144,20 +134,19 @@ class Socket(asyncio.Protocol):
         self._await_reading()
 
     def resume_writing(self) -> None:
-        _stop(self._unread_timer)
+        _cancel(self._unread_timer)
         self._unread_timer = None
         if self._writable is not None:
             self._writable.set()
             self._writable = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        _stop(self._beat)
-        _stop(self._end_timer)
+        _cancel(self._beat)
+        _cancel(self._end_timer)
         self._held = b""
         self._note_closed(1006)
         self.resume_writing()
         self._state.connections.discard(self)  # pyright: ignore[reportArgumentType]
-        self._on_lost()
 
     async def _run(self, scope: Scope) -> None:
         code = 1011
@@ -167,34 +156,34 @@ class Socket(asyncio.Protocol):
         except PeerGone:
             return
         finally:
-            if self._frames is not None:
+            if self._codec is not None:
                 self._close(code, "")
             else:
                 self.transport.close()
 
     def _accept(self, message: Message) -> None:
-        from assistant.api.listening.frames import Frames  # noqa: PLC0415 - the library takes longer to load than a request; `preload` has
+        from assistant.api.server.frames import FrameCodec  # noqa: PLC0415 - the library takes longer to load than a request; see `preload`
 
         headers = [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", self._accept_key), *_headers(message)]
-        self.transport.write(head(phrase(101), headers))
-        self._frames = Frames(self._settings.sockets.message_bytes)
+        self.transport.write(response_head(101, headers))
+        self._codec = FrameCodec(self._settings.sockets.message_bytes)
         self._beat = self._loop.call_later(self._settings.sockets.ping_seconds, self._on_beat)
-        self._take_in()
+        self._decode()
 
     def _refuse(self, start: Message, body: bytes) -> None:
-        self.transport.write(head(phrase(start["status"]), [("connection", "close"), *_headers(start)]) + body)
+        self.transport.write(response_head(start["status"], [("connection", "close"), *_headers(start)]) + body)
         self._note_closed(1006)
         self.transport.close()
 
-    def _take_in(self) -> None:
-        """Look at what was read, a slice at a time, as long as the application keeps up."""
-        frames, position, count = self._frames, 0, 0
-        while frames is not None and position < len(self._held) and count < _FRAMES and len(self._messages) < _WAITING:
-            more, messages = frames.take_in(self._held[position : position + _SLICE])
+    def _decode(self) -> None:
+        """Decode what was received, a slice at a time, as long as the application keeps up."""
+        codec, position, count = self._codec, 0, 0
+        while codec is not None and position < len(self._held) and count < _FRAMES and len(self._messages) < _WAITING:
+            more, messages = codec.decode(self._held[position : position + _SLICE])
             position += _SLICE
             count += more
             for message in messages if self._closed is None else ():
-                self._tell(message)
+                self._deliver(message)
             self._flush()
         self._held = self._held[position:]
         if self.transport.is_closing():
@@ -204,9 +193,9 @@ class Socket(asyncio.Protocol):
         else:
             self.transport.pause_reading()
             if count >= _FRAMES:
-                self._loop.call_soon(self._take_in)
+                self._loop.call_soon(self._decode)
 
-    def _tell(self, message: Message) -> None:
+    def _deliver(self, message: Message) -> None:
         self._messages.append(message)
         self._wake_up()
 
@@ -215,14 +204,14 @@ class Socket(asyncio.Protocol):
             self._wake.set_result(None)
 
     def _flush(self) -> None:
-        """Write what the frames have to say; they end the connection where the other side has said goodbye, or broke the rules."""
-        if self._frames is None or self.transport.is_closing():
+        """Write what the codec has to send, and end the connection where it says so."""
+        if self._codec is None or self.transport.is_closing():
             return
-        data, last = self._frames.to_send()
+        data, last = self._codec.data_to_send()
         if data:
             self.transport.write(data)
-        if self._frames.closed_with is not None:
-            self._note_closed(self._frames.closed_with)
+        if self._codec.closed_with is not None:
+            self._note_closed(self._codec.closed_with)
         if last:
             self._held = b""
             self._end()
@@ -231,20 +220,20 @@ class Socket(asyncio.Protocol):
             self._give_up()
 
     def _close(self, code: int, reason: str) -> None:
-        """Say goodbye, and wait a while for the other side to do so."""
-        if self._frames is None or self._frames.closing or self.transport.is_closing():
+        """Send a close frame, and wait a while for the peer's."""
+        if self._codec is None or self._codec.closing or self.transport.is_closing():
             return
-        self._frames.close(code, reason)
+        self._codec.close(code, reason)
         self._flush()
         self._note_closed(code)
         self._end()
-        self._take_in()
+        self._decode()
 
     def _end(self) -> None:
-        """From now on the connection does not last much longer, whatever the other side does."""
-        _stop(self._beat)
+        """Abort the connection in `_CLOSE_SECONDS`, whatever the peer does."""
+        _cancel(self._beat)
         if self._end_timer is None:
-            self._end_timer = self._loop.call_later(_GOODBYE, self.transport.abort)
+            self._end_timer = self._loop.call_later(_CLOSE_SECONDS, self.transport.abort)
 
     def _note_closed(self, code: int) -> None:
         if self._closed is None:
@@ -259,9 +248,9 @@ class Socket(asyncio.Protocol):
             self._close(1011, "no answer to a ping")
             return
         self._beat = self._loop.call_later(self._settings.sockets.ping_seconds, self._on_beat)
-        if self._frames is not None and self._writable is None:
+        if self._codec is not None and self._writable is None:
             self._heard = False
-            self._frames.ping()
+            self._codec.ping()
             self._flush()
 
     def _await_reading(self) -> None:
@@ -283,14 +272,14 @@ class Socket(asyncio.Protocol):
 
 
 def preload() -> None:
-    """Load what the first socket needs, before it comes. Blocks."""
-    import_module("assistant.api.listening.frames")
+    """Import what the first WebSocket needs. Blocks."""
+    import_module("assistant.api.server.frames")
 
 
-def _headers(message: Message) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ())]
+def _headers(message: Message) -> Iterable[tuple[str, str]]:
+    return ((name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ()))
 
 
-def _stop(timer: asyncio.TimerHandle | None) -> None:
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()

@@ -1,4 +1,4 @@
-"""Frames of a WebSocket, put together to messages: the `websockets` library's parser, without any of its extensions."""
+"""WebSocket frames to messages and back, by the parser of the `websockets` library without extensions."""
 
 import logging
 from typing import Final
@@ -9,14 +9,14 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 _SILENT: Final = logging.Logger("websockets", logging.CRITICAL)
-"""In place of the library's own logger, which would write what people say."""
+"""The library's own logger would write messages to the log."""
 
 
-class Frames:
-    """One side of a connection, without its input and output.
+class FrameCodec:
+    """The server's side of one connection, without I/O.
 
-    A message is put together in one buffer, however many fragments it comes in; it is never larger than the limit. What is wrong ends it with a
-    close frame: 1009 a message that is too large, 1007 text that is not UTF-8, 1002 anything else.
+    A message is assembled in one buffer, however many fragments it has, up to `message_bytes`. Errors end the connection with a close frame:
+    1009 a message too large, 1007 text that is not UTF-8, 1002 anything else.
     """
 
     __slots__ = ("_conn", "_fragments", "_is_text")
@@ -33,7 +33,7 @@ class Frames:
 
     @property
     def closed_with(self) -> int | None:
-        """The code, once the other side has said goodbye or broke the rules; None before."""
+        """The close code, once the peer sent a close frame or broke the protocol; None before."""
         conn = self._conn
         if conn.close_rcvd is not None:
             return conn.close_rcvd.code
@@ -41,8 +41,8 @@ class Frames:
             return conn.close_sent.code if conn.close_sent is not None else CloseCode.ABNORMAL_CLOSURE
         return None
 
-    def take_in(self, data: bytes) -> tuple[int, list[Message]]:
-        """How many frames `data` completed, and the ASGI events of the messages that became whole. Nothing is looked at after the end."""
+    def decode(self, data: bytes) -> tuple[int, list[Message]]:
+        """How many frames `data` completed, and the ASGI events of the messages they completed. Bytes after the end are ignored."""
         self._conn.receive_data(data)
         frames = [event for event in self._conn.events_received() if isinstance(event, Frame)]
         messages: list[Message] = []
@@ -52,7 +52,7 @@ class Frames:
                 messages.append(message)
         return len(frames), messages
 
-    def say(self, data: bytes | str) -> None:
+    def send(self, data: bytes | str) -> None:
         if isinstance(data, str):
             self._conn.send_text(data.encode())
         else:
@@ -62,12 +62,12 @@ class Frames:
         self._conn.send_ping(b"")
 
     def close(self, code: int, reason: str) -> None:
-        """Begin to say goodbye; nothing where that was done."""
+        """Send a close frame, once."""
         if not self.closing:
             self._conn.send_close(code, reason)
 
-    def to_send(self) -> tuple[bytes, bool]:
-        """What goes out now, and whether the connection is over after it."""
+    def data_to_send(self) -> tuple[bytes, bool]:
+        """The bytes to write now, and whether the connection ends after them."""
         writes = self._conn.data_to_send()
         return b"".join(writes), b"" in writes
 

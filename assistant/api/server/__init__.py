@@ -1,0 +1,1 @@
+"""The server: bound ports, connections with limits, WebSockets, and graceful shutdown."""
