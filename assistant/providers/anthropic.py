@@ -11,10 +11,11 @@ import orjson
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import AssistantMessage, FinishReason, Images, Message, ToolCall, Usage, UserMessage
 from assistant.contracts.models import ModelRequest, NamedTool, Sampling
-from assistant.providers.failures import Peer, stream_failure
-from assistant.providers.http import HttpClient, ProviderEndpoint
+from assistant.providers.failures import stream_failure
+from assistant.providers.http import HttpWire, ProviderEndpoint
 from assistant.providers.messages import (
     EncodedMessages,
+    IncomingAnswer,
     ToolCallParts,
     assistant_text,
     build_message,
@@ -39,7 +40,7 @@ _REASONS: Final[dict[str, FinishReason]] = {
 }
 
 
-class AnthropicProvider:
+class AnthropicProvider(HttpWire):
     """A model behind `<api_base>/v1/messages`.
 
     The prompt is marked for the provider's cache in two places: after the first instruction block, which stays the same from turn to turn and
@@ -47,9 +48,7 @@ class AnthropicProvider:
     """
 
     def __init__(self, endpoint: ProviderEndpoint) -> None:
-        self.info = endpoint.info
-        self._endpoint = endpoint
-        self._http = HttpClient(endpoint)
+        super().__init__(endpoint)
         self._encoded = EncodedMessages()
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
@@ -57,13 +56,7 @@ class AnthropicProvider:
         messages = await encode_messages(request, self._encoded, encode)
         answer = AnthropicAnswer(self._endpoint.peer)
         await self._http.post("/v1/messages", self._body(request, messages), answer, emit if request.stream else None)
-        return answer.message(request, default_model=self.info.id)
-
-    async def probe(self) -> None:
-        await self._http.get(self._endpoint.models_path)
-
-    async def close(self) -> None:
-        await self._http.close()
+        return answer.message(request, self.info.id)
 
     def _body(self, request: ModelRequest, messages: list[bytes]) -> bytes:
         body: dict[str, Any] = {
@@ -180,36 +173,20 @@ def _tool_use(call: ToolCall) -> dict[str, Any]:
     return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
 
 
-class AnthropicAnswer:
-    """An answer, put together from one object or from the events of a stream. `done`: whether its end was announced. Thinking is not kept."""
-
-    __slots__ = ("_calls", "_model", "_peer", "_pieces", "_reason", "_usage", "done")
-
-    def __init__(self, peer: Peer) -> None:
-        self.done = False
-        self._peer = peer
-        self._pieces: list[str] = []
-        self._calls: dict[int, ToolCallParts] = {}
-        self._reason = ""
-        self._model = ""
-        self._usage: dict[str, Any] = {}
-
-    @property
-    def text(self) -> str:
-        return "".join(self._pieces)
+class AnthropicAnswer(IncomingAnswer):
+    """Thinking is not kept."""
 
     def take(self, event: dict[str, Any] | None) -> str:
-        """Take an event; return the text that it adds. Raises the failure that an "error" event stands for."""
         event = event or {}
         match event.get("type"):
             case "content_block_delta":
                 delta = mapping(event.get("delta"))
                 kind = delta.get("type")
-                if kind == "input_json_delta" and (call := self._calls.get(count(event, "index"))):
+                if kind == "input_json_delta" and (call := self._by_index.get(str(event.get("index")))):
                     call.arguments.append(str(delta.get("partial_json") or ""))
                 return self._take_text(delta) if kind == "text_delta" else ""
             case "content_block_start":
-                return self._take_block(count(event, "index"), mapping(event.get("content_block")))
+                return self._take_block(event.get("index"), mapping(event.get("content_block")))
             case "message_start":
                 message = mapping(event.get("message"))
                 self._model = str(message.get("model") or "")
@@ -226,7 +203,6 @@ class AnthropicAnswer:
         return ""
 
     def take_whole(self, value: dict[str, Any]) -> None:
-        """Take a response that is not a stream."""
         if value.get("type") == "error":
             raise stream_failure(self._peer, value.get("error"))
         if not isinstance(value.get("content"), list):
@@ -239,8 +215,7 @@ class AnthropicAnswer:
         self._reason = str(value.get("stop_reason") or "")
         self.done = True
 
-    def message(self, request: ModelRequest, *, default_model: str) -> AssistantMessage:
-        """The whole answer. Raises ProviderFailed where it is cut or empty."""
+    def message(self, request: ModelRequest, default_model: str) -> AssistantMessage:
         who, usage = self._peer.provider, self._usage
         if not self.done:
             raise ProviderFailed(f"{who} ended the stream before its answer was whole.")
@@ -251,22 +226,24 @@ class AnthropicAnswer:
             request,
             provider=who,
             model=self._model or default_model,
-            text=self.text,
-            calls=self._calls.values(),
+            text="".join(self.pieces),
+            calls=self._calls,
             reason=_REASONS.get(self._reason, "stop"),
             usage=Usage(prompt_tokens=prompt, completion_tokens=count(usage, "output_tokens"), cached_tokens=cached) if prompt else None,
         )
 
-    def _take_block(self, index: int, block: dict[str, Any]) -> str:
+    def _take_block(self, index: object, block: dict[str, Any]) -> str:
         if block.get("type") == "tool_use":
             given = mapping(block.get("input"))
             arguments = [orjson.dumps(given).decode()] if given else []
-            self._calls[index] = ToolCallParts(id=str(block.get("id") or ""), name=str(block.get("name") or ""), arguments=arguments)
+            call = ToolCallParts(id=str(block.get("id") or ""), name=str(block.get("name") or ""), arguments=arguments)
+            self._by_index[str(index)] = call
+            self._calls.append(call)
             return ""
         return self._take_text(block) if block.get("type") == "text" else ""
 
     def _take_text(self, block: dict[str, Any]) -> str:
         text = str(block.get("text") or "")
         if text:
-            self._pieces.append(text)
+            self.pieces.append(text)
         return text

@@ -198,7 +198,7 @@ def reach(provider: str, *, providers: Mapping[str, ProviderSettings], environme
 
 
 def _is_kin(preset: Preset, model: str) -> bool:
-    return any(word in model.lower() for word in preset.keywords)
+    return any(word in model.lower() for word in preset.keywords.split())
 
 
 def _without_prefix(name: str, model: str) -> str:

@@ -13,7 +13,7 @@ from assistant.contracts.models import Embeddings
 from assistant.contracts.tokens import estimate_tokens
 from assistant.providers.chain import RetryPolicy
 from assistant.providers.failures import stream_failure
-from assistant.providers.http import HttpClient, ProviderEndpoint
+from assistant.providers.http import HttpWire, ProviderEndpoint
 from assistant.providers.messages import count, listed, mapping
 
 _BATCH: Final = 128
@@ -24,20 +24,15 @@ _LARGEST: Final = 3.4e38
 """Of 32 bits, as vectors are kept and sent everywhere."""
 
 
-class OpenAIEmbeddings:
+class OpenAIEmbeddings(HttpWire):
     """Implements EmbeddingProvider, with retries. A batch that fails fails the whole."""
 
     def __init__(self, endpoint: ProviderEndpoint) -> None:
-        self.info = endpoint.info
-        self._endpoint = endpoint
-        self._http = HttpClient(endpoint)
+        super().__init__(endpoint)
         self._retry = RetryPolicy()
 
     async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
         return await self._retry.run(self.info.provider, partial(self._embed, texts, dimensions))
-
-    async def close(self) -> None:
-        await self._http.close()
 
     async def _embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
         vectors: list[Sequence[float]] = []

@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -19,6 +19,7 @@ import orjson
 from assistant.contracts.errors import ProviderFailed, ProviderTimeout
 from assistant.contracts.models import ModelInfo
 from assistant.providers.failures import Peer, Redactor, refusal
+from assistant.providers.messages import IncomingAnswer
 from assistant.providers.presets import LOOPBACK, KnownModel, Preset, known_model, preset_of
 from assistant.providers.settings import ProviderSettings
 from assistant.providers.sse import EventParser, EventTooLong
@@ -72,24 +73,6 @@ class ProviderEndpoint:
         )
 
 
-class IncomingAnswer(Protocol):
-    """An answer that is put together from what a provider sends."""
-
-    done: bool
-    """Whether its end was announced."""
-
-    @property
-    def text(self) -> str: ...
-
-    def take(self, event: dict[str, Any] | None) -> str:
-        """Take an event of a stream (None: "[DONE]"); return the text that it adds."""
-        ...
-
-    def take_whole(self, value: dict[str, Any]) -> None:
-        """Take a response that is not a stream."""
-        ...
-
-
 class HttpClient:
     """One kept-alive session with a provider, opened by the first request. Raises ProviderFailed, its subclasses and ContextLengthExceeded, and
     none of aiohttp's errors."""
@@ -135,8 +118,8 @@ class HttpClient:
         async with self.request("POST", path, body) as response:
             if response.content_type != "text/event-stream":
                 answer.take_whole(await self.json(response))
-                if emit is not None and answer.text:
-                    emit(answer.text)
+                if emit is not None and answer.pieces:
+                    emit("".join(answer.pieces))
                 return
             async for batch in self._events(response):
                 for event in batch:
@@ -208,6 +191,21 @@ class HttpClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+class HttpWire:
+    """A model behind an HTTP API: what every wire shares."""
+
+    def __init__(self, endpoint: ProviderEndpoint) -> None:
+        self.info = endpoint.info
+        self._endpoint = endpoint
+        self._http = HttpClient(endpoint)
+
+    async def probe(self) -> None:
+        await self._http.get(self._endpoint.models_path)
+
+    async def close(self) -> None:
+        await self._http.close()
 
 
 def preload() -> None:

@@ -5,6 +5,7 @@ The texts are pure, and the same bytes every time: a provider's prompt cache hit
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from assistant.contracts.messages import (
 )
 from assistant.contracts.models import ModelRequest
 from assistant.contracts.tokens import estimate_tokens
+from assistant.providers.failures import Peer
 
 _FILE_TAG: Final = re.compile(r"<(?=\s*/?\s*file\b)", re.IGNORECASE)
 _QUOTED_TAG: Final = re.compile(r"<(?=\s*/?\s*quoted\b)", re.IGNORECASE)
@@ -163,6 +165,34 @@ class ToolCallParts:
     id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list[str])
+
+
+class IncomingAnswer(ABC):
+    """An answer, put together from one object or from the events of a stream."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.done = False
+        """Whether its end was announced."""
+        self.pieces: list[str] = []
+        """Its text."""
+        self._peer = peer
+        self._calls: list[ToolCallParts] = []
+        self._by_index: dict[str, ToolCallParts] = {}
+        self._reason = ""
+        self._model = ""
+        self._usage: dict[str, Any] = {}
+
+    @abstractmethod
+    def take(self, event: dict[str, Any] | None) -> str:
+        """Take an event (None: "[DONE]"); return the text that it adds. Raises the failure that an error in it stands for."""
+
+    @abstractmethod
+    def take_whole(self, value: dict[str, Any]) -> None:
+        """Take a response that is not a stream. Raises as `take`, and where it is no answer."""
+
+    @abstractmethod
+    def message(self, request: ModelRequest, default_model: str) -> AssistantMessage:
+        """The whole answer. Raises ProviderFailed where it is cut or empty."""
 
 
 def mapping(value: object) -> dict[str, Any]:

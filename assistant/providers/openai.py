@@ -11,9 +11,10 @@ from assistant.contracts.errors import ProviderFailed, ProviderOverloaded
 from assistant.contracts.messages import AssistantMessage, FinishReason, Images, Json, Message, Usage, UserMessage
 from assistant.contracts.models import ModelRequest, NamedTool, Sampling, Scored, ToolSpec
 from assistant.providers.failures import Peer, stream_failure
-from assistant.providers.http import HttpClient, ProviderEndpoint
+from assistant.providers.http import HttpWire, ProviderEndpoint
 from assistant.providers.messages import (
     EncodedMessages,
+    IncomingAnswer,
     ToolCallParts,
     assistant_text,
     build_message,
@@ -39,28 +40,20 @@ _BROKEN: Final = frozenset({"error", "insufficient_system_resource", "abort"})
 """Reasons that OpenRouter, DeepSeek and vLLM give for an answer that is not whole."""
 
 
-class OpenAIProvider:
+class OpenAIProvider(HttpWire):
     """A model behind `<api_base>/chat/completions`."""
 
     def __init__(self, endpoint: ProviderEndpoint) -> None:
-        self.info = endpoint.info
-        self._endpoint = endpoint
-        self._http = HttpClient(endpoint)
+        super().__init__(endpoint)
         self._encoded = EncodedMessages()
         self._tools: tuple[tuple[ToolSpec, ...], orjson.Fragment | None] = ((), None)
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
         encode = partial(_encode, images=request.images, vision=self.info.vision)
         messages = await encode_messages(request, self._encoded, encode)
-        answer = OpenAIAnswer(self._endpoint.peer, stream_part="delta", whole_part="message")
+        answer = OpenAIAnswer(self._endpoint.peer)
         await self._http.post("/chat/completions", self._body(request, messages), answer, emit if request.stream else None)
-        return answer.message(request, default_model=self.info.id)
-
-    async def probe(self) -> None:
-        await self._http.get(self._endpoint.models_path)
-
-    async def close(self) -> None:
-        await self._http.close()
+        return answer.message(request, self.info.id)
 
     def _body(self, request: ModelRequest, messages: list[bytes]) -> bytes:
         if request.instructions:
@@ -97,13 +90,8 @@ class OpenAIProvider:
         return fields
 
 
-class OpenAICompletions:
+class OpenAICompletions(HttpWire):
     """A model behind `<api_base>/completions`, which continues the text of the user's messages. Instructions and tools are not sent."""
-
-    def __init__(self, endpoint: ProviderEndpoint) -> None:
-        self.info = endpoint.info
-        self._endpoint = endpoint
-        self._http = HttpClient(endpoint)
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
         parts = [part for message in request.messages if message.role == "user" for part in message.parts]
@@ -117,15 +105,9 @@ class OpenAICompletions:
             **({"stream": True, "stream_options": {"include_usage": True}} if request.stream else {}),
             **self._endpoint.settings.extra_body,
         }
-        answer = OpenAIAnswer(self._endpoint.peer, stream_part="text", whole_part="text")
+        answer = OpenAIAnswer(self._endpoint.peer, "text", "text")
         await self._http.post("/completions", orjson.dumps(body), answer, emit if request.stream else None)
-        return answer.message(request, default_model=self.info.id)
-
-    async def probe(self) -> None:
-        await self._http.get(self._endpoint.models_path)
-
-    async def close(self) -> None:
-        await self._http.close()
+        return answer.message(request, self.info.id)
 
 
 def sampling_fields(endpoint: ProviderEndpoint, sampling: Sampling) -> dict[str, Any]:
@@ -179,58 +161,28 @@ def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequen
     return content if len(content) > len(texts) else "\n\n".join(texts)
 
 
-class OpenAIAnswer:
-    """An answer, put together from one object or from the events of a stream. `done`: whether its end was announced."""
-
-    __slots__ = (
-        "_by_index",
-        "_calls",
-        "_logprobs",
-        "_model",
-        "_peer",
-        "_pieces",
-        "_reason",
-        "_stream_part",
-        "_usage",
-        "_whole_part",
-        "done",
-    )
-
-    def __init__(self, peer: Peer, *, stream_part: str, whole_part: str) -> None:
+class OpenAIAnswer(IncomingAnswer):
+    def __init__(self, peer: Peer, stream_part: str = "delta", whole_part: str = "message") -> None:
         """`stream_part`, `whole_part`: the field of a choice that holds what was said: an object, or a text."""
-        self.done = False
-        self._peer = peer
+        super().__init__(peer)
         self._stream_part = stream_part
         self._whole_part = whole_part
-        self._pieces: list[str] = []
-        self._calls: list[ToolCallParts] = []
-        self._by_index: dict[str, ToolCallParts] = {}
         self._logprobs: dict[str, list[object]] = {}
-        self._reason = ""
-        self._model = ""
-        self._usage: dict[str, Any] = {}
-
-    @property
-    def text(self) -> str:
-        return "".join(self._pieces)
 
     def take(self, event: dict[str, Any] | None) -> str:
-        """Take an event; return the text that it adds. Raises the failure that an `error` in it stands for."""
         if event is None:
             self.done = True
             return ""
         return self._take(event, self._stream_part)
 
     def take_whole(self, value: dict[str, Any]) -> None:
-        """Take a response that is not a stream. Raises as `take`, and where it holds no choices."""
         self._take(value, self._whole_part)
         if not isinstance(value.get("choices"), list):
             who = self._peer.provider
             raise ProviderFailed(f"{who} answered with JSON that is not a completion. Check providers.{who}.apiBase.")
         self.done = True
 
-    def message(self, request: ModelRequest, *, default_model: str) -> AssistantMessage:
-        """The whole answer. Raises ProviderFailed where it is cut or empty."""
+    def message(self, request: ModelRequest, default_model: str) -> AssistantMessage:
         who, reason, usage = self._peer.provider, self._reason, self._usage
         if reason in _BROKEN:
             raise ProviderOverloaded(f"{who} broke its answer off ({reason}).")
@@ -244,7 +196,7 @@ class OpenAIAnswer:
             request,
             provider=who,
             model=self._model or default_model,
-            text="".join(self._pieces),
+            text="".join(self.pieces),
             calls=self._calls,
             # Gemini adds to "content_filter" what was filtered.
             reason="content_filter" if reason.startswith("content_filter") else _REASONS.get(reason, "stop"),
@@ -282,7 +234,7 @@ class OpenAIAnswer:
             content = delta.get("content") or delta.get("refusal")
         text = content if isinstance(content, str) else _text_of(content)
         if text:
-            self._pieces.append(text)
+            self.pieces.append(text)
         return text
 
     def _take_call(self, piece: dict[str, Any], position: int) -> None:

@@ -22,8 +22,8 @@ class Preset:
     """The environment variable that its official client takes another base URL from."""
     default_model: str = ""
     """Empty: the first of its list of models."""
-    keywords: tuple[str, ...] = ()
-    """A model whose name contains one of these is this provider's, if it can be reached."""
+    keywords: str = ""
+    """Words, between spaces. A model whose name contains one of them is this provider's, if it can be reached."""
     gateway: bool = False
     """It serves other providers' models, under their names."""
     port: int | None = None
@@ -35,7 +35,7 @@ class Preset:
     vision: bool = True
 
 
-def _local(name: str, port: int, *keywords: str) -> Preset:
+def _local(name: str, port: int, keywords: str) -> Preset:
     return Preset(name, f"http://127.0.0.1:{port}/v1", port=port, keywords=keywords, context_tokens=32_768, vision=False)
 
 
@@ -47,7 +47,7 @@ _LISTED = (
         "OPENAI_API_KEY",
         base_variable="OPENAI_BASE_URL",
         default_model="gpt-5-mini",
-        keywords=("openai", "gpt"),
+        keywords="openai gpt",
         max_tokens_field="max_completion_tokens",
     ),
     Preset(
@@ -56,7 +56,7 @@ _LISTED = (
         "ANTHROPIC_API_KEY",
         base_variable="ANTHROPIC_BASE_URL",
         default_model="claude-sonnet-5",
-        keywords=("anthropic", "claude"),
+        keywords="anthropic claude",
         wire="anthropic",
         context_tokens=200_000,
     ),
@@ -65,7 +65,7 @@ _LISTED = (
         "https://openrouter.ai/api/v1",
         "OPENROUTER_API_KEY",
         default_model="openai/gpt-5-mini",
-        keywords=("openrouter",),
+        keywords="openrouter",
         gateway=True,
     ),
     Preset(
@@ -73,48 +73,44 @@ _LISTED = (
         "https://generativelanguage.googleapis.com/v1beta/openai",
         "GEMINI_API_KEY",
         default_model="gemini-flash-latest",
-        keywords=("gemini",),
+        keywords="gemini",
         context_tokens=1_000_000,
     ),
-    Preset("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", default_model="openai/gpt-oss-120b", keywords=("groq",), vision=False),
-    Preset(
-        "deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", default_model="deepseek-chat", keywords=("deepseek",), vision=False
-    ),
+    Preset("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", default_model="openai/gpt-oss-120b", keywords="groq", vision=False),
+    Preset("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", default_model="deepseek-chat", keywords="deepseek", vision=False),
     Preset(
         "mistral",
         "https://api.mistral.ai/v1",
         "MISTRAL_API_KEY",
         default_model="mistral-medium-latest",
-        keywords=("mistral", "magistral", "ministral", "codestral"),
+        keywords="mistral magistral ministral codestral",
     ),
-    Preset("xai", "https://api.x.ai/v1", "XAI_API_KEY", default_model="grok-4", keywords=("grok",)),
-    Preset("moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY", keywords=("moonshot", "kimi"), vision=False),
-    Preset("minimax", "https://api.minimax.io/v1", "MINIMAX_API_KEY", keywords=("minimax",), vision=False),
+    Preset("xai", "https://api.x.ai/v1", "XAI_API_KEY", default_model="grok-4", keywords="grok"),
+    Preset("moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY", keywords="moonshot kimi", vision=False),
+    Preset("minimax", "https://api.minimax.io/v1", "MINIMAX_API_KEY", keywords="minimax", vision=False),
     Preset("minimax_anthropic", "https://api.minimax.io/anthropic", "MINIMAX_API_KEY", wire="anthropic", vision=False),
-    Preset("zhipu", "https://open.bigmodel.cn/api/paas/v4", "ZAI_API_KEY", keywords=("zhipu", "glm", "zai"), vision=False),
+    Preset("zhipu", "https://open.bigmodel.cn/api/paas/v4", "ZAI_API_KEY", keywords="zhipu glm zai", vision=False),
     Preset("zai_coding_plan", "https://api.z.ai/api/coding/paas/v4", "ZAI_API_KEY", vision=False),
-    Preset(
-        "dashscope", "https://dashscope.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY", keywords=("qwen", "dashscope"), vision=False
-    ),
+    Preset("dashscope", "https://dashscope.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY", keywords="qwen dashscope", vision=False),
     Preset(
         "dashscope_coding_plan", "https://coding.dashscope.aliyuncs.com/v1", "DASHSCOPE_CODING_PLAN_API_KEY", gateway=True, vision=False
     ),
-    Preset("stepfun", "https://api.stepfun.com/v1", "STEPFUN_API_KEY", keywords=("stepfun",), vision=False),
-    Preset("xiaomi_mimo", "https://api.xiaomimimo.com/v1", "XIAOMIMIMO_API_KEY", keywords=("xiaomi_mimo", "mimo"), vision=False),
-    Preset("nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY", keywords=("nvidia",), vision=False),
-    Preset("huggingface", "https://router.huggingface.co/v1", "HF_TOKEN", keywords=("huggingface",), gateway=True),
-    Preset("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY", keywords=("together",), gateway=True),
-    Preset("fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY", keywords=("fireworks",), gateway=True),
-    Preset("aihubmix", "https://aihubmix.com/v1", "AIHUBMIX_API_KEY", keywords=("aihubmix",), gateway=True),
-    Preset("siliconflow", "https://api.siliconflow.cn/v1", "SILICONFLOW_API_KEY", keywords=("siliconflow",), gateway=True),
-    Preset("volcengine", "https://ark.cn-beijing.volces.com/api/v3", "ARK_API_KEY", keywords=("volcengine", "volces"), gateway=True),
-    Preset("kilo", "https://api.kilo.ai/api/gateway", "KILO_API_KEY", keywords=("kilo",), gateway=True),
+    Preset("stepfun", "https://api.stepfun.com/v1", "STEPFUN_API_KEY", keywords="stepfun", vision=False),
+    Preset("xiaomi_mimo", "https://api.xiaomimimo.com/v1", "XIAOMIMIMO_API_KEY", keywords="xiaomi_mimo mimo", vision=False),
+    Preset("nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY", keywords="nvidia", vision=False),
+    Preset("huggingface", "https://router.huggingface.co/v1", "HF_TOKEN", keywords="huggingface", gateway=True),
+    Preset("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY", keywords="together", gateway=True),
+    Preset("fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY", keywords="fireworks", gateway=True),
+    Preset("aihubmix", "https://aihubmix.com/v1", "AIHUBMIX_API_KEY", keywords="aihubmix", gateway=True),
+    Preset("siliconflow", "https://api.siliconflow.cn/v1", "SILICONFLOW_API_KEY", keywords="siliconflow", gateway=True),
+    Preset("volcengine", "https://ark.cn-beijing.volces.com/api/v3", "ARK_API_KEY", keywords="volcengine volces", gateway=True),
+    Preset("kilo", "https://api.kilo.ai/api/gateway", "KILO_API_KEY", keywords="kilo", gateway=True),
     # Azure's v1 API takes its key as a bearer token; the base URL is the customer's: https://<resource>.openai.azure.com/openai/v1
     Preset("azure_openai", key_variable="AZURE_OPENAI_API_KEY", max_tokens_field="max_completion_tokens"),
     # Local servers, in the order in which they are looked for. Their context is a setting of the server, often small.
     _local("ollama", 11434, "ollama"),
-    _local("lm_studio", 1234, "lm_studio", "lm-studio", "lmstudio"),
-    _local("llama_cpp", 8080, "llama_cpp", "llama.cpp"),
+    _local("lm_studio", 1234, "lm_studio lm-studio lmstudio"),
+    _local("llama_cpp", 8080, "llama_cpp llama.cpp"),
     _local("vllm", 8000, "vllm"),
 )
 
@@ -122,31 +118,9 @@ PRESETS = {preset.name: preset for preset in _LISTED}
 """By name, in the order in which they are preferred: keys in the environment are looked for in this order."""
 
 UNSUPPORTED = frozenset(
-    [
-        "openai_codex",
-        "github_copilot",
-        "bedrock",
-        "xai_grok",
-        "atomic_chat",
-        "ovms",
-        "assemblyai",
-        "byteplus",
-        "longcat",
-        "ant_ling",
-        "skywork",
-        "modelscope",
-        "kimi_coding",
-        "orcarouter",
-        "lemonade",
-        "volcengine_coding_plan",
-        "byteplus_coding_plan",
-        "ollama_cloud",
-        "qianfan",
-        "novita",
-        "opencode",
-        "opencode_zen",
-        "opencode_go",
-    ]
+    {"openai_codex", "github_copilot", "bedrock", "xai_grok", "atomic_chat", "ovms", "assemblyai", "byteplus", "longcat", "ant_ling"}
+    | {"skywork", "modelscope", "kimi_coding", "orcarouter", "lemonade", "volcengine_coding_plan", "byteplus_coding_plan"}
+    | {"ollama_cloud", "qianfan", "novita", "opencode", "opencode_zen", "opencode_go"}
 )
 """Providers that nanobot's configuration files name, empty; those without a login of their own work once `apiBase` is set."""
 
