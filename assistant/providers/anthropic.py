@@ -20,12 +20,10 @@ from assistant.providers.messages import (
     assistant_text,
     build_message,
     count,
-    encode_messages,
-    image_text,
-    is_shown,
+    encode_with_images,
     listed,
     mapping,
-    part_text,
+    user_parts,
 )
 
 _CACHED: Final[dict[str, Any]] = {"cache_control": {"type": "ephemeral"}}
@@ -53,7 +51,7 @@ class AnthropicProvider(HttpWire):
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
         encode = partial(_encode, images=request.images, vision=self.info.vision)
-        messages = await encode_messages(request, self._encoded, encode)
+        messages = await encode_with_images(request, encode) if request.images else self._encoded.all(request.messages, encode)
         answer = AnthropicAnswer(self._endpoint.peer)
         await self._http.post("/v1/messages", self._body(request, messages), answer, emit if request.stream else None)
         return answer.message(request, self.info.id)
@@ -145,17 +143,12 @@ def _encode(message: Message, *, images: Images, vision: bool) -> bytes:
 
 
 def _user_blocks(message: UserMessage, images: Images, vision: bool) -> list[dict[str, Any]]:
-    """Each picture is named first."""
     blocks: list[dict[str, Any]] = []
-    for part in message.parts:
-        if part.kind != "image":
-            blocks.append(_text(part_text(part)))
-            continue
-        shown = is_shown(part, images, vision=vision)
-        blocks.append(_text(image_text(part, shown=shown, vision=vision)))
-        if shown:
-            data = base64.b64encode(images[part.attachment_id]).decode("ascii")
-            blocks.append({"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": data}})
+    for text, image in user_parts(message, images, vision=vision):
+        blocks.append(_text(text))
+        if image is not None:
+            data = base64.b64encode(images[image.attachment_id]).decode("ascii")
+            blocks.append({"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": data}})
     return blocks
 
 

@@ -10,6 +10,7 @@ import io
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
@@ -93,15 +94,17 @@ class HttpClient:
         """The response, once its status is 200. Leaving the block early closes the connection; so does cancellation."""
         session = self._session or await self._open()
         url = self._urls.get(path) or self._url(path)
+        large = body is not None and len(body) > _LARGE_BODY
+        send = partial(session.request, method, url, proxy=self._proxy, allow_redirects=False)
         try:
             try:
-                response = await session.request(method, url, data=_payload(body), proxy=self._proxy, allow_redirects=False)
+                response = await send(data=io.BytesIO(body or b"") if large else body)
             except self._stale:
                 # Where there was an answer before, this may have been its connection, kept alive, which the provider closed while it was idle
                 # and before it saw the request: ask again, on another one.
                 if not self._answered:
                     raise
-                response = await session.request(method, url, data=_payload(body), proxy=self._proxy, allow_redirects=False)
+                response = await send(data=io.BytesIO(body or b"") if large else body)
             self._answered = True
             try:
                 if response.status != 200:
@@ -211,10 +214,6 @@ class HttpWire:
 def preload() -> None:
     """Import aiohttp. Blocks for 0.1 to 0.3 s: for a thread."""
     import_module("aiohttp")
-
-
-def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
-    return io.BytesIO(body) if body is not None and len(body) > _LARGE_BODY else body
 
 
 def _json_object(data: bytes) -> dict[str, Any] | None:

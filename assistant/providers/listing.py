@@ -5,6 +5,7 @@ A provider's model is named `<provider>/<its id there>`.
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -143,41 +144,24 @@ async def list_local_models(base: str, *, patience: float) -> tuple[str, ...]:
         return ()
     try:
         async with asyncio.timeout(patience):
-            return _ids(await _get(url.hostname, url.port or 80, url.path.rstrip("/") + "/models"))
-    except (OSError, TimeoutError):
+            body = await _get(url.hostname, url.port or 80, url.path.rstrip("/") + "/models")
+        ids = [mapping(model).get("id") for model in listed(mapping(orjson.loads(body)).get("data"))]
+    except (OSError, EOFError, ValueError, asyncio.LimitOverrunError):
         return ()
+    return tuple(model for model in ids if isinstance(model, str) and _is_for_chat(model))
 
 
 async def _get(host: str, port: int, path: str) -> bytes:
-    """The response, head and body, without aiohttp, whose import the start does not wait for. HTTP/1.0: nothing is sent in chunks."""
+    """The body of a 200, else b"", without aiohttp, whose import the start does not wait for. HTTP/1.0: nothing is sent in chunks."""
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\nAccept: application/json\r\nConnection: close\r\n\r\n".encode())
-        pieces: list[bytes] = []
-        size = 0
-        while (piece := await reader.read(65_536)) and size < _LONGEST_LIST:
-            pieces.append(piece)
-            size += len(piece)
-            if _is_whole(b"".join(pieces)):
-                break
-        return b"".join(pieces)
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b" 200" not in head.split(b"\r\n")[0]:
+            return b""
+        length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)  # some servers keep the connection open all the same
+        return await reader.readexactly(min(int(length[1]), _LONGEST_LIST) if length else _LONGEST_LIST)
+    except asyncio.IncompleteReadError as end:
+        return end.partial
     finally:
         writer.close()
-
-
-def _is_whole(response: bytes) -> bool:
-    """Whether a Content-Length was met: some servers keep the connection open all the same."""
-    head, found, body = response.partition(b"\r\n\r\n")
-    lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    return bool(found and lengths) and len(body) >= int(lengths[0])
-
-
-def _ids(response: bytes) -> tuple[str, ...]:
-    head, _, body = response.partition(b"\r\n\r\n")
-    if b" 200" not in head.split(b"\r\n")[0]:
-        return ()
-    try:
-        models = [mapping(model).get("id") for model in listed(mapping(orjson.loads(body)).get("data"))]
-    except orjson.JSONDecodeError:
-        return ()
-    return tuple(model for model in models if isinstance(model, str) and _is_for_chat(model))

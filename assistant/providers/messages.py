@@ -26,6 +26,7 @@ from assistant.contracts.messages import (
     ToolCall,
     ToolMessage,
     Usage,
+    UserMessage,
     describe,
     human_size,
 )
@@ -80,9 +81,16 @@ def image_text(image: Image, *, shown: bool, vision: bool) -> str:
     return f"[Image: {describe(image)}; not shown: {reason}]"
 
 
-def is_shown(image: Image, images: Images, *, vision: bool) -> bool:
-    """Whether the picture itself is sent."""
-    return vision and image.attachment_id in images
+def user_parts(message: UserMessage, images: Images, *, vision: bool) -> list[tuple[str, Image | None]]:
+    """Each part as text, with the picture that follows it where that is sent."""
+    parts: list[tuple[str, Image | None]] = []
+    for part in message.parts:
+        if part.kind == "image":
+            shown = vision and part.attachment_id in images
+            parts.append((image_text(part, shown=shown, vision=vision), part if shown else None))
+        else:
+            parts.append((part_text(part), None))
+    return parts
 
 
 def assistant_text(message: AssistantMessage) -> str:
@@ -102,16 +110,7 @@ def _attribute(text: str) -> str:
     return escape(" ".join(text.split()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodedConversation:
-    """The messages of a conversation and the JSON of each; `cost`: bytes."""
-
-    messages: tuple[Message, ...] = ()
-    json: list[bytes] = field(default_factory=list[bytes])
-    cost: int = _PER_CONVERSATION
-
-
-_EMPTY: Final = EncodedConversation()
+_NOTHING: Final[tuple[tuple[Message, ...], list[bytes], int]] = ((), [], 0)
 
 
 class EncodedMessages:
@@ -126,33 +125,31 @@ class EncodedMessages:
         self.size = 0
         """Bytes kept."""
         self._limit = limit
-        self._conversations: OrderedDict[str, EncodedConversation] = OrderedDict()
+        self._conversations: OrderedDict[str, tuple[tuple[Message, ...], list[bytes], int]] = OrderedDict()
+        """Messages, the JSON of each, and their cost in bytes."""
 
     def all(self, messages: tuple[Message, ...], encode: Callable[[Message], bytes]) -> list[bytes]:
         """The JSON of each message. Only what a conversation gained is encoded; where it differs from before (a result was shortened), all."""
         if not messages:
             return []
-        before = self._conversations.pop(messages[0].id, None)
-        if before is not None:
-            self.size -= before.cost
+        before, encoded, cost = self._conversations.pop(messages[0].id, _NOTHING)
+        self.size -= cost
         # Messages that are the same objects compare at once; only where they are not is their content compared.
-        if before is None or messages[: len(before.messages)] != before.messages:
-            before = _EMPTY
-        new = list(map(encode, messages[len(before.messages) :]))
-        cost = before.cost + sum(map(len, new)) + _PER_MESSAGE * len(new)
-        encoded = EncodedConversation(messages=messages, json=before.json + new, cost=cost)
+        if messages[: len(before)] != before:
+            before, encoded, cost = _NOTHING
+        new = list(map(encode, messages[len(before) :]))
+        encoded = encoded + new
+        cost = (cost or _PER_CONVERSATION) + sum(map(len, new)) + _PER_MESSAGE * len(new)
         if cost * 4 <= self._limit:
-            self._conversations[messages[0].id] = encoded
+            self._conversations[messages[0].id] = (messages, encoded, cost)
             self.size += cost
             while self.size > self._limit:
-                self.size -= self._conversations.popitem(last=False)[1].cost
-        return encoded.json
+                self.size -= self._conversations.popitem(last=False)[1][2]
+        return encoded
 
 
-async def encode_messages(request: ModelRequest, cache: EncodedMessages, encode: Callable[[Message], bytes]) -> list[bytes]:
-    """The JSON of each message of a request. With pictures in it, nothing is cached: their bytes are large; large ones go to a thread."""
-    if not request.images:
-        return cache.all(request.messages, encode)
+async def encode_with_images(request: ModelRequest, encode: Callable[[Message], bytes]) -> list[bytes]:
+    """The JSON of each message of a request with pictures, which are too large to be cached; many of them are encoded in a thread."""
     if sum(map(len, request.images.values())) > _SLOW:
         return await asyncio.to_thread(lambda: list(map(encode, request.messages)))
     return list(map(encode, request.messages))
@@ -181,6 +178,7 @@ class IncomingAnswer(ABC):
         self._reason = ""
         self._model = ""
         self._usage: dict[str, Any] = {}
+        self._logprobs: dict[str, list[object]] = {}
 
     @abstractmethod
     def take(self, event: dict[str, Any] | None) -> str:

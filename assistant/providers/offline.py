@@ -16,8 +16,8 @@ from assistant.contracts.tokens import estimate_tokens
 from assistant.providers.messages import estimate_prompt_tokens
 
 NO_MODEL = (
-    "No model is configured, so nobody has thought about your message. To set one, in one line: OPENAI_API_KEY=<your key> nanobot serve "
-    "(ANTHROPIC_API_KEY, OPENROUTER_API_KEY and GEMINI_API_KEY do as well, and so does an Ollama that runs)."
+    "No model is configured, so this answer was made without one. To set one, in one line: OPENAI_API_KEY=<your key> nanobot serve "
+    "(ANTHROPIC_API_KEY, OPENROUTER_API_KEY and GEMINI_API_KEY work as well, and so does a running Ollama)."
 )
 MESSAGE = "message"
 _SEND = re.compile(
@@ -25,7 +25,7 @@ _SEND = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _WORDS_LOOKED_AT = 10_000
-"""Characters of a message that are searched for what to send: nobody writes such a line behind more."""
+"""Characters of a message that are searched for what to send."""
 _HEADING = re.compile(r"#{1,6} +(\S.*)")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _HEADINGS = 12
@@ -44,46 +44,47 @@ _QUICK: Final = 10_000
 
 
 class OfflineProvider:
-    """Answers from what arrived and nothing else. Never fails. Calls one tool, `message`, and only where it is told to in so many words: so that
-    the way out can be tried before anybody has a key."""
+    """Answers from what arrived and nothing else. Never fails. Calls one tool, `message`, and only where the user spells the call out: so that
+    deliveries can be tried without a key."""
 
-    def __init__(self, out_of_reach: str = "") -> None:
-        """`out_of_reach`: why the model that was asked for can't be had, as in "the model x needs Y, which is not set"; empty: none was."""
-        self._opening = (
-            f"No model answers, so nobody has thought about your message: {out_of_reach}. Mend that, then start nanobot again."
-            if out_of_reach
-            else NO_MODEL
-        )
+    def __init__(self, unavailable: str = "") -> None:
+        """`unavailable`: why the requested model is, as in "the model x needs Y, which is not set"; empty: none was requested."""
+        self._opening = f"No model answers your message: {unavailable}. Fix that, then restart nanobot." if unavailable else NO_MODEL
         self.info = ModelInfo(id="offline", provider="offline", context_tokens=10_000_000, vision=False)
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
-        if call := asked_to_send(request):
-            usage = Usage(prompt_tokens=estimate_prompt_tokens(request), completion_tokens=estimate_tokens(len(call.arguments)))
-            return AssistantMessage(id=new_id("msg"), tool_calls=(call,), finish_reason="tool_calls", usage=usage, model=self.info.id)
-        text = answer(request, self._opening)
+        call = asked_to_send(request)
+        text = "" if call else answer(request, self._opening)
         if request.stream:
             for line in text.splitlines(keepends=True):
                 for piece in _pieces(line):
                     emit(piece)
                     await asyncio.sleep(0)  # lets each piece leave before the next is said
-        usage = Usage(prompt_tokens=estimate_prompt_tokens(request), completion_tokens=estimate_tokens(len(text)))
-        return AssistantMessage(id=new_id("msg"), text=text, usage=usage, model=self.info.id)
+        tokens = estimate_tokens(len(call.arguments if call else text))
+        return AssistantMessage(
+            id=new_id("msg"),
+            text=text,
+            tool_calls=(call,) if call else (),
+            finish_reason="tool_calls" if call else "stop",
+            usage=Usage(prompt_tokens=estimate_prompt_tokens(request), completion_tokens=tokens),
+            model=self.info.id,
+        )
 
     async def probe(self) -> None:
-        """It is always there."""
+        """Always there."""
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Nothing to close."""
 
 
 def answer(request: ModelRequest, opening: str) -> str:
-    """What can be said of the last user message without a model: what became of the message that it asked to send; or the opening, then its
-    files, their headings and first lines."""
+    """Without a model: the outcome of the message that it asked to send; or the opening, then the files of the last user message, with their
+    headings and first lines."""
     last = request.messages[-1] if request.messages else None
     if isinstance(last, ToolMessage) and last.name == MESSAGE:
         return last.text
     asked = next((message for message in reversed(request.messages) if message.role == "user"), None)
-    files = _files(asked) if asked else []
+    files = [part for part in asked.parts if part.kind != "text"] if asked else []
     if not files:
         return opening
     count = "1 file" if len(files) == 1 else f"{len(files)} files"
@@ -102,10 +103,6 @@ def asked_to_send(request: ModelRequest) -> ToolCall | None:
     text, channel, chat_id, thread_id = found.groups()
     arguments = {"content": text, "channel": channel.lower(), "chat_id": chat_id} | ({"thread_id": thread_id} if thread_id else {})
     return ToolCall(id=new_id("call"), name=MESSAGE, arguments=json.dumps(arguments, ensure_ascii=False))
-
-
-def _files(message: UserMessage) -> list[Image | Document]:
-    return [part for part in message.parts if part.kind != "text"]
 
 
 def _about(part: Image | Document) -> str:
@@ -181,7 +178,7 @@ class OfflineEmbeddings:
         return Embeddings(vectors=made, prompt_tokens=sum(tokens), model=self.info.id)
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Nothing to close."""
 
 
 def vector(text: str, dimensions: int) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ import orjson
 from assistant.contracts.errors import ProviderFailed, ProviderOverloaded
 from assistant.contracts.messages import AssistantMessage, FinishReason, Images, Json, Message, Usage, UserMessage
 from assistant.contracts.models import ModelRequest, NamedTool, Sampling, Scored, ToolSpec
-from assistant.providers.failures import Peer, stream_failure
+from assistant.providers.failures import stream_failure
 from assistant.providers.http import HttpWire, ProviderEndpoint
 from assistant.providers.messages import (
     EncodedMessages,
@@ -19,13 +19,12 @@ from assistant.providers.messages import (
     assistant_text,
     build_message,
     count,
-    encode_messages,
-    image_text,
-    is_shown,
+    encode_with_images,
     listed,
     mapping,
     part_text,
     tool_text,
+    user_parts,
 )
 
 _REASONS: Final[dict[str, FinishReason]] = {
@@ -50,7 +49,7 @@ class OpenAIProvider(HttpWire):
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
         encode = partial(_encode, images=request.images, vision=self.info.vision)
-        messages = await encode_messages(request, self._encoded, encode)
+        messages = await encode_with_images(request, encode) if request.images else self._encoded.all(request.messages, encode)
         answer = OpenAIAnswer(self._endpoint.peer)
         await self._http.post("/chat/completions", self._body(request, messages), answer, emit if request.stream else None)
         return answer.message(request, self.info.id)
@@ -105,7 +104,7 @@ class OpenAICompletions(HttpWire):
             **({"stream": True, "stream_options": {"include_usage": True}} if request.stream else {}),
             **self._endpoint.settings.extra_body,
         }
-        answer = OpenAIAnswer(self._endpoint.peer, "text", "text")
+        answer = OpenAITextAnswer(self._endpoint.peer)
         await self._http.post("/completions", orjson.dumps(body), answer, emit if request.stream else None)
         return answer.message(request, self.info.id)
 
@@ -150,24 +149,19 @@ def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequen
     """The parts as blocks; as one text where none is a picture: servers without vision often take plain strings only."""
     texts: list[str] = []
     content: list[dict[str, Any]] = []
-    for part in message.parts:
-        shown = part.kind == "image" and is_shown(part, images, vision=vision)
-        text = image_text(part, shown=shown, vision=vision) if part.kind == "image" else part_text(part)
+    for text, image in user_parts(message, images, vision=vision):
         texts.append(text)
         content.append({"type": "text", "text": text})
-        if part.kind == "image" and shown:
-            data = base64.b64encode(images[part.attachment_id]).decode("ascii")
-            content.append({"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{data}"}})
+        if image is not None:
+            data = base64.b64encode(images[image.attachment_id]).decode("ascii")
+            content.append({"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{data}"}})
     return content if len(content) > len(texts) else "\n\n".join(texts)
 
 
 class OpenAIAnswer(IncomingAnswer):
-    def __init__(self, peer: Peer, stream_part: str = "delta", whole_part: str = "message") -> None:
-        """`stream_part`, `whole_part`: the field of a choice that holds what was said: an object, or a text."""
-        super().__init__(peer)
-        self._stream_part = stream_part
-        self._whole_part = whole_part
-        self._logprobs: dict[str, list[object]] = {}
+    _stream_part = "delta"
+    _whole_part = "message"
+    """The field of a choice that holds what was said: an object, or a text."""
 
     def take(self, event: dict[str, Any] | None) -> str:
         if event is None:
@@ -250,6 +244,11 @@ class OpenAIAnswer(IncomingAnswer):
         call.name = call.name or name
         if arguments := function.get("arguments"):
             call.arguments.append(arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode())
+
+
+class OpenAITextAnswer(OpenAIAnswer):
+    _stream_part = "text"
+    _whole_part = "text"
 
 
 def _text_of(content: object) -> str:
