@@ -167,7 +167,7 @@ async def choose(
 ) -> ChosenModel:
     """The model for `agents.defaults.model` and `agents.defaults.provider` (nanobot's keys, "auto" as there).
 
-    Nothing of the network is asked but the usual ports of loopback, for 0.15 s at most, and only where neither configuration nor environment
+    The network is not used, except for the usual ports of loopback, for 0.15 s at most, and only where neither configuration nor environment
     decide. Raises NoSuchProvider.
     """
     catalog = ModelCatalog(providers=providers or {}, environment=environment)

@@ -43,7 +43,7 @@ class OpenAIEmbeddings(HttpWire):
             tokens += made.prompt_tokens
             model = made.model
         if len({len(vector) for vector in vectors} | ({dimensions} - {None})) > 1:
-            raise ProviderFailed(f"{self._endpoint.peer.provider} gave vectors of other lengths than were asked for.", retryable=False)
+            raise ProviderFailed(f"{self._endpoint.peer.provider} gave vectors of other lengths than requested.", retryable=False)
         return Embeddings(vectors=tuple(vectors), prompt_tokens=tokens, model=model or self.info.id)
 
     async def _batch(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:

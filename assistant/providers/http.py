@@ -38,7 +38,7 @@ _LARGE_BODY: Final = 1024 * 1024
 
 
 class ProviderEndpoint:
-    """A model at a provider: its address, headers, settings and what is known of it. Fixed once made."""
+    """A model at a provider: its address, headers, settings and the facts about it. Fixed once made."""
 
     def __init__(self, *, provider: str, model: str, settings: ProviderSettings, key: str = "") -> None:
         """`key`: already resolved; empty where none is needed."""

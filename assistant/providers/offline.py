@@ -33,14 +33,14 @@ _FIRST_LINES = 3
 _WIDTH = 160
 """Characters of a heading or line that are given."""
 DIMENSIONS: Final = (256, 1536)
-"""The shortest and the longest; the longest where a request does not say."""
+"""The shortest and the longest; the longest is the default."""
 _CONTEXT: Final = 8_192
 """Tokens of a text, as with OpenAI's."""
 _ALL_TOKENS: Final = 300_000
 """Tokens of all texts of a request: likewise, and about a second's work."""
 _WORD: Final = re.compile(r"\w+")
 _QUICK: Final = 10_000
-"""Characters up to which the work is done at once: some milliseconds."""
+"""Characters up to which the work is done on the loop: some milliseconds."""
 
 
 class OfflineProvider:
@@ -154,9 +154,9 @@ class OfflineEmbeddings:
     sign, counted by the root of how often they occur; the vector has the length 1. The same text always gives the same vector."""
 
     def __init__(self, dimensions: int | None = None) -> None:
-        """`dimensions`: where a request does not say."""
+        """`dimensions`: the default."""
         self._dimensions = dimensions or DIMENSIONS[-1]
-        self._working = asyncio.Semaphore(1)  # the threads are others', too
+        self._working = asyncio.Semaphore(1)  # threads are shared
         self.info = ModelInfo(id="offline-embedding", provider="offline", context_tokens=_CONTEXT, vision=False)
 
     async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:

@@ -127,7 +127,7 @@ UNSUPPORTED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class KnownModel:
-    """What is known of the models whose name begins with `prefix` (after any "provider/")."""
+    """The facts about models whose name begins with `prefix` (after any "provider/")."""
 
     prefix: str
     context_tokens: int
@@ -186,6 +186,6 @@ def provider_name(written: str) -> str:
 
 
 def known_model(model: str) -> KnownModel | None:
-    """What is known of a model, by the first prefix that fits its name; "openai/gpt-5-mini" is looked up as "gpt-5-mini"."""
+    """The facts about a model, by the first prefix of its name; "openai/gpt-5-mini" is looked up as "gpt-5-mini"."""
     name = model.lower().rsplit("/", 1)[-1]
     return next((known for known in KNOWN_MODELS if name.startswith(known.prefix)), None)

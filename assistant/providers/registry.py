@@ -25,7 +25,7 @@ from assistant.providers.settings import RegisteredModel
 Choose = Callable[[str, str], Awaitable[ChosenModel]]
 """(model, provider) → the choice. Raises ProviderFailed."""
 _MOST_UNSURE: Final = 64
-"""Models that are opened, and stay so, because a client says that there is such a one."""
+"""Models that are opened, and stay open, on a client's word that they exist."""
 _STAND_INS: Final = {
     "offline-completion": ListedModel(id="offline-completion", type="completion", provider=OFFLINE),
     "offline-embedding": ListedModel(id="offline-embedding", type="embedding", provider=OFFLINE, dimensions=DIMENSIONS[-1]),

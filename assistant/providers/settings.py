@@ -16,7 +16,7 @@ _WITH_PATH: Final = frozenset({"threads", "gpu_layers", "queue", "idle_seconds"}
 
 
 class ProviderSettings(Settings):
-    """How one provider is reached. Everything has a default where the provider is known by name."""
+    """How a provider is reached. Known providers need no settings but a key."""
 
     api_key: SecretStr | None = None
     """None: taken from the provider's environment variable."""
@@ -34,15 +34,15 @@ class ProviderSettings(Settings):
     proxy: str | None = None
     """An http:// proxy. None: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment; never for loopback."""
     connect_timeout: float = Field(default=10.0, gt=0)
-    """Seconds until the connection stands."""
+    """Seconds to wait for a connection."""
     idle_timeout: float = Field(default=120.0, gt=0)
-    """Seconds without a byte from the provider before the call is given up."""
+    """Seconds without a byte from the provider before the call fails."""
     context_tokens: int | None = Field(default=None, ge=1024)
-    """The model's context, prompt and answer together; None: what is known of the model."""
+    """The model's context, prompt and answer together; None: the preset for the model."""
     vision: bool | None = None
-    """Whether the model takes images; None: what is known of the model."""
+    """Whether the model takes images; None: the preset for the model."""
     list: bool = False
-    """Whether its models may be named by clients, as `<name>/<model>`, and are listed by /v1/models."""
+    """Whether clients may name its models, as `<name>/<model>`, and /v1/models lists them."""
 
     @field_validator("api_key", "api_base", "proxy", mode="before")
     @classmethod
@@ -79,23 +79,23 @@ def _known_or_addressed(value: Mapping[str, ProviderSettings]) -> Mapping[str, P
 
 
 ProvidersSettings = Annotated[Mapping[str, ProviderSettings], BeforeValidator(_snake_names), AfterValidator(_known_or_addressed)]
-"""By name, in any case (`lmStudio`, `lm_studio`). A name that is not known is an OpenAI-compatible endpoint of one's own and needs `apiBase`."""
+"""By name, in any case (`lmStudio`, `lm_studio`). Any other name is an OpenAI-compatible endpoint and needs `apiBase`."""
 
 
 class PriceSettings(Settings):
     """What a model costs, in US dollars a million tokens: shown by GET /v1/models/{id}."""
 
     prompt: float = Field(default=0, ge=0)
-    """Of what is sent."""
+    """For what is sent."""
     completion: float = Field(default=0, ge=0)
-    """Of what is answered."""
+    """For what is answered."""
 
 
 class RegisteredModel(Settings):
-    """A model under an id of its own. It answers by itself: without tools of ours, and no session is kept."""
+    """A model with its own id. It answers without the assistant's tools and sessions."""
 
     type: Literal["chat", "completion", "embedding"] = "chat"
-    """`"chat"` (also goes on with texts, at /v1/completions), `"completion"` or `"embedding"`."""
+    """`"chat"` (also continues texts, at /v1/completions), `"completion"` or `"embedding"`."""
     provider: str = "auto"
     """As in `agents.defaults`: who serves it."""
     model: str | None = None
@@ -104,13 +104,13 @@ class RegisteredModel(Settings):
     """In place of a provider: a GGUF file on this machine, or a folder with one in it; relative to the configuration's folder. It needs the extra
     `local`."""
     context_length: int | None = Field(default=None, ge=1)
-    """Prompt and answer together, in tokens. null: what is known of the model; of a file, what it says, at most 8,192 (`"embedding"`: 2,048)."""
+    """Prompt and answer together, in tokens. null: the preset for the model; for a file, what it says, at most 8,192 (`"embedding"`: 2,048)."""
     default_temperature: float | None = Field(default=None, ge=0, le=2)
     """Where a request names none. null: the provider's default."""
     dimensions: int | None = Field(default=None, ge=1, le=65_536)
-    """Of an embedding model: how long its vectors are, where a request does not say. null: not known."""
+    """Of an embedding model: the default length of its vectors. null: unknown."""
     vision: bool | None = None
-    """Whether it takes images. null: what is known of the model."""
+    """Whether it takes images. null: the preset for the model."""
     price: PriceSettings | None = None
     """What it costs, for display."""
     threads: int | None = Field(default=None, ge=1, le=1_024)
