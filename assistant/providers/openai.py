@@ -159,9 +159,10 @@ def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequen
 
 
 class OpenAIAnswer(IncomingAnswer):
+    """An answer of chat completions. The parts name the field of a choice that holds its content: an object, or a text."""
+
     _stream_part = "delta"
     _whole_part = "message"
-    """The field of a choice that holds what was said: an object, or a text."""
 
     def take(self, event: dict[str, Any] | None) -> str:
         if event is None:
@@ -247,6 +248,8 @@ class OpenAIAnswer(IncomingAnswer):
 
 
 class OpenAITextAnswer(OpenAIAnswer):
+    """An answer of /completions."""
+
     _stream_part = "text"
     _whole_part = "text"
 
