@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, ToolMessage, UserMessage
+from assistant.contracts.tokens import estimate_tokens
 
 MESSAGE_TOKENS = 4
 """What a message costs besides its words."""
@@ -15,9 +16,9 @@ NO_RESULT = "No result: the server stopped before this call ended. Whether it to
 
 
 def text_tokens(text: str) -> int:
-    """An estimate without a vocabulary: a token for every four characters. It is low for CJK and emoji, until `Transcript.learn` corrects it
-    by what the provider counted; better a provider that refuses than a refusal of what would have fitted."""
-    return len(text) // 4 + 1
+    """An estimate, low for CJK and emoji until `Transcript.learn` corrects it by the provider's count: better a provider that refuses than a
+    refusal of what would have fitted."""
+    return estimate_tokens(len(text))
 
 
 def message_tokens(message: Message) -> int:

@@ -20,8 +20,8 @@ from assistant.contracts.outbox import Deliveries
 from assistant.contracts.tools import Tool
 from assistant.contracts.turns import MAIN
 from assistant.delivery.words import describe
-from assistant.providers.build import open_provider
-from assistant.providers.choice import OFFLINE, Choice, NoSuchProvider, choose
+from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose
+from assistant.providers.registry import open_provider
 from assistant.store.store import Store
 from assistant.turns.context import Context, Instructions
 from assistant.turns.intake import Intake
@@ -40,7 +40,7 @@ Say that something was done only when a tool's result says so."""
 class OpenModel:
     """A model that answers for an agent, and why it is this one."""
 
-    choice: Choice
+    choice: ChosenModel
     provider: ModelProvider
 
 
@@ -141,7 +141,7 @@ async def _open_model(config: Config, agent: AgentSettings) -> OpenModel:
     return OpenModel(choice=first, provider=open_provider(first, fallbacks=fallbacks))
 
 
-async def _choose(config: Config, model: str | None, provider: str) -> Choice:
+async def _choose(config: Config, model: str | None, provider: str) -> ChosenModel:
     try:
         return await choose(model=model, provider=provider, providers=config.providers, environment=os.environ)
     except NoSuchProvider as error:

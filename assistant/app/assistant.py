@@ -22,7 +22,7 @@ from assistant.contracts.outbox import Deliveries
 from assistant.contracts.turns import MAIN
 from assistant.delivery.service import DeliveryService
 from assistant.documents.reader import ChildReader
-from assistant.providers.choice import Choice
+from assistant.providers.choice import ChosenModel
 from assistant.providers.registry import Registry
 from assistant.store.store import Store, open_store
 from assistant.turns.direct import Direct
@@ -55,7 +55,7 @@ class Assistant:
     """The channels that it has opened; None: it writes to the outbox, and a server that runs on the same store sends."""
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> ChosenModel:
         return self.models[MAIN].choice
 
     @property

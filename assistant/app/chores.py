@@ -11,7 +11,7 @@ from assistant.api.body.spool import sweep_spool
 from assistant.api.server.websockets import preload as preload_sockets
 from assistant.app.assistant import Assistant
 from assistant.contracts.errors import NanobotError
-from assistant.providers.build import preload
+from assistant.providers.registry import preload
 
 log = logging.getLogger(__name__)
 

@@ -5,14 +5,13 @@ import os
 from assistant.config import Config, ConfigError, Loaded
 from assistant.config.errors import Problem
 from assistant.contracts.errors import ProviderFailed
-from assistant.providers.build import list_models
-from assistant.providers.choice import OFFLINE, Choice, NoSuchProvider, choose, reach
-from assistant.providers.listing import Ask, ListedModels
-from assistant.providers.registry import Registry
+from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose, reach
+from assistant.providers.listing import ListedModels, ListModels
+from assistant.providers.registry import Registry, list_models
 
 
-def open_registry(loaded: Loaded, default: Choice) -> Registry:
-    """`default`: what answers as the default agent. Raises ConfigError where a model names a provider that is not there."""
+def open_registry(loaded: Loaded, default: ChosenModel) -> Registry:
+    """`default`: the default agent's model. Raises ConfigError where a model names an unknown provider."""
     config = loaded.config
     for name, model in config.models.items():
         if model.provider not in ("auto", OFFLINE):
@@ -21,18 +20,17 @@ def open_registry(loaded: Loaded, default: Choice) -> Registry:
             except NoSuchProvider as error:
                 raise ConfigError(Problem(path=("models", name, "provider"), text=str(error), origin="")) from error
 
-    async def choose_model(model: str, provider: str) -> Choice:
+    async def choose_model(model: str, provider: str) -> ChosenModel:
         try:
             return await choose(model=model, provider=provider, providers=config.providers, environment=os.environ)
         except NoSuchProvider as error:
             raise ProviderFailed(str(error), retryable=False) from error
 
-    listing = [name for name, settings in config.providers.items() if settings.list]
-    lists = ListedModels({name: _asking(config, name) for name in listing})
+    lists = ListedModels({name: _list_models(config, name) for name, settings in config.providers.items() if settings.list})
     return Registry(config.models, lists, choose_model, offline=default.provider == OFFLINE, folder=loaded.folder)
 
 
-def _asking(config: Config, provider: str) -> Ask:
+def _list_models(config: Config, provider: str) -> ListModels:
     async def ask() -> list[str]:
         try:
             reached = reach(provider, providers=config.providers, environment=os.environ)

@@ -22,10 +22,10 @@ from assistant.contracts.errors import NanobotError, ProviderFailed
 from assistant.contracts.messages import human_size
 from assistant.contracts.turns import Upload
 from assistant.documents.reader import ChildReader
-from assistant.providers.build import open_provider
-from assistant.providers.choice import OFFLINE, Choice, NoSuchProvider, choose
+from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose
 from assistant.providers.gguf.file import INSTALL, NoModelFile, NotGguf, find_gguf, is_installed, read_header
 from assistant.providers.presets import PRESETS
+from assistant.providers.registry import open_provider
 from assistant.store.store import open_store
 
 _PATIENCE = 20.0
@@ -201,7 +201,7 @@ def _mend_channel(name: str, error: ChannelFailed | NanobotError) -> str:
     return f"correct channels.{name} in the configuration (docs/channels.md); {again}"
 
 
-def _mend_key(choice: Choice) -> str:
+def _mend_key(choice: ChosenModel) -> str:
     """For a provider that was reached and refused."""
     preset = PRESETS.get(choice.provider)
     if preset is not None and preset.key_variable and choice.settings.api_key is None:
@@ -209,7 +209,7 @@ def _mend_key(choice: Choice) -> str:
     return f"correct providers.{choice.provider}.apiKey (and is providers.{choice.provider}.apiBase right?)"
 
 
-def _mend_connection(choice: Choice) -> str:
+def _mend_connection(choice: ChosenModel) -> str:
     """For a provider that was not reached, or failed: its key is not to blame."""
     preset = PRESETS.get(choice.provider)
     if preset is not None and preset.port is not None:

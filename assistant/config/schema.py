@@ -13,8 +13,7 @@ from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.settings import Settings
 from assistant.delivery.settings import DeliverySettings
 from assistant.documents.settings import DocumentSettings
-from assistant.providers.registered import ModelsSettings, RegisteredModel
-from assistant.providers.settings import ProviderSettings, ProvidersSettings
+from assistant.providers.settings import ModelsSettings, ProviderSettings, ProvidersSettings, RegisteredModel
 from assistant.store.settings import AttachmentSettings, StoreSettings
 from assistant.workflows.settings import WorkflowSettings
 

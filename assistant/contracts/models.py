@@ -1,4 +1,4 @@
-"""The port to a model: one request, one answer, its words passed on as they come."""
+"""The ports to models: one request, one answer, streamed where the caller reads along; and embeddings."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the answer is drawn. None: left to the provider. Ranges are OpenAI's (checked at the API's door)."""
+    """Sampling parameters. None: left to the provider. Ranges are OpenAI's; the API checks them."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -25,14 +25,14 @@ class Sampling:
     """OpenAI's object: {"type": "text" | "json_object"} or {"type": "json_schema", "json_schema": {…}}."""
 
     def over(self, defaults: "Sampling") -> "Sampling":
-        """This, with what it leaves open taken from `defaults`."""
+        """A copy whose open fields are taken from `defaults`."""
         given = {name: value for name in self.__slots__ if (value := getattr(self, name)) not in (None, ())}
         return replace(defaults, **given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolSpec:
-    """A tool as the model is told of it; `parameters` is a JSON Schema object."""
+    """A tool as described to the model; `parameters` is a JSON Schema object."""
 
     name: str
     description: str
@@ -53,7 +53,7 @@ ToolChoice = Literal["auto", "none", "required"] | NamedTool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """What is known of a model."""
+    """The facts about a model."""
 
     id: str
     """Its name, as shown by /v1/models and sent to the provider: "gpt-5-mini", "offline"."""
@@ -63,12 +63,12 @@ class ModelInfo:
     """Prompt and answer together."""
     vision: bool = True
     logprobs: bool = False
-    """Whether it can say how likely its tokens were."""
+    """Whether it returns log probabilities."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored(AssistantMessage):
-    """An answer with the likelihoods that were asked for."""
+    """An answer with the requested log probabilities."""
 
     logprobs: Json = None
     """OpenAI's object for a choice, as the provider gave it: {"content": [{"token", "logprob", "bytes", "top_logprobs"}, …]}."""
@@ -88,23 +88,23 @@ class ModelRequest:
     parallel_calls: bool | None = None
     """Whether several tools may be called at once. None: as the model likes."""
     top_logprobs: int | None = None
-    """How many likely alternatives to tell for each token (0: the likelihoods of the answer's own tokens alone). None: no likelihoods.
-    Only where `ModelInfo.logprobs`; the answer is `Scored` then."""
+    """How many alternatives to return for each token, with log probabilities (0: those of the answer's own tokens alone). None: none.
+    Only where `ModelInfo.logprobs`; the answer is then a `Scored`."""
     sampling: Sampling = field(default_factory=Sampling)
     images: Images = field(default_factory=dict[str, bytes])
-    """The bytes of every Image part in `messages`; one that is not here was removed since: the model is told so."""
+    """The bytes of the Image parts in `messages`; one that is missing was removed since, and the model reads that."""
     stream: bool = False
-    """Whether somebody reads the words as they come; if not, a provider may ask for the answer in one piece."""
+    """Whether the text is read as it comes; if not, a provider may request the answer in one piece."""
 
 
 class ModelProvider(Protocol):
-    """A model within reach.
+    """A reachable model.
 
     Promises: `complete` returns the whole answer, having passed each piece of its text to `emit` in order (all of it in one piece, or not at all,
     where `request.stream` is false). `usage` is that of this call. An empty answer (no text, no tool calls, finish_reason "stop") is a failure.
-    Tool call ids are unique within the answer; a provider that gives none gets one made. Cancelling the call closes the connection.
+    Tool call ids are unique within the answer; missing ones are made. Cancelling the call closes the connection.
     Raises: ProviderFailed, ProviderOverloaded (429, 503, 529; with `retry_after` where the provider says), ProviderTimeout,
-    ContextLengthExceeded. No error text holds a key: what a provider says is passed through a redactor first.
+    ContextLengthExceeded. No error text holds a key: a provider's words are redacted first.
     """
 
     @property
@@ -113,7 +113,7 @@ class ModelProvider(Protocol):
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage: ...
 
     async def probe(self) -> None:
-        """Ask the provider something that costs nothing (its list of models). Returns when it answered and took the key; raises ProviderFailed."""
+        """Make a request that costs nothing (the list of models). Returns once the provider accepted the key; raises ProviderFailed."""
         ...
 
     async def close(self) -> None:
@@ -123,19 +123,19 @@ class ModelProvider(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embeddings:
-    """Vectors, in the order of the texts that were given."""
+    """Vectors, in the order of the texts."""
 
     vectors: tuple[Sequence[float], ...]
     prompt_tokens: int
     model: str
-    """The model that made them, as its provider calls it."""
+    """The model that made them, by its provider's name for it."""
 
 
 class EmbeddingProvider(Protocol):
     """A model that makes vectors of texts.
 
-    `embed` gives one vector for each text, in order, however many there are (it asks its provider in batches). `dimensions`: how long they are
-    to be; None: as the model has them. Raises InvalidRequest (a length that the model has not, an empty text), and what ModelProvider raises.
+    `embed` returns one vector for each text, in order, in as many batches as it takes. `dimensions`: their length; None: the model's default.
+    Raises InvalidRequest (a length that the model does not support, an empty text), and what ModelProvider raises.
     """
 
     @property
@@ -153,7 +153,7 @@ ModelType = Literal["chat", "completion", "embedding"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What a model costs, in US dollars a million tokens."""
+    """The price of a model, in US dollars a million tokens."""
 
     prompt: float
     completion: float = 0.0
@@ -166,7 +166,7 @@ class ListedModel:
     id: str
     type: ModelType
     provider: str
-    """Who serves it; "local" for a file."""
+    """The provider that serves it; "local" for a file."""
     context_tokens: int | None = None
     dimensions: int | None = None
     vision: bool | None = None
@@ -175,24 +175,24 @@ class ListedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedModel:
-    """A model that can be asked."""
+    """A model that is ready for requests."""
 
     listed: ListedModel
     writes: ModelProvider | None = None
-    """What answers: of the type "chat", and of the type "completion", which goes on with the text of the only user message."""
+    """For the type "chat", and the type "completion", which continues the text of the only user message."""
     embeds: EmbeddingProvider | None = None
-    """What makes vectors: of the type "embedding"."""
+    """For the type "embedding"."""
     sampling: Sampling = field(default_factory=Sampling)
-    """How answers are drawn where a request leaves it open."""
+    """Defaults for requests that leave sampling open."""
 
 
 class ModelRegistry(Protocol):
     """The models that clients may name besides the agents."""
 
     async def list(self) -> Sequence[ListedModel]:
-        """Those of the configuration, then those that providers list (as of some minutes ago; a provider that fails is left out)."""
+        """The configured models, then those that providers list (as of some minutes ago; a provider that fails is left out)."""
         ...
 
     async def open(self, model_id: str) -> OpenedModel:
-        """Raises ModelNotFound, or ProviderFailed where it is known and can't be had, with the reason."""
+        """Raises ModelNotFound, or ProviderFailed with the reason why a known model is unavailable."""
         ...

@@ -4,24 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from assistant.contracts.backoff import backoff
 from assistant.contracts.channels import SendFailed, SendLater, SendUnclear, SendUndecided
 from assistant.contracts.outbox import Settlement
 
-FIRST: Final = 1.0
-LONGEST: Final = 300.0
 LONGEST_UNREACHED: Final = 30.0
 _LEAST_WAIT: Final = 0.2
 """Seconds. A platform that asks to wait for no time at all is not asked again in a tight loop."""
 _MOST_WAIT: Final = 30 * 86_400.0
 _MOST_EXTRA: Final = 0.5
 """Seconds that are added to a platform's own wait at most, so that not everybody comes back in the same instant."""
-
-
-def backoff(failures: int, jitter: float, *, first: float = FIRST, longest: float = LONGEST) -> float:
-    """Seconds before the next try, after this many failures in a row (from 1): about `first`, doubled each time, up to `longest`. `jitter`, from
-    0 to 1, spreads it over the quarter below."""
-    steps = min(max(failures, 1) - 1, 32)
-    return min(longest, first * 2**steps) * (0.75 + 0.25 * jitter)
 
 
 def obeyed(retry_after: float, jitter: float) -> float:

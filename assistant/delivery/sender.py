@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Final
 
+from assistant.contracts.backoff import backoff
 from assistant.contracts.channels import Channel, SendFailed, Sending, SendRefused, SendUnclear
 from assistant.contracts.clock import Clock
 from assistant.contracts.errors import place_of
 from assistant.contracts.outbox import Claim, OutboundPart, PartState, Receipt, Settlement, Trouble
 from assistant.delivery.claims import ClaimLost, Claims
 from assistant.delivery.door import Passage
-from assistant.delivery.retry import Next, Rest, Trial, after, backoff
+from assistant.delivery.retry import Next, Rest, Trial, after
 from assistant.delivery.settings import DeliverySettings
 
 log = logging.getLogger(__name__)

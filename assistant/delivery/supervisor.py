@@ -6,11 +6,11 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+from assistant.contracts.backoff import backoff
 from assistant.contracts.channels import Channel, ChannelFailed, ChannelStates, ChannelStatus, ConnectionState
 from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import place_of
 from assistant.contracts.inbox import InboundMessage
-from assistant.delivery.retry import backoff
 from assistant.delivery.states import StateBook
 from assistant.delivery.words import span
 

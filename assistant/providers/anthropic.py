@@ -1,67 +1,66 @@
 """Anthropic's own wire: POST /v1/messages, with cache marks where the prompt stays the same."""
 
-from collections.abc import AsyncIterator, Callable
+import base64
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from itertools import groupby
+from typing import Any, Final, cast
 
 import orjson
 
-from assistant.contracts.messages import AssistantMessage
-from assistant.contracts.models import ModelInfo, ModelRequest, NamedTool, Sampling
-from assistant.providers.anthropic_answer import AnthropicAnswer
-from assistant.providers.anthropic_prompt import encode, side_by_side
-from assistant.providers.encoding import EncodedMessages, encode_messages
-from assistant.providers.pieces import unheard
-from assistant.providers.target import Target
-from assistant.providers.upstream import Upstream
+from assistant.contracts.errors import ProviderFailed
+from assistant.contracts.messages import AssistantMessage, FinishReason, Images, Message, ToolCall, Usage, UserMessage
+from assistant.contracts.models import ModelRequest, NamedTool, Sampling
+from assistant.providers.failures import stream_failure
+from assistant.providers.http import HttpWire, ProviderEndpoint
+from assistant.providers.messages import (
+    EncodedMessages,
+    IncomingAnswer,
+    ToolCallParts,
+    assistant_text,
+    build_message,
+    count,
+    encode_with_images,
+    listed,
+    mapping,
+    user_parts,
+)
 
-_VERSION = "2023-06-01"
-_CACHED: dict[str, Any] = {"cache_control": {"type": "ephemeral"}}
-_EFFORT = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh"}
-_JSON_ONLY = "Answer with one JSON object and nothing else."
+_CACHED: Final[dict[str, Any]] = {"cache_control": {"type": "ephemeral"}}
+_CACHE_MARK: Final = b',"cache_control":{"type":"ephemeral"}}'
+_EFFORT: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh"}
+_JSON_ONLY: Final = "Answer with one JSON object and nothing else."
+_REASONS: Final[dict[str, FinishReason]] = {
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "content_filter",
+    "tool_use": "tool_calls",
+}
 
 
-class AnthropicProvider:
+class AnthropicProvider(HttpWire):
     """A model behind `<api_base>/v1/messages`.
 
     The prompt is marked for the provider's cache in two places: after the first instruction block, which stays the same from turn to turn and
-    has the tools before it, and after the last message, from which the next step of the turn goes on.
+    has the tools before it, and after the last message, which the next step of the turn continues.
     """
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        headers = {"anthropic-version": _VERSION, **({"x-api-key": target.key} if target.key else {})}
-        self._upstream = Upstream(target.endpoint(headers, base=target.base.removesuffix("/v1")), target.peer)
+    def __init__(self, endpoint: ProviderEndpoint) -> None:
+        super().__init__(endpoint)
         self._encoded = EncodedMessages()
 
-    @property
-    def info(self) -> ModelInfo:
-        return self._target.info
-
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
-        messages = await encode_messages(request, self._encoded, partial(encode, vision=self.info.vision))
-        body = self._body(request, messages)
-        answer = AnthropicAnswer(self._target.peer)
-        async with self._upstream.request("POST", "/v1/messages", body) as response:
-            if response.content_type == "text/event-stream":
-                await _read_stream(self._upstream.events(response), answer, emit if request.stream else unheard)
-            else:
-                answer.take_whole(await self._upstream.json(response))
-                if request.stream and answer.text:
-                    emit(answer.text)
-        return answer.message(request, default_model=self.info.id)
-
-    async def probe(self) -> None:
-        await self._upstream.get("/v1/models")
-
-    async def close(self) -> None:
-        await self._upstream.close()
+        encode = partial(_encode, images=request.images, vision=self.info.vision)
+        messages = await encode_with_images(request, encode) if request.images else self._encoded.all(request.messages, encode)
+        answer = AnthropicAnswer(self._endpoint.peer)
+        await self._http.post("/v1/messages", self._body(request, messages), answer, emit if request.stream else None)
+        return answer.message(request, self.info.id)
 
     def _body(self, request: ModelRequest, messages: list[bytes]) -> bytes:
         body: dict[str, Any] = {
             "model": self.info.id,
-            "max_tokens": request.sampling.max_tokens or self._target.max_output,
-            "messages": side_by_side(request.messages, messages),
+            "max_tokens": request.sampling.max_tokens or self._endpoint.max_output,
+            "messages": _two_sides(request.messages, messages),
             **self._sampling(request.sampling),
         }
         system = [{"type": "text", "text": text} for text in request.instructions if text.strip()]
@@ -75,24 +74,24 @@ class AnthropicProvider:
             body["tools"] = [
                 {"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters)} for tool in request.tools
             ]
-            if choice := _choice(request):
+            if choice := _tool_choice(request):
                 body["tool_choice"] = choice
         if request.stream:
             body["stream"] = True
-        body.update(self._target.extra_body)
+        body.update(self._endpoint.settings.extra_body)
         return orjson.dumps(body)
 
     def _sampling(self, sampling: Sampling) -> dict[str, Any]:
-        """What this wire has of it. It has no seed; its temperature ends at 1."""
+        """The part of it that this wire has: no seed, and a temperature of 1 at most."""
         fields: dict[str, Any] = {}
-        if self._target.samples and sampling.temperature is not None:
+        if self._endpoint.samples and sampling.temperature is not None:
             fields["temperature"] = min(sampling.temperature, 1.0)
-        elif self._target.samples and sampling.top_p is not None:  # newer models refuse the two together
+        elif self._endpoint.samples and sampling.top_p is not None:  # newer models refuse the two together
             fields["top_p"] = sampling.top_p
         if stop := [text for text in sampling.stop if text.strip()]:
             fields["stop_sequences"] = stop
         output: dict[str, Any] = {}
-        if self._target.takes_effort and sampling.reasoning_effort in _EFFORT:
+        if self._endpoint.takes_effort and sampling.reasoning_effort in _EFFORT:
             output["effort"] = _EFFORT[sampling.reasoning_effort]
         wanted = sampling.response_format or {}
         described = wanted.get("json_schema")
@@ -103,8 +102,8 @@ class AnthropicProvider:
         return fields
 
 
-def _choice(request: ModelRequest) -> dict[str, Any]:
-    """This wire tells in one object which tools are called and how many at once; {}: nothing was said of it."""
+def _tool_choice(request: ModelRequest) -> dict[str, Any]:
+    """Which tools are called and how many at once, in one object; {}: the request sets neither."""
     match request.tool_choice if request.may_call else "none":
         case "none":
             return {"type": "none"}
@@ -119,15 +118,125 @@ def _choice(request: ModelRequest) -> dict[str, Any]:
     return choice if request.parallel_calls is not False else {**choice, "disable_parallel_tool_use": True}
 
 
-async def _read_stream(events: AsyncIterator[list[dict[str, Any] | None]], answer: AnthropicAnswer, emit: Callable[[str], None]) -> None:
-    async for batch in events:
-        for event in batch:
-            if event is not None and (words := answer.take(event)):
-                emit(words)
-            if answer.done:
-                return
+def _two_sides(messages: Sequence[Message], encoded: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Neighbouring messages of one side as one; a tool's result is the user's side. The last block is marked for the cache."""
+    turns: list[dict[str, Any]] = []
+    marked = [*encoded[:-1], *(blocks[:-1] + _CACHE_MARK for blocks in encoded[-1:])]
+    sides = ["assistant" if message.role == "assistant" else "user" for message in messages]
+    for side, group in groupby(zip(sides, marked, strict=True), key=lambda pair: pair[0]):
+        turns.append({"role": side, "content": orjson.Fragment(b"[" + b",".join([blocks for _, blocks in group]) + b"]")})
+    return turns
 
 
-def open_provider(target: Target) -> AnthropicProvider:
-    """The provider for a target of this wire."""
-    return AnthropicProvider(target)
+def _encode(message: Message, *, images: Images, vision: bool) -> bytes:
+    """The blocks of a message as JSON, joined by commas. Blocks without text are refused by the wire and say nothing: they are left out."""
+    blocks: list[dict[str, Any]]
+    if message.role == "user":
+        blocks = _user_blocks(message, images, vision)
+    elif message.role == "tool":
+        result = {"type": "tool_result", "tool_use_id": message.call_id, "content": message.text}
+        blocks = [result if message.ok else {**result, "is_error": True}]
+    else:
+        blocks = [_text(assistant_text(message)), *map(_tool_use, message.tool_calls)]
+    kept = [block for block in blocks if block.get("text", "-").strip()]
+    return b",".join(map(orjson.dumps, kept or [_text("[No words.]")]))
+
+
+def _user_blocks(message: UserMessage, images: Images, vision: bool) -> list[dict[str, Any]]:
+    blocks: list[dict[str, Any]] = []
+    for text, image in user_parts(message, images, vision=vision):
+        blocks.append(_text(text))
+        if image is not None:
+            data = base64.b64encode(images[image.attachment_id]).decode("ascii")
+            blocks.append({"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": data}})
+    return blocks
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _tool_use(call: ToolCall) -> dict[str, Any]:
+    """A call; the wire requires its arguments to be an object, so a text that is none is wrapped in one."""
+    try:
+        value: object = orjson.loads(call.arguments)
+    except orjson.JSONDecodeError:
+        value = None
+    arguments = cast(dict[str, Any], value) if isinstance(value, dict) else {"not_json": call.arguments}
+    return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
+
+
+class AnthropicAnswer(IncomingAnswer):
+    """Thinking is not kept."""
+
+    def take(self, event: dict[str, Any] | None) -> str:
+        event = event or {}
+        match event.get("type"):
+            case "content_block_delta":
+                delta = mapping(event.get("delta"))
+                kind = delta.get("type")
+                if kind == "input_json_delta" and (call := self._by_index.get(str(event.get("index")))):
+                    call.arguments.append(str(delta.get("partial_json") or ""))
+                return self._take_text(delta) if kind == "text_delta" else ""
+            case "content_block_start":
+                return self._take_block(event.get("index"), mapping(event.get("content_block")))
+            case "message_start":
+                message = mapping(event.get("message"))
+                self._model = str(message.get("model") or "")
+                self._usage |= mapping(message.get("usage"))
+            case "message_delta":
+                self._reason = str(mapping(event.get("delta")).get("stop_reason") or "")
+                self._usage |= {name: tokens for name, tokens in mapping(event.get("usage")).items() if tokens}
+            case "message_stop":
+                self.done = True
+            case "error":
+                raise stream_failure(self._peer, event.get("error"))
+            case _:  # "ping", "content_block_stop", and what may yet be added
+                pass
+        return ""
+
+    def take_whole(self, value: dict[str, Any]) -> None:
+        if value.get("type") == "error":
+            raise stream_failure(self._peer, value.get("error"))
+        if not isinstance(value.get("content"), list):
+            who = self._peer.provider
+            raise ProviderFailed(f"{who} answered with JSON that is not a message. Check providers.{who}.apiBase.")
+        for index, block in enumerate(listed(value["content"])):
+            self._take_block(index, mapping(block))
+        self._model = str(value.get("model") or "")
+        self._usage = mapping(value.get("usage"))
+        self._reason = str(value.get("stop_reason") or "")
+        self.done = True
+
+    def message(self, request: ModelRequest, default_model: str) -> AssistantMessage:
+        who, usage = self._peer.provider, self._usage
+        if not self.done:
+            raise ProviderFailed(f"{who} ended the stream before its answer was whole.")
+        # `input_tokens` leaves out what the cache gave and took.
+        cached = count(usage, "cache_read_input_tokens")
+        prompt = count(usage, "input_tokens") + count(usage, "cache_creation_input_tokens") + cached
+        return build_message(
+            request,
+            provider=who,
+            model=self._model or default_model,
+            text="".join(self.pieces),
+            calls=self._calls,
+            reason=_REASONS.get(self._reason, "stop"),
+            usage=Usage(prompt_tokens=prompt, completion_tokens=count(usage, "output_tokens"), cached_tokens=cached) if prompt else None,
+        )
+
+    def _take_block(self, index: object, block: dict[str, Any]) -> str:
+        if block.get("type") == "tool_use":
+            given = mapping(block.get("input"))
+            arguments = [orjson.dumps(given).decode()] if given else []
+            call = ToolCallParts(id=str(block.get("id") or ""), name=str(block.get("name") or ""), arguments=arguments)
+            self._by_index[str(index)] = call
+            self._calls.append(call)
+            return ""
+        return self._take_text(block) if block.get("type") == "text" else ""
+
+    def _take_text(self, block: dict[str, Any]) -> str:
+        text = str(block.get("text") or "")
+        if text:
+            self.pieces.append(text)
+        return text

@@ -1,61 +1,75 @@
-"""What providers list themselves (`providers.<name>.list`), remembered for some minutes. A model is named `<provider>/<its id there>`."""
+"""Lists of models: those of providers (`providers.<name>.list`), kept for some minutes, and those of servers at the usual ports of loopback.
+
+A provider's model is named `<provider>/<its id there>`.
+"""
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
+
+import orjson
 
 from assistant.contracts.errors import ModelNotFound, NanobotError
 from assistant.contracts.models import ListedModel
+from assistant.providers.http import HttpClient, ProviderEndpoint
+from assistant.providers.messages import listed, mapping
+from assistant.providers.presets import LOOPBACK, PRESETS, Preset
 
 log = logging.getLogger(__name__)
 
-Ask = Callable[[], Awaitable[Sequence[str]]]
-"""The ids that a provider lists. Raises what ModelProvider raises."""
+ListModels = Callable[[], Awaitable[Sequence[str]]]
+"""Returns the ids that a provider lists. Raises what ModelProvider raises."""
+LOCAL_SERVERS: Final = tuple(preset for preset in PRESETS.values() if preset.port is not None)
 _REMEMBERED: Final = 300.0
 _AFTER_FAILURE: Final = 30.0
 """Seconds until a provider that failed is asked again."""
 _PATIENCE: Final = 10.0
 """Seconds that a provider may take."""
+_MOST_MODELS: Final = 2_000
+_LONGEST_LIST: Final = 1024 * 1024
+"""Bytes of a local server's list."""
 _NOT_FOR_CHAT: Final = ("embed", "rerank", "whisper", "tts", "dall-e", "moderation", "transcribe")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A model of a provider's, as it is called there."""
+class FoundModel:
+    """A model of a provider, with its name there."""
 
     listed: ListedModel
     provider: str
     model: str
     sure: bool
-    """Whether the provider lists it; else nobody knows."""
+    """Whether the provider lists it; False: it could not be asked."""
 
 
 class ListedModels:
     """The lists of several providers, each asked at most once in five minutes."""
 
-    def __init__(self, providers: Mapping[str, Ask], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._lists = {name: _List(name, ask, clock) for name, ask in providers.items()}
+    def __init__(self, providers: Mapping[str, ListModels], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lists = {name: _ProviderList(name, ask, clock) for name, ask in providers.items()}
 
     async def all(self) -> Sequence[ListedModel]:
-        """What can be had; of a provider that fails, what it listed before. All are asked at once."""
+        """All models; of a provider that fails, those it listed before. All providers are asked at once."""
         lists = await asyncio.gather(*[one.ids() for one in self._lists.values()])
-        return [_listed(name, model) for name, models in zip(self._lists, lists, strict=True) for model in models or ()]
+        return [_as_listed(name, model) for name, models in zip(self._lists, lists, strict=True) for model in models or ()]
 
-    async def find(self, model_id: str) -> Found:
-        """Raises ModelNotFound. Where a provider's list was never had, the provider itself is left to say whether it has such a model."""
+    async def find(self, model_id: str) -> FoundModel:
+        """Raises ModelNotFound. A provider that never listed its models is left to say itself whether it has this one."""
         provider, slash, model = model_id.partition("/")
         wanted = self._lists.get(provider)
         ids = await wanted.ids() if wanted is not None else ()
         if not slash or not model or (ids is not None and model not in ids):
             raise ModelNotFound(f"There is no model '{model_id[:100]}' here. GET /v1/models lists those there are.", param="model")
-        return Found(listed=_listed(provider, model), provider=provider, model=model, sure=ids is not None)
+        return FoundModel(listed=_as_listed(provider, model), provider=provider, model=model, sure=ids is not None)
 
 
-class _List:
-    def __init__(self, provider: str, ask: Ask, clock: Callable[[], float]) -> None:
+class _ProviderList:
+    def __init__(self, provider: str, ask: ListModels, clock: Callable[[], float]) -> None:
         self._provider = provider
         self._ask = ask
         self._clock = clock
@@ -65,7 +79,7 @@ class _List:
         self._asking: asyncio.Task[None] | None = None
 
     async def ids(self) -> Sequence[str] | None:
-        """The last list that was had; None: there was none. A provider that failed before is not waited for."""
+        """The last list; None: there was none. A provider that failed before is not waited for."""
         if self._asking is None and self._clock() >= self._due:
             self._asking = asyncio.create_task(self._renew())
         if self._asking is not None and not self._failed:
@@ -76,7 +90,7 @@ class _List:
         try:
             async with asyncio.timeout(_PATIENCE):
                 found = await self._ask()
-            self._ids = [model for model in found if not any(word in model.lower() for word in _NOT_FOR_CHAT)]
+            self._ids = list(filter(_is_for_chat, found))
             self._failed = False
         except (NanobotError, TimeoutError) as error:
             code = error.code if isinstance(error, NanobotError) else "provider_timeout"
@@ -87,5 +101,67 @@ class _List:
             self._asking = None
 
 
-def _listed(provider: str, model: str) -> ListedModel:
+def _as_listed(provider: str, model: str) -> ListedModel:
     return ListedModel(id=f"{provider}/{model}", type="chat", provider=provider)
+
+
+def _is_for_chat(model: str) -> bool:
+    return not any(word in model.lower() for word in _NOT_FOR_CHAT)
+
+
+async def read_model_list(endpoint: ProviderEndpoint) -> Sequence[str]:
+    """The ids at a provider's own list, the first 2,000 of them. Raises what ModelProvider raises."""
+    http = HttpClient(endpoint)
+    try:
+        answer = await http.get(endpoint.models_path)
+    finally:
+        await http.close()
+    ids = [mapping(model).get("id") for model in listed(answer.get("data"))[:_MOST_MODELS]]
+    return [model for model in ids if isinstance(model, str) and 0 < len(model) <= 200 and model.isprintable()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalServer:
+    """A server that answered, with the models that it lists (those that only embed or transcribe left out)."""
+
+    name: str
+    base: str
+    models: tuple[str, ...]
+
+
+async def find_local(servers: Sequence[Preset] = LOCAL_SERVERS, *, patience: float = 0.15) -> list[LocalServer]:
+    """Those that answer with a list of models within `patience` seconds (all are asked at once), in the order given."""
+    lists = await asyncio.gather(*[list_local_models(server.base_url, patience=patience) for server in servers])
+    return [
+        LocalServer(name=server.name, base=server.base_url, models=models) for server, models in zip(servers, lists, strict=True) if models
+    ]
+
+
+async def list_local_models(base: str, *, patience: float) -> tuple[str, ...]:
+    """The ids at `<base>/models` of a server on loopback; none if nothing answers there in time, or something else does."""
+    url = urlsplit(base)
+    if url.hostname not in LOOPBACK or url.scheme != "http":
+        return ()
+    try:
+        async with asyncio.timeout(patience):
+            body = await _get(url.hostname, url.port or 80, url.path.rstrip("/") + "/models")
+        ids = [mapping(model).get("id") for model in listed(mapping(orjson.loads(body)).get("data"))]
+    except (OSError, EOFError, ValueError, asyncio.LimitOverrunError):
+        return ()
+    return tuple(model for model in ids if isinstance(model, str) and _is_for_chat(model))
+
+
+async def _get(host: str, port: int, path: str) -> bytes:
+    """The body of a 200, else b"", without aiohttp, whose import the start does not wait for. HTTP/1.0: nothing is sent in chunks."""
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\nAccept: application/json\r\nConnection: close\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b" 200" not in head.split(b"\r\n")[0]:
+            return b""
+        length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)  # some servers keep the connection open all the same
+        return await reader.readexactly(min(int(length[1]), _LONGEST_LIST) if length else _LONGEST_LIST)
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+    finally:
+        writer.close()

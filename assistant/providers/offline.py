@@ -1,18 +1,23 @@
-"""The provider that answers before anybody has a key: it says so, and still does the part of the job that needs no model."""
+"""What answers where no model is configured: a chat that says so and does what needs no model, and embeddings by the words of a text."""
 
 import asyncio
 import json
+import math
 import re
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
+from assistant.contracts.errors import ContextLengthExceeded, InvalidRequest
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, Document, Image, Text, ToolCall, ToolMessage, Usage, UserMessage, describe
-from assistant.contracts.models import ModelInfo, ModelRequest
-from assistant.providers.rendering import estimate_prompt_tokens, estimate_tokens
+from assistant.contracts.models import Embeddings, ModelInfo, ModelRequest
+from assistant.contracts.tokens import estimate_tokens
+from assistant.providers.messages import estimate_prompt_tokens
 
 NO_MODEL = (
-    "No model is configured, so nobody has thought about your message. To set one, in one line: OPENAI_API_KEY=<your key> nanobot serve "
-    "(ANTHROPIC_API_KEY, OPENROUTER_API_KEY and GEMINI_API_KEY do as well, and so does an Ollama that runs)."
+    "No model is configured, so this answer was made without one. To set one, in one line: OPENAI_API_KEY=<your key> nanobot serve "
+    "(ANTHROPIC_API_KEY, OPENROUTER_API_KEY and GEMINI_API_KEY work as well, and so does a running Ollama)."
 )
 MESSAGE = "message"
 _SEND = re.compile(
@@ -20,60 +25,66 @@ _SEND = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _WORDS_LOOKED_AT = 10_000
-"""Characters of a message that are searched for what to send: nobody writes such a line behind more."""
+"""Characters of a message that are searched for what to send."""
 _HEADING = re.compile(r"#{1,6} +(\S.*)")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _HEADINGS = 12
 _FIRST_LINES = 3
 _WIDTH = 160
 """Characters of a heading or line that are given."""
+DIMENSIONS: Final = (256, 1536)
+"""The shortest and the longest; the longest is the default."""
+_CONTEXT: Final = 8_192
+"""Tokens of a text, as with OpenAI's."""
+_ALL_TOKENS: Final = 300_000
+"""Tokens of all texts of a request: likewise, and about a second's work."""
+_WORD: Final = re.compile(r"\w+")
+_QUICK: Final = 10_000
+"""Characters up to which the work is done on the loop: some milliseconds."""
 
 
 class OfflineProvider:
-    """Answers from what arrived and nothing else. Never fails. Calls one tool, `message`, and only where it is told to in so many words: so that
-    the way out can be tried before anybody has a key."""
+    """Answers from what arrived and nothing else. Never fails. Calls one tool, `message`, and only where the user spells the call out: so that
+    deliveries can be tried without a key."""
 
-    def __init__(self, out_of_reach: str = "") -> None:
-        """`out_of_reach`: why the model that was asked for can't be had, as in "the model x needs Y, which is not set"; empty: none was."""
-        self._opening = (
-            f"No model answers, so nobody has thought about your message: {out_of_reach}. Mend that, then start nanobot again."
-            if out_of_reach
-            else NO_MODEL
-        )
-        self._info = ModelInfo(id="offline", provider="offline", context_tokens=10_000_000, vision=False)
-
-    @property
-    def info(self) -> ModelInfo:
-        return self._info
+    def __init__(self, unavailable: str = "") -> None:
+        """`unavailable`: why the requested model is, as in "the model x needs Y, which is not set"; empty: none was requested."""
+        self._opening = f"No model answers your message: {unavailable}. Fix that, then restart nanobot." if unavailable else NO_MODEL
+        self.info = ModelInfo(id="offline", provider="offline", context_tokens=10_000_000, vision=False)
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
-        if call := asked_to_send(request):
-            usage = Usage(prompt_tokens=estimate_prompt_tokens(request), completion_tokens=estimate_tokens(call.arguments))
-            return AssistantMessage(id=new_id("msg"), tool_calls=(call,), finish_reason="tool_calls", usage=usage, model=self._info.id)
-        text = answer(request, self._opening)
+        call = asked_to_send(request)
+        text = "" if call else answer(request, self._opening)
         if request.stream:
             for line in text.splitlines(keepends=True):
                 for piece in _pieces(line):
                     emit(piece)
                     await asyncio.sleep(0)  # lets each piece leave before the next is said
-        usage = Usage(prompt_tokens=estimate_prompt_tokens(request), completion_tokens=estimate_tokens(text))
-        return AssistantMessage(id=new_id("msg"), text=text, usage=usage, model=self._info.id)
+        tokens = estimate_tokens(len(call.arguments if call else text))
+        return AssistantMessage(
+            id=new_id("msg"),
+            text=text,
+            tool_calls=(call,) if call else (),
+            finish_reason="tool_calls" if call else "stop",
+            usage=Usage(prompt_tokens=estimate_prompt_tokens(request), completion_tokens=tokens),
+            model=self.info.id,
+        )
 
     async def probe(self) -> None:
-        """It is always there."""
+        """Always there."""
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Nothing to close."""
 
 
 def answer(request: ModelRequest, opening: str) -> str:
-    """What can be said of the last user message without a model: what became of the message that it asked to send; or the opening, then its
-    files, their headings and first lines."""
+    """Without a model: the outcome of the message that it asked to send; or the opening, then the files of the last user message, with their
+    headings and first lines."""
     last = request.messages[-1] if request.messages else None
     if isinstance(last, ToolMessage) and last.name == MESSAGE:
         return last.text
     asked = next((message for message in reversed(request.messages) if message.role == "user"), None)
-    files = _files(asked) if asked else []
+    files = [part for part in asked.parts if part.kind != "text"] if asked else []
     if not files:
         return opening
     count = "1 file" if len(files) == 1 else f"{len(files)} files"
@@ -92,10 +103,6 @@ def asked_to_send(request: ModelRequest) -> ToolCall | None:
     text, channel, chat_id, thread_id = found.groups()
     arguments = {"content": text, "channel": channel.lower(), "chat_id": chat_id} | ({"thread_id": thread_id} if thread_id else {})
     return ToolCall(id=new_id("call"), name=MESSAGE, arguments=json.dumps(arguments, ensure_ascii=False))
-
-
-def _files(message: UserMessage) -> list[Image | Document]:
-    return [part for part in message.parts if part.kind != "text"]
 
 
 def _about(part: Image | Document) -> str:
@@ -140,3 +147,64 @@ def _short(line: str) -> str:
 def _pieces(line: str) -> Iterator[str]:
     """A line in pieces of about a breath, cut after spaces."""
     return (match[0] for match in re.finditer(r".{1,48}(?:\s+|$)|\S+\s*|\s+", line, re.DOTALL))
+
+
+class OfflineEmbeddings:
+    """Lexical feature hashing (Weinberger et al., 2009): words, pairs of neighbours and pieces of three letters, each hashed to a place and a
+    sign, counted by the root of how often they occur; the vector has the length 1. The same text always gives the same vector."""
+
+    def __init__(self, dimensions: int | None = None) -> None:
+        """`dimensions`: the default."""
+        self._dimensions = dimensions or DIMENSIONS[-1]
+        self._working = asyncio.Semaphore(1)  # threads are shared
+        self.info = ModelInfo(id="offline-embedding", provider="offline", context_tokens=_CONTEXT, vision=False)
+
+    async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
+        length = self._dimensions if dimensions is None else dimensions
+        if not DIMENSIONS[0] <= length <= DIMENSIONS[-1]:
+            raise InvalidRequest(f"'dimensions' must be {DIMENSIONS[0]} to {DIMENSIONS[-1]} for this model.", param="dimensions")
+        tokens = [estimate_tokens(len(text)) for text in texts]
+        if max(tokens, default=0) > _CONTEXT or sum(tokens) > _ALL_TOKENS:
+            words = f"A text may have {_CONTEXT:,} tokens, and all texts of a request {_ALL_TOKENS:,}."
+            raise ContextLengthExceeded(words, param="input")
+
+        def vectors() -> tuple[tuple[float, ...], ...]:
+            return tuple([vector(text, length) for text in texts])
+
+        if sum(map(len, texts)) <= _QUICK:
+            return Embeddings(vectors=vectors(), prompt_tokens=sum(tokens), model=self.info.id)
+        async with self._working:
+            made = await asyncio.to_thread(vectors)
+        return Embeddings(vectors=made, prompt_tokens=sum(tokens), model=self.info.id)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def vector(text: str, dimensions: int) -> tuple[float, ...]:
+    """The vector of a text. One that holds no words is known by its characters."""
+    counts: dict[str, int] = {}
+    for feature in _features(text):
+        counts[feature] = counts.get(feature, 0) + 1
+    values = [0.0] * dimensions
+    for feature, count in counts.items():
+        data = feature.encode("utf-8", "surrogatepass")
+        place = zlib.crc32(data)
+        weight = math.sqrt(count) * (0.3 if feature[0] == "3" else 1.0)
+        values[place % dimensions] += weight if zlib.crc32(data, 0x9E3779B9) & 1 else -weight
+    norm = math.sqrt(math.fsum(value * value for value in values))
+    if not norm:  # everything cancelled out: a vector of length 1 all the same
+        values[zlib.crc32(text.encode("utf-8", "surrogatepass")) % dimensions] = norm = 1.0
+    return tuple([value / norm for value in values])
+
+
+def _features(text: str) -> Iterator[str]:
+    words = _WORD.findall(text.lower()) or list(text.strip() or text)
+    before = ""
+    for word in words:
+        yield "1" + word
+        if before:
+            yield f"2{before} {word}"
+        padded = f"^{word}$"
+        yield from ("3" + padded[start : start + 3] for start in range(len(padded) - 2))
+        before = word

@@ -1,123 +1,128 @@
-"""OpenAI's chat-completions wire, which most providers and local servers speak."""
+"""OpenAI's wire, which most providers and local servers speak: POST <api_base>/chat/completions, and the older /completions."""
 
 import base64
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final, cast
 
 import orjson
 
-from assistant.contracts.errors import ProviderFailed
-from assistant.contracts.messages import AssistantMessage, Images, Message, UserMessage
-from assistant.contracts.models import ModelInfo, ModelRequest, NamedTool, Sampling, ToolSpec
-from assistant.providers.encoding import EncodedMessages, encode_messages
-from assistant.providers.failures import Peer, stream_failure
-from assistant.providers.openai_answer import OpenAIAnswer
-from assistant.providers.pieces import unheard
-from assistant.providers.rendering import assistant_text, image_text, is_shown, part_text, tool_text
-from assistant.providers.target import Target
-from assistant.providers.upstream import Upstream
+from assistant.contracts.errors import ProviderFailed, ProviderOverloaded
+from assistant.contracts.messages import AssistantMessage, FinishReason, Images, Json, Message, Usage, UserMessage
+from assistant.contracts.models import ModelRequest, NamedTool, Sampling, Scored, ToolSpec
+from assistant.providers.failures import stream_failure
+from assistant.providers.http import HttpWire, ProviderEndpoint
+from assistant.providers.messages import (
+    EncodedMessages,
+    IncomingAnswer,
+    ToolCallParts,
+    assistant_text,
+    build_message,
+    count,
+    encode_with_images,
+    listed,
+    mapping,
+    part_text,
+    tool_text,
+    user_parts,
+)
+
+_REASONS: Final[dict[str, FinishReason]] = {
+    "length": "length",
+    "max_tokens": "length",
+    "content_filter": "content_filter",
+    "safety": "content_filter",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+}
+_BROKEN: Final = frozenset({"error", "insufficient_system_resource", "abort"})
+"""Reasons that OpenRouter, DeepSeek and vLLM give for an answer that is not whole."""
 
 
-class OpenAIProvider:
+class OpenAIProvider(HttpWire):
     """A model behind `<api_base>/chat/completions`."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._upstream = Upstream(target.endpoint({"Authorization": f"Bearer {target.key}"} if target.key else {}), target.peer)
+    def __init__(self, endpoint: ProviderEndpoint) -> None:
+        super().__init__(endpoint)
         self._encoded = EncodedMessages()
         self._tools: tuple[tuple[ToolSpec, ...], orjson.Fragment | None] = ((), None)
 
-    @property
-    def info(self) -> ModelInfo:
-        return self._target.info
-
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
-        messages = await encode_messages(request, self._encoded, partial(_encode, vision=self.info.vision))
-        body = self._body(request, messages)
-        answer = OpenAIAnswer(self._target.peer.provider)
-        async with self._upstream.request("POST", "/chat/completions", body) as response:
-            if response.content_type == "text/event-stream":
-                await self._read_stream(self._upstream.events(response), answer, emit if request.stream else unheard)
-            else:
-                _take_whole(self._target.peer, await self._upstream.json(response), answer)
-                if request.stream and answer.text:
-                    emit(answer.text)
-        return answer.message(request, default_model=self.info.id)
-
-    async def probe(self) -> None:
-        await self._upstream.get("/models")
-
-    async def close(self) -> None:
-        await self._upstream.close()
-
-    async def _read_stream(
-        self, events: AsyncIterator[list[dict[str, Any] | None]], answer: OpenAIAnswer, emit: Callable[[str], None]
-    ) -> None:
-        async for batch in events:
-            for event in batch:
-                if event is None:
-                    answer.done = True
-                    return
-                if event.get("error"):
-                    raise stream_failure(self._target.peer, event["error"])
-                if words := answer.take(event, "delta"):
-                    emit(words)
+        encode = partial(_encode, images=request.images, vision=self.info.vision)
+        messages = await encode_with_images(request, encode) if request.images else self._encoded.all(request.messages, encode)
+        answer = OpenAIAnswer(self._endpoint.peer)
+        await self._http.post("/chat/completions", self._body(request, messages), answer, emit if request.stream else None)
+        return answer.message(request, self.info.id)
 
     def _body(self, request: ModelRequest, messages: list[bytes]) -> bytes:
         if request.instructions:
             messages = [orjson.dumps({"role": "system", "content": "\n\n".join(request.instructions)}), *messages]
         body: dict[str, Any] = {"model": self.info.id, "messages": orjson.Fragment(b"[" + b",".join(messages) + b"]")}
         if request.tools:
-            body["tools"] = self._encoded_tools(request.tools)
-            body.update(_choice(request))
+            body.update(self._tool_fields(request))
         if request.top_logprobs is not None:
             body["logprobs"] = True
             if request.top_logprobs:
                 body["top_logprobs"] = request.top_logprobs
-        body.update(sampling_fields(self._target, request.sampling))
+        body.update(sampling_fields(self._endpoint, request.sampling))
         if request.stream:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
-        body.update(self._target.extra_body)
+        body.update(self._endpoint.settings.extra_body)
         return orjson.dumps(body)
 
-    def _encoded_tools(self, tools: tuple[ToolSpec, ...]) -> orjson.Fragment:
+    def _tool_fields(self, request: ModelRequest) -> dict[str, Any]:
+        """The tools (encoded once while they stay the same), which of them are called, and how many at once."""
         known, fragment = self._tools
-        if fragment is None or not (known is tools or known == tools):
-            fragment = orjson.Fragment(orjson.dumps([_tool(tool) for tool in tools]))
-            self._tools = (tools, fragment)
-        return fragment
+        if fragment is None or not (known is request.tools or known == request.tools):
+            fragment = orjson.Fragment(orjson.dumps(list(map(_tool, request.tools))))
+            self._tools = (request.tools, fragment)
+        fields: dict[str, Any] = {"tools": fragment}
+        if not request.may_call:
+            fields["tool_choice"] = "none"
+        elif isinstance(request.tool_choice, NamedTool):
+            fields["tool_choice"] = {"type": "function", "function": {"name": request.tool_choice.name}}
+        elif request.tool_choice is not None:
+            fields["tool_choice"] = request.tool_choice
+        if request.parallel_calls is not None:
+            fields["parallel_tool_calls"] = request.parallel_calls
+        return fields
 
 
-def sampling_fields(target: Target, sampling: Sampling) -> dict[str, Any]:
-    """How the answer is drawn, in this wire's fields; those that are left open are left out."""
+class OpenAICompletions(HttpWire):
+    """A model behind `<api_base>/completions`, which continues the text of the user's messages. Instructions and tools are not sent."""
+
+    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        parts = [part for message in request.messages if message.role == "user" for part in message.parts]
+        fields = sampling_fields(self._endpoint, request.sampling)
+        limit = fields.pop(self._endpoint.max_tokens_field, None)
+        body: dict[str, Any] = {
+            "model": self.info.id,
+            "prompt": "".join(part_text(part) for part in parts if part.kind != "image"),
+            **fields,
+            **({} if limit is None else {"max_tokens": limit}),
+            **({"stream": True, "stream_options": {"include_usage": True}} if request.stream else {}),
+            **self._endpoint.settings.extra_body,
+        }
+        answer = OpenAITextAnswer(self._endpoint.peer)
+        await self._http.post("/completions", orjson.dumps(body), answer, emit if request.stream else None)
+        return answer.message(request, self.info.id)
+
+
+def sampling_fields(endpoint: ProviderEndpoint, sampling: Sampling) -> dict[str, Any]:
+    """Sampling in this wire's fields; open ones are left out."""
     fields: dict[str, Any] = {
-        "temperature": sampling.temperature if target.samples else None,
-        "top_p": sampling.top_p if target.samples else None,
+        "temperature": sampling.temperature if endpoint.samples else None,
+        "top_p": sampling.top_p if endpoint.samples else None,
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
-        target.max_tokens_field: sampling.max_tokens,
+        endpoint.max_tokens_field: sampling.max_tokens,
         "stop": list(sampling.stop) or None,
         "seed": sampling.seed,
         "reasoning_effort": sampling.reasoning_effort,
         "response_format": None if sampling.response_format is None else dict(sampling.response_format),
     }
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def open_provider(target: Target) -> OpenAIProvider:
-    """The provider for a target of this wire."""
-    return OpenAIProvider(target)
-
-
-def _take_whole(peer: Peer, value: dict[str, Any], answer: OpenAIAnswer) -> None:
-    if value.get("error"):
-        raise stream_failure(peer, value["error"])
-    if not isinstance(value.get("choices"), list):
-        raise ProviderFailed(f"{peer.provider} answered with JSON that is not a chat completion. Check providers.{peer.provider}.apiBase.")
-    answer.take(value, "message")
-    answer.done = True
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
@@ -127,21 +132,7 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _choice(request: ModelRequest) -> dict[str, Any]:
-    """Which of the tools are called, and how many at once."""
-    fields: dict[str, Any] = {}
-    if not request.may_call:
-        fields["tool_choice"] = "none"
-    elif isinstance(request.tool_choice, NamedTool):
-        fields["tool_choice"] = {"type": "function", "function": {"name": request.tool_choice.name}}
-    elif request.tool_choice is not None:
-        fields["tool_choice"] = request.tool_choice
-    if request.parallel_calls is not None:
-        fields["parallel_tool_calls"] = request.parallel_calls
-    return fields
-
-
-def _encode(message: Message, images: Images, *, vision: bool) -> bytes:
+def _encode(message: Message, *, images: Images, vision: bool) -> bytes:
     if message.role == "user":
         return orjson.dumps({"role": "user", "content": _content(message, images, vision)})
     if message.role == "tool":
@@ -156,16 +147,113 @@ def _encode(message: Message, images: Images, *, vision: bool) -> bytes:
 
 def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequence[dict[str, Any]]:
     """The parts as blocks; as one text where none is a picture: servers without vision often take plain strings only."""
+    texts: list[str] = []
     content: list[dict[str, Any]] = []
-    for part in message.parts:
-        if part.kind != "image":
-            content.append({"type": "text", "text": part_text(part)})
-            continue
-        shown = is_shown(part, images, vision=vision)
-        content.append({"type": "text", "text": image_text(part, shown=shown, vision=vision)})
-        if shown:
-            data = base64.b64encode(images[part.attachment_id]).decode("ascii")
-            content.append({"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{data}"}})
-    if any(block["type"] != "text" for block in content):
-        return content
-    return "\n\n".join(block["text"] for block in content)
+    for text, image in user_parts(message, images, vision=vision):
+        texts.append(text)
+        content.append({"type": "text", "text": text})
+        if image is not None:
+            data = base64.b64encode(images[image.attachment_id]).decode("ascii")
+            content.append({"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{data}"}})
+    return content if len(content) > len(texts) else "\n\n".join(texts)
+
+
+class OpenAIAnswer(IncomingAnswer):
+    """An answer of chat completions. The parts name the field of a choice that holds its content: an object, or a text."""
+
+    _stream_part = "delta"
+    _whole_part = "message"
+
+    def take(self, event: dict[str, Any] | None) -> str:
+        if event is None:
+            self.done = True
+            return ""
+        return self._take(event, self._stream_part)
+
+    def take_whole(self, value: dict[str, Any]) -> None:
+        self._take(value, self._whole_part)
+        if not isinstance(value.get("choices"), list):
+            who = self._peer.provider
+            raise ProviderFailed(f"{who} answered with JSON that is not a completion. Check providers.{who}.apiBase.")
+        self.done = True
+
+    def message(self, request: ModelRequest, default_model: str) -> AssistantMessage:
+        who, reason, usage = self._peer.provider, self._reason, self._usage
+        if reason in _BROKEN:
+            raise ProviderOverloaded(f"{who} broke its answer off ({reason}).")
+        if not self.done and not reason:
+            raise ProviderFailed(f"{who} ended the stream before its answer was whole.")
+        prompt = count(usage, "prompt_tokens")
+        cached = count(mapping(usage.get("prompt_tokens_details")), "cached_tokens") or count(
+            usage, "prompt_cache_hit_tokens"
+        )  # DeepSeek's
+        answer = build_message(
+            request,
+            provider=who,
+            model=self._model or default_model,
+            text="".join(self.pieces),
+            calls=self._calls,
+            # Gemini adds to "content_filter" what was filtered.
+            reason="content_filter" if reason.startswith("content_filter") else _REASONS.get(reason, "stop"),
+            usage=Usage(prompt_tokens=prompt, completion_tokens=count(usage, "completion_tokens"), cached_tokens=cached)
+            if prompt
+            else None,
+        )
+        if request.top_logprobs is None:
+            return answer
+        fields: dict[str, Any] = {name: getattr(answer, name) for name in AssistantMessage.__slots__}
+        return Scored(**fields, logprobs=cast("Json", self._logprobs or None))
+
+    def _take(self, event: dict[str, Any], part: str) -> str:
+        if event.get("error"):
+            raise stream_failure(self._peer, event["error"])
+        if model := event.get("model"):
+            self._model = str(model)
+        if usage := event.get("usage"):
+            self._usage = mapping(usage)
+        choices = listed(event.get("choices"))
+        if not choices:
+            return ""
+        choice = mapping(choices[0])
+        if reason := choice.get("finish_reason"):
+            self._reason = str(reason)
+        if scores := choice.get("logprobs"):
+            for name, tokens in mapping(scores).items():
+                self._logprobs.setdefault(name, []).extend(listed(tokens))
+        content: object = choice.get(part)
+        if not isinstance(content, str):
+            delta = mapping(content)
+            if calls := delta.get("tool_calls"):
+                for position, piece in enumerate(listed(calls)):
+                    self._take_call(mapping(piece), position)
+            content = delta.get("content") or delta.get("refusal")
+        text = content if isinstance(content, str) else _text_of(content)
+        if text:
+            self.pieces.append(text)
+        return text
+
+    def _take_call(self, piece: dict[str, Any], position: int) -> None:
+        index = str(piece.get("index", position))
+        function = mapping(piece.get("function"))
+        call_id, name = str(piece.get("id") or ""), str(function.get("name") or "")
+        call = self._by_index.get(index)
+        # Some servers number every call 0: then another id begins another call.
+        if call is None or (call_id and call.id and call_id != call.id):
+            call = self._by_index[index] = ToolCallParts()
+            self._calls.append(call)
+        call.id = call.id or call_id
+        call.name = call.name or name
+        if arguments := function.get("arguments"):
+            call.arguments.append(arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode())
+
+
+class OpenAITextAnswer(OpenAIAnswer):
+    """An answer of /completions."""
+
+    _stream_part = "text"
+    _whole_part = "text"
+
+
+def _text_of(content: object) -> str:
+    """The text of a list of parts, which Mistral's reasoning models send; their other parts are not said."""
+    return "".join(str(part.get("text") or "") for part in map(mapping, listed(content)) if part.get("type") == "text") if content else ""

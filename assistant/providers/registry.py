@@ -1,4 +1,4 @@
-"""The models that clients may name: those of the configuration, the stand-ins where nothing else is there, and what providers list."""
+"""The models that clients may name (configured ones, stand-ins where there are none, and those that providers list), and how any is opened."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -7,34 +7,76 @@ from pathlib import Path
 from typing import Final
 
 from assistant.contracts.errors import ProviderFailed
-from assistant.contracts.models import ListedModel, OpenedModel, Price, Sampling
-from assistant.providers.build import open_embeddings, open_provider, open_texts
-from assistant.providers.choice import OFFLINE, Choice
+from assistant.contracts.models import EmbeddingProvider, ListedModel, ModelProvider, OpenedModel, Price, Sampling
+from assistant.providers import http
+from assistant.providers.anthropic import AnthropicProvider
+from assistant.providers.chain import ModelChain
+from assistant.providers.choice import OFFLINE, ChosenModel
+from assistant.providers.embeddings import OpenAIEmbeddings
 from assistant.providers.gguf.file import GgufHeader, header_at
 from assistant.providers.gguf.provider import open_gguf
-from assistant.providers.listing import Found, ListedModels
-from assistant.providers.offline import OfflineProvider
-from assistant.providers.offline_embedding import DIMENSIONS, OfflineEmbeddings
-from assistant.providers.registered import RegisteredModel
+from assistant.providers.http import ProviderEndpoint
+from assistant.providers.listing import FoundModel, ListedModels, read_model_list
+from assistant.providers.offline import DIMENSIONS, OfflineEmbeddings, OfflineProvider
+from assistant.providers.openai import OpenAICompletions, OpenAIProvider
+from assistant.providers.settings import RegisteredModel
 
-Choose = Callable[[str, str], Awaitable[Choice]]
-"""(model, provider) → the choice. Raises NoSuchProvider."""
+Choose = Callable[[str, str], Awaitable[ChosenModel]]
+"""(model, provider) → the choice. Raises ProviderFailed."""
 _MOST_UNSURE: Final = 64
-"""Models that are opened, and stay so, because a client says that there is such a one."""
+"""Models that are opened, and stay open, on a client's word that they exist."""
 _STAND_INS: Final = {
     "offline-completion": ListedModel(id="offline-completion", type="completion", provider=OFFLINE),
     "offline-embedding": ListedModel(id="offline-embedding", type="embedding", provider=OFFLINE, dimensions=DIMENSIONS[-1]),
 }
 
 
+def open_provider(choice: ChosenModel, *, fallbacks: Sequence[ChosenModel] = ()) -> ModelProvider:
+    """The model, with retries; `fallbacks` are asked in order when those before fail. Nothing is connected before the first call."""
+    if choice.provider == OFFLINE:
+        return OfflineProvider(choice.reason if choice.remedy else "")
+    endpoints = [_endpoint(each) for each in (choice, *fallbacks)]
+    return ModelChain([AnthropicProvider(each) if each.wire == "anthropic" else OpenAIProvider(each) for each in endpoints])
+
+
+def open_completions(choice: ChosenModel) -> ModelProvider:
+    """What continues a text: the provider's own completions where its wire has them, else its chat."""
+    if choice.provider == OFFLINE or (endpoint := _endpoint(choice)).wire != "openai":
+        return open_provider(choice)
+    return ModelChain([OpenAICompletions(endpoint)])
+
+
+def open_embeddings(choice: ChosenModel) -> EmbeddingProvider:
+    """What makes vectors. Raises ProviderFailed where the provider's wire has none."""
+    endpoint = _endpoint(choice)
+    if endpoint.wire != "openai":
+        raise ProviderFailed(f"{choice.provider} has no embeddings.", retryable=False)
+    return OpenAIEmbeddings(endpoint)
+
+
+async def list_models(choice: ChosenModel) -> Sequence[str]:
+    """The ids that a provider lists. Raises what ModelProvider raises."""
+    return await read_model_list(_endpoint(choice))
+
+
+def preload(choice: ChosenModel) -> None:
+    """Import what the first call will need. Blocks for 0.1 to 0.3 s: for a thread, once the server is up."""
+    if choice.provider != OFFLINE:
+        http.preload()
+
+
+def _endpoint(choice: ChosenModel) -> ProviderEndpoint:
+    return ProviderEndpoint(provider=choice.provider, model=choice.model, settings=choice.settings, key=choice.key.get_secret_value())
+
+
 class Registry:
-    """Implements ModelRegistry. A model is opened when it is first asked, and stays open; what that costs is paid by those who use it."""
+    """Implements ModelRegistry. A model is opened by its first request and stays open."""
 
     def __init__(
         self, models: Mapping[str, RegisteredModel], lists: ListedModels, choose: Choose, *, offline: bool, folder: Path | None = None
     ) -> None:
-        """`offline`: whether nobody but the offline stand-in answers as the default agent: then there are stand-ins here, too. `folder`: what
-        relative paths of files start at; None: the current one."""
+        """`offline`: whether the default agent has no model; then there are stand-ins here, too. `folder`: what relative paths of files start
+        at; None: the current one."""
         self._models = models
         self._folder = folder or Path.cwd()
         self._lists = lists
@@ -53,15 +95,15 @@ class Registry:
         return self._opened.get(model_id) or await self._open(model_id)
 
     async def close(self) -> None:
-        """Close what was opened. Safe to call twice."""
+        """Close all opened models. Safe to call twice."""
         for opened in self._opened.values():
             for provider in (opened.writes, opened.embeds):
                 if provider is not None:
                     await provider.close()
 
     async def _own(self, name: str, settings: RegisteredModel) -> ListedModel:
-        """A configured model as listed; of a file, with what it says of itself, once it could be read."""
-        known = _listed(name, settings)
+        """A configured model as listed; a file with the facts of its header, once it could be read."""
+        known = _as_listed(name, settings)
         if not settings.path or (known.context_tokens and (known.dimensions or settings.type != "embedding")):
             return known
         if name not in self._headers:
@@ -74,52 +116,50 @@ class Registry:
         return replace(known, context_tokens=known.context_tokens or context, dimensions=known.dimensions or length)
 
     async def _open(self, model_id: str) -> OpenedModel:
-        # A provider's list may take its time: only those wait for it who name such a model.
+        # A provider's list may take its time: only requests for such a model wait for it.
         found = None if model_id in self._models or model_id in self._stand_ins else await self._lists.find(model_id)
         async with self._opening:
             if model_id in self._opened:
                 return self._opened[model_id]
             if found is not None:
-                opened = await self._found(found)
+                opened = await self._open_found(found)
             elif model_id in self._models:
-                opened = await self._configured(model_id, self._models[model_id])
+                opened = await self._open_configured(model_id, self._models[model_id])
             else:
-                opened = _stand_in(self._stand_ins[model_id])
+                listed = self._stand_ins[model_id]
+                embeds = listed.type == "embedding"
+                opened = OpenedModel(
+                    listed=listed, writes=None if embeds else OfflineProvider(), embeds=OfflineEmbeddings() if embeds else None
+                )
             self._opened[model_id] = opened
             return opened
 
-    async def _found(self, found: Found) -> OpenedModel:
+    async def _open_found(self, found: FoundModel) -> OpenedModel:
         if not found.sure:
             if self._unsure >= _MOST_UNSURE:
-                raise ProviderFailed(f"{found.provider} does not list its models now, so whether it has this one can't be known.")
+                raise ProviderFailed(f"{found.provider} does not list its models now, so whether it has this one is unknown.")
             self._unsure += 1
         return OpenedModel(listed=found.listed, writes=open_provider(await self._choose(found.model, found.provider)))
 
-    async def _configured(self, model_id: str, settings: RegisteredModel) -> OpenedModel:
+    async def _open_configured(self, model_id: str, settings: RegisteredModel) -> OpenedModel:
+        sampling = Sampling(temperature=settings.default_temperature)
         if settings.path:
-            sampling = Sampling(temperature=settings.default_temperature)
             writes, embeds = open_gguf(model_id, settings, self._folder)
             return OpenedModel(listed=await self._own(model_id, settings), writes=writes, embeds=embeds, sampling=sampling)
         choice = await self._choose(settings.model or model_id, settings.provider)
         if choice.provider == OFFLINE and choice.remedy:
-            raise ProviderFailed(f"The model '{model_id}' can't be had: {choice.reason}.", retryable=False)
-        known = {"context_tokens": settings.context_length, "vision": settings.vision}
-        over = {name: value for name, value in known.items() if value is not None}
-        listed, sampling = _listed(model_id, settings), Sampling(temperature=settings.default_temperature)
+            raise ProviderFailed(f"The model '{model_id}' is unavailable: {choice.reason}.", retryable=False)
+        own = {"context_tokens": settings.context_length, "vision": settings.vision}
+        choice = choice.with_settings({name: value for name, value in own.items() if value is not None})
+        listed = _as_listed(model_id, settings)
         if settings.type == "embedding":
-            embeds = OfflineEmbeddings(settings.dimensions) if choice.provider == OFFLINE else open_embeddings(choice.having(over))
+            embeds = OfflineEmbeddings(settings.dimensions) if choice.provider == OFFLINE else open_embeddings(choice)
             return OpenedModel(listed=listed, embeds=embeds)
-        opened = open_texts(choice.having(over)) if settings.type == "completion" else open_provider(choice.having(over))
-        return OpenedModel(listed=listed, writes=opened, sampling=sampling)
+        writes = open_completions(choice) if settings.type == "completion" else open_provider(choice)
+        return OpenedModel(listed=listed, writes=writes, sampling=sampling)
 
 
-def _stand_in(listed: ListedModel) -> OpenedModel:
-    if listed.type == "embedding":
-        return OpenedModel(listed=listed, embeds=OfflineEmbeddings())
-    return OpenedModel(listed=listed, writes=OfflineProvider())
-
-
-def _listed(model_id: str, settings: RegisteredModel) -> ListedModel:
+def _as_listed(model_id: str, settings: RegisteredModel) -> ListedModel:
     price = settings.price
     return ListedModel(
         id=model_id,

@@ -1,4 +1,4 @@
-"""Server-sent events, read as they come (the HTML standard, "9.2.6 Interpreting an event stream"); only their data is of interest here."""
+"""A parser of server-sent events (the HTML standard, "9.2.6 Interpreting an event stream") that keeps only their data."""
 
 
 class EventTooLong(Exception):
@@ -44,7 +44,7 @@ class EventParser:
         return events
 
     def close(self) -> list[bytes]:
-        """The stream ended: what stands unfinished is returned too, because some servers leave out the last empty line."""
+        """End the stream. An unfinished event is returned too, because some servers leave out the last empty line."""
         lines = [b"".join(self._tail), b""]
         self._tail.clear()
         return self._take(lines)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from assistant.contracts.models import Sampling
+from assistant.contracts.tokens import CHARACTERS_PER_TOKEN
 from assistant.contracts.turns import Asked, Earlier, Upload, Words
 
-CHARS_A_TOKEN: Final = 4
 ANSWER: Final = 500
 """Where the request sets no `max_tokens`."""
 FILE: Final = 1_000
@@ -19,4 +19,4 @@ def estimated_tokens(said: Sequence[Earlier], instructions: Sequence[str], sampl
     chars = sum(len(part.text) for part in parts if isinstance(part, Words)) + sum(map(len, instructions))
     chars += sum(len(message.text) for message in said if not isinstance(message, Asked))
     files = sum(isinstance(part, Upload) for part in parts)
-    return answers * (chars // CHARS_A_TOKEN + files * FILE + (sampling.max_tokens or ANSWER))
+    return answers * (chars // CHARACTERS_PER_TOKEN + files * FILE + (sampling.max_tokens or ANSWER))

@@ -7,8 +7,8 @@ from typing import Literal
 
 from assistant.contracts.errors import NanobotError, let_go, place_of
 from assistant.contracts.messages import Usage
+from assistant.contracts.tokens import estimate_tokens
 from assistant.contracts.turns import Keep, TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished, Upload
-from assistant.providers.rendering import estimate_tokens
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class RunningTurn:
     @property
     def took(self) -> int:
         """Tokens that it is known to have taken if it ended here: those of its steps, and what was passed on of the one that runs."""
-        return self._usage.prompt_tokens + self._usage.completion_tokens + estimate_tokens("".join(self.words + self._calls))
+        return self._usage.prompt_tokens + self._usage.completion_tokens + estimate_tokens(sum(map(len, self.words + self._calls)))
 
     def step_made(self, usage: Usage) -> None:
         """The step that ran is stored, and the next one begins."""

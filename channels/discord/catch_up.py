@@ -16,6 +16,7 @@ from typing import Any, Final
 import aiohttp
 import discord
 
+from assistant.contracts.backoff import backoff
 from assistant.contracts.channels import Link
 from assistant.contracts.errors import place_of
 from assistant.contracts.inbox import InboundMessage
@@ -131,7 +132,7 @@ class CatchUp:
     async def _ask(self, asked: _Asked, question: Callable[[], Awaitable[Any]]) -> Any:
         """The answer; None where we may not know, or Discord does not answer."""
         for attempt in range(_TRIES):
-            wait = self._pause * 2**attempt
+            wait = backoff(attempt + 1, first=self._pause)
             try:
                 return await question()
             except (discord.Forbidden, discord.NotFound):

@@ -8,6 +8,7 @@ from typing import Final
 
 from telegram.error import TelegramError
 
+from assistant.contracts.backoff import backoff
 from assistant.contracts.channels import Link
 from assistant.contracts.errors import StoreUnavailable
 from channels.telegram.api import Api
@@ -84,8 +85,8 @@ class Polling:
         """Say what is in the way, and wait, longer each time."""
         self._failures += 1
         self._link.degraded(why)
-        longest = min(_LONGEST_PAUSE, 2.0 ** min(self._failures - 1, 10))
-        pause = max(min(least or 0.0, _LONGEST_OBEYED), longest * random.uniform(0.5, 1))  # noqa: S311 - to not all come back at once
+        delay = backoff(self._failures, random.random(), longest=_LONGEST_PAUSE, spread=0.5)  # noqa: S311 - no secret
+        pause = max(min(least or 0.0, _LONGEST_OBEYED), delay)
         log.warning("telegram.poll_failed failures=%d pause=%.1f", self._failures, pause)
         await asyncio.sleep(pause)
 

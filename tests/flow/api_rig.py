@@ -26,7 +26,7 @@ from assistant.contracts.turns import AgentFacts, TextDelta, TurnFailed, TurnFin
 from assistant.contracts.workflows import Workflows
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
-from assistant.providers.choice import Choice
+from assistant.providers.choice import ChosenModel
 from assistant.providers.listing import ListedModels
 from assistant.providers.registry import Registry
 from assistant.turns.direct import Direct
@@ -138,7 +138,7 @@ class Running:
             writer.close()
 
 
-async def _no_choice(model: str, provider: str) -> Choice:
+async def _no_choice(model: str, provider: str) -> ChosenModel:
     raise AssertionError("there are no models to choose from")
 
 

@@ -11,11 +11,10 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 
-from assistant.providers.choice import Choice, choose
+from assistant.providers.choice import ChosenModel, choose
 from assistant.providers.listing import ListedModels
-from assistant.providers.registered import RegisteredModel
 from assistant.providers.registry import Registry
-from assistant.providers.settings import ProviderSettings
+from assistant.providers.settings import ProviderSettings, RegisteredModel
 from assistant.testing.model_server import ModelServer
 
 from .api_rig import Running, error_of, serving
@@ -40,7 +39,7 @@ def registry(server: ModelServer, *, offline: bool = False) -> Registry:
         "anthropic": ProviderSettings.model_validate({"apiBase": server.url, "apiKey": "sk-1234567890123456"}),
     }
 
-    async def chosen(model: str, provider: str) -> Choice:
+    async def chosen(model: str, provider: str) -> ChosenModel:
         known = providers if provider != "auto" else {}
         return await choose(model=model, provider=provider, providers=known, environment={}, local=())
 

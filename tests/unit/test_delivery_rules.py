@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.backoff import backoff
 from assistant.contracts.channels import Limit, SendFailed, SendLater, SendRefused, SendUnclear
 from assistant.contracts.clock import utc_now
 from assistant.contracts.outbox import Delivery, DeliveryState, Origin, OutboundEvent, OutboundPart, PartState, Receipt, Trouble
 from assistant.delivery.door import Door
 from assistant.delivery.rates import Rates, Window
-from assistant.delivery.retry import Rest, Trial, after, backoff, obeyed
+from assistant.delivery.retry import Rest, Trial, after, obeyed
 from assistant.delivery.words import describe, span
 from assistant.testing.platform import Platform
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from assistant.providers.build import open_provider
-from assistant.providers.choice import Choice, NoSuchProvider, choose
-from assistant.providers.local import LOCAL_SERVERS
+from assistant.providers.choice import ChosenModel, NoSuchProvider, choose
+from assistant.providers.listing import LOCAL_SERVERS
 from assistant.providers.presets import KNOWN_MODELS, PRESETS, UNSUPPORTED, known_model
+from assistant.providers.registry import open_provider
 from assistant.providers.settings import ProviderSettings, ProvidersSettings
 from assistant.testing.model_server import ModelServer
 
@@ -25,7 +25,7 @@ async def chosen(
     providers: Mapping[str, object] | None = None,
     local: int = 0,
     environment: Mapping[str, str] | None = None,
-) -> Choice:
+) -> ChosenModel:
     """`local`: the port where an Ollama listens; none otherwise."""
     servers = [replace(LOCAL_SERVERS[0], port=local, base_url=f"http://127.0.0.1:{local}/v1")] if local else []
     parsed = SETTINGS.validate_python(providers or {})

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderOverloaded, ProviderTimeout
-from assistant.providers.failures import Peer, refusal, retry_after, stream_failure
-from assistant.providers.redact import Redactor
+from assistant.providers.failures import Peer, Redactor, refusal, retry_after, stream_failure
 
 PEER = Peer(provider="openai", model="gpt-x", origin="https://host", key_source="OPENAI_API_KEY", redact=Redactor([]))
 

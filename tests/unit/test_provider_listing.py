@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pytest
 
 from assistant.contracts.errors import ModelNotFound, ProviderFailed
-from assistant.providers.choice import Choice, choose
+from assistant.providers.choice import ChosenModel, choose
+from assistant.providers.embeddings import batches
 from assistant.providers.listing import ListedModels
-from assistant.providers.openai_embeddings import batches
 from assistant.providers.registry import Registry
 
 
@@ -100,7 +100,7 @@ async def test_names_that_nobody_vouches_for_do_not_pile_up() -> None:
     async def fails() -> Sequence[str]:
         raise ProviderFailed
 
-    async def chosen(model: str, provider: str) -> Choice:
+    async def chosen(model: str, provider: str) -> ChosenModel:
         return await choose(model="offline", provider="offline", providers={}, environment={})
 
     registry = Registry({}, ListedModels({"mine": fails}), chosen, offline=True)

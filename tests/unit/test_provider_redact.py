@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.providers.redact import Redactor
+from assistant.providers.failures import Redactor
 
 KEY = "my+Unusual/Key=0123456789"
 SECRET = st.text(alphabet="abcdefghijkABCDEFGHIJK0123456789_+/=-", min_size=6, max_size=60)

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.contracts.messages import AssistantMessage, Document, Message, Text, ToolCall, ToolMessage, UserMessage
-from assistant.providers.encoding import EncodedMessages
-from assistant.providers.rendering import assistant_text, document_text, part_text, tool_text
+from assistant.providers.messages import EncodedMessages, assistant_text, document_text, part_text, tool_text
 
 
 def document(text: str, *, name: str = "a.txt", missing: str = "") -> Document:

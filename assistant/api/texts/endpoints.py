@@ -21,9 +21,10 @@ from assistant.api.texts.wire import MOST_ANSWERS, MOST_INPUTS, CompletionReques
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, TurnTimeout, UnsupportedMediaType
 from assistant.contracts.ids import new_id
 from assistant.contracts.models import ModelRegistry, OpenedModel, Sampling
+from assistant.contracts.tokens import estimate_tokens
 from assistant.contracts.turns import Asked, Words
 from assistant.turns.direct import Direct, DirectRequest
-from assistant.turns.estimate import ANSWER, CHARS_A_TOKEN
+from assistant.turns.estimate import ANSWER
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -45,7 +46,7 @@ class TextEndpoints:
         if opened.writes is None:
             raise InvalidRequest("This model makes vectors: ask it at /v1/embeddings.", param="model")
         sampling = _sampling(asked)
-        tokens = sum(len(prompt) // CHARS_A_TOKEN + (asked.max_tokens or ANSWER) for prompt in prompts)
+        tokens = sum(estimate_tokens(len(prompt)) + (asked.max_tokens or ANSWER) for prompt in prompts)
         await admission(request.scope).reserve(tokens * answers)
         turn = self.direct.start(
             DirectRequest(
@@ -71,7 +72,7 @@ class TextEndpoints:
         opened = await self._open(request, asked.model)
         if opened.embeds is None:
             raise InvalidRequest("This model makes no vectors: it is of the type " + opened.listed.type + ".", param="model")
-        await admission(request.scope).reserve(sum(len(text) // CHARS_A_TOKEN + 1 for text in texts))
+        await admission(request.scope).reserve(sum(estimate_tokens(len(text)) for text in texts))
         dimensions = None if asked.dimensions == opened.listed.dimensions else asked.dimensions
         try:
             async with asyncio.timeout(self.settings.timeout):

@@ -16,9 +16,8 @@ from assistant.contracts.models import EmbeddingProvider, Embeddings, ModelInfo,
 from assistant.providers.gguf.file import NOT_INSTALLED, NoModelFile, find_gguf, is_installed
 from assistant.providers.gguf.process import worker_command
 from assistant.providers.gguf.request_queue import GgufLimits, GgufQueue, WorkerStart
-from assistant.providers.pieces import count, whole_answer
-from assistant.providers.registered import RegisteredModel
-from assistant.providers.rendering import assistant_text, image_text, part_text, tool_text
+from assistant.providers.messages import assistant_text, build_message, count, image_text, part_text, tool_text
+from assistant.providers.settings import RegisteredModel
 
 _LOCAL: Final = "local"
 _CONTEXT: Final = 8_192
@@ -50,7 +49,7 @@ class GgufProvider:
                 emit(piece)
 
         ended = await self._queue.ask({**prompt, "sampling": asdict(request.sampling)}, collect)
-        return whole_answer(
+        return build_message(
             request,
             provider=_LOCAL,
             model=self._info.id,

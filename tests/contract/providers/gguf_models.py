@@ -14,7 +14,7 @@ from assistant.contracts.messages import AssistantMessage
 from assistant.contracts.models import EmbeddingProvider, ModelProvider, ModelRequest, Sampling
 from assistant.providers.gguf.provider import open_gguf
 from assistant.providers.gguf.request_queue import GgufLimits
-from assistant.providers.registered import RegisteredModel
+from assistant.providers.settings import RegisteredModel
 
 from .samples import unheard, user
 

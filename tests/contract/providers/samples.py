@@ -5,9 +5,9 @@ from collections.abc import Callable
 from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, ToolCall, ToolMessage, UserMessage
 from assistant.contracts.models import ModelInfo, ModelProvider, ModelRequest, Sampling, ToolSpec
 from assistant.providers.anthropic import AnthropicProvider
+from assistant.providers.http import ProviderEndpoint
 from assistant.providers.openai import OpenAIProvider
 from assistant.providers.settings import ProviderSettings
-from assistant.providers.target import Target
 from assistant.testing.model_server import ModelServer
 
 KEY = "sk-test-0123456789abcdefghij"
@@ -37,9 +37,9 @@ ROUND: tuple[Message, ...] = (
 )
 
 
-def target(server: ModelServer, wire: str = "openai", *, model: str = "some-model", **settings: object) -> Target:
+def target(server: ModelServer, wire: str = "openai", *, model: str = "some-model", **settings: object) -> ProviderEndpoint:
     configured = ProviderSettings.model_validate({"apiBase": server.url, **settings})
-    return Target(provider=wire, model=model, key=KEY, settings=configured)
+    return ProviderEndpoint(provider=wire, model=model, key=KEY, settings=configured)
 
 
 def wire_provider(server: ModelServer, wire: str = "openai", *, model: str = "some-model", **settings: object) -> ModelProvider:

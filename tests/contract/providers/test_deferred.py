@@ -4,8 +4,8 @@ import asyncio
 import subprocess
 import sys
 
-from assistant.providers.build import open_provider, preload
 from assistant.providers.choice import choose
+from assistant.providers.registry import open_provider, preload
 from assistant.providers.settings import ProviderSettings
 from assistant.testing.model_server import ModelServer
 
@@ -13,8 +13,8 @@ from .samples import request, unheard
 
 _OPEN = """
 import asyncio, sys
-from assistant.providers.build import open_provider, preload
 from assistant.providers.choice import choose
+from assistant.providers.registry import open_provider, preload
 choice = asyncio.run(choose(environment={"ANTHROPIC_API_KEY": "sk-1", "X": "y"}))
 provider = open_provider(choice)
 assert provider.info.id.startswith("claude-")

@@ -14,7 +14,7 @@ from assistant.contracts.errors import (
 )
 from assistant.providers.gguf.provider import open_gguf
 from assistant.providers.gguf.request_queue import GgufLimits
-from assistant.providers.registered import RegisteredModel
+from assistant.providers.settings import RegisteredModel
 
 from .gguf_models import WORKER, Opens, asked, fails, has_gone, is_there, within
 from .samples import unheard

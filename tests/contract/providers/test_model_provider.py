@@ -10,11 +10,10 @@ import pytest
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import AssistantMessage
 from assistant.contracts.models import ModelProvider, ModelRequest
-from assistant.providers.fallback import FallbackProvider
+from assistant.providers.chain import ModelChain
 from assistant.providers.gguf.provider import open_gguf
 from assistant.providers.offline import OfflineProvider
-from assistant.providers.registered import RegisteredModel
-from assistant.providers.retry import RetryingProvider
+from assistant.providers.settings import RegisteredModel
 from assistant.testing.model_server import ModelServer
 
 from .gguf_models import WORKER
@@ -49,9 +48,9 @@ async def provider(server: ModelServer, kind: str, tmp_path: Path) -> AsyncItera
         case "file":
             made = WithoutTools(file_provider(tmp_path))
         case "retry":
-            made = RetryingProvider(wire_provider(server))
+            made = ModelChain([wire_provider(server)])
         case "fallback":
-            made = FallbackProvider([wire_provider(server), OfflineProvider()])
+            made = ModelChain([wire_provider(server), OfflineProvider()])
         case "offline":
             made = OfflineProvider()
         case _:

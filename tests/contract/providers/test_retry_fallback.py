@@ -1,10 +1,12 @@
 """The providers around a provider: when they ask again, whom they ask next, and when they must not."""
 
+import time
+from collections.abc import Callable
+
 import pytest
 
 from assistant.contracts.errors import ContextLengthExceeded, ProviderFailed, ProviderOverloaded, ProviderTimeout
-from assistant.providers.fallback import FallbackProvider
-from assistant.providers.retry import RetryingProvider
+from assistant.providers.chain import ModelChain, RetryPolicy
 from assistant.testing.model_server import ModelServer
 
 from .samples import ScriptedProvider, request, unheard, wire_provider
@@ -22,8 +24,12 @@ class Waits:
         self.seconds.append(delay)
 
 
-def retrying(inner: ScriptedProvider, waits: Waits, *, jitter: float = 1.0) -> RetryingProvider:
-    return RetryingProvider(inner, sleep=waits, jitter=lambda: jitter)
+def retrying(inner: ScriptedProvider, waits: Waits, *, jitter: float = 1.0) -> ModelChain:
+    return ModelChain([inner], RetryPolicy(sleep=waits, jitter=lambda: jitter))
+
+
+def falling_back(*providers: ScriptedProvider, clock: Callable[[], float] = time.monotonic) -> ModelChain:
+    return ModelChain(providers, RetryPolicy(repeats=0), clock=clock)
 
 
 async def test_a_failure_that_may_pass_is_repeated_after_growing_waits() -> None:
@@ -79,26 +85,26 @@ async def test_nothing_is_repeated_after_the_first_words() -> None:
 
 async def test_a_real_overload_that_passes_is_not_noticed(server: ModelServer) -> None:
     server.configure(mode="529", fail_first=2)
-    provider = RetryingProvider(wire_provider(server), sleep=Waits())
+    provider = ModelChain([wire_provider(server)], RetryPolicy(sleep=Waits()))
     assert (await provider.complete(request("ECHO fine", stream=True), unheard)).text == "fine"
     assert server.stats.requests == 3
     await provider.close()
 
 
 async def test_the_next_model_answers_for_one_that_fails() -> None:
-    message = await FallbackProvider([ScriptedProvider(FAULT), ScriptedProvider("me", name="second")]).complete(request(), unheard)
+    message = await falling_back(ScriptedProvider(FAULT), ScriptedProvider("me", name="second")).complete(request(), unheard)
     assert (message.text, message.model) == ("me", "second")
 
 
 async def test_a_refused_key_goes_to_the_next_model_too() -> None:
     first = ScriptedProvider(ProviderFailed("refused", retryable=False))
-    assert (await FallbackProvider([first, ScriptedProvider("me")]).complete(request(), unheard)).text == "me"
+    assert (await falling_back(first, ScriptedProvider("me")).complete(request(), unheard)).text == "me"
 
 
 async def test_no_other_model_goes_on_where_one_broke_off() -> None:
     second, heard = ScriptedProvider("other words"), list[str]()
     with pytest.raises(ProviderFailed):
-        await FallbackProvider([ScriptedProvider(("half", FAULT)), second]).complete(request(stream=True), heard.append)
+        await falling_back(ScriptedProvider(("half", FAULT)), second).complete(request(stream=True), heard.append)
     assert heard == ["half"]
     assert second.calls == 0
 
@@ -106,19 +112,19 @@ async def test_no_other_model_goes_on_where_one_broke_off() -> None:
 async def test_if_all_fail_the_error_is_that_of_the_first() -> None:
     providers = [ScriptedProvider(ProviderOverloaded("first")), ScriptedProvider(ProviderFailed("second"))]
     with pytest.raises(ProviderOverloaded, match="first"):
-        await FallbackProvider(providers).complete(request(), unheard)
+        await falling_back(*providers).complete(request(), unheard)
 
 
 async def test_a_conversation_too_long_goes_to_a_larger_context_only() -> None:
     small, same, large = ScriptedProvider(ContextLengthExceeded()), ScriptedProvider(), ScriptedProvider("room", context_tokens=2000)
-    assert (await FallbackProvider([small, same, large]).complete(request(), unheard)).text == "room"
+    assert (await falling_back(small, same, large).complete(request(), unheard)).text == "room"
     assert same.calls == 0
 
 
 async def test_a_provider_that_keeps_failing_is_asked_last_for_a_minute() -> None:
     now = 0.0
     first, second = ScriptedProvider(FAULT, FAULT, FAULT, "well again"), ScriptedProvider("a", "b", "c", "d")
-    provider = FallbackProvider([first, second], clock=lambda: now)
+    provider = falling_back(first, second, clock=lambda: now)
     for _ in range(4):
         await provider.complete(request(), unheard)
     assert (first.calls, second.calls) == (3, 4)
@@ -128,7 +134,7 @@ async def test_a_provider_that_keeps_failing_is_asked_last_for_a_minute() -> Non
 
 async def test_the_only_provider_is_asked_however_often_it_failed() -> None:
     inner = ScriptedProvider(*[FAULT] * 5, "well again")
-    provider = FallbackProvider([inner], clock=lambda: 0.0)
+    provider = falling_back(inner, clock=lambda: 0.0)
     for _ in range(5):
         with pytest.raises(ProviderFailed):
             await provider.complete(request(), unheard)
@@ -136,6 +142,6 @@ async def test_the_only_provider_is_asked_however_often_it_failed() -> None:
 
 
 async def test_a_probe_is_well_if_any_of_them_is() -> None:
-    await FallbackProvider([ScriptedProvider(FAULT), ScriptedProvider("fine")]).probe()
+    await falling_back(ScriptedProvider(FAULT), ScriptedProvider("fine")).probe()
     with pytest.raises(ProviderFailed):
-        await FallbackProvider([ScriptedProvider(FAULT), ScriptedProvider(FAULT)]).probe()
+        await falling_back(ScriptedProvider(FAULT), ScriptedProvider(FAULT)).probe()

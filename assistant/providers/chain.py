@@ -1,0 +1,146 @@
+"""Retry and fallback: models that are asked in order, each again after a failure that may pass, until one answers."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeVar
+
+from assistant.contracts.backoff import backoff
+from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderTimeout
+from assistant.contracts.messages import AssistantMessage
+from assistant.contracts.models import ModelProvider, ModelRequest
+
+T = TypeVar("T")
+
+_PATIENCE: Final = 20.0
+"""Seconds. A provider that asks for a longer wait is not asked again: the caller gets its error, with the wait."""
+_THRESHOLD: Final = 3
+_COOLDOWN: Final = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class TextRelay:
+    """An `emit` that remembers whether it passed any text on."""
+
+    __slots__ = ("emit", "started")
+
+    def __init__(self, emit: Callable[[str], None]) -> None:
+        self.emit = emit
+        self.started = False
+
+    def __call__(self, text: str) -> None:
+        self.started = True
+        self.emit(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """When a failed call is repeated, and after how long: up to `repeats` times, after up to 0.5 s, then up to 1 s (full jitter), or as
+    `Retry-After` says. Never after a timeout, which has used up the caller's time, and never once text was passed on."""
+
+    repeats: int = 2
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+    """A number from 0 to 1: the part of the longest delay that is waited."""
+
+    async def run(self, provider: str, call: Callable[[], Awaitable[T]], relay: TextRelay | None = None) -> T:
+        """The result of `call`. Raises its last error."""
+        for attempt in range(1, self.repeats + 1):
+            try:
+                return await call()
+            except ProviderFailed as error:
+                delay = self._delay(error, attempt)
+                if delay is None or (relay is not None and relay.started):
+                    raise
+                log.warning("provider.retry provider=%s code=%s attempt=%d delay=%.2f", provider, error.code, attempt, delay)
+            await self.sleep(delay)
+        return await call()
+
+    def _delay(self, error: ProviderFailed, attempt: int) -> float | None:
+        """Seconds until the next attempt; None: do not repeat."""
+        if not error.retryable or isinstance(error, ProviderTimeout):
+            return None
+        if error.retry_after is None:
+            return backoff(attempt, self.jitter(), first=0.5, longest=8.0, spread=1.0)
+        return error.retry_after if error.retry_after <= _PATIENCE else None
+
+
+class ModelLink:
+    """One model of a chain: its failures in a row, and until when (on the clock) the others go first."""
+
+    __slots__ = ("failures", "last_until", "wire")
+
+    def __init__(self, wire: ModelProvider) -> None:
+        self.wire = wire
+        self.failures = 0
+        self.last_until = float("-inf")
+
+
+class ModelChain:
+    """A ModelProvider over one or more: retries each by the policy, and falls back to the next while no text was passed on.
+
+    After three failures in a row a model is asked last for a minute, but never left out, so the only one that works is always found. If all
+    fail, the error is that of the first one asked. A conversation too long for one model goes only to those with a larger context.
+    """
+
+    def __init__(
+        self, wires: Sequence[ModelProvider], retry: RetryPolicy | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`wires`: at least one, the preferred first."""
+        self.info = wires[0].info
+        self._links = [ModelLink(wire) for wire in wires]
+        self._retry = retry or RetryPolicy()
+        self._clock = clock
+
+    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        first_error: NanobotError | None = None
+        too_small = 0
+        relay = TextRelay(emit)
+        for link in self._links if len(self._links) == 1 else self._in_order():
+            info = link.wire.info
+            if info.context_tokens <= too_small:
+                continue
+            try:
+                message = await self._retry.run(info.provider, partial(link.wire.complete, request, relay), relay)
+            except (ContextLengthExceeded, ProviderFailed) as error:
+                if isinstance(error, ContextLengthExceeded):
+                    too_small = info.context_tokens
+                else:
+                    self._note_failure(link)
+                if relay.started or len(self._links) == 1:
+                    raise
+                log.warning("provider.fallback provider=%s model=%s code=%s", info.provider, info.id, error.code)
+                first_error = first_error or error
+            else:
+                link.failures = 0
+                return message
+        assert first_error is not None, "a chain has at least one model"
+        raise first_error
+
+    async def probe(self) -> None:
+        first_error: ProviderFailed | None = None
+        for link in self._links:
+            try:
+                return await link.wire.probe()
+            except ProviderFailed as error:
+                first_error = first_error or error
+        assert first_error is not None, "a chain has at least one model"
+        raise first_error
+
+    async def close(self) -> None:
+        for link in self._links:
+            await link.wire.close()
+
+    def _in_order(self) -> list[ModelLink]:
+        now = self._clock()
+        return sorted(self._links, key=lambda link: link.last_until > now)
+
+    def _note_failure(self, link: ModelLink) -> None:
+        link.failures += 1
+        if link.failures >= _THRESHOLD:
+            link.last_until = self._clock() + _COOLDOWN

@@ -1,0 +1,285 @@
+"""HTTP to a provider: where a model is, and a client that turns every failure into one of our errors.
+
+Decisions. aiohttp is imported by the first request, in a thread: it costs 0.1 to 0.3 s, which the start of the server does not wait for. No
+redirects: a key must not follow one. No `trust_env` of aiohttp, which would read ~/.netrc on the event loop: the proxy is looked up once, here,
+and loopback never goes through one. Repeating a request is safe: a completion changes nothing at the provider.
+"""
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
+
+import orjson
+
+from assistant.contracts.errors import ProviderFailed, ProviderTimeout
+from assistant.contracts.models import ModelInfo
+from assistant.providers.failures import Peer, Redactor, refusal
+from assistant.providers.messages import IncomingAnswer
+from assistant.providers.presets import LOOPBACK, KnownModel, Preset, known_model, preset_of
+from assistant.providers.settings import ProviderSettings
+from assistant.providers.sse import EventParser, EventTooLong
+
+if TYPE_CHECKING:
+    import aiohttp
+    from yarl import URL
+
+log = logging.getLogger(__name__)
+
+_LARGEST_ANSWER: Final = 32 * 1024 * 1024
+_LARGEST_ERROR: Final = 64 * 1024
+_LARGE_BODY: Final = 1024 * 1024
+"""Bytes above which a body is written piece by piece (aiohttp writes bytes in one go, on the loop)."""
+
+
+class ProviderEndpoint:
+    """A model at a provider: its address, headers, settings and the facts about it. Fixed once made."""
+
+    def __init__(self, *, provider: str, model: str, settings: ProviderSettings, key: str = "") -> None:
+        """`key`: already resolved; empty where none is needed."""
+        preset, known = preset_of(provider), known_model(model)
+        base = (settings.api_base or preset.base_url).rstrip("/")
+        extra = {name: header.get_secret_value() for name, header in settings.extra_headers.items()}
+        self.wire = preset.wire
+        if self.wire == "anthropic":
+            self.base, self.models_path = base.removesuffix("/v1"), "/v1/models"
+            own = {"anthropic-version": "2023-06-01", **({"x-api-key": key} if key else {})}
+        else:
+            self.base, self.models_path = base, "/models"
+            own = {"Authorization": f"Bearer {key}"} if key else {}
+        self.headers: Mapping[str, str] = {"Content-Type": "application/json", "User-Agent": "nanobot", **own, **extra}
+        self.settings = settings
+        self.max_tokens_field = preset.max_tokens_field
+        self.samples = known is None or known.samples
+        self.max_output = (known or KnownModel("", 0)).max_output
+        self.takes_effort = known is not None and known.effort
+        self.info = ModelInfo(
+            id=model,
+            provider=provider,
+            context_tokens=settings.context_tokens or _context(preset, known),
+            vision=settings.vision if settings.vision is not None else (known.vision if known else preset.vision),
+            logprobs=preset.wire == "openai" and (known is None or known.samples),
+        )
+        self.peer = Peer(
+            provider=provider,
+            model=model,
+            origin="/".join(base.split("/")[:3]),
+            key_source=f"{preset.key_variable} or providers.{provider}.apiKey" if preset.key_variable else f"providers.{provider}.apiKey",
+            redact=Redactor([key, *extra.values()]),
+        )
+
+
+class HttpClient:
+    """One kept-alive session with a provider, opened by the first request. Raises ProviderFailed, its subclasses and ContextLengthExceeded, and
+    none of aiohttp's errors."""
+
+    def __init__(self, endpoint: ProviderEndpoint) -> None:
+        self._endpoint = endpoint
+        self._peer = endpoint.peer
+        self._urls: dict[str, URL] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._errors: tuple[type[Exception], ...] = ()
+        self._stale: tuple[type[Exception], ...] = ()
+        self._proxy: str | None = None
+        self._closed = False
+        self._answered = False
+
+    @asynccontextmanager
+    async def request(self, method: str, path: str, body: bytes | None = None) -> AsyncGenerator["aiohttp.ClientResponse"]:
+        """The response, once its status is 200. Leaving the block early closes the connection; so does cancellation."""
+        session = self._session or await self._open()
+        url = self._urls.get(path) or self._url(path)
+        large = body is not None and len(body) > _LARGE_BODY
+        send = partial(session.request, method, url, proxy=self._proxy, allow_redirects=False)
+        try:
+            try:
+                response = await send(data=io.BytesIO(body or b"") if large else body)
+            except self._stale:
+                # Where there was an answer before, this may have been its connection, kept alive, which the provider closed while it was idle
+                # and before it saw the request: ask again, on another one.
+                if not self._answered:
+                    raise
+                response = await send(data=io.BytesIO(body or b"") if large else body)
+            self._answered = True
+            try:
+                if response.status != 200:
+                    log.info("provider.refused provider=%s status=%d", self._peer.provider, response.status)
+                    raise refusal(self._peer, response.status, response.headers, await _read(response, _LARGEST_ERROR, cut=True))
+                yield response
+            finally:
+                response.release()
+        except self._errors as error:
+            raise _failure(error, self._peer, self._endpoint.settings.idle_timeout) from error
+
+    async def post(self, path: str, body: bytes, answer: IncomingAnswer, emit: Callable[[str], None] | None) -> None:
+        """Send a request and fill its answer. Text goes to `emit`, where there is one, as it comes."""
+        async with self.request("POST", path, body) as response:
+            if response.content_type != "text/event-stream":
+                answer.take_whole(await self.json(response))
+                if emit is not None and answer.pieces:
+                    emit("".join(answer.pieces))
+                return
+            async for batch in self._events(response):
+                for event in batch:
+                    text = answer.take(event)
+                    if text and emit is not None:
+                        emit(text)
+                    if answer.done:
+                        return
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """The JSON object at `path`."""
+        async with self.request("GET", path) as response:
+            return await self.json(response)
+
+    async def json(self, response: "aiohttp.ClientResponse") -> dict[str, Any]:
+        """The body as a JSON object; one of another kind is named by its content type, never quoted."""
+        body = await _read(response, _LARGEST_ANSWER)
+        value = _json_object(body)
+        if value is None:
+            who, kind = self._peer.provider, response.content_type
+            hint = f" Check providers.{who}.apiBase." if kind.startswith("text/html") else ""
+            raise ProviderFailed(f"{who} answered with {len(body)} bytes of {kind} that are not a JSON object.{hint}")
+        return value
+
+    async def close(self) -> None:
+        """Close the session. Safe to call twice."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _events(self, response: "aiohttp.ClientResponse") -> AsyncIterator[list[dict[str, Any] | None]]:
+        """The events of a stream, those of each network read together; None stands for "[DONE]"."""
+        parser = EventParser()
+        async for chunk in response.content.iter_any():
+            if found := parser.feed(chunk):
+                yield list(map(self._event, found))
+        if found := parser.close():
+            yield list(map(self._event, found))
+
+    def _event(self, data: bytes) -> dict[str, Any] | None:
+        if data == b"[DONE]":
+            return None
+        value = _json_object(data)
+        if value is None:
+            raise ProviderFailed(f"{self._peer.provider} sent an event that is not a JSON object ({len(data)} bytes).")
+        return value
+
+    def _url(self, path: str) -> "URL":
+        from yarl import URL  # noqa: PLC0415 - comes with aiohttp
+
+        return self._urls.setdefault(path, URL(self._endpoint.base + path).update_query(self._endpoint.settings.extra_query))
+
+    async def _open(self) -> "aiohttp.ClientSession":
+        await asyncio.to_thread(preload)
+        import aiohttp  # noqa: PLC0415 - imported by now, by the thread
+
+        if self._closed:
+            raise ProviderFailed(f"The connection to {self._peer.provider} was closed.", retryable=False)
+        if self._session is None:
+            settings = self._endpoint.settings
+            self._stale = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError)
+            self._errors = (aiohttp.ClientError, TimeoutError, ConnectionResetError, EventTooLong)
+            self._proxy = _proxy_for(self._endpoint.base, settings.proxy)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+                headers=self._endpoint.headers,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout, sock_read=settings.idle_timeout),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+
+class HttpWire:
+    """A model behind an HTTP API: what every wire shares."""
+
+    def __init__(self, endpoint: ProviderEndpoint) -> None:
+        self.info = endpoint.info
+        self._endpoint = endpoint
+        self._http = HttpClient(endpoint)
+
+    async def probe(self) -> None:
+        await self._http.get(self._endpoint.models_path)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+def preload() -> None:
+    """Import aiohttp. Blocks for 0.1 to 0.3 s: for a thread."""
+    import_module("aiohttp")
+
+
+def _json_object(data: bytes) -> dict[str, Any] | None:
+    try:
+        value: object = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return cast(dict[str, Any], value) if isinstance(value, dict) else None
+
+
+async def _read(response: "aiohttp.ClientResponse", limit: int, *, cut: bool = False) -> bytes:
+    """The body. One longer than `limit` is cut there, or refused."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in response.content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            if cut:
+                break
+            raise ProviderFailed(f"The provider's answer is larger than {limit // 1_048_576} MiB.", retryable=False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _proxy_for(base: str, configured: str | None) -> str | None:
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - comes with aiohttp, and is slow to import
+
+    url = urlsplit(base)
+    host = url.hostname or ""
+    if host in LOOPBACK:
+        return None
+    if configured:
+        return configured
+    if proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if proxy and not proxy.startswith(("http://", "https://")):
+        raise ProviderFailed("Only http:// proxies are supported: set providers.<name>.proxy, or NO_PROXY.", retryable=False)
+    return proxy
+
+
+def _failure(error: Exception, peer: Peer, idle_timeout: float) -> ProviderFailed:
+    """What an error of aiohttp's, a timeout or a stream that is too long means."""
+    import aiohttp  # noqa: PLC0415 - as in `_open`
+
+    who, where = peer.provider, peer.origin
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return ProviderTimeout(f"{who} did not take a connection in time at {where}.")
+        case TimeoutError():
+            return ProviderTimeout(f"{who} sent nothing for {idle_timeout:g} seconds.")
+        case aiohttp.ClientConnectorError():
+            hint = " Is it running?" if urlsplit(where).hostname in LOOPBACK else ""
+            reason = peer.redact(error.os_error.strerror or type(error.os_error).__name__)
+            return ProviderFailed(f"{who} can't be reached at {where}: {reason}.{hint}")
+        case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | ConnectionResetError():
+            return ProviderFailed(f"{who} closed the connection before its answer was whole.")
+        case EventTooLong():
+            return ProviderFailed(f"{who} sent an event that is larger than the limit.", retryable=False)
+        case _:
+            return ProviderFailed(f"{who} at {where} does not speak HTTP as expected: {type(error).__name__}.")
+
+
+def _context(preset: Preset, known: KnownModel | None) -> int:
+    if known is None:
+        return preset.context_tokens
+    # A local server rarely runs a model at the whole length that it was trained for.
+    return min(known.context_tokens, preset.context_tokens) if preset.port else known.context_tokens
