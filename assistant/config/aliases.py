@@ -4,7 +4,7 @@ A key that this project learns to obey moves from here into a settings model; a 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final, cast
 
 from pydantic.alias_generators import to_camel
 
@@ -72,12 +72,6 @@ RETIRED: Final[Mapping[str, str]] = {
 }
 """Keys that were settings → what applies now. They are accepted, and named in a notice."""
 
-_WITHOUT_EFFECT: Final[Mapping[KeyPath, str]] = {
-    **{(*section.split("."), key): "known from nanobot, has no effect here" for section, keys in NANOBOT_KEYS.items() for key in keys},
-    **{tuple(section.split(".")): "known from nanobot, has no effect here" for section in NANOBOT_SECTIONS},
-    **{tuple(key.split(".")): f"no longer a setting: {applies}" for key, applies in RETIRED.items()},
-}
-
 _MOVED: Final[Mapping[KeyPath, KeyPath]] = {
     ("gateway", "auth"): ("auth",),
     ("gateway", "http", "endpoints"): ("api", "endpoints"),
@@ -100,35 +94,52 @@ def says_nothing(value: Json) -> bool:
     return value in (None, "", [], {}) or (isinstance(value, Mapping) and value.get("enabled") is False)
 
 
-def without_effect(raw: Mapping[str, Json], own: frozenset[KeyPath], notices: dict[str, None], path: KeyPath = ()) -> dict[str, Json]:
+def _tree() -> dict[str, Any]:
+    """The keys without effect as nested sections; each key holds the words of its notice."""
+    foreign = [*NANOBOT_SECTIONS, *(f"{section}.{key}" for section, keys in NANOBOT_KEYS.items() for key in keys)]
+    words = dict.fromkeys(foreign, "known from nanobot, has no effect here")
+    tree: dict[str, Any] = {}
+    for path, text in {**words, **{key: f"no longer a setting: {applies}" for key, applies in RETIRED.items()}}.items():
+        *sections, key = path.split(".")
+        node = tree
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[key] = text
+    return tree
+
+
+_TREE: Final = _tree()
+
+
+def without_effect(
+    raw: Mapping[str, Json], own: frozenset[KeyPath], notices: dict[str, None], path: KeyPath = (), tree: Mapping[str, Any] = _TREE
+) -> dict[str, Json]:
     """What is left of `raw` without the keys that have no effect here. `own`: sections of installed packages, which are left alone.
 
     Adds a notice for each key that asked for something, in the order of `raw`.
     """
     left: dict[str, Json] = {}
     for name, value in raw.items():
-        here = (*path, camel(name))
-        pattern = None if here in own else next((known for known in _WITHOUT_EFFECT if _fits(here, known)), None)
-        if pattern is not None:
+        step = camel(name) if camel(name) in tree else "*"
+        known = None if (*path, step) in own else tree.get(step)
+        if isinstance(known, str):
             if not says_nothing(value):
-                notices[f"{'.'.join(pattern).replace('*', '<name>')}: {_WITHOUT_EFFECT[pattern]}"] = None
-        elif here not in own and isinstance(value, Mapping) and leads_to_ineffective(here):
-            if inner := without_effect(value, own, notices, here):
+                notices[f"{'.'.join((*path, step)).replace('*', '<name>')}: {known}"] = None
+        elif known and isinstance(value, Mapping):
+            if inner := without_effect(value, own, notices, (*path, step), known):
                 left[name] = inner
         else:
             left[name] = value
     return left
 
 
-def leads_to_ineffective(path: KeyPath) -> bool:
-    """Whether keys without effect are known somewhere below `path`."""
-    return any(len(known) > len(path) and _fits(path, known[: len(path)]) for known in _WITHOUT_EFFECT)
-
-
 def ineffective_keys(section: KeyPath) -> list[str]:
-    """The keys without effect that are known in a section, or lead to one."""
-    depth = len(section)
-    return [known[depth] for known in _WITHOUT_EFFECT if len(known) > depth and _fits(section, known[:depth])]
+    """The keys without effect that are known in a section, and the sections in it that hold some."""
+    node: Mapping[str, Any] = _TREE
+    for part in section:
+        found: Any = node.get(part, node.get("*"))
+        node = cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
+    return list(node)
 
 
 def moved(raw: Mapping[str, Json]) -> dict[str, Json]:
@@ -145,17 +156,16 @@ def _taken(raw: Mapping[str, Json], path: KeyPath) -> tuple[dict[str, Json], Jso
     """(What is left without the key at `path`, its value.) Sections left empty are removed."""
     first, *rest = path
     left, value = dict(raw), raw.get(first)
-    if not rest:
-        left.pop(first, None)
-        return left, value
-    if not isinstance(value, Mapping):
+    if rest and not isinstance(value, Mapping):
         return left, None
-    inner, found = _taken(value, tuple(rest))
+    inner: dict[str, Json] = {}
+    if rest and isinstance(value, Mapping):
+        inner, value = _taken(value, tuple(rest))
     if inner:
         left[first] = inner
     else:
-        left.pop(first)
-    return left, found
+        left.pop(first, None)
+    return left, value
 
 
 def _laid_under(raw: Mapping[str, Json], path: KeyPath, value: Mapping[str, Json]) -> dict[str, Json]:
@@ -164,10 +174,6 @@ def _laid_under(raw: Mapping[str, Json], path: KeyPath, value: Mapping[str, Json
     section: dict[str, Json] = dict(existing) if isinstance(existing, Mapping) else {}
     inner: dict[str, Json] = _laid_under(section, tuple(rest), value) if rest else {**value, **section}
     return {**raw, first: inner}
-
-
-def _fits(path: KeyPath, pattern: KeyPath) -> bool:
-    return len(path) == len(pattern) and all(wanted in ("*", part) for part, wanted in zip(path, pattern, strict=True))
 
 
 def installed_candidates(section: str, source: Mapping[str, Json]) -> Iterator[str]:

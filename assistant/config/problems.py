@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from assistant.config.aliases import KeyPath, camel, ineffective_keys, leads_to_ineffective, plain
+from assistant.config.aliases import KeyPath, camel, ineffective_keys, plain
 from assistant.config.errors import ConfigProblem
 from assistant.config.json_schema import in_camel_case, keys_at, leaves, schema_of
 from assistant.contracts.settings import Settings
@@ -50,7 +50,7 @@ def problems_of(
 def _unknown(schema: Mapping[str, Any], path: KeyPath, value: object, origin: str) -> Iterator[ConfigProblem]:
     """An unknown key; of an unknown section in which keys without effect are known, each of its keys."""
     place = (*path[:-1], camel(path[-1]))
-    if isinstance(value, Mapping) and leads_to_ineffective(place):
+    if isinstance(value, Mapping) and ineffective_keys(place):
         for name, inner in cast("Mapping[str, object]", value).items():
             yield from _unknown(schema, (*path, name), inner, origin)
         return
