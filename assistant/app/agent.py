@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from assistant.agent.toolbox import Toolbox
-from assistant.app.tools import ToolServicesFactory, check_tool_names, open_tools, tool_kinds
+from assistant.app.tools import check_tool_names, open_tools, tool_kinds, tool_services
 from assistant.config import Config, ConfigError, Loaded
 from assistant.config.agents import DEFAULTS, AgentSettings
 from assistant.config.errors import ConfigProblem
@@ -48,14 +48,14 @@ async def build_turns(
     """`models`: by agent, as `open_models` gives them. Raises ConfigError where an agent names a tool that does not exist."""
     config, attachments = loaded.config, store.attachments
     kinds = await asyncio.to_thread(tool_kinds)
-    factory = ToolServicesFactory(loaded=loaded, store=store, directory=directory, deliveries=deliveries)
     agents = {MAIN: config.agent, **config.named_agents}
     for name, settings in agents.items():
         check_tool_names(_section(name), settings, kinds)
 
     def agent(name: str, settings: AgentSettings) -> Agent:
         model = models[name].provider
-        tools = open_tools(_section(name), settings, kinds, config.tools.by_name(), factory.services(settings))
+        services = tool_services(settings, loaded, store, directory, deliveries)
+        tools = open_tools(_section(name), settings, kinds, config.tools.by_name(), services)
         toolbox = Toolbox(tools, attachments)
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,37 +29,28 @@ _CONNECT_SECONDS: Final = 10
 _IDLE_SECONDS: Final = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolServicesFactory:
-    """Makes each agent's `ToolServices`."""
-
-    loaded: Loaded
-    store: Store
-    directory: ChannelDirectory
-    deliveries: Deliveries
-
-    def services(self, agent: AgentSettings) -> ToolServices:
-        store, deliver = self.store, self.loaded.config.deliver
-        recipients = Recipients(
-            agent.may_message,
-            channels=self.directory,
-            instructions=agent.instructions,
-            inbox=store.inbox,
-            pairings=store.pairings,
-            sessions=store.sessions,
-        )
-        return ToolServices(
-            workspace=self.loaded.workspace,
-            attachments=store.attachments,
-            deliveries=self.deliveries,
-            channels=self.directory,
-            recipients=recipients,
-            media=store.media,
-            describe=describe,
-            expire_after=timedelta(seconds=deliver.expire_after),
-            receipt_wait=deliver.receipt_wait,
-            http=open_http,
-        )
+def tool_services(agent: AgentSettings, loaded: Loaded, store: Store, directory: ChannelDirectory, deliveries: Deliveries) -> ToolServices:
+    """What an agent's tools may use."""
+    recipients = Recipients(
+        agent.may_message,
+        channels=directory,
+        instructions=agent.instructions,
+        inbox=store.inbox,
+        pairings=store.pairings,
+        sessions=store.sessions,
+    )
+    return ToolServices(
+        workspace=loaded.workspace,
+        attachments=store.attachments,
+        deliveries=deliveries,
+        channels=directory,
+        recipients=recipients,
+        media=store.media,
+        describe=describe,
+        expire_after=timedelta(seconds=loaded.config.deliver.expire_after),
+        receipt_wait=loaded.config.deliver.receipt_wait,
+        http=open_http,
+    )
 
 
 def tool_kinds() -> Mapping[str, ToolKind]:
