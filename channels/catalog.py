@@ -1,4 +1,4 @@
-"""The kinds of channels there are: the four of this house, and those that installed packages give (entry points `nanobot.channels`)."""
+"""The kinds of channels: those of this folder, and those of installed packages (entry points `nanobot.channels`)."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -8,10 +8,11 @@ from typing import Final
 from assistant.contracts.channels import ChannelKind
 
 OWN: Final = ("telegram", "discord", "webhook", "apprise")
+"""The folders here. Adding a channel: a folder and its name here."""
 
 
 def channel_kind(name: str) -> ChannelKind | None:
-    """The kind by its name; None: there is none. Imports no SDK. Raises whatever the import of somebody else's package raises."""
+    """The kind of this name; None: there is none. Imports no SDK. Raises whatever importing a package raises."""
     if name in OWN:
         kind: ChannelKind = import_module(f"channels.{name}.kind").KIND
         return kind
@@ -20,5 +21,5 @@ def channel_kind(name: str) -> ChannelKind | None:
 
 
 def installed_names() -> Sequence[str]:
-    """The names of the channels that installed packages give. Looks through all of them: some milliseconds."""
+    """The names of the channels that installed packages offer. Scans the installed packages: some milliseconds."""
     return sorted({found.name for found in entry_points(group="nanobot.channels")} - set(OWN))

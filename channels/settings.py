@@ -28,13 +28,13 @@ def _name(name: str) -> str:
 
 BLANK_IS_NONE: Final = BeforeValidator(_blank_is_none)
 """A variable of the environment that is set to nothing is not set."""
-Words = Annotated[str | None, BLANK_IS_NONE]
-Secret = Annotated[SecretStr | None, BLANK_IS_NONE]
-Name = Annotated[str, AfterValidator(_name)]
+OptionalText = Annotated[str | None, BLANK_IS_NONE]
+SecretText = Annotated[SecretStr | None, BLANK_IS_NONE]
+ChannelName = Annotated[str, AfterValidator(_name)]
 """What a hook or a service is called: it is the chat_id of its address."""
-Groups = Annotated[
+GroupPolicy = Annotated[
     Literal["off", "mention", "all"], BeforeValidator(_group_policy), Field(validation_alias=AliasChoices("groups", "groupPolicy"))
 ]
 """nanobot's `groupPolicy` ("open", "mention") is its old name."""
-Preview = Annotated[Literal["off", "edit"], BeforeValidator(_streaming), Field(validation_alias=AliasChoices("preview", "streaming"))]
+PreviewMode = Annotated[Literal["off", "edit"], BeforeValidator(_streaming), Field(validation_alias=AliasChoices("preview", "streaming"))]
 """nanobot's `streaming` (true: "edit") is its old name."""

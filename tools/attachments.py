@@ -1,6 +1,6 @@
-"""What the session's files hold: `list_attachments` and `read_attachment`."""
+"""`list_attachments` and `read_attachment`: the files of the session and their text."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import BaseModel, Field
 
@@ -8,6 +8,7 @@ from assistant.contracts.documents import ReadDocument, Section
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.messages import human_size
 from assistant.contracts.sessions import AttachmentStore
+from assistant.contracts.tool_kinds import ToolKind
 from assistant.contracts.tools import ToolContext, ToolResult
 
 PAGE_CHARS = 15_000
@@ -18,7 +19,7 @@ class ListParams(BaseModel):
 
 
 class ListAttachments:
-    """Names every file of the session."""
+    """Lists every file of the session."""
 
     name: ClassVar[str] = "list_attachments"
     description: ClassVar[str] = "List the files of this conversation with their ids, kinds and sizes, the oldest first."
@@ -78,7 +79,7 @@ class ReadAttachment:
 
 
 def _bounds(document: ReadDocument, wanted: str | None) -> tuple[int, int, str]:
-    """Where the section begins and ends, and its label; the whole document where none is asked for."""
+    """(start, end, label) of a section; of the whole document where `wanted` names none."""
     if not wanted:
         return 0, len(document.text), ""
     index = _find(document.sections, wanted)
@@ -107,3 +108,9 @@ def _onward(document: ReadDocument, file_id: str, last: int, end: int, offset: i
         following = next(section.label for section in document.sections if section.start >= end)
         return f'End of {label}. read_attachment(id="{file_id}", section="{following}") goes on.'
     return f"End of the document.{f' Not read at all: {document.missing}.' if document.missing else ''}"
+
+
+KINDS: Final = (
+    ToolKind(name=ListAttachments.name, open=lambda settings, services: ListAttachments(services.attachments)),
+    ToolKind(name=ReadAttachment.name, open=lambda settings, services: ReadAttachment(services.attachments)),
+)

@@ -1,45 +1,21 @@
-"""`message`: the assistant writes to somebody, and learns what became of it."""
+"""`message`: sends a message to a chat and reports its delivery."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, ClassVar, Literal, Protocol
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from assistant.contracts.addresses import Address, address_of
-from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.errors import InvalidRequest, StoreUnavailable, ToolFailed
 from assistant.contracts.ids import derived_id
-from assistant.contracts.outbox import Deliveries, Delivery, Media, MediaFiles, Origin, OutboundEvent
+from assistant.contracts.outbox import Media, Origin, OutboundEvent
 from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, MAX_FILES, ButtonsAsked, button_rows, check_ahead, check_words, read_time
+from assistant.contracts.tool_kinds import ToolKind, ToolServices
 from assistant.contracts.tools import ToolContext, ToolResult
 from tools.workspace import Workspace, shown_name
-
-
-class Recipients(Protocol):
-    """Who may be written to; fulfilled by assistant.access.recipients."""
-
-    async def refusal(self, address: Address, ctx: ToolContext) -> str | None:
-        """Why not, with what to do, for the model; None: it may."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """What sending takes. `describe` puts a delivery (and whether its channel is enabled) into one true sentence."""
-
-    deliveries: Deliveries
-    channels: ChannelDirectory
-    recipients: Recipients
-    files: MediaFiles
-    workspace: Workspace
-    describe: Callable[[Delivery, bool], str]
-    expire_after: timedelta
-    receipt_wait: float
-    """Seconds that a call waits for what became of its message."""
 
 
 class MessageParams(BaseModel):
@@ -64,9 +40,9 @@ class MessageParams(BaseModel):
     )
 
 
-class Message:
-    """Accepts the message into the outbox under an id of (turn, place of the call), so that a step that a crash cut off sends it once; waits a
-    few seconds; says what is true."""
+class MessageTool:
+    """Stores the message in the outbox under an id made of (turn, place of the call), so that a step repeated after a crash sends it once; waits a
+    few seconds for the receipt and reports what is known."""
 
     name: ClassVar[str] = "message"
     description: ClassVar[str] = (
@@ -79,19 +55,20 @@ class Message:
     happens_once: ClassVar[Literal[True]] = True
     timeout: ClassVar[float] = 120.0
 
-    def __init__(self, post: Post) -> None:
-        self._post = post
+    def __init__(self, services: ToolServices) -> None:
+        self._services = services
+        self._workspace = Workspace(services.workspace)
 
     async def run(self, params: MessageParams, ctx: ToolContext) -> ToolResult:
         """Raises ToolFailed: nothing was accepted, and why."""
-        post, now = self._post, datetime.now(UTC)
+        services, now = self._services, datetime.now(UTC)
         try:
-            address = post.channels.check(self._address(params, ctx))
+            address = services.channels.check(self._address(params, ctx))
             check_words(params.content, files=len(params.media))
             at = read_time(params.at) if params.at else None
             if at is not None:
                 check_ahead(at, now)
-            if refusal := await post.recipients.refusal(address, ctx):
+            if refusal := await services.recipients.refusal(address, ctx):
                 raise ToolFailed(refusal)
             event = OutboundEvent(
                 id=derived_id("evt", ctx.turn_id, ctx.call_place),
@@ -100,24 +77,24 @@ class Message:
                 media=await self._media(params.media),
                 buttons=button_rows(params.buttons),
                 not_before=at,
-                expires_at=(at or now) + post.expire_after,
+                expires_at=(at or now) + services.expire_after,
                 origin=Origin(kind="tool", owner=ctx.owner, session=ctx.session, turn_id=ctx.turn_id),
             )
-            delivery = await post.deliveries.send(event)
+            delivery = await services.deliveries.send(event)
             if at is None:
-                delivery = await post.deliveries.outcome(event.id, post.receipt_wait)
+                delivery = await services.deliveries.outcome(event.id, services.receipt_wait)
         except (InvalidRequest, StoreUnavailable) as error:
             raise ToolFailed(error.message) from None
-        words = f"Message to {delivery.event.address}: {post.describe(delivery, post.deliveries.enabled(address.channel))}"
+        words = f"Message to {delivery.event.address}: {services.describe(delivery, services.deliveries.enabled(address.channel))}"
         return ToolResult(text=words + _earlier(event, delivery.event))
 
     def _address(self, params: MessageParams, ctx: ToolContext) -> Address:
-        """Raises InvalidAddress, or ToolFailed where it is not said whom the message is for."""
+        """Raises InvalidAddress; ToolFailed where the arguments name no recipient."""
         own = ctx.address
         channel = params.channel.strip().lower() if params.channel else own.channel if own else None
         chat_id = params.chat_id or (own.chat_id if own and channel == own.channel else None)
         if not channel or not chat_id:
-            enabled = ", ".join(self._post.channels.enabled)
+            enabled = ", ".join(self._services.channels.enabled)
             raise ToolFailed(
                 "Say whom the message is for: channel and chat_id are both needed here. "
                 + (
@@ -136,18 +113,21 @@ class Message:
         for path in paths:
             held = ExitStack()
             try:
-                copy = await asyncio.to_thread(held.enter_context, self._post.workspace.copy(path, MAX_FILE_BYTES))
-                kept.append(await self._post.files.keep(copy, shown_name(path)))
+                copy = await asyncio.to_thread(held.enter_context, self._workspace.copy(path, MAX_FILE_BYTES))
+                kept.append(await self._services.media.keep(copy, shown_name(path)))
             finally:
                 await asyncio.to_thread(held.close)
         return tuple(kept)
 
 
 def _earlier(asked: OutboundEvent, accepted: OutboundEvent) -> str:
-    """What to add where this call had been made before (a crash cut its step off) and then said something else."""
+    """The note for the model where this call ran before with other arguments, in a step that a crash cut off."""
     if (asked.address, asked.text, asked.media) == (accepted.address, accepted.text, accepted.media):
         return ""
     return (
         "\nThis call had run before, until the server stopped: that is the message it had sent then, "
         f"and yours was not sent. It began: {accepted.text[:200]!r}. Call again if yours is still needed."
     )
+
+
+KINDS: Final = (ToolKind(name=MessageTool.name, open=lambda settings, services: MessageTool(services)),)

@@ -16,13 +16,14 @@ from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.sessions import AttachmentStore
-from assistant.contracts.tools import HappensOnce, Tool, ToolContext, ToolResult, TurnTool
+from assistant.contracts.tools import ClosableTool, HappensOnce, Tool, ToolContext, ToolResult, TurnTool
 from assistant.contracts.turns import Emit, ToolFinished, ToolStarted
 
 log = logging.getLogger(__name__)
 
 MAX_CALLS: Final = 32
 """Calls of one step that are run; a model that asks for more is told so."""
+_CLOSE_SECONDS: Final = 5
 
 
 class Toolbox:
@@ -60,6 +61,16 @@ class Toolbox:
         box._brought = {tool.spec.name: tool for tool in brought}
         box.specs = (*(spec for spec in self.specs if spec.name in box._tools), *(tool.spec for tool in brought))
         return box
+
+    async def close(self) -> None:
+        """Close the tools that hold something open. No call may run any more. A tool that fails to close is logged."""
+        for tool in self._tools.values():
+            if isinstance(tool, ClosableTool):
+                try:
+                    async with asyncio.timeout(_CLOSE_SECONDS):
+                        await tool.close()
+                except Exception as bug:  # noqa: BLE001 - one tool's fault must not keep the others open
+                    log.error("tool.not_closed tool=%s error=%s", tool.name, place_of(bug))  # noqa: TRY400 - no words
 
     async def run(self, calls: Sequence[ToolCall], ctx: ToolContext, emit: Emit, *, step: int = 0) -> list[ToolMessage]:
         """Run the calls; one message each, in the order of the calls. Neighbours that only read run side by side. Never raises

@@ -1,34 +1,27 @@
-"""The agents: each its model, its tools, what it is told; and the turns that they are asked in."""
+"""The agents, each with its model, tools and instructions, and the service that runs their turns."""
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
-from assistant.access.recipients import Recipients
 from assistant.agent.toolbox import Toolbox
-from assistant.app.installed import installed_tools
+from assistant.app.tools import check_tool_names, open_tools, tool_kinds, tool_services
 from assistant.config import Config, ConfigError, Loaded
-from assistant.config.agents import AgentSettings
-from assistant.config.errors import Problem
+from assistant.config.agents import DEFAULTS, AgentSettings
+from assistant.config.errors import ConfigProblem
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.outbox import Deliveries
-from assistant.contracts.tools import Tool
 from assistant.contracts.turns import MAIN
-from assistant.delivery.words import describe
 from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose
 from assistant.providers.registry import open_provider
 from assistant.store.store import Store
 from assistant.turns.context import Context, Instructions
 from assistant.turns.intake import Intake
 from assistant.turns.service import Agent, Turns
-from tools.attachments import ListAttachments, ReadAttachment
-from tools.message import Message, Post
-from tools.workspace import Workspace
 
 INSTRUCTIONS: Final = """\
 You are nanobot, a personal assistant. Answer in the language you are asked in, to the point, and say so when you do not know.
@@ -38,7 +31,7 @@ Say that something was done only when a tool's result says so."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenModel:
-    """A model that answers for an agent, and why it is this one."""
+    """The model that answers for an agent, and why it was chosen."""
 
     choice: ChosenModel
     provider: ModelProvider
@@ -52,16 +45,18 @@ async def build_turns(
     deliveries: Deliveries,
     reader: DocumentReader,
 ) -> Turns:
-    """`models`: by agent, as `open_models` gives them. Raises ConfigError where an agent names a tool that is not there."""
-    attachments = store.attachments
-    shared: list[Tool[Any]] = [ListAttachments(attachments), ReadAttachment(attachments)]
-    taken = [*(tool.name for tool in shared), Message.name]
-    installed = await asyncio.to_thread(installed_tools, loaded.workspace, taken)
+    """`models`: by agent, as `open_models` gives them. Raises ConfigError where an agent names a tool that does not exist."""
+    config, attachments = loaded.config, store.attachments
+    kinds = await asyncio.to_thread(tool_kinds)
+    agents = {MAIN: config.agent, **config.named_agents}
+    for name, settings in agents.items():
+        check_tool_names(_section(name), settings, kinds)
 
     def agent(name: str, settings: AgentSettings) -> Agent:
         model = models[name].provider
-        message = Message(_post(loaded, settings, store, directory, deliveries))
-        toolbox = Toolbox(_chosen(name, settings, [*shared, message, *installed]), attachments)
+        services = tool_services(settings, loaded, store, directory, deliveries)
+        tools = open_tools(_section(name), settings, kinds, config.tools.by_name(), services)
+        toolbox = Toolbox(tools, attachments)
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(
             model=model,
@@ -72,54 +67,21 @@ async def build_turns(
         )
 
     return Turns(
-        agents={name: agent(name, settings) for name, settings in _agents(loaded.config).items()},
+        agents={name: agent(name, settings) for name, settings in agents.items()},
         sessions=store.sessions,
         attachments=attachments,
-        intake=Intake(reader, attachments, document_chars=loaded.config.agent.document_chars),
-        timeout=loaded.config.api.timeout,
+        intake=Intake(reader, attachments, document_chars=config.agent.document_chars),
+        timeout=config.api.timeout,
     )
 
 
-def _agents(config: Config) -> Mapping[str, AgentSettings]:
-    return {MAIN: config.agent, **config.named_agents}
-
-
-def _chosen(agent: str, settings: AgentSettings, tools: Sequence[Tool[Any]]) -> list[Tool[Any]]:
-    """Those of the tools that an agent may use."""
-    if settings.tools is None:
-        return list(tools)
-    there = {tool.name: tool for tool in tools}
-    unknown = [name for name in settings.tools if name not in there]
-    if unknown:
-        text = f'there is no tool "{unknown[0]}"; there are: {", ".join(there)}'
-        raise ConfigError(Problem(path=("agents", "defaults" if agent == MAIN else agent, "tools"), text=text, origin=""))
-    return [there[name] for name in dict.fromkeys(settings.tools)]
-
-
-def _post(loaded: Loaded, agent: AgentSettings, store: Store, directory: ChannelDirectory, deliveries: Deliveries) -> Post:
-    config = loaded.config
-    recipients = Recipients(
-        agent.may_message,
-        channels=directory,
-        instructions=agent.instructions,
-        inbox=store.inbox,
-        pairings=store.pairings,
-        sessions=store.sessions,
-    )
-    return Post(
-        deliveries=deliveries,
-        channels=directory,
-        recipients=recipients,
-        files=store.media,
-        workspace=Workspace(loaded.workspace),
-        describe=describe,
-        expire_after=timedelta(seconds=config.deliver.expire_after),
-        receipt_wait=config.deliver.receipt_wait,
-    )
+def _section(agent: str) -> str:
+    """An agent's key under `agents`."""
+    return DEFAULTS if agent == MAIN else agent
 
 
 async def open_models(config: Config) -> Mapping[str, OpenModel]:
-    """The model of each agent, the default one's first; an agent that says nothing of its model shares that. Raises ConfigError."""
+    """The model of each agent, the default agent's first; an agent that chooses no model shares it. Raises ConfigError."""
     models = {MAIN: await _open_model(config, config.agent)}
     for name, settings in config.named_agents.items():
         own = config.agents.named[name]
@@ -129,12 +91,12 @@ async def open_models(config: Config) -> Mapping[str, OpenModel]:
 
 
 async def _open_model(config: Config, agent: AgentSettings) -> OpenModel:
-    """The model that answers, with those it falls back to, and why it is this one. Raises ConfigError."""
+    """The model that answers, with its fallbacks, and why it was chosen. Raises ConfigError."""
     choices = [await _choose(config, agent.model, agent.provider)]
     choices += [await _choose(config, fallback.model, fallback.provider) for fallback in config.fallbacks(agent)]
     first, *others = choices
     fallbacks = [choice for choice in others if choice.provider != OFFLINE]
-    if first.remedy and fallbacks:  # it was asked for and can't be had: the next one takes its place
+    if first.remedy and fallbacks:  # the requested model is unavailable: the first fallback replaces it
         reason = first.reason
         first, *fallbacks = fallbacks
         first = replace(first, reason=f"{first.reason}; {reason}")
@@ -145,4 +107,4 @@ async def _choose(config: Config, model: str | None, provider: str) -> ChosenMod
     try:
         return await choose(model=model, provider=provider, providers=config.providers, environment=os.environ)
     except NoSuchProvider as error:
-        raise ConfigError(Problem(path=(), text=str(error), origin="")) from error
+        raise ConfigError(ConfigProblem(path=(), text=str(error), origin="")) from error

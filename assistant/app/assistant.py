@@ -125,6 +125,8 @@ async def open_assistant(loaded: Loaded, *, with_channels: bool = False) -> Asyn
             await asked.close()
             await direct.close()
             await turns.close(grace=0)
+            for agent in turns.agents.values():
+                await agent.toolbox.close()
     finally:
         await registry.close()
         for model in models.values():

@@ -3,7 +3,7 @@
 import os
 
 from assistant.config import Config, ConfigError, Loaded
-from assistant.config.errors import Problem
+from assistant.config.errors import ConfigProblem
 from assistant.contracts.errors import ProviderFailed
 from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose, reach
 from assistant.providers.listing import ListedModels, ListModels
@@ -18,7 +18,7 @@ def open_registry(loaded: Loaded, default: ChosenModel) -> Registry:
             try:
                 reach(model.provider, providers=config.providers, environment=os.environ)
             except NoSuchProvider as error:
-                raise ConfigError(Problem(path=("models", name, "provider"), text=str(error), origin="")) from error
+                raise ConfigError(ConfigProblem(path=("models", name, "provider"), text=str(error), origin="")) from error
 
     async def choose_model(model: str, provider: str) -> ChosenModel:
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from assistant.access.allowance import Allowance
 from assistant.app.doors import default_limits
 from assistant.config import ConfigError, Loaded
-from assistant.config.errors import Problem
+from assistant.config.errors import ConfigProblem
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.turns import MAIN
@@ -91,4 +91,4 @@ async def check_asked(service: WorkflowService, asked: WorkflowModels) -> None:
 
 
 def _refused(text: str) -> ConfigError:
-    return ConfigError(Problem(path=("workflows", "models"), text=text, origin=""))
+    return ConfigError(ConfigProblem(path=("workflows", "models"), text=text, origin=""))

@@ -1,20 +1,20 @@
-"""`nanobot config show | path | check`."""
+"""`nanobot config show | path | check | schema`."""
 
 import json
 
 import typer
 
 from assistant.cli.options import ConfigFile, configured
-from assistant.config.show import shown
+from assistant.config.reference import schema_file, shown
 
 commands = typer.Typer()
-_group = typer.Typer(name="config", help="What is configured, and whether it is right.", no_args_is_help=True)
+_group = typer.Typer(name="config", help="Show and check the configuration.", no_args_is_help=True)
 commands.add_typer(_group)
 
 
 @_group.command()
 def show(config: ConfigFile = None) -> None:
-    """Print all that holds now, as JSON.
+    """Print the configuration in effect, as JSON.
 
     The file, the environment and the defaults together. Secrets are masked.
 
@@ -25,7 +25,7 @@ def show(config: ConfigFile = None) -> None:
 
 @_group.command()
 def path(config: ConfigFile = None) -> None:
-    """Print which file is in use.
+    """Print the path of the file in use.
 
     Example: $EDITOR "$(nanobot config path)"
     """
@@ -38,7 +38,7 @@ def path(config: ConfigFile = None) -> None:
 
 @_group.command()
 def check(config: ConfigFile = None) -> None:
-    """Say whether it is right, and what has no effect.
+    """Check the configuration, and list the keys without effect.
 
     Example: nanobot config check --config new.json
     """
@@ -46,3 +46,14 @@ def check(config: ConfigFile = None) -> None:
     for notice in loaded.notices:
         typer.echo(notice)
     typer.echo(f"{loaded.source or 'the built-in defaults'}: right" + (f", {len(loaded.notices)} without effect" if loaded.notices else ""))
+
+
+@_group.command()
+def schema(config: ConfigFile = None) -> None:
+    """Print the JSON Schema of the configuration file.
+
+    With the channels and tools of installed packages that the file configures. An editor completes and checks a file whose "$schema" names it.
+
+    Example: nanobot config schema > config.schema.json
+    """
+    typer.echo(schema_file(type(configured(config).config)), nl=False)

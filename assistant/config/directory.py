@@ -1,4 +1,4 @@
-"""Which channels there are by this configuration: the `ChannelDirectory`."""
+"""The `ChannelDirectory` of a configuration."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from channels.catalog import channel_kind
 
 
 class ConfiguredChannels:
-    """The channels of this house, and those of installed packages that the configuration has a section for. Imports no SDK."""
+    """Our channels, and those of installed packages that have a section in the configuration. Imports no SDK."""
 
     def __init__(self, channels: Mapping[str, ChannelSettings]) -> None:
         self._settings = channels
@@ -36,7 +36,7 @@ class ConfiguredChannels:
         return kind is not None and any(self._same_chat(address, chat_id) for chat_id in kind.named(self._settings[address.channel]))
 
     def kind(self, name: str) -> ChannelKind | None:
-        """The kind of a channel that is configured here; None: there is none."""
+        """The kind of a configured channel; None: there is no such channel."""
         if name in self._settings and name not in self._kinds:
             found = channel_kind(name)
             if found is not None:

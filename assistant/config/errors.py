@@ -1,10 +1,10 @@
-"""What is said when a configuration can't be used."""
+"""The error of a configuration that can't be used."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class ConfigProblem:
     """One thing that is wrong."""
 
     path: tuple[str, ...]
@@ -12,15 +12,15 @@ class Problem:
     text: str
     """What is wrong with it, and what to write instead where that is known. Never holds a value that may be secret."""
     origin: str
-    """Where it was said: the file's path, or the environment variable."""
+    """The file's path, or the environment variable."""
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.origin, ".".join(self.path), self.text) if part)
 
 
 class ConfigError(Exception):
-    """The configuration can't be used. `str(error)` is written for the person who has to mend it: a line for each problem."""
+    """The configuration can't be used. `str(error)` has a line for each problem, for the person who fixes it."""
 
-    def __init__(self, *problems: Problem) -> None:
+    def __init__(self, *problems: ConfigProblem) -> None:
         self.problems = problems
         super().__init__("\n".join(str(problem) for problem in problems))

@@ -1,31 +1,52 @@
-"""The folders that a first start makes."""
+"""The folders of the state and of the workspace: where they are, and how a first start makes them."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from assistant.config.errors import ConfigError, Problem
+from assistant.config.errors import ConfigError, ConfigProblem
 
+_DEFAULT_HOME = "~/.nanobot"
 _HERE = Path(__file__).parent
 _TEMPLATES = (_HERE.parent / "workspace", _HERE.parents[1] / "workspace")
-"""Where the workspace's templates are: in an installed package, and in a checkout."""
+"""The workspace's templates, in an installed package and in a checkout."""
+
+
+def state_home(env: Mapping[str, str]) -> Path:
+    """The folder of the state (store, attachments, locks): NANOBOT_HOME, else `~/.nanobot`. Absolute; it may not exist yet."""
+    return Path(env.get("NANOBOT_HOME") or _DEFAULT_HOME).expanduser().resolve()
+
+
+def workspace_folder(written: str, home: Path, directory: Path) -> Path:
+    """The workspace as an absolute path. `~/.nanobot` at its beginning is `home`; a relative one starts at `directory`."""
+    if written == _DEFAULT_HOME or written.startswith(_DEFAULT_HOME + "/"):
+        return (home / written[len(_DEFAULT_HOME) + 1 :]).resolve()
+    return (directory / Path(written).expanduser()).resolve()
+
+
+def check_workspace(workspace: Path, home: Path, source: Path | None) -> None:
+    """Raise ConfigError if tools that may write to the workspace could write to the state or to the configuration (compare CVE-2026-27002)."""
+    for kept, what in ((home, "the state"), (source, "the configuration file")):
+        if kept is not None and kept.is_relative_to(workspace):
+            text = f"{workspace} holds {what} ({kept}), which the assistant must not be able to change; choose another folder"
+            raise ConfigError(ConfigProblem(path=("agents", "defaults", "workspace"), text=text, origin=""))
 
 
 def make_home(home: Path) -> None:
-    """Make the state's folder, for its owner only, if it is not there. Raises ConfigError where it can't be."""
-    with _told(home, ()):
+    """Create the state's folder, readable by its owner only, if it is missing. Raises ConfigError where that fails."""
+    with _as_config_error(home, ()):
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def make_workspace(workspace: Path) -> bool:
-    """Make the workspace from its templates, for its owner only, if it is not there; what is there is left alone.
+    """Create the workspace from its templates, readable by its owner only. An existing one is left alone.
 
-    Returns whether it was made. Raises ConfigError where it can't be.
+    Returns whether it was created. Raises ConfigError where that fails.
     """
     if workspace.is_dir():
         return False
     templates = next(folder for folder in _TEMPLATES if folder.is_dir())
-    with _told(workspace, ("agents", "defaults", "workspace")):
+    with _as_config_error(workspace, ("agents", "defaults", "workspace")):
         workspace.mkdir(mode=0o700, parents=True)
         for template in sorted(templates.rglob("*")):
             copy = workspace / template.relative_to(templates)
@@ -37,10 +58,10 @@ def make_workspace(workspace: Path) -> bool:
 
 
 @contextmanager
-def _told(folder: Path, key: tuple[str, ...]) -> Generator[None]:
+def _as_config_error(folder: Path, key: tuple[str, ...]) -> Generator[None]:
     try:
         yield
     except FileExistsError as error:
-        raise ConfigError(Problem(path=key, text=f"{folder} is not a folder", origin="")) from error
+        raise ConfigError(ConfigProblem(path=key, text=f"{folder} is not a folder", origin="")) from error
     except OSError as error:
-        raise ConfigError(Problem(path=key, text=f"{folder} can't be made ({error.strerror})", origin="")) from error
+        raise ConfigError(ConfigProblem(path=key, text=f"{folder} can't be made ({error.strerror})", origin="")) from error

@@ -1,24 +1,35 @@
-"""`docs/configuration.md` and `config.json`, written from the models: `python -m assistant.config.reference` renews both."""
+"""`docs/configuration.md`, `docs/config.schema.json` and `config.json` are written from the models by `python -m assistant.config.reference`."""
 
-import ast
-import inspect
-import itertools
 import json
-import textwrap
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
-from assistant.config.keys import Key, walk
-from assistant.config.nanobot_keys import OTHER_SECTIONS, SECTION_KEYS
+from assistant.config.aliases import NANOBOT_KEYS, NANOBOT_SECTIONS, RETIRED
+from assistant.config.json_schema import leaves, schema_of
 from assistant.config.schema import Config
-from assistant.config.show import shown
+from assistant.contracts.messages import Json
 
-_ROOT = Path(__file__).parents[2]
+_ROOT: Final = Path(__file__).parents[2]
 _BEGIN, _END = "<!-- written by python -m assistant.config.reference: begin -->", "<!-- end -->"
+_MASK: Final = "**********"
+_PASSWORD_IN_URL: Final = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(@)")
+
+
+def shown(config: Config) -> dict[str, Json]:
+    """The configuration as JSON under its camelCase keys. Secrets, headers' values and passwords in URLs are asterisks."""
+    return {name: _masked(name, value) for name, value in config.model_dump(mode="json", by_alias=True).items()}
 
 
 def defaults_file() -> str:
     """The built-in defaults as a configuration file."""
-    return json.dumps(shown(Config()), indent=2, ensure_ascii=False) + "\n"
+    return _json({"$schema": "docs/config.schema.json", **shown(Config())})
+
+
+def schema_file(model: type[Config] = Config) -> str:
+    """The JSON Schema of a configuration file."""
+    return _json(schema_of(model))
 
 
 def renewed(page: str) -> str:
@@ -27,51 +38,45 @@ def renewed(page: str) -> str:
     return f"{before}{_BEGIN}\n\n{_tables()}\n{_END}{rest.split(_END, 1)[1]}"
 
 
-def meaning(key: Key) -> str:
-    """What a key means: its field's description, or the docstring that follows it in its class."""
-    if key.field.description:
-        return key.field.description
-    for owner in key.owner.__mro__:
-        if key.attribute in inspect.get_annotations(owner):
-            body = next(iter(ast.parse(textwrap.dedent(inspect.getsource(owner))).body))
-            return _docstring_after(key.attribute, body)
-    return ""
-
-
-def _docstring_after(attribute: str, owner: ast.stmt) -> str:
-    statements = owner.body if isinstance(owner, ast.ClassDef) else []
-    for statement, following in itertools.pairwise(statements):
-        match statement, following:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))) if name == attribute:
-                return " ".join(text.split()).replace("None:", "null:")
-            case _:
-                pass
-    return ""
-
-
 def _tables() -> str:
     sections: dict[str, list[str]] = {}
-    for path, key in walk(Config):
-        meant = meaning(key).replace("|", "\\|")
-        row = f"| `{'.'.join(path).replace('*', '<name>')}` | {_default(key)} | {meant} |"
+    for path, key in leaves(schema_of(Config)):
+        row = f"| `{_written(path)}` | {_default(key)} | {str(key['description']).replace('|', chr(92) + '|')} |"
         sections.setdefault(path[0], []).append(row)
     parts = [f"### `{name}`\n\n| key | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n" for name, rows in sections.items()]
-    foreign = [f"| `{name.replace('*', '<name>')}` | {', '.join(f'`{key}`' for key in keys)} |" for name, keys in SECTION_KEYS.items()]
-    foreign += [f"| `{name}` | all |" for name in OTHER_SECTIONS]
-    table = "\n".join(["## nanobot's keys without effect", "", "| section | keys |", "|---|---|", *foreign, ""])
-    return "\n".join([*parts, table])
+    retired = [f"| `{key}` | {applies} |" for key, applies in RETIRED.items()]
+    parts.append("\n".join(["## Retired keys", "", "Accepted, and named in a notice.", "", "| key | now |", "|---|---|", *retired, ""]))
+    foreign = [f"| `{_written(name.split('.'))}` | {', '.join(f'`{key}`' for key in keys)} |" for name, keys in NANOBOT_KEYS.items()]
+    foreign += [f"| `{name}` | all |" for name in NANOBOT_SECTIONS]
+    parts.append("\n".join(["## nanobot's keys without effect", "", "| section | keys |", "|---|---|", *foreign, ""]))
+    return "\n".join(parts)
 
 
-def _default(key: Key) -> str:
-    if key.field.is_required():
-        return "(required)"
-    value = key.owner.model_construct().model_dump(mode="json", by_alias=True)[key.name]
-    return f"`{json.dumps(value, ensure_ascii=False)}`"
+def _written(path: tuple[str, ...] | list[str]) -> str:
+    return ".".join(path).replace("*", "<name>")
+
+
+def _default(key: Mapping[str, Any]) -> str:
+    return f"`{json.dumps(key['default'], ensure_ascii=False)}`" if "default" in key else "(required)"
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _masked(name: str, value: Json) -> Json:
+    if isinstance(value, Mapping):
+        secret = name.lower().endswith("headers")
+        return {key: _MASK if secret and inner else _masked(key, inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_masked(name, item) for item in value]
+    return _PASSWORD_IN_URL.sub(rf"\1{_MASK}\2", value) if isinstance(value, str) else value
 
 
 def main() -> None:
     page = _ROOT / "docs" / "configuration.md"
     page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")
+    (_ROOT / "docs" / "config.schema.json").write_text(schema_file(), encoding="utf-8")
     (_ROOT / "config.json").write_text(defaults_file(), encoding="utf-8")
 
 

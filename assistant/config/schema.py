@@ -1,4 +1,4 @@
-"""The whole configuration as one frozen model: the sections, each declared beside its part."""
+"""The whole configuration as one frozen model. Each section is declared beside the part that it configures."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
@@ -8,7 +8,7 @@ from pydantic import Field, create_model, field_validator, model_validator
 from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
 from assistant.config.agents import DEFAULTS, AgentSettings, AgentsSettings, ModelPreset
-from assistant.config.channels import ChannelsSettings
+from assistant.config.extensions import ChannelsSettings, ToolsSettings
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.settings import Settings
 from assistant.delivery.settings import DeliverySettings
@@ -20,13 +20,13 @@ from assistant.workflows.settings import WorkflowSettings
 
 class ShutdownSettings(Settings):
     grace: Annotated[float, Field(ge=0, le=600)] = 10
-    """Seconds that what runs gets to end when the server is asked to stop: turns (four fifths of it), then the messages that are being sent.
-    What has not ended is cut off: a session says so, a chat's turn and a message go on at the next start."""
+    """Seconds that running work gets to finish when the server is asked to stop: turns (four fifths of it), then messages being sent.
+    What has not finished is cut off: the session says so; a chat's turn and a message are resumed at the next start."""
 
 
 class LogSettings(Settings):
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """`"debug"`, `"info"`, `"warning"` or `"error"`. Log lines hold events and ids, never what was said."""
+    """`"debug"`, `"info"`, `"warning"` or `"error"`. Log lines hold events and ids, never the text of messages."""
 
     @field_validator("level", mode="before")
     @classmethod
@@ -35,13 +35,17 @@ class LogSettings(Settings):
 
 
 class Config(Settings):
-    """Everything that can be told to nanobot. Every key has a default: an empty file is a valid one."""
+    """The configuration. Every key has a default: an empty file is valid."""
 
     agents: AgentsSettings = AgentsSettings()
     model_presets: dict[str, ModelPreset] = Field(default_factory=dict[str, ModelPreset])
+    """Named models, by name."""
     models: ModelsSettings = Field(default_factory=dict[str, RegisteredModel])
+    """Models that clients may name, by the id that they send."""
     providers: ProvidersSettings = Field(default_factory=dict[str, ProviderSettings])
+    """Providers of models, by name."""
     channels: ChannelsSettings = ChannelsSettings()
+    tools: ToolsSettings = ToolsSettings()
     deliver: DeliverySettings = DeliverySettings()
     api: ApiSettings = ApiSettings()
     auth: AuthSettings = AuthSettings()
@@ -51,6 +55,12 @@ class Config(Settings):
     workflows: WorkflowSettings = WorkflowSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_schema(cls, given: object) -> object:
+        """`$schema` is for editors."""
+        return {key: value for key, value in given.items() if key != "$schema"} if isinstance(given, dict) else given  # pyright: ignore[reportUnknownVariableType]
 
     @model_validator(mode="after")
     def _presets_exist(self) -> Self:
@@ -62,7 +72,7 @@ class Config(Settings):
 
     @property
     def enabled_channels(self) -> Mapping[str, ChannelSettings]:
-        """The settings of the channels that are switched on, by name."""
+        """The settings of the enabled channels, by name."""
         return {name: settings for name, settings in self.channels.by_name().items() if settings.enabled}
 
     @property
@@ -72,7 +82,7 @@ class Config(Settings):
 
     @property
     def named_agents(self) -> Mapping[str, AgentSettings]:
-        """The other agents by id, each with all that holds for it."""
+        """The other agents by id, each with all its settings."""
         return {name: agent.over(self.agents.defaults, self.model_presets) for name, agent in self.agents.named.items()}
 
     def fallbacks(self, agent: AgentSettings) -> tuple[ModelPreset, ...]:
@@ -81,6 +91,8 @@ class Config(Settings):
         return tuple(each if isinstance(each, ModelPreset) else self.model_presets.get(each) or ModelPreset(model=each) for each in named)
 
 
-def config_with(channels: type[ChannelsSettings]) -> type[Config]:
-    """The configuration's model with this model of its channels."""
-    return Config if channels is ChannelsSettings else create_model("Config", __base__=Config, channels=(channels, channels()))
+def config_with(channels: type[ChannelsSettings], tools: type[ToolsSettings]) -> type[Config]:
+    """The configuration's model with these models of its channels and tools."""
+    if channels is ChannelsSettings and tools is ToolsSettings:
+        return Config
+    return create_model("Config", __base__=Config, channels=(channels, channels()), tools=(tools, tools()))

@@ -1,11 +1,10 @@
-"""A `config.toml` as Server Node has them, read as it is: its `[api]` and `[api.models.<id>]` become ours. What else stands in such a file is in
-our own words, written in TOML."""
+"""Server Node's `config.toml`: its `[api]` and `[api.models.<id>]` are translated to our keys; the file's other sections are ours already."""
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
-from assistant.config.errors import ConfigError, Problem
+from assistant.config.errors import ConfigError, ConfigProblem
 from assistant.contracts.messages import Json
 
 _ADDRESS: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\s]+)):(?P<port>\d{1,5})")
@@ -15,11 +14,11 @@ _PLACES: Final[Mapping[str, tuple[str, ...]]] = {
     "cors_origins": ("cors", "origins"),
     "api_key": ("apiKey",),
 }
-"""Keys of its `[api]`, and where they stand within ours."""
+"""Keys of its `[api]` → their places in ours."""
 
 
 def translated(raw: Mapping[str, Json], origin: str) -> dict[str, Json]:
-    """The object in our words. `origin`: the file, for errors. Raises ConfigError, with every key that can't be meant."""
+    """The object with our keys. `origin`: the file, for errors. Raises ConfigError, with a problem for each wrong key."""
     section = raw.get("api")
     if not isinstance(section, Mapping):
         return dict(raw)
@@ -31,7 +30,7 @@ def translated(raw: Mapping[str, Json], origin: str) -> dict[str, Json]:
     if isinstance(models, Mapping) and not isinstance(raw.get("models"), Mapping):
         return {**raw, "api": api, "models": dict(models)}
     if isinstance(models, Mapping):
-        raise ConfigError(Problem(path=("models",), text="stands beside api.models; keep one", origin=origin))
+        raise ConfigError(ConfigProblem(path=("models",), text="stands beside api.models; keep one", origin=origin))
     return {**raw, "api": api}
 
 
@@ -39,10 +38,10 @@ class _Reading:
     def __init__(self, section: Mapping[str, Json], origin: str) -> None:
         self._section = section
         self._origin = origin
-        self.problems: list[Problem] = []
+        self.problems: list[ConfigProblem] = []
 
     def api(self) -> dict[str, Json]:
-        """Our `api` section; keys that are not Server Node's are left as they are."""
+        """Our `api` section. Keys that are not Server Node's stay unchanged."""
         own = {"enabled", "address", "require_auth", "cors_enabled", "models", *_PLACES}
         api: dict[str, Json] = {key: value for key, value in self._section.items() if key not in own}
         if not self._switch("enabled", default=True):
@@ -78,7 +77,7 @@ class _Reading:
         return value
 
     def _refuse(self, key: str, text: str) -> None:
-        self.problems.append(Problem(path=("api", key), text=text, origin=self._origin))
+        self.problems.append(ConfigProblem(path=("api", key), text=text, origin=self._origin))
 
 
 def _put(section: dict[str, Json], path: tuple[str, ...], value: Json) -> None:

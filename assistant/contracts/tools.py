@@ -13,7 +13,7 @@ P = TypeVar("P", bound=BaseModel, contravariant=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
-    """Who asks, and in which turn. A tool keeps no state of its own between calls."""
+    """Who calls, and in which turn. A tool keeps no state of a session between calls."""
 
     owner: str
     session: str
@@ -21,28 +21,37 @@ class ToolContext:
     call_id: str
     """The model's own id of the call."""
     call_place: str = ""
-    """Where in the turn the call stands ("<step>.<number>"): the same when a step that a crash cut off is made again, whatever ids the model
-    gives then. An effect that must happen once is known by (turn_id, call_place)."""
+    """The call's place in the turn, "<step>.<number>". It stays the same when a step that a crash cut off is repeated, whatever ids the model
+    gives then, so (turn_id, call_place) identifies an effect that must happen once."""
     address: Address | None = None
-    """The chat that the turn answers; None: a caller of the API, or nobody."""
+    """The chat that the turn answers; None: a caller of the API, or no one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolResult:
-    """What the model reads. Longer than the toolbox allows: the beginning is passed on, the rest is kept and can be paged through."""
+    """What the model reads. Of a text longer than the toolbox allows, the beginning is passed on; the rest is kept and can be paged through."""
 
     text: str
 
 
 @runtime_checkable
 class HappensOnce(Protocol):
-    """What a tool says of itself that changes something and yet may be called again: its effect is known by (turn_id, call_place)."""
+    """A tool that changes something and may still be called again: it identifies its effect by (turn_id, call_place)."""
 
     happens_once: ClassVar[Literal[True]]
 
 
+@runtime_checkable
+class ClosableTool(Protocol):
+    """A tool that holds something open, such as an HTTP session."""
+
+    async def close(self) -> None:
+        """Called once, when the assistant stops and no call runs any more."""
+        ...
+
+
 class Tool(Protocol[P]):
-    """One thing that the model can do.
+    """One thing that the model can do. How it is opened: `assistant.contracts.tool_kinds`. A `ClosableTool` is closed at the end.
 
     `params` is a pydantic model: its JSON Schema, with the field descriptions, is what the model sees, and its validation runs before `run`.
     `reads_only`: it changes nothing, so calls may run side by side and be repeated. `timeout`: seconds, after which the call is cancelled.
@@ -59,9 +68,9 @@ class Tool(Protocol[P]):
 
 
 class TurnTool(Protocol):
-    """A tool that a single turn brings along: whoever asked runs it. It counts as one that changes something.
+    """A tool that a single turn brings along; the caller runs it. It counts as one that changes something.
 
-    The arguments are the model's, an object that nobody has checked. `timeout` and what `run` raises are as in `Tool`.
+    The arguments are the model's, an unchecked object. `timeout` and what `run` raises are as in `Tool`.
     """
 
     @property

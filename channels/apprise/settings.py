@@ -3,7 +3,7 @@
 from pydantic import Field, SecretStr
 
 from assistant.contracts.channels import ChannelSettings, SenderId
-from channels.settings import Name
+from channels.settings import ChannelName
 
 
 class AppriseSettings(ChannelSettings):
@@ -11,6 +11,6 @@ class AppriseSettings(ChannelSettings):
 
     allow_from: tuple[SenderId, ...] = ()
     """Without effect: nothing comes in here."""
-    services: dict[Name, SecretStr] = Field(default_factory=dict)
+    services: dict[ChannelName, SecretStr] = Field(default_factory=dict)
     """Apprise's URL of each service, by name: `apprise:<name>` is written to. They hold secrets: `"${NTFY_URL}"` takes one from the
     environment."""

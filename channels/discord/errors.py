@@ -15,8 +15,8 @@ from channels.discord.wire import Refusals, seconds_in
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, NOT_OURS, NO_REPLIES_HERE = 10003, 10008, 50005, 160002
 TOKEN_WORDS: Final = "Discord refuses the bot's token: it may have been reset. Put the new one into channels.discord.token."  # noqa: S105 - words
 INTENT_WORDS: Final = (
-    'The bot may not read messages: switch on "Message Content Intent" (Developer Portal, the application, Bot, Privileged Gateway Intents), '
-    "or take 32768 off channels.discord.intents."
+    'The bot may not read messages: switch on "Message Content Intent" (Developer Portal, the application, Bot, Privileged Gateway '
+    "Intents)."
 )
 _REFUSED: Final = {
     UNKNOWN_CHANNEL: ("chat_not_found", "Discord knows no such channel, or the bot is not in its server."),

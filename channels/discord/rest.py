@@ -16,7 +16,6 @@ from channels.discord.settings import DiscordSettings
 from channels.discord.wire import Refusals, Wire
 
 T = TypeVar("T")
-_CONTENT: Final = 1 << 15
 _LOGIN_PAUSE: Final = 60.0
 _MOST_KNOWN: Final = 4096
 
@@ -27,8 +26,7 @@ class Client(discord.Client):
     def __init__(self, settings: DiscordSettings, refusals: Refusals, guilds_wait: float = 1) -> None:
         """`guilds_wait`: see `Waits.guilds`."""
         intents = Intents.none()
-        intents.guilds = intents.guild_messages = intents.dm_messages = True
-        intents.message_content = bool(settings.intents & _CONTENT)
+        intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
         super().__init__(
             intents=intents,
             max_messages=1000,

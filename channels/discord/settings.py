@@ -3,42 +3,33 @@
 from pydantic import AliasChoices, Field
 
 from assistant.contracts.channels import ChannelSettings, SenderId
-from channels.settings import Groups, Preview, Secret, Words
+from channels.settings import GroupPolicy, OptionalText, PreviewMode, SecretText
 
 
 class DiscordSettings(ChannelSettings):
     """Discord, as a bot. Its application needs the "Message Content Intent" (Developer Portal, Bot), and in a server the permissions View Channels,
     Send Messages, Send Messages in Threads, Read Message History, Attach Files and Add Reactions."""
 
-    token: Secret = None
+    token: SecretText = None
     """The bot's token, from the Developer Portal (Bot, Reset Token)."""
-    groups: Groups = "mention"
+    groups: GroupPolicy = "mention"
     """What is heard in servers, from those who may write: `"mention"`: messages that mention the bot or one of its own roles, or reply to it;
     `"all"`: every message; `"off"`: nothing. nanobot's `groupPolicy` (`"open"`, `"mention"`) is its old name."""
     allow_channels: tuple[SenderId, ...] = ()
     """Ids of the channels and threads of servers that are listened to; empty: all that the bot can see. Direct messages are not concerned."""
     react_emoji: str = Field(default="👀", validation_alias=AliasChoices("reactEmoji", "readReceiptEmoji"))
     """The reaction that shows that a message was accepted; empty: none. nanobot's `readReceiptEmoji` is its old name."""
-    preview: Preview = "off"
+    preview: PreviewMode = "off"
     """Whether an answer is shown while it is made, by edits of one message, at most one a second. nanobot's `streaming` (true: `"edit"`) is its
     old name."""
     link_previews: bool = False
     """Whether Discord shows previews of links in messages; it fetches the pages for that, without anybody's click."""
     reply_to_message: bool = True
     """Whether an answer in a server refers to the message that it answers."""
-    intents: int = 37377
-    """nanobot's bit set of what to ask the gateway for. Only 32768 (message content) makes a difference: without it, messages in servers that
-    don't mention the bot have no text, and the bot needs no privileged intent."""
-    proxy: Words = None
-    """An HTTP proxy, such as `"http://127.0.0.1:3128"`."""
-    proxy_username: Words = None
-    """Who the proxy is told we are, with `proxyPassword`."""
-    proxy_password: Secret = None
-    """The proxy's password."""
-    api_base: Words = None
-    """Where the REST API is; null: Discord's own. For tests."""
-    gateway_url: Words = None
-    """Where the gateway is; null: Discord's own. For tests."""
+    proxy: OptionalText = None
+    """An HTTP proxy: `"http://127.0.0.1:3128"`, or with a login `"http://user:password@127.0.0.1:3128"`."""
+    api_base: OptionalText = None
+    """The address of the REST API; its gateway is then /gateway on the same host. null: Discord's own. For tests."""
 
     @property
     def secret(self) -> str:

@@ -128,14 +128,10 @@ class Wire(HTTPClient):
     def __init__(self, settings: DiscordSettings, refusals: Refusals) -> None:
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(refusals.note)
-        login = None
-        if settings.proxy_username is not None and settings.proxy_password is not None:
-            login = aiohttp.BasicAuth(settings.proxy_username, settings.proxy_password.get_secret_value())
-        super().__init__(asyncio.get_running_loop(), proxy=settings.proxy, proxy_auth=login, http_trace=trace)
+        super().__init__(asyncio.get_running_loop(), proxy=settings.proxy, http_trace=trace)
         self.max_ratelimit_timeout = _LONGEST_SLEEP
         self._refusals = refusals
         self._api_base = settings.api_base
-        self._gateway = settings.gateway_url
 
     async def request(
         self,
@@ -160,8 +156,9 @@ class Wire(HTTPClient):
 
     async def ws_connect(self, url: str, *, compress: int = 0) -> aiohttp.ClientWebSocketResponse:
         asked = URL(url)
-        if self._gateway is not None and asked.host == DiscordWebSocket.DEFAULT_GATEWAY.host:
-            url = str(URL(self._gateway).with_query(asked.query))
+        if self._api_base is not None and asked.host == DiscordWebSocket.DEFAULT_GATEWAY.host:
+            base = URL(self._api_base)
+            url = str(base.with_scheme("wss" if base.scheme == "https" else "ws").with_path("/gateway").with_query(asked.query))
         return await super().ws_connect(url, compress=compress)
 
     def get_ratelimit(self, key: str) -> Ratelimit:

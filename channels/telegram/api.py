@@ -11,6 +11,9 @@ from channels.telegram.settings import TelegramSettings
 from channels.telegram.wire import READ_SECONDS, Wire
 
 ALLOWED_UPDATES: Final = ("message", "edited_message", "callback_query")
+_CONNECTIONS: Final = 100
+_POOL_SECONDS: Final = 5.0
+"""How long a request waits for a free connection."""
 
 
 class Api(Bot):
@@ -40,7 +43,7 @@ def connect(settings: TelegramSettings, version: str, answer_seconds: float = RE
     def wire(connections: int) -> Wire:
         return Wire(
             connections=connections,
-            pool_seconds=settings.pool_timeout,
+            pool_seconds=min(_POOL_SECONDS, answer_seconds),
             answer_seconds=answer_seconds,
             proxy=settings.proxy,
             headers={"User-Agent": f"nanobot/{version}", **settings.extra_headers},
@@ -51,6 +54,6 @@ def connect(settings: TelegramSettings, version: str, answer_seconds: float = RE
         settings.token.get_secret_value(),
         base_url=f"{base}/bot",
         base_file_url=f"{base}/file/bot",
-        request=wire(settings.connection_pool_size),
+        request=wire(_CONNECTIONS),
         get_updates_request=wire(2),
     )

@@ -21,6 +21,7 @@ from channels.telegram.wire import READ_SECONDS, Answered
 FETCH_BYTES: Final = 20_000_000
 """The largest file that Telegram lets bots fetch."""
 _TOO_LARGE: Final = "it is larger than the 20 MB that Telegram lets bots fetch"
+_INTERVAL: Final = 1.0
 _GROUP_INTERVAL: Final = 4.0
 """Seconds between edits in a group: it takes 20 messages a minute in all."""
 
@@ -86,7 +87,7 @@ class TelegramConversation:
             where["message_thread_id"] = topic
         if reply_to is not None and reply_to.isdigit():
             where["reply_parameters"] = ReplyParameters(message_id=int(reply_to), allow_sending_without_reply=True)
-        interval = max(1.0 if private else _GROUP_INTERVAL, self._settings.stream_edit_interval)
+        interval = _INTERVAL if private else _GROUP_INTERVAL
         known = int(posted) if posted is not None and posted.isdigit() else None
         return EditedPreview(self._api, where, interval=interval, posted=known, note=note, link_previews=self._settings.link_previews)
 

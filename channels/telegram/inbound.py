@@ -18,7 +18,7 @@ from channels.telegram.reading import answered_message, files_of, forwarded_from
 
 _REMEMBERED: Final = 2000
 _MENTIONS: Final[list[str | None]] = [MessageEntity.MENTION, MessageEntity.TEXT_MENTION]
-Groups = Literal["off", "mention", "all"]
+HeardInGroups = Literal["off", "mention", "all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Reader:
     was, commands for other bots, and in groups whatever `groups` leaves out.
     """
 
-    def __init__(self, me: Me, groups: Groups, moved: Callable[[str, int], object]) -> None:
+    def __init__(self, me: Me, groups: HeardInGroups, moved: Callable[[str, int], object]) -> None:
         """`moved` is told of groups that have a new id."""
         self._me = me
         self._moved = moved

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from assistant.contracts.channels import ChannelSettings, SenderId
-from channels.settings import Groups, Preview, Secret, Words
+from channels.settings import GroupPolicy, OptionalText, PreviewMode, SecretText
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
@@ -14,19 +14,17 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 class TelegramSettings(ChannelSettings):
     """A bot on Telegram: its token is made by @BotFather."""
 
-    token: Secret = None
+    token: SecretText = None
     """The bot's token, from @BotFather."""
     allow_from: tuple[SenderId, ...] = ()
     """Who may write, by their numeric ids (`/id` tells them). Empty: nobody but those who are paired. `"*"`: everybody. Of nanobot's form
     `"id|name"` the id counts; a user name alone matches nobody, because names can change hands."""
-    groups: Groups = "mention"
+    groups: GroupPolicy = "mention"
     """What is heard in groups: nothing (`"off"`), what mentions the bot, answers it or is one of its commands (`"mention"`), or everything that
     Telegram shows it (`"all"`; the bot's privacy mode must be switched off for that). Only from senders who may write. nanobot's `groupPolicy`
     (`"open"`, `"mention"`) is its old name."""
-    preview: Preview = "off"
+    preview: PreviewMode = "off"
     """Whether an answer is shown while it is made, by edits of one message. nanobot's `streaming` (true: `"edit"`) is its old name."""
-    stream_edit_interval: Annotated[float, Field(ge=0)] = 1
-    """Seconds between two edits of a preview; less than 1 is taken as 1, and groups get at least 4."""
     link_previews: bool = False
     """Whether Telegram shows previews of links in messages; it fetches the pages for that, without anybody's click."""
     reply_to_message: bool = False
@@ -43,21 +41,15 @@ class TelegramSettings(ChannelSettings):
     """The port that the webhook listens on."""
     webhook_path: str = "/telegram"
     """The path that the webhook answers on."""
-    webhook_secret_token: Secret = None
+    webhook_secret_token: SecretText = None
     """What Telegram sends along with every call, so that nobody else can make one: 1 to 256 letters, digits, `_` and `-`. null: made anew at
     every start."""
-    webhook_max_connections: Annotated[int, Field(ge=1, le=100)] = 4
-    """How many calls Telegram makes at once."""
     api_base: str = "https://api.telegram.org"
     """Where the Bot API is, for a server of one's own."""
-    proxy: Words = None
+    proxy: OptionalText = None
     """A proxy for all requests: `"http://127.0.0.1:3128"`. null: what the environment says (HTTPS_PROXY)."""
     extra_headers: dict[str, str] = Field(default_factory=dict[str, str])
     """Headers that are sent with every request, for an `apiBase` that asks for them."""
-    connection_pool_size: Annotated[int, Field(ge=4, le=1024)] = 100
-    """Connections to Telegram at once."""
-    pool_timeout: Annotated[float, Field(gt=0, le=20)] = 5
-    """Seconds that a request waits for a free connection."""
 
     @property
     def quotes_in_private(self) -> bool:

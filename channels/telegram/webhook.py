@@ -22,6 +22,8 @@ from channels.telegram.wire import Answered
 log = logging.getLogger(__name__)
 _SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
 _MOST_BYTES: Final = 1_000_000
+_MAX_CONNECTIONS: Final = 4
+"""Calls that Telegram may make at once."""
 _LOOK_EVERY: Final = 60.0
 """Seconds between two looks at what Telegram calls."""
 
@@ -63,7 +65,7 @@ class Webhook:
                 self._settings.webhook_url,
                 secret_token=self._secret,
                 allowed_updates=ALLOWED_UPDATES,
-                max_connections=self._settings.webhook_max_connections,
+                max_connections=_MAX_CONNECTIONS,
             )
         except TelegramError as error:
             raise channel_failure(error) from error

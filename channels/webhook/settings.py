@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from assistant.contracts.channels import ChannelSettings, SenderId
 from assistant.contracts.settings import Settings
-from channels.settings import BLANK_IS_NONE, Name
+from channels.settings import BLANK_IS_NONE, ChannelName
 
 _SHORTEST: Final = 16
 
@@ -24,20 +24,20 @@ def _web_address(url: SecretStr) -> SecretStr:
     return url
 
 
-Secret = Annotated[Annotated[SecretStr, AfterValidator(_long_enough)] | None, BLANK_IS_NONE]
-Url = Annotated[Annotated[SecretStr, AfterValidator(_web_address)] | None, BLANK_IS_NONE]
+HookSecret = Annotated[Annotated[SecretStr, AfterValidator(_long_enough)] | None, BLANK_IS_NONE]
+HookUrl = Annotated[Annotated[SecretStr, AfterValidator(_web_address)] | None, BLANK_IS_NONE]
 
 
 class HookSettings(Settings):
     """A program that writes to the assistant by POST /hooks/<name>, or is written to at `url`, or both."""
 
-    secret: Secret = None
+    secret: HookSecret = None
     """What the sender signs with (HMAC-SHA256), at least 16 characters. Without `secret` and `bearer`, nothing comes in: there is no such route."""
-    bearer: Secret = None
+    bearer: HookSecret = None
     """For senders that can't sign: sent as `Authorization: Bearer <it>`; at least 16 characters."""
-    url: Url = None
+    url: HookUrl = None
     """Where messages to this hook are posted, answers included. None: nothing goes out."""
-    out_secret: Secret = None
+    out_secret: HookSecret = None
     """What messages to `url` are signed with. None: `secret`; if that is not set either, they are not signed."""
 
     @property
@@ -53,5 +53,5 @@ class WebhookSettings(ChannelSettings):
 
     allow_from: tuple[SenderId, ...] = ()
     """Not asked here: whoever knows a hook's secret may write to it."""
-    hooks: dict[Name, HookSettings] = Field(default_factory=dict)
+    hooks: dict[ChannelName, HookSettings] = Field(default_factory=dict)
     """By name: `POST /hooks/<name>` comes in, `webhook:<name>` is written to."""

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from assistant.api.deliveries.endpoints import Outgoing
-from assistant.config.channels import ChannelsSettings
 from assistant.config.directory import ConfiguredChannels
+from assistant.config.extensions import ChannelsSettings
 from assistant.contracts.outbox import Claim, OutboundPart, Receipt, Settlement
 from assistant.delivery.service import DeliveryService
 from assistant.delivery.watch import Watch

@@ -88,6 +88,7 @@ def test_an_unknown_command_is_exit_code_2(tmp_path: Path):
         ("config", "show"),
         ("config", "path"),
         ("config", "check"),
+        ("config", "schema"),
     ],
 )
 def test_every_command_teaches_with_an_example(tmp_path: Path, command: tuple[str, ...]):

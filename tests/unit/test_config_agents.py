@@ -43,8 +43,8 @@ def test_an_agent_may_take_a_preset() -> None:
 @pytest.mark.parametrize(
     ("agents", "words"),
     [
-        ({"main": {}}, "stands under agents.defaults"),
-        ({"default": {}}, "stands under agents.defaults"),
+        ({"main": {}}, "its settings are under agents.defaults"),
+        ({"default": {}}, "its settings are under agents.defaults"),
         ({"defualts": {}}, 'did you mean "agents.defaults"?'),
         ({"a b": {}}, "an agent's id is 1 to 64"),
         ({"beta": {"instructoins": "x"}}, "agents.beta.instructions"),

@@ -8,7 +8,7 @@ import pytest
 from assistant.access.build import CannotLetIn, auth_mode
 from assistant.access.settings import AuthSettings
 from assistant.config import load_config
-from assistant.config.elsewhere import moved
+from assistant.config.aliases import moved
 from assistant.config.errors import ConfigError
 from assistant.contracts.messages import Json
 

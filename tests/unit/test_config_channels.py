@@ -41,9 +41,8 @@ def test_no_channel_is_enabled_by_default(tmp_path: Path):
 
 
 def test_ids_of_senders_may_be_written_as_numbers(tmp_path: Path):
-    telegram = load(
-        tmp_path, {"channels": {"telegram": {"enabled": True, "token": "1:x", "allowFrom": [42, "43"]}}}
-    ).config.channels.telegram
+    content: Json = {"channels": {"telegram": {"enabled": True, "token": "1:x", "allowFrom": [42, "43"]}}}
+    telegram = load(tmp_path, content).config.channels.by_name()["telegram"]
     assert telegram.allow_from == ("42", "43")
 
 

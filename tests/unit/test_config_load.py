@@ -114,7 +114,7 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path):
 def test_a_variable_with_one_underscore_too_few_is_noticed(tmp_path: Path):
     loaded = load(tmp_path, {}, {"NANOBOT_API_PORT": "9000", "NANOBOT_URL": "http://127.0.0.1:1", "NANOBOT_LOG__LEVEL": "debug"})
     assert loaded.config.api.port == 8900
-    assert loaded.notices == ("NANOBOT_API_PORT: has no effect; two underscores stand between the parts of a key: NANOBOT_API__PORT",)
+    assert loaded.notices == ("NANOBOT_API_PORT: has no effect; two underscores separate the parts of a key: NANOBOT_API__PORT",)
 
 
 def test_a_variable_may_hold_json_where_an_object_is_wanted(tmp_path: Path):
@@ -172,3 +172,29 @@ def test_fallback_models_are_names_of_presets_or_of_models_or_presets_themselves
 def test_wrong_values_are_named_beside_unknown_keys(tmp_path: Path):
     text = refusal(tmp_path, {"api": {"prot": 1, "port": "x"}, "providers": {"openai": {"apiKey": "${NOT_SET}"}}})
     assert [line.split(": ")[1] for line in text.splitlines()] == ["api.prot", "providers.openai.apiKey", "api.port"]
+
+
+def test_a_schema_may_be_named(tmp_path: Path):
+    assert load(tmp_path, {"$schema": "config.schema.json"}).notices == ()
+
+
+def test_a_retired_key_is_accepted_and_the_notice_says_what_applies(tmp_path: Path):
+    telegram: Json = {"connectionPoolSize": 7, "poolTimeout": None}
+    loaded = load(tmp_path, {"channels": {"telegram": telegram}}, {"NANOBOT_DOCUMENTS__IMAGE_FRAMES": "5"})
+    assert loaded.notices == (
+        "channels.telegram.connectionPoolSize: no longer a setting: at most 100 connections",
+        "documents.imageFrames: no longer a setting: an animated picture has at most 100 frames",
+    )
+
+
+def test_names_that_people_choose_are_never_taken_for_each_other(tmp_path: Path):
+    content: Json = {"modelPresets": {"big-one": {"model": "a"}, "bigone": {"model": "b"}}}
+    assert [preset.model for preset in load(tmp_path, content).config.model_presets.values()] == ["a", "b"]
+
+
+def test_an_old_name_in_the_file_gives_way_to_the_environment(tmp_path: Path):
+    content: Json = {"channels": {"telegram": {"groupPolicy": "open"}}}
+    settings = load(tmp_path, content, {"NANOBOT_CHANNELS__TELEGRAM__GROUPS": "off"}).config.channels.by_name()["telegram"]
+    assert settings.model_dump()["groups"] == "off"
+    content = {"channels": {"telegram": {"groupPolicy": "open", "groups": "off"}}}
+    assert "channels.telegram.groups: is given twice" in refusal(tmp_path, content)

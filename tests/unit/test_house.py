@@ -33,9 +33,9 @@ EVENT = re.compile(r"[a-z]+\.[a-z_]+( [a-z]+=%[ds.\df]+)*")
 CATCH_ALL = {
     "assistant/agent/toolbox.py",  # a tool's bug becomes a message to the model
     "assistant/api/middleware/errors.py",  # a bug behind a request becomes an answer
-    "assistant/app/installed.py",  # another package's tool that can't be had is left out
+    "assistant/app/tools.py",  # a package's tool that fails is left out
     "assistant/app/outlet.py",  # an adapter that can't be opened leaves its channel stopped, and the server running
-    "assistant/config/channels.py",  # another package that can't be imported is named to the person who named it
+    "assistant/config/extensions.py",  # a package that fails to import is named to the person who configured it
     "assistant/delivery/dispatcher.py",  # a fault in one look, or one renewal, must not be the last
     "assistant/delivery/sender.py",  # an adapter's bug is settled as an outcome of its event
     "assistant/delivery/supervisor.py",  # an adapter's bug ends one run of it, and nothing else

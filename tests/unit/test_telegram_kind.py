@@ -102,7 +102,8 @@ def test_the_section_of_nanobot_is_obeyed(tmp_path: Path):
     }
     (tmp_path / "config.json").write_text(json.dumps({"channels": {"telegram": section}}))
     loaded = load_config(None, {"NANOBOT_HOME": str(tmp_path / "home")}, directory=tmp_path)
-    settings = loaded.config.channels.telegram
+    settings = loaded.config.channels.by_name()["telegram"]
+    assert isinstance(settings, TelegramSettings)
     assert (settings.groups, settings.preview, settings.reply_to_message, settings.allow_from) == ("all", "edit", True, ("42", "43"))
     assert settings.quotes_in_private
     assert settings.webhook_secret_token is None

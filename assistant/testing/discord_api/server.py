@@ -9,7 +9,7 @@
     with DiscordThread() as thread:                           beside a process that is started and killed
         thread.do(lambda discord: discord.world.write(…))
 
-An adapter reaches it with `settings(…)`: `apiBase`, `gatewayUrl` and `token`.
+An adapter reaches it with `settings(…)`: `apiBase` and `token`.
 """
 
 import asyncio
@@ -75,8 +75,7 @@ class DiscordApi:
 
     def settings(self, **more: object) -> dict[str, object]:
         """Of `channels.discord`, so that the adapter comes here."""
-        place = {"apiBase": f"{self.world.base}{_BASE}", "gatewayUrl": f"ws://127.0.0.1:{self._port}/gateway"}
-        return {"enabled": True, "token": self.token, **place, **more}
+        return {"enabled": True, "token": self.token, "apiBase": f"{self.world.base}{_BASE}", **more}
 
     def changed(self) -> None:
         """Something happened: whoever waits in `until` looks again."""

@@ -27,10 +27,8 @@ def test_nanobots_own_keys_are_obeyed() -> None:
         groupPolicy="open",
         readReceiptEmoji="",
         streaming=True,
-        intents=37377,
-        gatewayUrl="ws://x",
     )
-    assert (theirs.groups, theirs.preview, theirs.react_emoji, theirs.gateway_url) == ("all", "edit", "", "ws://x")
+    assert (theirs.groups, theirs.preview, theirs.react_emoji) == ("all", "edit", "")
     assert (of(groupPolicy="mention").groups, of(streaming=False).preview) == ("mention", "off")
     assert of(allowFrom=[1187654321098765433], token=" ", proxy="").allow_from == ("1187654321098765433",)
     with pytest.raises(ValidationError):

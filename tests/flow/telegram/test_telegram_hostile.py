@@ -112,7 +112,7 @@ async def test_an_answer_that_drips_is_given_up(rig: Rig, impostor: Impostor):
         return response
 
     impostor.answers["getMe"] = dripping
-    channel = rig.open(0.1, apiBase=impostor.url, poolTimeout=0.1)
+    channel = rig.open(0.1, apiBase=impostor.url)
     async with asyncio.timeout(15):
         with pytest.raises(Exception, match="can't be reached"):
             await channel.identity()

@@ -11,16 +11,17 @@ import pytest
 
 from assistant.access.recipients import Policy, Recipients
 from assistant.agent.toolbox import Toolbox
+from assistant.app.tools import open_http
 from assistant.contracts.addresses import Address
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Document, Part, Text, ToolCall, ToolMessage, UserMessage
 from assistant.contracts.outbox import Delivery
 from assistant.contracts.sessions import NewTurn
+from assistant.contracts.tool_kinds import ToolServices
 from assistant.contracts.tools import ToolContext
 from assistant.delivery.words import describe
 from tests.flow.outgoing import Outbox, open_outbox
-from tools.message import Message, Post
-from tools.workspace import Workspace
+from tools.message import MessageTool
 
 API = ToolContext(owner="local", session="api:s", turn_id="turn_1", call_id="call_1", call_place="1")
 
@@ -45,17 +46,19 @@ class Desk:
             pairings=self.outbox.store.pairings,
             sessions=self.outbox.store.sessions,
         )
-        post = Post(
+        services = ToolServices(
+            attachments=self.outbox.store.attachments,
             deliveries=self.outbox.service,
             channels=self.outbox.channels,
             recipients=recipients,
-            files=self.outbox.store.media,
-            workspace=Workspace(self.workspace),
+            media=self.outbox.store.media,
+            workspace=self.workspace,
             describe=describe,
             expire_after=timedelta(hours=24),
             receipt_wait=self.receipt_wait,
+            http=open_http,
         )
-        toolbox = Toolbox([Message(post)], self.outbox.store.attachments)
+        toolbox = Toolbox([MessageTool(services)], self.outbox.store.attachments)
         call = ToolCall(id=ctx.call_id, name="message", arguments=orjson.dumps(arguments).decode())
         (message,) = await toolbox.run([call], ctx, lambda _: None, step=int(ctx.call_place))
         return message

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from assistant.config.channels import ChannelsSettings
 from assistant.config.directory import ConfiguredChannels
+from assistant.config.extensions import ChannelsSettings
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import InboundMessage, Place, Sender
 from assistant.contracts.messages import AssistantMessage, Document, Text
@@ -100,7 +100,7 @@ async def test_whom_the_configuration_names_is_known(known: Desk) -> None:
     known.outbox = type(known.outbox)(
         store=known.outbox.store,
         enabled=known.outbox.enabled,
-        channels=ConfiguredChannels(ChannelsSettings(telegram=telegram).by_name()),
+        channels=ConfiguredChannels(ChannelsSettings.model_validate({"telegram": telegram}).by_name()),
         service=known.outbox.service,
         watch=known.outbox.watch,
     )

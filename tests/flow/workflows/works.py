@@ -13,11 +13,13 @@ from pydantic import BaseModel
 from assistant.access.allowance import Allowance
 from assistant.access.recipients import Policy, Recipients
 from assistant.agent.toolbox import Toolbox
+from assistant.app.tools import open_http
 from assistant.contracts.access import Limits
 from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Json
 from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.outbox import Delivery
+from assistant.contracts.tool_kinds import ToolServices
 from assistant.contracts.tools import Tool, ToolContext, ToolResult
 from assistant.contracts.turns import MAIN, Upload
 from assistant.contracts.workflows import Job, Update
@@ -36,8 +38,7 @@ from assistant.workflows.service import WorkflowService
 from assistant.workflows.settings import WorkflowSettings
 from tests.flow.outgoing import Outbox
 from tools.attachments import ListAttachments, ReadAttachment
-from tools.message import Message, Post
-from tools.workspace import Workspace
+from tools.message import MessageTool
 
 OWNER = "local"
 NO_LIMITS = Limits()
@@ -116,7 +117,8 @@ class Works:
     ) -> WorkflowService:
         store = self.outbox.store
         toolbox = Toolbox(
-            [ListAttachments(store.attachments), ReadAttachment(store.attachments), Message(self._post()), *tools], store.attachments
+            [ListAttachments(store.attachments), ReadAttachment(store.attachments), MessageTool(self._services()), *tools],
+            store.attachments,
         )
         reader = ChildReader(DocumentSettings())
         agent = Agent(
@@ -171,9 +173,10 @@ class Works:
     async def sent(self) -> list[Delivery]:
         return list(await self.outbox.store.outbox.list(None))
 
-    def _post(self) -> Post:
+    def _services(self) -> ToolServices:
         store = self.outbox.store
-        return Post(
+        return ToolServices(
+            attachments=store.attachments,
             deliveries=self.outbox.service,
             channels=self.outbox.channels,
             recipients=Recipients(
@@ -184,11 +187,12 @@ class Works:
                 pairings=store.pairings,
                 sessions=store.sessions,
             ),
-            files=store.media,
-            workspace=Workspace(self.folder),
+            media=store.media,
+            workspace=self.folder,
             describe=describe,
             expire_after=timedelta(hours=24),
             receipt_wait=0.01,
+            http=open_http,
         )
 
 

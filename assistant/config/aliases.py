@@ -1,0 +1,184 @@
+"""Keys that are not settings here: nanobot's others, retired ones, and those that other products keep in another section.
+
+A key that this project learns to obey moves from here into a settings model; a test checks that no key is in both.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast
+
+from pydantic.alias_generators import to_camel
+
+from assistant.contracts.messages import Json
+
+KeyPath = tuple[str, ...]
+"""The path of a key, in camelCase: ("agents", "defaults", "maxTokens"). "*": any name."""
+
+NANOBOT_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "agents.defaults": (
+        *("contextBlockLimit", "maxConcurrentSubagents", "failOnToolError", "maxToolResultChars", "providerRetryMode"),
+        *("toolHintMaxLength", "timezone", "botName", "botIcon", "unifiedSession", "disabledSkills", "idleCompactAfterMinutes"),
+        *("sessionTtlMinutes", "consolidationRatio", "dream", "memoryWindow", "maxMessages"),
+    ),
+    "providers.*": ("thinkingStyle", "region", "profile"),
+    "channels": (
+        *("sendProgress", "sendToolHints", "showReasoning", "extractDocumentText", "sendMaxRetries"),
+        *("transcriptionProvider", "transcriptionLanguage"),
+    ),
+    "channels.telegram": ("inlineKeyboards", "richMessages"),
+    "channels.discord": ("workingEmoji", "workingEmojiDelay"),
+    "tools": (
+        *("restrictToWorkspace", "webuiAllowLocalServiceAccess", "allowLocalPreviewAccess", "webuiAllowRemotePackageInstall"),
+        *("ssrfWhitelist", "myEnabled", "mySet"),
+    ),
+    "tools.web": ("enable", "proxy", "userAgent"),
+    "tools.web.search": ("provider", "apiKey", "baseUrl", "maxResults", "timeout", "mstEngines", "mstWeights"),
+    "tools.web.fetch": ("useJinaReader",),
+    "tools.exec": (
+        *("enable", "timeout", "pathPrepend", "pathAppend", "sandbox", "allowedEnvKeys", "allowPatterns", "denyPatterns"),
+        "restrictToWorkspace",
+    ),
+    "tools.file": ("enable",),
+    "tools.cliApps": ("enable", "installTimeout", "runTimeout", "catalogTtlSeconds"),
+    "tools.my": ("enable", "allowSet"),
+    "tools.imageGeneration": ("enabled", "provider", "model", "defaultAspectRatio", "defaultImageSize", "maxImagesPerTurn", "saveDir"),
+    "tools.mcpServers.*": ("type", "command", "args", "env", "cwd", "url", "headers", "toolTimeout", "enabledTools"),
+    "transcription": ("enabled", "provider", "model", "language", "maxDurationSec", "maxUploadMb"),
+    "gateway": ("host", "port", "restartMode"),
+    "gateway.heartbeat": ("enabled", "intervalS", "keepRecentMessages"),
+    "webui": ("hiddenSettingsSections",),
+}
+"""Keys of nanobot-ai 0.3.5 and before without effect here, by section."""
+
+NANOBOT_SECTIONS: Final = (
+    *("channels.websocket", "channels.whatsapp", "channels.feishu", "channels.mochat", "channels.dingtalk", "channels.email"),
+    *("channels.slack", "channels.qq", "channels.matrix", "channels.mattermost", "channels.msteams", "channels.line", "channels.napcat"),
+    *("channels.signal", "channels.wecom", "channels.weixin"),
+)
+"""Sections of nanobot without effect here, with all their keys. An installed package may offer a channel of such a name."""
+
+RETIRED: Final[Mapping[str, str]] = {
+    "channels.telegram.streamEditInterval": "a preview is edited at most once a second, in groups every 4 seconds",
+    "channels.telegram.webhookMaxConnections": "Telegram makes at most 4 calls at once",
+    "channels.telegram.connectionPoolSize": "at most 100 connections",
+    "channels.telegram.poolTimeout": "a request waits at most 5 seconds for a connection",
+    "channels.discord.intents": 'messages are requested with their content: the bot needs the "Message Content Intent"',
+    "channels.discord.gatewayUrl": "Discord's own gateway, or /gateway on the host of channels.discord.apiBase",
+    "channels.discord.proxyUsername": 'write the login into channels.discord.proxy: "http://user:password@host:3128"',
+    "channels.discord.proxyPassword": 'write the login into channels.discord.proxy: "http://user:password@host:3128"',
+    "documents.imageFrames": "an animated picture has at most 100 frames",
+    "documents.pdfPagesRefused": "a PDF of more than 10,000 pages is refused",
+    "documents.archivePartMib": "an XML part of an Office file has at most 10 MiB, unpacked",
+    "documents.archiveRatio": "a part of an Office file shrinks at most 100-fold when packed",
+}
+"""Keys that were settings → what applies now. They are accepted, and named in a notice."""
+
+_MOVED: Final[Mapping[KeyPath, KeyPath]] = {
+    ("gateway", "auth"): ("auth",),
+    ("gateway", "http", "endpoints"): ("api", "endpoints"),
+}
+"""Moltbot's section, and ours. Where a key is in both, ours wins."""
+
+
+def camel(name: str) -> str:
+    """The spelling of keys in messages and in the tables here."""
+    return to_camel(name) if "_" in name else name
+
+
+def plain(name: str) -> str:
+    """What is the same in every spelling of a name: `lmStudio`, `lm_studio`, `LM-STUDIO`."""
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def says_nothing(value: Json) -> bool:
+    """Whether a key asks for nothing: nanobot writes every key it knows, most of them empty or switched off."""
+    return value in (None, "", [], {}) or (isinstance(value, Mapping) and value.get("enabled") is False)
+
+
+def _tree() -> dict[str, Any]:
+    """The keys without effect as nested sections; each key holds the words of its notice."""
+    foreign = [*NANOBOT_SECTIONS, *(f"{section}.{key}" for section, keys in NANOBOT_KEYS.items() for key in keys)]
+    words = dict.fromkeys(foreign, "known from nanobot, has no effect here")
+    tree: dict[str, Any] = {}
+    for path, text in {**words, **{key: f"no longer a setting: {applies}" for key, applies in RETIRED.items()}}.items():
+        *sections, key = path.split(".")
+        node = tree
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[key] = text
+    return tree
+
+
+_TREE: Final = _tree()
+
+
+def without_effect(
+    raw: Mapping[str, Json], own: frozenset[KeyPath], notices: dict[str, None], path: KeyPath = (), tree: Mapping[str, Any] = _TREE
+) -> dict[str, Json]:
+    """What is left of `raw` without the keys that have no effect here. `own`: sections of installed packages, which are left alone.
+
+    Adds a notice for each key that asked for something, in the order of `raw`.
+    """
+    left: dict[str, Json] = {}
+    for name, value in raw.items():
+        step = camel(name) if camel(name) in tree else "*"
+        known = None if (*path, step) in own else tree.get(step)
+        if isinstance(known, str):
+            if not says_nothing(value):
+                notices[f"{'.'.join((*path, step)).replace('*', '<name>')}: {known}"] = None
+        elif known and isinstance(value, Mapping):
+            if inner := without_effect(value, own, notices, (*path, step), known):
+                left[name] = inner
+        else:
+            left[name] = value
+    return left
+
+
+def ineffective_keys(section: KeyPath) -> list[str]:
+    """The keys without effect that are known in a section, and the sections in it that hold some."""
+    node: Mapping[str, Any] = _TREE
+    for part in section:
+        found: Any = node.get(part, node.get("*"))
+        node = cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
+    return list(node)
+
+
+def moved(raw: Mapping[str, Json]) -> dict[str, Json]:
+    """The object of a configuration file with Moltbot's keys where we have them."""
+    found = dict(raw)
+    for theirs, ours in _MOVED.items():
+        rest, value = _taken(found, theirs)
+        if isinstance(value, Mapping):
+            found = _laid_under(rest, ours, value)
+    return found
+
+
+def _taken(raw: Mapping[str, Json], path: KeyPath) -> tuple[dict[str, Json], Json]:
+    """(What is left without the key at `path`, its value.) Sections left empty are removed."""
+    first, *rest = path
+    left, value = dict(raw), raw.get(first)
+    if rest and not isinstance(value, Mapping):
+        return left, None
+    inner: dict[str, Json] = {}
+    if rest and isinstance(value, Mapping):
+        inner, value = _taken(value, tuple(rest))
+    if inner:
+        left[first] = inner
+    else:
+        left.pop(first, None)
+    return left, value
+
+
+def _laid_under(raw: Mapping[str, Json], path: KeyPath, value: Mapping[str, Json]) -> dict[str, Json]:
+    first, *rest = path
+    existing = raw.get(first)
+    section: dict[str, Json] = dict(existing) if isinstance(existing, Mapping) else {}
+    inner: dict[str, Json] = _laid_under(section, tuple(rest), value) if rest else {**value, **section}
+    return {**raw, first: inner}
+
+
+def installed_candidates(section: str, source: Mapping[str, Json]) -> Iterator[str]:
+    """The names under `channels` or `tools` that ask for something and may be an installed package's, in camelCase."""
+    given = source.get(section)
+    for name, value in given.items() if isinstance(given, Mapping) else ():
+        if camel(name) not in NANOBOT_KEYS[section] and not says_nothing(value):
+            yield camel(name)

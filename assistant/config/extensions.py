@@ -1,0 +1,128 @@
+"""The `channels` and `tools` sections: a field for each kind in the catalogs, and for each of an installed package that is configured."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+from pydantic import AliasChoices, Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+from assistant.config.aliases import KeyPath, camel, installed_candidates, plain
+from assistant.config.errors import ConfigError, ConfigProblem
+from assistant.contracts.channels import ChannelSettings
+from assistant.contracts.messages import Json
+from assistant.contracts.settings import Settings
+from assistant.contracts.tool_kinds import NoSettings
+from channels import catalog as channel_catalog
+from tools import catalog as tool_catalog
+
+S = TypeVar("S", bound=Settings)
+
+
+class ChannelsSettings(Settings):
+    """The chat channels."""
+
+    def by_name(self) -> Mapping[str, ChannelSettings]:
+        """The settings of every known channel, by the channel's name."""
+        return _by_name(self)
+
+
+class ToolsSettings(Settings):
+    """The tools that have settings. Which tools an agent may use: `agents.defaults.tools`."""
+
+    def by_name(self) -> Mapping[str, Settings]:
+        """The settings of the tools that have some, by the tool's name."""
+        return _by_name(self)
+
+
+def channels_with(sources: Sequence[Mapping[str, Json]]) -> type[ChannelsSettings]:
+    """The section's model with the channels of installed packages that these sources configure. Raises ConfigError where one fails to import."""
+
+    def settings(name: str) -> type[Settings]:
+        kind = channel_catalog.channel_kind(name)
+        if kind is None:
+            raise LookupError(name)
+        return kind.settings
+
+    return _extended(ChannelsSettings, "channels", _named(sources, "channels", ChannelsSettings, channel_catalog.installed_names), settings)
+
+
+def tools_with(sources: Sequence[Mapping[str, Json]]) -> type[ToolsSettings]:
+    """The section's model with the tools of installed packages that these sources configure. Raises ConfigError where one fails to import."""
+    names = _named(sources, "tools", ToolsSettings, tool_catalog.installed_names)
+    return _extended(ToolsSettings, "tools", names, lambda name: tool_catalog.installed_kind(name).settings)
+
+
+def installed_sections(channels: type[ChannelsSettings], tools: type[ToolsSettings]) -> frozenset[KeyPath]:
+    """The paths of the sections of installed packages in these models: ("channels", "pigeonPost")."""
+    added = [("channels", name) for name in channels.model_fields.keys() - ChannelsSettings.model_fields.keys()]
+    added += [("tools", name) for name in tools.model_fields.keys() - ToolsSettings.model_fields.keys()]
+    return frozenset((section, camel(name)) for section, name in added)
+
+
+def old_names(section: str, model: type[Settings]) -> dict[KeyPath, str]:
+    """(section, kind, an old name of a key), all plain → the key's name, for the fields of the kinds' settings that declare `AliasChoices`."""
+    found: dict[KeyPath, str] = {}
+    for attribute, kind in model.model_fields.items():
+        for name, field in fields_of(kind.annotation).items():
+            key, *old = names_of(field, name)
+            found |= {(section, plain(attribute), plain(other)): key for other in old}
+    return found
+
+
+def _named(
+    sources: Sequence[Mapping[str, Json]], section: str, own: type[Settings], installed: Callable[[], Sequence[str]]
+) -> Sequence[str]:
+    """The installed names that the sources configure. Packages are searched only where a name is not one of ours: it takes milliseconds."""
+    wanted = {plain(name) for source in sources for name in installed_candidates(section, source)} - {
+        plain(name) for name in own.model_fields
+    }
+    return [name for name in installed() if plain(name) in wanted] if wanted else []
+
+
+def _extended(base: type[S], section: str, names: Iterable[str], settings: Callable[[str], type[Settings]]) -> type[S]:
+    """`base` with a field for each name. Raises ConfigError."""
+    fields: dict[str, Any] = {}
+    for name in names:
+        try:
+            model = settings(name)
+        except Exception as error:
+            what = section.removesuffix("s")
+            text = f"the package that gives this {what} can't be used: importing it raised {type(error).__name__}"
+            raise ConfigError(ConfigProblem(path=(section, name), text=text, origin="")) from error
+        fields[name.replace("-", "_")] = _field(name, model)
+    return create_model(base.__name__, __base__=base, __doc__=base.__doc__, **fields) if fields else base
+
+
+def _field(name: str, model: type[Settings]) -> tuple[Any, Any]:
+    attribute = name.replace("-", "_")
+    alias = AliasChoices(camel(attribute), attribute, name) if attribute != name else None
+    try:
+        return model, Field(default=model(), title=name, validation_alias=alias)
+    except ValidationError:  # it has required keys: without its section there are no settings
+        return model | None, Field(default=None, title=name, validation_alias=alias)
+
+
+def _by_name(section: Settings) -> Mapping[str, Any]:
+    found = {field.title or attribute: getattr(section, attribute) for attribute, field in type(section).model_fields.items()}
+    return {name: settings for name, settings in found.items() if settings is not None}
+
+
+def names_of(field: FieldInfo, attribute: str) -> list[str]:
+    """A field's key, and its old names, in camelCase."""
+    if isinstance(field.validation_alias, AliasChoices):
+        return [choice for choice in field.validation_alias.choices if isinstance(choice, str) and choice.isalnum()]
+    return [str(field.validation_alias or field.alias or attribute)]
+
+
+def fields_of(annotation: object) -> Mapping[str, FieldInfo]:
+    """The fields of a settings model, or of "a settings model or null"."""
+    models = [each for each in (annotation, *get_args(annotation)) if isinstance(each, type) and issubclass(each, Settings)]
+    return models[0].model_fields if models else {}
+
+
+if not TYPE_CHECKING:  # the fields come from the catalogs: a type checker sees the classes above
+    ChannelsSettings = _extended(
+        ChannelsSettings, "channels", channel_catalog.OWN, lambda name: channel_catalog.channel_kind(name).settings
+    )
+    _own_tools = {kind.name: kind.settings for kind in tool_catalog.own_kinds() if kind.settings is not NoSettings}
+    ToolsSettings = _extended(ToolsSettings, "tools", _own_tools, _own_tools.__getitem__)
