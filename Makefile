@@ -19,8 +19,10 @@ pytest: .venv/test.done
 lint-beside: .venv/test.done       # says one line, or all that was found, amid the tests: pytest's summary comes last
 	@found=$$($(MAKE) --no-print-directory lint 2>&1) && echo "lint: clean" || { echo "$$found"; exit 1; }
 
+LONG := tests/flow/test_api_fuzz.py $(addprefix tests/flow/live/test_,crash.py fuzz.py socket_fuzz.py)
+
 test-long: .venv/test.done         ## the crash test and the fuzz tests at length: KILLS kills, CASES requests and frames
-	KILLS=$(KILLS) CASES=$(CASES) $(BIN)/python -m pytest -rs tests/flow/live/test_crash.py tests/flow/live/test_fuzz.py tests/flow/live/test_socket_fuzz.py
+	KILLS=$(KILLS) CASES=$(CASES) $(BIN)/python -m pytest -rs $(LONG)
 
 test-local: .venv/local.done .venv/test.done ## models that are files, by llama.cpp: builds it first (minutes, once)
 	$(BIN)/python -m pytest -m local -rs
