@@ -29,7 +29,9 @@ class Nanobot:
     @property
     def environment(self) -> dict[str, str]:
         """No key and no setting of whoever runs the tests reaches the process."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ}
+        kept = {
+            name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
+        }
         return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "NANOBOT_HOME": str(self.home), **self.env}
 
     def __call__(self, *arguments: str, given: str | bytes = "") -> subprocess.CompletedProcess[str]:
