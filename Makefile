@@ -5,13 +5,24 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test test-local local lint format bench crash fuzz constraints release-check clean
+.PHONY: serve test pytest lint-beside test-long test-local local lint format bench crash fuzz constraints release-check clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
 
-test: lint                         ## lint, types, import law, and every test
+test: .venv/test.done              ## lint, types, import law, and every test
+	@$(MAKE) --no-print-directory -j2 lint-beside pytest
+
+pytest: .venv/test.done
 	$(BIN)/python -m pytest -rs
+
+lint-beside: .venv/test.done       # says one line, or all that was found, amid the tests: pytest's summary comes last
+	@found=$$($(MAKE) --no-print-directory lint 2>&1) && echo "lint: clean" || { echo "$$found"; exit 1; }
+
+LONG := tests/flow/test_api_fuzz.py $(addprefix tests/flow/live/test_,crash.py fuzz.py socket_fuzz.py)
+
+test-long: .venv/test.done         ## the crash test and the fuzz tests at length: KILLS kills, CASES requests and frames
+	KILLS=$(KILLS) CASES=$(CASES) $(BIN)/python -m pytest -rs $(LONG)
 
 test-local: .venv/local.done .venv/test.done ## models that are files, by llama.cpp: builds it first (minutes, once)
 	$(BIN)/python -m pytest -m local -rs

@@ -23,7 +23,7 @@ import assistant
 Config = Mapping[str, object]
 
 _ROOT = Path(assistant.__file__).parents[1]
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV", "COVERAGE_PROCESS_START")
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _POLL = 0.003
 _SERVES = re.compile(rb"^nanobot serves http://127\.0\.0\.1:(\d+)/", re.MULTILINE)
 

@@ -4,6 +4,7 @@ promise was broken. Ctrl-C ends the killing early, and the comparison is made al
 
 import argparse
 import asyncio
+import itertools
 import json
 import random
 import signal
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -59,19 +61,21 @@ def main() -> int:
     parser.add_argument(
         "--break", dest="broken", choices=["settle-before-send"], help="the control: break a promise, which must be found out"
     )
+    parser.add_argument("--at", choices=ALL, metavar="BOUNDARY", help="kill at this boundary only; otherwise at random and at each in turn")
     parser.add_argument("--stop", action="store_true", help="SIGTERM instead of SIGKILL: it must end within the grace, and double nothing")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the server's state and log there")
     given = parser.parse_args()
     seed: int = given.seed if given.seed is not None else random.SystemRandom().randrange(1_000_000)
     with tempfile.TemporaryDirectory(prefix="nanobot-crash-") as folder, running_platforms() as platforms:
         home = given.keep or Path(folder)
-        ran = _run(home, platforms, given.kills, seed, broken=given.broken, orderly=given.stop)
+        ran = _run(home, platforms, given.kills, seed, at=given.at, broken=given.broken, orderly=given.stop)
     _report(ran, seed)
     return 0 if ran.holds else 1
 
 
-def _run(home: Path, platforms: Platforms, count: int, seed: int, *, broken: str | None, orderly: bool) -> "Ran":
+def _run(home: Path, platforms: Platforms, count: int, seed: int, *, at: str | None, broken: str | None, orderly: bool) -> "Ran":
     chance = random.Random(seed)
+    places = _places(chance, at, orderly)
     kills: list[Kill] = []
     stops: list[float] = []
     ended = threading.Event()
@@ -87,8 +91,7 @@ def _run(home: Path, platforms: Platforms, count: int, seed: int, *, broken: str
         server.kill()
         with under_load(platforms, server.port, seed) as promises:
             while len(kills) < count and not ended.is_set():
-                where = "random" if orderly or not len(kills) % 2 else ALL[(len(kills) // 2) % len(ALL)]
-                kills.append(_kill(server, platforms, where, chance, stops if orderly else None))
+                kills.append(_kill(server, platforms, next(places), chance, stops if orderly else None))
                 _progress(len(kills), count)
         server.start()
         server.wait_ready()
@@ -96,6 +99,15 @@ def _run(home: Path, platforms: Platforms, count: int, seed: int, *, broken: str
         stops.append(server.stop())
     found = asyncio.run(verdict(home, promises, platforms.posted()))
     return Ran(kills=kills, found=found, slowest_stop=max(stops), orderly=orderly)
+
+
+def _places(chance: random.Random, at: str | None, orderly: bool) -> Iterator[str]:
+    """Where the server is killed: at random and at a boundary by turns, from any boundary on, so that a few kills meet others each time."""
+    if at or orderly:
+        yield from itertools.repeat(at or "random")
+    for number in itertools.count(chance.randrange(len(ALL))):
+        yield "random"
+        yield ALL[number % len(ALL)]
 
 
 def _greet(platforms: Platforms) -> None:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.flow.forked import run_forked
+
 ROOT = Path(__file__).parents[2]
 LIMIT = 60.0
 
@@ -27,11 +29,18 @@ class Nanobot:
     @property
     def environment(self) -> dict[str, str]:
         """No key and no setting of whoever runs the tests reaches the process."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        kept = {
+            name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
+        }
         return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "NANOBOT_HOME": str(self.home), **self.env}
 
     def __call__(self, *arguments: str, given: str | bytes = "") -> subprocess.CompletedProcess[str]:
-        """Run to the end, with `given` as standard input."""
+        """Run to the end, with `given` as standard input.
+
+        Without any it is forked (`forked.py`), unless `env` holds what Python looks at when it starts.
+        """
+        if not given and not any(name.startswith("PYTHON") for name in self.env):
+            return run_forked(arguments, folder=self.folder, environment=self.environment, timeout=LIMIT)
         done = subprocess.run(
             [sys.executable, "-m", "assistant.cli", *arguments],
             cwd=self.folder,

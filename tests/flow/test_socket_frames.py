@@ -1,5 +1,7 @@
 """Frames that are wrong, hostile or odd: each costs an error frame, and nothing else."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import ormsgpack
@@ -143,11 +145,24 @@ _fields = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@given(st.lists(_fields, min_size=1, max_size=6))
-@settings(max_examples=40, deadline=None)
-async def test_whatever_is_said_the_socket_stays(tmp_path_factory: pytest.TempPathFactory, frames: list[dict[str, object]]) -> None:
-    async with serving(tmp_path_factory.mktemp("spool")) as api, talking(api.port) as talk:
-        for frame in frames:
-            await talk.say(frame)
-        await talk.say({"type": "ping"})
-        await talk.until("pong")
+def test_whatever_is_said_the_socket_stays(tmp_path: Path) -> None:
+    async def say(port: int, frames: list[dict[str, object]]) -> None:
+        async with talking(port) as talk:
+            for frame in frames:
+                await talk.say(frame)
+            await talk.say({"type": "ping"})
+            await talk.until("pong")
+
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        api = runner.run(stack.enter_async_context(serving(tmp_path)))
+
+        @settings(max_examples=40, deadline=None, database=None)
+        @given(frames=st.lists(_fields, min_size=1, max_size=6))
+        def example(frames: list[dict[str, object]]) -> None:
+            runner.run(say(api.port, frames))
+
+        try:
+            example()
+        finally:
+            runner.run(stack.aclose())

@@ -30,6 +30,7 @@ from assistant.store.connection import Connection, Row
 from assistant.store.migrate import configuration, newest_revision, upgrade
 from assistant.store.migrations import snapshot
 from assistant.store.schema import HEAD
+from tests.postgres import new_database
 
 from .conftest import Opener
 from .said import answer, turn
@@ -139,12 +140,8 @@ async def test_a_new_store_is_what_the_migrations_make(
     await (await open_again()).close()
     assert differences(url) == []
     made_at_once = schema_of(url)
-    if url.startswith("sqlite"):
-        migrated = f"sqlite:///{tmp_path / 'migrated.db'}"
-    else:
-        from .conftest import new_database
-
-        migrated = new_database(request.getfixturevalue("postgres_server"))
+    sqlite = f"sqlite:///{tmp_path / 'migrated.db'}"
+    migrated = sqlite if url.startswith("sqlite") else new_database(request.getfixturevalue("postgres_server"))
     upgrade(migrated)
     assert made_at_once == schema_of(migrated)
 

@@ -22,10 +22,7 @@ from assistant.api.settings import ApiSettings
 from assistant.contracts.access import ApiKey, Limits, Scope
 from assistant.store.settings import StoreSettings
 from assistant.store.store import Store, open_store
-from tests.contract.store.conftest import postgres_server, url
 from tests.flow.api_rig import Play, PlayedTurns, Running, serving
-
-__all__ = ["postgres_server", "url"]
 
 SHARED = "the-shared-key"
 ALL: tuple[Scope, ...] = ("chat", "models", "sessions", "deliveries", "files", "workflows")

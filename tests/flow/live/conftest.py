@@ -3,14 +3,17 @@
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
+import pytest_asyncio
 
 from assistant.testing.live_server import LiveServer, live_server, with_model
+from assistant.testing.model_faults import Control
 from assistant.testing.model_server import ModelServer
 
 
@@ -22,9 +25,11 @@ class Live:
     model: ModelServer
     client: httpx2.AsyncClient
     home: Path
+    prefix: str = ""
+    """What the ids of a test's sessions begin with, where it shares the server with others."""
 
     async def ask(self, text: str, session: str = "s", **fields: object) -> httpx2.Response:
-        body = {"messages": [{"role": "user", "content": text}], "session_id": session, **fields}
+        body = {"messages": [{"role": "user", "content": text}], "session_id": self.id_of(session), **fields}
         return await self.client.post("/v1/chat/completions", json=body)
 
     async def stream(self, text: str, session: str = "s", **fields: object) -> tuple[int, list[str]]:
@@ -34,7 +39,10 @@ class Live:
 
     async def session(self, session: str = "s") -> list[dict[str, Any]]:
         """The stored messages."""
-        return (await self.client.get(f"/v1/sessions/{session}")).json().get("data", [])
+        return (await self.client.get(f"/v1/sessions/{self.id_of(session)}")).json().get("data", [])
+
+    def id_of(self, session: str) -> str:
+        return self.prefix + session
 
     def asked(self) -> dict[str, Any]:
         """What the model was asked last."""
@@ -61,3 +69,24 @@ async def start(tmp_path: Path) -> AsyncGenerator[Start]:
 @pytest.fixture
 async def live(start: Start) -> Live:
     return await start()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Live]:
+    """One served assistant for a module."""
+    home = tmp_path_factory.mktemp("served")
+    async with ModelServer() as model:
+        with live_server(home, config=with_model(model.url)) as server:
+            async with httpx2.AsyncClient(base_url=server.url, timeout=30) as client:
+                yield Live(server, model, client, home)
+
+
+@pytest.fixture
+def shared(served: Live) -> Live:
+    """The module's assistant for a test that neither stops nor configures it; its model is as new, and the test's sessions are its own.
+
+    For tests that run in the module's loop: `pytest.mark.asyncio(loop_scope="module")`.
+    """
+    served.model.reset()
+    served.model.configure(**asdict(Control()))
+    return replace(served, prefix=f"{uuid4().hex}-")

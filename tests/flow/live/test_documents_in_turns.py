@@ -13,6 +13,13 @@ from PIL import Image
 
 from tests.flow.live.conftest import Live, Start
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture
+def live(shared: Live) -> Live:
+    return shared
+
 
 def report() -> bytes:
     document = docx.Document()
@@ -46,7 +53,7 @@ def _saved(document: Any) -> bytes:
 
 async def upload(live: Live, message: str, *files: tuple[str, bytes], session: str = "s") -> Any:
     return await live.client.post(
-        "/v1/chat/completions", data={"message": message, "session_id": session}, files=[("files", file) for file in files]
+        "/v1/chat/completions", data={"message": message, "session_id": live.id_of(session)}, files=[("files", file) for file in files]
     )
 
 
@@ -67,6 +74,7 @@ async def test_the_model_reads_the_files_and_sees_the_picture(live: Live) -> Non
     assert Image.open(io.BytesIO(data)).size == (640, 480)
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_what_does_not_fit_is_said_and_can_be_paged_through(start: Start) -> None:
     live = await start(agents={"defaults": {"provider": "custom", "model": "fake-model", "documentChars": 2000}})
     await upload(live, "Read this", ("report.docx", report()))
@@ -100,6 +108,7 @@ async def test_a_picture_is_shown_again_in_later_turns_as_the_same_bytes(live: L
     assert live.asked()["messages"][: len(first)] == first
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_a_model_without_eyes_is_told_so(start: Start) -> None:
     live = await start()
     await live.client.aclose()
@@ -148,14 +157,16 @@ async def test_any_text_comes_through_and_comes_back(live: Live, text: str) -> N
 
 
 async def test_half_an_emoji_is_replaced_and_the_session_goes_on(live: Live) -> None:
-    body = b'{"messages":[{"role":"user","content":"cut \\ud83d"}],"session_id":"s"}'
+    body = b'{"messages":[{"role":"user","content":"cut \\ud83d"}],"session_id":"%s"}' % live.id_of("s").encode()
     response = await live.client.post("/v1/chat/completions", content=body, headers={"content-type": "application/json"})
     assert response.status_code == 200
     assert told(live) == "cut \ufffd"
     assert (await live.ask("next")).status_code == 200
 
 
-async def test_a_file_that_can_not_be_read_leaves_nothing_of_those_beside_it(live: Live) -> None:
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_file_that_can_not_be_read_leaves_nothing_of_those_beside_it(start: Start) -> None:
+    live = await start()
     response = await upload(live, "Read these", ("data.xlsx", table()), ("broken.pdf", b"%PDF-1.7\nnothing"))
     assert response.status_code == 400
     assert [path for path in (live.home / "attachments").rglob("*") if path.is_file()] == []
@@ -167,7 +178,7 @@ async def test_a_file_uploaded_once_is_read_by_the_model_in_every_message_that_n
     made = uploaded.json()
     for session in ("one", "two"):
         content = [{"type": "text", "text": "ECHO read"}, {"type": "file", "file": {"file_id": made["id"]}}]
-        body = {"messages": [{"role": "user", "content": content}], "session_id": session}
+        body = {"messages": [{"role": "user", "content": content}], "session_id": live.id_of(session)}
         assert (await live.client.post("/v1/chat/completions", json=body)).status_code == 200
         assert "Pear" in json.dumps(live.asked())
     assert (await live.client.delete(f"/v1/files/{made['id']}")).status_code == 200

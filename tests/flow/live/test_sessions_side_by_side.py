@@ -2,9 +2,17 @@
 
 import asyncio
 
+import pytest
 from openai import AsyncOpenAI
 
 from tests.flow.live.conftest import Live
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture
+def live(shared: Live) -> Live:
+    return shared
 
 
 async def test_requests_of_one_session_at_the_same_time_run_one_after_another(live: Live) -> None:

@@ -2,15 +2,16 @@
 
 import asyncio
 from base64 import b64encode
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.flow.socket_client import Frame, Talk, talking, types, words
 
-from .conftest import Live, Start
+from .conftest import Live
 from .test_sockets import port_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ECHO = """\
 inputs:
@@ -33,12 +34,12 @@ outputs:
 
 
 @pytest.fixture
-async def live(start: Start, tmp_path: Path) -> Live:
-    folder = tmp_path / "home" / "workspace" / "workflows"
-    folder.mkdir(parents=True)
+def live(shared: Live) -> Live:
+    folder = shared.home / "workspace" / "workflows"
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "echo.yaml").write_text(ECHO)
     (folder / "two.yaml").write_text(TWO)
-    return await start()
+    return shared
 
 
 async def run(talk: Talk, **data: object) -> list[Frame]:
@@ -52,11 +53,11 @@ async def run(talk: Talk, **data: object) -> list[Frame]:
 
 async def test_a_message_that_names_a_workflow_is_its_input_and_gets_its_outputs(live: Live) -> None:
     async with talking(port_of(live.server)) as talk:
-        frames = await talk.ask("hello", workflow_id="echo", thread_id="t")
+        frames = await talk.ask("hello", workflow_id="echo", thread_id=live.id_of("t"))
         assert types(frames) == ["job_update", "node_update", "output_update", "job_update", "chunk", "message"]
         assert frames[-2]["done"] is True
         assert {name: frames[-1][name] for name in ("content", "thread_id", "workflow_id", "provider", "model")} == {
-            "content": "hello in plain", "thread_id": "t", "workflow_id": "echo", "provider": None, "model": None,
+            "content": "hello in plain", "thread_id": live.id_of("t"), "workflow_id": "echo", "provider": None, "model": None,
         }  # fmt: skip
         assert (await talk.ask("hi", workflow_id="echo", params={"tone": "song"}))[-1]["content"] == "hi in song"
         part = {"type": "file", "file": {"filename": "a.txt", "file_data": b"words"}}

@@ -4,12 +4,22 @@ import asyncio
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from assistant.testing.live_server import LiveServer
 from tests.flow.nanobot_process import Nanobot
 from tests.flow.socket_client import Talk, talking, types, words
 from tests.flow.socket_rig import closed
 
 from .conftest import Live, Start
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture
+def live(shared: Live) -> Live:
+    return shared
+
 
 WEATHER = {
     "name": "weather",
@@ -27,7 +37,7 @@ def port_of(server: LiveServer) -> int:
 async def test_one_conversation_goes_on_over_http_and_socket(live: Live) -> None:
     assert (await live.ask("ECHO first", session="shared")).status_code == 200
     async with talking(port_of(live.server)) as talk:
-        frames = await talk.ask("ECHO second", thread_id="shared")
+        frames = await talk.ask("ECHO second", thread_id=live.id_of("shared"))
         assert words(frames) == frames[-1]["content"] == "second"
         assert frames[-1]["provider"] == "custom"
         assert frames[-1]["model"] == "fake-model"
@@ -55,10 +65,10 @@ async def test_a_tool_of_the_client_is_offered_to_the_model_and_its_result_read(
 async def test_a_tool_of_the_client_is_of_that_socket_only(live: Live) -> None:
     async with talking(port_of(live.server)) as first, talking(port_of(live.server), binary=False) as second:
         await first.say({"type": "client_tools_manifest", "tools": [WEATHER]})
-        await first.ask("hi", thread_id="t")
+        await first.ask("hi", thread_id=live.id_of("t"))
         names = [tool["function"]["name"] for tool in live.asked()["tools"]]
         assert names[-1] == "weather"
-        await second.ask("hi", thread_id="t")
+        await second.ask("hi", thread_id=live.id_of("t"))
         assert [tool["function"]["name"] for tool in live.asked()["tools"]] == names[:-1]
 
 
@@ -71,15 +81,16 @@ async def test_no_tools_means_that_none_is_called(live: Live) -> None:
 async def test_a_stopped_turn_is_marked_in_its_session(live: Live) -> None:
     live.model.configure(latency_ms=20_000)
     async with talking(port_of(live.server)) as talk:
-        await talk.say({"role": "user", "content": "think", "thread_id": "t"})
+        await talk.say({"role": "user", "content": "think", "thread_id": live.id_of("t")})
         await live.model.until(lambda stats: stats.inflight == 1)
         await talk.say({"type": "stop"})
         assert (await talk.hear())["type"] == "generation_stopped"
         live.model.configure(latency_ms=0)
-        assert words(await talk.ask("ECHO now", thread_id="t")) == "now"
+        assert words(await talk.ask("ECHO now", thread_id=live.id_of("t"))) == "now"
     assert [message["cut_off"] for message in await live.session("t") if message["role"] == "assistant"] == ["cancelled", None]
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_a_key_that_is_taken_back_closes_its_sockets_and_no_others(start: Start, tmp_path: Path) -> None:
     live: Live = await start(auth={"mode": "keys"})
     cli = Nanobot(folder=tmp_path)

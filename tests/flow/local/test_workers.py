@@ -9,6 +9,7 @@ from pathlib import Path
 
 import openai
 import pytest
+import pytest_asyncio
 
 from .served import Served, is_there, serving_files, until_gone
 
@@ -25,13 +26,27 @@ MODELS = {
 HEADER = b"GGUF\3\0\0\0" + bytes(16)
 
 
+IN_THE_LOOP_OF_SHARED = pytest.mark.asyncio(loop_scope="module")
+
+
+def with_files(folder: Path) -> Path:
+    (folder / "models").mkdir()
+    (folder / "models" / "tiny.gguf").write_bytes(HEADER)
+    (folder / "damaged.gguf").write_bytes(HEADER + b"UNLOADABLE")
+    (folder / "no.gguf").write_bytes(b"PK\3\4")
+    return folder
+
+
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncGenerator[Served]:
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "tiny.gguf").write_bytes(HEADER)
-    (tmp_path / "damaged.gguf").write_bytes(HEADER + b"UNLOADABLE")
-    (tmp_path / "no.gguf").write_bytes(b"PK\3\4")
-    async with serving_files(tmp_path, MODELS, stand_in=True) as running:
+    async with serving_files(with_files(tmp_path), MODELS, stand_in=True) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Served]:
+    """One server for the tests that end neither it nor its workers."""
+    async with serving_files(with_files(tmp_path_factory.mktemp("shared")), MODELS, stand_in=True) as running:
         yield running
 
 
@@ -56,8 +71,9 @@ async def test_a_file_answers_chats_texts_and_vectors_each_in_a_worker_of_its_ow
     assert (server.json()["owned_by"], server.json()["type"]) == ("local", "embedding")
 
 
-async def test_a_stream_says_what_the_whole_answer_says_and_is_counted(served: Served) -> None:
-    stream = await served.client.chat.completions.create(
+@IN_THE_LOOP_OF_SHARED
+async def test_a_stream_says_what_the_whole_answer_says_and_is_counted(shared: Served) -> None:
+    stream = await shared.client.chat.completions.create(
         model="chat", messages=[{"role": "user", "content": "hi"}], stream=True, stream_options={"include_usage": True}, stop=["tok2"]
     )
     chunks = [chunk async for chunk in stream]
@@ -68,6 +84,7 @@ async def test_a_stream_says_what_the_whole_answer_says_and_is_counted(served: S
     assert chunks[-1].usage.prompt_tokens == len("user: hi\n") + 1
 
 
+@IN_THE_LOOP_OF_SHARED
 @pytest.mark.parametrize(
     ("model", "text", "fields", "code", "param"),
     [
@@ -79,32 +96,35 @@ async def test_a_stream_says_what_the_whole_answer_says_and_is_counted(served: S
     ids=["too long", "template", "tools", "logprobs"],
 )
 async def test_what_can_not_be_done_is_refused_and_the_model_goes_on(
-    served: Served, model: str, text: str, fields: dict[str, object], code: str, param: str | None
+    shared: Served, model: str, text: str, fields: dict[str, object], code: str, param: str | None
 ) -> None:
-    refused = await served.chat(model, text, **fields)
+    refused = await shared.chat(model, text, **fields)
     assert (refused.status_code, refused.json()["error"]["code"], refused.json()["error"]["param"]) == (400, code, param)
-    assert (await served.chat(model, "hi")).status_code == 200
+    assert (await shared.chat(model, "hi")).status_code == 200
 
 
+@IN_THE_LOOP_OF_SHARED
 @pytest.mark.parametrize("model", ["damaged", "no-gguf", "missing"])
-async def test_a_file_that_can_not_be_had_is_502_with_a_reason_and_no_path(served: Served, model: str, tmp_path: Path) -> None:
+async def test_a_file_that_can_not_be_had_is_502_with_a_reason_and_no_path(shared: Served, model: str) -> None:
+    before, folder = shared.workers(), shared.server.log.parent
     for _ in range(3):
-        failed = await served.chat(model, "hi")
+        failed = await shared.chat(model, "hi")
         assert (failed.status_code, failed.headers["x-should-retry"]) == (502, "false")
         assert f"The model '{model}' " in failed.json()["error"]["message"]
-        assert str(tmp_path) not in failed.text
+        assert str(folder) not in failed.text
         assert "secret-folder" not in failed.text
-    assert served.workers() == []
+    assert shared.workers() == before
 
 
-async def test_a_length_that_the_vectors_have_not_is_refused(served: Served) -> None:
+@IN_THE_LOOP_OF_SHARED
+async def test_a_length_that_the_vectors_have_not_is_refused(shared: Served) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
-        await served.client.embeddings.create(model="vectors", input="a", dimensions=3)
+        await shared.client.embeddings.create(model="vectors", input="a", dimensions=3)
     assert refused.value.param == "dimensions"
-    made = await served.client.embeddings.create(model="vectors", input="a", dimensions=4, encoding_format="base64")
+    made = await shared.client.embeddings.create(model="vectors", input="a", dimensions=4, encoding_format="base64")
     assert len(made.data[0].embedding) > 4
     with pytest.raises(openai.APIStatusError) as failed:
-        await served.client.embeddings.create(model="other-vectors", input="a")
+        await shared.client.embeddings.create(model="other-vectors", input="a")
     assert (failed.value.status_code, "768" in failed.value.message) == (502, True)
 
 
