@@ -15,11 +15,11 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
-from assistant.access.build import CannotLetIn, auth_mode
-from assistant.api.mounted import create_mounted_router, not_open
+from assistant.access.principals import CannotLetIn, auth_mode
+from assistant.api.chat_app import create_mounted_router, not_open
 from assistant.api.server.bind import CannotServe
 from assistant.app import Assistant, serve
-from assistant.app.front import FOR_TURNS, opened_front
+from assistant.app.runtime import FOR_TURNS, opened_front
 from assistant.config import Loaded, load_config
 from assistant.contracts.messages import Json
 

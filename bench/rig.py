@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from assistant.testing.live_server import Config, LiveServer, free_port, live_server, with_model
+from tests.doubles.live_server import Config, LiveServer, free_port, live_server, with_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Rig:
 @contextmanager
 def running_model() -> Generator[Model]:
     port = free_port()
-    command = [sys.executable, "-m", "assistant.testing.model_server", "--port", str(port)]
+    command = [sys.executable, "-m", "tests.doubles.model_server", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:

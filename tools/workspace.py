@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.messages import human_size
-from assistant.contracts.names import display_name
+from assistant.contracts.util import display_name
 
 _SLICE = 1024 * 1024
 _LONGEST = 4096

@@ -1,14 +1,12 @@
-"""Whom the assistant may write to on its own: a rule outside of the model, which anybody's words can talk into anything.
-
-Compare the advisories under "The model is not trusted": a page or a file that told an assistant to send what it knows to a stranger.
-"""
+"""Who may write to the assistant in a chat, and to whom it may write."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelDirectory
+from assistant.contracts.channels import ChannelDirectory, ChannelSettings
 from assistant.contracts.inbox import InboxStore
 from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.pairing import PairingStore
@@ -108,3 +106,31 @@ def is_named(address: Address, words: str) -> bool:
         return False
     token = rf"(?<![\w-])(?<!\d[.,]){re.escape(address.chat_id.casefold())}(?![\w-])(?![.,]\d)"
     return re.search(token, folded) is not None
+
+
+SenderStanding = Literal["owner", "user", "stranger"]
+EVERYBODY: Final = "*"
+
+
+class Senders:
+    """What the configuration and the owner's word say of senders."""
+
+    def __init__(self, channels: Mapping[str, ChannelSettings], pairings: PairingStore) -> None:
+        """`channels`: the settings of the enabled ones, by name."""
+        self._channels = channels
+        self._pairings = pairings
+
+    async def standing(self, channel: str, sender_id: str) -> SenderStanding:
+        """Of a sender. On a channel that is not enabled, everybody is a stranger. Raises StoreUnavailable."""
+        settings = self._channels.get(channel)
+        if settings is None:
+            return "stranger"
+        if settings.let_in_by_secret:
+            return "user"
+        if sender_id in ("", EVERYBODY):
+            return "stranger"
+        if sender_id in settings.owners:
+            return "owner"
+        if EVERYBODY in settings.allow_from or sender_id in settings.allow_from:
+            return "user"
+        return "user" if await self._pairings.paired(channel, sender_id) else "stranger"

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from assistant.contracts.settings import Settings
+from assistant.contracts.util import Settings
 
 Mode = Literal["none", "token", "password", "keys", "supabase"]
 _NODETOOLS = {"local": "none", "static": "token"}

@@ -14,7 +14,7 @@ BETWEEN_STEPS = "\n\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class LoopResult:
     """How the loop ended. `last` is the closing message, not yet appended; `text` is what was said over all steps."""
 
     last: AssistantMessage
@@ -36,7 +36,7 @@ class Loop:
     append: Callable[[list[AssistantMessage | ToolMessage]], Awaitable[None]]
     emit: Emit
 
-    async def run(self, request: ModelRequest, ctx: ToolContext) -> Answer:
+    async def run(self, request: ModelRequest, ctx: ToolContext) -> LoopResult:
         """Run until the model answers in words, or `max_steps` model calls with tools were made: then it is asked once more, without
         tools, and the answer's finish_reason is "length". Raises what the model raises, and what `append` raises.
 
@@ -57,7 +57,7 @@ class Loop:
             if last and answer.finish_reason in ("stop", "tool_calls"):
                 answer = replace(answer, finish_reason="length", tool_calls=())
             if last or not answer.tool_calls:
-                return Answer(last=answer, text=BETWEEN_STEPS.join(said), usage=usage)
+                return LoopResult(last=answer, text=BETWEEN_STEPS.join(said), usage=usage)
             results = await self.toolbox.run(answer.tool_calls, ctx, self.emit, step=step)
             await self.append([answer, *results])
             transcript += [answer, *results]

@@ -11,13 +11,13 @@ from typing import Any, Final, cast
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from assistant.contracts.errors import InvalidRequest, ToolFailed, place_of
-from assistant.contracts.ids import new_id
+from assistant.contracts.errors import InvalidRequest, ToolFailed, traceback_location
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.sessions import AttachmentStore
 from assistant.contracts.tools import ClosableTool, HappensOnce, Tool, ToolContext, ToolResult, TurnTool
 from assistant.contracts.turns import Emit, ToolFinished, ToolStarted
+from assistant.contracts.util import new_id
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Toolbox:
                     async with asyncio.timeout(_CLOSE_SECONDS):
                         await tool.close()
                 except Exception as bug:  # noqa: BLE001 - one tool's fault must not keep the others open
-                    log.error("tool.not_closed tool=%s error=%s", tool.name, place_of(bug))  # noqa: TRY400 - no words
+                    log.error("tool.not_closed tool=%s error=%s", tool.name, traceback_location(bug))  # noqa: TRY400 - no words
 
     async def run(self, calls: Sequence[ToolCall], ctx: ToolContext, emit: Emit, *, step: int = 0) -> list[ToolMessage]:
         """Run the calls; one message each, in the order of the calls. Neighbours that only read run side by side. Never raises
@@ -112,7 +112,7 @@ class Toolbox:
         except TimeoutError:
             return _message(call, f"No result: {call.name} did not end within {timeout:g} s and was stopped.", ok=False)
         except Exception as bug:  # noqa: BLE001 - a tool's fault must not end the turn: the log gets its place, the model words to go on with
-            log.error("tool.bug tool=%s turn=%s call=%s error=%s", call.name, ctx.turn_id, call.id, place_of(bug))  # noqa: TRY400 - no words
+            log.error("tool.bug tool=%s turn=%s call=%s error=%s", call.name, ctx.turn_id, call.id, traceback_location(bug))  # noqa: TRY400 - no words
             return _message(call, f"{call.name} failed by a fault of its own; the log has the details. Do without it.", ok=False)
 
     def _prepared(self, call: ToolCall, ctx: ToolContext) -> tuple[float, Callable[[], Awaitable[ToolResult]]]:

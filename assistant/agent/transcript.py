@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, ToolMessage, UserMessage
-from assistant.contracts.tokens import estimate_tokens
+from assistant.contracts.util import estimate_tokens, new_id
 
 MESSAGE_TOKENS = 4
 """What a message costs besides its words."""

@@ -5,36 +5,32 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
-from assistant.access.doorkeeper import Doorkeeper
+from assistant.access.authenticator import Authenticator
 from assistant.api.body.spool import prepare_spool
-from assistant.api.chat.asking import Asking
-from assistant.api.chat.endpoint import Chat
-from assistant.api.chat.route import Known
-from assistant.api.deliveries.endpoints import DeliveryEndpoints, Outgoing
-from assistant.api.files.endpoints import FileEndpoints, Shelf
-from assistant.api.health import Check, Health
-from assistant.api.middleware.addresses import networks
-from assistant.api.middleware.body_clock import BodyClock
-from assistant.api.middleware.door import Door
-from assistant.api.middleware.errors import ErrorAnswers
-from assistant.api.middleware.guard import Guard
-from assistant.api.middleware.head import HeadAsGet
-from assistant.api.middleware.request_ids import RequestIds
-from assistant.api.models import Models
-from assistant.api.repeats.layer import Repeats
-from assistant.api.responses.endpoints import Responses
+from assistant.api.chat.endpoint import ChatEndpoint, ChatService
+from assistant.api.chat.route import AgentCatalog
+from assistant.api.completions.endpoints import TextEndpoints
+from assistant.api.deliveries import DeliveryEndpoints, Outgoing
+from assistant.api.files import FileEndpoints, FileService
+from assistant.api.health import HealthEndpoints, ReadinessCheck
+from assistant.api.idempotency.middleware import IdempotencyMiddleware
+from assistant.api.middleware.auth import AuthMiddleware
+from assistant.api.middleware.errors import BodyTimeout, ErrorMiddleware
+from assistant.api.middleware.guard import HostGuard, networks
+from assistant.api.middleware.request import HeadAsGet, RequestIdMiddleware
+from assistant.api.models import ModelEndpoints
+from assistant.api.responses.endpoints import ResponseEndpoints
 from assistant.api.routes import create_routes
-from assistant.api.sessions import Sessions
+from assistant.api.sessions import SessionEndpoints
 from assistant.api.settings import ApiSettings
-from assistant.api.sockets.asking import ChatDoor
 from assistant.api.sockets.endpoint import Sockets
-from assistant.api.texts.endpoints import TextEndpoints
-from assistant.api.turns import Turns
-from assistant.api.workflows.endpoints import Workflows
+from assistant.api.sockets.questions import SocketServices
+from assistant.api.turns import TurnStarter
+from assistant.api.workflows.endpoints import WorkflowEndpoints
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.models import ModelInfo, ModelRegistry
-from assistant.contracts.repeats import RepeatStore
+from assistant.contracts.repeats import IdempotencyPort
 from assistant.contracts.responses import ResponseStore
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
@@ -49,21 +45,21 @@ _MARGIN_SECONDS = 30
 def create_app(
     *,
     settings: ApiSettings,
-    doorkeeper: Doorkeeper,
-    turns: Turns,
+    doorkeeper: Authenticator,
+    turns: TurnStarter,
     sessions: SessionStore,
     agents: Mapping[str, ModelInfo],
     registry: ModelRegistry,
     direct: Direct,
-    ready: Callable[[], Awaitable[Sequence[Check]]],
+    ready: Callable[[], Awaitable[Sequence[ReadinessCheck]]],
     spool_folder: Path,
     version: str,
     outgoing: Outgoing | None = None,
     channels: Callable[[], Sequence[ChannelStatus]] = tuple,
     hooks: Hooks | None = None,
     workflows: WorkflowService | None = None,
-    repeats: RepeatStore | None = None,
-    shelf: Shelf | None = None,
+    repeats: IdempotencyPort | None = None,
+    shelf: FileService | None = None,
     responses: ResponseStore | None = None,
     asked: WorkflowModels | None = None,
 ) -> ASGIApp:
@@ -78,22 +74,22 @@ def create_app(
     Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
     """
     prepare_spool(spool_folder)
-    known = Known(model=agents[MAIN].id, agents=agents, workflows=asked.ids if asked else ())
-    asking = Asking(turns=turns, registry=registry, direct=direct, known=known)
+    known = AgentCatalog(model=agents[MAIN].id, agents=agents, workflows=asked.ids if asked else ())
+    asking = ChatService(turns=turns, registry=registry, direct=direct, known=known)
     app: ASGIApp = create_routes(
-        chat=Chat(asking=asking, settings=settings, spool_folder=spool_folder, shelf=shelf, workflows=asked),
+        chat=ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, shelf=shelf, workflows=asked),
         texts=TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
         responses=_responses(asking, responses, shelf, settings, spool_folder),
-        models=Models(agents=agents, registry=registry, workflows=known.workflows),
-        sessions=Sessions(store=sessions, turns=turns),
-        health=Health(version=version, checks=ready, channels=channels),
+        models=ModelEndpoints(agents=agents, registry=registry, workflows=known.workflows),
+        sessions=SessionEndpoints(store=sessions, turns=turns),
+        health=HealthEndpoints(version=version, checks=ready, channels=channels),
         deliveries=None if outgoing is None else DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder),
         files=None if shelf is None else FileEndpoints(shelf=shelf, limits=settings.limits, spool_folder=spool_folder),
         hooks=hooks,
-        workflows=None if workflows is None else Workflows(workflows=workflows, settings=settings, spool_folder=spool_folder),
+        workflows=None if workflows is None else WorkflowEndpoints(workflows=workflows, settings=settings, spool_folder=spool_folder),
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )
-    door = ChatDoor(
+    door = SocketServices(
         turns=turns,
         registry=registry,
         direct=direct,
@@ -107,23 +103,23 @@ def create_app(
 
 
 def _responses(
-    asking: Asking, store: ResponseStore | None, shelf: Shelf | None, settings: ApiSettings, spool_folder: Path
-) -> Responses | None:
+    asking: ChatService, store: ResponseStore | None, shelf: FileService | None, settings: ApiSettings, spool_folder: Path
+) -> ResponseEndpoints | None:
     if store is None or shelf is None:
         return None
-    return Responses(asking=asking, store=store, shelf=shelf, settings=settings, spool_folder=spool_folder)
+    return ResponseEndpoints(asking=asking, store=store, shelf=shelf, settings=settings, spool_folder=spool_folder)
 
 
-def repeated(app: ASGIApp, repeats: RepeatStore | None, settings: ApiSettings) -> ASGIApp:
+def repeated(app: ASGIApp, repeats: IdempotencyPort | None, settings: ApiSettings) -> ASGIApp:
     """The routes, behind what answers HEAD and knows requests that come again."""
     app = HeadAsGet(app)
-    return app if repeats is None else Repeats(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)
+    return app if repeats is None else IdempotencyMiddleware(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)
 
 
-def guarded(app: ASGIApp, settings: ApiSettings, doorkeeper: Doorkeeper, *, mounted: bool = False) -> ASGIApp:
+def guarded(app: ASGIApp, settings: ApiSettings, doorkeeper: Authenticator, *, mounted: bool = False) -> ASGIApp:
     """What requests and sockets pass alike, before anything of them is read. `mounted`: another program's server calls this."""
-    app = Door(app, doorkeeper, networks(settings.trusted_proxies))
-    app = Guard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins, cors=settings.cors.origins)
-    app = ErrorAnswers(app, passes_on=mounted)
-    app = BodyClock(app, settings.timeouts.body)
-    return RequestIds(app)
+    app = AuthMiddleware(app, doorkeeper, networks(settings.trusted_proxies))
+    app = HostGuard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins, cors=settings.cors.origins)
+    app = ErrorMiddleware(app, passes_on=mounted)
+    app = BodyTimeout(app, settings.timeouts.body)
+    return RequestIdMiddleware(app)

@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 
 from fastapi import Response
 
-from assistant.api.wire_answers import ChannelAnswer, CheckAnswer, HealthAnswer, ReadyAnswer, written
+from assistant.api.answers import ChannelAnswer, CheckAnswer, HealthAnswer, ReadyAnswer, written
 from assistant.contracts.channels import ChannelStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class ReadinessCheck:
     """One thing that must hold for the server to be ready. `detail`: what holds, or what is wrong and what to do; no secrets."""
 
     name: str
@@ -19,9 +19,9 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
+class HealthEndpoints:
     version: str
-    checks: Callable[[], Awaitable[Sequence[Check]]]
+    checks: Callable[[], Awaitable[Sequence[ReadinessCheck]]]
     channels: Callable[[], Sequence[ChannelStatus]]
 
     async def alive(self) -> HealthAnswer:

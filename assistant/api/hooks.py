@@ -8,8 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from assistant.api.body.json_body import receive_body
-from assistant.api.description import BY_HOOK
-from assistant.api.scoped import open_to_all
+from assistant.api.openapi import BY_HOOK, open_to_all
 from assistant.contracts.errors import RequestTooLarge
 from assistant.contracts.hooks import HookRequest, Hooks
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from assistant.api.answers import ModelAnswer, ModelDetail, ModelList, PriceAnswer
 from assistant.api.chat.route import name_of_workflow, names_of_agent
-from assistant.api.middleware.scope import principal
-from assistant.api.wire_answers import ModelAnswer, ModelDetail, ModelList, PriceAnswer
+from assistant.api.middleware.request import principal
 from assistant.contracts.errors import ModelNotFound
 from assistant.contracts.models import ListedModel, ModelInfo, ModelRegistry
 from assistant.contracts.turns import MAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Models:
+class ModelEndpoints:
     """The default agent under its model's name, then every agent under its own, the workflows that are offered, and the models that can be asked
     themselves."""
 

@@ -10,36 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from assistant.api.chat.endpoint import Chat
-from assistant.api.chat.wire import ChatForm, ChatRequest
-from assistant.api.complaints import complaint
-from assistant.api.deliveries.endpoints import DeliveryEndpoints
-from assistant.api.deliveries.routes import add_delivery_routes
-from assistant.api.deliveries.wire import DeliveryForm, DeliveryRequest
-from assistant.api.description import HEADERS, SECURITY_SCHEMES, describe_headers, describe_security, needs_key
-from assistant.api.docs_page import HEADERS as PAGE_HEADERS
-from assistant.api.docs_page import docs_page
-from assistant.api.event_streams import events
-from assistant.api.files.endpoints import FileEndpoints
-from assistant.api.files.routes import add_file_routes
-from assistant.api.files.wire import FileForm
-from assistant.api.health import Health
-from assistant.api.hooks import add_hook_route
-from assistant.api.middleware.errors import NotThisMethod
-from assistant.api.models import Models
-from assistant.api.refusals import WHY, errors
-from assistant.api.repeats.description import describe_repeats
-from assistant.api.responses.answers import RESPONSE_EVENTS
-from assistant.api.responses.endpoints import Responses
-from assistant.api.responses.routes import add_response_routes
-from assistant.api.responses.wire import ResponseRequest
-from assistant.api.scoped import ScopedRoute, needs, open_to_all
-from assistant.api.session_keys import MAX_LENGTH
-from assistant.api.sessions import Sessions
-from assistant.api.texts.endpoints import TextEndpoints
-from assistant.api.texts.routes import add_text_routes
-from assistant.api.texts.wire import CompletionChunk, CompletionRequest, EmbeddingRequest
-from assistant.api.wire_answers import (
+from assistant.api.answers import (
     ChatCompletion,
     ChatCompletionChunk,
     HealthAnswer,
@@ -50,9 +21,40 @@ from assistant.api.wire_answers import (
     SessionDetail,
     SessionList,
 )
-from assistant.api.workflows.endpoints import Workflows
-from assistant.api.workflows.events import EVENTS
-from assistant.api.workflows.routes import add_workflow_routes
+from assistant.api.chat.endpoint import ChatEndpoint
+from assistant.api.chat.route import MAX_KEY_LENGTH
+from assistant.api.chat.wire import ChatForm, ChatRequest
+from assistant.api.complaints import complaint
+from assistant.api.completions.endpoints import TextEndpoints, add_text_routes
+from assistant.api.completions.wire import CompletionChunk, CompletionRequest, EmbeddingRequest
+from assistant.api.deliveries import DeliveryEndpoints, DeliveryForm, DeliveryRequest, add_delivery_routes
+from assistant.api.docs_page import HEADERS as PAGE_HEADERS
+from assistant.api.docs_page import docs_page
+from assistant.api.files import FileEndpoints, FileForm, add_file_routes
+from assistant.api.health import HealthEndpoints
+from assistant.api.hooks import add_hook_route
+from assistant.api.idempotency.middleware import describe_repeats
+from assistant.api.middleware.errors import NotThisMethod
+from assistant.api.models import ModelEndpoints
+from assistant.api.openapi import (
+    HEADERS,
+    SECURITY_SCHEMES,
+    WHY,
+    ScopedRoute,
+    describe_headers,
+    describe_security,
+    errors,
+    events,
+    needs,
+    needs_key,
+    open_to_all,
+)
+from assistant.api.responses.answers import RESPONSE_EVENTS
+from assistant.api.responses.endpoints import ResponseEndpoints, add_response_routes
+from assistant.api.responses.wire import ResponseRequest
+from assistant.api.sessions import SessionEndpoints
+from assistant.api.workflows.endpoints import WorkflowEndpoints, add_workflow_routes
+from assistant.api.workflows.wire import EVENTS
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
 from assistant.contracts.hooks import Hooks
 
@@ -93,7 +95,7 @@ class ChatRoute(ScopedRoute):
     """Described as any route is, and served without FastAPI's part in it: the body is read and the answer written by hand, so there is nothing
     to resolve, and a tenth of a request's processor time to save."""
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: ChatEndpoint) -> None:
         async def create_chat_completion(request: Request) -> Response:
             """One user message, its answer whole or (`stream: true`) as server-sent events."""
             return await chat(request)
@@ -108,17 +110,17 @@ class ChatRoute(ScopedRoute):
 
 def create_routes(
     *,
-    chat: Chat,
-    models: Models,
-    health: Health,
+    chat: ChatEndpoint,
+    models: ModelEndpoints,
+    health: HealthEndpoints,
     chat_enabled: bool,
-    sessions: Sessions | None = None,
+    sessions: SessionEndpoints | None = None,
     deliveries: DeliveryEndpoints | None = None,
     files: FileEndpoints | None = None,
     hooks: Hooks | None = None,
     texts: TextEndpoints | None = None,
-    responses: Responses | None = None,
-    workflows: Workflows | None = None,
+    responses: ResponseEndpoints | None = None,
+    workflows: WorkflowEndpoints | None = None,
 ) -> FastAPI:
     """Every route there is; without those of what is None. What goes wrong leaves as a NanobotError (or as the exception
     that it is): nothing is answered here."""
@@ -161,7 +163,7 @@ def create_routes(
     return app
 
 
-def add_session_routes(app: FastAPI, sessions: Sessions) -> None:
+def add_session_routes(app: FastAPI, sessions: SessionEndpoints) -> None:
     get, delete, seen = ["GET"], ["DELETE"], needs("sessions")
     for path, summary, endpoint, methods, answer, refusals in (
         ("/v1/sessions", "List sessions", sessions.index, get, SessionList, errors(400, 401, 404, 503)),
@@ -183,7 +185,7 @@ def _docs(app: Routes) -> Any:
 
 
 _NOT_READY: Final = {**errors(), 503: {"model": ReadyAnswer, "description": "Not now; `checks` say why."}}
-_SESSION_ID: Final = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH}
+_SESSION_ID: Final = {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH}
 CHAT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": ChatCompletion,

@@ -5,10 +5,7 @@ from typing import Annotated
 
 from fastapi import Query, Request
 
-from assistant.api.middleware.scope import principal
-from assistant.api.session_keys import known_key, listed_id
-from assistant.api.turns import Turns
-from assistant.api.wire_answers import (
+from assistant.api.answers import (
     SessionAnswer,
     SessionDeleted,
     SessionDetail,
@@ -18,15 +15,18 @@ from assistant.api.wire_answers import (
     StoredMessageAnswer,
     StoredToolCall,
 )
+from assistant.api.chat.route import known_key, listed_id
+from assistant.api.middleware.request import principal
+from assistant.api.turns import TurnStarter
 from assistant.contracts.errors import SessionNotFound
 from assistant.contracts.messages import AssistantMessage, Text, UserMessage
 from assistant.contracts.sessions import Session, SessionStore, StoredMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sessions:
+class SessionEndpoints:
     store: SessionStore
-    turns: Turns
+    turns: TurnStarter
 
     async def index(
         self, request: Request, limit: Annotated[int, Query(ge=1, le=200)] = 50, before: Annotated[str | None, Query(max_length=300)] = None

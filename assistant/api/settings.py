@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from assistant.contracts.settings import Settings
+from assistant.contracts.util import Settings
 
 MIB = 1024 * 1024
 
@@ -51,13 +51,13 @@ class SocketSettings(Settings):
     """How long a tool of the client may take."""
 
 
-class Endpoint(Settings):
+class EndpointSettings(Settings):
     enabled: bool = True
     """Whether the endpoint is there; false: 404."""
 
 
 class Endpoints(Settings):
-    chat_completions: Endpoint = Endpoint()
+    chat_completions: EndpointSettings = EndpointSettings()
     """Switched off, POST /v1/chat/completions is 404."""
 
 

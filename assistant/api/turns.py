@@ -4,10 +4,10 @@ from typing import Protocol
 
 from assistant.contracts.access import Admission
 from assistant.contracts.turns import AgentFacts, TurnEvent, TurnFailed, TurnFinished, TurnRequest
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 
 
-class Turns(Protocol):
+class TurnStarter(Protocol):
     """Fulfilled by assistant.turns.service.Turns."""
 
     def start(self, request: TurnRequest) -> RunningTurn:

@@ -19,8 +19,8 @@ from assistant.contracts.turns import MAIN
 from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose
 from assistant.providers.registry import open_provider
 from assistant.store.store import Store
-from assistant.turns.context import Context, Instructions
-from assistant.turns.intake import Intake
+from assistant.turns.intake import MessageIntake
+from assistant.turns.prompt import Context, Instructions
 from assistant.turns.service import Agent, Turns
 
 INSTRUCTIONS: Final = """\
@@ -70,7 +70,7 @@ async def build_turns(
         agents={name: agent(name, settings) for name, settings in agents.items()},
         sessions=store.sessions,
         attachments=attachments,
-        intake=Intake(reader, attachments, document_chars=config.agent.document_chars),
+        intake=MessageIntake(reader, attachments, document_chars=config.agent.document_chars),
         timeout=config.api.timeout,
     )
 

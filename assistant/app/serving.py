@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from assistant.api.server.bind import bind, check_exposure
 from assistant.api.server.serve import serve as serve_api
 from assistant.api.settings import ApiSettings
-from assistant.app.assistant import Assistant
-from assistant.app.front import FOR_TURNS, opened_front
+from assistant.app.runtime import FOR_TURNS, opened_front
+from assistant.app.services import Assistant
 from assistant.config import Loaded
 
 

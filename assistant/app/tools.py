@@ -11,12 +11,12 @@ from assistant.config import ConfigError, Loaded
 from assistant.config.agents import AgentSettings
 from assistant.config.errors import ConfigProblem
 from assistant.contracts.channels import ChannelDirectory
-from assistant.contracts.errors import place_of
+from assistant.contracts.errors import traceback_location
 from assistant.contracts.outbox import Deliveries
-from assistant.contracts.settings import Settings
 from assistant.contracts.tool_kinds import ToolKind, ToolServices
 from assistant.contracts.tools import Tool
-from assistant.delivery.words import describe
+from assistant.contracts.util import Settings
+from assistant.delivery.describe import describe
 from assistant.store.store import Store
 from tools.catalog import installed_kind, installed_names, own_kinds
 
@@ -63,7 +63,7 @@ def tool_kinds() -> Mapping[str, ToolKind]:
         try:
             kinds[name] = installed_kind(name)
         except Exception as error:  # noqa: BLE001 - another package's fault must not keep the assistant from starting
-            log.error("tool.not_loaded tool=%s error=%s", name, place_of(error))  # noqa: TRY400 - no words
+            log.error("tool.not_loaded tool=%s error=%s", name, traceback_location(error))  # noqa: TRY400 - no words
     return kinds
 
 
@@ -87,7 +87,7 @@ def open_tools(
         try:
             tools.append(kind.open(given[name] if name in given else kind.settings(), services))
         except Exception as error:
-            log.error("tool.not_opened tool=%s error=%s", name, place_of(error))  # noqa: TRY400 - no words
+            log.error("tool.not_opened tool=%s error=%s", name, traceback_location(error))  # noqa: TRY400 - no words
             if settings.tools is not None:
                 raise _refused(agent, f'the tool "{name}" does not open ({type(error).__name__}): check tools.{name}') from error
     return tools

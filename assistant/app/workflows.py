@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.access.allowance import Allowance
-from assistant.app.doors import default_limits
+from assistant.access.authenticator import Allowance
+from assistant.app.auth import default_limits
 from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
 from assistant.contracts.documents import DocumentReader

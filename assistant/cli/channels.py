@@ -1,39 +1,73 @@
-"""`nanobot channels status | login | test`."""
+"""`nanobot channels`: what is configured, log in, send a test message."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, TypeVar
 
 import typer
 
+from assistant import __version__
 from assistant.access.principals import OWNER
-from assistant.cli.adapters import asked_within, opened
-from assistant.cli.display import harmless
-from assistant.cli.kept import with_store
-from assistant.cli.options import ConfigFile, configured
 from assistant.cli.program import fail
-from assistant.cli.tables import print_table
+from assistant.cli.shared import ConfigOption, configured, harmless, print_table, with_store
 from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
+from assistant.config.folders import make_home
 from assistant.contracts.addresses import address_of
-from assistant.contracts.channels import Channel, ChannelFailed, SendFailed, Sending
-from assistant.contracts.ids import new_id
+from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, SendFailed, Sending
+from assistant.contracts.errors import InvalidAddress
 from assistant.contracts.outbox import Origin, OutboundEvent
-from assistant.contracts.text import whole
+from assistant.contracts.util import new_id, replace_surrogates
 from assistant.delivery.sender import part_key
+from assistant.store.store import open_store
 
 T = TypeVar("T")
+
+PATIENCE = 20.0
+"""Seconds for a platform to answer."""
+
+
+@asynccontextmanager
+async def opened(loaded: Loaded, name: str) -> AsyncGenerator[Channel]:
+    """The adapter, whether or not the channel is enabled. Raises ChannelFailed; InvalidAddress where there is no such channel;
+    StoreUnavailable."""
+    channels = loaded.config.channels.by_name()
+    directory = ConfiguredChannels(channels)
+    kind = directory.kind(name)
+    if kind is None:
+        raise InvalidAddress(f'There is no channel "{harmless(name)}". There are: {", ".join(directory.names)}.')
+    make_home(loaded.home)
+    store = await open_store(loaded.config.store, loaded.home, loaded.config.attachments)
+    try:
+        channel = kind.open(channels[name], ChannelContext(files=store.media, version=__version__))
+        try:
+            yield channel
+        finally:
+            await channel.close()
+    finally:
+        await store.close()
+
+
+async def asked_within(answer: Awaitable[T], seconds: float = PATIENCE) -> T:
+    """What a platform answers. Raises ChannelFailed where it does not in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await answer
+    except TimeoutError:
+        raise ChannelFailed(f"the platform did not answer within {seconds:g} s") from None
+
 
 commands = typer.Typer()
 _group = typer.Typer(name="channels", help="The ways in and out: Telegram, Discord, webhooks …", no_args_is_help=True)
 commands.add_typer(_group)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="telegram, discord, webhook, apprise …")]
+ChannelArgument = Annotated[str, typer.Argument(metavar="NAME", help="telegram, discord, webhook, apprise …")]
 
 
 @_group.command()
-def status(config: ConfigFile = None) -> None:
+def status(config: ConfigOption = None) -> None:
     """Say how each channel fares.
 
     As the running server sees it; where none runs, that is said.
@@ -55,7 +89,7 @@ def status(config: ConfigFile = None) -> None:
 
 
 @_group.command()
-def login(name: Name, config: ConfigFile = None) -> None:
+def login(name: ChannelArgument, config: ConfigOption = None) -> None:
     """Ask the platform whom the credentials belong to. Sends nothing.
 
     Example: nanobot channels login telegram
@@ -65,12 +99,12 @@ def login(name: Name, config: ConfigFile = None) -> None:
 
 @_group.command("test")
 def try_out(
-    name: Name,
+    name: ChannelArgument,
     to: Annotated[str | None, typer.Option(metavar="CHAT_ID", help="Whom to. Default: the first of the channel's owners.")] = None,
     text: Annotated[
         str, typer.Option(metavar="TEXT", help="What to send.")
     ] = "This is a test message. If you can read it, the channel works.",
-    config: ConfigFile = None,
+    config: ConfigOption = None,
 ) -> None:
     """Send a test message, now and from here.
 
@@ -86,7 +120,7 @@ def try_out(
     event = OutboundEvent(
         id=new_id("evt"),
         address=ConfiguredChannels(loaded.config.channels.by_name()).check(address_of(name, chat_id)),
-        text=whole(text),
+        text=replace_surrogates(text),
         expires_at=datetime.now(UTC) + timedelta(minutes=1),
         origin=Origin(kind="cli", owner=OWNER.id),
     )

@@ -11,13 +11,11 @@ from typing import Annotated, Final, cast
 import typer
 from rich.console import Console
 
-from assistant.cli.display import Display, PlainDisplay, harmless
-from assistant.cli.markdown import MarkdownDisplay
-from assistant.cli.options import ConfigFile, Model, Workspace, configured
-from assistant.cli.talk import Talk
+from assistant.cli.shared import ConfigOption, Display, ModelOption, PlainDisplay, WorkspaceOption, configured, harmless
+from assistant.cli.talk import MarkdownDisplay, TerminalChat
 from assistant.contracts.errors import NanobotError
-from assistant.contracts.ids import new_id
 from assistant.contracts.turns import TurnFinished
+from assistant.contracts.util import new_id
 
 HELP: Final = """\
 Write a message and press Enter. A line that ends with \\ goes on in the next one.
@@ -43,9 +41,9 @@ def chat(
             "--file", "-f", metavar="FILE", exists=True, dir_okay=False, readable=True, help="Send this file along; may be repeated."
         ),
     ] = None,
-    config: ConfigFile = None,
-    workspace: Workspace = None,
-    model: Model = None,
+    config: ConfigOption = None,
+    workspace: WorkspaceOption = None,
+    model: ModelOption = None,
 ) -> None:
     """Talk to the assistant, or ask one question. No server is needed, and one may run beside it.
 
@@ -61,7 +59,7 @@ def chat(
     stdin.reconfigure(encoding="utf-8", errors="replace")
     text = stdin.read() if question == "-" else question
     display: Display = MarkdownDisplay(Console()) if sys.stdout.isatty() else PlainDisplay()
-    with Talk(loaded, session, display) as talk:
+    with TerminalChat(loaded, session, display) as talk:
         if text is None:
             _converse(talk, file or (), loaded.home / "chat_history")
             return
@@ -71,7 +69,7 @@ def chat(
             raise typer.Exit(_INTERRUPTED) from None
 
 
-def _converse(talk: Talk, files: Sequence[Path], history: Path) -> None:
+def _converse(talk: TerminalChat, files: Sequence[Path], history: Path) -> None:
     """Ask line by line until the input ends. What was typed at a terminal is remembered in `history`.
 
     `files` go with the first message; alone, where none comes.
@@ -116,7 +114,7 @@ def _message(prompt: str) -> str | None:
         lines.append(line[:-1])
 
 
-def _answer(talk: Talk, message: str, files: Sequence[Path]) -> bool:
+def _answer(talk: TerminalChat, message: str, files: Sequence[Path]) -> bool:
     """Obey a message that is exactly a command; ask any other, and return whether it was answered. A failure is told, and the conversation
     goes on."""
     match message:

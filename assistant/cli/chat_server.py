@@ -6,8 +6,8 @@ import typer
 import uvloop
 
 from assistant.app import serve
-from assistant.cli.announcement import announce
-from assistant.cli.options import ConfigFile, LogLevel, Workspace, begin_logging
+from assistant.cli.serve import announce
+from assistant.cli.shared import ConfigOption, LogLevelOption, WorkspaceOption, begin_logging
 from assistant.contracts.messages import Json
 from assistant.mount import PORT, chat_config
 
@@ -43,9 +43,9 @@ def chat_server(
         list[str] | None,
         typer.Option(metavar="ID|FILE", help="A workflow that clients may ask as the model workflow:<id>; may be repeated."),
     ] = None,
-    config: ConfigFile = None,
-    workspace: Workspace = None,
-    log_level: LogLevel = None,
+    config: ConfigOption = None,
+    workspace: WorkspaceOption = None,
+    log_level: LogLevelOption = None,
 ) -> None:
     """Serve chat only: /v1/chat/completions, /v1/models and /health.
 

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from assistant.access.settings import AuthSettings
 from assistant.api.server.bind import CannotServe, bind, check_exposure
 from assistant.api.settings import ApiSettings
-from assistant.cli.adapters import asked_within, opened
+from assistant.cli.channels import asked_within, opened
 from assistant.config import ConfigError, Loaded
 from assistant.config.folders import make_home
 from assistant.contracts.channels import ChannelFailed

@@ -4,7 +4,7 @@ import json
 
 import typer
 
-from assistant.cli.options import ConfigFile, configured
+from assistant.cli.shared import ConfigOption, configured
 from assistant.config.reference import schema_file, shown
 
 commands = typer.Typer()
@@ -13,7 +13,7 @@ commands.add_typer(_group)
 
 
 @_group.command()
-def show(config: ConfigFile = None) -> None:
+def show(config: ConfigOption = None) -> None:
     """Print the configuration in effect, as JSON.
 
     The file, the environment and the defaults together. Secrets are masked.
@@ -24,7 +24,7 @@ def show(config: ConfigFile = None) -> None:
 
 
 @_group.command()
-def path(config: ConfigFile = None) -> None:
+def path(config: ConfigOption = None) -> None:
     """Print the path of the file in use.
 
     Example: $EDITOR "$(nanobot config path)"
@@ -37,7 +37,7 @@ def path(config: ConfigFile = None) -> None:
 
 
 @_group.command()
-def check(config: ConfigFile = None) -> None:
+def check(config: ConfigOption = None) -> None:
     """Check the configuration, and list the keys without effect.
 
     Example: nanobot config check --config new.json
@@ -49,7 +49,7 @@ def check(config: ConfigFile = None) -> None:
 
 
 @_group.command()
-def schema(config: ConfigFile = None) -> None:
+def schema(config: ConfigOption = None) -> None:
     """Print the JSON Schema of the configuration file.
 
     With the channels and tools of installed packages that the file configures. An editor completes and checks a file whose "$schema" names it.

@@ -6,16 +6,12 @@ from typing import Annotated, cast, get_args
 import orjson
 import typer
 
-from assistant.cli.display import harmless
-from assistant.cli.export import moment
-from assistant.cli.kept import with_store
-from assistant.cli.options import ConfigFile, configured
-from assistant.cli.tables import print_table
+from assistant.cli.shared import ConfigOption, configured, harmless, moment, print_table, with_store
 from assistant.config import Loaded
 from assistant.contracts.errors import DeliveryNotFound
 from assistant.contracts.messages import human_size
 from assistant.contracts.outbox import Delivery, DeliveryState
-from assistant.delivery.words import describe
+from assistant.delivery.describe import describe
 from assistant.store.store import Store
 
 _STATES = get_args(DeliveryState)
@@ -25,7 +21,7 @@ commands = typer.Typer()
 _group = typer.Typer(name="deliveries", help="The messages that went out, or wait to.", no_args_is_help=True)
 commands.add_typer(_group)
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="As listed: evt_…")]
+DeliveryArgument = Annotated[str, typer.Argument(metavar="ID", help="As listed: evt_…")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
 
@@ -35,7 +31,7 @@ def list_deliveries(
     channel: Annotated[str | None, typer.Option(metavar="CHANNEL", help="Only those on this channel.")] = None,
     limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, max=100_000, help="How many, the latest first.")] = 50,
     as_json: AsJson = False,
-    config: ConfigFile = None,
+    config: ConfigOption = None,
 ) -> None:
     """List deliveries, the latest first.
 
@@ -58,7 +54,7 @@ def list_deliveries(
 
 
 @_group.command()
-def show(delivery: Id, as_json: AsJson = False, config: ConfigFile = None) -> None:
+def show(delivery: DeliveryArgument, as_json: AsJson = False, config: ConfigOption = None) -> None:
     """Show a delivery: what became of each of its parts, and its whole text.
 
     Example: nanobot deliveries show evt_019a…
@@ -69,7 +65,7 @@ def show(delivery: Id, as_json: AsJson = False, config: ConfigFile = None) -> No
 
 
 @_group.command()
-def retry(delivery: Id, config: ConfigFile = None) -> None:
+def retry(delivery: DeliveryArgument, config: ConfigOption = None) -> None:
     """Send again what failed, expired, was cancelled or is unknown.
 
     Parts that have arrived are not sent again. What waits for its next try is tried now.
@@ -83,7 +79,7 @@ def retry(delivery: Id, config: ConfigFile = None) -> None:
 
 
 @_group.command()
-def cancel(delivery: Id, config: ConfigFile = None) -> None:
+def cancel(delivery: DeliveryArgument, config: ConfigOption = None) -> None:
     """Cancel what waits to be sent.
 
     Example: nanobot deliveries cancel evt_019a…

@@ -7,14 +7,14 @@ import typer
 
 from assistant.cli import checks
 from assistant.cli.checks import Finding
-from assistant.cli.options import ConfigFile, Model, Workspace, configured
+from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured
 from assistant.config import Loaded
 
 commands = typer.Typer()
 
 
 @commands.command()
-def doctor(config: ConfigFile = None, workspace: Workspace = None, model: Model = None) -> None:
+def doctor(config: ConfigOption = None, workspace: WorkspaceOption = None, model: ModelOption = None) -> None:
     """Say what is wrong, and what mends it.
 
     Looked at: the configuration, the disk, the workspace, the store, the reading of files, the address, the channels that

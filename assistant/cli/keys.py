@@ -8,17 +8,12 @@ from typing import Annotated, Final, cast
 
 import typer
 
-from assistant.access.build import CannotLetIn, auth_mode
-from assistant.access.stored_keys import digest_of, new_secret, prefix_of
-from assistant.cli.display import harmless
-from assistant.cli.export import moment
-from assistant.cli.kept import with_store
-from assistant.cli.options import ConfigFile, configured
-from assistant.cli.tables import print_table
+from assistant.access.principals import CannotLetIn, auth_mode, digest_of, new_secret, prefix_of
+from assistant.cli.shared import ConfigOption, configured, harmless, moment, print_table, with_store
 from assistant.config import Loaded
 from assistant.contracts.access import SCOPES, ApiKey, Limits, Scope
 from assistant.contracts.errors import InvalidRequest, NotFound
-from assistant.contracts.text import whole
+from assistant.contracts.util import replace_surrogates
 
 commands = typer.Typer()
 _group = typer.Typer(
@@ -52,7 +47,7 @@ def create(
     rpm: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, max=_MOST, help="Requests a minute.")] = None,
     tpm: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, max=_MOST, help="Tokens a minute.")] = None,
     parallel: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, max=_MOST, help="Requests at the same time.")] = None,
-    config: ConfigFile = None,
+    config: ConfigOption = None,
 ) -> None:
     """Make a key, and show it: this once. Only its hash is kept.
 
@@ -66,7 +61,7 @@ def create(
         name=_checked_name(name),
         prefix=prefix_of(secret),
         scopes=_scopes(scope or _USUAL),
-        models=tuple(whole(pattern) for pattern in model) if model else None,
+        models=tuple(replace_surrogates(pattern) for pattern in model) if model else None,
         limits=Limits(requests=rpm, tokens=tpm, parallel=parallel),
         created=now,
         expires=now + _duration(expires) if expires else None,
@@ -79,7 +74,7 @@ def create(
 @_group.command("list")
 def list_keys(
     everything: Annotated[bool, typer.Option("--all", help="Also those that were revoked or have expired.")] = False,
-    config: ConfigFile = None,
+    config: ConfigOption = None,
 ) -> None:
     """List keys: what each opens, its limits, and when it was used last.
 
@@ -105,7 +100,7 @@ def list_keys(
 
 
 @_group.command()
-def revoke(which: Which, config: ConfigFile = None) -> None:
+def revoke(which: Which, config: ConfigOption = None) -> None:
     """End a key, for good.
 
     A server that runs refuses it within a second, and closes what it has open. Sessions made with it stay; nanobot sessions shows them.
@@ -123,7 +118,7 @@ def revoke(which: Which, config: ConfigFile = None) -> None:
 def rotate(
     which: Which,
     overlap: Annotated[str, typer.Option(metavar="FOR", help="How long the present secret still holds: 0s, 10m, 1h.")] = "0s",
-    config: ConfigFile = None,
+    config: ConfigOption = None,
 ) -> None:
     """Give a key a new secret, and show it: this once. Its sessions, scopes and limits stay.
 
@@ -156,7 +151,7 @@ def _warn_if_open(loaded: Loaded) -> None:
 
 def _found(loaded: Loaded, which: str) -> ApiKey:
     """The one key that holds and is called so. Raises NotFound, InvalidRequest."""
-    wanted, now = whole(which.strip()), datetime.now(UTC)
+    wanted, now = replace_surrogates(which.strip()), datetime.now(UTC)
     holding = [key for key in with_store(loaded, lambda store: store.keys.list()) if _holds(key, now)]
     found = [key for key in holding if key.id == wanted] or [key for key in holding if wanted in (key.name, key.prefix, f"{key.prefix}…")]
     if not found:
@@ -171,7 +166,7 @@ def _holds(key: ApiKey, now: datetime) -> bool:
 
 
 def _checked_name(name: str) -> str:
-    shown = whole(name).strip()
+    shown = replace_surrogates(name).strip()
     if not shown or len(shown) > _LONGEST_NAME or not shown.isprintable():
         raise InvalidRequest(f"A key's name is 1 to {_LONGEST_NAME} printable characters.")
     return shown

@@ -6,20 +6,15 @@ from typing import Annotated
 import typer
 
 from assistant.access.principals import OWNER
-from assistant.access.senders import Senders, Standing
-from assistant.cli.display import harmless
-from assistant.cli.export import moment
-from assistant.cli.kept import with_store
-from assistant.cli.options import ConfigFile, configured
-from assistant.cli.tables import print_table
+from assistant.access.recipients import Senders, SenderStanding
+from assistant.cli.shared import ConfigOption, configured, harmless, moment, print_table, with_store
 from assistant.config import Loaded
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NotFound
-from assistant.contracts.ids import derived_id
 from assistant.contracts.outbox import Origin, OutboundEvent
 from assistant.contracts.pairing import Pairing
-from assistant.contracts.text import whole
-from assistant.inbound.words import LET_IN
+from assistant.contracts.util import derived_id, replace_surrogates
+from assistant.inbound.phrases import LET_IN
 from assistant.store.store import Store
 
 commands = typer.Typer()
@@ -32,7 +27,7 @@ commands.add_typer(_group)
 
 
 @_group.command("list")
-def list_pairings(config: ConfigFile = None) -> None:
+def list_pairings(config: ConfigOption = None) -> None:
     """List open and approved pairings.
 
     Example: nanobot pairing list
@@ -55,7 +50,7 @@ def list_pairings(config: ConfigFile = None) -> None:
 @_group.command()
 def approve(
     code: Annotated[str, typer.Argument(metavar="CODE", help="The 8 characters that the assistant gave to the stranger.")],
-    config: ConfigFile = None,
+    config: ConfigOption = None,
 ) -> None:
     """Let somebody write to the assistant; they are told.
 
@@ -63,7 +58,7 @@ def approve(
 
     Example: nanobot pairing approve 7KQ2M9XF
     """
-    wanted = whole(code.strip())
+    wanted = replace_surrogates(code.strip())
     loaded = configured(config)
     found = with_store(loaded, lambda store: _approve(store, loaded, wanted))
     if found is None:
@@ -91,7 +86,7 @@ async def _approve(store: Store, loaded: Loaded, code: str) -> Pairing | None:
 def revoke(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL")],
     sender: Annotated[str, typer.Argument(metavar="SENDER_ID", help="As listed.")],
-    config: ConfigFile = None,
+    config: ConfigOption = None,
 ) -> None:
     """Take that back, or refuse an open code.
 
@@ -99,7 +94,7 @@ def revoke(
 
     Example: nanobot pairing revoke telegram 123456789
     """
-    name, wanted = channel.strip().lower(), whole(sender.strip())
+    name, wanted = channel.strip().lower(), replace_surrogates(sender.strip())
     loaded = configured(config)
     standing = with_store(loaded, lambda store: _revoke(store, loaded, name, wanted))
     if standing is None:
@@ -111,7 +106,7 @@ def revoke(
         typer.echo(f"{harmless(name)} {harmless(wanted)} is not paired any more, and may still write: {where} lets them")
 
 
-async def _revoke(store: Store, loaded: Loaded, channel: str, sender: str) -> Standing | None:
+async def _revoke(store: Store, loaded: Loaded, channel: str, sender: str) -> SenderStanding | None:
     """What the sender is without the pairing; None: there was none."""
     if not await store.pairings.revoke(channel, sender):
         return None

@@ -9,22 +9,18 @@ from typing import Annotated
 import typer
 
 from assistant.access.principals import OWNER
-from assistant.cli.display import harmless
-from assistant.cli.kept import with_store
-from assistant.cli.options import ConfigFile, configured
+from assistant.cli.shared import ConfigOption, configured, harmless, with_store
 from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
 from assistant.contracts.addresses import Address, parse_address
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.errors import IdempotencyMismatch
-from assistant.contracts.ids import derived_id, new_id
 from assistant.contracts.messages import human_size
-from assistant.contracts.names import display_name
 from assistant.contracts.outbox import UNSENT, Delivery, Origin, OutboundEvent
 from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, check_ahead, check_words, read_time
-from assistant.contracts.text import whole
+from assistant.contracts.util import derived_id, display_name, new_id, replace_surrogates
+from assistant.delivery.describe import describe
 from assistant.delivery.service import DeliveryService
-from assistant.delivery.words import describe
 from assistant.store.store import Store
 
 commands = typer.Typer()
@@ -40,7 +36,7 @@ def send(
     ] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="When, if not now: 2026-01-31T09:00:00+01:00.")] = None,
     key: Annotated[str | None, typer.Option(metavar="KEY", help="Yours, for this message: with the same key it is sent once only.")] = None,
-    config: ConfigFile = None,
+    config: ConfigOption = None,
 ) -> None:
     """Send a message, with or without a running server.
 
@@ -53,7 +49,7 @@ def send(
     """
     loaded = configured(config)
     to = ConfiguredChannels(loaded.config.channels.by_name()).check(parse_address(address, thread))
-    words = whole(sys.stdin.read(MAX_CHARS + 1) if text == "-" else text)
+    words = replace_surrogates(sys.stdin.read(MAX_CHARS + 1) if text == "-" else text)
     check_words(words, files=len(file or []))
     for path in file or []:
         _check_file(path)
@@ -69,7 +65,7 @@ async def _send(
     """The delivery and what is true of it. Raises InvalidRequest, IdempotencyMismatch, StoreUnavailable."""
     settings, now = loaded.config.deliver, datetime.now(UTC)
     due = None if at is None else read_time(at)
-    event_id = new_id("evt") if key is None else derived_id("evt", "cli", whole(key))
+    event_id = new_id("evt") if key is None else derived_id("evt", "cli", replace_surrogates(key))
     if due is not None and (key is None or await store.outbox.get(None, event_id) is None):
         check_ahead(due, now)
     event = OutboundEvent(

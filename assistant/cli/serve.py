@@ -1,14 +1,44 @@
-"""`nanobot serve`: the server, until it is told to stop."""
+"""`nanobot serve`, and what it prints when it is ready."""
 
 from typing import Annotated
 
 import typer
 import uvloop
 
+from assistant.app import Assistant
 from assistant.app import serve as serve_assistant
-from assistant.cli.announcement import announce
-from assistant.cli.options import ConfigFile, LogLevel, Model, Workspace, begin_logging, configured
+from assistant.cli.shared import ConfigOption, LogLevelOption, ModelOption, WorkspaceOption, begin_logging, configured
 from assistant.contracts.messages import Json
+
+_MOST_NOTICES = 5
+
+
+def announce(assistant: Assistant, port: int) -> None:
+    """What is served, where, with which model and why."""
+    loaded = assistant.loaded
+    host = loaded.config.api.host
+    lines = [
+        f"nanobot serves http://{f'[{host}]' if ':' in host else host}:{port}/v1",
+        f"  model          {assistant.choice}",
+        f"  configuration  {loaded.source or 'the built-in defaults'}",
+        f"  workspace      {loaded.workspace}",
+        f"  channels       {_channels(assistant)}",
+        f"  state          {loaded.home}",
+    ]
+    if len(loaded.notices) > _MOST_NOTICES:
+        lines.append(f"  {len(loaded.notices)} keys of the configuration have no effect: nanobot config check")
+    else:
+        lines += [f"  {notice}" for notice in loaded.notices]
+    typer.echo("\n".join(lines))
+
+
+def _channels(assistant: Assistant) -> str:
+    """Those that are open, and those that could not be, with why."""
+    outlet = assistant.outlet
+    opened = [channel.name for channel in outlet.channels] if outlet else []
+    unopened = [f"{name} is not open: {why}" for name, why in outlet.unopened.items()] if outlet else []
+    return "; ".join(filter(None, [", ".join(opened), *unopened])) or "none"
+
 
 commands = typer.Typer()
 
@@ -22,10 +52,10 @@ def serve(
         int | None,
         typer.Option(metavar="NUMBER", help="The port; 0 is any free one.  [default: 8900]", min=0, max=65535, show_default=False),
     ] = None,
-    config: ConfigFile = None,
-    workspace: Workspace = None,
-    model: Model = None,
-    log_level: LogLevel = None,
+    config: ConfigOption = None,
+    workspace: WorkspaceOption = None,
+    model: ModelOption = None,
+    log_level: LogLevelOption = None,
 ) -> None:
     """Serve the API until Ctrl-C or SIGTERM.
 

@@ -8,12 +8,8 @@ from typing import Annotated, TypeVar
 import orjson
 import typer
 
-from assistant.api.session_keys import known_key
-from assistant.cli.display import harmless
-from assistant.cli.export import as_json, as_markdown, moment
-from assistant.cli.kept import with_store
-from assistant.cli.options import ConfigFile, configured
-from assistant.cli.tables import print_table
+from assistant.api.chat.route import known_key
+from assistant.cli.shared import ConfigOption, as_json, as_markdown, configured, harmless, moment, print_table, with_store
 from assistant.config import Loaded
 from assistant.contracts.errors import SessionNotFound
 from assistant.contracts.sessions import Session, SessionStore, StoredMessage
@@ -25,10 +21,10 @@ commands = typer.Typer()
 _group = typer.Typer(name="sessions", help="The conversations that are kept.", no_args_is_help=True)
 commands.add_typer(_group)
 
-Key = Annotated[str, typer.Argument(metavar="SESSION", help="Its key, as listed, or the session_id that was sent to the API.")]
+SessionArgument = Annotated[str, typer.Argument(metavar="SESSION", help="Its key, as listed, or the session_id that was sent to the API.")]
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     json = "json"
     markdown = "markdown"
 
@@ -37,7 +33,7 @@ class Format(StrEnum):
 def list_sessions(
     limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, max=100_000, help="How many, the latest first.")] = 50,
     as_json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
-    config: ConfigFile = None,
+    config: ConfigOption = None,
 ) -> None:
     """List sessions, the latest first.
 
@@ -53,7 +49,7 @@ def list_sessions(
 
 
 @_group.command()
-def show(session: Key, config: ConfigFile = None) -> None:
+def show(session: SessionArgument, config: ConfigOption = None) -> None:
     """Print what was said in a session.
 
     Example: nanobot sessions show api:default
@@ -63,19 +59,19 @@ def show(session: Key, config: ConfigFile = None) -> None:
 
 @_group.command()
 def export(
-    session: Key,
+    session: SessionArgument,
     form: Annotated[
-        Format, typer.Option("--format", metavar="FORMAT", help="json (everything) or markdown (what was said).")
-    ] = Format.json,
+        ExportFormat, typer.Option("--format", metavar="FORMAT", help="json (everything) or markdown (what was said).")
+    ] = ExportFormat.json,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this new file.")] = None,
-    config: ConfigFile = None,
+    config: ConfigOption = None,
 ) -> None:
     """Write a whole session to a file or the terminal.
 
     Example: nanobot sessions export api:default --format markdown -o talk.md
     """
     found, messages = _read(configured(config), session)
-    text = as_json(found, messages) if form is Format.json else as_markdown(found, messages)
+    text = as_json(found, messages) if form is ExportFormat.json else as_markdown(found, messages)
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -90,9 +86,9 @@ def export(
 
 @_group.command()
 def delete(
-    session: Key,
+    session: SessionArgument,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    config: ConfigFile = None,
+    config: ConfigOption = None,
 ) -> None:
     """Delete a session for good.
 

@@ -1,27 +1,31 @@
-"""An assistant of our own and a session with it, for the terminal."""
+"""The conversation of `nanobot chat`: asking, streaming Markdown to the terminal."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from rich.console import Console
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.text import Text
+
 from assistant.access.principals import OWNER
 from assistant.api.body.spool import Spool
-from assistant.api.session_keys import session_key
+from assistant.api.chat.route import session_key
 from assistant.app import Assistant, open_assistant
-from assistant.cli.display import Display
+from assistant.cli.shared import Display, harmless
 from assistant.config import Loaded
 from assistant.contracts.errors import InvalidRequest
-from assistant.contracts.ids import new_id
-from assistant.contracts.names import display_name
-from assistant.contracts.text import whole
-from assistant.contracts.turns import TextDelta, ToolStarted, TurnFailed, TurnFinished, TurnRequest, Upload, Words
-from assistant.turns.running import RunningTurn
+from assistant.contracts.turns import TextDelta, ToolStarted, TurnFailed, TurnFinished, TurnRequest, Upload, UserText
+from assistant.contracts.util import display_name, new_id, replace_surrogates
+from assistant.turns.handle import RunningTurn
 
 _SLICE = 1024 * 1024
 
 
-class Talk:
+class TerminalChat:
     """Asks and shows. The event loop runs only while the assistant answers, so that a prompt can wait on the main thread, undisturbed."""
 
     def __init__(self, loaded: Loaded, session: str, display: Display) -> None:
@@ -51,14 +55,14 @@ class Talk:
         spool = Spool(assistant.spool, self._loaded.config.api.limits)
         try:
             uploads = [copy_in(file, spool) for file in files]
-            words = [Words(text=whole(text))] if text.strip() else []
+            words = [UserText(text=replace_surrogates(text))] if text.strip() else []
             if not words and not uploads:
                 raise InvalidRequest("There is nothing to ask: the message is empty.")
             return self._runner.run(self._turn(assistant, (*words, *uploads), spool))
         finally:
             spool.remove()
 
-    async def _turn(self, assistant: Assistant, content: tuple[Words | Upload, ...], spool: Spool) -> TurnFinished:
+    async def _turn(self, assistant: Assistant, content: tuple[UserText | Upload, ...], spool: Spool) -> TurnFinished:
         """Raises the error that ended it. Cancelled, it stops the turn and waits until that is stored."""
         request = TurnRequest(id=new_id("turn"), owner=OWNER.id, session=session_key(self.session), content=content, stream=True)
         turn = assistant.turns.start(request)
@@ -119,3 +123,64 @@ def copy_in(file: Path, spool: Spool) -> Upload:
         while data := source.read(_SLICE):
             spooled.write(data)
     return spooled.finish()
+
+
+_REDRAWS = 12
+"""A second."""
+_GOES_ON = re.compile(r"[ \t]|(?:[-*+]|\d+[.)])[ \t]")
+"""A line that may belong to the list or block above, across an empty line."""
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+
+
+class MarkdownDisplay:
+    """For a person at a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._growing = ""
+        self._live: Live | None = None
+
+    def words(self, text: str) -> None:
+        self._growing += harmless(text)
+        if whole := settled(self._growing):
+            self._set(self._growing[:whole])
+            self._growing = self._growing[whole:]
+        if self._live is None:
+            self._live = Live(console=self._console, transient=True, refresh_per_second=_REDRAWS)
+            self._live.start()
+        self._live.update(Markdown(self._growing))
+
+    def tool(self, name: str) -> None:
+        self.end()
+        self._console.print(Text(f"· {name}", style="dim"))
+
+    def end(self) -> None:
+        self._set(self._growing)
+        self._growing = ""
+
+    def _set(self, text: str) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        if text.strip():
+            self._console.print(Markdown(text))
+
+
+def settled(text: str) -> int:
+    """How much of a growing Markdown text is whole blocks, which nothing that follows can change: characters."""
+    end = position = 0
+    fence = ""
+    after_blank = False
+    for line in text.splitlines(keepends=True):
+        if not line.endswith("\n"):
+            break
+        mark = _FENCE.match(line)
+        if after_blank and not fence and line.strip() and not _GOES_ON.match(line):
+            end = position
+        if mark and not fence:
+            fence = mark[1]
+        elif mark and mark[1].startswith(fence) and not line[mark.end() :].strip():
+            fence = ""
+        after_blank = not fence and not line.strip()
+        position += len(line)
+    return end

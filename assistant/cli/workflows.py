@@ -13,14 +13,12 @@ import typer
 from assistant.access.principals import OWNER
 from assistant.api.body.spool import Spool
 from assistant.app import Assistant, open_assistant
-from assistant.cli.display import harmless
-from assistant.cli.options import ConfigFile, Model, Workspace, configured
-from assistant.cli.tables import print_table
+from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured, harmless, print_table
 from assistant.cli.talk import copy_in
 from assistant.config import Loaded
 from assistant.contracts.messages import Json, human_size
-from assistant.contracts.text import whole
 from assistant.contracts.turns import Upload
+from assistant.contracts.util import replace_surrogates
 from assistant.contracts.workflows import Job, JobFailed, JobUpdate, NodeRun, NodeUpdate, Update, WorkflowInfo
 from assistant.workflows.references import as_text
 
@@ -31,11 +29,11 @@ commands = typer.Typer()
 _group = typer.Typer(name="workflows", help="Jobs made of steps: the files of workflows/ in the workspace.", no_args_is_help=True)
 commands.add_typer(_group)
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="As listed: the name of its file, without .yaml.")]
+WorkflowArgument = Annotated[str, typer.Argument(metavar="ID", help="As listed: the name of its file, without .yaml.")]
 
 
 @_group.command("list")
-def list_workflows(config: ConfigFile = None, workspace: Workspace = None) -> None:
+def list_workflows(config: ConfigOption = None, workspace: WorkspaceOption = None) -> None:
     """List the workflows, and what is wrong with the files of those that are not in order.
 
     Example: nanobot workflows list
@@ -49,7 +47,7 @@ def list_workflows(config: ConfigFile = None, workspace: Workspace = None) -> No
 
 
 @_group.command()
-def show(workflow: Id, config: ConfigFile = None, workspace: Workspace = None) -> None:
+def show(workflow: WorkflowArgument, config: ConfigOption = None, workspace: WorkspaceOption = None) -> None:
     """Show a workflow: what it asks for, its nodes, and what it gives.
 
     Example: nanobot workflows show summarise-upload
@@ -68,15 +66,15 @@ def show(workflow: Id, config: ConfigFile = None, workspace: Workspace = None) -
 
 @_group.command()
 def run(
-    workflow: Id,
+    workflow: WorkflowArgument,
     given: Annotated[
         list[str] | None,
         typer.Option("--input", "-i", metavar="NAME=VALUE", help="An input; NAME=@FILE: the file, or its text where a text is asked for."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all outputs as one JSON object.")] = False,
-    config: ConfigFile = None,
-    workspace: Workspace = None,
-    model: Model = None,
+    config: ConfigOption = None,
+    workspace: WorkspaceOption = None,
+    model: ModelOption = None,
 ) -> None:
     """Run a workflow to its end, without a server; one may run beside it.
 
@@ -111,13 +109,13 @@ async def _index(loaded: Loaded) -> Sequence[WorkflowInfo]:
 
 async def _show(loaded: Loaded, workflow: str) -> WorkflowInfo:
     async with open_assistant(loaded) as assistant:
-        return await assistant.workflows.show(whole(workflow))
+        return await assistant.workflows.show(replace_surrogates(workflow))
 
 
 async def _run(loaded: Loaded, workflow: str, given: Sequence[str]) -> Job:
     """The job, completed. Raises JobFailed and what `Workflows.start` raises; cancelled, it cancels the job first."""
     async with open_assistant(loaded) as assistant:
-        info = await assistant.workflows.show(whole(workflow))
+        info = await assistant.workflows.show(replace_surrogates(workflow))
         await assistant.workflows.begin(takes_over=False)
         with ExitStack() as held:
             params, files = await asyncio.to_thread(_given, assistant, info, given, held)
@@ -146,7 +144,7 @@ def _given(
     params: dict[str, Json] = {}
     files: dict[str, Upload] = {}
     for each in given:
-        name, equals, value = whole(each).partition("=")
+        name, equals, value = replace_surrogates(each).partition("=")
         if not equals:
             raise typer.BadParameter(f"write NAME=VALUE or NAME=@FILE, not {harmless(each)!r}.", param_hint="--input")
         if types.get(name) == "file":

@@ -1,7 +1,7 @@
 """The configuration: found, read, validated once, and passed on frozen.
 
 `load_config` is the entry point. The settings of each part are declared beside that part, in a model derived from
-`assistant.contracts.settings.Settings`; `schema` joins them, and everything else here is read off the models.
+`assistant.contracts.util.Settings`; `schema` joins them, and everything else here is read off the models.
 """
 
 from assistant.config.errors import ConfigError

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_v
 from assistant.contracts.addresses import parse_address
 from assistant.contracts.errors import InvalidAddress
 from assistant.contracts.models import ReasoningEffort
-from assistant.contracts.settings import Settings
 from assistant.contracts.turns import MAIN
+from assistant.contracts.util import Settings
 
 Tokens = Annotated[int, Field(ge=1)]
 DEFAULTS: Final = "defaults"

@@ -13,7 +13,7 @@ from pydantic_core import core_schema
 
 from assistant.config.aliases import KeyPath, camel
 from assistant.config.extensions import names_of
-from assistant.contracts.settings import Settings
+from assistant.contracts.util import Settings
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _FILE_KEY: Final = {"type": "string", "description": "Where this schema is. For editors."}

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from assistant.config.aliases import KeyPath, camel, ineffective_keys, plain
 from assistant.config.errors import ConfigProblem
 from assistant.config.json_schema import in_camel_case, keys_at, leaves, schema_of
-from assistant.contracts.settings import Settings
+from assistant.contracts.util import Settings
 
 _VARIABLE: Final = re.compile(r"[A-Z0-9_]+")
 _OBJECTS: Final = ("model_type", "dict_type", "mapping_type")

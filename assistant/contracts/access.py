@@ -114,7 +114,7 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class LimitStatus:
     """How a principal stands with its limits. None: there is no such limit."""
 
     requests: Measure | None = None
@@ -124,7 +124,7 @@ class Standing:
 class NotAdmitted(RateLimited):
     """Too many requests. Wait, then try again."""
 
-    def __init__(self, message: str, *, retry_after: float | None, standing: Standing) -> None:
+    def __init__(self, message: str, *, retry_after: float | None, standing: LimitStatus) -> None:
         """`standing`: how the principal stands, without this request."""
         super().__init__(message, retry_after=retry_after)
         self.standing = standing
@@ -137,7 +137,7 @@ class Admission(Protocol):
     """
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> LimitStatus:
         """As it was when this admission last asked the store."""
         ...
 
@@ -173,14 +173,14 @@ class Limiter(Protocol):
         ...
 
 
-_NO_LIMITS: Final = Standing()
+_NO_LIMITS: Final = LimitStatus()
 
 
 class Unlimited:
     """The admission of somebody who has no limits: costs nothing."""
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> LimitStatus:
         return _NO_LIMITS
 
     async def reserve(self, tokens: int) -> None:

@@ -14,8 +14,8 @@ from pydantic import Field
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import InboundFile, InboundMessage
-from assistant.contracts.outbox import MediaFiles, OutboundEvent, OutboundPart, Receipt, Trouble
-from assistant.contracts.settings import Settings
+from assistant.contracts.outbox import DeliveryError, MediaFiles, OutboundEvent, OutboundPart, Receipt
+from assistant.contracts.util import Settings
 
 SenderId = Annotated[str, Field(coerce_numbers_to_str=True)]
 """A platform's id of a sender; in a file it may be written as a number."""
@@ -44,9 +44,9 @@ class SendFailed(Exception):
     """A part was not sent, or it is not known. Never raised itself."""
 
     def __init__(self, code: str, words: str) -> None:
-        """As in `Trouble`: a code for programs, words for people, without secrets."""
+        """As in `DeliveryError`: a code for programs, words for people, without secrets."""
         super().__init__(words)
-        self.trouble = Trouble(code=code, words=words)
+        self.trouble = DeliveryError(code=code, words=words)
 
 
 class SendRefused(SendFailed):
@@ -114,7 +114,7 @@ class Sending:
     """It is decided, and the delivery is marked so: the part is sent though it may arrive twice."""
 
 
-class Link(Protocol):
+class ChannelLink(Protocol):
     """What a running channel tells, and to whom."""
 
     async def accept(self, message: InboundMessage) -> str:
@@ -195,7 +195,7 @@ class Channel(Protocol):
         """The parts that an event is sent in: at least one; the same for the same event. Pure. Raises SendRefused where it can't be sent."""
         ...
 
-    async def run(self, link: Link) -> None:
+    async def run(self, link: ChannelLink) -> None:
         """Connect and take in messages until cancelled; on one that only sends: check what can be checked, tell `link`, and wait.
 
         Called again after it raised: ChannelFailed, or anything else, which is a bug of the adapter and is logged as such.

@@ -282,12 +282,12 @@ class ToolFailed(Exception):
     """A tool could not do what the model asked. `str(error)` is written for the model: what was wrong and what it can do instead."""
 
 
-def place_of(bug: BaseException) -> str:
+def traceback_location(bug: BaseException) -> str:
     """Where an error arose, for the log: its type and the frames, without its text, which may quote what somebody wrote."""
     return f"{type(bug).__qualname__} at\n{''.join(traceback.format_tb(bug.__traceback__))}"
 
 
-def let_go(error: BaseException) -> None:
+def drop_traceback(error: BaseException) -> None:
     """Say that an error has been told to whoever had to know, so that what its frames hold goes with them.
 
     A frame that knows an error that knows the frame is a cycle: a refused body of 25 MB would stay until the collector comes, which counts

@@ -93,7 +93,7 @@ class InboundMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class SessionRef:
     """Where a message belongs."""
 
     owner: str
@@ -116,7 +116,7 @@ class Taken:
     """Messages that one turn answers, in order."""
 
     turn_id: str
-    place: Place
+    place: SessionRef
     messages: tuple[InboundMessage, ...]
     preview: str | None = None
     """The platform's id of the preview that an earlier try of this turn had posted."""
@@ -137,7 +137,7 @@ class InboxStore(Protocol):
     StoreUnavailable. `SessionStore.end_turn(inbound=True)` settles the messages of a turn."""
 
     async def accept(
-        self, message: InboundMessage, place: Place, *, answered: bool = False, outbound: Sequence[OutboundEvent] = ()
+        self, message: InboundMessage, place: SessionRef, *, answered: bool = False, outbound: Sequence[OutboundEvent] = ()
     ) -> Accepted:
         """Keep a message, once by (channel, external_id), and with it enqueue `outbound`. `answered`: nothing is left to do (a command)."""
         ...

@@ -113,7 +113,7 @@ class PartState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class DeliveryError:
     """Why a delivery is not sent, for people: `code` as in "flood_wait", "chat_not_found", "network"; `words` hold no secret."""
 
     code: str
@@ -132,7 +132,7 @@ class Delivery:
     due: datetime
     """When it is tried next (state queued)."""
     ended: datetime | None
-    trouble: Trouble | None
+    trouble: DeliveryError | None
     """The last one; None if there was none or it was sent after all."""
     maybe_duplicate: bool
     """A part of it was sent again though an earlier try may have arrived."""
@@ -161,7 +161,7 @@ class Settlement:
     """How an attempt ended. `due` with state "queued" only: when to try again."""
 
     state: Literal["sent", "queued", "failed", "expired", "unknown"]
-    trouble: Trouble | None = None
+    trouble: DeliveryError | None = None
     due: datetime | None = None
     counts: bool = True
     """False: it says nothing against the event (a flood wait, a missing connection); `Claim.held` stays."""
@@ -184,7 +184,7 @@ class OutboxStore(Protocol):
     """
 
     async def enqueue(self, events: Sequence[OutboundEvent]) -> Sequence[Delivery]:
-        """Accept them all, or none. An event whose id is known is not accepted again: what became of the first comes back. Rings the bell."""
+        """Accept them all, or none. An event whose id is known is not accepted again: what became of the first comes back. Rings the notifier."""
         ...
 
     async def lanes(self, channels: Collection[str]) -> DueLanes:
@@ -243,7 +243,7 @@ class OutboxStore(Protocol):
     async def retry(self, owner: str | None, event_id: str, expires_at: datetime) -> Delivery:
         """Queue again what is failed, expired, cancelled or unknown (or make a queued one due now); parts with a receipt are not sent again.
         One that was unknown becomes `maybe_duplicate`: whoever asks for this wants it sent though it may have arrived.
-        Raises DeliveryNotFound, and DeliveryConflict where it is sent or being sent. Rings the bell."""
+        Raises DeliveryNotFound, and DeliveryConflict where it is sent or being sent. Rings the notifier."""
         ...
 
     async def cancel(self, owner: str | None, event_id: str) -> Delivery:
@@ -271,11 +271,11 @@ class MediaFiles(Protocol):
         ...
 
 
-class Bell(Protocol):
+class Notifier(Protocol):
     """Tells every process that shares the store, this one included, that there is something new in the outbox."""
 
-    def ring(self) -> None:
-        """Never blocks, never raises: a server that is not there needs no bell."""
+    def notify(self) -> None:
+        """Never blocks, never raises: a server that is not there needs no notifier."""
         ...
 
     def listen(self, heard: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ from assistant.contracts.errors import NanobotError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class StoredAnswer:
     """What was answered. `headers`: names in lower case, those that belong to the answer and not to one sending of it."""
 
     status: int
@@ -18,7 +18,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class IdempotencyClaim:
     """Somebody's wish to be the first under a key. Keys are an owner's own: two owners' never meet."""
 
     id: str
@@ -36,10 +36,10 @@ request. interrupted: the process that answered it died, or could not store how 
 answer was too large to be kept."""
 
 
-class RepeatStore(Protocol):
+class IdempotencyPort(Protocol):
     """First answers by (owner, key). Durable when a call returns; every call may raise StoreUnavailable."""
 
-    async def claim(self, claim: Claim, *, latest: bool = False, anew: bool = False) -> Claimed | Answer:
+    async def claim(self, claim: IdempotencyClaim, *, latest: bool = False, anew: bool = False) -> Claimed | StoredAnswer:
         """Become the first under the key, or learn what became of the one who did.
 
         `latest`: whatever was known under the key gives way; always "taken". `anew`: so does a first one of the same fingerprint that was
@@ -47,11 +47,11 @@ class RepeatStore(Protocol):
         """
         ...
 
-    async def finish(self, claim: Claim, answer: Answer | None) -> None:
+    async def finish(self, claim: IdempotencyClaim, answer: StoredAnswer | None) -> None:
         """Keep the answer until the claim expires; None: that it is not kept. Does nothing where a later claim took the key."""
         ...
 
-    async def release(self, claim: Claim) -> None:
+    async def release(self, claim: IdempotencyClaim) -> None:
         """Nothing came of it: the next one under the key is the first. Does nothing where a later claim took the key."""
         ...
 

@@ -39,7 +39,7 @@ class StoredMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class CachedUpTo:
     """What the caller still holds of a session, so that only the rest needs to be read: `seq` of the last message of session row `row`."""
 
     row: int
@@ -48,12 +48,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What the model is to see of a session before the new message, or, after `Known`, what came since."""
+    """What the model is to see of a session before the new message, or, after `CachedUpTo`, what came since."""
 
     row: int
     """The session's row; a session that was deleted and made again has another one."""
     fresh: bool
-    """True: `messages` is all, from `context_from` on (nothing known, or known of another row). False: only what follows `Known.seq`."""
+    """True: `messages` is all, from `context_from` on (nothing known, or known of another row). False: only what follows `CachedUpTo.seq`."""
     context_from: int
     """The first seq that the model sees; what is before it was trimmed."""
     messages: tuple[Message, ...]
@@ -84,12 +84,12 @@ class SessionStore(Protocol):
     Cancelling a call does not undo it.
     """
 
-    async def begin_turn(self, turn: NewTurn, known: Known | None) -> History:
+    async def begin_turn(self, turn: NewTurn, known: CachedUpTo | None) -> History:
         """Make the session if it is new (with `turn.history`), append the user's message, note the turn as running, and return the
         history before it."""
         ...
 
-    async def resume_turn(self, turn_id: str, known: Known | None) -> History | None:
+    async def resume_turn(self, turn_id: str, known: CachedUpTo | None) -> History | None:
         """Go on with a turn of the inbox that another process had begun. None: it was never begun (or has ended): `begin_turn` then.
 
         `History.messages` goes to the last message that was stored: the user's, and those of the steps that were finished; `seq` is one more

@@ -10,8 +10,8 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
 from assistant.contracts.sessions import AttachmentStore
-from assistant.contracts.settings import Settings
 from assistant.contracts.tools import Tool, ToolContext
+from assistant.contracts.util import Settings
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

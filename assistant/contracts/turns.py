@@ -27,7 +27,7 @@ class AgentFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class UserText:
     """Text of the user's message."""
 
     text: str
@@ -56,14 +56,14 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class HistoryMessage:
     """A message of the user's within a history that the client sent."""
 
-    content: tuple[Words | Upload, ...]
+    content: tuple[UserText | Upload, ...]
     kind: Literal["asked"] = "asked"
 
 
-Earlier = Asked | AssistantMessage | ToolMessage
+Earlier = HistoryMessage | AssistantMessage | ToolMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ class TurnRequest:
     """The principal's id; sessions belong to it."""
     session: str
     """The session's key: "api:my-session"."""
-    content: tuple[Words | Upload, ...]
+    content: tuple[UserText | Upload, ...]
     agent: str = MAIN
     """The id of the agent that answers."""
     history: tuple[Earlier, ...] = ()
@@ -107,7 +107,7 @@ class TurnRequest:
     @property
     def uploads(self) -> list[Upload]:
         """Every file of the request, those of the history first."""
-        contents = [*(earlier.content for earlier in self.history if isinstance(earlier, Asked)), self.content]
+        contents = [*(earlier.content for earlier in self.history if isinstance(earlier, HistoryMessage)), self.content]
         return [item for content in contents for item in content if isinstance(item, Upload)]
 
 

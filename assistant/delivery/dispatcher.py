@@ -1,6 +1,6 @@
 """The dispatcher: takes what waits in the outbox and has it sent, a worker for each lane; lanes and channels never wait for each other.
 
-Nothing is polled: the bell rings when something was enqueued, a timer when something falls due, and every 30 s it looks all the same.
+Nothing is polled: the notifier wakes it when something was enqueued, a timer when something falls due, and every 30 s it looks all the same.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ from functools import partial
 from typing import Final
 
 from assistant.contracts.channels import Channel
-from assistant.contracts.clock import Clock, utc_now
-from assistant.contracts.errors import StoreUnavailable, place_of
-from assistant.contracts.outbox import Bell, Claim, DueLanes, OutboxStore
+from assistant.contracts.errors import StoreUnavailable, traceback_location
+from assistant.contracts.outbox import Claim, DueLanes, Notifier, OutboxStore
+from assistant.contracts.util import Clock, utc_now
 from assistant.delivery.claims import Claims
-from assistant.delivery.door import MOST_LANES, Door
-from assistant.delivery.retry import Rest
-from assistant.delivery.sender import Sender
+from assistant.delivery.retry import RetryPause
+from assistant.delivery.sender import EventSender
+from assistant.delivery.service import Watch
 from assistant.delivery.settings import DeliverySettings
-from assistant.delivery.watch import Watch
+from assistant.delivery.throttle import MOST_LANES, ChannelThrottle
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Dispatcher:
     def __init__(
         self,
         outbox: OutboxStore,
-        bell: Bell,
+        notifier: Notifier,
         channels: Sequence[Channel],
         settings: DeliverySettings,
         *,
@@ -50,13 +50,13 @@ class Dispatcher:
         """Needs a running event loop. `channels`: the enabled ones. `watch`: told of every event that was settled. `clock`: that of the store.
         `jitter`: a number from 0 to 1."""
         self._outbox = outbox
-        self._bell = bell
+        self._notifier = notifier
         self._watch = watch or Watch()
         self._clock = clock
         self._claims = Claims(outbox)
-        self._doors = {channel.name: Door(channel, rate_limits=settings.rate_limits, clock=clock) for channel in channels}
+        self._doors = {channel.name: ChannelThrottle(channel, rate_limits=settings.rate_limits, clock=clock) for channel in channels}
         self._senders = {
-            channel.name: Sender(
+            channel.name: EventSender(
                 channel=channel, claims=self._claims, settings=settings, clock=clock, jitter=jitter, closing=lambda: self._closing
             )
             for channel in channels
@@ -73,7 +73,7 @@ class Dispatcher:
 
     def start(self) -> None:
         """Begin. What dead processes were sending is put back first; nothing need be recovered before, or beside."""
-        self._bell.listen(self._wake.set)
+        self._notifier.listen(self._wake.set)
         self._tasks = [
             asyncio.create_task(self._dispatch(), name="delivery-dispatch"),
             asyncio.create_task(self._keep_tending(), name="delivery-tend"),
@@ -128,7 +128,7 @@ class Dispatcher:
             log.warning("delivery.not_looked code=%s", error.code)
             return _AFTER_STORE_FAILED
         except Exception as bug:  # noqa: BLE001 - whatever it is, nothing would be sent any more if this task ended
-            log.error("delivery.bug error=%s", place_of(bug))  # noqa: TRY400 - no words
+            log.error("delivery.bug error=%s", traceback_location(bug))  # noqa: TRY400 - no words
             return _AFTER_BUG
         if due.next_at is not None:
             waits.append(self._seconds_until(due.next_at))
@@ -151,24 +151,24 @@ class Dispatcher:
                 self._begin(lane, door)
         return rests
 
-    def _begin(self, lane: str, door: Door) -> None:
+    def _begin(self, lane: str, door: ChannelThrottle) -> None:
         door.lanes += 1
         task = asyncio.create_task(self._work(lane, door), name=f"lane-{lane}")
         self._workers[lane] = task
         task.add_done_callback(partial(self._ended, lane, door))
 
-    def _ended(self, lane: str, door: Door, task: asyncio.Task[None]) -> None:
+    def _ended(self, lane: str, door: ChannelThrottle, task: asyncio.Task[None]) -> None:
         door.lanes -= 1
         del self._workers[lane]
         self._waiting.discard(lane)
         if not task.cancelled() and (bug := task.exception()) is not None:
-            log.error("delivery.lane_bug lane=%s error=%s", lane, place_of(bug))
+            log.error("delivery.lane_bug lane=%s error=%s", lane, traceback_location(bug))
             door.rest(lane, _alone(_AFTER_BUG))
         if door.crowded or lane in self._missed or task.cancelled():
             self._missed.discard(lane)
             self._wake.set()
 
-    async def _work(self, lane: str, door: Door) -> None:
+    async def _work(self, lane: str, door: ChannelThrottle) -> None:
         """Send what the lane has, one event after the other."""
         while not self._closing:
             self._waiting.add(lane)
@@ -192,7 +192,7 @@ class Dispatcher:
             if rest is not None or door.crowded:
                 return
 
-    async def _claim(self, lane: str, door: Door) -> Claim | None:
+    async def _claim(self, lane: str, door: ChannelThrottle) -> Claim | None:
         if self._closing:
             return None
         if door.shut_for:
@@ -231,7 +231,7 @@ class Dispatcher:
         except StoreUnavailable as error:
             log.warning("delivery.not_tended code=%s", error.code)
         except Exception as bug:  # noqa: BLE001 - claims that nobody renews would be lost
-            log.error("delivery.bug error=%s", place_of(bug))  # noqa: TRY400 - no words
+            log.error("delivery.bug error=%s", traceback_location(bug))  # noqa: TRY400 - no words
         for door in self._doors.values():
             door.tidy()
 
@@ -241,8 +241,8 @@ class Dispatcher:
             await asyncio.sleep(_TEND)
 
 
-def _alone(seconds: float) -> Rest:
-    return Rest(seconds=seconds, whole_channel=False, until_connected=False)
+def _alone(seconds: float) -> RetryPause:
+    return RetryPause(seconds=seconds, whole_channel=False, until_connected=False)
 
 
 async def _end(tasks: Collection[asyncio.Task[None]]) -> None:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from assistant.contracts.backoff import backoff
 from assistant.contracts.channels import SendFailed, SendLater, SendUnclear, SendUndecided
 from assistant.contracts.outbox import Settlement
+from assistant.contracts.util import backoff
 
 LONGEST_UNREACHED: Final = 30.0
 _LEAST_WAIT: Final = 0.2
@@ -38,7 +38,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
+class RetryPause:
     """A wait that is kept in memory: what waits is due, and is left alone all the same."""
 
     seconds: float
@@ -54,7 +54,7 @@ class Next:
     settlement: Settlement
     unstart: bool
     """Forget that the part was started: it surely has not arrived, by this try or an earlier one."""
-    rest: Rest | None = None
+    rest: RetryPause | None = None
     twice: bool = False
     """The next try may bring it a second time, and the delivery is to say so."""
 
@@ -79,18 +79,18 @@ def _comes_twice(failure: SendUnclear, trial: Trial) -> bool:
     return trial.ambiguous == "resend" and isinstance(failure, SendUndecided)
 
 
-def _later(failure: SendLater, trial: Trial, now: datetime, jitter: float) -> tuple[Settlement, Rest | None]:
+def _later(failure: SendLater, trial: Trial, now: datetime, jitter: float) -> tuple[Settlement, RetryPause | None]:
     trouble, whole_channel = failure.trouble, failure.whole_channel
     if failure.retry_after is None and not failure.counts:
         # Due at once: a connection that comes back finds it so. Until then it rests.
         seconds = backoff(trial.unreached, jitter, longest=LONGEST_UNREACHED)
-        rest = Rest(seconds=seconds, whole_channel=whole_channel, until_connected=True)
+        rest = RetryPause(seconds=seconds, whole_channel=whole_channel, until_connected=True)
         return Settlement(state="queued", trouble=trouble, due=now, counts=False), rest
     if failure.retry_after is None:
         seconds = backoff(trial.held + 1, jitter)
-        rest = Rest(seconds=seconds, whole_channel=True, until_connected=False) if whole_channel else None
+        rest = RetryPause(seconds=seconds, whole_channel=True, until_connected=False) if whole_channel else None
     else:
         seconds = obeyed(failure.retry_after, jitter)
-        rest = Rest(seconds=seconds, whole_channel=whole_channel, until_connected=False)
+        rest = RetryPause(seconds=seconds, whole_channel=whole_channel, until_connected=False)
     due = now + timedelta(seconds=seconds)
     return Settlement(state="queued", trouble=trouble, due=due, counts=failure.counts), rest

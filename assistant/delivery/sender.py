@@ -11,15 +11,14 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Final
 
-from assistant.contracts.backoff import backoff
 from assistant.contracts.channels import Channel, SendFailed, Sending, SendRefused, SendUnclear
-from assistant.contracts.clock import Clock
-from assistant.contracts.errors import place_of
-from assistant.contracts.outbox import Claim, OutboundPart, PartState, Receipt, Settlement, Trouble
+from assistant.contracts.errors import traceback_location
+from assistant.contracts.outbox import Claim, DeliveryError, OutboundPart, PartState, Receipt, Settlement
+from assistant.contracts.util import Clock, backoff
 from assistant.delivery.claims import ClaimLost, Claims
-from assistant.delivery.door import Passage
-from assistant.delivery.retry import Next, Rest, Trial, after
+from assistant.delivery.retry import Next, RetryPause, Trial, after
 from assistant.delivery.settings import DeliverySettings
+from assistant.delivery.throttle import Passage
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +29,7 @@ _BUG: Final = "a fault of its own kept the adapter from sending it; the log has 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
+class EventSender:
     """Sends what was claimed, on one channel."""
 
     channel: Channel
@@ -41,7 +40,7 @@ class Sender:
     closing: Callable[[], bool]
     """Whether no part is to be begun any more."""
 
-    async def attempt(self, claim: Claim, passage: Passage, unreached: int) -> Rest | None:
+    async def attempt(self, claim: Claim, passage: Passage, unreached: int) -> RetryPause | None:
         """Send as much as the limits have room for now, and settle. Never raises for what a platform, an adapter or the store does; a claim
         that is lost is left as it is. `unreached`: how often in a row its lane has met no connection before."""
         event = claim.event
@@ -51,7 +50,7 @@ class Sender:
             log.warning("delivery.claim_lost event=%s", event.id)
             return None
         except Exception as bug:  # noqa: BLE001 - a fault here must not stop the lane: the event is tried again, later
-            log.error("delivery.bug event=%s error=%s", event.id, place_of(bug))  # noqa: TRY400 - no words
+            log.error("delivery.bug event=%s error=%s", event.id, traceback_location(bug))  # noqa: TRY400 - no words
             return await self._settle_bug(claim)
         settled = ended.settlement
         code = settled.trouble.code if settled.trouble else "none"
@@ -92,7 +91,7 @@ class Sender:
         except SendFailed:
             raise
         except Exception as bug:
-            log.error("delivery.plan_bug event=%s error=%s", event.id, place_of(bug))  # noqa: TRY400 - no words
+            log.error("delivery.plan_bug event=%s error=%s", event.id, traceback_location(bug))  # noqa: TRY400 - no words
             raise SendRefused("internal_error", _BUG) from bug
         if not parts:
             log.error("delivery.plan_empty event=%s", event.id)
@@ -106,11 +105,11 @@ class Sender:
             return Settlement(state="queued", due=now, counts=False)
         if claim.event.expires_at <= now:
             words = "it expired before it could be sent"
-            return Settlement(state="expired" if started is None else "unknown", trouble=Trouble(code="expired", words=words))
+            return Settlement(state="expired" if started is None else "unknown", trouble=DeliveryError(code="expired", words=words))
         undecided = started is not None and not self._is_repeatable(claim, place) and not claim.maybe_duplicate
         if undecided and self.settings.ambiguous == "hold":
             words = "the server was stopped while it was being sent"
-            return Settlement(state="unknown", trouble=Trouble(code="interrupted", words=words))
+            return Settlement(state="unknown", trouble=DeliveryError(code="interrupted", words=words))
         return None
 
     async def _note_start(
@@ -150,7 +149,7 @@ class Sender:
         except TimeoutError as error:
             raise SendUnclear("timeout", f"no answer came within {SEND_SECONDS:g} s") from error
         except Exception as bug:
-            log.error("delivery.send_bug event=%s place=%d error=%s", event.id, place, place_of(bug))  # noqa: TRY400 - no words
+            log.error("delivery.send_bug event=%s place=%d error=%s", event.id, place, traceback_location(bug))  # noqa: TRY400 - no words
             raise SendUnclear("internal_error", _BUG) from bug
 
     def _is_repeatable(self, claim: Claim, place: int) -> bool:
@@ -176,15 +175,15 @@ class Sender:
         await self.claims.note(claim, receipt=arrived, settle=settlement)
         return Next(settlement=settlement, unstart=False)
 
-    async def _settle_bug(self, claim: Claim) -> Rest | None:
+    async def _settle_bug(self, claim: Claim) -> RetryPause | None:
         """Queue it again; where even that fails, its lease ends and it is found then."""
         words = "a fault in the server, which is tried again; the log has the details"
         delay = timedelta(seconds=backoff(claim.held + 1, self.jitter()))
-        settlement = Settlement(state="queued", trouble=Trouble(code="internal_error", words=words), due=self.clock() + delay)
+        settlement = Settlement(state="queued", trouble=DeliveryError(code="internal_error", words=words), due=self.clock() + delay)
         try:
             await self.claims.note(claim, settle=settlement)
         except Exception as bug:  # noqa: BLE001 - as above
-            log.error("delivery.not_settled event=%s error=%s", claim.event.id, place_of(bug))  # noqa: TRY400 - no words
+            log.error("delivery.not_settled event=%s error=%s", claim.event.id, traceback_location(bug))  # noqa: TRY400 - no words
         return None
 
 

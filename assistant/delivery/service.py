@@ -1,12 +1,37 @@
-"""The outbox for whoever sends: accept a message, and learn what became of it."""
+"""Deliveries for those who queue them: enqueue, wait for the outcome, retry, cancel."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Final
 
 from assistant.contracts.errors import DeliveryNotFound
 from assistant.contracts.outbox import Delivery, OutboundEvent, OutboxStore
-from assistant.delivery.watch import Watch
+
+
+class Watch:
+    """The dispatcher tells it of every event whose state it changed; whoever watches that event is woken."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[str, set[asyncio.Event]] = {}
+
+    def changed(self, event_id: str) -> None:
+        for watcher in self._watchers.get(event_id, ()):
+            watcher.set()
+
+    @contextmanager
+    def on(self, event_id: str) -> Generator[asyncio.Event]:
+        """Set whenever the event changed, from now to the end of the block."""
+        watcher = asyncio.Event()
+        watchers = self._watchers.setdefault(event_id, set())
+        watchers.add(watcher)
+        try:
+            yield watcher
+        finally:
+            watchers.discard(watcher)
+            if not watchers:
+                self._watchers.pop(event_id, None)
+
 
 _POLL: Final = 0.1
 """Seconds. Where the dispatcher is another process (`nanobot send`), its outcome is looked up this often."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from assistant.contracts.settings import Settings
+from assistant.contracts.util import Settings
 
 
 class DeliverySettings(Settings):

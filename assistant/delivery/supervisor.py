@@ -1,4 +1,4 @@
-"""Supervisors: each channel runs in a task of its own, and is run again whatever ended it; none touches another."""
+"""Runs each channel and starts it again when it ends; reports its state to the store."""
 
 import asyncio
 import logging
@@ -6,13 +6,79 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from assistant.contracts.backoff import backoff
 from assistant.contracts.channels import Channel, ChannelFailed, ChannelStates, ChannelStatus, ConnectionState
-from assistant.contracts.clock import Clock, utc_now
-from assistant.contracts.errors import place_of
+from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
-from assistant.delivery.states import StateBook
-from assistant.delivery.words import span
+from assistant.contracts.util import Clock, backoff, utc_now
+from assistant.delivery.describe import span
+
+state_log = logging.getLogger(__name__)
+
+_AGAIN: Final = 5.0
+"""Seconds, after the store refused."""
+_LAST: Final = 2.0
+"""Seconds to write what is left at the end."""
+
+
+class ChannelStateReporter:
+    """The states of channels. What the store does never reaches the channels: the last state of each is written when it can be."""
+
+    def __init__(self, states: ChannelStates, clock: Clock) -> None:
+        self._states = states
+        self._clock = clock
+        self._now: dict[str, ChannelStatus] = {}
+        self._unwritten: dict[str, ChannelStatus] = {}
+        self._wake = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._writer = asyncio.create_task(self._write_changes(), name="channel-states")
+
+    def note(self, name: str, state: ConnectionState, detail: str) -> None:
+        """A state that is repeated is no change: `since` stays."""
+        last = self._now.get(name)
+        if last is not None and (last.state, last.detail) == (state, detail):
+            return
+        since = last.since if last is not None and last.state == state else self._clock()
+        status = ChannelStatus(name=name, state=state, detail=detail, since=since)
+        self._now[name] = self._unwritten[name] = status
+        self._wake.set()
+        state_log.info("channel.state channel=%s state=%s", name, state)
+
+    def statuses(self) -> Sequence[ChannelStatus]:
+        return [self._now[name] for name in sorted(self._now)]
+
+    async def close(self) -> None:
+        """Write what is left, if the store takes it soon. Safe to call twice."""
+        if self._writer is None:
+            return
+        self._writer.cancel()
+        await asyncio.wait([self._writer])
+        self._writer = None
+        try:
+            async with asyncio.timeout(_LAST):
+                await self._write()
+        except (TimeoutError, StoreUnavailable):
+            state_log.warning("channel.states_left count=%d", len(self._unwritten))
+
+    async def _write_changes(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._write()
+            except StoreUnavailable as error:
+                state_log.warning("channel.state_not_written code=%s", error.code)
+                await asyncio.sleep(_AGAIN)
+                self._wake.set()
+
+    async def _write(self) -> None:
+        while self._unwritten:
+            name, status = next(iter(self._unwritten.items()))
+            await self._states.note(status)
+            if self._unwritten.get(name) is status:
+                del self._unwritten[name]
+
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +89,7 @@ _STEADY: Final = 60.0
 _CLOSE: Final = 5.0
 
 
-class Inbound(Protocol):
+class InboundReceiver(Protocol):
     """Who takes in what channels receive (`assistant.inbound`)."""
 
     async def accept(self, channel: str, message: InboundMessage) -> str:
@@ -42,7 +108,7 @@ class Supervisors:
         self,
         channels: Sequence[Channel],
         *,
-        inbound: Inbound,
+        inbound: InboundReceiver,
         states: ChannelStates,
         connected: Callable[[str], None],
         unopened: Mapping[str, str] | None = None,
@@ -55,7 +121,7 @@ class Supervisors:
         self._channels = tuple(channels)
         self._inbound = inbound
         self._connected = connected
-        self._book = StateBook(states, clock)
+        self._book = ChannelStateReporter(states, clock)
         self._unopened = dict(unopened or {})
         self._jitter = jitter
         self._shortest = shortest
@@ -95,7 +161,7 @@ class Supervisors:
             async with asyncio.timeout(_CLOSE):
                 await channel.close()
         except Exception as error:  # noqa: BLE001 - an adapter that can't close must not keep the others, or the server, from it
-            log.warning("channel.not_closed channel=%s error=%s", channel.name, place_of(error))
+            log.warning("channel.not_closed channel=%s error=%s", channel.name, traceback_location(error))
 
     async def _keep_running(self, channel: Channel) -> None:
         failures = 0
@@ -125,7 +191,7 @@ class Supervisors:
         except ChannelFailed as error:
             return str(error), error.fatal
         except Exception as bug:  # noqa: BLE001 - a fault of one adapter must not end it for good, nor anything else
-            log.error("channel.bug channel=%s error=%s", channel.name, place_of(bug))  # noqa: TRY400 - no words
+            log.error("channel.bug channel=%s error=%s", channel.name, traceback_location(bug))  # noqa: TRY400 - no words
             return f"the adapter failed by a fault of its own ({type(bug).__name__}); the log has the details", False
         return "the adapter ended by itself", False
 
@@ -133,7 +199,7 @@ class Supervisors:
 class _Link:
     """The `Link` of one channel."""
 
-    def __init__(self, channel: str, inbound: Inbound, book: StateBook, connected: Callable[[str], None]) -> None:
+    def __init__(self, channel: str, inbound: InboundReceiver, book: ChannelStateReporter, connected: Callable[[str], None]) -> None:
         self._channel = channel
         self._inbound = inbound
         self._book = book

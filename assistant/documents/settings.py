@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from assistant.contracts.settings import Settings
+from assistant.contracts.util import Settings
 from assistant.documents.protocol import ReadLimits
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from assistant.contracts.inbox import InboundMessage, Place
+from assistant.contracts.inbox import InboundMessage, SessionRef
 from assistant.contracts.sessions import SessionStore
-from assistant.inbound import words
-from assistant.inbound.answering import Answering
+from assistant.inbound import phrases as words
+from assistant.inbound.runner import TurnRunner
 from assistant.turns.service import Turns
 
 Overview = Callable[[], Awaitable[Sequence[str]]]
@@ -20,7 +20,7 @@ class Commands:
         *,
         turns: Turns,
         sessions: SessionStore,
-        answering: Answering,
+        answering: TurnRunner,
         model: str,
         waiting: Callable[[str, str], int],
         overview: Overview | None,
@@ -33,7 +33,7 @@ class Commands:
         self._waiting = waiting
         self._overview = overview
 
-    async def answer(self, message: InboundMessage, place: Place) -> str | None:
+    async def answer(self, message: InboundMessage, place: SessionRef) -> str | None:
         """The answer in words; None: it is not a command of ours. What must hold before the answer is told is done when this returns.
         Raises StoreUnavailable."""
         if message.command is None or not message.trusted:
@@ -58,12 +58,12 @@ class Commands:
             case _:
                 return None
 
-    def follow_up(self, message: InboundMessage, place: Place) -> None:
+    def follow_up(self, message: InboundMessage, place: SessionRef) -> None:
         """What a command does once it is kept that it was answered: a repeat of it does nothing."""
         if message.command is not None and message.command.name in ("stop", "new"):
             self._answering.stop((place.owner, place.session))
 
-    async def _status(self, place: Place, *, private: bool) -> str:
+    async def _status(self, place: SessionRef, *, private: bool) -> str:
         session = await self._sessions.get(place.owner, place.session)
         more = await self._overview() if place.role == "owner" and private and self._overview else ()
         return words.status(

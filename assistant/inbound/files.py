@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from assistant.contracts.channels import Conversation
-from assistant.contracts.ids import new_id
 from assistant.contracts.inbox import InboundFile
 from assistant.contracts.messages import human_size
-from assistant.contracts.outbox import Trouble
+from assistant.contracts.outbox import DeliveryError
 from assistant.contracts.turns import Upload
+from assistant.contracts.util import new_id
 from assistant.inbound.attempts import attempt
-from assistant.inbound.words import NO_HEARING
+from assistant.inbound.phrases import NO_HEARING
 
 _SIDE_BY_SIDE: Final = 4
 _SECONDS: Final = 120
@@ -92,21 +92,21 @@ def _not_there(file: InboundFile, reason: str) -> str:
     return f"The user sent a file that could not be had: {file.name} ({file.kind}{size}). The reason: {reason.rstrip('.')}."
 
 
-def _measure(path: Path, most: int) -> tuple[int, str] | Trouble:
+def _measure(path: Path, most: int) -> tuple[int, str] | DeliveryError:
     """(bytes, SHA-256) of what was fetched."""
     digest = sha256()
     size = 0
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return Trouble(code="internal_error", words="it did not arrive as a file")
+                return DeliveryError(code="internal_error", words="it did not arrive as a file")
             while block := file.read(_BLOCK):
                 size += len(block)
                 digest.update(block)
     except OSError:
-        return Trouble(code="internal_error", words="it did not arrive")
+        return DeliveryError(code="internal_error", words="it did not arrive")
     if size > most:
-        return Trouble(code="too_large", words=f"it is larger than {human_size(most)}")
+        return DeliveryError(code="too_large", words=f"it is larger than {human_size(most)}")
     return size, digest.hexdigest()
 
 

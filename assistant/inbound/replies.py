@@ -1,18 +1,85 @@
-"""What a chat is told at the end of a turn, and by the assistant itself: events for the outbox."""
+"""From a chat's messages to a turn's request, and from the turn's end to the reply."""
 
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import islice
 from typing import Final
 
-from assistant.contracts.clock import Clock
+from assistant.contracts.channels import Conversation
 from assistant.contracts.errors import TurnCancelled
-from assistant.contracts.ids import derived_id
-from assistant.contracts.inbox import InboundMessage, Place, Taken
+from assistant.contracts.inbox import InboundMessage, Quote, Role, SessionRef, Taken
 from assistant.contracts.outbox import Origin, OriginKind, OutboundEvent
-from assistant.contracts.turns import TurnFailed, TurnFinished
-from assistant.inbound import words
-from assistant.inbound.company import Company
+from assistant.contracts.turns import TurnFailed, TurnFinished, Upload, UserText
+from assistant.contracts.util import Clock, derived_id, display_name, no_address, replace_surrogates
+from assistant.inbound import phrases as words
+from assistant.inbound.files import Fetcher
+from assistant.inbound.preview import TypingAndPreview
+
+_MOST_NAME: Final = 64
+
+
+def place_for(message: InboundMessage, role: Role) -> SessionRef:
+    """A private chat belongs to its sender, a group to itself; each thread of it is a conversation of its own (dmScope: "sender")."""
+    address = message.address
+    whose = message.sender.id if message.private else address.chat_id
+    return SessionRef(owner=f"{address.channel}:{whose}", session=str(address), role=role)
+
+
+def readable(message: InboundMessage) -> InboundMessage:
+    """The same message without what can't be kept or shown: half surrogates in words, what can't be seen in names. Ids stay as they are."""
+    quote, command = message.quote, message.command
+    return replace(
+        message,
+        text=replace_surrogates(message.text),
+        sender=replace(message.sender, name=person(message.sender.name)),
+        quote=quote and replace(quote, text=replace_surrogates(quote.text), author=person(quote.author)),
+        command=command and replace(command, arguments=replace_surrogates(command.arguments)),
+        files=tuple(replace(file, name=display_name(file.name, file.kind)) for file in message.files),
+    )
+
+
+def person(name: str) -> str:
+    """A name on one line, of characters that can be seen, at most 64; it may be empty."""
+    seen = "".join([" " if unicodedata.category(c)[0] in "CZ" else c for c in name[:1024]])
+    return " ".join(seen.split())[:_MOST_NAME].strip()
+
+
+_MOST_QUOTED: Final = 4_000
+"""Characters of a quote that are passed on: it refers to something, it is not the message."""
+
+
+async def content_of(
+    messages: Sequence[InboundMessage], fetcher: Fetcher, conversation: Conversation | None
+) -> tuple[UserText | Upload, ...]:
+    """All messages that a turn answers, in order, each with what it quotes before it and its files behind it. The uploads are the caller's."""
+    fetched = iter(await fetcher.fetch([file for message in messages for file in message.files], conversation))
+    content: list[UserText | Upload] = []
+    for message in messages:
+        content += words_of(message)
+        content += [file if isinstance(file, Upload) else UserText(text=file, quoted=True) for file in islice(fetched, len(message.files))]
+    return tuple(content) or (UserText(text="The message holds nothing that can be read here.", quoted=True),)
+
+
+def words_of(message: InboundMessage) -> list[UserText]:
+    """A quote as words of somebody else, then the sender's own, in a group behind their name."""
+    quote = [UserText(text=_quoted(message.quote), quoted=True)] if message.quote and message.quote.text.strip() else []
+    name = "" if message.private else f"{no_address(message.sender.name) or 'Somebody'}:"
+    if message.text.strip():
+        return [
+            *quote,
+            UserText(text=f"{name} {message.text}" if name else message.text, quoted=not message.trusted, chosen=message.chosen),
+        ]
+    return [*quote, *([UserText(text=name)] if name else [])]
+
+
+def _quoted(quote: Quote) -> str:
+    text = quote.text if len(quote.text) <= _MOST_QUOTED else f"{quote.text[:_MOST_QUOTED]}…"
+    if quote.kind == "forward":
+        return f"Passed on by the user{f', from {quote.author}' if quote.author else ''}:\n{text}"
+    return f"What the user's next words refer to{f', by {quote.author}' if quote.author else ''}:\n{text}"
+
 
 _END: Final = "end"
 """The cause, beside the turn's id, of what is told at its end: there is one, however often it is made."""
@@ -32,7 +99,7 @@ class Writer:
         """What an answer to it refers to."""
         return message.message_id if not message.private or message.address.channel in self.quoting else None
 
-    def event(self, id: str, kind: OriginKind, message: InboundMessage, place: Place, text: str) -> OutboundEvent:
+    def event(self, id: str, kind: OriginKind, message: InboundMessage, place: SessionRef, text: str) -> OutboundEvent:
         """An answer to a message; `text` is not empty."""
         return OutboundEvent(
             id=id,
@@ -64,7 +131,7 @@ class Writer:
 class ChatReply:
     """The `Reply` of a turn of the inbox."""
 
-    def __init__(self, taken: Taken, writer: Writer, company: Company) -> None:
+    def __init__(self, taken: Taken, writer: Writer, company: TypingAndPreview) -> None:
         self._taken = taken
         self._writer = writer
         self._company = company

@@ -9,23 +9,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from assistant.access.senders import Senders
+from assistant.access.recipients import Senders
 from assistant.contracts.channels import Conversation
-from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import StoreUnavailable
-from assistant.contracts.ids import derived_id
-from assistant.contracts.inbox import InboundMessage, InboxStore, Place, Taken
+from assistant.contracts.inbox import InboundMessage, InboxStore, SessionRef, Taken
 from assistant.contracts.outbox import OutboxStore
 from assistant.contracts.pairing import PairingStore
 from assistant.contracts.sessions import SessionStore
-from assistant.inbound.answering import Answering
+from assistant.contracts.util import Clock, derived_id, utc_now
 from assistant.inbound.attempts import attempt
 from assistant.inbound.commands import Commands, Overview
-from assistant.inbound.desk import Desk, SessionKey
 from assistant.inbound.files import Fetcher, FileLimits
-from assistant.inbound.places import place_for, readable
-from assistant.inbound.replies import Writer
-from assistant.inbound.strangers import Strangers
+from assistant.inbound.pairing import PairingCodes
+from assistant.inbound.replies import Writer, place_for, readable
+from assistant.inbound.runner import TurnRunner
+from assistant.inbound.workers import SessionKey, SessionWorkers
 from assistant.turns.service import Turns
 
 log = logging.getLogger(__name__)
@@ -37,7 +35,7 @@ _ACKNOWLEDGE_SECONDS: Final = 30.0
 _MOST_BESIDES: Final = 100
 
 
-class Inbound:
+class InboundService:
     """Takes messages in and has them answered. Implements what supervisors ask of it (`accept`, `last_seen`)."""
 
     def __init__(
@@ -67,8 +65,8 @@ class Inbound:
         self._senders = senders
         self._conversations = conversations
         self._writer = writer
-        self._strangers = Strangers(pairings=pairings, outbox=outbox, writer=writer, clock=clock)
-        self._answering = Answering(
+        self._strangers = PairingCodes(pairings=pairings, outbox=outbox, writer=writer, clock=clock)
+        self._answering = TurnRunner(
             turns=turns,
             inbox=inbox,
             fetcher=Fetcher(spool, limits or FileLimits()),
@@ -83,7 +81,7 @@ class Inbound:
             waiting=lambda owner, session: self._waiting[owner, session],
             overview=overview,
         )
-        self._desk = Desk(self._work, most=at_work)
+        self._desk = SessionWorkers(self._work, most=at_work)
         self._waiting: Counter[SessionKey] = Counter()
         self._taking: set[asyncio.Task[Any]] = set()
         self._besides: set[asyncio.Task[object]] = set()
@@ -136,7 +134,7 @@ class Inbound:
         if self._besides:
             await asyncio.wait(self._besides)
 
-    async def _answer_command(self, message: InboundMessage, place: Place, answer: str) -> str:
+    async def _answer_command(self, message: InboundMessage, place: SessionRef, answer: str) -> str:
         id = derived_id("evt", "command", message.address.channel, message.external_id)
         event = self._writer.event(id, "reply", message, place, answer)
         accepted = await self._inbox.accept(message, place, answered=True, outbound=[event])
@@ -144,7 +142,7 @@ class Inbound:
             self._commands.follow_up(message, place)
         return accepted.id
 
-    def _wake(self, place: Place) -> None:
+    def _wake(self, place: SessionRef) -> None:
         key = (place.owner, place.session)
         self._waiting[key] += 1
         self._desk.wake(key)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
-from assistant.contracts.backoff import backoff
 from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderTimeout
 from assistant.contracts.messages import AssistantMessage
 from assistant.contracts.models import ModelProvider, ModelRequest
+from assistant.contracts.util import backoff
 
 T = TypeVar("T")
 

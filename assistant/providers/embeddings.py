@@ -10,7 +10,7 @@ import orjson
 
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.models import Embeddings
-from assistant.contracts.tokens import estimate_tokens
+from assistant.contracts.util import estimate_tokens
 from assistant.providers.chain import RetryPolicy
 from assistant.providers.failures import stream_failure
 from assistant.providers.http import HttpWire, ProviderEndpoint

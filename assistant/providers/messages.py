@@ -13,7 +13,6 @@ from html import escape
 from typing import Any, Final, cast
 
 from assistant.contracts.errors import ProviderFailed
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import (
     AssistantMessage,
     CutOff,
@@ -31,7 +30,7 @@ from assistant.contracts.messages import (
     human_size,
 )
 from assistant.contracts.models import ModelRequest
-from assistant.contracts.tokens import estimate_tokens
+from assistant.contracts.util import estimate_tokens, new_id
 from assistant.providers.failures import Peer
 
 _FILE_TAG: Final = re.compile(r"<(?=\s*/?\s*file\b)", re.IGNORECASE)

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from assistant.contracts.errors import ContextLengthExceeded, InvalidRequest
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, Document, Image, Text, ToolCall, ToolMessage, Usage, UserMessage, describe
 from assistant.contracts.models import Embeddings, ModelInfo, ModelRequest
-from assistant.contracts.tokens import estimate_tokens
+from assistant.contracts.util import estimate_tokens, new_id
 from assistant.providers.messages import estimate_prompt_tokens
 
 NO_MODEL = (

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, SecretStr, field_validator, model_validator
 
-from assistant.contracts.settings import Settings
+from assistant.contracts.util import Settings
 from assistant.providers.presets import PRESETS, UNSUPPORTED, provider_name
 
 _AGENTS: Final = re.compile(r"(?:agent|nanobot|moltbot|openclaw)[:/]|(?:moltbot|openclaw)$", re.IGNORECASE)

@@ -7,13 +7,10 @@ from typing import cast
 import orjson
 
 from assistant.contracts.access import ApiKey, HeldKey, Limits, Scope
-from assistant.contracts.clock import Clock, utc_now
+from assistant.contracts.util import Clock, utc_now
 from assistant.store import key_statements as sql
-from assistant.store.codec import unescape
-from assistant.store.connection import Connection, Row, Value
-from assistant.store.database import Database
-from assistant.store.envelopes import column
-from assistant.store.times import from_micros, to_micros
+from assistant.store.codec import from_micros, json_column, to_micros, unescape
+from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 
 
 class ApiKeys:
@@ -24,9 +21,9 @@ class ApiKeys:
         self._clock = clock
 
     async def add(self, key: ApiKey, digest: str) -> None:
-        values: dict[str, Value] = {
+        values: dict[str, SqlValue] = {
             "id": key.id,
-            "name": column(key.name),
+            "name": json_column(key.name),
             "prefix": key.prefix,
             "digest": digest,
             "scopes": orjson.dumps(sorted(key.scopes)).decode(),
@@ -53,24 +50,24 @@ class ApiKeys:
         )
 
     async def limits(self, key_id: str) -> Limits | None:
-        values: dict[str, Value] = {"id": column(key_id)}
+        values: dict[str, SqlValue] = {"id": json_column(key_id)}
         rows = await self._database.read(lambda connection: connection.execute(sql.LIMITS_OF_KEY, values))
         return Limits(requests=rows[0][0], tokens=rows[0][1], parallel=rows[0][2]) if rows else None
 
     async def used(self, key_id: str, at: datetime) -> None:
-        values: dict[str, Value] = {"id": key_id, "at": to_micros(at)}
+        values: dict[str, SqlValue] = {"id": key_id, "at": to_micros(at)}
         await self._database.write(lambda connection: connection.execute(sql.USED_KEY, values))
 
     async def list(self) -> Sequence[ApiKey]:
         return [_key(row) for row in await self._database.read(lambda connection: connection.execute(sql.KEYS))]
 
     async def revoke(self, key_id: str) -> bool:
-        values: dict[str, Value] = {"id": column(key_id), "now": to_micros(self._clock())}
+        values: dict[str, SqlValue] = {"id": json_column(key_id), "now": to_micros(self._clock())}
         return bool(await self._database.write(lambda connection: connection.execute(sql.REVOKE_KEY, values)))
 
     async def rotate(self, key_id: str, *, digest: str, prefix: str, overlap_until: datetime) -> bool:
-        values: dict[str, Value] = {
-            "id": column(key_id),
+        values: dict[str, SqlValue] = {
+            "id": json_column(key_id),
             "digest": digest,
             "prefix": prefix,
             "until": to_micros(overlap_until),
@@ -78,13 +75,13 @@ class ApiKeys:
         }
         return bool(await self._database.write(lambda connection: connection.execute(sql.ROTATE_KEY, values)))
 
-    def _held(self, connection: Connection, digest: str) -> Row | None:
-        values: dict[str, Value] = {"digest": digest, "now": to_micros(self._clock())}
+    def _held(self, connection: Transaction, digest: str) -> SqlRow | None:
+        values: dict[str, SqlValue] = {"digest": digest, "now": to_micros(self._clock())}
         rows = connection.execute(sql.KEY_BY_DIGEST, values) or connection.execute(sql.KEY_BY_PREVIOUS, values)
         return rows[0] if rows else None
 
 
-def _key(row: Row) -> ApiKey:
+def _key(row: SqlRow) -> ApiKey:
     key_id, name, prefix, scopes, models, requests, tokens, parallel, created, expires, last_used, revoked = row
     return ApiKey(
         id=key_id,

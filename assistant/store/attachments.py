@@ -1,26 +1,41 @@
 """Attachments: which session holds which file. The contract is `assistant.contracts.sessions.AttachmentStore`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import orjson
 
-from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.documents import ReadDocument, ReadImage
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Image
 from assistant.contracts.sessions import Attachment
 from assistant.contracts.turns import Upload
-from assistant.store.codec import escape, identity
-from assistant.store.connection import Connection, Row, Value
-from assistant.store.database import Database
-from assistant.store.files import Files
-from assistant.store.holding import hold
+from assistant.contracts.util import Clock, new_id, utc_now
+from assistant.store.blobs import BlobFolder
+from assistant.store.codec import escape, from_micros, identity, to_micros
+from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.settings import AttachmentSettings
-from assistant.store.times import from_micros, to_micros
+
+HeldFile = tuple[str, ReadDocument | ReadImage, Path | None]
+"""A file's digest, what was read in it, and where its bytes lie; None: there are none."""
+
+
+async def hold(files: BlobFolder, stored: Sequence[HeldFile], add: Callable[[], Awaitable[object]]) -> None:
+    """Store files, then `add` the rows that hold them. Raises StoreUnavailable."""
+    for file in stored:
+        await asyncio.to_thread(files.store, *file)
+    await add()
+    # Somebody may have removed the same file just before these rows held it. Now it stays.
+    for digest, read, source in stored:
+        if not await asyncio.to_thread(_is_whole, files, digest, source):
+            await asyncio.to_thread(files.store, digest, read, source)
+
+
+def _is_whole(files: BlobFolder, digest: str, source: Path | None) -> bool:
+    return files.holds(digest) and (source is None or files.original(digest).is_file())
+
 
 _UNUSED_FOR = timedelta(days=1)
 _UNFINISHED_FOR = timedelta(hours=1)
@@ -50,7 +65,7 @@ class Attachments:
 
     def __init__(self, database: Database, folder: Path, settings: AttachmentSettings, *, clock: Clock = utc_now) -> None:
         self._database = database
-        self._files = Files(folder)
+        self._files = BlobFolder(folder)
         self._settings = settings
         self._clock = clock
 
@@ -68,7 +83,7 @@ class Attachments:
         return await self._keep(owner, session, digest, len(data), _label(name, "text", ()), reading, None)
 
     async def document(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, ReadDocument] | None:
-        values: dict[str, Value] = {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
+        values: dict[str, SqlValue] = {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
         rows = await self._database.read(lambda connection: connection.execute(_ONE, values))
         if not rows:
             return None
@@ -76,7 +91,7 @@ class Attachments:
         return (_attachment(rows[0]), reading) if reading is not None else None
 
     async def copy(self, owner: str, session: str, attachment_id: str, to: Path) -> Upload | None:
-        values: dict[str, Value] = {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
+        values: dict[str, SqlValue] = {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
         rows = await self._database.read(lambda connection: connection.execute(_ONE, values))
         if not rows or not await asyncio.to_thread(self._files.copy, rows[0][-1], to):
             return None
@@ -95,12 +110,12 @@ class Attachments:
         return await asyncio.to_thread(read)
 
     async def list(self, owner: str, session: str) -> Sequence[Attachment]:
-        values: dict[str, Value] = {"owner": escape(owner), "session": escape(session)}
+        values: dict[str, SqlValue] = {"owner": escape(owner), "session": escape(session)}
         return [_attachment(row) for row in await self._database.read(lambda connection: connection.execute(_ALL, values))]
 
     async def sweep(self, now: datetime) -> int:
         keep = self._settings.keep_days
-        values: dict[str, Value] = {
+        values: dict[str, SqlValue] = {
             "unused_before": to_micros(now - _UNUSED_FOR),
             "before": to_micros(now - timedelta(days=keep)) if keep else 0,
         }
@@ -115,7 +130,7 @@ class Attachments:
         for start in range(0, len(digests), _AT_ONCE):
             some = digests[start : start + _AT_ONCE]
 
-            def remove_unheld(connection: Connection, some: Sequence[str] = some) -> int:
+            def remove_unheld(connection: Transaction, some: Sequence[str] = some) -> int:
                 held = {digest for table in _HOLDING for (digest,) in _select_in(connection, "DISTINCT digest", "digest", some, table)}
                 return sum(self._files.remove(digest) for digest in some if digest not in held)
 
@@ -127,7 +142,7 @@ class Attachments:
         self, owner: str, session: str, digest: str, size: int, label: str, reading: ReadDocument | ReadImage, source: Path | None
     ) -> str:
         stored_owner, stored_session = identity(owner, session)
-        values: dict[str, Value] = {
+        values: dict[str, SqlValue] = {
             "id": new_id("att"),
             "owner": stored_owner,
             "session": stored_session,
@@ -137,7 +152,7 @@ class Attachments:
             "label": label,
         }
 
-        def add(connection: Connection) -> None:
+        def add(connection: Transaction) -> None:
             connection.execute(_ADD, values)
             if source is None:
                 connection.execute(_USE_IN_SESSION, values)
@@ -157,7 +172,7 @@ def _label(name: str, file_format: str, facts: tuple[str, ...]) -> str:
     return orjson.dumps({"name": name, "format": file_format, "facts": facts}).decode()
 
 
-def _attachment(row: Row) -> Attachment:
+def _attachment(row: SqlRow) -> Attachment:
     attachment_id, label, size, at, _ = row
     known = orjson.loads(label)
     return Attachment(
@@ -165,11 +180,11 @@ def _attachment(row: Row) -> Attachment:
     )
 
 
-def _select_in(connection: Connection, columns: str, column: str, wanted: Sequence[str], table: str = "attachments") -> list[Row]:
+def _select_in(connection: Transaction, columns: str, column: str, wanted: Sequence[str], table: str = "attachments") -> list[SqlRow]:
     """The rows of a table whose `column` is one of `wanted`, however many those are."""
-    rows: list[Row] = []
+    rows: list[SqlRow] = []
     for start in range(0, len(wanted), _AT_ONCE):
-        values: dict[str, Value] = {f"v{number}": value for number, value in enumerate(wanted[start : start + _AT_ONCE])}
+        values: dict[str, SqlValue] = {f"v{number}": value for number, value in enumerate(wanted[start : start + _AT_ONCE])}
         places = ", ".join(f":{name}" for name in values)
         # Names of tables and columns and numbered parameters of ours only.
         rows += connection.execute(f"SELECT {columns} FROM {table} WHERE {column} IN ({places})", values)  # noqa: S608

@@ -4,12 +4,9 @@ from collections.abc import Sequence
 
 from assistant.contracts.channels import ChannelStatus
 from assistant.store import inbox_statements as sql
-from assistant.store.codec import unescape
-from assistant.store.connection import Connection, Row, Value
-from assistant.store.database import Database
-from assistant.store.envelopes import column
+from assistant.store.codec import from_micros, json_column, to_micros, unescape
+from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.runners import Runner
-from assistant.store.times import from_micros, to_micros
 
 
 class StoredChannelStates:
@@ -20,22 +17,22 @@ class StoredChannelStates:
         self._runner = runner
 
     async def note(self, status: ChannelStatus) -> None:
-        values: dict[str, Value] = {
+        values: dict[str, SqlValue] = {
             "runner": self._runner.id,
-            "name": column(status.name),
+            "name": json_column(status.name),
             "state": status.state,
-            "detail": column(status.detail),
+            "detail": json_column(status.detail),
             "since": to_micros(status.since),
         }
 
-        def write(connection: Connection) -> None:
+        def write(connection: Transaction) -> None:
             self._forget_the_dead(connection)
             connection.execute(sql.NOTE_STATE, values)
 
         await self._database.write(write)
 
     async def list(self) -> Sequence[ChannelStatus]:
-        def read(connection: Connection) -> list[Row]:
+        def read(connection: Transaction) -> list[SqlRow]:
             self._forget_the_dead(connection)
             return connection.execute(sql.STATES)
 
@@ -46,7 +43,7 @@ class StoredChannelStates:
             for name, state, detail, since in rows
         ]
 
-    def _forget_the_dead(self, connection: Connection) -> None:
+    def _forget_the_dead(self, connection: Transaction) -> None:
         for (runner,) in connection.execute(sql.STATING, {"runner": self._runner.id}):
             if self._runner.is_dead(connection, runner):
                 connection.execute(sql.FORGET_STATES, {"runner": runner})

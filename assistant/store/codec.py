@@ -1,30 +1,32 @@
-"""Messages and names ↔ stored text.
-
-A message is the JSON object of its fields. Reading is tolerant: a field that this version does not know is ignored, one that is missing gets its
-default. A change that this can't carry is a migration's work, so the form needs no version of its own.
-"""
+"""How messages, events and readings of files are written into columns, and read back."""
 
 import re
-from collections.abc import Callable
-from dataclasses import fields
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar, cast
 
 import orjson
 
+from assistant.contracts.addresses import Address
+from assistant.contracts.documents import ReadDocument, ReadImage, Section
 from assistant.contracts.errors import InvalidRequest
+from assistant.contracts.inbox import Command, InboundFile, InboundMessage, Quote, Sender
 from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Part, Text, ToolCall, ToolMessage, Usage, UserMessage
+from assistant.contracts.outbox import Button, ButtonRows, Media, Origin, OutboundEvent, OutboundPart
+from assistant.contracts.util import replace_surrogates
 
 T = TypeVar("T")
 _MOST_NAME_BYTES = 2000
 _ESCAPED = re.compile(r"\\(.)")
 
 
-def encode(message: Message) -> str:
+def encode_message(message: Message) -> str:
     """JSON without line breaks; NUL becomes an escape, so any database takes it. Raises TypeError on a lone surrogate."""
     return orjson.dumps(message).decode()
 
 
-def decode(payload: str) -> Message:
+def decode_message(payload: str) -> Message:
     """The message that `encode` was given."""
     raw: dict[str, Any] = orjson.loads(payload)
     return _MESSAGES[raw["role"]](raw)
@@ -78,3 +80,141 @@ def _read_assistant(raw: dict[str, Any]) -> AssistantMessage:
 
 
 _MESSAGES: dict[str, Callable[[dict[str, Any]], Message]] = {"user": _read_user, "assistant": _read_assistant, "tool": _tool}
+
+
+_MOST_KEY_BYTES = 2000
+
+
+def json_column(text: str) -> str:
+    """A text as a column takes it (`unescape` gives it back)."""
+    return escape(replace_surrogates(text))
+
+
+def json_key(*names: str) -> tuple[str, ...]:
+    """Names as columns that are found by them. Raises InvalidRequest where they are longer than an index entry may be (PostgreSQL: 2,700
+    bytes)."""
+    stored = tuple([json_column(name) for name in names])
+    if sum(len(name.encode()) for name in stored) > _MOST_KEY_BYTES:
+        raise InvalidRequest("An id or an address is too long.")
+    return stored
+
+
+def encode_json(message: OutboundEvent | OutboundPart | InboundMessage) -> str:
+    """JSON without line breaks; NUL becomes an escape, so any database takes it."""
+    try:
+        return orjson.dumps(message).decode()
+    except TypeError:
+        return orjson.dumps(_plain(message)).decode()
+
+
+def decode_event(payload: str, expires_at: datetime) -> OutboundEvent:
+    """The event that `encode` was given; when it expires may have been changed since."""
+    raw: dict[str, Any] = orjson.loads(payload)
+    return _event(
+        {
+            **raw,
+            "address": _address(raw["address"]),
+            "media": _media_of(raw),
+            "buttons": _buttons_of(raw),
+            "not_before": _time(raw.get("not_before")),
+            "expires_at": expires_at,
+            "origin": _origin(raw["origin"]),
+        }
+    )
+
+
+def decode_part(body: str) -> OutboundPart:
+    """The part that `encode` was given."""
+    raw: dict[str, Any] = orjson.loads(body)
+    return _part({**raw, "media": _media_of(raw), "buttons": _buttons_of(raw)})
+
+
+def decode_inbound(payload: str) -> InboundMessage:
+    """The message that `encode` was given."""
+    raw: dict[str, Any] = orjson.loads(payload)
+    quote, command = raw.get("quote"), raw.get("command")
+    return _inbound(
+        {
+            **raw,
+            "address": _address(raw["address"]),
+            "sender": _sender(raw["sender"]),
+            "quote": _quote(quote) if quote is not None else None,
+            "files": tuple([_file(file) for file in raw.get("files", ())]),
+            "command": _command(command) if command is not None else None,
+            "at": datetime.fromisoformat(raw["at"]),
+        }
+    )
+
+
+_address, _origin, _media, _button = reader(Address), reader(Origin), reader(Media), reader(Button)
+_event, _part = reader(OutboundEvent), reader(OutboundPart)
+_inbound, _sender, _quote = reader(InboundMessage), reader(Sender), reader(Quote)
+_file, _command = reader(InboundFile), reader(Command)
+
+
+def _media_of(raw: dict[str, Any]) -> tuple[Media, ...]:
+    return tuple([_media(media) for media in raw.get("media", ())])
+
+
+def _buttons_of(raw: dict[str, Any]) -> ButtonRows:
+    return tuple([tuple([_button(button) for button in row]) for row in raw.get("buttons", ())])
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text is not None else None
+
+
+def _plain(value: object) -> object:
+    """What `orjson` takes of a message, its texts made whole."""
+    if isinstance(value, str):
+        return replace_surrogates(value)
+    if isinstance(value, tuple):
+        return [_plain(each) for each in cast("Sequence[object]", value)]
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    return value
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(at: datetime) -> int:
+    """Of an aware time; exact."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+READER_VERSION = 1
+"""Raise it when a reader finds more in the same bytes than it did: earlier readings are then made anew when the file is sent again."""
+
+
+def encode_reading(reading: ReadDocument | ReadImage) -> bytes:
+    """The JSON of all but an image's bytes."""
+    if isinstance(reading, ReadDocument):
+        return orjson.dumps({"version": READER_VERSION, "kind": "document", "document": reading})
+    image = {"media_type": reading.media_type, "width": reading.width, "height": reading.height, "original": reading.original}
+    return orjson.dumps({"version": READER_VERSION, "kind": "image", "image": image})
+
+
+def is_current(stored: bytes) -> bool:
+    """Whether today's readers made it."""
+    return orjson.loads(stored)["version"] == READER_VERSION
+
+
+def decode_document(stored: bytes) -> ReadDocument | None:
+    """The document of any version; None: it is an image's."""
+    raw: dict[str, Any] | None = orjson.loads(stored).get("document")
+    if raw is None:
+        return None
+    sections = tuple(Section(label=section["label"], start=section["start"]) for section in raw["sections"])
+    return ReadDocument(format=raw["format"], text=raw["text"], sections=sections, facts=tuple(raw["facts"]), missing=raw["missing"])
+
+
+def decode_image(stored: bytes, data: bytes) -> ReadImage | None:
+    """The image of any version; None: it is a document's."""
+    raw: dict[str, Any] | None = orjson.loads(stored).get("image")
+    return ReadImage(**raw, data=data) if raw is not None else None

@@ -1,12 +1,203 @@
-"""The one way to the database: jobs of plain synchronous code, run in worker threads, each in a transaction."""
+"""The database's threads: one writer that commits jobs in groups, readers with connections of their own, and what an engine has to offer."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, TypeVar
+import contextlib
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Literal, Protocol, TypeVar
 
 from assistant.contracts.errors import StoreUnavailable
-from assistant.store.connection import Connection, Dialect, Engine
-from assistant.store.worker import Job, JobQueue, Worker
+
+Dialect = Literal["sqlite", "postgresql"]
+SqlValue = None | int | float | str | bytes
+SqlRow = tuple[Any, ...]
+WRITER_LOCK = 0x6E616E6F626F74
+"""PostgreSQL's advisory lock that a writer holds until its transaction ends ("nanobot" in ASCII)."""
+NO_PARAMS: Mapping[str, SqlValue] = {}
+
+
+class Transaction(Protocol):
+    """What a job works with. It must not keep it: the transaction ends with the job's batch."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def execute(self, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
+        """Run one statement with parameters `:name` and return its rows, all of them; none for a statement that gives none.
+
+        Raises StoreUnavailable (with the reason in words) when the database can't do it now, the driver's own error when the statement is wrong.
+        """
+        ...
+
+
+class DatabaseLink(Transaction, Protocol):
+    """An open connection, owned by one thread. Each method raises StoreUnavailable like `execute`."""
+
+    def begin(self) -> None:
+        """Open a transaction. For writing: wait (bounded) until no other process writes, and keep them out until it ends."""
+        ...
+
+    def commit(self) -> None:
+        """Make everything since `begin` durable."""
+        ...
+
+    def rollback(self) -> None:
+        """Forget everything since `begin`; harmless where no transaction is open. Any failure is StoreUnavailable: the link is done with."""
+        ...
+
+    def close(self) -> None: ...
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is beyond repair and a new one is needed."""
+        ...
+
+
+class DatabaseEngine(Protocol):
+    """A kind of database at an address."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def connect(self, *, writes: bool) -> DatabaseLink:
+        """Open a connection; one that does not write refuses to. Raises StoreUnavailable."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class DatabaseJob:
+    """Work to be done in a transaction, and who waits for it. `alone`: shares its transaction with no other job."""
+
+    work: Callable[[Transaction], Any]
+    future: asyncio.Future[Any]
+    alone: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Outcome:
+    """What became of a job: its result, or the error that it ended with."""
+
+    job: DatabaseJob
+    result: Any = None
+    error: Exception | None = None
+
+    def tell(self) -> None:
+        """Pass it to whoever waits, if anybody still does. On the event loop only."""
+        if self.job.future.done():
+            return
+        if self.error is not None:
+            self.job.future.set_exception(self.error)
+        else:
+            self.job.future.set_result(self.result)
+
+
+JobQueue = SimpleQueue[DatabaseJob | None]
+"""None ends the worker that takes it."""
+
+
+class DatabaseThread(threading.Thread):
+    """Takes what waits in `jobs` (up to `batch`), runs it in one transaction, and tells the event loop once.
+
+    If a job raises, the transaction is rolled back and the jobs are run again one by one, so that only the culprit fails: a job must be
+    able to run twice. Trouble of the place (StoreUnavailable) fails the whole batch. A lost connection is made anew for the next batch.
+    """
+
+    def __init__(
+        self, name: str, jobs: JobQueue, connect: Callable[[], DatabaseLink], *, loop: asyncio.AbstractEventLoop, batch: int
+    ) -> None:
+        super().__init__(name=name, daemon=True)
+        self._jobs = jobs
+        self._connect = connect
+        self._loop = loop
+        self._batch = batch
+        self._link: DatabaseLink | None = None
+        self._held: DatabaseJob | None = None
+        self._ending = False
+
+    def run(self) -> None:
+        while batch := self._next_batch():
+            outcomes = self._settled(batch)
+            # The loop is closed only after `Database.close` or with the whole process: nobody waits then.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(_tell, outcomes)
+        self._drop()
+
+    def _next_batch(self) -> list[DatabaseJob]:
+        first, self._held = self._held, None
+        if first is None and not self._ending:
+            first = self._jobs.get()
+        if first is None:
+            return []
+        batch = [first]
+        if first.alone:
+            return batch
+        while len(batch) < self._batch and not self._ending:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                self._ending = True
+            elif job.alone:
+                self._held = job
+                break
+            else:
+                batch.append(job)
+        return batch
+
+    def _settled(self, batch: list[DatabaseJob]) -> list[Outcome]:
+        try:
+            return self._transact(batch)
+        except StoreUnavailable as error:
+            self._undo()
+            return [Outcome(job, error=error) for job in batch]
+        except Exception as error:  # noqa: BLE001 - not handled here but carried to the one who waits for the job
+            self._undo()
+            if len(batch) == 1:
+                return [Outcome(batch[0], error=error)]
+            return [outcome for job in batch for outcome in self._settled([job])]
+
+    def _transact(self, batch: list[DatabaseJob]) -> list[Outcome]:
+        link = self._begun()
+        outcomes = [Outcome(job, job.work(link)) for job in batch]
+        link.commit()
+        return outcomes
+
+    def _begun(self) -> DatabaseLink:
+        """The connection, with a transaction open. One that was lost while idle is replaced: nothing ran on it yet."""
+        if self._link is not None:
+            try:
+                self._link.begin()
+            except StoreUnavailable:
+                if not self._link.lost:
+                    raise
+                self._drop()
+            else:
+                return self._link
+        link = self._link = self._connect()
+        link.begin()
+        return link
+
+    def _undo(self) -> None:
+        if self._link is None:
+            return
+        try:
+            self._link.rollback()
+        except StoreUnavailable:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+
+def _tell(outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        outcome.tell()
+
 
 T = TypeVar("T")
 _READERS = 2
@@ -24,28 +215,28 @@ class Database:
     Both raise what the job raised, or StoreUnavailable with the reason in words. Cancelling a call does not undo it.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: DatabaseEngine) -> None:
         """Needs a running event loop. Connections are opened by the first job that needs one."""
         self._loop = asyncio.get_running_loop()
         self.dialect: Dialect = engine.dialect
         self._writes: JobQueue = JobQueue()
         self._reads: JobQueue = JobQueue()
         self._closed = False
-        self._writer = Worker("store-writer", self._writes, lambda: engine.connect(writes=True), loop=self._loop, batch=_BATCH)
+        self._writer = DatabaseThread("store-writer", self._writes, lambda: engine.connect(writes=True), loop=self._loop, batch=_BATCH)
         self._readers = [
-            Worker(f"store-reader-{number}", self._reads, lambda: engine.connect(writes=False), loop=self._loop, batch=1)
+            DatabaseThread(f"store-reader-{number}", self._reads, lambda: engine.connect(writes=False), loop=self._loop, batch=1)
             for number in range(_READERS)
         ]
         for worker in (self._writer, *self._readers):
             worker.start()
 
-    async def write(self, job: Callable[[Connection], T], *, alone: bool = False) -> T:
+    async def write(self, job: Callable[[Transaction], T], *, alone: bool = False) -> T:
         """Run `job` in a transaction of the writer. `alone`: of its own, for a job that acts on what is surely committed."""
-        return await self._submit(self._writes, Job(job, self._loop.create_future(), alone))
+        return await self._submit(self._writes, DatabaseJob(job, self._loop.create_future(), alone))
 
-    async def read(self, job: Callable[[Connection], T]) -> T:
+    async def read(self, job: Callable[[Transaction], T]) -> T:
         """Run `job` in a transaction that only reads."""
-        return await self._submit(self._reads, Job(job, self._loop.create_future()))
+        return await self._submit(self._reads, DatabaseJob(job, self._loop.create_future()))
 
     async def close(self) -> None:
         """Finish what waits, then close. Calls that come later are refused. Safe to call twice."""
@@ -58,7 +249,7 @@ class Database:
         for worker in (*self._readers, self._writer):
             await asyncio.to_thread(worker.join)
 
-    async def _submit(self, queue: JobQueue, job: Job) -> Any:
+    async def _submit(self, queue: JobQueue, job: DatabaseJob) -> Any:
         if self._closed:
             raise StoreUnavailable("The store is closed: the server is shutting down.")
         # Callers wait for their jobs, so this many means that the disk stands still: better to say so than to gather more.

@@ -6,20 +6,16 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.clock import Clock, utc_now
-from assistant.contracts.ids import new_id
-from assistant.contracts.inbox import Accepted, InboundMessage, Place, Recovered, Role, Taken
+from assistant.contracts.inbox import Accepted, InboundMessage, Recovered, Role, SessionRef, Taken
 from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store import inbox_statements as sql
-from assistant.store import outgoing
-from assistant.store.bell import StoreBell
-from assistant.store.codec import unescape
-from assistant.store.connection import Connection, Row, Value
-from assistant.store.database import Database
-from assistant.store.envelopes import column, decode_inbound, encode, key
+from assistant.store.codec import decode_inbound, encode_json, json_column, json_key, to_micros, unescape
+from assistant.store.database import Database, SqlRow, SqlValue, Transaction
+from assistant.store.notifier import StoreNotifier
+from assistant.store.outbox import add_event, prepare_event
 from assistant.store.runners import Runner
-from assistant.store.steps import interrupt
-from assistant.store.times import to_micros
+from assistant.store.sessions import interrupt
 
 _MOST_CRASHES = 2
 _SEEN_FOR = timedelta(days=30)
@@ -32,20 +28,20 @@ _MOST_TAKEN_CHARS = 100_000
 class Inbox:
     """Implements InboxStore on a Database."""
 
-    def __init__(self, database: Database, runner: Runner, bell: StoreBell, *, clock: Clock = utc_now) -> None:
+    def __init__(self, database: Database, runner: Runner, notifier: StoreNotifier, *, clock: Clock = utc_now) -> None:
         self._database = database
         self._runner = runner
-        self._bell = bell
+        self._notifier = notifier
         self._clock = clock
 
     async def accept(
-        self, message: InboundMessage, place: Place, *, answered: bool = False, outbound: Sequence[OutboundEvent] = ()
+        self, message: InboundMessage, place: SessionRef, *, answered: bool = False, outbound: Sequence[OutboundEvent] = ()
     ) -> Accepted:
         now = self._now()
-        channel, external_id = key(message.address.channel, message.external_id)
-        owner, session = key(place.owner, place.session)
-        _, chat_id = key(message.address.channel, message.address.chat_id)
-        values: dict[str, Value] = {
+        channel, external_id = json_key(message.address.channel, message.external_id)
+        owner, session = json_key(place.owner, place.session)
+        _, chat_id = json_key(message.address.channel, message.address.chat_id)
+        values: dict[str, SqlValue] = {
             "id": new_id("inb"),
             "channel": channel,
             "external_id": external_id,
@@ -55,29 +51,29 @@ class Inbox:
             "state": "answered" if answered else "waiting",
             "at": now,
             "ended": now if answered else None,
-            "payload": encode(message),
+            "payload": encode_json(message),
         }
-        chat: dict[str, Value] = {"channel": channel, "chat_id": chat_id, "external_id": external_id, "at": now}
-        drafts = [outgoing.draft(event, now) for event in outbound]
+        chat: dict[str, SqlValue] = {"channel": channel, "chat_id": chat_id, "external_id": external_id, "at": now}
+        drafts = [prepare_event(event, now) for event in outbound]
 
-        def add(connection: Connection) -> Accepted:
+        def add(connection: Transaction) -> Accepted:
             if not connection.execute(sql.ACCEPT, values):
                 before = connection.execute(sql.ACCEPTED_BEFORE, {"channel": channel, "external_id": external_id})
                 return Accepted(id=before[0][0], new=False)
             connection.execute(sql.NOTE_CHAT, chat)
-            outgoing.add(connection, drafts, self._bell)
+            add_event(connection, drafts, self._notifier)
             return Accepted(id=str(values["id"]), new=True)
 
         accepted = await self._database.write(add)
         if drafts:
-            self._bell.announced()
+            self._notifier.announced()
         return accepted
 
     async def take(self, owner: str, session: str) -> Taken | None:
         turn = new_id("turn")
-        of: dict[str, Value] = {"owner": column(owner), "session": column(session)}
+        of: dict[str, SqlValue] = {"owner": json_column(owner), "session": json_column(session)}
 
-        def take_some(connection: Connection) -> tuple[list[Row], bool]:
+        def take_some(connection: Transaction) -> tuple[list[SqlRow], bool]:
             takers = [runner for (runner,) in connection.execute(sql.TAKERS, of)]
             if any(runner == self._runner.id or not self._runner.is_dead(connection, runner) for runner in takers):
                 return [], False
@@ -85,8 +81,8 @@ class Inbox:
             some = _fitting([size for _, size in waiting])
             if not some:
                 return [], False
-            last: Value = waiting[some - 1][0]
-            values: dict[str, Value] = {**of, "turn": turn, "runner": self._runner.id, "last": last}
+            last: SqlValue = waiting[some - 1][0]
+            values: dict[str, SqlValue] = {**of, "turn": turn, "runner": self._runner.id, "last": last}
             return sorted(connection.execute(sql.TAKE, values)), some < len(waiting)
 
         rows, more = await self._database.write(take_some)
@@ -101,44 +97,44 @@ class Inbox:
     async def recover(self, notice: Callable[[Taken], OutboundEvent]) -> Recovered:
         now = self._now()
 
-        def take_over(connection: Connection) -> tuple[list[Taken], int]:
+        def take_over(connection: Transaction) -> tuple[list[Taken], int]:
             again: list[Taken] = []
             left = _left_by_the_dead(connection, self._runner)
             for turn in left:
                 if turn.crashes < _MOST_CRASHES:
-                    values: dict[str, Value] = {"turn": turn.taken.turn_id, "runner": self._runner.id, "crashes": turn.crashes}
+                    values: dict[str, SqlValue] = {"turn": turn.taken.turn_id, "runner": self._runner.id, "crashes": turn.crashes}
                     connection.execute(sql.TAKE_OVER, values)
                     again.append(turn.taken)
                 else:
                     connection.execute(sql.SETTLE, {"turn": turn.taken.turn_id, "state": "aside", "at": now})
                     interrupt(connection, turn.taken.turn_id, now)
-                    outgoing.add(connection, [outgoing.draft(notice(turn.taken), now)], self._bell)
+                    add_event(connection, [prepare_event(notice(turn.taken), now)], self._notifier)
             return again, len(left) - len(again)
 
         again, set_aside = await self._database.write(take_over)
         if set_aside:
-            self._bell.announced()
+            self._notifier.announced()
         return Recovered(again=tuple(again), set_aside=set_aside)
 
     async def hand_back(self, turn_id: str) -> None:
-        values: dict[str, Value] = {"turn": column(turn_id), "runner": self._runner.id}
+        values: dict[str, SqlValue] = {"turn": json_column(turn_id), "runner": self._runner.id}
         await self._database.write(lambda connection: connection.execute(sql.HAND_BACK, values))
 
     async def note_preview(self, turn_id: str, message_id: str) -> None:
-        values: dict[str, Value] = {"turn": column(turn_id), "preview": column(message_id)}
+        values: dict[str, SqlValue] = {"turn": json_column(turn_id), "preview": json_column(message_id)}
         await self._database.write(lambda connection: connection.execute(sql.NOTE_PREVIEW, values))
 
     async def wrote(self, address: Address) -> bool:
-        values: dict[str, Value] = {"channel": column(address.channel), "chat_id": column(address.chat_id)}
+        values: dict[str, SqlValue] = {"channel": json_column(address.channel), "chat_id": json_column(address.chat_id)}
         return bool(await self._database.read(lambda connection: connection.execute(sql.CHAT, values)))
 
     async def last_seen(self, channel: str) -> Mapping[str, str]:
-        values: dict[str, Value] = {"channel": column(channel), "since": to_micros(self._clock() - _SEEN_FOR)}
+        values: dict[str, SqlValue] = {"channel": json_column(channel), "since": to_micros(self._clock() - _SEEN_FOR)}
         rows = await self._database.read(lambda connection: connection.execute(sql.LAST_SEEN, values))
         return {unescape(chat_id): unescape(external_id) for chat_id, external_id in rows}
 
     async def purge(self, before: datetime) -> int:
-        values: dict[str, Value] = {"before": to_micros(min(before, self._clock() - _REPEATS_FOR))}
+        values: dict[str, SqlValue] = {"before": to_micros(min(before, self._clock() - _REPEATS_FOR))}
         return await self._database.write(lambda connection: len(connection.execute(sql.PURGE, values)))
 
     def _now(self) -> int:
@@ -152,9 +148,9 @@ class _Left:
     """The last one included."""
 
 
-def _left_by_the_dead(connection: Connection, runner: Runner) -> list[_Left]:
+def _left_by_the_dead(connection: Transaction, runner: Runner) -> list[_Left]:
     """The turns of processes that died or handed them back, the one with the oldest message first."""
-    turns: dict[str, list[Row]] = {}
+    turns: dict[str, list[SqlRow]] = {}
     for row in connection.execute(sql.TAKEN_BY_OTHERS, {"runner": runner.id}):
         turns.setdefault(row[0], []).append(row)
     runners = {rows[0][1] for rows in turns.values()} - {None}
@@ -162,7 +158,7 @@ def _left_by_the_dead(connection: Connection, runner: Runner) -> list[_Left]:
     return [_left(rows, died=rows[0][1] is not None) for rows in turns.values() if rows[0][1] is None or rows[0][1] in dead]
 
 
-def _left(rows: Sequence[Row], *, died: bool) -> _Left:
+def _left(rows: Sequence[SqlRow], *, died: bool) -> _Left:
     turn, _, crashes, preview, owner, session, *_ = rows[0]
     taken = _taken(turn, unescape(owner), unescape(session), [(role, payload) for *_, role, payload in rows], preview)
     return _Left(taken=taken, crashes=crashes + died)
@@ -179,5 +175,5 @@ def _taken(turn: str, owner: str, session: str, said: Sequence[tuple[str, str]],
     # In a group several people may have written: the turn may do what all of them may.
     role: Role = "owner" if all(each == "owner" for each, _ in said) else "user"
     messages = tuple([decode_inbound(payload) for _, payload in said])
-    place = Place(owner=owner, session=session, role=role)
+    place = SessionRef(owner=owner, session=session, role=role)
     return Taken(turn_id=turn, place=place, messages=messages, preview=unescape(preview) if preview is not None else None, more=more)

@@ -6,19 +6,15 @@ from typing import Any, cast
 
 import orjson
 
-from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
 from assistant.contracts.sessions import SessionStore
-from assistant.contracts.text import whole
+from assistant.contracts.util import Clock, replace_surrogates, utc_now
 from assistant.contracts.workflows import JOB_SESSION, HeldJob, Job, JobConflict, JobNotFound, JobState, NewJob, NodeRun, NodeState
 from assistant.store import job_statements as sql
-from assistant.store.codec import unescape
-from assistant.store.connection import Connection, Row, Value
-from assistant.store.database import Database
-from assistant.store.envelopes import column, key
+from assistant.store.codec import from_micros, json_column, json_key, to_micros, unescape
+from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.runners import Runner
-from assistant.store.times import from_micros, to_micros
 
 
 class JobStore:
@@ -37,9 +33,9 @@ class JobStore:
     async def add(self, job: NewJob) -> Job:
         """Accept a job, "queued" and held by this process."""
         now = self._now()
-        owner, workflow = key(job.owner, job.workflow)
+        owner, workflow = json_key(job.owner, job.workflow)
         payload = _dumped({"sources": dict(job.sources), "inputs": dict(job.inputs)})
-        values: dict[str, Value] = {
+        values: dict[str, SqlValue] = {
             "id": job.id, "owner": owner, "workflow": workflow, "runner": self._runner.id, "at": now, "payload": payload,
         }  # fmt: skip
         await self._database.write(lambda connection: connection.execute(sql.ADD, values))
@@ -64,10 +60,10 @@ class JobStore:
     async def take_over(self) -> Sequence[HeldJob]:
         """Hold the unended jobs that dead processes held, or that were released."""
 
-        def take(connection: Connection) -> list[tuple[Row, list[Row]]]:
+        def take(connection: Transaction) -> list[tuple[SqlRow, list[SqlRow]]]:
             others = connection.execute(sql.HELD_BY_OTHERS, {"runner": self._runner.id})
             dead = {runner for runner in {row[1] for row in others} - {None} if self._runner.is_dead(connection, runner)}
-            taken: list[tuple[Row, list[Row]]] = []
+            taken: list[tuple[SqlRow, list[SqlRow]]] = []
             for job, runner in others:
                 if runner is None or runner in dead:
                     (row,) = connection.execute(sql.TAKE_OVER, self._mine(job))
@@ -83,20 +79,20 @@ class JobStore:
 
     async def start_node(self, job_id: str, path: str, turn_id: str) -> bool:
         """Record that a node starts. While it runs, its turn `turn_id` is not settled when it is cut off: it is resumed."""
-        values: dict[str, Value] = {"id": job_id, "path": path, "turn": turn_id, "at": self._now()}
+        values: dict[str, SqlValue] = {"id": job_id, "path": path, "turn": turn_id, "at": self._now()}
         return await self._if_held(job_id, lambda connection: connection.execute(sql.START_NODE, values))
 
     async def end_node(self, job_id: str, path: str, state: NodeState, output: Json = None, error: str | None = None) -> bool:
-        values: dict[str, Value] = {
+        values: dict[str, SqlValue] = {
             "id": job_id, "path": path, "state": state, "at": self._now(), "output": _dumped(output),
-            "error": None if error is None else column(error),
+            "error": None if error is None else json_column(error),
         }  # fmt: skip
         return await self._if_held(job_id, lambda connection: connection.execute(sql.END_NODE, values))
 
     async def end(self, job_id: str, state: JobState, *, results: Mapping[str, Json] | None = None, error: str | None = None) -> bool:
         """End a job; its running nodes get the same state."""
-        values: dict[str, Value] = {
-            "id": job_id, "state": state, "at": self._now(), "error": None if error is None else column(error),
+        values: dict[str, SqlValue] = {
+            "id": job_id, "state": state, "at": self._now(), "error": None if error is None else json_column(error),
             "results": None if results is None else _dumped(dict(results)),
         }  # fmt: skip
         return await self._if_held(job_id, lambda connection: _end(connection, values))
@@ -108,7 +104,7 @@ class JobStore:
         """
         now = self._now()
 
-        def ask(connection: Connection) -> None:
+        def ask(connection: Transaction) -> None:
             row = _find(connection, owner, job_id)
             if row is None:
                 raise JobNotFound(param="job_id")
@@ -127,13 +123,13 @@ class JobStore:
 
     async def to_cancel(self) -> Sequence[str]:
         """The jobs of this process that are to be cancelled."""
-        values: dict[str, Value] = {"runner": self._runner.id}
+        values: dict[str, SqlValue] = {"runner": self._runner.id}
         return [job for (job,) in await self._database.read(lambda connection: connection.execute(sql.TO_CANCEL, values))]
 
     async def get(self, owner: str | None, job_id: str) -> Job | None:
         """`owner` None: any owner's job."""
 
-        def look(connection: Connection) -> tuple[Row | None, list[Row]]:
+        def look(connection: Transaction) -> tuple[SqlRow | None, list[SqlRow]]:
             row = _find(connection, owner, job_id)
             return row, connection.execute(sql.NODES, {"id": job_id}) if row is not None else []
 
@@ -142,15 +138,15 @@ class JobStore:
 
     async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Job]:
         """The newest first, without nodes. `before`: the id of the last job of the previous page."""
-        values: dict[str, Value] = {"owner": None if owner is None else column(owner), "limit": limit}
+        values: dict[str, SqlValue] = {"owner": None if owner is None else json_column(owner), "limit": limit}
         if before is not None:
-            values["before"] = column(before)
+            values["before"] = json_column(before)
         wanted = sql.jobs_of(everybody=owner is None, before=before is not None)
         return [_job(row, ()) for row in await self._database.read(lambda connection: connection.execute(wanted, values))]
 
     async def purge(self, before: datetime) -> int:
         """Remove the jobs that ended before this time, with their nodes' sessions. Returns how many jobs were removed."""
-        values: dict[str, Value] = {"before": to_micros(before)}
+        values: dict[str, SqlValue] = {"before": to_micros(before)}
         purged = 0
         while due := await self._database.read(lambda connection: connection.execute(sql.ENDED_BEFORE, values)):
             for job, owner in due:
@@ -162,8 +158,8 @@ class JobStore:
         for (path,) in await self._database.read(lambda connection: connection.execute(sql.PATHS, {"id": job})):
             await self._sessions.delete(owner, f"{JOB_SESSION}{job}:{path}")
 
-    async def _if_held(self, job_id: str, write: Callable[[Connection], object]) -> bool:
-        def write_if_held(connection: Connection) -> bool:
+    async def _if_held(self, job_id: str, write: Callable[[Transaction], object]) -> bool:
+        def write_if_held(connection: Transaction) -> bool:
             if not connection.execute(sql.HELD, self._mine(job_id)):
                 return False
             write(connection)
@@ -171,28 +167,28 @@ class JobStore:
 
         return await self._database.write(write_if_held)
 
-    def _mine(self, job_id: str) -> dict[str, Value]:
+    def _mine(self, job_id: str) -> dict[str, SqlValue]:
         return {"id": job_id, "runner": self._runner.id}
 
     def _now(self) -> int:
         return to_micros(self._clock())
 
 
-def _find(connection: Connection, owner: str | None, job_id: str) -> Row | None:
-    rows = connection.execute(sql.JOB, {"id": column(job_id)})
+def _find(connection: Transaction, owner: str | None, job_id: str) -> SqlRow | None:
+    rows = connection.execute(sql.JOB, {"id": json_column(job_id)})
     return rows[0] if rows and (owner is None or unescape(rows[0][1]) == owner) else None
 
 
-def _end(connection: Connection, values: Mapping[str, Value]) -> None:
+def _end(connection: Transaction, values: Mapping[str, SqlValue]) -> None:
     connection.execute(sql.END, values)
     connection.execute(sql.END_NODES, {name: values[name] for name in ("id", "state", "at")})
 
 
-def _removed(connection: Connection, values: Mapping[str, Value], due: Sequence[Row]) -> list[Row]:
+def _removed(connection: Transaction, values: Mapping[str, SqlValue], due: Sequence[SqlRow]) -> list[SqlRow]:
     return [row for job, _ in due for row in connection.execute(sql.REMOVE, {**values, "id": job})]
 
 
-def _job(row: Row, nodes: Sequence[Row]) -> Job:
+def _job(row: SqlRow, nodes: Sequence[SqlRow]) -> Job:
     job, owner, workflow, state, created, ended, error, results = row
     return Job(
         id=job,
@@ -207,7 +203,7 @@ def _job(row: Row, nodes: Sequence[Row]) -> Job:
     )
 
 
-def _node(row: Row) -> NodeRun:
+def _node(row: SqlRow) -> NodeRun:
     path, state, starts, output, error, started, ended = row
     return NodeRun(
         path=path,
@@ -220,7 +216,7 @@ def _node(row: Row) -> NodeRun:
     )
 
 
-def _held(row: Row, nodes: Sequence[Row]) -> HeldJob:
+def _held(row: SqlRow, nodes: Sequence[SqlRow]) -> HeldJob:
     job, owner, workflow, created, payload = row
     raw: dict[str, Any] = orjson.loads(payload)
     new = NewJob(id=job, owner=unescape(owner), workflow=unescape(workflow), sources=raw["sources"], inputs=raw["inputs"])
@@ -242,10 +238,10 @@ def _dumped(value: Json) -> str:
 def _mended(value: Json) -> Json:
     match value:
         case str():
-            return whole(value)
+            return replace_surrogates(value)
         case list():
             return [_mended(item) for item in value]
         case dict():
-            return {whole(name): _mended(item) for name, item in cast("dict[str, Json]", value).items()}
+            return {replace_surrogates(name): _mended(item) for name, item in cast("dict[str, Json]", value).items()}
         case _:
             return value

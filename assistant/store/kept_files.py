@@ -3,19 +3,15 @@
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.files import KeptFile
-from assistant.contracts.ids import new_id
 from assistant.contracts.turns import Upload
-from assistant.store.codec import unescape
-from assistant.store.connection import Row, Value
-from assistant.store.database import Database
-from assistant.store.envelopes import column
-from assistant.store.envelopes import key as stored_key
-from assistant.store.files import Files
-from assistant.store.holding import hold
-from assistant.store.times import from_micros, to_micros
+from assistant.contracts.util import Clock, new_id, utc_now
+from assistant.store.attachments import hold
+from assistant.store.blobs import BlobFolder
+from assistant.store.codec import from_micros, json_column, to_micros, unescape
+from assistant.store.codec import json_key as stored_key
+from assistant.store.database import Database, SqlRow, SqlValue
 
 ADD = """
     INSERT INTO files (id, owner, digest, at, size, name, purpose) VALUES (:id, :owner, :digest, :at, :size, :name, :purpose)"""
@@ -44,19 +40,19 @@ class KeptFiles:
     ) -> None:
         """`collect`: removes those of some files that nobody holds any more."""
         self._database = database
-        self._files = Files(folder)
+        self._files = BlobFolder(folder)
         self._collect = collect
         self._clock = clock
 
     async def keep(self, owner: str, upload: Upload, read: ReadDocument | ReadImage, purpose: str) -> KeptFile:
         at = to_micros(self._clock())
-        values: dict[str, Value] = {
+        values: dict[str, SqlValue] = {
             **_place(owner, new_id("file")),
             "digest": upload.digest,
             "at": at,
             "size": upload.size,
-            "name": column(upload.name),
-            "purpose": column(purpose),
+            "name": json_column(upload.name),
+            "purpose": json_column(purpose),
         }
         held = [(upload.digest, read, upload.path)]
         await hold(self._files, held, lambda: self._database.write(lambda connection: connection.execute(ADD, values)))
@@ -73,11 +69,11 @@ class KeptFiles:
     async def list(
         self, owner: str, *, purpose: str | None = None, limit: int = 100, after: str | None = None, oldest_first: bool = False
     ) -> Sequence[KeptFile]:
-        values: dict[str, Value] = {"owner": stored_key(owner)[0], "limit": limit}
+        values: dict[str, SqlValue] = {"owner": stored_key(owner)[0], "limit": limit}
         if purpose is not None:
-            values["purpose"] = column(purpose)
+            values["purpose"] = json_column(purpose)
         if after is not None:
-            values["after"] = column(after)
+            values["after"] = json_column(after)
         statement = files_of(purpose=purpose is not None, after=after is not None, oldest_first=oldest_first)
         return [_kept(row) for row in await self._database.read(lambda connection: connection.execute(statement, values))]
 
@@ -86,16 +82,16 @@ class KeptFiles:
         await self._collect([digest for (digest,) in rows])
         return bool(rows)
 
-    async def _one(self, owner: str, file_id: str) -> Row | None:
+    async def _one(self, owner: str, file_id: str) -> SqlRow | None:
         rows = await self._database.read(lambda connection: connection.execute(ONE, _place(owner, file_id)))
         return rows[0] if rows else None
 
 
-def _place(owner: str, file_id: str) -> dict[str, Value]:
+def _place(owner: str, file_id: str) -> dict[str, SqlValue]:
     stored_owner, stored_id = stored_key(owner, file_id)
     return {"owner": stored_owner, "id": stored_id}
 
 
-def _kept(row: Row) -> KeptFile:
+def _kept(row: SqlRow) -> KeptFile:
     file_id, name, purpose, size, at, _ = row
     return KeptFile(id=file_id, name=unescape(name), purpose=unescape(purpose), size=size, at=from_micros(at))

@@ -9,15 +9,13 @@ import logging
 from datetime import datetime
 from typing import Final
 
-from assistant.contracts.access import UNLIMITED, Admission, Limits, Measure, NotAdmitted, Standing
-from assistant.contracts.clock import Clock, utc_now
+from assistant.contracts.access import UNLIMITED, Admission, Limits, LimitStatus, Measure, NotAdmitted
 from assistant.contracts.errors import RateLimited, StoreUnavailable
+from assistant.contracts.util import Clock, utc_now
 from assistant.store import key_statements as sql
-from assistant.store.codec import escape
-from assistant.store.connection import Connection, Row, Value
-from assistant.store.database import Database
+from assistant.store.codec import escape, to_micros
+from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.runners import Runner
-from assistant.store.times import to_micros
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +37,7 @@ class StoredLimits:
     async def admit(self, owner: str, limits: Limits) -> Admission:
         name = escape(owner)
 
-        def count(connection: Connection) -> tuple[int, Standing] | NotAdmitted:
+        def count(connection: Transaction) -> tuple[int, LimitStatus] | NotAdmitted:
             window = _Window(connection, name, limits, to_micros(self._clock()))
             refusal = window.refusal() or (self._crowded(window) if limits.parallel is not None else None)
             if refusal is not None:
@@ -54,13 +52,15 @@ class StoredLimits:
     async def spend(self, owner: str, limits: Limits, tokens: int) -> Admission:
         if limits.tokens is None:
             return UNLIMITED
-        spending = _Counted(self._database, self._runner.id, escape(owner), Limits(tokens=limits.tokens), (None, Standing()), self._clock)
+        spending = _Counted(
+            self._database, self._runner.id, escape(owner), Limits(tokens=limits.tokens), (None, LimitStatus()), self._clock
+        )
         await spending.reserve(tokens)
         return spending
 
     async def sweep(self, now: datetime) -> int:
         """Forget what counts no more, of principals who do not come back. Returns how many requests that were."""
-        values: dict[str, Value] = {"now": to_micros(now), "edge": to_micros(now) - _MINUTE}
+        values: dict[str, SqlValue] = {"now": to_micros(now), "edge": to_micros(now) - _MINUTE}
         return len(await self._database.write(lambda connection: connection.execute(sql.FORGET_ALL_USES + " RETURNING seq", values)))
 
     def _crowded(self, window: "_Window") -> RateLimited | None:
@@ -84,7 +84,7 @@ class _Counted:
     """Implements Admission."""
 
     def __init__(
-        self, database: Database, runner: str, owner: str, limits: Limits, counted: tuple[int | None, Standing], clock: Clock
+        self, database: Database, runner: str, owner: str, limits: Limits, counted: tuple[int | None, LimitStatus], clock: Clock
     ) -> None:
         """`counted`: the row of the request, if it is one."""
         self._database = database
@@ -105,7 +105,7 @@ class _Counted:
             return
         wanted = max(1, min(tokens, most))
 
-        def take(connection: Connection) -> tuple[int, Standing] | RateLimited:
+        def take(connection: Transaction) -> tuple[int, LimitStatus] | RateLimited:
             window = self._window(connection)
             refusal = window.too_many(wanted)
             if refusal is None:
@@ -134,7 +134,7 @@ class _Counted:
         if not counts and self._limits.parallel is None:
             return
 
-        def settle(connection: Connection) -> None:
+        def settle(connection: Transaction) -> None:
             window = self._window(connection)
             if counts:
                 window.settle(self._tokens, self._reserved, self._used, self._runner)
@@ -146,18 +146,18 @@ class _Counted:
         except StoreUnavailable:  # the answer is there all the same; what was reserved counts on, for its minute
             log.warning("limits.not_settled use=%s", self._seq)
 
-    def _window(self, connection: Connection) -> "_Window":
+    def _window(self, connection: Transaction) -> "_Window":
         return _Window(connection, self._owner, self._limits, to_micros(self._clock()))
 
 
 class _Window:
     """The last minute of a principal, within one transaction."""
 
-    def __init__(self, connection: Connection, owner: str, limits: Limits, now: int) -> None:
+    def __init__(self, connection: Transaction, owner: str, limits: Limits, now: int) -> None:
         self.connection = connection
         self.limits = limits
         self._now = now
-        self._who: dict[str, Value] = {"owner": owner, "now": now, "edge": now - _MINUTE}
+        self._who: dict[str, SqlValue] = {"owner": owner, "now": now, "edge": now - _MINUTE}
 
     def refusal(self) -> RateLimited | None:
         """Whether one more request is one too many."""
@@ -211,9 +211,9 @@ class _Window:
     def forget_running(self, runner: str) -> None:
         self._run(sql.END_USES_OF, "owner", runner=runner)
 
-    def standing(self) -> Standing:
+    def standing(self) -> LimitStatus:
         requests, last, tokens, last_tokens = self._run(sql.USES, "owner", "edge")[0]
-        return Standing(
+        return LimitStatus(
             requests=self._measure(self.limits.requests, requests, last), tokens=self._measure(self.limits.tokens, int(tokens), last_tokens)
         )
 
@@ -226,5 +226,5 @@ class _Window:
         """Seconds until what was counted then counts no more."""
         return max(0, at + _MINUTE - self._now) / 1_000_000
 
-    def _run(self, statement: str, *names: str, **more: Value) -> list[Row]:
+    def _run(self, statement: str, *names: str, **more: SqlValue) -> list[SqlRow]:
         return self.connection.execute(statement, {**{name: self._who[name] for name in names}, **more})

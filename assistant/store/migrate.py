@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, make_url, pool
 
 from assistant.store import migrations
-from assistant.store.connection import WRITER_LOCK
+from assistant.store.database import WRITER_LOCK
 
 
 def configuration() -> Config:

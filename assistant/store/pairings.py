@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.inbox import Sender
 from assistant.contracts.pairing import Pairing
+from assistant.contracts.util import Clock, utc_now
 from assistant.store import inbox_statements as sql
-from assistant.store.codec import unescape
-from assistant.store.connection import Connection, Row, Value
-from assistant.store.database import Database
-from assistant.store.envelopes import column, key
-from assistant.store.times import from_micros, to_micros
+from assistant.store.codec import from_micros, json_column, json_key, to_micros, unescape
+from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 
 
 class Pairings:
@@ -26,14 +23,14 @@ class Pairings:
         now = to_micros(self._clock())
         values = _values(pairing)
 
-        def ask(connection: Connection) -> Row | None:
+        def ask(connection: Transaction) -> SqlRow | None:
             connection.execute(sql.FORGET_EXPIRED, {"now": now})
             found = connection.execute(sql.PAIRING, {"channel": values["channel"], "sender_id": values["sender_id"]})
             if found:
                 return found[0]
             many = connection.execute(sql.OPEN_PAIRINGS, {"channel": values["channel"]})[0][0] >= most_open
             code = pairing.code
-            if many or (code is not None and connection.execute(sql.PAIRING_BY_CODE, {"code": column(code.upper()), "now": now})):
+            if many or (code is not None and connection.execute(sql.PAIRING_BY_CODE, {"code": json_column(code.upper()), "now": now})):
                 return None
             connection.execute(sql.ADD_PAIRING, values)
             return tuple(values.values())
@@ -42,13 +39,13 @@ class Pairings:
         return _pairing(row) if row is not None else None
 
     async def approve(self, code: str, now: datetime) -> Pairing | None:
-        wanted: dict[str, Value] = {"code": column(code.upper()), "now": to_micros(now)}
+        wanted: dict[str, SqlValue] = {"code": json_column(code.upper()), "now": to_micros(now)}
 
-        def let_in(connection: Connection) -> Row | None:
+        def let_in(connection: Transaction) -> SqlRow | None:
             found = connection.execute(sql.PAIRING_BY_CODE, wanted)
             if not found:
                 return None
-            who: dict[str, Value] = {"channel": found[0][0], "sender_id": found[0][1]}
+            who: dict[str, SqlValue] = {"channel": found[0][0], "sender_id": found[0][1]}
             connection.execute(sql.APPROVE, who)
             return connection.execute(sql.PAIRING, who)[0]
 
@@ -56,33 +53,33 @@ class Pairings:
         return _pairing(row) if row is not None else None
 
     async def paired(self, channel: str, sender_id: str) -> bool:
-        values: dict[str, Value] = {"channel": column(channel), "sender_id": column(sender_id)}
+        values: dict[str, SqlValue] = {"channel": json_column(channel), "sender_id": json_column(sender_id)}
         return bool(await self._database.read(lambda connection: connection.execute(sql.PAIRED, values)))
 
     async def list(self, now: datetime) -> Sequence[Pairing]:
-        values: dict[str, Value] = {"now": to_micros(now)}
+        values: dict[str, SqlValue] = {"now": to_micros(now)}
         return [_pairing(row) for row in await self._database.read(lambda connection: connection.execute(sql.PAIRINGS, values))]
 
     async def revoke(self, channel: str, sender_id: str) -> bool:
-        values: dict[str, Value] = {"channel": column(channel), "sender_id": column(sender_id)}
+        values: dict[str, SqlValue] = {"channel": json_column(channel), "sender_id": json_column(sender_id)}
         return bool(await self._database.write(lambda connection: connection.execute(sql.REVOKE, values)))
 
 
-def _values(pairing: Pairing) -> dict[str, Value]:
+def _values(pairing: Pairing) -> dict[str, SqlValue]:
     """In the order of `inbox_statements.PAIRING`."""
-    channel, sender_id = key(pairing.channel, pairing.sender.id)
+    channel, sender_id = json_key(pairing.channel, pairing.sender.id)
     return {
         "channel": channel,
         "sender_id": sender_id,
-        "sender_name": column(pairing.sender.name),
-        "chat_id": column(pairing.chat_id),
-        "code": column(pairing.code) if pairing.code is not None else None,
+        "sender_name": json_column(pairing.sender.name),
+        "chat_id": json_column(pairing.chat_id),
+        "code": json_column(pairing.code) if pairing.code is not None else None,
         "created": to_micros(pairing.created),
         "expires": to_micros(pairing.expires_at) if pairing.expires_at is not None else None,
     }
 
 
-def _pairing(row: Row) -> Pairing:
+def _pairing(row: SqlRow) -> Pairing:
     channel, sender_id, sender_name, chat_id, code, created, expires = row
     return Pairing(
         channel=unescape(channel),

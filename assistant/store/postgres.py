@@ -8,7 +8,7 @@ from typing import Literal
 import psycopg
 
 from assistant.contracts.errors import StoreUnavailable
-from assistant.store.connection import NO_PARAMS, WRITER_LOCK, Row, Value
+from assistant.store.database import NO_PARAMS, WRITER_LOCK, SqlRow, SqlValue
 
 _CONNECT_SECONDS = 5
 _SETTINGS = "SET synchronous_commit = on; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
@@ -44,7 +44,7 @@ class PostgresLink:
 
     dialect: Literal["postgresql"] = "postgresql"
 
-    def __init__(self, raw: psycopg.Connection[Row], begin: str) -> None:
+    def __init__(self, raw: psycopg.Connection[SqlRow], begin: str) -> None:
         self._raw = raw
         self._begin = begin
 
@@ -52,7 +52,7 @@ class PostgresLink:
     def lost(self) -> bool:
         return self._raw.closed
 
-    def execute(self, sql: str, params: Mapping[str, Value] = NO_PARAMS) -> list[Row]:
+    def execute(self, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
         try:
             cursor = self._raw.execute(_converted(sql), params)
             return cursor.fetchall() if cursor.description else []

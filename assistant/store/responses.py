@@ -8,15 +8,12 @@ from pathlib import Path
 import orjson
 
 from assistant.contracts.responses import LONGEST_CHAIN, MOST_CHAIN_CHARS, Item, KeptResponse, SentFile
-from assistant.store.codec import unescape
-from assistant.store.connection import Connection, Row, Value
-from assistant.store.database import Database
-from assistant.store.envelopes import column
-from assistant.store.envelopes import key as stored_key
-from assistant.store.files import Files
-from assistant.store.holding import hold
+from assistant.store.attachments import hold
+from assistant.store.blobs import BlobFolder
+from assistant.store.codec import from_micros, json_column, to_micros, unescape
+from assistant.store.codec import json_key as stored_key
+from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.runners import Runner
-from assistant.store.times import from_micros, to_micros
 
 ADD = """
     INSERT INTO responses (id, owner, previous, session, at, state, runner, input, body)
@@ -63,29 +60,30 @@ class Responses:
         """`collect`: removes those of some files that nobody holds any more."""
         self._database = database
         self._runner = runner
-        self._files = Files(folder)
+        self._files = BlobFolder(folder)
         self._collect = collect
-        self._answering: set[tuple[Value, Value]] = set()
+        self._answering: set[tuple[SqlValue, SqlValue]] = set()
         """Owners and ids of those that this process began. One that is not here any more, and not stored as ended, never will be."""
 
     async def begin(self, owner: str, response: KeptResponse, files: Sequence[SentFile] = ()) -> None:
         stored_owner, stored_id = stored_key(owner, response.id)
         place = (stored_owner, stored_id)
-        values: dict[str, Value] = {
+        values: dict[str, SqlValue] = {
             "id": stored_id,
             "owner": stored_owner,
-            "previous": None if response.previous is None else column(response.previous),
-            "session": None if response.session is None else column(response.session),
+            "previous": None if response.previous is None else json_column(response.previous),
+            "session": None if response.session is None else json_column(response.session),
             "at": to_micros(response.at),
             "runner": self._runner.id,
             "input": await _dumped(list(response.input)),
             "body": await _dumped(response.body),
         }
-        rows: list[dict[str, Value]] = [
-            {"id": column(file.id), "response": stored_id, "digest": file.upload.digest, "name": column(file.upload.name)} for file in files
+        rows: list[dict[str, SqlValue]] = [
+            {"id": json_column(file.id), "response": stored_id, "digest": file.upload.digest, "name": json_column(file.upload.name)}
+            for file in files
         ]
 
-        def add(connection: Connection) -> None:
+        def add(connection: Transaction) -> None:
             connection.execute(ADD, values)
             for row in rows:
                 connection.execute(ADD_FILE, row)
@@ -112,10 +110,10 @@ class Responses:
         return kept[0] if kept else None
 
     async def chain(self, owner: str, response_id: str) -> Sequence[KeptResponse]:
-        values: dict[str, Value] = {**_place(owner, response_id), "most": LONGEST_CHAIN, "chars": MOST_CHAIN_CHARS}
+        values: dict[str, SqlValue] = {**_place(owner, response_id), "most": LONGEST_CHAIN, "chars": MOST_CHAIN_CHARS}
 
-        def look_back(connection: Connection) -> list[Row]:
-            found: list[Row] = []
+        def look_back(connection: Transaction) -> list[SqlRow]:
+            found: list[SqlRow] = []
             for (earlier,) in connection.execute(CHAIN, values):
                 found += connection.execute(ONE, {"id": earlier, "owner": values["owner"]})
             return found[::-1]
@@ -129,7 +127,7 @@ class Responses:
     async def delete(self, owner: str, response_id: str) -> bool:
         values = _place(owner, response_id)
 
-        def remove(connection: Connection) -> tuple[list[Row], list[Row]]:
+        def remove(connection: Transaction) -> tuple[list[SqlRow], list[SqlRow]]:
             return connection.execute(FILES_OF_ONE, values), connection.execute(REMOVE, values)
 
         try:
@@ -140,7 +138,7 @@ class Responses:
         return bool(removed)
 
     async def recover(self) -> int:
-        def settle(connection: Connection) -> int:
+        def settle(connection: Transaction) -> int:
             others = [runner for (runner,) in connection.execute(RUNNING_ELSEWHERE, {"runner": self._runner.id})]
             dead = [runner for runner in others if self._runner.is_dead(connection, runner)]
             own = {(owner, left) for owner, left in connection.execute(RUNNING_HERE, {"runner": self._runner.id})} - self._answering
@@ -153,12 +151,12 @@ class Responses:
         """The bytes of their files go with the next sweep of the attachments."""
         return len(await self._database.write(lambda connection: connection.execute(PURGE, {"before": to_micros(before)})))
 
-    async def _kept(self, owner: Value, look: Callable[[Connection], list[Row]]) -> list[KeptResponse]:
+    async def _kept(self, owner: SqlValue, look: Callable[[Transaction], list[SqlRow]]) -> list[KeptResponse]:
         answering = self._answering.copy()  # before the look: what ends meanwhile did not get lost
         rows = await self._database.read(look)
         return await asyncio.to_thread(lambda: [self._decoded(row, owner, answering) for row in rows])
 
-    def _decoded(self, row: Row, owner: Value, answering: set[tuple[Value, Value]]) -> KeptResponse:
+    def _decoded(self, row: SqlRow, owner: SqlValue, answering: set[tuple[SqlValue, SqlValue]]) -> KeptResponse:
         response_id, previous, session, at, state, runner, sent, body = row
         lost = state == "running" and runner == self._runner.id and (owner, response_id) not in answering
         return KeptResponse(
@@ -172,7 +170,7 @@ class Responses:
         )
 
 
-def _place(owner: str, name: str) -> dict[str, Value]:
+def _place(owner: str, name: str) -> dict[str, SqlValue]:
     stored_owner, stored_id = stored_key(owner, name)
     return {"owner": stored_owner, "id": stored_id}
 

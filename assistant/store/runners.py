@@ -6,11 +6,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
-from assistant.contracts.ids import new_id
-from assistant.store.connection import Connection
+from assistant.contracts.util import new_id
+from assistant.store.database import Transaction
 
-BELL = ".bell"
-"""What follows a runner's id in the name of the pipe that it listens to (`bell.PipeBell`); it goes with the runner's file."""
+PIPE_SUFFIX = ".bell"
+"""What follows a runner's id in the name of the pipe that it listens to (`notifier.PipeBell`); it goes with the runner's file."""
 
 
 class Runner(Protocol):
@@ -21,7 +21,7 @@ class Runner(Protocol):
         """What a turn's row names."""
         ...
 
-    def is_dead(self, connection: Connection, runner_id: str) -> bool:
+    def is_dead(self, connection: Transaction, runner_id: str) -> bool:
         """Whether another process is surely gone. Called within a writer's transaction; may be asked again."""
         ...
 
@@ -41,10 +41,10 @@ class FileRunner:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         while self._held is None:
             self._held = self._lock_own_file()
-        for left in {path.name.removesuffix(BELL) for path in folder.iterdir()} - {self.id}:
+        for left in {path.name.removesuffix(PIPE_SUFFIX) for path in folder.iterdir()} - {self.id}:
             self._is_unlocked(left)
 
-    def is_dead(self, connection: Connection, runner_id: str) -> bool:
+    def is_dead(self, connection: Transaction, runner_id: str) -> bool:
         return self._is_unlocked(runner_id)
 
     def _is_unlocked(self, runner_id: str) -> bool:
@@ -53,11 +53,11 @@ class FileRunner:
         try:
             file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
-            path.with_name(runner_id + BELL).unlink(missing_ok=True)
+            path.with_name(runner_id + PIPE_SUFFIX).unlink(missing_ok=True)
             return True
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.with_name(runner_id + BELL).unlink(missing_ok=True)
+            path.with_name(runner_id + PIPE_SUFFIX).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
         except BlockingIOError:
             return False
@@ -93,7 +93,7 @@ class SessionLockRunner:
         """What a writing connection runs first."""
         return f"SELECT pg_advisory_lock({_lock_key(self.id)})"
 
-    def is_dead(self, connection: Connection, runner_id: str) -> bool:
+    def is_dead(self, connection: Transaction, runner_id: str) -> bool:
         key = {"key": _lock_key(runner_id)}
         if not connection.execute("SELECT pg_try_advisory_lock(:key)", key)[0][0]:
             return False

@@ -7,8 +7,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
 from assistant.contracts.errors import StoreUnavailable
-from assistant.store.connection import Connection
-from assistant.store.database import Database
+from assistant.store.database import Database, Transaction
 
 HEAD = "0007"
 """The newest revision in `migrations/versions`."""
@@ -34,7 +33,7 @@ async def bring_up_to_date(database: Database, url: str) -> None:
     log.info("store.migrated to=%s", HEAD)
 
 
-def _make_or_look(connection: Connection) -> str:
+def _make_or_look(connection: Transaction) -> str:
     if not connection.execute(_EXISTS[connection.dialect]):
         for statement in (_SNAPSHOTS / f"{connection.dialect}.sql").read_text(encoding="utf-8").split(";\n"):
             if statement.strip():
@@ -42,7 +41,7 @@ def _make_or_look(connection: Connection) -> str:
     return _look(connection)
 
 
-def _look(connection: Connection) -> str:
+def _look(connection: Transaction) -> str:
     rows = connection.execute(_VERSION)
     return rows[0][0] if rows else "none"
 

@@ -2,23 +2,154 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage
 from assistant.contracts.outbox import OutboundEvent
-from assistant.contracts.sessions import History, Known, NewTurn, Session, StoredMessage, TurnState
+from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState
+from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store import inbox_statements as inbox
-from assistant.store import outgoing
-from assistant.store import statements as sql
-from assistant.store.bell import StoreBell
-from assistant.store.codec import decode, encode, escape, identity, unescape
-from assistant.store.connection import Connection, Row, Value
-from assistant.store.database import Database
+from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, to_micros, unescape
+from assistant.store.database import Database, SqlRow, SqlValue, Transaction
+from assistant.store.notifier import StoreNotifier
+from assistant.store.outbox import add_event, prepare_event
 from assistant.store.runners import Runner
-from assistant.store.steps import interrupt, step
-from assistant.store.times import from_micros, to_micros
+
+TOUCH_SESSION = """
+    UPDATE sessions SET messages = messages + 1, updated = :at WHERE owner = :owner AND key = :key
+    RETURNING id, messages, context_from"""
+
+ADD_SESSION = """
+    INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens)
+    VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0) RETURNING id, messages, context_from"""
+
+ADD_MESSAGE = """
+    INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"""
+
+ADD_TURN = """
+    INSERT INTO turns (id, session_id, state, runner, started) VALUES (:turn, :id, 'running', :runner, :at)"""
+
+HISTORY = """
+    SELECT payload FROM messages WHERE session_id = :id AND seq >= :start AND seq < :end ORDER BY seq"""
+
+RUNNING_TURN = """
+    SELECT session_id FROM turns WHERE id = :turn AND state = 'running'"""
+
+TURNS_OF_OTHERS = """
+    SELECT id, runner FROM turns WHERE state = 'running' AND runner <> :runner
+        AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.turn = turns.id AND inbox.state = 'taken')
+        AND NOT EXISTS (SELECT 1 FROM job_nodes WHERE job_nodes.turn = turns.id AND job_nodes.state = 'running')
+    ORDER BY started, id"""
+
+END_TURN = """
+    UPDATE turns SET state = :state, ended = :at, error = :error WHERE id = :turn AND state = 'running' RETURNING session_id"""
+
+RESUME_TURN = """
+    UPDATE turns SET runner = :runner WHERE id = :turn AND state = 'running' RETURNING session_id"""
+
+SESSION_OF_ROW = """
+    SELECT messages, context_from FROM sessions WHERE id = :id"""
+
+START_OVER = """
+    UPDATE sessions SET context_from = messages + 1 WHERE owner = :owner AND key = :key RETURNING id"""
+
+GROW_SESSION = """
+    UPDATE sessions SET messages = messages + :count, updated = :at, prompt_tokens = prompt_tokens + :prompt,
+        completion_tokens = completion_tokens + :completion, cached_tokens = cached_tokens + :cached,
+        context_from = CASE WHEN :context_from > context_from THEN :context_from ELSE context_from END
+    WHERE id = :id RETURNING messages"""
+
+_SESSION = """
+    SELECT id, owner, key, created, updated, messages, prompt_tokens, completion_tokens, cached_tokens FROM sessions"""
+
+SESSION = f"{_SESSION} WHERE owner = :owner AND key = :key"
+
+SESSION_BY_KEY = f"{_SESSION} WHERE key = :key ORDER BY updated DESC, id DESC LIMIT 1"
+
+MESSAGES = """
+    SELECT seq, turn_id, at, payload FROM messages WHERE session_id = :id AND seq > :after ORDER BY seq LIMIT :limit"""
+
+REMOVE_SESSION = """
+    DELETE FROM sessions WHERE id = :id"""
+
+STALE_ONCE = """
+    SELECT id, owner, key FROM sessions WHERE substr(key, 1, 5) = 'once:' AND updated < :before
+        AND NOT EXISTS (SELECT 1 FROM turns WHERE turns.session_id = sessions.id AND turns.state = 'running')
+    LIMIT :limit"""
+
+REMOVE_USED_ATTACHMENTS = """
+    DELETE FROM attachments WHERE owner = :owner AND session = :key AND used = 1 RETURNING digest"""
+
+USE_ATTACHMENT = """
+    UPDATE attachments SET used = 1 WHERE id = :attachment AND owner = :owner AND session = :key"""
+
+PULSE = """
+    INSERT INTO pulse (id, at) VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET at = excluded.at"""
+
+_OWNED = "owner = :owner"
+_EARLIER = "(updated, id) < (SELECT updated, id FROM sessions WHERE key = :before{owned} ORDER BY updated, id LIMIT 1)"
+
+
+def sessions_of(*, everybody: bool, before: bool) -> str:
+    """The statement that lists sessions, the latest first; `before`: those after the one by the key `:before`."""
+    conditions = ["substr(key, 1, 5) <> 'once:'", *([] if everybody else [_OWNED])]
+    if before:
+        conditions.append(_EARLIER.format(owned="" if everybody else f" AND {_OWNED}"))
+    return f"{_SESSION} WHERE {' AND '.join(conditions)} ORDER BY updated DESC, id DESC LIMIT :limit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedStep:
+    """What a turn adds to its session at once."""
+
+    turn: str
+    at: int
+    rows: tuple[tuple[str, str], ...]
+    """(role, payload)"""
+    usage: Usage
+    context_from: int | None = None
+
+    def append(self, connection: Transaction, session_id: int) -> int:
+        """Add the messages to the session; returns the seq of its last one."""
+        values: dict[str, SqlValue] = {
+            "id": session_id,
+            "count": len(self.rows),
+            "at": self.at,
+            "prompt": self.usage.prompt_tokens,
+            "completion": self.usage.completion_tokens,
+            "cached": self.usage.cached_tokens,
+            "context_from": self.context_from,
+        }
+        last: int = connection.execute(GROW_SESSION, values)[0][0]
+        for seq, (role, payload) in enumerate(self.rows, last - len(self.rows) + 1):
+            message: dict[str, SqlValue] = {
+                "id": session_id,
+                "seq": seq,
+                "turn": self.turn,
+                "at": self.at,
+                "role": role,
+                "payload": payload,
+            }
+            connection.execute(ADD_MESSAGE, message)
+        return last
+
+
+def prepare_step(turn: str, at: int, messages: Sequence[AssistantMessage | ToolMessage], context_from: int | None = None) -> PreparedStep:
+    """`at`: microseconds, for all of them."""
+    usage = sum((message.usage for message in messages if message.role == "assistant"), Usage())
+    rows = tuple((message.role, encode_message(message)) for message in messages)
+    return PreparedStep(turn=turn, at=at, rows=rows, usage=usage, context_from=context_from)
+
+
+def interrupt(connection: Transaction, turn: str, at: int) -> None:
+    """Settle a turn as "interrupted" if it still runs, with a mark in its session that says so."""
+    ended = connection.execute(END_TURN, {"turn": turn, "state": "interrupted", "at": at, "error": None})
+    if ended:
+        mark = AssistantMessage(id=new_id("msg"), cut_off="interrupted")
+        prepare_step(turn, at, [mark]).append(connection, ended[0][0])
+
 
 _MANY_ROWS = 64
 Collect = Callable[[Sequence[str]], Awaitable[int]]
@@ -27,63 +158,63 @@ Collect = Callable[[Sequence[str]], Awaitable[int]]
 class Sessions:
     """Implements SessionStore on a Database. `collect`: removes the files of attachments that went with a session, by digest."""
 
-    def __init__(self, database: Database, runner: Runner, bell: StoreBell, *, collect: Collect, clock: Clock = utc_now) -> None:
+    def __init__(self, database: Database, runner: Runner, notifier: StoreNotifier, *, collect: Collect, clock: Clock = utc_now) -> None:
         self._database = database
         self._runner = runner
-        self._bell = bell
+        self._notifier = notifier
         self._collect = collect
         self._clock = clock
 
-    async def begin_turn(self, turn: NewTurn, known: Known | None) -> History:
+    async def begin_turn(self, turn: NewTurn, known: CachedUpTo | None) -> History:
         owner, key = identity(turn.owner, turn.session)
-        values: dict[str, Value] = {
+        values: dict[str, SqlValue] = {
             "owner": owner,
             "key": key,
             "turn": turn.id,
             "at": self._now(),
             "runner": self._runner.id,
             "role": "user",
-            "payload": encode(turn.message),
+            "payload": encode_message(turn.message),
             "seq": len(turn.history) + 1,
         }
         attachments = _attachments(turn.message)
         earlier = await _encoded(turn.history)
         earlier_attachments = [attachment for message in turn.history for attachment in _attachments(message)]
 
-        def begin(connection: Connection) -> _Rows:
-            found = connection.execute(sql.TOUCH_SESSION, values)
+        def begin(connection: Transaction) -> _Rows:
+            found = connection.execute(TOUCH_SESSION, values)
             used = attachments
             if not found:
-                found = connection.execute(sql.ADD_SESSION, values)
+                found = connection.execute(ADD_SESSION, values)
                 used = earlier_attachments + attachments
                 for place, (role, payload) in enumerate(earlier, 1):
-                    connection.execute(sql.ADD_MESSAGE, {**values, "id": found[0][0], "seq": place, "role": role, "payload": payload})
+                    connection.execute(ADD_MESSAGE, {**values, "id": found[0][0], "seq": place, "role": role, "payload": payload})
             row, seq, context_from = found[0]
-            connection.execute(sql.ADD_MESSAGE, {**values, "id": row, "seq": seq})
-            connection.execute(sql.ADD_TURN, {**values, "id": row})
+            connection.execute(ADD_MESSAGE, {**values, "id": row, "seq": seq})
+            connection.execute(ADD_TURN, {**values, "id": row})
             for attachment in used:
-                connection.execute(sql.USE_ATTACHMENT, {**values, "attachment": attachment})
+                connection.execute(USE_ATTACHMENT, {**values, "attachment": attachment})
             return _history(connection, row, seq, context_from, known)
 
         return await _decoded(await self._database.write(begin))
 
-    async def resume_turn(self, turn_id: str, known: Known | None) -> History | None:
-        def resume(connection: Connection) -> _Rows | None:
-            running = connection.execute(sql.RESUME_TURN, {"turn": turn_id, "runner": self._runner.id})
+    async def resume_turn(self, turn_id: str, known: CachedUpTo | None) -> History | None:
+        def resume(connection: Transaction) -> _Rows | None:
+            running = connection.execute(RESUME_TURN, {"turn": turn_id, "runner": self._runner.id})
             if not running:
                 return None
             row: int = running[0][0]
-            last, context_from = connection.execute(sql.SESSION_OF_ROW, {"id": row})[0]
+            last, context_from = connection.execute(SESSION_OF_ROW, {"id": row})[0]
             return _history(connection, row, last + 1, context_from, known)
 
         rows = await self._database.write(resume)
         return await _decoded(rows) if rows is not None else None
 
     async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
-        added = step(turn_id, self._now(), messages)
+        added = prepare_step(turn_id, self._now(), messages)
 
-        def append(connection: Connection) -> int:
-            running = connection.execute(sql.RUNNING_TURN, {"turn": turn_id})
+        def append(connection: Transaction) -> int:
+            running = connection.execute(RUNNING_TURN, {"turn": turn_id})
             return added.append(connection, running[0][0]) if running else 0
 
         return await self._database.write(append)
@@ -100,27 +231,27 @@ class Sessions:
         inbound: bool = False,
     ) -> int:
         now = self._now()
-        last_step = step(turn_id, now, messages, context_from)
-        values: dict[str, Value] = {"turn": turn_id, "state": state, "at": now, "error": error}
-        drafts = [outgoing.draft(event, now) for event in outbound]
+        last_step = prepare_step(turn_id, now, messages, context_from)
+        values: dict[str, SqlValue] = {"turn": turn_id, "state": state, "at": now, "error": error}
+        drafts = [prepare_event(event, now) for event in outbound]
 
-        def end(connection: Connection) -> int:
+        def end(connection: Transaction) -> int:
             if inbound:
                 connection.execute(inbox.SETTLE, {"turn": turn_id, "state": "answered", "at": now})
-            outgoing.add(connection, drafts, self._bell)
-            ended = connection.execute(sql.END_TURN, values)
+            add_event(connection, drafts, self._notifier)
+            ended = connection.execute(END_TURN, values)
             return last_step.append(connection, ended[0][0]) if ended else 0
 
         seq = await self._database.write(end)
         if drafts:
-            self._bell.announced()
+            self._notifier.announced()
         return seq
 
     async def recover(self) -> int:
         now = self._now()
 
-        def settle(connection: Connection) -> int:
-            running = connection.execute(sql.TURNS_OF_OTHERS, {"runner": self._runner.id})
+        def settle(connection: Transaction) -> int:
+            running = connection.execute(TURNS_OF_OTHERS, {"runner": self._runner.id})
             dead = {runner for runner in {row[1] for row in running} if self._runner.is_dead(connection, runner)}
             orphans = [turn for turn, runner in running if runner in dead]
             for turn in orphans:
@@ -130,8 +261,8 @@ class Sessions:
         return await self._database.write(settle)
 
     async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Session]:
-        values: dict[str, Value] = {"owner": None if owner is None else escape(owner), "limit": limit}
-        wanted = sql.sessions_of(everybody=owner is None, before=before is not None)
+        values: dict[str, SqlValue] = {"owner": None if owner is None else escape(owner), "limit": limit}
+        wanted = sessions_of(everybody=owner is None, before=before is not None)
         if before is not None:
             values["before"] = escape(before)
         rows = await self._database.read(lambda connection: connection.execute(wanted, values))
@@ -142,22 +273,24 @@ class Sessions:
         return _session(rows[0]) if rows else None
 
     async def messages(self, owner: str | None, key: str, *, after: int = 0, limit: int = 1000) -> Sequence[StoredMessage]:
-        def read(connection: Connection) -> list[Row]:
+        def read(connection: Transaction) -> list[SqlRow]:
             found = _find(connection, owner, key)
-            return connection.execute(sql.MESSAGES, {"id": found[0][0], "after": after, "limit": limit}) if found else []
+            return connection.execute(MESSAGES, {"id": found[0][0], "after": after, "limit": limit}) if found else []
 
-        def decoded(rows: list[Row]) -> Sequence[StoredMessage]:
-            return [StoredMessage(seq=seq, turn_id=turn, at=from_micros(at), message=decode(payload)) for seq, turn, at, payload in rows]
+        def decoded(rows: list[SqlRow]) -> Sequence[StoredMessage]:
+            return [
+                StoredMessage(seq=seq, turn_id=turn, at=from_micros(at), message=decode_message(payload)) for seq, turn, at, payload in rows
+            ]
 
         rows = await self._database.read(read)
         return decoded(rows) if len(rows) < _MANY_ROWS else await asyncio.to_thread(decoded, rows)
 
     async def start_over(self, owner: str, key: str) -> bool:
-        values: dict[str, Value] = {"owner": escape(owner), "key": escape(key)}
-        return bool(await self._database.write(lambda connection: connection.execute(sql.START_OVER, values)))
+        values: dict[str, SqlValue] = {"owner": escape(owner), "key": escape(key)}
+        return bool(await self._database.write(lambda connection: connection.execute(START_OVER, values)))
 
     async def delete(self, owner: str | None, key: str) -> bool:
-        def remove(connection: Connection) -> Sequence[str] | None:
+        def remove(connection: Transaction) -> Sequence[str] | None:
             found = _find(connection, owner, key)
             return _remove(connection, found[0]) if found else None
 
@@ -167,10 +300,10 @@ class Sessions:
         return digests is not None
 
     async def purge(self, before: datetime) -> int:
-        wanted: dict[str, Value] = {"before": to_micros(before), "limit": _MANY_ROWS}
+        wanted: dict[str, SqlValue] = {"before": to_micros(before), "limit": _MANY_ROWS}
 
-        def remove(connection: Connection) -> tuple[int, list[str]]:
-            stale = connection.execute(sql.STALE_ONCE, wanted)
+        def remove(connection: Transaction) -> tuple[int, list[str]]:
+            stale = connection.execute(STALE_ONCE, wanted)
             return len(stale), [digest for row in stale for digest in _remove(connection, row)]
 
         purged = 0
@@ -184,20 +317,20 @@ class Sessions:
 
     async def check(self) -> None:
         now = self._now()
-        await self._database.write(lambda connection: connection.execute(sql.PULSE, {"at": now}))
+        await self._database.write(lambda connection: connection.execute(PULSE, {"at": now}))
 
     def _now(self) -> int:
         return to_micros(self._clock())
 
 
-def _find(connection: Connection, owner: str | None, key: str) -> list[Row]:
+def _find(connection: Transaction, owner: str | None, key: str) -> list[SqlRow]:
     """The session; of everybody's (owner None) by that key, the one used last."""
     if owner is None:
-        return connection.execute(sql.SESSION_BY_KEY, {"key": escape(key)})
-    return connection.execute(sql.SESSION, {"owner": escape(owner), "key": escape(key)})
+        return connection.execute(SESSION_BY_KEY, {"key": escape(key)})
+    return connection.execute(SESSION, {"owner": escape(owner), "key": escape(key)})
 
 
-def _session(row: Row) -> Session:
+def _session(row: SqlRow) -> Session:
     _, owner, key, created, updated, messages, prompt, completion, cached = row
     return Session(
         owner=unescape(owner),
@@ -209,11 +342,11 @@ def _session(row: Row) -> Session:
     )
 
 
-def _remove(connection: Connection, row: Row) -> list[str]:
+def _remove(connection: Transaction, row: SqlRow) -> list[str]:
     """Remove a session, of which the row holds id, owner and key; returns the digests of the attachments that went with it."""
     session, owner, key = row[:3]
-    digests = connection.execute(sql.REMOVE_USED_ATTACHMENTS, {"owner": owner, "key": key})
-    connection.execute(sql.REMOVE_SESSION, {"id": session})
+    digests = connection.execute(REMOVE_USED_ATTACHMENTS, {"owner": owner, "key": key})
+    connection.execute(REMOVE_SESSION, {"id": session})
     return [digest for (digest,) in digests]
 
 
@@ -228,15 +361,15 @@ class _Rows(NamedTuple):
     seq: int
     context_from: int
     fresh: bool
-    payloads: list[Row]
+    payloads: list[SqlRow]
 
 
-def _history(connection: Connection, row: int, seq: int, context_from: int, known: Known | None) -> _Rows:
+def _history(connection: Transaction, row: int, seq: int, context_from: int, known: CachedUpTo | None) -> _Rows:
     """What is before `seq` in a session's row, from what is known on."""
     # Where the conversation was started over behind what is known, nothing of that is to be seen any more.
     fresh = known is None or known.row != row or not context_from <= known.seq < seq
     start = context_from if known is None or fresh else known.seq + 1
-    payloads = connection.execute(sql.HISTORY, {"id": row, "start": start, "end": seq}) if start < seq else []
+    payloads = connection.execute(HISTORY, {"id": row, "start": start, "end": seq}) if start < seq else []
     return _Rows(row, seq, context_from, fresh, payloads)
 
 
@@ -244,7 +377,7 @@ async def _encoded(messages: Sequence[Message]) -> list[tuple[str, str]]:
     """(role, payload) of each; many of them in a thread, as below."""
 
     def encoded() -> list[tuple[str, str]]:
-        return [(message.role, encode(message)) for message in messages]
+        return [(message.role, encode_message(message)) for message in messages]
 
     return encoded() if len(messages) < _MANY_ROWS else await asyncio.to_thread(encoded)
 
@@ -253,7 +386,7 @@ async def _decoded(rows: _Rows) -> History:
     """A long history is decoded in a thread, so that other turns go on meanwhile."""
 
     def decoded() -> tuple[Message, ...]:
-        return tuple([decode(payload) for (payload,) in rows.payloads])
+        return tuple([decode_message(payload) for (payload,) in rows.payloads])
 
     messages = decoded() if len(rows.payloads) < _MANY_ROWS else await asyncio.to_thread(decoded)
     return History(row=rows.row, fresh=rows.fresh, context_from=rows.context_from, messages=messages, seq=rows.seq)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from assistant.contracts.errors import StoreUnavailable
-from assistant.store.connection import NO_PARAMS, Row, Value
+from assistant.store.database import NO_PARAMS, SqlRow, SqlValue
 
 _PRAGMAS = (
     "synchronous = FULL",
@@ -75,7 +75,7 @@ class SqliteLink:
         self._raw = raw
         self._begin = begin
 
-    def execute(self, sql: str, params: Mapping[str, Value] = NO_PARAMS) -> list[Row]:
+    def execute(self, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
         try:
             return self._raw.execute(sql, params).fetchall()
         except sqlite3.Error as error:

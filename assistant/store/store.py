@@ -5,22 +5,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.contracts.clock import Clock, utc_now
 from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.util import Clock, utc_now
 from assistant.store.api_keys import ApiKeys
 from assistant.store.attachments import Attachments
-from assistant.store.bell import PipeBell, StoreBell
+from assistant.store.blobs import MediaFolder
 from assistant.store.channel_states import StoredChannelStates
-from assistant.store.connection import Engine
-from assistant.store.database import Database
+from assistant.store.database import Database, DatabaseEngine
+from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import Inbox
 from assistant.store.jobs import JobStore
 from assistant.store.kept_files import KeptFiles
 from assistant.store.limits import StoredLimits
-from assistant.store.media import Media
+from assistant.store.notifier import PipeNotifier, StoreNotifier
 from assistant.store.outbox import Outbox
 from assistant.store.pairings import Pairings
-from assistant.store.repeats import Repeats
 from assistant.store.responses import Responses
 from assistant.store.runners import FileRunner, Runner, SessionLockRunner
 from assistant.store.schema import bring_up_to_date
@@ -43,20 +42,20 @@ class Store:
     pairings: Pairings
     channel_states: StoredChannelStates
     jobs: JobStore
-    media: Media
-    repeats: Repeats
+    media: MediaFolder
+    repeats: IdempotencyStore
     files: KeptFiles
     responses: Responses
     keys: ApiKeys
     limits: StoredLimits
-    bell: StoreBell
+    notifier: StoreNotifier
     database: Database
     runner: Runner
 
     async def close(self) -> None:
         """Finish what waits, then close. Safe to call twice."""
         await self.database.close()
-        await self.bell.close()
+        await self.notifier.close()
         self.runner.release()
 
 
@@ -71,25 +70,25 @@ async def open_store(
     url = settings.url or f"{_SQLITE}{(state_folder / 'nanobot.db').absolute()}"
     place = await asyncio.to_thread(_place, url)
     database = Database(place.engine)
-    bell = place.bell(database)
+    notifier = place.notifier(database)
     kept_files = Attachments(database, state_folder / "attachments", attachments, clock=clock)
-    media = Media(database, state_folder / "media")
-    sessions = Sessions(database, place.runner, bell, collect=kept_files.collect, clock=clock)
+    media = MediaFolder(database, state_folder / "media")
+    sessions = Sessions(database, place.runner, notifier, collect=kept_files.collect, clock=clock)
     store = Store(
         sessions=sessions,
         attachments=kept_files,
-        outbox=Outbox(database, place.runner, bell, media, clock=clock),
-        inbox=Inbox(database, place.runner, bell, clock=clock),
+        outbox=Outbox(database, place.runner, notifier, media, clock=clock),
+        inbox=Inbox(database, place.runner, notifier, clock=clock),
         pairings=Pairings(database, clock=clock),
         channel_states=StoredChannelStates(database, place.runner),
         jobs=JobStore(database, place.runner, sessions, clock=clock),
         media=media,
         files=KeptFiles(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         responses=Responses(database, place.runner, state_folder / "attachments", collect=kept_files.collect),
-        repeats=Repeats(database, place.runner, clock=clock),
+        repeats=IdempotencyStore(database, place.runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, place.runner, clock=clock),
-        bell=bell,
+        notifier=notifier,
         database=database,
         runner=place.runner,
     )
@@ -105,9 +104,9 @@ async def open_store(
 class _Place:
     """What a kind of database gives."""
 
-    engine: Engine
+    engine: DatabaseEngine
     runner: Runner
-    bell: Callable[[Database], StoreBell]
+    notifier: Callable[[Database], StoreNotifier]
 
 
 def _place(url: str) -> _Place:
@@ -118,17 +117,17 @@ def _place(url: str) -> _Place:
             runner = FileRunner(folder)
         except OSError as error:
             raise StoreUnavailable(f"The store can't be opened: {error.strerror}.") from error
-        return _Place(engine=SqliteEngine(path), runner=runner, bell=lambda _: PipeBell(folder, runner.id))
+        return _Place(engine=SqliteEngine(path), runner=runner, notifier=lambda _: PipeNotifier(folder, runner.id))
     return _postgres(url)
 
 
 def _postgres(url: str) -> _Place:
     from assistant.store.postgres import PostgresEngine  # noqa: PLC0415 - psycopg is an extra, and slow to import
-    from assistant.store.postgres_bell import PostgresBell  # noqa: PLC0415 - as above
+    from assistant.store.postgres_notifier import PostgresNotifier  # noqa: PLC0415 - as above
 
     runner = SessionLockRunner()
     return _Place(
         engine=PostgresEngine(url, writer_setup=runner.setup),
         runner=runner,
-        bell=lambda database: PostgresBell(url, runner.id, database),
+        notifier=lambda database: PostgresNotifier(url, runner.id, database),
     )

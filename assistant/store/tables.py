@@ -9,13 +9,6 @@ Times are microseconds since 1970, UTC. Text columns hold no NUL (PostgreSQL tak
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, TextClause, text
 from sqlmodel import Field, SQLModel
 
-from assistant.store.key_tables import ApiKeyRow as ApiKeyRow
-from assistant.store.key_tables import LimitUseRow as LimitUseRow
-from assistant.store.request_tables import AnswerRow as AnswerRow
-from assistant.store.request_tables import FileRow as FileRow
-from assistant.store.request_tables import ResponseFileRow as ResponseFileRow
-from assistant.store.request_tables import ResponseRow as ResponseRow
-
 _BigId = BigInteger().with_variant(Integer, "sqlite")
 _RUNNING = text("state = 'running'")
 _QUEUED = text("state = 'queued'")

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from assistant.contracts.errors import NanobotError
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, ToolCall, Usage
 from assistant.contracts.models import ModelInfo, ModelRequest
+from assistant.contracts.util import new_id
 
 Reply = AssistantMessage | NanobotError | Sequence[str] | str
 """What to answer: words, words in pieces, a whole message (with tool calls, say), or an error to raise."""

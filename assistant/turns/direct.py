@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from assistant.contracts.documents import DocumentReader, ReadImage
-from assistant.contracts.errors import NanobotError, ShuttingDown, TurnCancelled, TurnTimeout, let_go, place_of
-from assistant.contracts.ids import new_id
+from assistant.contracts.errors import NanobotError, ShuttingDown, TurnCancelled, TurnTimeout, drop_traceback, traceback_location
 from assistant.contracts.messages import AssistantMessage, Message, Part, Text, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling, ToolChoice, ToolSpec
-from assistant.contracts.turns import Asked, Earlier, Keep, TextDelta, TurnFailed, TurnFinished, Upload, Words
+from assistant.contracts.turns import Earlier, HistoryMessage, Keep, TextDelta, TurnFailed, TurnFinished, Upload, UserText
+from assistant.contracts.util import new_id
+from assistant.turns.handle import RunningTurn, kept, remove_uploads
 from assistant.turns.intake import document_part, image_part, share
-from assistant.turns.running import RunningTurn, kept, remove_uploads
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class DirectRequest:
     @property
     def uploads(self) -> list[Upload]:
         said = {id(conversation): conversation for conversation in self.conversations}.values()
-        asked = [message for conversation in said for message in conversation if isinstance(message, Asked)]
+        asked = [message for conversation in said for message in conversation if isinstance(message, HistoryMessage)]
         return [item for message in asked for item in message.content if isinstance(item, Upload)]
 
 
@@ -83,7 +83,7 @@ class Direct:
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - passed on to whoever waits; a bug is logged in _reason
             turn.sealed = True
             end = TurnFailed(turn_id=turn.id, error=_reason(turn, error), acted=False)
-            let_go(error)
+            drop_traceback(error)
         finally:
             if uploads := request.uploads:
                 await asyncio.to_thread(remove_uploads, uploads)
@@ -114,9 +114,9 @@ class Direct:
         return _finished(turn.id, [task.result() for task in tasks])
 
     async def _message(self, said: Earlier, images: dict[str, bytes]) -> Message:
-        return UserMessage(id=new_id("msg"), parts=await self._parts(said.content, images)) if isinstance(said, Asked) else said
+        return UserMessage(id=new_id("msg"), parts=await self._parts(said.content, images)) if isinstance(said, HistoryMessage) else said
 
-    async def _parts(self, content: Sequence[Words | Upload], images: dict[str, bytes]) -> tuple[Part, ...]:
+    async def _parts(self, content: Sequence[UserText | Upload], images: dict[str, bytes]) -> tuple[Part, ...]:
         readings = {id(item): await self._reader.read(item) for item in content if isinstance(item, Upload)}
         texts = [len(reading.text) for reading in readings.values() if not isinstance(reading, ReadImage)]
         shares = iter(share(texts, self._document_chars))
@@ -167,5 +167,5 @@ def _reason(turn: RunningTurn, error: BaseException) -> NanobotError:
         case NanobotError():
             return error
         case _:
-            log.error("direct.bug turn=%s error=%s", turn.id, place_of(error))
+            log.error("direct.bug turn=%s error=%s", turn.id, traceback_location(error))
             return NanobotError()

@@ -1,20 +1,21 @@
-"""Intake: what arrived becomes the user's message; its files are read, kept, and their text shares a budget."""
+"""From a request's text and files to the user's message: files are read once, and their text shares a budget."""
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
 from assistant.contracts.documents import DocumentReader, ReadDocument, ReadImage
 from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile, UnsupportedFileType
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Document, Image, Message, Part, Text, UserMessage
 from assistant.contracts.sessions import AttachmentStore
-from assistant.contracts.turns import Asked, TurnRequest, Upload, Words
+from assistant.contracts.turns import HistoryMessage, TurnRequest, Upload, UserText
+from assistant.contracts.util import new_id
 
 _Read = ReadDocument | ReadImage
 
 
-class Intake:
+class MessageIntake:
     """Makes a UserMessage of a TurnRequest."""
 
     def __init__(self, reader: DocumentReader, attachments: AttachmentStore, *, document_chars: int) -> None:
@@ -25,7 +26,7 @@ class Intake:
 
     async def history(self, request: TurnRequest) -> tuple[Message, ...]:
         """What the client says was said before, its files read and kept as those of `message`. Raises the first error."""
-        return tuple([await self._asked(request, item.content) if isinstance(item, Asked) else item for item in request.history])
+        return tuple([await self._asked(request, item.content) if isinstance(item, HistoryMessage) else item for item in request.history])
 
     async def message(self, request: TurnRequest) -> UserMessage:
         """Read the uploads, side by side, then keep them; the parts are in the order in which they were sent. Raises the first error.
@@ -34,7 +35,7 @@ class Intake:
         """
         return await self._asked(request, request.content)
 
-    async def _asked(self, request: TurnRequest, content: Sequence[Words | Upload]) -> UserMessage:
+    async def _asked(self, request: TurnRequest, content: Sequence[UserText | Upload]) -> UserMessage:
         uploads = [item for item in content if isinstance(item, Upload)]
         readings = await self._read_all(request, uploads) if uploads else {}
         texts = [kept[1].text for kept in readings.values() if isinstance(kept, tuple) and isinstance(kept[1], ReadDocument)]
@@ -140,3 +141,14 @@ def share(lengths: Sequence[int], budget: int) -> list[int]:
         shares[index] = min(lengths[index], budget // (len(waiting) - position))
         budget -= shares[index]
     return shares
+
+
+@dataclass(frozen=True, slots=True)
+class CachingReader:
+    """Implements DocumentReader: gives what is kept of a file with these bytes, and reads one of which nothing is kept."""
+
+    reader: DocumentReader
+    attachments: AttachmentStore
+
+    async def read(self, upload: Upload) -> ReadDocument | ReadImage:
+        return await self.attachments.find(upload.digest) or await self.reader.read(upload)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from assistant.agent.loop import BETWEEN_STEPS, Answer, Loop, steps_made
+from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.agent.transcript import fit
 from assistant.contracts.errors import (
@@ -17,20 +17,18 @@ from assistant.contracts.errors import (
     StoreUnavailable,
     TurnCancelled,
     TurnTimeout,
-    let_go,
-    place_of,
+    drop_traceback,
+    traceback_location,
 )
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, CutOff, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
 from assistant.contracts.sessions import ONCE, AttachmentStore, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import AgentFacts, TextDelta, TurnFailed, TurnFinished, TurnRequest
-from assistant.turns.context import Context
-from assistant.turns.intake import Intake
-from assistant.turns.lanes import Lanes, Place
-from assistant.turns.running import RunningTurn, kept, remove_uploads
-from assistant.turns.transcripts import Transcript, Transcripts
+from assistant.contracts.util import new_id
+from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, kept, remove_uploads
+from assistant.turns.intake import MessageIntake
+from assistant.turns.prompt import Context, Transcript, Transcripts
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +55,7 @@ class Turns:
         agents: Mapping[str, Agent],
         sessions: SessionStore,
         attachments: AttachmentStore,
-        intake: Intake,
+        intake: MessageIntake,
         timeout: float,
         waiting: int = 16,
     ) -> None:
@@ -123,7 +121,7 @@ class Turns:
             raise ModelNotFound("There is no such agent. GET /v1/models lists those there are.", param="model")
         return self.agents[agent]
 
-    async def _run(self, request: TurnRequest, turn: RunningTurn, place: Place) -> None:
+    async def _run(self, request: TurnRequest, turn: RunningTurn, place: LaneTicket) -> None:
         """The whole life of a turn: it is settled, its lane left, its uploads removed and its end told, whatever happens."""
         end: TurnFinished | TurnFailed
         try:
@@ -137,7 +135,7 @@ class Turns:
                 await asyncio.to_thread(remove_uploads, uploads)
         turn.emit(await kept(turn, end, request.keep))
 
-    async def _answer(self, request: TurnRequest, turn: RunningTurn, place: Place) -> TurnFinished:
+    async def _answer(self, request: TurnRequest, turn: RunningTurn, place: LaneTicket) -> TurnFinished:
         turn.awake = True
         if turn.stopped:
             raise asyncio.CancelledError
@@ -166,7 +164,7 @@ class Turns:
                 self._transcripts.put(request.owner, request.session, transcript)
         return end
 
-    async def _converse(self, request: TurnRequest, turn: RunningTurn) -> tuple[Transcript, Answer]:
+    async def _converse(self, request: TurnRequest, turn: RunningTurn) -> tuple[Transcript, LoopResult]:
         agent = self.agents[request.agent]
         toolbox = agent.toolbox.for_turn(request.only_tools, request.tools)
         transcript = await self._resume(request, turn) if request.resumes else None
@@ -251,8 +249,8 @@ class Turns:
                 turn.unsettled = request.resumes
                 log.warning("turn.not_settled turn=%s state=%s error=%s", turn.id, state, type(failure).__qualname__)
         log.info("turn.failed turn=%s state=%s code=%s", turn.id, state, told.code)
-        let_go(error)
-        let_go(told)
+        drop_traceback(error)
+        drop_traceback(told)
         return end
 
 
@@ -286,7 +284,7 @@ def _reason(turn: RunningTurn, error: BaseException) -> tuple[CutOff, NanobotErr
         case NanobotError():
             return "failed", error
         case _:
-            log.error("turn.bug turn=%s error=%s", turn.id, place_of(error))
+            log.error("turn.bug turn=%s error=%s", turn.id, traceback_location(error))
             return "failed", NanobotError()
 
 

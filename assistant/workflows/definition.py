@@ -98,7 +98,7 @@ AnyTemplate = Annotated[Any, PlainValidator(_templates)]
 """A TemplateTree; pydantic can't build a schema for the recursive alias."""
 ObjectTemplate = Annotated[dict[str, AnyTemplate], BeforeValidator(_none_as_empty)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
-Section = Field(max_length=MAX_NAMES), BeforeValidator(_none_as_empty)
+_SECTION = Field(max_length=MAX_NAMES), BeforeValidator(_none_as_empty)
 
 
 class FileModel(BaseModel):
@@ -220,9 +220,9 @@ class WorkflowModel(FileModel):
 
     name: Word = ""
     description: Word = ""
-    inputs: Annotated[dict[Name, InputModel], *Section] = Field(default_factory=dict)
-    nodes: Annotated[dict[Name, Annotated[AnyNode, Field(discriminator="kind")]], *Section]
-    outputs: Annotated[dict[Name, AnyTemplate], *Section] = Field(default_factory=dict)
+    inputs: Annotated[dict[Name, InputModel], *_SECTION] = Field(default_factory=dict)
+    nodes: Annotated[dict[Name, Annotated[AnyNode, Field(discriminator="kind")]], *_SECTION]
+    outputs: Annotated[dict[Name, AnyTemplate], *_SECTION] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

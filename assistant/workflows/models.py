@@ -8,11 +8,11 @@ from typing import Final
 import orjson
 
 from assistant.contracts.errors import InvalidRequest, NanobotError, ShuttingDown, TurnCancelled
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Json, Usage
-from assistant.contracts.turns import Asked, Earlier, TextDelta, TurnFailed, TurnFinished, Upload, Words
+from assistant.contracts.turns import Earlier, HistoryMessage, TextDelta, TurnFailed, TurnFinished, Upload, UserText
+from assistant.contracts.util import new_id
 from assistant.contracts.workflows import Job, JobConflict, WorkflowInfo, Workflows
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 
 _MESSAGE_INPUTS: Final = ("message", "prompt", "text", "input", "question")
 """Names of the text input that gets a message's words, in order of preference; without one of them it is the first text input."""
@@ -33,7 +33,7 @@ class WorkflowModels:
         `said`: the conversation, with the user's message last. Raises what `Workflows.start` raises.
         """
         *before, last = said
-        if not isinstance(last, Asked):
+        if not isinstance(last, HistoryMessage):
             raise TypeError("the last message must be the user's")
         workflow = await self._workflows.show(workflow_id)
         files = message_files(workflow, [part for part in last.content if isinstance(part, Upload)])
@@ -100,9 +100,9 @@ def results_text(results: dict[str, Json]) -> str:
     return next(iter(texts.values())) if len(texts) == 1 else "\n\n".join([f"{name}: {text}" for name, text in texts.items()])
 
 
-def _text(said: Asked) -> str:
-    return "\n".join([part.text for part in said.content if isinstance(part, Words)])
+def _text(said: HistoryMessage) -> str:
+    return "\n".join([part.text for part in said.content if isinstance(part, UserText)])
 
 
 def _message(said: Earlier) -> Json:
-    return {"role": "user", "content": _text(said)} if isinstance(said, Asked) else {"role": said.role, "content": said.text}
+    return {"role": "user", "content": _text(said)} if isinstance(said, HistoryMessage) else {"role": said.role, "content": said.text}

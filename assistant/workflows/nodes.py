@@ -7,24 +7,23 @@ from pathlib import Path
 
 import orjson
 
-from assistant.access.allowance import Allowance
+from assistant.access.authenticator import Allowance
 from assistant.access.recipients import is_named
 from assistant.agent.loop import BETWEEN_STEPS, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.access import Admission
 from assistant.contracts.addresses import Address, address_of, parse_address
 from assistant.contracts.errors import InvalidAddress, NanobotError, ShuttingDown
-from assistant.contracts.ids import derived_id, new_id
 from assistant.contracts.messages import AssistantMessage, Json, ToolCall
 from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.sessions import AttachmentStore, SessionStore
-from assistant.contracts.text import whole
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import Asked, TurnRequest, Upload
+from assistant.contracts.turns import HistoryMessage, TurnRequest, Upload
+from assistant.contracts.util import derived_id, new_id, replace_surrogates
 from assistant.contracts.workflows import JOB_SESSION
-from assistant.turns.estimate import FILE, estimated_tokens
-from assistant.turns.running import Stop
+from assistant.turns.handle import StopCause
+from assistant.turns.prompt import FILE_ESTIMATE, estimated_tokens
 from assistant.turns.service import Turns
 from assistant.workflows.definition import MessageNode, PromptNode, TextNode, ToolNode
 from assistant.workflows.references import Reference, Values, as_text
@@ -77,7 +76,7 @@ class NodeExecutor:
     """The folder for copies of files, until a turn has read them."""
 
     async def execute(
-        self, work: PromptNode | ToolNode | MessageNode | TextNode, values: Values, key: NodeKey, why_stopped: Callable[[], Stop]
+        self, work: PromptNode | ToolNode | MessageNode | TextNode, values: Values, key: NodeKey, why_stopped: Callable[[], StopCause]
     ) -> Json:
         """The node's output. `why_stopped`: the reason of a cancellation; "interrupted" leaves a turn resumable.
 
@@ -93,14 +92,14 @@ class NodeExecutor:
             case MessageNode():
                 return await self._message(work, values, key)
 
-    async def _prompt(self, prompt: PromptNode, values: Values, key: NodeKey, why_stopped: Callable[[], Stop]) -> Json:
+    async def _prompt(self, prompt: PromptNode, values: Values, key: NodeKey, why_stopped: Callable[[], StopCause]) -> Json:
         if key.again and (answer := await self._answered(key)) is not None:
             return answer
         words = values.fill_prompt(prompt.prompt)
         if not any(each.text.strip() for each in words) and not prompt.files:
             raise NodeFailed("its prompt is empty")
-        said = Asked(content=tuple(words))
-        admission = await self.allowance.reserve(key.owner, estimated_tokens([said], (), Sampling()) + FILE * len(prompt.files))
+        said = HistoryMessage(content=tuple(words))
+        admission = await self.allowance.reserve(key.owner, estimated_tokens([said], (), Sampling()) + FILE_ESTIMATE * len(prompt.files))
         try:
             uploads = [await self._copy(reference, values, key) for reference in prompt.files]
             request = TurnRequest(
@@ -115,7 +114,7 @@ class NodeExecutor:
         finally:
             await admission.end()
 
-    async def _turn(self, request: TurnRequest, admission: Admission, why_stopped: Callable[[], Stop]) -> str:
+    async def _turn(self, request: TurnRequest, admission: Admission, why_stopped: Callable[[], StopCause]) -> str:
         """Its answer. Raises NodeFailed, Interrupted."""
         try:
             turn = self.turns.start(request)
@@ -134,7 +133,7 @@ class NodeExecutor:
             admission.broke_off(turn.took)
             raise _failure(error) from None
         admission.used(answer.usage.prompt_tokens + answer.usage.completion_tokens)
-        return whole(answer.text)
+        return replace_surrogates(answer.text)
 
     async def _answered(self, key: NodeKey) -> str | None:
         """The answer of a turn that ended right before a crash; None: the turn is still to be run or resumed. Raises NodeFailed."""
@@ -168,8 +167,8 @@ class NodeExecutor:
         context = ToolContext(owner=key.owner, session=key.session, turn_id=key.turn_id, call_id="", address=address)
         (result,) = await self.toolbox.run([call], context, lambda event: None)
         if not result.ok:
-            raise NodeFailed(whole(result.text))
-        return whole(result.text)
+            raise NodeFailed(replace_surrogates(result.text))
+        return replace_surrogates(result.text)
 
     async def _message(self, message: MessageNode, values: Values, key: NodeKey) -> Json:
         arguments = values.fill({**message.arguments})

@@ -12,7 +12,7 @@ from typing import Final
 import orjson
 
 from assistant.contracts.messages import Json
-from assistant.contracts.turns import Words
+from assistant.contracts.turns import UserText
 
 MAX_CHARS: Final = 500_000
 """Of a node's output, as JSON, and of a job's outputs together."""
@@ -138,17 +138,17 @@ class Values:
         """Raises UnresolvedReference, TooLong."""
         return as_text(self.fill(template))
 
-    def fill_prompt(self, template: Template) -> list[Words]:
+    def fill_prompt(self, template: Template) -> list[UserText]:
         """The file's and the caller's own words; all other values are quoted as material. Raises UnresolvedReference, TooLong."""
-        words: list[Words] = []
+        words: list[UserText] = []
         find = self._bounded()
         for part in template.parts:
             quoted = isinstance(part, Reference) and not self.is_own(part)
             text = part if isinstance(part, str) else as_text(find(part))
             if text and words and not quoted and not words[-1].quoted:
-                words[-1] = Words(text=words[-1].text + text)
+                words[-1] = UserText(text=words[-1].text + text)
             elif text:
-                words.append(Words(text=text, quoted=quoted))
+                words.append(UserText(text=text, quoted=quoted))
         check_size([each.text for each in words])
         return words
 

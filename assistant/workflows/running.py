@@ -5,11 +5,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
-from assistant.contracts.errors import NanobotError, StoreUnavailable, place_of
+from assistant.contracts.errors import NanobotError, StoreUnavailable, traceback_location
 from assistant.contracts.messages import Json
 from assistant.contracts.workflows import JobState, NewJob, NodeRun
 from assistant.store.jobs import JobStore
-from assistant.turns.running import Stop
+from assistant.turns.handle import StopCause
 from assistant.workflows.definition import CallNode, Definition, Node
 from assistant.workflows.library import LinkedWorkflow
 from assistant.workflows.nodes import Interrupted, NodeExecutor, NodeFailed, NodeKey
@@ -52,7 +52,7 @@ class RunningJob:
         self._settings = settings
         self._changed = changed
         self._slots = asyncio.Semaphore(settings.parallel)
-        self._why: Stop | None = None
+        self._why: StopCause | None = None
 
     @property
     def stopped(self) -> bool:
@@ -62,7 +62,7 @@ class RunningJob:
     def cancelled(self) -> bool:
         return self._why == "cancelled"
 
-    def stop(self, why: Stop) -> None:
+    def stop(self, why: StopCause) -> None:
         """Start no more nodes. "interrupted" leaves the job as it is, "cancelled" ends it; the first reason counts."""
         self._why = self._why or why
 
@@ -96,7 +96,7 @@ class RunningJob:
         except (JobLost, Interrupted):
             raise
         except Exception as bug:  # noqa: BLE001 - a job must end whatever the bug; the log gets the place, the owner a message
-            log.error("job.bug job=%s error=%s", self.id, place_of(bug))  # noqa: TRY400 - without the message
+            log.error("job.bug job=%s error=%s", self.id, traceback_location(bug))  # noqa: TRY400 - without the message
             return "failed", None, "it failed by a fault of the server; the log has the details"
         return "completed", results, None
 

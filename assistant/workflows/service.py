@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from assistant.contracts.errors import NanobotError, ServerOverloaded, ShuttingDown
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Json
 from assistant.contracts.turns import Upload
+from assistant.contracts.util import new_id
 from assistant.contracts.workflows import (
     ENDED,
     InvalidWorkflow,

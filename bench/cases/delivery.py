@@ -11,17 +11,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from assistant.contracts.addresses import address_of
-from assistant.contracts.ids import new_id
 from assistant.contracts.outbox import Claim, Origin, OutboundEvent, Settlement
-from assistant.store.connection import Connection
+from assistant.contracts.util import new_id
+from assistant.store.database import Transaction
 from assistant.store.settings import StoreSettings
 from assistant.store.store import open_store
-from assistant.testing.live_server import LiveServer, live_server
-from assistant.testing.telegram_api.faults import Fault
-from assistant.testing.telegram_api.server import TelegramServer
-from assistant.testing.telegram_api.thread import telegram_in_thread
 from bench.figures import Effort, Figure, Say, at_least, at_most
 from bench.measured import median, percentile
+from tests.doubles.live_server import LiveServer, live_server
+from tests.doubles.telegram_api.faults import Fault
+from tests.doubles.telegram_api.server import TelegramServer
+from tests.doubles.telegram_api.thread import telegram_in_thread
 
 _CHATS = 100
 _HOUR = 3600
@@ -176,7 +176,7 @@ async def _claims(home: Path, count: int) -> list[float]:
         await store.close()
 
 
-def _fill(connection: Connection) -> None:
+def _fill(connection: Transaction) -> None:
     connection.execute(
         """
         WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000)

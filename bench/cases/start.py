@@ -5,10 +5,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from assistant.testing.live_server import live_server, with_model
 from bench.figures import Effort, Figure, Say, at_most
 from bench.process import resident_mib
 from bench.rig import running_model
+from tests.doubles.live_server import live_server, with_model
 
 _SETTLE = 1.0
 """Seconds until memory is read: what runs once after the start has run by then."""

@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any, Final
 
 from assistant.contracts.outbox import Settlement
-from assistant.delivery.sender import Sender
+from assistant.delivery.sender import EventSender
 from assistant.store.inbox import Inbox
 from assistant.store.outbox import Outbox
 from assistant.store.sessions import Sessions
@@ -43,7 +43,7 @@ def lay(trap: Trap) -> None:
     _around(Outbox, "enqueue", lambda _: "enqueue", trap)
     _around(Sessions, "end_turn", lambda given: "reply" if given.get("inbound") else None, trap)
     _around(Outbox, "claim", lambda _: "claim", trap)
-    _around(Sender, "_send", lambda _: "send", trap)
+    _around(EventSender, "_send", lambda _: "send", trap)
     _around(Outbox, "note", _noted, trap)
 
 

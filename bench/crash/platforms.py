@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from queue import Queue
 
-from assistant.testing.discord_api.server import DiscordThread
-from assistant.testing.model_server import ModelServer
-from assistant.testing.telegram_api.server import TelegramServer
-from assistant.testing.telegram_api.thread import telegram_in_thread
+from tests.doubles.discord_api.server import DiscordThread
+from tests.doubles.model_server import ModelServer
+from tests.doubles.telegram_api.server import TelegramServer
+from tests.doubles.telegram_api.thread import telegram_in_thread
 
 TELEGRAM_CHATS = 6
 DISCORD_CHATS = 4

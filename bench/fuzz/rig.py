@@ -13,9 +13,9 @@ from typing import Final
 import requests
 
 import assistant
-from assistant.testing.live_server import LiveServer, live_server
-from assistant.testing.telegram_api.thread import telegram_in_thread
 from bench.rig import running_model
+from tests.doubles.live_server import LiveServer, live_server
+from tests.doubles.telegram_api.thread import telegram_in_thread
 
 HOOK: Final = "inbox"
 _HOOK_SECRET: Final = "a-bearer-of-the-fuzzers-own"

@@ -13,9 +13,9 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import (
     ChannelContext,
     ChannelFailed,
+    ChannelLink,
     Conversation,
     Limit,
-    Link,
     Sending,
     SendLater,
     SendRefused,
@@ -75,7 +75,7 @@ class AppriseChannel:
         first, *rest = parts or [""]
         return [OutboundPart(text=first, plain=first, media=event.media), *[OutboundPart(text=text, plain=text) for text in rest]]
 
-    async def run(self, link: Link) -> None:
+    async def run(self, link: ChannelLink) -> None:
         """There is no connection: what can be known is whether the URLs are well formed."""
         link.connected(self._known())
         if self._bad:

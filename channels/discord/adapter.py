@@ -8,19 +8,16 @@ import aiohttp
 import discord
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelFailed, Limit, Link, Sending
+from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, Sending
 from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
-from channels.discord.catch_up import CatchUp
 from channels.discord.conversation import DiscordConversation
 from channels.discord.errors import connection_failure
-from channels.discord.gateway import GatewayClient
-from channels.discord.intake import Intake
-from channels.discord.outbound import plan
-from channels.discord.rest import Rest
-from channels.discord.sender import Sender
+from channels.discord.gateway import CatchUp, GatewayClient
+from channels.discord.http import Refusals
+from channels.discord.intake import DiscordIntake
+from channels.discord.rest import DiscordRest, Waits
+from channels.discord.sender import DiscordSender, plan
 from channels.discord.settings import DiscordSettings
-from channels.discord.waits import Waits
-from channels.discord.wire import Refusals
 
 _IN_ALL: Final = Limit(key="discord", amount=50, seconds=1)
 """https://discord.com/developers/docs/topics/rate-limits#global-rate-limit; those of a channel are told in the headers of its answers."""
@@ -36,8 +33,8 @@ class DiscordChannel:
         self._settings = settings
         self._waits = waits or Waits()
         self._refusals = Refusals()
-        self._rest = Rest(settings, self._refusals)
-        self._sender = Sender(settings, self._rest, context.files, self._refusals, self._waits.send)
+        self._rest = DiscordRest(settings, self._refusals)
+        self._sender = DiscordSender(settings, self._rest, context.files, self._refusals, self._waits.send)
         self._conversation = DiscordConversation(settings, self._rest, self._refusals)
         self._tries: dict[str, int] = {}
         self._catch_up = CatchUp(settings, self._waits.again)
@@ -63,8 +60,10 @@ class DiscordChannel:
     async def send(self, sending: Sending) -> Receipt:
         return await self._sender.send(sending)
 
-    async def run(self, link: Link) -> None:
-        intake = Intake(link=link, settings=self._settings, rest=self._rest, catch_up=self._catch_up, tries=self._tries, waits=self._waits)
+    async def run(self, link: ChannelLink) -> None:
+        intake = DiscordIntake(
+            link=link, settings=self._settings, rest=self._rest, catch_up=self._catch_up, tries=self._tries, waits=self._waits
+        )
         client = GatewayClient(self._settings, self._refusals, link, self._waits, intake.put)
         tasks: list[asyncio.Task[None]] = []
         try:

@@ -1,26 +1,100 @@
-"""What makes a chat out of messages: files, reactions, typing, previews. None of it is a promise."""
+"""What a Discord chat offers: typing, preview of the answer, slash commands."""
 
 import asyncio
-from collections.abc import Callable
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import discord
+from discord.http import Route
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Conversation, Preview, SendFailed
-from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.channels import Conversation, Preview, SendFailed, SendLater
+from assistant.contracts.inbox import COMMANDS, Command, InboundFile, InboundMessage
 from channels.discord.errors import send_failure
-from channels.discord.files import Files
-from channels.discord.preview import Preview as EditedPreview
-from channels.discord.rest import Rest
+from channels.discord.files import FileDownloader
+from channels.discord.http import Refusals
+from channels.discord.rest import DiscordClient, DiscordRest
+from channels.discord.sender import MOST_CHARS
 from channels.discord.settings import DiscordSettings
-from channels.discord.wire import Refusals
+from channels.text.discord import discord_parts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+
+log = logging.getLogger(__name__)
+EVERY: Final = 1.0
+"""Seconds between two edits, at least."""
+_MOST_READ: Final = 3 * MOST_CHARS
+
+Show = Callable[[str | None, str, str], Awaitable[str]]
+"""(the message to edit, or None for a new one; its text; the key of a new one) → its id. Raises SendFailed."""
+
+
+class DiscordPreview:
+    """Shows the beginning of the answer, as far as one message holds it."""
+
+    def __init__(self, show: Show, *, posted: str | None, note: Callable[[str], object]) -> None:
+        self._show = show
+        self._posted = posted
+        self._note = note
+        self._text = ""
+        self._shown: str = ""
+        self._key = secrets.token_hex(12)
+        self._changed = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def update(self, text: str) -> None:
+        if self._closed.is_set():
+            return
+        self._text = text
+        self._changed.set()
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> str | None:
+        self._closed.set()
+        self._changed.set()
+        if self._task is not None:
+            await self._task
+        return self._posted
+
+    async def _run(self) -> None:
+        """Each turn of the loop shows once; `close` waits for the one that is under way, so that nothing is edited after it."""
+        while not self._closed.is_set():
+            self._changed.clear()
+            begun = time.monotonic()
+            pause = max(await self._show_now(), EVERY - (time.monotonic() - begun))
+            try:
+                await asyncio.wait_for(self._closed.wait(), pause)
+            except TimeoutError:
+                await self._changed.wait()
+
+    async def _show_now(self) -> float:
+        """Show what there is, if it is new; seconds to leave Discord alone."""
+        parts = discord_parts(self._text[:_MOST_READ], MOST_CHARS)
+        text = parts[0].text if parts else ""
+        if not text or text == self._shown:
+            return 0
+        try:
+            message_id = await self._show(self._posted, text, self._key)
+        except SendFailed as error:
+            log.info("discord.preview_not_shown code=%s", error.trouble.code)
+            return (error.retry_after or 5) if isinstance(error, SendLater) else 5
+        self._shown = text
+        if message_id != self._posted:
+            self._posted = message_id
+            self._note(message_id)
+        return 0
+
 
 _TYPING_SECONDS: Final = 8.0
 """Discord shows it for ten. https://discord.com/developers/docs/resources/channel#trigger-typing-indicator"""
@@ -31,11 +105,11 @@ _WITHIN_FETCH: Final = 150.0
 class DiscordConversation(Conversation):
     """See `contracts.channels.Conversation`."""
 
-    def __init__(self, settings: DiscordSettings, rest: Rest, refusals: Refusals) -> None:
+    def __init__(self, settings: DiscordSettings, rest: DiscordRest, refusals: Refusals) -> None:
         self._settings = settings
         self._rest = rest
         self._refusals = refusals
-        self._files = Files(settings, rest)
+        self._files = FileDownloader(settings, rest)
 
     @property
     def typing_seconds(self) -> float:
@@ -75,7 +149,7 @@ class DiscordConversation(Conversation):
                 quiet = not self._settings.link_previews
                 return str((await channel.send(text, nonce=key, suppress_embeds=quiet, mention_author=False, **more)).id)
 
-        return EditedPreview(show, posted=posted, note=note)
+        return DiscordPreview(show, posted=posted, note=note)
 
     async def close(self) -> None:
         await self._files.close()
@@ -90,3 +164,37 @@ class DiscordConversation(Conversation):
             raise
         except (discord.DiscordException, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise send_failure(error, self._refusals, written=True) from error
+
+
+_WRITTEN: Final = re.compile(r"/([a-z][a-z0-9_]{0,31})(?:\s+(.*))?", re.DOTALL | re.ASCII)
+_MESSAGE, _NOTHING = 4, 6
+"""Kinds of answers: a message; for a button, nothing to be seen."""
+_EPHEMERAL: Final = 1 << 6
+
+
+def command_in(text: str) -> Command | None:
+    """Of a message that is written like a command."""
+    written = _WRITTEN.fullmatch(text)
+    return Command(name=written[1], arguments=(written[2] or "").strip()) if written else None
+
+
+async def register(client: DiscordClient) -> None:
+    """Make the commands known, where they are not. They are a convenience: without them, the same words can be written."""
+    wanted = [{"name": name, "description": about, "type": 1} for name, about in COMMANDS.items()]
+    try:
+        known: list[Any] = await client.http.get_global_commands(client.me.id if client.application_id is None else client.application_id)
+        if {(each["name"], each["description"]) for each in known} != set(COMMANDS.items()):
+            await client.http.bulk_upsert_global_commands(client.application_id or client.me.id, wanted)
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+        log.warning("discord.commands_not_registered error=%s", type(error).__name__)
+
+
+async def tell(client: DiscordClient, interaction: discord.Interaction, words: str | None) -> None:
+    """Answer an interaction, seen by its user alone. `words` None: show nothing (a button). It has to happen within three seconds; one that comes
+    too late is shown as failed by Discord, though what it asked for is done."""
+    data = {"type": _NOTHING} if words is None else {"type": _MESSAGE, "data": {"content": words, "flags": _EPHEMERAL}}
+    path = "/interactions/{interaction}/{token}/callback"
+    try:
+        await client.http.request(Route("POST", path, interaction=interaction.id, token=interaction.token), json=data)
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+        log.info("discord.interaction_unanswered id=%s error=%s", interaction.id, type(error).__name__)

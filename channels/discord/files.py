@@ -9,7 +9,7 @@ import aiohttp
 from yarl import URL
 
 from assistant.contracts.channels import SendLater, SendRefused
-from channels.discord.rest import Rest
+from channels.discord.rest import DiscordRest
 from channels.discord.settings import DiscordSettings
 
 _REF: Final = re.compile(r"(?:(\d+)/(\d+)/(\d+))? (https?://\S+)", re.ASCII)
@@ -19,13 +19,13 @@ _CHUNK: Final = 1 << 20
 _GONE: Final = "The file is no longer there."
 
 
-class Files:
+class FileDownloader:
     """Downloads from Discord's file servers and from nowhere else. Addresses of files expire after a day or so; a new one is asked for then.
 
     https://discord.com/developers/docs/reference#signed-attachment-cdn-urls
     """
 
-    def __init__(self, settings: DiscordSettings, rest: Rest) -> None:
+    def __init__(self, settings: DiscordSettings, rest: DiscordRest) -> None:
         self._settings = settings
         self._rest = rest
         self._session: aiohttp.ClientSession | None = None

@@ -9,9 +9,9 @@ import discord
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Command, FileKind, InboundFile, InboundMessage, Quote, Sender
-from assistant.contracts.names import no_address
-from channels.discord.commands import command_in
-from channels.discord.outbound import said_by
+from assistant.contracts.util import no_address
+from channels.discord.conversation import command_in
+from channels.discord.sender import said_by
 from channels.discord.settings import DiscordSettings
 
 _WORDS_OF_PEOPLE: Final = (discord.MessageType.default, discord.MessageType.reply)

@@ -8,16 +8,14 @@ from typing import Final
 import aiohttp
 import discord
 
-from assistant.contracts.channels import Link
-from assistant.contracts.errors import StoreUnavailable, place_of
+from assistant.contracts.channels import ChannelLink
+from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
-from channels.discord.catch_up import UNREADABLE, CatchUp
-from channels.discord.commands import tell
-from channels.discord.gateway import Event, GatewayClient, NewSession
+from channels.discord.conversation import tell
+from channels.discord.gateway import UNREADABLE, CatchUp, Event, GatewayClient, NewSession
 from channels.discord.inbound import read_interaction, read_message
-from channels.discord.rest import Rest
+from channels.discord.rest import DiscordRest, Waits
 from channels.discord.settings import DiscordSettings
-from channels.discord.waits import Waits
 
 log = logging.getLogger(__name__)
 _MOST_WAITING: Final = 10_000
@@ -26,12 +24,12 @@ _MOST_TRIES: Final = 3
 _STORE: Final = "The store can't be written; messages wait."
 
 
-class Intake:
+class DiscordIntake:
     """For one connection. What is kept is kept in order: a message that the store can't take now holds up those behind it, because the next
     start asks for what came after the last one that was accepted. A message that is edited while it waits is read as it is then, once."""
 
     def __init__(
-        self, *, link: Link, settings: DiscordSettings, rest: Rest, catch_up: CatchUp, tries: dict[str, int], waits: Waits
+        self, *, link: ChannelLink, settings: DiscordSettings, rest: DiscordRest, catch_up: CatchUp, tries: dict[str, int], waits: Waits
     ) -> None:
         """`tries`: how often each message that is not accepted yet was offered; it outlives the connection."""
         self._link = link
@@ -85,7 +83,7 @@ class Intake:
         try:
             return read_message(message, client.me, self._settings, parent)
         except UNREADABLE as error:
-            log.error("discord.unreadable message=%s error=%s", message.id, place_of(error))  # noqa: TRY400 - no words
+            log.error("discord.unreadable message=%s error=%s", message.id, traceback_location(error))  # noqa: TRY400 - no words
             return None
 
     async def _parent(self, client: GatewayClient, channel: object) -> str | None:

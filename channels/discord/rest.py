@@ -1,8 +1,9 @@
-"""The REST side of the adapter: logged in at first use, kept until the adapter is closed, whether or not the gateway is connected."""
+"""The calls of Discord's REST interface, and the waits that it asked for."""
 
 import asyncio
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import discord
@@ -11,16 +12,16 @@ from discord import AllowedMentions, Intents, MemberCacheFlags
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendRefused
 from channels.discord.errors import UNKNOWN_CHANNEL
+from channels.discord.http import DiscordHttp, Refusals
 from channels.discord.kind import is_snowflake
 from channels.discord.settings import DiscordSettings
-from channels.discord.wire import Refusals, Wire
 
 T = TypeVar("T")
 _LOGIN_PAUSE: Final = 60.0
 _MOST_KNOWN: Final = 4096
 
 
-class Client(discord.Client):
+class DiscordClient(discord.Client):
     """discord.py's client, with a wire of its own, that caches little and pings nobody."""
 
     def __init__(self, settings: DiscordSettings, refusals: Refusals, guilds_wait: float = 1) -> None:
@@ -35,7 +36,7 @@ class Client(discord.Client):
             guild_ready_timeout=guilds_wait,
             allowed_mentions=AllowedMentions.none(),
         )
-        self.http = self._connection.http = Wire(settings, refusals)
+        self.http = self._connection.http = DiscordHttp(settings, refusals)
 
     @property
     def me(self) -> discord.ClientUser:
@@ -49,13 +50,13 @@ class Client(discord.Client):
         return f"{self.me} ({self.me.id})"
 
 
-class Rest:
+class DiscordRest:
     """See above."""
 
     def __init__(self, settings: DiscordSettings, refusals: Refusals) -> None:
         self._settings = settings
         self._refusals = refusals
-        self._client: Client | None = None
+        self._client: DiscordClient | None = None
         self._login = asyncio.Lock()
         self._refused_until = 0.0
         self._parents: OrderedDict[str, str | None] = OrderedDict()
@@ -63,14 +64,14 @@ class Rest:
         self._private: OrderedDict[str, str] = OrderedDict()
         """user → the channel of their direct messages."""
 
-    async def client(self) -> Client:
+    async def client(self) -> DiscordClient:
         """Logged in. Raises what discord.py raises; after a refused token, at once for a minute."""
         async with self._login:
             if self._client is not None:
                 return self._client
             if time.monotonic() < self._refused_until:
                 raise discord.LoginFailure
-            client = Client(self._settings, self._refusals)
+            client = DiscordClient(self._settings, self._refusals)
             try:
                 await client.login(self._settings.secret)
             except BaseException as error:
@@ -126,3 +127,23 @@ def _keep(known: OrderedDict[str, T], key: str, value: T) -> None:
     known.move_to_end(key)
     while len(known) > _MOST_KNOWN:
         known.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """Seconds."""
+
+    send: float = 57
+    """For a part, discord.py's own tries at a server error included."""
+    ready: float = 60
+    """From the first connection to being ready."""
+    lost: float = 120
+    """For which discord.py may try to take a lost session up again; then a new one is made."""
+    identify: float = 5
+    """Before a new session, at most: Discord lets a bot make one in five seconds."""
+    again: float = 1
+    """Before what failed is tried again, at first."""
+    guilds: float = 1
+    """Without a further server, after which a new session has told of all of them."""
+    answerable: float = 2.5
+    """For which an interaction can be answered; Discord gives three."""

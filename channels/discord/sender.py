@@ -1,23 +1,111 @@
-"""Sending a part, once."""
+"""An event as Discord's messages: planned as parts, sent once each."""
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import aiohttp
 import discord
+from discord import ui
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendFailed, Sending, SendRefused
-from assistant.contracts.outbox import MediaFiles, Receipt
+from assistant.contracts.outbox import Button, ButtonRows, Media, MediaFiles, OutboundEvent, OutboundPart, Receipt
+from assistant.contracts.util import replace_surrogates
 from channels.discord.errors import NO_REPLIES_HERE, NOT_OURS, UNKNOWN_MESSAGE, send_failure
-from channels.discord.outbound import files_of, view_of
-from channels.discord.rest import Client, Rest
+from channels.discord.http import Refusals
+from channels.discord.rest import DiscordClient, DiscordRest
 from channels.discord.settings import DiscordSettings
-from channels.discord.wire import Refusals
+from channels.text.discord import discord_parts
+
+MOST_CHARS: Final = 2000
+_MOST_FILES, _MOST_FILE_BYTES = 10, 10 * 1024 * 1024
+_MOST_BYTES: Final = 24 * 1024 * 1024
+"""Of one request; Discord takes 25 MiB, the message itself included."""
+_MOST_ROWS, _MOST_IN_ROW, _MOST_LABEL, _MOST_ID = 5, 5, 80, 100
+SAID: Final = "say"
+"""What the ids of buttons begin with whose press is the user's message: `say:<number>:<text>`."""
+
+
+def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
+    """Text first, its last part with the files (at most ten a message) and the last of all with the buttons. Raises SendRefused.
+
+    https://discord.com/developers/docs/resources/message#create-message, https://discord.com/developers/docs/reference#uploading-files
+    """
+    for media in event.media:
+        if media.size > _MOST_FILE_BYTES:
+            raise SendRefused("too_large", f"Discord takes files of at most 10 MB; {media.name} has {media.size / 1024 / 1024:.1f} MB.")
+    rows = _rows(event.buttons)
+    words = [(part.text, part.plain) for part in discord_parts(event.text, MOST_CHARS)]
+    batches = _batches(event.media)
+    if not words and not batches:
+        raise SendRefused("empty", "There is nothing in the message.")
+    parts = [OutboundPart(text=text, plain=plain) for text, plain in words[:-1]]
+    text, plain = words[-1] if words else ("", "")
+    parts.append(OutboundPart(text=text, plain=plain, media=batches[0] if batches else ()))
+    parts += [OutboundPart(text="", plain="", media=batch) for batch in batches[1:]]
+    last = parts.pop()
+    return [*parts, OutboundPart(text=last.text, plain=last.plain, media=last.media, buttons=rows)]
+
+
+def files_of(part: OutboundPart, kept: MediaFiles) -> list[discord.File]:
+    """Opens them: in a thread, please. Raises OSError."""
+    return [discord.File(kept.path(media), filename=media.name) for media in part.media]
+
+
+def view_of(rows: ButtonRows) -> ui.View:
+    view = ui.View(timeout=None)
+    number = 0
+    for row, buttons in enumerate(rows):
+        for button in buttons:
+            label = button.text if len(button.text) <= _MOST_LABEL else f"{button.text[: _MOST_LABEL - 1]}…"
+            if button.url is not None:
+                view.add_item(ui.Button(label=label, url=button.url, row=row))
+            else:
+                view.add_item(ui.Button(label=label, custom_id=f"{SAID}:{number}:{button.text}", row=row))
+            number += 1
+    view.stop()  # presses come as interactions; discord.py need not remember every view that it ever sent
+    return view
+
+
+def said_by(custom_id: str) -> str | None:
+    """The words that a press of a button of ours stands for; None: it is no such button."""
+    mark, _, rest = custom_id.partition(":")
+    number, _, text = rest.partition(":")
+    return text if mark == SAID and number.isdecimal() and text else None
+
+
+def _batches(media: Sequence[Media]) -> list[tuple[Media, ...]]:
+    batches: list[tuple[Media, ...]] = []
+    for each in media:
+        last = batches[-1] if batches else ()
+        if last and len(last) < _MOST_FILES and sum(one.size for one in last) + each.size <= _MOST_BYTES:
+            batches[-1] = (*last, each)
+        else:
+            batches.append((each,))
+    return batches
+
+
+def _rows(given: ButtonRows) -> ButtonRows:
+    """Rows of at most five. Raises SendRefused."""
+    rows: list[tuple[Button, ...]] = []
+    for buttons in given:
+        row = tuple([replace(button, text=replace_surrogates(button.text)) for button in buttons])
+        rows += [row[start : start + _MOST_IN_ROW] for start in range(0, len(row), _MOST_IN_ROW)]
+    if len(rows) > _MOST_ROWS:
+        raise SendRefused("buttons", "Discord takes at most five rows of five buttons.")
+    for button in (button for row in rows for button in row):
+        if not button.text.strip():
+            raise SendRefused("buttons", "A button needs a text.")
+        if button.url is not None and not button.url.startswith(("https://", "http://")):
+            raise SendRefused("buttons", "On Discord the address of a button begins with https:// or http://.")
+        if button.url is None and len(button.text) + len(SAID) + 4 > _MOST_ID:
+            raise SendRefused("buttons", f"The text of a button has at most {_MOST_ID - len(SAID) - 4} characters.")
+    return tuple(rows)
+
 
 T = TypeVar("T")
 _NONCE_HOLDS: Final = timedelta(seconds=60)
@@ -33,10 +121,10 @@ class _Try:
     written: bool = False
 
 
-class Sender:
+class DiscordSender:
     """Sends parts; safe to be used for many chats at once."""
 
-    def __init__(self, settings: DiscordSettings, rest: Rest, files: MediaFiles, refusals: Refusals, within: float) -> None:
+    def __init__(self, settings: DiscordSettings, rest: DiscordRest, files: MediaFiles, refusals: Refusals, within: float) -> None:
         """`within`: seconds for a part."""
         self._settings = settings
         self._rest = rest
@@ -60,7 +148,7 @@ class Sender:
         except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
             raise send_failure(error, self._refusals, written=attempt.written) from error
 
-    async def _send(self, client: Client, sending: Sending, attempt: _Try) -> Receipt:
+    async def _send(self, client: DiscordClient, sending: Sending, attempt: _Try) -> Receipt:
         if sending.replaces is not None and (receipt := await self._edit(client, sending, sending.replaces)) is not None:
             return receipt
         if sending.again is not None and datetime.now(UTC) - sending.again > _NONCE_HOLDS:
@@ -89,7 +177,7 @@ class Sender:
                 raise
             return await act(await self._rest.open_private(address.chat_id, error))
 
-    async def _post(self, client: Client, target: str, sending: Sending, reply_to: str | None, attempt: _Try) -> Receipt:
+    async def _post(self, client: DiscordClient, target: str, sending: Sending, reply_to: str | None, attempt: _Try) -> Receipt:
         channel = client.get_partial_messageable(int(target))
         more: dict[str, Any] = {}
         if reply_to is not None and reply_to.isdecimal():
@@ -104,7 +192,7 @@ class Sender:
         )
         return Receipt(message_id=str(message.id), at=message.created_at)
 
-    async def _edit(self, client: Client, sending: Sending, message_id: str) -> Receipt | None:
+    async def _edit(self, client: DiscordClient, sending: Sending, message_id: str) -> Receipt | None:
         """Put the part in the place of a message. None: that is no longer there."""
         more: dict[str, Any] = {"attachments": await self._open(sending)} if sending.part.media else {}
 
@@ -127,7 +215,7 @@ class Sender:
         except OSError as error:
             raise SendRefused("media_missing", "A file of the message is no longer there.") from error
 
-    async def _arrived(self, client: Client, target: str, sending: Sending, since: datetime) -> Receipt | None:
+    async def _arrived(self, client: DiscordClient, target: str, sending: Sending, since: datetime) -> Receipt | None:
         """Our own message with this content, written since then, that no other part had for its receipt: the earlier try arrived."""
         after = discord.utils.time_snowflake(since)
         others = {message_id for message_id, key in self._sent if key != sending.key}

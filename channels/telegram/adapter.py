@@ -8,26 +8,23 @@ from telegram import BotCommand
 from telegram.error import TelegramError
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, Conversation, Limit, Link, Sending
+from assistant.contracts.channels import ChannelContext, ChannelLink, Conversation, Limit, Sending
 from assistant.contracts.inbox import COMMANDS
 from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
-from channels.telegram import outbound
-from channels.telegram.api import connect
+from channels.telegram.api import READ_SECONDS, connect
 from channels.telegram.conversation import TelegramConversation
 from channels.telegram.errors import channel_failure
 from channels.telegram.inbound import Me, Reader
-from channels.telegram.intake import Intake
-from channels.telegram.polling import Polling
-from channels.telegram.sender import Sender
+from channels.telegram.intake import Polling, TelegramIntake
+from channels.telegram.sender import TelegramSender, plan
 from channels.telegram.settings import TelegramSettings
-from channels.telegram.webhook import Webhook
-from channels.telegram.wire import READ_SECONDS
+from channels.telegram.webhook import TelegramWebhook
 
 log = logging.getLogger(__name__)
 _NAME: Final = "telegram"
 
 
-class Telegram:
+class TelegramChannel:
     """A bot on Telegram, as a `Channel`."""
 
     def __init__(self, settings: TelegramSettings, context: ChannelContext, *, answer_seconds: float = READ_SECONDS) -> None:
@@ -38,7 +35,7 @@ class Telegram:
         self._settings = settings
         self._api = connect(settings, context.version, answer_seconds)
         self._conversation = TelegramConversation(self._api, settings)
-        self._sender = Sender(self._api, context.files, link_previews=settings.link_previews)
+        self._sender = TelegramSender(self._api, context.files, link_previews=settings.link_previews)
         self._tries: dict[int, int] = {}
 
     @property
@@ -62,7 +59,7 @@ class Telegram:
         return limits
 
     def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
-        return outbound.plan(event)
+        return plan(event)
 
     async def send(self, sending: Sending) -> Receipt:
         return await self._sender.send(sending)
@@ -70,12 +67,12 @@ class Telegram:
     async def identity(self) -> str:
         return str(await self._me())
 
-    async def run(self, link: Link) -> None:
+    async def run(self, link: ChannelLink) -> None:
         me = await self._me()
         await self._offer_commands()
-        intake = Intake(self._api, Reader(me, self._settings.groups, self._sender.moved), link, self._tries)
+        intake = TelegramIntake(self._api, Reader(me, self._settings.groups, self._sender.moved), link, self._tries)
         if self._settings.mode == "webhook":
-            await Webhook(self._api, intake, link, self._settings, str(me)).run()
+            await TelegramWebhook(self._api, intake, link, self._settings, str(me)).run()
             return
         try:
             await self._api.delete_webhook()

@@ -1,14 +1,188 @@
-"""The SDK's bot, on our wire."""
+"""Telegram's Bot API: the SDK's bot on HTTP of our own, which tells refused, unreached and unanswered apart."""
 
+import json
 import logging
+import math
+import secrets
+from collections.abc import Mapping
+from io import BytesIO
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
+import aiohttp
 from telegram import Bot
+from telegram.error import NetworkError, TelegramError
+from telegram.request import BaseRequest, RequestData
 
 from assistant.contracts.channels import ChannelFailed
 from channels.telegram.settings import TelegramSettings
-from channels.telegram.wire import READ_SECONDS, Wire
+
+READ_SECONDS: Final = 20.0
+_CONNECT_SECONDS: Final = 5.0
+_KEEP_SECONDS: Final = 15.0
+"""Idle connections are closed before Telegram closes them: one that it closes while a request is on its way leaves it unclear."""
+_MOST_BYTES: Final = 64_000_000
+"""Of an answer; a file is 20 MB at most."""
+_MOST_READS: Final = 6
+"""An answer that comes byte by byte is given up after so many times the seconds that it may be silent for."""
+_LONGEST_WAIT: Final = 30 * 86_400.0
+
+
+class Answered(TelegramError):
+    """Telegram answered, and not with ok. `status`: of HTTP. `moved_to`: the group has this id now."""
+
+    def __init__(self, status: int, description: str, *, retry_after: float | None = None, moved_to: int | None = None) -> None:
+        super().__init__(description)
+        self.status = status
+        self.description = description
+        self.retry_after = retry_after
+        self.moved_to = moved_to
+
+
+class Unreached(NetworkError):
+    """There was no connection: the request was surely not carried out. The message is the name of what happened."""
+
+
+class Unanswered(NetworkError):
+    """The request went out, in whole or in part, and no answer that can be read came: it may have been carried out."""
+
+
+class TelegramHttp(BaseRequest):
+    """Raises Answered, Unreached or Unanswered; no errors of the SDK's or of aiohttp's."""
+
+    def __init__(
+        self, *, connections: int, pool_seconds: float, answer_seconds: float, proxy: str | None, headers: Mapping[str, str]
+    ) -> None:
+        """`answer_seconds`: how long an answer may take. `proxy` None: what the environment says."""
+        self._connections = connections
+        self._pool_seconds = pool_seconds
+        self._answer_seconds = answer_seconds
+        self._proxy = proxy
+        self._headers = headers
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    @property
+    def read_timeout(self) -> float:
+        return self._answer_seconds
+
+    async def initialize(self) -> None:
+        """Nothing to do: the session is made with the first request."""
+
+    async def shutdown(self) -> None:
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+    async def do_request(
+        self,
+        url: str,
+        method: str,
+        request_data: RequestData | None = None,
+        read_timeout: object = BaseRequest.DEFAULT_NONE,
+        write_timeout: object = BaseRequest.DEFAULT_NONE,
+        connect_timeout: object = BaseRequest.DEFAULT_NONE,
+        pool_timeout: object = BaseRequest.DEFAULT_NONE,
+    ) -> tuple[int, bytes]:
+        """Of the timeouts, only that of reading is taken from the call."""
+        wait = float(read_timeout) if isinstance(read_timeout, int | float) else self._answer_seconds
+        connect = self._pool_seconds + _CONNECT_SECONDS
+        body, kind = _body(request_data)
+        try:
+            async with self._open().request(
+                method,
+                url,
+                data=body,
+                headers={"Content-Type": kind} if kind else None,
+                proxy=self._proxy,
+                timeout=aiohttp.ClientTimeout(
+                    total=connect + _MOST_READS * wait, connect=connect, sock_connect=_CONNECT_SECONDS, sock_read=wait
+                ),
+                allow_redirects=False,
+            ) as response:
+                answer = await _read(response)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as error:
+            raise Unreached(type(error).__name__) from None  # its words may hold the URL, and that the token
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unanswered(type(error).__name__) from None
+        if 200 <= response.status <= 299:
+            return response.status, answer
+        raise _answered(response.status, answer)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise Unreached("closed")
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEP_SECONDS)
+            self._session = aiohttp.ClientSession(connector=connector, headers=self._headers, trust_env=self._proxy is None)
+        return self._session
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> Any:
+        """Raises Unanswered. (The SDK's own logs what it could not read, which may be what somebody wrote.)"""
+        try:
+            parsed = json.loads(payload.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            raise Unanswered("the answer is not JSON") from None
+        if not isinstance(parsed, dict) or "result" not in parsed:
+            raise Unanswered("the answer holds no result")
+        return parsed  # pyright: ignore[reportUnknownVariableType] - JSON of the platform
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Raises Unanswered where there is more than any answer has, whatever its header says."""
+    answer = bytearray()
+    async for piece in response.content.iter_any():
+        answer += piece
+        if len(answer) > _MOST_BYTES:
+            raise Unanswered("too long an answer")
+    return bytes(answer)
+
+
+def _body(data: RequestData | None) -> tuple[bytes | BytesIO | None, str]:
+    """The body and its Content-Type, as the Bot API takes them: a form, with files one of several parts."""
+    if data is None:
+        return None, ""
+    files = data.multipart_data
+    if not files:
+        return data.url_encoded_parameters().encode(), "application/x-www-form-urlencoded"
+    edge = secrets.token_hex(16)
+    pieces: list[bytes] = []
+    for name, value in data.json_parameters.items():
+        pieces += [f'--{edge}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode(), value.encode(), b"\r\n"]
+    for name, (file_name, content, media_type) in files.items():
+        head = f'--{edge}\r\nContent-Disposition: form-data; name="{name}"; filename="{_quoted(file_name)}"\r\nContent-Type: {media_type}\r\n\r\n'
+        pieces += [head.encode(), content if isinstance(content, bytes) else content.read(), b"\r\n"]
+    pieces.append(f"--{edge}--\r\n".encode())
+    return BytesIO(b"".join(pieces)), f"multipart/form-data; boundary={edge}"
+
+
+def _quoted(name: str) -> str:
+    """As browsers write a file's name in a form."""
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _answered(status: int, body: bytes) -> Answered:
+    try:
+        answer = json.loads(body)
+        parameters: dict[str, object] = answer.get("parameters") or {}
+        description = str(answer.get("description") or f"status {status}").removeprefix("Bad Request: ").removeprefix("Forbidden: ")
+        return Answered(
+            status,
+            description[:300].encode("utf-8", "replace").decode().replace("\x00", ""),
+            retry_after=_wait(parameters.get("retry_after")),
+            moved_to=moved if isinstance(moved := parameters.get("migrate_to_chat_id"), int) else None,
+        )
+    except (ValueError, AttributeError, RecursionError):  # a page of something between
+        return Answered(status, f"status {status}")
+
+
+def _wait(value: object) -> float | None:
+    """Seconds, as JSON may hold them: what can't be a wait is none, and none is longer than a month."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
+        return None
+    return min(value, _LONGEST_WAIT) if math.isfinite(value) else None
+
 
 ALLOWED_UPDATES: Final = ("message", "edited_message", "callback_query")
 _CONNECTIONS: Final = 100
@@ -40,8 +214,8 @@ def connect(settings: TelegramSettings, version: str, answer_seconds: float = RE
     # What the SDK logs holds parameters and answers: what was said.
     logging.getLogger("telegram").setLevel(logging.CRITICAL)
 
-    def wire(connections: int) -> Wire:
-        return Wire(
+    def wire(connections: int) -> TelegramHttp:
+        return TelegramHttp(
             connections=connections,
             pool_seconds=min(_POOL_SECONDS, answer_seconds),
             answer_seconds=answer_seconds,

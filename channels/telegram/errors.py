@@ -5,7 +5,7 @@ from typing import Final
 from telegram.error import TelegramError
 
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
-from channels.telegram.wire import Answered, Unanswered, Unreached
+from channels.telegram.api import Answered, Unanswered, Unreached
 
 _REVOKED = (
     "Telegram does not know the bot's token: it is mistyped or was revoked. @BotFather shows the current one (channels.telegram.token)."

@@ -37,9 +37,9 @@ def open_channel(settings: TelegramSettings, context: ChannelContext) -> Channel
         raise ChannelFailed("channels.telegram.token is not set: @BotFather gives one.", fatal=True)
     if not _TOKEN.fullmatch(settings.token.get_secret_value()):
         raise ChannelFailed("channels.telegram.token is not a bot's token, which looks like 123456:ABC-DEF.", fatal=True)
-    from channels.telegram.adapter import Telegram  # noqa: PLC0415 - the SDK, only where it is enabled
+    from channels.telegram.adapter import TelegramChannel  # noqa: PLC0415 - the SDK, only where it is enabled
 
-    return Telegram(settings, context)
+    return TelegramChannel(settings, context)
 
 
 KIND: Final = ChannelKind(name="telegram", settings=TelegramSettings, check_address=check_address, named=named, open=open_channel)

@@ -1,23 +1,123 @@
-"""One part on its way to Telegram: which call it is, and what is tried instead where Telegram refuses the form and not the message."""
+"""An event as Telegram's messages: planned as parts, sent once each."""
 
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from telegram import InputFile, InputMediaPhoto, LinkPreviewOptions, Message, ReplyParameters
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile, InputMediaPhoto, LinkPreviewOptions, Message, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import TelegramError
 
 from assistant.contracts.channels import Sending, SendLater, SendRefused, SendUnclear, SendUndecided
-from assistant.contracts.outbox import Media, MediaFiles, OutboundPart, Receipt
-from channels.telegram.api import Api
-from channels.telegram.buttons import keyboard
+from assistant.contracts.outbox import Button, ButtonRows, Media, MediaFiles, OutboundEvent, OutboundPart, Receipt
+from channels.telegram.api import Answered, Api
 from channels.telegram.errors import is_gone, is_no_photo, is_parse_refusal, is_unchanged, send_failure
-from channels.telegram.outbound import is_photo
-from channels.telegram.wire import Answered
+from channels.text.blocks import clean
+from channels.text.telegram import telegram_parts
+
+TEXT_UNITS: Final = 4000
+"""UTF-16 units of a message, planned; 4096 are allowed."""
+CAPTION_UNITS: Final = 1000
+"""Of 1024."""
+PHOTO_BYTES: Final = 10_000_000
+FILE_BYTES: Final = 50_000_000
+ALBUM_FILES: Final = 10
+PHOTO_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
+FormattedText = tuple[str, str]
+"""A text in Telegram's HTML, and plain."""
+
+
+def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
+    """Text first, then files: a photo or a few as an album, everything else one by one. A text that fits is the caption of the first.
+
+    What replaces a preview begins with text, because an edit can't bring a file. Buttons are under the last part; an album has none.
+    """
+    for media in event.media:
+        if media.size > FILE_BYTES:
+            raise SendRefused("too_large", f"{media.name} is larger than the 50 MB that Telegram takes.")
+        if media.size == 0:
+            raise SendRefused("empty_file", f"{media.name} is empty, which Telegram does not take.")
+    texts = _forms(event.text, TEXT_UNITS)
+    groups = list(_groups(event.media, albums=not event.buttons))
+    if groups and texts and event.replaces is None:
+        captions = _forms(event.text, CAPTION_UNITS)
+        if len(captions) == 1:
+            texts = []
+            parts = [_part(captions[0] if place == 0 else ("", ""), group) for place, group in enumerate(groups)]
+            return _with_buttons(parts, event.buttons)
+    parts = [_part(form) for form in texts] + [_part(("", ""), group) for group in groups]
+    if not parts:
+        raise SendRefused("empty", "The message has no words that can be seen.")
+    return _with_buttons(parts, event.buttons)
+
+
+def is_photo(media: Media) -> bool:
+    return media.media_type in PHOTO_TYPES and media.size <= PHOTO_BYTES
+
+
+def _forms(text: str, limit: int) -> list[FormattedText]:
+    return [(part.text, part.plain) for part in telegram_parts(text, limit)]
+
+
+def _groups(media: Sequence[Media], *, albums: bool) -> Iterator[tuple[Media, ...]]:
+    """Photos that follow one another go as one album, within what one request may hold."""
+    album: list[Media] = []
+    for file in media:
+        fits = is_photo(file) and albums and len(album) < ALBUM_FILES and sum(each.size for each in album) + file.size <= FILE_BYTES
+        if album and not fits:
+            yield tuple(album)
+            album = []
+        if is_photo(file) and albums:
+            album.append(file)
+        else:
+            yield (file,)
+    if album:
+        yield tuple(album)
+
+
+def _part(form: FormattedText, media: tuple[Media, ...] = ()) -> OutboundPart:
+    return OutboundPart(text=form[0], plain=form[1], media=media)
+
+
+def _with_buttons(parts: list[OutboundPart], buttons: ButtonRows) -> list[OutboundPart]:
+    last = parts[-1]
+    shown = tuple(tuple(Button(text=clean(button.text), url=button.url) for button in row) for row in buttons)
+    return [*parts[:-1], OutboundPart(text=last.text, plain=last.plain, media=last.media, buttons=shown)]
+
+
+_MOST_BYTES: Final = 64
+"""Of what a button carries."""
+_WORDS, _PLACE = "t", "#"
+"""How that begins: the button's own words, or its place where they are too long."""
+
+
+def keyboard(rows: ButtonRows) -> InlineKeyboardMarkup | None:
+    """Buttons without words are left out; one whose URL Telegram would refuse sends its words instead."""
+    made = [
+        [_button(button, f"{row}.{column}") for column, button in enumerate(line) if button.text.strip()] for row, line in enumerate(rows)
+    ]
+    made = [line for line in made if line]
+    return InlineKeyboardMarkup(made) if made else None
+
+
+def pressed(data: str, markup: InlineKeyboardMarkup | None) -> str | None:
+    """The words that a press says. `markup`: of the message that the button is under. None: not a button of ours."""
+    if data.startswith(_WORDS):
+        return data[len(_WORDS) :]
+    if data.startswith(_PLACE) and markup is not None:
+        return next((button.text for line in markup.inline_keyboard for button in line if button.callback_data == data), None)
+    return None
+
+
+def _button(button: Button, place: str) -> InlineKeyboardButton:
+    if button.url is not None and button.url.startswith(("https://", "http://", "tg://")):
+        return InlineKeyboardButton(button.text, url=button.url)
+    data = _WORDS + button.text
+    return InlineKeyboardButton(button.text, callback_data=data if len(data.encode()) <= _MOST_BYTES else _PLACE + place)
+
 
 log = logging.getLogger(__name__)
 _SECONDS: Final = 55.0
@@ -31,7 +131,7 @@ Where = dict[str, Any]
 """The parameters that say where a message goes."""
 
 
-class Sender:
+class TelegramSender:
     def __init__(self, api: Api, files: MediaFiles, *, link_previews: bool) -> None:
         self._api = api
         self._files = files

@@ -11,13 +11,12 @@ from aiohttp import web
 from telegram import Update
 from telegram.error import TelegramError
 
-from assistant.contracts.channels import ChannelFailed, Link
+from assistant.contracts.channels import ChannelFailed, ChannelLink
 from assistant.contracts.errors import StoreUnavailable
-from channels.telegram.api import ALLOWED_UPDATES, Api
+from channels.telegram.api import ALLOWED_UPDATES, Answered, Api
 from channels.telegram.errors import channel_failure, unreachable
-from channels.telegram.intake import ALBUM_MOST, ALBUM_QUIET, AlbumKey, Intake, album_of
+from channels.telegram.intake import ALBUM_MOST, ALBUM_QUIET, AlbumKey, TelegramIntake, album_of
 from channels.telegram.settings import TelegramSettings
-from channels.telegram.wire import Answered
 
 log = logging.getLogger(__name__)
 _SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
@@ -28,8 +27,8 @@ _LOOK_EVERY: Final = 60.0
 """Seconds between two looks at what Telegram calls."""
 
 
-class Webhook:
-    def __init__(self, api: Api, intake: Intake, link: Link, settings: TelegramSettings, detail: str) -> None:
+class TelegramWebhook:
+    def __init__(self, api: Api, intake: TelegramIntake, link: ChannelLink, settings: TelegramSettings, detail: str) -> None:
         self._api = api
         self._intake = intake
         self._link = link

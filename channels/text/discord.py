@@ -8,9 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from channels.text.blocks import Block, Line, Span, Style
-from channels.text.formatted import FormattedPart
-from channels.text.marks import Mark, marks_of, write_marked
+from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, marks_of, write_marked
 from channels.text.plain import between, indent, plain_span, plain_text, utf16
 from channels.text.reading import read
 from channels.text.splitting import Size, parts_of

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from channels.text.blocks import Block, Line, Span
-from channels.text.formatted import FormattedPart
+from channels.text.blocks import Block, FormattedPart, Line, Span
 from channels.text.reading import read
 from channels.text.splitting import Size, parts_of
 

@@ -1,16 +1,183 @@
-"""Markdown → blocks."""
+"""Markdown to blocks."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 from typing import Final
 
 from markdown_it.token import Token
 
-from channels.text.blocks import PLAIN, Block, Line, Span, clean
+from channels.text.blocks import PLAIN, Block, Line, Span, Style, clean, merged
 from channels.text.grammar import grammar
-from channels.text.inline import LinkTest, read_inline
-from channels.text.table import table_blocks
+
+LinkTest = Callable[[str], bool]
+"""Whether the platform can make words lead to this address; where not, the address is written beside them."""
+
+_SWITCHES: Final = {"strong": "bold", "em": "italic", "s": "strike", "spoiler": "spoiler"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Link:
+    """A link that was begun: at this span of this line."""
+
+    url: str
+    title: str
+    line: int
+    span: int
+
+
+class _Words:
+    """Lines of spans, while they are read."""
+
+    def __init__(self, can_link: LinkTest) -> None:
+        self.lines: list[list[Span]] = [[]]
+        self._can_link = can_link
+        self._style = PLAIN
+        self._outer: list[Style] = []
+        self._links: list[_Link] = []
+
+    def say(self, text: str, style: Style | None = None) -> None:
+        for place, words in enumerate(text.split("\n")):
+            if place:
+                self.lines.append([])
+            self.lines[-1].append(Span(text=words, style=style or self._style))
+
+    def begin(self, style: Style) -> None:
+        self._outer.append(self._style)
+        self._style = style
+
+    def end(self) -> None:
+        self._style = self._outer.pop() if self._outer else PLAIN
+
+    def begin_link(self, url: str, title: str) -> None:
+        self._links.append(_Link(url=url, title=title, line=len(self.lines) - 1, span=len(self.lines[-1])))
+        self.begin(replace(self._style, link=url if self._can_link(url) else self._style.link))
+
+    def end_link(self) -> None:
+        """Where the words are an address themselves they are no link: platforms make one of the words, and distrust one that leads elsewhere."""
+        link = self._links.pop()
+        linked = self._style.link == link.url
+        self.end()
+        spans = [*self.lines[link.line][link.span :], *chain.from_iterable(self.lines[link.line + 1 :])]
+        said = "".join([span.text for span in spans])
+        if not said.strip():
+            self.say(link.url or link.title)
+            return
+        if linked and "://" in said:
+            linked = False
+            for line in range(link.line, len(self.lines)):
+                start = link.span if line == link.line else 0
+                self.lines[line][start:] = [replace(span, style=replace(span.style, link="")) for span in self.lines[line][start:]]
+        if not linked and link.url and said != link.url.removeprefix("mailto:"):
+            self.say(f" ({link.url})")
+        if link.title:
+            self.say(f" ({link.title})")
+
+    def read(self, tokens: Sequence[Token]) -> None:
+        for token in tokens:
+            self._token(token)
+
+    def _token(self, token: Token) -> None:
+        kind, _, part = token.type.rpartition("_")
+        if token.type in ("softbreak", "hardbreak"):
+            self.say("\n")
+        elif token.type == "code_inline":
+            self.say(token.content.replace("\n", " "), replace(self._style, code=True))
+        elif token.type == "image":
+            self.begin_link(str(token.attrs.get("src", "")), str(token.attrs.get("title", "")))
+            self.read(token.children or [])
+            self.end_link()
+        elif token.type == "link_open":
+            self.begin_link(str(token.attrs.get("href", "")), str(token.attrs.get("title", "")))
+        elif token.type == "link_close":
+            self.end_link()
+        elif part == "open" and kind in _SWITCHES:
+            self.begin(replace(self._style, **{_SWITCHES[kind]: True}))
+        elif part == "close" and kind in _SWITCHES:
+            self.end()
+        else:
+            self.say(token.content)
+
+
+def read_inline(token: Token, can_link: LinkTest) -> list[Line]:
+    """The lines of an `inline` token of the parser."""
+    words = _Words(can_link)
+    words.read(token.children or [])
+    return [Line(spans=merged(spans)) for spans in words.lines]
+
+
+_WIDEST: Final = 100
+"""Columns of a row that is still shown aligned."""
+_LONGEST_NAME: Final = 60
+"""Characters of a column's name that is said for each record."""
+_EMPTY: Final = Line(spans=())
+_NOTHING: Final = frozenset({"Mn", "Me", "Cf"})
+
+
+def width(text: str) -> int:
+    """Columns that a terminal gives it: two for a wide character (East Asian, emoji), none for a mark."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(char) for char in text)
+
+
+def _columns(char: str) -> int:
+    if unicodedata.category(char) in _NOTHING:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
+
+
+def table_blocks(rows: Sequence[Sequence[Line]], *, gap: bool, quote: int) -> list[Block]:
+    """`rows`: of cells, the header first. Aligned code, or a block for each row ("header: cell") where a row is too wide."""
+    texts = [[_text(cell) for cell in row] for row in rows]
+    widths = [max(map(width, column)) for column in zip_longest(*texts, fillvalue="")] if len(max(texts, key=len)) <= _WIDEST else [_WIDEST]
+    if sum(widths) + 3 * (len(widths) - 1) > _WIDEST:
+        return _records(rows, gap=gap, quote=quote)
+    lines = [_aligned(row, widths) for row in texts]
+    lines.insert(1, "─┼─".join("─" * columns for columns in widths))
+    spans = tuple(Line(spans=(Span(text=line, style=PLAIN),)) for line in lines)
+    return [Block(kind="code", lines=spans, gap=gap, quote=quote, header=2)]
+
+
+def _text(cell: Line) -> str:
+    said: list[str] = []
+    for place, span in enumerate(cell.spans):
+        said.append(span.text)
+        following = cell.spans[place + 1].style.link if place + 1 < len(cell.spans) else ""
+        if span.style.link and following != span.style.link and span.style.link != span.text:
+            said.append(f" ({span.style.link})")
+    return "".join(said)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [cell + " " * (columns - width(cell)) for cell, columns in zip(row, widths, strict=False)]
+    return " │ ".join(cells).rstrip()
+
+
+def _records(rows: Sequence[Sequence[Line]], *, gap: bool, quote: int) -> list[Block]:
+    """The first record names every column; the others repeat the names of those that they fill, so that their size is that of the table."""
+    header, *records = rows
+    fields: list[list[Line]] = []
+    if records:
+        fields.append([_field(title, cell) for title, cell in zip_longest(header, records[0], fillvalue=_EMPTY)])
+    else:
+        fields.append(list(header))
+    names = [title if sum(len(span.text) for span in title.spans) <= _LONGEST_NAME else _EMPTY for title in header]
+    for record in records[1:]:
+        cells = zip_longest(names[: len(record)], record, fillvalue=_EMPTY)
+        fields.append([_field(title, cell) for title, cell in cells])
+    found = [tuple(line for line in lines if line.spans) for lines in fields]
+    return [Block(kind="text", lines=lines, gap=gap or place > 0, quote=quote) for place, lines in enumerate(found) if lines]
+
+
+def _field(title: Line, cell: Line) -> Line:
+    if not title.spans:
+        return Line(spans=cell.spans)
+    name = [Span(text=span.text, style=replace(span.style, bold=True)) for span in title.spans]
+    return Line(spans=merged([*name, Span(text=": ", style=PLAIN), *(cell.spans or (Span(text="—", style=PLAIN),))]))
+
 
 _LANGUAGE: Final = re.compile(r"[A-Za-z0-9_+#.-]{1,32}")
 _TASK: Final = re.compile(r"\[([ xX])\](?= |$)")

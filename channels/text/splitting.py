@@ -1,13 +1,64 @@
-"""Blocks → the blocks of each part: cut between paragraphs, else between lines, sentences, words, characters."""
+"""Cuts blocks into parts of a platform's length, never within a grapheme."""
 
+import re
+import unicodedata
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple, Protocol
 
-from channels.text.blocks import Block, Line, Span, is_visible
-from channels.text.formatted import FormattedPart
-from channels.text.graphemes import best_cut, safe_cut
+from channels.text.blocks import Block, FormattedPart, Line, Span, is_visible
+
+_MOST_BACK: Final = 64
+"""How long a cluster is kept whole; one with more marks than that is no writing, and is cut."""
+_JOINER: Final = "\u200d"
+_SENTENCE: Final = re.compile(r"(?:[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[」』”’）]*)")
+_SPACE: Final = re.compile(r"\s+")
+
+
+def safe_cut(text: str, at: int) -> int:
+    """The last place at or before `at` where `text` may be cut; `at` itself where a cluster is longer than can be."""
+    if at <= 0 or at >= len(text):
+        return at
+    for place in range(at, max(at - _MOST_BACK, 0), -1):
+        if not _joined(text, place):
+            return place
+    return at
+
+
+def best_cut(text: str, at: int) -> int:
+    """Where to cut a line that may be `at` characters long: after a sentence in its second half, else after a word; 0: there is no such place."""
+    window = text[: at + 1]
+    sentence = max((found.end() for found in _SENTENCE.finditer(window, at // 2) if found.end() <= at), default=0)
+    if sentence:
+        return safe_cut(text, sentence)
+    return max((found.start() for found in _SPACE.finditer(window) if 0 < found.start() <= at), default=0)
+
+
+def _joined(text: str, place: int) -> bool:
+    """Whether the characters before and after this place are one to the eye."""
+    before, after = text[place - 1], text[place]
+    if before < "\u0300" and after < "\u0300":
+        return False
+    if after == _JOINER or before == _JOINER or unicodedata.category(after) in ("Mn", "Me", "Mc"):
+        return True
+    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":  # the colour of a skin; tags of a flag
+        return True
+    if _is_flag_letter(before) and _is_flag_letter(after):
+        return _flag_letters_before(text, place) % 2 == 1
+    return "\u1160" <= after <= "\u11ff" and "\u1100" <= before <= "\u11ff"  # Hangul, a letter each
+
+
+def _is_flag_letter(char: str) -> bool:
+    return "\U0001f1e6" <= char <= "\U0001f1ff"
+
+
+def _flag_letters_before(text: str, place: int) -> int:
+    start = place
+    while start > 0 and _is_flag_letter(text[start - 1]):
+        start -= 1
+    return place - start
+
 
 _PIECE: Final = 2048
 """Characters of a span that are looked at together."""
@@ -27,7 +78,7 @@ class Size(NamedTuple):
         return Size(self.units + units, self.source + source, self.entities + entities)
 
 
-class Form(Protocol):
+class TextForm(Protocol):
     """How a platform counts and writes. Sizes are upper bounds: what is written is never larger than the sum of what it is made of."""
 
     def fits(self, size: Size) -> bool:
@@ -47,7 +98,7 @@ class Form(Protocol):
     def write(self, blocks: Sequence[Block]) -> FormattedPart: ...
 
 
-def parts_of(blocks: Sequence[Block], form: Form) -> list[FormattedPart]:
+def parts_of(blocks: Sequence[Block], form: TextForm) -> list[FormattedPart]:
     """The parts of a text; none where there is nothing to see in it."""
     packing = _Packing(form)
     for block in blocks:
@@ -59,7 +110,7 @@ def parts_of(blocks: Sequence[Block], form: Form) -> list[FormattedPart]:
 class _Packing:
     """Fills one part after the other."""
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: TextForm) -> None:
         self.parts: list[list[Block]] = []
         self._form = form
         self._here: list[Block] = []

@@ -1,20 +1,25 @@
-"""The channel of other programs: messages come in by POST /hooks/{name} and go out by a POST to the hook's URL."""
+"""Webhooks out, and the paths that take hooks in."""
 
 import asyncio
+import base64
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 import aiohttp
+import orjson
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import (
     ChannelContext,
     ChannelFailed,
+    ChannelLink,
     Conversation,
     Limit,
-    Link,
+    SendFailed,
     Sending,
     SendLater,
     SendRefused,
@@ -22,23 +27,91 @@ from assistant.contracts.channels import (
 )
 from assistant.contracts.errors import Forbidden, StoreUnavailable
 from assistant.contracts.hooks import HookAccepted
-from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
-from channels.webhook.incoming import read_hook
-from channels.webhook.outgoing import MOST_MEDIA_BYTES, body_of, failure_of, headers_of, total_bytes
+from assistant.contracts.outbox import Media, MediaFiles, OutboundEvent, OutboundPart, Receipt
+from channels.webhook.incoming import SIGNATURE_HEADER, TIMESTAMP_HEADER, read_hook, sign
 from channels.webhook.settings import HookSettings, WebhookSettings
+
+MOST_MEDIA_BYTES: Final = 25 * 1024 * 1024
+"""All files of a message together, before base64."""
+_LATER: Final = frozenset({408, 425, 429})
+
+
+def body_of(sending: Sending, files: MediaFiles) -> bytes:
+    """The JSON that is posted; the same for every try. Reads the media: not for the event loop. Raises OSError."""
+    address, part = sending.address, sending.part
+    return orjson.dumps(
+        {
+            "id": sending.key,
+            "channel": address.channel,
+            "chat_id": address.chat_id,
+            "thread_id": address.thread_id,
+            "text": part.text,
+            "media": [_file(media, files) for media in part.media],
+            "buttons": [[{"text": button.text, "url": button.url} for button in row] for row in part.buttons],
+        }
+    )
+
+
+def _file(media: Media, files: MediaFiles) -> dict[str, object]:
+    data = base64.b64encode(files.path(media).read_bytes()).decode()
+    return {"name": media.name, "media_type": media.media_type, "size": media.size, "data": data}
+
+
+def headers_of(hook: HookSettings, key: str, body: bytes, now: datetime, version: str) -> dict[str, str]:
+    """The signature, where there is a secret, and the key by which the receiver knows a repeat."""
+    headers = {"Content-Type": "application/json", "Idempotency-Key": key, "User-Agent": f"nanobot/{version}"}
+    secret = hook.out_secret or hook.secret
+    if secret is not None:
+        timestamp = str(int(now.timestamp()))
+        headers[TIMESTAMP_HEADER] = timestamp
+        headers[SIGNATURE_HEADER] = sign(secret.get_secret_value(), timestamp, body)
+    return headers
+
+
+def failure_of(status: int, headers: Mapping[str, str], now: datetime) -> SendFailed | None:
+    """What an answer means; None: the message was taken."""
+    if 200 <= status < 300:
+        return None
+    words = f"The receiver answered {status}."
+    if status in _LATER or status >= 500:
+        wait = seconds_until(headers.get("Retry-After"), now)
+        return SendLater(f"http_{status}", words, retry_after=wait, counts=status not in _LATER)
+    if 300 <= status < 400:
+        return SendRefused("redirect", f"{words} Redirects are not followed: put the final address in the configuration.")
+    return SendRefused(f"http_{status}", words)
+
+
+def seconds_until(value: str | None, now: datetime) -> float | None:
+    """Of a Retry-After header: seconds, or a date (RFC 9110, 10.2.3). None: there is none, or it is neither."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value) if value.strip().isdigit() else (_aware(parsedate_to_datetime(value)) - now).total_seconds()
+    except (ValueError, OverflowError):
+        return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _aware(time: datetime) -> datetime:
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def total_bytes(media: Sequence[Media]) -> int:
+    return sum(file.size for file in media)
+
 
 _CONNECT_SECONDS: Final = 10
 _SECONDS: Final = 45
 _REMEMBERED: Final = 4096
 
 
-class Webhook:
+class WebhookChannel:
     """Channel and Hooks. Its key is the receiver's to use: one that heeds Idempotency-Key gets a message once."""
 
     def __init__(self, settings: WebhookSettings, context: ChannelContext) -> None:
         self._hooks = settings.hooks
         self._context = context
-        self._link: Link | None = None
+        self._link: ChannelLink | None = None
         self._session: aiohttp.ClientSession | None = None
         self._accepted: OrderedDict[str, None] = OrderedDict()
         """Ids that were given out lately, so that a repeat can be called one. One after a restart has its id, and is called accepted."""
@@ -66,7 +139,7 @@ class Webhook:
             raise SendRefused("too_large", f"The files are larger than {MOST_MEDIA_BYTES // 1024**2} MiB together.")
         return [OutboundPart(text=event.text, plain=event.text, media=event.media, buttons=event.buttons)]
 
-    async def run(self, link: Link) -> None:
+    async def run(self, link: ChannelLink) -> None:
         """Messages are taken in while this runs."""
         self._link = link
         try:

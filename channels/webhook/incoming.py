@@ -1,6 +1,7 @@
-"""POST /hooks/{name} → a message for the inbox."""
+"""A hook that came in: authenticated by its signature or a bearer token, read as a message."""
 
 import hmac
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
@@ -12,10 +13,31 @@ from pydantic import SecretStr, ValidationError
 from assistant.contracts.addresses import address_of
 from assistant.contracts.errors import InvalidJson, InvalidRequest, NotFound, Unauthenticated
 from assistant.contracts.hooks import HookRequest
-from assistant.contracts.ids import new_id
 from assistant.contracts.inbox import InboundMessage, Sender
+from assistant.contracts.util import new_id
 from channels.webhook.settings import HookSettings
-from channels.webhook.signing import MOST_SECONDS, SIGNATURE_HEADER, TIMESTAMP_HEADER, is_recent, is_signed
+
+TIMESTAMP_HEADER: Final = "x-nanobot-timestamp"
+SIGNATURE_HEADER: Final = "x-nanobot-signature"
+MOST_SECONDS: Final = 300
+"""How far the sender's clock may be from ours."""
+_TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
+
+
+def sign(secret: str, timestamp: str, body: bytes) -> str:
+    """The value of the signature's header."""
+    return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, sha256).hexdigest()
+
+
+def is_signed(secret: str, timestamp: str, signature: str, body: bytes) -> bool:
+    """Whether the signature is the one for these bytes; takes the same time for every wrong one."""
+    return hmac.compare_digest(sign(secret, timestamp, body).encode(), signature.strip().lower().encode())
+
+
+def is_recent(timestamp: str, now: float) -> bool:
+    """Whether a timestamp is one, and within five minutes of `now`."""
+    return _TIMESTAMP.fullmatch(timestamp) is not None and abs(int(timestamp) - now) <= MOST_SECONDS
+
 
 _SCHEME: Final = "bearer "
 

@@ -26,9 +26,9 @@ def named(settings: WebhookSettings) -> Sequence[str]:
 def open_channel(settings: WebhookSettings, context: ChannelContext) -> Channel:
     if not settings.hooks:
         raise ChannelFailed("channels.webhook.hooks names no hook.", fatal=True)
-    from channels.webhook.adapter import Webhook  # noqa: PLC0415 - aiohttp, only where it is enabled
+    from channels.webhook.adapter import WebhookChannel  # noqa: PLC0415 - aiohttp, only where it is enabled
 
-    return Webhook(settings, context)
+    return WebhookChannel(settings, context)
 
 
 KIND: Final = ChannelKind(name="webhook", settings=WebhookSettings, check_address=check_address, named=named, open=open_channel)

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import AfterValidator, Field, SecretStr
 
 from assistant.contracts.channels import ChannelSettings, SenderId
-from assistant.contracts.settings import Settings
+from assistant.contracts.util import Settings
 from channels.settings import BLANK_IS_NONE, ChannelName
 
 _SHORTEST: Final = 16

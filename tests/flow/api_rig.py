@@ -8,12 +8,12 @@ from pathlib import Path
 
 import httpx2
 
-from assistant.access.doorkeeper import Doorkeeper
-from assistant.access.keys import access_by_key
+from assistant.access.authenticator import Authenticator
+from assistant.access.principals import access_by_key
 from assistant.api.app import create_app
-from assistant.api.deliveries.endpoints import Outgoing
-from assistant.api.files.endpoints import Shelf
-from assistant.api.health import Check
+from assistant.api.deliveries import Outgoing
+from assistant.api.files import FileService
+from assistant.api.health import ReadinessCheck
 from assistant.api.server.serve import serve
 from assistant.api.settings import ApiSettings
 from assistant.contracts.channels import ChannelStatus
@@ -21,7 +21,7 @@ from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancel
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo, ModelRegistry
-from assistant.contracts.repeats import RepeatStore
+from assistant.contracts.repeats import IdempotencyPort
 from assistant.contracts.turns import AgentFacts, TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
 from assistant.contracts.workflows import Workflows
 from assistant.documents.reader import ChildReader
@@ -30,7 +30,7 @@ from assistant.providers.choice import ChosenModel
 from assistant.providers.listing import ListedModels
 from assistant.providers.registry import Registry
 from assistant.turns.direct import Direct
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 from assistant.workflows.models import WorkflowModels
 
 from .kept_sessions import KeptSessions
@@ -117,7 +117,7 @@ class Running:
     client: httpx2.AsyncClient
     spool: Path
     stop: asyncio.Event
-    checks: list[Check] = field(default_factory=list[Check])
+    checks: list[ReadinessCheck] = field(default_factory=list[ReadinessCheck])
 
     @property
     def spooled(self) -> list[Path]:
@@ -155,23 +155,23 @@ async def serving(
     channels: Sequence[ChannelStatus] = (),
     hooks: Hooks | None = None,
     workflows: Workflows | None = None,
-    repeats: RepeatStore | None = None,
-    shelf: Shelf | None = None,
-    doorkeeper: Doorkeeper | None = None,
+    repeats: IdempotencyPort | None = None,
+    shelf: FileService | None = None,
+    doorkeeper: Authenticator | None = None,
     asked: WorkflowModels | None = None,
 ) -> AsyncGenerator[Running]:
     """A server on a free port, with these settings otherwise. `channels`: how they fare. `doorkeeper`: None: by the shared key alone."""
     settings = (settings or ApiSettings()).model_copy(update={"port": 0})
     turns, spool = PlayedTurns(play), folder / "spool"
-    checks = [Check(name="store", ok=True, detail="The store can be written.")]
+    checks = [ReadinessCheck(name="store", ok=True, detail="The store can be written.")]
 
-    async def ready() -> Sequence[Check]:
+    async def ready() -> Sequence[ReadinessCheck]:
         return checks
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
     app = create_app(
         settings=settings,
-        doorkeeper=doorkeeper or Doorkeeper(access=access_by_key(key)),
+        doorkeeper=doorkeeper or Authenticator(access=access_by_key(key)),
         turns=turns,
         sessions=turns.sessions,
         agents=dict.fromkeys(agents, MODEL),

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["assistant.cli", "assistant.app.assistant"])
+_FORKS.set_forkserver_preload(["assistant.cli", "assistant.app.services"])
 
 
 def run_forked(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage
 from assistant.contracts.outbox import OutboundEvent
-from assistant.contracts.sessions import History, Known, NewTurn, Session, StoredMessage, TurnState
+from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState
 
 
 class KeptSessions:
@@ -42,7 +42,7 @@ class KeptSessions:
     async def delete(self, owner: str | None, key: str) -> bool:
         return self._kept.pop((owner or "local", key), None) is not None
 
-    async def begin_turn(self, turn: NewTurn, known: Known | None) -> History:
+    async def begin_turn(self, turn: NewTurn, known: CachedUpTo | None) -> History:
         raise StoreUnavailable
 
     async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
@@ -61,7 +61,7 @@ class KeptSessions:
     ) -> int:
         raise StoreUnavailable
 
-    async def resume_turn(self, turn_id: str, known: Known | None) -> History | None:
+    async def resume_turn(self, turn_id: str, known: CachedUpTo | None) -> History | None:
         raise StoreUnavailable
 
     async def start_over(self, owner: str, key: str) -> bool:

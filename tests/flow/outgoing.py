@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from assistant.api.deliveries.endpoints import Outgoing
+from assistant.api.deliveries import Outgoing
 from assistant.config.directory import ConfiguredChannels
 from assistant.config.extensions import ChannelsSettings
 from assistant.contracts.outbox import Claim, OutboundPart, Receipt, Settlement
-from assistant.delivery.service import DeliveryService
-from assistant.delivery.watch import Watch
+from assistant.delivery.service import DeliveryService, Watch
 from assistant.store.settings import StoreSettings
 from assistant.store.store import Store, open_store
 

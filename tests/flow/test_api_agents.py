@@ -9,7 +9,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessageFunctionToolCallParam
 
 from assistant.contracts.messages import AssistantMessage, ToolMessage
-from assistant.contracts.turns import Asked, Upload, Words
+from assistant.contracts.turns import HistoryMessage, Upload, UserText
 
 from .api_rig import Running, error_of, serving
 
@@ -38,9 +38,9 @@ async def test_a_named_agent_takes_the_clients_history_and_keeps_nothing_between
     request = api.turns.only
     assert (request.agent, request.instructions) == ("beta", ("Be brief.", "Speak French."))
     assert request.session == f"once:{request.id}"
-    assert request.content == (Words(text="And now?"),)
+    assert request.content == (UserText(text="And now?"),)
     first, called, result, said = request.history
-    assert first == Asked(content=(Words(text="What is it?"),))
+    assert first == HistoryMessage(content=(UserText(text="What is it?"),))
     assert isinstance(called, AssistantMessage)
     assert [(call.id, call.name, call.arguments) for call in called.tool_calls] == [("call_1", "look", "{}")]
     assert isinstance(result, ToolMessage)
@@ -62,7 +62,7 @@ async def test_files_of_earlier_messages_come_along(api: Running) -> None:
     response = await api.client.post("/v1/chat/completions", json={"model": "agent:main", "messages": messages})
     assert response.status_code == 200
     earlier = api.turns.only.history[0]
-    assert isinstance(earlier, Asked)
+    assert isinstance(earlier, HistoryMessage)
     assert [part.name for part in earlier.content if isinstance(part, Upload)] == ["a.txt"]
 
 

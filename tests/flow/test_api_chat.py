@@ -7,8 +7,8 @@ import openai
 import pytest
 
 from assistant.contracts.errors import ProviderFailed, SessionBusy, TurnTimeout
-from assistant.contracts.turns import ToolStarted, TurnRequest, Words
-from assistant.turns.running import RunningTurn
+from assistant.contracts.turns import ToolStarted, TurnRequest, UserText
+from assistant.turns.handle import RunningTurn
 
 from .api_rig import Running, error_of, fail, finish, says, serving
 
@@ -33,7 +33,7 @@ async def test_a_message_is_answered(api: Running) -> None:
         "total_tokens": 15,
         "prompt_tokens_details": {"cached_tokens": 4},
     }
-    assert api.turns.only.content == (Words(text="hi"),)
+    assert api.turns.only.content == (UserText(text="hi"),)
     assert api.turns.only.session == "api:mine"
     assert api.turns.only.owner == "local"
     assert api.turns.only.stream is False
@@ -94,14 +94,14 @@ async def test_sampling_is_passed_on(api: Running) -> None:
 
 async def test_a_text_that_begins_with_a_slash_is_text(api: Running) -> None:
     await api.chat("/etc/hosts")
-    assert api.turns.only.content == (Words(text="/etc/hosts"),)
+    assert api.turns.only.content == (UserText(text="/etc/hosts"),)
 
 
 async def test_half_an_emoji_becomes_a_replacement_character(api: Running) -> None:
     body = rb'{"messages":[{"role":"user","content":"cut \ud83d here, whole \ud83d\ude00"}]}'
     response = await api.client.post("/v1/chat/completions", content=body, headers={"content-type": "application/json"})
     assert response.status_code == 200
-    assert api.turns.only.content == (Words(text="cut � here, whole 😀"),)
+    assert api.turns.only.content == (UserText(text="cut � here, whole 😀"),)
 
 
 async def test_of_keys_that_come_twice_the_last_counts(api: Running) -> None:
@@ -166,7 +166,7 @@ async def test_an_unexpected_error_is_500_without_details(api: Running, caplog: 
 async def test_answers_do_not_get_mixed_up_on_one_connection(api: Running) -> None:
     async def play(turn: RunningTurn, request: TurnRequest) -> None:
         (words,) = request.content
-        assert isinstance(words, Words)
+        assert isinstance(words, UserText)
         finish(turn, words.text)
 
     api.turns.play = play

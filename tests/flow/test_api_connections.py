@@ -10,7 +10,7 @@ import pytest
 from assistant.api.server.bind import CannotServe, bind
 from assistant.api.settings import ApiSettings
 from assistant.contracts.turns import TextDelta, TurnRequest
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 
 from .api_rig import finish, serving
 

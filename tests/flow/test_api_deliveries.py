@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.outbox import Origin, OutboundEvent, Settlement, Trouble
+from assistant.contracts.outbox import DeliveryError, Origin, OutboundEvent, Settlement
 
 from .api_rig import Running, error_of, serving
 from .openapi_check import check
@@ -68,7 +68,7 @@ async def test_what_was_sent_says_so_with_its_receipts(api: Running, outbox: Out
 async def test_a_failed_one_says_why_and_can_be_tried_again(api: Running, outbox: Outbox) -> None:
     outbox.enabled.add("telegram")
     sent = (await send(api)).json()
-    trouble = Trouble(code="chat_not_found", words="Telegram knows no such chat.")
+    trouble = DeliveryError(code="chat_not_found", words="Telegram knows no such chat.")
     await outbox.settle("telegram:123456789", Settlement(state="failed", trouble=trouble))
     shown = (await api.client.get(f"{PATH}/{sent['id']}")).json()
     assert (shown["state"], shown["error"]) == ("failed", {"code": "chat_not_found", "message": "Telegram knows no such chat."})

@@ -13,7 +13,7 @@ import pytest
 from assistant.contracts.errors import NanobotError, ProviderFailed, ProviderTimeout, SessionBusy, StoreUnavailable, TurnCancelled
 from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserMessage
 from assistant.contracts.turns import TurnRequest
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 
 from .api_rig import Running, fail, serving
 from .openapi_check import check

@@ -15,7 +15,7 @@ import pytest
 
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import SessionBusy
-from assistant.contracts.turns import Words
+from assistant.contracts.turns import UserText
 
 from .api_rig import Running, error_of, form_part, serving, uploads
 
@@ -45,7 +45,7 @@ async def test_files_in_json_arrive_whole_and_in_order(api: Running) -> None:
     response = await api.chat(content)
     assert response.status_code == 200
     assert api.turns.files == [data, data[:50], b""]
-    kinds = [part.text if isinstance(part, Words) else part.name for part in api.turns.only.content]
+    kinds = [part.text if isinstance(part, UserText) else part.name for part in api.turns.only.content]
     assert kinds == ["before", "image-2.png", "between", "r.pdf", "file-5.pdf"]
     first = uploads(api)[0]
     assert (first.size, first.digest) == (len(data), hashlib.sha256(data).hexdigest())

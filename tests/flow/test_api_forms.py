@@ -10,7 +10,7 @@ import httpx2
 import pytest
 import requests
 
-from assistant.contracts.turns import Upload, Words
+from assistant.contracts.turns import Upload, UserText
 
 from .api_rig import Running, error_of, form_part, serving, uploads
 
@@ -33,7 +33,7 @@ async def test_a_form_is_answered(api: Running) -> None:
     assert response.status_code == 200
     request = api.turns.only
     assert request.session == "api:mine"
-    assert request.content[0] == Words(text="Compare")
+    assert request.content[0] == UserText(text="Compare")
     assert [upload.name for upload in uploads(api)] == ["a.png", "b.txt", "c.csv"]
     assert api.turns.files == [data, b"b", b"c"]
     assert uploads(api)[0].digest == hashlib.sha256(data).hexdigest()

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from assistant.api.body.json_shape import replace_lone_surrogates
+from assistant.api.body.json_body import replace_lone_surrogates
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import NanobotError, ProviderFailed
 from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.turns import TextDelta, TurnRequest
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 
 from .api_rig import Play, Running, fail, form_part, serving
 

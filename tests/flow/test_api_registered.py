@@ -15,7 +15,7 @@ from assistant.providers.choice import ChosenModel, choose
 from assistant.providers.listing import ListedModels
 from assistant.providers.registry import Registry
 from assistant.providers.settings import ProviderSettings, RegisteredModel
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 
 from .api_rig import Running, error_of, serving
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from assistant.api.health import Check
+from assistant.api.health import ReadinessCheck
 from assistant.api.settings import ApiSettings
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.messages import AssistantMessage, Document, Image, Text, ToolCall, ToolMessage, Usage, UserMessage
@@ -36,7 +36,7 @@ async def test_health_tells_the_version(api: Running) -> None:
 
 async def test_ready_is_503_with_the_reason_while_a_check_fails(api: Running) -> None:
     assert (await api.client.get("/ready")).status_code == 200
-    api.checks.append(Check(name="provider", ok=False, detail="No API key is set."))
+    api.checks.append(ReadinessCheck(name="provider", ok=False, detail="No API key is set."))
     response = await api.client.get("/ready")
     assert response.status_code == 503
     assert response.json()["status"] == "not_ready"

@@ -12,7 +12,7 @@ import pytest
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import ProviderFailed, ProviderOverloaded
 from assistant.contracts.turns import TextDelta, ToolStarted, TurnRequest
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 
 from .api_rig import Play, Running, error_of, fail, finish, says, serving
 

@@ -11,7 +11,7 @@ from typing import Any
 import openai
 import pytest
 
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 
 from .api_rig import Running, error_of
 from .openapi_check import check

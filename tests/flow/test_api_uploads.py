@@ -9,14 +9,14 @@ import httpx2
 import openai
 import pytest
 
-from assistant.api.files.endpoints import Shelf
+from assistant.api.files import FileService
 from assistant.api.settings import ApiSettings
-from assistant.contracts.turns import Upload, Words
+from assistant.contracts.turns import Upload, UserText
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.store.settings import StoreSettings
 from assistant.store.store import Store, open_store
-from assistant.turns.reading import ReadOnce
+from assistant.turns.intake import CachingReader
 
 from .api_rig import Running, error_of, serving
 from .openapi_check import check
@@ -40,7 +40,7 @@ class Rig:
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
     store = await open_store(StoreSettings(), tmp_path / "state")
-    shelf = Shelf(files=store.files, reader=ReadOnce(ChildReader(DocumentSettings()), store.attachments))
+    shelf = FileService(files=store.files, reader=CachingReader(ChildReader(DocumentSettings()), store.attachments))
     limits = ApiSettings.model_validate({"limits": {"fileBytes": 100_000}})
     try:
         async with (
@@ -83,7 +83,7 @@ async def test_a_file_that_is_named_comes_with_the_message_as_if_it_had_been_sen
     content = [{"type": "text", "text": "Sum up"}, {"type": "file", "file": {"file_id": made["id"]}}]
     assert (await rig.api.chat(content)).status_code == 200
     words, file = rig.api.turns.only.content
-    assert words == Words(text="Sum up")
+    assert words == UserText(text="Sum up")
     assert isinstance(file, Upload)
     assert (file.name, file.size, rig.api.turns.files) == ("costs.txt", len(COSTS), [COSTS])
     assert rig.api.spooled == []

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from assistant.testing.model_server import ModelServer
 from bench.figures import Figure, at_least, at_most
 from bench.load import Load, run
 from bench.measured import Measured, percentile
 from bench.pinger import Pings
 from bench.process import cpu_seconds
 from bench.table import MarkersMissing, as_text, write_into
+from tests.doubles.model_server import ModelServer
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -11,7 +11,7 @@ import openai
 import pytest
 import requests
 
-from assistant.testing.live_server import LiveServer, live_server, offline
+from tests.doubles.live_server import LiveServer, live_server, offline
 
 from .nanobot_process import LIMIT, Nanobot
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 
 from .nanobot_process import Nanobot
 from .terminal import Terminal

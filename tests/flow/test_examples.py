@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from assistant.testing.live_server import LiveServer, live_server, offline
+from tests.doubles.live_server import LiveServer, live_server, offline
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NO_MODEL = "No model is configured"

@@ -11,8 +11,8 @@ import pytest
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import ProviderFailed, ToolFailed, TurnCancelled
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import TextDelta, ToolFinished, ToolStarted, TurnRequest, Words
-from assistant.turns.running import RunningTurn
+from assistant.contracts.turns import TextDelta, ToolFinished, ToolStarted, TurnRequest, UserText
+from assistant.turns.handle import RunningTurn
 
 from .api_rig import fail, finish, says, serving
 from .socket_client import talking, types, words
@@ -211,7 +211,7 @@ async def test_images_and_files_come_as_data_urls_or_as_they_are(tmp_path: Path,
     async with serving(tmp_path) as api, talking(api.port) as talk:
         await talk.ask([{"type": "text", "text": "what is it?"}, part])
         assert api.turns.files == [PNG]
-        assert isinstance(api.turns.only.content[0], Words)
+        assert isinstance(api.turns.only.content[0], UserText)
 
 
 async def test_the_tools_that_may_be_used_can_be_named(tmp_path: Path) -> None:

@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from assistant.api.sockets.codec import decode
-from assistant.api.sockets.msgpack_shape import check_msgpack
+from assistant.api.sockets.codec import check_msgpack, decode
 from assistant.contracts.errors import InvalidRequest, NanobotError, RequestTooLarge
-from assistant.contracts.turns import Words
+from assistant.contracts.turns import UserText
 
 from .api_rig import serving
 from .socket_client import talking, words
@@ -94,7 +93,7 @@ async def test_keys_that_come_twice_and_halves_of_characters_are_no_error(tmp_pa
         talk.binary = False
         await talk.socket.send('{"content": "\\ud83d"}')
         await talk.until("message")
-        assert [request.content[0].text for request in api.turns.requests if isinstance(request.content[0], Words)] == ["b", "\ufffd"]
+        assert [request.content[0].text for request in api.turns.requests if isinstance(request.content[0], UserText)] == ["b", "\ufffd"]
 
 
 _leaves = (

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from assistant.access.doorkeeper import Doorkeeper
-from assistant.access.keys import access_by_key
-from assistant.contracts.access import Limits, Standing
+from assistant.access.authenticator import Authenticator
+from assistant.access.principals import access_by_key
+from assistant.contracts.access import Limits, LimitStatus
 from assistant.contracts.errors import ProviderFailed, RateLimited
 from assistant.contracts.turns import TextDelta, TurnRequest
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 
 from .api_rig import USAGE, fail, finish, serving
 from .socket_client import talking, words
@@ -24,7 +24,7 @@ class Counted:
     reserved: int = 0
     taken: int = 0
     ended: int = 0
-    standing: Standing = field(default_factory=Standing)
+    standing: LimitStatus = field(default_factory=LimitStatus)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def reserve(self, tokens: int) -> None:
@@ -59,8 +59,8 @@ class Counting:
         raise AssertionError("nothing is done here that is no request")
 
     @property
-    def keeper(self) -> Doorkeeper:
-        return Doorkeeper(access=access_by_key(None), limiter=self, defaults=Limits(parallel=1))
+    def keeper(self) -> Authenticator:
+        return Authenticator(access=access_by_key(None), limiter=self, defaults=Limits(parallel=1))
 
 
 async def test_each_message_is_admitted_reserved_and_settled_by_its_usage(tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from assistant.access.keys import access_by_key
-from assistant.access.principals import OWNER
+from assistant.access.principals import OWNER, access_by_key
 from assistant.contracts.errors import Unauthenticated
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.access.build import CannotLetIn, auth_mode
+from assistant.access.principals import CannotLetIn, auth_mode
 from assistant.access.settings import AuthSettings
 from assistant.config import load_config
 from assistant.config.aliases import moved

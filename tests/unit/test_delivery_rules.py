@@ -9,15 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.backoff import backoff
 from assistant.contracts.channels import Limit, SendFailed, SendLater, SendRefused, SendUnclear
-from assistant.contracts.clock import utc_now
-from assistant.contracts.outbox import Delivery, DeliveryState, Origin, OutboundEvent, OutboundPart, PartState, Receipt, Trouble
-from assistant.delivery.door import Door
-from assistant.delivery.rates import Rates, Window
-from assistant.delivery.retry import Rest, Trial, after, obeyed
-from assistant.delivery.words import describe, span
-from assistant.testing.platform import Platform
+from assistant.contracts.outbox import Delivery, DeliveryError, DeliveryState, Origin, OutboundEvent, OutboundPart, PartState, Receipt
+from assistant.contracts.util import backoff, utc_now
+from assistant.delivery.describe import describe, span
+from assistant.delivery.retry import RetryPause, Trial, after, obeyed
+from assistant.delivery.throttle import ChannelThrottle, Rates, Window
+from tests.doubles.platform import Platform
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TRIAL = Trial(held=0, unreached=1, repeatable=False, uncertain=False, ambiguous="resend")
@@ -60,20 +58,20 @@ def test_what_follows_a_failure(failure: SendFailed, state: DeliveryState, count
 def test_a_missing_connection_leaves_the_event_due_and_lets_its_lane_rest() -> None:
     follows = after(SendLater("x", "No connection.", counts=False), TRIAL, NOW, 1.0)
     assert (follows.settlement.due, follows.settlement.counts) == (NOW, False)
-    assert follows.rest == Rest(seconds=1, whole_channel=False, until_connected=True)
+    assert follows.rest == RetryPause(seconds=1, whole_channel=False, until_connected=True)
     long_gone = Trial(held=0, unreached=50, repeatable=False, uncertain=False, ambiguous="resend")
     assert (rest := after(SendLater("x", "No connection.", counts=False), long_gone, NOW, 1.0).rest) is not None
     assert rest.seconds == 30
 
 
 async def test_a_connection_ends_the_rests_that_waited_for_it_and_no_flood_wait() -> None:
-    door = Door(Platform(), rate_limits=True, clock=utc_now)
-    door.rest("telegram:1", Rest(seconds=30, whole_channel=False, until_connected=True))
-    door.rest("telegram:2", Rest(seconds=30, whole_channel=True, until_connected=True))
+    door = ChannelThrottle(Platform(), rate_limits=True, clock=utc_now)
+    door.rest("telegram:1", RetryPause(seconds=30, whole_channel=False, until_connected=True))
+    door.rest("telegram:2", RetryPause(seconds=30, whole_channel=True, until_connected=True))
     assert (door.rests_for("telegram:1") > 20, door.shut_for > 20) == (True, True)
     door.connected()
     assert (door.rests_for("telegram:1"), door.shut_for) == (0, 0)
-    door.rest("telegram:1", Rest(seconds=3600, whole_channel=True, until_connected=False))
+    door.rest("telegram:1", RetryPause(seconds=3600, whole_channel=True, until_connected=False))
     door.connected()
     assert door.shut_for > 3000
 
@@ -135,9 +133,9 @@ async def test_a_wait_for_a_slot_saves_up_no_room() -> None:
 
 
 async def test_a_connection_that_many_miss_at_once_was_lost_once() -> None:
-    door = Door(Platform(), rate_limits=True, clock=utc_now)
+    door = ChannelThrottle(Platform(), rate_limits=True, clock=utc_now)
     for chat in range(100):
-        door.rest(f"telegram:{chat}", Rest(seconds=30, whole_channel=True, until_connected=True))
+        door.rest(f"telegram:{chat}", RetryPause(seconds=30, whole_channel=True, until_connected=True))
     assert door.unreached("telegram:7") == 1
     door.reached("telegram:7")
     assert door.unreached("telegram:8") == 0
@@ -174,7 +172,7 @@ def test_a_span_is_told_in_words(seconds: float, words: str) -> None:
 def _delivery(
     state: DeliveryState,
     *,
-    trouble: Trouble | None = None,
+    trouble: DeliveryError | None = None,
     ids: tuple[str | None, ...] = (),
     maybe_duplicate: bool = False,
     doubtful: bool = False,
@@ -202,7 +200,7 @@ def _delivery(
     )
 
 
-REFUSED = Trouble(code="blocked", words="the user blocked the bot.")
+REFUSED = DeliveryError(code="blocked", words="the user blocked the bot.")
 
 
 @pytest.mark.parametrize(
@@ -215,7 +213,7 @@ REFUSED = Trouble(code="blocked", words="the user blocked the bot.")
         (_delivery("failed", trouble=REFUSED, ids=("42",)), "failed: the user blocked the bot (1 of 1 parts arrived)"),
         (_delivery("queued", trouble=REFUSED), "queued: attempt 2 failed (the user blocked the bot), next in 30 s"),
         (
-            _delivery("queued", trouble=Trouble(code="flood_wait", words="Wait."), ids=("42",)),
+            _delivery("queued", trouble=DeliveryError(code="flood_wait", words="Wait."), ids=("42",)),
             "queued: part 2 met a flood wait, next in 30 s (1 of 1 parts arrived)",
         ),
         (_delivery("expired", trouble=REFUSED), "expired: it could not be sent in time (the user blocked the bot)"),

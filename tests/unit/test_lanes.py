@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from assistant.contracts.errors import SessionBusy
-from assistant.turns.lanes import Lanes
+from assistant.turns.handle import Lanes
 
 
 async def test_places_are_reached_in_the_order_in_which_they_were_taken() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from assistant.access.loopback import is_loopback
+from assistant.access.authenticator import is_loopback
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "::ffff:127.0.0.1", "localhost", "LOCALHOST."])

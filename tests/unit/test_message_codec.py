@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, ToolCall, ToolMessage, Usage, UserMessage
-from assistant.store.codec import decode, encode, escape, identity, unescape
+from assistant.store.codec import decode_message, encode_message, escape, identity, unescape
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 counts = st.integers(0, 2**53)
@@ -44,29 +44,31 @@ messages: st.SearchStrategy[Message] = st.one_of(
 
 @given(messages)
 def test_a_message_comes_back_as_it_was(message: Message) -> None:
-    assert decode(encode(message)) == message
+    assert decode_message(encode_message(message)) == message
 
 
 @given(messages)
 def test_a_stored_message_holds_no_nul(message: Message) -> None:
-    assert "\0" not in encode(message)
+    assert "\0" not in encode_message(message)
 
 
 @given(messages)
 def test_fields_of_a_later_version_are_ignored(message: Message) -> None:
-    raw = orjson.loads(encode(message))
+    raw = orjson.loads(encode_message(message))
     for each in (raw, raw.get("usage"), *raw.get("parts", ()), *raw.get("tool_calls", ())):
         if each is not None:
             each["from_the_future"] = {"a": 1}
-    assert decode(orjson.dumps(raw).decode()) == message
+    assert decode_message(orjson.dumps(raw).decode()) == message
 
 
 def test_fields_that_an_earlier_version_did_not_write_get_their_defaults() -> None:
-    assert decode('{"role":"assistant","id":"m"}') == AssistantMessage(id="m")
-    assert decode('{"role":"tool","id":"m","call_id":"c","name":"n","text":"t"}') == ToolMessage(id="m", call_id="c", name="n", text="t")
+    assert decode_message('{"role":"assistant","id":"m"}') == AssistantMessage(id="m")
+    assert decode_message('{"role":"tool","id":"m","call_id":"c","name":"n","text":"t"}') == ToolMessage(
+        id="m", call_id="c", name="n", text="t"
+    )
     document = '{"kind":"document","attachment_id":"a","name":"n","format":"f","size":1}'
     expected = Document(attachment_id="a", name="n", format="f", size=1)
-    assert decode(f'{{"role":"user","id":"m","parts":[{document}]}}') == UserMessage(id="m", parts=(expected,))
+    assert decode_message(f'{{"role":"user","id":"m","parts":[{document}]}}') == UserMessage(id="m", parts=(expected,))
 
 
 names = st.text(st.sampled_from("a0\\\0\n🦊"), max_size=8) | texts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from assistant.contracts.names import display_name
+from assistant.contracts.util import display_name
 
 
 @pytest.mark.parametrize(

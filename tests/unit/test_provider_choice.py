@@ -14,7 +14,7 @@ from assistant.providers.listing import LOCAL_SERVERS
 from assistant.providers.presets import KNOWN_MODELS, PRESETS, UNSUPPORTED, known_model
 from assistant.providers.registry import open_provider
 from assistant.providers.settings import ProviderSettings, ProvidersSettings
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 
 SETTINGS: TypeAdapter[Mapping[str, ProviderSettings]] = TypeAdapter(ProvidersSettings)
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from assistant.api.responses.kept_items import recalled
+from assistant.api.responses.items import recalled
 from assistant.contracts.responses import Item, KeptResponse
 
 

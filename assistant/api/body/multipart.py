@@ -1,8 +1,9 @@
-"""A multipart/form-data body, read as it comes: fields into memory, files onto the disk, limits enforced on the way."""
+"""A multipart body: fields, and files into the spool."""
 
 import asyncio
 import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
@@ -15,8 +16,8 @@ from assistant.api.body.spool import Spool, SpooledFile
 from assistant.api.settings import MIB, ApiLimits
 from assistant.contracts.errors import InvalidRequest, RequestTooLarge
 from assistant.contracts.messages import human_size
-from assistant.contracts.names import display_name
 from assistant.contracts.turns import Upload
+from assistant.contracts.util import display_name
 
 FILE_FIELDS = frozenset({"files", "file", "files[]"})
 _ROOM_FOR_FIELDS = MIB
@@ -25,7 +26,7 @@ _EXTENDED_NAME = re.compile(rb"filename\*\s*=\s*\"?(?:utf-8|iso-8859-1)'[^']*'([
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class MultipartForm:
     """`fields`: by name, each sent once. `files`: in the order in which they came."""
 
     fields: dict[str, str]
@@ -34,7 +35,7 @@ class Form:
 
 async def read_form(
     scope: Scope, receive: Receive, content_type: bytes, spool: Spool, limits: ApiLimits, *, named: frozenset[str] = frozenset()
-) -> Form:
+) -> MultipartForm:
     """`named`: fields that hold a file, besides FILE_FIELDS; the `param` of such an upload is the field's name.
 
     Raises RequestTooLarge, FileTooLarge (both as soon as a limit is passed, whatever is still to come), InvalidRequest, RequestTimeout,
@@ -107,11 +108,11 @@ class _FormReader:
         except FormParserError:
             raise InvalidRequest("The body is not valid multipart/form-data.") from None
 
-    def finish(self) -> Form:
+    def finish(self) -> MultipartForm:
         if not self._complete:
             raise InvalidRequest("The multipart body ends before its last boundary.")
         fields = {name: _text(name, bytes(value)) for name, value in self._fields.items()}
-        return Form(fields=fields, files=tuple(self._files))
+        return MultipartForm(fields=fields, files=tuple(self._files))
 
     def _on_part_begin(self) -> None:
         self._parts += 1
@@ -181,3 +182,15 @@ def _text(name: str, value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         raise InvalidRequest(f"'{name}' is not valid UTF-8.", param=name) from None
+
+
+_NULL = {"type": "null"}
+
+
+def fields_without_null(schema: dict[str, Any]) -> None:
+    """For `json_schema_extra` of a model that describes a form: optional fields lose null as a value and as a default."""
+    for field in schema["properties"].values():
+        if _NULL in field.get("anyOf", ()):
+            others = [option for option in field.pop("anyOf") if option != _NULL]
+            field.update(others[0] if len(others) == 1 else {"anyOf": others})
+            del field["default"]

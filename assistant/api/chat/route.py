@@ -1,24 +1,71 @@
-"""Who answers a request, and with what history: the model id chooses the contract.
-
-| model | who answers | history |
-|---|---|---|
-| absent, or the default agent's model | the default agent | kept here; the request holds one user message |
-| `agent:<id>` and its other spellings, or a header | that agent | the client's; or kept here, where the request names a session or a user |
-| `workflow:<id>`, where that is offered | a run of that workflow | the client's |
-| anything else | that model itself | the client's |
-"""
+"""Which agent, model or workflow answers a request, in which session, with which options."""
 
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 from starlette.types import Scope
 
-from assistant.api.middleware.scope import header
-from assistant.api.session_keys import checked, session_key
-from assistant.contracts.errors import ModelNotFound
+from assistant.api.chat.wire import ChatOptions, ChosenTool, WireTool
+from assistant.api.middleware.request import header
+from assistant.contracts.errors import InvalidRequest, ModelNotFound, SessionNotFound
+from assistant.contracts.models import NamedTool, ToolChoice, ToolSpec
+from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import MAIN
+from channels.catalog import OWN, installed_names
+
+DEFAULT_SESSION = "default"
+MAX_KEY_LENGTH = 256
+_PREFIX = "api:"
+_RESERVED = (
+    _PREFIX, "slack:", "matrix:", "email:", "websocket:",
+    "cli:", "cron:", "heartbeat:", "subagent:", "workflow:", "job:", "agent:", "system:", ONCE, *(f"{name}:" for name in OWN),
+)  # fmt: skip
+"""Prefixes of session keys that a client may not use, besides those of channels of installed packages: an id must never look like a key."""
+
+
+@cache
+def _installed() -> frozenset[str]:
+    return frozenset(f"{name}:" for name in installed_names())
+
+
+def _is_reserved(identity: str) -> bool:
+    prefix, colon, _ = identity.lower().partition(":")
+    return identity.lower().startswith(_RESERVED) or (bool(colon) and prefix + colon in _installed())
+
+
+def session_key(session_id: str | None, *, param: str = "session_id") -> str:
+    """The key of the session of a request. Raises InvalidRequest for an id that is empty, too long, unprintable or reserved."""
+    identity = DEFAULT_SESSION if session_id is None else checked(session_id, param)
+    if _is_reserved(identity):
+        prefix = identity.partition(":")[0]
+        raise InvalidRequest(f"'{param}' must not begin with '{prefix}:', which is reserved.", param=param)
+    return _PREFIX + identity
+
+
+def checked(identity: str, param: str) -> str:
+    """The id, unchanged. Raises InvalidRequest where it is empty, too long or unprintable."""
+    if not 1 <= len(identity) <= MAX_KEY_LENGTH or not identity.isprintable():
+        raise InvalidRequest(f"'{param}' must be 1 to {MAX_KEY_LENGTH} printable characters.", param=param)
+    return identity
+
+
+def known_key(session_id: str) -> str:
+    """The key of a session by its listed id: an id of the API, or the key of a session of another front end (telegram:42).
+
+    Raises SessionNotFound for an invalid id.
+    """
+    if not 1 <= len(session_id) <= 2 * MAX_KEY_LENGTH or not session_id.isprintable():
+        raise SessionNotFound
+    return session_id if _is_reserved(session_id) else _PREFIX + session_id
+
+
+def listed_id(key: str) -> str:
+    """A session's id in lists: the client's own, or the key of a session of another front end."""
+    return key.removeprefix(_PREFIX)
+
 
 _AGENT: Final = re.compile(r"(?:(?:agent|nanobot|moltbot|openclaw):|(?:nanobot|openclaw)/)(.*)", re.DOTALL)
 _DEFAULT_BY_NAME: Final = frozenset({"moltbot", "openclaw"})
@@ -30,7 +77,7 @@ _WORKFLOW: Final = "workflow:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class AgentCatalog:
     """What there is to choose from."""
 
     model: str
@@ -44,7 +91,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class RoutingHints:
     """What a request says of who should answer, and in which conversation. None: nothing."""
 
     model: str | None = None
@@ -84,7 +131,7 @@ class ToWorkflow:
 Route = ToAgent | ToWorkflow | ToModel
 
 
-def names_of(chosen: Route, known: Known) -> tuple[str, ...]:
+def names_of(chosen: Route, known: AgentCatalog) -> tuple[str, ...]:
     """The ids by which /v1/models lists who answers: a key that may use one of them may ask."""
     match chosen:
         case ToAgent(agent=agent):
@@ -104,10 +151,10 @@ def names_of_agent(agent: str, default: str) -> tuple[str, ...]:
     return (default, f"agent:{agent}") if agent == MAIN else (f"agent:{agent}",)
 
 
-def route(named: Named, known: Known) -> Route:
+def route(named: RoutingHints, known: AgentCatalog) -> Route:
     """Raises ModelNotFound for an agent that is not there, InvalidRequest for an id of a session or a user that can't be one."""
     if named.agent_header is not None:
-        return _to_agent(_agent(named.agent_header, known), named)
+        return _to_agent(_agent_named(named.agent_header, known), named)
     if known.takes_history and named.model in (None, known.model):
         return replace(_to_agent(MAIN, named), shown=known.model)
     if named.model is None or named.model == known.model:
@@ -115,7 +162,7 @@ def route(named: Named, known: Known) -> Route:
     if named.model in _DEFAULT_BY_NAME:
         return _to_agent(MAIN, named)
     if spelled := _AGENT.fullmatch(named.model):
-        return _to_agent(_agent(spelled[1], known), named)
+        return _to_agent(_agent_named(spelled[1], known), named)
     if (workflow := named.model.removeprefix(_WORKFLOW)) in known.workflows and workflow != named.model:
         return ToWorkflow(id=workflow)
     return ToModel(id=named.model)
@@ -134,11 +181,11 @@ def _header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
-def _to_agent(agent: str, named: Named) -> ToAgent:
+def _to_agent(agent: str, named: RoutingHints) -> ToAgent:
     return ToAgent(agent=agent, session=_session(named, agent), takes_history=True, shown=f"agent:{agent}")
 
 
-def _agent(written: str, known: Known) -> str:
+def _agent_named(written: str, known: AgentCatalog) -> str:
     name = written.strip().lower()
     name = MAIN if name in _DEFAULT_IDS else name
     if name not in known.agents:
@@ -146,7 +193,7 @@ def _agent(written: str, known: Known) -> str:
     return name
 
 
-def _session(named: Named, agent: str) -> str | None:
+def _session(named: RoutingHints, agent: str) -> str | None:
     """The key that the request names: by header, else by session_id, else by user."""
     if named.session_header is not None:
         own = f"agent:{agent}:"
@@ -156,3 +203,79 @@ def _session(named: Named, agent: str) -> str | None:
     if named.session_id is not None:
         return session_key(named.session_id)
     return f"agent:{agent}:openai-user:{checked(named.user, 'user')}" if named.user else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    n: int = 1
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_calls: bool | None = None
+    top_logprobs: int | None = None
+
+
+_NO_OPTIONS = ModelOptions()
+
+
+def options_of(options: ChatOptions, chosen: Route) -> ModelOptions:
+    """Raises InvalidRequest for what an agent has no use for, and for wishes that contradict each other."""
+    if options.functions:
+        raise InvalidRequest("'functions' are not supported: send 'tools', to a registered model.", param="functions")
+    if isinstance(chosen, ToAgent):
+        return _of_an_agent(options)
+    if isinstance(chosen, ToWorkflow):
+        return _of_a_workflow(options)
+    if options.top_logprobs and not options.logprobs:
+        raise InvalidRequest("'top_logprobs' needs 'logprobs'.", param="top_logprobs")
+    names = [tool.function.name for tool in options.tools or ()]
+    if len(set(names)) < len(names):
+        raise InvalidRequest("Two tools have the same name.", param="tools")
+    return ModelOptions(
+        n=options.n or 1,
+        tools=tuple([_tool(tool) for tool in options.tools or ()]),
+        tool_choice=_tool_choice(options, names),
+        parallel_calls=options.parallel_tool_calls,
+        top_logprobs=(options.top_logprobs or 0) if options.logprobs else None,
+    )
+
+
+def _of_an_agent(options: ChatOptions) -> ModelOptions:
+    if options.n is not None and options.n > 1:
+        raise InvalidRequest("'n' must be 1: an agent gives one answer per request.", param="n")
+    if options.tools:
+        raise InvalidRequest("Tools of the client go to a registered model: an agent uses tools of its own.", param="tools")
+    if options.logprobs:
+        raise InvalidRequest("'logprobs' go with a registered model: an agent has none.", param="logprobs")
+    return _NO_OPTIONS
+
+
+def _of_a_workflow(options: ChatOptions) -> ModelOptions:
+    """How its models draw their words is the workflow's own business; a client that always says how it would like it may do so."""
+    if options.n is not None and options.n > 1:
+        raise InvalidRequest("'n' must be 1: a workflow is run once per request.", param="n")
+    if options.tools:
+        raise InvalidRequest("Tools of the client go to a registered model: a workflow has nodes of its own.", param="tools")
+    if options.logprobs:
+        raise InvalidRequest("'logprobs' go with a registered model: a workflow has none.", param="logprobs")
+    return _NO_OPTIONS
+
+
+def _tool(tool: WireTool) -> ToolSpec:
+    function = tool.function
+    return ToolSpec(
+        name=function.name,
+        description=function.description or "",
+        parameters=function.parameters or {"type": "object", "properties": {}},
+        strict=function.strict,
+    )
+
+
+def _tool_choice(options: ChatOptions, names: list[str]) -> ToolChoice | None:
+    choice = options.tool_choice
+    if isinstance(choice, ChosenTool):
+        if choice.function.name not in names:
+            raise InvalidRequest("'tool_choice' names a tool that is not one of 'tools'.", param="tool_choice")
+        return NamedTool(name=choice.function.name)
+    if choice == "required" and not names:
+        raise InvalidRequest("'tool_choice' needs 'tools'.", param="tool_choice")
+    return choice

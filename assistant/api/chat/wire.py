@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
-from assistant.api.body.form_schema import fields_without_null
+from assistant.api.body.multipart import fields_without_null
 from assistant.contracts.models import ReasoningEffort
 
 HASH = "#"
@@ -15,33 +15,33 @@ _MOST = 2_048
 """Messages of a request, and parts of a message: OpenAI's own bound. It also bounds how many faults a validator may find."""
 
 
-class Wire(BaseModel):
+class WireModel(BaseModel):
     """Types are taken as written: "1" is not a number and "yes" not a truth."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
-class TextPart(Wire):
+class TextPart(WireModel):
     type: Literal["text"]
     text: str
 
 
-class ImageUrl(Wire):
+class ImageUrl(WireModel):
     url: str = Field(description="A data URL: `data:image/png;base64,…`. PNG, JPEG, GIF or WebP.")
 
 
-class ImagePart(Wire):
+class ImagePart(WireModel):
     type: Literal["image_url"]
     image_url: ImageUrl
 
 
-class FileData(Wire):
+class FileData(WireModel):
     file_data: str | None = Field(default=None, description="The file as a data URL or as plain base64.")
     filename: str | None = Field(default=None, description="What the file is called: for display only.")
     file_id: str | None = Field(default=None, description="Of a file that was uploaded to /v1/files; in place of file_data.")
 
 
-class FilePart(Wire):
+class FilePart(WireModel):
     type: Literal["file"]
     file: FileData
 
@@ -64,34 +64,34 @@ Content = Annotated[
 ]
 
 
-class CalledFunction(Wire):
+class CalledFunction(WireModel):
     name: str = Field(min_length=1, max_length=128)
     arguments: str
 
 
-class WireToolCall(Wire):
+class WireToolCall(WireModel):
     id: str = Field(min_length=1, max_length=256)
     type: Literal["function"] = "function"
     function: CalledFunction
 
 
-class ChatMessage(Wire):
+class ChatMessage(WireModel):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Content | None = None
     tool_calls: list[WireToolCall] | None = Field(default=None, max_length=128, description="Of an assistant's message.")
     tool_call_id: str | None = Field(default=None, description="Of a tool's message: which call it answers.")
 
 
-class StreamOptions(Wire):
+class StreamOptions(WireModel):
     include_usage: bool | None = Field(default=None, description="Ends the stream with a chunk that holds the usage.")
 
 
-class JsonSchemaFormat(Wire):
+class JsonSchemaFormat(WireModel):
     name: str = Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")
     json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
 
 
-class ResponseFormat(Wire):
+class ResponseFormat(WireModel):
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchemaFormat | None = None
 
@@ -102,23 +102,23 @@ class ResponseFormat(Wire):
         return self
 
 
-class FunctionSpec(Wire):
+class FunctionSpec(WireModel):
     name: str = Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_.-]+$")
     description: str | None = None
     parameters: dict[str, Any] | None = Field(default=None, description="A JSON Schema of an object; absent: no arguments.")
     strict: bool | None = None
 
 
-class WireTool(Wire):
+class WireTool(WireModel):
     type: Literal["function"]
     function: FunctionSpec
 
 
-class ChosenFunction(Wire):
+class ChosenFunction(WireModel):
     name: str
 
 
-class ChosenTool(Wire):
+class ChosenTool(WireModel):
     type: Literal["function"]
     function: ChosenFunction
 
@@ -138,13 +138,13 @@ def _stop_tag(stop: object) -> str:
     return "#list" if isinstance(stop, list | tuple) else "#text"
 
 
-Stop = Annotated[
+StopSequences = Annotated[
     Annotated[StopSequence, Tag("#text")] | Annotated[list[StopSequence], Field(max_length=4), Tag("#list")],
     Discriminator(_stop_tag),
 ]
 
 
-class ChatOptions(Wire):
+class ChatOptions(WireModel):
     """All that a request says besides its message. The same in JSON and in a form."""
 
     model: str | None = Field(
@@ -161,7 +161,7 @@ class ChatOptions(Wire):
     top_p: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     max_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Beats max_tokens.")
-    stop: Stop | None = None
+    stop: StopSequences | None = None
     seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
     reasoning_effort: ReasoningEffort | None = None
     response_format: ResponseFormat | None = None

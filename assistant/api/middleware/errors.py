@@ -1,4 +1,4 @@
-"""The one handler: whatever goes wrong on the way to an answer leaves here, as `{"error": {"message", "type", "param", "code"}}`."""
+"""Errors as OpenAI's JSON, and the time in which a body must arrive."""
 
 import asyncio
 import logging
@@ -9,10 +9,19 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assistant.api.middleware.scope import request_id
-from assistant.contracts.errors import MethodNotAllowed, NanobotError, ProviderFailed, ShuttingDown, Unauthenticated, let_go, place_of
+from assistant.api.middleware.request import header, request_id
+from assistant.contracts.errors import (
+    MethodNotAllowed,
+    NanobotError,
+    ProviderFailed,
+    RequestTimeout,
+    ShuttingDown,
+    Unauthenticated,
+    drop_traceback,
+    traceback_location,
+)
 from assistant.contracts.messages import Json
-from assistant.contracts.repeats import Answer
+from assistant.contracts.repeats import StoredAnswer
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +45,7 @@ class FailedAfterActing(Exception):
         self.error = error
 
 
-class ErrorAnswers:
+class ErrorMiddleware:
     """Turns an error that escapes from `app` into its answer. Nothing else in the API answers one.
 
     An error that is not a NanobotError is a bug: it is logged with the request's id and the place where it arose, without its text,
@@ -78,7 +87,7 @@ class ErrorAnswers:
             error = NanobotError()
             error.__cause__ = unknown
         _note(error, request_id(scope))
-        let_go(error)
+        drop_traceback(error)
         if not started:  # else the connection just ends: the server closes it when an answer is left incomplete
             await _answer(error, scope["method"], acted)(scope, receive, send)
 
@@ -109,7 +118,7 @@ class ErrorAnswers:
             error = NanobotError()
             error.__cause__ = unknown
         _note(error, request_id(scope))
-        let_go(error)
+        drop_traceback(error)
         if accepted:
             code = 1001 if isinstance(error, ShuttingDown) else 1008 if isinstance(error, Unauthenticated) else 1011
             await send({"type": "websocket.close", "code": code, "reason": error.code})
@@ -145,13 +154,13 @@ def error_headers(error: NanobotError) -> dict[str, str]:
     return headers
 
 
-def error_answer(error: NanobotError, *, acted: bool = False) -> Answer:
+def error_answer(error: NanobotError, *, acted: bool = False) -> StoredAnswer:
     """The whole answer. `acted`: clients are told not to repeat the request by themselves."""
     body = error_json(error)
     headers = error_headers(error) | {"content-type": "application/json", "content-length": str(len(body))}
     if acted:
         headers["x-should-retry"] = "false"
-    return Answer(status=error.status, headers=tuple([(name.encode(), value.encode()) for name, value in headers.items()]), body=body)
+    return StoredAnswer(status=error.status, headers=tuple([(name.encode(), value.encode()) for name, value in headers.items()]), body=body)
 
 
 def _answer(error: NanobotError, method: str, acted: bool) -> Response:
@@ -168,4 +177,73 @@ def _note(error: NanobotError, request: str) -> None:
         level = logging.WARNING if error.status > 500 else logging.INFO
         log.log(level, "api.refused request=%s status=%d code=%s", request, error.status, error.code)
         return
-    log.error("api.bug request=%s error=%s", request, place_of(error.__cause__ or error))
+    log.error("api.bug request=%s error=%s", request, traceback_location(error.__cause__ or error))
+
+
+LINGER_SECONDS = 2.0
+
+
+class BodyTimeout:
+    """Raises RequestTimeout into whoever waits for a body of which nothing came for `timeout` seconds.
+
+    An answer to a request whose body has not been read to its end is sent at once and whole; then what still comes is thrown away for a moment,
+    and the connection is closed. Closing it with bytes unread would reset it, and the sender would lose the answer that says why.
+    """
+
+    def __init__(self, app: ASGIApp, timeout: float) -> None:
+        self.app = app
+        self.timeout = timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not has_body(scope):
+            await self.app(scope, receive, send)
+            return
+        body = _Body(receive, send, self.timeout)
+        await self.app(scope, body.receive, body.send)
+
+
+class _Body:
+    __slots__ = ("_pass_on", "_take", "_timeout", "read")
+
+    def __init__(self, take: Receive, pass_on: Send, timeout: float) -> None:
+        self._take = take
+        self._pass_on = pass_on
+        self._timeout = timeout
+        self.read = False
+
+    async def receive(self) -> Message:
+        if self.read:  # what follows a body is the end of the connection, which may take its time
+            return await self._take()
+        try:
+            async with asyncio.timeout(self._timeout):
+                message = await self._take()
+        except TimeoutError:
+            raise RequestTimeout(f"The request's body stopped coming: nothing arrived for {self._timeout:g} seconds.") from None
+        self.read = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self.read:
+            await self._pass_on(message)
+        elif message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await self._pass_on(message)
+        elif message.get("more_body", False):
+            await self._pass_on(message)
+        else:
+            await self._pass_on({**message, "more_body": True})
+            await self._drop_the_rest()
+            await self._pass_on({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _drop_the_rest(self) -> None:
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                while not self.read:
+                    self.read = not (await self._take()).get("more_body", False)
+        except TimeoutError:
+            return
+
+
+def has_body(scope: Scope) -> bool:
+    """Whether a body was announced."""
+    return header(scope, b"content-length") not in (None, b"0") or header(scope, b"transfer-encoding") is not None

@@ -1,13 +1,13 @@
-"""Which hosts this server answers to, and which web pages may call it."""
+"""Which hosts and origins are served, and the client's address behind trusted proxies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from assistant.api.middleware.scope import header, headers_named, set_cors_origin
+from assistant.api.middleware.request import header, headers_named, set_cors_origin
 from assistant.contracts.errors import ForbiddenOrigin, MisdirectedHost
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -19,7 +19,7 @@ _SCHEMES = {"https": "https", "wss": "https"}
 """Of a page, by that of the request; else http."""
 
 
-class Guard:
+class HostGuard:
     """Raises MisdirectedHost for a Host that is not in the list, so that no foreign name can be made to point here (DNS rebinding),
     and ForbiddenOrigin for a request that a web page of another origin sent.
 
@@ -125,3 +125,52 @@ def _known_origin(entry: str) -> tuple[str, str, int | None]:
     if origin is None:
         raise ValueError(f"'{entry}' is not an origin: write it as 'https://example.org'")
     return origin
+
+
+Network = IPv4Network | IPv6Network
+_PASSED_ON = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"})
+
+
+def networks(entries: Iterable[str]) -> tuple[Network, ...]:
+    """Raises ValueError for an entry that is neither an address nor a network."""
+    try:
+        return tuple(ip_network(entry.strip().strip("[]")) for entry in entries)
+    except ValueError as error:
+        raise ValueError(f"api.trustedProxies: {error}: write it as '10.0.0.7' or '10.0.0.0/24'") from None
+
+
+def client_address(scope: Scope, proxies: Sequence[Network]) -> str:
+    """The peer's; behind a proxy that is trusted, the last one in X-Forwarded-For that is not such a proxy itself."""
+    client = scope.get("client")
+    peer: str = client[0] if client else ""
+    if not proxies or not _within(peer, tuple(proxies)):
+        return peer
+    address = peer
+    for step in reversed(b",".join(headers_named(scope, b"x-forwarded-for")).split(b",")):
+        named = step.strip().decode("ascii", errors="replace").strip("[]")
+        if _parsed(named) is None:
+            return address
+        address = named
+        if not _within(address, tuple(proxies)):
+            return address
+    return address
+
+
+def is_passed_on(scope: Scope, proxies: Sequence[Network]) -> bool:
+    """Whether a header says that a proxy passed this on which is none of those: then the peer may be that proxy, or an address that it was told."""
+    client = scope.get("client")
+    return any(name in _PASSED_ON for name, _ in scope["headers"]) and not (client and _within(client[0], tuple(proxies)))
+
+
+@lru_cache(maxsize=1024)
+def _within(address: str, proxies: tuple[Network, ...]) -> bool:
+    found = _parsed(address)
+    return found is not None and any(found in network for network in proxies)
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found

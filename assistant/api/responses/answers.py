@@ -4,7 +4,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
-from assistant.api.wire_answers import ErrorDetail
+from assistant.api.answers import ErrorDetail
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
 

@@ -1,4 +1,4 @@
-"""The endpoints. Another owner's responses are not there."""
+"""/v1/responses: create, get, delete, list input items."""
 
 import asyncio
 import re
@@ -6,38 +6,37 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 import orjson
-from fastapi import Query, Request
+from fastapi import FastAPI, Query, Request
 from starlette.responses import Response
 
-from assistant.api.body.spool import Named, Spool
-from assistant.api.chat.asking import Asking
+from assistant.api.body.spool import FileLookup, Spool
+from assistant.api.chat.endpoint import ChatService, wait_for_result
 from assistant.api.chat.route import ToAgent
 from assistant.api.chat.stream import ChatStream
-from assistant.api.chat.whole import whole_answer
-from assistant.api.files.endpoints import Shelf, files_of
-from assistant.api.middleware.scope import principal
-from assistant.api.responses.answers import InputItemList, ResponseDeleted
-from assistant.api.responses.draft import Draft, interrupted
-from assistant.api.responses.events import ResponseEvents
+from assistant.api.files import FileService, files_of
+from assistant.api.middleware.request import principal
+from assistant.api.openapi import WHY, errors, events, needs
+from assistant.api.responses.answers import RESPONSE_EVENTS, InputItemList, ResponseDeleted, ResponseObject
+from assistant.api.responses.builder import ResponseBuilder, ResponseEvents, interrupted
 from assistant.api.responses.input import ResponseInput, read_response
-from assistant.api.responses.kept_items import kept_items
+from assistant.api.responses.items import kept_items
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import InvalidRequest, NanobotError
 from assistant.contracts.responses import Item, KeptResponse, ResponseNotFound, ResponseStore, SentFile
 from assistant.contracts.turns import TurnFailed, TurnFinished
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 
 _ID = re.compile(r"resp_[0-9a-f]{28}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Responses:
-    asking: Asking
+class ResponseEndpoints:
+    asking: ChatService
     store: ResponseStore
-    shelf: Shelf
+    shelf: FileService
     settings: ApiSettings
     spool_folder: Path
 
@@ -49,7 +48,7 @@ class Responses:
             asked = await read_response(request.scope, request.receive, spool, self.settings.limits, self.asking.known, self.store, owner)
             self.asking.check_rights(request.scope, asked.chat.route)
             wanted = await self.asking.prepare(request.scope, asked.chat)
-            draft = Draft(wanted.id, asked)
+            draft = ResponseBuilder(wanted.id, asked)
             if asked.keeps:
                 await self._begin(owner, draft, asked)
                 wanted = replace(wanted, keep=partial(self._keep, owner, draft, asked.chat.stream))
@@ -101,7 +100,7 @@ class Responses:
             raise ResponseNotFound(param="response_id")
         return kept
 
-    def _named(self, owner: str) -> Named:
+    def _named(self, owner: str) -> FileLookup:
         """Finds the files that this owner uploaded, or sent with a response that is kept."""
         uploaded = files_of(self.shelf, owner)
 
@@ -110,7 +109,7 @@ class Responses:
 
         return find
 
-    async def _begin(self, owner: str, draft: Draft, asked: ResponseInput) -> None:
+    async def _begin(self, owner: str, draft: ResponseBuilder, asked: ResponseInput) -> None:
         """Keep what was sent. Raises StoreUnavailable, and what reading a file raises."""
         read = self.shelf.reader.read
         files = [SentFile(id=sent.id, upload=sent.upload, read=await read(sent.upload)) for sent in asked.files.values()]
@@ -124,7 +123,7 @@ class Responses:
         )
         await self.store.begin(owner, kept, files)
 
-    async def _keep(self, owner: str, draft: Draft, told: bool, end: TurnFinished | TurnFailed) -> None:
+    async def _keep(self, owner: str, draft: ResponseBuilder, told: bool, end: TurnFinished | TurnFailed) -> None:
         """`told`: whether the client may know the response's id before its end. One that failed without that was never there."""
         if isinstance(end, TurnFinished):
             await self.store.finish(owner, draft.id, draft.finished(end))
@@ -133,17 +132,17 @@ class Responses:
         else:
             await self.store.delete(owner, draft.id)
 
-    async def _forget(self, owner: str, draft: Draft, asked: ResponseInput) -> None:
+    async def _forget(self, owner: str, draft: ResponseBuilder, asked: ResponseInput) -> None:
         if asked.keeps:
             await self.store.delete(owner, draft.id)
 
-    async def _answered(self, request: Request, turn: RunningTurn, draft: Draft, asked: ResponseInput) -> Response:
+    async def _answered(self, request: Request, turn: RunningTurn, draft: ResponseBuilder, asked: ResponseInput) -> Response:
         # Where nothing is kept of a model's answer, nobody could read it any more.
         cancels = self.settings.on_disconnect == "cancel" or not (asked.keeps or isinstance(asked.to, ToAgent))
         if asked.chat.stream:
             events = ResponseEvents(draft)
             return ChatStream(turn, events, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)
-        return _json(draft.finished(await whole_answer(turn, request, cancels=cancels)))
+        return _json(draft.finished(await wait_for_result(turn, request, cancels=cancels)))
 
 
 def _json(body: Item) -> Response:
@@ -155,3 +154,35 @@ def _known(response_id: str) -> str:
     if not _ID.fullmatch(response_id):
         raise ResponseNotFound(param="response_id")
     return response_id
+
+
+_PATH: Final = "/v1/responses"
+_ONE: Final = _PATH + "/{response_id}"
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ResponseRequest"}}}}
+}
+_STREAMS: Final[dict[str, Any]] = {
+    "model": ResponseObject,
+    "description": "The response; or, with `stream: true`, events from response.created to response.completed, incomplete or failed.",
+    "content": events(*[event.__name__ for event in RESPONSE_EVENTS]),
+}
+
+
+def add_response_routes(app: FastAPI, responses: ResponseEndpoints) -> None:
+    app.add_api_route(
+        _PATH,
+        responses.create,
+        methods=["POST"],
+        summary="Ask, by OpenAI's Responses",
+        response_model=None,
+        responses={200: _STREAMS, **errors(*[status for status in WHY if status not in (405, 422)])},
+        openapi_extra=needs("chat", _BODY),
+    )
+    for path, summary, endpoint, method, answer, refusals in (
+        (_ONE, "Show a response", responses.show, "GET", ResponseObject, errors(400, 401, 404, 503)),
+        (_ONE + "/input_items", "List what was sent", responses.input_items, "GET", InputItemList, errors(400, 401, 404, 503)),
+        (_ONE, "Delete a response", responses.delete, "DELETE", ResponseDeleted, errors(401, 404, 503)),
+    ):
+        app.add_api_route(
+            path, endpoint, methods=[method], summary=summary, response_model=answer, responses=refusals, openapi_extra=needs("chat")
+        )

@@ -1,4 +1,4 @@
-"""A request for a response, checked, and made into what the chat's asking takes."""
+"""From the body of POST /v1/responses to a turn."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,12 @@ from starlette.types import Receive, Scope
 
 from assistant.api.body.json_body import read_json
 from assistant.api.body.spool import Spool
-from assistant.api.chat.input import ChatInput, sampling_of
-from assistant.api.chat.route import Known, Named, ToAgent, ToModel, ToWorkflow, headers_of, route
+from assistant.api.chat.read import ChatInput, sampling_of
+from assistant.api.chat.route import AgentCatalog, RoutingHints, ToAgent, ToModel, ToWorkflow, headers_of, options_of, route
 from assistant.api.chat.wire import ChatOptions
-from assistant.api.chat.wishes import wishes_of
 from assistant.api.complaints import complaint
-from assistant.api.middleware.scope import header
-from assistant.api.responses.files import Place, Sent, missing, recall_files, take_files
-from assistant.api.responses.kept_items import recalled
-from assistant.api.responses.talk import Talk
+from assistant.api.middleware.request import header
+from assistant.api.responses.items import ItemCollector, PartPath, SentFiles, missing, recall_files, recalled, take_files
 from assistant.api.responses.wire import (
     FunctionCall,
     FunctionOutput,
@@ -25,7 +22,7 @@ from assistant.api.responses.wire import (
     InputImage,
     InputItem,
     InputMessage,
-    Refusal,
+    RefusalPart,
     ResponseRequest,
     TextFormat,
 )
@@ -33,7 +30,7 @@ from assistant.api.settings import ApiLimits
 from assistant.contracts.errors import InvalidRequest, UnsupportedMediaType
 from assistant.contracts.messages import Json
 from assistant.contracts.responses import KeptResponse, ResponseStore
-from assistant.contracts.turns import Asked, Earlier, Upload, Words
+from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
 
 _LOGPROBS = "message.output_text.logprobs"
 _ONE_MESSAGE = (
@@ -57,7 +54,7 @@ class ResponseInput:
     """Where `chat` goes."""
     chat: ChatInput
     items: Sequence[InputItem]
-    files: Mapping[Place, Sent]
+    files: Mapping[PartPath, SentFiles]
 
     @property
     def keeps(self) -> bool:
@@ -74,7 +71,7 @@ class ResponseInput:
 
 
 async def read_response(
-    scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits, known: Known, store: ResponseStore, owner: str
+    scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits, known: AgentCatalog, store: ResponseStore, owner: str
 ) -> ResponseInput:
     """Raises UnsupportedMediaType, InvalidRequest and its kin, ModelNotFound, RequestTooLarge, FileTooLarge, RequestTimeout, StoreUnavailable;
     ClientDisconnect if the client left before its request was whole."""
@@ -89,7 +86,7 @@ async def read_response(
     chain = await _chain(request.previous_response_id, store, owner)
     chosen = _route(scope, request, known, chain[-1] if chain else None)
     options = _options(request)
-    wishes = wishes_of(options, chosen)
+    wishes = options_of(options, chosen)
     if isinstance(chosen, ToModel) and request.truncation == "auto":
         raise InvalidRequest("'truncation' is \"disabled\" for a model: what does not fit is refused.", param="truncation")
     items: list[InputItem] = [InputMessage(role="user", content=request.input)] if isinstance(request.input, str) else request.input
@@ -131,11 +128,13 @@ async def _chain(previous: str | None, store: ResponseStore, owner: str) -> Sequ
     return chain
 
 
-def _route(scope: Scope, request: ResponseRequest, known: Known, previous: KeptResponse | None) -> ToAgent | ToModel:
+def _route(scope: Scope, request: ResponseRequest, known: AgentCatalog, previous: KeptResponse | None) -> ToAgent | ToModel:
     """Who answers, and in which session: the one that was named; else the previous response's; else the default agent's shared one, where the
     client keeps nothing of the conversation itself."""
     agent, header_session = headers_of(scope)
-    named = Named(model=request.model, session_id=request.session_id, user=request.user, agent_header=agent, session_header=header_session)
+    named = RoutingHints(
+        model=request.model, session_id=request.session_id, user=request.user, agent_header=agent, session_header=header_session
+    )
     chosen = route(named, known)
     if isinstance(chosen, ToWorkflow):
         raise InvalidRequest("This is a workflow: ask it at /v1/chat/completions.", param="model")
@@ -151,9 +150,11 @@ def _route(scope: Scope, request: ResponseRequest, known: Known, previous: KeptR
     return chosen
 
 
-async def _said(chain: Sequence[KeptResponse], items: Sequence[InputItem], files: Mapping[Place, Sent], spool: Spool) -> Talk:
+async def _said(
+    chain: Sequence[KeptResponse], items: Sequence[InputItem], files: Mapping[PartPath, SentFiles], spool: Spool
+) -> ItemCollector:
     """What the earlier responses hold, and then the input. Raises InvalidRequest."""
-    talk = Talk()
+    talk = ItemCollector()
     earlier = await asyncio.to_thread(recalled, chain)
     seen = await recall_files(earlier, spool)
     for index, item in enumerate(earlier):
@@ -166,7 +167,7 @@ async def _said(chain: Sequence[KeptResponse], items: Sequence[InputItem], files
     return talk
 
 
-def _add(talk: Talk, item: InputItem, index: int, files: Mapping[Place, Upload], at: str) -> None:
+def _add(talk: ItemCollector, item: InputItem, index: int, files: Mapping[PartPath, Upload], at: str) -> None:
     if isinstance(item, FunctionCall):
         talk.call(item, at)
     elif isinstance(item, FunctionOutput):
@@ -175,24 +176,24 @@ def _add(talk: Talk, item: InputItem, index: int, files: Mapping[Place, Upload],
         talk.message(item, _content(item, index, files) if item.role == "user" else (), at)
 
 
-def _content(message: InputMessage, index: int, files: Mapping[Place, Upload]) -> tuple[Words | Upload, ...]:
+def _content(message: InputMessage, index: int, files: Mapping[PartPath, Upload]) -> tuple[UserText | Upload, ...]:
     if isinstance(message.content, str):
-        return (Words(text=message.content),)
-    content: list[Words | Upload] = []
+        return (UserText(text=message.content),)
+    content: list[UserText | Upload] = []
     for place, part in enumerate(message.content):
         if isinstance(part, InputImage | InputFile):
-            content.append(files.get((index, place)) or Words(text=missing(part)))
+            content.append(files.get((index, place)) or UserText(text=missing(part)))
         else:
-            content.append(Words(text=part.refusal if isinstance(part, Refusal) else part.text))
+            content.append(UserText(text=part.refusal if isinstance(part, RefusalPart) else part.text))
     return tuple(content)
 
 
 def _check_said(said: Sequence[Earlier], chosen: ToAgent | ToModel) -> None:
     if isinstance(chosen, ToModel):
         return
-    if not chosen.takes_history and (len(said) != 1 or not isinstance(said[0], Asked)):
+    if not chosen.takes_history and (len(said) != 1 or not isinstance(said[0], HistoryMessage)):
         raise InvalidRequest(_ONE_MESSAGE, param="input")
-    if not said or not isinstance(said[-1], Asked):
+    if not said or not isinstance(said[-1], HistoryMessage):
         raise InvalidRequest("The last item must be the user's message.", param="input")
 
 

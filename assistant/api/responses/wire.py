@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from assistant.api.chat.wire import HASH, Wire, choice_tag, part_tag
+from assistant.api.chat.wire import HASH, WireModel, choice_tag, part_tag
 from assistant.contracts.models import ReasoningEffort
 
 _MOST = 2_048
@@ -12,18 +12,18 @@ _MOST = 2_048
 _NAME = r"^[a-zA-Z0-9_.-]+$"
 
 
-class InputText(Wire):
+class InputText(WireModel):
     type: Literal["input_text"]
     text: str
 
 
-class InputImage(Wire):
+class InputImage(WireModel):
     type: Literal["input_image"]
     image_url: str | None = Field(default=None, description="A data URL: `data:image/png;base64,…`. PNG, JPEG, GIF or WebP.")
     file_id: str | None = Field(default=None, description="Of a file that was uploaded to /v1/files; in place of image_url.")
 
 
-class InputFile(Wire):
+class InputFile(WireModel):
     type: Literal["input_file"]
     file_data: str | None = Field(default=None, description="The file as a data URL or as plain base64.")
     filename: str | None = Field(default=None, description="What the file is called: for display only.")
@@ -31,14 +31,14 @@ class InputFile(Wire):
     file_url: str | None = Field(default=None, description="Not supported: files are not fetched from the web.")
 
 
-class OutputText(Wire):
+class OutputText(WireModel):
     """What an assistant said before."""
 
     type: Literal["output_text"]
     text: str
 
 
-class Refusal(Wire):
+class RefusalPart(WireModel):
     """What an assistant refused before."""
 
     type: Literal["refusal"]
@@ -54,7 +54,7 @@ InputPart = Annotated[
     | Annotated[InputImage, Tag("#input_image")]
     | Annotated[InputFile, Tag("#input_file")]
     | Annotated[OutputText, Tag("#output_text")]
-    | Annotated[Refusal, Tag("#refusal")],
+    | Annotated[RefusalPart, Tag("#refusal")],
     Discriminator(part_tag),
 ]
 Parts = Annotated[
@@ -62,13 +62,13 @@ Parts = Annotated[
 ]
 
 
-class InputMessage(Wire):
+class InputMessage(WireModel):
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
     content: Parts = Field(description="Images and files are a user's; output_text and refusal an assistant's.")
 
 
-class FunctionCall(Wire):
+class FunctionCall(WireModel):
     """A call of a function of the client's that a model made before."""
 
     type: Literal["function_call"]
@@ -77,7 +77,7 @@ class FunctionCall(Wire):
     arguments: str
 
 
-class FunctionOutput(Wire):
+class FunctionOutput(WireModel):
     type: Literal["function_call_output"]
     call_id: str = Field(min_length=1, max_length=256, description="Which call it answers.")
     output: Parts = Field(description="A text, or parts of text.")
@@ -100,7 +100,7 @@ Input = Annotated[
 ]
 
 
-class FunctionTool(Wire):
+class FunctionTool(WireModel):
     type: Literal["function"] = Field(description="The only kind: other tools are OpenAI's own.")
     name: str = Field(min_length=1, max_length=128, pattern=_NAME)
     description: str | None = None
@@ -108,17 +108,17 @@ class FunctionTool(Wire):
     strict: bool | None = None
 
 
-class NamedFunction(Wire):
+class NamedFunction(WireModel):
     type: Literal["function"]
     name: str
 
 
-ToolChoice = Annotated[
+ResponseToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag("#word")] | Annotated[NamedFunction, Tag("#tool")], Discriminator(choice_tag)
 ]
 
 
-class TextFormat(Wire):
+class TextFormat(WireModel):
     type: Literal["text", "json_object", "json_schema"]
     name: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")
     json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
@@ -132,15 +132,15 @@ class TextFormat(Wire):
         return self
 
 
-class TextOptions(Wire):
+class TextOptions(WireModel):
     format: TextFormat | None = None
 
 
-class Reasoning(Wire):
+class Reasoning(WireModel):
     effort: ReasoningEffort | None = None
 
 
-class ResponseRequest(Wire):
+class ResponseRequest(WireModel):
     """To the default agent: one user message, in its session. To `agent:<id>` or a model, or with `previous_response_id` or `store: false`: as
     much of a conversation as the client wishes to send."""
 
@@ -159,7 +159,7 @@ class ResponseRequest(Wire):
     tools: list[FunctionTool] | None = Field(
         default=None, max_length=128, description="The client's own, for a registered model. An agent has tools of its own, and takes none."
     )
-    tool_choice: ToolChoice | None = None
+    tool_choice: ResponseToolChoice | None = None
     parallel_tool_calls: bool | None = None
     temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
     top_p: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)

@@ -3,8 +3,8 @@
 import errno
 import socket
 
-from assistant.access.build import CannotLetIn, auth_mode
-from assistant.access.loopback import is_loopback
+from assistant.access.authenticator import is_loopback
+from assistant.access.principals import CannotLetIn, auth_mode
 from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
 

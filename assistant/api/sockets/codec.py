@@ -1,15 +1,85 @@
-"""Frames: MessagePack in binary messages, JSON in text; an answer is of the kind of the last frame that came."""
+"""Frames of a WebSocket: JSON as text, MessagePack as binary, bounded before they are decoded."""
 
 import asyncio
-from typing import cast
+from typing import Final, cast
 
 import orjson
 import ormsgpack
 from starlette.types import Message
 
-from assistant.api.body.json_body import parse_object
-from assistant.api.sockets.msgpack_shape import check_msgpack
-from assistant.contracts.errors import InvalidRequest
+from assistant.api.body.json_body import MAX_DEPTH, MAX_TOKENS, parse_object
+from assistant.contracts.errors import InvalidRequest, RequestTooLarge
+
+_LENGTHS: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
+"""By type: of bin and str, how many bytes say how long it is."""
+_FIXED: Final = {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
+"""By type: of numbers, how long they are."""
+_COUNTS: Final = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
+"""By type: of arrays and maps, how many bytes say how many entries there are, and of how many values an entry consists."""
+_EXTENSIONS: Final = frozenset({*range(0xC7, 0xCA), *range(0xD4, 0xD9)})
+
+
+def check_msgpack(data: bytes) -> None:
+    """Raises InvalidRequest for what is not one MessagePack value, is nested deeper than 64 levels or holds extension types, and
+    RequestTooLarge for more values than any message needs: four megabytes of empty maps would become hundreds of megabytes of Python objects.
+
+    Takes time by the number of values, not of bytes. What a length or a count promises must be there.
+    """
+    expected = [1]
+    """How many values are still to come, at each level."""
+    position, end = 0, len(data)
+    for _ in range(MAX_TOKENS):
+        while expected and not expected[-1]:
+            expected.pop()
+        if not expected:
+            break
+        if position >= end:
+            raise _cut_off()
+        expected[-1] -= 1
+        kind = data[position]
+        position += 1
+        skipped, inside = _step(data, kind, position)
+        position += skipped
+        if position + inside > end:
+            raise _cut_off()
+        if inside:
+            expected.append(inside)
+            if len(expected) > MAX_DEPTH + 1:
+                raise InvalidRequest(f"The MessagePack is nested deeper than {MAX_DEPTH} levels.")
+    else:
+        raise RequestTooLarge(f"The MessagePack has more than {MAX_TOKENS:,} values.")
+    if position != end:
+        raise InvalidRequest("The frame holds more than one MessagePack value.")
+
+
+def _step(data: bytes, kind: int, position: int) -> tuple[int, int]:
+    """(Bytes that belong to this value beyond its type, values that are within it.)"""
+    if kind < 0x80 or kind >= 0xE0 or kind in (0xC0, 0xC2, 0xC3):
+        return 0, 0
+    if kind < 0x90:
+        return 0, 2 * (kind & 0x0F)
+    if kind < 0xA0:
+        return 0, kind & 0x0F
+    if kind < 0xC0:
+        return kind & 0x1F, 0
+    if kind in _FIXED:
+        return _FIXED[kind], 0
+    if kind in _LENGTHS:
+        size = _LENGTHS[kind]
+        return size + int.from_bytes(data[position : position + size], "big"), 0
+    if kind in _COUNTS:
+        size, values = _COUNTS[kind]
+        return size, values * int.from_bytes(data[position : position + size], "big")
+    if kind in _EXTENSIONS:
+        raise InvalidRequest(
+            "MessagePack extension types (timestamps are one) are not known here: send strings, numbers, bytes, arrays and maps."
+        )
+    raise InvalidRequest("The frame is not valid MessagePack.")
+
+
+def _cut_off() -> InvalidRequest:
+    return InvalidRequest("The frame is not valid MessagePack: it ends too early.")
+
 
 Frame = dict[str, object]
 _LARGE = 16 * 1024

@@ -11,17 +11,17 @@ from starlette.types import Message, Send
 from assistant.access.principals import Principal
 from assistant.api.body.spool import Spool
 from assistant.api.sockets import answers
-from assistant.api.sockets.asking import ChatDoor, Question, read_message, read_question
 from assistant.api.sockets.client_tools import ClientCalls, ClientTool, read_manifest
 from assistant.api.sockets.codec import Frame, decode, encode
 from assistant.api.sockets.jobs import COMMANDS, SocketJobs
+from assistant.api.sockets.questions import Question, SocketServices, read_message, read_question
 from assistant.api.sockets.wire import ClientMessage
 from assistant.api.turns import settle
 from assistant.contracts.access import Admission
 from assistant.contracts.errors import InvalidRequest, NanobotError, TurnCancelled
-from assistant.contracts.ids import new_id
 from assistant.contracts.turns import MAIN, TextDelta, ToolFinished, ToolStarted, TurnEvent, TurnFailed, TurnFinished
-from assistant.turns.running import RunningTurn
+from assistant.contracts.util import new_id
+from assistant.turns.handle import RunningTurn
 
 _COMMANDS = {"chat_message": "message"}
 """What envelopes call the types of frames, where that differs."""
@@ -40,7 +40,7 @@ class _Answer:
     """Whether the client asked for its end, and is to be told of it."""
 
 
-class Conversation:
+class SocketConversation:
     """The state of one socket. Frames are taken one after another; a turn's answer goes out beside that.
 
     A frame that is wrong gets an `error` frame and costs nothing else. A new message stops the turn that runs, which is not heard of any more.
@@ -52,7 +52,7 @@ class Conversation:
         "_tools", "_who", "gone",
     )  # fmt: skip
 
-    def __init__(self, door: ChatDoor, who: Principal, send: Send, group: asyncio.TaskGroup) -> None:
+    def __init__(self, door: SocketServices, who: Principal, send: Send, group: asyncio.TaskGroup) -> None:
         """`group`: of the socket's own tasks; what goes wrong in one of them ends the socket."""
         self._door = door
         self._who = who

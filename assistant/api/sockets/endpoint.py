@@ -6,10 +6,10 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assistant.access.principals import Principal
-from assistant.api.middleware.scope import principal
+from assistant.api.middleware.request import principal
 from assistant.api.server.websockets import LEAVE
-from assistant.api.sockets.asking import ChatDoor
-from assistant.api.sockets.conversation import Conversation
+from assistant.api.sockets.conversation import SocketConversation
+from assistant.api.sockets.questions import SocketServices
 from assistant.contracts.access import Scope as AccessScope
 from assistant.contracts.errors import NotFound
 
@@ -21,7 +21,7 @@ class Sockets:
     """Stands before the routes: a WebSocket to /chat or /predict is a conversation, in the same frames; to anywhere else it is 404, before it is
     accepted, as 403 is for a key without the scope."""
 
-    def __init__(self, app: ASGIApp, chat: ChatDoor) -> None:
+    def __init__(self, app: ASGIApp, chat: SocketServices) -> None:
         self.app = app
         self.chat = chat
 
@@ -37,13 +37,13 @@ class Sockets:
         await converse(self.chat, who, receive, send)
 
 
-async def converse(door: ChatDoor, who: Principal, receive: Receive, send: Send) -> None:
+async def converse(door: SocketServices, who: Principal, receive: Receive, send: Send) -> None:
     """One socket, from its handshake to its end, and that of the turn that it leaves. Raises ClientDisconnect, or what ended it."""
     await receive()
     await send({"type": "websocket.accept"})
     try:
         async with asyncio.TaskGroup() as group:
-            conversation = Conversation(door, who, send, group)
+            conversation = SocketConversation(door, who, send, group)
             try:
                 while not conversation.gone and (message := await receive())["type"] != "websocket.disconnect":
                     if message["type"] == LEAVE:

@@ -8,16 +8,14 @@ from typing import Final, cast
 from assistant.access.principals import Principal
 from assistant.api.body.spool import Spool
 from assistant.api.sockets import answers
-from assistant.api.sockets.asking import ChatDoor
 from assistant.api.sockets.codec import Frame
-from assistant.api.sockets.content import take_in
-from assistant.api.sockets.wire import ClientMessage
-from assistant.api.workflows.endpoints import known_job
-from assistant.api.workflows.input import given_params
+from assistant.api.sockets.questions import SocketServices
+from assistant.api.sockets.wire import ClientMessage, take_in
+from assistant.api.workflows.endpoints import given_params, known_job
 from assistant.api.workflows.wire import frame as update_frame
 from assistant.contracts.errors import InvalidRequest, NanobotError, ServerOverloaded
 from assistant.contracts.messages import Json
-from assistant.contracts.turns import Upload, Words
+from assistant.contracts.turns import Upload, UserText
 from assistant.contracts.workflows import ENDED, Job, JobConflict, WorkflowNotFound, Workflows
 from assistant.workflows.models import message_files, message_params, results_text
 
@@ -31,7 +29,7 @@ class SocketJobs:
 
     __slots__ = ("_door", "_group", "_say", "_watches", "_who")
 
-    def __init__(self, door: ChatDoor, who: Principal, say: Callable[[Frame], Awaitable[None]], group: asyncio.TaskGroup) -> None:
+    def __init__(self, door: SocketServices, who: Principal, say: Callable[[Frame], Awaitable[None]], group: asyncio.TaskGroup) -> None:
         self._door = door
         self._who = who
         self._say = say
@@ -77,7 +75,7 @@ class SocketJobs:
         try:
             content = await take_in(message.content, spool, self._door.settings.limits)
             files = message_files(workflow, [part for part in content if isinstance(part, Upload)])
-            words = "\n".join([part.text for part in content if isinstance(part, Words)])
+            words = "\n".join([part.text for part in content if isinstance(part, UserText)])
             params = {**message_params(workflow, words), **cast("dict[str, Json]", message.params or {})}
             return await self.service.start(self._who.id, workflow.id, params, files)
         finally:

@@ -1,29 +1,110 @@
-"""/workflows: what there are, and running them; /v1/jobs: the runs. Another owner's jobs are not there."""
+"""/workflows and /v1/jobs: list, run, look at, cancel."""
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from fastapi import Query, Request, Response
+from fastapi import FastAPI, Query, Request, Response
+from starlette.types import Receive, Scope
 
-from assistant.api.body.spool import Spool
+from assistant.api.answers import ErrorAnswer
+from assistant.api.body.json_body import announced_length, read_json
+from assistant.api.body.multipart import MultipartForm, read_form
+from assistant.api.body.spool import EncodedFile, Spool, decode_to_disk, parse_data_url
 from assistant.api.middleware.errors import FailedAfterActing
-from assistant.api.middleware.scope import cut_off, principal
-from assistant.api.settings import ApiSettings
-from assistant.api.workflows.input import read_params
-from assistant.api.workflows.stream import JobStream
-from assistant.api.workflows.wire import JobAnswer, JobList, RunAnswer, WorkflowAnswer, WorkflowList, job_answer, workflow_answer
-from assistant.contracts.errors import ShuttingDown
-from assistant.contracts.workflows import Job, JobCancelled, JobFailed, JobNotFound
+from assistant.api.middleware.request import cut_off, header, principal
+from assistant.api.openapi import errors, events, needs
+from assistant.api.settings import ApiLimits, ApiSettings
+from assistant.api.workflows.wire import (
+    EVENTS,
+    JobAnswer,
+    JobList,
+    JobStream,
+    RunAnswer,
+    WorkflowAnswer,
+    WorkflowList,
+    job_answer,
+    workflow_answer,
+)
+from assistant.contracts.errors import InvalidRequest, ShuttingDown, UnsupportedMediaType
+from assistant.contracts.messages import Json
+from assistant.contracts.turns import Upload
+from assistant.contracts.util import display_name
+from assistant.contracts.workflows import Job, JobCancelled, JobFailed, JobNotFound, WorkflowInfo
 from assistant.contracts.workflows import Workflows as Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Files lie in the spool that was given."""
+
+    params: Mapping[str, Json]
+    files: Mapping[str, Upload]
+    """By the name of their input."""
+
+
+async def read_params(scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Given:
+    """Raises UnsupportedMediaType, InvalidRequest and its kin, RequestTooLarge, FileTooLarge, RequestTimeout, ClientDisconnect."""
+    file_inputs = _file_inputs(workflow)
+    content_type = header(scope, b"content-type")
+    media_type = (content_type or b"").partition(b";")[0].strip().lower()
+    if media_type == b"application/json":
+        return await given_params(await read_json(scope, receive, limits.json_bytes), spool, limits, workflow)
+    if content_type is not None and media_type == b"multipart/form-data":
+        form = await read_form(scope, receive, content_type, spool, limits, named=frozenset(file_inputs))
+        return Given(params={**form.fields}, files=_by_input(form, file_inputs))
+    if content_type is None and header(scope, b"transfer-encoding") is None and not announced_length(scope):
+        return Given(params={}, files={})  # a bare POST: a workflow may need nothing
+    raise UnsupportedMediaType
+
+
+async def given_params(body: dict[str, Json], spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Given:
+    """Of an object, from which files are taken out. Raises InvalidRequest and its kin, FileTooLarge."""
+    files = {name: await _decoded(name, body.pop(name), spool, limits) for name in _file_inputs(workflow) if body.get(name) is not None}
+    return Given(params=body, files=files)
+
+
+def _file_inputs(workflow: WorkflowInfo) -> list[str]:
+    return [spec.name for spec in workflow.inputs if spec.type == "file"]
+
+
+async def _decoded(name: str, value: Json, spool: Spool, limits: ApiLimits) -> Upload:
+    data = value.get("file_data") if isinstance(value, dict) else value
+    shown = value.get("filename") if isinstance(value, dict) else None
+    if not isinstance(data, str) or not isinstance(shown, str | None):
+        raise InvalidRequest(f'\'{name}\' is a file: send {{"filename": …, "file_data": its base64 or a data URL}}, or a form.', param=name)
+    param = f"{name}.file_data" if isinstance(value, dict) else name
+    _, start = parse_data_url(data, param) if data[:5].lower() == "data:" else ("", 0)
+    file = EncodedFile(text=data, start=start, name=display_name(shown or "", name), param=param)
+    return await asyncio.to_thread(decode_to_disk, file, spool, limits.file_bytes)
+
+
+def _by_input(form: MultipartForm, file_inputs: list[str]) -> dict[str, Upload]:
+    """Files sent by their input's name; those sent as `files` go to the inputs that are left, in order."""
+    found: dict[str, Upload] = {}
+    unnamed: list[Upload] = []
+    for upload in form.files:
+        if upload.param not in file_inputs:
+            unnamed.append(upload)
+        elif upload.param in found:
+            raise InvalidRequest(f"'{upload.param}' was sent twice.", param=upload.param)
+        else:
+            found[upload.param] = upload
+    free = [name for name in file_inputs if name not in found]
+    if len(unnamed) > len(free):
+        takes = ", ".join(file_inputs) or "none"
+        raise InvalidRequest(f"There are more files than the workflow takes: {takes}.", param="files")
+    return {**found, **dict(zip(free, unnamed, strict=False))}
+
 
 _ID = re.compile(r"job_[0-9a-f]{28}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workflows:
+class WorkflowEndpoints:
     """The endpoints."""
 
     workflows: Service
@@ -99,3 +180,70 @@ def known_job(job_id: str) -> str:
     if not _ID.fullmatch(job_id):
         raise JobNotFound(param="job_id")
     return job_id
+
+
+_ONE: Final = "/workflows/{workflow_id}"
+_JOB: Final = "/v1/jobs/{job_id}"
+_JOB_ID: Final = {"x-nanobot-job-id": {"description": "The job.", "required": True, "schema": {"type": "string"}}}
+_OBJECT: Final = {"schema": {"type": "object", "additionalProperties": True}}
+_PARAMS: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": False,
+        "description": (
+            'The inputs by name. A file in JSON is {"filename": …, "file_data": its base64, or a data URL}; '
+            "in a form it is sent under its input's name, or as `files`."
+        ),
+        "content": {"application/json": _OBJECT, "multipart/form-data": _OBJECT},
+    }
+}
+_EVENTS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "Events, and at last `[DONE]`.", "content": events(*[event.__name__ for event in EVENTS]), "headers": _JOB_ID},
+}
+_RUN: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The outputs.", "headers": _JOB_ID}}
+_ENDED: Final[dict[int | str, dict[str, Any]]] = {
+    409: {"model": ErrorAnswer, "description": "The job was cancelled."},
+    422: {"model": ErrorAnswer, "description": "A node of the job failed; the message says which, and why."},
+}
+_CANCEL: Final[dict[int | str, dict[str, Any]]] = {409: {"model": ErrorAnswer, "description": "It has ended already."}}
+_START: Final = (400, 401, 404, 408, 413, 415, 503)
+
+
+def add_workflow_routes(app: FastAPI, workflows: WorkflowEndpoints) -> None:
+    get, post = ["GET"], ["POST"]
+    for path, summary, endpoint, methods, answer, refusals in (
+        ("/workflows", "List workflows", workflows.index, get, WorkflowList, errors(401)),
+        (_ONE, "Show a workflow", workflows.show, get, WorkflowAnswer, errors(400, 401, 404)),
+        ("/v1/jobs", "List jobs", workflows.jobs, get, JobList, errors(400, 401, 404, 503)),
+        (_JOB, "Show a job", workflows.job, get, JobAnswer, errors(401, 404, 503)),
+        (_JOB + "/cancel", "Cancel a job", workflows.cancel, post, JobAnswer, {**errors(401, 404, 503), **_CANCEL}),
+    ):
+        app.add_api_route(
+            path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals, openapi_extra=needs("workflows")
+        )
+    app.add_api_route(
+        _ONE + "/run",
+        workflows.run,
+        methods=post,
+        summary="Run a workflow",
+        response_model=RunAnswer,
+        responses={**errors(*_START), **_ENDED, **_RUN},
+        openapi_extra=needs("workflows", _PARAMS),
+    )
+    app.add_api_route(
+        _ONE + "/run/stream",
+        workflows.stream,
+        methods=post,
+        summary="Run a workflow, and hear how it goes",
+        response_class=Response,
+        responses={**errors(*_START), **_EVENTS},
+        openapi_extra=needs("workflows", _PARAMS),
+    )
+    app.add_api_route(
+        _JOB + "/stream",
+        workflows.watch,
+        methods=get,
+        summary="Hear how a job goes",
+        response_class=Response,
+        responses={**errors(401, 404, 503), **_EVENTS},
+        openapi_extra=needs("workflows"),
+    )

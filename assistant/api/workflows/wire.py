@@ -1,14 +1,26 @@
-"""What /workflows and /v1/jobs answer, and the frames that tell of a job as it goes: the same over HTTP and over a socket."""
+"""Workflows and jobs as JSON, and a job's events as a stream."""
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
+import orjson
 from pydantic import BaseModel, Field
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from assistant.api.wire_answers import written
+from assistant.api.answers import written
+from assistant.api.chat.stream import COMMENT, DONE
+from assistant.api.middleware.errors import error_json
+from assistant.api.middleware.request import cut_off
+from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.messages import Json
 from assistant.contracts.workflows import (
+    ENDED,
     InputType,
     Job,
+    JobCancelled,
+    JobFailed,
     JobState,
     JobUpdate,
     NodeKind,
@@ -170,3 +182,141 @@ def frame(update: Update) -> dict[str, Json]:
                 "job_id": job.id,
                 "workflow_id": job.workflow,
             }
+
+
+class JobUpdated(BaseModel):
+    """The job is in another state."""
+
+    type: Literal["job_update"]
+    status: JobState
+    job_id: str
+    workflow_id: str
+    message: str
+    result: dict[str, Any] | None = Field(description="The outputs; null until it is completed.")
+    error: str | None
+    traceback: None
+
+
+class NodeResult(BaseModel):
+    output: Any
+
+
+class NodeUpdated(BaseModel):
+    """A node was begun, or has ended."""
+
+    type: Literal["node_update"]
+    node_id: str = Field(description="Its path: within a called workflow behind that node's.")
+    node_name: str
+    status: NodeState
+    error: str | None
+    logs: None
+    result: NodeResult | None
+    properties: None
+    job_id: str
+    workflow_id: str
+
+
+class OutputUpdated(BaseModel):
+    """An output of the workflow is known."""
+
+    type: Literal["output_update"]
+    node_id: str
+    node_name: str
+    output_name: str
+    value: Any
+    output_type: Literal["str", "any"]
+    metadata: dict[str, Any]
+    job_id: str
+    workflow_id: str
+
+
+class JobComplete(BaseModel):
+    """The last event of a job that was completed; then comes `[DONE]`."""
+
+    type: Literal["complete"]
+    job_id: str
+    results: dict[str, Any]
+
+
+EVENTS = (JobUpdated, NodeUpdated, OutputUpdated, JobComplete)
+
+
+class JobStream(Response):
+    """Whoever goes away leaves the job alone. One that fails or is cancelled ends the stream with an `error` event and without [DONE]."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, job: Job, updates: AsyncIterator[Sequence[Update]], *, keep_alive: float) -> None:
+        super().__init__()
+        self.job = job
+        self.updates = updates
+        self.keep_alive = keep_alive
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [
+            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"cache-control", b"no-cache"),
+            (b"x-accel-buffering", b"no"),
+            (b"x-nanobot-job-id", self.job.id.encode()),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        try:
+            await self._pass_on(receive, send)
+        except NanobotError as error:
+            await _write(send, _error(error), more=False)
+        except asyncio.CancelledError:  # the server ends before the job does, or the caller's key does not hold any more
+            ending = ShuttingDown(f"The server is shutting down; the job {self.job.id} goes on after its next start.")
+            await _write(send, _error(cut_off(scope) or ending), more=False)
+
+    async def _pass_on(self, receive: Receive, send: Send) -> None:
+        gone = asyncio.create_task(_gone(receive))
+        step: asyncio.Task[Sequence[Update] | None] | None = None
+        try:
+            while True:
+                step = step or asyncio.create_task(_next(self.updates))
+                done, _ = await asyncio.wait((step, gone), timeout=self.keep_alive, return_when=asyncio.FIRST_COMPLETED)
+                if gone in done:
+                    return
+                if not done:
+                    await _write(send, COMMENT)
+                    continue
+                batch = step.result() or ()
+                step = None
+                end = batch[-1] if batch else None
+                over = end is None or (isinstance(end, JobUpdate) and end.job.state in ENDED)
+                data = b"".join([b"data: " + orjson.dumps(frame(update)) + b"\n\n" for update in batch])
+                await _write(send, data + (_end(end.job) if over and end is not None else b""), more=not over)
+                if over:
+                    return
+        finally:
+            gone.cancel()
+            if step is not None:
+                step.cancel()
+                await asyncio.wait([step])
+
+
+async def _next(updates: AsyncIterator[Sequence[Update]]) -> Sequence[Update] | None:
+    return await anext(updates, None)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _write(send: Send, data: bytes, *, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+def _end(job: Job) -> bytes:
+    match job.state:
+        case "completed":
+            return b"data: " + orjson.dumps({"type": "complete", "job_id": job.id, "results": dict(job.results or {})}) + b"\n\n" + DONE
+        case "cancelled":
+            return _error(JobCancelled())
+        case _:
+            return _error(JobFailed(f"Workflow {job.workflow}, {job.error}"))
+
+
+def _error(error: NanobotError) -> bytes:
+    return b"data: " + error_json(error) + b"\n\n"

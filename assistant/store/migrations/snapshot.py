@@ -6,12 +6,13 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from assistant.store import job_tables, tables
+from assistant.store import tables
+from assistant.store.api_tables import SQLModel
 from assistant.store.migrate import newest_revision
 
 METADATA = tables.SQLModel.metadata
 """Of all tables: to import a module of them is to add them."""
-assert job_tables.SQLModel.metadata is METADATA
+assert SQLModel.metadata is METADATA
 _DIALECTS: dict[str, Dialect] = {"sqlite": sqlite.dialect(), "postgresql": postgresql.dialect()}
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from assistant.providers.gguf.request_queue import GgufLimits
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 
 from .gguf_models import PATIENT, GgufModel, Opens, is_there
 

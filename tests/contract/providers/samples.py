@@ -8,7 +8,7 @@ from assistant.providers.anthropic import AnthropicProvider
 from assistant.providers.http import ProviderEndpoint
 from assistant.providers.openai import OpenAIProvider
 from assistant.providers.settings import ProviderSettings
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 
 KEY = "sk-test-0123456789abcdefghij"
 

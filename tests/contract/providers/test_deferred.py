@@ -7,7 +7,7 @@ import sys
 from assistant.providers.choice import choose
 from assistant.providers.registry import open_provider, preload
 from assistant.providers.settings import ProviderSettings
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 
 from .samples import request, unheard
 

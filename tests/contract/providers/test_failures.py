@@ -7,7 +7,7 @@ import pytest
 
 from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderOverloaded, ProviderTimeout
 from assistant.contracts.models import ModelProvider
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 
 from .samples import KEY, request, unheard, wire_provider
 

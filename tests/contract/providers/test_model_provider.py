@@ -14,7 +14,7 @@ from assistant.providers.chain import ModelChain
 from assistant.providers.gguf.provider import open_gguf
 from assistant.providers.offline import OfflineProvider
 from assistant.providers.settings import RegisteredModel
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 
 from .gguf_models import WORKER
 from .samples import PICTURE, REPORT, ROUND, request, unheard, user, wire_provider

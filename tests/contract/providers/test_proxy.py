@@ -3,7 +3,7 @@
 import pytest
 
 from assistant.contracts.errors import ProviderFailed
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 
 from .samples import request, unheard, wire_provider
 

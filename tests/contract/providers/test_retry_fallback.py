@@ -7,7 +7,7 @@ import pytest
 
 from assistant.contracts.errors import ContextLengthExceeded, ProviderFailed, ProviderOverloaded, ProviderTimeout
 from assistant.providers.chain import ModelChain, RetryPolicy
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 
 from .samples import ScriptedProvider, request, unheard, wire_provider
 

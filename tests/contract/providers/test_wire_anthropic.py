@@ -7,7 +7,7 @@ import pytest
 
 from assistant.contracts.messages import AssistantMessage, Json, UserMessage
 from assistant.contracts.models import ModelRequest, Sampling
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 
 from .samples import PICTURE, ROUND, request, unheard, user, wire_provider
 

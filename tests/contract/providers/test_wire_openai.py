@@ -9,7 +9,7 @@ import pytest
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import AssistantMessage, UserMessage
 from assistant.contracts.models import ModelRequest, Sampling
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 
 from .samples import PICTURE, REPORT, ROUND, request, target, unheard, user, wire_provider
 

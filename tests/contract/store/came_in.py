@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from itertools import count
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.inbox import InboundMessage, Place, Role, Sender, Taken
+from assistant.contracts.inbox import InboundMessage, Role, Sender, SessionRef, Taken
 from assistant.contracts.outbox import OutboundEvent
 
 from .sent import event
@@ -24,8 +24,8 @@ def message(text: str = "hello", *, external_id: str | None = None, chat: str = 
     )
 
 
-def place(session: str = "telegram:42", *, owner: str = "telegram:7", role: Role = "user") -> Place:
-    return Place(owner=owner, session=session, role=role)
+def place(session: str = "telegram:42", *, owner: str = "telegram:7", role: Role = "user") -> SessionRef:
+    return SessionRef(owner=owner, session=session, role=role)
 
 
 def notice(taken: Taken) -> OutboundEvent:

@@ -3,8 +3,7 @@
 import asyncio
 import threading
 
-from assistant.store.connection import Connection
-from assistant.store.database import Database
+from assistant.store.database import Database, Transaction
 
 SECONDS = 20
 
@@ -16,7 +15,7 @@ class Gate:
         self.reached = threading.Event()
         self._open = threading.Event()
 
-    def __call__(self, connection: Connection) -> None:
+    def __call__(self, connection: Transaction) -> None:
         self.reached.set()
         assert self._open.wait(SECONDS)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from assistant.contracts.access import Limits
 from assistant.contracts.errors import RateLimited, StoreUnavailable
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserMessage
-from assistant.contracts.repeats import Claim
+from assistant.contracts.repeats import IdempotencyClaim
 from assistant.contracts.responses import KeptResponse
 from assistant.contracts.sessions import NewTurn
+from assistant.contracts.util import new_id
 from assistant.contracts.workflows import NewJob
 from assistant.store.settings import StoreSettings
 from assistant.store.store import Store, open_store
@@ -109,7 +109,7 @@ async def answer_a_response(store: Store) -> None:
 
 async def claim_a_key(store: Store) -> None:
     """Be the first under a key, and never answer."""
-    first = Claim(id=new_id("clm"), owner="anna", key="k", fingerprint="f1", expires_at=datetime.now(UTC) + FAR)
+    first = IdempotencyClaim(id=new_id("clm"), owner="anna", key="k", fingerprint="f1", expires_at=datetime.now(UTC) + FAR)
     tell(str(await store.repeats.claim(first)))
     await asyncio.Event().wait()
 
@@ -117,7 +117,7 @@ async def claim_a_key(store: Store) -> None:
 async def listen(store: Store) -> None:
     """Tell each time that the bell rings."""
     rung = asyncio.Event()
-    store.bell.listen(rung.set)
+    store.notifier.listen(rung.set)
     tell("listening")
     while True:
         await rung.wait()

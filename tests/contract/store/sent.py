@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.outbox import Claim, Origin, OutboundEvent, OutboundPart, Receipt, Settlement, Trouble
+from assistant.contracts.outbox import Claim, DeliveryError, Origin, OutboundEvent, OutboundPart, Receipt, Settlement
 from assistant.store.store import Store
 
 LEASE = timedelta(seconds=15)
@@ -57,8 +57,8 @@ def receipt(message_id: str | None, at: datetime) -> Receipt:
 
 
 def again(due: datetime, *, counts: bool = True, code: str = "network") -> Settlement:
-    return Settlement(state="queued", trouble=Trouble(code=code, words="Not now."), due=due, counts=counts)
+    return Settlement(state="queued", trouble=DeliveryError(code=code, words="Not now."), due=due, counts=counts)
 
 
 def failed(code: str = "chat_not_found") -> Settlement:
-    return Settlement(state="failed", trouble=Trouble(code=code, words="There is no such chat."))
+    return Settlement(state="failed", trouble=DeliveryError(code=code, words="There is no such chat."))

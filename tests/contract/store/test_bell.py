@@ -1,4 +1,4 @@
-"""The bell: what one process enqueues, another one that shares the store hears, on SQLite and PostgreSQL."""
+"""The notifier: what one process enqueues, another one that shares the store hears, on SQLite and PostgreSQL."""
 
 import asyncio
 import os
@@ -21,12 +21,12 @@ SECONDS = 20
 
 
 class Heard:
-    """Listens to a store's bell."""
+    """Listens to a store's notifier."""
 
     def __init__(self, store: Store) -> None:
         self.event = asyncio.Event()
         self.times = 0
-        store.bell.listen(self._hear)
+        store.notifier.listen(self._hear)
 
     def _hear(self) -> None:
         self.times += 1
@@ -68,7 +68,7 @@ async def test_whatever_enqueues_is_heard_by_another_process(open_again: Opener,
         case "retry":
             await here.outbox.retry(None, "evt_1", event().expires_at)
         case _:
-            here.bell.ring()
+            here.notifier.notify()
     await heard.wait()
 
 
@@ -97,7 +97,7 @@ async def test_a_closed_store_rings_nobody_and_hears_nothing(open_again: Opener)
     await there.close()
     await there.close()
     await here.outbox.enqueue([event()])
-    there.bell.ring()
+    there.notifier.notify()
     await asyncio.sleep(0)
     assert heard.times == times
 
@@ -127,7 +127,7 @@ async def test_a_pipe_that_is_full_or_no_pipe_at_all_stops_nobody(store: Store, 
     while select.select([], [full], [], 0)[1]:
         os.write(full, b"x" * 4096)
     (folder / "run_link.bell").symlink_to(tmp_path / "elsewhere")
-    store.bell.ring()
+    store.notifier.notify()
     assert not (tmp_path / "elsewhere").exists()
     os.close(full)
 

@@ -9,8 +9,7 @@ import psycopg
 import pytest
 
 from assistant.contracts.errors import NotFound, StoreUnavailable
-from assistant.store.connection import Connection, Row
-from assistant.store.database import Database
+from assistant.store.database import Database, SqlRow, Transaction
 from assistant.store.sqlite import SqliteEngine
 from assistant.store.store import Store
 
@@ -27,17 +26,17 @@ class Insert:
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def __call__(self, connection: Connection) -> int:
+    def __call__(self, connection: Transaction) -> int:
         connection.execute("INSERT INTO pulse (id, at) VALUES (:id, 0)", {"id": self.number})
         return self.number
 
 
-def faulty(connection: Connection) -> None:
+def faulty(connection: Transaction) -> None:
     connection.execute("INSERT INTO pulse (id, at) VALUES (99, 0)")
     raise NotFound("not mine")
 
 
-def wrong(connection: Connection) -> list[Row]:
+def wrong(connection: Transaction) -> list[SqlRow]:
     return connection.execute("SELECT nothing FROM nowhere")
 
 
@@ -50,7 +49,7 @@ async def test_what_waits_together_is_committed_together(store: Store) -> None:
     order: list[int] = []
     transactions: set[int] = set()
 
-    def note(connection: Connection, number: int) -> None:
+    def note(connection: Transaction, number: int) -> None:
         order.append(number)
         insert(number)(connection)
         if connection.dialect == "postgresql":
@@ -97,7 +96,7 @@ async def test_a_cancelled_caller_neither_undoes_its_write_nor_breaks_the_batch(
 async def test_a_job_that_is_alone_shares_its_transaction_with_nobody(store: Store) -> None:
     runs: list[int] = []
 
-    def count(connection: Connection) -> int:
+    def count(connection: Transaction) -> int:
         runs.append(1)
         return insert(2)(connection)
 
@@ -122,7 +121,7 @@ async def test_a_job_that_is_alone_shares_its_transaction_with_nobody(store: Sto
 async def test_readers_do_not_wait_for_the_writer_nor_see_what_it_has_not_committed(store: Store) -> None:
     gate = Gate()
 
-    def write_and_wait(connection: Connection) -> None:
+    def write_and_wait(connection: Transaction) -> None:
         insert(1)(connection)
         gate(connection)
 
@@ -165,7 +164,7 @@ async def test_a_connection_lost_while_idle_is_made_anew(postgres_server: str, s
 async def test_a_connection_lost_within_a_job_fails_it_in_words_and_no_later_one(postgres_server: str, store: Store) -> None:
     gate = Gate()
 
-    def write_after_the_gate(connection: Connection) -> None:
+    def write_after_the_gate(connection: Transaction) -> None:
         gate(connection)
         insert(1)(connection)
 

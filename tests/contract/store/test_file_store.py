@@ -9,8 +9,8 @@ import pytest
 
 from assistant.contracts.documents import ReadDocument
 from assistant.contracts.files import KeptFile
-from assistant.contracts.ids import new_id
 from assistant.contracts.turns import Upload
+from assistant.contracts.util import new_id
 from assistant.store.store import Store
 
 from .conftest import Opener, TurnedClock

@@ -7,7 +7,7 @@ from datetime import timedelta
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Command, InboundFile, InboundMessage, Quote, Recovered, Sender, Taken
 from assistant.contracts.messages import Text
-from assistant.contracts.sessions import Known, NewTurn
+from assistant.contracts.sessions import CachedUpTo, NewTurn
 from assistant.store.store import Store
 from tests.clocks import TurnedClock
 
@@ -194,10 +194,10 @@ async def test_a_turn_of_a_process_that_died_is_taken_over_and_goes_on_behind_it
     assert history.fresh
     assert history.messages[0].role == "user"
     assert (list(history.messages[1:]), history.seq) == (step, 4)
-    known = await second.sessions.resume_turn(turn.turn_id, Known(row=history.row, seq=1))
+    known = await second.sessions.resume_turn(turn.turn_id, CachedUpTo(row=history.row, seq=1))
     assert known is not None
     assert (known.fresh, list(known.messages)) == (False, step)
-    all_known = await second.sessions.resume_turn(turn.turn_id, Known(row=history.row, seq=3))
+    all_known = await second.sessions.resume_turn(turn.turn_id, CachedUpTo(row=history.row, seq=3))
     assert all_known is not None
     assert (all_known.fresh, all_known.messages) == (False, ())
     assert await second.sessions.end_turn(turn.turn_id, "finished", [answer("done")], inbound=True) == 4
@@ -285,7 +285,7 @@ async def test_starting_over_hides_what_was_said_also_from_who_remembers_it(stor
     assert await store.sessions.start_over(OWNER, SESSION)
     assert not await store.sessions.start_over(OWNER, "telegram:none")
     new = NewTurn(id="turn_3", owner=OWNER, session=SESSION, message=user("new"))
-    history = await store.sessions.begin_turn(new, Known(row=before.row, seq=before.seq))
+    history = await store.sessions.begin_turn(new, CachedUpTo(row=before.row, seq=before.seq))
     assert (history.fresh, history.messages, history.context_from) == (True, (), 4)
     assert len(await store.sessions.messages(OWNER, SESSION)) == 4
 

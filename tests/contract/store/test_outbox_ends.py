@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from assistant.contracts.errors import DeliveryConflict, DeliveryNotFound
-from assistant.contracts.outbox import Claim, Delivery, DeliveryState, Media, OutboundEvent, Settlement, Trouble
+from assistant.contracts.outbox import Claim, Delivery, DeliveryError, DeliveryState, Media, OutboundEvent, Settlement
 from assistant.store.store import Store
 from tests.clocks import TurnedClock
 
@@ -34,7 +34,7 @@ async def test_what_has_expired_is_passed_by_a_claim(store: Store, clock: Turned
     assert (old.state, old.ended, old.trouble) == (
         "expired",
         clock.now,
-        Trouble(code="expired", words="It expired before it could be sent."),
+        DeliveryError(code="expired", words="It expired before it could be sent."),
     )
     assert (await get(store, "evt_2")).state == "expired"
 
@@ -86,7 +86,7 @@ async def test_what_ended_unsent_is_sent_again_by_hand_behind_its_receipts(
         assert await store.outbox.note(claim, settle=again(clock.now + HOUR))
         assert (await store.outbox.cancel(None, "evt_1")).state == "cancelled"
     else:
-        assert await store.outbox.note(claim, settle=Settlement(state=end, trouble=Trouble(code="x", words="x")))
+        assert await store.outbox.note(claim, settle=Settlement(state=end, trouble=DeliveryError(code="x", words="x")))
     assert (await get(store, "evt_1")).ended == clock.now
     clock.turn(2 * DAY)
     queued = await store.outbox.retry("anna", "evt_1", clock.now + DAY)

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from assistant.contracts.ids import new_id
-from assistant.contracts.repeats import Answer, Claim
+from assistant.contracts.repeats import IdempotencyClaim, StoredAnswer
+from assistant.contracts.util import new_id
 from assistant.store.store import Store
 
 from .conftest import Opener, TurnedClock
 from .processes import kill, line, other_process
 
 DAY = timedelta(days=1)
-ANSWER = Answer(status=200, headers=((b"content-type", b"application/json"), (b"x-name", b"caf\xe9")), body=b'\x00\xff{"a":1}')
+ANSWER = StoredAnswer(status=200, headers=((b"content-type", b"application/json"), (b"x-name", b"caf\xe9")), body=b'\x00\xff{"a":1}')
 
 
-def claim(clock: TurnedClock, key: str = "k", owner: str = "anna", fingerprint: str = "f1") -> Claim:
-    return Claim(id=new_id("clm"), owner=owner, key=key, fingerprint=fingerprint, expires_at=clock.now + DAY)
+def claim(clock: TurnedClock, key: str = "k", owner: str = "anna", fingerprint: str = "f1") -> IdempotencyClaim:
+    return IdempotencyClaim(id=new_id("clm"), owner=owner, key=key, fingerprint=fingerprint, expires_at=clock.now + DAY)
 
 
 async def test_the_answer_is_kept_byte_by_byte_for_whoever_asks_again(store: Store, open_again: Opener, clock: TurnedClock) -> None:

@@ -15,18 +15,10 @@ from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Text, UserMessage
-from assistant.store import (
-    attachments,
-    inbox_statements,
-    job_statements,
-    kept_files,
-    key_statements,
-    outbox_statements,
-    repeats,
-    responses,
-    statements,
-)
-from assistant.store.connection import Connection, Row
+from assistant.store import attachments, inbox_statements, job_statements, kept_files, key_statements, outbox_statements, responses
+from assistant.store import idempotency as repeats
+from assistant.store import sessions as statements
+from assistant.store.database import SqlRow, Transaction
 from assistant.store.migrate import configuration, newest_revision, upgrade
 from assistant.store.migrations import snapshot
 from assistant.store.schema import HEAD
@@ -210,11 +202,11 @@ def test_starting_loads_no_migration_tools() -> None:
     assert done.stdout.strip() == ""
 
 
-def explain(statement: str, params: dict[str, None], connection: Connection) -> list[Row]:
+def explain(statement: str, params: dict[str, None], connection: Transaction) -> list[SqlRow]:
     return connection.execute(f"EXPLAIN {statement}", params)
 
 
-def version(connection: Connection) -> str:
+def version(connection: Transaction) -> str:
     return connection.execute("SELECT version_num FROM alembic_version")[0][0]
 
 

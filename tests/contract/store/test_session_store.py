@@ -7,7 +7,7 @@ import pytest
 
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Text, ToolCall, Usage
-from assistant.contracts.sessions import Known
+from assistant.contracts.sessions import CachedUpTo
 from assistant.store.store import Store
 from tests.clocks import TurnedClock
 
@@ -38,16 +38,16 @@ async def test_who_knows_the_beginning_gets_only_the_rest(store: Store) -> None:
     first = await store.sessions.begin_turn(turn("turn_1", "hello"), None)
     last = answer("hi")
     await store.sessions.end_turn("turn_1", "finished", [last])
-    rest = await store.sessions.begin_turn(turn("turn_2", "again"), Known(row=first.row, seq=1))
+    rest = await store.sessions.begin_turn(turn("turn_2", "again"), CachedUpTo(row=first.row, seq=1))
     assert (rest.fresh, rest.messages) == (False, (last,))
-    nothing_new = await store.sessions.begin_turn(turn("turn_3", "and again"), Known(row=first.row, seq=3))
+    nothing_new = await store.sessions.begin_turn(turn("turn_3", "and again"), CachedUpTo(row=first.row, seq=3))
     assert (nothing_new.fresh, nothing_new.messages) == (False, ())
 
 
 async def test_who_knows_a_deleted_session_gets_all_of_the_new_one(store: Store) -> None:
     old = await store.sessions.begin_turn(turn("turn_1", "hello"), None)
     assert await store.sessions.delete("anna", "api:one")
-    new = await store.sessions.begin_turn(turn("turn_2", "again"), Known(row=old.row, seq=old.seq))
+    new = await store.sessions.begin_turn(turn("turn_2", "again"), CachedUpTo(row=old.row, seq=old.seq))
     assert (new.fresh, new.messages, new.seq) == (True, (), 1)
     assert new.row != old.row
 

@@ -12,12 +12,9 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from assistant.access.attempts import Attempts
-from assistant.access.build import open_access
-from assistant.access.doorkeeper import Doorkeeper
-from assistant.access.key_watch import KeyWatch
+from assistant.access.authenticator import Authenticator, FailedAttempts, KeyWatch
+from assistant.access.principals import build_access, digest_of, new_secret, prefix_of
 from assistant.access.settings import AuthSettings
-from assistant.access.stored_keys import digest_of, new_secret, prefix_of
 from assistant.api.settings import ApiSettings
 from assistant.contracts.access import ApiKey, Limits, Scope
 from assistant.store.settings import StoreSettings
@@ -107,9 +104,9 @@ def opened(tmp_path: Path, url: str) -> Opener:
         settings = settings or ApiSettings(api_key=SecretStr(SHARED))
         store, seconds = await open_store(StoreSettings(url=url), tmp_path / "state"), TurnedSeconds()
         limits = settings.limits
-        keeper = Doorkeeper(
-            access=open_access(auth or AuthSettings(), settings.api_key, store.keys),
-            attempts=Attempts(seconds),
+        keeper = Authenticator(
+            access=build_access(auth or AuthSettings(), settings.api_key, store.keys),
+            attempts=FailedAttempts(seconds),
             limiter=store.limits,
             defaults=Limits(requests=limits.requests_per_minute, tokens=limits.tokens_per_minute),
             keys=KeyWatch(store.keys),

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from assistant.access.attempts import Attempts, counted_as
+from assistant.access.authenticator import FailedAttempts, counted_as
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import RateLimited
 from tests.flow.api_rig import error_of
@@ -72,7 +72,7 @@ async def test_a_malformed_proxy_is_an_error_at_start(opened: Opener) -> None:
 
 
 async def test_addresses_are_forgotten_before_they_fill_the_memory(keyed: Keyed) -> None:
-    attempts = Attempts(TurnedSeconds())
+    attempts = FailedAttempts(TurnedSeconds())
     for _ in range(10):
         attempts.failed("192.0.2.1")
     with pytest.raises(RateLimited):

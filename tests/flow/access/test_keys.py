@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from assistant.access.principals import digest_of, new_secret
 from assistant.access.settings import AuthSettings
-from assistant.access.stored_keys import digest_of, new_secret
 from assistant.api.settings import ApiSettings
 from assistant.contracts.access import SCOPES
 from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.turns import TextDelta, TurnRequest
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 from tests.flow.api_rig import error_of, finish
 from tests.flow.socket_client import talking
 

@@ -14,8 +14,8 @@ import httpx2
 import openai
 import pytest
 
-from assistant.testing.live_server import LiveServer, live_server, offline
-from assistant.testing.model_server import ModelServer
+from tests.doubles.live_server import LiveServer, live_server, offline
+from tests.doubles.model_server import ModelServer
 from tests.flow.nanobot_process import Nanobot
 
 ROOT = Path(__file__).parents[3]

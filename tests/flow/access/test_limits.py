@@ -9,7 +9,7 @@ import pytest
 from assistant.api.settings import ApiLimits, ApiSettings
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.turns import TextDelta, TurnRequest
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 from tests.contract.store.gate import behind_a_gate
 from tests.flow.api_rig import error_of, fail, finish
 

@@ -18,7 +18,7 @@ from assistant.access.supabase import Supabase
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import AccessUnavailable, Unauthenticated
 from assistant.contracts.turns import TurnRequest
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 from tests.flow.api_rig import error_of
 from tests.flow.socket_client import talking
 from tests.flow.socket_rig import closed

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx2
 
-from assistant.testing.live_server import live_server, offline
+from tests.doubles.live_server import live_server, offline
 
 from .supabase_project import Project
 

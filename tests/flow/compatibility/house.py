@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from assistant.testing.live_server import Config, LiveServer, live_server
-from assistant.testing.model_server import ModelServer
+from tests.doubles.live_server import Config, LiveServer, live_server
+from tests.doubles.model_server import ModelServer
 from tests.flow.relay import Near, Relay, relaying
 
 from .conversation import Exchange, Frame, exchanges

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from assistant.api.event_streams import events
+from assistant.api.openapi import events
 
 from .conversation import exchanges
 from .frames import check_frame

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from assistant.api.event_streams import data_of
+from assistant.api.openapi import data_of
 from tests.flow.openapi_check import check, fits
 
 from .conversation import Exchange

@@ -7,8 +7,8 @@ import pytest
 
 from assistant.store.settings import AttachmentSettings, StoreSettings
 from assistant.store.store import open_store
-from assistant.testing.platform import Platform
 from tests.clocks import ShiftedClock
+from tests.doubles.platform import Platform
 from tests.flow.delivery.house import House
 
 

@@ -7,14 +7,13 @@ from itertools import count
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.outbox import Delivery, DeliveryState, Origin, OutboundEvent, OutboxStore
+from assistant.delivery.describe import describe
 from assistant.delivery.dispatcher import Dispatcher
-from assistant.delivery.service import DeliveryService
+from assistant.delivery.service import DeliveryService, Watch
 from assistant.delivery.settings import DeliverySettings
-from assistant.delivery.watch import Watch
-from assistant.delivery.words import describe
 from assistant.store.store import Store
-from assistant.testing.platform import Platform
 from tests.clocks import ShiftedClock
+from tests.doubles.platform import Platform
 
 _numbers = count(1)
 HOUR = timedelta(hours=1)
@@ -37,7 +36,7 @@ class House:
     def dispatcher(self, *platforms: Platform, settings: DeliverySettings | None = None, outbox: OutboxStore | None = None) -> Dispatcher:
         dispatcher = Dispatcher(
             outbox or self.store.outbox,
-            self.store.bell,
+            self.store.notifier,
             platforms,
             settings or DeliverySettings(),
             watch=self.watch,
@@ -84,7 +83,7 @@ class House:
     def turn(self, by: timedelta) -> None:
         """Set the clock forward, and have everybody look at it."""
         self.clock.turn(by)
-        self.store.bell.ring()
+        self.store.notifier.notify()
 
     async def delivery(self, event_id: str) -> Delivery:
         delivery = await self.store.outbox.get(None, event_id)

@@ -13,7 +13,7 @@ from assistant.contracts.outbox import Claim, DueLanes, OutboundPart, Receipt, S
 from assistant.delivery.claims import LEASE, ClaimLost, Claims
 from assistant.delivery.settings import DeliverySettings
 from assistant.store.outbox import Outbox
-from assistant.testing.platform import Platform
+from tests.doubles.platform import Platform
 from tests.flow.delivery.house import House, until
 
 T = TypeVar("T")
@@ -262,7 +262,7 @@ class Failing(Outbox):
 
 async def test_a_receipt_waits_for_a_store_that_can_not_be_written(house: House, telegram: Platform) -> None:
     store = house.store
-    outbox = Failing(store.database, store.runner, store.bell, store.media, clock=house.clock)
+    outbox = Failing(store.database, store.runner, store.notifier, store.media, clock=house.clock)
     telegram.gate.clear()
     dispatcher = house.dispatcher(telegram, outbox=outbox)
     event = await house.enqueue("one|two")
@@ -280,7 +280,7 @@ async def test_a_receipt_waits_for_a_store_that_can_not_be_written(house: House,
 
 async def test_what_could_not_be_claimed_is_claimed_when_the_store_is_back(house: House, telegram: Platform) -> None:
     store = house.store
-    outbox = Failing(store.database, store.runner, store.bell, store.media, clock=house.clock)
+    outbox = Failing(store.database, store.runner, store.notifier, store.media, clock=house.clock)
     outbox.unclaimable = True
     house.dispatcher(telegram, outbox=outbox)
     event = await house.enqueue("hello")

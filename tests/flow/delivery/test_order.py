@@ -9,15 +9,15 @@ import pytest
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Limit, SendLater, SendRefused
 from assistant.contracts.outbox import Claim, DueLanes
-from assistant.delivery.door import MOST_LANES
 from assistant.delivery.settings import DeliverySettings
-from assistant.store.bell import StoreBell
+from assistant.delivery.throttle import MOST_LANES
+from assistant.store.blobs import MediaFolder
 from assistant.store.database import Database
-from assistant.store.media import Media
+from assistant.store.notifier import StoreNotifier
 from assistant.store.outbox import Outbox
 from assistant.store.runners import Runner
-from assistant.testing.platform import Platform
 from tests.clocks import ShiftedClock
+from tests.doubles.platform import Platform
 from tests.flow.delivery.house import HOUR, House, until
 
 
@@ -150,7 +150,7 @@ async def test_a_retry_comes_by_itself(house: House, telegram: Platform, failure
 
 async def test_what_came_while_a_chat_was_looked_at_for_the_last_time_is_sent(house: House, telegram: Platform) -> None:
     store = house.store
-    outbox = SlowToSayNothing(store.database, store.runner, store.bell, store.media, clock=house.clock)
+    outbox = SlowToSayNothing(store.database, store.runner, store.notifier, store.media, clock=house.clock)
     house.dispatcher(telegram, outbox=outbox)
     await house.until(await house.enqueue("first"), "sent")
     await outbox.found_nothing.wait()
@@ -165,8 +165,8 @@ class SlowToSayNothing(Outbox):
 
     looks = 0
 
-    def __init__(self, database: Database, runner: Runner, bell: StoreBell, media: Media, *, clock: ShiftedClock) -> None:
-        super().__init__(database, runner, bell, media, clock=clock)
+    def __init__(self, database: Database, runner: Runner, notifier: StoreNotifier, media: MediaFolder, *, clock: ShiftedClock) -> None:
+        super().__init__(database, runner, notifier, media, clock=clock)
         self.found_nothing = asyncio.Event()
         self.say = asyncio.Event()
 

@@ -8,7 +8,7 @@ from assistant.contracts.channels import SendLater, SendRefused, SendUnclear
 from assistant.contracts.outbox import OutboundEvent
 from assistant.delivery.sender import part_key
 from assistant.delivery.settings import DeliverySettings
-from assistant.testing.platform import Platform
+from tests.doubles.platform import Platform
 from tests.flow.delivery.house import HOUR, House
 
 HOLD = DeliverySettings(ambiguous="hold")

@@ -8,7 +8,7 @@ import pytest
 from assistant.contracts.channels import SendLater, SendRefused
 from assistant.contracts.errors import DeliveryNotFound
 from assistant.delivery.service import DeliveryService
-from assistant.testing.platform import Platform
+from tests.doubles.platform import Platform
 from tests.flow.delivery.house import HOUR, House
 
 

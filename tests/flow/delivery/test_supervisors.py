@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelFailed, ChannelStatus, Link
+from assistant.contracts.channels import ChannelFailed, ChannelLink, ChannelStatus
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage, Sender
 from assistant.delivery.supervisor import Supervisors
-from assistant.testing.platform import Platform
+from tests.doubles.platform import Platform
 from tests.flow.delivery.house import House, until
 
 
@@ -161,7 +161,7 @@ async def test_a_stopped_channel_can_still_send_until_it_is_closed(rig: Rig) -> 
 class Stubborn(Platform):
     """Answers the end with an error of its own."""
 
-    async def run(self, link: Link) -> None:
+    async def run(self, link: ChannelLink) -> None:
         try:
             await super().run(link)
         except asyncio.CancelledError as end:

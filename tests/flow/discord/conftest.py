@@ -15,10 +15,10 @@ from assistant.contracts.channels import ChannelContext, ChannelFailed, Sending
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import Origin, OutboundEvent, OutboundPart
-from assistant.testing.discord_api import DiscordApi
 from channels.discord.adapter import DiscordChannel
+from channels.discord.rest import Waits
 from channels.discord.settings import DiscordSettings
-from channels.discord.waits import Waits
+from tests.doubles.discord_api.server import DiscordApi
 from tests.flow.media_folder import MediaFolder
 
 QUICK = Waits(send=5, ready=5, lost=5, identify=0.05, again=0.02, guilds=0.05, answerable=0.4)

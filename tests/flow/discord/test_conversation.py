@@ -7,7 +7,7 @@ import pytest
 
 from assistant.contracts.channels import SendLater, SendRefused
 from assistant.contracts.inbox import InboundFile
-from assistant.testing.discord_api.shapes import Payload
+from tests.doubles.discord_api.shapes import Payload
 from tests.flow.discord.conftest import Rig, sending
 
 

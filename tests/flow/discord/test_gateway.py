@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from assistant.contracts.channels import ChannelFailed
-from assistant.testing.discord_api import DiscordApi
-from channels.discord.waits import Waits
+from channels.discord.rest import Waits
+from tests.doubles.discord_api.server import DiscordApi
 from tests.flow.discord.conftest import Kept, Rig, sending
 
 

@@ -6,9 +6,9 @@ from pydantic import ValidationError
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed
 from assistant.contracts.errors import InvalidAddress
-from assistant.testing.discord_api import DiscordThread
 from channels.discord.kind import KIND
 from channels.discord.settings import DiscordSettings
+from tests.doubles.discord_api.server import DiscordThread
 from tests.flow.discord.conftest import Path, sending
 from tests.flow.media_folder import MediaFolder
 

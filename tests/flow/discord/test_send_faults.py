@@ -8,9 +8,9 @@ import pytest
 from discord.http import Route
 
 from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear
-from assistant.testing.discord_api import DiscordApi
-from assistant.testing.discord_api.shapes import Payload
-from channels.discord.waits import Waits
+from channels.discord.rest import Waits
+from tests.doubles.discord_api.server import DiscordApi
+from tests.doubles.discord_api.shapes import Payload
 from tests.flow.discord.conftest import QUICK, Rig, sending
 
 POSTS = "POST /channels/{}/messages"

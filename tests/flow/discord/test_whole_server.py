@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from assistant.testing.discord_api import DiscordApi
-from assistant.testing.live_server import LiveServer, live_server, offline
+from tests.doubles.discord_api.server import DiscordApi
+from tests.doubles.live_server import LiveServer, live_server, offline
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from assistant.access.senders import Senders
+from assistant.access.recipients import Senders
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.messages import Message, Text, UserMessage
@@ -16,7 +16,7 @@ from assistant.contracts.models import ModelProvider
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.tools import Tool
 from assistant.inbound.files import FileLimits
-from assistant.inbound.service import Inbound
+from assistant.inbound.service import InboundService
 from assistant.store.store import Store
 from assistant.turns.service import Turns
 from tests.clocks import TurnedClock
@@ -33,14 +33,14 @@ class Server:
 
     store: Store
     turns: Turns
-    inbound: Inbound
+    inbound: InboundService
     chat: Chat
     clock: TurnedClock
     spool: Path
     _rung: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.store.bell.listen(self._rung.set)
+        self.store.notifier.listen(self._rung.set)
 
     async def hear(self, *messages: InboundMessage) -> list[str]:
         """Take messages in, one after the other, as the channel would; their ids."""
@@ -98,7 +98,7 @@ class Rig:
         async def overview() -> Sequence[str]:
             return ["Channels: chat is connected"]
 
-        inbound = Inbound(
+        inbound = InboundService(
             inbox=store.inbox,
             outbox=store.outbox,
             pairings=store.pairings,

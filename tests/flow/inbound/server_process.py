@@ -13,12 +13,12 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.ids import derived_id
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.messages import AssistantMessage
 from assistant.contracts.models import ModelRequest
 from assistant.contracts.outbox import Origin, OutboundEvent
 from assistant.contracts.tools import ToolContext, ToolResult
+from assistant.contracts.util import derived_id
 from assistant.store.settings import StoreSettings
 from assistant.store.store import Store, open_store
 from assistant.testing.scripted import ScriptedModel, calling

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from assistant.contracts.inbox import COMMANDS
-from assistant.inbound.words import HELP
+from assistant.inbound.phrases import HELP
 from assistant.testing.scripted import ScriptedModel
 from tests.flow.inbound.chat import ALICE, BOB, said
 from tests.flow.inbound.rig import Rig, words

@@ -12,9 +12,9 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from assistant.testing.live_server import LiveServer, live_server, with_model
-from assistant.testing.model_faults import Control
-from assistant.testing.model_server import ModelServer
+from tests.doubles.live_server import LiveServer, live_server, with_model
+from tests.doubles.model_faults import Control
+from tests.doubles.model_server import ModelServer
 
 
 @dataclass(frozen=True, slots=True)

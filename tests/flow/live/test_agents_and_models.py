@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx2
 import openai
 
-from assistant.testing.live_server import live_server, with_model
-from assistant.testing.model_server import ModelServer
+from tests.doubles.live_server import live_server, with_model
+from tests.doubles.model_server import ModelServer
 
 from .conftest import Start
 

@@ -10,8 +10,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from assistant.testing.live_server import LiveServer, live_server, offline
-from assistant.testing.telegram_api import Fault, TelegramServer
+from tests.doubles.live_server import LiveServer, live_server, offline
+from tests.doubles.telegram_api.faults import Fault
+from tests.doubles.telegram_api.server import TelegramServer
 from tests.flow.nanobot_process import Nanobot
 
 ASKED = 'send "Build finished successfully." to telegram 123456789'

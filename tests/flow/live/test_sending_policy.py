@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from assistant.testing.telegram_api import TelegramServer
+from tests.doubles.telegram_api.server import TelegramServer
 
 from .conftest import Live, Start
 

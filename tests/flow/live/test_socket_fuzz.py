@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame, Opcode
 
-from assistant.testing.live_server import LiveServer, live_server, with_model
 from bench.process import resident_mib
 from bench.rig import running_model
+from tests.doubles.live_server import LiveServer, live_server, with_model
 from tests.flow.hostile_frames import HOSTILE, Data
 from tests.flow.live.test_sockets import port_of
 from tests.flow.socket_client import Talk, talking

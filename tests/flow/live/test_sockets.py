@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from assistant.testing.live_server import LiveServer
+from tests.doubles.live_server import LiveServer
 from tests.flow.nanobot_process import Nanobot
 from tests.flow.socket_client import Talk, talking, types, words
 from tests.flow.socket_rig import closed

@@ -11,7 +11,7 @@ import httpx2
 import openai
 
 import assistant
-from assistant.testing.live_server import LiveServer, live_server, offline
+from tests.doubles.live_server import LiveServer, live_server, offline
 
 STAND_IN = Path(assistant.__file__).parent / "testing" / "llama"
 """A folder with a stand-in for llama-cpp-python, to be put on PYTHONPATH."""

@@ -17,7 +17,7 @@ from assistant.api.server.bind import CannotServe
 from assistant.config import ConfigError
 from assistant.contracts.messages import Json
 from assistant.mount import create_openai_compatible_router
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 from tests.flow.openapi_check import check
 
 from .host import PREFIX, from_elsewhere, host, running

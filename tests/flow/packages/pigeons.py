@@ -8,11 +8,11 @@ from typing import ClassVar
 from pydantic import BaseModel, SecretStr
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelKind, ChannelSettings, Limit, Link, Sending
+from assistant.contracts.channels import ChannelContext, ChannelKind, ChannelLink, ChannelSettings, Limit, Sending
 from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
-from assistant.contracts.settings import Settings
 from assistant.contracts.tool_kinds import ToolKind, ToolServices
 from assistant.contracts.tools import ToolContext, ToolResult
+from assistant.contracts.util import Settings
 
 
 class DiceSettings(Settings):
@@ -64,7 +64,7 @@ class Pigeons:
     def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
         return [OutboundPart(text=event.text, plain=event.text)]
 
-    async def run(self, link: Link) -> None:
+    async def run(self, link: ChannelLink) -> None:
         raise NotImplementedError
 
     async def send(self, sending: Sending) -> Receipt:

@@ -10,7 +10,7 @@ import httpx2
 import jsonschema_rs
 import pytest
 
-from assistant.testing.model_server import ModelServer
+from tests.doubles.model_server import ModelServer
 from tests.flow.nanobot_process import LIMIT, ROOT, Nanobot
 
 POINTS = "[nanobot.tools]\nroll_dice = pigeons_of_a_test:DICE\n[nanobot.channels]\npigeon-post = pigeons_of_a_test:PIGEONS\n"

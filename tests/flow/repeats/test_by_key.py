@@ -9,12 +9,12 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from assistant.access.principals import OWNER
-from assistant.api.middleware.scope import set_principal
-from assistant.api.repeats.layer import Repeats
+from assistant.api.idempotency.middleware import IdempotencyMiddleware
+from assistant.api.middleware.request import set_principal
 from assistant.contracts.errors import NanobotError, ProviderFailed, ProviderOverloaded, SessionBusy
 from assistant.contracts.repeats import AnswerInterrupted
 from assistant.contracts.turns import TextDelta, ToolStarted, TurnRequest
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 from tests.flow.api_rig import error_of, fail, finish, form_part, says
 from tests.flow.repeats.conftest import CHAT, Rig, opened, replayed
 from tests.flow.test_api_streams import until, waiting
@@ -259,7 +259,7 @@ async def test_whoever_waits_for_a_request_that_is_cut_off_is_told_that_it_may_h
         set_principal(made, OWNER)
         return made
 
-    layer = Repeats(app, rig.store.repeats, patience=1)
+    layer = IdempotencyMiddleware(app, rig.store.repeats, patience=1)
     first = asyncio.create_task(layer(scope(), receive, send))
     await begun.wait()
     second = asyncio.create_task(layer(scope(), receive, send))

@@ -10,9 +10,9 @@ import httpx2
 import openai
 import pytest
 
-from assistant.testing.live_server import LiveServer, live_server, offline, with_model
-from assistant.testing.model_server import ModelServer
-from assistant.testing.telegram_api import TelegramServer
+from tests.doubles.live_server import LiveServer, live_server, offline, with_model
+from tests.doubles.model_server import ModelServer
+from tests.doubles.telegram_api.server import TelegramServer
 from tests.flow.relay import relaying
 from tests.flow.repeats.conftest import CHAT, replayed
 

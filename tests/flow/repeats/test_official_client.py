@@ -11,7 +11,7 @@ import pytest
 
 from assistant.contracts.errors import ProviderOverloaded
 from assistant.contracts.turns import TurnRequest
-from assistant.turns.running import RunningTurn
+from assistant.turns.handle import RunningTurn
 from tests.flow.api_rig import fail, finish
 from tests.flow.relay import Relay, relaying
 from tests.flow.repeats.conftest import Rig, opened, replayed

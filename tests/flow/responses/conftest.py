@@ -11,8 +11,8 @@ import openai
 import pytest
 import pytest_asyncio
 
-from assistant.testing.live_server import live_server, with_model
-from assistant.testing.model_server import ModelServer
+from tests.doubles.live_server import live_server, with_model
+from tests.doubles.model_server import ModelServer
 
 MODELS = {
     "tuned": {"provider": "custom", "model": "tuned-upstream", "defaultTemperature": 0.25},

@@ -8,8 +8,8 @@ from pathlib import Path
 import openai
 import pytest
 
-from assistant.testing.live_server import live_server, with_model
-from assistant.testing.model_server import ModelServer
+from tests.doubles.live_server import live_server, with_model
+from tests.doubles.model_server import ModelServer
 from tests.flow.nanobot_process import Nanobot
 from tests.flow.openapi_check import check
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.testing.telegram_api import TelegramServer
+from tests.doubles.telegram_api.server import TelegramServer
 from tests.flow.telegram.rig import Rig
 
 

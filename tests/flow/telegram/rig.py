@@ -11,10 +11,10 @@ from assistant.contracts.channels import Channel, ChannelContext, Sending
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import ButtonRows, Media, Origin, OutboundEvent, Receipt
-from assistant.testing.telegram_api import TelegramServer
-from channels.telegram.adapter import Telegram
+from channels.telegram.adapter import TelegramChannel
 from channels.telegram.kind import KIND
 from channels.telegram.settings import TelegramSettings
+from tests.doubles.telegram_api.server import TelegramServer
 from tests.flow.media_folder import MediaFolder
 
 
@@ -79,7 +79,7 @@ class Rig:
     def open(self, answer_seconds: float | None = None, **settings: Any) -> Channel:
         given = {"enabled": True, "token": self.server.token, "apiBase": self.server.url, **settings}
         valid, context = TelegramSettings.model_validate(given), ChannelContext(files=self.files, version="1")
-        channel = KIND.open(valid, context) if answer_seconds is None else Telegram(valid, context, answer_seconds=answer_seconds)
+        channel = KIND.open(valid, context) if answer_seconds is None else TelegramChannel(valid, context, answer_seconds=answer_seconds)
         self._opened.append(channel)
         return channel
 

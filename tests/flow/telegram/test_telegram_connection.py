@@ -5,7 +5,9 @@ import asyncio
 import pytest
 
 from assistant.contracts.channels import ChannelFailed
-from assistant.testing.telegram_api import Fault, TelegramServer, telegram_in_thread
+from tests.doubles.telegram_api.faults import Fault
+from tests.doubles.telegram_api.server import TelegramServer
+from tests.doubles.telegram_api.thread import telegram_in_thread
 from tests.flow.telegram.rig import Rig, event
 
 

@@ -8,7 +8,8 @@ import pytest
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Conversation, Preview, SendLater, SendRefused
 from assistant.contracts.inbox import InboundFile
-from assistant.testing.telegram_api import Fault, TelegramServer
+from tests.doubles.telegram_api.faults import Fault
+from tests.doubles.telegram_api.server import TelegramServer
 from tests.flow.telegram.rig import Rig, event
 
 CHAT = Address(channel="telegram", chat_id="42")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear, SendUndecided
-from assistant.testing.telegram_api import Fault, TelegramServer
+from tests.doubles.telegram_api.faults import Fault
+from tests.doubles.telegram_api.server import TelegramServer
 from tests.flow.telegram.rig import Rig, event, sending
 
 

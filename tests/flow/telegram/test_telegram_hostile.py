@@ -10,7 +10,7 @@ from aiohttp import ClientSession, web
 
 from assistant.contracts.channels import Channel, SendFailed, SendLater, SendRefused, SendUnclear
 from assistant.contracts.inbox import InboundFile
-from assistant.testing.telegram_api import TelegramServer
+from tests.doubles.telegram_api.server import TelegramServer
 from tests.flow.telegram.rig import Rig, event
 from tests.flow.telegram.test_telegram_webhook import webhook
 

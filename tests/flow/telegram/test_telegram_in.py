@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from assistant.contracts.inbox import Command, InboundMessage, Quote
-from assistant.testing.telegram_api import TelegramServer
-from assistant.testing.telegram_api.chats import GENERAL_BOT, entity, person
+from tests.doubles.telegram_api.chats import GENERAL_BOT, entity, person
+from tests.doubles.telegram_api.server import TelegramServer
 from tests.flow.telegram.rig import Rig
 
 GROUP = -1001234567890

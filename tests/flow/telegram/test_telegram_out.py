@@ -7,7 +7,8 @@ import pytest
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Limit, SendRefused
 from assistant.contracts.outbox import Button, OutboundPart
-from assistant.testing.telegram_api import Fault, TelegramServer
+from tests.doubles.telegram_api.faults import Fault
+from tests.doubles.telegram_api.server import TelegramServer
 from tests.flow.telegram.rig import Rig, event, sending
 
 JPEG = b"\xff\xd8\xff picture"

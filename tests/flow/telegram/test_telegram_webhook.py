@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from assistant.contracts.channels import ChannelFailed
-from assistant.testing.live_server import free_port
-from assistant.testing.telegram_api import TelegramServer
+from tests.doubles.live_server import free_port
+from tests.doubles.telegram_api.server import TelegramServer
 from tests.flow.telegram.rig import Rig
 
 

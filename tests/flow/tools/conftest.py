@@ -13,13 +13,13 @@ from assistant.access.recipients import Policy, Recipients
 from assistant.agent.toolbox import Toolbox
 from assistant.app.tools import open_http
 from assistant.contracts.addresses import Address
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Document, Part, Text, ToolCall, ToolMessage, UserMessage
 from assistant.contracts.outbox import Delivery
 from assistant.contracts.sessions import NewTurn
 from assistant.contracts.tool_kinds import ToolServices
 from assistant.contracts.tools import ToolContext
-from assistant.delivery.words import describe
+from assistant.contracts.util import new_id
+from assistant.delivery.describe import describe
 from tests.flow.outgoing import Outbox, open_outbox
 from tools.message import MessageTool
 

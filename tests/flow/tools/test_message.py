@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.ids import derived_id
-from assistant.contracts.outbox import Origin, Settlement, Trouble
+from assistant.contracts.outbox import DeliveryError, Origin, Settlement
+from assistant.contracts.util import derived_id
 
 from .conftest import API, Desk, in_chat
 
@@ -34,7 +34,7 @@ async def test_a_refusal_is_told_as_one(desk: Desk) -> None:
     desk.receipt_wait = 10
     calling = asyncio.create_task(desk.call(content="Done.", **TO))
     await desk.until_kept()
-    trouble = Trouble(code="chat_not_found", words="Telegram knows no such chat.")
+    trouble = DeliveryError(code="chat_not_found", words="Telegram knows no such chat.")
     await desk.outbox.settle("telegram:123456789", Settlement(state="failed", trouble=trouble))
     assert (await calling).text == "Message to telegram:123456789: failed: Telegram knows no such chat"
 

@@ -8,7 +8,7 @@ import pytest
 from assistant.config.directory import ConfiguredChannels
 from assistant.config.extensions import ChannelsSettings
 from assistant.contracts.addresses import Address
-from assistant.contracts.inbox import InboundMessage, Place, Sender
+from assistant.contracts.inbox import InboundMessage, Sender, SessionRef
 from assistant.contracts.messages import AssistantMessage, Document, Text
 from assistant.contracts.pairing import Pairing
 from channels.telegram.settings import TelegramSettings
@@ -121,7 +121,7 @@ async def test_who_has_written_is_known(known: Desk) -> None:
         text="hello",
         at=datetime.now(UTC),
     )
-    await known.outbox.store.inbox.accept(message, Place(owner="telegram:5", session=f"telegram:{STRANGE}", role="user"))
+    await known.outbox.store.inbox.accept(message, SessionRef(owner="telegram:5", session=f"telegram:{STRANGE}", role="user"))
     assert not await refused(known)
 
 

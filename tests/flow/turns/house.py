@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from assistant.agent.toolbox import Toolbox
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Message, Text, UserMessage
 from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.tools import Tool
-from assistant.contracts.turns import MAIN, TurnRequest, Upload, Words
+from assistant.contracts.turns import MAIN, TurnRequest, Upload, UserText
+from assistant.contracts.util import new_id
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.store.store import Store
-from assistant.turns.context import Context, Instructions
-from assistant.turns.intake import Intake
-from assistant.turns.reading import ReadOnce
+from assistant.turns.intake import CachingReader, MessageIntake
+from assistant.turns.prompt import Context, Instructions
 from assistant.turns.service import Agent, Turns
 from tools.attachments import ListAttachments, ReadAttachment
 
@@ -55,7 +54,7 @@ class House:
             agents={name: agent("a test" if name == MAIN else name, its) for name, its in models.items()},
             sessions=self.store.sessions,
             attachments=files,
-            intake=Intake(ReadOnce(ChildReader(DocumentSettings()), files), files, document_chars=1_000),
+            intake=MessageIntake(CachingReader(ChildReader(DocumentSettings()), files), files, document_chars=1_000),
             timeout=timeout,
             waiting=2,
         )
@@ -71,7 +70,7 @@ def ask(
         id=new_id("turn"),
         owner="local",
         session=session,
-        content=(Words(text=text), *uploads),
+        content=(UserText(text=text), *uploads),
         stream=stream,
         instructions=instructions,
     )

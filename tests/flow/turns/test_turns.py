@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from assistant.contracts.errors import SessionBusy
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import Sampling
-from assistant.contracts.turns import TextDelta, TurnFinished, TurnRequest, Words
+from assistant.contracts.turns import TextDelta, TurnFinished, TurnRequest, UserText
+from assistant.contracts.util import new_id
 from assistant.testing.scripted import ScriptedModel, calling
 from tests.flow.turns.house import House, ask, texts
 
@@ -122,7 +122,7 @@ async def test_long_history_is_cut_at_a_turn_and_the_cut_is_kept(house: House) -
 async def test_how_the_answer_is_drawn_reaches_the_model(house: House) -> None:
     model = ScriptedModel("x")
     request = TurnRequest(
-        id=new_id("turn"), owner="local", session="api:s", content=(Words(text="hi"),), sampling=Sampling(temperature=0.3, stop=("END",))
+        id=new_id("turn"), owner="local", session="api:s", content=(UserText(text="hi"),), sampling=Sampling(temperature=0.3, stop=("END",))
     )
     async with asyncio.timeout(10):
         await house.turns(model).start(request).result()

@@ -21,7 +21,7 @@ from assistant.contracts.errors import (
 from assistant.contracts.messages import AssistantMessage
 from assistant.contracts.models import ModelRequest
 from assistant.contracts.turns import TurnFailed, Upload
-from assistant.store.connection import Connection
+from assistant.store.database import Transaction
 from assistant.testing.scripted import ScriptedModel, calling
 from tests.flow.turns.house import House, ask, texts
 
@@ -177,7 +177,7 @@ async def test_a_turn_that_is_being_settled_can_not_be_stopped_any_more(house: H
     """A stop would end its task before anybody is told; the one who waits would wait for ever."""
     settling, may_settle = threading.Event(), threading.Event()
 
-    def hold(_: Connection) -> None:
+    def hold(_: Transaction) -> None:
         settling.set()
         may_settle.wait(10)
 

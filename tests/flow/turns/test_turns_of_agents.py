@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from assistant.contracts.errors import ModelNotFound
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import AssistantMessage, ToolCall, ToolMessage
-from assistant.contracts.turns import Asked, TurnRequest, Upload, Words
+from assistant.contracts.turns import HistoryMessage, TurnRequest, Upload, UserText
+from assistant.contracts.util import new_id
 from assistant.testing.scripted import ScriptedModel, calling
 
 from .house import House, ask, texts
 
 
-def once(text: str, *history: Asked | AssistantMessage | ToolMessage) -> TurnRequest:
+def once(text: str, *history: HistoryMessage | AssistantMessage | ToolMessage) -> TurnRequest:
     """A request that stands for itself."""
     request = ask(text)
     return replace(request, session=f"once:{request.id}", history=history)
@@ -39,7 +39,7 @@ async def test_each_agent_answers_with_its_own_model_and_instructions(house: Hou
 async def test_the_history_of_a_request_is_what_the_model_sees(house: House) -> None:
     call = ToolCall(id="call_1", name="look", arguments="{}")
     history = (
-        Asked(content=(Words(text="First?"),)),
+        HistoryMessage(content=(UserText(text="First?"),)),
         AssistantMessage(id=new_id("msg"), tool_calls=(call,), finish_reason="tool_calls"),
         ToolMessage(id=new_id("msg"), call_id="call_1", name="look", text="42"),
         said("It is 42."),
@@ -65,7 +65,7 @@ async def test_a_file_of_an_earlier_message_is_read_and_can_be_paged_through(hou
     path.write_text(text)
     upload = Upload(name="long.txt", path=path, size=len(text), digest=hashlib.sha256(text.encode()).hexdigest())
     model = ScriptedModel(calling(("list_attachments", "{}")), "Seen.")
-    history = (Asked(content=(Words(text="Read this."), upload)), said("Read."))
+    history = (HistoryMessage(content=(UserText(text="Read this."), upload)), said("Read."))
     await house.turns(model).start(once("What is in it?", *history)).result()
     listed = model.requests[1].messages[-1]
     assert isinstance(listed, ToolMessage)
@@ -76,16 +76,16 @@ async def test_a_file_of_an_earlier_message_is_read_and_can_be_paged_through(hou
 async def test_a_history_begins_a_session_that_is_new_and_no_other(house: House) -> None:
     model = ScriptedModel("Yes.")
     turns = house.turns(model)
-    history = (Asked(content=(Words(text="Before"),)), said("Known."))
+    history = (HistoryMessage(content=(UserText(text="Before"),)), said("Known."))
     await turns.start(replace(ask("One"), history=history)).result()
-    await turns.start(replace(ask("Two"), history=(Asked(content=(Words(text="Other"),)), said("Else.")))).result()
+    await turns.start(replace(ask("Two"), history=(HistoryMessage(content=(UserText(text="Other"),)), said("Else.")))).result()
     assert texts(model.requests[1].messages) == ["Before", "Known.", "One", "Yes.", "Two"]
     assert texts(await house.kept()) == ["Before", "Known.", "One", "Yes.", "Two", "Yes."]
 
 
 async def test_what_one_request_left_is_removed_after_its_time(house: House) -> None:
     turns = house.turns(ScriptedModel("Yes."))
-    request = once("One", Asked(content=(Words(text="Before"),)), said("Known."))
+    request = once("One", HistoryMessage(content=(UserText(text="Before"),)), said("Known."))
     await turns.start(request).result()
     await turns.start(ask("kept")).result()
     sessions = house.store.sessions

@@ -13,13 +13,13 @@ from pydantic import BaseModel
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import ShuttingDown, TurnCancelled, UnreadableFile
-from assistant.contracts.ids import derived_id
-from assistant.contracts.inbox import InboundMessage, Place, Sender, Taken
+from assistant.contracts.inbox import InboundMessage, Sender, SessionRef, Taken
 from assistant.contracts.messages import AssistantMessage, Text, UserMessage
 from assistant.contracts.models import ModelRequest
 from assistant.contracts.outbox import Origin, OutboundEvent
 from assistant.contracts.tools import ToolContext, ToolResult
 from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
+from assistant.contracts.util import derived_id
 from assistant.testing.scripted import ScriptedModel, calling
 from tests.flow.turns.house import House, ask, texts
 
@@ -72,7 +72,7 @@ class Places:
 async def taken(house: House, text: str = "hello") -> TurnRequest:
     """A message, accepted and taken: the request that answers it."""
     message = InboundMessage(external_id=text, address=CHAT, sender=Sender(id="1", name=""), private=True, text=text, at=datetime.now(UTC))
-    await house.store.inbox.accept(message, Place(owner="local", session="api:s", role="user"))
+    await house.store.inbox.accept(message, SessionRef(owner="local", session="api:s", role="user"))
     work = await house.store.inbox.take("local", "api:s")
     assert work is not None
     return again(work)

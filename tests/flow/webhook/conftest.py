@@ -15,7 +15,7 @@ from assistant.contracts.channels import ChannelContext, Sending
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import Media, Origin, OutboundEvent, OutboundPart
-from channels.webhook.adapter import Webhook
+from channels.webhook.adapter import WebhookChannel
 from channels.webhook.settings import WebhookSettings
 from tests.flow.media_folder import MediaFolder
 
@@ -77,9 +77,9 @@ async def receiver() -> AsyncGenerator[Receiver]:
 
 
 @asynccontextmanager
-async def webhook(folder: Path, hooks: Mapping[str, object]) -> AsyncGenerator[Webhook]:
+async def webhook(folder: Path, hooks: Mapping[str, object]) -> AsyncGenerator[WebhookChannel]:
     """The adapter with these hooks."""
-    channel = Webhook(
+    channel = WebhookChannel(
         WebhookSettings.model_validate({"enabled": True, "hooks": hooks}), ChannelContext(files=MediaFolder(folder), version="9.8.7")
     )
     try:
@@ -89,7 +89,7 @@ async def webhook(folder: Path, hooks: Mapping[str, object]) -> AsyncGenerator[W
 
 
 @asynccontextmanager
-async def linked(channel: Webhook, link: KeptLink) -> AsyncGenerator[None]:
+async def linked(channel: WebhookChannel, link: KeptLink) -> AsyncGenerator[None]:
     """While it runs."""
     task = asyncio.create_task(channel.run(link))
     async with asyncio.timeout(5):

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear
-from channels.webhook.outgoing import seconds_until
-from channels.webhook.signing import is_recent, is_signed
+from channels.webhook.adapter import seconds_until
+from channels.webhook.incoming import is_recent, is_signed
 from tests.flow.media_folder import MediaFolder
 
 from .conftest import Receiver, event, sending, webhook

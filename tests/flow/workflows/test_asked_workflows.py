@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from assistant.access.doorkeeper import Doorkeeper
+from assistant.access.authenticator import Authenticator
 from assistant.access.principals import Principal
 from assistant.api.settings import ApiSettings
 from assistant.testing.scripted import ScriptedModel
@@ -193,7 +193,7 @@ class _Limited:
 async def test_a_key_without_the_scope_neither_sees_nor_runs_them(works: Works) -> None:
     works.write(one=ONE)
     service = works.service(ScriptedModel("thought"))
-    keeper = Doorkeeper(access=_Limited())
+    keeper = Authenticator(access=_Limited())
     async with serving(works.folder / "api", workflows=service, asked=WorkflowModels(service, ["one"]), doorkeeper=keeper) as api:
         assert "workflow:one" not in (await api.client.get("/v1/models")).text
         body = {"model": "workflow:one", "messages": [{"role": "user", "content": "x"}]}

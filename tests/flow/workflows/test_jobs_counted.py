@@ -3,10 +3,10 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from assistant.access.allowance import Allowance
+from assistant.access.authenticator import Allowance
 from assistant.contracts.access import UNLIMITED, Admission, ApiKey, Limits, Measure
-from assistant.contracts.clock import utc_now
 from assistant.contracts.errors import ProviderFailed, RateLimited
+from assistant.contracts.util import utc_now
 from assistant.testing.scripted import ScriptedModel
 
 from .works import GREET, OWNER, Works, run

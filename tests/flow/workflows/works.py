@@ -10,25 +10,25 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from assistant.access.allowance import Allowance
+from assistant.access.authenticator import Allowance
 from assistant.access.recipients import Policy, Recipients
 from assistant.agent.toolbox import Toolbox
 from assistant.app.tools import open_http
 from assistant.contracts.access import Limits
-from assistant.contracts.ids import new_id
 from assistant.contracts.messages import Json
 from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.outbox import Delivery
 from assistant.contracts.tool_kinds import ToolServices
 from assistant.contracts.tools import Tool, ToolContext, ToolResult
 from assistant.contracts.turns import MAIN, Upload
+from assistant.contracts.util import new_id
 from assistant.contracts.workflows import Job, Update
-from assistant.delivery.words import describe
+from assistant.delivery.describe import describe
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.store.jobs import JobStore
-from assistant.turns.context import Context, Instructions
-from assistant.turns.intake import Intake
+from assistant.turns.intake import MessageIntake
+from assistant.turns.prompt import Context, Instructions
 from assistant.turns.service import Agent, Turns
 from assistant.workflows.checks import LinkTargets
 from assistant.workflows.inputs import InputIntake
@@ -132,7 +132,7 @@ class Works:
             agents={MAIN: agent, "writer": agent},
             sessions=store.sessions,
             attachments=store.attachments,
-            intake=Intake(reader, store.attachments, document_chars=1_000),
+            intake=MessageIntake(reader, store.attachments, document_chars=1_000),
             timeout=20,
         )
         targets = LinkTargets(tools=toolbox.names, agents=turns.agents.keys())

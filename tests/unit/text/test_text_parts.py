@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.testing import discord_text, telegram_html
-from assistant.testing.visible import utf16
+from channels.text.blocks import FormattedPart
 from channels.text.discord import discord_parts
-from channels.text.formatted import FormattedPart
 from channels.text.plain import plain_parts
 from channels.text.telegram import telegram_parts
+from tests.doubles import discord_text, telegram_html
+from tests.doubles.visible import utf16
 from tests.unit.text.answers import answers
 
 WRITTEN = Path(__file__).with_name("answers.md").read_text(encoding="utf-8").split("\n%%%%\n")

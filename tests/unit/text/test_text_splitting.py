@@ -6,8 +6,8 @@ from cProfile import Profile
 
 import pytest
 
+from channels.text.blocks import FormattedPart
 from channels.text.discord import discord_parts
-from channels.text.formatted import FormattedPart
 from channels.text.plain import plain_parts
 from channels.text.telegram import telegram_parts
 

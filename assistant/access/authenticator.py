@@ -1,0 +1,223 @@
+"""Checks a request's credential: failed attempts are counted by address, limits are asked, and a revoked key ends what it opened."""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from time import monotonic
+from typing import Final
+
+from assistant.access.principals import OWNER, Access, Principal, key_of
+from assistant.contracts.access import UNLIMITED, Admission, KeyStore, Limiter, Limits
+from assistant.contracts.errors import RateLimited, StoreUnavailable, Unauthenticated
+
+MOST_FAILURES: Final = 10
+WINDOW_SECONDS: Final = 60.0
+BLOCKED_SECONDS: Final = 300.0
+_MOST_ADDRESSES: Final = 10_000
+
+
+@dataclass(slots=True)
+class _Failures:
+    at: deque[float] = field(default_factory=deque[float])
+    blocked_until: float = 0.0
+
+
+class FailedAttempts:
+    """The tenth wrong secret within a minute closes the door to its address for five minutes, to right ones too: otherwise a guess that is
+    right would show. Only wrong secrets count, not requests without any. IPv6 counts by /64, which one machine has to itself."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """`clock`: seconds."""
+        self._clock = clock
+        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+
+    def check(self, address: str) -> None:
+        """Raises RateLimited while the address is blocked."""
+        if not self._failures:
+            return
+        found = self._failures.get(counted_as(address))
+        if found is not None and (wait := found.blocked_until - self._clock()) > 0:
+            raise RateLimited("Too many wrong API keys came from this address. Wait, then try again with the right one.", retry_after=wait)
+
+    def failed(self, address: str) -> None:
+        """Count a wrong secret."""
+        name, now = counted_as(address), self._clock()
+        found = self._failures.pop(name, None) or _Failures()
+        self._failures[name] = found
+        while found.at and found.at[0] <= now - WINDOW_SECONDS:
+            found.at.popleft()
+        found.at.append(now)
+        if len(found.at) >= MOST_FAILURES:
+            found.at.clear()
+            found.blocked_until = now + BLOCKED_SECONDS
+        while len(self._failures) > _MOST_ADDRESSES:
+            self._failures.popitem(last=False)
+
+
+@lru_cache(maxsize=1024)
+def counted_as(address: str) -> str:
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(ip, IPv6Address):
+        return str(ip)
+    return str(ip.ipv4_mapped) if ip.ipv4_mapped else f"{int(ip) >> 64:x}::/64"
+
+
+log = logging.getLogger(__name__)
+
+_EVERY: Final = 0.5
+"""Seconds between two looks, while anything is open: what is open is told within a second."""
+
+
+class KeyWatch:
+    """Asks the store, while anything is open, which of the secrets that opened it still hold: one question for all of them."""
+
+    def __init__(self, store: KeyStore) -> None:
+        self._store = store
+        self._open: dict[str, set[Callable[[], None]]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def watch(self, credential: str, ended: Callable[[], None]) -> Callable[[], None]:
+        """`ended` is called, once, within a second after the secret stopped holding: revoked, expired or rotated out.
+
+        Returns what ends the watching. `credential`: `Principal.credential`. While the store can't be read, nobody is told anything.
+        """
+        self._open.setdefault(credential, set()).add(ended)
+        if self._task is None:
+            self._task = asyncio.create_task(self._look())
+
+        def forget() -> None:
+            waiting = self._open.get(credential)
+            if waiting is not None:
+                waiting.discard(ended)
+                if not waiting:
+                    del self._open[credential]
+
+        return forget
+
+    async def _look(self) -> None:
+        try:
+            while True:
+                await asyncio.sleep(_EVERY)
+                if not self._open:
+                    return
+                asked = list(self._open)
+                try:
+                    holding = await self._store.holding(asked)
+                except StoreUnavailable as error:
+                    log.warning("keys.not_watched code=%s", error.code)
+                    continue
+                for credential in set(asked) - holding:
+                    for ended in self._open.pop(credential, ()):
+                        ended()
+        finally:
+            self._task = None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server bound to `host`, or comes from it. Any name but localhost counts as another's."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+_ONLY_HERE: Final = (
+    "Without a key, only this machine may ask, since nobody is asked who they are. "
+    "To let others in, set api.apiKey or auth.mode, or send a key of nanobot keys create."
+)
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticator:
+    """For every way in, HTTP and sockets alike:
+
+    1. `identify` the caller, once a connection or request;
+    2. `admit` each request, or each message of a socket, and `end` the admission when it is answered;
+    3. `watch` what stays open, and close it when told.
+    """
+
+    access: Access
+    attempts: FailedAttempts = field(default_factory=FailedAttempts)
+    limiter: Limiter | None = None
+    defaults: Limits = field(default_factory=Limits)
+    """For each principal that has no such limit of its own."""
+    keys: KeyWatch | None = None
+    owner_is_here: bool = False
+    """Whether the owner is taken for that from this machine only: for a door that lets in whoever comes, where nobody knows who can."""
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970."""
+
+    async def identify(self, address: str, authorization: bytes | None, *, passed_on: bool = False) -> Principal:
+        """Who asks, from which address, showing this value of an Authorization header. `passed_on`: somebody says to have passed it on, and nobody
+        knows whether the address is then that of who asks. Raises Unauthenticated; RateLimited where too many wrong
+        secrets came from the address; AccessUnavailable, StoreUnavailable."""
+        self.attempts.check(address)
+        try:
+            who = await self.access.identify(authorization)
+        except Unauthenticated:
+            if authorization is not None:
+                self.attempts.check(address)  # of many guesses at once, too, no more than a few are answered
+                self.attempts.failed(address)
+            raise
+        self.attempts.check(address)
+        if self.owner_is_here and who.id == OWNER.id and (passed_on or not is_loopback(address)):
+            raise Unauthenticated(_ONLY_HERE)
+        return who
+
+    async def admit(self, who: Principal) -> Admission:
+        """Count a request of theirs. Costs nothing where they have no limits. Raises RateLimited, StoreUnavailable."""
+        limits = who.limits.over(self.defaults)
+        if self.limiter is None or not limits.any:
+            return UNLIMITED
+        return await self.limiter.admit(who.id, limits)
+
+    def watch(self, who: Principal, ended: Callable[[], None]) -> Callable[[], None]:
+        """`ended` is called within a second after what they came in with stopped holding. Returns what ends the watching."""
+        if who.until is not None:
+            return asyncio.get_running_loop().call_later(max(0.0, who.until - self.clock()), ended).cancel
+        if who.credential is None or self.keys is None:
+            return _nothing
+        return self.keys.watch(who.credential, ended)
+
+
+_LOOK_AGAIN: Final = 5.0
+"""Seconds: room may come before it was foretold, where an answer took less than was reserved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """The limits that hold for a principal at the door hold here, and nothing else does: a job that was accepted goes on when its key has ended."""
+
+    keys: KeyStore
+    limiter: Limiter
+    defaults: Limits
+    """For each principal that has no such limit of its own."""
+
+    async def reserve(self, owner: str, tokens: int) -> Admission:
+        """Take so many tokens, by estimate, as soon as there is room. Waits for that as long as the caller does. Raises StoreUnavailable."""
+        limits = await self._limits(owner)
+        while True:
+            try:
+                return await self.limiter.spend(owner, limits, tokens)
+            except RateLimited as full:
+                await asyncio.sleep(min(full.retry_after or _LOOK_AGAIN, _LOOK_AGAIN))
+
+    async def _limits(self, owner: str) -> Limits:
+        key_id = key_of(owner)
+        own = await self.keys.limits(key_id) if key_id is not None else None
+        return self.defaults if own is None else own.over(self.defaults)

@@ -1,1 +1,0 @@
-"""What goes out, over HTTP: /v1/deliveries."""

@@ -1,1 +1,0 @@
-"""Files that are uploaded once and named in requests: /v1/files."""

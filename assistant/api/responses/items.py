@@ -1,0 +1,233 @@
+"""Items of a response's input: collected into messages, and recalled from the store."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from assistant.api.body.spool import Spool, decode_to_disk
+from assistant.api.chat.read import check_said, encoded_file, encoded_image
+from assistant.api.responses.wire import (
+    FunctionCall,
+    FunctionOutput,
+    InputFile,
+    InputImage,
+    InputItem,
+    InputMessage,
+    InputPart,
+    InputText,
+    OutputText,
+    RefusalPart,
+)
+from assistant.api.settings import ApiLimits
+from assistant.contracts.errors import InvalidRequest, RequestTooLarge, UnsupportedContent
+from assistant.contracts.files import NoSuchFile
+from assistant.contracts.messages import AssistantMessage, Json, ToolCall, ToolMessage
+from assistant.contracts.responses import Item, KeptResponse
+from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
+from assistant.contracts.util import new_id
+
+PartPath = tuple[int, int]
+"""Of a file: which item, and which of its parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentFiles:
+    """A file of a request, and the id that it is kept by."""
+
+    id: str
+    upload: Upload
+
+
+async def take_files(items: Sequence[InputItem], spool: Spool, limits: ApiLimits) -> dict[PartPath, SentFiles]:
+    """All files of a request's own input. Raises InvalidRequest and its kin, each with the part's path."""
+    found: dict[PartPath, SentFiles] = {}
+    for place, part in _files(items):
+        found[place] = SentFiles(new_id("file"), await _take(part, f"input.{place[0]}.content.{place[1]}", place[1], spool, limits))
+    return found
+
+
+async def recall_files(items: Sequence[InputItem], spool: Spool) -> dict[PartPath, Upload]:
+    """The files of earlier responses, the latest first: as many as a request may hold beside its own, and as are still there."""
+    found: dict[PartPath, Upload] = {}
+    for place, part in reversed(list(_files(items))):
+        if part.file_id is not None:
+            try:
+                found[place] = await spool.take_named(part.file_id, "previous_response_id")
+            except (NoSuchFile, RequestTooLarge, InvalidRequest):
+                continue
+    return found
+
+
+def missing(part: InputImage | InputFile) -> str:
+    """What the model is told in place of a file that it can't be shown again."""
+    name = f" called '{part.filename}'" if isinstance(part, InputFile) and part.filename else ""
+    return f"(There was {'an image' if isinstance(part, InputImage) else 'a file'}{name} here, which can't be seen any more.)"
+
+
+def _files(items: Sequence[InputItem]) -> Iterator[tuple[PartPath, InputImage | InputFile]]:
+    for item_index, item in enumerate(items):
+        if isinstance(item, InputMessage) and item.role == "user" and not isinstance(item.content, str):
+            for index, part in enumerate(item.content):
+                if isinstance(part, InputImage | InputFile):
+                    yield (item_index, index), part
+
+
+async def _take(part: InputImage | InputFile, at: str, index: int, spool: Spool, limits: ApiLimits) -> Upload:
+    fields: Mapping[str, str | None] = (
+        {"image_url": part.image_url} if isinstance(part, InputImage) else {"file_data": part.file_data, "file_url": part.file_url}
+    )
+    given = [name for name, value in {**fields, "file_id": part.file_id}.items() if value is not None]
+    if len(given) > 1:
+        raise InvalidRequest(f"Send '{given[0]}' or '{given[1]}', not both.", param=f"{at}.{given[1]}")
+    if part.file_id is not None:
+        return await spool.take_named(part.file_id, f"{at}.file_id")
+    if isinstance(part, InputImage):
+        if part.image_url is None:
+            raise InvalidRequest(f"'{at}.image_url' is missing.", param=f"{at}.image_url")
+        file = encoded_image(part.image_url, f"{at}.image_url", index)
+    elif part.file_url is not None:
+        raise UnsupportedContent("Files are not fetched from the web: send the file itself, as file_data.", param=f"{at}.file_url")
+    else:
+        file = encoded_file(part.file_data, part.filename, f"{at}.file_data", index)
+    return await asyncio.to_thread(decode_to_disk, file, spool, limits.file_bytes)
+
+
+_TEXTS = (InputText, OutputText)
+
+
+class ItemCollector:
+    """What was said, item by item. Calls that follow each other, or words of the assistant's, are one message: so models are told them.
+
+    `at`: the path of an item, for errors; each method raises InvalidRequest for an item that can't stand where it does.
+    """
+
+    def __init__(self) -> None:
+        self.instructions: list[str] = []
+        self._said: list[Earlier] = []
+        self._texts: list[str] = []
+        self._calls: list[ToolCall] = []
+        self._answers = False
+        """Whether the last word is the assistant's: then it is still open, in the two above. Put together once, however many items it is."""
+        self._waiting: dict[str, str] = {}
+
+    @property
+    def said(self) -> tuple[Earlier, ...]:
+        self._close()
+        return tuple(self._said)
+
+    def message(self, message: InputMessage, content: tuple[UserText | Upload, ...], at: str) -> None:
+        """`content`: a user's, with its files."""
+        match message.role:
+            case "user":
+                self.check_answered(at)
+                check_said(content, f"{at}.content")
+                self._say(HistoryMessage(content=content))
+            case "assistant":
+                self._answers = True
+                self._texts.append(words_of(message, f"{at}.content"))
+            case _:
+                text = words_of(message, f"{at}.content")
+                self.instructions += [text] if text.strip() else []
+
+    def call(self, call: FunctionCall, at: str) -> None:
+        if call.call_id in self._waiting:
+            raise InvalidRequest("Two calls have the same id.", param=f"{at}.call_id")
+        self._answers = True
+        self._calls.append(ToolCall(id=call.call_id, name=call.name, arguments=call.arguments))
+        self._waiting[call.call_id] = call.name
+
+    def output(self, output: FunctionOutput, at: str) -> None:
+        if not self.waits_for(output):
+            raise InvalidRequest("This answers no call that was made before and has no output yet.", param=f"{at}.call_id")
+        text = words_of(output, f"{at}.output")
+        self._say(ToolMessage(id=new_id("msg"), call_id=output.call_id, name=self._waiting.pop(output.call_id), text=text))
+
+    def waits_for(self, output: FunctionOutput) -> bool:
+        return output.call_id in self._waiting
+
+    def check_answered(self, at: str) -> None:
+        """Raises InvalidRequest where a call has no output yet."""
+        if self._waiting:
+            raise InvalidRequest(f"The function call '{next(iter(self._waiting))[:64]}' has no function_call_output.", param=at)
+
+    def _say(self, said: Earlier) -> None:
+        self._close()
+        self._said.append(said)
+
+    def _close(self) -> None:
+        if not self._answers:
+            return
+        text, calls = "\n".join(filter(None, self._texts)), tuple(self._calls)
+        self._said.append(AssistantMessage(id=new_id("msg"), text=text, tool_calls=calls, finish_reason="tool_calls" if calls else "stop"))
+        self._answers = False
+        self._texts.clear()
+        self._calls.clear()
+
+
+def words_of(item: InputMessage | FunctionOutput, param: str) -> str:
+    """The text of an item that holds nothing else. Raises UnsupportedContent for one with files."""
+    content = item.content if isinstance(item, InputMessage) else item.output
+    if isinstance(content, str):
+        return content
+    texts: list[str] = []
+    for index, part in enumerate(content):
+        if isinstance(part, _TEXTS):
+            texts.append(part.text)
+        elif isinstance(part, RefusalPart):
+            texts.append(part.refusal)
+        else:
+            raise UnsupportedContent("Only a user's message may hold images or files.", param=f"{param}.{index}.type")
+    return "\n".join(texts)
+
+
+_ITEMS: TypeAdapter[list[InputItem]] = TypeAdapter(list[InputItem])
+_MOST_RECALLED: Final = 8_192
+"""Items: four times what one request may hold."""
+
+
+def kept_items(items: Sequence[InputItem], files: Mapping[PartPath, SentFiles]) -> tuple[Item, ...]:
+    """What `recalled` reads again."""
+    return tuple([_item(item, index, files) for index, item in enumerate(items)])
+
+
+def recalled(chain: Sequence[KeptResponse]) -> list[InputItem]:
+    """What was said in these responses, inputs and outputs, as if the client sent it again: of as many as hold no more than _MOST_RECALLED
+    items, the latest at least. Takes its time: call it in a thread."""
+    said: list[Item] = []
+    for response in reversed(chain):
+        output = response.body.get("output")
+        items = [*response.input, *([item for item in output if isinstance(item, dict)] if isinstance(output, list) else [])]
+        if said and len(said) + len(items) > _MOST_RECALLED:
+            break
+        said += reversed(items)
+    return _ITEMS.validate_python(said[::-1])
+
+
+def _item(item: InputItem, index: int, files: Mapping[PartPath, SentFiles]) -> Item:
+    if isinstance(item, FunctionCall):
+        called: Item = {"call_id": item.call_id, "name": item.name, "arguments": item.arguments}
+        return {"id": new_id("fc"), "type": "function_call", "status": "completed", **called}
+    if not isinstance(item, InputMessage):
+        output: Item = {"call_id": item.call_id, "output": words_of(item, "output")}
+        return {"id": new_id("fco"), "type": "function_call_output", "status": "completed", **output}
+    kind = "output_text" if item.role == "assistant" else "input_text"
+    parts = item.content if not isinstance(item.content, str) else ()
+    content: list[Json] = [_part(part, files.get((index, place))) for place, part in enumerate(parts)]
+    if isinstance(item.content, str):
+        content = [_text(kind, item.content)]
+    return {"id": new_id("msg"), "type": "message", "status": "completed", "role": item.role, "content": content}
+
+
+def _part(part: InputPart, sent: SentFiles | None) -> Json:
+    if isinstance(part, InputImage):
+        return {"type": "input_image", "detail": "auto", "image_url": None, "file_id": sent.id if sent else None}
+    if isinstance(part, InputFile):
+        return {"type": "input_file", "filename": sent.upload.name if sent else part.filename, "file_id": sent.id if sent else None}
+    return {"type": "refusal", "refusal": part.refusal} if isinstance(part, RefusalPart) else _text(part.type, part.text)
+
+
+def _text(kind: str, text: str) -> Item:
+    return {"type": kind, "text": text, **({"annotations": [], "logprobs": []} if kind == "output_text" else {})}

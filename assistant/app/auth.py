@@ -1,0 +1,23 @@
+"""Authentication and default limits, as configured."""
+
+from assistant.access.authenticator import Authenticator, KeyWatch
+from assistant.access.principals import build_access
+from assistant.config import Config
+from assistant.contracts.access import Limits
+from assistant.store.store import Store
+
+
+def build_auth(config: Config, store: Store) -> Authenticator:
+    """What every door asks: HTTP and sockets share it, so that failures and limits count together. Raises CannotLetIn."""
+    return Authenticator(
+        access=build_access(config.auth, config.api.api_key, store.keys),
+        limiter=store.limits,
+        defaults=default_limits(config),
+        keys=KeyWatch(store.keys),
+    )
+
+
+def default_limits(config: Config) -> Limits:
+    """Of whoever has none of their own."""
+    limits = config.api.limits
+    return Limits(requests=limits.requests_per_minute, tokens=limits.tokens_per_minute)

@@ -1,0 +1,179 @@
+"""What commands share: options, opening the store, tables, printing text safely, export."""
+
+import asyncio
+import logging
+import os
+import re
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal, Protocol, TypeVar
+
+import orjson
+import typer
+
+from assistant.config import Loaded, load_config
+from assistant.config.folders import make_home
+from assistant.contracts.messages import AssistantMessage, Json, Part, Text, ToolMessage, UserMessage, describe
+from assistant.contracts.sessions import Session, StoredMessage
+from assistant.store.store import Store, open_store
+
+T = TypeVar("T")
+
+
+def with_store(loaded: Loaded, use: Callable[[Store], Awaitable[T]]) -> T:
+    """What `use` makes of it. Raises ConfigError, StoreUnavailable, and what `use` raises."""
+
+    async def run() -> T:
+        make_home(loaded.home)
+        store = await open_store(loaded.config.store, loaded.home, loaded.config.attachments)
+        try:
+            return await use(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What could steer a terminal or turn text around, and is never part of an answer: controls but tab and newline, and bidirectional overrides."""
+
+
+def harmless(text: str) -> str:
+    """The text without what a terminal would obey instead of showing: an answer may repeat a hostile document."""
+    return _CONTROLS.sub("\ufffd", text)
+
+
+class Display(Protocol):
+    def words(self, text: str) -> None:
+        """More words of the answer."""
+        ...
+
+    def tool(self, name: str) -> None:
+        """A tool is being used."""
+        ...
+
+    def end(self) -> None:
+        """The answer has ended, whole or not."""
+        ...
+
+
+class PlainDisplay:
+    """The words as they are, for a pipe or a file."""
+
+    def __init__(self) -> None:
+        self._last = "\n"
+
+    def words(self, text: str) -> None:
+        if text:
+            typer.echo(text, nl=False)
+            sys.stdout.flush()
+            self._last = text[-1]
+
+    def tool(self, name: str) -> None:
+        """Not part of the answer, so not in the pipe."""
+
+    def end(self) -> None:
+        if self._last != "\n":
+            typer.echo()
+        self._last = "\n"
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A head that ends with ">" stands over figures, on the right. Cells are made harmless, and one line each."""
+    right = [head.endswith(">") for head in heads]
+    heads = [head.removesuffix(">") for head in heads]
+    cells = [[" ".join(harmless(cell).split()) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_fitted(heads, cells, right)
+        return
+    widths = [max(len(row[column]) for row in (heads, *cells)) for column in range(len(heads))]
+    for row in (heads, *cells):
+        columns = [cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in zip(row, widths, right, strict=True)]
+        typer.echo("  ".join(columns).rstrip())
+
+
+def _print_fitted(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - a tenth of a second that a pipe need not wait
+    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head, to_right in zip(heads, right, strict=True):
+        table.add_column(head, justify="right" if to_right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*[Text(cell) for cell in row])
+    Console().print(table)
+
+
+def as_json(session: Session, messages: Sequence[StoredMessage]) -> str:
+    """All that is kept of the session, as one JSON object: `session` and `messages`, times in UTC."""
+    return orjson.dumps({"session": session, "messages": list(messages)}, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def as_markdown(session: Session, messages: Sequence[StoredMessage]) -> str:
+    """What was said, without the texts of files and tools' results."""
+    lines = [f"# {session.key}", "", f"{session.messages} messages, begun {moment(session.created)}, last {moment(session.updated)} (UTC)"]
+    for stored in messages:
+        match stored.message:
+            case UserMessage(parts=parts):
+                lines += ["", f"## You, {moment(stored.at)}", "", *(_part(part) for part in parts)]
+            case AssistantMessage(text=text, tool_calls=calls, cut_off=cut_off):
+                lines += ["", f"## Assistant, {moment(stored.at)}", ""]
+                lines += [text] if text else []
+                lines += [f"*used {call.name}*" for call in calls]
+                lines += [f"*({cut_off})*"] if cut_off else []
+            case ToolMessage(ok=False, name=name):
+                lines += ["", f"*{name} failed*"]
+            case ToolMessage():
+                pass
+    return "\n".join(lines) + "\n"
+
+
+def moment(at: datetime) -> str:
+    """A time to the minute."""
+    return f"{at:%Y-%m-%d %H:%M}"
+
+
+def _part(part: Part) -> str:
+    return part.text if isinstance(part, Text) else f"*[{describe(part)}]*"
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="The configuration file. Default: NANOBOT_CONFIG, else ./config.json, else ~/.nanobot/config.json.",
+    ),
+]
+WorkspaceOption = Annotated[
+    Path | None, typer.Option("--workspace", "-w", metavar="FOLDER", help="The folder that the assistant may read and write.")
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="NAME", help='The model, such as "openai/gpt-5-mini". Default: the first within reach.'),
+]
+LogLevelOption = Annotated[
+    Literal["debug", "info", "warning", "error"] | None,
+    typer.Option(metavar="LEVEL", help="debug, info, warning or error.  [default: info]", show_default=False),
+]
+
+
+def configured(
+    file: Path | None, *, workspace: Path | None = None, model: str | None = None, more: Mapping[str, Json] | None = None
+) -> Loaded:
+    """The configuration under the command's options. Raises ConfigError."""
+    overrides: dict[str, Json] = {**(more or {})}
+    if workspace is not None:
+        overrides["agents.defaults.workspace"] = str(workspace.expanduser().absolute())
+    if model is not None:
+        overrides |= {"agents.defaults.model": model, "agents.defaults.modelPreset": None}
+    return load_config(file, os.environ, overrides)
+
+
+def begin_logging(loaded: Loaded) -> None:
+    """To stderr."""
+    logging.basicConfig(level=loaded.config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -1,0 +1,142 @@
+"""Runs a chat's turn: takes what waits in the session, resumes after a crash, puts the answer into the outbox."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from assistant.contracts.channels import Conversation
+from assistant.contracts.errors import SessionBusy, ShuttingDown, StoreUnavailable
+from assistant.contracts.inbox import InboxStore, Taken
+from assistant.contracts.turns import TurnRequest, Upload, UserText
+from assistant.inbound.files import Fetcher, remove
+from assistant.inbound.preview import TypingAndPreview
+from assistant.inbound.replies import ChatReply, Writer, content_of
+from assistant.inbound.workers import SessionKey
+from assistant.turns.handle import RunningTurn
+from assistant.turns.service import Turns
+
+log = logging.getLogger(__name__)
+
+_LONGEST_WAIT: Final = 120.0
+
+
+class TurnRunner:
+    """Runs the turns of the inbox."""
+
+    def __init__(
+        self, *, turns: Turns, inbox: InboxStore, fetcher: Fetcher, writer: Writer, conversations: Mapping[str, Conversation | None]
+    ) -> None:
+        self._turns = turns
+        self._inbox = inbox
+        self._fetcher = fetcher
+        self._writer = writer
+        self._conversations = conversations
+        self._held: dict[str, Taken] = {}
+        self._busy: set[SessionKey] = set()
+        self._running: dict[SessionKey, RunningTurn] = {}
+        self._stopped: set[SessionKey] = set()
+
+    def works_on(self, key: SessionKey) -> bool:
+        """Whether a turn of this session is under way."""
+        return key in self._busy
+
+    def hold(self, taken: Taken) -> None:
+        """It is ours from now on, whether or not it is run yet: until the store knows how it ended, or it is handed back."""
+        self._held[taken.turn_id] = taken
+
+    def idle(self) -> Sequence[Taken]:
+        """What is held and not being run."""
+        return [taken for taken in self._held.values() if (taken.place.owner, taken.place.session) not in self._busy]
+
+    def stop(self, key: SessionKey) -> None:
+        """Stop what is under way in this session, if anything is; also where it has to be tried again."""
+        if key in self._busy:
+            self._stopped.add(key)
+        if turn := self._running.get(key):
+            turn.cancel()
+
+    async def run(self, taken: Taken) -> None:
+        """Run the turn of what is held to an end that the store knows; tried again for as long as the store, or the session's lane, does not
+        take it."""
+        key = (taken.place.owner, taken.place.session)
+        self._busy.add(key)
+        try:
+            for delay in _delays():
+                await self._try(key, taken)
+                if taken.turn_id not in self._held:
+                    return
+                taken = self._held[taken.turn_id]
+                await asyncio.sleep(delay)
+        finally:
+            self._busy.remove(key)
+            self._stopped.discard(key)
+
+    async def hand_back(self) -> None:
+        """Leave what has not ended to the next start. After the workers and the turns were ended."""
+        held, self._held = self._held, {}
+        for taken in held.values():
+            try:
+                await self._inbox.hand_back(taken.turn_id)
+                log.info("inbound.handed_back turn=%s", taken.turn_id)
+            except StoreUnavailable:  # the next start takes it over all the same, as one whose process died
+                log.warning("inbound.not_handed_back turn=%s", taken.turn_id)
+
+    async def _try(self, key: SessionKey, taken: Taken) -> None:
+        """Run it once. It is not held any more if the store knows its end."""
+        message = taken.messages[-1]
+        conversation = self._conversations.get(message.address.channel)
+        company = TypingAndPreview(
+            conversation,
+            message,
+            reply_to=self._writer.reply_to(message),
+            posted=taken.preview,
+            note=partial(self._inbox.note_preview, taken.turn_id),
+        )
+        async with company:
+            await company.begin()
+            content = await content_of(taken.messages, self._fetcher, conversation)
+            turn = await self._start(self._request(taken, content, company))
+            if turn is None or turn.task is None:
+                return
+            self._running[key] = turn
+            if key in self._stopped:
+                turn.cancel()
+            company.follow(turn)
+            try:
+                await asyncio.wait([turn.task])
+            finally:
+                del self._running[key]
+                if turn.task.done() and not turn.unsettled:
+                    self._held.pop(taken.turn_id, None)
+        if turn.unsettled and taken.turn_id in self._held:
+            self._held[taken.turn_id] = replace(taken, preview=company.posted)
+
+    def _request(self, taken: Taken, content: tuple[UserText | Upload, ...], company: TypingAndPreview) -> TurnRequest:
+        return TurnRequest(
+            id=taken.turn_id,
+            owner=taken.place.owner,
+            session=taken.place.session,
+            content=content,
+            stream=company.listens,
+            address=taken.messages[-1].address,
+            reply=ChatReply(taken, self._writer, company),
+        )
+
+    async def _start(self, request: TurnRequest) -> RunningTurn | None:
+        try:
+            return self._turns.start(request)
+        except (SessionBusy, ShuttingDown) as error:
+            log.info("inbound.not_started turn=%s code=%s", request.id, error.code)
+            await asyncio.to_thread(remove, [item for item in request.content if isinstance(item, Upload)])
+            return None
+
+
+def _delays() -> Iterator[float]:
+    """Seconds between tries: 1, 2, 4 … 120."""
+    delay = 1.0
+    while True:
+        yield delay
+        delay = min(2 * delay, _LONGEST_WAIT)

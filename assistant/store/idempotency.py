@@ -1,0 +1,98 @@
+"""First answers by their idempotency key."""
+
+from datetime import datetime
+
+import orjson
+
+from assistant.contracts.repeats import Claimed, IdempotencyClaim, StoredAnswer
+from assistant.contracts.util import Clock, utc_now
+from assistant.store.codec import json_key as stored_key
+from assistant.store.codec import to_micros
+from assistant.store.database import Database, SqlValue, Transaction
+from assistant.store.runners import Runner
+
+KNOWN = """
+    SELECT fingerprint, state, runner, status, headers, body FROM answers WHERE owner = :owner AND key = :key AND expires > :now"""
+TAKE = """
+    INSERT INTO answers (owner, key, claim, fingerprint, state, runner, expires)
+    VALUES (:owner, :key, :claim, :fingerprint, 'running', :runner, :expires)
+    ON CONFLICT (owner, key) DO UPDATE SET claim = excluded.claim, fingerprint = excluded.fingerprint, state = excluded.state,
+        runner = excluded.runner, expires = excluded.expires, status = NULL, headers = NULL, body = NULL"""
+FINISH = """
+    UPDATE answers SET state = :state, status = :status, headers = :headers, body = :body
+    WHERE owner = :owner AND key = :key AND claim = :claim"""
+RELEASE = """
+    DELETE FROM answers WHERE owner = :owner AND key = :key AND claim = :claim"""
+PURGE = """
+    DELETE FROM answers WHERE expires <= :now RETURNING claim"""
+
+
+class IdempotencyStore:
+    """Implements RepeatStore on a Database. Whether the process still lives that answers a key is asked by the runners' locks."""
+
+    def __init__(self, database: Database, runner: Runner, *, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._runner = runner
+        self._clock = clock
+
+    async def claim(self, claim: IdempotencyClaim, *, latest: bool = False, anew: bool = False) -> Claimed | StoredAnswer:
+        values: dict[str, SqlValue] = {
+            **_place(claim),
+            "fingerprint": claim.fingerprint,
+            "runner": self._runner.id,
+            "expires": to_micros(claim.expires_at),
+            "now": to_micros(self._clock()),
+        }
+
+        def take(connection: Transaction) -> Claimed | StoredAnswer:
+            found = "taken" if latest else self._known(connection, values)
+            if found == "taken" or (anew and found == "interrupted"):
+                connection.execute(TAKE, values)
+                return "taken"
+            return found
+
+        return await self._database.write(take)
+
+    async def finish(self, claim: IdempotencyClaim, answer: StoredAnswer | None) -> None:
+        values: dict[str, SqlValue] = {
+            **_place(claim),
+            "state": "not_kept" if answer is None else "finished",
+            "status": None if answer is None else answer.status,
+            "headers": None if answer is None else orjson.dumps(_words(answer)).decode(),
+            "body": None if answer is None else answer.body,
+        }
+        await self._database.write(lambda connection: connection.execute(FINISH, values))
+
+    async def release(self, claim: IdempotencyClaim) -> None:
+        await self._database.write(lambda connection: connection.execute(RELEASE, _place(claim)))
+
+    async def purge(self, now: datetime) -> int:
+        return len(await self._database.write(lambda connection: connection.execute(PURGE, {"now": to_micros(now)})))
+
+    def _known(self, connection: Transaction, values: dict[str, SqlValue]) -> Claimed | StoredAnswer:
+        """What became of the first; "taken": there is none."""
+        rows = connection.execute(KNOWN, {name: values[name] for name in ("owner", "key", "now")})
+        if not rows:
+            return "taken"
+        fingerprint, state, runner, status, headers, body = rows[0]
+        if fingerprint != values["fingerprint"]:
+            return "other"
+        if state == "finished":
+            return StoredAnswer(status=status, headers=_headers(headers), body=bytes(body))
+        if state == "not_kept":
+            return "not_kept"
+        return "interrupted" if runner == self._runner.id or self._runner.is_dead(connection, runner) else "running"
+
+
+def _place(claim: IdempotencyClaim) -> dict[str, SqlValue]:
+    owner, key = stored_key(claim.owner, claim.key)
+    return {"owner": owner, "key": key, "claim": claim.id}
+
+
+def _words(answer: StoredAnswer) -> list[tuple[str, str]]:
+    """Headers are bytes of which latin-1 makes a character each."""
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
+
+
+def _headers(stored: str) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple([(name.encode("latin-1"), value.encode("latin-1")) for name, value in orjson.loads(stored)])

@@ -1,0 +1,106 @@
+"""Wakes the dispatchers of all processes on a store; beside SQLite by named pipes."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from assistant.store.database import Transaction
+from assistant.store.runners import PIPE_SUFFIX
+
+log = logging.getLogger(__name__)
+
+
+class StoreNotifier(Protocol):
+    """`outbox.Bell`, and what the store itself needs of it: `announce` in the transaction that enqueues, `announced` when it is committed."""
+
+    def notify(self) -> None: ...
+
+    def listen(self, heard: Callable[[], None]) -> None: ...
+
+    def announce(self, connection: Transaction) -> None:
+        """Tell other processes when this transaction is committed, if the database can do that."""
+        ...
+
+    def announced(self) -> None:
+        """The transaction is committed: tell everybody that the database did not tell."""
+        ...
+
+    async def close(self) -> None:
+        """Hear nothing more. Safe to call twice."""
+        ...
+
+
+class PipeNotifier:
+    """Beside a SQLite file: a named pipe for each process that listens, in the folder of the runners' locks (`runners.FileRunner`).
+
+    A pipe and not a socket, because a socket's path may be 100 bytes long at most.
+    """
+
+    def __init__(self, folder: Path, runner_id: str) -> None:
+        self._folder = folder
+        self._own = folder / f"{runner_id}{PIPE_SUFFIX}"
+        self._listeners: list[Callable[[], None]] = []
+        self._pipe: int | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def notify(self) -> None:
+        self._call()
+        with contextlib.suppress(OSError):
+            for path in self._folder.glob(f"*{PIPE_SUFFIX}"):
+                if path != self._own:
+                    _pull(path)
+
+    def listen(self, heard: Callable[[], None]) -> None:
+        self._listeners.append(heard)
+        if self._pipe is not None:
+            return
+        try:
+            os.mkfifo(self._own, 0o600)
+            # For writing, too: a pipe whose last writer went away would be readable, at its end, for ever.
+            self._pipe = os.open(self._own, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            # Some file systems have no pipes. Then what other processes enqueue is found when somebody looks.
+            log.warning("notifier.deaf errno=%s", error.errno)
+            return
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._pipe, self._hear)
+
+    def announce(self, connection: Transaction) -> None:
+        """SQLite tells nobody."""
+
+    def announced(self) -> None:
+        self.notify()
+
+    async def close(self) -> None:
+        if self._pipe is None:
+            return
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._pipe)
+        self._own.unlink(missing_ok=True)
+        os.close(self._pipe)
+        self._pipe = None
+        self._listeners.clear()
+
+    def _hear(self) -> None:
+        if self._pipe is not None:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._pipe, 65536)
+            self._call()
+
+    def _call(self) -> None:
+        for heard in self._listeners:
+            heard()
+
+
+def _pull(path: Path) -> None:
+    """Ring one pipe. Nobody reads it (ENXIO), it is full, or it just went: then nobody has to be woken."""
+    with contextlib.suppress(OSError):
+        pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.write(pipe, b"!")
+        finally:
+            os.close(pipe)

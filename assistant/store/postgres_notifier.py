@@ -1,0 +1,133 @@
+"""Wakes the dispatchers of all processes on a PostgreSQL store, by NOTIFY."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import selectors
+import threading
+from collections.abc import Callable
+
+import psycopg
+
+from assistant.contracts.errors import StoreUnavailable
+from assistant.store.database import Database, Transaction
+
+_CHANNEL = "nanobot_outbox"
+_NOTIFY = f"SELECT pg_notify('{_CHANNEL}', :runner)"
+_CONNECT_SECONDS = 5
+_AGAIN_SECONDS = (0.2, 1.0, 5.0)
+"""How long to wait before each try to connect anew; the last one is for all that follow."""
+log = logging.getLogger(__name__)
+
+
+class PostgresNotifier:
+    """See `notifier.StoreBell`. The payload names who rang: a process needs no word of its own ringing."""
+
+    def __init__(self, url: str, runner_id: str, database: Database) -> None:
+        self._url = url.replace("postgresql+psycopg://", "postgresql://", 1)
+        self._runner_id = runner_id
+        self._database = database
+        self._listeners: list[Callable[[], None]] = []
+        self._ear: _Ear | None = None
+        self._ringing: asyncio.Task[None] | None = None
+
+    def notify(self) -> None:
+        self._call()
+        # One that still waits for the writer rings for this one, too.
+        if self._ringing is None or self._ringing.done():
+            self._ringing = asyncio.get_running_loop().create_task(self._notify())
+
+    def listen(self, heard: Callable[[], None]) -> None:
+        self._listeners.append(heard)
+        if self._ear is None:
+            self._ear = _Ear(self._url, self._runner_id, asyncio.get_running_loop(), self._call)
+            self._ear.start()
+
+    def announce(self, connection: Transaction) -> None:
+        connection.execute(_NOTIFY, {"runner": self._runner_id})
+
+    def announced(self) -> None:
+        self._call()
+
+    async def close(self) -> None:
+        self._listeners.clear()
+        if self._ear is not None:
+            ear, self._ear = self._ear, None
+            ear.stop()
+            await asyncio.to_thread(ear.join, 2 * _CONNECT_SECONDS)
+
+    async def _notify(self) -> None:
+        try:
+            await self._database.write(self.announce)
+        except StoreUnavailable as error:
+            log.warning("notifier.unheard reason=%s", error.code)
+
+    def _call(self) -> None:
+        for heard in tuple(self._listeners):
+            heard()
+
+
+class _Ear(threading.Thread):
+    """Waits for notifications, on connection after connection. After each new one it calls once: what was rung in between was not heard."""
+
+    def __init__(self, url: str, runner_id: str, loop: asyncio.AbstractEventLoop, heard: Callable[[], None]) -> None:
+        super().__init__(name="store-notifier", daemon=True)
+        self._url = url
+        self._runner_id = runner_id
+        self._loop = loop
+        self._heard = heard
+        self._told, self._tells = os.pipe()
+
+    def stop(self) -> None:
+        os.write(self._tells, b"!")
+
+    def run(self) -> None:
+        tries = 0
+        while True:
+            try:
+                with self._connected() as connection:
+                    connection.execute(f"LISTEN {_CHANNEL}".encode())
+                    tries = 0
+                    self._tell()
+                    self._listen(connection)
+                    break
+            except psycopg.Error:
+                log.info("notifier.disconnected")
+            if self._wait(None, _AGAIN_SECONDS[min(tries, len(_AGAIN_SECONDS) - 1)]):
+                break
+            tries += 1
+        os.close(self._told)
+        os.close(self._tells)
+
+    def _connected(self) -> psycopg.Connection:
+        # An ear only waits: without probes it would not notice that the other end has gone.
+        return psycopg.connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=_CONNECT_SECONDS,
+            application_name="nanobot",
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+        )
+
+    def _listen(self, connection: psycopg.Connection) -> None:
+        """Until it is told to stop. Raises OperationalError when the connection is lost."""
+        while not self._wait(connection.fileno(), None):
+            if any(said.payload != self._runner_id for said in list(connection.notifies(timeout=0))):
+                self._tell()
+
+    def _wait(self, connection: int | None, seconds: float | None) -> bool:
+        """Wait for words on the connection, for so long; whether it is time to stop."""
+        # Not select(), which takes no descriptor above 1023: a busy server has more.
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._told, selectors.EVENT_READ)
+            if connection is not None:
+                selector.register(connection, selectors.EVENT_READ)
+            return any(key.fd == self._told for key, _ in selector.select(seconds))
+
+    def _tell(self) -> None:
+        # The loop is closed only with the whole process: nobody listens then.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._heard)

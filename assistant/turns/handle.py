@@ -1,0 +1,176 @@
+"""A turn that runs: its place in its session's lane, and the handle that its caller listens to, waits for or stops."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal
+
+from assistant.contracts.errors import NanobotError, SessionBusy, drop_traceback, traceback_location
+from assistant.contracts.messages import Usage
+from assistant.contracts.turns import Keep, TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished, Upload
+from assistant.contracts.util import estimate_tokens
+
+
+class LaneTicket:
+    """A place in a lane."""
+
+    __slots__ = ("_reached", "key")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self._reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def reached(self) -> None:
+        """Wait until everybody in front has left. Cancelling the wait keeps the place: it must still be left."""
+        if not self._reached.done():
+            await asyncio.shield(self._reached)
+
+    def call(self) -> None:
+        self._reached.set_result(None)
+
+
+class Lanes:
+    """A lane for each key, made when its first place is taken and gone with the last."""
+
+    def __init__(self, *, waiting: int) -> None:
+        """`waiting`: how many may wait behind the one that runs."""
+        self._waiting = waiting
+        self._lanes: dict[str, deque[LaneTicket]] = {}
+
+    def take(self, key: str) -> LaneTicket:
+        """Take the next place in the lane, at once; it must be left in the end. Raises SessionBusy where too many wait."""
+        lane = self._lanes.setdefault(key, deque())
+        if len(lane) > self._waiting:
+            raise SessionBusy(retry_after=1)
+        place = LaneTicket(key)
+        lane.append(place)
+        if len(lane) == 1:
+            place.call()
+        return place
+
+    def leave(self, place: LaneTicket) -> None:
+        """Give the place back; the next in line is called if it was the first."""
+        lane = self._lanes[place.key]
+        was_first = lane[0] is place
+        lane.remove(place)
+        if not lane:
+            del self._lanes[place.key]
+        elif was_first:
+            lane[0].call()
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+
+log = logging.getLogger(__name__)
+
+StopCause = Literal["cancelled", "interrupted"]
+
+
+class RunningTurn:
+    """The handle that `Turns.start` returns. One listener: either `events` or `result`."""
+
+    def __init__(self, turn_id: str) -> None:
+        self.id = turn_id
+        self.acted = False
+        """Whether a tool that changes something was started: from then on a repeat of the request is not harmless."""
+        self.begun = False
+        """Whether the user's message may be in the store: then the session must say how the turn ended."""
+        self.unsettled = False
+        """Whether a turn of the inbox ended without its end being stored: it is to be run again, under its id."""
+        self.sealed = False
+        """Whether the answer is being stored: too late to stop it."""
+        self.words: list[str] = []
+        """What was passed on of the step that runs, for the mark of a turn that is cut off."""
+        self._usage = Usage()
+        self._calls: list[str] = []
+        self.stopped: StopCause | None = None
+        """Why it was told to stop, if it was."""
+        self.task: asyncio.Task[None] | None = None
+        self.awake = False
+        """Whether its task has begun to run: one that is cancelled before never would, and nobody would settle the turn."""
+        self._events: list[TurnEvent] = []
+        self._wake: asyncio.Future[None] | None = None
+        self._end: TurnFinished | TurnFailed | None = None
+
+    @property
+    def took(self) -> int:
+        """Tokens that it is known to have taken if it ended here: those of its steps, and what was passed on of the one that runs."""
+        return self._usage.prompt_tokens + self._usage.completion_tokens + estimate_tokens(sum(map(len, self.words + self._calls)))
+
+    def step_made(self, usage: Usage) -> None:
+        """The step that ran is stored, and the next one begins."""
+        self._usage += usage
+        self.words.clear()
+        self._calls.clear()
+
+    def emit(self, event: TurnEvent) -> None:
+        """Note an event and wake the listener. Nothing is heard after the turn has ended."""
+        if self._end is not None:
+            return
+        match event:
+            case TurnFinished() | TurnFailed():
+                self._end = event
+            case ToolStarted():
+                self.acted = self.acted or not event.reads_only
+                self._calls.append(event.arguments)
+            case TextDelta():
+                self.words.append(event.text)
+            case _:
+                pass
+        self._events.append(event)
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def events(self) -> AsyncIterator[list[TurnEvent]]:
+        """All events, in batches of what is there by then; the last one is TurnFinished or TurnFailed. Leaving early leaves the turn alone."""
+        while True:
+            if not self._events:
+                await self._more()
+            batch, self._events = self._events, []
+            yield batch
+            if batch[-1] is self._end:
+                return
+
+    async def result(self) -> TurnFinished:
+        """The answer. Raises the error that ended the turn. Cancelling the wait leaves the turn alone."""
+        while self._end is None:
+            await self._more()
+        if isinstance(self._end, TurnFailed):
+            raise self._end.error
+        return self._end
+
+    def cancel(self, why: StopCause = "cancelled") -> None:
+        """Stop the turn where it is; the session will say so. Does nothing when its answer is being stored, or later."""
+        if not self.sealed and self.stopped is None and self.task is not None:
+            self.stopped = why
+            if self.awake:
+                self.task.cancel()
+
+    async def _more(self) -> None:
+        self._wake = asyncio.get_running_loop().create_future()
+        await self._wake
+
+
+async def kept(turn: RunningTurn, end: TurnFinished | TurnFailed, keep: Keep | None) -> TurnFinished | TurnFailed:
+    """The end, when it is stored; or that it could not be."""
+    if keep is None:
+        return end
+    try:
+        await keep(end)
+    except Exception as error:  # noqa: BLE001 - whoever waits must hear of an end, a bug's too
+        if not isinstance(error, NanobotError):
+            log.error("turn.bug turn=%s error=%s", turn.id, traceback_location(error))  # noqa: TRY400 - no words
+        end = TurnFailed(turn_id=turn.id, error=error if isinstance(error, NanobotError) else NanobotError(), acted=turn.acted)
+        drop_traceback(error)
+    return end
+
+
+def remove_uploads(uploads: Sequence[Upload]) -> None:
+    """Remove what a turn was given. Blocks."""
+    for upload in uploads:
+        try:
+            upload.path.unlink(missing_ok=True)
+        except OSError as error:  # a disk that fails now must not keep the answer back; the spool is swept
+            log.warning("turn.upload_left errno=%s", error.errno)

@@ -1,0 +1,222 @@
+"""What the model is sent: instructions, the history of the session, the new message; and whether it fits the context."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from assistant.agent.transcript import cut, heal, message_tokens, text_tokens
+from assistant.contracts.errors import ContextLengthExceeded
+from assistant.contracts.messages import Image, Message, UserMessage
+from assistant.contracts.models import Sampling, ToolSpec
+from assistant.contracts.sessions import CachedUpTo, History
+from assistant.contracts.turns import Earlier, HistoryMessage, TurnRequest, Upload, UserText
+from assistant.contracts.util import CHARACTERS_PER_TOKEN
+
+ANSWER_ESTIMATE: Final = 500
+"""Where the request sets no `max_tokens`."""
+FILE_ESTIMATE: Final = 1_000
+"""A picture takes about as much; of a document, how much is known only when it was read."""
+
+
+def estimated_tokens(said: Sequence[Earlier], instructions: Sequence[str], sampling: Sampling, *, answers: int = 1) -> int:
+    """By the request alone: what a session holds already shows only in the usage, which is what counts in the end. `answers`: how many."""
+    parts = [part for message in said if isinstance(message, HistoryMessage) for part in message.content]
+    chars = sum(len(part.text) for part in parts if isinstance(part, UserText)) + sum(map(len, instructions))
+    chars += sum(len(message.text) for message in said if not isinstance(message, HistoryMessage))
+    files = sum(isinstance(part, Upload) for part in parts)
+    return answers * (chars // CHARACTERS_PER_TOKEN + files * FILE_ESTIMATE + (sampling.max_tokens or ANSWER_ESTIMATE))
+
+
+WORKSPACE_FILES: Final = ("AGENTS.md", "USER.md")
+"""What the assistant is told of its work and its user, in this order; both may be absent."""
+FILE_CHARS: Final = 64_000
+ANSWER_TOKENS: Final = 4_096
+"""Kept free for the answer where the request names no limit of its own."""
+
+
+class Instructions:
+    """The stable beginning of every prompt: the agent's instructions, then the workspace's files. The same bytes until one of them changes."""
+
+    def __init__(self, agent: str, workspace: Path) -> None:
+        self._agent = agent
+        self._paths = [str(workspace / name) for name in WORKSPACE_FILES]
+        self._stamps: list[tuple[int, int] | None] = []
+        self._text = ""
+
+    def text(self, today: datetime) -> str:
+        """The instructions as of now. The date is their last line, so that the prompt's beginning changes once a day and no oftener."""
+        stamps = [_stamp(path) for path in self._paths]
+        if stamps != self._stamps or not self._text:
+            found = [(Path(path).name, _read(path)) for path, stamp in zip(self._paths, stamps, strict=True) if stamp]
+            self._text = "\n\n".join([self._agent, *(f"# {name}\n\n{text}" for name, text in found if text)])
+            self._stamps = stamps
+        return f"{self._text}\n\nToday is {today:%A, %d %B %Y} (UTC)."
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read(FILE_CHARS).strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """A prompt's fixed part and what is left for the conversation."""
+
+    instructions: tuple[str, ...]
+    fixed_tokens: int
+    """What instructions and tools take, estimated."""
+    conversation_tokens: int
+    """What the conversation may take, the new message included."""
+
+    def budget(self, scale: float) -> int:
+        """`conversation_tokens` in estimated tokens, where the provider counts `scale` tokens for each estimated one."""
+        return int(self.conversation_tokens / scale)
+
+
+class Context:
+    """Measures what fits into a model's context."""
+
+    def __init__(self, context_tokens: int, instructions: Instructions, tools: Sequence[ToolSpec]) -> None:
+        """`context_tokens`: prompt and answer together."""
+        self._total = context_tokens
+        self._instructions = instructions
+        self._tools_tokens = sum(map(_tool_tokens, tools))
+
+    def room(self, request: TurnRequest, message: UserMessage) -> Room:
+        """The room for a turn. Raises ContextLengthExceeded where the new message alone would not fit."""
+        instructions = (self._instructions.text(datetime.now(UTC)), *request.instructions)
+        brought = sum(_tool_tokens(tool.spec) for tool in request.tools)
+        fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))
+        answer = min(request.sampling.max_tokens or ANSWER_TOKENS, self._total // 4)
+        left = self._total - answer - fixed
+        needed = message_tokens(message)
+        if needed > left:
+            raise ContextLengthExceeded(
+                f"This message takes about {needed:,} tokens, and {max(left, 0):,} of the model's {self._total:,} are free for it. "
+                "Send less at a time, or choose a model with a larger context.",
+                param="messages",
+            )
+        return Room(instructions=instructions, fixed_tokens=fixed, conversation_tokens=left)
+
+
+def _tool_tokens(tool: ToolSpec) -> int:
+    return text_tokens(f"{tool.name} {tool.description} {tool.parameters}")
+
+
+class Transcript:
+    """The messages of a session that the model sees, and what they cost. Changed only by the turn that holds the session's lane."""
+
+    def __init__(self, history: History) -> None:
+        self.row = history.row
+        self.context_from = history.context_from
+        self.seq = 0
+        self.messages: list[Message] = []
+        self.images: list[Image] = []
+        self.tokens = 0
+        self.scale = 1.0
+        """Tokens that the provider counted for each that was estimated; at least 1."""
+        self._costs: list[int] = []
+        self._seqs: dict[str, int] = {}
+        self.extend(history.messages, history.seq - 1)
+        self.begin_at(history.context_from)
+
+    @property
+    def known(self) -> CachedUpTo:
+        return CachedUpTo(row=self.row, seq=self.seq)
+
+    def extend(self, messages: Sequence[Message], seq: int) -> None:
+        """Note messages that came out of the store; `seq` is that of the last one. Calls without a result are answered here."""
+        for place, message in enumerate(messages, seq - len(messages) + 1):
+            if isinstance(message, UserMessage):
+                self._seqs[message.id] = place
+        self._note(heal(messages), seq)
+
+    def add(self, messages: Sequence[Message], seq: int) -> None:
+        """Note messages that the store has just taken, whole turns or steps; `seq` is that of the last one."""
+        if isinstance(messages[0], UserMessage):
+            self._seqs[messages[0].id] = seq - len(messages) + 1
+        self._note(messages, seq)
+
+    def _note(self, messages: Sequence[Message], seq: int) -> None:
+        costs = [message_tokens(message) for message in messages]
+        self.messages += messages
+        self._costs += costs
+        self.tokens += sum(costs)
+        for message in messages:
+            if isinstance(message, UserMessage):
+                self.images += [part for part in message.parts if isinstance(part, Image)]
+        self.seq = seq
+
+    def learn(self, prompt_tokens: int, fixed_tokens: int) -> None:
+        """Correct `scale` by what the provider counted for a prompt of these messages behind `fixed_tokens` estimated ones."""
+        self.scale = min(max(1.0, prompt_tokens / (self.tokens + fixed_tokens)), 8.0)
+
+    def trim(self, budget: int) -> None:
+        """Drop the oldest turns where all of them cost more than `budget` tokens (see `cut`); `context_from` moves with them."""
+        start = cut(self.messages, self._costs, budget) if self.tokens > budget else 0
+        if start:
+            self._drop(start)
+            self.context_from = self._seqs[self.messages[0].id]
+
+    def begin_at(self, context_from: int) -> None:
+        """Drop what later turns are not to see any more, because the conversation was started over or cut by another process.
+
+        What a turn that was running then said after it goes, too: a prompt begins with a user's message.
+        """
+        self.context_from = max(self.context_from, context_from)
+        seqs = (self._seqs.get(message.id, 0) for message in self.messages)
+        start = next((place for place, seq in enumerate(seqs) if seq >= context_from), len(self.messages))
+        if start:
+            self._drop(start)
+
+    def _drop(self, start: int) -> None:
+        gone, self.messages, self._costs = self.messages[:start], self.messages[start:], self._costs[start:]
+        for message in gone:
+            self._seqs.pop(message.id, None)
+        self.tokens = sum(self._costs)
+        self.images = [part for kept in self.messages if isinstance(kept, UserMessage) for part in kept.parts if isinstance(part, Image)]
+
+
+class Transcripts:
+    """The transcripts used last, up to a bound; the others are read anew when they are needed."""
+
+    OVERHEAD = 1_000
+    """What a transcript takes besides its words, in tokens of 4 bytes."""
+
+    def __init__(self, *, tokens: int = 3_000_000) -> None:
+        """`tokens`: how much to remember over all sessions, about 4 bytes each."""
+        self._limit = tokens
+        self._total = 0
+        self._held: OrderedDict[tuple[str, str], tuple[Transcript, int]] = OrderedDict()
+
+    def get(self, owner: str, session: str) -> Transcript | None:
+        held = self._held.get((owner, session))
+        return held[0] if held else None
+
+    def put(self, owner: str, session: str, transcript: Transcript) -> None:
+        """Remember it as the one used last; the longest unused ones are forgotten where that takes too much."""
+        self.forget(owner, session)
+        size = transcript.tokens + self.OVERHEAD
+        self._held[owner, session] = transcript, size
+        self._total += size
+        while self._total > self._limit and len(self._held) > 1:
+            _, (_, size) = self._held.popitem(last=False)
+            self._total -= size
+
+    def forget(self, owner: str, session: str) -> None:
+        """Needed where the store and the memory may differ: a write of unknown outcome, a deleted session."""
+        held = self._held.pop((owner, session), None)
+        if held:
+            self._total -= held[1]

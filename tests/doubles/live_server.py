@@ -1,0 +1,139 @@
+"""The real server as a process of its own: for tests that come through the front door, and for benchmarks.
+
+with live_server(tmp_path, config=offline()) as server:
+    requests.get(f"{server.url}/health")
+"""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import assistant
+
+Config = Mapping[str, object]
+
+_ROOT = Path(assistant.__file__).parents[1]
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_POLL = 0.003
+_SERVES = re.compile(rb"^nanobot serves http://127\.0\.0\.1:(\d+)/", re.MULTILINE)
+
+
+class ServerFailed(Exception):
+    """The server did not come up, or did not go down; what it printed follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveServer:
+    """A server that answered /ready."""
+
+    url: str
+    """Without a slash at its end: "http://127.0.0.1:40123"."""
+    process: subprocess.Popen[bytes]
+    start_seconds: float
+    """From the start of the process to the first 200 of /ready."""
+    log: Path
+    """What it printed."""
+
+
+def offline() -> dict[str, object]:
+    """A configuration that reaches no model: the offline provider answers."""
+    return {"agents": {"defaults": {"provider": "offline"}}}
+
+
+def with_model(url: str, model: str = "fake-model") -> dict[str, object]:
+    """A configuration whose model answers at `url` ("http://127.0.0.1:9999/v1"), on the OpenAI wire."""
+    return {
+        "agents": {"defaults": {"provider": "custom", "model": model}},
+        "providers": {"custom": {"apiBase": url, "apiKey": "not-a-secret"}},
+    }
+
+
+@contextmanager
+def live_server(
+    home: Path,
+    *,
+    config: Config,
+    env: Mapping[str, str] | None = None,
+    command: str = "serve",
+    args: Sequence[str] = (),
+    within: float = 20.0,
+) -> Generator[LiveServer]:
+    """`nanobot serve` (or `chat-server`) on a free loopback port, its state in `home`; stopped by SIGTERM on the way out.
+
+    Of this process's environment it sees next to nothing (no keys); `env` is added. Raises ServerFailed where it is not ready `within`
+    seconds, or still there ten seconds after SIGTERM (it is killed then).
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / "config.json"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    log = home / "server.log"
+    line = [sys.executable, "-m", "assistant.cli", command, "--config", str(file), "--port", "0", *args]
+    with log.open("wb") as output:
+        begun = time.perf_counter()
+        process = subprocess.Popen(line, cwd=home, env=_environment(home, env or {}), stdout=output, stderr=subprocess.STDOUT)
+        try:
+            port = _wait_until_ready(process, begun + within, log)
+            elapsed = time.perf_counter() - begun
+            yield LiveServer(url=f"http://127.0.0.1:{port}", process=process, start_seconds=elapsed, log=log)
+        finally:
+            _stop(process, log)
+
+
+def free_port() -> int:
+    """A loopback port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {**kept, "HOME": str(home), "NANOBOT_HOME": str(home), "PYTHONPATH": str(_ROOT), **extra}
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], deadline: float, log: Path) -> int:
+    """The port that it says it serves, once /ready answers 200 there."""
+    answer = "nothing yet"
+    while time.perf_counter() < deadline:
+        if process.poll() is not None:
+            raise ServerFailed(f"exited with {process.returncode}:\n{_tail(log)}")
+        if said := _SERVES.search(log.read_bytes()):
+            port = int(said[1])
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            try:
+                connection.request("GET", "/ready")
+                response = connection.getresponse()
+                answer = response.read().decode(errors="replace")
+            finally:
+                connection.close()
+            if response.status == 200:
+                return port
+        time.sleep(_POLL)
+    raise ServerFailed(f"not ready in time; /ready said: {answer}\n{_tail(log)}")
+
+
+def _stop(process: subprocess.Popen[bytes], log: Path) -> None:
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise ServerFailed(f"did not stop within 10 s of SIGTERM:\n{_tail(log)}") from None
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-4000:]
