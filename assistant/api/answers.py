@@ -1,12 +1,65 @@
-"""What the API answers, for its description (/openapi.json). The answers themselves are written as bytes where speed matters."""
+"""What all answers have in common, and the answers of chat completions, which are written as bytes."""
 
+import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from assistant.contracts.channels import ConnectionState
+from assistant.contracts.errors import NotFound
 from assistant.contracts.messages import FinishReason
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+def written(at: datetime) -> str:
+    """A time as it is answered: UTC, to the millisecond, "2026-01-31T08:00:00.000Z"."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _seconds(at: object) -> object:
+    return int(at.timestamp()) if isinstance(at, datetime) else at
+
+
+def _written(at: object) -> object:
+    return written(at) if isinstance(at, datetime) else at
+
+
+Time = Annotated[str, BeforeValidator(_written)]
+"""A datetime, answered in ISO 8601."""
+Seconds = Annotated[int, BeforeValidator(_seconds)]
+"""A datetime, answered in seconds since 1970."""
+
+
+def _always_there(schema: dict[str, Any]) -> None:
+    for field in schema.get("properties", {}).values():
+        field.pop("default", None)
+
+
+class Answer(BaseModel):
+    """The JSON of an answer, made from keywords or from the attributes of an object. Fields with a default are always present, too."""
+
+    model_config = ConfigDict(from_attributes=True, json_schema_serialization_defaults_required=True, json_schema_extra=_always_there)
+
+
+class ListAnswer(Answer, Generic[T]):
+    object: Literal["list"] = "list"
+    data: list[T]
+    has_more: bool
+
+    @classmethod
+    def page(cls, found: Sequence[U], limit: int, answer: Callable[[U], T], **more: Any) -> Self:
+        """The first `limit` of what was found, which is one more where there are more. `more`: further fields."""
+        return cls(data=[answer(each) for each in found[:limit]], has_more=len(found) > limit, **more)
+
+
+def known_id(value: str, prefix: str, missing: type[NotFound], param: str) -> str:
+    """The id, if it has the form of one of ours: `prefix`, "_" and 28 hex digits. Raises `missing`."""
+    if not re.fullmatch(prefix + "_[0-9a-f]{28}", value):
+        raise missing(param=param)
+    return value
 
 
 class ErrorDetail(BaseModel):
@@ -96,117 +149,3 @@ class ChatCompletionChunk(BaseModel):
     model: str
     choices: list[ChunkChoice]
     usage: UsageAnswer | None = None
-
-
-class ModelAnswer(BaseModel):
-    id: str
-    object: Literal["model"]
-    created: int
-    owned_by: str
-
-
-class PriceAnswer(BaseModel):
-    """US dollars a million tokens."""
-
-    prompt: float
-    completion: float
-
-
-class ModelDetail(ModelAnswer):
-    """A model with what is known of it; null: not known."""
-
-    type: Literal["agent", "workflow", "chat", "completion", "embedding"]
-    context_length: int | None
-    dimensions: int | None
-    vision: bool | None
-    price: PriceAnswer | None
-
-
-class ModelList(BaseModel):
-    object: Literal["list"]
-    data: list[ModelAnswer]
-
-
-class HealthAnswer(BaseModel):
-    status: Literal["ok"]
-    version: str
-
-
-class CheckAnswer(BaseModel):
-    name: str
-    ok: bool
-    detail: str
-
-
-class ChannelAnswer(BaseModel):
-    name: str
-    state: ConnectionState
-    detail: str
-    since: str
-
-
-class ReadyAnswer(BaseModel):
-    status: Literal["ready", "not_ready"]
-    checks: list[CheckAnswer]
-    channels: list[ChannelAnswer]
-
-
-def written(at: datetime) -> str:
-    """A time as it is answered: UTC, to the millisecond, "2026-01-31T08:00:00.000Z"."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-class SessionUsage(BaseModel):
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-
-
-class SessionAnswer(BaseModel):
-    id: str
-    object: Literal["session"]
-    created: int
-    updated: int
-    messages: int
-    usage: SessionUsage
-
-
-class SessionList(BaseModel):
-    object: Literal["list"]
-    data: list[SessionAnswer]
-    has_more: bool
-
-
-class SessionDeleted(BaseModel):
-    id: str
-    object: Literal["session.deleted"]
-    deleted: Literal[True]
-
-
-class StoredAttachment(BaseModel):
-    id: str
-    name: str
-    kind: Literal["image", "document"]
-    size: int
-
-
-class StoredToolCall(BaseModel):
-    id: str
-    name: str
-    arguments: str
-
-
-class StoredMessageAnswer(BaseModel):
-    id: str
-    seq: int
-    role: Literal["user", "assistant", "tool"]
-    created: int
-    content: str
-    attachments: list[StoredAttachment]
-    tool_calls: list[StoredToolCall]
-    cut_off: str | None
-
-
-class SessionDetail(SessionAnswer):
-    data: list[StoredMessageAnswer]
-    has_more: bool

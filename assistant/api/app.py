@@ -13,6 +13,7 @@ from assistant.api.completions.endpoints import TextEndpoints
 from assistant.api.deliveries import DeliveryEndpoints, Outgoing
 from assistant.api.files import FileEndpoints, FileService
 from assistant.api.health import HealthEndpoints, ReadinessCheck
+from assistant.api.hooks import HookEndpoints
 from assistant.api.idempotency.middleware import IdempotencyMiddleware
 from assistant.api.middleware.auth import AuthMiddleware
 from assistant.api.middleware.errors import BodyTimeout, ErrorMiddleware
@@ -76,19 +77,24 @@ def create_app(
     prepare_spool(spool_folder)
     known = AgentCatalog(model=agents[MAIN].id, agents=agents, workflows=asked.ids if asked else ())
     asking = ChatService(turns=turns, registry=registry, direct=direct, known=known)
-    app: ASGIApp = create_routes(
-        chat=ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, shelf=shelf, workflows=asked),
-        texts=TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
-        responses=_responses(asking, responses, shelf, settings, spool_folder),
-        models=ModelEndpoints(agents=agents, registry=registry, workflows=known.workflows),
-        sessions=SessionEndpoints(store=sessions, turns=turns),
-        health=HealthEndpoints(version=version, checks=ready, channels=channels),
-        deliveries=None if outgoing is None else DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder),
-        files=None if shelf is None else FileEndpoints(shelf=shelf, limits=settings.limits, spool_folder=spool_folder),
-        hooks=hooks,
-        workflows=None if workflows is None else WorkflowEndpoints(workflows=workflows, settings=settings, spool_folder=spool_folder),
-        chat_enabled=settings.endpoints.chat_completions.enabled,
-    )
+    resources: list[object] = [
+        ModelEndpoints(agents=agents, registry=registry, workflows=known.workflows),
+        HealthEndpoints(version=version, checks=ready, channels=channels),
+        SessionEndpoints(store=sessions, turns=turns),
+        TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
+    ]
+    if responses is not None and shelf is not None:
+        resources.append(ResponseEndpoints(asking=asking, store=responses, shelf=shelf, settings=settings, spool_folder=spool_folder))
+    if outgoing is not None:
+        resources.append(DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder))
+    if shelf is not None:
+        resources.append(FileEndpoints(shelf=shelf, limits=settings.limits, spool_folder=spool_folder))
+    if workflows is not None:
+        resources.append(WorkflowEndpoints(workflows=workflows, settings=settings, spool_folder=spool_folder))
+    if hooks is not None:
+        resources.append(HookEndpoints(hooks=hooks))
+    chat = ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, shelf=shelf, workflows=asked)
+    app = create_routes(version=version, chat=chat if settings.endpoints.chat_completions.enabled else None, resources=resources)
     door = SocketServices(
         turns=turns,
         registry=registry,
@@ -100,14 +106,6 @@ def create_app(
         spool_folder=spool_folder,
     )
     return guarded(Sockets(repeated(app, repeats, settings), door), settings, doorkeeper)
-
-
-def _responses(
-    asking: ChatService, store: ResponseStore | None, shelf: FileService | None, settings: ApiSettings, spool_folder: Path
-) -> ResponseEndpoints | None:
-    if store is None or shelf is None:
-        return None
-    return ResponseEndpoints(asking=asking, store=store, shelf=shelf, settings=settings, spool_folder=spool_folder)
 
 
 def repeated(app: ASGIApp, repeats: IdempotencyPort | None, settings: ApiSettings) -> ASGIApp:

@@ -10,15 +10,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from assistant.access.authenticator import Authenticator
-from assistant.api.answers import ModelDetail, ModelList
+from assistant.api.answers import ChatCompletion, ErrorAnswer
 from assistant.api.app import guarded, repeated
 from assistant.api.body.spool import prepare_spool
 from assistant.api.chat.endpoint import ChatEndpoint, ChatService
 from assistant.api.chat.route import AgentCatalog
-from assistant.api.chat.wire import ChatForm, ChatRequest
+from assistant.api.chat.wire import CHAT_FORM, ChatRequest
 from assistant.api.health import HealthEndpoints, ReadinessCheck
 from assistant.api.middleware.errors import error_answer
-from assistant.api.models import ModelEndpoints
+from assistant.api.models import ModelDetail, ModelEndpoints, ModelList
 from assistant.api.openapi import errors
 from assistant.api.routes import CHAT_ANSWERS, create_routes
 from assistant.api.settings import ApiSettings
@@ -53,16 +53,19 @@ def create_chat_app(
     """
     prepare_spool(spool_folder)
     known = AgentCatalog(model=agents[MAIN].id, agents=agents, workflows=asked.ids, takes_history=True)
+    chat = ChatEndpoint(
+        asking=ChatService(turns=turns, registry=registry, direct=direct, known=known),
+        settings=settings,
+        spool_folder=spool_folder,
+        workflows=asked,
+    )
     routes = create_routes(
-        chat=ChatEndpoint(
-            asking=ChatService(turns=turns, registry=registry, direct=direct, known=known),
-            settings=settings,
-            spool_folder=spool_folder,
-            workflows=asked,
+        version=version,
+        chat=chat if settings.endpoints.chat_completions.enabled else None,
+        resources=(
+            ModelEndpoints(agents=agents, registry=registry, workflows=asked.ids, chat_only=True),
+            HealthEndpoints(version=version, checks=ready, channels=tuple),
         ),
-        models=ModelEndpoints(agents=agents, registry=registry, workflows=asked.ids, chat_only=True),
-        health=HealthEndpoints(version=version, checks=ready, channels=tuple),
-        chat_enabled=settings.endpoints.chat_completions.enabled,
     )
     return guarded(_NoSockets(repeated(routes, repeats, settings)), settings, doorkeeper, mounted=mounted)
 
@@ -80,7 +83,7 @@ class _NoSockets:
 _PASSED_ON: Final = ("type", "asgi", "http_version", "scheme", "method", "query_string", "headers", "client", "server", "extensions")
 """What ASGI says of a request. What the other program, and its framework, keep in its scope is theirs."""
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_ANSWER: Final = {**CHAT_ANSWERS[200], "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+_ANSWER: Final = {**CHAT_ANSWERS[200], "model": ChatCompletion, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
 """The program's description has no schema of the events."""
 _WHICH: Final = {"name": "model_id", "in": "path", "required": True, "schema": {"type": "string"}}
 
@@ -117,9 +120,9 @@ def create_mounted_router(opened: Callable[[], ASGIApp], lifespan: Lifespan[Fast
         others = [other for other in _METHODS if other != method]
         router.add_api_route(path, respond, methods=others, include_in_schema=False)
 
-    add("/v1/chat/completions", "POST", "Ask", {**CHAT_ANSWERS, 200: _ANSWER, **errors(422)}, {"requestBody": _BODY})
-    add("/v1/models", "GET", "List models", {200: {"model": ModelList}, **errors(401)}, {})
-    add("/v1/models/{model_id:path}", "GET", "Show a model", {200: {"model": ModelDetail}, **errors(401, 404)}, {"parameters": [_WHICH]})
+    add("/v1/chat/completions", "POST", "Ask", {**_errors(*CHAT_ANSWERS, 422), 200: _ANSWER}, {"requestBody": _BODY})
+    add("/v1/models", "GET", "List models", {200: {"model": ModelList}, **_errors(401)}, {})
+    add("/v1/models/{model_id:path}", "GET", "Show a model", {200: {"model": ModelDetail}, **_errors(401, 404)}, {"parameters": [_WHICH]})
     return router
 
 
@@ -139,9 +142,14 @@ class _Passed(Response):
             await self.background()
 
 
-def _whole(model: type[ChatRequest | ChatForm]) -> dict[str, Any]:
+def _errors(*statuses: int | str) -> dict[int | str, dict[str, Any]]:
+    """As models, since the program's description has no components of ours."""
+    declared = errors(*[int(status) for status in statuses if status != 200])
+    return {status: {"model": ErrorAnswer, "description": answer["description"]} for status, answer in declared.items()}
+
+
+def _whole(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of a body in one piece: the program's description has no place for the parts."""
-    schema = model.model_json_schema()
     parts: Mapping[str, Any] = schema.pop("$defs", {})
 
     def put_in(value: object) -> object:
@@ -159,7 +167,7 @@ def _whole(model: type[ChatRequest | ChatForm]) -> dict[str, Any]:
 _BODY: Final = {
     "required": True,
     "content": {
-        "application/json": {"schema": _whole(ChatRequest)},
-        "multipart/form-data": {"schema": _whole(ChatForm)},
+        "application/json": {"schema": _whole(ChatRequest.model_json_schema())},
+        "multipart/form-data": {"schema": _whole(CHAT_FORM.schema())},
     },
 }

@@ -1,25 +1,25 @@
-"""/v1/deliveries: send a message, see what became of it, retry, cancel."""
+"""/v1/deliveries: send a message, see its state, retry, cancel."""
 
 import asyncio
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import orjson
-from fastapi import FastAPI, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema
+from fastapi import Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 from starlette.types import Receive, Scope
 
-from assistant.api.answers import written
+from assistant.api.answers import Answer, ListAnswer, Time, known_id
 from assistant.api.body.json_body import read_json
-from assistant.api.body.multipart import fields_without_null, read_form
+from assistant.api.body.multipart import read_form
 from assistant.api.body.spool import Spool
-from assistant.api.complaints import complaint
+from assistant.api.complaints import validated
 from assistant.api.idempotency.exchange import idempotency_key
 from assistant.api.middleware.request import header, principal
-from assistant.api.openapi import errors, needs
+from assistant.api.openapi import FILE, Form, Schema, described, endpoint, errors, takes
 from assistant.api.settings import ApiLimits
 from assistant.contracts.addresses import address_of
 from assistant.contracts.channels import ChannelDirectory
@@ -36,7 +36,6 @@ DeliveryId = Annotated[
     str, Field(strict=False, coerce_numbers_to_str=True, min_length=1, max_length=_LONGEST_ID), WithJsonSchema(_ID_SCHEMA)
 ]
 _EITHER_TEXT: Final[list[JsonValue]] = [{"required": ["text"]}, {"required": ["content"]}]
-Binary = Annotated[str, Field(json_schema_extra={"format": "binary"})]
 
 
 class DeliveryRequest(BaseModel):
@@ -55,47 +54,47 @@ class DeliveryRequest(BaseModel):
     )
 
 
-class DeliveryForm(BaseModel):
-    """The same as multipart/form-data, with files."""
+_FILES: Final[Schema] = {"type": "array", "items": FILE, "default": []}
+_ID_TEXT: Final = {"type": "string", "maxLength": _LONGEST_ID}
+DELIVERY_FORM: Final = Form(
+    name="DeliveryForm",
+    description="The same as multipart/form-data, with files.",
+    of=DeliveryRequest,
+    fields={
+        "chat_id": {**_ID_TEXT, "minLength": 1},
+        "thread_id": _ID_TEXT,
+        "buttons": {"type": "string", "description": "As JSON."},
+        "files": {**_FILES, "description": "What goes out with it."},
+        "file": {**_FILES, "description": "Another name for files."},
+        "files[]": {**_FILES, "description": "Another name for files."},
+    },
+)
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=fields_without_null)
 
-    channel: str = Field(min_length=1, max_length=32)
-    chat_id: str = Field(min_length=1, max_length=_LONGEST_ID)
-    thread_id: str | None = Field(default=None, max_length=_LONGEST_ID)
-    text: str | None = Field(default=None, max_length=MAX_CHARS)
-    content: str | None = Field(default=None, max_length=MAX_CHARS, description="Another name for text.")
-    buttons: str | None = Field(default=None, description="As JSON.")
-    at: str | None = Field(default=None, max_length=64)
-    files: list[Binary] = Field(default=[], description="What goes out with it.")
-    file: list[Binary] = Field(default=[], description="Another name for files.")
-    more: list[Binary] = Field(default=[], alias="files[]", description="Another name for files.")
-
-
-class DeliveryMedia(BaseModel):
+class DeliveryMedia(Answer):
     name: str
     media_type: str
     size: int
 
 
-class DeliveryPart(BaseModel):
+class DeliveryPart(Answer):
     """One message on the platform: long texts go out as several."""
 
-    message_id: str | None
+    message_id: str | None = None
     """The platform's own id of it; null while it is not sent, or where the platform gives none."""
-    sent_at: str | None
+    sent_at: Time | None = Field(default=None, validation_alias="at")
 
 
-class DeliveryTrouble(BaseModel):
+class DeliveryTrouble(Answer):
     code: str
-    message: str
+    message: str = Field(validation_alias="words")
 
 
-class DeliveryAnswer(BaseModel):
-    """A message and what became of it. Times are UTC, by ISO 8601."""
+class DeliveryAnswer(Answer):
+    """A message and its state. Times are UTC, by ISO 8601."""
 
     id: str
-    object: Literal["delivery"]
+    object: Literal["delivery"] = "delivery"
     state: DeliveryState
     detail: str = Field(description="What is true of it now, in words.")
     channel: str
@@ -104,19 +103,17 @@ class DeliveryAnswer(BaseModel):
     text: str
     media: list[DeliveryMedia]
     attempts: int
-    due: str | None = Field(description="When it is tried next; null unless it is queued.")
+    due: Time | None = Field(description="When it is tried next; null unless it is queued.")
     error: DeliveryTrouble | None = Field(description="Why it is not sent (yet).")
     maybe_duplicate: bool = Field(description="A part was sent again though an earlier try may have arrived.")
     parts: list[DeliveryPart] = Field(description="Empty until it is first tried.")
-    created_at: str
-    expires_at: str
-    ended_at: str | None
+    created_at: Time
+    expires_at: Time
+    ended_at: Time | None
 
 
-class DeliveryList(BaseModel):
-    object: Literal["list"]
-    data: list[DeliveryAnswer]
-    has_more: bool
+class DeliveryList(ListAnswer[DeliveryAnswer]):
+    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,10 +138,7 @@ async def read_delivery(scope: Scope, receive: Receive, spool: Spool, limits: Ap
         body, files = _typed_input(form.fields), form.files
     else:
         raise UnsupportedMediaType
-    try:
-        request = DeliveryRequest.model_validate(body)
-    except ValidationError as error:
-        raise complaint(error.errors(include_url=False)) from None
+    request = validated(DeliveryRequest, body)
     if request.text is not None and request.content is not None:
         raise InvalidRequest("'content' is another name for 'text': send one of them.", param="content")
     text = request.text if request.text is not None else request.content or ""
@@ -163,7 +157,9 @@ def _typed_input(fields: dict[str, str]) -> dict[str, object]:
     return typed
 
 
-_ID = re.compile(r"evt_[0-9a-f]{28}")
+_PATH: Final = "/v1/deliveries"
+_ONE: Final = _PATH + "/{delivery_id}"
+_known = partial(known_id, prefix="evt", missing=DeliveryNotFound, param="delivery_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,12 +175,23 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryEndpoints:
-    """The endpoints."""
-
     outgoing: Outgoing
     limits: ApiLimits
     spool_folder: Path
 
+    @endpoint(
+        "POST",
+        _PATH,
+        "Send a message",
+        scope="deliveries",
+        responses={
+            200: described(DeliveryAnswer, "A repeat of a day or more later, by its Idempotency-Key: the first delivery, as it is now."),
+            202: described(DeliveryAnswer, "Accepted: it is kept."),
+            **errors(400, 401, 408, 413, 415, 422, 503),
+        },
+        status_code=202,
+        extra=takes(DeliveryRequest, form=DELIVERY_FORM),
+    )
     async def create(self, request: Request) -> Response:
         """Accept a message: 202, it is kept and will be tried until it is sent, refused or expired (`detail` says so where its channel is not
         enabled). Under an `Idempotency-Key`, the delivery's id is derived from it: what was sent once is found as long as it is kept, also after
@@ -208,6 +215,7 @@ class DeliveryEndpoints:
             raise IdempotencyMismatch(param="Idempotency-Key")
         return Response(self._shown(delivery).model_dump_json(), status, media_type="application/json")
 
+    @endpoint("GET", _PATH, "List deliveries", scope="deliveries", responses=errors(400, 401, 404, 503))
     async def index(
         self,
         request: Request,
@@ -218,24 +226,27 @@ class DeliveryEndpoints:
     ) -> DeliveryList:
         """The latest first; `before`: the id of the last one of the page before."""
         owner = principal(request.scope).id
-        last = None if before is None else _known_delivery(before)
+        last = None if before is None else _known(before)
         found = await self.outgoing.outbox.list(owner, state=state, channel=channel, limit=limit + 1, before=last)
-        return DeliveryList(object="list", data=[self._shown(delivery) for delivery in found[:limit]], has_more=len(found) > limit)
+        return DeliveryList.page(found, limit, self._shown)
 
+    @endpoint("GET", _ONE, "Show a delivery", scope="deliveries", responses=errors(401, 404, 503))
     async def show(self, request: Request, delivery_id: str) -> DeliveryAnswer:
-        delivery = await self.outgoing.outbox.get(principal(request.scope).id, _known_delivery(delivery_id))
+        delivery = await self.outgoing.outbox.get(principal(request.scope).id, _known(delivery_id))
         if delivery is None:
             raise DeliveryNotFound(param="delivery_id")
         return self._shown(delivery)
 
+    @endpoint("POST", _ONE + "/retry", "Try a delivery again", scope="deliveries", responses=errors(401, 404, 409, 503))
     async def retry(self, request: Request, delivery_id: str) -> DeliveryAnswer:
         """Try again what failed, expired, was cancelled or is unknown; what waits is tried now. Parts that arrived are not sent again."""
         expires_at = datetime.now(UTC) + self.outgoing.expire_after
-        return self._shown(await self.outgoing.outbox.retry(principal(request.scope).id, _known_delivery(delivery_id), expires_at))
+        return self._shown(await self.outgoing.outbox.retry(principal(request.scope).id, _known(delivery_id), expires_at))
 
+    @endpoint("POST", _ONE + "/cancel", "Cancel a delivery", scope="deliveries", responses=errors(401, 404, 409, 503))
     async def cancel(self, request: Request, delivery_id: str) -> DeliveryAnswer:
         """Cancel what waits. What is being sent, or was sent, can't be."""
-        return self._shown(await self.outgoing.outbox.cancel(principal(request.scope).id, _known_delivery(delivery_id)))
+        return self._shown(await self.outgoing.outbox.cancel(principal(request.scope).id, _known(delivery_id)))
 
     async def _event(self, asked: DeliveryInput, owner: str, event_id: str) -> OutboundEvent:
         """Raises InvalidAddress, InvalidRequest, StoreUnavailable."""
@@ -253,82 +264,29 @@ class DeliveryEndpoints:
         )
 
     def _shown(self, delivery: Delivery) -> DeliveryAnswer:
-        event, address, trouble = delivery.event, delivery.event.address, delivery.trouble
-        return DeliveryAnswer(
-            id=event.id,
-            object="delivery",
-            state=delivery.state,
-            detail=describe(delivery, self.outgoing.deliveries.enabled(address.channel)),
-            channel=address.channel,
-            chat_id=address.chat_id,
-            thread_id=address.thread_id,
-            text=event.text,
-            media=[DeliveryMedia(name=each.name, media_type=each.media_type, size=each.size) for each in event.media],
-            attempts=delivery.attempts,
-            due=written(delivery.due) if delivery.state == "queued" else None,
-            error=None if trouble is None else DeliveryTrouble(code=trouble.code, message=trouble.words),
-            maybe_duplicate=delivery.maybe_duplicate,
-            parts=[
-                DeliveryPart(
-                    message_id=part.receipt.message_id if part.receipt else None, sent_at=written(part.receipt.at) if part.receipt else None
-                )
-                for part in delivery.parts
-            ],
-            created_at=written(delivery.created),
-            expires_at=written(event.expires_at),
-            ended_at=None if delivery.ended is None else written(delivery.ended),
+        event, address = delivery.event, delivery.event.address
+        return DeliveryAnswer.model_validate(
+            {
+                "id": event.id,
+                "state": delivery.state,
+                "detail": describe(delivery, self.outgoing.deliveries.enabled(address.channel)),
+                "channel": address.channel,
+                "chat_id": address.chat_id,
+                "thread_id": address.thread_id,
+                "text": event.text,
+                "media": event.media,
+                "attempts": delivery.attempts,
+                "due": delivery.due if delivery.state == "queued" else None,
+                "error": delivery.trouble,
+                "maybe_duplicate": delivery.maybe_duplicate,
+                "parts": [part.receipt or {} for part in delivery.parts],
+                "created_at": delivery.created,
+                "expires_at": event.expires_at,
+                "ended_at": delivery.ended,
+            }
         )
-
-
-def _known_delivery(delivery_id: str) -> str:
-    """Raises DeliveryNotFound for what can't be the id of one."""
-    if not _ID.fullmatch(delivery_id):
-        raise DeliveryNotFound(param="delivery_id")
-    return delivery_id
 
 
 def _said(event: OutboundEvent) -> tuple[object, ...]:
     """What makes two requests the same."""
     return event.address, event.text, event.media, event.buttons, event.not_before
-
-
-_PATH: Final = "/v1/deliveries"
-_ONE: Final = _PATH + "/{delivery_id}"
-_SCHEMAS: Final = "#/components/schemas/"
-_SEND: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"$ref": _SCHEMAS + "DeliveryRequest"}},
-            "multipart/form-data": {"schema": {"$ref": _SCHEMAS + "DeliveryForm"}},
-        },
-    },
-}
-_REPEATED: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "model": DeliveryAnswer,
-        "description": "A repeat of a day or more later, by its Idempotency-Key: the first delivery, as it is now.",
-    }
-}
-
-
-def add_delivery_routes(app: FastAPI, deliveries: DeliveryEndpoints) -> None:
-    app.add_api_route(
-        _PATH,
-        deliveries.create,
-        methods=["POST"],
-        summary="Send a message",
-        status_code=202,
-        response_model=DeliveryAnswer,
-        response_description="Accepted: it is kept.",
-        responses={**_REPEATED, **errors(400, 401, 408, 413, 415, 422, 503)},
-        openapi_extra=needs("deliveries", _SEND),
-    )
-    get, post, seen = ["GET"], ["POST"], needs("deliveries")
-    for path, summary, endpoint, methods, answer, refusals in (
-        (_PATH, "List deliveries", deliveries.index, get, DeliveryList, errors(400, 401, 404, 503)),
-        (_ONE, "Show a delivery", deliveries.show, get, DeliveryAnswer, errors(401, 404, 503)),
-        (_ONE + "/retry", "Try a delivery again", deliveries.retry, post, DeliveryAnswer, errors(401, 404, 409, 503)),
-        (_ONE + "/cancel", "Cancel a delivery", deliveries.cancel, post, DeliveryAnswer, errors(401, 404, 409, 503)),
-    ):
-        app.add_api_route(path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals, openapi_extra=seen)

@@ -1,12 +1,38 @@
 """GET /health (is it alive) and GET /ready (can it do its work, and if not, why)."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Literal
 
 from fastapi import Response
 
-from assistant.api.answers import ChannelAnswer, CheckAnswer, HealthAnswer, ReadyAnswer, written
-from assistant.contracts.channels import ChannelStatus
+from assistant.api.answers import Answer, Time
+from assistant.api.openapi import described, endpoint, errors
+from assistant.contracts.channels import ChannelStatus, ConnectionState
+
+
+class HealthAnswer(Answer):
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class CheckAnswer(Answer):
+    name: str
+    ok: bool
+    detail: str
+
+
+class ChannelAnswer(Answer):
+    name: str
+    state: ConnectionState
+    detail: str
+    since: Time
+
+
+class ReadyAnswer(Answer):
+    status: Literal["ready", "not_ready"]
+    checks: list[CheckAnswer]
+    channels: list[ChannelAnswer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,19 +50,21 @@ class HealthEndpoints:
     checks: Callable[[], Awaitable[Sequence[ReadinessCheck]]]
     channels: Callable[[], Sequence[ChannelStatus]]
 
+    @endpoint("GET", "/health", "Is it alive?", scope=None, responses=errors())
     async def alive(self) -> HealthAnswer:
-        return HealthAnswer(status="ok", version=self.version)
+        return HealthAnswer(version=self.version)
 
+    @endpoint(
+        "GET",
+        "/ready",
+        "Can it do its work?",
+        scope=None,
+        responses={**errors(), 503: described(ReadyAnswer, "Not now; `checks` say why.")},
+    )
     async def ready(self, response: Response) -> ReadyAnswer:
-        """503 where a check fails. How a channel fares does not make the server unready: what goes out there waits in the outbox."""
-        checks = await self.checks()
+        """503 where a check fails. A channel that is down does not make the server unready: its messages wait in the outbox."""
+        checks = [CheckAnswer.model_validate(check) for check in await self.checks()]
         ready = all(check.ok for check in checks)
         response.status_code = 200 if ready else 503
-        return ReadyAnswer(
-            status="ready" if ready else "not_ready",
-            checks=[CheckAnswer(**asdict(check)) for check in checks],
-            channels=[
-                ChannelAnswer(name=channel.name, state=channel.state, detail=channel.detail, since=written(channel.since))
-                for channel in self.channels()
-            ],
-        )
+        channels = [ChannelAnswer.model_validate(channel) for channel in self.channels()]
+        return ReadyAnswer(status="ready" if ready else "not_ready", checks=checks, channels=channels)

@@ -1,22 +1,22 @@
-"""POST /hooks/{name}: messages from other programs. Each hook has a secret of its own; the API's key is neither needed nor of use."""
+"""POST /hooks/{name}: messages from other programs. Each hook has its own secret; the API's key is not needed, and does not open it."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from fastapi import Request
 
+from assistant.api.answers import Answer
 from assistant.api.body.json_body import receive_body
-from assistant.api.openapi import BY_HOOK, open_to_all
+from assistant.api.openapi import BY_HOOK, endpoint, errors
 from assistant.contracts.errors import RequestTooLarge
 from assistant.contracts.hooks import HookRequest, Hooks
 
 PREFIX: Final = "/hooks/"
 _MOST_BYTES: Final = 256 * 1024
+_BODY: Final = {"required": True, "content": {"application/json": {"schema": HookRequest.model_json_schema()}}}
 
 
-class HookAnswer(BaseModel):
+class HookAnswer(Answer):
     """The message is kept. The same id comes back for a repeat."""
 
     id: str
@@ -24,12 +24,19 @@ class HookAnswer(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HookRoute:
-    """The endpoint."""
-
+class HookEndpoints:
     hooks: Hooks
 
-    async def receive(self, name: str, request: Request) -> JSONResponse:
+    @endpoint(
+        "POST",
+        PREFIX + "{name}",
+        "Tell the assistant something",
+        scope=None,
+        responses=errors(400, 401, 404, 408, 413, 503),
+        status_code=202,
+        extra={"requestBody": _BODY, "security": BY_HOOK},
+    )
+    async def receive(self, name: str, request: Request) -> HookAnswer:
         """Tell the assistant something.
 
         Signed: `X-Nanobot-Timestamp` (seconds since 1970, within five minutes) and `X-Nanobot-Signature: sha256=<hex>`, the HMAC-SHA256 of
@@ -40,24 +47,4 @@ class HookRoute:
         except RequestTooLarge:
             raise RequestTooLarge(f"A message to a hook has at most {_MOST_BYTES // 1024} KiB.") from None
         accepted = await self.hooks.receive(name, dict(request.headers), bytes(body))
-        answer = HookAnswer(id=accepted.id, status="accepted" if accepted.new else "repeated")
-        return JSONResponse(answer.model_dump(), status_code=202)
-
-
-def add_hook_route(app: FastAPI, hooks: Hooks, refusals: dict[int | str, dict[str, Any]]) -> None:
-    """`refusals`: the errors that its description names."""
-    app.add_api_route(
-        PREFIX + "{name}",
-        HookRoute(hooks=hooks).receive,
-        summary="Tell the assistant something",
-        methods=["POST"],
-        status_code=202,
-        response_model=HookAnswer,
-        responses=refusals,
-        openapi_extra=open_to_all(
-            {
-                "requestBody": {"required": True, "content": {"application/json": {"schema": HookRequest.model_json_schema()}}},
-                "security": BY_HOOK,
-            }
-        ),
-    )
+        return HookAnswer(id=accepted.id, status="accepted" if accepted.new else "repeated")

@@ -3,35 +3,69 @@
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from fastapi import Request
 
-from assistant.api.answers import ModelAnswer, ModelDetail, ModelList, PriceAnswer
+from assistant.api.answers import Answer
 from assistant.api.chat.route import name_of_workflow, names_of_agent
 from assistant.api.middleware.request import principal
+from assistant.api.openapi import endpoint, errors
 from assistant.contracts.errors import ModelNotFound
 from assistant.contracts.models import ListedModel, ModelInfo, ModelRegistry
 from assistant.contracts.turns import MAIN
 
 
+class ModelAnswer(Answer):
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+
+
+class PriceAnswer(Answer):
+    """US dollars a million tokens."""
+
+    prompt: float
+    completion: float
+
+
+class ModelDetail(ModelAnswer):
+    """A model with what is known of it; null: not known."""
+
+    type: Literal["agent", "workflow", "chat", "completion", "embedding"]
+    context_length: int | None = None
+    dimensions: int | None = None
+    vision: bool | None = None
+    price: PriceAnswer | None = None
+
+
+class ModelList(Answer):
+    object: Literal["list"] = "list"
+    data: list[ModelAnswer]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEndpoints:
-    """The default agent under its model's name, then every agent under its own, the workflows that are offered, and the models that can be asked
-    themselves."""
+    """The default agent by its model's name, each agent by its own, the workflows, and the registered models."""
 
     agents: Mapping[str, ModelInfo]
-    """By id, MAIN first: the model of each."""
+    """The model of each agent, by the agent's id, MAIN first."""
     registry: ModelRegistry
     workflows: Collection[str] = ()
     chat_only: bool = False
-    """Whether models for anything else are left out: where they could not be asked."""
+    """Whether only chat models are listed: where no endpoint takes the others."""
     since: int = field(default_factory=lambda: int(time.time()))
 
+    @endpoint("GET", "/v1/models", "List models", scope="models", responses=errors(401))
     async def index(self, request: Request) -> ModelList:
         """Those that this key may use; the first of an id is the one that answers."""
-        listed = [ModelAnswer(id=one.id, object="model", created=one.created, owned_by=one.owned_by) for one in await self._all(request)]
-        return ModelList(object="list", data=list({one.id: one for one in reversed(listed)}.values())[::-1])
+        first: dict[str, ModelAnswer] = {}
+        for one in await self._all(request):
+            first.setdefault(one.id, ModelAnswer(id=one.id, created=one.created, owned_by=one.owned_by))
+        return ModelList(data=list(first.values()))
 
+    @endpoint("GET", "/v1/models/{model_id:path}", "Show a model", scope="models", responses=errors(401, 404))
     async def show(self, request: Request, model_id: str) -> ModelDetail:
         """With what is known of it."""
         found = next((one for one in await self._all(request) if one.id == model_id), None)
@@ -41,58 +75,30 @@ class ModelEndpoints:
 
     async def _all(self, request: Request) -> list[ModelDetail]:
         who = principal(request.scope)
-        may_use = who.may_use
         default = self.agents[MAIN]
-        agents = [self._agent(default.id, default.provider, default)] if any(map(may_use, names_of_agent(MAIN, default.id))) else []
-        for agent, model in self.agents.items():
-            if any(map(may_use, names_of_agent(agent, default.id))):
-                agents.append(self._agent(f"agent:{agent}", "nanobot", model))
-        if who.may("workflows"):
-            agents += [self._workflow(name) for name in map(name_of_workflow, self.workflows) if may_use(name)]
+        usable = [agent for agent in self.agents if any(map(who.may_use, names_of_agent(agent, default.id)))]
+        workflows = [name for name in map(name_of_workflow, self.workflows) if who.may("workflows") and who.may_use(name)]
+        models = [model for model in await self.registry.list() if who.may_use(model.id) and (model.type == "chat" or not self.chat_only)]
         return [
-            *agents,
-            *(self._model(listed) for listed in await self.registry.list() if may_use(listed.id) and self._can_be_asked(listed)),
+            *[self._agent(default.id, default.provider, default) for agent in usable if agent == MAIN],
+            *[self._agent(f"agent:{agent}", "nanobot", self.agents[agent]) for agent in usable],
+            *[ModelDetail(id=name, created=self.since, owned_by="nanobot", type="workflow") for name in workflows],
+            *[self._model(model) for model in models],
         ]
 
     def _agent(self, name: str, owner: str, model: ModelInfo) -> ModelDetail:
         return ModelDetail(
-            id=name,
-            object="model",
+            id=name, created=self.since, owned_by=owner, type="agent", context_length=model.context_tokens, vision=model.vision
+        )
+
+    def _model(self, model: ListedModel) -> ModelDetail:
+        return ModelDetail(
+            id=model.id,
             created=self.since,
-            owned_by=owner,
-            type="agent",
+            owned_by=model.provider,
+            type=model.type,
             context_length=model.context_tokens,
-            dimensions=None,
+            dimensions=model.dimensions,
             vision=model.vision,
-            price=None,
-        )
-
-    def _can_be_asked(self, listed: ListedModel) -> bool:
-        return listed.type == "chat" or not self.chat_only
-
-    def _workflow(self, name: str) -> ModelDetail:
-        return ModelDetail(
-            id=name,
-            object="model",
-            created=self.since,
-            owned_by="nanobot",
-            type="workflow",
-            context_length=None,
-            dimensions=None,
-            vision=None,
-            price=None,
-        )
-
-    def _model(self, listed: ListedModel) -> ModelDetail:
-        price = listed.price
-        return ModelDetail(
-            id=listed.id,
-            object="model",
-            created=self.since,
-            owned_by=listed.provider,
-            type=listed.type,
-            context_length=listed.context_tokens,
-            dimensions=listed.dimensions,
-            vision=listed.vision,
-            price=None if price is None else PriceAnswer(prompt=price.prompt, completion=price.completion),
+            price=None if model.price is None else PriceAnswer.model_validate(model.price),
         )

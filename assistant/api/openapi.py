@@ -1,15 +1,25 @@
-"""Parts of /openapi.json that no route declares: headers, keys, errors, event streams."""
+"""How endpoints are declared, and the parts of /openapi.json that FastAPI does not write: bodies, errors, event streams, headers, keys."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
+import orjson
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.types import Receive, Scope, Send
 
 from assistant.api.answers import ErrorAnswer
 from assistant.api.middleware.request import principal
 from assistant.contracts.access import Scope as AccessScope
 
+Schema = dict[str, Any]
+Responses = dict[int | str, dict[str, Any]]
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SCHEMAS: Final = "#/components/schemas/"
 _REF: Final = "#/components/headers/"
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
 _WHOLE: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
@@ -85,13 +95,81 @@ def describe_headers(method: str, operation: dict[str, Any]) -> None:
         answer.setdefault("headers", {}).update({name: {"$ref": _REF + name} for name in names})
 
 
-_SCHEMAS: Final = "#/components/schemas/"
+_NULL: Final = {"type": "null"}
+FILE: Final[Schema] = {"type": "string", "format": "binary"}
 
 
-def events(*schemas: str) -> dict[str, Any]:
-    """The `content` of an answer that is a stream. `schemas`: names of what the data of its events may be, besides an error, after which nothing
-    comes, and `[DONE]`, which ends a stream that is whole."""
-    kinds = [{"$ref": _SCHEMAS + name} for name in (*schemas, "ErrorAnswer")]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """A multipart form with the fields of a JSON model: each is text, none is null."""
+
+    name: str
+    description: str
+    of: type[BaseModel]
+    without: frozenset[str] = frozenset()
+    """Fields of the model that the form lacks."""
+    fields: Mapping[str, Schema]
+    """Fields that the model lacks, or that the form describes in another way."""
+
+    def schema(self) -> Schema:
+        whole = self.of.model_json_schema()
+        fields = {name: _without_null(field) for name, field in whole["properties"].items() if name not in self.without} | {**self.fields}
+        required = [name for name in whole.get("required", ()) if name in fields]
+        schema: Schema = {"type": "object", "title": self.name, "description": self.description, "properties": fields}
+        schema |= {"required": required} if required else {}
+        return schema | {key: whole[key] for key in ("additionalProperties",) if key in whole}
+
+
+def _without_null(field: Schema) -> Schema:
+    field = {key: value for key, value in field.items() if (key, value) != ("default", None)}
+    options = [option for option in field.pop("anyOf", ()) if option != _NULL]
+    return field | (options[0] if len(options) == 1 else {"anyOf": options} if options else {})
+
+
+_models: Final[dict[str, tuple[type[BaseModel], JsonSchemaMode]]] = {}
+_forms: Final[dict[str, Form]] = {}
+
+
+def ref(schema: type[BaseModel] | Form, mode: JsonSchemaMode = "serialization") -> Schema:
+    """A reference to a component, which `add_components` then adds: far cheaper than a `model` that FastAPI builds a field from."""
+    if isinstance(schema, Form):
+        _forms[schema.name] = schema
+        return {"$ref": _SCHEMAS + schema.name}
+    _models[schema.__name__] = schema, mode
+    return {"$ref": _SCHEMAS + schema.__name__}
+
+
+def add_components(document: Schema) -> None:
+    """Add every component that the document refers to."""
+    _, generated = models_json_schema(list(_models.values()), ref_template=_SCHEMAS + "{model}")
+    known = generated["$defs"] | {name: form.schema() for name, form in _forms.items()}
+    present: Schema = document.setdefault("components", {}).setdefault("schemas", {})
+    while missing := _referred(document) - set(present):
+        present.update({name: known[name] for name in missing})
+
+
+def _referred(document: Schema) -> set[str]:
+    pieces = orjson.dumps(document).decode().split(f'"{_SCHEMAS}')[1:]
+    return {piece.partition('"')[0] for piece in pieces}
+
+
+def takes(json: type[BaseModel] | None = None, *, form: type[BaseModel] | Form | None = None) -> Schema:
+    """For `extra`: the body of a route that reads it itself."""
+    content: Schema = {} if json is None else {"application/json": {"schema": ref(json, "validation")}}
+    content |= {} if form is None else {"multipart/form-data": {"schema": ref(form)}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def described(model: type[BaseModel], description: str, *events_of: type[BaseModel]) -> dict[str, Any]:
+    """The entry in `responses` of an answer that is written by hand; `events_of`: what its events hold where it is a stream."""
+    content = {"application/json": {"schema": ref(model)}} | (events(*events_of) if events_of else {})
+    return {"description": description, "content": content}
+
+
+def events(*models: type[BaseModel]) -> dict[str, Any]:
+    """The `content` of an answer that is a stream. `models`: what the data of an event may be, besides an error, which ends the stream, and
+    `[DONE]`, which ends a complete one."""
+    kinds = [ref(model) for model in (*models, ErrorAnswer)]
     data = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": kinds}}
     item = {"type": "object", "required": ["data"], "properties": {"data": {"anyOf": [{"const": "[DONE]"}, data]}}}
     return {"text/event-stream": {"itemSchema": item}}
@@ -124,32 +202,59 @@ WHY: Final = {
 }
 
 
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """These, and those that any path may answer; where a key is needed, also those that looking at it may end in."""
+def error(description: str) -> dict[str, Any]:
+    """The entry in `responses` of an error."""
+    return {"description": description, "content": {"application/json": {"schema": ref(ErrorAnswer)}}}
+
+
+def errors(*statuses: int) -> Responses:
+    """These, and those that any path may answer; where a key is needed, also those of the check of the key."""
     limits = (429, 503) if 401 in statuses else ()
-    return {status: {"model": ErrorAnswer, "description": WHY[status]} for status in dict.fromkeys((*statuses, *limits, 403, 421, 500))}
+    return {status: error(WHY[status]) for status in dict.fromkeys((*statuses, *limits, 403, 421, 500))}
 
 
 _DECLARED: Final = "x-scope"
+_ROUTE: Final = "__route__"
 
 
-def needs(scope: AccessScope, extra: dict[str, Any] | None = None) -> dict[str, Any]:
-    """For `openapi_extra=`: the route is for keys that have this scope. `extra`: what else stands there."""
+def endpoint(
+    method: str,
+    path: str,
+    summary: str,
+    *,
+    scope: AccessScope | None,
+    responses: Responses,
+    extra: Schema | None = None,
+    **more: Any,
+) -> Callable[[F], F]:
+    """Declare a method of a class as an endpoint. `scope`: the one that a key needs; None: the path is open. `extra`: more of its description.
+    `more`: as FastAPI's `add_api_route` takes it."""
+    route = {"path": path, "methods": [method], "summary": summary, "responses": responses, "openapi_extra": needs(scope, extra), **more}
+
+    def declare(function: F) -> F:
+        setattr(function, _ROUTE, route)
+        return function
+
+    return declare
+
+
+def add_endpoints(app: FastAPI, resource: object) -> None:
+    """Add the declared endpoints of a resource, in their order."""
+    for name, member in vars(type(resource)).items():
+        if (route := getattr(member, _ROUTE, None)) is not None:
+            app.add_api_route(endpoint=getattr(resource, name), **route)
+
+
+def needs(scope: AccessScope | None, extra: Schema | None = None) -> Schema:
+    """For `openapi_extra`: the scope that a key needs, None on an open path, and what else describes the route."""
     return {**(extra or {}), _DECLARED: scope}
 
 
-def open_to_all(extra: dict[str, Any] | None = None) -> dict[str, Any]:
-    """For a route on a path that the Door leaves open."""
-    return {**(extra or {}), _DECLARED: None}
-
-
 class ScopedRoute(APIRoute):
-    """Raises Forbidden for a key without the route's scope. A route that declares none is for `admin`: what was forgotten is closed."""
+    """Raises Forbidden for a key without the route's scope. A route that declares none needs `admin`: a forgotten one is closed."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         declared: AccessScope | None = (self.openapi_extra or {}).get(_DECLARED, "admin")
-        if declared is not None and scope["method"] in (
-            self.methods or ()
-        ):  # else it is 405, for OPTIONS without having been asked who it is
+        if declared is not None and scope["method"] in (self.methods or ()):  # any other method is 405, and OPTIONS needs no key
             principal(scope).require(declared)
         await super().handle(scope, receive, send)

@@ -1,26 +1,73 @@
-"""GET /v1/sessions, GET and DELETE /v1/sessions/{id}: what the server keeps of conversations. Another owner's are not there."""
+"""GET /v1/sessions, GET and DELETE /v1/sessions/{id}: conversations that the server keeps. Those of other owners are 404."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
+from pydantic import Field
 
-from assistant.api.answers import (
-    SessionAnswer,
-    SessionDeleted,
-    SessionDetail,
-    SessionList,
-    SessionUsage,
-    StoredAttachment,
-    StoredMessageAnswer,
-    StoredToolCall,
-)
+from assistant.api.answers import Answer, ListAnswer, Seconds
 from assistant.api.chat.route import known_key, listed_id
 from assistant.api.middleware.request import principal
+from assistant.api.openapi import endpoint, errors
 from assistant.api.turns import TurnStarter
 from assistant.contracts.errors import SessionNotFound
 from assistant.contracts.messages import AssistantMessage, Text, UserMessage
 from assistant.contracts.sessions import Session, SessionStore, StoredMessage
+
+
+class SessionUsage(Answer):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class SessionAnswer(Answer):
+    id: str
+    object: Literal["session"] = "session"
+    created: Seconds
+    updated: Seconds
+    messages: int
+    usage: SessionUsage
+
+
+class SessionList(ListAnswer[SessionAnswer]):
+    pass
+
+
+class SessionDeleted(Answer):
+    id: str
+    object: Literal["session.deleted"] = "session.deleted"
+    deleted: Literal[True] = True
+
+
+class StoredAttachment(Answer):
+    id: str = Field(validation_alias="attachment_id")
+    name: str
+    kind: Literal["image", "document"]
+    size: int
+
+
+class StoredToolCall(Answer):
+    id: str
+    name: str
+    arguments: str
+
+
+class StoredMessageAnswer(Answer):
+    id: str
+    seq: int
+    role: Literal["user", "assistant", "tool"]
+    created: Seconds
+    content: str
+    attachments: list[StoredAttachment]
+    tool_calls: list[StoredToolCall]
+    cut_off: str | None
+
+
+class SessionDetail(SessionAnswer):
+    data: list[StoredMessageAnswer]
+    has_more: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +75,16 @@ class SessionEndpoints:
     store: SessionStore
     turns: TurnStarter
 
+    @endpoint("GET", "/v1/sessions", "List sessions", scope="sessions", responses=errors(400, 401, 404, 503))
     async def index(
         self, request: Request, limit: Annotated[int, Query(ge=1, le=200)] = 50, before: Annotated[str | None, Query(max_length=300)] = None
     ) -> SessionList:
         """The latest first; `before`: the id of the last one of the page before."""
         key = None if before is None else known_key(before)
         found = await self.store.list(principal(request.scope).id, limit=limit + 1, before=key)
-        return SessionList(object="list", data=[_listed(session) for session in found[:limit]], has_more=len(found) > limit)
+        return SessionList.page(found, limit, lambda session: SessionAnswer(**_listed(session)))
 
+    @endpoint("GET", "/v1/sessions/{session_id:path}", "Show a session", scope="sessions", responses=errors(400, 401, 404, 503))
     async def show(
         self,
         request: Request,
@@ -49,52 +98,45 @@ class SessionEndpoints:
         if session is None:
             raise SessionNotFound(param="session_id")
         found = await self.store.messages(owner, key, after=after, limit=limit + 1)
-        return SessionDetail(**dict(_listed(session)), data=[_shown(stored) for stored in found[:limit]], has_more=len(found) > limit)
+        return SessionDetail(**_listed(session), data=[_message(stored) for stored in found[:limit]], has_more=len(found) > limit)
 
+    @endpoint("DELETE", "/v1/sessions/{session_id:path}", "Delete a session", scope="sessions", responses=errors(401, 404, 409, 503))
     async def delete(self, request: Request, session_id: str) -> SessionDeleted:
         """With its messages, and the files that no other session holds; after the turns that run in it."""
         await self.turns.delete_session(principal(request.scope).id, known_key(session_id))
-        return SessionDeleted(id=session_id, object="session.deleted", deleted=True)
+        return SessionDeleted(id=session_id)
 
 
-def _listed(session: Session) -> SessionAnswer:
-    usage = session.usage
-    return SessionAnswer(
-        id=listed_id(session.key),
-        object="session",
-        created=int(session.created.timestamp()),
-        updated=int(session.updated.timestamp()),
-        messages=session.messages,
-        usage=SessionUsage(
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            total_tokens=usage.prompt_tokens + usage.completion_tokens,
+def _listed(session: Session) -> dict[str, Any]:
+    counted = session.usage
+    return {
+        "id": listed_id(session.key),
+        "created": session.created,
+        "updated": session.updated,
+        "messages": session.messages,
+        "usage": SessionUsage(
+            prompt_tokens=counted.prompt_tokens,
+            completion_tokens=counted.completion_tokens,
+            total_tokens=counted.prompt_tokens + counted.completion_tokens,
         ),
-    )
+    }
 
 
-def _shown(stored: StoredMessage) -> StoredMessageAnswer:
+def _message(stored: StoredMessage) -> StoredMessageAnswer:
     message = stored.message
-    attachments: list[StoredAttachment] = []
-    calls: list[StoredToolCall] = []
-    if isinstance(message, UserMessage):
-        text = "\n".join([part.text for part in message.parts if isinstance(part, Text)])
-        attachments = [
-            StoredAttachment(id=part.attachment_id, name=part.name, kind=part.kind, size=part.size)
-            for part in message.parts
-            if not isinstance(part, Text)
-        ]
-    else:
-        text = message.text
-    if isinstance(message, AssistantMessage):
-        calls = [StoredToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in message.tool_calls]
-    return StoredMessageAnswer(
-        id=message.id,
-        seq=stored.seq,
-        role=message.role,
-        created=int(stored.at.timestamp()),
-        content=text,
-        attachments=attachments,
-        tool_calls=calls,
-        cut_off=message.cut_off if isinstance(message, AssistantMessage) else None,
+    parts = message.parts if isinstance(message, UserMessage) else ()
+    said = message if isinstance(message, AssistantMessage) else None
+    return StoredMessageAnswer.model_validate(
+        {
+            "id": message.id,
+            "seq": stored.seq,
+            "role": message.role,
+            "created": stored.at,
+            "content": "\n".join([part.text for part in parts if isinstance(part, Text)])
+            if isinstance(message, UserMessage)
+            else message.text,
+            "attachments": [part for part in parts if not isinstance(part, Text)],
+            "tool_calls": said.tool_calls if said else (),
+            "cut_off": said.cut_off if said else None,
+        }
     )

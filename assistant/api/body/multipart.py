@@ -3,7 +3,6 @@
 import asyncio
 import re
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
@@ -182,15 +181,3 @@ def _text(name: str, value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         raise InvalidRequest(f"'{name}' is not valid UTF-8.", param=name) from None
-
-
-_NULL = {"type": "null"}
-
-
-def fields_without_null(schema: dict[str, Any]) -> None:
-    """For `json_schema_extra` of a model that describes a form: optional fields lose null as a value and as a default."""
-    for field in schema["properties"].values():
-        if _NULL in field.get("anyOf", ()):
-            others = [option for option in field.pop("anyOf") if option != _NULL]
-            field.update(others[0] if len(others) == 1 else {"anyOf": others})
-            del field["default"]

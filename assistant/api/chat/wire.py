@@ -1,10 +1,10 @@
 """What POST /v1/chat/completions takes. Fields that are not here are ignored, as OpenAI's own server ignores them."""
 
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
-from assistant.api.body.multipart import fields_without_null
+from assistant.api.openapi import FILE, Form
 from assistant.contracts.models import ReasoningEffort
 
 HASH = "#"
@@ -187,26 +187,17 @@ class ChatRequest(ChatOptions):
     messages: list[ChatMessage] = Field(min_length=1, max_length=_MOST)
 
 
-class ChatForm(BaseModel):
-    """The same as multipart/form-data: `message`, files, and options as text."""
-
-    model_config = ConfigDict(json_schema_extra=fields_without_null)
-
-    message: str = Field(default="", description="What the user says. May be empty where there are files.")
-    files: list[Annotated[str, Field(json_schema_extra={"format": "binary"})]] = Field(
-        default=[], description="Files; `file` and `files[]` are names for the same."
-    )
-    model: str | None = None
-    session_id: str | None = None
-    user: str | None = None
-    stream: bool = Field(default=False, description='"true", "1", "yes", "on", or "false", "0", "no", "off".')
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, ge=0, le=1)
-    max_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1)
-    max_completion_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Beats max_tokens.")
-    stop: str | None = Field(default=None, min_length=1, description="One sequence.")
-    seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
-    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
-    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
-    reasoning_effort: ReasoningEffort | None = None
-    n: int | None = Field(default=None, ge=1, le=128, description="How many answers. Of an agent, only 1.")
+CHAT_FORM: Final = Form(
+    name="ChatForm",
+    description="The same as multipart/form-data: `message`, files, and options as text.",
+    of=ChatOptions,
+    without=frozenset({
+        "stream_options", "response_format", "tools", "tool_choice", "parallel_tool_calls", "functions", "logprobs", "top_logprobs",
+    }),
+    fields={
+        "message": {"type": "string", "default": "", "description": "What the user says. May be empty where there are files."},
+        "files": {"type": "array", "items": FILE, "default": [], "description": "Files; `file` and `files[]` are names for the same."},
+        "stream": {"type": "boolean", "default": False, "description": '"true", "1", "yes", "on", or "false", "0", "no", "off".'},
+        "stop": {"type": "string", "minLength": 1, "description": "One sequence."},
+    },
+)  # fmt: skip

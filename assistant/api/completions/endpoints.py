@@ -3,20 +3,19 @@
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final
 
-from fastapi import FastAPI, Request, Response
-from pydantic import BaseModel, ValidationError
+from fastapi import Request, Response
 
-from assistant.api.body.json_body import read_json
 from assistant.api.chat.endpoint import wait_for_result
 from assistant.api.chat.route import AgentCatalog, RoutingHints, ToModel, names_of, route
 from assistant.api.chat.stream import ChatStream, unless_gone
-from assistant.api.complaints import complaint
+from assistant.api.complaints import read_model
 from assistant.api.completions.wire import (
     MOST_ANSWERS,
     MOST_INPUTS,
     Completion,
+    CompletionChunk,
     CompletionRequest,
     EmbeddingList,
     EmbeddingRequest,
@@ -25,17 +24,18 @@ from assistant.api.completions.wire import (
     text_completion,
     texts_of,
 )
-from assistant.api.middleware.request import admission, header, principal
-from assistant.api.openapi import errors, events, needs
+from assistant.api.middleware.request import admission, principal
+from assistant.api.openapi import described, endpoint, errors, takes
 from assistant.api.settings import ApiSettings
-from assistant.contracts.errors import InvalidRequest, ModelNotFound, TurnTimeout, UnsupportedMediaType
+from assistant.contracts.errors import InvalidRequest, ModelNotFound, TurnTimeout
 from assistant.contracts.models import ModelRegistry, OpenedModel, Sampling
 from assistant.contracts.turns import HistoryMessage, UserText
 from assistant.contracts.util import estimate_tokens, new_id
 from assistant.turns.direct import Direct, DirectRequest
 from assistant.turns.prompt import ANSWER_ESTIMATE
 
-R = TypeVar("R", bound=BaseModel)
+_ERRORS: Final = errors(400, 401, 404, 408, 413, 415, 429, 499, 502, 503, 504)
+_EITHER: Final = "The answer; or, with `stream: true`, events of CompletionChunk and at last `[DONE]`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +45,17 @@ class TextEndpoints:
     known: AgentCatalog
     settings: ApiSettings
 
+    @endpoint(
+        "POST",
+        "/v1/completions",
+        "Continue a text",
+        scope="chat",
+        responses={200: described(Completion, _EITHER, CompletionChunk), **_ERRORS},
+        extra=takes(CompletionRequest),
+    )
     async def complete(self, request: Request) -> Response:
-        """Go on with a text, or with each of several."""
-        asked = await self._read(request, CompletionRequest)
+        """Continue a text, or each of several."""
+        asked = await read_model(request.scope, request.receive, CompletionRequest, self.settings.limits.json_bytes)
         prompts = texts_of(asked.prompt, "prompt", MOST_INPUTS)
         answers = asked.n or 1
         _check(asked, len(prompts) * answers)
@@ -72,11 +80,20 @@ class TextEndpoints:
             chunks = TextChunks(turn.id, created=created, model=asked.model, with_usage=with_usage)
             return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=True)
         finished = await wait_for_result(turn, request, cancels=True)
-        return Response(text_completion(finished, created=created, model=asked.model), media_type="application/json")
+        completion = text_completion(finished, created=created, model=asked.model)
+        return Response(completion.model_dump_json(), media_type="application/json")
 
+    @endpoint(
+        "POST",
+        "/v1/embeddings",
+        "Make vectors of texts",
+        scope="chat",
+        responses={200: described(EmbeddingList, "Successful Response"), **_ERRORS},
+        extra=takes(EmbeddingRequest),
+    )
     async def embed(self, request: Request) -> Response:
         """Make a vector of a text, or of each of several, in order."""
-        asked = await self._read(request, EmbeddingRequest)
+        asked = await read_model(request.scope, request.receive, EmbeddingRequest, self.settings.limits.json_bytes)
         texts = texts_of(asked.input, "input", MOST_INPUTS)
         opened = await self._open(request, asked.model)
         if opened.embeds is None:
@@ -93,16 +110,6 @@ class TextEndpoints:
         body = await asyncio.to_thread(embedding_list, made, model=asked.model, encoding=encoding)
         return Response(body, media_type="application/json")
 
-    async def _read(self, request: Request, model: type[R]) -> R:
-        content_type = header(request.scope, b"content-type") or b""
-        if content_type.partition(b";")[0].strip().lower() != b"application/json":
-            raise UnsupportedMediaType("Send JSON with 'Content-Type: application/json'.")
-        body = await read_json(request.scope, request.receive, self.settings.limits.json_bytes)
-        try:
-            return model.model_validate(body)
-        except ValidationError as error:
-            raise complaint(error.errors(include_url=False)) from None
-
     async def _open(self, request: Request, model: str) -> OpenedModel:
         chosen = route(RoutingHints(model=model), self.known)
         if not any(map(principal(request.scope).may_use, names_of(chosen, self.known))):
@@ -116,7 +123,7 @@ def _check(asked: CompletionRequest, answers: int) -> None:
     """Refuse what would change the answer if it were ignored."""
     for name, wanted, why in (
         ("echo", asked.echo, "the answer is what comes after the prompt"),
-        ("suffix", asked.suffix, "a text can't be filled in, only gone on with"),
+        ("suffix", asked.suffix, "a text is continued, not filled in"),
         ("best_of", (asked.best_of or 1) > 1, "ask for n answers instead"),
         ("logprobs", asked.logprobs is not None, "ask at /v1/chat/completions"),
     ):
@@ -137,29 +144,3 @@ def _sampling(asked: CompletionRequest) -> Sampling:
         stop=() if stop is None else (stop,) if isinstance(stop, str) else tuple(stop),
         seed=asked.seed,
     )
-
-
-_EITHER: Final = "The answer; or, with `stream: true`, events of CompletionChunk and at last `[DONE]`."
-
-
-def add_text_routes(app: FastAPI, texts: TextEndpoints) -> None:
-    refusals = errors(400, 401, 404, 408, 413, 415, 429, 499, 502, 503, 504)
-    streams = {"model": Completion, "description": _EITHER, "content": events("CompletionChunk")}
-    for path, summary, endpoint, answer, body, described in (
-        ("/v1/completions", "Go on with a text", texts.complete, Completion, "CompletionRequest", {200: streams}),
-        ("/v1/embeddings", "Make vectors of texts", texts.embed, EmbeddingList, "EmbeddingRequest", {}),
-    ):
-        app.add_api_route(
-            path,
-            endpoint,
-            methods=["POST"],
-            summary=summary,
-            response_model=answer,
-            responses={**refusals, **described},
-            openapi_extra=needs("chat", _takes(body)),
-        )
-
-
-def _takes(schema: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
-    return {"requestBody": {"required": True, "content": content}}

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final, Literal, cast
 import orjson
 from pydantic import BaseModel, Field, WithJsonSchema
 
-from assistant.api.answers import UsageAnswer
+from assistant.api.answers import Answer, UsageAnswer
 from assistant.api.chat.stream import DONE, error_event, usage
 from assistant.api.chat.wire import StopSequences, StreamOptions, WireModel
 from assistant.contracts.errors import InvalidRequest, NanobotError
-from assistant.contracts.messages import AssistantMessage, FinishReason
+from assistant.contracts.messages import FinishReason
 from assistant.contracts.models import Embeddings
 from assistant.contracts.turns import TurnFinished
 
@@ -28,7 +28,7 @@ Texts = Annotated[Any, WithJsonSchema(_TEXTS)]
 
 
 class CompletionRequest(WireModel):
-    """A text that a model goes on with, or several."""
+    """One text or several, which a model continues."""
 
     model: str = Field(description="A registered model of the type completion, or chat: then it answers the text.")
     prompt: Texts = Field(description="One text or several. Tokens are not taken.")
@@ -59,26 +59,26 @@ class EmbeddingRequest(WireModel):
     )
 
 
-class CompletionChoice(BaseModel):
+class CompletionChoice(Answer):
     index: int
     text: str
-    logprobs: None
+    logprobs: None = None
     finish_reason: FinishReason
 
 
-class Completion(BaseModel):
+class Completion(Answer):
     id: str
-    object: Literal["text_completion"]
+    object: Literal["text_completion"] = "text_completion"
     created: int
     model: str
     choices: list[CompletionChoice]
     usage: UsageAnswer
 
 
-class CompletionPiece(BaseModel):
+class CompletionPiece(Answer):
     index: int
     text: str
-    logprobs: None
+    logprobs: None = None
     finish_reason: FinishReason | None
 
 
@@ -133,35 +133,34 @@ def texts_of(value: object, param: str, most: int) -> tuple[str, ...]:
     return tuple(cast("list[str]", items))
 
 
-def text_completion(finished: TurnFinished, *, created: int, model: str) -> bytes:
-    head = _head(finished.turn_id, created, model)
-    choices = [_choice(index, answer.text, answer) for index, answer in enumerate(finished.answers)]
-    return orjson.dumps({**head, "choices": choices, "usage": usage(finished.usage)})
+def text_completion(finished: TurnFinished, *, created: int, model: str) -> Completion:
+    choices = [CompletionChoice(index=at, text=said.text, finish_reason=said.finish_reason) for at, said in enumerate(finished.answers)]
+    return Completion(id=_id(finished.turn_id), created=created, model=model, choices=choices, usage=_usage(finished))
 
 
 class TextChunks:
-    """The events of a stream. Fulfils `stream.Spoken`."""
+    """The events of a stream; an EventEncoder."""
 
     def __init__(self, turn_id: str, *, created: int, model: str, with_usage: bool) -> None:
-        self._head = _head(turn_id, created, model)
-        self._with_usage = with_usage
+        self._empty = CompletionChunk(id=_id(turn_id), object="text_completion", created=created, model=model, choices=[])
+        self._without: set[str] = set() if with_usage else {"usage"}
 
     def begin(self) -> bytes:
         return b""
 
     def text(self, text: str, index: int = 0) -> bytes:
-        return self._event([_choice(index, text, None)])
+        return self._event(choices=[CompletionPiece(index=index, text=text, finish_reason=None)])
 
     def end(self, finished: TurnFinished) -> bytes:
-        ends = [self._event([_choice(index, "", answer)]) for index, answer in enumerate(finished.answers)]
-        last = [_data({**self._head, "choices": [], "usage": usage(finished.usage)})] if self._with_usage else []
-        return b"".join([*ends, *last, DONE])
+        pieces = [CompletionPiece(index=at, text="", finish_reason=said.finish_reason) for at, said in enumerate(finished.answers)]
+        last = [] if self._without else [self._event(usage=_usage(finished))]
+        return b"".join([*[self._event(choices=[piece]) for piece in pieces], *last, DONE])
 
     def failure(self, error: NanobotError) -> bytes:
         return error_event(error)
 
-    def _event(self, choices: list[dict[str, object]]) -> bytes:
-        return _data({**self._head, "choices": choices, **({"usage": None} if self._with_usage else {})})
+    def _event(self, **fields: object) -> bytes:
+        return b"data: " + self._empty.model_copy(update=fields).model_dump_json(exclude=self._without).encode() + b"\n\n"
 
 
 def embedding_list(made: Embeddings, *, model: str, encoding: Literal["float", "base64"]) -> bytes:
@@ -176,13 +175,9 @@ def _embedding(index: int, vector: Sequence[float], encoding: Literal["float", "
     return orjson.dumps({"object": "embedding", "index": index, "embedding": value})
 
 
-def _head(turn_id: str, created: int, model: str) -> dict[str, object]:
-    return {"id": "cmpl-" + turn_id.removeprefix("turn_"), "object": "text_completion", "created": created, "model": model}
+def _id(turn_id: str) -> str:
+    return "cmpl-" + turn_id.removeprefix("turn_")
 
 
-def _choice(index: int, text: str, ended: AssistantMessage | None) -> dict[str, object]:
-    return {"index": index, "text": text, "logprobs": None, "finish_reason": ended.finish_reason if ended else None}
-
-
-def _data(value: object) -> bytes:
-    return b"data: " + orjson.dumps(value) + b"\n\n"
+def _usage(finished: TurnFinished) -> UsageAnswer:
+    return UsageAnswer.model_validate(usage(finished.usage))

@@ -1,113 +1,126 @@
-"""What the endpoints answer, for their description. The answers themselves are written as bytes, or as they were kept."""
+"""What the endpoints answer: a response, its output, and the events of its stream."""
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Required, get_args
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
-from assistant.api.answers import ErrorDetail
+from assistant.api.answers import Answer, ErrorDetail, ListAnswer
+from assistant.contracts.messages import Usage
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
 
 
-class OutputTextPart(BaseModel):
-    type: Literal["output_text"]
+class OutputTextPart(Answer):
+    type: Literal["output_text"] = "output_text"
     text: str
-    annotations: list[Any]
-    logprobs: list[dict[str, Any]]
+    annotations: list[Any] = Field(default=[])
+    logprobs: list[dict[str, Any]] = Field(default=[])
 
 
-class OutputMessage(BaseModel):
+class OutputMessage(Answer):
     id: str
-    type: Literal["message"]
+    type: Literal["message"] = "message"
     status: Literal["in_progress", "completed", "incomplete"]
-    role: Literal["assistant"]
+    role: Literal["assistant"] = "assistant"
     content: list[OutputTextPart]
 
 
-class OutputCall(BaseModel):
+class OutputCall(Answer):
     """A call of a function of the client's, to be answered by a function_call_output."""
 
     id: str
-    type: Literal["function_call"]
-    status: Literal["in_progress", "completed"]
+    type: Literal["function_call"] = "function_call"
+    status: Literal["in_progress", "completed"] = "completed"
     call_id: str
     name: str
     arguments: str
 
 
-class ResponseFailure(BaseModel):
+class ResponseFailure(Answer):
     code: Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]
     message: str
 
 
-class Incomplete(BaseModel):
+class Incomplete(Answer):
     reason: Literal["max_output_tokens", "content_filter"]
 
 
-class InputDetails(BaseModel):
+class InputDetails(Answer):
     """`cache_write_tokens` is always 0: what providers write into their caches is not counted apart."""
 
     cached_tokens: int
-    cache_write_tokens: Literal[0]
+    cache_write_tokens: Literal[0] = 0
 
 
-class OutputDetails(BaseModel):
+class OutputDetails(Answer):
     """`reasoning_tokens` is always 0: they are not counted apart from `output_tokens`."""
 
-    reasoning_tokens: Literal[0]
+    reasoning_tokens: Literal[0] = 0
 
 
-class ResponseUsage(BaseModel):
+class ResponseUsage(Answer):
     input_tokens: int
     input_tokens_details: InputDetails
     output_tokens: int
-    output_tokens_details: OutputDetails
+    output_tokens_details: OutputDetails = OutputDetails()
     total_tokens: int
 
+    @classmethod
+    def of(cls, counted: Usage) -> "ResponseUsage":
+        return cls(
+            input_tokens=counted.prompt_tokens,
+            input_tokens_details=InputDetails(cached_tokens=counted.cached_tokens),
+            output_tokens=counted.completion_tokens,
+            total_tokens=counted.prompt_tokens + counted.completion_tokens,
+        )
 
-class ShownTool(BaseModel):
-    type: Literal["function"]
+
+class ShownTool(Answer):
+    type: Literal["function"] = "function"
     name: str
     description: str | None
     parameters: dict[str, Any] | None
     strict: bool | None
 
 
-class ShownFormat(BaseModel):
-    type: Literal["text", "json_object", "json_schema"]
-    name: str | None = None
-    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
-    description: str | None = None
-    strict: bool | None = None
+class ShownFormat(TypedDict, total=False):
+    type: Required[Literal["text", "json_object", "json_schema"]]
+    name: str | None
+    schema: dict[str, Any] | None
+    description: str | None
+    strict: bool | None
 
 
-class ShownText(BaseModel):
+class ShownText(Answer):
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)  # pydantic applies it to a TypedDict's absent fields, too
+
     format: ShownFormat
 
 
-class ShownReasoning(BaseModel):
+class ShownReasoning(Answer):
     effort: str | None
-    summary: None
+    summary: None = None
 
 
-class ShownChoice(BaseModel):
-    type: Literal["function"]
+class ShownChoice(Answer):
+    type: Literal["function"] = "function"
     name: str
 
 
-class ResponseObject(BaseModel):
-    """A response, and what it was asked with. `error` and `usage` belong to how it ended."""
+class ResponseObject(Answer):
+    """A response, and the request's options. `error` and `usage` belong to its end."""
 
     id: str
-    object: Literal["response"]
+    object: Literal["response"] = "response"
     created_at: int
-    completed_at: int | None
+    completed_at: int | None = None
     status: Status
-    error: ResponseFailure | None
-    incomplete_details: Incomplete | None
+    error: ResponseFailure | None = None
+    incomplete_details: Incomplete | None = None
     model: str
-    output: list[OutputMessage | OutputCall]
-    usage: ResponseUsage | None
+    output: list[OutputMessage | OutputCall] = Field(default=[])
+    usage: ResponseUsage | None = None
     instructions: str | None
     previous_response_id: str | None
     store: bool
@@ -121,12 +134,12 @@ class ResponseObject(BaseModel):
     text: ShownText
     reasoning: ShownReasoning
     truncation: Literal["auto", "disabled"]
-    background: Literal[False]
+    background: Literal[False] = False
     user: str | None
     metadata: dict[str, str]
 
 
-class _Event(BaseModel):
+class _Event(Answer):
     """The data of one event of a stream."""
 
     sequence_number: int
@@ -157,26 +170,26 @@ class ContentPartEvent(_PlacedEvent):
 
 
 class OutputTextDeltaEvent(_PlacedEvent):
-    type: Literal["response.output_text.delta"]
+    type: Literal["response.output_text.delta"] = "response.output_text.delta"
     content_index: int
     delta: str
-    logprobs: list[Any]
+    logprobs: list[Any] = Field(default=[])
 
 
 class OutputTextDoneEvent(_PlacedEvent):
-    type: Literal["response.output_text.done"]
+    type: Literal["response.output_text.done"] = "response.output_text.done"
     content_index: int
     text: str
     logprobs: list[Any]
 
 
 class ArgumentsDeltaEvent(_PlacedEvent):
-    type: Literal["response.function_call_arguments.delta"]
+    type: Literal["response.function_call_arguments.delta"] = "response.function_call_arguments.delta"
     delta: str
 
 
 class ArgumentsDoneEvent(_PlacedEvent):
-    type: Literal["response.function_call_arguments.done"]
+    type: Literal["response.function_call_arguments.done"] = "response.function_call_arguments.done"
     arguments: str
     name: str
 
@@ -184,36 +197,34 @@ class ArgumentsDoneEvent(_PlacedEvent):
 class FailureEvent(_Event):
     """Behind response.failed: what the official clients raise."""
 
-    type: Literal["error"]
+    type: Literal["error"] = "error"
     code: str | None
     message: str
     param: str | None
     error: ErrorDetail
 
 
-RESPONSE_EVENTS: Final[tuple[type[BaseModel], ...]] = (
-    ResponseStateEvent,
-    OutputItemEvent,
-    ContentPartEvent,
-    OutputTextDeltaEvent,
-    OutputTextDoneEvent,
-    ArgumentsDeltaEvent,
-    ArgumentsDoneEvent,
-    FailureEvent,
+AnyEvent = (
+    ResponseStateEvent
+    | OutputItemEvent
+    | ContentPartEvent
+    | OutputTextDeltaEvent
+    | OutputTextDoneEvent
+    | ArgumentsDeltaEvent
+    | ArgumentsDoneEvent
+    | FailureEvent
 )
+RESPONSE_EVENTS: Final[tuple[type[BaseModel], ...]] = get_args(AnyEvent)
 
 
-class InputItemList(BaseModel):
-    """What was sent: messages, calls and outputs, each with an id; files by theirs."""
+class InputItemList(ListAnswer[dict[str, Any]]):
+    """The request's input: messages, calls and outputs, each with an id; files by theirs."""
 
-    object: Literal["list"]
-    data: list[dict[str, Any]]
     first_id: str | None
     last_id: str | None
-    has_more: bool
 
 
-class ResponseDeleted(BaseModel):
+class ResponseDeleted(Answer):
     id: str
-    object: Literal["response"]
-    deleted: Literal[True]
+    object: Literal["response"] = "response"
+    deleted: Literal[True] = True

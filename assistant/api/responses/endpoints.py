@@ -1,35 +1,39 @@
 """/v1/responses: create, get, delete, list input items."""
 
 import asyncio
-import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import orjson
-from fastapi import FastAPI, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response
 
+from assistant.api.answers import known_id
 from assistant.api.body.spool import FileLookup, Spool
 from assistant.api.chat.endpoint import ChatService, wait_for_result
 from assistant.api.chat.route import ToAgent
 from assistant.api.chat.stream import ChatStream
 from assistant.api.files import FileService, files_of
 from assistant.api.middleware.request import principal
-from assistant.api.openapi import WHY, errors, events, needs
+from assistant.api.openapi import WHY, described, endpoint, errors, takes
 from assistant.api.responses.answers import RESPONSE_EVENTS, InputItemList, ResponseDeleted, ResponseObject
 from assistant.api.responses.builder import ResponseBuilder, ResponseEvents, interrupted
 from assistant.api.responses.input import ResponseInput, read_response
 from assistant.api.responses.items import kept_items
+from assistant.api.responses.wire import ResponseRequest
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import InvalidRequest, NanobotError
-from assistant.contracts.responses import Item, KeptResponse, ResponseNotFound, ResponseStore, SentFile
+from assistant.contracts.responses import KeptResponse, ResponseNotFound, ResponseStore, SentFile
 from assistant.contracts.turns import TurnFailed, TurnFinished
 from assistant.turns.handle import RunningTurn
 
-_ID = re.compile(r"resp_[0-9a-f]{28}")
+_PATH: Final = "/v1/responses"
+_ONE: Final = _PATH + "/{response_id}"
+_EITHER: Final = "The response; or, with `stream: true`, events from response.created to response.completed, incomplete or failed."
+_known = partial(known_id, prefix="resp", missing=ResponseNotFound, param="response_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,17 @@ class ResponseEndpoints:
     settings: ApiSettings
     spool_folder: Path
 
+    @endpoint(
+        "POST",
+        _PATH,
+        "Ask, by OpenAI's Responses",
+        scope="chat",
+        responses={
+            200: described(ResponseObject, _EITHER, *RESPONSE_EVENTS),
+            **errors(*[status for status in WHY if status not in (405, 422)]),
+        },
+        extra=takes(ResponseRequest),
+    )
     async def create(self, request: Request) -> Response:
         """Ask, and have the answer kept: whole, or (`stream: true`) as server-sent events."""
         owner = principal(request.scope).id
@@ -63,6 +78,13 @@ class ResponseEndpoints:
                 await asyncio.to_thread(spool.remove)
         return await self._answered(request, turn, draft, asked)
 
+    @endpoint(
+        "GET",
+        _ONE,
+        "Show a response",
+        scope="chat",
+        responses={200: described(ResponseObject, "Successful Response"), **errors(400, 401, 404, 503)},
+    )
     async def show(self, request: Request, response_id: str, stream: Annotated[bool, Query(description="Only false.")] = False) -> Response:
         """A response as it is now."""
         if stream:
@@ -70,8 +92,10 @@ class ResponseEndpoints:
                 "A response that is kept is not streamed: ask for it again until its status is not in_progress.", param="stream"
             )
         kept = await self._get(request, response_id)
-        return _json(interrupted(kept.body) if kept.state == "interrupted" else kept.body)
+        body = interrupted(kept.body) if kept.state == "interrupted" else kept.body
+        return Response(orjson.dumps(body), media_type="application/json")
 
+    @endpoint("GET", _ONE + "/input_items", "List the input of a response", scope="chat", responses=errors(400, 401, 404, 503))
     async def input_items(
         self,
         request: Request,
@@ -84,15 +108,16 @@ class ResponseEndpoints:
         items = list((await self._get(request, response_id)).input)
         items = items[::-1] if order == "desc" else items
         start = next((place + 1 for place, item in enumerate(items) if item["id"] == after), len(items)) if after is not None else 0
-        page = items[start : start + limit]
-        first, last = (str(page[0]["id"]), str(page[-1]["id"])) if page else (None, None)
-        return InputItemList(object="list", data=page, first_id=first, last_id=last, has_more=len(items) > start + limit)
+        found = items[start:]
+        first, last = (str(found[0]["id"]), str(found[:limit][-1]["id"])) if found else (None, None)
+        return InputItemList.page(found, limit, dict, first_id=first, last_id=last)
 
+    @endpoint("DELETE", _ONE, "Delete a response", scope="chat", responses=errors(401, 404, 503))
     async def delete(self, request: Request, response_id: str) -> ResponseDeleted:
         """Remove it. What goes on from it begins behind it then; the session in which it was made keeps what was said."""
         if not await self.store.delete(principal(request.scope).id, _known(response_id)):
             raise ResponseNotFound(param="response_id")
-        return ResponseDeleted(id=response_id, object="response", deleted=True)
+        return ResponseDeleted(id=response_id)
 
     async def _get(self, request: Request, response_id: str) -> KeptResponse:
         kept = await self.store.get(principal(request.scope).id, _known(response_id))
@@ -119,16 +144,16 @@ class ResponseEndpoints:
             session=asked.session,
             at=datetime.fromtimestamp(draft.created, UTC),
             input=kept_items(asked.items, asked.files),
-            body=draft.begun(),
+            body=draft.begun().model_dump(),
         )
         await self.store.begin(owner, kept, files)
 
     async def _keep(self, owner: str, draft: ResponseBuilder, told: bool, end: TurnFinished | TurnFailed) -> None:
         """`told`: whether the client may know the response's id before its end. One that failed without that was never there."""
         if isinstance(end, TurnFinished):
-            await self.store.finish(owner, draft.id, draft.finished(end))
+            await self.store.finish(owner, draft.id, draft.finished(end).model_dump())
         elif told:
-            await self.store.finish(owner, draft.id, draft.failed(end.error))
+            await self.store.finish(owner, draft.id, draft.failed(end.error).model_dump())
         else:
             await self.store.delete(owner, draft.id)
 
@@ -137,52 +162,10 @@ class ResponseEndpoints:
             await self.store.delete(owner, draft.id)
 
     async def _answered(self, request: Request, turn: RunningTurn, draft: ResponseBuilder, asked: ResponseInput) -> Response:
-        # Where nothing is kept of a model's answer, nobody could read it any more.
+        # A model's answer that is not kept can't be read later.
         cancels = self.settings.on_disconnect == "cancel" or not (asked.keeps or isinstance(asked.to, ToAgent))
         if asked.chat.stream:
             events = ResponseEvents(draft)
             return ChatStream(turn, events, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)
-        return _json(draft.finished(await wait_for_result(turn, request, cancels=cancels)))
-
-
-def _json(body: Item) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json")
-
-
-def _known(response_id: str) -> str:
-    """Raises ResponseNotFound for what can't be the id of one."""
-    if not _ID.fullmatch(response_id):
-        raise ResponseNotFound(param="response_id")
-    return response_id
-
-
-_PATH: Final = "/v1/responses"
-_ONE: Final = _PATH + "/{response_id}"
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ResponseRequest"}}}}
-}
-_STREAMS: Final[dict[str, Any]] = {
-    "model": ResponseObject,
-    "description": "The response; or, with `stream: true`, events from response.created to response.completed, incomplete or failed.",
-    "content": events(*[event.__name__ for event in RESPONSE_EVENTS]),
-}
-
-
-def add_response_routes(app: FastAPI, responses: ResponseEndpoints) -> None:
-    app.add_api_route(
-        _PATH,
-        responses.create,
-        methods=["POST"],
-        summary="Ask, by OpenAI's Responses",
-        response_model=None,
-        responses={200: _STREAMS, **errors(*[status for status in WHY if status not in (405, 422)])},
-        openapi_extra=needs("chat", _BODY),
-    )
-    for path, summary, endpoint, method, answer, refusals in (
-        (_ONE, "Show a response", responses.show, "GET", ResponseObject, errors(400, 401, 404, 503)),
-        (_ONE + "/input_items", "List what was sent", responses.input_items, "GET", InputItemList, errors(400, 401, 404, 503)),
-        (_ONE, "Delete a response", responses.delete, "DELETE", ResponseDeleted, errors(401, 404, 503)),
-    ):
-        app.add_api_route(
-            path, endpoint, methods=[method], summary=summary, response_model=answer, responses=refusals, openapi_extra=needs("chat")
-        )
+        response = draft.finished(await wait_for_result(turn, request, cancels=cancels))
+        return Response(response.model_dump_json(), media_type="application/json")

@@ -4,16 +4,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pydantic import ValidationError
 from starlette.types import Receive, Scope
 
-from assistant.api.body.json_body import read_json
 from assistant.api.body.spool import Spool
 from assistant.api.chat.read import ChatInput, sampling_of
 from assistant.api.chat.route import AgentCatalog, RoutingHints, ToAgent, ToModel, ToWorkflow, headers_of, options_of, route
 from assistant.api.chat.wire import ChatOptions
-from assistant.api.complaints import complaint
-from assistant.api.middleware.request import header
+from assistant.api.complaints import read_model
 from assistant.api.responses.items import ItemCollector, PartPath, SentFiles, missing, recall_files, recalled, take_files
 from assistant.api.responses.wire import (
     FunctionCall,
@@ -27,7 +24,7 @@ from assistant.api.responses.wire import (
     TextFormat,
 )
 from assistant.api.settings import ApiLimits
-from assistant.contracts.errors import InvalidRequest, UnsupportedMediaType
+from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
 from assistant.contracts.responses import KeptResponse, ResponseStore
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
@@ -75,13 +72,7 @@ async def read_response(
 ) -> ResponseInput:
     """Raises UnsupportedMediaType, InvalidRequest and its kin, ModelNotFound, RequestTooLarge, FileTooLarge, RequestTimeout, StoreUnavailable;
     ClientDisconnect if the client left before its request was whole."""
-    content_type = header(scope, b"content-type") or b""
-    if content_type.partition(b";")[0].strip().lower() != b"application/json":
-        raise UnsupportedMediaType("Send JSON with 'Content-Type: application/json'.")
-    try:
-        request = ResponseRequest.model_validate(await read_json(scope, receive, limits.json_bytes))
-    except ValidationError as error:
-        raise complaint(error.errors(include_url=False)) from None
+    request = await read_model(scope, receive, ResponseRequest, limits.json_bytes)
     _check(request)
     chain = await _chain(request.previous_response_id, store, owner)
     chosen = _route(scope, request, known, chain[-1] if chain else None)

@@ -1,22 +1,22 @@
 """/workflows and /v1/jobs: list, run, look at, cancel."""
 
 import asyncio
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Query, Request, Response
 from starlette.types import Receive, Scope
 
-from assistant.api.answers import ErrorAnswer
+from assistant.api.answers import known_id
 from assistant.api.body.json_body import announced_length, read_json
 from assistant.api.body.multipart import MultipartForm, read_form
 from assistant.api.body.spool import EncodedFile, Spool, decode_to_disk, parse_data_url
 from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.request import cut_off, header, principal
-from assistant.api.openapi import errors, events, needs
+from assistant.api.openapi import Responses, Schema, described, endpoint, error, errors, events
 from assistant.api.settings import ApiLimits, ApiSettings
 from assistant.api.workflows.wire import (
     EVENTS,
@@ -26,8 +26,6 @@ from assistant.api.workflows.wire import (
     RunAnswer,
     WorkflowAnswer,
     WorkflowList,
-    job_answer,
-    workflow_answer,
 )
 from assistant.contracts.errors import InvalidRequest, ShuttingDown, UnsupportedMediaType
 from assistant.contracts.messages import Json
@@ -100,24 +98,46 @@ def _by_input(form: MultipartForm, file_inputs: list[str]) -> dict[str, Upload]:
     return {**found, **dict(zip(free, unnamed, strict=False))}
 
 
-_ID = re.compile(r"job_[0-9a-f]{28}")
+_ONE: Final = "/workflows/{workflow_id}"
+_JOB: Final = "/v1/jobs/{job_id}"
+_JOB_ID: Final = {"x-nanobot-job-id": {"description": "The job.", "required": True, "schema": {"type": "string"}}}
+_OBJECT: Final = {"schema": {"type": "object", "additionalProperties": True}}
+_PARAMS: Final[Schema] = {
+    "requestBody": {
+        "required": False,
+        "description": (
+            'The inputs by name. A file in JSON is {"filename": …, "file_data": its base64, or a data URL}; '
+            "in a form it is sent under its input's name, or as `files`."
+        ),
+        "content": {"application/json": _OBJECT, "multipart/form-data": _OBJECT},
+    }
+}
+_EVENTS: Final[Responses] = {200: {"description": "Events, and at last `[DONE]`.", "content": events(*EVENTS), "headers": _JOB_ID}}
+_RAN: Final[Responses] = {
+    200: {**described(RunAnswer, "The outputs."), "headers": _JOB_ID},
+    409: error("The job was cancelled."),
+    422: error("A node of the job failed; the message says which, and why."),
+}
+_START: Final = errors(400, 401, 404, 408, 413, 415, 503)
+known_job = partial(known_id, prefix="job", missing=JobNotFound, param="job_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowEndpoints:
-    """The endpoints."""
-
     workflows: Service
     settings: ApiSettings
     spool_folder: Path
 
+    @endpoint("GET", "/workflows", "List workflows", scope="workflows", responses=errors(401))
     async def index(self) -> WorkflowList:
         """The files of `workflows` in the workspace; those that are not in order too, with what is wrong."""
-        return WorkflowList(workflows=[workflow_answer(info) for info in await self.workflows.index()])
+        return WorkflowList(workflows=[WorkflowAnswer.model_validate(info) for info in await self.workflows.index()])
 
+    @endpoint("GET", _ONE, "Show a workflow", scope="workflows", responses=errors(400, 401, 404))
     async def show(self, workflow_id: str) -> WorkflowAnswer:
-        return workflow_answer(await self.workflows.show(workflow_id))
+        return WorkflowAnswer.model_validate(await self.workflows.show(workflow_id))
 
+    @endpoint("POST", _ONE + "/run", "Run a workflow", scope="workflows", responses={**_START, **_RAN}, extra=_PARAMS)
     async def run(self, request: Request, workflow_id: str) -> Response:
         """Run it to its end. The body holds its inputs. The job goes on when the client goes away: `x-nanobot-job-id` names it."""
         job = await self._start(request, workflow_id)
@@ -133,12 +153,22 @@ class WorkflowEndpoints:
         body = RunAnswer(results=dict(results)).model_dump_json()
         return Response(body, media_type="application/json", headers={"x-nanobot-job-id": job.id})
 
+    @endpoint(
+        "POST",
+        _ONE + "/run/stream",
+        "Run a workflow, and stream its events",
+        scope="workflows",
+        responses={**_START, **_EVENTS},
+        extra=_PARAMS,
+        response_class=Response,
+    )
     async def stream(self, request: Request, workflow_id: str) -> Response:
         """Run it, and tell what happens as server-sent events: `job_update`, `node_update`, `output_update`, then `complete`, then [DONE]."""
         job = await self._start(request, workflow_id)
         updates = self.workflows.updates(principal(request.scope).id, job.id)
         return JobStream(job, updates, keep_alive=self.settings.keep_alive_seconds)
 
+    @endpoint("GET", "/v1/jobs", "List jobs", scope="workflows", responses=errors(400, 401, 404, 503))
     async def jobs(
         self,
         request: Request,
@@ -148,20 +178,36 @@ class WorkflowEndpoints:
         """The latest first; `before`: the id of the last one of the page before."""
         owner = principal(request.scope).id
         found = await self.workflows.list(owner, limit=limit + 1, before=None if before is None else known_job(before))
-        return JobList(object="list", data=[job_answer(job) for job in found[:limit]], has_more=len(found) > limit)
+        return JobList.page(found, limit, JobAnswer.model_validate)
 
+    @endpoint("GET", _JOB, "Show a job", scope="workflows", responses=errors(401, 404, 503))
     async def job(self, request: Request, job_id: str) -> JobAnswer:
-        return job_answer(await self.workflows.get(principal(request.scope).id, known_job(job_id)))
+        return JobAnswer.model_validate(await self.workflows.get(principal(request.scope).id, known_job(job_id)))
 
+    @endpoint(
+        "GET",
+        _JOB + "/stream",
+        "Stream the events of a job",
+        scope="workflows",
+        responses={**errors(401, 404, 503), **_EVENTS},
+        response_class=Response,
+    )
     async def watch(self, request: Request, job_id: str) -> Response:
         """What happened so far, then what happens, as server-sent events: to reconnect to a run, as often as one likes."""
         owner = principal(request.scope).id
         job = await self.workflows.get(owner, known_job(job_id))
         return JobStream(job, self.workflows.updates(owner, job.id), keep_alive=self.settings.keep_alive_seconds)
 
+    @endpoint(
+        "POST",
+        _JOB + "/cancel",
+        "Cancel a job",
+        scope="workflows",
+        responses={**errors(401, 404, 503), 409: error("It has ended already.")},
+    )
     async def cancel(self, request: Request, job_id: str) -> JobAnswer:
         """Stop it where it is, whichever process runs it. What its nodes have done stays done."""
-        return job_answer(await self.workflows.cancel(principal(request.scope).id, known_job(job_id)))
+        return JobAnswer.model_validate(await self.workflows.cancel(principal(request.scope).id, known_job(job_id)))
 
     async def _start(self, request: Request, workflow_id: str) -> Job:
         owner, limits = principal(request.scope).id, self.settings.limits
@@ -173,77 +219,3 @@ class WorkflowEndpoints:
         finally:
             if spool.holds_files:
                 await asyncio.to_thread(spool.remove)
-
-
-def known_job(job_id: str) -> str:
-    """Raises JobNotFound for what can't be the id of one."""
-    if not _ID.fullmatch(job_id):
-        raise JobNotFound(param="job_id")
-    return job_id
-
-
-_ONE: Final = "/workflows/{workflow_id}"
-_JOB: Final = "/v1/jobs/{job_id}"
-_JOB_ID: Final = {"x-nanobot-job-id": {"description": "The job.", "required": True, "schema": {"type": "string"}}}
-_OBJECT: Final = {"schema": {"type": "object", "additionalProperties": True}}
-_PARAMS: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": False,
-        "description": (
-            'The inputs by name. A file in JSON is {"filename": …, "file_data": its base64, or a data URL}; '
-            "in a form it is sent under its input's name, or as `files`."
-        ),
-        "content": {"application/json": _OBJECT, "multipart/form-data": _OBJECT},
-    }
-}
-_EVENTS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "Events, and at last `[DONE]`.", "content": events(*[event.__name__ for event in EVENTS]), "headers": _JOB_ID},
-}
-_RUN: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The outputs.", "headers": _JOB_ID}}
-_ENDED: Final[dict[int | str, dict[str, Any]]] = {
-    409: {"model": ErrorAnswer, "description": "The job was cancelled."},
-    422: {"model": ErrorAnswer, "description": "A node of the job failed; the message says which, and why."},
-}
-_CANCEL: Final[dict[int | str, dict[str, Any]]] = {409: {"model": ErrorAnswer, "description": "It has ended already."}}
-_START: Final = (400, 401, 404, 408, 413, 415, 503)
-
-
-def add_workflow_routes(app: FastAPI, workflows: WorkflowEndpoints) -> None:
-    get, post = ["GET"], ["POST"]
-    for path, summary, endpoint, methods, answer, refusals in (
-        ("/workflows", "List workflows", workflows.index, get, WorkflowList, errors(401)),
-        (_ONE, "Show a workflow", workflows.show, get, WorkflowAnswer, errors(400, 401, 404)),
-        ("/v1/jobs", "List jobs", workflows.jobs, get, JobList, errors(400, 401, 404, 503)),
-        (_JOB, "Show a job", workflows.job, get, JobAnswer, errors(401, 404, 503)),
-        (_JOB + "/cancel", "Cancel a job", workflows.cancel, post, JobAnswer, {**errors(401, 404, 503), **_CANCEL}),
-    ):
-        app.add_api_route(
-            path, endpoint, summary=summary, methods=methods, response_model=answer, responses=refusals, openapi_extra=needs("workflows")
-        )
-    app.add_api_route(
-        _ONE + "/run",
-        workflows.run,
-        methods=post,
-        summary="Run a workflow",
-        response_model=RunAnswer,
-        responses={**errors(*_START), **_ENDED, **_RUN},
-        openapi_extra=needs("workflows", _PARAMS),
-    )
-    app.add_api_route(
-        _ONE + "/run/stream",
-        workflows.stream,
-        methods=post,
-        summary="Run a workflow, and hear how it goes",
-        response_class=Response,
-        responses={**errors(*_START), **_EVENTS},
-        openapi_extra=needs("workflows", _PARAMS),
-    )
-    app.add_api_route(
-        _JOB + "/stream",
-        workflows.watch,
-        methods=get,
-        summary="Hear how a job goes",
-        response_class=Response,
-        responses={**errors(401, 404, 503), **_EVENTS},
-        openapi_extra=needs("workflows"),
-    )

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from assistant.api.answers import written
+from assistant.api.answers import Answer, ListAnswer, Time
 from assistant.api.chat.stream import COMMENT, DONE
 from assistant.api.middleware.errors import error_json
 from assistant.api.middleware.request import cut_off
@@ -24,16 +24,14 @@ from assistant.contracts.workflows import (
     JobState,
     JobUpdate,
     NodeKind,
-    NodeRun,
     NodeState,
     NodeUpdate,
     OutputUpdate,
     Update,
-    WorkflowInfo,
 )
 
 
-class WorkflowInput(BaseModel):
+class WorkflowInput(Answer):
     name: str
     type: InputType
     description: str
@@ -41,17 +39,17 @@ class WorkflowInput(BaseModel):
     default: Any = Field(description="What it is where nothing is given; null: empty.")
 
 
-class WorkflowNode(BaseModel):
+class WorkflowNode(Answer):
     id: str
     kind: NodeKind
     needs: list[str] = Field(description="The nodes that it waits for.")
 
 
-class WorkflowAnswer(BaseModel):
+class WorkflowAnswer(Answer):
     """A workflow. With `problems` it can't be run, and nothing else of it is known."""
 
     id: str
-    object: Literal["workflow"]
+    object: Literal["workflow"] = "workflow"
     name: str
     description: str
     inputs: list[WorkflowInput]
@@ -66,174 +64,87 @@ class WorkflowList(BaseModel):
     """There is one page."""
 
 
-class RunAnswer(BaseModel):
+class RunAnswer(Answer):
     results: dict[str, Any] = Field(description="The workflow's outputs, by name.")
 
 
-class JobNode(BaseModel):
-    node_id: str = Field(description="Its id; within a called workflow behind that node's: brief/weather.")
-    status: NodeState
-    starts: int = Field(description="How often it was begun: more than once where the server stopped in it.")
+class JobNode(Answer):
+    node_id: str = Field(validation_alias="path", description="Its id; within a called workflow behind that node's: brief/weather.")
+    status: NodeState = Field(validation_alias="state")
+    starts: int = Field(description="How often it was started: more than once where the server stopped in it.")
     output: Any
     error: str | None
-    started_at: str
-    completed_at: str | None
+    started_at: Time = Field(validation_alias="started")
+    completed_at: Time | None = Field(validation_alias="ended")
 
 
-class JobAnswer(BaseModel):
+class JobAnswer(Answer):
     """A run of a workflow. Times are UTC, by ISO 8601."""
 
     id: str
-    object: Literal["job"]
-    status: JobState
-    workflow_id: str
-    created_at: str
-    ended_at: str | None
+    object: Literal["job"] = "job"
+    status: JobState = Field(validation_alias="state")
+    workflow_id: str = Field(validation_alias="workflow")
+    created_at: Time = Field(validation_alias="created")
+    ended_at: Time | None = Field(validation_alias="ended")
     error: str | None = Field(description="Why it failed.")
     results: dict[str, Any] | None = Field(description="The outputs; null until it is completed.")
-    nodes: list[JobNode] = Field(description="Those that were begun; empty in a list of jobs.")
+    nodes: list[JobNode] = Field(description="Those that were started; empty in a list of jobs.")
 
 
-class JobList(BaseModel):
-    object: Literal["list"]
-    data: list[JobAnswer]
-    has_more: bool
+class JobList(ListAnswer[JobAnswer]):
+    pass
 
 
-def workflow_answer(info: WorkflowInfo) -> WorkflowAnswer:
-    return WorkflowAnswer(
-        id=info.id,
-        object="workflow",
-        name=info.name,
-        description=info.description,
-        inputs=[
-            WorkflowInput(name=each.name, type=each.type, description=each.description, required=each.required, default=each.default)
-            for each in info.inputs
-        ],
-        nodes=[WorkflowNode(id=node.id, kind=node.kind, needs=list(node.needs)) for node in info.nodes],
-        outputs=list(info.outputs),
-        problems=list(info.problems),
-    )
-
-
-def job_answer(job: Job) -> JobAnswer:
-    return JobAnswer(
-        id=job.id,
-        object="job",
-        status=job.state,
-        workflow_id=job.workflow,
-        created_at=written(job.created),
-        ended_at=None if job.ended is None else written(job.ended),
-        error=job.error,
-        results=None if job.results is None else dict(job.results),
-        nodes=[_node_answer(node) for node in job.nodes],
-    )
-
-
-def _node_answer(node: NodeRun) -> JobNode:
-    return JobNode(
-        node_id=node.path,
-        status=node.state,
-        starts=node.starts,
-        output=node.output,
-        error=node.error,
-        started_at=written(node.started),
-        completed_at=None if node.ended is None else written(node.ended),
-    )
-
-
-def frame(update: Update) -> dict[str, Json]:
-    """An update as NodeTool's clients read it: `job_update`, `node_update`, `output_update`."""
-    job = update.job
-    match update:
-        case JobUpdate():
-            return {
-                "type": "job_update",
-                "status": job.state,
-                "job_id": job.id,
-                "workflow_id": job.workflow,
-                "message": f"Job {job.state}",
-                "result": None if job.results is None else dict(job.results),
-                "error": job.error,
-                "traceback": None,
-            }
-        case NodeUpdate(node=node):
-            return {
-                "type": "node_update",
-                "node_id": node.path,
-                "node_name": node.path.rpartition("/")[2],
-                "status": node.state,
-                "error": node.error,
-                "logs": None,
-                "result": None if node.state != "completed" else {"output": node.output},
-                "properties": None,
-                "job_id": job.id,
-                "workflow_id": job.workflow,
-            }
-        case OutputUpdate(name=name, value=value):
-            return {
-                "type": "output_update",
-                "node_id": name,
-                "node_name": name,
-                "output_name": name,
-                "value": value,
-                "output_type": "str" if isinstance(value, str) else "any",
-                "metadata": {},
-                "job_id": job.id,
-                "workflow_id": job.workflow,
-            }
-
-
-class JobUpdated(BaseModel):
-    """The job is in another state."""
-
-    type: Literal["job_update"]
-    status: JobState
+class _JobEvent(Answer):
     job_id: str
     workflow_id: str
+
+
+class JobUpdated(_JobEvent):
+    """The job is in another state."""
+
+    type: Literal["job_update"] = "job_update"
+    status: JobState
     message: str
     result: dict[str, Any] | None = Field(description="The outputs; null until it is completed.")
     error: str | None
-    traceback: None
+    traceback: None = None
 
 
-class NodeResult(BaseModel):
+class NodeResult(Answer):
     output: Any
 
 
-class NodeUpdated(BaseModel):
-    """A node was begun, or has ended."""
+class NodeUpdated(_JobEvent):
+    """A node has started or ended."""
 
-    type: Literal["node_update"]
+    type: Literal["node_update"] = "node_update"
     node_id: str = Field(description="Its path: within a called workflow behind that node's.")
     node_name: str
     status: NodeState
     error: str | None
-    logs: None
+    logs: None = None
     result: NodeResult | None
-    properties: None
-    job_id: str
-    workflow_id: str
+    properties: None = None
 
 
-class OutputUpdated(BaseModel):
+class OutputUpdated(_JobEvent):
     """An output of the workflow is known."""
 
-    type: Literal["output_update"]
+    type: Literal["output_update"] = "output_update"
     node_id: str
     node_name: str
     output_name: str
     value: Any
     output_type: Literal["str", "any"]
-    metadata: dict[str, Any]
-    job_id: str
-    workflow_id: str
+    metadata: dict[str, Any] = Field(default={})
 
 
-class JobComplete(BaseModel):
+class JobComplete(Answer):
     """The last event of a job that was completed; then comes `[DONE]`."""
 
-    type: Literal["complete"]
+    type: Literal["complete"] = "complete"
     job_id: str
     results: dict[str, Any]
 
@@ -241,8 +152,48 @@ class JobComplete(BaseModel):
 EVENTS = (JobUpdated, NodeUpdated, OutputUpdated, JobComplete)
 
 
+def frame(update: Update) -> dict[str, Json]:
+    """An update as NodeTool's clients read it: `job_update`, `node_update`, `output_update`."""
+    return _event(update).model_dump()
+
+
+def _event(update: Update) -> _JobEvent:
+    job = update.job
+    match update:
+        case JobUpdate():
+            return JobUpdated(
+                job_id=job.id,
+                workflow_id=job.workflow,
+                status=job.state,
+                message=f"Job {job.state}",
+                result=None if job.results is None else dict(job.results),
+                error=job.error,
+            )
+        case NodeUpdate(node=node):
+            return NodeUpdated(
+                job_id=job.id,
+                workflow_id=job.workflow,
+                node_id=node.path,
+                node_name=node.path.rpartition("/")[2],
+                status=node.state,
+                error=node.error,
+                result=NodeResult(output=node.output) if node.state == "completed" else None,
+            )
+        case OutputUpdate(name=name, value=value):
+            return OutputUpdated(
+                job_id=job.id,
+                workflow_id=job.workflow,
+                node_id=name,
+                node_name=name,
+                output_name=name,
+                value=value,
+                output_type="str" if isinstance(value, str) else "any",
+            )
+
+
 class JobStream(Response):
-    """Whoever goes away leaves the job alone. One that fails or is cancelled ends the stream with an `error` event and without [DONE]."""
+    """The events of a job, which runs on when the client goes away. A job that fails or is cancelled ends the stream with an `error` event and
+    without [DONE]."""
 
     media_type = "text/event-stream"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from assistant.api.answers import ChatCompletionChunk
 from assistant.api.openapi import events
 
 from .conversation import exchanges
@@ -17,7 +18,7 @@ ANSWER = {"type": "object", "required": ["id"], "properties": {"id": {"type": "s
 DOCUMENT: dict[str, Any] = {
     "paths": {
         "/v1/things/{thing_id}": {"get": {"responses": {"200": {"content": {"application/json": {"schema": ANSWER}}}}}},
-        "/v1/chat/completions": {"post": {"responses": {"200": {"content": events("ChatCompletionChunk")}}}},
+        "/v1/chat/completions": {"post": {"responses": {"200": {"content": events(ChatCompletionChunk)}}}},
     },
     "components": {"schemas": {"ErrorAnswer": ERROR, "ChatCompletionChunk": CHUNK}},
 }
