@@ -1,18 +1,13 @@
-"""Bodies read into models; what a validator finds becomes one clear sentence with the path of the field."""
+"""Validation of what a client sent: the first error, as one sentence with the path of the field."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from starlette.types import Receive, Scope
 
-from assistant.api.body.json_body import read_json
 from assistant.api.chat.wire import HASH
-from assistant.api.middleware.request import header
-from assistant.contracts.errors import InvalidRequest, UnsupportedContent, UnsupportedMediaType
-
-M = TypeVar("M", bound=BaseModel)
+from assistant.contracts.errors import InvalidRequest, UnsupportedContent
 
 _WANTED = {
     "missing": "is missing",
@@ -42,9 +37,19 @@ _WANTED = {
 }
 """By pydantic's error types; the braces are filled from the error's context. None of them quotes the input."""
 
+M = TypeVar("M", bound=BaseModel)
+
+
+def validated(model: type[M], value: object) -> M:
+    """`value` as this model. Raises InvalidRequest or UnsupportedContent for the first error."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise complaint(error.errors(include_url=False)) from None
+
 
 def complaint(errors: Sequence[ErrorDetails], *, skip: int = 0) -> InvalidRequest:
-    """The first error, as ours. `skip`: how many leading steps of its path are not the client's (FastAPI's "query")."""
+    """The first error, to be raised. `skip`: how many leading steps of its path the client did not send (FastAPI's "query")."""
     error = errors[0]
     context: Mapping[str, Any] = error.get("ctx", {})
     path = [str(step) for step in error["loc"][skip:] if not str(step).startswith(HASH)]
@@ -65,20 +70,3 @@ def complaint(errors: Sequence[ErrorDetails], *, skip: int = 0) -> InvalidReques
         wanted = _WANTED.get(error["type"], "is not valid").format(**context)
     param = ".".join(path)
     return InvalidRequest(f"'{param}' {wanted}." if param else f"The body {wanted}.", param=param or None)
-
-
-async def read_model(scope: Scope, receive: Receive, model: type[M], limit: int) -> M:
-    """The JSON body, of at most `limit` bytes. Raises UnsupportedMediaType, InvalidRequest and its kin, RequestTooLarge, RequestTimeout,
-    ClientDisconnect."""
-    content_type = header(scope, b"content-type") or b""
-    if content_type.partition(b";")[0].strip().lower() != b"application/json":
-        raise UnsupportedMediaType("Send JSON with 'Content-Type: application/json'.")
-    return validated(model, await read_json(scope, receive, limit))
-
-
-def validated(model: type[M], body: object) -> M:
-    """Raises InvalidRequest, UnsupportedContent."""
-    try:
-        return model.model_validate(body)
-    except ValidationError as error:
-        raise complaint(error.errors(include_url=False)) from None

@@ -1,6 +1,5 @@
 """/v1/deliveries: send a message, see its state, retry, cancel."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,17 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 from starlette.types import Receive, Scope
 
 from assistant.api.answers import Answer, ListAnswer, Time, known_id
-from assistant.api.body.json_body import read_json
-from assistant.api.body.multipart import read_form
-from assistant.api.body.spool import Spool
+from assistant.api.body.multipart import MultipartForm
+from assistant.api.body.request import read_request
+from assistant.api.body.spool import Spool, spooled
 from assistant.api.complaints import validated
 from assistant.api.idempotency.exchange import idempotency_key
-from assistant.api.middleware.request import header, principal
+from assistant.api.middleware.request import principal
 from assistant.api.openapi import FILE, Form, Schema, described, endpoint, errors, takes
 from assistant.api.settings import ApiLimits
 from assistant.contracts.addresses import address_of
 from assistant.contracts.channels import ChannelDirectory
-from assistant.contracts.errors import DeliveryNotFound, IdempotencyMismatch, InvalidRequest, UnsupportedMediaType
+from assistant.contracts.errors import DeliveryNotFound, IdempotencyMismatch, InvalidRequest
 from assistant.contracts.outbox import Deliveries, Delivery, DeliveryState, MediaFiles, Origin, OutboundEvent, OutboxStore
 from assistant.contracts.sending import MAX_CHARS, ButtonsAsked, button_rows, check_ahead, check_words, read_time
 from assistant.contracts.turns import Upload
@@ -127,18 +126,9 @@ class DeliveryInput:
 
 async def read_delivery(scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits) -> DeliveryInput:
     """Raises UnsupportedMediaType, InvalidRequest and its kin, RequestTooLarge, FileTooLarge, RequestTimeout, ClientDisconnect."""
-    content_type = header(scope, b"content-type") or b""
-    media_type = content_type.partition(b";")[0].strip().lower()
-    body: object
-    files: tuple[Upload, ...] = ()
-    if media_type == b"application/json":
-        body = await read_json(scope, receive, limits.json_bytes)
-    elif media_type == b"multipart/form-data":
-        form = await read_form(scope, receive, content_type, spool, limits)
-        body, files = _typed_input(form.fields), form.files
-    else:
-        raise UnsupportedMediaType
-    request = validated(DeliveryRequest, body)
+    body = await read_request(scope, receive, limits, spool)
+    files = body.files if isinstance(body, MultipartForm) else ()
+    request = validated(DeliveryRequest, _typed_input(body.fields) if isinstance(body, MultipartForm) else body)
     if request.text is not None and request.content is not None:
         raise InvalidRequest("'content' is another name for 'text': send one of them.", param="content")
     text = request.text if request.text is not None else request.content or ""
@@ -193,18 +183,14 @@ class DeliveryEndpoints:
         extra=takes(DeliveryRequest, form=DELIVERY_FORM),
     )
     async def create(self, request: Request) -> Response:
-        """Accept a message: 202, it is kept and will be tried until it is sent, refused or expired (`detail` says so where its channel is not
-        enabled). Under an `Idempotency-Key`, the delivery's id is derived from it: what was sent once is found as long as it is kept, also after
-        the first answer has been forgotten or was never given: then 200 and the first delivery, whatever became of it."""
+        """Accept a message: 202. It is kept, and tried until it is sent, refused or expired; `detail` reports a channel that is not enabled.
+        With an `Idempotency-Key`, the delivery's id is derived from the key: a repeat finds the first delivery as long as that is kept, also
+        after its answer was forgotten or lost, and is answered with 200 and the delivery in its present state."""
         owner = principal(request.scope).id
         key = idempotency_key(request.scope)
-        spool = Spool(self.spool_folder, self.limits)
-        try:
+        async with spooled(self.spool_folder, self.limits) as spool:
             asked = await read_delivery(request.scope, request.receive, spool, self.limits)
             event = await self._event(asked, owner, new_id("evt") if key is None else derived_id("evt", "api", owner, key))
-        finally:
-            if spool.holds_files:
-                await asyncio.to_thread(spool.remove)
         delivery = None if key is None else await self.outgoing.outbox.get(owner, event.id)
         status = 200
         if delivery is None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from assistant.api.answers import Answer, ListAnswer, Seconds, known_id
 from assistant.api.body.multipart import MultipartForm, read_form
-from assistant.api.body.spool import FileLookup, Spool
+from assistant.api.body.spool import FileLookup, spooled
 from assistant.api.middleware.request import header, principal
 from assistant.api.openapi import FILE, endpoint, errors, takes
 from assistant.api.settings import ApiLimits
@@ -98,17 +98,13 @@ class FileEndpoints:
     async def create(self, request: Request) -> FileObject:
         """Upload a file. It is kept until it is deleted, and named in messages by its id."""
         owner = principal(request.scope).id
-        spool = Spool(self.spool_folder, self.limits)
-        try:
-            content_type = header(request.scope, b"content-type") or b""
-            if content_type.partition(b";")[0].strip().lower() != b"multipart/form-data":
-                raise UnsupportedMediaType("Send the file as multipart/form-data.")
+        content_type = header(request.scope, b"content-type") or b""
+        if content_type.partition(b";")[0].strip().lower() != b"multipart/form-data":
+            raise UnsupportedMediaType("Send the file as multipart/form-data.")
+        async with spooled(self.spool_folder, self.limits) as spool:
             upload, purpose = _asked(await read_form(request.scope, request.receive, content_type, spool, self.limits))
             read = await self.shelf.reader.read(upload)
             return FileObject.model_validate(await self.shelf.files.keep(owner, upload, read, purpose))
-        finally:
-            if spool.holds_files:
-                await asyncio.to_thread(spool.remove)
 
     @endpoint("GET", _PATH, "List files", scope="files", responses=errors(400, 401, 503))
     async def index(
@@ -141,7 +137,7 @@ class FileEndpoints:
         response_class=Response,
     )
     async def content(self, request: Request, file_id: str) -> Response:
-        """The bytes as they were uploaded, for whoever saves them: never as a page."""
+        """The bytes as they were uploaded, to be saved: never shown as a page."""
         path = await self.shelf.files.path(principal(request.scope).id, _known(file_id))
         try:
             data = None if path is None else await asyncio.to_thread(path.read_bytes)

@@ -34,7 +34,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
     "openai-processing-ms": {"description": "Milliseconds from the request to the answer's head.", "required": True, "schema": _WHOLE},
     "retry-after": {"description": "Seconds.", "schema": _WHOLE},
     "retry-after-ms": {"description": "Milliseconds.", "schema": _WHOLE},
-    "www-authenticate": {"description": "How to say who asks.", "required": True, "schema": {"const": "Bearer"}},
+    "www-authenticate": {"description": "How to authenticate.", "required": True, "schema": {"const": "Bearer"}},
     "x-should-retry": {"description": "The request is not to be repeated as it is.", "schema": {"const": "false"}},
     "idempotency-replayed": {"description": "This is the answer to an earlier request under the same key.", "schema": {"const": "true"}},
     **{
@@ -66,17 +66,17 @@ BY_HOOK: Final[list[dict[str, list[str]]]] = [{"hook": []}, {"hookSignature": []
 
 
 def needs_key(operation: dict[str, Any]) -> bool:
-    """Whether the Door asks for a key there. A route with a secret of its own says its security itself."""
+    """Whether a key is needed there. A route with another secret declares its own security."""
     return "401" in operation["responses"] and operation.get("security", _BY_KEY) == _BY_KEY
 
 
 def describe_security(operation: dict[str, Any]) -> None:
-    """Who may ask: without a key only where the configuration asks nobody for one, or where nobody is asked."""
+    """Add the key that is needed. None is needed on open paths, and where the configuration has none."""
     operation.setdefault("security", _BY_KEY if needs_key(operation) else [])
 
 
 def describe_headers(method: str, operation: dict[str, Any]) -> None:
-    """Which headers of ours come with each answer."""
+    """Add the headers of each answer."""
     keyed = needs_key(operation)
     for status, answer in operation["responses"].items():
         names: list[str] = [*_ALWAYS]
@@ -88,7 +88,7 @@ def describe_headers(method: str, operation: dict[str, Any]) -> None:
             names.append("x-should-retry")
         if keyed and (
             status[0] == "2" or status == "429"
-        ):  # they come with every answer; said everywhere, they would be half of the document
+        ):  # every answer has them; repeated everywhere, they would be half of the document
             names += _LIMITS
         if keyed and method == "post":
             names.append("idempotency-replayed")

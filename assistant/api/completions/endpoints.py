@@ -7,10 +7,11 @@ from typing import Final
 
 from fastapi import Request, Response
 
+from assistant.api.body.request import read_request
 from assistant.api.chat.endpoint import wait_for_result
 from assistant.api.chat.route import AgentCatalog, RoutingHints, ToModel, names_of, route
 from assistant.api.chat.stream import ChatStream, unless_gone
-from assistant.api.complaints import read_model
+from assistant.api.complaints import validated
 from assistant.api.completions.wire import (
     MOST_ANSWERS,
     MOST_INPUTS,
@@ -55,7 +56,7 @@ class TextEndpoints:
     )
     async def complete(self, request: Request) -> Response:
         """Continue a text, or each of several."""
-        asked = await read_model(request.scope, request.receive, CompletionRequest, self.settings.limits.json_bytes)
+        asked = validated(CompletionRequest, await read_request(request.scope, request.receive, self.settings.limits))
         prompts = texts_of(asked.prompt, "prompt", MOST_INPUTS)
         answers = asked.n or 1
         _check(asked, len(prompts) * answers)
@@ -93,7 +94,7 @@ class TextEndpoints:
     )
     async def embed(self, request: Request) -> Response:
         """Make a vector of a text, or of each of several, in order."""
-        asked = await read_model(request.scope, request.receive, EmbeddingRequest, self.settings.limits.json_bytes)
+        asked = validated(EmbeddingRequest, await read_request(request.scope, request.receive, self.settings.limits))
         texts = texts_of(asked.input, "input", MOST_INPUTS)
         opened = await self._open(request, asked.model)
         if opened.embeds is None:

@@ -1,6 +1,5 @@
 """/v1/responses: create, get, delete, list input items."""
 
-import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,7 +11,7 @@ from fastapi import Query, Request
 from starlette.responses import Response
 
 from assistant.api.answers import known_id
-from assistant.api.body.spool import FileLookup, Spool
+from assistant.api.body.spool import FileLookup, spooled
 from assistant.api.chat.endpoint import ChatService, wait_for_result
 from assistant.api.chat.route import ToAgent
 from assistant.api.chat.stream import ChatStream
@@ -58,8 +57,7 @@ class ResponseEndpoints:
     async def create(self, request: Request) -> Response:
         """Ask, and have the answer kept: whole, or (`stream: true`) as server-sent events."""
         owner = principal(request.scope).id
-        spool = Spool(self.spool_folder, self.settings.limits, self._named(owner))
-        try:
+        async with spooled(self.spool_folder, self.settings.limits, self._named(owner)) as spool:
             asked = await read_response(request.scope, request.receive, spool, self.settings.limits, self.asking.known, self.store, owner)
             self.asking.check_rights(request.scope, asked.chat.route)
             wanted = await self.asking.prepare(request.scope, asked.chat)
@@ -70,12 +68,10 @@ class ResponseEndpoints:
             try:
                 turn = self.asking.start(wanted)
             except NanobotError:
-                await self._forget(owner, draft, asked)
+                if asked.keeps:
+                    await self.store.delete(owner, draft.id)
                 raise
             spool.hand_over()
-        finally:
-            if spool.holds_files:
-                await asyncio.to_thread(spool.remove)
         return await self._answered(request, turn, draft, asked)
 
     @endpoint(
@@ -155,10 +151,6 @@ class ResponseEndpoints:
         elif told:
             await self.store.finish(owner, draft.id, draft.failed(end.error).model_dump())
         else:
-            await self.store.delete(owner, draft.id)
-
-    async def _forget(self, owner: str, draft: ResponseBuilder, asked: ResponseInput) -> None:
-        if asked.keeps:
             await self.store.delete(owner, draft.id)
 
     async def _answered(self, request: Request, turn: RunningTurn, draft: ResponseBuilder, asked: ResponseInput) -> Response:

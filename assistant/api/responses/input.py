@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 from starlette.types import Receive, Scope
 
+from assistant.api.body.request import read_request
 from assistant.api.body.spool import Spool
 from assistant.api.chat.read import ChatInput, sampling_of
 from assistant.api.chat.route import AgentCatalog, RoutingHints, ToAgent, ToModel, ToWorkflow, headers_of, options_of, route
 from assistant.api.chat.wire import ChatOptions
-from assistant.api.complaints import read_model
+from assistant.api.complaints import validated
 from assistant.api.responses.items import ItemCollector, PartPath, SentFiles, missing, recall_files, recalled, take_files
 from assistant.api.responses.wire import (
     FunctionCall,
@@ -31,7 +32,7 @@ from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
 
 _LOGPROBS = "message.output_text.logprobs"
 _ONE_MESSAGE = (
-    "Send one user message: the server keeps the conversation itself. To go on with a response, send its id as 'previous_response_id'. "
+    "Send one user message: the server keeps the conversation itself. To continue from a response, send its id as 'previous_response_id'. "
     "To send a history instead, ask an agent by its name (model 'agent:main'), or say 'store': false."
 )
 
@@ -44,7 +45,7 @@ class NoPreviousResponse(InvalidRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseInput:
-    """What was asked. Files lie in the spool that was given."""
+    """A request that was read. Its files are in the spool."""
 
     request: ResponseRequest
     to: ToAgent | ToModel
@@ -72,7 +73,7 @@ async def read_response(
 ) -> ResponseInput:
     """Raises UnsupportedMediaType, InvalidRequest and its kin, ModelNotFound, RequestTooLarge, FileTooLarge, RequestTimeout, StoreUnavailable;
     ClientDisconnect if the client left before its request was whole."""
-    request = await read_model(scope, receive, ResponseRequest, limits.json_bytes)
+    request = validated(ResponseRequest, await read_request(scope, receive, limits))
     _check(request)
     chain = await _chain(request.previous_response_id, store, owner)
     chosen = _route(scope, request, known, chain[-1] if chain else None)

@@ -11,9 +11,10 @@ from fastapi import Query, Request, Response
 from starlette.types import Receive, Scope
 
 from assistant.api.answers import known_id
-from assistant.api.body.json_body import announced_length, read_json
-from assistant.api.body.multipart import MultipartForm, read_form
-from assistant.api.body.spool import EncodedFile, Spool, decode_to_disk, parse_data_url
+from assistant.api.body.json_body import announced_length
+from assistant.api.body.multipart import MultipartForm
+from assistant.api.body.request import read_request
+from assistant.api.body.spool import EncodedFile, Spool, decode_to_disk, parse_data_url, spooled
 from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.request import cut_off, header, principal
 from assistant.api.openapi import Responses, Schema, described, endpoint, error, errors, events
@@ -27,7 +28,7 @@ from assistant.api.workflows.wire import (
     WorkflowAnswer,
     WorkflowList,
 )
-from assistant.contracts.errors import InvalidRequest, ShuttingDown, UnsupportedMediaType
+from assistant.contracts.errors import InvalidRequest, ShuttingDown
 from assistant.contracts.messages import Json
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import display_name
@@ -47,16 +48,12 @@ class Given:
 async def read_params(scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Given:
     """Raises UnsupportedMediaType, InvalidRequest and its kin, RequestTooLarge, FileTooLarge, RequestTimeout, ClientDisconnect."""
     file_inputs = _file_inputs(workflow)
-    content_type = header(scope, b"content-type")
-    media_type = (content_type or b"").partition(b";")[0].strip().lower()
-    if media_type == b"application/json":
-        return await given_params(await read_json(scope, receive, limits.json_bytes), spool, limits, workflow)
-    if content_type is not None and media_type == b"multipart/form-data":
-        form = await read_form(scope, receive, content_type, spool, limits, named=frozenset(file_inputs))
-        return Given(params={**form.fields}, files=_by_input(form, file_inputs))
-    if content_type is None and header(scope, b"transfer-encoding") is None and not announced_length(scope):
-        return Given(params={}, files={})  # a bare POST: a workflow may need nothing
-    raise UnsupportedMediaType
+    if all(header(scope, name) is None for name in (b"content-type", b"transfer-encoding")) and not announced_length(scope):
+        return Given(params={}, files={})  # a POST without a body: a workflow may need no inputs
+    body = await read_request(scope, receive, limits, spool, named=frozenset(file_inputs))
+    if isinstance(body, MultipartForm):
+        return Given(params={**body.fields}, files=_by_input(body, file_inputs))
+    return await given_params(body, spool, limits, workflow)
 
 
 async def given_params(body: dict[str, Json], spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Given:
@@ -212,10 +209,6 @@ class WorkflowEndpoints:
     async def _start(self, request: Request, workflow_id: str) -> Job:
         owner, limits = principal(request.scope).id, self.settings.limits
         workflow = await self.workflows.show(workflow_id)
-        spool = Spool(self.spool_folder, limits)
-        try:
+        async with spooled(self.spool_folder, limits) as spool:
             given = await read_params(request.scope, request.receive, spool, limits, workflow)
             return await self.workflows.start(owner, workflow_id, given.params, given.files)
-        finally:
-            if spool.holds_files:
-                await asyncio.to_thread(spool.remove)
