@@ -1,5 +1,6 @@
 """/v1/deliveries: send a message, see its state, retry, cancel."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -51,6 +52,10 @@ class DeliveryRequest(BaseModel):
     at: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="When to send it, if not now: ISO 8601 with an offset, within a year."
     )
+
+    @property
+    def words(self) -> str:
+        return self.text if self.text is not None else self.content or ""
 
 
 _FILES: Final[Schema] = {"type": "array", "items": FILE, "default": []}
@@ -115,29 +120,19 @@ class DeliveryList(ListAnswer[DeliveryAnswer]):
     pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryInput:
-    """What is to be sent. Files lie in the spool that was given."""
-
-    request: DeliveryRequest
-    text: str
-    files: tuple[Upload, ...]
-
-
-async def read_delivery(scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits) -> DeliveryInput:
-    """Raises UnsupportedMediaType, InvalidRequest and its kin, RequestTooLarge, FileTooLarge, RequestTimeout, ClientDisconnect."""
+async def read_delivery(scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits) -> tuple[DeliveryRequest, tuple[Upload, ...]]:
+    """The request and its files, which lie in the spool. Raises what `read_request` raises."""
     body = await read_request(scope, receive, limits, spool)
     files = body.files if isinstance(body, MultipartForm) else ()
     request = validated(DeliveryRequest, _typed_input(body.fields) if isinstance(body, MultipartForm) else body)
     if request.text is not None and request.content is not None:
         raise InvalidRequest("'content' is another name for 'text': send one of them.", param="content")
-    text = request.text if request.text is not None else request.content or ""
-    check_words(text, files=len(files))
-    return DeliveryInput(request=request, text=text, files=files)
+    check_words(request.words, files=len(files))
+    return request, files
 
 
 def _typed_input(fields: dict[str, str]) -> dict[str, object]:
-    """A form's fields with the types that they have in JSON; one left empty, as browsers send it, is one not given."""
+    """A form's fields with their types in JSON; an empty one, as browsers send it, was not given."""
     typed: dict[str, object] = {name: value for name, value in fields.items() if value or name in ("text", "content")}
     if isinstance(buttons := typed.get("buttons"), str):
         try:
@@ -154,7 +149,7 @@ _known = partial(known_id, prefix="evt", missing=DeliveryNotFound, param="delive
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """What sending takes."""
+    """The services that deliveries need."""
 
     deliveries: Deliveries
     outbox: OutboxStore
@@ -189,8 +184,8 @@ class DeliveryEndpoints:
         owner = principal(request.scope).id
         key = idempotency_key(request.scope)
         async with spooled(self.spool_folder, self.limits) as spool:
-            asked = await read_delivery(request.scope, request.receive, spool, self.limits)
-            event = await self._event(asked, owner, new_id("evt") if key is None else derived_id("evt", "api", owner, key))
+            asked, files = await read_delivery(request.scope, request.receive, spool, self.limits)
+            event = await self._event(asked, files, owner, new_id("evt") if key is None else derived_id("evt", "api", owner, key))
         delivery = None if key is None else await self.outgoing.outbox.get(owner, event.id)
         status = 200
         if delivery is None:
@@ -225,24 +220,23 @@ class DeliveryEndpoints:
 
     @endpoint("POST", _ONE + "/retry", "Try a delivery again", scope="deliveries", responses=errors(401, 404, 409, 503))
     async def retry(self, request: Request, delivery_id: str) -> DeliveryAnswer:
-        """Try again what failed, expired, was cancelled or is unknown; what waits is tried now. Parts that arrived are not sent again."""
+        """Retry a delivery that failed, expired, was cancelled or is unknown, or a queued one now. Parts that arrived are not sent again."""
         expires_at = datetime.now(UTC) + self.outgoing.expire_after
         return self._shown(await self.outgoing.outbox.retry(principal(request.scope).id, _known(delivery_id), expires_at))
 
     @endpoint("POST", _ONE + "/cancel", "Cancel a delivery", scope="deliveries", responses=errors(401, 404, 409, 503))
     async def cancel(self, request: Request, delivery_id: str) -> DeliveryAnswer:
-        """Cancel what waits. What is being sent, or was sent, can't be."""
+        """Cancel a queued delivery; one that is being sent, or was sent, can't be cancelled."""
         return self._shown(await self.outgoing.outbox.cancel(principal(request.scope).id, _known(delivery_id)))
 
-    async def _event(self, asked: DeliveryInput, owner: str, event_id: str) -> OutboundEvent:
+    async def _event(self, request: DeliveryRequest, files: Sequence[Upload], owner: str, event_id: str) -> OutboundEvent:
         """Raises InvalidAddress, InvalidRequest, StoreUnavailable."""
-        request, files = asked.request, self.outgoing.files
         at = read_time(request.at) if request.at else None
         return OutboundEvent(
             id=event_id,
             address=self.outgoing.channels.check(address_of(request.channel, request.chat_id, request.thread_id)),
-            text=asked.text,
-            media=tuple([await files.keep(upload.path, upload.name) for upload in asked.files]),
+            text=request.words,
+            media=tuple([await self.outgoing.files.keep(upload.path, upload.name) for upload in files]),
             buttons=button_rows(request.buttons or []),
             not_before=at,
             expires_at=(at or datetime.now(UTC)) + self.outgoing.expire_after,
@@ -274,5 +268,5 @@ class DeliveryEndpoints:
 
 
 def _said(event: OutboundEvent) -> tuple[object, ...]:
-    """What makes two requests the same."""
+    """What two requests have in common if they are the same."""
     return event.address, event.text, event.media, event.buttons, event.not_before

@@ -1,9 +1,9 @@
-"""GET /docs: the description of the API as one page, without a script and without anything from elsewhere.
+"""GET /docs: the description of the API as one page, without scripts or anything from another server.
 
-FastAPI's own page loads its program from another server and runs it in this one's origin; it is blank offline.
+FastAPI's own page loads its program from elsewhere, runs it in this server's origin, and is blank offline.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any, Final
 
@@ -23,44 +23,37 @@ Schema = Mapping[str, Any]
 
 def docs_page(openapi: Schema) -> str:
     """The HTML of an OpenAPI document."""
-    info, schemas = openapi["info"], openapi["components"]["schemas"]
-    body: list[str] = [f"<h1>{escape(info['title'])} {escape(info['version'])}</h1>", _paragraph(info.get("description", ""))]
+    title, about = escape(openapi["info"]["title"]), openapi["info"]
+    body = [f"<h1>{title} {escape(about['version'])}</h1>", _paragraph(about.get("description", ""))]
     body.append('<p>The same for programs: <a href="/openapi.json">/openapi.json</a></p>')
     for path, operations in openapi["paths"].items():
         for method, operation in operations.items():
-            body += _operation(path, method, operation)
-    for name, schema in sorted(schemas.items()):
+            body += _operation(f"{method.upper()} {path}", operation)
+    for name, schema in sorted(openapi["components"]["schemas"].items()):
         body += _schema(name, schema)
-    head = f'<meta charset="utf-8"><title>{escape(info["title"])}</title><style>{_STYLE}</style>'
+    head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(body)}</body></html>'
 
 
-def _operation(path: str, method: str, operation: Schema) -> Iterator[str]:
-    yield f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation.get('summary', ''))}</p>"
+def _operation(name: str, operation: Schema) -> Iterator[str]:
+    yield f"<h2><code>{escape(name)}</code></h2><p>{escape(operation.get('summary', ''))}</p>"
     yield _paragraph(operation.get("description", ""))
     if parameters := operation.get("parameters"):
-        yield _table(
-            ("parameter", "in", "type", ""),
-            [(each["name"], each["in"], _type(each["schema"]), escape(each.get("description", ""))) for each in parameters],
-        )
+        rows = [(each["name"], each["in"], _type(each["schema"]), escape(each.get("description", ""))) for each in parameters]
+        yield _table(("parameter", "in", "type", ""), rows)
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         yield f"<p>Takes <code>{escape(kind)}</code>: {_type(content['schema'])}</p>"
-    answers = [
-        (
-            status,
-            " or ".join(_content(content) for content in answer.get("content", {}).values()),
-            escape(answer["description"]),
-        )
+    rows = [
+        (status, " or ".join(map(_content, answer.get("content", {}).values())), escape(answer["description"]))
         for status, answer in operation["responses"].items()
     ]
-    yield _table(("status", "answer", ""), answers)
+    yield _table(("status", "answer", ""), rows)
 
 
 def _schema(name: str, schema: Schema) -> Iterator[str]:
     yield f'<h2 id="{escape(name)}">{escape(name)}</h2>{_paragraph(schema.get("description", ""))}'
-    required = schema.get("required", ())
     rows = [
-        (escape(field) + (" *" if field in required else ""), _type(value), escape(value.get("description", "")))
+        (escape(field) + (" *" if field in schema.get("required", ()) else ""), _type(value), escape(value.get("description", "")))
         for field, value in schema.get("properties", {}).items()
     ]
     yield _table(("field (* needed)", "type", ""), rows) if rows else f"<p>{_type(schema)}</p>"
@@ -87,10 +80,9 @@ def _type(schema: Schema) -> str:
     return escape(" ".join([schema.get("type", "anything"), *limits]))
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    cells = "".join(f"<th>{cell}</th>" for cell in head)
-    lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{cells}</tr>{lines}</table>"
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = ["".join(f"<th>{cell}</th>" for cell in head), *["".join(f"<td>{cell}</td>" for cell in row) for row in rows]]
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
 
 
 def _paragraph(text: str) -> str:

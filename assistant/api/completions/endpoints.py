@@ -121,7 +121,7 @@ class TextEndpoints:
 
 
 def _check(asked: CompletionRequest, answers: int) -> None:
-    """Refuse what would change the answer if it were ignored."""
+    """Refuse options that would change the answer if they were ignored."""
     for name, wanted, why in (
         ("echo", asked.echo, "the answer is what comes after the prompt"),
         ("suffix", asked.suffix, "a text is continued, not filled in"),

@@ -38,7 +38,7 @@ _ONE_MESSAGE = (
 
 
 class NoPreviousResponse(InvalidRequest):
-    """There is no such response to go on from."""
+    """There is no such response to continue from."""
 
     code = "previous_response_not_found"
 
@@ -60,7 +60,7 @@ class ResponseInput:
 
     @property
     def model(self) -> str:
-        """Who answers, as it is shown."""
+        """The model that the answer names."""
         return self.to.shown if isinstance(self.to, ToAgent) else self.to.id
 
     @property
@@ -99,7 +99,7 @@ async def read_response(
 
 
 def _check(request: ResponseRequest) -> None:
-    """Refuse what would change the answer if it were ignored."""
+    """Refuse options that would change the answer if they were ignored."""
     for name, wanted, why in (
         ("background", request.background is True, "a response runs on when its client goes away, as it is"),
         ("conversation", request.conversation is not None, "send 'session_id' or 'previous_response_id'"),
@@ -121,8 +121,8 @@ async def _chain(previous: str | None, store: ResponseStore, owner: str) -> Sequ
 
 
 def _route(scope: Scope, request: ResponseRequest, known: AgentCatalog, previous: KeptResponse | None) -> ToAgent | ToModel:
-    """Who answers, and in which session: the one that was named; else the previous response's; else the default agent's shared one, where the
-    client keeps nothing of the conversation itself."""
+    """Who answers, and in which session: the named one; else the previous response's; else the default agent's shared one, unless the
+    client keeps the conversation itself."""
     agent, header_session = headers_of(scope)
     named = RoutingHints(
         model=request.model, session_id=request.session_id, user=request.user, agent_header=agent, session_header=header_session
@@ -145,7 +145,7 @@ def _route(scope: Scope, request: ResponseRequest, known: AgentCatalog, previous
 async def _said(
     chain: Sequence[KeptResponse], items: Sequence[InputItem], files: Mapping[PartPath, SentFiles], spool: Spool
 ) -> ItemCollector:
-    """What the earlier responses hold, and then the input. Raises InvalidRequest."""
+    """The items of the earlier responses, then the input. Raises InvalidRequest."""
     talk = ItemCollector()
     earlier = await asyncio.to_thread(recalled, chain)
     seen = await recall_files(earlier, spool)
@@ -190,7 +190,7 @@ def _check_said(said: Sequence[Earlier], chosen: ToAgent | ToModel) -> None:
 
 
 def _options(request: ResponseRequest) -> ChatOptions:
-    """The same in the words of chat completions."""
+    """The options as chat completions name them."""
     choice = request.tool_choice
     function = None if choice is None or isinstance(choice, str) else {"type": "function", "function": {"name": choice.name}}
     scored = _LOGPROBS in (request.include or ()) or bool(request.top_logprobs)

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from assistant.api.body.spool import Spool, decode_to_disk
 from assistant.api.chat.read import check_said, encoded_file, encoded_image
+from assistant.api.responses.answers import OutputCall, OutputTextPart
 from assistant.api.responses.wire import (
     FunctionCall,
     FunctionOutput,
@@ -62,7 +63,7 @@ async def recall_files(items: Sequence[InputItem], spool: Spool) -> dict[PartPat
 
 
 def missing(part: InputImage | InputFile) -> str:
-    """What the model is told in place of a file that it can't be shown again."""
+    """The text in place of a file that is gone."""
     name = f" called '{part.filename}'" if isinstance(part, InputFile) and part.filename else ""
     return f"(There was {'an image' if isinstance(part, InputImage) else 'a file'}{name} here, which can't be seen any more.)"
 
@@ -99,9 +100,9 @@ _TEXTS = (InputText, OutputText)
 
 
 class ItemCollector:
-    """What was said, item by item. Calls that follow each other, or words of the assistant's, are one message: so models are told them.
+    """Collects items into messages. Consecutive calls and texts of the assistant are one message, as models expect them.
 
-    `at`: the path of an item, for errors; each method raises InvalidRequest for an item that can't stand where it does.
+    `at`: the path of an item, for errors. Each method raises InvalidRequest for an item that is out of place.
     """
 
     def __init__(self) -> None:
@@ -109,8 +110,7 @@ class ItemCollector:
         self._said: list[Earlier] = []
         self._texts: list[str] = []
         self._calls: list[ToolCall] = []
-        self._answers = False
-        """Whether the last word is the assistant's: then it is still open, in the two above. Put together once, however many items it is."""
+        """The assistant's message that is being collected, with the texts."""
         self._waiting: dict[str, str] = {}
 
     @property
@@ -126,7 +126,6 @@ class ItemCollector:
                 check_said(content, f"{at}.content")
                 self._say(HistoryMessage(content=content))
             case "assistant":
-                self._answers = True
                 self._texts.append(words_of(message, f"{at}.content"))
             case _:
                 text = words_of(message, f"{at}.content")
@@ -135,7 +134,6 @@ class ItemCollector:
     def call(self, call: FunctionCall, at: str) -> None:
         if call.call_id in self._waiting:
             raise InvalidRequest("Two calls have the same id.", param=f"{at}.call_id")
-        self._answers = True
         self._calls.append(ToolCall(id=call.call_id, name=call.name, arguments=call.arguments))
         self._waiting[call.call_id] = call.name
 
@@ -158,11 +156,10 @@ class ItemCollector:
         self._said.append(said)
 
     def _close(self) -> None:
-        if not self._answers:
+        if not self._texts and not self._calls:
             return
         text, calls = "\n".join(filter(None, self._texts)), tuple(self._calls)
         self._said.append(AssistantMessage(id=new_id("msg"), text=text, tool_calls=calls, finish_reason="tool_calls" if calls else "stop"))
-        self._answers = False
         self._texts.clear()
         self._calls.clear()
 
@@ -189,13 +186,13 @@ _MOST_RECALLED: Final = 8_192
 
 
 def kept_items(items: Sequence[InputItem], files: Mapping[PartPath, SentFiles]) -> tuple[Item, ...]:
-    """What `recalled` reads again."""
+    """The items to be stored, which `recalled` reads again."""
     return tuple([_item(item, index, files) for index, item in enumerate(items)])
 
 
 def recalled(chain: Sequence[KeptResponse]) -> list[InputItem]:
-    """What was said in these responses, inputs and outputs, as if the client sent it again: of as many as hold no more than _MOST_RECALLED
-    items, the latest at least. Takes its time: call it in a thread."""
+    """The inputs and outputs of these responses, as if the client sent them again: of the latest, and of earlier ones up to _MOST_RECALLED
+    items. Slow: call it in a thread."""
     said: list[Item] = []
     for response in reversed(chain):
         output = response.body.get("output")
@@ -208,16 +205,15 @@ def recalled(chain: Sequence[KeptResponse]) -> list[InputItem]:
 
 def _item(item: InputItem, index: int, files: Mapping[PartPath, SentFiles]) -> Item:
     if isinstance(item, FunctionCall):
-        called: Item = {"call_id": item.call_id, "name": item.name, "arguments": item.arguments}
-        return {"id": new_id("fc"), "type": "function_call", "status": "completed", **called}
-    if not isinstance(item, InputMessage):
+        return OutputCall(id=new_id("fc"), call_id=item.call_id, name=item.name, arguments=item.arguments).model_dump()
+    if isinstance(item, FunctionOutput):
         output: Item = {"call_id": item.call_id, "output": words_of(item, "output")}
         return {"id": new_id("fco"), "type": "function_call_output", "status": "completed", **output}
-    kind = "output_text" if item.role == "assistant" else "input_text"
-    parts = item.content if not isinstance(item.content, str) else ()
-    content: list[Json] = [_part(part, files.get((index, place))) for place, part in enumerate(parts)]
-    if isinstance(item.content, str):
-        content = [_text(kind, item.content)]
+    content: list[Json] = (
+        [_text("output_text" if item.role == "assistant" else "input_text", item.content)]
+        if isinstance(item.content, str)
+        else [_part(part, files.get((index, place))) for place, part in enumerate(item.content)]
+    )
     return {"id": new_id("msg"), "type": "message", "status": "completed", "role": item.role, "content": content}
 
 
@@ -230,4 +226,4 @@ def _part(part: InputPart, sent: SentFiles | None) -> Json:
 
 
 def _text(kind: str, text: str) -> Item:
-    return {"type": kind, "text": text, **({"annotations": [], "logprobs": []} if kind == "output_text" else {})}
+    return OutputTextPart(text=text).model_dump() if kind == "output_text" else {"type": kind, "text": text}
