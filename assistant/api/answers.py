@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
+from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from assistant.contracts.errors import NotFound
@@ -31,6 +32,12 @@ Time = Annotated[str, BeforeValidator(_written)]
 """A datetime, answered in ISO 8601."""
 Seconds = Annotated[int, BeforeValidator(_seconds)]
 """A datetime, answered in seconds since 1970."""
+
+
+Limit = Annotated[int, Query(ge=1, le=200)]
+"""How many entries a page has."""
+Before = Annotated[str | None, Query(max_length=64)]
+"""The id of the last entry of the page before."""
 
 
 def _always_there(schema: dict[str, Any]) -> None:

@@ -129,12 +129,7 @@ class FileEndpoints:
         return FileObject.model_validate(file)
 
     @endpoint(
-        "GET",
-        _ONE + "/content",
-        "Fetch a file",
-        scope="files",
-        responses={200: _BYTES, **errors(401, 404, 503)},
-        response_class=Response,
+        "GET", _ONE + "/content", "Fetch a file", scope="files", responses={200: _BYTES, **errors(401, 404, 503)}, response_class=Response
     )
     async def content(self, request: Request, file_id: str) -> Response:
         """The bytes as they were uploaded, to be saved: never shown as a page."""

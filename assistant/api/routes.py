@@ -80,8 +80,8 @@ class ChatRoute(ScopedRoute):
 
 
 def create_routes(*, version: str, chat: ChatEndpoint | None, resources: Iterable[object]) -> FastAPI:
-    """Chat completions (None: they are switched off), the endpoints of each resource, and /docs. Errors leave as a NanobotError, or as the
-    exception that they are: nothing is answered here."""
+    """Chat completions (None: they are switched off), the endpoints of each resource, and /docs. Errors are raised, for ErrorMiddleware to
+    answer."""
     app = Routes(
         title="nanobot",
         version=version,
@@ -127,7 +127,7 @@ _CHAT: Final[dict[str, Any]] = {
 
 
 async def _raise_ours(request: Request, error: Exception) -> Response:
-    """The framework's refusals in our words."""
+    """Raise a framework's error as one of ours."""
     raise _ours(request, error) from None
 
 
@@ -150,7 +150,7 @@ def _ours(request: Request, error: Exception) -> NanobotError:
 
 
 def _methods_at(request: Request) -> tuple[str, ...]:
-    """All methods that this path takes, by whichever route."""
+    """All methods of the routes at this path."""
     methods: set[str] = set()
     for route in request.app.routes:
         if route.matches(request.scope)[0] is not Match.NONE:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Query, Request, Response
+from fastapi import Request, Response
 from starlette.types import Receive, Scope
 
-from assistant.api.answers import known_id
+from assistant.api.answers import Before, Limit, known_id
 from assistant.api.body.json_body import announced_length
 from assistant.api.body.multipart import MultipartForm
 from assistant.api.body.request import read_request
@@ -38,7 +38,7 @@ from assistant.contracts.workflows import Workflows as Service
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """Files lie in the spool that was given."""
+    """The inputs of a job. Its files are in the spool."""
 
     params: Mapping[str, Json]
     files: Mapping[str, Upload]
@@ -57,7 +57,7 @@ async def read_params(scope: Scope, receive: Receive, spool: Spool, limits: ApiL
 
 
 async def given_params(body: dict[str, Json], spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Given:
-    """Of an object, from which files are taken out. Raises InvalidRequest and its kin, FileTooLarge."""
+    """The inputs in a JSON object. Raises InvalidRequest and its kin, FileTooLarge."""
     files = {name: await _decoded(name, body.pop(name), spool, limits) for name in _file_inputs(workflow) if body.get(name) is not None}
     return Given(params=body, files=files)
 
@@ -127,7 +127,7 @@ class WorkflowEndpoints:
 
     @endpoint("GET", "/workflows", "List workflows", scope="workflows", responses=errors(401))
     async def index(self) -> WorkflowList:
-        """The files of `workflows` in the workspace; those that are not in order too, with what is wrong."""
+        """The workflows in the workspace; those with problems, too."""
         return WorkflowList(workflows=[WorkflowAnswer.model_validate(info) for info in await self.workflows.index()])
 
     @endpoint("GET", _ONE, "Show a workflow", scope="workflows", responses=errors(400, 401, 404))
@@ -136,7 +136,7 @@ class WorkflowEndpoints:
 
     @endpoint("POST", _ONE + "/run", "Run a workflow", scope="workflows", responses={**_START, **_RAN}, extra=_PARAMS)
     async def run(self, request: Request, workflow_id: str) -> Response:
-        """Run it to its end. The body holds its inputs. The job goes on when the client goes away: `x-nanobot-job-id` names it."""
+        """Run it to its end. The body holds its inputs. The job continues when the client disconnects: `x-nanobot-job-id` names it."""
         job = await self._start(request, workflow_id)
         try:
             results = await self.workflows.result(principal(request.scope).id, job.id)
@@ -160,18 +160,13 @@ class WorkflowEndpoints:
         response_class=Response,
     )
     async def stream(self, request: Request, workflow_id: str) -> Response:
-        """Run it, and tell what happens as server-sent events: `job_update`, `node_update`, `output_update`, then `complete`, then [DONE]."""
+        """Run it, with server-sent events: `job_update`, `node_update`, `output_update`, then `complete`, then [DONE]."""
         job = await self._start(request, workflow_id)
         updates = self.workflows.updates(principal(request.scope).id, job.id)
         return JobStream(job, updates, keep_alive=self.settings.keep_alive_seconds)
 
     @endpoint("GET", "/v1/jobs", "List jobs", scope="workflows", responses=errors(400, 401, 404, 503))
-    async def jobs(
-        self,
-        request: Request,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        before: Annotated[str | None, Query(max_length=64)] = None,
-    ) -> JobList:
+    async def jobs(self, request: Request, limit: Limit = 50, before: Before = None) -> JobList:
         """The latest first; `before`: the id of the last one of the page before."""
         owner = principal(request.scope).id
         found = await self.workflows.list(owner, limit=limit + 1, before=None if before is None else known_job(before))
@@ -190,7 +185,7 @@ class WorkflowEndpoints:
         response_class=Response,
     )
     async def watch(self, request: Request, job_id: str) -> Response:
-        """What happened so far, then what happens, as server-sent events: to reconnect to a run, as often as one likes."""
+        """Its events so far, then new ones, as server-sent events: to reconnect to a run, as often as needed."""
         owner = principal(request.scope).id
         job = await self.workflows.get(owner, known_job(job_id))
         return JobStream(job, self.workflows.updates(owner, job.id), keep_alive=self.settings.keep_alive_seconds)
@@ -203,7 +198,7 @@ class WorkflowEndpoints:
         responses={**errors(401, 404, 503), 409: error("It has ended already.")},
     )
     async def cancel(self, request: Request, job_id: str) -> JobAnswer:
-        """Stop it where it is, whichever process runs it. What its nodes have done stays done."""
+        """Stop it where it is, in whichever process. The effects of its nodes stay."""
         return JobAnswer.model_validate(await self.workflows.cancel(principal(request.scope).id, known_job(job_id)))
 
     async def _start(self, request: Request, workflow_id: str) -> Job:
