@@ -1,4 +1,4 @@
-"""The whole of the HTTP side, put together."""
+"""The API put together: routes, sockets, middleware."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from assistant.access.authenticator import Authenticator
 from assistant.api.body.spool import prepare_spool
-from assistant.api.chat.endpoint import ChatEndpoint, ChatService
+from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
 from assistant.api.chat.route import AgentCatalog
 from assistant.api.completions.endpoints import TextEndpoints
 from assistant.api.deliveries import DeliveryEndpoints, Outgoing
@@ -23,9 +23,8 @@ from assistant.api.responses.endpoints import ResponseEndpoints
 from assistant.api.routes import create_routes
 from assistant.api.sessions import SessionEndpoints
 from assistant.api.settings import ApiSettings
-from assistant.api.sockets.endpoint import Sockets
+from assistant.api.sockets.endpoint import SocketRoute
 from assistant.api.sockets.questions import SocketServices
-from assistant.api.turns import TurnStarter
 from assistant.api.workflows.endpoints import WorkflowEndpoints
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.hooks import Hooks
@@ -39,7 +38,7 @@ from assistant.turns.direct import Direct
 from assistant.workflows.models import WorkflowModels
 
 _MARGIN_SECONDS = 30
-"""What a request may take beside its turn."""
+"""What a request may take in addition to its turn."""
 
 
 def create_app(
@@ -63,20 +62,18 @@ def create_app(
     responses: ResponseStore | None = None,
     asked: WorkflowModels | None = None,
 ) -> ASGIApp:
-    """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
+    """The API as one ASGI application.
 
-    `agents`: the model of each, by the agent's id, MAIN first. `registry`: the models that can be asked themselves, by `direct`. `ready`: asked
-    anew for each GET /ready. `spool_folder`: made if it is missing, private; files lie there while a request is taken in. `outgoing`: what
-    /v1/deliveries works on; None: it is not there. `channels`: how they fare now, for GET /ready. `hooks`: who takes POST /hooks/{name};
-    None: there is no such path. `workflows`: what /workflows and /v1/jobs work on; None: as above.
-    `repeats`: keeps first answers for requests that come again; None: each is done each time. `shelf`: what /v1/files works on; None: as above.
-    `responses`: keeps what /v1/responses answers, with the files of `shelf`; None: as above. `asked`: the workflows that can be asked as models.
-    Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
+    `agents`: the model of each, by the agent's id, MAIN first. `registry`: the models that clients may use directly, by `direct`. `ready`:
+    called for each GET /ready, as is `channels`. `spool_folder`: made private, if needed; uploads are there while a request is read.
+    `repeats`: None: requests that are sent again are done again. `asked`: the workflows that can be used as models. What is None has no
+    routes: `outgoing` /v1/deliveries, `hooks` /hooks/{name}, `workflows` /workflows and /v1/jobs, `shelf` /v1/files, `responses` /v1/responses.
+    Raises ValueError for a malformed allowed host, origin or trusted proxy.
     """
     prepare_spool(spool_folder)
     known = AgentCatalog(model=agents[MAIN].id, agents=agents, workflows=asked.ids if asked else ())
     asking = ChatService(turns=turns, registry=registry, direct=direct, known=known)
-    app: ASGIApp = create_routes(
+    routes = create_routes(
         chat=ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, shelf=shelf, workflows=asked),
         texts=TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
         responses=_responses(asking, responses, shelf, settings, spool_folder),
@@ -89,17 +86,9 @@ def create_app(
         workflows=None if workflows is None else WorkflowEndpoints(workflows=workflows, settings=settings, spool_folder=spool_folder),
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )
-    door = SocketServices(
-        turns=turns,
-        registry=registry,
-        direct=direct,
-        known=known,
-        keeper=doorkeeper,
-        workflows=workflows,
-        settings=settings,
-        spool_folder=spool_folder,
-    )
-    return guarded(Sockets(repeated(app, repeats, settings), door), settings, doorkeeper)
+    sockets = SocketServices(chat=asking, authenticator=doorkeeper, workflows=workflows, settings=settings, spool_folder=spool_folder)
+    routes.router.routes.append(SocketRoute(sockets))
+    return guarded(repeated(routes, repeats, settings), settings, doorkeeper)
 
 
 def _responses(
@@ -111,13 +100,13 @@ def _responses(
 
 
 def repeated(app: ASGIApp, repeats: IdempotencyPort | None, settings: ApiSettings) -> ASGIApp:
-    """The routes, behind what answers HEAD and knows requests that come again."""
+    """The routes, with HEAD, and with answers to requests that are sent again."""
     app = HeadAsGet(app)
     return app if repeats is None else IdempotencyMiddleware(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)
 
 
 def guarded(app: ASGIApp, settings: ApiSettings, doorkeeper: Authenticator, *, mounted: bool = False) -> ASGIApp:
-    """What requests and sockets pass alike, before anything of them is read. `mounted`: another program's server calls this."""
+    """The middleware of requests and sockets, the outermost last. `mounted`: another program's server calls the app."""
     app = AuthMiddleware(app, doorkeeper, networks(settings.trusted_proxies))
     app = HostGuard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins, cors=settings.cors.origins)
     app = ErrorMiddleware(app, passes_on=mounted)

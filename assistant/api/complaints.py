@@ -1,8 +1,9 @@
-"""What a validator found, as one clear sentence with the path of the field."""
+"""Validation of what a client sent: the first error, as one sentence with the path of the field."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from assistant.api.chat.wire import HASH
@@ -36,9 +37,19 @@ _WANTED = {
 }
 """By pydantic's error types; the braces are filled from the error's context. None of them quotes the input."""
 
+M = TypeVar("M", bound=BaseModel)
+
+
+def validated(model: type[M], value: object) -> M:
+    """`value` as this model. Raises InvalidRequest or UnsupportedContent for the first error."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise complaint(error.errors(include_url=False)) from None
+
 
 def complaint(errors: Sequence[ErrorDetails], *, skip: int = 0) -> InvalidRequest:
-    """The first error, as ours. `skip`: how many leading steps of its path are not the client's (FastAPI's "query")."""
+    """The first error, to be raised. `skip`: how many leading steps of its path the client did not send (FastAPI's "query")."""
     error = errors[0]
     context: Mapping[str, Any] = error.get("ctx", {})
     path = [str(step) for step in error["loc"][skip:] if not str(step).startswith(HASH)]

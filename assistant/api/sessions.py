@@ -15,9 +15,9 @@ from assistant.api.answers import (
     StoredMessageAnswer,
     StoredToolCall,
 )
+from assistant.api.chat.endpoint import TurnStarter
 from assistant.api.chat.route import known_key, listed_id
 from assistant.api.middleware.request import principal
-from assistant.api.turns import TurnStarter
 from assistant.contracts.errors import SessionNotFound
 from assistant.contracts.messages import AssistantMessage, Text, UserMessage
 from assistant.contracts.sessions import Session, SessionStore, StoredMessage

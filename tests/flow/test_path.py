@@ -84,7 +84,9 @@ def functions_of(entered: list[CodeType]) -> list[str]:
 def listed(entered: list[CodeType]) -> str:
     """For the failure: every function, by file, in the order in which they were entered."""
     files, functions = files_of(entered), functions_of(entered)
-    by_file = [f"{file}\n" + "\n".join(f"    {each.partition(':')[2]}" for each in functions if each.startswith(f"{file}:")) for file in files]
+    by_file = [
+        f"{file}\n" + "\n".join(f"    {each.partition(':')[2]}" for each in functions if each.startswith(f"{file}:")) for file in files
+    ]
     return f"{len(files)} files, {len(functions)} functions\n" + "\n".join(by_file)
 
 

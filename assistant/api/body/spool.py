@@ -1,12 +1,12 @@
-"""Files of a request on disk: counted and hashed while they arrive, removed when the request ends."""
+"""The files of a request on disk: counted and hashed while they arrive, removed when the request ends."""
 
 import asyncio
 import binascii
 import os
 import stat
 import time
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -24,7 +24,7 @@ _PIECE = 1024 * 1024
 _LONGEST_ID = 64
 
 FileLookup = Callable[[str], Awaitable[tuple[str, Path] | None]]
-"""Finds a file by the id that a request names: what it is called, and where it lies. None: there is none that this request may name."""
+"""Finds an uploaded file by its id: its name and path. None: this caller has no such file."""
 
 
 def prepare_spool(folder: Path) -> None:
@@ -35,7 +35,7 @@ def prepare_spool(folder: Path) -> None:
 
 
 def sweep_spool(folder: Path) -> int:
-    """Remove what a process that died left there: files untouched for an hour, which no request takes. Returns how many went. Raises OSError."""
+    """Remove what dead processes left: files untouched for an hour. Returns how many. Raises OSError."""
     dead = time.time() - _LEFT_BEHIND_SECONDS
     removed = 0
     for path in folder.glob(f"{_PREFIX}_*"):
@@ -47,30 +47,41 @@ def sweep_spool(folder: Path) -> int:
     return removed
 
 
-class Spool:
-    """The files of one request. Whoever makes one calls `remove` in the end, which does nothing to files that were handed over.
+@asynccontextmanager
+async def spooled(folder: Path, limits: ApiLimits, named: FileLookup | None = None) -> AsyncGenerator["Spool"]:
+    """The Spool of a request. At the end its files are removed, unless they were handed over."""
+    spool = Spool(folder, limits, named)
+    try:
+        yield spool
+    finally:
+        if spool.files:
+            await asyncio.to_thread(spool.remove)
 
-    Everything that touches a file blocks: call it in a thread. Files have names of our own, are new, and only the server's user may read them.
+
+class Spool:
+    """The files of one request; see `spooled`. What touches a file blocks: call it in a thread.
+
+    Files are new, have names of our own, and only the server's user may read them.
     """
 
     def __init__(self, folder: Path, limits: ApiLimits, named: FileLookup | None = None) -> None:
-        """`folder` exists and is private. `named`: finds files that the request names; None: it may name none."""
+        """`folder` exists and is private. `named`: finds uploaded files; None: the request may name none."""
         self._folder = folder
         self._named = named
-        self._limits = limits
-        self._files: list[SpooledFile] = []
+        self.limits = limits
+        self.files: list[SpooledFile] = []
         self._bytes = 0
 
     def open(self, name: str, param: str | None) -> "SpooledFile":
-        """Begin a file. Raises InvalidRequest where there are as many as a request may have."""
-        if len(self._files) >= self._limits.files:
-            raise InvalidRequest(f"A request may hold {self._limits.files} files at most.", param=param)
+        """Begin a file. Raises InvalidRequest where the request already has as many as it may."""
+        if len(self.files) >= self.limits.files:
+            raise InvalidRequest(f"A request may hold {self.limits.files} files at most.", param=param)
         file = SpooledFile(self, self._folder / new_id(_PREFIX), name, param)
-        self._files.append(file)
+        self.files.append(file)
         return file
 
     async def take_named(self, file_id: str, param: str) -> Upload:
-        """A copy of a file that was uploaded before, as if it had come with the request. Raises NoSuchFile, and what a file's taking in raises."""
+        """A copy of an uploaded file, as if it had come with the request. Raises NoSuchFile, and what `SpooledFile.write` raises."""
         found = None if self._named is None or len(file_id) > _LONGEST_ID else await self._named(file_id)
         if found is None:
             raise NoSuchFile(param=param)
@@ -82,34 +93,34 @@ class Spool:
             with path.open("rb") as source:
                 while data := source.read(_PIECE):
                     file.write(data)
-        except FileNotFoundError:  # it was deleted just now
+        except FileNotFoundError:  # deleted meanwhile
             raise NoSuchFile(param=param) from None
         return file.finish()
 
     def claim(self, size: int, file: "SpooledFile") -> None:
         """Count bytes before they are written. Raises FileTooLarge, RequestTooLarge."""
-        if file.size + size > self._limits.file_bytes:
-            raise FileTooLarge(f"'{file.name}' is larger than {human_size(self._limits.file_bytes)}.", param=file.param)
+        if file.size + size > self.limits.file_bytes:
+            raise FileTooLarge(f"'{file.name}' is larger than {human_size(self.limits.file_bytes)}.", param=file.param)
         self._bytes += size
-        if self._bytes > self._limits.request_bytes:
-            raise RequestTooLarge(f"The files are larger than {human_size(self._limits.request_bytes)} together.", param=file.param)
+        if self._bytes > self.limits.request_bytes:
+            raise RequestTooLarge(f"The files are larger than {human_size(self.limits.request_bytes)} together.", param=file.param)
 
     def hand_over(self) -> None:
-        """From here on somebody else removes the files."""
-        self._files.clear()
+        """The caller takes over the files and removes them."""
+        self.files.clear()
 
     @property
     def holds_files(self) -> bool:
-        return bool(self._files)
+        return bool(self.files)
 
     def remove(self) -> None:
-        for file in self._files:
+        for file in self.files:
             file.discard()
-        self._files.clear()
+        self.files.clear()
 
 
 class SpooledFile:
-    """A file that is being received: counted and hashed as it is written. Raises StoreUnavailable where the disk does not take it."""
+    """A file that is being received: counted and hashed as it is written. Raises StoreUnavailable when the disk fails."""
 
     __slots__ = ("_descriptor", "_digest", "_spool", "name", "param", "path", "size")
 
@@ -124,7 +135,7 @@ class SpooledFile:
         self.size = 0
 
     def write(self, data: bytes | memoryview) -> None:
-        """Raises FileTooLarge and RequestTooLarge before anything beyond the limit is written."""
+        """Raises FileTooLarge and RequestTooLarge before a byte beyond the limit is written."""
         if self._descriptor is None:
             raise ValueError("the file is closed")
         self._spool.claim(len(data), self)
@@ -154,18 +165,18 @@ def _written() -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreUnavailable(f"The file can't be taken in: {error.strerror}. Nothing was accepted.") from error
+        raise StoreUnavailable(f"The file can't be stored: {error.strerror}. Nothing was accepted.") from error
 
 
 _BASE64_PIECE = 256 * 1024
-"""Characters decoded at a time: under a millisecond in which nothing else in the process runs."""
+"""Characters decoded at a time, which holds the interpreter for less than a millisecond."""
 _WHITESPACE = b" \t\r\n"
 _LONGEST_MEDIA_TYPE = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedFile:
-    """A file of a JSON body: its base64 is `text` from `start` on (so that nothing is copied)."""
+    """A file in a JSON body: its base64 is `text` from `start` on, so that nothing is copied."""
 
     text: str
     start: int
@@ -174,7 +185,7 @@ class EncodedFile:
 
 
 def parse_data_url(url: str, param: str) -> tuple[str, int]:
-    """(media type, where the base64 begins) of `data:<media type>;base64,…`. Raises InvalidRequest for anything else."""
+    """The media type of `data:<media type>;base64,…` and the offset of the base64. Raises InvalidRequest for anything else."""
     comma = url.find(",", 0, _LONGEST_MEDIA_TYPE)
     head = url[5:comma].lower().split(";") if comma >= 0 and url[:5].lower() == "data:" else []
     if "base64" not in head[1:]:
@@ -183,9 +194,9 @@ def parse_data_url(url: str, param: str) -> tuple[str, int]:
 
 
 def decode_to_disk(file: EncodedFile, spool: Spool, limit: int) -> Upload:
-    """Blocks: call it in a thread. Raises FileTooLarge (before anything is decoded), InvalidRequest for what is not base64."""
+    """Blocks: call it in a thread. Raises FileTooLarge (before anything is decoded), and InvalidRequest for invalid base64."""
     length = len(file.text) - file.start
-    if length // 4 * 3 > limit * 1.05 + 1024:  # base64 may be broken into lines; the exact limit is kept while writing
+    if length // 4 * 3 > limit * 1.05 + 1024:  # base64 may have line breaks; the exact limit holds while writing
         raise FileTooLarge(f"'{file.name}' is larger than {human_size(limit)}.", param=file.param)
     spooled = spool.open(file.name, file.param)
     carried = b""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from assistant.api.body.json_body import read_json
 from assistant.api.chat.endpoint import wait_for_result
 from assistant.api.chat.route import AgentCatalog, RoutingHints, ToModel, names_of, route
-from assistant.api.chat.stream import ChatStream, unless_gone
+from assistant.api.chat.stream import ChatStream
 from assistant.api.complaints import complaint
 from assistant.api.completions.wire import (
     MOST_ANSWERS,
@@ -28,6 +28,7 @@ from assistant.api.completions.wire import (
 from assistant.api.middleware.request import admission, header, principal
 from assistant.api.openapi import errors, events, needs
 from assistant.api.settings import ApiSettings
+from assistant.api.sse import unless_gone
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, TurnTimeout, UnsupportedMediaType
 from assistant.contracts.models import ModelRegistry, OpenedModel, Sampling
 from assistant.contracts.turns import HistoryMessage, UserText

@@ -1,13 +1,13 @@
 """Which hosts and origins are served, and the client's address behind trusted proxies."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from assistant.api.middleware.request import header, headers_named, set_cors_origin
+from assistant.api.middleware.request import header, headers_named, state_of
 from assistant.contracts.errors import ForbiddenOrigin, MisdirectedHost
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -20,15 +20,14 @@ _SCHEMES = {"https": "https", "wss": "https"}
 
 
 class HostGuard:
-    """Raises MisdirectedHost for a Host that is not in the list, so that no foreign name can be made to point here (DNS rebinding),
-    and ForbiddenOrigin for a request that a web page of another origin sent.
+    """Raises MisdirectedHost for a Host that is not listed, missing, doubled or malformed (against DNS rebinding), and ForbiddenOrigin for a
+    request of a web page from another origin.
 
-    A missing, doubled or malformed Host is refused as well. The server's own origin (the page /docs) is allowed.
-    Pages of `cors` may read the answers, too: their requests are marked for `answer_headers`.
+    The server's own origin (the page /docs) is allowed. Pages of `cors` may also read the answers: RequestIdMiddleware adds the headers.
     """
 
     def __init__(self, app: ASGIApp, *, bound_to: str, hosts: Iterable[str], origins: Iterable[str], cors: Iterable[str] = ()) -> None:
-        """`hosts`: names or addresses, each with a port (only that one) or without (any). Raises ValueError for one that is malformed."""
+        """`hosts`: names or addresses, with a port (only that one) or without (any). Raises ValueError for a malformed entry."""
         self.app = app
         own = () if bound_to in _WILDCARDS else (_bracketed(bound_to),)
         self.hosts = frozenset(_known_host(entry) for entry in (*_OWN_NAMES, *own, *hosts))
@@ -58,7 +57,7 @@ class HostGuard:
         if origin is None:
             raise ForbiddenOrigin
         if origin in self.cors:
-            set_cors_origin(scope, origins[0])
+            state_of(scope).cors_origin = origins[0]
             return
         scheme = _SCHEMES.get(scope["scheme"], "http")
         if origin != (scheme, host[0], host[1] or _DEFAULT_PORTS.get(scheme)) and origin not in self.origins:
@@ -139,32 +138,28 @@ def networks(entries: Iterable[str]) -> tuple[Network, ...]:
         raise ValueError(f"api.trustedProxies: {error}: write it as '10.0.0.7' or '10.0.0.0/24'") from None
 
 
-def client_address(scope: Scope, proxies: Sequence[Network]) -> str:
-    """The peer's; behind a proxy that is trusted, the last one in X-Forwarded-For that is not such a proxy itself."""
+def client_of(scope: Scope, proxies: tuple[Network, ...]) -> tuple[str, bool]:
+    """The client's address, and whether an untrusted proxy forwarded the request (then the address may be that proxy's).
+
+    Behind a trusted proxy, the address is the last one in X-Forwarded-For that is not a trusted proxy itself.
+    """
     client = scope.get("client")
-    peer: str = client[0] if client else ""
-    if not proxies or not _within(peer, tuple(proxies)):
-        return peer
-    address = peer
+    address: str = client[0] if client else ""
+    if not _within(address, proxies):
+        return address, any(name in _PASSED_ON for name, _ in scope["headers"])
     for step in reversed(b",".join(headers_named(scope, b"x-forwarded-for")).split(b",")):
         named = step.strip().decode("ascii", errors="replace").strip("[]")
         if _parsed(named) is None:
-            return address
+            break
         address = named
-        if not _within(address, tuple(proxies)):
-            return address
-    return address
-
-
-def is_passed_on(scope: Scope, proxies: Sequence[Network]) -> bool:
-    """Whether a header says that a proxy passed this on which is none of those: then the peer may be that proxy, or an address that it was told."""
-    client = scope.get("client")
-    return any(name in _PASSED_ON for name, _ in scope["headers"]) and not (client and _within(client[0], tuple(proxies)))
+        if not _within(address, proxies):
+            break
+    return address, False
 
 
 @lru_cache(maxsize=1024)
 def _within(address: str, proxies: tuple[Network, ...]) -> bool:
-    found = _parsed(address)
+    found = _parsed(address) if proxies else None
     return found is not None and any(found in network for network in proxies)
 
 
