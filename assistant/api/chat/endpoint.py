@@ -95,8 +95,22 @@ class ChatService:
         if who.models is not None and not any(map(who.may_use, names_of(asked.route, self.known))):
             raise ModelNotFound(param="model")
         match asked.route:
-            case ToAgent():
-                wanted = _turn(asked, asked.route, who.id)
+            case ToAgent(agent=agent, session=session):
+                turn_id = new_id("turn")
+                *before, last = asked.said
+                if not isinstance(last, HistoryMessage):
+                    raise TypeError("the last message is not the user's")
+                wanted = TurnRequest(
+                    id=turn_id,
+                    owner=who.id,
+                    agent=agent,
+                    session=session or ONCE + turn_id,
+                    content=last.content,
+                    history=tuple(before),
+                    instructions=asked.instructions,
+                    sampling=asked.sampling,
+                    stream=asked.stream,
+                )
             case ToModel(id=model):
                 wanted = await direct_request(asked, model, self.registry)
             case ToWorkflow():
@@ -108,24 +122,6 @@ class ChatService:
     def start(self, wanted: TurnRequest | DirectRequest) -> RunningTurn:
         """Raises SessionBusy, ShuttingDown; then the uploads are still the caller's."""
         return self.turns.start(wanted) if isinstance(wanted, TurnRequest) else self.direct.start(wanted)
-
-
-def _turn(asked: ChatInput, to: ToAgent, owner: str) -> TurnRequest:
-    turn_id = new_id("turn")
-    *before, last = asked.said
-    if not isinstance(last, HistoryMessage):
-        raise TypeError("the last message is not the user's")
-    return TurnRequest(
-        id=turn_id,
-        owner=owner,
-        agent=to.agent,
-        session=to.session or ONCE + turn_id,
-        content=last.content,
-        history=tuple(before),
-        instructions=asked.instructions,
-        sampling=asked.sampling,
-        stream=asked.stream,
-    )
 
 
 async def wait_for_result(turn: RunningTurn, request: Request, *, cancels: bool) -> TurnFinished:

@@ -13,10 +13,10 @@ from assistant.contracts.errors import ForbiddenOrigin, MisdirectedHost
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _WILDCARDS = frozenset({"0.0.0.0", "::", "", "*"})  # noqa: S104 - compared with, never bound to
 _LONGEST_HOST = 300
-"""A name has 253 characters at most; then a port. Nothing longer is looked at, or kept in a cache."""
+"""A name has 253 characters at most, then a port. Nothing longer is parsed, or kept in a cache."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SCHEMES = {"https": "https", "wss": "https"}
-"""Of a page, by that of the request; else http."""
+"""Of the page, by the scheme of the request; else http."""
 
 
 class HostGuard:
@@ -36,23 +36,17 @@ class HostGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
-            host = self._check_host(scope)
-            self._check_origin(scope, host)
+            values = headers_named(scope, b"host")
+            host = parse_host(values[0]) if len(values) == 1 and len(values[0]) <= _LONGEST_HOST else None
+            if host is None or (host not in self.hosts and (host[0], None) not in self.hosts):
+                raise MisdirectedHost
+            if origins := headers_named(scope, b"origin"):
+                self._check_origin(scope, host, origins)
+            elif header(scope, b"sec-fetch-site") in (b"cross-site", b"same-site"):
+                raise ForbiddenOrigin
         await self.app(scope, receive, send)
 
-    def _check_host(self, scope: Scope) -> tuple[str, int | None]:
-        values = headers_named(scope, b"host")
-        host = parse_host(values[0]) if len(values) == 1 and len(values[0]) <= _LONGEST_HOST else None
-        if host is None or (host not in self.hosts and (host[0], None) not in self.hosts):
-            raise MisdirectedHost
-        return host
-
-    def _check_origin(self, scope: Scope, host: tuple[str, int | None]) -> None:
-        origins = headers_named(scope, b"origin")
-        if not origins:
-            if header(scope, b"sec-fetch-site") in (b"cross-site", b"same-site"):
-                raise ForbiddenOrigin
-            return
+    def _check_origin(self, scope: Scope, host: tuple[str, int | None], origins: list[bytes]) -> None:
         origin = parse_origin(origins[0]) if len(origins) == 1 and len(origins[0]) <= _LONGEST_HOST else None
         if origin is None:
             raise ForbiddenOrigin
@@ -66,7 +60,7 @@ class HostGuard:
 
 @lru_cache(maxsize=256)
 def parse_host(value: bytes) -> tuple[str, int | None] | None:
-    """A Host header as (name in lower case without its trailing dot, or address in its shortest form; port). None: malformed."""
+    """(name in lower case without a trailing dot, or address in its shortest form; port). None: malformed."""
     try:
         text = value.decode("ascii").lower()
     except UnicodeDecodeError:
