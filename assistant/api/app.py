@@ -1,4 +1,4 @@
-"""The API put together: routes, sockets, middleware."""
+"""The whole of the HTTP side, put together."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -62,18 +62,20 @@ def create_app(
     responses: ResponseStore | None = None,
     asked: WorkflowModels | None = None,
 ) -> ASGIApp:
-    """The API as one ASGI application.
+    """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
 
-    `agents`: the model of each, by the agent's id, MAIN first. `registry`: the models that clients may use directly, by `direct`. `ready`:
-    called for each GET /ready, as is `channels`. `spool_folder`: made private, if needed; uploads are there while a request is read.
-    `repeats`: None: requests that are sent again are done again. `asked`: the workflows that can be used as models. What is None has no
-    routes: `outgoing` /v1/deliveries, `hooks` /hooks/{name}, `workflows` /workflows and /v1/jobs, `shelf` /v1/files, `responses` /v1/responses.
-    Raises ValueError for a malformed allowed host, origin or trusted proxy.
+    `agents`: the model of each, by the agent's id, MAIN first. `registry`: the models that can be asked themselves, by `direct`. `ready`: asked
+    anew for each GET /ready. `spool_folder`: made if it is missing, private; files lie there while a request is taken in. `outgoing`: what
+    /v1/deliveries works on; None: it is not there. `channels`: how they fare now, for GET /ready. `hooks`: who takes POST /hooks/{name};
+    None: there is no such path. `workflows`: what /workflows and /v1/jobs work on; None: as above.
+    `repeats`: keeps first answers for requests that come again; None: each is done each time. `shelf`: what /v1/files works on; None: as above.
+    `responses`: keeps what /v1/responses answers, with the files of `shelf`; None: as above. `asked`: the workflows that can be asked as models.
+    Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
     """
     prepare_spool(spool_folder)
     known = AgentCatalog(model=agents[MAIN].id, agents=agents, workflows=asked.ids if asked else ())
     asking = ChatService(turns=turns, registry=registry, direct=direct, known=known)
-    routes = create_routes(
+    app = create_routes(
         chat=ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, shelf=shelf, workflows=asked),
         texts=TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
         responses=_responses(asking, responses, shelf, settings, spool_folder),
@@ -87,8 +89,8 @@ def create_app(
         chat_enabled=settings.endpoints.chat_completions.enabled,
     )
     sockets = SocketServices(chat=asking, authenticator=doorkeeper, workflows=workflows, settings=settings, spool_folder=spool_folder)
-    routes.router.routes.append(SocketRoute(sockets))
-    return guarded(repeated(routes, repeats, settings), settings, doorkeeper)
+    app.router.routes.append(SocketRoute(sockets))
+    return guarded(repeated(app, repeats, settings), settings, doorkeeper)
 
 
 def _responses(

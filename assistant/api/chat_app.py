@@ -45,10 +45,10 @@ def create_chat_app(
     version: str,
     mounted: bool,
 ) -> ASGIApp:
-    """Chat completions, models, /health, /ready, /docs and /openapi.json, behind the same middleware as `assistant.api.app.create_app`.
+    """Chat completions, models, /health, /ready, /docs and /openapi.json; in front of them all that `assistant.api.app.create_app` has there.
 
-    Requests to the default agent by its model's name bring the history, as OpenAI's clients do. `mounted`: another program's server calls
-    this. For the rest, and errors, see `create_app`.
+    Whoever asks the default agent by its model's name brings the history, as OpenAI's clients do. `mounted`: another program's server calls
+    this. For the rest, and what is raised, see `create_app`.
     """
     prepare_spool(spool_folder)
     known = AgentCatalog(model=agents[MAIN].id, agents=agents, workflows=asked.ids, takes_history=True)
@@ -139,7 +139,7 @@ class _Passed(Response):
 
 
 def _whole(model: type[ChatRequest | ChatForm]) -> dict[str, Any]:
-    """The schema of a body without references: the program's description has no place for their targets."""
+    """The schema of a body in one piece: the program's description has no place for the parts."""
     schema = model.model_json_schema()
     parts: Mapping[str, Any] = schema.pop("$defs", {})
 
