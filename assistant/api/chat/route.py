@@ -18,28 +18,34 @@ from channels.catalog import OWN, installed_names
 DEFAULT_SESSION = "default"
 MAX_KEY_LENGTH = 256
 _PREFIX = "api:"
-_RESERVED = (
-    _PREFIX, "slack:", "matrix:", "email:", "websocket:",
-    "cli:", "cron:", "heartbeat:", "subagent:", "workflow:", "job:", "agent:", "system:", ONCE, *(f"{name}:" for name in OWN),
-)  # fmt: skip
-"""Prefixes of session keys, with those of installed channels: a client's id must never look like a key."""
+_NO_SESSIONS = (
+    "api",
+    "slack",
+    "matrix",
+    "email",
+    "websocket",
+    "cli",
+    "cron",
+    "heartbeat",
+    "subagent",
+    "workflow",
+    "job",
+    "agent",
+    "system",
+)
 
 
 @cache
-def _installed() -> frozenset[str]:
-    return frozenset(f"{name}:" for name in installed_names())
-
-
-def _is_reserved(identity: str) -> bool:
-    prefix, colon, _ = identity.lower().partition(":")
-    return identity.lower().startswith(_RESERVED) or (bool(colon) and prefix + colon in _installed())
+def _reserved() -> frozenset[str]:
+    """Prefixes of session keys, of installed channels too. An id of the API must not begin with one: it must never look like a key."""
+    return frozenset({*_NO_SESSIONS, ONCE.removesuffix(":"), *OWN, *installed_names()})
 
 
 def session_key(session_id: str | None, *, param: str = "session_id") -> str:
     """A request's session id as the key of its session. Raises InvalidRequest for an id that is empty, too long, unprintable or reserved."""
     identity = DEFAULT_SESSION if session_id is None else checked(session_id, param)
-    if _is_reserved(identity):
-        prefix = identity.partition(":")[0]
+    prefix, colon, _ = identity.partition(":")
+    if colon and prefix.lower() in _reserved():
         raise InvalidRequest(f"'{param}' must not begin with '{prefix}:', which is reserved.", param=param)
     return _PREFIX + identity
 
@@ -55,7 +61,8 @@ def known_key(session_id: str) -> str:
     """The key of a session by its id in lists: the API's own, or the key of another front end (telegram:42). Raises SessionNotFound."""
     if not 1 <= len(session_id) <= 2 * MAX_KEY_LENGTH or not session_id.isprintable():
         raise SessionNotFound
-    return session_id if _is_reserved(session_id) else _PREFIX + session_id
+    prefix, colon, _ = session_id.partition(":")
+    return session_id if colon and prefix.lower() in _reserved() else _PREFIX + session_id
 
 
 def listed_id(key: str) -> str:

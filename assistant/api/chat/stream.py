@@ -17,16 +17,14 @@ from assistant.contracts.models import Scored
 from assistant.contracts.turns import TextDelta, TurnEvent, TurnFailed, TurnFinished
 from assistant.turns.handle import RunningTurn
 
-
-def completion_id(turn_id: str) -> str:
-    """Made from the turn's id, so that an answer can be found in the log."""
-    return "chatcmpl-" + turn_id.removeprefix("turn_")
+_ID = "chatcmpl-"
+"""Then comes the turn's id, so that an answer can be found in the log."""
 
 
 def completion(finished: TurnFinished, *, created: int, model: str) -> bytes:
     return orjson.dumps(
         {
-            "id": completion_id(finished.turn_id),
+            "id": _ID + finished.turn_id.removeprefix("turn_"),
             "object": "chat.completion",
             "created": created,
             "model": model,
@@ -43,7 +41,7 @@ class Chunks:
 
     def __init__(self, turn_id: str, *, created: int, model: str, with_usage: bool, answers: int = 1) -> None:
         """`answers`: how many, each with an index of its own."""
-        head = {"id": completion_id(turn_id), "object": "chat.completion.chunk", "created": created, "model": model}
+        head = {"id": _ID + turn_id.removeprefix("turn_"), "object": "chat.completion.chunk", "created": created, "model": model}
         self._head = b"data: " + orjson.dumps(head)[:-1]
         self._before = [self._head + b',"choices":[{"index":%d,"delta":{"content":' % index for index in range(answers)]
         self._after = b'},"logprobs":null,"finish_reason":null}]' + (b',"usage":null' if with_usage else b"") + b"}\n\n"

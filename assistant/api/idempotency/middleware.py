@@ -26,16 +26,14 @@ _SAME_BY_KEY = _HARMLESS | {"/v1/deliveries"}
 """Done twice under one key, these do nothing twice: a delivery's id is derived from the key."""
 
 
-def recognised(scope: Scope) -> IdempotencyInfo | None:
-    """None: repeats of this request are not recognised. Raises InvalidRequest for an invalid key."""
-    key, tries = False, None
-    for name, value in scope["headers"]:
-        if name == b"idempotency-key":
-            key = True
-        elif name == b"x-stainless-retry-count":
-            tries = value
-    path: str = scope["path"]
-    if key:
+_KEY: Final = b"idempotency-key"
+_TRIES: Final = b"x-stainless-retry-count"
+
+
+def recognised(scope: Scope, marks: dict[bytes, bytes]) -> IdempotencyInfo | None:
+    """None: repeats of this request are not recognised. `marks`: its headers `_KEY` and `_TRIES`. Raises InvalidRequest for an invalid key."""
+    path, tries = scope["path"], marks.get(_TRIES)
+    if _KEY in marks:
         return IdempotencyInfo(by="key", key=idempotency_key(scope), keep=_KEPT, anew=path in _SAME_BY_KEY)
     if tries is None or not _TRY.fullmatch(tries) or path in _HARMLESS:
         return None
@@ -56,7 +54,8 @@ class IdempotencyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         who = state_of(scope).principal if scope["type"] == "http" and scope["method"] == "POST" else None
-        info = recognised(scope) if who is not None else None
+        marks = {name: value for name, value in scope["headers"] if name in (_KEY, _TRIES)} if who is not None else {}
+        info = recognised(scope, marks) if marks else None
         if who is None or info is None:
             await self._app(scope, receive, send)
             return

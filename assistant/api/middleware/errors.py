@@ -61,18 +61,8 @@ class ErrorMiddleware:
         self.passes_on = passes_on
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def watch(message: Message) -> None:
-            nonlocal started
-            started = True
-            try:
-                await send(message)
-            except OSError:  # ASGI's word for a socket whose peer is gone
-                raise ClientDisconnect from None
-
         try:
-            await self.app(scope, receive, watch)
+            await self.app(scope, receive, send)
             return
         except ClientDisconnect:
             log.info("api.client_gone request=%s", state_of(scope).id)
@@ -82,11 +72,12 @@ class ErrorMiddleware:
                 raise
             error = raised.error if isinstance(raised, FailedAfterActing) else _known(raised)
             acted = isinstance(raised, FailedAfterActing)
-        _note(error, state_of(scope).id)
+        state = state_of(scope)
+        _note(error, state.id)
         drop_traceback(error)
         if scope["type"] == "websocket":
-            await _refuse_socket(error, send, accepted=started)
-        elif not started:  # else the connection just ends: the server closes it when an answer is left incomplete
+            await _refuse_socket(error, send, accepted=state.started)
+        elif not state.started:  # else the connection just ends: the server closes it when an answer is left incomplete
             await _answer(error, scope["method"], acted)(scope, receive, send)
 
 

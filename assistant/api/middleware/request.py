@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.access.principals import Principal
@@ -28,6 +29,8 @@ class RequestState:
     """The caller's limits, where they refused this request."""
     cut_off: NanobotError | None = None
     """Why the request's task was cancelled; None: the server is shutting down."""
+    started: bool = False
+    """Whether the answer has begun, or the socket is accepted."""
     cors_origin: bytes | None = None
     """The origin of the web page that sent the request, if it may read the answer."""
 
@@ -74,7 +77,9 @@ _TOKENS: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 """What names of headers are made of (RFC 9110), and what separates them."""
 
 
-def _measured(what: bytes, measure: Measure) -> Headers:
+def _measured(what: bytes, measure: Measure | None) -> Headers:
+    if measure is None:
+        return []
     return [
         (b"x-ratelimit-limit-" + what, b"%d" % measure.limit),
         (b"x-ratelimit-remaining-" + what, b"%d" % measure.remaining),
@@ -105,10 +110,10 @@ def _readable_by(origin: bytes, scope: Scope) -> Headers:
 
 
 class RequestIdMiddleware:
-    """Gives each request an id of the server's own, and each answer `x-request-id`, `openai-processing-ms` (until the answer begins; not for
-    sockets), the caller's rate limits and the CORS headers.
+    """Makes the RequestState, with an id of the server's own, and gives each answer `x-request-id`, `openai-processing-ms` (until the answer
+    begins; not for sockets), the caller's rate limits and the CORS headers.
 
-    The id is in the log lines of the request, and never one that a client chose.
+    The id is in the log lines of the request, and never chosen by a client. Sends to a client that is gone raise ClientDisconnect.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -119,20 +124,24 @@ class RequestIdMiddleware:
         state = scope[STATE] = RequestState(id=new_id("req"))
 
         async def send_signed(message: Message) -> None:
-            if message["type"] == "websocket.accept":
+            if state.started:
+                pass
+            elif message["type"] == "websocket.accept":
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", state.id.encode())]
             elif message["type"] in ("http.response.start", "websocket.http.response.start"):
                 took = int((time.perf_counter() - began) * 1000)
                 headers = [*message["headers"], (b"x-request-id", state.id.encode()), (b"openai-processing-ms", b"%d" % took)]
-                limits = state.refused or state.admission.standing
-                if limits.requests is not None:
-                    headers += _measured(b"requests", limits.requests)
-                if limits.tokens is not None:
-                    headers += _measured(b"tokens", limits.tokens)
+                if state.refused is not None or state.admission is not UNLIMITED:
+                    limits = state.refused or state.admission.standing
+                    headers += _measured(b"requests", limits.requests) + _measured(b"tokens", limits.tokens)
                 if state.cors_origin is not None:
                     headers += _readable_by(state.cors_origin, scope)
                 message["headers"] = headers
-            await send(message)
+            state.started = True
+            try:
+                await send(message)
+            except OSError:  # how ASGI reports that the client is gone
+                raise ClientDisconnect from None
 
         await self.app(scope, receive, send_signed)
 
