@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from assistant.access.authenticator import Authenticator
 from assistant.api.body.spool import prepare_spool
-from assistant.api.chat.endpoint import ChatEndpoint, ChatService
+from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
 from assistant.api.chat.route import AgentCatalog
 from assistant.api.completions.endpoints import TextEndpoints
 from assistant.api.deliveries import DeliveryEndpoints, Outgoing
@@ -24,9 +24,8 @@ from assistant.api.responses.endpoints import ResponseEndpoints
 from assistant.api.routes import create_routes
 from assistant.api.sessions import SessionEndpoints
 from assistant.api.settings import ApiSettings
-from assistant.api.sockets.endpoint import Sockets
+from assistant.api.sockets.endpoint import SocketRoute
 from assistant.api.sockets.questions import SocketServices
-from assistant.api.turns import TurnStarter
 from assistant.api.workflows.endpoints import WorkflowEndpoints
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.hooks import Hooks
@@ -40,7 +39,7 @@ from assistant.turns.direct import Direct
 from assistant.workflows.models import WorkflowModels
 
 _MARGIN_SECONDS = 30
-"""What a request may take beside its turn."""
+"""What a request may take in addition to its turn."""
 
 
 def create_app(
@@ -95,27 +94,19 @@ def create_app(
         resources.append(HookEndpoints(hooks=hooks))
     chat = ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, shelf=shelf, workflows=asked)
     app = create_routes(version=version, chat=chat if settings.endpoints.chat_completions.enabled else None, resources=resources)
-    door = SocketServices(
-        turns=turns,
-        registry=registry,
-        direct=direct,
-        known=known,
-        keeper=doorkeeper,
-        workflows=workflows,
-        settings=settings,
-        spool_folder=spool_folder,
-    )
-    return guarded(Sockets(repeated(app, repeats, settings), door), settings, doorkeeper)
+    sockets = SocketServices(chat=asking, authenticator=doorkeeper, workflows=workflows, settings=settings, spool_folder=spool_folder)
+    app.router.routes.append(SocketRoute(sockets))
+    return guarded(repeated(app, repeats, settings), settings, doorkeeper)
 
 
 def repeated(app: ASGIApp, repeats: IdempotencyPort | None, settings: ApiSettings) -> ASGIApp:
-    """The routes, behind what answers HEAD and knows requests that come again."""
+    """The routes, with HEAD, and with answers to requests that are sent again."""
     app = HeadAsGet(app)
     return app if repeats is None else IdempotencyMiddleware(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)
 
 
 def guarded(app: ASGIApp, settings: ApiSettings, doorkeeper: Authenticator, *, mounted: bool = False) -> ASGIApp:
-    """What requests and sockets pass alike, before anything of them is read. `mounted`: another program's server calls this."""
+    """The middleware of requests and sockets, the outermost last. `mounted`: another program's server calls the app."""
     app = AuthMiddleware(app, doorkeeper, networks(settings.trusted_proxies))
     app = HostGuard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins, cors=settings.cors.origins)
     app = ErrorMiddleware(app, passes_on=mounted)

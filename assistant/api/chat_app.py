@@ -1,4 +1,4 @@
-"""The API where there is only chat: `nanobot chat-server`, and what is mounted in another program."""
+"""The API with chat only: `nanobot chat-server`, and the router that is mounted in another program."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from assistant.access.authenticator import Authenticator
 from assistant.api.answers import ChatCompletion, ErrorAnswer
 from assistant.api.app import guarded, repeated
 from assistant.api.body.spool import prepare_spool
-from assistant.api.chat.endpoint import ChatEndpoint, ChatService
+from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
 from assistant.api.chat.route import AgentCatalog
 from assistant.api.chat.wire import CHAT_FORM, ChatRequest
 from assistant.api.health import HealthEndpoints, ReadinessCheck
@@ -22,7 +22,6 @@ from assistant.api.models import ModelDetail, ModelEndpoints, ModelList
 from assistant.api.openapi import errors
 from assistant.api.routes import CHAT_ANSWERS, create_routes
 from assistant.api.settings import ApiSettings
-from assistant.api.turns import TurnStarter
 from assistant.contracts.errors import NanobotError, NotFound
 from assistant.contracts.models import ModelInfo, ModelRegistry
 from assistant.contracts.repeats import IdempotencyPort
@@ -81,7 +80,7 @@ class _NoSockets:
 
 
 _PASSED_ON: Final = ("type", "asgi", "http_version", "scheme", "method", "query_string", "headers", "client", "server", "extensions")
-"""What ASGI says of a request. What the other program, and its framework, keep in its scope is theirs."""
+"""ASGI's own keys: what the other program and its framework keep in the scope is left behind."""
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _ANSWER: Final = {**CHAT_ANSWERS[200], "model": ChatCompletion, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
 """The program's description has no schema of the events."""
@@ -89,24 +88,24 @@ _WHICH: Final = {"name": "model_id", "in": "path", "required": True, "schema": {
 
 
 class NotOpen(NanobotError):
-    """The assistant is not open: its router is opened by the lifespan of the app that includes it, which did not run or has ended. An app that is
-    mounted in another one has no lifespan: include the router in the outermost app."""
+    """The assistant is not open: the lifespan of the app that includes its router opens it, and did not run or has ended. A mounted app's
+    lifespan does not run: include the router in the outermost app."""
 
     status, code = 503, "not_open"
 
 
 async def not_open(scope: Scope, receive: Receive, send: Send) -> None:
-    """What stands in the app's place before it is opened, and after it was closed."""
-    answer = error_answer(NotOpen(), acted=True)  # asking again changes nothing
+    """The app before it is opened, and after it was closed."""
+    answer = error_answer(NotOpen(), acted=True)  # a retry changes nothing
     await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
     await send({"type": "http.response.body", "body": answer.body})
 
 
 def create_mounted_router(opened: Callable[[], ASGIApp], lifespan: Lifespan[FastAPI]) -> APIRouter:
-    """Each of its requests goes, by the path that it has here, through the whole of the app that `opened` returns when it is asked; so who comes in,
-    what is limited and how errors look is as at our own port. Dependencies, middleware and prefixes of the program hold before that.
+    """Each request goes through the whole app that `opened` returns, so that access, limits and errors are the same as on our own port;
+    dependencies, middleware and prefixes of the program apply before that.
 
-    `lifespan`: opens that app; FastAPI runs it with that of the program's app. Other methods of these paths are answered here as well, as 405.
+    `lifespan`: opens that app; FastAPI runs it with the program's. Other methods on these paths are answered here as well, with 405.
     """
     router = APIRouter(lifespan=lifespan, redirect_slashes=False)
 
@@ -127,7 +126,7 @@ def create_mounted_router(opened: Callable[[], ASGIApp], lifespan: Lifespan[Fast
 
 
 class _Passed(Response):
-    """The answer of another ASGI app, which is given the request as if it had come to its own port."""
+    """The answer of another ASGI app, which gets the request as if it had come to its own port."""
 
     def __init__(self, app: ASGIApp, path: str) -> None:
         super().__init__()

@@ -7,10 +7,10 @@ from fastapi import Query, Request
 from pydantic import Field
 
 from assistant.api.answers import Answer, Limit, ListAnswer, Seconds
+from assistant.api.chat.endpoint import TurnStarter
 from assistant.api.chat.route import known_key, listed_id
 from assistant.api.middleware.request import principal
 from assistant.api.openapi import endpoint, errors
-from assistant.api.turns import TurnStarter
 from assistant.contracts.errors import SessionNotFound
 from assistant.contracts.messages import AssistantMessage, Text, UserMessage
 from assistant.contracts.sessions import Session, SessionStore, StoredMessage

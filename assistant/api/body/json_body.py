@@ -17,19 +17,14 @@ MAX_TOKENS = 200_000
 _SMALL = 1024 * 1024
 _TOKEN = re.compile(rb'["\[\]{},]')
 _SURROGATE = re.compile(rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|([89a-fA-F][0-9a-fA-F]{2}))")
-"""A pair of escapes that make one character, or (with the group) half of one."""
-
-
-def is_plainly_shallow(body: bytes | bytearray) -> bool:
-    """True for a small body with so few brackets that it can't be too deep, whatever they are: most are, and need no further look."""
-    return len(body) <= _SMALL and body.count(b"[") + body.count(b"{") <= MAX_DEPTH
+"""A surrogate pair, or (with the group) half of one."""
 
 
 def check_shape(body: bytes | bytearray) -> None:
-    """Raises InvalidJson for arrays and objects nested deeper than 64, RequestTooLarge for more of commas and brackets than any message needs.
+    """Raises InvalidJson for nesting deeper than 64 levels, RequestTooLarge for more than 200,000 commas, brackets and strings: 25 MB of
+    `[],[],…` would become hundreds of megabytes of Python objects.
 
-    Twenty-five megabytes of `[],[],…` would become hundreds of megabytes of Python objects. Takes time by the number of tokens, not of bytes:
-    strings are skipped at the speed of `bytes.find`. Malformed JSON may pass: the parser will refuse it.
+    Takes time by the number of tokens, not of bytes. Malformed JSON may pass: the parser refuses it.
     """
     depth = 0
     position = 0
@@ -53,28 +48,27 @@ def check_shape(body: bytes | bytearray) -> None:
 
 
 def replace_lone_surrogates(body: bytes | bytearray) -> bytearray:
-    """Half of a character outside the basic plane, written as an escape without its other half, becomes U+FFFD.
+    """Escapes of half a surrogate pair become U+FFFD: clients that cut text by UTF-16 units send them, and such text can't be encoded.
 
-    Clients that cut a text by UTF-16 units send these; no text that holds one can be stored or sent on. One escape is looked at at a time, and
-    replaced where it stands: a regular expression's own way over 25 MB of them would hold the interpreter for seconds.
+    One escape at a time, in place: one regular expression over 25 MB of them would hold the interpreter for seconds.
     """
-    mended = bytearray(body)
+    repaired = bytearray(body)
     position = 0
-    while (start := mended.find(b"\\u", position)) >= 0:
+    while (start := repaired.find(b"\\u", position)) >= 0:
         position = start + 2
-        if _backslashes_before(mended, start) % 2:
+        if _backslashes_before(repaired, start) % 2:
             continue  # an escaped backslash, and the letter u
-        escape = _SURROGATE.match(mended, start)
+        escape = _SURROGATE.match(repaired, start)
         if escape is None:
             continue
         position = escape.end()
         if escape.group(1):
-            mended[start:position] = b"\\ufffd"
-    return mended
+            repaired[start:position] = b"\\ufffd"
+    return repaired
 
 
 def _end_of_string(body: bytes | bytearray, position: int) -> int:
-    """The offset after the closing quote of the string that goes on at `position`; the end of the body where there is none."""
+    """The offset after the closing quote of the string around `position`; without one, the end of the body."""
     while (quote := body.find(b'"', position)) >= 0:
         if _backslashes_before(body, quote) % 2 == 0:
             return quote + 1
@@ -83,7 +77,7 @@ def _end_of_string(body: bytes | bytearray, position: int) -> int:
 
 
 def _backslashes_before(body: bytes | bytearray, position: int) -> int:
-    """How many stand directly before `position`."""
+    """How many directly precede `position`."""
     first = position
     while first and body[first - 1] == 0x5C:
         first -= 1
@@ -91,11 +85,11 @@ def _backslashes_before(body: bytes | bytearray, position: int) -> int:
 
 
 _LARGE = 64 * 1024
-"""Bytes, from which on looking a body over is done in a thread."""
+"""A body of more bytes is checked in a thread."""
 
 
 async def read_json(scope: Scope, receive: Receive, limit: int) -> dict[str, Json]:
-    """The object that the body holds. NaN and infinities are refused, of keys that come twice the last counts.
+    """The object in the body. NaN and infinities are refused; of duplicate keys the last counts.
 
     Raises RequestTooLarge (as soon as more than `limit` bytes are announced or came), InvalidJson, InvalidRequest (valid, but no object),
     RequestTimeout, ClientDisconnect.
@@ -105,7 +99,7 @@ async def read_json(scope: Scope, receive: Receive, limit: int) -> dict[str, Jso
 
 async def parse_object(body: bytes | bytearray, what: str) -> dict[str, Json]:
     """`what` the text is, for errors. Raises RequestTooLarge (more values than any message needs), InvalidJson, InvalidRequest."""
-    if not is_plainly_shallow(body):
+    if len(body) > _SMALL or body.count(b"[") + body.count(b"{") > MAX_DEPTH:  # else it can't be too deep, whatever the brackets are
         if len(body) > _LARGE:
             await asyncio.to_thread(check_shape, body)
         else:
@@ -120,33 +114,27 @@ async def parse_object(body: bytes | bytearray, what: str) -> dict[str, Json]:
 
 
 def announced_length(scope: Scope) -> int | None:
-    """The Content-Length; None where there is none."""
+    """The Content-Length, if it was sent."""
     value = header(scope, b"content-length")
     return int(value) if value is not None and value.isdigit() else None
 
 
 async def receive_body(scope: Scope, receive: Receive, limit: int) -> bytes | bytearray:
     """The body as sent. Raises RequestTooLarge, RequestTimeout, ClientDisconnect."""
-    too_large = RequestTooLarge(f"The JSON body is larger than {human_size(limit)}. Send large files as multipart/form-data.")
-    if (announced_length(scope) or 0) > limit:
-        raise too_large
-    body = b""
+    body: bytes | bytearray = b""
     gathered = bytearray()
-    while True:
+    size, more = announced_length(scope) or 0, True
+    while more and size <= limit:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        body = message.get("body", b"")
-        more = message.get("more_body", False)
-        if not more and not gathered:
-            break
-        gathered += body
-        if len(gathered) > limit:
-            raise too_large
-        if not more:
-            return gathered
-    if len(body) > limit:
-        raise too_large
+        piece, more = message.get("body", b""), message.get("more_body", False)
+        if body or more:
+            gathered += piece
+        body = gathered or piece  # a body in one piece is not copied
+        size = len(body)
+    if size > limit:
+        raise RequestTooLarge(f"The JSON body is larger than {human_size(limit)}. Send large files as multipart/form-data.")
     return body
 
 

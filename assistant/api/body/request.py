@@ -4,7 +4,7 @@ from typing import overload
 
 from starlette.types import Receive, Scope
 
-from assistant.api.body.json_body import read_json
+from assistant.api.body.json_body import parse_object, receive_body
 from assistant.api.body.multipart import MultipartForm, read_form
 from assistant.api.body.spool import Spool
 from assistant.api.middleware.request import header
@@ -30,7 +30,7 @@ async def read_request(
     content_type = header(scope, b"content-type") or b""
     media_type = content_type.partition(b";")[0].strip().lower()
     if media_type == b"application/json":
-        return await read_json(scope, receive, limits.json_bytes)
+        return await parse_object(await receive_body(scope, receive, limits.json_bytes), "body")
     if spool is None:
         raise UnsupportedMediaType("Send JSON with 'Content-Type: application/json'.")
     if media_type == b"multipart/form-data":

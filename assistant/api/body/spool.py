@@ -7,7 +7,7 @@ import stat
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -48,9 +48,9 @@ def sweep_spool(folder: Path) -> int:
 
 
 @asynccontextmanager
-async def spooled(folder: Path, limits: ApiLimits, named: FileLookup | None = None) -> AsyncGenerator["Spool"]:
+async def spooled(folder: Path, limits: ApiLimits, find: FileLookup | None = None) -> AsyncGenerator["Spool"]:
     """The Spool of a request. At the end its files are removed, unless they were handed over."""
-    spool = Spool(folder, limits, named)
+    spool = Spool(folder, limits, find)
     try:
         yield spool
     finally:
@@ -58,31 +58,32 @@ async def spooled(folder: Path, limits: ApiLimits, named: FileLookup | None = No
             await asyncio.to_thread(spool.remove)
 
 
+@dataclass(slots=True)
 class Spool:
     """The files of one request; see `spooled`. What touches a file blocks: call it in a thread.
 
     Files are new, have names of our own, and only the server's user may read them.
     """
 
-    def __init__(self, folder: Path, limits: ApiLimits, named: FileLookup | None = None) -> None:
-        """`folder` exists and is private. `named`: finds uploaded files; None: the request may name none."""
-        self._folder = folder
-        self._named = named
-        self.limits = limits
-        self.files: list[SpooledFile] = []
-        self._bytes = 0
+    folder: Path
+    """It exists and is private."""
+    limits: ApiLimits
+    find: FileLookup | None = None
+    """None: the request may name no uploaded files."""
+    files: list["SpooledFile"] = field(default_factory=list["SpooledFile"])
+    _bytes: int = 0
 
     def open(self, name: str, param: str | None) -> "SpooledFile":
         """Begin a file. Raises InvalidRequest where the request already has as many as it may."""
         if len(self.files) >= self.limits.files:
             raise InvalidRequest(f"A request may hold {self.limits.files} files at most.", param=param)
-        file = SpooledFile(self, self._folder / new_id(_PREFIX), name, param)
+        file = SpooledFile(self, self.folder / new_id(_PREFIX), name, param)
         self.files.append(file)
         return file
 
     async def take_named(self, file_id: str, param: str) -> Upload:
         """A copy of an uploaded file, as if it had come with the request. Raises NoSuchFile, and what `SpooledFile.write` raises."""
-        found = None if self._named is None or len(file_id) > _LONGEST_ID else await self._named(file_id)
+        found = None if self.find is None or len(file_id) > _LONGEST_ID else await self.find(file_id)
         if found is None:
             raise NoSuchFile(param=param)
         return await asyncio.to_thread(self._copy, *found, param)

@@ -4,39 +4,57 @@ import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
-from assistant.api.body.spool import Spool
+from assistant.api.body.spool import spooled
 from assistant.api.chat.read import ChatInput, read_chat
-from assistant.api.chat.route import AgentCatalog, Route, ToAgent, ToModel, ToWorkflow, name_of_workflow, names_of
-from assistant.api.chat.stream import ChatStream, Chunks, cancelled_on_disconnect, completion
+from assistant.api.chat.route import AgentCatalog, ToAgent, ToModel, ToWorkflow, name_of_workflow, names_of
+from assistant.api.chat.stream import ChatStream, Chunks, cancel_on_disconnect, completion
 from assistant.api.files import FileService, files_of
 from assistant.api.middleware.errors import FailedAfterActing
-from assistant.api.middleware.request import admission, principal
+from assistant.api.middleware.request import principal, state_of
 from assistant.api.settings import ApiSettings
-from assistant.api.turns import TurnStarter
+from assistant.contracts.access import UNLIMITED
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, NanobotError
 from assistant.contracts.models import ModelProvider, ModelRegistry, OpenedModel
 from assistant.contracts.sessions import ONCE
-from assistant.contracts.turns import HistoryMessage, TurnFinished, TurnRequest
+from assistant.contracts.turns import AgentFacts, HistoryMessage, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.turns.direct import Direct, DirectRequest
 from assistant.turns.handle import RunningTurn
 from assistant.turns.prompt import estimated_tokens
 from assistant.workflows.models import WorkflowModels
 
+
+class TurnStarter(Protocol):
+    """What the API uses of `assistant.turns.service.Turns`; a port, because tests of the API have turns of their own."""
+
+    def start(self, request: TurnRequest) -> RunningTurn:
+        """Begin a turn at once. Raises SessionBusy, ShuttingDown; otherwise the turn removes the uploads."""
+        ...
+
+    def facts(self, agent: str) -> AgentFacts:
+        """What a client may know about an agent. Raises ModelNotFound."""
+        ...
+
+    async def delete_session(self, owner: str, session: str) -> None:
+        """Remove a session after the turns that wait in it. Raises SessionNotFound, SessionBusy."""
+        ...
+
+
 _ELSEWHERE = {"completion": "/v1/completions", "embedding": "/v1/embeddings"}
 
 
 async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistry) -> DirectRequest:
-    """Raises ModelNotFound, ProviderFailed (it can't be had), InvalidRequest (it is not for chat, or has no likelihoods)."""
+    """Raises ModelNotFound, ProviderFailed (unavailable), InvalidRequest (it is not for chat, or has no log probabilities)."""
     opened = await registry.open(model_id)
     model, wishes = _writer(opened), asked.wishes
     if wishes.top_logprobs is not None and not model.info.logprobs:
-        raise InvalidRequest(f"'logprobs' are not to be had of the model '{model_id[:100]}'.", param="logprobs")
+        raise InvalidRequest(f"The model '{model_id[:100]}' has no 'logprobs'.", param="logprobs")
     return DirectRequest(
         id=new_id("turn"),
         model=model,
@@ -55,34 +73,50 @@ def _writer(opened: OpenedModel) -> ModelProvider:
     kind = opened.listed.type
     if opened.writes is None or kind != "chat":
         where = _ELSEWHERE.get(kind, "/v1/models")
-        raise InvalidRequest(f"This model is of the type '{kind}': ask it at {where}.", param="model")
+        raise InvalidRequest(f"This model is of the type '{kind}': use it at {where}.", param="model")
     return opened.writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatService:
-    """Who there is to be asked."""
+    """Agents and registered models, as chat completions and responses start them."""
 
     turns: TurnStarter
     registry: ModelRegistry
     direct: Direct
     known: AgentCatalog
 
-    def check_rights(self, scope: Scope, to: Route) -> None:
-        """Raises ModelNotFound where whoever sent the request may not ask there: for them there is no such model."""
-        if not any(map(principal(scope).may_use, names_of(to, self.known))):
-            raise ModelNotFound(param="model")
-
     async def prepare(self, scope: Scope, asked: ChatInput) -> TurnRequest | DirectRequest:
-        """What answers, taken out of the limits of whoever sent the request. Raises RateLimited, ModelNotFound, InvalidRequest, ProviderFailed."""
+        """The request for the agent or model, its estimated tokens reserved from the caller's limits.
+
+        Raises ModelNotFound (unknown, or the key may not use it), RateLimited, InvalidRequest, ProviderFailed.
+        """
+        state, who = state_of(scope), principal(scope)
+        if who.models is not None and not any(map(who.may_use, names_of(asked.route, self.known))):
+            raise ModelNotFound(param="model")
         match asked.route:
-            case ToAgent():
-                wanted = _turn(asked, asked.route, principal(scope).id)
+            case ToAgent(agent=agent, session=session):
+                turn_id = new_id("turn")
+                *before, last = asked.said
+                if not isinstance(last, HistoryMessage):
+                    raise TypeError("the last message is not the user's")
+                wanted = TurnRequest(
+                    id=turn_id,
+                    owner=who.id,
+                    agent=agent,
+                    session=session or ONCE + turn_id,
+                    content=last.content,
+                    history=tuple(before),
+                    instructions=asked.instructions,
+                    sampling=asked.sampling,
+                    stream=asked.stream,
+                )
             case ToModel(id=model):
                 wanted = await direct_request(asked, model, self.registry)
             case ToWorkflow():
-                raise TypeError("a workflow is run, not asked")
-        await admission(scope).reserve(estimated_tokens(asked.said, asked.instructions, asked.sampling, answers=asked.wishes.n))
+                raise TypeError("a workflow is started, not prepared")
+        if state.admission is not UNLIMITED:
+            await state.admission.reserve(estimated_tokens(asked.said, asked.instructions, asked.sampling, answers=asked.wishes.n))
         return wanted
 
     def start(self, wanted: TurnRequest | DirectRequest) -> RunningTurn:
@@ -90,81 +124,70 @@ class ChatService:
         return self.turns.start(wanted) if isinstance(wanted, TurnRequest) else self.direct.start(wanted)
 
 
-def _turn(asked: ChatInput, to: ToAgent, owner: str) -> TurnRequest:
-    """A request that stands for itself gets a session of its own."""
-    turn_id = new_id("turn")
-    *before, last = asked.said
-    if not isinstance(last, HistoryMessage):
-        raise TypeError("an agent is asked by a user")
-    return TurnRequest(
-        id=turn_id,
-        owner=owner,
-        agent=to.agent,
-        session=to.session or ONCE + turn_id,
-        content=last.content,
-        history=tuple(before),
-        instructions=asked.instructions,
-        sampling=asked.sampling,
-        stream=asked.stream,
-    )
-
-
 async def wait_for_result(turn: RunningTurn, request: Request, *, cancels: bool) -> TurnFinished:
-    """What the turn gives; what it took counts against the limits of whoever sent the request. `cancels`: it is stopped when they go away.
-    Raises what ended it, as FailedAfterActing where a tool had changed something."""
-    async with cancelled_on_disconnect(turn, request.receive, enabled=cancels):
-        try:
-            finished = await turn.result()
-        except NanobotError as error:
-            admission(request.scope).broke_off(turn.took)
-            raise FailedAfterActing(error) if turn.acted else error from None
-    admission(request.scope).used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
+    """The answer; its tokens count against the caller's limits. `cancels`: a client that disconnects cancels the turn.
+    Raises what ended the turn, as FailedAfterActing where a tool had changed something."""
+    admission = state_of(request.scope).admission
+    watcher = asyncio.create_task(cancel_on_disconnect(turn, request.receive)) if cancels else None
+    try:
+        finished = await turn.result()
+    except NanobotError as error:
+        admission.broke_off(turn.took)
+        raise FailedAfterActing(error) if turn.acted else error from None
+    finally:
+        if watcher is not None:
+            watcher.cancel()
+    admission.used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
     return finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatEndpoint:
-    """The endpoint. Its errors leave as exceptions, to be answered by ErrorAnswers."""
+    """The endpoint, an ASGI application. Its errors are answered by ErrorMiddleware."""
 
     asking: ChatService
     settings: ApiSettings
     spool_folder: Path
     shelf: FileService | None = None
-    """Where files lie that messages may name."""
+    """Where uploaded files are, for messages that name one."""
     workflows: WorkflowModels | None = None
-    """Those that `known` has; None: it has none."""
+    """The workflows that `known` lists; None: there are none."""
 
-    async def __call__(self, request: Request) -> Response:
-        spool = Spool(self.spool_folder, self.settings.limits, files_of(self.shelf, principal(request.scope).id))
-        try:
-            asked = await read_chat(request.scope, request.receive, spool, self.settings.limits, self.asking.known)
-            self.asking.check_rights(request.scope, asked.route)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        who = principal(scope)
+
+        async def uploaded(file_id: str) -> tuple[str, Path] | None:
+            find = files_of(self.shelf, who.id)
+            return await find(file_id) if find else None
+
+        async with spooled(self.spool_folder, self.settings.limits, uploaded) as spool:
+            asked = await read_chat(scope, receive, spool, self.asking.known)
             if isinstance(asked.route, ToWorkflow):
-                turn = await self._run(request, asked.route.id, asked)  # it has taken the files in
+                turn = await self._run(scope, asked.route, asked)
             else:
-                turn = self.asking.start(await self.asking.prepare(request.scope, asked))
+                turn = self.asking.start(await self.asking.prepare(scope, asked))
                 spool.hand_over()
-        finally:
-            if spool.holds_files:
-                await asyncio.to_thread(spool.remove)
-        return await self._answered(request, turn, asked)
+        response = await self._answer(Request(scope, receive), turn, asked)
+        await response(scope, receive, send)
 
-    async def _run(self, request: Request, workflow: str, asked: ChatInput) -> RunningTurn:
-        who = principal(request.scope)
-        if self.workflows is None:
+    async def _run(self, scope: Scope, to: ToWorkflow, asked: ChatInput) -> RunningTurn:
+        """It has taken the files in when this returns."""
+        who = principal(scope)
+        if self.workflows is None or not any(map(who.may_use, names_of(to, self.asking.known))):
             raise ModelNotFound(param="model")
         who.require("workflows")
-        return await self.workflows.start(who.id, workflow, asked.said, stream=asked.stream)
+        return await self.workflows.start(who.id, to.id, asked.said, stream=asked.stream)
 
-    async def _answered(self, request: Request, turn: RunningTurn, asked: ChatInput) -> Response:
+    async def _answer(self, request: Request, turn: RunningTurn, asked: ChatInput) -> Response:
         created = int(time.time())
+        cancels = self.settings.on_disconnect == "cancel"
         match asked.route:
             case ToAgent(shown=model):
-                cancels = self.settings.on_disconnect == "cancel"
+                pass
             case ToWorkflow(id=workflow):
-                model, cancels = name_of_workflow(workflow), self.settings.on_disconnect == "cancel"
+                model = name_of_workflow(workflow)
             case ToModel(id=model):
-                cancels = True  # nobody keeps the answer
+                cancels = True  # the answer is stored nowhere
         if asked.stream:
             chunks = Chunks(turn.id, created=created, model=model, with_usage=asked.include_usage, answers=asked.wishes.n)
             return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)

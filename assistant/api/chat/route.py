@@ -9,7 +9,6 @@ from typing import Final
 from starlette.types import Scope
 
 from assistant.api.chat.wire import ChatOptions, ChosenTool, WireTool
-from assistant.api.middleware.request import header
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, SessionNotFound
 from assistant.contracts.models import NamedTool, ToolChoice, ToolSpec
 from assistant.contracts.sessions import ONCE
@@ -19,28 +18,34 @@ from channels.catalog import OWN, installed_names
 DEFAULT_SESSION = "default"
 MAX_KEY_LENGTH = 256
 _PREFIX = "api:"
-_RESERVED = (
-    _PREFIX, "slack:", "matrix:", "email:", "websocket:",
-    "cli:", "cron:", "heartbeat:", "subagent:", "workflow:", "job:", "agent:", "system:", ONCE, *(f"{name}:" for name in OWN),
-)  # fmt: skip
-"""Prefixes of session keys that a client may not use, besides those of channels of installed packages: an id must never look like a key."""
+_NO_SESSIONS = (
+    "api",
+    "slack",
+    "matrix",
+    "email",
+    "websocket",
+    "cli",
+    "cron",
+    "heartbeat",
+    "subagent",
+    "workflow",
+    "job",
+    "agent",
+    "system",
+)
 
 
 @cache
-def _installed() -> frozenset[str]:
-    return frozenset(f"{name}:" for name in installed_names())
-
-
-def _is_reserved(identity: str) -> bool:
-    prefix, colon, _ = identity.lower().partition(":")
-    return identity.lower().startswith(_RESERVED) or (bool(colon) and prefix + colon in _installed())
+def _reserved() -> frozenset[str]:
+    """Prefixes of session keys, of installed channels too. An id of the API must not begin with one: it must never look like a key."""
+    return frozenset({*_NO_SESSIONS, ONCE.removesuffix(":"), *OWN, *installed_names()})
 
 
 def session_key(session_id: str | None, *, param: str = "session_id") -> str:
-    """The key of the session of a request. Raises InvalidRequest for an id that is empty, too long, unprintable or reserved."""
+    """A request's session id as the key of its session. Raises InvalidRequest for an id that is empty, too long, unprintable or reserved."""
     identity = DEFAULT_SESSION if session_id is None else checked(session_id, param)
-    if _is_reserved(identity):
-        prefix = identity.partition(":")[0]
+    prefix, colon, _ = identity.partition(":")
+    if colon and prefix.lower() in _reserved():
         raise InvalidRequest(f"'{param}' must not begin with '{prefix}:', which is reserved.", param=param)
     return _PREFIX + identity
 
@@ -53,17 +58,15 @@ def checked(identity: str, param: str) -> str:
 
 
 def known_key(session_id: str) -> str:
-    """The key of a session by its listed id: an id of the API, or the key of a session of another front end (telegram:42).
-
-    Raises SessionNotFound for an invalid id.
-    """
+    """The key of a session by its id in lists: the API's own, or the key of another front end (telegram:42). Raises SessionNotFound."""
     if not 1 <= len(session_id) <= 2 * MAX_KEY_LENGTH or not session_id.isprintable():
         raise SessionNotFound
-    return session_id if _is_reserved(session_id) else _PREFIX + session_id
+    prefix, colon, _ = session_id.partition(":")
+    return session_id if colon and prefix.lower() in _reserved() else _PREFIX + session_id
 
 
 def listed_id(key: str) -> str:
-    """A session's id in lists: the client's own, or the key of a session of another front end."""
+    """A session's id in lists; see `known_key`."""
     return key.removeprefix(_PREFIX)
 
 
@@ -71,28 +74,31 @@ _AGENT: Final = re.compile(r"(?:(?:agent|nanobot|moltbot|openclaw):|(?:nanobot|o
 _DEFAULT_BY_NAME: Final = frozenset({"moltbot", "openclaw"})
 _DEFAULT_IDS: Final = frozenset({MAIN, "default"})
 _PRODUCTS: Final = (b"nanobot", b"moltbot", b"openclaw")
-"""Whose headers are taken, the first that is there."""
+"""The products whose headers are read; the first one that was sent counts."""
+_AGENT_HEADERS: Final = [b"x-%b-agent-id" % product for product in _PRODUCTS]
+_SESSION_HEADERS: Final = [b"x-%b-session-key" % product for product in _PRODUCTS]
+_HEADERS: Final = frozenset(_AGENT_HEADERS + _SESSION_HEADERS)
 _SESSION_HEADER: Final = "x-nanobot-session-key"
 _WORKFLOW: Final = "workflow:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentCatalog:
-    """What there is to choose from."""
+    """The agents and workflows that a request may name."""
 
     model: str
-    """The default agent's model, under whose name it is listed."""
+    """The default agent's model, whose name it is listed under."""
     agents: Collection[str]
     """The ids of all agents, MAIN among them."""
     workflows: Collection[str] = ()
-    """The ids of the workflows that can be asked."""
+    """The ids of the workflows that can be used as models."""
     takes_history: bool = False
-    """Whether the default agent is asked with the client's history under its model's name, too."""
+    """Whether the default agent takes the client's history under its model's name, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingHints:
-    """What a request says of who should answer, and in which conversation. None: nothing."""
+    """The fields and headers that choose who answers, and in which session."""
 
     model: str | None = None
     session_id: str | None = None
@@ -107,16 +113,16 @@ class ToAgent:
 
     agent: str
     session: str | None
-    """The key of the session that keeps the conversation; None: the request stands for itself."""
+    """The key of the session; None: the request gets a session of its own."""
     takes_history: bool
-    """Whether the messages may hold what was said before."""
+    """Whether the messages may hold the history."""
     shown: str
     """The model's name in the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToModel:
-    """A model answers, without tools of ours and without a session. Whether there is such a model is not known yet."""
+    """A registered model answers, without our tools and without a session. Whether it exists is not known yet."""
 
     id: str
 
@@ -132,7 +138,7 @@ Route = ToAgent | ToWorkflow | ToModel
 
 
 def names_of(chosen: Route, known: AgentCatalog) -> tuple[str, ...]:
-    """The ids by which /v1/models lists who answers: a key that may use one of them may ask."""
+    """The ids in /v1/models of who answers; a key that may use one of them may ask."""
     match chosen:
         case ToAgent(agent=agent):
             return names_of_agent(agent, known.model)
@@ -147,12 +153,12 @@ def name_of_workflow(workflow: str) -> str:
 
 
 def names_of_agent(agent: str, default: str) -> tuple[str, ...]:
-    """`default`: the default agent's model, under whose name it is listed, too."""
+    """`default`: the default agent's model, whose name it is listed under, too."""
     return (default, f"agent:{agent}") if agent == MAIN else (f"agent:{agent}",)
 
 
 def route(named: RoutingHints, known: AgentCatalog) -> Route:
-    """Raises ModelNotFound for an agent that is not there, InvalidRequest for an id of a session or a user that can't be one."""
+    """Raises ModelNotFound for an unknown agent, InvalidRequest for an invalid id of a session or a user."""
     if named.agent_header is not None:
         return _to_agent(_agent_named(named.agent_header, known), named)
     if known.takes_history and named.model in (None, known.model):
@@ -170,15 +176,12 @@ def route(named: RoutingHints, known: AgentCatalog) -> Route:
 
 def headers_of(scope: Scope) -> tuple[str | None, str | None]:
     """The agent and the session that the headers name."""
-    return _header(scope, b"agent-id"), _header(scope, b"session-key")
-
-
-def _header(scope: Scope, name: bytes) -> str | None:
-    for product in _PRODUCTS:
-        value = header(scope, b"x-" + product + b"-" + name)
-        if value is not None:
-            return value.decode("utf-8", "replace").strip()
-    return None
+    found = {name: value for name, value in reversed(scope["headers"]) if name in _HEADERS}
+    agent, session = [next((found[name] for name in names if name in found), None) for names in (_AGENT_HEADERS, _SESSION_HEADERS)]
+    return (
+        None if agent is None else agent.decode("utf-8", "replace").strip(),
+        None if session is None else session.decode("utf-8", "replace").strip(),
+    )
 
 
 def _to_agent(agent: str, named: RoutingHints) -> ToAgent:
@@ -194,10 +197,10 @@ def _agent_named(written: str, known: AgentCatalog) -> str:
 
 
 def _session(named: RoutingHints, agent: str) -> str | None:
-    """The key that the request names: by header, else by session_id, else by user."""
+    """The session's key: by header, else by session_id, else by user."""
     if named.session_header is not None:
         own = f"agent:{agent}:"
-        if named.session_header.lower().startswith(own):  # a key of this agent's, as GET /v1/sessions lists it
+        if named.session_header.lower().startswith(own):  # the agent's key, as GET /v1/sessions lists it
             return own + checked(named.session_header[len(own) :], _SESSION_HEADER)
         return session_key(named.session_header, param=_SESSION_HEADER)
     if named.session_id is not None:
@@ -215,16 +218,26 @@ class ModelOptions:
 
 
 _NO_OPTIONS = ModelOptions()
+_OWN_WAYS: Final = {
+    ToAgent: ("an agent gives one answer per request", "an agent", "an agent uses tools of its own"),
+    ToWorkflow: ("a workflow is run once per request", "a workflow", "a workflow has nodes of its own"),
+}
+"""For error texts, by who answers. Sampling options are accepted: a workflow ignores them, and many clients always send some."""
 
 
 def options_of(options: ChatOptions, chosen: Route) -> ModelOptions:
-    """Raises InvalidRequest for what an agent has no use for, and for wishes that contradict each other."""
+    """Raises InvalidRequest for options that agents and workflows do not take, and for options that contradict each other."""
     if options.functions:
         raise InvalidRequest("'functions' are not supported: send 'tools', to a registered model.", param="functions")
-    if isinstance(chosen, ToAgent):
-        return _of_an_agent(options)
-    if isinstance(chosen, ToWorkflow):
-        return _of_a_workflow(options)
+    if not isinstance(chosen, ToModel):
+        answers, name, own = _OWN_WAYS[type(chosen)]
+        if options.n is not None and options.n > 1:
+            raise InvalidRequest(f"'n' must be 1: {answers}.", param="n")
+        if options.tools:
+            raise InvalidRequest(f"Tools of the client go to a registered model: {own}.", param="tools")
+        if options.logprobs:
+            raise InvalidRequest(f"'logprobs' go with a registered model: {name} has none.", param="logprobs")
+        return _NO_OPTIONS
     if options.top_logprobs and not options.logprobs:
         raise InvalidRequest("'top_logprobs' needs 'logprobs'.", param="top_logprobs")
     names = [tool.function.name for tool in options.tools or ()]
@@ -237,27 +250,6 @@ def options_of(options: ChatOptions, chosen: Route) -> ModelOptions:
         parallel_calls=options.parallel_tool_calls,
         top_logprobs=(options.top_logprobs or 0) if options.logprobs else None,
     )
-
-
-def _of_an_agent(options: ChatOptions) -> ModelOptions:
-    if options.n is not None and options.n > 1:
-        raise InvalidRequest("'n' must be 1: an agent gives one answer per request.", param="n")
-    if options.tools:
-        raise InvalidRequest("Tools of the client go to a registered model: an agent uses tools of its own.", param="tools")
-    if options.logprobs:
-        raise InvalidRequest("'logprobs' go with a registered model: an agent has none.", param="logprobs")
-    return _NO_OPTIONS
-
-
-def _of_a_workflow(options: ChatOptions) -> ModelOptions:
-    """How its models draw their words is the workflow's own business; a client that always says how it would like it may do so."""
-    if options.n is not None and options.n > 1:
-        raise InvalidRequest("'n' must be 1: a workflow is run once per request.", param="n")
-    if options.tools:
-        raise InvalidRequest("Tools of the client go to a registered model: a workflow has nodes of its own.", param="tools")
-    if options.logprobs:
-        raise InvalidRequest("'logprobs' go with a registered model: a workflow has none.", param="logprobs")
-    return _NO_OPTIONS
 
 
 def _tool(tool: WireTool) -> ToolSpec:

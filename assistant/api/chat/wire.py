@@ -51,7 +51,7 @@ def part_tag(part: object) -> str | None:
     return HASH + kind if isinstance(kind, str) else None
 
 
-def _content_tag(content: object) -> str:
+def content_tag(content: object) -> str:
     return "#parts" if isinstance(content, list | tuple) else "#text"
 
 
@@ -60,7 +60,7 @@ ContentPart = Annotated[
     Discriminator(part_tag),
 ]
 Content = Annotated[
-    Annotated[str, Tag("#text")] | Annotated[list[ContentPart], Field(max_length=_MOST), Tag("#parts")], Discriminator(_content_tag)
+    Annotated[str, Tag("#text")] | Annotated[list[ContentPart], Field(max_length=_MOST), Tag("#parts")], Discriminator(content_tag)
 ]
 
 
@@ -134,13 +134,9 @@ WireChoice = Annotated[
 StopSequence = Annotated[str, Field(min_length=1)]
 
 
-def _stop_tag(stop: object) -> str:
-    return "#list" if isinstance(stop, list | tuple) else "#text"
-
-
 StopSequences = Annotated[
-    Annotated[StopSequence, Tag("#text")] | Annotated[list[StopSequence], Field(max_length=4), Tag("#list")],
-    Discriminator(_stop_tag),
+    Annotated[StopSequence, Tag("#text")] | Annotated[list[StopSequence], Field(max_length=4), Tag("#parts")],
+    Discriminator(content_tag),
 ]
 
 

@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from assistant.api.body.request import read_request
 from assistant.api.chat.endpoint import wait_for_result
 from assistant.api.chat.route import AgentCatalog, RoutingHints, ToModel, names_of, route
-from assistant.api.chat.stream import ChatStream, unless_gone
+from assistant.api.chat.stream import ChatStream
 from assistant.api.complaints import validated
 from assistant.api.completions.wire import (
     MOST_ANSWERS,
@@ -28,6 +28,7 @@ from assistant.api.completions.wire import (
 from assistant.api.middleware.request import admission, principal
 from assistant.api.openapi import described, endpoint, errors, takes
 from assistant.api.settings import ApiSettings
+from assistant.api.sse import unless_gone
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, TurnTimeout
 from assistant.contracts.models import ModelRegistry, OpenedModel, Sampling
 from assistant.contracts.turns import HistoryMessage, UserText

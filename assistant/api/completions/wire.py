@@ -9,8 +9,9 @@ import orjson
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from assistant.api.answers import Answer, UsageAnswer
-from assistant.api.chat.stream import DONE, error_event, usage
+from assistant.api.chat.stream import usage
 from assistant.api.chat.wire import StopSequences, StreamOptions, WireModel
+from assistant.api.sse import DONE, error_event
 from assistant.contracts.errors import InvalidRequest, NanobotError
 from assistant.contracts.messages import FinishReason
 from assistant.contracts.models import Embeddings

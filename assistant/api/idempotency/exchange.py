@@ -1,4 +1,4 @@
-"""First answers: waiting for one that is being made, recording it, replaying it."""
+"""First answers: recorded while they are sent, kept, and replayed to repeats."""
 
 import asyncio
 import logging
@@ -19,52 +19,28 @@ from assistant.contracts.repeats import AnswerInProgress, AnswerInterrupted, Ans
 from assistant.contracts.util import new_id
 
 LONGEST_KEY: Final = 255
-_KEPT: Final = timedelta(hours=24)
-_TRIED_AGAIN_WITHIN: Final = timedelta(minutes=15)
 _KEY_FORM = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_TRY = re.compile(rb"[0-9]{1,9}")
-_HARMLESS = frozenset({"/v1/embeddings", "/v1/completions", "/v1/files"})
-"""Done twice, these do nothing that was not wanted."""
-_SAME_BY_KEY = _HARMLESS | {"/v1/deliveries"}
-"""Done twice under one key, these do nothing twice: the delivery's id is derived from the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyInfo:
-    """`key`: the client's own, or None where the request is known by what it holds."""
+    """How a request is recognised when it is sent again."""
 
     by: Literal["key", "first_try", "later_try"]
     key: str | None
+    """The client's key; None: by its content."""
     keep: timedelta
     anew: bool
-    """Whether it may simply be done again if the server died over it."""
-
-
-def asked(scope: Scope) -> IdempotencyInfo | None:
-    """None: it is a request like any other, and to be passed on as it is. Raises InvalidRequest for a key that can't be one."""
-    key: bytes | None = None
-    tries: bytes | None = None
-    for name, value in scope["headers"]:
-        if name == b"idempotency-key":
-            key = value
-        elif name == b"x-stainless-retry-count":
-            tries = value
-    if key is not None:
-        return IdempotencyInfo(by="key", key=_checked_key(scope, key), keep=_KEPT, anew=scope["path"] in _SAME_BY_KEY)
-    if tries is None or not _TRY.fullmatch(tries) or scope["path"] in _HARMLESS:
-        return None
-    return IdempotencyInfo(by="later_try" if int(tries) else "first_try", key=None, keep=_TRIED_AGAIN_WITHIN, anew=False)
+    """Whether it may simply be done again if the server died while doing it."""
 
 
 def idempotency_key(scope: Scope) -> str | None:
-    """The header's value. Raises InvalidRequest for one that can't be one."""
+    """The header's value. Raises InvalidRequest for an invalid one."""
     values = headers_named(scope, b"idempotency-key")
-    return _checked_key(scope, values[0]) if values else None
-
-
-def _checked_key(scope: Scope, key: bytes) -> str:
-    key = key.strip(b" \t")
-    if len(headers_named(scope, b"idempotency-key")) > 1 or len(key) > LONGEST_KEY or not _KEY_FORM.fullmatch(key):
+    if not values:
+        return None
+    key = values[0].strip(b" \t")
+    if len(values) > 1 or len(key) > LONGEST_KEY or not _KEY_FORM.fullmatch(key):
         raise InvalidRequest(
             f"Idempotency-Key must be one value of 1 to {LONGEST_KEY} printable ASCII characters.", param="Idempotency-Key"
         )
@@ -72,16 +48,13 @@ def _checked_key(scope: Scope, key: bytes) -> str:
 
 
 _MARK: Final = b"\r\n--\0"
-"""Stands for a form's boundary."""
+"""Replaces a form's boundary."""
 _CHOOSING: Final = (b"-agent-id", b"-session-key")
-"""How headers end that say whose answer is wanted: x-nanobot-agent-id and its aliases."""
+"""The ends of headers that choose the agent or session: x-nanobot-agent-id and its aliases."""
 
 
 class Fingerprint:
-    """Takes a body piece by piece, keeping none of it.
-
-    JSON counts as it was sent, byte by byte. A form counts without its boundary, which clients draw anew for each try.
-    """
+    """The digest of a request, from its body in pieces: JSON byte by byte, a form without its boundary, which clients change for each try."""
 
     def __init__(self, scope: Scope) -> None:
         self._digest = sha256()
@@ -103,12 +76,11 @@ class Fingerprint:
         for part in whole:
             self._digest.update(part)
             self._digest.update(_MARK)
-        safe = max(0, len(rest) - len(self._boundary) + 1)  # what follows may be the beginning of a boundary
+        safe = max(0, len(rest) - len(self._boundary) + 1)  # the rest may be the beginning of a boundary
         self._digest.update(rest[:safe])
         self._held = rest[safe:]
 
     def finish(self) -> str:
-        """Hexadecimal."""
         self._digest.update(self._held)
         self._held = b""
         return self._digest.hexdigest()
@@ -126,15 +98,15 @@ Head = tuple[int, tuple[tuple[bytes, bytes], ...]]
 
 
 class Recording:
-    """The answer to the first request under a key: written by one, read by any number, each from the beginning and as it comes."""
+    """The answer to the first request with a key. Any number of repeats can read it, from the beginning and as it comes."""
 
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
         self.decided = asyncio.Event()
-        """Set when it is sure that the key stands for this request."""
+        """Set when the store has confirmed that the key belongs to this request."""
         self.listeners = 0
         self.failure: type[NanobotError] | None = None
-        """What whoever waits is told in place of the answer."""
+        """Raised by `play` in place of the answer."""
         self._head: Head | None = None
         self._pieces: list[bytes] = []
         self._size = 0
@@ -143,7 +115,7 @@ class Recording:
 
     @property
     def answer(self) -> StoredAnswer | None:
-        """The whole answer; None: it is not whole, or more than is kept."""
+        """The answer; None: it is incomplete, or too large to be kept."""
         if self._head is None or not self._ended or self.failure is not None:
             return None
         status, headers = self._head
@@ -151,11 +123,11 @@ class Recording:
 
     @property
     def worth_keeping(self) -> bool:
-        """Not what refuses the request or failed before it acted: a repeat is to try again."""
+        """Not a refusal, or a failure before anything was done: a repeat tries again."""
         return self._head is not None and (self._head[0] < 400 or (b"x-should-retry", b"false") in self._head[1])
 
     def take(self, message: Message) -> None:
-        """Note what is sent to the first one."""
+        """Record a message that is sent to the first client."""
         if message["type"] == "http.response.start":
             headers = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ())]
             self._head = message["status"], tuple([each for each in headers if _is_kept(each[0])])
@@ -168,13 +140,13 @@ class Recording:
         self._tell()
 
     def load(self, answer: StoredAnswer) -> None:
-        """The answer is known from elsewhere."""
+        """Take the answer from the store, or that of an error."""
         self._head, self._pieces = (answer.status, answer.headers), [answer.body]
         self._ended = True
         self._tell()
 
     def fail(self, error: type[NanobotError]) -> None:
-        """There will be no whole answer here. Whoever has begun to read one is cut off."""
+        """There will be no complete answer: readers get the error, or are cut off."""
         self.failure = error
         self._pieces.clear()
         self._tell()
@@ -184,7 +156,7 @@ class Recording:
             await self._change.wait()
 
     async def play(self, send: Send) -> None:
-        """Send the answer as it comes. Raises what there is in place of one, before anything was sent or in the midst of it."""
+        """Send the answer as it comes. Raises `failure`, before or after the answer has begun."""
         self.listeners += 1
         try:
             while self._head is None and self.failure is None:
@@ -217,7 +189,7 @@ log = logging.getLogger(__name__)
 
 _FIRST_LOOK_AGAIN: Final = 0.05
 _LAST_LOOK_AGAIN: Final = 1.0
-"""Seconds between two looks at what another process answers."""
+"""Seconds between two checks of an answer that another process makes."""
 _COME_BACK: Final = 5.0
 
 RequestKey = tuple[str, str]
@@ -225,7 +197,7 @@ RequestKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class First:
-    """This request is the first: its answer is recorded, and whoever holds this ends it by `FirstAnswers.settle`."""
+    """A first request, to be ended by `keep`, `release` or `leave` of FirstAnswers."""
 
     recording: Recording
     claim: IdempotencyClaim
@@ -233,22 +205,22 @@ class First:
 
 
 class FirstAnswers:
-    """All that are being answered by this process, and the store of all that were."""
+    """The first requests that this process is answering, and the store of first answers."""
 
     def __init__(self, store: IdempotencyPort, *, patience: float) -> None:
-        """`patience`: seconds to wait for an answer that another process makes."""
+        """`patience`: seconds to wait for an answer of another process."""
         self._store = store
         self._patience = patience
         self._open: dict[RequestKey, Recording] = {}
         self._writes: set[asyncio.Task[None]] = set()
 
     async def meet(self, owner: str, asked: IdempotencyInfo, fingerprint: str) -> First | Recording:
-        """First: do it. Recording: it was done or is being done, and that is the answer.
+        """First: the request is to be done. Recording: the answer of the one that was or is being done.
 
         Raises IdempotencyMismatch, AnswerInProgress, AnswerInterrupted (as FailedAfterActing) and AnswerNotKept, StoreUnavailable.
         """
         place = owner, f"try:{fingerprint}" if asked.key is None else f"key:{asked.key}"
-        if asked.by != "first_try":  # a first try is a request of its own, whatever was asked before in the same words
+        if asked.by != "first_try":  # a first try is a new request, even with the same content
             while (recording := self._open.get(place)) is not None:
                 if recording.fingerprint == fingerprint:
                     return recording
@@ -260,8 +232,8 @@ class FirstAnswers:
         claim = IdempotencyClaim(id=new_id("clm"), owner=owner, key=place[1], fingerprint=fingerprint, expires_at=expires_at)
         first = First(recording=recording, claim=claim, by_key=asked.by == "key")
         if asked.by == "first_try":
-            # Not waited for: the store writes in order, so it is kept before anything that the request itself brings into the store.
-            self._later(self._claim_latest(claim))
+            # Not awaited: the store writes in order, so this comes before anything that the request itself stores.
+            self._later(_written(self._store.claim(claim, latest=True)))
             return first
         try:
             answer = await self._claim(claim, recording, anew=asked.anew)
@@ -281,23 +253,23 @@ class FirstAnswers:
         return recording
 
     async def keep(self, first: First) -> None:
-        """The answer is whole (or too large to be kept). By key, it is in the store when this returns, unless the store refuses."""
+        """The answer is complete. With a key it is stored when this returns, unless the store fails."""
         if first.by_key:
             await self._keep(first)
         else:
             self._later(self._keep(first))
 
     def release(self, first: First, answer: StoredAnswer | None) -> None:
-        """Nothing came of it: those who wait now get this answer (None: what was recorded), and the next one is the first."""
+        """Nothing was done: waiting repeats get this answer (None: the recorded one), and the next request is a first one."""
         self._end(first, answer)
-        self._later(self._release(first.claim))
+        self._later(_written(self._store.release(first.claim)))
 
     def leave(self, first: First) -> None:
-        """It will not be known how it ended: from now on the key stands for a request that was interrupted."""
+        """How it ended is unknown: from now on repeats are told that the request was interrupted."""
         self._end(first, None)
 
     async def _claim(self, claim: IdempotencyClaim, recording: Recording, *, anew: bool) -> StoredAnswer | None:
-        """None: it is ours."""
+        """The stored answer; None: the claim is ours."""
         loop = asyncio.get_running_loop()
         until, pause = loop.time() + self._patience, _FIRST_LOOK_AGAIN
         while True:
@@ -328,26 +300,19 @@ class FirstAnswers:
 
     async def _keep(self, first: First) -> None:
         try:
-            await self._store.finish(first.claim, first.recording.answer)
-        except StoreUnavailable as error:
-            log.warning("repeats.not_kept reason=%s", error.code)
+            await _written(self._store.finish(first.claim, first.recording.answer))
         finally:
             self._end(first, None)
 
-    async def _release(self, claim: IdempotencyClaim) -> None:
-        try:
-            await self._store.release(claim)
-        except StoreUnavailable as error:
-            log.warning("repeats.not_released reason=%s", error.code)
-
-    async def _claim_latest(self, claim: IdempotencyClaim) -> None:
-        try:
-            await self._store.claim(claim, latest=True)
-        except StoreUnavailable as error:
-            log.warning("repeats.not_noted reason=%s", error.code)
-
     def _later(self, write: Coroutine[Any, Any, None]) -> None:
-        """Behind the answer. The store is closed after the last request, and writes what was asked of it until then."""
+        """Write behind the answer. The store is closed after the last request, and finishes its writes first."""
         task = asyncio.create_task(write)
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
+
+
+async def _written(write: Coroutine[Any, Any, object]) -> None:
+    try:
+        await write
+    except StoreUnavailable as error:
+        log.warning("repeats.not_written reason=%s", error.code)

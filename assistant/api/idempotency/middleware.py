@@ -1,29 +1,51 @@
-"""Answers a POST that is sent again with its first answer, without doing it again."""
+"""Answers a POST that is sent again with its first answer."""
 
+import re
 from collections import deque
+from datetime import timedelta
 from typing import Any, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assistant.api.idempotency.exchange import LONGEST_KEY, Fingerprint, First, FirstAnswers, IdempotencyInfo, Recording, asked
+from assistant.api.idempotency.exchange import LONGEST_KEY, Fingerprint, First, FirstAnswers, IdempotencyInfo, Recording, idempotency_key
 from assistant.api.middleware.errors import FailedAfterActing, error_answer, has_body
-from assistant.api.middleware.request import known_principal
+from assistant.api.middleware.request import state_of
 from assistant.api.openapi import WHY
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.repeats import AnswerInterrupted, IdempotencyPort
 
 _READ_AHEAD: Final = 64 * 1024
-"""Bytes of a body that are taken in before the routes are asked; more is looked at while they take it in."""
+"""Bytes of a body that are read before the routes are called; the rest is read on the way to them."""
+_KEPT: Final = timedelta(hours=24)
+_KEPT_WITHOUT_KEY: Final = timedelta(minutes=15)
+_TRY = re.compile(rb"[0-9]{1,9}")
+_HARMLESS = frozenset({"/v1/embeddings", "/v1/completions", "/v1/files"})
+"""Done twice, these do nothing unwanted."""
+_SAME_BY_KEY = _HARMLESS | {"/v1/deliveries"}
+"""Done twice under one key, these do nothing twice: a delivery's id is derived from the key."""
+
+
+_KEY: Final = b"idempotency-key"
+_TRIES: Final = b"x-stainless-retry-count"
+
+
+def recognised(scope: Scope, marks: dict[bytes, bytes]) -> IdempotencyInfo | None:
+    """None: repeats of this request are not recognised. `marks`: its headers `_KEY` and `_TRIES`. Raises InvalidRequest for an invalid key."""
+    path, tries = scope["path"], marks.get(_TRIES)
+    if _KEY in marks:
+        return IdempotencyInfo(by="key", key=idempotency_key(scope), keep=_KEPT, anew=path in _SAME_BY_KEY)
+    if tries is None or not _TRY.fullmatch(tries) or path in _HARMLESS:
+        return None
+    return IdempotencyInfo(by="later_try" if int(tries) else "first_try", key=None, keep=_KEPT_WITHOUT_KEY, anew=False)
 
 
 class IdempotencyMiddleware:
-    """Gives a POST that comes again what its first time was given, without doing it again.
+    """Answers a POST that is sent again with its first answer, without doing it again.
 
-    Known by an `Idempotency-Key`: for 24 hours, any repeat gets the first answer, marked `Idempotency-Replayed: true`; one that comes while the
-    first is being answered waits and gets the same as it comes. Without a key, a repeat that an official client sends by itself
-    (`x-stainless-retry-count` from 1 on) joins the request of the same words that it sent last, for 15 minutes.
-    What was refused, or failed before it acted, is not kept. All other requests pass by.
+    With an `Idempotency-Key`: for 24 hours, marked `Idempotency-Replayed: true`; a repeat that comes while the first is being answered gets
+    the same answer as it is made. Without a key, an automatic retry of OpenAI's clients (`x-stainless-retry-count` of 1 or more) joins their
+    last request with the same content, for 15 minutes. Refusals, and failures before anything was done, are not kept.
     """
 
     def __init__(self, app: ASGIApp, store: IdempotencyPort, *, patience: float) -> None:
@@ -31,32 +53,33 @@ class IdempotencyMiddleware:
         self._answers = FirstAnswers(store, patience=patience)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        principal = known_principal(scope)
-        wants = asked(scope) if principal is not None and scope["type"] == "http" and scope["method"] == "POST" else None
-        if principal is None or wants is None:
+        who = state_of(scope).principal if scope["type"] == "http" and scope["method"] == "POST" else None
+        marks = {name: value for name, value in scope["headers"] if name in (_KEY, _TRIES)} if who is not None else {}
+        info = recognised(scope, marks) if marks else None
+        if who is None or info is None:
             await self._app(scope, receive, send)
             return
-        visit = _Exchange(self._answers, principal.id, wants, scope, receive, send)
-        await visit.look_ahead()
-        if visit.joined is None:
-            await visit.answer(self._app, scope)
-        if visit.joined is not None:
-            await visit.joined.play(send)
+        exchange = _Exchange(self._answers, who.id, info, scope, receive, send)
+        await exchange.read_ahead()
+        if exchange.joined is None:
+            await exchange.answer(self._app, scope)
+        if exchange.joined is not None:
+            await exchange.joined.play(send)
 
 
 class _Joined(Exception):
-    """The last of the body has come, and the request is a repeat: whoever takes it in is to let go of it."""
+    """Raised into the routes when the body is complete and the request is a repeat."""
 
 
 class _Exchange:
-    """One request: its body is looked at on its way to the routes, which are given the end of it only if the request is the first."""
+    """One request. Its body is read on the way to the routes, which get the end of it only if the request is a first one."""
 
-    def __init__(self, answers: FirstAnswers, owner: str, wants: IdempotencyInfo, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, answers: FirstAnswers, owner: str, info: IdempotencyInfo, scope: Scope, receive: Receive, send: Send) -> None:
         self.joined: Recording | None = None
         self._first: First | None = None
         self._answers = answers
         self._owner = owner
-        self._asked = wants
+        self._info = info
         self._receive = receive
         self._send = send
         self._fingerprint = Fingerprint(scope)
@@ -64,13 +87,13 @@ class _Exchange:
         self._whole = not has_body(scope)
         self._size = 0
 
-    async def look_ahead(self) -> None:
-        """Take in a body that is small. Raises what reading it raises."""
+    async def read_ahead(self) -> None:
+        """Read a small body. Raises what reading it raises."""
         try:
             if self._whole:
                 await self._meet()
             while not self._whole and self._size <= _READ_AHEAD:
-                self._ahead.append(await self._look())
+                self._ahead.append(await self._next())
         except _Joined:
             return
 
@@ -89,7 +112,7 @@ class _Exchange:
                 self._answers.release(first, error_answer(error))
             raise
         finally:
-            # Cut off, or a bug: it may have acted. Nobody waits for it any more, and the claim stays, to say so to whoever asks again.
+            # Cut off, or a bug: it may have done something. The claim stays, so that a repeat is told.
             if first := self._settled():
                 first.recording.fail(AnswerInterrupted)
                 self._answers.leave(first)
@@ -100,13 +123,13 @@ class _Exchange:
         if self._ahead:
             return self._ahead.popleft()
         if not self._whole:
-            return await self._look()
+            return await self._next()
         message = await self._receive()
         if message["type"] == "http.disconnect" and self._first is not None and self._first.recording.listeners:
-            await self._first.recording.ended()  # others wait for it
+            await self._first.recording.ended()  # repeats wait for it
         return message
 
-    async def _look(self) -> Message:
+    async def _next(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
@@ -119,7 +142,7 @@ class _Exchange:
         return message
 
     async def _meet(self) -> None:
-        met = await self._answers.meet(self._owner, self._asked, self._fingerprint.finish())
+        met = await self._answers.meet(self._owner, self._info, self._fingerprint.finish())
         if isinstance(met, First):
             self._first = met
         else:
@@ -127,7 +150,7 @@ class _Exchange:
             raise _Joined
 
     async def _pass_on(self, message: Message) -> None:
-        if self.joined is not None:  # whatever was made of the end of a body that never came
+        if self.joined is not None:  # the routes' answer to a body without its end
             return
         first = self._first
         if first is not None:
@@ -141,7 +164,7 @@ class _Exchange:
         await self._send(message)
 
     def _settled(self) -> First | None:
-        """What there is to settle; from here on, nothing."""
+        """The request to settle, once."""
         first, self._first = self._first, None
         return first
 
@@ -158,7 +181,7 @@ _REFUSALS: Final = ("400", "409", "422")
 
 
 def describe_repeats(operation: dict[str, Any]) -> None:
-    """Add to a POST's description what holds for its repeats."""
+    """Add the header and its errors to a POST's description."""
     operation.setdefault("parameters", []).append(_PARAMETER)
     for status in _REFUSALS:
         if status not in operation["responses"]:

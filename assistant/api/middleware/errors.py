@@ -3,13 +3,15 @@
 import asyncio
 import logging
 import math
+from contextlib import suppress
+from dataclasses import dataclass
 
 import orjson
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assistant.api.middleware.request import header, request_id
+from assistant.api.middleware.request import header, state_of
 from assistant.contracts.errors import (
     MethodNotAllowed,
     NanobotError,
@@ -26,7 +28,7 @@ from assistant.contracts.repeats import StoredAnswer
 log = logging.getLogger(__name__)
 
 _COME_BACK_SECONDS = 2
-"""Told with a 503 that knows no better: clients repeat sooner than that by themselves."""
+"""The Retry-After of a 503 that names none: clients would repeat sooner than that."""
 
 
 class NotThisMethod(MethodNotAllowed):
@@ -48,84 +50,56 @@ class FailedAfterActing(Exception):
 class ErrorMiddleware:
     """Turns an error that escapes from `app` into its answer. Nothing else in the API answers one.
 
-    An error that is not a NanobotError is a bug: it is logged with the request's id and the place where it arose, without its text,
-    which may quote what somebody wrote, and answered with 500 internal_error.
+    An error that is not a NanobotError is a bug: it is logged with the request's id and the place where it arose, without its text
+    (which may quote a message), and answered with 500 internal_error.
     """
 
     def __init__(self, app: ASGIApp, *, passes_on: bool = False) -> None:
-        """`passes_on`: whoever cancels a request (another program, with reasons of its own) has it cancelled; else only our server does, at its
-        end, and the request is answered with that."""
+        """`passes_on`: another program's server runs this, and its cancellations are passed on; our own server cancels only when it shuts
+        down, and the answer says that."""
         self.app = app
         self.passes_on = passes_on
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await self._socket(scope, receive, send)
-            return
-        started = acted = False
-
-        async def watch(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
         try:
-            await self.app(scope, receive, watch)
+            await self.app(scope, receive, send)
             return
         except ClientDisconnect:
-            log.info("api.client_gone request=%s", request_id(scope))
+            log.info("api.client_gone request=%s", state_of(scope).id)
             return
-        except NanobotError as known:
-            error = known
-        except FailedAfterActing as known:
-            error, acted = known.error, True
-        except asyncio.CancelledError:  # else by the server alone, when the grace of its end is over; there is nobody to pass it on to
-            if self.passes_on:
+        except (asyncio.CancelledError, Exception) as raised:
+            if self.passes_on and isinstance(raised, asyncio.CancelledError) and scope["type"] == "http":
                 raise
-            error = ShuttingDown()
-        except Exception as unknown:  # noqa: BLE001 - the last place where a bug can still become an answer
-            error = NanobotError()
-            error.__cause__ = unknown
-        _note(error, request_id(scope))
+            error = raised.error if isinstance(raised, FailedAfterActing) else _known(raised)
+            acted = isinstance(raised, FailedAfterActing)
+        state = state_of(scope)
+        _note(error, state.id)
         drop_traceback(error)
-        if not started:  # else the connection just ends: the server closes it when an answer is left incomplete
+        if scope["type"] == "websocket":
+            await _refuse_socket(error, send, accepted=state.started)
+        elif not state.started:  # else the connection just ends: the server closes it when an answer is left incomplete
             await _answer(error, scope["method"], acted)(scope, receive, send)
 
-    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An error before the socket is accepted is an HTTP answer; later, it closes the socket: 1001 where the server ends, 1008 where the key
-        does not hold any more, else 1011."""
-        accepted = False
 
-        async def watch(message: Message) -> None:
-            nonlocal accepted
-            accepted = True
-            try:
-                await send(message)
-            except OSError:  # as ASGI says that the other side is gone
-                raise ClientDisconnect from None
+def _known(raised: BaseException) -> NanobotError:
+    if isinstance(raised, NanobotError):
+        return raised
+    if isinstance(raised, asyncio.CancelledError):
+        return ShuttingDown()
+    error = NanobotError()
+    error.__cause__ = raised
+    return error
 
-        try:
-            await self.app(scope, receive, watch)
-            return
-        except ClientDisconnect:
-            log.info("api.client_gone request=%s", request_id(scope))
-            return
-        except NanobotError as known:
-            error = known
-        except asyncio.CancelledError:
-            error = ShuttingDown()
-        except Exception as unknown:  # noqa: BLE001 - as above
-            error = NanobotError()
-            error.__cause__ = unknown
-        _note(error, request_id(scope))
-        drop_traceback(error)
-        if accepted:
-            code = 1001 if isinstance(error, ShuttingDown) else 1008 if isinstance(error, Unauthenticated) else 1011
-            await send({"type": "websocket.close", "code": code, "reason": error.code})
-            return
-        answer = _answer(error, "GET", acted=False)
-        await send({"type": "websocket.http.response.start", "status": answer.status_code, "headers": answer.raw_headers})
-        await send({"type": "websocket.http.response.body", "body": answer.body})
+
+async def _refuse_socket(error: NanobotError, send: Send, *, accepted: bool) -> None:
+    """Before the socket is accepted, an HTTP answer; later, a close: 1001 on shutdown, 1008 where the key has ended, else 1011."""
+    if accepted:
+        code = 1001 if isinstance(error, ShuttingDown) else 1008 if isinstance(error, Unauthenticated) else 1011
+        await send({"type": "websocket.close", "code": code, "reason": error.code})
+        return
+    answer = error_answer(error)
+    await send({"type": "websocket.http.response.start", "status": answer.status, "headers": list(answer.headers)})
+    await send({"type": "websocket.http.response.body", "body": answer.body})
 
 
 def error_json(error: NanobotError) -> bytes:
@@ -155,7 +129,7 @@ def error_headers(error: NanobotError) -> dict[str, str]:
 
 
 def error_answer(error: NanobotError, *, acted: bool = False) -> StoredAnswer:
-    """The whole answer. `acted`: clients are told not to repeat the request by themselves."""
+    """The whole answer. `acted`: it tells clients not to repeat the request by themselves."""
     body = error_json(error)
     headers = error_headers(error) | {"content-type": "application/json", "content-length": str(len(body))}
     if acted:
@@ -164,7 +138,7 @@ def error_answer(error: NanobotError, *, acted: bool = False) -> StoredAnswer:
 
 
 def _answer(error: NanobotError, method: str, acted: bool) -> Response:
-    if method == "OPTIONS" and isinstance(error, NotThisMethod):  # it asks just that
+    if method == "OPTIONS" and isinstance(error, NotThisMethod):  # a question for just that
         return Response(status_code=204, headers=error_headers(error))
     answer = error_answer(error, acted=acted)
     response = Response(answer.body, answer.status)
@@ -184,10 +158,10 @@ LINGER_SECONDS = 2.0
 
 
 class BodyTimeout:
-    """Raises RequestTimeout into whoever waits for a body of which nothing came for `timeout` seconds.
+    """Raises RequestTimeout where a body is read of which nothing came for `timeout` seconds.
 
-    An answer to a request whose body has not been read to its end is sent at once and whole; then what still comes is thrown away for a moment,
-    and the connection is closed. Closing it with bytes unread would reset it, and the sender would lose the answer that says why.
+    An answer to a request whose body has not been read to its end is sent at once and whole; then the rest of the body is discarded for
+    LINGER_SECONDS, and the connection is closed. Closing it over unread bytes would reset it, and the client would lose the answer.
     """
 
     def __init__(self, app: ASGIApp, timeout: float) -> None:
@@ -198,50 +172,44 @@ class BodyTimeout:
         if scope["type"] != "http" or not has_body(scope):
             await self.app(scope, receive, send)
             return
-        body = _Body(receive, send, self.timeout)
+        body = _TimedBody(receive, send, self.timeout)
         await self.app(scope, body.receive, body.send)
 
 
-class _Body:
-    __slots__ = ("_pass_on", "_take", "_timeout", "read")
-
-    def __init__(self, take: Receive, pass_on: Send, timeout: float) -> None:
-        self._take = take
-        self._pass_on = pass_on
-        self._timeout = timeout
-        self.read = False
+@dataclass(slots=True)
+class _TimedBody:
+    _receive: Receive
+    _send: Send
+    _timeout: float
+    _complete: bool = False
 
     async def receive(self) -> Message:
-        if self.read:  # what follows a body is the end of the connection, which may take its time
-            return await self._take()
+        if self._complete:  # the only message after a body is the client's disconnect, which may take its time
+            return await self._receive()
         try:
             async with asyncio.timeout(self._timeout):
-                message = await self._take()
+                message = await self._receive()
         except TimeoutError:
             raise RequestTimeout(f"The request's body stopped coming: nothing arrived for {self._timeout:g} seconds.") from None
-        self.read = not message.get("more_body", False)
+        self._complete = not message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:
-        if self.read:
-            await self._pass_on(message)
+        if self._complete or (message["type"] == "http.response.body" and message.get("more_body", False)):
+            await self._send(message)
         elif message["type"] == "http.response.start":
             message["headers"] = [*message["headers"], (b"connection", b"close")]
-            await self._pass_on(message)
-        elif message.get("more_body", False):
-            await self._pass_on(message)
+            await self._send(message)
         else:
-            await self._pass_on({**message, "more_body": True})
-            await self._drop_the_rest()
-            await self._pass_on({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._send({**message, "more_body": True})
+            await self._discard_rest()
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _drop_the_rest(self) -> None:
-        try:
+    async def _discard_rest(self) -> None:
+        with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_SECONDS):
-                while not self.read:
-                    self.read = not (await self._take()).get("more_body", False)
-        except TimeoutError:
-            return
+                while not self._complete:
+                    self._complete = not (await self._receive()).get("more_body", False)
 
 
 def has_body(scope: Scope) -> bool:

@@ -1,34 +1,33 @@
 """Which hosts and origins are served, and the client's address behind trusted proxies."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from assistant.api.middleware.request import header, headers_named, set_cors_origin
+from assistant.api.middleware.request import header, headers_named, state_of
 from assistant.contracts.errors import ForbiddenOrigin, MisdirectedHost
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _WILDCARDS = frozenset({"0.0.0.0", "::", "", "*"})  # noqa: S104 - compared with, never bound to
 _LONGEST_HOST = 300
-"""A name has 253 characters at most; then a port. Nothing longer is looked at, or kept in a cache."""
+"""A name has 253 characters at most, then a port. Nothing longer is parsed, or kept in a cache."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SCHEMES = {"https": "https", "wss": "https"}
-"""Of a page, by that of the request; else http."""
+"""Of the page, by the scheme of the request; else http."""
 
 
 class HostGuard:
-    """Raises MisdirectedHost for a Host that is not in the list, so that no foreign name can be made to point here (DNS rebinding),
-    and ForbiddenOrigin for a request that a web page of another origin sent.
+    """Raises MisdirectedHost for a Host that is not listed, missing, doubled or malformed (against DNS rebinding), and ForbiddenOrigin for a
+    request of a web page from another origin.
 
-    A missing, doubled or malformed Host is refused as well. The server's own origin (the page /docs) is allowed.
-    Pages of `cors` may read the answers, too: their requests are marked for `answer_headers`.
+    The server's own origin (the page /docs) is allowed. Pages of `cors` may also read the answers: RequestIdMiddleware adds the headers.
     """
 
     def __init__(self, app: ASGIApp, *, bound_to: str, hosts: Iterable[str], origins: Iterable[str], cors: Iterable[str] = ()) -> None:
-        """`hosts`: names or addresses, each with a port (only that one) or without (any). Raises ValueError for one that is malformed."""
+        """`hosts`: names or addresses, with a port (only that one) or without (any). Raises ValueError for a malformed entry."""
         self.app = app
         own = () if bound_to in _WILDCARDS else (_bracketed(bound_to),)
         self.hosts = frozenset(_known_host(entry) for entry in (*_OWN_NAMES, *own, *hosts))
@@ -37,28 +36,22 @@ class HostGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
-            host = self._check_host(scope)
-            self._check_origin(scope, host)
+            values = headers_named(scope, b"host")
+            host = parse_host(values[0]) if len(values) == 1 and len(values[0]) <= _LONGEST_HOST else None
+            if host is None or (host not in self.hosts and (host[0], None) not in self.hosts):
+                raise MisdirectedHost
+            if origins := headers_named(scope, b"origin"):
+                self._check_origin(scope, host, origins)
+            elif header(scope, b"sec-fetch-site") in (b"cross-site", b"same-site"):
+                raise ForbiddenOrigin
         await self.app(scope, receive, send)
 
-    def _check_host(self, scope: Scope) -> tuple[str, int | None]:
-        values = headers_named(scope, b"host")
-        host = parse_host(values[0]) if len(values) == 1 and len(values[0]) <= _LONGEST_HOST else None
-        if host is None or (host not in self.hosts and (host[0], None) not in self.hosts):
-            raise MisdirectedHost
-        return host
-
-    def _check_origin(self, scope: Scope, host: tuple[str, int | None]) -> None:
-        origins = headers_named(scope, b"origin")
-        if not origins:
-            if header(scope, b"sec-fetch-site") in (b"cross-site", b"same-site"):
-                raise ForbiddenOrigin
-            return
+    def _check_origin(self, scope: Scope, host: tuple[str, int | None], origins: list[bytes]) -> None:
         origin = parse_origin(origins[0]) if len(origins) == 1 and len(origins[0]) <= _LONGEST_HOST else None
         if origin is None:
             raise ForbiddenOrigin
         if origin in self.cors:
-            set_cors_origin(scope, origins[0])
+            state_of(scope).cors_origin = origins[0]
             return
         scheme = _SCHEMES.get(scope["scheme"], "http")
         if origin != (scheme, host[0], host[1] or _DEFAULT_PORTS.get(scheme)) and origin not in self.origins:
@@ -67,7 +60,7 @@ class HostGuard:
 
 @lru_cache(maxsize=256)
 def parse_host(value: bytes) -> tuple[str, int | None] | None:
-    """A Host header as (name in lower case without its trailing dot, or address in its shortest form; port). None: malformed."""
+    """(name in lower case without a trailing dot, or address in its shortest form; port). None: malformed."""
     try:
         text = value.decode("ascii").lower()
     except UnicodeDecodeError:
@@ -139,32 +132,28 @@ def networks(entries: Iterable[str]) -> tuple[Network, ...]:
         raise ValueError(f"api.trustedProxies: {error}: write it as '10.0.0.7' or '10.0.0.0/24'") from None
 
 
-def client_address(scope: Scope, proxies: Sequence[Network]) -> str:
-    """The peer's; behind a proxy that is trusted, the last one in X-Forwarded-For that is not such a proxy itself."""
+def client_of(scope: Scope, proxies: tuple[Network, ...]) -> tuple[str, bool]:
+    """The client's address, and whether an untrusted proxy forwarded the request (then the address may be that proxy's).
+
+    Behind a trusted proxy, the address is the last one in X-Forwarded-For that is not a trusted proxy itself.
+    """
     client = scope.get("client")
-    peer: str = client[0] if client else ""
-    if not proxies or not _within(peer, tuple(proxies)):
-        return peer
-    address = peer
+    address: str = client[0] if client else ""
+    if not _within(address, proxies):
+        return address, any(name in _PASSED_ON for name, _ in scope["headers"])
     for step in reversed(b",".join(headers_named(scope, b"x-forwarded-for")).split(b",")):
         named = step.strip().decode("ascii", errors="replace").strip("[]")
         if _parsed(named) is None:
-            return address
+            break
         address = named
-        if not _within(address, tuple(proxies)):
-            return address
-    return address
-
-
-def is_passed_on(scope: Scope, proxies: Sequence[Network]) -> bool:
-    """Whether a header says that a proxy passed this on which is none of those: then the peer may be that proxy, or an address that it was told."""
-    client = scope.get("client")
-    return any(name in _PASSED_ON for name, _ in scope["headers"]) and not (client and _within(client[0], tuple(proxies)))
+        if not _within(address, proxies):
+            break
+    return address, False
 
 
 @lru_cache(maxsize=1024)
 def _within(address: str, proxies: tuple[Network, ...]) -> bool:
-    found = _parsed(address)
+    found = _parsed(address) if proxies else None
     return found is not None and any(found in network for network in proxies)
 
 

@@ -1,8 +1,10 @@
-"""What the middleware knows of a request, its id, and the headers of every answer."""
+"""The state of a request that the middleware shares, its id, and the headers of every answer."""
 
 import time
+from dataclasses import dataclass
 from typing import Final
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.access.principals import Principal
@@ -10,16 +12,48 @@ from assistant.contracts.access import UNLIMITED, Admission, LimitStatus, Measur
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.util import new_id
 
-_REQUEST_ID = "nanobot.request_id"
-_PRINCIPAL = "nanobot.principal"
-_ADMISSION = "nanobot.admission"
-_STANDING = "nanobot.standing"
-_CUT_OFF = "nanobot.cut_off"
-_ORIGIN = "nanobot.origin"
+STATE: Final = "nanobot.request"
+"""The key of the RequestState in the ASGI scope."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RequestState:
+    """What the middleware finds out about a request or a socket. RequestIdMiddleware makes it; the others fill it in."""
+
+    id: str
+    principal: Principal | None = None
+    """The caller; None on paths that need no key."""
+    admission: Admission = UNLIMITED
+    """The request as the rate limits count it: reserve what a model may take, report what it took."""
+    refused: LimitStatus | None = None
+    """The caller's limits, where they refused this request."""
+    cut_off: NanobotError | None = None
+    """Why the request's task was cancelled; None: the server is shutting down."""
+    started: bool = False
+    """Whether the answer has begun, or the socket is accepted."""
+    cors_origin: bytes | None = None
+    """The origin of the web page that sent the request, if it may read the answer."""
+
+
+def state_of(scope: Scope) -> RequestState:
+    return scope[STATE]
+
+
+def principal(scope: Scope) -> Principal:
+    """The caller. Only behind AuthMiddleware, on paths that need a key."""
+    return scope[STATE].principal
+
+
+def admission(scope: Scope) -> Admission:
+    return scope[STATE].admission
+
+
+def cut_off(scope: Scope) -> NanobotError | None:
+    return scope[STATE].cut_off
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
-    """The value of a header (its name in lower case); the first one if it was sent twice. None: it was not sent."""
+    """The first value of a header (its name in lower case); None: it was not sent."""
     for key, value in scope["headers"]:
         if key == name:
             return value
@@ -27,68 +61,8 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 
 def headers_named(scope: Scope, name: bytes) -> list[bytes]:
-    """The values of a header (its name in lower case), as often as it was sent."""
+    """All values of a header (its name in lower case)."""
     return [value for key, value in scope["headers"] if key == name]
-
-
-def request_id(scope: Scope) -> str:
-    return scope[_REQUEST_ID]
-
-
-def set_request_id(scope: Scope, value: str) -> None:
-    scope[_REQUEST_ID] = value
-
-
-def principal(scope: Scope) -> Principal:
-    """Who asks. Only behind the Door, and not on the paths that it leaves open."""
-    return scope[_PRINCIPAL]
-
-
-def known_principal(scope: Scope) -> Principal | None:
-    """Who asks; None where that was not asked."""
-    return scope.get(_PRINCIPAL)
-
-
-def set_principal(scope: Scope, value: Principal) -> None:
-    scope[_PRINCIPAL] = value
-
-
-def admission(scope: Scope) -> Admission:
-    """What this request counts as: reserve what a model may take, and say what it took."""
-    return scope.get(_ADMISSION, UNLIMITED)
-
-
-def set_admission(scope: Scope, value: Admission) -> None:
-    scope[_ADMISSION] = value
-
-
-def standing(scope: Scope) -> LimitStatus:
-    """How whoever asks stands with their limits, also where they were not let in."""
-    return scope.get(_STANDING) or admission(scope).standing
-
-
-def set_standing(scope: Scope, value: LimitStatus) -> None:
-    """Of somebody who is not let in."""
-    scope[_STANDING] = value
-
-
-def cut_off(scope: Scope) -> NanobotError | None:
-    """Why this request was cancelled, where that has a reason of its own; None: the server ends."""
-    return scope.get(_CUT_OFF)
-
-
-def set_cut_off(scope: Scope, why: NanobotError) -> None:
-    """To be said before its task is cancelled."""
-    scope[_CUT_OFF] = why
-
-
-def cors_origin(scope: Scope) -> bytes | None:
-    """The origin of the web page that sent this, where it may read the answer. Known behind the Guard."""
-    return scope.get(_ORIGIN)
-
-
-def set_cors_origin(scope: Scope, origin: bytes) -> None:
-    scope[_ORIGIN] = origin
 
 
 Headers = list[tuple[bytes, bytes]]
@@ -103,15 +77,6 @@ _TOKENS: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 """What names of headers are made of (RFC 9110), and what separates them."""
 
 
-def more_headers(scope: Scope) -> Headers:
-    """Called when the answer begins: by then it is known who asked."""
-    now = standing(scope)
-    headers = _measured(b"requests", now.requests) + _measured(b"tokens", now.tokens)
-    if (origin := cors_origin(scope)) is not None:
-        headers += _readable_by(origin, scope)
-    return headers
-
-
 def _measured(what: bytes, measure: Measure | None) -> Headers:
     if measure is None:
         return []
@@ -123,7 +88,7 @@ def _measured(what: bytes, measure: Measure | None) -> Headers:
 
 
 def _duration(seconds: float) -> bytes:
-    """As OpenAI writes it: "120ms", "8.64s", "1m0s"."""
+    """In OpenAI's format: "120ms", "8.64s", "1m0s"."""
     if seconds < 1:
         return b"%dms" % round(seconds * 1000)
     minutes, rest = divmod(round(seconds, 3), 60)
@@ -137,7 +102,7 @@ def _readable_by(origin: bytes, scope: Scope) -> Headers:
         return [*headers, (b"access-control-expose-headers", _EXPOSED)]
     headers += [(b"access-control-allow-methods", _METHODS), (b"access-control-max-age", _PREFLIGHT_SECONDS)]
     wanted = header(scope, b"access-control-request-headers") or b""
-    if wanted and _TOKENS.issuperset(wanted):  # whatever an allowed page sends is checked as anybody's is
+    if wanted and _TOKENS.issuperset(wanted):  # its values are checked as those of any request
         headers.append((b"access-control-allow-headers", wanted))
     if header(scope, b"access-control-request-private-network") == b"true":
         headers.append((b"access-control-allow-private-network", b"true"))
@@ -145,11 +110,10 @@ def _readable_by(origin: bytes, scope: Scope) -> Headers:
 
 
 class RequestIdMiddleware:
-    """Gives each request an id of the server's own, and each answer the headers `x-request-id` and `openai-processing-ms`, and those that its
-    sender's limits and origin ask for.
+    """Makes the RequestState, with an id of the server's own, and gives each answer `x-request-id`, `openai-processing-ms` (until the answer
+    begins; not for sockets), the caller's rate limits and the CORS headers.
 
-    The time is that until the answer begins; an accepted socket has none. The id is in the log lines of the request, and never one that a
-    client chose.
+    The id is in the log lines of the request, and never chosen by a client. Sends to a client that is gone raise ClientDisconnect.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -157,27 +121,33 @@ class RequestIdMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        identity = new_id("req")
-        set_request_id(scope, identity)
+        state = scope[STATE] = RequestState(id=new_id("req"))
 
         async def send_signed(message: Message) -> None:
-            if message["type"] == "websocket.accept":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", identity.encode())]
+            if state.started:
+                pass
+            elif message["type"] == "websocket.accept":
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", state.id.encode())]
             elif message["type"] in ("http.response.start", "websocket.http.response.start"):
                 took = int((time.perf_counter() - began) * 1000)
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-request-id", identity.encode()),
-                    (b"openai-processing-ms", b"%d" % took),
-                    *more_headers(scope),
-                ]
-            await send(message)
+                headers = [*message["headers"], (b"x-request-id", state.id.encode()), (b"openai-processing-ms", b"%d" % took)]
+                if state.refused is not None or state.admission is not UNLIMITED:
+                    limits = state.refused or state.admission.standing
+                    headers += _measured(b"requests", limits.requests) + _measured(b"tokens", limits.tokens)
+                if state.cors_origin is not None:
+                    headers += _readable_by(state.cors_origin, scope)
+                message["headers"] = headers
+            state.started = True
+            try:
+                await send(message)
+            except OSError:  # how ASGI reports that the client is gone
+                raise ClientDisconnect from None
 
         await self.app(scope, receive, send_signed)
 
 
 class HeadAsGet:
-    """Lets the routes answer HEAD as GET. The server leaves the body out, by the method that it received itself."""
+    """Lets the routes answer HEAD as GET. The server leaves the body out, by the method that it received."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

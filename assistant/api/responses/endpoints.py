@@ -59,7 +59,6 @@ class ResponseEndpoints:
         owner = principal(request.scope).id
         async with spooled(self.spool_folder, self.settings.limits, self._named(owner)) as spool:
             asked = await read_response(request.scope, request.receive, spool, self.settings.limits, self.asking.known, self.store, owner)
-            self.asking.check_rights(request.scope, asked.chat.route)
             wanted = await self.asking.prepare(request.scope, asked.chat)
             draft = ResponseBuilder(wanted.id, asked)
             if asked.keeps:

@@ -1,4 +1,4 @@
-"""What the server says over /chat: NodeTool's frames."""
+"""The frames that the server sends: NodeTool's."""
 
 import time
 from typing import cast
@@ -23,7 +23,7 @@ def tool_result(event: ToolFinished, thread: str) -> Frame:
 
 
 def message(text: str, *, thread: str, provider: str | None = None, model: str | None = None, workflow: str | None = None) -> Frame:
-    """`provider` and `model` of a model's answer, or `workflow` of a workflow's."""
+    """`provider` and `model` for a model's answer, `workflow` for a workflow's."""
     return {
         "type": "message",
         "role": "assistant",
@@ -36,7 +36,7 @@ def message(text: str, *, thread: str, provider: str | None = None, model: str |
 
 
 def error(failure: NanobotError) -> Frame:
-    """Under both names: /chat's clients read `message`, those of /predict `error`."""
+    """/chat's clients read `message`, those of /predict `error`."""
     return {"type": "error", "message": failure.message, "error": failure.message, "error_type": failure.code}
 
 
@@ -53,7 +53,7 @@ def pong() -> Frame:
 
 
 def _object(arguments: str) -> dict[str, object]:
-    """The arguments as the model wrote them; none where they are no object: then the call fails, and its result says why."""
+    """The arguments; none if they are no object: then the call fails, and its result says why."""
     try:
         value: object = orjson.loads(arguments or "{}")
     except ValueError:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 
-from assistant.api.complaints import complaint
+from assistant.api.complaints import validated
 from assistant.api.sockets.codec import Frame
-from assistant.api.sockets.wire import MAX_MANIFEST_BYTES, ClientToolResult, Manifest
+from assistant.api.sockets.wire import MAX_MANIFEST_BYTES, ClientToolResult, Manifest, ManifestTool
 from assistant.contracts.errors import InvalidRequest, RequestTooLarge, ToolFailed
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.tools import ToolContext, ToolResult
@@ -18,19 +17,19 @@ from assistant.contracts.tools import ToolContext, ToolResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientTool:
-    """One of them, as a turn brings it along."""
+    """One of them, as the tool of a turn."""
 
     spec: ToolSpec
     timeout: float
     calls: "ClientCalls"
 
     async def run(self, arguments: dict[str, Any], ctx: ToolContext) -> ToolResult:
-        """The client was told of the call by the turn's own event."""
+        """The client got the call as the turn's event."""
         return ToolResult(text=await self.calls.result(ctx.call_id))
 
 
 class ClientCalls:
-    """The calls that wait for the client. Each wait is bounded by its tool's time."""
+    """The calls that wait for the client, each for its tool's timeout at most."""
 
     __slots__ = ("_gone", "_waiting")
 
@@ -39,7 +38,7 @@ class ClientCalls:
         self._gone = False
 
     async def result(self, call_id: str) -> str:
-        """What the client answers to the call. Raises ToolFailed with its words where it failed, or where there is no client any more."""
+        """The client's result. Raises ToolFailed if the tool failed (with the client's error), or if the client is gone."""
         if self._gone:
             raise _gone()
         if call_id in self._waiting:
@@ -55,18 +54,15 @@ class ClientCalls:
 
     def settle(self, frame: Frame) -> None:
         """Take a `tool_result`. Raises InvalidRequest for one that no call waits for."""
-        try:
-            answer = ClientToolResult.model_validate(frame)
-        except ValidationError as error:
-            raise complaint(error.errors(include_url=False)) from None
+        answer = validated(ClientToolResult, frame)
         waiting = self._waiting.get(answer.tool_call_id)
         if waiting is None or waiting.done():
             raise InvalidRequest(f"No call '{answer.tool_call_id[:64]}' waits for a result.", param="tool_call_id")
-        _text(answer.result)  # what is no JSON is refused here, where the client is told
+        _text(answer.result)  # refused here, where the client gets the error
         waiting.set_result(answer)
 
     def leave(self) -> None:
-        """The client is gone: calls that wait fail, and those that come."""
+        """The client is gone: waiting and later calls fail."""
         self._gone = True
         for waiting in self._waiting.values():
             if not waiting.done():
@@ -74,12 +70,10 @@ class ClientCalls:
 
 
 def read_manifest(frame: Frame, calls: ClientCalls, *, taken: Collection[str], timeout: float) -> tuple[ClientTool, ...]:
-    """`taken`: names of our own tools, which none of the client's may have. Raises InvalidRequest, RequestTooLarge."""
+    """`taken`: names of our own tools. Raises InvalidRequest, RequestTooLarge."""
+    manifest = validated(Manifest, frame)
     try:
-        manifest = Manifest.model_validate(frame)
         size = len(orjson.dumps(frame["tools"]))
-    except ValidationError as error:
-        raise complaint(error.errors(include_url=False)) from None
     except TypeError:  # bytes, above all
         raise InvalidRequest("'tools' must hold what JSON can hold.", param="tools") from None
     if size > MAX_MANIFEST_BYTES:
@@ -89,18 +83,12 @@ def read_manifest(frame: Frame, calls: ClientCalls, *, taken: Collection[str], t
         if tool.name in names or tool.name in taken:
             raise InvalidRequest(f"There is a tool called '{tool.name}' already: give yours another name.", param=f"tools.{index}.name")
         names.add(tool.name)
-    return tuple(
-        [
-            ClientTool(
-                spec=ToolSpec(
-                    name=tool.name, description=tool.description, parameters=tool.parameters or {"type": "object", "properties": {}}
-                ),
-                timeout=timeout,
-                calls=calls,
-            )
-            for tool in manifest.tools
-        ]
-    )
+    return tuple([_client_tool(tool, calls, timeout) for tool in manifest.tools])
+
+
+def _client_tool(tool: ManifestTool, calls: ClientCalls, timeout: float) -> ClientTool:
+    parameters = tool.parameters or {"type": "object", "properties": {}}
+    return ClientTool(spec=ToolSpec(name=tool.name, description=tool.description, parameters=parameters), timeout=timeout, calls=calls)
 
 
 def _text(result: object) -> str:

@@ -11,22 +11,22 @@ from assistant.api.body.json_body import MAX_DEPTH, MAX_TOKENS, parse_object
 from assistant.contracts.errors import InvalidRequest, RequestTooLarge
 
 _LENGTHS: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
-"""By type: of bin and str, how many bytes say how long it is."""
+"""Bytes of the length field, by type of bin and str."""
 _FIXED: Final = {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
-"""By type: of numbers, how long they are."""
+"""Bytes of the value, by type of number."""
 _COUNTS: Final = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
-"""By type: of arrays and maps, how many bytes say how many entries there are, and of how many values an entry consists."""
+"""Bytes of the count field and values in an entry, by type of array and map."""
 _EXTENSIONS: Final = frozenset({*range(0xC7, 0xCA), *range(0xD4, 0xD9)})
 
 
 def check_msgpack(data: bytes) -> None:
-    """Raises InvalidRequest for what is not one MessagePack value, is nested deeper than 64 levels or holds extension types, and
-    RequestTooLarge for more values than any message needs: four megabytes of empty maps would become hundreds of megabytes of Python objects.
+    """Raises InvalidRequest for anything but one MessagePack value with at most 64 levels and no extension types, and RequestTooLarge for more
+    than 200,000 values: 4 MB of empty maps would become hundreds of megabytes of Python objects.
 
-    Takes time by the number of values, not of bytes. What a length or a count promises must be there.
+    Takes time by the number of values, not of bytes.
     """
     expected = [1]
-    """How many values are still to come, at each level."""
+    """Values still to come, at each level."""
     position, end = 0, len(data)
     for _ in range(MAX_TOKENS):
         while expected and not expected[-1]:
@@ -53,7 +53,7 @@ def check_msgpack(data: bytes) -> None:
 
 
 def _step(data: bytes, kind: int, position: int) -> tuple[int, int]:
-    """(Bytes that belong to this value beyond its type, values that are within it.)"""
+    """(Bytes of this value after its type, values inside it.)"""
     if kind < 0x80 or kind >= 0xE0 or kind in (0xC0, 0xC2, 0xC3):
         return 0, 0
     if kind < 0x90:
@@ -72,7 +72,7 @@ def _step(data: bytes, kind: int, position: int) -> tuple[int, int]:
         return size, values * int.from_bytes(data[position : position + size], "big")
     if kind in _EXTENSIONS:
         raise InvalidRequest(
-            "MessagePack extension types (timestamps are one) are not known here: send strings, numbers, bytes, arrays and maps."
+            "MessagePack extension types (such as timestamps) are not supported: send strings, numbers, bytes, arrays and maps."
         )
     raise InvalidRequest("The frame is not valid MessagePack.")
 
@@ -83,11 +83,11 @@ def _cut_off() -> InvalidRequest:
 
 Frame = dict[str, object]
 _LARGE = 16 * 1024
-"""Bytes, from which on looking MessagePack over is done in a thread."""
+"""A frame of more bytes is checked in a thread."""
 
 
 async def decode(message: Message) -> Frame:
-    """The object that an ASGI message holds. Raises InvalidRequest and its kin, RequestTooLarge. Of keys that come twice, the last counts."""
+    """The object in an ASGI message; of duplicate keys the last counts. Raises InvalidRequest and its kin, RequestTooLarge."""
     data = message.get("bytes")
     if data is None:
         return cast("Frame", await parse_object(message["text"].encode(), "frame"))
@@ -97,7 +97,7 @@ async def decode(message: Message) -> Frame:
         check_msgpack(data)
     try:
         value: object = ormsgpack.unpackb(data)
-    except ormsgpack.MsgpackDecodeError:  # its words may quote the frame
+    except ormsgpack.MsgpackDecodeError:  # its text may quote the frame
         raise InvalidRequest("The frame is not valid MessagePack: keys must be strings, and strings must be UTF-8.") from None
     if not isinstance(value, dict):
         raise InvalidRequest("The frame must be a map.")

@@ -1,4 +1,4 @@
-"""What is said over one /chat socket: frames in, turns, frames out."""
+"""The conversation over one socket: frames in, turns, frames out."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,14 +9,15 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Send
 
 from assistant.access.principals import Principal
-from assistant.api.body.spool import Spool
+from assistant.api.body.spool import spooled
+from assistant.api.chat.stream import settle
+from assistant.api.complaints import validated
 from assistant.api.sockets import answers
 from assistant.api.sockets.client_tools import ClientCalls, ClientTool, read_manifest
 from assistant.api.sockets.codec import Frame, decode, encode
 from assistant.api.sockets.jobs import COMMANDS, SocketJobs
-from assistant.api.sockets.questions import Question, SocketServices, read_message, read_question
+from assistant.api.sockets.questions import Question, SocketServices, read_question
 from assistant.api.sockets.wire import ClientMessage
-from assistant.api.turns import settle
 from assistant.contracts.access import Admission
 from assistant.contracts.errors import InvalidRequest, NanobotError, TurnCancelled
 from assistant.contracts.turns import MAIN, TextDelta, ToolFinished, ToolStarted, TurnEvent, TurnFailed, TurnFinished
@@ -24,59 +25,59 @@ from assistant.contracts.util import new_id
 from assistant.turns.handle import RunningTurn
 
 _COMMANDS = {"chat_message": "message"}
-"""What envelopes call the types of frames, where that differs."""
+"""Names of frame types in envelopes, where they differ."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Answer:
-    """The answer that is being given."""
+    """The answer that is being sent."""
 
     admission: Admission
     stop: Callable[[], None]
     turn: RunningTurn | None
-    """None: a job gives it, which needs no listener."""
+    """None: a job answers, which needs no listener."""
     ends_with_client: bool
     stopped: bool = False
-    """Whether the client asked for its end, and is to be told of it."""
+    """Whether the client stopped it, and gets `generation_stopped`."""
 
 
 class SocketConversation:
-    """The state of one socket. Frames are taken one after another; a turn's answer goes out beside that.
+    """The state of one socket. Frames are handled one after another, while a turn's answer is sent.
 
-    A frame that is wrong gets an `error` frame and costs nothing else. A new message stops the turn that runs, which is not heard of any more.
-    A turn whose client is gone keeps its place among those that may run, and its tokens count, as with an HTTP request.
+    A wrong frame gets an `error` frame, and nothing else changes. A new message stops the running turn, and nothing more of its answer is sent.
+    A turn whose client is gone still counts against the limits, as with an HTTP request.
     """
 
     __slots__ = (
-        "_answer", "_binary", "_calls", "_door", "_fixed", "_group", "_jobs", "_leaving", "_pinged", "_pinger", "_said", "_send", "_thread",
+        "_answer", "_binary", "_calls", "_fixed", "_group", "_jobs", "_leaving", "_pinged", "_pinger", "_send", "_sender", "_services", "_thread",
         "_tools", "_who", "gone",
     )  # fmt: skip
 
-    def __init__(self, door: SocketServices, who: Principal, send: Send, group: asyncio.TaskGroup) -> None:
-        """`group`: of the socket's own tasks; what goes wrong in one of them ends the socket."""
-        self._door = door
+    def __init__(self, services: SocketServices, who: Principal, send: Send, group: asyncio.TaskGroup) -> None:
+        """`group`: the socket's tasks; an error in one of them ends the socket."""
+        self._services = services
         self._who = who
         self._send = send
         self._group = group
         self.gone = False
-        """Whether there is nobody to tell anything any more."""
+        """Whether the client is gone."""
         self._binary = True
         self._fixed: bool | None = None
-        """What `set_mode` chose, in place of the kind of the last frame."""
-        self._jobs = SocketJobs(door, who, self._say, group)
+        """What `set_mode` chose; None: frames are sent in the mode of the client's last one."""
+        self._jobs = SocketJobs(services, who, self._say, group)
         self._thread = ""
-        """Of messages that name none: made for the first of them."""
+        """For messages that name none."""
         self._tools: tuple[ClientTool, ...] = ()
         self._calls = ClientCalls()
         self._answer: _Answer | None = None
-        self._said: asyncio.Task[None] | None = None
-        """What passes the answer on."""
+        self._sender: asyncio.Task[None] | None = None
+        """The task that sends the answer."""
         self._leaving = False
         self._pinged: asyncio.Task[None] | None = None
         self._pinger = self._next_ping()
 
     async def hear(self, message: Message) -> None:
-        """Take a frame."""
+        """Handle a frame."""
         self._binary = message.get("bytes") is not None if self._fixed is None else self._fixed
         try:
             await self._dispatch(_opened(await decode(message)))
@@ -84,23 +85,23 @@ class SocketConversation:
             await self._say(answers.error(error))
 
     async def leave(self) -> None:
-        """The server is about to end: what runs is still said, then the socket is closed."""
+        """The server shuts down: finish the running answer, then close the socket."""
         self._leaving = True
         if self._answer is None:
             await self._close()
 
     def end(self) -> None:
-        """The client is gone, or must go. Its turn goes on, unless the configuration says otherwise, and `group` waits for it."""
+        """The client is gone, or is cut off. Its turn still runs, unless configured otherwise, and `group` waits for it."""
         self.gone = True
         self._pinger.cancel()
         self._calls.leave()
         self._jobs.leave()
-        if self._answer is None or self._said is None:
+        if self._answer is None or self._sender is None:
             return
         if self._answer.ends_with_client:
             self._answer.stop()
         elif self._answer.turn is None:
-            self._said.cancel()
+            self._sender.cancel()
 
     async def _dispatch(self, frame: Frame) -> None:
         match frame.get("type", "message"):
@@ -113,8 +114,8 @@ class SocketConversation:
             case "pong":
                 pass
             case "client_tools_manifest":
-                taken = self._door.turns.facts(MAIN).tools
-                self._tools = read_manifest(frame, self._calls, taken=taken, timeout=self._door.settings.sockets.tool_seconds)
+                taken = self._services.chat.turns.facts(MAIN).tools
+                self._tools = read_manifest(frame, self._calls, taken=taken, timeout=self._services.settings.sockets.tool_seconds)
             case "tool_result":
                 self._calls.settle(frame)
             case "set_mode":
@@ -129,36 +130,32 @@ class SocketConversation:
                 raise InvalidRequest("'type' must be a string.", param="type")
 
     async def _ask(self, frame: Frame) -> None:
-        message = read_message(frame)
+        message = validated(ClientMessage, frame)
         self._thread = self._thread or new_id("thread")
         thread = message.thread_id or self._thread
         if message.workflow_id:
             await self._run_workflow(message, thread)
             return
         self._who.require("chat")  # /predict opens for keys that lack it
-        door = self._door
-        spool = Spool(door.spool_folder, door.settings.limits)
-        try:
-            question = await read_question(message, door, self._who, thread, self._tools, spool)
+        services = self._services
+        async with spooled(services.spool_folder, services.settings.limits) as spool:
+            question = await read_question(message, services, self._who, thread, self._tools, spool)
             await self._silence()
-            admission = await door.keeper.admit(self._who)
+            admission = await services.authenticator.admit(self._who)
             try:
                 await admission.reserve(question.tokens)
-                turn = question.start(door)
-            except BaseException:  # a fault of ours, too, would keep the place for an hour
+                turn = services.chat.start(question.turn)
+            except BaseException:  # a bug, too, would otherwise count as a running request for an hour
                 await admission.end()
                 raise
             spool.hand_over()
-        finally:
-            if spool.holds_files:
-                await asyncio.to_thread(spool.remove)
-        ends = question.ends_with_client or door.settings.on_disconnect == "cancel"
+        ends = question.ends_with_client or services.settings.on_disconnect == "cancel"
         answer = self._answer = _Answer(admission=admission, stop=turn.cancel, turn=turn, ends_with_client=ends)
-        self._said = self._group.create_task(self._tell(answer, _heard(turn, question, answer)))
+        self._sender = self._group.create_task(self._answer_with(answer, _turn_frames(turn, question, answer)))
 
     async def _run_workflow(self, message: ClientMessage, thread: str) -> None:
         await self._silence()
-        admission = await self._door.keeper.admit(self._who)
+        admission = await self._services.authenticator.admit(self._who)
         try:
             job = await self._jobs.start(message)
         except BaseException:  # as above
@@ -169,7 +166,7 @@ class SocketConversation:
             self._group.create_task(self._jobs.cancel(job))
 
         answer = self._answer = _Answer(admission=admission, stop=stop, turn=None, ends_with_client=False)
-        self._said = self._group.create_task(self._tell(answer, self._jobs.heard(job, thread)))
+        self._sender = self._group.create_task(self._answer_with(answer, self._jobs.frames(job, thread)))
 
     async def _stop(self) -> None:
         if self._answer is None:
@@ -179,23 +176,22 @@ class SocketConversation:
             self._answer.stop()
 
     async def _silence(self) -> None:
-        """The turn that runs is stopped, and nothing is said of it any more."""
-        answer, said = self._answer, self._said
-        if answer is None or said is None:
+        """Stop the running answer; nothing more of it is sent."""
+        answer, sender = self._answer, self._sender
+        if answer is None or sender is None:
             return
         answer.stop()
-        said.cancel()
-        await asyncio.wait([said])
+        sender.cancel()
+        await asyncio.wait([sender])
         self._answer = None
-        await answer.admission.end()  # a task that never began has not
+        await answer.admission.end()  # the task may not have started
         if answer.stopped:
             await self._say(answers.stopped())
 
-    async def _tell(self, answer: _Answer, heard: AsyncIterator[list[Frame]]) -> None:
-        """Pass on what is heard, to its end."""
+    async def _answer_with(self, answer: _Answer, frames: AsyncIterator[list[Frame]]) -> None:
         try:
-            async for frames in heard:
-                for frame in frames:
+            async for batch in frames:
+                for frame in batch:
                     await self._say(frame)
         except NanobotError as error:
             if not answer.stopped:
@@ -203,7 +199,7 @@ class SocketConversation:
         finally:
             self._answer = None
             if answer.turn is not None:
-                answer.admission.broke_off(answer.turn.took)  # does nothing where the turn had its end
+                answer.admission.broke_off(answer.turn.took)  # does nothing after the turn's end
             await answer.admission.end()
         if answer.stopped:
             await self._say(answers.stopped())
@@ -230,17 +226,17 @@ class SocketConversation:
             self.gone = True
 
     def _next_ping(self) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(self._door.settings.sockets.ping_seconds, self._ping)
+        return asyncio.get_running_loop().call_later(self._services.settings.sockets.ping_seconds, self._ping)
 
     def _ping(self) -> None:
-        """Behind a reader who is slow, pings don't queue up."""
+        """Pings do not queue up behind a slow reader."""
         self._pinger = self._next_ping()
         if self._pinged is None or self._pinged.done():
             self._pinged = self._group.create_task(self._say(answers.ping()))
 
 
 def _opened(frame: Frame) -> Frame:
-    """What is in an envelope, or the frame itself."""
+    """The content of an envelope, or the frame itself."""
     if "command" not in frame:
         return frame
     command, data = frame["command"], frame.get("data", {})
@@ -251,16 +247,16 @@ def _opened(frame: Frame) -> Frame:
     return {**cast("Frame", data), "type": _COMMANDS.get(command, command), "command": command}
 
 
-async def _heard(turn: RunningTurn, question: Question, answer: _Answer) -> AsyncIterator[list[Frame]]:
+async def _turn_frames(turn: RunningTurn, question: Question, answer: _Answer) -> AsyncIterator[list[Frame]]:
     async for batch in turn.events():
         settle(answer.admission, turn, batch[-1])
         if isinstance(batch[-1], TurnFinished | TurnFailed):
-            await answer.admission.end()  # before the last word: whoever hears it may ask again at once
+            await answer.admission.end()  # before the last word: a client that has read it may send the next message at once
         yield _frames(batch, question, stopped=answer.stopped)
 
 
 def _frames(batch: list[TurnEvent], question: Question, *, stopped: bool) -> list[Frame]:
-    """Words that were said in one go are one chunk."""
+    """Consecutive words are one chunk."""
     frames: list[Frame] = []
     words: list[str] = []
     for event in batch:
@@ -285,6 +281,6 @@ def _about(event: ToolStarted | ToolFinished | TurnFinished | TurnFailed, questi
             provider = question.provider
             return [answers.chunk("", done=True), answers.message(event.text, thread=thread, provider=provider, model=event.model)]
         case TurnFailed(error=TurnCancelled()) if stopped:
-            return []  # the client is told that what it asked for was done
+            return []  # the client gets `generation_stopped`
         case TurnFailed():
             return [answers.error(event.error)]

@@ -1,9 +1,10 @@
-"""The sockets that there are, by path."""
+"""The WebSockets, by path."""
 
 import asyncio
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
 
 from assistant.access.principals import Principal
 from assistant.api.middleware.request import principal
@@ -14,36 +15,35 @@ from assistant.contracts.access import Scope as AccessScope
 from assistant.contracts.errors import NotFound
 
 _PATHS: Final[dict[str, AccessScope]] = {"/chat": "chat", "/predict": "workflows"}
-"""What a key must open for each."""
+"""The scope that each needs."""
 
 
-class Sockets:
-    """Stands before the routes: a WebSocket to /chat or /predict is a conversation, in the same frames; to anywhere else it is 404, before it is
-    accepted, as 403 is for a key without the scope."""
+class SocketRoute(BaseRoute):
+    """Every WebSocket: /chat and /predict are conversations in the same frames. Elsewhere the handshake is answered with 404, and with 403 for a
+    key without the scope."""
 
-    def __init__(self, app: ASGIApp, chat: SocketServices) -> None:
-        self.app = app
-        self.chat = chat
+    def __init__(self, services: SocketServices) -> None:
+        self.services = services
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "websocket":
-            await self.app(scope, receive, send)
-            return
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.FULL if scope["type"] == "websocket" else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         needed = _PATHS.get(scope["path"])
         if needed is None:
             raise NotFound("There is no WebSocket at this path: /chat and /predict are.")
         who = principal(scope)
         who.require(needed)
-        await converse(self.chat, who, receive, send)
+        await converse(self.services, who, receive, send)
 
 
-async def converse(door: SocketServices, who: Principal, receive: Receive, send: Send) -> None:
-    """One socket, from its handshake to its end, and that of the turn that it leaves. Raises ClientDisconnect, or what ended it."""
+async def converse(services: SocketServices, who: Principal, receive: Receive, send: Send) -> None:
+    """One socket, from its handshake to its end, and to the end of a turn that it leaves. Raises ClientDisconnect, or what ended it."""
     await receive()
     await send({"type": "websocket.accept"})
     try:
         async with asyncio.TaskGroup() as group:
-            conversation = SocketConversation(door, who, send, group)
+            conversation = SocketConversation(services, who, send, group)
             try:
                 while not conversation.gone and (message := await receive())["type"] != "websocket.disconnect":
                     if message["type"] == LEAVE:

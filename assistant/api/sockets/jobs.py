@@ -1,4 +1,4 @@
-"""Workflows over a socket: the commands of /predict, and a message that is a workflow's input."""
+"""Workflows over a socket: the commands of /predict, and messages that are a workflow's input."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Final, cast
 
 from assistant.access.principals import Principal
-from assistant.api.body.spool import Spool
+from assistant.api.body.spool import spooled
 from assistant.api.sockets import answers
 from assistant.api.sockets.codec import Frame
 from assistant.api.sockets.questions import SocketServices
@@ -21,23 +21,23 @@ from assistant.workflows.models import message_files, message_params, results_te
 
 COMMANDS: Final = frozenset({"run_job", "reconnect_job", "cancel_job", "get_status"})
 _WATCHED: Final = 16
-"""Jobs that one socket is told of at the same time."""
+"""Jobs whose updates one socket gets at the same time."""
 
 
 class SocketJobs:
     """The jobs of one socket. They go on when it closes."""
 
-    __slots__ = ("_door", "_group", "_say", "_watches", "_who")
+    __slots__ = ("_group", "_say", "_services", "_watches", "_who")
 
-    def __init__(self, door: SocketServices, who: Principal, say: Callable[[Frame], Awaitable[None]], group: asyncio.TaskGroup) -> None:
-        self._door = door
+    def __init__(self, services: SocketServices, who: Principal, say: Callable[[Frame], Awaitable[None]], group: asyncio.TaskGroup) -> None:
+        self._services = services
         self._who = who
         self._say = say
         self._group = group
         self._watches: dict[str, asyncio.Task[None]] = {}
 
     async def command(self, name: str, data: Frame) -> None:
-        """Do one of COMMANDS; its answer has no `type`, what happens to the job comes as updates. Raises NanobotError."""
+        """Do one of COMMANDS. Its answer has no `type`; the job's updates follow. Raises NanobotError."""
         self._who.require("workflows")
         if name == "run_job":
             await self._run(data)
@@ -58,39 +58,35 @@ class SocketJobs:
 
     @property
     def service(self) -> Workflows:
-        """Raises WorkflowNotFound where there are none."""
-        if self._door.workflows is None:
+        """Raises WorkflowNotFound if there are none."""
+        if self._services.workflows is None:
             raise WorkflowNotFound("There are no workflows here.")
-        return self._door.workflows
+        return self._services.workflows
 
     def leave(self) -> None:
         for watch in self._watches.values():
             watch.cancel()
 
     async def start(self, message: ClientMessage) -> Job:
-        """Run the workflow that a message names, with its words, its files and its `params` as input. Raises NanobotError."""
+        """Run the workflow that a message names, with its text, files and `params` as inputs. Raises NanobotError."""
         self._who.require("workflows")
         workflow = await self.service.show(message.workflow_id or "")
-        spool = Spool(self._door.spool_folder, self._door.settings.limits)
-        try:
-            content = await take_in(message.content, spool, self._door.settings.limits)
+        async with spooled(self._services.spool_folder, self._services.settings.limits) as spool:
+            content = await take_in(message.content, spool)
             files = message_files(workflow, [part for part in content if isinstance(part, Upload)])
             words = "\n".join([part.text for part in content if isinstance(part, UserText)])
             params = {**message_params(workflow, words), **cast("dict[str, Json]", message.params or {})}
             return await self.service.start(self._who.id, workflow.id, params, files)
-        finally:
-            if spool.holds_files:
-                await asyncio.to_thread(spool.remove)
 
-    async def heard(self, job: Job, thread: str) -> AsyncIterator[list[Frame]]:
-        """What a message's job has to say: its updates, then its outputs as a message. Raises JobFailed, JobCancelled, StoreUnavailable."""
+    async def frames(self, job: Job, thread: str) -> AsyncIterator[list[Frame]]:
+        """The updates of a message's job, then its outputs as a message. Raises JobFailed, JobCancelled, StoreUnavailable."""
         async for batch in self.service.updates(self._who.id, job.id):
             yield [cast("Frame", update_frame(update)) for update in batch]
         results = await self.service.result(self._who.id, job.id)
         yield [answers.chunk("", done=True), answers.message(results_text(dict(results)), thread=thread, workflow=job.workflow)]
 
     async def cancel(self, job: Job) -> None:
-        """Where it has ended meanwhile, nothing."""
+        """Does nothing if it has ended."""
         with suppress(JobConflict):
             await self.service.cancel(self._who.id, job.id)
 
@@ -103,16 +99,14 @@ class SocketJobs:
             raise InvalidRequest("'params' must be an object.", param="params")
         self._check_room()
         workflow = await self.service.show(workflow_id)
-        spool = Spool(self._door.spool_folder, self._door.settings.limits)
-        admission = await self._door.keeper.admit(self._who)
-        try:
-            body = dict(cast("dict[str, Json]", params or {}))
-            given = await given_params(body, spool, self._door.settings.limits, workflow)
-            job = await self.service.start(self._who.id, workflow_id, given.params, given.files)
-        finally:
-            await admission.end()
-            if spool.holds_files:
-                await asyncio.to_thread(spool.remove)
+        limits = self._services.settings.limits
+        async with spooled(self._services.spool_folder, limits) as spool:
+            admission = await self._services.authenticator.admit(self._who)
+            try:
+                given = await given_params(dict(cast("dict[str, Json]", params or {})), spool, limits, workflow)
+                job = await self.service.start(self._who.id, workflow_id, given.params, given.files)
+            finally:
+                await admission.end()
         await self._say({"message": "Job started", "workflow_id": workflow_id, "job_id": job.id})
         self._watch(job)
 
@@ -124,7 +118,9 @@ class SocketJobs:
 
     def _check_room(self) -> None:
         if len(self._watches) >= _WATCHED:
-            raise ServerOverloaded(f"This socket is told of {_WATCHED} jobs already. Wait for one of them, or open another socket.")
+            raise ServerOverloaded(
+                f"This socket gets the updates of {_WATCHED} jobs already. Wait for one of them, or open another socket."
+            )
 
     async def _tell(self, job_id: str) -> None:
         try:

@@ -1,14 +1,13 @@
-"""What a client sends over a WebSocket, checked, with its files in the spool."""
+"""What a client sends over a WebSocket: its models, and its content with the files in the spool."""
 
 import asyncio
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from assistant.api.body.spool import Spool
-from assistant.api.chat.read import take_in_part
-from assistant.api.chat.wire import HASH, FileData, FilePart, ImagePart, ImageUrl, TextPart, WireModel
-from assistant.api.settings import ApiLimits
+from assistant.api.chat.read import check_said, take_in_part
+from assistant.api.chat.wire import FileData, FilePart, ImagePart, ImageUrl, TextPart, WireModel, content_tag, part_tag
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.turns import Upload, UserText
 from assistant.contracts.util import display_name
@@ -25,7 +24,7 @@ class SocketImageUrl(WireModel):
 
 
 class SocketImage(WireModel):
-    """NodeTool's own form of an image."""
+    """NodeTool's form of an image."""
 
     uri: str | None = None
     """A data URL."""
@@ -51,50 +50,45 @@ class SocketFilePart(WireModel):
     file: SocketFile
 
 
-def _part_tag(part: object) -> str | None:
-    kind = cast("dict[str, object]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
-    return HASH + ("image_url" if kind == "image" else kind) if isinstance(kind, str) else None
-
-
-def _content_tag(content: object) -> str:
-    return "#parts" if isinstance(content, list | tuple) else "#text"
+def _socket_part_tag(part: object) -> str | None:
+    return "#image_url" if (tag := part_tag(part)) == "#image" else tag
 
 
 SocketPart = Annotated[
     Annotated[TextPart, Tag("#text")] | Annotated[SocketImagePart, Tag("#image_url")] | Annotated[SocketFilePart, Tag("#file")],
-    Discriminator(_part_tag),
+    Discriminator(_socket_part_tag),
 ]
 SocketContent = Annotated[
-    Annotated[str, Tag("#text")] | Annotated[list[SocketPart], Field(max_length=_MOST_PARTS), Tag("#parts")], Discriminator(_content_tag)
+    Annotated[str, Tag("#text")] | Annotated[list[SocketPart], Field(max_length=_MOST_PARTS), Tag("#parts")], Discriminator(content_tag)
 ]
 
 
 class ClientMessage(WireModel):
-    """A message of the user's."""
+    """A message of the user."""
 
     role: Literal["user"] = "user"
     content: SocketContent
     model: str | None = None
     provider: str | None = None
-    """Not looked at: the model's id says whose it is."""
+    """Ignored: the model's id implies it."""
     thread_id: str | None = None
     workflow_id: str | None = None
     """The workflow that answers."""
     params: dict[str, Any] | None = None
-    """Inputs of the workflow, beside what the content says."""
+    """Inputs of the workflow, in addition to the content."""
     tools: Annotated[list[str], Field(max_length=1024)] | None = None
-    """The names of our tools that may be used; None: all."""
+    """The names of our tools that the agent may use; None: all."""
 
 
 class ManifestTool(WireModel):
     name: str = Field(pattern=_TOOL_NAME)
     description: str = Field(default="", max_length=4096)
     parameters: dict[str, Any] | None = None
-    """A JSON Schema of an object; None: there are none."""
+    """A JSON Schema of an object; None: no parameters."""
 
 
 class Manifest(WireModel):
-    """The tools that the client runs, from now on and in place of those it named before."""
+    """The tools that the client runs; it replaces the manifest before."""
 
     tools: list[ManifestTool] = Field(max_length=MAX_TOOLS)
 
@@ -106,28 +100,27 @@ class ClientToolResult(WireModel):
     error: str | None = None
 
 
-async def take_in(content: SocketContent, spool: Spool, limits: ApiLimits) -> tuple[UserText | Upload, ...]:
-    """Words as they are, files onto the disk, in order. Raises InvalidRequest and its kin, each with the part's path."""
+async def take_in(content: SocketContent, spool: Spool) -> tuple[UserText | Upload, ...]:
+    """The parts in order, files in the spool. Raises InvalidRequest and its kin, each with the part's path."""
     parts = [TextPart(type="text", text=content)] if isinstance(content, str) else content
-    taken = tuple([await _part(part, f"content.{index}", index, spool, limits) for index, part in enumerate(parts)])
-    if not any(isinstance(part, Upload) or part.text.strip() for part in taken):
-        raise InvalidRequest("The message is empty: it needs text or a file.", param="content")
+    taken = tuple([await _part(part, f"content.{index}", index, spool) for index, part in enumerate(parts)])
+    check_said(taken, "content")
     return taken
 
 
-async def _part(part: SocketPart, at: str, index: int, spool: Spool, limits: ApiLimits) -> UserText | Upload:
+async def _part(part: SocketPart, at: str, index: int, spool: Spool) -> UserText | Upload:
     if isinstance(part, TextPart):
-        return await take_in_part(part, at, index, spool, limits)
+        return await take_in_part(part, at, index, spool)
     if isinstance(part, SocketFilePart):
         if isinstance(part.file.file_data, bytes):
             name = display_name(part.file.filename or "", f"file-{index + 1}")
             return await asyncio.to_thread(_keep, part.file.file_data, name, f"{at}.file.file_data", spool)
-        return await take_in_part(_file(part.file), at, index, spool, limits)
+        return await take_in_part(_file(part.file), at, index, spool)
     if part.image_url is not None:
-        return await take_in_part(ImagePart(type="image_url", image_url=ImageUrl(url=part.image_url.url)), at, index, spool, limits)
+        return await take_in_part(ImagePart(type="image_url", image_url=ImageUrl(url=part.image_url.url)), at, index, spool)
     if part.image is None:
         raise InvalidRequest(f"'{at}' holds no image.", param=at)
-    return await _image(part.image, at, index, spool, limits)
+    return await _image(part.image, at, index, spool)
 
 
 def _file(file: SocketFile) -> FilePart:
@@ -135,13 +128,13 @@ def _file(file: SocketFile) -> FilePart:
     return FilePart(type="file", file=FileData(file_data=data, filename=file.filename, file_id=file.file_id))
 
 
-async def _image(image: SocketImage, at: str, index: int, spool: Spool, limits: ApiLimits) -> UserText | Upload:
+async def _image(image: SocketImage, at: str, index: int, spool: Spool) -> UserText | Upload:
     if isinstance(image.data, bytes):
         return await asyncio.to_thread(_keep, image.data, f"image-{index + 1}", f"{at}.image.data", spool)
     if image.data is not None:
         file = FileData(file_data=image.data, filename=f"image-{index + 1}")
-        return await take_in_part(FilePart(type="file", file=file), at, index, spool, limits)
-    return await take_in_part(ImagePart(type="image_url", image_url=ImageUrl(url=image.uri or "")), at, index, spool, limits)
+        return await take_in_part(FilePart(type="file", file=file), at, index, spool)
+    return await take_in_part(ImagePart(type="image_url", image_url=ImageUrl(url=image.uri or "")), at, index, spool)
 
 
 def _keep(data: bytes, name: str, param: str, spool: Spool) -> Upload:

@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from assistant.api.answers import Answer, ListAnswer, Time
-from assistant.api.chat.stream import COMMENT, DONE
-from assistant.api.middleware.errors import error_json
 from assistant.api.middleware.request import cut_off
+from assistant.api.sse import DONE, EventStream, error_event, event, unless_gone
 from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.messages import Json
 from assistant.contracts.workflows import (
@@ -192,8 +192,8 @@ def _event(update: Update) -> _JobEvent:
 
 
 class JobStream(Response):
-    """The events of a job, which runs on when the client goes away. A job that fails or is cancelled ends the stream with an `error` event and
-    without [DONE]."""
+    """The updates of a job. A client that disconnects leaves the job alone. A job that fails or is cancelled ends the stream with an `error`
+    event and without [DONE]."""
 
     media_type = "text/event-stream"
 
@@ -204,70 +204,35 @@ class JobStream(Response):
         self.keep_alive = keep_alive
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [
-            (b"content-type", b"text/event-stream; charset=utf-8"),
-            (b"cache-control", b"no-cache"),
-            (b"x-accel-buffering", b"no"),
-            (b"x-nanobot-job-id", self.job.id.encode()),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        try:
-            await self._pass_on(receive, send)
-        except NanobotError as error:
-            await _write(send, _error(error), more=False)
-        except asyncio.CancelledError:  # the server ends before the job does, or the caller's key does not hold any more
-            ending = ShuttingDown(f"The server is shutting down; the job {self.job.id} goes on after its next start.")
-            await _write(send, _error(cut_off(scope) or ending), more=False)
+        headers = [(b"x-nanobot-job-id", self.job.id.encode())]
+        with EventStream(send, keep_alive=self.keep_alive, headers=headers) as stream:
+            await stream.write(b"")
+            try:
+                await unless_gone(self._pass_on(stream), receive)
+            except ClientDisconnect:
+                return
+            except NanobotError as error:
+                await stream.write(error_event(error), last=True)
+            except asyncio.CancelledError:  # on shutdown, or because the key has ended
+                ending = ShuttingDown(f"The server is shutting down; the job {self.job.id} goes on after its next start.")
+                await stream.write(error_event(cut_off(scope) or ending), last=True)
 
-    async def _pass_on(self, receive: Receive, send: Send) -> None:
-        gone = asyncio.create_task(_gone(receive))
-        step: asyncio.Task[Sequence[Update] | None] | None = None
-        try:
-            while True:
-                step = step or asyncio.create_task(_next(self.updates))
-                done, _ = await asyncio.wait((step, gone), timeout=self.keep_alive, return_when=asyncio.FIRST_COMPLETED)
-                if gone in done:
-                    return
-                if not done:
-                    await _write(send, COMMENT)
-                    continue
-                batch = step.result() or ()
-                step = None
-                end = batch[-1] if batch else None
-                over = end is None or (isinstance(end, JobUpdate) and end.job.state in ENDED)
-                data = b"".join([b"data: " + orjson.dumps(frame(update)) + b"\n\n" for update in batch])
-                await _write(send, data + (_end(end.job) if over and end is not None else b""), more=not over)
-                if over:
-                    return
-        finally:
-            gone.cancel()
-            if step is not None:
-                step.cancel()
-                await asyncio.wait([step])
-
-
-async def _next(updates: AsyncIterator[Sequence[Update]]) -> Sequence[Update] | None:
-    return await anext(updates, None)
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _write(send: Send, data: bytes, *, more: bool = True) -> None:
-    await send({"type": "http.response.body", "body": data, "more_body": more})
+    async def _pass_on(self, stream: EventStream) -> None:
+        async for batch in self.updates:
+            end = batch[-1]
+            over = isinstance(end, JobUpdate) and end.job.state in ENDED
+            data = b"".join([event(orjson.dumps(frame(update))) for update in batch])
+            await stream.write(data + (_end(end.job) if over else b""), last=over)
+            if over:
+                return
+        await stream.write(b"", last=True)
 
 
 def _end(job: Job) -> bytes:
     match job.state:
         case "completed":
-            return b"data: " + orjson.dumps({"type": "complete", "job_id": job.id, "results": dict(job.results or {})}) + b"\n\n" + DONE
+            return event(orjson.dumps({"type": "complete", "job_id": job.id, "results": dict(job.results or {})})) + DONE
         case "cancelled":
-            return _error(JobCancelled())
+            return error_event(JobCancelled())
         case _:
-            return _error(JobFailed(f"Workflow {job.workflow}, {job.error}"))
-
-
-def _error(error: NanobotError) -> bytes:
-    return b"data: " + error_json(error) + b"\n\n"
+            return error_event(JobFailed(f"Workflow {job.workflow}, {job.error}"))

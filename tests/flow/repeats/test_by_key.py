@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from assistant.access.principals import OWNER
 from assistant.api.idempotency.middleware import IdempotencyMiddleware
-from assistant.api.middleware.request import set_principal
+from assistant.api.middleware.request import STATE, RequestState
 from assistant.contracts.errors import NanobotError, ProviderFailed, ProviderOverloaded, SessionBusy
 from assistant.contracts.repeats import AnswerInterrupted
 from assistant.contracts.turns import TextDelta, ToolStarted, TurnRequest
@@ -256,8 +256,7 @@ async def test_whoever_waits_for_a_request_that_is_cut_off_is_told_that_it_may_h
 
     def scope() -> Scope:
         made = {"type": "http", "method": "POST", "path": "/x", "query_string": b"", "headers": [(b"idempotency-key", b"k")]}
-        set_principal(made, OWNER)
-        return made
+        return {**made, STATE: RequestState(id="req_1", principal=OWNER)}
 
     layer = IdempotencyMiddleware(app, rig.store.repeats, patience=1)
     first = asyncio.create_task(layer(scope(), receive, send))
