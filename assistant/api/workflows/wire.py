@@ -262,7 +262,8 @@ async def _write(send: Send, data: bytes, *, more: bool = True) -> None:
 def _end(job: Job) -> bytes:
     match job.state:
         case "completed":
-            return b"data: " + orjson.dumps({"type": "complete", "job_id": job.id, "results": dict(job.results or {})}) + b"\n\n" + DONE
+            complete = JobComplete(job_id=job.id, results=dict(job.results or {}))
+            return b"data: " + complete.model_dump_json().encode() + b"\n\n" + DONE
         case "cancelled":
             return _error(JobCancelled())
         case _:
