@@ -109,7 +109,7 @@ class ResponseEndpoints:
 
     @endpoint("DELETE", _ONE, "Delete a response", scope="chat", responses=errors(401, 404, 503))
     async def delete(self, request: Request, response_id: str) -> ResponseDeleted:
-        """Remove it. What goes on from it begins behind it then; the session in which it was made keeps what was said."""
+        """Remove it. The conversation of a later response then begins after it; the session in which it was made keeps its messages."""
         if not await self.store.delete(principal(request.scope).id, _known(response_id)):
             raise ResponseNotFound(param="response_id")
         return ResponseDeleted(id=response_id)

@@ -150,7 +150,7 @@ class ResponseRequest(WireModel):
     input: Input
     instructions: str | None = Field(default=None, description="For this response alone.")
     previous_response_id: str | None = Field(
-        default=None, max_length=64, description="The response that this goes on from: its conversation comes before the input."
+        default=None, max_length=64, description="The response that this continues: its conversation comes before the input."
     )
     session_id: str | None = Field(default=None, description="With an agent: the session that this belongs to, as for chat completions.")
     user: str | None = Field(default=None, description="With an agent: whose session this belongs to, where no session_id is given.")

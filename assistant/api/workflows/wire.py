@@ -231,7 +231,7 @@ class JobStream(Response):
 def _end(job: Job) -> bytes:
     match job.state:
         case "completed":
-            return event(orjson.dumps({"type": "complete", "job_id": job.id, "results": dict(job.results or {})})) + DONE
+            return event(JobComplete(job_id=job.id, results=dict(job.results or {})).model_dump_json().encode()) + DONE
         case "cancelled":
             return error_event(JobCancelled())
         case _:
