@@ -26,7 +26,7 @@ _EXTENDED_NAME = re.compile(rb"filename\*\s*=\s*\"?(?:utf-8|iso-8859-1)'[^']*'([
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultipartForm:
-    """`fields`: by name, each sent once. `files`: in the order in which they came."""
+    """`fields`: by name, each sent once. `files`: in the order of the form."""
 
     fields: dict[str, str]
     files: tuple[Upload, ...]
@@ -37,8 +37,8 @@ async def read_form(
 ) -> MultipartForm:
     """`named`: fields that hold a file, besides FILE_FIELDS; the `param` of such an upload is the field's name.
 
-    Raises RequestTooLarge, FileTooLarge (both as soon as a limit is passed, whatever is still to come), InvalidRequest, RequestTimeout,
-    ClientDisconnect. What was spooled until then stays in `spool`.
+    Raises RequestTooLarge and FileTooLarge (as soon as a limit is exceeded), InvalidRequest, RequestTimeout, ClientDisconnect. Files received
+    until then stay in `spool`.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
@@ -67,7 +67,7 @@ def _too_large(limits: ApiLimits) -> RequestTooLarge:
 
 
 class _FormReader:
-    """The state between two pieces of a form."""
+    """The state of parsing between two pieces of a form."""
 
     def __init__(self, boundary: bytes, spool: Spool, named: frozenset[str]) -> None:
         self._spool = spool
@@ -166,7 +166,7 @@ class _FormReader:
     def _on_part_end(self) -> None:
         if self._file is None:
             return
-        if self._nameless and self._file.size == 0:  # what a browser sends for a file input left empty
+        if self._nameless and self._file.size == 0:  # a browser's empty file input
             self._file.discard()
         else:
             self._files.append(self._file.finish())

@@ -1,4 +1,4 @@
-"""Errors as OpenAI's JSON, and the time in which a body must arrive."""
+"""Errors as OpenAI's JSON, and the timeout of a body."""
 
 import asyncio
 import logging
@@ -40,7 +40,7 @@ class NotThisMethod(MethodNotAllowed):
 
 
 class FailedAfterActing(Exception):
-    """A turn failed after a tool had changed something: its answer tells clients not to repeat the request by themselves."""
+    """A turn failed after a tool had changed something: the answer tells clients not to retry automatically."""
 
     def __init__(self, error: NanobotError) -> None:
         super().__init__(error.message)

@@ -1,4 +1,4 @@
-"""Binding the server's port, and what must hold before it is opened."""
+"""Binds the server's port, and refuses to expose an open server."""
 
 import errno
 import socket
@@ -12,7 +12,7 @@ _NO_AUTH = AuthSettings()
 
 
 class CannotServe(Exception):
-    """The server can't start as configured. `str(error)` is one sentence for the person who started it."""
+    """The server can't start as configured; the message is one sentence for the person who started it."""
 
 
 def check_exposure(settings: ApiSettings, auth: AuthSettings = _NO_AUTH) -> None:

@@ -1,4 +1,4 @@
-"""HTTP connections: uvicorn's protocol with the limits and timers that it lacks."""
+"""HTTP connections: uvicorn's protocol with more limits and timers."""
 
 import asyncio
 import logging
@@ -55,7 +55,7 @@ class HttpConnection(HttpToolsProtocol):
         self._in_head = False
         self._refused = False
         self._upgrade_at: int | None = None
-        """Where in the last read the request for a WebSocket ended."""
+        """The offset in the last read where the request for a WebSocket ended."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
@@ -87,7 +87,7 @@ class HttpConnection(HttpToolsProtocol):
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(_head_too_large())
         elif idle and self._head_timer is None and self.timeout_keep_alive_task is None:
-            self._await_head()  # bytes that begin no request, such as empty lines: they stopped the timer of idle connections
+            self._await_head()  # bytes that begin no request, such as empty lines, stopped the idle timer
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -118,7 +118,7 @@ class HttpConnection(HttpToolsProtocol):
         return True
 
     def handle_websocket_upgrade(self) -> None:
-        """Called while the parser's exception is handled: only that says where the request ended."""
+        """Called while the parser's exception is handled, which holds where the request ended."""
         ended = sys.exception()
         self._upgrade_at = ended.args[0] if ended is not None else 0
 
@@ -135,7 +135,7 @@ class HttpConnection(HttpToolsProtocol):
         self._refuse(_head_too_large() if too_large else InvalidRequest("This is not a valid HTTP request."))
 
     def timeout_keep_alive_handler(self) -> None:
-        if self._unread_timer is not None:  # the last answer is still being read, or that timer ends the connection
+        if self._unread_timer is not None:  # the client still reads the last answer, or that timer ends the connection
             self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
         elif self.transport.get_write_buffer_size():
             self.transport.abort()  # closing would wait for the unread rest of an answer
@@ -203,7 +203,7 @@ class HttpConnection(HttpToolsProtocol):
             if answering.response_started or self.pipeline:
                 self.transport.close()
                 return
-            answering.disconnected = True  # to the application the client is gone: what it sends is dropped
+            answering.disconnected = True  # to the application the client is gone: its answer is dropped
             answering.message_event.set()
         self.transport.write(_error_response(error))
         self.transport.write_eof()
@@ -241,7 +241,7 @@ def _error_response(error: NanobotError) -> bytes:
 def _without_upgrade(data: bytes, ignored: re.Pattern[bytes]) -> bytes:
     """The first head in `data`, or its beginning, without its `ignored` Upgrade headers, as RFC 9110 (7.8) allows.
 
-    The parser would take the body of such a request for the other protocol; Java's HTTP client sends one for HTTP/2 with every request.
+    The parser would treat the body as the other protocol; Java's HTTP client sends such a header, for HTTP/2, with every request.
     """
     end = data.find(b"\r\n\r\n")
     end = len(data) if end < 0 else end + len(b"\r\n")

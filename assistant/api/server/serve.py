@@ -1,4 +1,4 @@
-"""The server loop: accept connections until a stop, then shut down gracefully."""
+"""The server loop: accept connections until stopped, then shut down gracefully."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 1024
 _LAST_WORDS: Final = 0.25
-"""Seconds that running requests get even when the grace is used up."""
+"""Seconds for running requests, even when the grace is used up."""
 _POLL: Final = 0.01
 
 
@@ -33,7 +33,7 @@ async def serve(
     on_listening: Callable[[int], None] = lambda port: None,
     finish: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Serve requests until `stop` is set, then take no more and return when the running ones are answered.
+    """Serve until `stop` is set, then accept nothing more and return when running requests are answered.
 
     `sockets`: bound sockets to listen on; None: binds by `settings` (see `bind`). `on_listening`: called once with the port, when connections are
     accepted. `finish`: called after `stop`, when nothing new is accepted and before running requests are waited for: the place to end the turns.

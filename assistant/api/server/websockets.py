@@ -1,4 +1,4 @@
-"""WebSockets on the server's port, and the bounds that uvicorn's own protocols lack: on slow readers, floods, and small frames."""
+"""WebSockets on the server's port, with limits that uvicorn's protocols lack: on slow readers, floods, and small frames."""
 
 import asyncio
 import logging
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEAVE: Final = "websocket.leave"
-"""An event beside those of ASGI: the server shuts down. The application may finish what runs, then closes with 1001."""
+"""An event in addition to ASGI's: the server shuts down. The application may finish what runs, then closes with 1001."""
 MAX_UNREAD: Final = 4 * 1024 * 1024
-"""Bytes that may wait for a peer that makes the server send without reading it (pongs, above all)."""
+"""Bytes that may wait for a peer that makes the server send (pongs, above all) and does not read."""
 _SLICE: Final = 2 * 1024
 _FRAMES: Final = 128
-"""Frames decoded in one go, so that a flood of small ones holds up the event loop for a few milliseconds at most."""
+"""Frames decoded at a time, so that a flood of small ones blocks the event loop for a few milliseconds at most."""
 _WAITING: Final = 8
-"""Messages that wait for the application; nothing more is read until it takes one."""
+"""Messages that may wait for the application; reading pauses until it takes one."""
 _CLOSE_SECONDS: Final = 10.0
 """For the peer to read the close frame and answer it."""
 
@@ -40,7 +40,7 @@ class WebSocket(asyncio.Protocol):
     Closed when
     - a message is larger than `sockets.messageBytes`: 1009; or the peer breaks the protocol: 1002, 1007;
     - nothing is received from one ping to the next: 1011;
-    - something waits to be sent and none of it is read for `timeouts.unread`: 1013. Until then `send` waits.
+    - the peer reads none of what it was sent for `timeouts.unread`: 1013. Until then `send` waits.
     """
 
     __slots__ = (
@@ -58,14 +58,14 @@ class WebSocket(asyncio.Protocol):
         self._codec: FrameCodec | None = None
         """None until the application accepts."""
         self._held = b""
-        """Received and not decoded yet; while there is any, nothing more is read."""
+        """Received and not decoded yet; while it is not empty, reading is paused."""
         self._messages: list[Message] = [{"type": "websocket.connect"}]
         self._closed: int | None = None
         """The close code, once either side has closed."""
         self._refusal: Message | None = None
         self._wake: asyncio.Future[None] | None = None
         self._writable: asyncio.Event | None = None
-        """Set when `send` may go on; None: it need not wait."""
+        """Set when `send` may write again; None: it may."""
         self._heard = True
         self._leaving = False
         self._beat: asyncio.TimerHandle | None = None
@@ -73,7 +73,7 @@ class WebSocket(asyncio.Protocol):
         self._end_timer: asyncio.TimerHandle | None = None
 
     def open(self, scope: Scope, early: bytes) -> None:
-        """Take over the connection. `early`: what was received behind the handshake."""
+        """Take over the connection. `early`: bytes received after the handshake."""
         self.transport.set_protocol(self)
         self._state.connections.add(self)  # pyright: ignore[reportArgumentType] - it has all that the server uses of connections
         task = self._loop.create_task(self._run(scope))
@@ -99,7 +99,7 @@ class WebSocket(asyncio.Protocol):
         return self._messages.pop(0)
 
     async def send(self, message: Message) -> None:
-        """Returns when the transport has taken it, which a slow reader delays. Raises PeerGone."""
+        """Returns when the transport has accepted it, which a slow reader delays. Raises PeerGone."""
         while self._writable is not None and self._closed is None:
             await self._writable.wait()
         if self._closed is not None:
@@ -176,7 +176,7 @@ class WebSocket(asyncio.Protocol):
         self.transport.close()
 
     def _decode(self) -> None:
-        """Decode what was received, a slice at a time, as long as the application keeps up."""
+        """Decode received bytes in slices, while the application keeps up."""
         codec, position, count = self._codec, 0, 0
         while codec is not None and position < len(self._held) and count < _FRAMES and len(self._messages) < _WAITING:
             more, messages = codec.decode(self._held[position : position + _SLICE])
@@ -204,7 +204,7 @@ class WebSocket(asyncio.Protocol):
             self._wake.set_result(None)
 
     def _flush(self) -> None:
-        """Write what the codec has to send, and end the connection where it says so."""
+        """Write the codec's output, and end the connection after its last."""
         if self._codec is None or self.transport.is_closing():
             return
         data, last = self._codec.data_to_send()
@@ -220,7 +220,7 @@ class WebSocket(asyncio.Protocol):
             self._give_up()
 
     def _close(self, code: int, reason: str) -> None:
-        """Send a close frame, and wait a while for the peer's."""
+        """Send a close frame, and wait for the peer's for a while."""
         if self._codec is None or self._codec.closing or self.transport.is_closing():
             return
         self._codec.close(code, reason)
@@ -230,7 +230,7 @@ class WebSocket(asyncio.Protocol):
         self._decode()
 
     def _end(self) -> None:
-        """Abort the connection in `_CLOSE_SECONDS`, whatever the peer does."""
+        """Abort the connection in `_CLOSE_SECONDS`."""
         _cancel(self._beat)
         if self._end_timer is None:
             self._end_timer = self._loop.call_later(_CLOSE_SECONDS, self.transport.abort)
