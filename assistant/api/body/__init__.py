@@ -1,1 +1,1 @@
-"""Bodies of requests, taken in up to limits: JSON, forms, files within JSON; and the disk that files wait on."""
+"""Bodies of requests, within limits: JSON, forms, files in JSON; files go to the spool on disk."""

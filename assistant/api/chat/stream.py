@@ -115,7 +115,7 @@ def settle(admission: Admission, turn: RunningTurn, event: TurnEvent) -> None:
 
 
 async def cancel_on_disconnect(turn: RunningTurn, receive: Receive) -> None:
-    """To be run in a task beside the one that waits for the turn."""
+    """To be run in a task of its own while another waits for the turn."""
     await disconnected(receive)
     turn.cancel()
 

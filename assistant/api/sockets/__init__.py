@@ -1,1 +1,1 @@
-"""WebSockets: what is said over them, in MessagePack and JSON."""
+"""Conversations over WebSockets: frames in MessagePack and JSON."""

@@ -12,7 +12,7 @@ from assistant.access.principals import Principal
 from assistant.api.body.spool import spooled
 from assistant.api.chat.stream import settle
 from assistant.api.complaints import validated
-from assistant.api.sockets import answers
+from assistant.api.sockets import wire
 from assistant.api.sockets.client_tools import ClientCalls, ClientTool, read_manifest
 from assistant.api.sockets.codec import Frame, decode, encode
 from assistant.api.sockets.jobs import COMMANDS, SocketJobs
@@ -82,7 +82,7 @@ class SocketConversation:
         try:
             await self._dispatch(_opened(await decode(message)))
         except NanobotError as error:
-            await self._say(answers.error(error))
+            await self._say(wire.error(error))
 
     async def leave(self) -> None:
         """The server shuts down: finish the running answer, then close the socket."""
@@ -110,7 +110,7 @@ class SocketConversation:
             case "stop":
                 await self._stop()
             case "ping":
-                await self._say(answers.pong())
+                await self._say(wire.pong())
             case "pong":
                 pass
             case "client_tools_manifest":
@@ -170,7 +170,7 @@ class SocketConversation:
 
     async def _stop(self) -> None:
         if self._answer is None:
-            await self._say(answers.stopped())
+            await self._say(wire.stopped())
         else:
             self._answer.stopped = True
             self._answer.stop()
@@ -186,7 +186,7 @@ class SocketConversation:
         self._answer = None
         await answer.admission.end()  # the task may not have started
         if answer.stopped:
-            await self._say(answers.stopped())
+            await self._say(wire.stopped())
 
     async def _answer_with(self, answer: _Answer, frames: AsyncIterator[list[Frame]]) -> None:
         try:
@@ -195,14 +195,14 @@ class SocketConversation:
                     await self._say(frame)
         except NanobotError as error:
             if not answer.stopped:
-                await self._say(answers.error(error))
+                await self._say(wire.error(error))
         finally:
             self._answer = None
             if answer.turn is not None:
                 answer.admission.broke_off(answer.turn.took)  # does nothing after the turn's end
             await answer.admission.end()
         if answer.stopped:
-            await self._say(answers.stopped())
+            await self._say(wire.stopped())
         if self._leaving:
             await self._close()
 
@@ -232,7 +232,7 @@ class SocketConversation:
         """Pings do not queue up behind a slow reader."""
         self._pinger = self._next_ping()
         if self._pinged is None or self._pinged.done():
-            self._pinged = self._group.create_task(self._say(answers.ping()))
+            self._pinged = self._group.create_task(self._say(wire.ping()))
 
 
 def _opened(frame: Frame) -> Frame:
@@ -264,23 +264,23 @@ def _frames(batch: list[TurnEvent], question: Question, *, stopped: bool) -> lis
             words.append(event.text)
             continue
         if words:
-            frames.append(answers.chunk("".join(words)))
+            frames.append(wire.chunk("".join(words)))
             words.clear()
         frames += _about(event, question, stopped=stopped)
-    return [*frames, answers.chunk("".join(words))] if words else frames
+    return [*frames, wire.chunk("".join(words))] if words else frames
 
 
 def _about(event: ToolStarted | ToolFinished | TurnFinished | TurnFailed, question: Question, *, stopped: bool) -> list[Frame]:
     thread = question.thread
     match event:
         case ToolStarted():
-            return [answers.tool_call(event, thread)]
+            return [wire.tool_call(event, thread)]
         case ToolFinished():
-            return [answers.tool_result(event, thread)]
+            return [wire.tool_result(event, thread)]
         case TurnFinished():
             provider = question.provider
-            return [answers.chunk("", done=True), answers.message(event.text, thread=thread, provider=provider, model=event.model)]
+            return [wire.chunk("", done=True), wire.message(event.text, thread=thread, provider=provider, model=event.model)]
         case TurnFailed(error=TurnCancelled()) if stopped:
             return []  # the client gets `generation_stopped`
         case TurnFailed():
-            return [answers.error(event.error)]
+            return [wire.error(event.error)]

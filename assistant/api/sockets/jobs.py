@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from assistant.access.principals import Principal
 from assistant.api.body.spool import spooled
-from assistant.api.sockets import answers
+from assistant.api.sockets import wire
 from assistant.api.sockets.codec import Frame
 from assistant.api.sockets.questions import SocketServices
 from assistant.api.sockets.wire import ClientMessage, take_in
@@ -83,7 +83,7 @@ class SocketJobs:
         async for batch in self.service.updates(self._who.id, job.id):
             yield [cast("Frame", update_frame(update)) for update in batch]
         results = await self.service.result(self._who.id, job.id)
-        yield [answers.chunk("", done=True), answers.message(results_text(dict(results)), thread=thread, workflow=job.workflow)]
+        yield [wire.chunk("", done=True), wire.message(results_text(dict(results)), thread=thread, workflow=job.workflow)]
 
     async def cancel(self, job: Job) -> None:
         """Does nothing if it has ended."""
@@ -128,7 +128,7 @@ class SocketJobs:
                 for update in batch:
                     await self._say(cast("Frame", update_frame(update)))
         except NanobotError as error:
-            await self._say(answers.error(error))
+            await self._say(wire.error(error))
 
 
 def _status(job: Job) -> Frame:

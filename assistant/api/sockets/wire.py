@@ -1,15 +1,18 @@
-"""What a client sends over a WebSocket: its models, and its content with the files in the spool."""
+"""Both directions of a socket: what a client sends, with its files in the spool, and the frames that it gets (NodeTool's)."""
 
 import asyncio
-from typing import Annotated, Any, Final, Literal
+import time
+from typing import Annotated, Any, Final, Literal, cast
 
+import orjson
 from pydantic import Discriminator, Field, Tag
 
 from assistant.api.body.spool import Spool
 from assistant.api.chat.read import check_said, take_in_part
 from assistant.api.chat.wire import FileData, FilePart, ImagePart, ImageUrl, TextPart, WireModel, content_tag, part_tag
-from assistant.contracts.errors import InvalidRequest
-from assistant.contracts.turns import Upload, UserText
+from assistant.api.sockets.codec import Frame
+from assistant.contracts.errors import InvalidRequest, NanobotError
+from assistant.contracts.turns import ToolFinished, ToolStarted, Upload, UserText
 from assistant.contracts.util import display_name
 
 MAX_TOOLS: Final = 64
@@ -142,3 +145,54 @@ def _keep(data: bytes, name: str, param: str, spool: Spool) -> Upload:
     file = spool.open(name, param)
     file.write(data)
     return file.finish()
+
+
+def chunk(text: str, *, done: bool = False) -> Frame:
+    return {"type": "chunk", "node_id": None, "content_type": "text", "content": text, "content_metadata": {}, "done": done}
+
+
+def tool_call(event: ToolStarted, thread: str) -> Frame:
+    return {"type": "tool_call", "tool_call_id": event.call_id, "name": event.name, "args": _object(event.arguments), "thread_id": thread}
+
+
+def tool_result(event: ToolFinished, thread: str) -> Frame:
+    return {"type": "tool_result", "tool_call_id": event.call_id, "name": event.name, "result": event.text, "thread_id": thread}
+
+
+def message(text: str, *, thread: str, provider: str | None = None, model: str | None = None, workflow: str | None = None) -> Frame:
+    """`provider` and `model` for a model's answer, `workflow` for a workflow's."""
+    return {
+        "type": "message",
+        "role": "assistant",
+        "content": text,
+        "thread_id": thread,
+        "workflow_id": workflow,
+        "provider": provider,
+        "model": model,
+    }
+
+
+def error(failure: NanobotError) -> Frame:
+    """/chat's clients read `message`, those of /predict `error`."""
+    return {"type": "error", "message": failure.message, "error": failure.message, "error_type": failure.code}
+
+
+def stopped() -> Frame:
+    return {"type": "generation_stopped", "message": "The generation was stopped."}
+
+
+def ping() -> Frame:
+    return {"type": "ping", "ts": time.time()}
+
+
+def pong() -> Frame:
+    return {"type": "pong", "ts": time.time()}
+
+
+def _object(arguments: str) -> dict[str, object]:
+    """The arguments; none if they are no object: then the call fails, and its result says why."""
+    try:
+        value: object = orjson.loads(arguments or "{}")
+    except ValueError:
+        return {}
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
