@@ -1,7 +1,7 @@
 """The laws of the code's shape: sizes, names, and what a file may be.
 
-Other laws are elsewhere: the picture of the imports in `test_architecture.py`, words in `test_voice.py`, the direction of imports and the optional parts in
-the contracts of `pyproject.toml` (`make lint`), speed in `docs/performance.md` (`make bench`).
+Other laws are elsewhere: the picture of the imports in `test_architecture.py`, words in `test_voice.py`, the direction of imports and the optional
+parts in the contracts of `pyproject.toml` (`make lint`), speed in `docs/performance.md` (`make bench`).
 """
 
 import ast
