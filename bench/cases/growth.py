@@ -7,8 +7,8 @@ from uuid import uuid4
 from bench.figures import Effort, Figure, Say, at_most, figure
 from bench.load import Load, apply_load
 from bench.measured import Measured
-from bench.process import cpu_seconds
 from bench.rig import Rig, running_rig
+from tests.process_usage import cpu_seconds
 
 _WINDOW = 20
 """Turns that are measured together: those up to the fiftieth, and those up to the five-hundredth."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from bench.figures import Effort, Figure, Say, at_most, figure
 from bench.load import Load, apply_load
-from bench.process import resident_mib
 from bench.rig import running_rig
+from tests.process_usage import resident_mib
 
 _REQUESTS = 20_000
 _AT_ONCE = 1_000

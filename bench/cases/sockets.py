@@ -11,8 +11,8 @@ from websockets.typing import Origin
 
 from bench.figures import Effort, Figure, Say, at_most
 from bench.load import Load, apply_load
-from bench.process import resident_mib
 from bench.rig import Rig, running_rig
+from tests.process_usage import resident_mib
 
 _IDLE = 2_000
 _STALLED = 20

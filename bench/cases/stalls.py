@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import assistant
 from bench.figures import Effort, Figure, Say, at_most
 from bench.load import Load, apply_load
-from bench.rig import Rig, running_model, running_rig
+from bench.rig import Rig, running_rig
+from tests.doubles.model_process import running_model
 
 _ASK = {"file": 17, "provider": 200}
 """Requests to each. To the file: the one that stalls, and as many as may wait for it."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.figures import Effort, Figure, Say, at_most
-from bench.process import resident_mib
-from bench.rig import running_model
 from tests.doubles.live_server import live_server, with_model
+from tests.doubles.model_process import running_model
+from tests.process_usage import resident_mib
 
 _SETTLE = 1.0
 """Seconds until memory is read: what runs once after the start has run by then."""

@@ -5,6 +5,7 @@ parts in the contracts of `pyproject.toml` (`make lint`), speed in `docs/perform
 """
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -87,3 +88,8 @@ def test_only_ports_settings_and_kinds_are_small_files(folder: str) -> None:
         if (lines := text.count("\n")) < CRUMB_LINES and Path(name).name not in MAY_BE_SMALL and not name.startswith(SMALL_FOLDERS)
     }
     assert small.keys() <= SMALL, "put it where it is used"
+
+
+def test_nothing_imports_the_bench_but_itself() -> None:
+    imports = re.compile(r"^\s*(from|import) bench\b", re.MULTILINE)
+    assert [name for name, text in sources(*PRODUCT, "tests") if imports.search(text)] == []

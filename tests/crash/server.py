@@ -3,7 +3,7 @@
 import os
 
 from assistant.cli import main
-from bench.crash.boundaries import Trap, lay, settle_before_send
+from tests.crash.boundaries import Trap, lay, settle_before_send
 
 if __name__ == "__main__":
     where, _, count = os.environ.get("CRASH_AT", "").partition(":")

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from bench.crash.platforms import DISCORD_CHATS, TELEGRAM_CHATS, Platforms
+from tests.crash.platforms import DISCORD_CHATS, TELEGRAM_CHATS, Platforms
 
 _CALLERS = 3
 _PAUSE = 0.03

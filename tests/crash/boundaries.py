@@ -1,6 +1,6 @@
 """The boundaries that a message crosses on its way out, and what happens at one of them: the process kills itself, as `kill -9` does.
 
-They are laid around the calls of the real thing in the process under test only (`bench.crash.server`); the product knows nothing of them.
+They are laid around the calls of the real thing in the process under test only (`tests.crash.server`); the product knows nothing of them.
 """
 
 import os

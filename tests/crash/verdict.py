@@ -12,8 +12,8 @@ from assistant.contracts.outbox import Delivery
 from assistant.delivery.sender import part_key
 from assistant.store.settings import StoreSettings
 from assistant.store.store import open_store
-from bench.crash.load import Promises
-from bench.crash.platforms import Posted
+from tests.crash.load import Promises
+from tests.crash.platforms import Posted
 
 _EXAMPLES: Final = 5
 

@@ -1,4 +1,4 @@
-"""`python -m bench.crash`: kills a server under load, at every named boundary and at random, and compares what the platforms took with what was
+"""`python -m tests.crash`: kills a server under load, at every named boundary and at random, and compares what the platforms took with what was
 accepted. With --stop it is asked to stop, by SIGTERM, and then nothing may be doubled at all. Prints a table and the seed; exits with 1 where a
 promise was broken. Ctrl-C ends the killing early, and the comparison is made all the same."""
 
@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.crash.boundaries import ALL
-from bench.crash.load import under_load
-from bench.crash.platforms import DISCORD_CHATS, TELEGRAM_CHATS, Platforms, running_platforms
-from bench.crash.process import Server
-from bench.crash.verdict import Verdict, verdict
+from tests.crash.boundaries import ALL
+from tests.crash.load import under_load
+from tests.crash.platforms import DISCORD_CHATS, TELEGRAM_CHATS, Platforms, running_platforms
+from tests.crash.process import Server
+from tests.crash.verdict import Verdict, verdict
 
 _BOUNDARY_SECONDS: Final = 3.0
 """How long a boundary may take to be reached; then the process is killed wherever it is."""
@@ -55,7 +55,7 @@ class Ran:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.crash", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--kills", type=int, default=50, help="how often the server is killed (default 50)")
     parser.add_argument("--seed", type=int, default=None, help="what chance is drawn from; printed, so that a run can be made again")
     parser.add_argument(

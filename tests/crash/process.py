@@ -45,7 +45,7 @@ class Server:
         command = [
             sys.executable,
             "-m",
-            "bench.crash.server",
+            "tests.crash.server",
             "serve",
             "--config",
             str(self.home / "config.json"),

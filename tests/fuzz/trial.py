@@ -18,12 +18,12 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from bench.fuzz.cases import json_of, operations_of, run
-from bench.fuzz.description import closed, fields_of_bodies
-from bench.fuzz.feeding import Larder
-from bench.fuzz.findings import Finding, Ran
-from bench.fuzz.rig import HOOK, Rig, running_rig
-from bench.process import resident_mib
+from tests.fuzz.cases import json_of, operations_of, run
+from tests.fuzz.description import closed, fields_of_bodies
+from tests.fuzz.feeding import Larder
+from tests.fuzz.findings import Finding, Ran
+from tests.fuzz.rig import HOOK, Rig, running_rig
+from tests.process_usage import resident_mib
 
 _CHECKS: Final = [
     not_a_server_error,

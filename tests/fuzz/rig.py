@@ -13,8 +13,8 @@ from typing import Final
 import requests
 
 import assistant
-from bench.rig import running_model
 from tests.doubles.live_server import LiveServer, live_server
+from tests.doubles.model_process import running_model
 from tests.doubles.telegram_api.thread import telegram_in_thread
 
 HOOK: Final = "inbox"
