@@ -1,4 +1,4 @@
-"""What the five-hundredth turn of a session costs beside the fiftieth."""
+"""The cost of a session's 500th turn compared with its 50th."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class _Seen:
 
 
 def measure_growth(effort: Effort, say: Say) -> Iterator[Figure]:
-    """All 500 turns even in a quick round: fewer would answer another question."""
+    """All 500 turns even in a quick run: with fewer the ratio would mean something else."""
     early, late = _Seen(), _Seen()
     with running_rig() as rig:
         apply_load(Load(url=rig.api, connections=1, requests=100))

@@ -1,4 +1,4 @@
-"""Whether memory comes back, or is kept, after many requests in as many sessions, and after many at once."""
+"""Memory after many requests in as many sessions, and after many at once."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _SETTLE = 60.0
 
 
 def measure_memory(effort: Effort, say: Say) -> Iterator[Figure]:
-    """What is remembered for a while fills up first; what still grows after that would grow for ever."""
+    """The first run fills the caches; growth in the second would be a leak."""
     count = effort.requests(_REQUESTS)
     with running_rig() as rig:
         say("memory: warming up")

@@ -1,4 +1,4 @@
-"""From `nanobot serve` to the first 200 of /ready, and the memory of a server that nobody has asked anything."""
+"""From `nanobot serve` to the first 200 of /ready, and the memory of a server before its first request."""
 
 import tempfile
 import time
@@ -15,7 +15,7 @@ _SETTLE = 1.0
 
 
 def measure_start(effort: Effort, say: Say) -> Iterator[Figure]:
-    """One start more than is counted: the first one reads the files that the later ones find in memory."""
+    """One extra start, not counted: it brings the files into the page cache."""
     first: list[float] = []
     again: list[float] = []
     memory: list[float] = []

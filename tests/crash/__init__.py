@@ -1,1 +1,1 @@
-"""The crash test: a real server under load is killed again and again, and what the platforms took is compared with what was accepted."""
+"""The crash test: a real server under load is killed repeatedly, and the messages that arrived are compared with those that were accepted."""

@@ -1,4 +1,4 @@
-"""`nanobot serve` with a trap: CRASH_AT="claim.after:2" kills the process behind the second claim."""
+"""`nanobot serve` with a trap: CRASH_AT="claim.after:2" kills the process after the second claim."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The API against its own description: requests drawn from /openapi.json, right ones and wrong ones, each answer compared with what is declared.
+"""The API against its own description: valid and invalid requests drawn from /openapi.json, each answer compared with it.
 
 python -m tests.fuzz [--cases NUMBER] [--seed NUMBER]
 """

@@ -1,5 +1,5 @@
-"""`python -m tests.fuzz`: sends requests that are drawn from /openapi.json to a real server, and compares each answer with what is described.
-Prints what does not fit, with a curl command for each, and the seed; exits with 1 where anything was found."""
+"""`python -m tests.fuzz`: sends requests drawn from /openapi.json to a real server, and compares each answer with the description.
+Prints each finding with a curl command, and the seed; exits with 1 if there are findings."""
 
 import argparse
 import random

@@ -48,6 +48,7 @@ PAGES = (
     "README.md",
     "CONTRIBUTING.md",
     "AGENTS.md",
+    "SECURITY.md",
     "examples/README.md",
     "docs/api.md",
     "docs/architecture.md",
@@ -55,6 +56,8 @@ PAGES = (
     "docs/decisions.md",
     "docs/embedding.md",
     "docs/models.md",
+    "docs/performance.md",
+    "docs/releasing.md",
     "docs/reliability.md",
 )
 
