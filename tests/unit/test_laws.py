@@ -6,11 +6,13 @@ parts in the contracts of `pyproject.toml` (`make lint`), speed in `docs/perform
 
 import ast
 import re
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from channels.catalog import OWN
 from tests.budgets import PRODUCT, ROOT, budgets, lines_by_folder, renewed
 
 FOLDERS = (*PRODUCT, "tests", "bench", "examples")
@@ -93,3 +95,9 @@ def test_only_ports_settings_and_kinds_are_small_files(folder: str) -> None:
 def test_nothing_imports_the_bench_but_itself() -> None:
     imports = re.compile(r"^\s*(from|import) bench\b", re.MULTILINE)
     assert [name for name, text in sources(*PRODUCT, "tests") if imports.search(text)] == []
+
+
+def test_each_channel_of_ours_is_an_optional_part() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    optional = {module for contract in contracts if contract["type"] == "protected" for module in contract["protected_modules"]}
+    assert {f"channels.{name}" for name in OWN} <= optional
