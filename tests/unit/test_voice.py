@@ -40,6 +40,7 @@ PHRASES = (
 FOUND = re.compile(rf"\b({'|'.join(PHRASES)})\b", re.IGNORECASE)
 FOLDERS = (
     "assistant/documents",
+    "assistant/testing",
     "assistant/workflows",
     "channels/apprise",
 )

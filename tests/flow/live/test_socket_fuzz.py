@@ -1,4 +1,4 @@
-"""Sockets of the real process, told what nobody should tell them: they answer, they stay, and nothing of it is kept."""
+"""Sockets of the real process under hostile frames: they answer, they stay open, and memory does not grow."""
 
 import asyncio
 import json
