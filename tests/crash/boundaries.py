@@ -70,7 +70,7 @@ def _around(owner: type, method: str, name: Callable[[dict[str, Any]], str | Non
 
 
 def settle_before_send() -> None:
-    """The control: a delivery is settled as sent before it is sent. The test must detect it."""
+    """The control: a delivery is called sent before it is sent. The test must find that out."""
     original: Method = Outbox.note
 
     async def note(self: Outbox, claim: Any, **given: Any) -> bool:

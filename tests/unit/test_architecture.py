@@ -21,7 +21,7 @@ def block(start: str) -> str:
 def drawn() -> Arrows:
     """The arrows of the picture: from each part to those it imports. A line may chain arrows and name several parts: `a & b --> c --> d`."""
     arrows: Arrows = {}
-    for line in block("flowchart").splitlines()[1:]:
+    for line in filter(str.strip, block("flowchart").splitlines()[1:]):
         chain = [re.findall(r"\w+", names) for names in re.split(r"-->|-\.->(?:\|[^|]*\|)?", line)]
         assert len(chain) > 1, line
         for sources, targets in pairwise(chain):
