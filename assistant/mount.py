@@ -18,8 +18,8 @@ from starlette.types import ASGIApp
 from assistant.access.principals import CannotLetIn, auth_mode
 from assistant.api.chat_app import create_mounted_router, not_open
 from assistant.api.server.bind import CannotServe
-from assistant.app import Assistant, serve
-from assistant.app.runtime import FOR_TURNS, opened_front
+from assistant.app import Services, serve
+from assistant.app.runtime import FOR_TURNS, open_runtime
 from assistant.config import Loaded, load_config
 from assistant.contracts.messages import Json
 
@@ -68,7 +68,7 @@ def run_chat_server(
     remote_auth: bool = False,
     config: Path | None = None,
     settings: Mapping[str, Json] = _NOTHING,
-    on_listening: Callable[[Assistant, int], None] = lambda assistant, port: None,
+    on_listening: Callable[[Services, int], None] = lambda services, port: None,
 ) -> None:
     """Serve chat completions, models and /health until Ctrl-C or SIGTERM; what `nanobot chat-server` does. Call it in the main thread.
 
@@ -152,9 +152,9 @@ class _Opening:
 
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[ASGIApp]:
-        async with opened_front(self._loaded, chat_only=True, mounted=True, trusts_host=self._trusts_host) as front:
-            await front.beside.start()
+        async with open_runtime(self._loaded, chat_only=True, mounted=True, trusts_host=self._trusts_host) as (runtime, app):
+            await runtime.start()
             try:
-                yield front.app
+                yield app
             finally:
-                await front.beside.stop(self._loaded.config.shutdown.grace * FOR_TURNS)
+                await runtime.stop(self._loaded.config.shutdown.grace * FOR_TURNS)

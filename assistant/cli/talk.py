@@ -14,7 +14,7 @@ from rich.text import Text
 from assistant.access.principals import OWNER
 from assistant.api.body.spool import Spool
 from assistant.api.chat.route import session_key
-from assistant.app import Assistant, open_assistant
+from assistant.app import Services, open_services
 from assistant.cli.shared import Display, harmless
 from assistant.config import Loaded
 from assistant.contracts.errors import InvalidRequest
@@ -36,7 +36,7 @@ class TerminalChat:
         self._runner = asyncio.Runner()
         self._opened = asyncio.Event()
         self._leave = asyncio.Event()
-        self._assistant: Assistant | None = None
+        self._services: Services | None = None
         self._host: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
@@ -49,23 +49,23 @@ class TerminalChat:
 
     def ask(self, text: str, files: Sequence[Path] = ()) -> TurnFinished:
         """One turn, shown as it comes. Raises NanobotError; KeyboardInterrupt once the turn has stopped."""
-        assistant = self._assistant
-        if assistant is None:
+        services = self._services
+        if services is None:
             raise RuntimeError("ask is for inside of the with statement")
-        spool = Spool(assistant.spool, self._loaded.config.api.limits)
+        spool = Spool(services.spool, self._loaded.config.api.limits)
         try:
             uploads = [copy_in(file, spool) for file in files]
             words = [UserText(text=replace_surrogates(text))] if text.strip() else []
             if not words and not uploads:
                 raise InvalidRequest("There is nothing to ask: the message is empty.")
-            return self._runner.run(self._turn(assistant, (*words, *uploads), spool))
+            return self._runner.run(self._turn(services, (*words, *uploads), spool))
         finally:
             spool.remove()
 
-    async def _turn(self, assistant: Assistant, content: tuple[UserText | Upload, ...], spool: Spool) -> TurnFinished:
+    async def _turn(self, services: Services, content: tuple[UserText | Upload, ...], spool: Spool) -> TurnFinished:
         """Raises the error that ended it. Cancelled, it stops the turn and waits until that is stored."""
         request = TurnRequest(id=new_id("turn"), owner=OWNER.id, session=session_key(self.session), content=content, stream=True)
-        turn = assistant.turns.start(request)
+        turn = services.turns.start(request)
         spool.hand_over()
         try:
             end = await _show(turn, self._display)
@@ -89,9 +89,9 @@ class TerminalChat:
             await self._host
 
     async def _keep(self) -> None:
-        async with open_assistant(self._loaded) as assistant:
-            assistant.spool.mkdir(mode=0o700, exist_ok=True)
-            self._assistant = assistant
+        async with open_services(self._loaded) as services:
+            services.spool.mkdir(mode=0o700, exist_ok=True)
+            self._services = services
             self._opened.set()
             await self._leave.wait()
 

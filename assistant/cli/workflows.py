@@ -12,7 +12,7 @@ import typer
 
 from assistant.access.principals import OWNER
 from assistant.api.body.spool import Spool
-from assistant.app import Assistant, open_assistant
+from assistant.app import Services, open_services
 from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured, harmless, print_table
 from assistant.cli.talk import copy_in
 from assistant.config import Loaded
@@ -103,30 +103,30 @@ def _asks(info: WorkflowInfo) -> str:
 
 
 async def _index(loaded: Loaded) -> Sequence[WorkflowInfo]:
-    async with open_assistant(loaded) as assistant:
-        return await assistant.workflows.index()
+    async with open_services(loaded) as services:
+        return await services.workflows.index()
 
 
 async def _show(loaded: Loaded, workflow: str) -> WorkflowInfo:
-    async with open_assistant(loaded) as assistant:
-        return await assistant.workflows.show(replace_surrogates(workflow))
+    async with open_services(loaded) as services:
+        return await services.workflows.show(replace_surrogates(workflow))
 
 
 async def _run(loaded: Loaded, workflow: str, given: Sequence[str]) -> Job:
     """The job, completed. Raises JobFailed and what `Workflows.start` raises; cancelled, it cancels the job first."""
-    async with open_assistant(loaded) as assistant:
-        info = await assistant.workflows.show(replace_surrogates(workflow))
-        await assistant.workflows.begin(takes_over=False)
+    async with open_services(loaded) as services:
+        info = await services.workflows.show(replace_surrogates(workflow))
+        await services.workflows.begin(takes_over=False)
         with ExitStack() as held:
-            params, files = await asyncio.to_thread(_given, assistant, info, given, held)
-            job = await assistant.workflows.start(OWNER.id, info.id, params, files)
+            params, files = await asyncio.to_thread(_given, services, info, given, held)
+            job = await services.workflows.start(OWNER.id, info.id, params, files)
         try:
-            async for batch in assistant.workflows.updates(OWNER.id, job.id):
+            async for batch in services.workflows.updates(OWNER.id, job.id):
                 for update in batch:
                     job = update.job
                     _tell(update)
         except asyncio.CancelledError:
-            await assistant.workflows.cancel(OWNER.id, job.id)
+            await services.workflows.cancel(OWNER.id, job.id)
             raise
     if job.state != "completed":
         raise JobFailed(f"{job.error or job.state}.".replace("..", "."))
@@ -134,12 +134,12 @@ async def _run(loaded: Loaded, workflow: str, given: Sequence[str]) -> Job:
 
 
 def _given(
-    assistant: Assistant, info: WorkflowInfo, given: Sequence[str], held: ExitStack
+    services: Services, info: WorkflowInfo, given: Sequence[str], held: ExitStack
 ) -> tuple[Mapping[str, Json], Mapping[str, Upload]]:
     """What `--input` says, by name. Raises BadParameter, and what a Spool raises."""
     types = {spec.name: spec.type for spec in info.inputs}
-    assistant.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-    spool = Spool(assistant.spool, assistant.loaded.config.api.limits)
+    services.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    spool = Spool(services.spool, services.loaded.config.api.limits)
     held.callback(spool.remove)
     params: dict[str, Json] = {}
     files: dict[str, Upload] = {}

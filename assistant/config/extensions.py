@@ -88,7 +88,7 @@ def _extended(base: type[S], section: str, names: Iterable[str], settings: Calla
         except Exception as error:
             what = section.removesuffix("s")
             text = f"the package that gives this {what} can't be used: importing it raised {type(error).__name__}"
-            raise ConfigError(ConfigProblem(path=(section, name), text=text, origin="")) from error
+            raise ConfigError(ConfigProblem(path=(section, name), text=text)) from error
         fields[name.replace("-", "_")] = _field(name, model)
     return create_model(base.__name__, __base__=base, __doc__=base.__doc__, **fields) if fields else base
 

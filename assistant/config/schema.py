@@ -9,6 +9,7 @@ from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
 from assistant.config.agents import DEFAULTS, AgentSettings, AgentsSettings, ModelPreset
 from assistant.config.extensions import ChannelsSettings, ToolsSettings
+from assistant.contracts.access import Limits
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.util import Settings
 from assistant.delivery.settings import DeliverySettings
@@ -84,6 +85,11 @@ class Config(Settings):
     def named_agents(self) -> Mapping[str, AgentSettings]:
         """The other agents by id, each with all its settings."""
         return {name: agent.over(self.agents.defaults, self.model_presets) for name, agent in self.agents.named.items()}
+
+    @property
+    def default_limits(self) -> Limits:
+        """The limits of a key that has none of its own."""
+        return Limits(requests=self.api.limits.requests_per_minute, tokens=self.api.limits.tokens_per_minute)
 
     def fallbacks(self, agent: AgentSettings) -> tuple[ModelPreset, ...]:
         """An agent's fallback models, in order, each as a preset."""
