@@ -16,7 +16,6 @@ from assistant.access.principals import auth_mode, build_access
 from assistant.access.recipients import Senders
 from assistant.api.app import ApiServices, create_app
 from assistant.api.body.spool import sweep_spool
-from assistant.api.chat_app import create_chat_app
 from assistant.api.deliveries import Outgoing
 from assistant.api.files import FileService
 from assistant.api.server.websockets import preload as preload_sockets
@@ -204,6 +203,8 @@ async def open_runtime(
         api = _api_services(runtime, authenticator)
         try:
             if chat_only:
+                from assistant.api.chat_app import create_chat_app  # noqa: PLC0415 - `nanobot serve` does not need it
+
                 local_only = mounted and not trusts_host and auth_mode(config.auth, config.api.api_key) == "none"
                 api = replace(api, authenticator=replace(authenticator, owner_is_here=local_only))
                 yield runtime, create_chat_app(api, mounted=mounted)

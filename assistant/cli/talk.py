@@ -117,7 +117,7 @@ async def _show(turn: RunningTurn, display: Display) -> TurnFinished | TurnFaile
 
 
 def copy_in(file: Path, spool: Spool) -> Upload:
-    """A copy, because whoever reads an upload may remove it. Blocks."""
+    """A copy, because the reader of an upload may remove it. Blocks."""
     spooled = spool.open(display_name(file.name, "file"), None)
     with file.open("rb") as source:
         while data := source.read(_SLICE):
