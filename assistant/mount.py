@@ -45,8 +45,8 @@ def create_openai_compatible_router(
     none, and then requests are answered with 503 and the reason. Its configuration is that of `nanobot serve`, or `config`; over it come
     `settings` ({"api.apiKey": "…"}) and the other arguments, which are as in `run_chat_server`. No channels are opened.
 
-    Keys, allowed hosts and origins, limits and the form of errors hold for these routes as they do for `nanobot serve`. Where no authentication
-    is configured, only this machine may ask, or (`trusts_host`) whomever your app lets through, all of them as the one owner.
+    Keys, allowed hosts and origins, limits and the form of errors hold for these routes as they do for `nanobot serve`. Without
+    authentication, only requests from this machine are accepted, or (`trusts_host`) all that your app lets through; each acts as the one owner.
 
     Raises ConfigError; CannotServe where the authentication lacks something, or NODETOOL_ENVIRONMENT asks for one.
     """
@@ -72,10 +72,10 @@ def run_chat_server(
 ) -> None:
     """Serve chat completions, models and /health until Ctrl-C or SIGTERM; what `nanobot chat-server` does. Call it in the main thread.
 
-    `provider`, `default_model`: what answers; None: as configured. `tools`: the names of those that the agent may use; None: as configured.
+    `provider`, `default_model`: what answers; None: as configured. `tools`: the names of the agent's tools; None: as configured.
     `workflows`: ids, or files, that clients may ask as the model `workflow:<id>`. `remote_auth`: users of the Supabase project that SUPABASE_URL and
-    SUPABASE_KEY name; else as configured, which by default asks nobody who they are. `config`, `settings`: as in
-    `create_openai_compatible_router`. `on_listening`: told once, with the port. Raises CannotServe, ConfigError, StoreUnavailable.
+    SUPABASE_KEY name; else as configured; by default, requests need no key. `config`, `settings`: as in
+    `create_openai_compatible_router`. `on_listening`: called once, with the port. Raises CannotServe, ConfigError, StoreUnavailable.
     """
     settings = {**settings, "api.host": host, "api.port": port}
     loaded = chat_config(provider, default_model, tools, workflows, remote_auth=remote_auth, config=config, settings=settings)
@@ -112,7 +112,7 @@ def chat_config(
         raise CannotServe(str(error)) from error
     if mode == "none" and not trusted and os.environ.get("NODETOOL_ENVIRONMENT", "").strip().lower() == "production":
         raise CannotServe(
-            "NODETOOL_ENVIRONMENT is 'production', and nobody would be asked who they are: use remote auth (--remote-auth, with SUPABASE_URL and "
+            "NODETOOL_ENVIRONMENT is 'production', and requests would need no key: use remote auth (--remote-auth, with SUPABASE_URL and "
             "SUPABASE_KEY), or set api.apiKey or an auth.mode."
         )
     return loaded

@@ -59,7 +59,7 @@ def _row(pairing: Pairing) -> tuple[str, ...]:
 
 
 async def _approve(store: Store, loaded: Loaded, code: str) -> Pairing | None:
-    """Approve the code and queue a message that says so; None: there is no such code."""
+    """Approve the code and queue a message to the sender; None: there is no such code."""
     now = datetime.now(UTC)
     found = await store.pairings.approve(code, now)
     if found is not None:

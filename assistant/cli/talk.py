@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 
@@ -26,7 +27,7 @@ _SLICE = 1024 * 1024
 
 
 class TerminalChat:
-    """Asks and shows. The event loop runs only while the assistant answers, so that a prompt can wait on the main thread, undisturbed."""
+    """A conversation in the terminal. The event loop runs only while the assistant answers, so that the prompt can block the main thread."""
 
     def __init__(self, loaded: Loaded, session: str, display: Display) -> None:
         """`session`: its id over the API."""
@@ -34,24 +35,23 @@ class TerminalChat:
         self._loaded = loaded
         self._display = display
         self._runner = asyncio.Runner()
-        self._opened = asyncio.Event()
-        self._leave = asyncio.Event()
+        self._opened = AsyncExitStack()
         self._services: Services | None = None
-        self._host: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
-        self._runner.run(self._open())
+        self._services = self._runner.run(self._opened.enter_async_context(open_services(self._loaded)))
+        self._services.spool.mkdir(mode=0o700, exist_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._runner:
-            self._runner.run(self._close())
+            self._runner.run(self._opened.aclose())
 
     def ask(self, text: str, files: Sequence[Path] = ()) -> TurnFinished:
-        """One turn, shown as it comes. Raises NanobotError; KeyboardInterrupt once the turn has stopped."""
+        """One turn, printed as it streams. Raises NanobotError; KeyboardInterrupt once the turn has stopped."""
         services = self._services
         if services is None:
-            raise RuntimeError("ask is for inside of the with statement")
+            raise RuntimeError("call ask inside the with statement")
         spool = Spool(services.spool, self._loaded.config.api.limits)
         try:
             uploads = [copy_in(file, spool) for file in files]
@@ -78,27 +78,6 @@ class TerminalChat:
         if isinstance(end, TurnFailed):
             raise end.error
         return end
-
-    async def _open(self) -> None:
-        """Context managers may be bound to their task: one task opens the assistant, keeps it and closes it."""
-        self._host = asyncio.create_task(self._keep())
-        opened = asyncio.create_task(self._opened.wait())
-        await asyncio.wait([self._host, opened], return_when=asyncio.FIRST_COMPLETED)
-        opened.cancel()
-        if self._host.done():
-            await self._host
-
-    async def _keep(self) -> None:
-        async with open_services(self._loaded) as services:
-            services.spool.mkdir(mode=0o700, exist_ok=True)
-            self._services = services
-            self._opened.set()
-            await self._leave.wait()
-
-    async def _close(self) -> None:
-        self._leave.set()
-        if self._host is not None:
-            await self._host
 
 
 async def _show(turn: RunningTurn, display: Display) -> TurnFinished | TurnFailed:

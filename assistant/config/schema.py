@@ -21,8 +21,8 @@ from assistant.workflows.settings import WorkflowSettings
 
 class ShutdownSettings(Settings):
     grace: Annotated[float, Field(ge=0, le=600)] = 10
-    """Seconds that running work gets to finish when the server is asked to stop: turns (four fifths of it), then messages being sent.
-    What has not finished is cut off: the session says so; a chat's turn and a message are resumed at the next start."""
+    """Seconds that running work gets to finish when the server stops: turns (four fifths of it), then messages being sent.
+    Work that has not finished is cut off and noted in its session; a chat's turn and a message are resumed at the next start."""
 
 
 class LogSettings(Settings):

@@ -33,7 +33,7 @@ _STAND_INS: Final = {
 
 
 def open_provider(choice: ChosenModel, *, fallbacks: Sequence[ChosenModel] = ()) -> ModelProvider:
-    """The model, with retries; `fallbacks` are asked in order when those before fail. Nothing is connected before the first call."""
+    """The model, with retries; `fallbacks` are tried in order when those before fail. Nothing is connected before the first call."""
     if choice.provider == OFFLINE:
         return OfflineProvider(choice.reason if choice.remedy else "")
     endpoints = [_endpoint(each) for each in (choice, *fallbacks)]
