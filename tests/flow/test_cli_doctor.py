@@ -123,7 +123,7 @@ def test_a_model_that_is_a_file_is_looked_at_and_not_loaded(tmp_path: Path):
     (tmp_path / "other.gguf").write_bytes(b"PK")
     models = {name: {"path": f"{name}.gguf"} for name in ("there", "other", "missing")}
     (tmp_path / "config.json").write_text(json.dumps({"models": models}))
-    stand_in = Path(__file__).parents[2] / "assistant" / "testing" / "llama"
+    stand_in = Path(__file__).parents[1] / "doubles" / "llama"
     nanobot = Nanobot(folder=tmp_path, env={"PYTHONPATH": f"{stand_in}:{stand_in.parents[2]}"})
     done = nanobot("doctor", "--model", "offline", "--config", "config.json")
     found = lines(done.stdout)
