@@ -22,7 +22,7 @@ _LOADED_AFTER = 2.0
 """Seconds: the start of the file's process is no stall."""
 _HEADER = b"GGUF\3\0\0\0" + bytes(16)
 _ROOT = Path(assistant.__file__).parents[1]
-_STAND_IN = _ROOT / "assistant" / "testing" / "llama"
+_STAND_IN = _ROOT / "tests" / "doubles" / "llama"
 
 
 def measure_stalls(effort: Effort, say: Say) -> Iterator[Figure]:
