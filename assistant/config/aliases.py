@@ -14,47 +14,39 @@ from assistant.contracts.messages import Json
 KeyPath = tuple[str, ...]
 """The path of a key, in camelCase: ("agents", "defaults", "maxTokens"). "*": any name."""
 
-NANOBOT_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+_KEYS: Final = {
     "agents.defaults": (
-        *("contextBlockLimit", "maxConcurrentSubagents", "failOnToolError", "maxToolResultChars", "providerRetryMode"),
-        *("toolHintMaxLength", "timezone", "botName", "botIcon", "unifiedSession", "disabledSkills", "idleCompactAfterMinutes"),
-        *("sessionTtlMinutes", "consolidationRatio", "dream", "memoryWindow", "maxMessages"),
+        "contextBlockLimit maxConcurrentSubagents failOnToolError maxToolResultChars providerRetryMode toolHintMaxLength timezone "
+        "botName botIcon unifiedSession disabledSkills idleCompactAfterMinutes sessionTtlMinutes consolidationRatio dream "
+        "memoryWindow maxMessages"
     ),
-    "providers.*": ("thinkingStyle", "region", "profile"),
-    "channels": (
-        *("sendProgress", "sendToolHints", "showReasoning", "extractDocumentText", "sendMaxRetries"),
-        *("transcriptionProvider", "transcriptionLanguage"),
-    ),
-    "channels.telegram": ("inlineKeyboards", "richMessages"),
-    "channels.discord": ("workingEmoji", "workingEmojiDelay"),
+    "providers.*": "thinkingStyle region profile",
+    "channels": "sendProgress sendToolHints showReasoning extractDocumentText sendMaxRetries transcriptionProvider transcriptionLanguage",
+    "channels.telegram": "inlineKeyboards richMessages",
+    "channels.discord": "workingEmoji workingEmojiDelay",
     "tools": (
-        *("restrictToWorkspace", "webuiAllowLocalServiceAccess", "allowLocalPreviewAccess", "webuiAllowRemotePackageInstall"),
-        *("ssrfWhitelist", "myEnabled", "mySet"),
+        "restrictToWorkspace webuiAllowLocalServiceAccess allowLocalPreviewAccess webuiAllowRemotePackageInstall ssrfWhitelist "
+        "myEnabled mySet"
     ),
-    "tools.web": ("enable", "proxy", "userAgent"),
-    "tools.web.search": ("provider", "apiKey", "baseUrl", "maxResults", "timeout", "mstEngines", "mstWeights"),
-    "tools.web.fetch": ("useJinaReader",),
-    "tools.exec": (
-        *("enable", "timeout", "pathPrepend", "pathAppend", "sandbox", "allowedEnvKeys", "allowPatterns", "denyPatterns"),
-        "restrictToWorkspace",
-    ),
-    "tools.file": ("enable",),
-    "tools.cliApps": ("enable", "installTimeout", "runTimeout", "catalogTtlSeconds"),
-    "tools.my": ("enable", "allowSet"),
-    "tools.imageGeneration": ("enabled", "provider", "model", "defaultAspectRatio", "defaultImageSize", "maxImagesPerTurn", "saveDir"),
-    "tools.mcpServers.*": ("type", "command", "args", "env", "cwd", "url", "headers", "toolTimeout", "enabledTools"),
-    "transcription": ("enabled", "provider", "model", "language", "maxDurationSec", "maxUploadMb"),
-    "gateway": ("host", "port", "restartMode"),
-    "gateway.heartbeat": ("enabled", "intervalS", "keepRecentMessages"),
-    "webui": ("hiddenSettingsSections",),
+    "tools.web": "enable proxy userAgent",
+    "tools.web.search": "provider apiKey baseUrl maxResults timeout mstEngines mstWeights",
+    "tools.web.fetch": "useJinaReader",
+    "tools.exec": "enable timeout pathPrepend pathAppend sandbox allowedEnvKeys allowPatterns denyPatterns restrictToWorkspace",
+    "tools.file": "enable",
+    "tools.cliApps": "enable installTimeout runTimeout catalogTtlSeconds",
+    "tools.my": "enable allowSet",
+    "tools.imageGeneration": "enabled provider model defaultAspectRatio defaultImageSize maxImagesPerTurn saveDir",
+    "tools.mcpServers.*": "type command args env cwd url headers toolTimeout enabledTools",
+    "transcription": "enabled provider model language maxDurationSec maxUploadMb",
+    "gateway": "host port restartMode",
+    "gateway.heartbeat": "enabled intervalS keepRecentMessages",
+    "webui": "hiddenSettingsSections",
 }
+NANOBOT_KEYS: Final[Mapping[str, tuple[str, ...]]] = {section: tuple(keys.split()) for section, keys in _KEYS.items()}
 """Keys of nanobot-ai 0.3.5 and before without effect here, by section."""
 
-NANOBOT_SECTIONS: Final = (
-    *("channels.websocket", "channels.whatsapp", "channels.feishu", "channels.mochat", "channels.dingtalk", "channels.email"),
-    *("channels.slack", "channels.qq", "channels.matrix", "channels.mattermost", "channels.msteams", "channels.line", "channels.napcat"),
-    *("channels.signal", "channels.wecom", "channels.weixin"),
-)
+_CHANNELS: Final = "websocket whatsapp feishu mochat dingtalk email slack qq matrix mattermost msteams line napcat signal wecom weixin"
+NANOBOT_SECTIONS: Final = tuple(f"channels.{name}" for name in _CHANNELS.split())
 """Sections of nanobot without effect here, with all their keys. An installed package may offer a channel of such a name."""
 
 RETIRED: Final[Mapping[str, str]] = {
