@@ -18,8 +18,9 @@ from starlette.types import ASGIApp
 from assistant.access.principals import CannotLetIn, auth_mode
 from assistant.api.chat_app import create_mounted_router, not_open
 from assistant.api.server.bind import CannotServe
-from assistant.app import Services, serve
 from assistant.app.runtime import FOR_TURNS, open_runtime
+from assistant.app.services import Services
+from assistant.app.serving import serve
 from assistant.config import Loaded, load_config
 from assistant.contracts.messages import Json
 

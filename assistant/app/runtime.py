@@ -18,6 +18,7 @@ from assistant.api.app import ApiServices, create_app
 from assistant.api.body.spool import sweep_spool
 from assistant.api.deliveries import Outgoing
 from assistant.api.files import FileService
+from assistant.api.health import ReadinessCheck
 from assistant.api.server.websockets import preload as preload_sockets
 from assistant.app.services import OpenChannels, Services, open_services
 from assistant.app.workflows import check_workflow_models
@@ -103,6 +104,15 @@ class Runtime:
     def statuses(self) -> Sequence[ChannelStatus]:
         """The state of each channel."""
         return () if self._gateway is None else self._gateway.supervisors.statuses()
+
+    async def readiness(self) -> Sequence[ReadinessCheck]:
+        """For GET /ready: whether the store can be written and a model is available."""
+        try:
+            await self.services.store.sessions.check()
+            store = ReadinessCheck(name="store", ok=True, detail="can be written")
+        except NanobotError as error:
+            store = ReadinessCheck(name="store", ok=False, detail=error.message)
+        return [store, ReadinessCheck(name="model", ok=not self.services.choice.remedy, detail=str(self.services.choice))]
 
     async def _overview(self) -> Sequence[str]:
         """For /status: the channels' states, and the deliveries that wait or went wrong."""
@@ -225,7 +235,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         agents=services.agents,
         registry=services.registry,
         direct=services.direct,
-        ready=services.readiness,
+        ready=runtime.readiness,
         spool_folder=services.spool,
         version=__version__,
         channels=runtime.statuses,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assistant import __version__
-from assistant.api.health import ReadinessCheck
 from assistant.app.agent import build_turns
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.workflows import build_workflows, offered
@@ -17,7 +16,7 @@ from assistant.config.directory import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace
 from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed
 from assistant.contracts.documents import DocumentReader
-from assistant.contracts.errors import NanobotError, traceback_location
+from assistant.contracts.errors import traceback_location
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.turns import MAIN
@@ -81,15 +80,6 @@ class Services:
     def spool(self) -> Path:
         """The folder for files of requests in progress."""
         return self.loaded.home / "spool"
-
-    async def readiness(self) -> Sequence[ReadinessCheck]:
-        """For GET /ready: whether the store can be written and a model is available."""
-        try:
-            await self.store.sessions.check()
-            store = ReadinessCheck(name="store", ok=True, detail="can be written")
-        except NanobotError as error:
-            store = ReadinessCheck(name="store", ok=False, detail=error.message)
-        return [store, ReadinessCheck(name="model", ok=not self.choice.remedy, detail=str(self.choice))]
 
 
 @asynccontextmanager

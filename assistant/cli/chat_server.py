@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from assistant.app import serve
+from assistant.app.serving import serve
 from assistant.cli.serve import announce
 from assistant.cli.shared import ConfigOption, LogLevelOption, WorkspaceOption, begin_logging
 from assistant.contracts.messages import Json

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 import uvloop
 
-from assistant.app import Services
-from assistant.app import serve as serve_assistant
+from assistant.app.services import Services
+from assistant.app.serving import serve as serve_assistant
 from assistant.cli.shared import ConfigOption, LogLevelOption, ModelOption, WorkspaceOption, begin_logging, configured
 from assistant.contracts.messages import Json
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from assistant.access.principals import OWNER
 from assistant.api.body.spool import Spool
 from assistant.api.chat.route import session_key
-from assistant.app import Services, open_services
+from assistant.app.services import Services, open_services
 from assistant.cli.shared import Display, harmless
 from assistant.config import Loaded
 from assistant.contracts.errors import InvalidRequest

@@ -12,7 +12,7 @@ import typer
 
 from assistant.access.principals import OWNER
 from assistant.api.body.spool import Spool
-from assistant.app import Services, open_services
+from assistant.app.services import Services, open_services
 from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured, harmless, print_list
 from assistant.cli.talk import copy_in
 from assistant.config import Loaded
