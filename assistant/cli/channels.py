@@ -53,7 +53,7 @@ async def within(answer: Awaitable[T], seconds: float = PATIENCE) -> T:
         raise ChannelFailed(f"the platform did not answer within {seconds:g} s") from None
 
 
-commands = typer.Typer(name="channels", help="The ways in and out: Telegram, Discord, webhooks …", no_args_is_help=True)
+commands = typer.Typer(name="channels", help="Chat channels: Telegram, Discord, webhooks …", no_args_is_help=True)
 
 ChannelArgument = Annotated[str, typer.Argument(metavar="NAME", help="telegram, discord, webhook, apprise …")]
 
@@ -80,7 +80,7 @@ def status(config: ConfigOption = None) -> None:
 
 @commands.command()
 def login(name: ChannelArgument, config: ConfigOption = None) -> None:
-    """Ask the platform whom the credentials belong to. Sends nothing.
+    """Show the account that the credentials belong to. Sends nothing.
 
     Example: nanobot channels login telegram
     """
@@ -90,7 +90,7 @@ def login(name: ChannelArgument, config: ConfigOption = None) -> None:
 @commands.command("test")
 def try_out(
     name: ChannelArgument,
-    to: Annotated[str | None, typer.Option(metavar="CHAT_ID", help="Whom to. Default: the first of the channel's owners.")] = None,
+    to: Annotated[str | None, typer.Option(metavar="CHAT_ID", help="The recipient. Default: the first of the channel's owners.")] = None,
     text: Annotated[
         str, typer.Option(metavar="TEXT", help="What to send.")
     ] = "This is a test message. If you can read it, the channel works.",
@@ -98,7 +98,7 @@ def try_out(
 ) -> None:
     """Send a test message, now and from here.
 
-    It does not pass through the outbox: it needs no server, is not repeated, and is not listed.
+    It bypasses the outbox: it needs no server, is not retried, and is not listed.
 
     Example: nanobot channels test telegram --to 123456789
     """
@@ -106,7 +106,7 @@ def try_out(
     settings = loaded.config.channels.by_name().get(name)
     chat_id = to or (settings.owners[0] if settings is not None and settings.owners else None)
     if chat_id is None:
-        raise typer.BadParameter(f"say whom to: channels.{name}.owners is empty.", param_hint="--to")
+        raise typer.BadParameter(f"give a recipient: channels.{name}.owners is empty.", param_hint="--to")
     event = OutboundEvent(
         id=new_id("evt"),
         address=ConfiguredChannels(loaded.config.channels.by_name()).check(address_of(name, chat_id)),

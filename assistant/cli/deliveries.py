@@ -17,7 +17,7 @@ from assistant.store.store import Store
 
 _STATES = get_args(DeliveryState)
 
-commands = typer.Typer(name="deliveries", help="The messages that went out, or wait to.", no_args_is_help=True)
+commands = typer.Typer(name="deliveries", help="Messages sent and waiting.", no_args_is_help=True)
 
 DeliveryArgument = Annotated[str, typer.Argument(metavar="ID", help="As listed: evt_…")]
 
@@ -61,9 +61,9 @@ def show(delivery: DeliveryArgument, as_json: JsonOption = False, config: Config
 
 @commands.command()
 def retry(delivery: DeliveryArgument, config: ConfigOption = None) -> None:
-    """Send again what failed, expired, was cancelled or is unknown.
+    """Send a delivery again that failed, expired, was cancelled or is unknown.
 
-    Parts that have arrived are not sent again. What waits for its next try is tried now.
+    Parts that have arrived are not sent again. One that waits for its next try is tried now.
 
     Example: nanobot deliveries retry evt_019a…
     """
@@ -75,7 +75,7 @@ def retry(delivery: DeliveryArgument, config: ConfigOption = None) -> None:
 
 @commands.command()
 def cancel(delivery: DeliveryArgument, config: ConfigOption = None) -> None:
-    """Cancel what waits to be sent.
+    """Cancel a waiting delivery.
 
     Example: nanobot deliveries cancel evt_019a…
     """

@@ -1,4 +1,4 @@
-"""`nanobot keys create | list | revoke | rotate`: keys that open the API, each for its own things and within its own limits."""
+"""`nanobot keys create | list | revoke | rotate`: API keys, each with its own scopes and limits."""
 
 import re
 import secrets
@@ -15,9 +15,7 @@ from assistant.contracts.access import SCOPES, ApiKey, Limits, Scope
 from assistant.contracts.errors import InvalidRequest, NotFound
 from assistant.contracts.util import replace_surrogates
 
-commands = typer.Typer(
-    name="keys", help="Keys that open the API, beside api.apiKey: who has which, and how much they may.", no_args_is_help=True
-)
+commands = typer.Typer(name="keys", help="API keys, each with its own scopes and limits, besides api.apiKey.", no_args_is_help=True)
 
 _USUAL: Final[tuple[Scope, ...]] = ("chat", "models", "sessions", "files")
 _DURATION: Final = re.compile(r"(\d{1,6})([smhdw])")
@@ -30,10 +28,10 @@ Which = Annotated[str, typer.Argument(metavar="KEY", help="Its id, its name or i
 
 @commands.command()
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, or what for.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its user or purpose.")],
     scope: Annotated[
         list[str] | None,
-        typer.Option(metavar="SCOPE", help=f"What it opens, of {', '.join(SCOPES)}; may be repeated.  [default: {', '.join(_USUAL)}]"),
+        typer.Option(metavar="SCOPE", help=f"A scope, of {', '.join(SCOPES)}; may be repeated.  [default: {', '.join(_USUAL)}]"),
     ] = None,
     model: Annotated[
         list[str] | None,
@@ -41,13 +39,13 @@ def create(
             metavar="PATTERN", help="A model or agent that it may use, such as 'gpt-*' or agent:home; may be repeated.  [default: all]"
         ),
     ] = None,
-    expires: Annotated[str | None, typer.Option(metavar="IN", help="When it ends: 12h, 30d, 8w.  [default: never]")] = None,
+    expires: Annotated[str | None, typer.Option(metavar="IN", help="Expires after this time: 12h, 30d, 8w.  [default: never]")] = None,
     rpm: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, max=_MOST, help="Requests a minute.")] = None,
     tpm: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, max=_MOST, help="Tokens a minute.")] = None,
     parallel: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, max=_MOST, help="Requests at the same time.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Make a key, and show it: this once. Only its hash is kept.
+    """Make a key and show it once. Only its hash is kept.
 
     A running server accepts it at once. Its holder sees the sessions and deliveries made with it, and no others.
 
@@ -74,7 +72,7 @@ def list_keys(
     everything: Annotated[bool, typer.Option("--all", help="Also those that were revoked or have expired.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """List keys: what each opens, its limits, and when it was used last.
+    """List keys with their scopes, limits and last use.
 
     Example: nanobot keys list
     """
@@ -87,7 +85,7 @@ def list_keys(
 
 @commands.command()
 def revoke(which: Which, config: ConfigOption = None) -> None:
-    """End a key, for good.
+    """Revoke a key for good.
 
     A server that runs refuses it within a second, and closes what it has open. Sessions made with it stay; nanobot sessions shows them.
 
@@ -97,16 +95,16 @@ def revoke(which: Which, config: ConfigOption = None) -> None:
     key = _found(loaded, which)
     if not with_store(loaded, lambda store: store.keys.revoke(key.id)):
         raise NotFound("It has just been revoked by another process.")
-    typer.echo(f"key {key.id} ({harmless(key.name)}) opens nothing any more")
+    typer.echo(f"key {key.id} ({harmless(key.name)}) is revoked")
 
 
 @commands.command()
 def rotate(
     which: Which,
-    overlap: Annotated[str, typer.Option(metavar="FOR", help="How long the present secret still holds: 0s, 10m, 1h.")] = "0s",
+    overlap: Annotated[str, typer.Option(metavar="FOR", help="How long the present secret stays valid: 0s, 10m, 1h.")] = "0s",
     config: ConfigOption = None,
 ) -> None:
-    """Give a key a new secret, and show it: this once. Its sessions, scopes and limits stay.
+    """Give a key a new secret and show it once. Its sessions, scopes and limits stay.
 
     The present secret ends at once, or after the overlap; one from before an earlier rotation ends now.
 
@@ -116,7 +114,7 @@ def rotate(
     key, until = _found(loaded, which), datetime.now(UTC) + _duration(overlap)
     digest = digest_of(secret.encode())
     if not with_store(loaded, lambda store: store.keys.rotate(key.id, digest=digest, prefix=prefix_of(secret), overlap_until=until)):
-        raise NotFound("This key holds no more: make another with nanobot keys create.")
+        raise NotFound("This key is no longer valid: make another with nanobot keys create.")
     _show_once(secret, f"key {key.id} ({harmless(key.name)}); {key.prefix}… ends at {moment(until)} UTC")
 
 

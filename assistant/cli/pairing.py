@@ -19,7 +19,7 @@ from assistant.store.store import Store
 
 commands = typer.Typer(
     name="pairing",
-    help="Who may write besides those whom the configuration names: strangers get a code, you approve it.",
+    help="Strangers who may write: they get a code, you approve it.",
     no_args_is_help=True,
 )
 

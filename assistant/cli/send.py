@@ -28,14 +28,14 @@ commands = typer.Typer()
 
 @commands.command()
 def send(
-    address: Annotated[str, typer.Argument(metavar="CHANNEL:CHAT_ID", help='Whom to, such as "telegram:123456789".')],
+    address: Annotated[str, typer.Argument(metavar="CHANNEL:CHAT_ID", help='The recipient, such as "telegram:123456789".')],
     text: Annotated[str, typer.Argument(metavar="TEXT", help='The message, in Markdown; "-": read it from standard input.')] = "",
     thread: Annotated[str | None, typer.Option(metavar="ID", help="A forum topic or thread of the chat.")] = None,
     file: Annotated[
         list[Path] | None, typer.Option("--file", "-f", metavar="FILE", help="A file to send with it; may be repeated.")
     ] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="When, if not now: 2026-01-31T09:00:00+01:00.")] = None,
-    key: Annotated[str | None, typer.Option(metavar="KEY", help="Yours, for this message: with the same key it is sent once only.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="KEY", help="An idempotency key: a message with the same key is sent once.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Send a message, with or without a running server.

@@ -26,7 +26,7 @@ from assistant.contracts.errors import SessionNotFound
 from assistant.contracts.sessions import Session, SessionStore, StoredMessage
 from assistant.store.store import Store
 
-commands = typer.Typer(name="sessions", help="The conversations that are kept.", no_args_is_help=True)
+commands = typer.Typer(name="sessions", help="Stored conversations.", no_args_is_help=True)
 
 SessionArgument = Annotated[str, typer.Argument(metavar="SESSION", help="Its key, as listed, or the session_id that was sent to the API.")]
 

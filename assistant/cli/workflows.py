@@ -34,7 +34,7 @@ WorkflowArgument = Annotated[str, typer.Argument(metavar="ID", help="As listed: 
 
 @commands.command("list")
 def list_workflows(config: ConfigOption = None, workspace: WorkspaceOption = None) -> None:
-    """List the workflows, and what is wrong with the files of those that are not in order.
+    """List the workflows, and the problems of invalid files.
 
     Example: nanobot workflows list
     """
@@ -48,7 +48,7 @@ def list_workflows(config: ConfigOption = None, workspace: WorkspaceOption = Non
 
 @commands.command()
 def show(workflow: WorkflowArgument, config: ConfigOption = None, workspace: WorkspaceOption = None) -> None:
-    """Show a workflow: what it asks for, its nodes, and what it gives.
+    """Show a workflow: its inputs, nodes and outputs.
 
     Example: nanobot workflows show summarise-upload
     """
@@ -81,7 +81,7 @@ def run(
 ) -> None:
     """Run a workflow to its end, without a server; one may run beside it.
 
-    Progress is shown on stderr, the outputs on stdout. Ctrl-C cancels the job. One whose process is killed goes on when a server is started.
+    Progress is shown on stderr, the outputs on stdout. Ctrl-C cancels the job. If the process is killed, the next server resumes the job.
 
     Example: nanobot workflows run summarise-upload --input document=@report.pdf --input chat=telegram:123456789
     """
