@@ -106,4 +106,4 @@ def open_http() -> "ClientSession":
 
 
 def _refused(agent: str, text: str) -> ConfigError:
-    return ConfigError(ConfigProblem(path=("agents", agent, "tools"), text=text, origin=""))
+    return ConfigError(ConfigProblem(path=("agents", agent, "tools"), text=text))

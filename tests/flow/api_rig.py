@@ -10,7 +10,7 @@ import httpx2
 
 from assistant.access.authenticator import Authenticator
 from assistant.access.principals import access_by_key
-from assistant.api.app import create_app
+from assistant.api.app import ApiServices, create_app
 from assistant.api.deliveries import Outgoing
 from assistant.api.files import FileService
 from assistant.api.health import ReadinessCheck
@@ -170,23 +170,25 @@ async def serving(
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
     app = create_app(
-        settings=settings,
-        doorkeeper=doorkeeper or Authenticator(access=access_by_key(key)),
-        turns=turns,
-        sessions=turns.sessions,
-        agents=dict.fromkeys(agents, MODEL),
-        registry=registry or Registry({}, ListedModels({}), _no_choice, offline=False),
-        direct=Direct(reader=ChildReader(DocumentSettings()), document_chars=1_000, timeout=10),
-        ready=ready,
-        spool_folder=spool,
-        version="1.2.3",
-        outgoing=outgoing,
-        channels=lambda: channels,
-        hooks=hooks,
-        workflows=workflows,
-        repeats=repeats,
-        shelf=shelf,
-        asked=asked,
+        ApiServices(
+            settings=settings,
+            authenticator=doorkeeper or Authenticator(access=access_by_key(key)),
+            turns=turns,
+            sessions=turns.sessions,
+            agents=dict.fromkeys(agents, MODEL),
+            registry=registry or Registry({}, ListedModels({}), _no_choice, offline=False),
+            direct=Direct(reader=ChildReader(DocumentSettings()), document_chars=1_000, timeout=10),
+            ready=ready,
+            spool_folder=spool,
+            version="1.2.3",
+            outgoing=outgoing,
+            channels=lambda: channels,
+            hooks=hooks,
+            workflows=workflows,
+            idempotency=repeats,
+            files=shelf,
+            workflow_models=asked,
+        )
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
