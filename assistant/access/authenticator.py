@@ -208,6 +208,19 @@ class Allowance:
     defaults: Limits
     """For each principal that has no such limit of its own."""
 
+    async def admit(self, owner: str, tokens: int) -> Admission:
+        """Count a turn of `owner` and reserve its estimated tokens. Raises RateLimited, StoreUnavailable: then nothing counts."""
+        limits = await self._limits(owner)
+        if not limits.any:
+            return UNLIMITED
+        admission = await self.limiter.admit(owner, limits)
+        try:
+            await admission.reserve(tokens)
+        except BaseException:
+            await admission.end()
+            raise
+        return admission
+
     async def reserve(self, owner: str, tokens: int) -> Admission:
         """Take so many tokens, by estimate, as soon as there is room. Waits for that as long as the caller does. Raises StoreUnavailable."""
         limits = await self._limits(owner)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from assistant.agent.toolbox import Toolbox
+from assistant.app.auth import build_allowance
 from assistant.app.tools import check_tool_names, open_tools, tool_kinds, tool_services
 from assistant.config import Config, ConfigError, Loaded
 from assistant.config.agents import DEFAULTS, AgentSettings
@@ -72,6 +73,7 @@ async def build_turns(
         attachments=attachments,
         intake=MessageIntake(reader, attachments, document_chars=config.agent.document_chars),
         timeout=config.api.timeout,
+        allowance=build_allowance(config, store),
     )
 
 

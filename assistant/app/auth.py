@@ -1,6 +1,6 @@
 """Authentication and default limits, as configured."""
 
-from assistant.access.authenticator import Authenticator, KeyWatch
+from assistant.access.authenticator import Allowance, Authenticator, KeyWatch
 from assistant.access.principals import build_access
 from assistant.config import Config
 from assistant.contracts.access import Limits
@@ -17,7 +17,12 @@ def build_auth(config: Config, store: Store) -> Authenticator:
     )
 
 
+def build_allowance(config: Config, store: Store) -> Allowance:
+    """The limits of chats and jobs: the same ones, counted in the same place."""
+    return Allowance(keys=store.keys, limiter=store.limits, defaults=default_limits(config))
+
+
 def default_limits(config: Config) -> Limits:
-    """Of whoever has none of their own."""
+    """Limits for principals that define none."""
     limits = config.api.limits
     return Limits(requests=limits.requests_per_minute, tokens=limits.tokens_per_minute)

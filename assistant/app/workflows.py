@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.access.authenticator import Allowance
-from assistant.app.auth import default_limits
+from assistant.app.auth import build_allowance
 from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
 from assistant.contracts.documents import DocumentReader
@@ -71,7 +70,7 @@ def build_workflows(
             sessions=store.sessions,
             attachments=store.attachments,
             deliveries=deliveries,
-            allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=default_limits(loaded.config)),
+            allowance=build_allowance(loaded.config, store),
             spool=spool,
         ),
         settings=loaded.config.workflows,

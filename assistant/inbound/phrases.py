@@ -1,6 +1,7 @@
 """What people read in a chat that the assistant itself, and not the model, says. Markdown."""
 
 from collections.abc import Sequence
+from math import ceil
 
 from assistant.contracts.errors import (
     ContextLengthExceeded,
@@ -8,11 +9,13 @@ from assistant.contracts.errors import (
     ProviderFailed,
     ProviderOverloaded,
     ProviderTimeout,
+    RateLimited,
     SessionNotFound,
     TurnTimeout,
 )
 from assistant.contracts.messages import FinishReason
 from assistant.contracts.turns import TurnFailed
+from assistant.delivery.describe import span
 
 START = "Hello. Write to me, or send me files, and I will answer. /help says what else there is."
 HELP = """\
@@ -66,6 +69,9 @@ def _failure(error: NanobotError) -> str:
     match error:
         case ContextLengthExceeded():
             return "Your message is too long for me: it does not fit what the model can read at once. Please send less at a time."
+        case RateLimited():
+            wait = "later" if error.retry_after is None else f"in {span(ceil(error.retry_after))}"
+            return f"You have reached your limit: I kept your message, and can answer it when you write to me again {wait}."
         case TurnTimeout():
             return "I could not answer in time and stopped. Please ask again, perhaps for less at once."
         case ProviderOverloaded() | ProviderTimeout():

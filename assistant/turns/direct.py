@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.documents import DocumentReader, ReadImage
 from assistant.contracts.errors import NanobotError, ShuttingDown, TurnCancelled, TurnTimeout, drop_traceback, traceback_location
 from assistant.contracts.messages import AssistantMessage, Message, Part, Text, Usage, UserMessage
@@ -59,11 +60,11 @@ class Direct:
         self._running: set[RunningTurn] = set()
         self._closing = False
 
-    def start(self, request: DirectRequest) -> RunningTurn:
-        """Ask at once. Raises ShuttingDown; then the uploads are still the caller's."""
+    def start(self, request: DirectRequest, admission: Admission = UNLIMITED) -> RunningTurn:
+        """Ask at once. `admission`: charged with the tokens used; the caller ends it. Raises ShuttingDown; then the caller keeps the uploads."""
         if self._closing:
             raise ShuttingDown(retry_after=1)
-        turn = RunningTurn(request.id)
+        turn = RunningTurn(request.id, admission)
         turn.task = asyncio.create_task(self._run(request, turn), name=request.id)
         self._running.add(turn)
         turn.task.add_done_callback(lambda _: self._running.discard(turn))

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
+from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.errors import NanobotError, SessionBusy, drop_traceback, traceback_location
 from assistant.contracts.messages import Usage
 from assistant.contracts.turns import Keep, TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished, Upload
@@ -71,8 +72,10 @@ StopCause = Literal["cancelled", "interrupted"]
 class RunningTurn:
     """The handle that `Turns.start` returns. One listener: either `events` or `result`."""
 
-    def __init__(self, turn_id: str) -> None:
+    def __init__(self, turn_id: str, admission: Admission = UNLIMITED) -> None:
         self.id = turn_id
+        self.admission = admission
+        """Told what the turn took when it ends; whoever asked for it ends it."""
         self.acted = False
         """Whether a tool that changes something was started: from then on a repeat of the request is not harmless."""
         self.begun = False
@@ -106,12 +109,16 @@ class RunningTurn:
         self._calls.clear()
 
     def emit(self, event: TurnEvent) -> None:
-        """Note an event and wake the listener. Nothing is heard after the turn has ended."""
+        """Note an event and wake the listener; the turn's end settles its tokens. Ignored after the end."""
         if self._end is not None:
             return
         match event:
-            case TurnFinished() | TurnFailed():
+            case TurnFinished():
                 self._end = event
+                self.admission.used(event.usage.prompt_tokens + event.usage.completion_tokens)
+            case TurnFailed():
+                self._end = event
+                self.admission.broke_off(self.took)
             case ToolStarted():
                 self.acted = self.acted or not event.reads_only
                 self._calls.append(event.arguments)

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from assistant.access.authenticator import Allowance
 from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.agent.transcript import fit
+from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.errors import (
     ModelNotFound,
     NanobotError,
@@ -24,11 +26,11 @@ from assistant.contracts.messages import AssistantMessage, CutOff, Message, Tool
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
 from assistant.contracts.sessions import ONCE, AttachmentStore, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import AgentFacts, TextDelta, TurnFailed, TurnFinished, TurnRequest
+from assistant.contracts.turns import AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, kept, remove_uploads
 from assistant.turns.intake import MessageIntake
-from assistant.turns.prompt import Context, Transcript, Transcripts
+from assistant.turns.prompt import Context, Transcript, Transcripts, estimated_tokens
 
 log = logging.getLogger(__name__)
 
@@ -58,28 +60,33 @@ class Turns:
         intake: MessageIntake,
         timeout: float,
         waiting: int = 16,
+        allowance: Allowance | None = None,
     ) -> None:
         """`agents`: by id, MAIN among them. `timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one
-        session."""
+        session. `allowance`: the limits of turns that start without an admission; None: they have none."""
         self.agents = agents
         self._sessions = sessions
         self._attachments = attachments
         self._intake = intake
         self._timeout = timeout
         self._lanes = Lanes(waiting=waiting)
+        self._allowance = allowance
         self._transcripts = Transcripts()
         self._running: set[RunningTurn] = set()
         self._closing = False
 
-    def start(self, request: TurnRequest) -> RunningTurn:
+    def start(self, request: TurnRequest, admission: Admission | None = None) -> RunningTurn:
         """Begin a turn, or let it wait in its session's lane. Raises SessionBusy, ShuttingDown or ModelNotFound (no such agent) at once; then
-        the uploads are still the caller's. Otherwise the turn removes them when it has read them."""
+        the uploads are still the caller's. Otherwise the turn removes them when it has read them.
+
+        `admission`: the caller's, with the tokens reserved; the caller ends it. None: the turn asks the limits of its owner once its message is
+        stored, and fails with RateLimited over them."""
         if self._closing:
             raise ShuttingDown(retry_after=1)
         self._known(request.agent)
         place = self._lanes.take(_lane(request.owner, request.session))
-        turn = RunningTurn(request.id)
-        turn.task = asyncio.create_task(self._run(request, turn, place), name=request.id)
+        turn = RunningTurn(request.id, admission or UNLIMITED)
+        turn.task = asyncio.create_task(self._run(request, turn, place, meters=admission is None), name=request.id)
         self._running.add(turn)
         turn.task.add_done_callback(lambda _: self._running.discard(turn))
         return turn
@@ -121,11 +128,11 @@ class Turns:
             raise ModelNotFound("There is no such agent. GET /v1/models lists those there are.", param="model")
         return self.agents[agent]
 
-    async def _run(self, request: TurnRequest, turn: RunningTurn, place: LaneTicket) -> None:
+    async def _run(self, request: TurnRequest, turn: RunningTurn, place: LaneTicket, *, meters: bool) -> None:
         """The whole life of a turn: it is settled, its lane left, its uploads removed and its end told, whatever happens."""
         end: TurnFinished | TurnFailed
         try:
-            end = await self._answer(request, turn, place)
+            end = await self._answer(request, turn, place, meters=meters)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - settled and passed on; a bug is logged in _reason
             turn.sealed = True  # a stop that comes now would end the task before anybody is told
             end = await self._settle(request, turn, error)
@@ -134,14 +141,16 @@ class Turns:
             if uploads := request.uploads:
                 await asyncio.to_thread(remove_uploads, uploads)
         turn.emit(await kept(turn, end, request.keep))
+        if meters:
+            await turn.admission.end()
 
-    async def _answer(self, request: TurnRequest, turn: RunningTurn, place: LaneTicket) -> TurnFinished:
+    async def _answer(self, request: TurnRequest, turn: RunningTurn, place: LaneTicket, *, meters: bool) -> TurnFinished:
         turn.awake = True
         if turn.stopped:
             raise asyncio.CancelledError
         async with asyncio.timeout(self._timeout):
             await place.reached()
-            transcript, answer = await self._converse(request, turn)
+            transcript, answer = await self._converse(request, turn, meters=meters)
         # Outside of the timeout, and not to be stopped any more: an answer that is whole is stored.
         turn.sealed = True
         end = TurnFinished(
@@ -164,7 +173,7 @@ class Turns:
                 self._transcripts.put(request.owner, request.session, transcript)
         return end
 
-    async def _converse(self, request: TurnRequest, turn: RunningTurn) -> tuple[Transcript, LoopResult]:
+    async def _converse(self, request: TurnRequest, turn: RunningTurn, *, meters: bool) -> tuple[Transcript, LoopResult]:
         agent = self.agents[request.agent]
         toolbox = agent.toolbox.for_turn(request.only_tools, request.tools)
         transcript = await self._resume(request, turn) if request.resumes else None
@@ -174,6 +183,10 @@ class Turns:
             history = await self._intake.history(request) if request.history else ()
             turn.begun = True
             transcript = await self._load(request, message, history)
+            if meters and self._allowance is not None:  # a turn that is resumed was admitted before
+                said = [HistoryMessage(content=request.content)]
+                tokens = estimated_tokens(said, request.instructions, request.sampling)
+                turn.admission = await self._allowance.admit(request.owner, tokens)
         transcript.trim(room.budget(transcript.scale))
 
         async def append(step: list[AssistantMessage | ToolMessage]) -> None:
