@@ -3,7 +3,7 @@
 from assistant.access.authenticator import Allowance, Authenticator, KeyWatch
 from assistant.access.principals import build_access
 from assistant.config import Config
-from assistant.contracts.access import Limits
+from assistant.contracts.access import WINDOWS, Limits
 from assistant.store.store import Store
 
 
@@ -24,5 +24,4 @@ def build_allowance(config: Config, store: Store) -> Allowance:
 
 def default_limits(config: Config) -> Limits:
     """Limits for principals that define none."""
-    limits = config.api.limits
-    return Limits(requests=limits.requests_per_minute, tokens=limits.tokens_per_minute)
+    return Limits.of(**{name: getattr(config.api.limits, name) for name in WINDOWS})

@@ -1,7 +1,7 @@
 """Who may ask for what, and how much of it: keys, and the limits that hold for whoever asks."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol, get_args
 
@@ -14,31 +14,57 @@ KEY_MARK: Final = "nbk_"
 """What every key that this server makes begins with."""
 
 
+Counted = Literal["requests", "tokens"]
+"""What a window counts; tokens are those of prompts and answers together."""
+WINDOWS: Final[Mapping[str, tuple[Counted, int]]] = {
+    "requests_per_minute": ("requests", 60),
+    "tokens_per_minute": ("tokens", 60),
+}
+"""The limits that can be set: by name (the setting's in `api.limits`), what is counted and in how many seconds."""
+LONGEST_WINDOW: Final = max(seconds for _, seconds in WINDOWS.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitWindow:
+    """At most `limit` in any `seconds` seconds."""
+
+    counts: Counted
+    seconds: int
+    limit: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much one principal may ask for. None: as much as it likes."""
+    """How much one principal may use. Without windows and `parallel`: as much as it likes."""
 
-    requests: int | None = None
-    """In any 60 seconds."""
-    tokens: int | None = None
-    """In any 60 seconds, prompts and answers together."""
+    windows: tuple[LimitWindow, ...] = ()
     parallel: int | None = None
     """Requests at the same time."""
 
+    @classmethod
+    def of(cls, parallel: int | None = None, **limits: int | None) -> "Limits":
+        """`limits`: by the names of WINDOWS; None: no such limit."""
+        windows = [LimitWindow(counts=WINDOWS[name][0], seconds=WINDOWS[name][1], limit=most) for name, most in limits.items() if most]
+        return cls(windows=tuple(windows), parallel=parallel)
+
+    def named(self, name: str) -> int | None:
+        """The limit of this name of WINDOWS."""
+        return next((window.limit for window in self.windows if (window.counts, window.seconds) == WINDOWS[name]), None)
+
+    def counts(self, counted: Counted) -> bool:
+        return any(window.counts == counted for window in self.windows)
+
     @property
     def any(self) -> bool:
-        return self.requests is not None or self.tokens is not None or self.parallel is not None
+        return bool(self.windows) or self.parallel is not None
 
     def over(self, defaults: "Limits") -> "Limits":
-        """These, with what they leave open taken from `defaults`."""
+        """These, and those of `defaults` for windows that these leave open."""
         if not defaults.any:
             return self
-        return Limits(
-            **{
-                field.name: getattr(defaults, field.name) if getattr(self, field.name) is None else getattr(self, field.name)
-                for field in fields(self)
-            }
-        )
+        own = {(window.counts, window.seconds) for window in self.windows}
+        more = [window for window in defaults.windows if (window.counts, window.seconds) not in own]
+        return Limits(windows=(*self.windows, *more), parallel=defaults.parallel if self.parallel is None else self.parallel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +168,7 @@ class Admission(Protocol):
         ...
 
     async def reserve(self, tokens: int) -> None:
-        """Take so many tokens, by estimate (more than a whole minute's count as a whole minute's). Raises RateLimited: then the request does not
+        """Take so many tokens, by estimate (more than a whole window's count as a whole window's). Raises RateLimited: then the request does not
         count at all; StoreUnavailable."""
         ...
 

@@ -41,8 +41,8 @@ class ApiKeyRow(SQLModel, table=True):
 
 
 class LimitUseRow(SQLModel, table=True):
-    """A request of a principal that has limits (`tokens` 0), or tokens that one took. It counts for a minute; with `until`, it runs (until then
-    at the latest) and takes a place."""
+    """A request of a principal with limits (`tokens` 0), or tokens it took. Kept for the longest window; with `until`, it runs, until then at
+    the latest, and takes a place among `parallel`."""
 
     __tablename__ = "limit_uses"
     __table_args__ = (

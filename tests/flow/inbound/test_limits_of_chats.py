@@ -11,7 +11,7 @@ from tests.flow.inbound.rig import Rig, words
 
 async def test_over_the_limit_a_sender_is_told_when_to_write_again_and_the_message_is_kept(rig: Rig) -> None:
     model = ScriptedModel("one", "three", "hello Bob")
-    async with rig.server(model, budget=Limits(requests=1)) as server:
+    async with rig.server(model, budget=Limits.of(requests_per_minute=1)) as server:
         await server.hear(said("first"))
         await server.told(1)
         rig.clock.turn(timedelta(seconds=20))
@@ -30,7 +30,7 @@ async def test_over_the_limit_a_sender_is_told_when_to_write_again_and_the_messa
 
 
 async def test_tokens_of_chats_are_reserved_and_settled_by_the_usage(rig: Rig) -> None:
-    limits = Limits(tokens=1_000)
+    limits = Limits.of(tokens_per_minute=1_000)
     reply = AssistantMessage(id="msg_1", text="one", usage=Usage(prompt_tokens=700, completion_tokens=100), model="scripted")
     async with rig.server(ScriptedModel(reply), budget=limits) as server:
         await server.hear(said("first"))
