@@ -3,19 +3,20 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
 from typing import Final
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.outbox import Claim, OutboundPart, OutboxStore, Receipt, Settlement
+from assistant.contracts.util import backoff
 
 log = logging.getLogger(__name__)
 
 LEASE: Final = timedelta(seconds=15)
-_FIRST_REPEAT: Final = 0.05
-_LONGEST_REPEAT: Final = 2.0
 
 
 class ClaimLost(Exception):
@@ -87,35 +88,22 @@ class Claims:
         settle: Settlement | None = None,
     ) -> None:
         """As `OutboxStore.note`. Raises ClaimLost."""
-        delay = _FIRST_REPEAT
-        while True:
-            try:
-                kept = await self._outbox.note(
-                    claim, plan=plan, receipt=receipt, start=start, maybe_duplicate=maybe_duplicate, settle=settle
-                )
-            except StoreUnavailable as error:
-                delay = await _before_repeat(claim, error, delay)
-            else:
-                return _must_be_kept(kept)
+        noted = partial(self._outbox.note, claim, plan=plan, receipt=receipt, start=start, maybe_duplicate=maybe_duplicate, settle=settle)
+        await self._write(claim, noted)
 
     async def unstart(self, claim: Claim, place: int) -> None:
         """As `OutboxStore.unstart`. Raises ClaimLost."""
-        delay = _FIRST_REPEAT
-        while True:
+        await self._write(claim, partial(self._outbox.unstart, claim, place))
+
+    async def _write(self, claim: Claim, write: Callable[[], Awaitable[bool]]) -> None:
+        for failures in count(1):
             try:
-                kept = await self._outbox.unstart(claim, place)
+                kept = await write()
             except StoreUnavailable as error:
-                delay = await _before_repeat(claim, error, delay)
+                delay = backoff(failures, first=0.05, longest=2.0)
+                log.warning("delivery.not_noted event=%s code=%s delay=%.2f", claim.event.id, error.code, delay)
+                await asyncio.sleep(delay)
             else:
-                return _must_be_kept(kept)
-
-
-async def _before_repeat(claim: Claim, error: StoreUnavailable, delay: float) -> float:
-    log.warning("delivery.not_noted event=%s code=%s delay=%.2f", claim.event.id, error.code, delay)
-    await asyncio.sleep(delay)
-    return min(_LONGEST_REPEAT, delay * 2)
-
-
-def _must_be_kept(kept: bool) -> None:
-    if not kept:
-        raise ClaimLost
+                if not kept:
+                    raise ClaimLost
+                return

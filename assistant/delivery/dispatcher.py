@@ -8,7 +8,6 @@ import logging
 import random
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Final
 
 from assistant.contracts.channels import Channel
@@ -21,6 +20,7 @@ from assistant.delivery.sender import EventSender
 from assistant.delivery.service import Watch
 from assistant.delivery.settings import DeliverySettings
 from assistant.delivery.throttle import MOST_LANES, ChannelThrottle
+from assistant.workers import KeyedWorkers
 
 log = logging.getLogger(__name__)
 
@@ -63,11 +63,9 @@ class Dispatcher:
         }
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._workers: dict[str, asyncio.Task[None]] = {}
+        self._workers = KeyedWorkers("lane", self._work, ended=self._ended)
         self._waiting: set[str] = set()
         """Lanes whose worker holds no claim: it may be stopped at any time."""
-        self._missed: set[str] = set()
-        """Lanes that had something to send when they were looked at, and were at work: it may have come after their worker's last look."""
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
 
@@ -93,14 +91,12 @@ class Dispatcher:
         """Claim nothing new, let the sends that run end within `grace` seconds and settle them; what has to be cut off after that stays noted
         as started, for the next start. Safe to call twice."""
         self._closing = True
-        for lane in self._waiting:
-            self._workers[lane].cancel()
-        if self._tasks:
-            await _end(self._tasks[:1])
+        self._workers.cancel(self._waiting)
+        await _end(self._tasks[:1])
         if self._workers:
             log.info("delivery.draining lanes=%d grace=%.1f", len(self._workers), grace)
-            await asyncio.wait(self._workers.values(), timeout=grace)
-        await _end(self._workers.values())
+        await self._workers.drain(grace)
+        await self._workers.close(_END)
         await _end(self._tasks)
         if self._timer is not None:
             self._timer.cancel()
@@ -140,36 +136,34 @@ class Dispatcher:
         for door in self._doors.values():
             door.crowded = False
         for lane in due.ready:
-            door = self._doors[lane.partition(":")[0]]
+            door = self._door(lane)
             if lane in self._workers:
-                self._missed.add(lane)
+                self._workers.wake(lane)  # its worker may have looked before this came: look again when it has ended
             elif (seconds := door.rests_for(lane)) > 0:
                 rests.append(seconds)
             elif door.lanes >= MOST_LANES:
                 door.crowded = True
             else:
-                self._begin(lane, door)
+                door.lanes += 1
+                self._workers.wake(lane)
         return rests
 
-    def _begin(self, lane: str, door: ChannelThrottle) -> None:
-        door.lanes += 1
-        task = asyncio.create_task(self._work(lane, door), name=f"lane-{lane}")
-        self._workers[lane] = task
-        task.add_done_callback(partial(self._ended, lane, door))
-
-    def _ended(self, lane: str, door: ChannelThrottle, task: asyncio.Task[None]) -> None:
+    def _ended(self, lane: str, task: asyncio.Task[None], woken: bool) -> bool:
+        door = self._door(lane)
         door.lanes -= 1
-        del self._workers[lane]
         self._waiting.discard(lane)
-        if not task.cancelled() and (bug := task.exception()) is not None:
-            log.error("delivery.lane_bug lane=%s error=%s", lane, traceback_location(bug))
+        if not task.cancelled() and task.exception() is not None:
             door.rest(lane, _alone(_AFTER_BUG))
-        if door.crowded or lane in self._missed or task.cancelled():
-            self._missed.discard(lane)
+        if door.crowded or woken or task.cancelled():
             self._wake.set()
+        return False
 
-    async def _work(self, lane: str, door: ChannelThrottle) -> None:
+    def _door(self, lane: str) -> ChannelThrottle:
+        return self._doors[lane.partition(":")[0]]
+
+    async def _work(self, lane: str) -> None:
         """Send what the lane has, one event after the other."""
+        door = self._door(lane)
         while not self._closing:
             self._waiting.add(lane)
             passage = await door.enter(lane)

@@ -2,24 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Final
 
 from assistant.contracts.channels import Conversation
 from assistant.contracts.errors import SessionBusy, ShuttingDown, StoreUnavailable
 from assistant.contracts.inbox import InboxStore, Taken
 from assistant.contracts.turns import TurnRequest, Upload, UserText
+from assistant.contracts.util import backoff
 from assistant.inbound.files import Fetcher, remove
 from assistant.inbound.preview import TypingAndPreview
 from assistant.inbound.replies import ChatReply, Writer, content_of
-from assistant.inbound.workers import SessionKey
 from assistant.turns.handle import RunningTurn
 from assistant.turns.service import Turns
 
 log = logging.getLogger(__name__)
 
+SessionKey = tuple[str, str]
+"""(owner, session)"""
 _LONGEST_WAIT: Final = 120.0
 
 
@@ -64,12 +67,12 @@ class TurnRunner:
         key = (taken.place.owner, taken.place.session)
         self._busy.add(key)
         try:
-            for delay in _delays():
+            for tries in count(1):
                 await self._try(key, taken)
                 if taken.turn_id not in self._held:
                     return
                 taken = self._held[taken.turn_id]
-                await asyncio.sleep(delay)
+                await asyncio.sleep(backoff(tries, longest=_LONGEST_WAIT))
         finally:
             self._busy.remove(key)
             self._stopped.discard(key)
@@ -132,11 +135,3 @@ class TurnRunner:
             log.info("inbound.not_started turn=%s code=%s", request.id, error.code)
             await asyncio.to_thread(remove, [item for item in request.content if isinstance(item, Upload)])
             return None
-
-
-def _delays() -> Iterator[float]:
-    """Seconds between tries: 1, 2, 4 … 120."""
-    delay = 1.0
-    while True:
-        yield delay
-        delay = min(2 * delay, _LONGEST_WAIT)

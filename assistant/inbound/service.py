@@ -22,9 +22,9 @@ from assistant.inbound.commands import Commands, Overview
 from assistant.inbound.files import Fetcher, FileLimits
 from assistant.inbound.pairing import PairingCodes
 from assistant.inbound.replies import Writer, place_for, readable
-from assistant.inbound.runner import TurnRunner
-from assistant.inbound.workers import SessionKey, SessionWorkers
+from assistant.inbound.runner import SessionKey, TurnRunner
 from assistant.turns.service import Turns
+from assistant.workers import KeyedWorkers
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class InboundService:
             waiting=lambda owner, session: self._waiting[owner, session],
             overview=overview,
         )
-        self._desk = SessionWorkers(self._work, most=at_work)
+        self._desk = KeyedWorkers("session", self._work, most=at_work)
         self._waiting: Counter[SessionKey] = Counter()
         self._taking: set[asyncio.Task[Any]] = set()
         self._besides: set[asyncio.Task[object]] = set()
