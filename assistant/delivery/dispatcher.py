@@ -14,9 +14,8 @@ from assistant.contracts.channels import Channel
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.outbox import Claim, DueLanes, Notifier, OutboxStore
 from assistant.contracts.util import Clock, utc_now
-from assistant.delivery.claims import Claims
 from assistant.delivery.retry import RetryPause
-from assistant.delivery.sender import EventSender
+from assistant.delivery.sender import Claims, EventSender
 from assistant.delivery.service import Watch
 from assistant.delivery.settings import DeliverySettings
 from assistant.delivery.throttle import MOST_LANES, ChannelThrottle

@@ -15,8 +15,8 @@ from assistant.contracts.messages import human_size
 from assistant.contracts.outbox import DeliveryError
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import new_id
-from assistant.inbound.attempts import attempt
 from assistant.inbound.phrases import NO_HEARING
+from assistant.inbound.preview import attempt
 
 _SIDE_BY_SIDE: Final = 4
 _SECONDS: Final = 120

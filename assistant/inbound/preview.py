@@ -1,15 +1,45 @@
-"""Typing, and a preview of the answer, while a turn runs."""
+"""Typing, and a preview of the answer, while a turn runs; and `attempt`, by which a channel's failures cost the turn nothing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
-from assistant.contracts.channels import Conversation, Preview
+from assistant.contracts.channels import Conversation, Preview, SendFailed
+from assistant.contracts.errors import traceback_location
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import DeliveryError
 from assistant.contracts.turns import TextDelta
-from assistant.inbound.attempts import BUG, attempt
 from assistant.turns.handle import RunningTurn
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+BUG: Final = "internal_error"
+"""The error code of a bug in the adapter: another try would meet it again."""
+
+
+async def attempt(what: str, doing: Coroutine[Any, Any, T], *, within: float) -> T | DeliveryError:
+    """The result of something a channel does for a turn, or why there is none: it failed, took longer than `within` seconds or met a bug in the
+    adapter (logged). The turn goes on either way. Cancelling this cancels it."""
+    task = asyncio.create_task(doing, name=what)
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())  # read, so that the loop does not report it as never read
+    try:
+        await asyncio.wait([task], timeout=within)
+    finally:
+        task.cancel()
+    if not task.done() or task.cancelled():
+        log.info("inbound.late what=%s within=%.1f", what, within)
+        return DeliveryError(code="timeout", words=f"it took longer than {within:g} s")
+    error = task.exception()
+    if error is None:
+        return task.result()
+    if isinstance(error, SendFailed):
+        log.debug("inbound.not_done what=%s code=%s", what, error.trouble.code)
+        return error.trouble
+    log.error("inbound.bug what=%s error=%s", what, traceback_location(error))
+    return DeliveryError(code=BUG, words="the channel failed by a fault of its own")
+
 
 _SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 5.0

@@ -17,10 +17,10 @@ from assistant.contracts.outbox import OutboxStore
 from assistant.contracts.pairing import PairingStore
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.util import Clock, derived_id, utc_now
-from assistant.inbound.attempts import attempt
 from assistant.inbound.commands import Commands, Overview
 from assistant.inbound.files import Fetcher, FileLimits
 from assistant.inbound.pairing import PairingCodes
+from assistant.inbound.preview import attempt
 from assistant.inbound.replies import Writer, place_for, readable
 from assistant.inbound.runner import SessionKey, TurnRunner
 from assistant.turns.service import Turns
