@@ -17,6 +17,7 @@ from assistant.contracts.turns import Upload
 from assistant.contracts.util import new_id
 from assistant.inbound.phrases import NO_HEARING
 from assistant.inbound.preview import attempt
+from assistant.turns.handle import remove_uploads
 
 _SIDE_BY_SIDE: Final = 4
 _SECONDS: Final = 120
@@ -54,7 +55,7 @@ class Fetcher:
             for task in tasks:
                 task.cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.to_thread(remove, [outcome for outcome in outcomes if isinstance(outcome, Upload)])
+            await asyncio.to_thread(remove_uploads, [outcome for outcome in outcomes if isinstance(outcome, Upload)])
             raise
 
     async def _one(self, file: InboundFile, number: int, conversation: Conversation | None) -> Upload | str:
@@ -108,9 +109,3 @@ def _measure(path: Path, most: int) -> tuple[int, str] | DeliveryError:
     if size > most:
         return DeliveryError(code="too_large", words=f"it is larger than {human_size(most)}")
     return size, digest.hexdigest()
-
-
-def remove(uploads: Sequence[Upload]) -> None:
-    """Remove the files of uploads that no turn took over. Blocks."""
-    for upload in uploads:
-        upload.path.unlink(missing_ok=True)

@@ -13,10 +13,10 @@ from assistant.contracts.errors import SessionBusy, ShuttingDown, StoreUnavailab
 from assistant.contracts.inbox import InboxStore, Taken
 from assistant.contracts.turns import TurnRequest, Upload, UserText
 from assistant.contracts.util import backoff
-from assistant.inbound.files import Fetcher, remove
+from assistant.inbound.files import Fetcher
 from assistant.inbound.preview import TypingAndPreview
 from assistant.inbound.replies import ChatReply, Writer, content_of
-from assistant.turns.handle import RunningTurn
+from assistant.turns.handle import RunningTurn, remove_uploads
 from assistant.turns.service import Turns
 
 log = logging.getLogger(__name__)
@@ -133,5 +133,5 @@ class TurnRunner:
             return self._turns.start(request)
         except (SessionBusy, ShuttingDown) as error:
             log.info("inbound.not_started turn=%s code=%s", request.id, error.code)
-            await asyncio.to_thread(remove, [item for item in request.content if isinstance(item, Upload)])
+            await asyncio.to_thread(remove_uploads, request.uploads)
             return None
