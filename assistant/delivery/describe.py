@@ -24,7 +24,7 @@ def describe(delivery: Delivery, enabled: bool, now: datetime | None = None) -> 
         case "cancelled":
             words = f"cancelled before it was sent{_progress(delivery)}{_doubt(delivery)}"
         case "unknown":
-            words = f"unknown: it may have arrived or not{_because(delivery)}; it is not sent again unless somebody says so"
+            words = f"unknown: it may have arrived or not{_because(delivery)}; it is not sent again unless you retry it"
     return f"{words}; {_TWICE}" if delivery.maybe_duplicate else words
 
 

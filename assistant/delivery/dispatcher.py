@@ -1,6 +1,6 @@
-"""The dispatcher: takes what waits in the outbox and has it sent, a worker for each lane; lanes and channels never wait for each other.
+"""The dispatcher sends what waits in the outbox, with a worker a lane; lanes and channels never wait for each other.
 
-Nothing is polled: the notifier wakes it when something was enqueued, a timer when something falls due, and every 30 s it looks all the same.
+The notifier wakes it when something was enqueued, a timer when something falls due, and it looks every 30 s in any case.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class Dispatcher:
         clock: Clock = utc_now,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Needs a running event loop. `channels`: the enabled ones. `watch`: told of every event that was settled. `clock`: that of the store.
+        """Needs a running event loop. `channels`: the enabled ones. `watch`: told about every settled event. `clock`: that of the store.
         `jitter`: a number from 0 to 1."""
         self._outbox = outbox
         self._notifier = notifier
@@ -69,7 +69,7 @@ class Dispatcher:
         self._closing = False
 
     def start(self) -> None:
-        """Begin. What dead processes were sending is put back first; nothing need be recovered before, or beside."""
+        """Begin, first with what dead processes were sending."""
         self._notifier.listen(self._wake.set)
         self._tasks = [
             asyncio.create_task(self._dispatch(), name="delivery-dispatch"),
@@ -87,8 +87,8 @@ class Dispatcher:
             self._wake.set()
 
     async def close(self, grace: float) -> None:
-        """Claim nothing new, let the sends that run end within `grace` seconds and settle them; what has to be cut off after that stays noted
-        as started, for the next start. Safe to call twice."""
+        """Claim nothing new, and let running sends end within `grace` seconds; what is cut off then stays noted as started, for the next start.
+        Safe to call twice."""
         self._closing = True
         self._workers.cancel(self._waiting)
         await _end(self._tasks[:1])
@@ -113,7 +113,7 @@ class Dispatcher:
             await self._wake.wait()
 
     async def _look(self) -> float:
-        """Put lanes that have something to send to work. Seconds until there will be something by itself."""
+        """Wake workers for lanes that have something to send. Returns the seconds until something falls due."""
         shut = {name: door.shut_for for name, door in self._doors.items()}
         waits = [_SAFETY_NET, *(seconds for seconds in shut.values() if seconds)]
         try:
@@ -122,7 +122,7 @@ class Dispatcher:
         except StoreUnavailable as error:
             log.warning("delivery.not_looked code=%s", error.code)
             return _AFTER_STORE_FAILED
-        except Exception as bug:  # noqa: BLE001 - whatever it is, nothing would be sent any more if this task ended
+        except Exception as bug:  # noqa: BLE001 - nothing would be sent any more if this task ended
             log.error("delivery.bug error=%s", traceback_location(bug))  # noqa: TRY400 - no words
             return _AFTER_BUG
         if due.next_at is not None:
@@ -130,7 +130,7 @@ class Dispatcher:
         return max(0.001, min(waits))
 
     def _put_to_work(self, due: DueLanes) -> Sequence[float]:
-        """Seconds for which lanes that have something to send are to be left alone."""
+        """Returns the seconds for which due lanes must rest."""
         rests: list[float] = []
         for door in self._doors.values():
             door.crowded = False
@@ -216,14 +216,14 @@ class Dispatcher:
         return max(0.0, (at - self._clock()).total_seconds())
 
     async def tend(self) -> None:
-        """Renew what is held, and take over what others have left; while it runs, this happens every 5 s by itself."""
+        """Renew the claims, and take over what dead processes left; the dispatcher does it every 5 s."""
         try:
             await self._claims.renew()
             if await self._outbox.recover():
                 self._wake.set()
         except StoreUnavailable as error:
             log.warning("delivery.not_tended code=%s", error.code)
-        except Exception as bug:  # noqa: BLE001 - claims that nobody renews would be lost
+        except Exception as bug:  # noqa: BLE001 - claims that are not renewed are lost
             log.error("delivery.bug error=%s", traceback_location(bug))  # noqa: TRY400 - no words
         for door in self._doors.values():
             door.tidy()

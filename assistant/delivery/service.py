@@ -10,7 +10,7 @@ from assistant.contracts.outbox import Delivery, OutboundEvent, OutboxStore
 
 
 class Watch:
-    """The dispatcher tells it of every event whose state it changed; whoever watches that event is woken."""
+    """Wakes the watchers of an event when the dispatcher changed its state."""
 
     def __init__(self) -> None:
         self._watchers: dict[str, set[asyncio.Event]] = {}
@@ -36,7 +36,7 @@ class Watch:
 _POLL: Final = 0.1
 """Seconds. Where the dispatcher is another process (`nanobot send`), its outcome is looked up this often."""
 _POLL_BESIDE: Final = 1.0
-"""Where it is this one, it says so itself; the look-up finds what another process, or an expiry, settled."""
+"""Where it is this process, `Watch` wakes the caller; the look-up finds what another process, or an expiry, settled."""
 
 
 class DeliveryService:
@@ -77,7 +77,7 @@ class DeliveryService:
         return self._enabled(channel)
 
     def _is_told(self, delivery: Delivery) -> bool:
-        """Whether waiting longer would tell nothing more, for now."""
+        """Whether waiting longer would not change the state."""
         match delivery.state:
             case "sending":
                 return False

@@ -102,7 +102,7 @@ class InboundReceiver(Protocol):
 
 
 class Supervisors:
-    """Keeps channels running, and knows how they fare."""
+    """Keeps channels running, and knows their states."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class Supervisors:
         self._tasks = [asyncio.create_task(self._keep_running(channel), name=f"channel-{channel.name}") for channel in self._channels]
 
     def statuses(self) -> Sequence[ChannelStatus]:
-        """How each fares now, by name."""
+        """The state of each, by name."""
         return self._book.statuses()
 
     async def stop(self, grace: float) -> None:

@@ -55,8 +55,8 @@ class Window:
 
 
 class Rates:
-    """Room under all limits of a send at once. Whoever waits for the room of its chat does not stand in the way of other chats: turns are
-    taken from the narrowest limit to the widest, so that the one who is first at a wide one only waits for that."""
+    """Room under all limits of a send at once. A send that waits for its chat does not block other chats: turns are taken from the narrowest
+    limit to the widest, so that the first at a wide one waits only for that."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock`: seconds, monotonic."""
@@ -71,9 +71,9 @@ class Rates:
         held: list[Window] = []
         async with AsyncExitStack() as turns:
             for limit in self._from_narrow_to_wide(limits):
-                window = self._window(limit)  # not before: one that nobody holds may have been dropped meanwhile
+                window = self._window(limit)  # not earlier: an idle one may have been dropped meanwhile
                 await turns.enter_async_context(window.turn)
-                while (wait := window.wait(self._clock())) > 0:  # noqa: ASYNC110 - for a time to come, not for somebody
+                while (wait := window.wait(self._clock())) > 0:  # noqa: ASYNC110 - waits for a time, not for an event
                     await asyncio.sleep(wait)
                 held.append(window)
             # Within the turns: room that was taken before a long wait for a slot would be many sends at once after it.
@@ -81,7 +81,7 @@ class Rates:
             self._note(held)
 
     def take_now(self, limits: Sequence[Limit]) -> bool:
-        """Take it if there is room and nobody waits for it."""
+        """Take it if there is room and no send waits for it."""
         windows, now = [self._window(limit) for limit in limits], self._clock()
         if any(window.turn.locked() or window.wait(now) > 0 for window in windows):
             return False

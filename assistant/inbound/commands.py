@@ -9,11 +9,11 @@ from assistant.inbound.runner import TurnRunner
 from assistant.turns.service import Turns
 
 Overview = Callable[[], Awaitable[Sequence[str]]]
-"""Lines for the owner, in private: how channels and deliveries fare."""
+"""Lines for the owner, in private: the states of channels and deliveries."""
 
 
 class Commands:
-    """What is said to each of `inbox.COMMANDS`. An unknown command is none: the model reads it as words."""
+    """Answers `inbox.COMMANDS`. The model reads an unknown command as words."""
 
     def __init__(
         self,
@@ -34,8 +34,7 @@ class Commands:
         self._overview = overview
 
     async def answer(self, message: InboundMessage, place: SessionRef) -> str | None:
-        """The answer in words; None: it is not a command of ours. What must hold before the answer is told is done when this returns.
-        Raises StoreUnavailable."""
+        """The answer, once the command has taken effect; None: not one of these commands. Raises StoreUnavailable."""
         if message.command is None or not message.trusted:
             return None
         key = (place.owner, place.session)
@@ -59,7 +58,7 @@ class Commands:
                 return None
 
     def follow_up(self, message: InboundMessage, place: SessionRef) -> None:
-        """What a command does once it is kept that it was answered: a repeat of it does nothing."""
+        """What a command does once its answer is stored, so that a repeated command does nothing."""
         if message.command is not None and message.command.name in ("stop", "new"):
             self._answering.stop((place.owner, place.session))
 

@@ -35,7 +35,7 @@ class FileLimits:
 
 
 class Fetcher:
-    """Fetches files; why one can't be had is said in words, and costs nothing else."""
+    """Fetches files; one that fails becomes a sentence that says why."""
 
     def __init__(self, spool: Path, limits: FileLimits) -> None:
         """`spool`: a folder that only the server's user may enter; it is made when it is first needed."""
@@ -44,7 +44,7 @@ class Fetcher:
         self._places = asyncio.Semaphore(_SIDE_BY_SIDE)
 
     async def fetch(self, files: Sequence[InboundFile], conversation: Conversation | None) -> list[Upload | str]:
-        """Each file, or a sentence that says why it is not there, in order. Uploads are the caller's to remove."""
+        """Each file, or a sentence that says why it is missing, in order. The caller removes the uploads."""
         if not files:
             return []
         await asyncio.to_thread(self._spool.mkdir, mode=0o700, parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ class Fetcher:
         return _not_there(file, measured.words)
 
     def _refusal(self, file: InboundFile, number: int, conversation: Conversation | None) -> str:
-        """Why a file is not even asked for; empty: it is."""
+        """Why a file is not fetched; empty: it is."""
         if number >= self._limits.files:
             return f"at most {self._limits.files} files are taken in at once"
         if file.size is not None and file.size > self._limits.file_bytes:

@@ -1,4 +1,4 @@
-"""What people read in a chat that the assistant itself, and not the model, says. Markdown."""
+"""What the assistant itself, not the model, writes in a chat. Markdown."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -29,7 +29,7 @@ Write to me as you would to a person; files and pictures can come along.
 NEW = "A new conversation begins: I no longer see what was said before."
 NEW_STOPPED = f"I stopped what I was doing. {NEW}"
 STOPPED = "I stopped what I was doing."
-STOPPED_WITH_MORE = "I stopped what I was doing, and go on with what you wrote meanwhile."
+STOPPED_WITH_MORE = "I stopped what I was doing, and answer what you wrote meanwhile."
 LET_IN = "You may write to me now. What you wrote before was not kept: write it again."
 NOTHING_TO_STOP = "There is nothing to stop: I am not doing anything here."
 SET_ASIDE = (
@@ -60,7 +60,7 @@ def answer(text: str, reason: FinishReason) -> str:
 
 
 def failure(end: TurnFailed) -> str:
-    """Why there is no answer, what became of the message, and what to do next."""
+    """Why there is no answer, and what to do next."""
     acted = " Some of what you asked for may have been done already." if end.acted else ""
     return f"{_failure(end.error)}{acted}"
 
@@ -79,11 +79,11 @@ def _failure(error: NanobotError) -> str:
         case ProviderFailed(retryable=True):
             return "I can't answer now: the model failed. Please ask again in a moment."
         case ProviderFailed():
-            return "I can't answer: the model refused the request. Whoever runs me sees more in the log, and with `nanobot doctor`."
+            return "I can't answer: the model refused the request. The person who runs me sees more in the log, and with `nanobot doctor`."
         case SessionNotFound():
             return "I did not answer: this conversation was deleted meanwhile."
         case _:
-            return "I could not answer because of a fault of mine. Whoever runs me finds it in the log."
+            return "I could not answer because of a fault of mine. The person who runs me finds it in the log."
 
 
 def status(*, model: str, messages: int, working: bool, waiting: int, more: Sequence[str]) -> str:

@@ -48,7 +48,7 @@ _LONGEST_TURN: Final = 86_400.0
 
 
 class TypingAndPreview:
-    """Keeps the chat of a turn company: `begin` it when the turn's work begins; `finish` ends it, and leaving it does so at the latest."""
+    """Shows a chat that its turn runs, from `begin` to `finish` or the end of the block."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class TypingAndPreview:
         self._notes: list[asyncio.Task[object]] = []
         self._finished: asyncio.Task[None] | None = None
         self.posted = posted
-        """The platform's id of the preview that stands in the chat."""
+        """The platform's id of the preview in the chat."""
 
     async def __aenter__(self) -> "TypingAndPreview":
         return self
@@ -86,16 +86,16 @@ class TypingAndPreview:
 
     @property
     def listens(self) -> bool:
-        """Whether the words of the turn are wanted as they come."""
+        """Whether the turn should stream its words."""
         return self._preview is not None
 
     def follow(self, turn: RunningTurn) -> None:
-        """Show the answer as it grows. The turn goes on whatever becomes of that."""
+        """Show the answer as it grows."""
         if self._preview is not None:
             self._tasks.append(asyncio.create_task(attempt("preview", self._show(turn, self._preview), within=_LONGEST_TURN)))
 
     async def finish(self) -> str | None:
-        """Show nothing more. Returns the id of the preview that stands in the chat, if one does. Bounded; may be called again."""
+        """Show nothing more. Returns the id of the preview in the chat, if there is one. Bounded; may be called again."""
         if self._finished is None:
             self._finished = asyncio.create_task(self._finish())
         # The reply and the end of the block both wait for it; when one of them is cancelled, the other still gets the whole of it.

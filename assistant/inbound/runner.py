@@ -27,7 +27,7 @@ _LONGEST_WAIT: Final = 120.0
 
 
 class TurnRunner:
-    """Runs the turns of the inbox."""
+    """Runs the turns of the inbox, from taking messages to an end that is stored."""
 
     def __init__(
         self, *, turns: Turns, inbox: InboxStore, fetcher: Fetcher, writer: Writer, conversations: Mapping[str, Conversation | None]
@@ -47,23 +47,22 @@ class TurnRunner:
         return key in self._busy
 
     def hold(self, taken: Taken) -> None:
-        """It is ours from now on, whether or not it is run yet: until the store knows how it ended, or it is handed back."""
+        """Keep it until its end is stored, or it is handed back."""
         self._held[taken.turn_id] = taken
 
     def idle(self) -> Sequence[Taken]:
-        """What is held and not being run."""
+        """What is held and not running."""
         return [taken for taken in self._held.values() if (taken.place.owner, taken.place.session) not in self._busy]
 
     def stop(self, key: SessionKey) -> None:
-        """Stop what is under way in this session, if anything is; also where it has to be tried again."""
+        """Stop the turn under way in this session, if there is one, and its next tries."""
         if key in self._busy:
             self._stopped.add(key)
         if turn := self._running.get(key):
             turn.cancel()
 
     async def run(self, taken: Taken) -> None:
-        """Run the turn of what is held to an end that the store knows; tried again for as long as the store, or the session's lane, does not
-        take it."""
+        """Run a held turn until its end is stored; tried again while the store or the session's lane refuses it."""
         key = (taken.place.owner, taken.place.session)
         self._busy.add(key)
         try:
@@ -78,17 +77,17 @@ class TurnRunner:
             self._stopped.discard(key)
 
     async def hand_back(self) -> None:
-        """Leave what has not ended to the next start. After the workers and the turns were ended."""
+        """Leave unfinished turns to the next start. Call it after the workers and the turns have ended."""
         held, self._held = self._held, {}
         for taken in held.values():
             try:
                 await self._inbox.hand_back(taken.turn_id)
                 log.info("inbound.handed_back turn=%s", taken.turn_id)
-            except StoreUnavailable:  # the next start takes it over all the same, as one whose process died
+            except StoreUnavailable:  # the next start takes it over, as one whose process died
                 log.warning("inbound.not_handed_back turn=%s", taken.turn_id)
 
     async def _try(self, key: SessionKey, taken: Taken) -> None:
-        """Run it once. It is not held any more if the store knows its end."""
+        """Run it once. Afterwards it is held only if its end is not stored."""
         message = taken.messages[-1]
         conversation = self._conversations.get(message.address.channel)
         company = TypingAndPreview(

@@ -147,7 +147,7 @@ _UNENDED = text("ended IS NULL")
 
 class JobRow(SQLModel, table=True):
     """A run of a workflow. `payload`: JSON, what it was started with; `results`: JSON, its outputs. `runner`: the process that holds it, NULL when
-    it let go of it. `cancel`: 1 when it is to be cancelled."""
+    none does. `cancel`: 1 when it is to be cancelled."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -170,7 +170,7 @@ class JobRow(SQLModel, table=True):
 
 
 class JobNodeRow(SQLModel, table=True):
-    """A node of a job that was begun, and what it gave (`output`: JSON). `turn`: the id of what happens in it; a turn by that id is not settled
+    """A started node of a job, and its `output` (JSON). `turn`: the id of what happens in it; a turn by that id is not settled
     as long as the node runs."""
 
     __tablename__ = "job_nodes"

@@ -25,13 +25,13 @@ class MessageIntake:
         self._document_chars = document_chars
 
     async def history(self, request: TurnRequest) -> tuple[Message, ...]:
-        """What the client says was said before, its files read and kept as those of `message`. Raises the first error."""
+        """The history the client sent, its files read and kept as those of `message`. Raises the first error."""
         return tuple([await self._asked(request, item.content) if isinstance(item, HistoryMessage) else item for item in request.history])
 
     async def message(self, request: TurnRequest) -> UserMessage:
         """Read the uploads, side by side, then keep them; the parts are in the order in which they were sent. Raises the first error.
 
-        A message of a chat is not sent anew because a file of it can't be read: there, words say so in the file's place.
+        In a chat, an unreadable file becomes a sentence in its place: the sender would not send it again.
         """
         return await self._asked(request, request.content)
 
@@ -55,7 +55,7 @@ class MessageIntake:
         return UserMessage(id=new_id("msg"), parts=tuple(parts))
 
     async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, tuple[str, _Read] | NanobotError]:
-        """By `id(upload)`. Nothing is kept before everything was read: over the API a file that can't be refuses those beside it, too."""
+        """By `id(upload)`. Nothing is kept before everything is read: over the API one unreadable file refuses the request."""
         read_one = self._read if request.reply is None else self._read_or_why_not
         try:
             async with asyncio.TaskGroup() as group:
@@ -115,7 +115,7 @@ def document_part(upload: Upload, attachment_id: str, read: ReadDocument, chars:
 
 
 def _rest(read: ReadDocument, attachment_id: str, shown: int) -> str:
-    """What of the text is not in the message, where that begins, and how to go on."""
+    """What of the text is not in the message, where that begins, and how to read on."""
     total = len(read.text)
     if shown >= total:
         return ""
@@ -134,7 +134,7 @@ def excerpt(text: str, chars: int) -> str:
 
 
 def share(lengths: Sequence[int], budget: int) -> list[int]:
-    """Divide `budget` fairly: nobody gets more than it needs, and what the short ones leave goes to the long ones in equal parts."""
+    """Divide `budget` fairly: none gets more than its length, and what short ones leave goes to long ones in equal parts."""
     shares = [0] * len(lengths)
     waiting = sorted(range(len(lengths)), key=lambda index: lengths[index])
     for position, index in enumerate(waiting):
@@ -145,7 +145,7 @@ def share(lengths: Sequence[int], budget: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class CachingReader:
-    """Implements DocumentReader: gives what is kept of a file with these bytes, and reads one of which nothing is kept."""
+    """Implements DocumentReader: returns what is stored for these bytes, and reads files that are new."""
 
     reader: DocumentReader
     attachments: AttachmentStore

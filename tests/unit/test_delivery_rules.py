@@ -226,7 +226,7 @@ REFUSED = DeliveryError(code="blocked", words="the user blocked the bot.")
             _delivery("failed", trouble=REFUSED, doubtful=True),
             "failed: the user blocked the bot; but an earlier try ended without an answer, and may have arrived",
         ),
-        (_delivery("unknown"), "unknown: it may have arrived or not; it is not sent again unless somebody says so"),
+        (_delivery("unknown"), "unknown: it may have arrived or not; it is not sent again unless you retry it"),
         (
             _delivery("sent", ids=("42",), maybe_duplicate=True),
             "sent (message 42); it may have arrived twice, because an earlier try ended without an answer",
