@@ -173,7 +173,7 @@ class EventSender:
             try:
                 arrived = (place, await self._send(claim, parts[place].part, place, started))
             except SendFailed as failure:
-                return await self._settle_failure(claim, place, failure, self._trial(claim, place, started, unreached))
+                return await self._settle_failure(claim, place, failure, started, unreached)
         return await self._settle(claim, Settlement(state="sent"), arrived)
 
     async def _plan(self, claim: Claim) -> Sequence[PartState]:
@@ -251,16 +251,14 @@ class EventSender:
     def _is_repeatable(self, claim: Claim, place: int) -> bool:
         return self.channel.keyed or (place == 0 and claim.event.replaces is not None)
 
-    def _trial(self, claim: Claim, place: int, started: datetime | None, unreached: int) -> Trial:
-        return Trial(
+    async def _settle_failure(self, claim: Claim, place: int, failure: SendFailed, started: datetime | None, unreached: int) -> Next:
+        trial = Trial(
             held=claim.held,
             unreached=unreached + 1,
             repeatable=self._is_repeatable(claim, place),
             uncertain=started is not None,
             ambiguous=self.settings.ambiguous,
         )
-
-    async def _settle_failure(self, claim: Claim, place: int, failure: SendFailed, trial: Trial) -> Next:
         what = after(failure, trial, self.clock(), self.jitter())
         if what.unstart:
             await self.claims.unstart(claim, place)

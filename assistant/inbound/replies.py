@@ -112,16 +112,8 @@ class Writer:
 
     def of_turn(self, kind: OriginKind, taken: Taken, text: str, *, replaces: str | None = None) -> OutboundEvent:
         """The event at the end of a turn: the same id each time."""
-        message = taken.messages[-1]
-        return OutboundEvent(
-            id=derived_id("evt", taken.turn_id, _END),
-            address=message.address,
-            text=text,
-            reply_to=self.reply_to(message),
-            replaces=replaces,
-            expires_at=self.clock() + self.expire_after,
-            origin=Origin(kind=kind, owner=taken.place.owner, session=taken.place.session, turn_id=taken.turn_id),
-        )
+        event = self.event(derived_id("evt", taken.turn_id, _END), kind, taken.messages[-1], taken.place, text)
+        return replace(event, replaces=replaces, origin=replace(event.origin, turn_id=taken.turn_id))
 
     def set_aside(self, taken: Taken) -> OutboundEvent:
         """For the sender of a message that broke the server twice."""

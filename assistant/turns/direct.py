@@ -8,12 +8,12 @@ from typing import Final
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.documents import DocumentReader, ReadImage
 from assistant.contracts.errors import drop_traceback
-from assistant.contracts.messages import AssistantMessage, Message, Part, Text, Usage, UserMessage
+from assistant.contracts.messages import AssistantMessage, Message, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling, ToolChoice, ToolSpec
-from assistant.contracts.turns import Earlier, HistoryMessage, Keep, TextDelta, TurnFailed, TurnFinished, Upload, UserText
+from assistant.contracts.turns import Earlier, HistoryMessage, Keep, TextDelta, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import new_id
 from assistant.turns.handle import RunningTurn, RunningTurns, kept, reason, remove_uploads
-from assistant.turns.intake import document_part, image_part, share
+from assistant.turns.intake import Reading, parts_of
 
 _SIDE_BY_SIDE: Final = 8
 """Answers of one request that are made at the same time."""
@@ -94,7 +94,17 @@ class Direct:
 
             async def ask(index: int, said: tuple[Earlier, ...]) -> AssistantMessage:
                 async with seats:
-                    wanted = _model_request(request, read[id(said)], images)
+                    wanted = ModelRequest(
+                        instructions=request.instructions,
+                        messages=read[id(said)],
+                        tools=request.tools,
+                        tool_choice=request.tool_choice,
+                        parallel_calls=request.parallel_calls,
+                        top_logprobs=request.top_logprobs,
+                        sampling=request.sampling,
+                        images=images,
+                        stream=request.stream,
+                    )
                     return await request.model.complete(wanted, lambda text: turn.emit(TextDelta(text=text, index=index)))
 
             try:
@@ -105,38 +115,17 @@ class Direct:
         return _finished(turn.id, [task.result() for task in tasks])
 
     async def _message(self, said: Earlier, images: dict[str, bytes]) -> Message:
-        return UserMessage(id=new_id("msg"), parts=await self._parts(said.content, images)) if isinstance(said, HistoryMessage) else said
-
-    async def _parts(self, content: Sequence[UserText | Upload], images: dict[str, bytes]) -> tuple[Part, ...]:
-        readings = {id(item): await self._reader.read(item) for item in content if isinstance(item, Upload)}
-        texts = [len(reading.text) for reading in readings.values() if not isinstance(reading, ReadImage)]
-        shares = iter(share(texts, self._document_chars))
-        parts: list[Part] = []
-        for item in content:
-            if not isinstance(item, Upload):
-                parts.append(Text(text=item.text, quoted=item.quoted))
-                continue
-            reading, attachment = readings[id(item)], new_id("att")
-            if isinstance(reading, ReadImage):
-                images[attachment] = reading.data
-                parts.append(image_part(item, attachment, reading))
-            else:
-                parts.append(document_part(item, "", reading, next(shares)))
-        return tuple(parts)
-
-
-def _model_request(request: DirectRequest, messages: tuple[Message, ...], images: dict[str, bytes]) -> ModelRequest:
-    return ModelRequest(
-        instructions=request.instructions,
-        messages=messages,
-        tools=request.tools,
-        tool_choice=request.tool_choice,
-        parallel_calls=request.parallel_calls,
-        top_logprobs=request.top_logprobs,
-        sampling=request.sampling,
-        images=images,
-        stream=request.stream,
-    )
+        if not isinstance(said, HistoryMessage):
+            return said
+        readings: dict[int, tuple[str, Reading]] = {}
+        for item in said.content:
+            if isinstance(item, Upload):
+                reading, attachment = await self._reader.read(item), ""
+                if isinstance(reading, ReadImage):
+                    attachment = new_id("att")
+                    images[attachment] = reading.data
+                readings[id(item)] = attachment, reading
+        return UserMessage(id=new_id("msg"), parts=parts_of(said.content, readings, self._document_chars))
 
 
 def _finished(turn_id: str, answers: Sequence[AssistantMessage]) -> TurnFinished:
