@@ -11,7 +11,7 @@ from assistant.contracts.channels import Channel, ChannelFailed, ChannelStates, 
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import Clock, backoff, utc_now
-from assistant.delivery.describe import span
+from assistant.delivery.service import span
 
 state_log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from assistant.contracts.errors import (
 )
 from assistant.contracts.messages import FinishReason
 from assistant.contracts.turns import TurnFailed
-from assistant.delivery.describe import span
+from assistant.delivery.service import span
 
 START = "Hello. Write to me, or send me files, and I will answer. /help says what else there is."
 HELP = """\

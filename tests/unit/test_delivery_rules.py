@@ -12,8 +12,8 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Limit, SendFailed, SendLater, SendRefused, SendUnclear
 from assistant.contracts.outbox import Delivery, DeliveryError, DeliveryState, Origin, OutboundEvent, OutboundPart, PartState, Receipt
 from assistant.contracts.util import backoff, utc_now
-from assistant.delivery.describe import describe, span
 from assistant.delivery.retry import RetryPause, Trial, after, obeyed
+from assistant.delivery.service import describe, span
 from assistant.delivery.throttle import ChannelThrottle, Rates, Window
 from tests.doubles.platform import Platform
 
