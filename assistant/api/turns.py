@@ -3,14 +3,14 @@
 from typing import Protocol
 
 from assistant.contracts.access import Admission
-from assistant.contracts.turns import AgentFacts, TurnEvent, TurnFailed, TurnFinished, TurnRequest
+from assistant.contracts.turns import AgentFacts, TurnRequest
 from assistant.turns.handle import RunningTurn
 
 
 class TurnStarter(Protocol):
     """Fulfilled by assistant.turns.service.Turns."""
 
-    def start(self, request: TurnRequest) -> RunningTurn:
+    def start(self, request: TurnRequest, admission: Admission | None = None) -> RunningTurn:
         """Begin a turn at once. Raises SessionBusy, ShuttingDown; otherwise the turn removes the uploads."""
         ...
 
@@ -21,11 +21,3 @@ class TurnStarter(Protocol):
     async def delete_session(self, owner: str, session: str) -> None:
         """Remove a session when the turns that wait in it have ended. Raises SessionNotFound, SessionBusy."""
         ...
-
-
-def settle(admission: Admission, turn: RunningTurn, event: TurnEvent) -> None:
-    """Where a turn ends with this event, say what it took."""
-    if isinstance(event, TurnFinished):
-        admission.used(event.usage.prompt_tokens + event.usage.completion_tokens)
-    elif isinstance(event, TurnFailed):
-        admission.broke_off(turn.took)

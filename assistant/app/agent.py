@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
+from assistant.access.authenticator import Allowance
 from assistant.agent.toolbox import Toolbox
 from assistant.app.models import OpenModel
 from assistant.app.tools import check_tool_names, open_tools, tool_kinds, tool_services
@@ -60,6 +61,7 @@ async def build_turns(
         attachments=attachments,
         intake=MessageIntake(reader, attachments, document_chars=config.agent.document_chars),
         timeout=config.api.timeout,
+        allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=config.default_limits),
     )
 
 

@@ -12,7 +12,7 @@ from assistant.config import Loaded
 from assistant.contracts.errors import DeliveryNotFound
 from assistant.contracts.messages import human_size
 from assistant.contracts.outbox import Delivery, DeliveryState
-from assistant.delivery.describe import describe
+from assistant.delivery.service import describe
 from assistant.store.store import Store
 
 _STATES = get_args(DeliveryState)

@@ -58,7 +58,7 @@ def create(
         prefix=prefix_of(secret),
         scopes=_scopes(scope or _USUAL),
         models=tuple(replace_surrogates(pattern) for pattern in model) if model else None,
-        limits=Limits(requests=rpm, tokens=tpm, parallel=parallel),
+        limits=Limits.of(requests_per_minute=rpm, tokens_per_minute=tpm, parallel=parallel),
         created=now,
         expires=now + _duration(expires) if expires else None,
     )
@@ -178,7 +178,8 @@ def _row(key: ApiKey, now: datetime) -> tuple[str, ...]:
 
 
 def _limits(limits: Limits) -> str:
-    parts = ((limits.requests, "requests/min"), (limits.tokens, "tokens/min"), (limits.parallel, "at once"))
+    requests, tokens = limits.named("requests_per_minute"), limits.named("tokens_per_minute")
+    parts = ((requests, "requests/min"), (tokens, "tokens/min"), (limits.parallel, "at once"))
     return ", ".join(f"{many:,} {what}" for many, what in parts if many is not None) or "none"
 
 

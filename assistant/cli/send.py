@@ -19,8 +19,7 @@ from assistant.contracts.messages import human_size
 from assistant.contracts.outbox import UNSENT, Delivery, Origin, OutboundEvent
 from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, check_ahead, check_words, read_time
 from assistant.contracts.util import derived_id, display_name, new_id, replace_surrogates
-from assistant.delivery.describe import describe
-from assistant.delivery.service import DeliveryService
+from assistant.delivery.service import DeliveryService, describe
 from assistant.store.store import Store
 
 commands = typer.Typer()

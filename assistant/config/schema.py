@@ -9,7 +9,7 @@ from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
 from assistant.config.agents import DEFAULTS, AgentSettings, AgentsSettings, ModelPreset
 from assistant.config.extensions import ChannelsSettings, ToolsSettings
-from assistant.contracts.access import Limits
+from assistant.contracts.access import WINDOWS, Limits
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.util import Settings
 from assistant.delivery.settings import DeliverySettings
@@ -89,7 +89,7 @@ class Config(Settings):
     @property
     def default_limits(self) -> Limits:
         """The limits of a key that has none of its own."""
-        return Limits(requests=self.api.limits.requests_per_minute, tokens=self.api.limits.tokens_per_minute)
+        return Limits.of(**{name: getattr(self.api.limits, name) for name in WINDOWS})
 
     def fallbacks(self, agent: AgentSettings) -> tuple[ModelPreset, ...]:
         """An agent's fallback models, in order, each as a preset."""

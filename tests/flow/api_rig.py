@@ -16,6 +16,7 @@ from assistant.api.files import FileService
 from assistant.api.health import ReadinessCheck
 from assistant.api.server.serve import serve
 from assistant.api.settings import ApiSettings
+from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancelled
 from assistant.contracts.hooks import Hooks
@@ -77,7 +78,7 @@ class PlayedTurns:
         (request,) = self.requests
         return request
 
-    def start(self, request: TurnRequest) -> RunningTurn:
+    def start(self, request: TurnRequest, admission: Admission | None = None) -> RunningTurn:
         if self.refusal is not None:
             raise self.refusal
         self.requests.append(request)
@@ -85,7 +86,7 @@ class PlayedTurns:
             if isinstance(part, Upload):
                 self.files.append(part.path.read_bytes())
                 part.path.unlink()
-        turn = RunningTurn(request.id)
+        turn = RunningTurn(request.id, admission or UNLIMITED)
         self.turns.append(turn)
         turn.task = asyncio.create_task(self._run(turn, request))
         return turn

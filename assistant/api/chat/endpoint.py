@@ -85,9 +85,11 @@ class ChatService:
         await admission(scope).reserve(estimated_tokens(asked.said, asked.instructions, asked.sampling, answers=asked.wishes.n))
         return wanted
 
-    def start(self, wanted: TurnRequest | DirectRequest) -> RunningTurn:
+    def start(self, scope: Scope, wanted: TurnRequest | DirectRequest) -> RunningTurn:
         """Raises SessionBusy, ShuttingDown; then the uploads are still the caller's."""
-        return self.turns.start(wanted) if isinstance(wanted, TurnRequest) else self.direct.start(wanted)
+        if isinstance(wanted, TurnRequest):
+            return self.turns.start(wanted, admission(scope))
+        return self.direct.start(wanted, admission(scope))
 
 
 def _turn(asked: ChatInput, to: ToAgent, owner: str) -> TurnRequest:
@@ -110,16 +112,12 @@ def _turn(asked: ChatInput, to: ToAgent, owner: str) -> TurnRequest:
 
 
 async def wait_for_result(turn: RunningTurn, request: Request, *, cancels: bool) -> TurnFinished:
-    """What the turn gives; what it took counts against the limits of whoever sent the request. `cancels`: it is stopped when they go away.
-    Raises what ended it, as FailedAfterActing where a tool had changed something."""
+    """The turn's answer. `cancels`: a client that disconnects stops it. Raises what ended it, as FailedAfterActing if a tool changed something."""
     async with cancelled_on_disconnect(turn, request.receive, enabled=cancels):
         try:
-            finished = await turn.result()
+            return await turn.result()
         except NanobotError as error:
-            admission(request.scope).broke_off(turn.took)
             raise FailedAfterActing(error) if turn.acted else error from None
-    admission(request.scope).used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
-    return finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +140,7 @@ class ChatEndpoint:
             if isinstance(asked.route, ToWorkflow):
                 turn = await self._run(request, asked.route.id, asked)  # it has taken the files in
             else:
-                turn = self.asking.start(await self.asking.prepare(request.scope, asked))
+                turn = self.asking.start(request.scope, await self.asking.prepare(request.scope, asked))
                 spool.hand_over()
         finally:
             if spool.holds_files:

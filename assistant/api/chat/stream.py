@@ -12,7 +12,6 @@ from starlette.types import Receive, Scope, Send
 
 from assistant.api.middleware.errors import FailedAfterActing, error_json
 from assistant.api.middleware.request import admission, cut_off
-from assistant.api.turns import settle
 from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.messages import AssistantMessage, ToolCall, Usage
 from assistant.contracts.models import Scored
@@ -206,7 +205,6 @@ class ChatStream(Response):
         try:
             async with cancelled_on_disconnect(self.turn, receive, enabled=self.cancel_on_disconnect):
                 async for batch in self.turn.events():
-                    settle(admission(scope), self.turn, batch[-1])
                     await self._pass_on(batch, wire)
         except asyncio.CancelledError:  # the server ends before the turn does, or the key stopped holding
             admission(scope).broke_off(self.turn.took)

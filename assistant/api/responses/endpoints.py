@@ -53,7 +53,7 @@ class ResponseEndpoints:
                 await self._begin(owner, draft, asked)
                 wanted = replace(wanted, keep=partial(self._keep, owner, draft, asked.chat.stream))
             try:
-                turn = self.asking.start(wanted)
+                turn = self.asking.start(request.scope, wanted)
             except NanobotError:
                 await self._forget(owner, draft, asked)
                 raise

@@ -16,7 +16,6 @@ from assistant.api.sockets.codec import Frame, decode, encode
 from assistant.api.sockets.jobs import COMMANDS, SocketJobs
 from assistant.api.sockets.questions import Question, SocketServices, read_message, read_question
 from assistant.api.sockets.wire import ClientMessage
-from assistant.api.turns import settle
 from assistant.contracts.access import Admission
 from assistant.contracts.errors import InvalidRequest, NanobotError, TurnCancelled
 from assistant.contracts.turns import MAIN, TextDelta, ToolFinished, ToolStarted, TurnEvent, TurnFailed, TurnFinished
@@ -144,7 +143,7 @@ class SocketConversation:
             admission = await door.keeper.admit(self._who)
             try:
                 await admission.reserve(question.tokens)
-                turn = question.start(door)
+                turn = question.start(door, admission)
             except BaseException:  # a fault of ours, too, would keep the place for an hour
                 await admission.end()
                 raise
@@ -253,7 +252,6 @@ def _opened(frame: Frame) -> Frame:
 
 async def _heard(turn: RunningTurn, question: Question, answer: _Answer) -> AsyncIterator[list[Frame]]:
     async for batch in turn.events():
-        settle(answer.admission, turn, batch[-1])
         if isinstance(batch[-1], TurnFinished | TurnFailed):
             await answer.admission.end()  # before the last word: whoever hears it may ask again at once
         yield _frames(batch, question, stopped=answer.stopped)

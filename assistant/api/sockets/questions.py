@@ -17,6 +17,7 @@ from assistant.api.sockets.client_tools import ClientTool
 from assistant.api.sockets.codec import Frame
 from assistant.api.sockets.wire import ClientMessage, take_in
 from assistant.api.turns import TurnStarter
+from assistant.contracts.access import Admission
 from assistant.contracts.errors import InvalidRequest, ModelNotFound
 from assistant.contracts.models import ModelRegistry, Sampling
 from assistant.contracts.turns import AgentFacts, HistoryMessage, TurnRequest, Upload, UserText
@@ -62,9 +63,11 @@ class Question:
         """Whether nobody else could ever read the answer: that of a registered model is not kept."""
         return isinstance(self.asks, DirectRequest)
 
-    def start(self, door: SocketServices) -> RunningTurn:
+    def start(self, door: SocketServices, admission: Admission) -> RunningTurn:
         """Raises SessionBusy, ShuttingDown."""
-        return door.turns.start(self.asks) if isinstance(self.asks, TurnRequest) else door.direct.start(self.asks)
+        if isinstance(self.asks, TurnRequest):
+            return door.turns.start(self.asks, admission)
+        return door.direct.start(self.asks, admission)
 
 
 def read_message(frame: Frame) -> ClientMessage:

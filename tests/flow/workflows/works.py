@@ -23,7 +23,7 @@ from assistant.contracts.tools import Tool, ToolContext, ToolResult
 from assistant.contracts.turns import MAIN, Upload
 from assistant.contracts.util import new_id
 from assistant.contracts.workflows import Job, Update
-from assistant.delivery.describe import describe
+from assistant.delivery.service import describe
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.store.jobs import JobStore
