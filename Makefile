@@ -45,12 +45,12 @@ bench: .venv/test.done             ## the table of docs/performance.md
 KILLS ?= 50
 
 crash: .venv/test.done             ## kill a server under load KILLS times: nothing may be lost
-	$(BIN)/python -m bench.crash --kills $(KILLS)
+	$(BIN)/python -m tests.crash --kills $(KILLS)
 
 CASES ?= 10000
 
 fuzz: .venv/test.done              ## send CASES requests drawn from /openapi.json: every answer must be as described
-	$(BIN)/python -m bench.fuzz --cases $(CASES)
+	$(BIN)/python -m tests.fuzz --cases $(CASES)
 
 release-check: .venv/serve.done    ## may this commit be released? docs/releasing.md
 	$(BIN)/python .ci/release_check.py

@@ -18,8 +18,9 @@ from starlette.types import ASGIApp
 from assistant.access.principals import CannotLetIn, auth_mode
 from assistant.api.chat_app import create_mounted_router, not_open
 from assistant.api.server.bind import CannotServe
-from assistant.app import Assistant, serve
-from assistant.app.runtime import FOR_TURNS, opened_front
+from assistant.app.runtime import FOR_TURNS, open_runtime
+from assistant.app.services import Services
+from assistant.app.serving import serve
 from assistant.config import Loaded, load_config
 from assistant.contracts.messages import Json
 
@@ -45,8 +46,8 @@ def create_openai_compatible_router(
     none, and then requests are answered with 503 and the reason. Its configuration is that of `nanobot serve`, or `config`; over it come
     `settings` ({"api.apiKey": "…"}) and the other arguments, which are as in `run_chat_server`. No channels are opened.
 
-    Keys, allowed hosts and origins, limits and the form of errors hold for these routes as they do for `nanobot serve`. Where no authentication
-    is configured, only this machine may ask, or (`trusts_host`) whomever your app lets through, all of them as the one owner.
+    Keys, allowed hosts and origins, limits and the form of errors hold for these routes as they do for `nanobot serve`. Without
+    authentication, only requests from this machine are accepted, or (`trusts_host`) all that your app lets through; each acts as the one owner.
 
     Raises ConfigError; CannotServe where the authentication lacks something, or NODETOOL_ENVIRONMENT asks for one.
     """
@@ -68,14 +69,14 @@ def run_chat_server(
     remote_auth: bool = False,
     config: Path | None = None,
     settings: Mapping[str, Json] = _NOTHING,
-    on_listening: Callable[[Assistant, int], None] = lambda assistant, port: None,
+    on_listening: Callable[[Services, int], None] = lambda services, port: None,
 ) -> None:
     """Serve chat completions, models and /health until Ctrl-C or SIGTERM; what `nanobot chat-server` does. Call it in the main thread.
 
-    `provider`, `default_model`: what answers; None: as configured. `tools`: the names of those that the agent may use; None: as configured.
+    `provider`, `default_model`: what answers; None: as configured. `tools`: the names of the agent's tools; None: as configured.
     `workflows`: ids, or files, that clients may ask as the model `workflow:<id>`. `remote_auth`: users of the Supabase project that SUPABASE_URL and
-    SUPABASE_KEY name; else as configured, which by default asks nobody who they are. `config`, `settings`: as in
-    `create_openai_compatible_router`. `on_listening`: told once, with the port. Raises CannotServe, ConfigError, StoreUnavailable.
+    SUPABASE_KEY name; else as configured; by default, requests need no key. `config`, `settings`: as in
+    `create_openai_compatible_router`. `on_listening`: called once, with the port. Raises CannotServe, ConfigError, StoreUnavailable.
     """
     settings = {**settings, "api.host": host, "api.port": port}
     loaded = chat_config(provider, default_model, tools, workflows, remote_auth=remote_auth, config=config, settings=settings)
@@ -112,7 +113,7 @@ def chat_config(
         raise CannotServe(str(error)) from error
     if mode == "none" and not trusted and os.environ.get("NODETOOL_ENVIRONMENT", "").strip().lower() == "production":
         raise CannotServe(
-            "NODETOOL_ENVIRONMENT is 'production', and nobody would be asked who they are: use remote auth (--remote-auth, with SUPABASE_URL and "
+            "NODETOOL_ENVIRONMENT is 'production', and requests would need no key: use remote auth (--remote-auth, with SUPABASE_URL and "
             "SUPABASE_KEY), or set api.apiKey or an auth.mode."
         )
     return loaded
@@ -152,9 +153,9 @@ class _Opening:
 
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[ASGIApp]:
-        async with opened_front(self._loaded, chat_only=True, mounted=True, trusts_host=self._trusts_host) as front:
-            await front.beside.start()
+        async with open_runtime(self._loaded, chat_only=True, mounted=True, trusts_host=self._trusts_host) as (runtime, app):
+            await runtime.start()
             try:
-                yield front.app
+                yield app
             finally:
-                await front.beside.stop(self._loaded.config.shutdown.grace * FOR_TURNS)
+                await runtime.stop(self._loaded.config.shutdown.grace * FOR_TURNS)

@@ -18,10 +18,10 @@ _DONE: Final = b"data: [DONE]\n\n"
 
 
 class Round:
-    """The requests of one measurement, handed out in order, and what came of them. Times are seconds."""
+    """The requests of one measurement, handed out in order, and their results. Times are seconds."""
 
     def __init__(self, requests: Sequence[bytes], *, expect: bytes, stream: bool) -> None:
-        """`expect`: the answer's text, as it stands in JSON; every answer is held to it."""
+        """`expect`: the answer's text, encoded as JSON; every answer is compared with it."""
         self.latencies: list[float | None] = [None] * len(requests)
         """By index; None: no right answer came."""
         self.firsts: list[float | None] = [None] * len(requests)
@@ -45,7 +45,7 @@ class Round:
         return self._requests[index]
 
     def settle(self, index: int, began: float, first: float, ended: float, status: int, payload: bytes) -> None:
-        """Take an answer for the request `index`."""
+        """Record the answer to the request `index`."""
         problem = self._problem(status, payload)
         if problem:
             self.errors[problem] += 1
@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._clear()
         self.lost = asyncio.get_running_loop().create_future()
-        """Set when the connection is gone; True: there was more to do."""
+        """Set when the connection is closed; True: requests were left."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its base class

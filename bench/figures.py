@@ -27,7 +27,7 @@ def at_least(limit: float) -> Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One row of the table. The median of the runs is what counts: machines are shared and noisy."""
+    """One row of the table. The median of the runs counts: machines are shared and noisy."""
 
     name: str
     unit: str
@@ -54,7 +54,7 @@ class Figure:
 def figure(
     name: str, unit: str, runs: Sequence[Measured], read: Callable[[Measured], float], target: Target | None = None, note: str = ""
 ) -> Figure:
-    """A figure read off each run of the load generator, with the errors of all of them."""
+    """A figure from each run of the load generator, with the errors of all runs."""
     failed = sum(run.failed for run in runs)
     kinds = sorted({kind for run in runs for kind in run.errors})
     notes = [note] if note else []
@@ -80,6 +80,6 @@ FULL = Effort(runs=3, share=1.0)
 QUICK = Effort(runs=1, share=0.25)
 
 Say = Callable[[str], None]
-"""Tells what is being measured now."""
+"""Reports what is being measured."""
 Case = Callable[[Effort, Say], Iterator[Figure]]
 """Measures one thing, from the start of its own server to the stop."""

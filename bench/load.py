@@ -43,12 +43,12 @@ class Load:
     stream: bool = False
     sessions: Sessions = "distinct"
     name: str = ""
-    """What the sessions' names begin with; made up where empty. A run with the name of an earlier one goes on with its sessions."""
+    """Prefix of the sessions' names; random if empty. A run with the name of an earlier one continues its sessions."""
     warm_up: int = 0
-    """Requests before those that count."""
+    """Warm-up requests, not counted."""
     expect: str = STAND_IN_TEXT
     timeout: float = 120.0
-    """Seconds for the whole run; what is unanswered then is an error."""
+    """Seconds for the whole run; requests unanswered by then are errors."""
 
 
 def apply_load(load: Load) -> Measured:

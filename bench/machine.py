@@ -1,4 +1,4 @@
-"""Where and of what the figures were measured."""
+"""The machine and the commit that were measured."""
 
 import os
 import platform

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Times are milliseconds; `latencies` and `firsts` are in the order of the requests, None where no right answer came."""
+    """Times are milliseconds; `latencies` and `firsts` are in the order of the requests, None for a request without a right answer."""
 
     seconds: float
     latencies: Sequence[float | None]
@@ -26,7 +26,7 @@ class Measured:
         return sum(self.errors.values())
 
     def latency(self, percent: float) -> float:
-        """The percentile by nearest rank; NaN where nothing was answered."""
+        """The percentile by nearest rank; NaN if nothing was answered."""
         return percentile(self.latencies, percent)
 
     def first(self, percent: float) -> float:
@@ -34,7 +34,7 @@ class Measured:
 
 
 def percentile(values: Sequence[float | None], percent: float) -> float:
-    """By nearest rank among those that are there; NaN where there are none."""
+    """By nearest rank, without missing values; NaN if all are missing."""
     known = sorted(value for value in values if value is not None)
     return known[round(percent / 100 * (len(known) - 1))] if known else float("nan")
 

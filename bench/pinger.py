@@ -1,4 +1,4 @@
-"""Asks for /health again and again while something else goes on: `python -m bench.pinger URL FILE`, until its standard input ends.
+"""Requests /health repeatedly while something else runs: `python -m bench.pinger URL FILE`, until its standard input ends.
 
 A process of its own with one keep-alive connection, so that neither the uploader nor the load generator delays it. Into the file it writes JSON:
 pairs (when the request was sent, how long its answer took), both in seconds, the first by the clock that `time.monotonic` reads everywhere
@@ -38,7 +38,7 @@ class Pings:
 
 @contextmanager
 def pinging(url: str) -> Generator[Pings]:
-    """Ping while the block runs. The samples are there after it."""
+    """Ping while the block runs. The samples are complete after it."""
     pings = Pings()
     with tempfile.NamedTemporaryFile(prefix="nanobot-bench-") as file:
         process = subprocess.Popen([sys.executable, "-m", "bench.pinger", url, file.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from bench.figures import Figure
 
-_BEGIN = "<!-- measured: written by `python -m bench --write`, what stands outside is not touched -->"
+_BEGIN = "<!-- measured: written by `python -m bench --write`, text outside the markers stays -->"
 _END = "<!-- end of measured -->"
 _HEADINGS = ("figure", "measured", "lowest–highest", "target", "", "note")
 
 
 class MarkersMissing(Exception):
-    """The document lacks the two lines between which the table belongs."""
+    """The document lacks the two marker lines around the table."""
 
 
 def as_text(figures: Sequence[Figure]) -> str:
@@ -46,7 +46,7 @@ def as_json(figures: Sequence[Figure], machine: str) -> str:
 
 
 def write_into(path: Path, figures: Sequence[Figure], machine: str) -> None:
-    """Replace what stands between the markers of the document. Raises MarkersMissing."""
+    """Replace the text between the markers of the document. Raises MarkersMissing."""
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(_BEGIN)
     _, end, after = rest.partition(_END)
@@ -62,5 +62,5 @@ def _cells(item: Figure) -> tuple[str, ...]:
 
 
 def _number(value: float) -> str:
-    """Three digits that count."""
+    """Three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -46,9 +46,9 @@ class MessageTool:
 
     name: ClassVar[str] = "message"
     description: ClassVar[str] = (
-        "Send a message to a chat, on this channel or another. The answer of this conversation reaches its own asker without it: "
-        "use it to write to somebody else, to send files, or to send later. The result says what became of the message: "
-        "say that it was sent only if the result says so."
+        "Send a message to a chat, on this channel or another. The answer of this conversation is sent without it: "
+        "use it to write to another chat, to send files, or to send later. The result states the outcome: "
+        "say that it was sent only if the result does."
     )
     params: ClassVar[type[BaseModel]] = MessageParams
     reads_only: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""Checks a request's credential: failed attempts are counted by address, limits are asked, and a revoked key ends what it opened."""
+"""Authenticates callers at every door and admits their requests; blocks addresses that guess; ends what a revoked key opened."""
 
 import asyncio
 import logging
@@ -15,6 +15,8 @@ from assistant.access.principals import OWNER, Access, Principal, key_of
 from assistant.contracts.access import UNLIMITED, Admission, KeyStore, Limiter, Limits
 from assistant.contracts.errors import RateLimited, StoreUnavailable, Unauthenticated
 
+log = logging.getLogger(__name__)
+
 MOST_FAILURES: Final = 10
 WINDOW_SECONDS: Final = 60.0
 BLOCKED_SECONDS: Final = 300.0
@@ -28,8 +30,8 @@ class _Failures:
 
 
 class FailedAttempts:
-    """The tenth wrong secret within a minute closes the door to its address for five minutes, to right ones too: otherwise a guess that is
-    right would show. Only wrong secrets count, not requests without any. IPv6 counts by /64, which one machine has to itself."""
+    """Ten wrong secrets within a minute block their address for five minutes, for right secrets too: otherwise a correct guess would show.
+    Requests without a secret don't count. IPv6 counts by /64, which one machine owns."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """`clock`: seconds."""
@@ -70,14 +72,12 @@ def counted_as(address: str) -> str:
     return str(ip.ipv4_mapped) if ip.ipv4_mapped else f"{int(ip) >> 64:x}::/64"
 
 
-log = logging.getLogger(__name__)
-
-_EVERY: Final = 0.5
-"""Seconds between two looks, while anything is open: what is open is told within a second."""
+_WATCH_SECONDS: Final = 0.5
+"""Between two queries while anything is open: what is open ends within a second."""
 
 
 class KeyWatch:
-    """Asks the store, while anything is open, which of the secrets that opened it still hold: one question for all of them."""
+    """Asks the store, while anything is open, which of the keys in use are still valid: one query for all."""
 
     def __init__(self, store: KeyStore) -> None:
         self._store = store
@@ -85,9 +85,9 @@ class KeyWatch:
         self._task: asyncio.Task[None] | None = None
 
     def watch(self, credential: str, ended: Callable[[], None]) -> Callable[[], None]:
-        """`ended` is called, once, within a second after the secret stopped holding: revoked, expired or rotated out.
+        """Calls `ended` once, within a second of the key being revoked, expired or rotated out. Returns an unsubscribe function.
 
-        Returns what ends the watching. `credential`: `Principal.credential`. While the store can't be read, nobody is told anything.
+        `credential`: `Principal.credential`. While the store is unavailable, `ended` is not called.
         """
         self._open.setdefault(credential, set()).add(ended)
         if self._task is None:
@@ -105,16 +105,16 @@ class KeyWatch:
     async def _look(self) -> None:
         try:
             while True:
-                await asyncio.sleep(_EVERY)
+                await asyncio.sleep(_WATCH_SECONDS)
                 if not self._open:
                     return
                 asked = list(self._open)
                 try:
-                    holding = await self._store.holding(asked)
+                    valid = await self._store.holding(asked)
                 except StoreUnavailable as error:
                     log.warning("keys.not_watched code=%s", error.code)
                     continue
-                for credential in set(asked) - holding:
+                for credential in set(asked) - valid:
                     for ended in self._open.pop(credential, ()):
                         ended()
         finally:
@@ -122,7 +122,8 @@ class KeyWatch:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server bound to `host`, or comes from it. Any name but localhost counts as another's."""
+    """Whether a server bound to `host` is reached from this machine only, or a caller from `host` is this machine. Names other than localhost
+    are not."""
     if host.lower().rstrip(".") == "localhost":
         return True
     try:
@@ -133,45 +134,39 @@ def is_loopback(host: str) -> bool:
 
 
 _ONLY_HERE: Final = (
-    "Without a key, only this machine may ask, since nobody is asked who they are. "
-    "To let others in, set api.apiKey or auth.mode, or send a key of nanobot keys create."
+    "Without a key, only this machine may ask. To let others in, set api.apiKey or auth.mode, or send a key of nanobot keys create."
 )
-
-
-def _nothing() -> None:
-    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticator:
-    """For every way in, HTTP and sockets alike:
+    """For every door, HTTP and sockets alike:
 
     1. `identify` the caller, once a connection or request;
     2. `admit` each request, or each message of a socket, and `end` the admission when it is answered;
-    3. `watch` what stays open, and close it when told.
+    3. `watch` what stays open, and close it when called.
     """
 
     access: Access
     attempts: FailedAttempts = field(default_factory=FailedAttempts)
     limiter: Limiter | None = None
     defaults: Limits = field(default_factory=Limits)
-    """For each principal that has no such limit of its own."""
+    """Limits for principals that define none."""
     keys: KeyWatch | None = None
     owner_is_here: bool = False
-    """Whether the owner is taken for that from this machine only: for a door that lets in whoever comes, where nobody knows who can."""
+    """Accept the owner from this machine only: for a mounted app without keys, which cannot know who reaches it."""
     clock: Callable[[], float] = time.time
     """Seconds since 1970."""
 
     async def identify(self, address: str, authorization: bytes | None, *, passed_on: bool = False) -> Principal:
-        """Who asks, from which address, showing this value of an Authorization header. `passed_on`: somebody says to have passed it on, and nobody
-        knows whether the address is then that of who asks. Raises Unauthenticated; RateLimited where too many wrong
-        secrets came from the address; AccessUnavailable, StoreUnavailable."""
+        """The principal of a request from `address` with this Authorization header. `passed_on`: an unknown proxy forwarded it, so `address` may not
+        be the caller's. Raises Unauthenticated, RateLimited (the address is blocked), AccessUnavailable, StoreUnavailable."""
         self.attempts.check(address)
         try:
             who = await self.access.identify(authorization)
         except Unauthenticated:
             if authorization is not None:
-                self.attempts.check(address)  # of many guesses at once, too, no more than a few are answered
+                self.attempts.check(address)  # of many guesses at once, only a few are answered
                 self.attempts.failed(address)
             raise
         self.attempts.check(address)
@@ -180,36 +175,49 @@ class Authenticator:
         return who
 
     async def admit(self, who: Principal) -> Admission:
-        """Count a request of theirs. Costs nothing where they have no limits. Raises RateLimited, StoreUnavailable."""
+        """Count a request. Costs nothing without limits. Raises NotAdmitted, StoreUnavailable."""
         limits = who.limits.over(self.defaults)
         if self.limiter is None or not limits.any:
             return UNLIMITED
         return await self.limiter.admit(who.id, limits)
 
     def watch(self, who: Principal, ended: Callable[[], None]) -> Callable[[], None]:
-        """`ended` is called within a second after what they came in with stopped holding. Returns what ends the watching."""
+        """Calls `ended` within 1 s of the credential expiring or being revoked. Returns an unsubscribe function."""
         if who.until is not None:
             return asyncio.get_running_loop().call_later(max(0.0, who.until - self.clock()), ended).cancel
         if who.credential is None or self.keys is None:
-            return _nothing
+            return lambda: None
         return self.keys.watch(who.credential, ended)
 
 
 _LOOK_AGAIN: Final = 5.0
-"""Seconds: room may come before it was foretold, where an answer took less than was reserved."""
+"""Seconds: room may come earlier than announced, when an answer took less than was reserved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The limits that hold for a principal at the door hold here, and nothing else does: a job that was accepted goes on when its key has ended."""
+    """The limits of turns that come through no door, by their owner; a key's limits hold even after the key has ended."""
 
     keys: KeyStore
     limiter: Limiter
     defaults: Limits
-    """For each principal that has no such limit of its own."""
+    """Limits for principals that define none."""
+
+    async def admit(self, owner: str, tokens: int) -> Admission:
+        """Count a turn of `owner` and reserve its estimated tokens. Raises RateLimited, StoreUnavailable: then nothing counts."""
+        limits = await self._limits(owner)
+        if not limits.any:
+            return UNLIMITED
+        admission = await self.limiter.admit(owner, limits)
+        try:
+            await admission.reserve(tokens)
+        except BaseException:
+            await admission.end()
+            raise
+        return admission
 
     async def reserve(self, owner: str, tokens: int) -> Admission:
-        """Take so many tokens, by estimate, as soon as there is room. Waits for that as long as the caller does. Raises StoreUnavailable."""
+        """Reserve estimated tokens, waiting until there is room. Raises StoreUnavailable."""
         limits = await self._limits(owner)
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Who a credential belongs to: no key, the shared key, or a key of the store."""
+"""Principals, and the ways to tell which one a credential belongs to: no key, shared secrets, keys of the store."""
 
 import asyncio
 import hmac
@@ -19,51 +19,53 @@ from assistant.access.settings import AuthSettings, Mode
 from assistant.contracts.access import KEY_MARK, HeldKey, KeyStore, Limits, Scope
 from assistant.contracts.errors import Forbidden, StoreUnavailable, Unauthenticated
 
-_NO_LIMITS = Limits()
+log = logging.getLogger(__name__)
+
+_NO_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Someone whom the server knows, and what it lets them do. Sessions, deliveries and files belong to their maker's id."""
+    """An authenticated caller and its rights. Sessions, deliveries and files belong to the id of the principal that made them."""
 
     id: str
     scopes: frozenset[Scope] | None = None
-    """None: everything."""
+    """None: all."""
     models: tuple[str, ...] | None = None
-    """Patterns (`gpt-*`, `agent:home`) of the models and agents that may be used; None: all."""
+    """Patterns (`gpt-*`, `agent:home`) of the models and agents it may use; None: all."""
     limits: Limits = _NO_LIMITS
     credential: str | None = field(default=None, repr=False)
-    """The digest of the stored key's secret that was shown; None: what was shown can't be taken back while the server runs."""
+    """The digest of the stored key's secret; None: the credential can't be revoked while the server runs."""
     until: float | None = None
-    """When what was shown stops holding by itself, in seconds since 1970; None: that is not known here (a stored key is looked up)."""
+    """When the credential expires by itself, in seconds since 1970; None: never, or (a stored key) the store knows."""
 
     @property
     def may_end(self) -> bool:
-        """Whether what was shown may stop holding while something that it opened is still open."""
+        """Whether the credential may expire or be revoked while a request or socket is open."""
         return self.credential is not None or self.until is not None
 
     def may(self, scope: Scope) -> bool:
         return self.scopes is None or scope in self.scopes or "admin" in self.scopes
 
     def require(self, scope: Scope) -> None:
-        """Raises Forbidden where this principal lacks the scope."""
+        """Raises Forbidden where the principal lacks the scope."""
         if not self.may(scope):
             raise Forbidden(f"This key lacks the scope '{scope}'.")
 
     def may_use(self, model: str) -> bool:
-        """Whether a model or an agent may be used, by the id that /v1/models lists it by. One that may not be is not there."""
+        """Whether it may use a model or an agent, by its id in /v1/models. Others are hidden from it."""
         return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
 
 
 OWNER = Principal(id="local")
-"""Whoever runs the server. The same with a key and without, so that setting a key later leaves every session with its owner."""
+"""The person who runs the server, with a key and without: a key that is set later leaves each session with its owner."""
 
 
 class Access(Protocol):
-    """One way of telling who asks.
+    """A way to authenticate.
 
-    `identify` takes the value of the Authorization header as it came (None: there was none) and returns who that is.
-    Raises Unauthenticated, and AccessUnavailable or StoreUnavailable where that can't be found out now.
+    `identify` takes the value of the Authorization header (None: the request has none). Raises Unauthenticated; AccessUnavailable or
+    StoreUnavailable where that can't be decided now.
     """
 
     async def identify(self, authorization: bytes | None) -> Principal: ...
@@ -73,7 +75,7 @@ _SCHEME = b"bearer "
 
 
 def bearer(authorization: bytes | None) -> bytes | None:
-    """The secret that was shown; None: there is none, or it is not shown as a bearer's."""
+    """The secret of a Bearer header; None: there is none."""
     if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
         return None
     return authorization[len(_SCHEME) :].strip(b" \t") or None
@@ -81,65 +83,57 @@ def bearer(authorization: bytes | None) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class OpenAccess:
-    """No key is set: whoever reaches the server is its owner. For a server that only its own machine reaches."""
+    """Every caller is the owner. For a server that only its own machine reaches."""
 
     async def identify(self, authorization: bytes | None) -> Principal:
         return OWNER
 
 
-@dataclass(frozen=True, slots=True)
 class SharedKeys:
-    """Each of these makes its bearer the owner. Compared by hash, so that neither length nor beginning shows in the time taken, and any bytes
-    compare. `otherwise`: who is asked about any other."""
+    """The bearer of one of these secrets is the owner. Compared by hash: the time taken shows neither length nor beginning."""
 
-    digests: tuple[bytes, ...]
-    otherwise: Access | None = None
+    def __init__(self, secrets: Sequence[str], otherwise: Access | None = None) -> None:
+        """`secrets`: sent as UTF-8. `otherwise`: decides about any other. Raises ValueError for an empty one, which would let everybody in."""
+        if not all(secret.strip() for secret in secrets):
+            raise ValueError("an API key must not be empty")
+        self._digests = tuple(sha256(secret.strip().encode()).digest() for secret in secrets)
+        self._otherwise = otherwise
 
     async def identify(self, authorization: bytes | None) -> Principal:
         secret = bearer(authorization)
         if secret is None:
             raise Unauthenticated
         given = sha256(secret).digest()
-        if any(hmac.compare_digest(given, digest) for digest in self.digests):
+        if any(hmac.compare_digest(given, digest) for digest in self._digests):
             return OWNER
-        if self.otherwise is None:
+        if self._otherwise is None:
             raise Unauthenticated("This API key is not valid.")
-        return await self.otherwise.identify(authorization)
-
-
-def shared_keys(keys: Sequence[str], otherwise: Access | None = None) -> SharedKeys:
-    """A key of other than ASCII characters is expected as UTF-8. Raises ValueError for an empty one: no secret must never come to mean an
-    open door."""
-    if not all(key.strip() for key in keys):
-        raise ValueError("an API key must not be empty")
-    return SharedKeys(tuple(sha256(key.strip().encode()).digest() for key in keys), otherwise)
+        return await self._otherwise.identify(authorization)
 
 
 def access_by_key(key: str | None) -> Access:
-    """`key`: the one key, or None for open access. Raises ValueError for an empty key."""
-    return OpenAccess() if key is None else shared_keys([key])
+    """`key`: the only key, or None for open access. Raises ValueError for an empty key."""
+    return OpenAccess() if key is None else SharedKeys([key])
 
-
-log = logging.getLogger(__name__)
 
 _FORM: Final = re.compile(rb"nbk_[A-Za-z0-9_-]{43}")
 _SHOWN: Final = 8
-"""Characters of a secret by which it is recognised: its mark and four more, of 43."""
+"""Characters of a secret that tell keys apart: the mark and 4 of 43."""
 _FRESH_SECONDS: Final = 0.5
-"""How long a key is taken for what it was: a revocation holds within a second."""
+"""How long the store's answer is trusted: a revocation takes effect within a second."""
 _MOST_KNOWN: Final = 4_096
 _OWNER: Final = "key:"
-"""What the id of a key's principal begins with."""
+"""The prefix of the id of a key's principal."""
 _COARSE: Final = timedelta(minutes=1)
 
 
 def new_secret() -> str:
-    """`nbk_` and 256 random bits. Because they are random, a plain hash keeps them as well as a slow one."""
+    """`nbk_` and 256 random bits, so a plain hash protects it as well as a slow one."""
     return KEY_MARK + secrets.token_urlsafe(32)
 
 
 def digest_of(secret: bytes) -> str:
-    """What is stored of a secret: the hash of all of it (compare CVE-2026-35030: a cache keyed by its first 20 characters)."""
+    """What the store keeps of a secret: the hash of all of it (compare CVE-2026-35030: a cache keyed by its first 20 characters)."""
     return sha256(secret).hexdigest()
 
 
@@ -148,20 +142,24 @@ def prefix_of(secret: str) -> str:
 
 
 def key_of(owner: str) -> str | None:
-    """The id of the key whose holder this principal is; None: it is no key's."""
+    """The id of the key that this principal holds; None: it holds none."""
     return owner.removeprefix(_OWNER) if owner.startswith(_OWNER) else None
 
 
 class StoredKeys:
-    """Who has which key. What the store said is believed for half a second, of keys that hold; of those that do not, it is asked each time."""
+    """Keys of `nanobot keys create`. Caches valid keys for half a second; a secret of their form is never checked in another way."""
 
-    def __init__(self, store: KeyStore) -> None:
+    def __init__(self, store: KeyStore, otherwise: Access) -> None:
+        """`otherwise`: decides about every other credential."""
         self._store = store
+        self._otherwise = otherwise
         self._known: OrderedDict[str, tuple[float, HeldKey, Principal]] = OrderedDict()
         self._noted: dict[str, datetime] = {}
 
-    async def principal(self, secret: bytes) -> Principal:
-        """Raises Unauthenticated, StoreUnavailable."""
+    async def identify(self, authorization: bytes | None) -> Principal:
+        secret = bearer(authorization)
+        if secret is None or not secret.startswith(KEY_MARK.encode()):
+            return await self._otherwise.identify(authorization)
         if not _FORM.fullmatch(secret):
             raise Unauthenticated("This API key is not valid.")
         digest, began, now = digest_of(secret), asyncio.get_running_loop().time(), datetime.now(UTC)
@@ -181,7 +179,7 @@ class StoredKeys:
         return who
 
     async def _note_use(self, held: HeldKey, now: datetime) -> None:
-        """Once a minute: that is fine enough to see which keys are still in use, and costs next to nothing."""
+        """Once a minute: enough to see which keys are in use."""
         key_id = held.key.id
         last = max(filter(None, (held.key.last_used, self._noted.get(key_id))), default=None)
         if last is not None and now - last < _COARSE:
@@ -195,27 +193,12 @@ class StoredKeys:
             log.warning("keys.use_not_noted key=%s", key_id)
 
 
-class WithStoredKeys:
-    """Keys that the server made, beside another way in. A secret that looks like one of them is never anything else."""
-
-    def __init__(self, keys: StoredKeys, otherwise: Access) -> None:
-        self._keys = keys
-        self._otherwise = otherwise
-
-    async def identify(self, authorization: bytes | None) -> Principal:
-        if authorization is not None:
-            secret = bearer(authorization)
-            if secret is not None and secret.startswith(KEY_MARK.encode()):
-                return await self._keys.principal(secret)
-        return await self._otherwise.identify(authorization)
-
-
 class CannotLetIn(ValueError):
-    """What is set contradicts itself or lacks a secret: `str(error)` says what to change."""
+    """The settings contradict each other or lack a secret; `str(error)` says what to change."""
 
 
 def auth_mode(auth: AuthSettings, api_key: SecretStr | None) -> Mode:
-    """How callers are known. Raises CannotLetIn."""
+    """How callers are authenticated. Raises CannotLetIn."""
     mode = auth.mode or ("token" if api_key or auth.token else "password" if auth.password else "none")
     match mode:
         case "none" if api_key or auth.token or auth.password:
@@ -245,11 +228,11 @@ def build_access(auth: AuthSettings, api_key: SecretStr | None, keys: KeyStore) 
             from assistant.access.supabase import Supabase  # noqa: PLC0415 - PyJWT and its cryptography, for those who use them
 
             tokens = Supabase(auth.supabase.url, auth.supabase.key.get_secret_value().strip())
-        way = shared_keys(_shared(auth, api_key, mode), tokens)
-    return WithStoredKeys(StoredKeys(keys), way)
+        way = SharedKeys(_shared(auth, api_key, mode), tokens)
+    return StoredKeys(keys, way)
 
 
 def _shared(auth: AuthSettings, api_key: SecretStr | None, mode: Mode) -> list[str]:
-    """The secrets that make their bearer the owner."""
+    """The secrets whose bearer is the owner."""
     secrets = [api_key, auth.token if mode in ("token", "keys") else None, auth.password if mode == "password" else None]
     return [secret.get_secret_value().strip() for secret in secrets if secret is not None]

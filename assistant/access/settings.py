@@ -16,14 +16,14 @@ class SupabaseSettings(Settings):
     url: str = Field(default="", pattern=r"^(https?://[^\s/?#@]+/?)?$")
     """The project's address, "https://<project>.supabase.co". Also from SUPABASE_URL."""
     key: SecretStr = SecretStr("")
-    """The project's publishable (anon) key, with which it is asked about tokens that only it can check. Also from SUPABASE_KEY."""
+    """The project's publishable (anon) key, used to ask it about tokens that only it can check. Also from SUPABASE_KEY."""
 
 
 class AuthSettings(Settings):
     """`auth` in the configuration (Moltbot's `gateway.auth` is the same)."""
 
     mode: Mode | None = None
-    """`"none"`: whoever reaches the server (loopback only). `"token"`, `"password"`: who has that one secret. `"keys"`: who has a key of
+    """`"none"`: everybody who reaches the server (loopback only). `"token"`, `"password"`: who has that one secret. `"keys"`: who has a key of
     `nanobot keys create`. `"supabase"`: users of that project. Keys open in every mode, and so does `api.apiKey`.
     null: by what is set: a token, else a password, else none. NodeTool's words `"local"` and `"static"` mean none and token;
     AUTH_PROVIDER says it where this does not."""

@@ -146,7 +146,7 @@ _SCOPES: Final[frozenset[Scope]] = frozenset(SCOPES) - {"admin"}
 class Supabase:
     """Implements Access: the user `<sub>` of the project is the principal `supabase:<sub>`, with every scope but `admin`.
 
-    Only ES256 and RS256 are checked here, each with a key of its own kind. HS256 is the project's to check: it is asked at /auth/v1/user, and
+    Only ES256 and RS256 are checked here, each with a key of its own kind. HS256 is the project's to check: its /auth/v1/user decides, and is
     believed for a minute at most, never past the token's end. Every other algorithm, `none` above all, is refused unread.
     """
 
@@ -197,7 +197,7 @@ class Supabase:
         return self._user(claims)
 
     async def _vouched_for(self, token: bytes, claims: Mapping[str, Any]) -> tuple[str, float]:
-        """The user of a token that the project says is good, and its end. Nothing that can be seen to be wrong is asked about."""
+        """The user of a token that the project accepts, and its end. Tokens that are visibly wrong are refused without a call."""
         user, end = self._user(claims)
         audience = claims.get("aud")
         if claims.get("iss") != self._issuer or (audience != _AUDIENCE and not (isinstance(audience, list) and _AUDIENCE in audience)):

@@ -10,12 +10,12 @@ from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import Emit, TextDelta
 
 BETWEEN_STEPS = "\n\n"
-"""Stands between the words of two steps, in the stream as in the whole answer."""
+"""Separates the words of two steps, in the stream and in the whole answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopResult:
-    """How the loop ended. `last` is the closing message, not yet appended; `text` is what was said over all steps."""
+    """The end of the loop. `last` is the closing message, not yet appended; `text` joins the words of all steps."""
 
     last: AssistantMessage
     text: str
@@ -37,10 +37,10 @@ class Loop:
     emit: Emit
 
     async def run(self, request: ModelRequest, ctx: ToolContext) -> LoopResult:
-        """Run until the model answers in words, or `max_steps` model calls with tools were made: then it is asked once more, without
+        """Run until the model answers in words, or `max_steps` model calls with tools were made: then call it once more, without
         tools, and the answer's finish_reason is "length". Raises what the model raises, and what `append` raises.
 
-        What stands behind the last user message are steps of this turn that were made before a crash: it goes on behind them, and counts them.
+        Messages behind the last user message are steps of this turn from before a crash: the loop continues behind them, and counts them.
         """
         transcript = list(request.messages)
         made = steps_made(transcript)
@@ -64,7 +64,7 @@ class Loop:
         raise AssertionError("the last step returns")
 
     def _speaker(self, stream: bool, *, after_words: bool) -> Callable[[str], None]:
-        """Passes the model's words on; before the first ones of a later step it passes on what stands between steps."""
+        """Emits the model's words, and the separator before the first ones of a later step."""
         if not stream:
             return lambda text: None
         lead = BETWEEN_STEPS if after_words else ""

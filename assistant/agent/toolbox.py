@@ -22,7 +22,7 @@ from assistant.contracts.util import new_id
 log = logging.getLogger(__name__)
 
 MAX_CALLS: Final = 32
-"""Calls of one step that are run; a model that asks for more is told so."""
+"""Calls of one step that are run; the others get a refusal."""
 _CLOSE_SECONDS: Final = 5
 
 
@@ -111,7 +111,7 @@ class Toolbox:
             return _message(call, str(error), ok=False)
         except TimeoutError:
             return _message(call, f"No result: {call.name} did not end within {timeout:g} s and was stopped.", ok=False)
-        except Exception as bug:  # noqa: BLE001 - a tool's fault must not end the turn: the log gets its place, the model words to go on with
+        except Exception as bug:  # noqa: BLE001 - a tool's fault must not end the turn: the log gets its place, the model a message
             log.error("tool.bug tool=%s turn=%s call=%s error=%s", call.name, ctx.turn_id, call.id, traceback_location(bug))  # noqa: TRY400 - no words
             return _message(call, f"{call.name} failed by a fault of its own; the log has the details. Do without it.", ok=False)
 
@@ -155,7 +155,7 @@ def _object(arguments: str) -> dict[str, Json]:
 
 
 def _explain(error: ValidationError) -> str:
-    """What is wrong with the arguments, a line each, for the model to mend."""
+    """What is wrong with the arguments, a line each, for the model to fix."""
     lines = [f"- {'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}" for fault in error.errors(include_url=False)]
     return "Not run: the arguments are not valid.\n" + "\n".join(lines[:10])
 

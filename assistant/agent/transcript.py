@@ -1,4 +1,4 @@
-"""Pure passes over a transcript: how long it is, where to cut it, how to mend it."""
+"""Pure passes over a transcript: how long it is, where to cut it, how to repair it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,7 +45,7 @@ def _part_tokens(part: Text | Image | Document) -> int:
 def cut(messages: Sequence[Message], costs: Sequence[int], budget: int) -> int:
     """Index of the first message to keep so that the rest costs at most half of `budget`; 0 where all of it fits the whole.
 
-    Cutting to half at once, and not message by message, keeps the prompt's beginning the same for many turns, which is what a
+    Cutting to half at once, and not message by message, keeps the prompt's beginning the same for many turns, as a
     provider's cache needs. The cut falls before a user message, so no tool message loses the call it answers.
     The last turn is always kept, whatever it costs.
     """

@@ -1,6 +1,7 @@
 """The whole of the HTTP side, put together."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -42,61 +43,75 @@ _MARGIN_SECONDS = 30
 """What a request may take in addition to its turn."""
 
 
-def create_app(
-    *,
-    settings: ApiSettings,
-    doorkeeper: Authenticator,
-    turns: TurnStarter,
-    sessions: SessionStore,
-    agents: Mapping[str, ModelInfo],
-    registry: ModelRegistry,
-    direct: Direct,
-    ready: Callable[[], Awaitable[Sequence[ReadinessCheck]]],
-    spool_folder: Path,
-    version: str,
-    outgoing: Outgoing | None = None,
-    channels: Callable[[], Sequence[ChannelStatus]] = tuple,
-    hooks: Hooks | None = None,
-    workflows: WorkflowService | None = None,
-    repeats: IdempotencyPort | None = None,
-    shelf: FileService | None = None,
-    responses: ResponseStore | None = None,
-    asked: WorkflowModels | None = None,
-) -> ASGIApp:
-    """The API as one ASGI application: what comes in passes from the bottom of the stack to the top.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiServices:
+    """What the API works on. Where an optional service is None, its routes do not exist."""
 
-    `agents`: the model of each, by the agent's id, MAIN first. `registry`: the models that can be asked themselves, by `direct`. `ready`: asked
-    anew for each GET /ready. `spool_folder`: made if it is missing, private; files lie there while a request is taken in. `outgoing`: what
-    /v1/deliveries works on; None: it is not there. `channels`: how they fare now, for GET /ready. `hooks`: who takes POST /hooks/{name};
-    None: there is no such path. `workflows`: what /workflows and /v1/jobs work on; None: as above.
-    `repeats`: keeps first answers for requests that come again; None: each is done each time. `shelf`: what /v1/files works on; None: as above.
-    `responses`: keeps what /v1/responses answers, with the files of `shelf`; None: as above. `asked`: the workflows that can be asked as models.
-    Raises ValueError for an allowed host or origin, or a trusted proxy, that is malformed.
-    """
+    settings: ApiSettings
+    authenticator: Authenticator
+    turns: TurnStarter
+    sessions: SessionStore
+    agents: Mapping[str, ModelInfo]
+    """The model of each agent, by the agent's id, MAIN first."""
+    registry: ModelRegistry
+    """The models that requests can name; `direct` calls them."""
+    direct: Direct
+    ready: Callable[[], Awaitable[Sequence[ReadinessCheck]]]
+    """Called for each GET /ready."""
+    spool_folder: Path
+    """Holds the files of requests in progress. Created if missing, private."""
+    version: str
+    channels: Callable[[], Sequence[ChannelStatus]] = tuple
+    """The states of the channels, for GET /ready."""
+    outgoing: Outgoing | None = None
+    """For /v1/deliveries."""
+    hooks: Hooks | None = None
+    """For POST /hooks/{name}."""
+    workflows: WorkflowService | None = None
+    """For /workflows and /v1/jobs."""
+    workflow_models: WorkflowModels | None = None
+    """The workflows that clients can name as models."""
+    idempotency: IdempotencyPort | None = None
+    """Keeps first answers for repeated requests; None: each request is executed."""
+    files: FileService | None = None
+    """For /v1/files."""
+    responses: ResponseStore | None = None
+    """For /v1/responses, which needs `files` too."""
+
+
+def create_app(services: ApiServices) -> ASGIApp:
+    """The API as one ASGI application. Raises ValueError for a malformed allowed host, origin or trusted proxy."""
+    settings, spool_folder = services.settings, services.spool_folder
+    turns, registry, direct, agents = services.turns, services.registry, services.direct, services.agents
+    outgoing, shelf, workflows, asked = services.outgoing, services.files, services.workflows, services.workflow_models
     prepare_spool(spool_folder)
     known = AgentCatalog(model=agents[MAIN].id, agents=agents, workflows=asked.ids if asked else ())
     asking = ChatService(turns=turns, registry=registry, direct=direct, known=known)
     resources: list[object] = [
         ModelEndpoints(agents=agents, registry=registry, workflows=known.workflows),
-        HealthEndpoints(version=version, checks=ready, channels=channels),
-        SessionEndpoints(store=sessions, turns=turns),
+        HealthEndpoints(version=services.version, checks=services.ready, channels=services.channels),
+        SessionEndpoints(store=services.sessions, turns=turns),
         TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
     ]
-    if responses is not None and shelf is not None:
-        resources.append(ResponseEndpoints(asking=asking, store=responses, shelf=shelf, settings=settings, spool_folder=spool_folder))
+    if services.responses is not None and shelf is not None:
+        resources.append(
+            ResponseEndpoints(asking=asking, store=services.responses, shelf=shelf, settings=settings, spool_folder=spool_folder)
+        )
     if outgoing is not None:
         resources.append(DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder))
     if shelf is not None:
         resources.append(FileEndpoints(shelf=shelf, limits=settings.limits, spool_folder=spool_folder))
     if workflows is not None:
         resources.append(WorkflowEndpoints(workflows=workflows, settings=settings, spool_folder=spool_folder))
-    if hooks is not None:
-        resources.append(HookEndpoints(hooks=hooks))
+    if services.hooks is not None:
+        resources.append(HookEndpoints(hooks=services.hooks))
     chat = ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, shelf=shelf, workflows=asked)
-    app = create_routes(version=version, chat=chat if settings.endpoints.chat_completions.enabled else None, resources=resources)
-    sockets = SocketServices(chat=asking, authenticator=doorkeeper, workflows=workflows, settings=settings, spool_folder=spool_folder)
+    app = create_routes(version=services.version, chat=chat if settings.endpoints.chat_completions.enabled else None, resources=resources)
+    sockets = SocketServices(
+        chat=asking, authenticator=services.authenticator, workflows=workflows, settings=settings, spool_folder=spool_folder
+    )
     app.router.routes.append(SocketRoute(sockets))
-    return guarded(repeated(app, repeats, settings), settings, doorkeeper)
+    return guarded(repeated(app, services.idempotency, settings), settings, services.authenticator)
 
 
 def repeated(app: ASGIApp, repeats: IdempotencyPort | None, settings: ApiSettings) -> ASGIApp:

@@ -1,7 +1,6 @@
 """The API with chat only: `nanobot chat-server`, and the router that is mounted in another program."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -9,64 +8,46 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-from assistant.access.authenticator import Authenticator
 from assistant.api.answers import ChatCompletion, ErrorAnswer
-from assistant.api.app import guarded, repeated
+from assistant.api.app import ApiServices, guarded, repeated
 from assistant.api.body.spool import prepare_spool
-from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
+from assistant.api.chat.endpoint import ChatEndpoint, ChatService
 from assistant.api.chat.route import AgentCatalog
 from assistant.api.chat.wire import CHAT_FORM, ChatRequest
-from assistant.api.health import HealthEndpoints, ReadinessCheck
+from assistant.api.health import HealthEndpoints
 from assistant.api.middleware.errors import error_answer
 from assistant.api.models import ModelDetail, ModelEndpoints, ModelList
 from assistant.api.openapi import errors
 from assistant.api.routes import CHAT_ANSWERS, create_routes
-from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import NanobotError, NotFound
-from assistant.contracts.models import ModelInfo, ModelRegistry
-from assistant.contracts.repeats import IdempotencyPort
 from assistant.contracts.turns import MAIN
-from assistant.turns.direct import Direct
-from assistant.workflows.models import WorkflowModels
 
 
-def create_chat_app(
-    *,
-    settings: ApiSettings,
-    doorkeeper: Authenticator,
-    turns: TurnStarter,
-    agents: Mapping[str, ModelInfo],
-    registry: ModelRegistry,
-    direct: Direct,
-    asked: WorkflowModels,
-    ready: Callable[[], Awaitable[Sequence[ReadinessCheck]]],
-    repeats: IdempotencyPort,
-    spool_folder: Path,
-    version: str,
-    mounted: bool,
-) -> ASGIApp:
-    """Chat completions, models, /health, /ready, /docs and /openapi.json; in front of them all that `assistant.api.app.create_app` has there.
+def create_chat_app(services: ApiServices, *, mounted: bool) -> ASGIApp:
+    """Chat completions, models, /health, /ready, /docs and /openapi.json, behind the same middleware as `create_app`.
 
-    Whoever asks the default agent by its model's name brings the history, as OpenAI's clients do. `mounted`: another program's server calls
-    this. For the rest, and what is raised, see `create_app`.
+    A request that names the default agent's model brings its own history, as OpenAI's clients do. `mounted`: another program's server calls
+    this. Raises what `create_app` raises.
     """
-    prepare_spool(spool_folder)
-    known = AgentCatalog(model=agents[MAIN].id, agents=agents, workflows=asked.ids, takes_history=True)
+    settings, agents, workflows = services.settings, services.agents, services.workflow_models
+    prepare_spool(services.spool_folder)
+    ids = workflows.ids if workflows else ()
+    known = AgentCatalog(model=agents[MAIN].id, agents=agents, workflows=ids, takes_history=True)
     chat = ChatEndpoint(
-        asking=ChatService(turns=turns, registry=registry, direct=direct, known=known),
+        asking=ChatService(turns=services.turns, registry=services.registry, direct=services.direct, known=known),
         settings=settings,
-        spool_folder=spool_folder,
-        workflows=asked,
+        spool_folder=services.spool_folder,
+        workflows=workflows,
     )
     routes = create_routes(
-        version=version,
+        version=services.version,
         chat=chat if settings.endpoints.chat_completions.enabled else None,
         resources=(
-            ModelEndpoints(agents=agents, registry=registry, workflows=asked.ids, chat_only=True),
-            HealthEndpoints(version=version, checks=ready, channels=tuple),
+            ModelEndpoints(agents=agents, registry=services.registry, workflows=ids, chat_only=True),
+            HealthEndpoints(version=services.version, checks=services.ready, channels=services.channels),
         ),
     )
-    return guarded(_NoSockets(repeated(routes, repeats, settings)), settings, doorkeeper, mounted=mounted)
+    return guarded(_NoSockets(repeated(routes, services.idempotency, settings)), settings, services.authenticator, mounted=mounted)
 
 
 class _NoSockets:

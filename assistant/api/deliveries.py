@@ -28,7 +28,7 @@ from assistant.contracts.outbox import Deliveries, Delivery, DeliveryState, Medi
 from assistant.contracts.sending import MAX_CHARS, ButtonsAsked, button_rows, check_ahead, check_words, read_time
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import derived_id, new_id
-from assistant.delivery.describe import describe
+from assistant.delivery.service import describe
 
 _LONGEST_ID: Final = 256
 _ID_SCHEMA: Final = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": _LONGEST_ID}, {"type": "number"}]}

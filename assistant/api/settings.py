@@ -13,7 +13,8 @@ class ApiLimits(Settings):
     """Limits of a request, in bytes, and of each principal's requests."""
 
     requests_per_minute: int | None = Field(default=None, ge=1)
-    """Requests in any 60 seconds, of each key that has no such limit of its own (the shared one too). null: as many as they like."""
+    """Requests in any 60 seconds, of each key that has no such limit of its own (the shared one too), each person and each group in a chat.
+    null: no limit."""
     tokens_per_minute: int | None = Field(default=None, ge=1)
     """Tokens in any 60 seconds, prompts and answers together, likewise."""
 

@@ -1,222 +1,255 @@
-"""What runs: the API's application, channels, the dispatcher, the inbox; started and stopped in order."""
+"""What runs while the server is up: turns, jobs, upkeep, and with channels the dispatcher and the inbox; started and stopped in order."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Final, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from starlette.types import ASGIApp
 
 from assistant import __version__
-from assistant.access.principals import auth_mode
+from assistant.access.authenticator import Authenticator, KeyWatch
+from assistant.access.principals import auth_mode, build_access
 from assistant.access.recipients import Senders
-from assistant.api.app import create_app
-from assistant.api.chat_app import create_chat_app
+from assistant.api.app import ApiServices, create_app
+from assistant.api.body.spool import sweep_spool
 from assistant.api.deliveries import Outgoing
 from assistant.api.files import FileService
-from assistant.app.auth import build_auth
-from assistant.app.maintenance import chores
-from assistant.app.services import Assistant, Outlet, open_assistant
-from assistant.app.workflows import check_asked
+from assistant.api.health import ReadinessCheck
+from assistant.api.server.websockets import preload as preload_sockets
+from assistant.app.services import OpenChannels, Services, open_services
+from assistant.app.workflows import check_workflow_models
 from assistant.config import Loaded
 from assistant.contracts.channels import ChannelStatus
+from assistant.contracts.errors import NanobotError
+from assistant.contracts.hooks import Hooks
+from assistant.contracts.turns import MAIN
+from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.supervisor import Supervisors
 from assistant.inbound.service import InboundService
+from assistant.providers.registry import preload as preload_provider
 
+log = logging.getLogger(__name__)
+
+FOR_TURNS: Final = 0.95
+"""The share of the grace in which turns and sends end; the rest is for their answers to leave."""
 _FOR_SENDING: Final = 0.2
-"""The share of the grace that is kept for sends that run when the turns have ended."""
+"""The share of that which is kept for sends that run when the turns have ended."""
+_SWEEP_SECONDS: Final = 3600
+_TRIM_SECONDS: Final = 30
+_KEEP_ONCE: Final = timedelta(days=1)
+"""How long the session of a request that brought its own history is kept."""
 
 
-class Reception:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gateway:
+    """The way in and the way out by channels."""
+
+    dispatcher: Dispatcher
+    inbound: InboundService
+    supervisors: Supervisors
+
+
+class Runtime:
     """Everything that runs beside the API, from `start` to `stop`."""
 
-    def __init__(self, assistant: Assistant, outlet: Outlet) -> None:
-        store, config = assistant.store, assistant.loaded.config
-        enabled = config.enabled_channels
-        self._assistant = assistant
-        self.hooks = outlet.hooks
-        """Who takes POST /hooks/{name}."""
-        self._dispatcher = outlet.dispatcher
-        self._inbound = InboundService(
-            inbox=store.inbox,
-            outbox=store.outbox,
-            pairings=store.pairings,
-            sessions=store.sessions,
-            turns=assistant.turns,
-            senders=Senders(enabled, store.pairings),
-            conversations={channel.name: channel.conversation for channel in outlet.channels},
-            spool=assistant.spool,
-            model=assistant.model.info.id,
-            expire_after=timedelta(seconds=config.deliver.expire_after),
-            quoting=frozenset(name for name, settings in enabled.items() if settings.quotes_in_private),
-            overview=self._overview,
-        )
-        self._supervisors = Supervisors(
-            outlet.channels,
-            inbound=self._inbound,
-            states=store.channel_states,
-            connected=outlet.dispatcher.connected,
-            unopened=outlet.unopened,
-        )
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._gateway = None if services.channels is None else self._open_gateway(services.channels)
+        self._upkeep: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """What a dead process left is put back by each as it starts. Nothing comes in before what goes out can. Raises StoreUnavailable."""
-        self._dispatcher.start()
-        await self._inbound.start()
-        self._supervisors.start()
-        await self._assistant.workflows.begin(takes_over=True)
-
-    def statuses(self) -> Sequence[ChannelStatus]:
-        """How each channel fares."""
-        return self._supervisors.statuses()
+        """Start to send before anything is received; each part first recovers what a dead process left. Raises StoreUnavailable."""
+        if self._gateway is not None:
+            self._gateway.dispatcher.start()
+            await self._gateway.inbound.start()
+            self._gateway.supervisors.start()
+        await self.services.workflows.begin(takes_over=True)
+        self._upkeep = [asyncio.create_task(work) for work in (self._preload(), self._sweep(), _trim_memory())]
 
     async def stop(self, grace: float) -> None:
-        """No new messages, jobs and nodes; then the turns end, and the nodes; what did not is handed back; then what is being sent is settled.
-        Within `grace` seconds."""
+        """Accept no more messages, jobs and nodes; let turns end, then nodes; hand back what did not end; settle what is being sent.
+        All within `grace` seconds."""
         loop = asyncio.get_running_loop()
         end = loop.time() + grace
+        kept = 0 if self._gateway is None else grace * _FOR_SENDING
 
         def left(kept: float = 0) -> float:
             return max(0.0, end - loop.time() - kept)
 
-        kept = grace * _FOR_SENDING
-        self._assistant.workflows.stop_beginning()
-        await self._supervisors.stop(left(kept))
-        await self._assistant.turns.close(left(kept))
-        await self._assistant.workflows.close(left(kept))
-        await self._assistant.asked_workflows.close()
-        await self._inbound.close(left(kept / 2))
-        await self._dispatcher.close(left())
+        self.services.workflows.stop_beginning()
+        if self._gateway is not None:
+            await self._gateway.supervisors.stop(left(kept))
+        await self.services.turns.close(left(kept))
+        await self.services.workflows.close(left(kept))
+        await self.services.workflow_models.close()
+        if self._gateway is not None:
+            await self._gateway.inbound.close(left(kept / 2))
+            await self._gateway.dispatcher.close(left())
 
     async def close(self) -> None:
-        """Close the adapters, and whatever was left running. Safe after `stop`, and without it."""
-        await self._inbound.close(0)
-        await self._dispatcher.close(0)
-        await self._supervisors.close()
+        """Close the channels and end what still runs. Safe after `stop`, and without it."""
+        if self._gateway is not None:
+            await self._gateway.inbound.close(0)
+            await self._gateway.dispatcher.close(0)
+            await self._gateway.supervisors.close()
+        for task in self._upkeep:
+            task.cancel()
+        if self._upkeep:
+            await asyncio.wait(self._upkeep)
+
+    def statuses(self) -> Sequence[ChannelStatus]:
+        """The state of each channel."""
+        return () if self._gateway is None else self._gateway.supervisors.statuses()
+
+    async def readiness(self) -> Sequence[ReadinessCheck]:
+        """For GET /ready: whether the store can be written and a model is available."""
+        try:
+            await self.services.store.sessions.check()
+            store = ReadinessCheck(name="store", ok=True, detail="can be written")
+        except NanobotError as error:
+            store = ReadinessCheck(name="store", ok=False, detail=error.message)
+        return [store, ReadinessCheck(name="model", ok=not self.services.choice.remedy, detail=str(self.services.choice))]
 
     async def _overview(self) -> Sequence[str]:
-        """For /status: how channels fare, and what waits or went wrong."""
+        """For /status: the channels' states, and the deliveries that wait or went wrong."""
         lines = [f"{status.name}: {status.state}{f' ({status.detail})' if status.detail else ''}" for status in self.statuses()]
-        counts = await self._assistant.store.outbox.counts()
-        lines += [
-            f"Deliveries on {channel}, {state}: {count}" for (channel, state), count in sorted(counts.items()) if state != "sent" and count
-        ]
-        return lines
+        counts = await self.services.store.outbox.counts()
+        waiting = sorted((where, count) for where, count in counts.items() if where[1] != "sent" and count)
+        return lines + [f"Deliveries on {channel}, {state}: {count}" for (channel, state), count in waiting]
+
+    def _open_gateway(self, channels: OpenChannels) -> _Gateway:
+        services, store, config = self.services, self.services.store, self.services.loaded.config
+        enabled = config.enabled_channels
+        inbound = InboundService(
+            inbox=store.inbox,
+            outbox=store.outbox,
+            pairings=store.pairings,
+            sessions=store.sessions,
+            turns=services.turns,
+            senders=Senders(enabled, store.pairings),
+            conversations={channel.name: channel.conversation for channel in channels.opened},
+            spool=services.spool,
+            model=services.agents[MAIN].id,
+            expire_after=timedelta(seconds=config.deliver.expire_after),
+            quoting=frozenset(name for name, settings in enabled.items() if settings.quotes_in_private),
+            overview=self._overview,
+        )
+        supervisors = Supervisors(
+            channels.opened,
+            inbound=inbound,
+            states=store.channel_states,
+            connected=channels.dispatcher.connected,
+            unopened=channels.failed,
+        )
+        return _Gateway(dispatcher=channels.dispatcher, inbound=inbound, supervisors=supervisors)
+
+    async def _preload(self) -> None:
+        """Import what the first model call and the first WebSocket need before one waits for it."""
+        await asyncio.to_thread(preload_provider, self.services.choice)
+        await asyncio.to_thread(preload_sockets)
+
+    async def _sweep(self) -> None:
+        """Every hour: delete expired rows and files, and settle turns whose end could not be stored or whose process died unnoticed."""
+        store, config = self.services.store, self.services.loaded.config
+        while True:
+            now = datetime.now(UTC)
+            sent = now - timedelta(days=config.deliver.keep_days)
+            try:
+                await store.attachments.sweep(now)
+                await store.sessions.recover()
+                await store.sessions.purge(now - _KEEP_ONCE)
+                await asyncio.to_thread(sweep_spool, self.services.spool)
+                await store.repeats.purge(now)
+                await store.responses.recover()
+                await store.responses.purge(now - timedelta(days=config.api.responses.keep_days))
+                await store.outbox.purge(sent)
+                await store.inbox.purge(sent)
+                await store.limits.sweep(now)
+                await store.jobs.purge(now - timedelta(days=config.workflows.keep_days))
+            except NanobotError as error:
+                log.warning("store.not_swept code=%s", error.code)
+            except OSError as error:
+                log.warning("spool.not_swept errno=%s", error.errno)
+            await asyncio.sleep(_SWEEP_SECONDS)
 
 
-FOR_TURNS: Final = 0.95
-"""The share of the grace in which turns and sends end; the rest is for their answers to leave."""
+async def _trim_memory() -> None:
+    """Return freed memory to the operating system: glibc keeps the heap of a burst of requests (figures in docs/performance.md)."""
+    while True:
+        await asyncio.sleep(_TRIM_SECONDS)
+        await asyncio.to_thread(_malloc_trim)
 
 
-class Beside(Protocol):
-    """What runs beside the API."""
+def _malloc_trim() -> None:
+    import ctypes  # noqa: PLC0415 - the start need not wait for it
 
-    async def start(self) -> None:
-        """Called once what the API needs is there. Raises StoreUnavailable."""
-        ...
-
-    async def stop(self, grace: float) -> None:
-        """End what runs, within `grace` seconds."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Front:
-    app: ASGIApp
-    assistant: Assistant
-    beside: Beside
+    with suppress(AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @asynccontextmanager
-async def opened_front(loaded: Loaded, *, chat_only: bool, mounted: bool = False, trusts_host: bool = False) -> AsyncGenerator[Front]:
-    """Not started yet. `mounted`: another program's server calls the app; so, where nobody is asked who they are, only this machine may ask,
-    unless it `trusts_host` to let in only whom it knows. Raises ConfigError, CannotLetIn, StoreUnavailable."""
-    async with open_assistant(loaded, with_channels=not chat_only) as assistant, chores(assistant):
-        await check_asked(assistant.workflows, assistant.asked_workflows)
-        if chat_only:
-            app = _chat(assistant, mounted=mounted, trusts_host=trusts_host)
-            yield Front(app=app, assistant=assistant, beside=_Turns(assistant))
-        else:
-            async with _receiving(assistant) as reception:
-                yield Front(app=_whole(assistant, reception), assistant=assistant, beside=reception)
+async def open_runtime(
+    loaded: Loaded, *, chat_only: bool, mounted: bool = False, trusts_host: bool = False
+) -> AsyncGenerator[tuple[Runtime, ASGIApp]]:
+    """The runtime, not started yet, and the API.
+
+    `chat_only`: chat completions and models, no channels. `mounted`: another program's server calls the API; without authentication, only this
+    machine is let in then, unless the API `trusts_host` to let in only whom it knows. Raises ConfigError, CannotLetIn, StoreUnavailable.
+    """
+    async with open_services(loaded, with_channels=not chat_only) as services:
+        await check_workflow_models(services.workflows, services.workflow_models)
+        config = loaded.config
+        authenticator = Authenticator(
+            access=build_access(config.auth, config.api.api_key, services.store.keys),
+            limiter=services.store.limits,
+            defaults=config.default_limits,
+            keys=KeyWatch(services.store.keys),
+        )
+        runtime = Runtime(services)
+        api = _api_services(runtime, authenticator)
+        try:
+            if chat_only:
+                from assistant.api.chat_app import create_chat_app  # noqa: PLC0415 - `nanobot serve` does not need it
+
+                local_only = mounted and not trusts_host and auth_mode(config.auth, config.api.api_key) == "none"
+                api = replace(api, authenticator=replace(authenticator, owner_is_here=local_only))
+                yield runtime, create_chat_app(api, mounted=mounted)
+            else:
+                yield runtime, create_app(api)
+        finally:
+            await runtime.close()
 
 
-def _whole(assistant: Assistant, reception: Reception) -> ASGIApp:
-    loaded, store = assistant.loaded, assistant.store
-    return create_app(
-        settings=loaded.config.api,
-        doorkeeper=build_auth(loaded.config, store),
-        turns=assistant.turns,
+def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices:
+    services, store, config = runtime.services, runtime.services.store, runtime.services.loaded.config
+    opened = services.channels.opened if services.channels else ()
+    return ApiServices(
+        settings=config.api,
+        authenticator=authenticator,
+        turns=services.turns,
         sessions=store.sessions,
-        agents=assistant.agents,
-        registry=assistant.registry,
-        direct=assistant.direct,
-        ready=assistant.readiness,
-        spool_folder=assistant.spool,
+        agents=services.agents,
+        registry=services.registry,
+        direct=services.direct,
+        ready=runtime.readiness,
+        spool_folder=services.spool,
         version=__version__,
+        channels=runtime.statuses,
         outgoing=Outgoing(
-            deliveries=assistant.deliveries,
+            deliveries=services.deliveries,
             outbox=store.outbox,
             files=store.media,
-            channels=assistant.directory,
-            expire_after=timedelta(seconds=loaded.config.deliver.expire_after),
+            channels=services.directory,
+            expire_after=timedelta(seconds=config.deliver.expire_after),
         ),
-        channels=reception.statuses,
-        hooks=reception.hooks,
-        repeats=store.repeats,
+        hooks=next((channel for channel in opened if isinstance(channel, Hooks)), None),
+        idempotency=store.repeats,
         responses=store.responses,
-        shelf=FileService(files=store.files, reader=assistant.reader),
-        workflows=assistant.workflows,
-        asked=assistant.asked_workflows,
+        files=FileService(files=store.files, reader=services.reader),
+        workflows=services.workflows,
+        workflow_models=services.workflow_models,
     )
-
-
-def _chat(assistant: Assistant, *, mounted: bool, trusts_host: bool) -> ASGIApp:
-    config, store = assistant.loaded.config, assistant.store
-    lets_in_anybody = auth_mode(config.auth, config.api.api_key) == "none" and mounted and not trusts_host
-    return create_chat_app(
-        settings=config.api,
-        doorkeeper=replace(build_auth(config, store), owner_is_here=lets_in_anybody),
-        turns=assistant.turns,
-        agents=assistant.agents,
-        registry=assistant.registry,
-        direct=assistant.direct,
-        asked=assistant.asked_workflows,
-        ready=assistant.readiness,
-        repeats=store.repeats,
-        spool_folder=assistant.spool,
-        version=__version__,
-        mounted=mounted,
-    )
-
-
-@asynccontextmanager
-async def _receiving(assistant: Assistant) -> AsyncGenerator[Reception]:
-    """What runs beside the API; not started yet."""
-    if assistant.outlet is None:
-        raise RuntimeError("an assistant is served with its channels opened")
-    reception = Reception(assistant, assistant.outlet)
-    try:
-        yield reception
-    finally:
-        await reception.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _Turns:
-    """Turns and jobs, without channels."""
-
-    assistant: Assistant
-
-    async def start(self) -> None:
-        await self.assistant.workflows.begin(takes_over=True)
-
-    async def stop(self, grace: float) -> None:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + grace
-        self.assistant.workflows.stop_beginning()
-        await self.assistant.turns.close(grace)
-        await self.assistant.workflows.close(max(0.0, end - loop.time()))
-        await self.assistant.asked_workflows.close()

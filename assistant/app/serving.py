@@ -12,13 +12,13 @@ from contextlib import ExitStack, contextmanager
 from assistant.api.server.bind import bind, check_exposure
 from assistant.api.server.serve import serve as serve_api
 from assistant.api.settings import ApiSettings
-from assistant.app.runtime import FOR_TURNS, opened_front
-from assistant.app.services import Assistant
+from assistant.app.runtime import FOR_TURNS, open_runtime
+from assistant.app.services import Services
 from assistant.config import Loaded
 
 
-async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None], *, chat_only: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT; then let running turns end within `shutdown.grace`. `on_listening`: told once, with the port.
+async def serve(loaded: Loaded, on_listening: Callable[[Services, int], None], *, chat_only: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; then let running turns end within `shutdown.grace`. `on_listening`: called once, with the port.
 
     `chat_only`: chat completions and models, and no channels: what the assistant sends waits for a server that has them.
     Raises CannotServe (a port in use, a bind that would expose it), ConfigError, StoreUnavailable.
@@ -28,23 +28,23 @@ async def serve(loaded: Loaded, on_listening: Callable[[Assistant, int], None], 
     grace = loaded.config.shutdown.grace
     with _bound(settings) as sockets:
         _raise_file_limit()
-        async with opened_front(loaded, chat_only=chat_only) as front:
-            await front.beside.start()
+        async with open_runtime(loaded, chat_only=chat_only) as (runtime, app):
+            await runtime.start()
             _tune_interpreter()
             await serve_api(
-                front.app,
+                app,
                 settings,
                 stop=_stop_signal(),
                 grace=grace,
                 sockets=sockets,
-                on_listening=lambda port: on_listening(front.assistant, port),
-                finish=lambda: front.beside.stop(grace * FOR_TURNS),
+                on_listening=lambda port: on_listening(runtime.services, port),
+                finish=lambda: runtime.stop(grace * FOR_TURNS),
             )
 
 
 @contextmanager
 def _bound(settings: ApiSettings) -> Generator[Sequence[socket.socket]]:
-    """The sockets to listen on, taken before anything else is opened: a port in use is known at once."""
+    """The sockets to listen on, bound before anything else is opened, so that a port in use fails at once."""
     with ExitStack() as sockets:
         yield [sockets.enter_context(bound) for bound in bind(settings)]
 
@@ -65,9 +65,9 @@ def _stop_signal() -> asyncio.Event:
 
 
 def _tune_interpreter() -> None:
-    """What the start leaves behind lives as long as the process: the collector need not look at it again. And a thousand turns in flight are
-    no garbage, however many objects they make: it looks for cycles less often. A thread that holds the interpreter (the store's, one that
-    encodes a picture) gives it back to the event loop after 1 ms, not 5. Figures in docs/performance.md."""
+    """Exclude the objects of the start from garbage collection, and collect less often: a thousand turns in flight are many objects and no
+    garbage. A thread that holds the interpreter (the store's, an encoder's) yields to the event loop after 1 ms, not 5. Figures in
+    docs/performance.md."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 10, 10)

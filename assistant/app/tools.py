@@ -16,7 +16,7 @@ from assistant.contracts.outbox import Deliveries
 from assistant.contracts.tool_kinds import ToolKind, ToolServices
 from assistant.contracts.tools import Tool
 from assistant.contracts.util import Settings
-from assistant.delivery.describe import describe
+from assistant.delivery.service import describe
 from assistant.store.store import Store
 from tools.catalog import installed_kind, installed_names, own_kinds
 
@@ -106,4 +106,4 @@ def open_http() -> "ClientSession":
 
 
 def _refused(agent: str, text: str) -> ConfigError:
-    return ConfigError(ConfigProblem(path=("agents", agent, "tools"), text=text, origin=""))
+    return ConfigError(ConfigProblem(path=("agents", agent, "tools"), text=text))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.access.authenticator import Allowance
-from assistant.app.auth import default_limits
 from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
 from assistant.contracts.documents import DocumentReader
@@ -55,7 +54,7 @@ def offered(loaded: Loaded) -> Offered:
 
 
 def build_workflows(
-    loaded: Loaded, offers: Offered, store: Store, turns: Turns, deliveries: Deliveries, reader: DocumentReader, spool: Path
+    loaded: Loaded, offers: Offered, store: Store, turns: Turns, deliveries: Deliveries, reader: DocumentReader
 ) -> WorkflowService:
     """Nothing runs yet: see `WorkflowService.begin`. Tool nodes have the default agent's tools."""
     toolbox = turns.agents[MAIN].toolbox
@@ -71,16 +70,16 @@ def build_workflows(
             sessions=store.sessions,
             attachments=store.attachments,
             deliveries=deliveries,
-            allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=default_limits(loaded.config)),
-            spool=spool,
+            allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=loaded.config.default_limits),
+            spool=loaded.home / "spool",
         ),
         settings=loaded.config.workflows,
     )
 
 
-async def check_asked(service: WorkflowService, asked: WorkflowModels) -> None:
+async def check_workflow_models(service: WorkflowService, models: WorkflowModels) -> None:
     """Raises ConfigError for a workflow that is missing or has problems, with all of them."""
-    for name in asked.ids:
+    for name in models.ids:
         try:
             await service.show(name)
         except WorkflowNotFound:
@@ -91,4 +90,4 @@ async def check_asked(service: WorkflowService, asked: WorkflowModels) -> None:
 
 
 def _refused(text: str) -> ConfigError:
-    return ConfigError(ConfigProblem(path=("workflows", "models"), text=text, origin=""))
+    return ConfigError(ConfigProblem(path=("workflows", "models"), text=text))

@@ -1,4 +1,4 @@
-"""`nanobot channels`: what is configured, log in, send a test message."""
+"""`nanobot channels status | login | test`."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -11,17 +11,15 @@ import typer
 from assistant import __version__
 from assistant.access.principals import OWNER
 from assistant.cli.program import fail
-from assistant.cli.shared import ConfigOption, configured, harmless, print_table, with_store
+from assistant.cli.shared import ConfigOption, configured, harmless, moment, opened_store, print_table, with_store
 from assistant.config import Loaded
 from assistant.config.directory import ConfiguredChannels
-from assistant.config.folders import make_home
 from assistant.contracts.addresses import address_of
 from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, SendFailed, Sending
 from assistant.contracts.errors import InvalidAddress
 from assistant.contracts.outbox import Origin, OutboundEvent
 from assistant.contracts.util import new_id, replace_surrogates
 from assistant.delivery.sender import part_key
-from assistant.store.store import open_store
 
 T = TypeVar("T")
 
@@ -38,20 +36,16 @@ async def opened(loaded: Loaded, name: str) -> AsyncGenerator[Channel]:
     kind = directory.kind(name)
     if kind is None:
         raise InvalidAddress(f'There is no channel "{harmless(name)}". There are: {", ".join(directory.names)}.')
-    make_home(loaded.home)
-    store = await open_store(loaded.config.store, loaded.home, loaded.config.attachments)
-    try:
+    async with opened_store(loaded) as store:
         channel = kind.open(channels[name], ChannelContext(files=store.media, version=__version__))
         try:
             yield channel
         finally:
             await channel.close()
-    finally:
-        await store.close()
 
 
-async def asked_within(answer: Awaitable[T], seconds: float = PATIENCE) -> T:
-    """What a platform answers. Raises ChannelFailed where it does not in time."""
+async def within(answer: Awaitable[T], seconds: float = PATIENCE) -> T:
+    """The platform's answer. Raises ChannelFailed where it takes longer."""
     try:
         async with asyncio.timeout(seconds):
             return await answer
@@ -59,18 +53,14 @@ async def asked_within(answer: Awaitable[T], seconds: float = PATIENCE) -> T:
         raise ChannelFailed(f"the platform did not answer within {seconds:g} s") from None
 
 
-commands = typer.Typer()
-_group = typer.Typer(name="channels", help="The ways in and out: Telegram, Discord, webhooks …", no_args_is_help=True)
-commands.add_typer(_group)
+commands = typer.Typer(name="channels", help="Chat channels: Telegram, Discord, webhooks …", no_args_is_help=True)
 
 ChannelArgument = Annotated[str, typer.Argument(metavar="NAME", help="telegram, discord, webhook, apprise …")]
 
 
-@_group.command()
+@commands.command()
 def status(config: ConfigOption = None) -> None:
-    """Say how each channel fares.
-
-    As the running server sees it; where none runs, that is said.
+    """Show the state of each channel, as the running server sees it.
 
     Example: nanobot channels status
     """
@@ -80,7 +70,7 @@ def status(config: ConfigOption = None) -> None:
     for name, settings in loaded.config.channels.by_name().items():
         if name in states:
             state = states[name]
-            rows.append((name, state.state, f"{state.since:%Y-%m-%d %H:%M}", state.detail))
+            rows.append((name, state.state, moment(state.since), state.detail))
         elif settings.enabled:
             rows.append((name, "not running", "", "enabled, but no server runs that has it (nanobot serve)"))
         else:
@@ -88,19 +78,19 @@ def status(config: ConfigOption = None) -> None:
     print_table(("CHANNEL", "STATE", "SINCE (UTC)", "DETAIL"), rows)
 
 
-@_group.command()
+@commands.command()
 def login(name: ChannelArgument, config: ConfigOption = None) -> None:
-    """Ask the platform whom the credentials belong to. Sends nothing.
+    """Show the account that the credentials belong to. Sends nothing.
 
     Example: nanobot channels login telegram
     """
-    typer.echo(f"{name}: {harmless(_with_channel(configured(config), name, lambda channel: asked_within(channel.identity())))}")
+    typer.echo(f"{name}: {harmless(_with_channel(configured(config), name, lambda channel: within(channel.identity())))}")
 
 
-@_group.command("test")
+@commands.command("test")
 def try_out(
     name: ChannelArgument,
-    to: Annotated[str | None, typer.Option(metavar="CHAT_ID", help="Whom to. Default: the first of the channel's owners.")] = None,
+    to: Annotated[str | None, typer.Option(metavar="CHAT_ID", help="The recipient. Default: the first of the channel's owners.")] = None,
     text: Annotated[
         str, typer.Option(metavar="TEXT", help="What to send.")
     ] = "This is a test message. If you can read it, the channel works.",
@@ -108,7 +98,7 @@ def try_out(
 ) -> None:
     """Send a test message, now and from here.
 
-    It does not pass through the outbox: it needs no server, is not repeated, and is not listed.
+    It bypasses the outbox: it needs no server, is not retried, and is not listed.
 
     Example: nanobot channels test telegram --to 123456789
     """
@@ -116,7 +106,7 @@ def try_out(
     settings = loaded.config.channels.by_name().get(name)
     chat_id = to or (settings.owners[0] if settings is not None and settings.owners else None)
     if chat_id is None:
-        raise typer.BadParameter(f"say whom to: channels.{name}.owners is empty.", param_hint="--to")
+        raise typer.BadParameter(f"give a recipient: channels.{name}.owners is empty.", param_hint="--to")
     event = OutboundEvent(
         id=new_id("evt"),
         address=ConfiguredChannels(loaded.config.channels.by_name()).check(address_of(name, chat_id)),
@@ -133,13 +123,13 @@ async def _sent(channel: Channel, event: OutboundEvent) -> str:
         sending = Sending(
             address=event.address, part=part, place=place, key=part_key(event.id, place), reply_to=None, replaces=None, again=None
         )
-        receipt = await asked_within(channel.send(sending))
+        receipt = await within(channel.send(sending))
         ids += [receipt.message_id] if receipt.message_id else []
     return f"sent (message {', '.join(ids)})" if ids else "sent; the service gives no receipt"
 
 
 def _with_channel(loaded: Loaded, name: str, use: Callable[[Channel], Awaitable[T]]) -> T:
-    """What `use` makes of the adapter; a failure of the platform is one line and exit code 1."""
+    """Run `use` with the adapter and return its result; a failure of the platform is one line and exit code 1."""
 
     async def run() -> T:
         async with opened(loaded, name) as channel:

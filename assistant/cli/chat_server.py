@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from assistant.app import serve
+from assistant.app.serving import serve
 from assistant.cli.serve import announce
 from assistant.cli.shared import ConfigOption, LogLevelOption, WorkspaceOption, begin_logging
 from assistant.contracts.messages import Json
@@ -49,8 +49,8 @@ def chat_server(
 ) -> None:
     """Serve chat only: /v1/chat/completions, /v1/models and /health.
 
-    Nobody is asked who they are, unless the configuration says how or --remote-auth is given; so an address that other machines can reach is
-    refused without. With NODETOOL_ENVIRONMENT=production, every address is. Clients bring their history, as OpenAI's do. No channels are opened.
+    Requests need no key unless the configuration or --remote-auth sets up authentication; without it, an address that other machines can
+    reach is refused, and with NODETOOL_ENVIRONMENT=production every address is. Clients bring their history, as OpenAI's do. No channels are opened.
 
     Example: nanobot chat-server --provider openai --default-model gpt-5-mini
 

@@ -7,12 +7,10 @@ import typer
 from assistant.cli.shared import ConfigOption, configured
 from assistant.config.reference import schema_file, shown
 
-commands = typer.Typer()
-_group = typer.Typer(name="config", help="Show and check the configuration.", no_args_is_help=True)
-commands.add_typer(_group)
+commands = typer.Typer(name="config", help="Show and check the configuration.", no_args_is_help=True)
 
 
-@_group.command()
+@commands.command()
 def show(config: ConfigOption = None) -> None:
     """Print the configuration in effect, as JSON.
 
@@ -23,7 +21,7 @@ def show(config: ConfigOption = None) -> None:
     typer.echo(json.dumps(shown(configured(config).config), indent=2, ensure_ascii=False))
 
 
-@_group.command()
+@commands.command()
 def path(config: ConfigOption = None) -> None:
     """Print the path of the file in use.
 
@@ -36,7 +34,7 @@ def path(config: ConfigOption = None) -> None:
     typer.echo(loaded.source)
 
 
-@_group.command()
+@commands.command()
 def check(config: ConfigOption = None) -> None:
     """Check the configuration, and list the keys without effect.
 
@@ -48,7 +46,7 @@ def check(config: ConfigOption = None) -> None:
     typer.echo(f"{loaded.source or 'the built-in defaults'}: right" + (f", {len(loaded.notices)} without effect" if loaded.notices else ""))
 
 
-@_group.command()
+@commands.command()
 def schema(config: ConfigOption = None) -> None:
     """Print the JSON Schema of the configuration file.
 

@@ -1,45 +1,239 @@
-"""`nanobot doctor`: what is wrong, and the line that mends it."""
+"""`nanobot doctor`: checks everything, and says how to fix what is wrong."""
 
 import asyncio
+import errno
 import os
+import shutil
+from collections.abc import AsyncGenerator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import typer
 
-from assistant.cli import checks
-from assistant.cli.checks import Finding
-from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured
-from assistant.config import Loaded
+from assistant.access.settings import AuthSettings
+from assistant.api.server.bind import CannotServe, bind, check_exposure
+from assistant.api.settings import ApiSettings
+from assistant.cli.channels import opened, within
+from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured, opened_store
+from assistant.config import ConfigError, Loaded
+from assistant.contracts.channels import ChannelFailed
+from assistant.contracts.documents import ReadDocument
+from assistant.contracts.errors import NanobotError, ProviderFailed
+from assistant.contracts.messages import human_size
+from assistant.contracts.turns import Upload
+from assistant.documents.reader import ChildReader
+from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose
+from assistant.providers.gguf.file import INSTALL, NoModelFile, NotGguf, find_gguf, is_installed, read_header
+from assistant.providers.presets import PRESETS
+from assistant.providers.registry import open_provider
+
+_PATIENCE = 20.0
+"""Seconds for the model's provider to answer."""
+_LEAST_FREE = 500_000_000
+_ANY_KEY = "export OPENAI_API_KEY=<your key> (or another provider's), or start a model server such as Ollama on this machine"
+_SAMPLE = b"The quick brown fox jumps over the lazy dog.\n"
+
+
+class Finding(NamedTuple):
+    """The result of one check."""
+
+    name: str
+    detail: str
+    fix: str = ""
+    """A command, or what to change; empty: nothing is wrong."""
+
 
 commands = typer.Typer()
 
 
 @commands.command()
 def doctor(config: ConfigOption = None, workspace: WorkspaceOption = None, model: ModelOption = None) -> None:
-    """Say what is wrong, and what mends it.
+    """Say what is wrong, and how to fix it.
 
-    Looked at: the configuration, the disk, the workspace, the store, the reading of files, the address, the channels that
+    Checked are: the configuration, the disk, the workspace, the store, the reading of files, the address, the channels that
     are enabled with their tokens, the model with its key, and models that are files.
 
     Example: nanobot doctor
     """
-    if not asyncio.run(_examine(configured(config, workspace=workspace, model=model))):
+    if not asyncio.run(_all_is_well(configured(config, workspace=workspace, model=model))):
         raise typer.Exit(1)
 
 
-async def _examine(loaded: Loaded) -> bool:
-    """Run all checks and show each as it ends; True if all is well."""
-    findings = [_shown(checks.configuration(loaded)), _shown(checks.disk(loaded.home)), _shown(checks.workspace(loaded.workspace))]
-    findings.append(_shown(await checks.store(loaded)))
-    findings.append(_shown(await checks.documents(loaded)))
-    findings.append(_shown(checks.address(loaded.config.api, loaded.config.auth)))
-    findings += [_shown(finding) for finding in await checks.channels(loaded)]
-    findings.append(_shown(await checks.model(loaded, os.environ)))
-    findings += [_shown(finding) for finding in checks.files(loaded)]
-    return all(finding.ok for finding in findings)
+async def _all_is_well(loaded: Loaded) -> bool:
+    """Run all checks and print each finding as it comes."""
+    well = True
+    async for name, detail, fix in _findings(loaded):
+        typer.echo(f"{'WRONG' if fix else 'ok   '}  {name:<13}  {detail}")
+        if fix:
+            typer.echo(f"{'':<22}to fix it: {fix}")
+            well = False
+    return well
 
 
-def _shown(finding: Finding) -> Finding:
-    typer.echo(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.name:<13}  {finding.detail}")
-    if not finding.ok:
-        typer.echo(f"{'':<22}to mend it: {finding.mend}")
-    return finding
+async def _findings(loaded: Loaded) -> AsyncGenerator[Finding]:
+    yield check_configuration(loaded)
+    yield check_disk(loaded.home)
+    yield check_workspace(loaded.workspace)
+    yield await check_store(loaded)
+    yield await check_documents(loaded)
+    yield check_address(loaded.config.api, loaded.config.auth)
+    for name in loaded.config.enabled_channels:
+        yield await check_channel(loaded, name)
+    yield await check_model(loaded, os.environ)
+    for name, settings in loaded.config.models.items():
+        if settings.path:
+            yield check_file(f"models.{name}", settings.path, loaded.folder)
+
+
+def check_configuration(loaded: Loaded) -> Finding:
+    """Which file it is; a wrong one ends the command earlier."""
+    where = str(loaded.source or "the built-in defaults")
+    without_effect = f"; {len(loaded.notices)} keys without effect (nanobot config check names them)" if loaded.notices else ""
+    return Finding("configuration", where + without_effect)
+
+
+def check_disk(home: Path) -> Finding:
+    """Whether there is room where the state is."""
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    fix = f"free at least {_LEAST_FREE / 1e9:g} GB there, or name a folder on another disk: export NANOBOT_HOME=/path/to/folder"
+    return Finding("disk", f"{free / 1e9:.1f} GB free for {home}", "" if free >= _LEAST_FREE else fix)
+
+
+def check_workspace(folder: Path) -> Finding:
+    """Whether the assistant's folder can be used; one that is not there is made at the first start."""
+    there = next(found for found in (folder, *folder.parents) if found.exists())
+    elsewhere = "name another folder: agents.defaults.workspace, or nanobot serve --workspace /path/to/folder"
+    if not there.is_dir():
+        return Finding("workspace", f"{there} is not a folder", elsewhere)
+    if there != folder and not os.access(there, os.W_OK | os.X_OK):
+        return Finding("workspace", f"{folder} can't be made: {there} is not writable", elsewhere)
+    detail = str(folder) if there == folder else f"{folder}, made at the first start"
+    return Finding("workspace", detail)
+
+
+async def check_store(loaded: Loaded) -> Finding:
+    """Whether sessions can be written now."""
+    where = "PostgreSQL" if (loaded.config.store.url or "").startswith("postgresql") else f"SQLite in {loaded.home}"
+    try:
+        async with opened_store(loaded) as store:
+            await store.sessions.check()
+    except ConfigError as error:
+        return Finding("store", str(error), "export NANOBOT_HOME=/path/to/a/folder/that/is/yours")
+    except NanobotError as error:
+        fix = "check store.url, or remove it to use SQLite" if loaded.config.store.url else f"make {loaded.home} writable for this user"
+        return Finding("store", f"{where}: {error.message}", fix)
+    return Finding("store", f"{where}, written and read")
+
+
+async def check_documents(loaded: Loaded) -> Finding:
+    """Whether a file can be read in a child process with its limits."""
+    settings = loaded.config.documents
+    with TemporaryDirectory(prefix="nanobot-doctor-") as folder:
+        sample = Path(folder) / "sample.txt"
+        sample.write_bytes(_SAMPLE)
+        upload = Upload(name=sample.name, path=sample, size=len(_SAMPLE), digest=sha256(_SAMPLE).hexdigest())
+        try:
+            read = await ChildReader(settings).read(upload)
+        except NanobotError as error:
+            return Finding(
+                "documents",
+                error.message,
+                "the process that reads files failed: raise documents.memoryMib and documents.wallSeconds",
+            )
+    right = isinstance(read, ReadDocument) and read.text.strip() == _SAMPLE.decode().strip()
+    limits = f"{settings.memory_mib} MiB, {settings.wall_seconds:g} s"
+    return Finding("documents", f"read in a process of their own, within {limits}", "" if right else "reinstall nanobot")
+
+
+def check_address(settings: ApiSettings, auth: AuthSettings) -> Finding:
+    """Whether the server could listen where it is told to."""
+    where = f"{settings.host}:{settings.port}"
+    try:
+        check_exposure(settings, auth)
+    except CannotServe as error:
+        return Finding("address", str(error), "export NANOBOT_API__API_KEY=$(openssl rand -hex 32)")
+    try:
+        for bound in bind(settings):
+            bound.close()
+    except CannotServe as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
+            return Finding("address", f"{where} is in use; if not by nanobot: nanobot serve --port {settings.port + 1}")
+        return Finding("address", str(error), "nanobot serve --host 127.0.0.1 --port 8900")
+    return Finding("address", f"{where} is free")
+
+
+async def check_model(loaded: Loaded, environment: Mapping[str, str]) -> Finding:
+    """Which model is chosen and why, and whether its provider answers and accepts the key. Costs no tokens."""
+    agent = loaded.config.agent
+    try:
+        choice = await choose(model=agent.model, provider=agent.provider, providers=loaded.config.providers, environment=environment)
+    except NoSuchProvider as error:
+        return Finding("model", str(error), "correct that; nanobot config show prints what holds now")
+    if choice.provider == OFFLINE:
+        wanted = agent.model == OFFLINE or agent.provider == OFFLINE
+        return Finding("model", str(choice), "" if wanted else choice.remedy or _ANY_KEY)
+    provider = open_provider(choice)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await provider.probe()
+    except NanobotError as error:
+        refused = isinstance(error, ProviderFailed) and not error.retryable
+        fix = _fix_key(choice) if refused else _fix_connection(choice)
+        return Finding("model", f"{choice}: {error.message}", fix)
+    except TimeoutError:
+        return Finding("model", f"{choice}: no answer within {_PATIENCE:g} s", _fix_connection(choice))
+    finally:
+        await provider.close()
+    return Finding("model", f"{choice}; its provider answers")
+
+
+def check_file(name: str, path: str, folder: Path) -> Finding:
+    """Whether a model's file is there, and what runs it is installed. Loads neither."""
+    try:
+        found = find_gguf(path, folder)
+        read_header(found)
+    except (NoModelFile, NotGguf, OSError) as error:
+        words = f"{path} (from {folder})" if not path.startswith(("/", "~")) else path
+        return Finding(name, f"{words}: the model {error}", f"correct {name}.path, or put the file there")
+    if not is_installed():
+        return Finding(name, f"{found}: what runs such files is not installed", INSTALL)
+    return Finding(name, f"{found}, {human_size(found.stat().st_size)}; loaded at its first request")
+
+
+async def check_channel(loaded: Loaded, name: str) -> Finding:
+    """Whether an enabled channel's settings are complete, and its platform accepts the credentials."""
+    try:
+        async with opened(loaded, name) as channel:
+            return Finding(name, await within(channel.identity()))
+    except (ChannelFailed, NanobotError) as error:
+        return Finding(name, str(error), _fix_channel(name, error))
+
+
+def _fix_channel(name: str, error: ChannelFailed | NanobotError) -> str:
+    """A refusal is fixed in the configuration; a failed connection is not its fault."""
+    again = f"nanobot channels login {name} asks again"
+    if isinstance(error, ChannelFailed) and not error.fatal:
+        return f"check this machine's connection to it, proxies included (a server that runs tries again by itself); {again}"
+    return f"correct channels.{name} in the configuration (docs/channels.md); {again}"
+
+
+def _fix_key(choice: ChosenModel) -> str:
+    """For a provider that was reached and refused."""
+    preset = PRESETS.get(choice.provider)
+    if preset is not None and preset.key_variable and choice.settings.api_key is None:
+        return f"export {preset.key_variable}=<a key that is valid>"
+    return f"correct providers.{choice.provider}.apiKey (and is providers.{choice.provider}.apiBase right?)"
+
+
+def _fix_connection(choice: ChosenModel) -> str:
+    """For a provider that was not reached, or failed: its key is not to blame."""
+    preset = PRESETS.get(choice.provider)
+    if preset is not None and preset.port is not None:
+        return f"start {choice.provider}, or say where it is: providers.{choice.provider}.apiBase"
+    if choice.settings.api_base:
+        variable = f" ({preset.base_variable})" if preset is not None and preset.base_variable else ""
+        return f"start what should answer at {choice.settings.api_base}, or correct providers.{choice.provider}.apiBase{variable}"
+    return f"check this machine's connection to it; behind a proxy, set HTTPS_PROXY or providers.{choice.provider}.proxy"

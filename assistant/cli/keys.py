@@ -1,4 +1,4 @@
-"""`nanobot keys create | list | revoke | rotate`: keys that open the API, each for its own things and within its own limits."""
+"""`nanobot keys create | list | revoke | rotate`: API keys, each with its own scopes and limits."""
 
 import re
 import secrets
@@ -9,17 +9,13 @@ from typing import Annotated, Final, cast
 import typer
 
 from assistant.access.principals import CannotLetIn, auth_mode, digest_of, new_secret, prefix_of
-from assistant.cli.shared import ConfigOption, configured, harmless, moment, print_table, with_store
+from assistant.cli.shared import ConfigOption, configured, harmless, moment, print_list, with_store
 from assistant.config import Loaded
 from assistant.contracts.access import SCOPES, ApiKey, Limits, Scope
 from assistant.contracts.errors import InvalidRequest, NotFound
 from assistant.contracts.util import replace_surrogates
 
-commands = typer.Typer()
-_group = typer.Typer(
-    name="keys", help="Keys that open the API, beside api.apiKey: who has which, and how much they may.", no_args_is_help=True
-)
-commands.add_typer(_group)
+commands = typer.Typer(name="keys", help="API keys, each with its own scopes and limits, besides api.apiKey.", no_args_is_help=True)
 
 _USUAL: Final[tuple[Scope, ...]] = ("chat", "models", "sessions", "files")
 _DURATION: Final = re.compile(r"(\d{1,6})([smhdw])")
@@ -30,12 +26,12 @@ _MOST: Final = 2**31 - 1
 Which = Annotated[str, typer.Argument(metavar="KEY", help="Its id, its name or its prefix, as listed.")]
 
 
-@_group.command()
+@commands.command()
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, or what for.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its user or purpose.")],
     scope: Annotated[
         list[str] | None,
-        typer.Option(metavar="SCOPE", help=f"What it opens, of {', '.join(SCOPES)}; may be repeated.  [default: {', '.join(_USUAL)}]"),
+        typer.Option(metavar="SCOPE", help=f"A scope, of {', '.join(SCOPES)}; may be repeated.  [default: {', '.join(_USUAL)}]"),
     ] = None,
     model: Annotated[
         list[str] | None,
@@ -43,15 +39,15 @@ def create(
             metavar="PATTERN", help="A model or agent that it may use, such as 'gpt-*' or agent:home; may be repeated.  [default: all]"
         ),
     ] = None,
-    expires: Annotated[str | None, typer.Option(metavar="IN", help="When it ends: 12h, 30d, 8w.  [default: never]")] = None,
+    expires: Annotated[str | None, typer.Option(metavar="IN", help="Expires after this time: 12h, 30d, 8w.  [default: never]")] = None,
     rpm: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, max=_MOST, help="Requests a minute.")] = None,
     tpm: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, max=_MOST, help="Tokens a minute.")] = None,
     parallel: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, max=_MOST, help="Requests at the same time.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Make a key, and show it: this once. Only its hash is kept.
+    """Make a key and show it once. Only its hash is kept.
 
-    A server that runs takes it at once. Its holder sees the sessions and deliveries made with it, and nobody else's.
+    A running server accepts it at once. Its holder sees the sessions and deliveries made with it, and no others.
 
     Example: nanobot keys create build-server --scope chat --scope deliveries --rpm 60 --expires 90d
     """
@@ -62,7 +58,7 @@ def create(
         prefix=prefix_of(secret),
         scopes=_scopes(scope or _USUAL),
         models=tuple(replace_surrogates(pattern) for pattern in model) if model else None,
-        limits=Limits(requests=rpm, tokens=tpm, parallel=parallel),
+        limits=Limits.of(requests_per_minute=rpm, tokens_per_minute=tpm, parallel=parallel),
         created=now,
         expires=now + _duration(expires) if expires else None,
     )
@@ -71,37 +67,25 @@ def create(
     _warn_if_open(loaded)
 
 
-@_group.command("list")
+@commands.command("list")
 def list_keys(
     everything: Annotated[bool, typer.Option("--all", help="Also those that were revoked or have expired.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """List keys: what each opens, its limits, and when it was used last.
+    """List keys with their scopes, limits and last use.
 
     Example: nanobot keys list
     """
     now = datetime.now(UTC)
     found = with_store(configured(config), lambda store: store.keys.list())
-    rows = [
-        (
-            key.id,
-            key.name,
-            f"{key.prefix}…",
-            ", ".join(each for each in SCOPES if each in key.scopes),
-            "all" if key.models is None else ", ".join(key.models),
-            _limits(key.limits),
-            _state(key, now),
-            moment(key.last_used) if key.last_used else "never",
-        )
-        for key in found
-        if everything or _holds(key, now)
-    ]
-    print_table(("ID", "NAME", "KEY", "SCOPES", "MODELS", "LIMITS", "STATE", "LAST USED (UTC)"), rows)
+    found = [key for key in found if everything or _valid(key, now)]
+    heads = ("ID", "NAME", "KEY", "SCOPES", "MODELS", "LIMITS", "STATE", "LAST USED (UTC)")
+    print_list(found, heads, lambda key: _row(key, now))
 
 
-@_group.command()
+@commands.command()
 def revoke(which: Which, config: ConfigOption = None) -> None:
-    """End a key, for good.
+    """Revoke a key for good.
 
     A server that runs refuses it within a second, and closes what it has open. Sessions made with it stay; nanobot sessions shows them.
 
@@ -110,17 +94,17 @@ def revoke(which: Which, config: ConfigOption = None) -> None:
     loaded = configured(config)
     key = _found(loaded, which)
     if not with_store(loaded, lambda store: store.keys.revoke(key.id)):
-        raise NotFound("It was revoked just now by somebody else.")
-    typer.echo(f"key {key.id} ({harmless(key.name)}) opens nothing any more")
+        raise NotFound("It has just been revoked by another process.")
+    typer.echo(f"key {key.id} ({harmless(key.name)}) is revoked")
 
 
-@_group.command()
+@commands.command()
 def rotate(
     which: Which,
-    overlap: Annotated[str, typer.Option(metavar="FOR", help="How long the present secret still holds: 0s, 10m, 1h.")] = "0s",
+    overlap: Annotated[str, typer.Option(metavar="FOR", help="How long the present secret stays valid: 0s, 10m, 1h.")] = "0s",
     config: ConfigOption = None,
 ) -> None:
-    """Give a key a new secret, and show it: this once. Its sessions, scopes and limits stay.
+    """Give a key a new secret and show it once. Its sessions, scopes and limits stay.
 
     The present secret ends at once, or after the overlap; one from before an earlier rotation ends now.
 
@@ -130,7 +114,7 @@ def rotate(
     key, until = _found(loaded, which), datetime.now(UTC) + _duration(overlap)
     digest = digest_of(secret.encode())
     if not with_store(loaded, lambda store: store.keys.rotate(key.id, digest=digest, prefix=prefix_of(secret), overlap_until=until)):
-        raise NotFound("This key holds no more: make another with nanobot keys create.")
+        raise NotFound("This key is no longer valid: make another with nanobot keys create.")
     _show_once(secret, f"key {key.id} ({harmless(key.name)}); {key.prefix}… ends at {moment(until)} UTC")
 
 
@@ -146,13 +130,13 @@ def _warn_if_open(loaded: Loaded) -> None:
     except CannotLetIn:
         return
     if mode == "none":
-        typer.echo('note: the server asks nobody for a key now; set auth.mode to "keys" if it should', err=True)
+        typer.echo('note: the server requires no key now; set auth.mode to "keys" if it should', err=True)
 
 
 def _found(loaded: Loaded, which: str) -> ApiKey:
-    """The one key that holds and is called so. Raises NotFound, InvalidRequest."""
+    """The one valid key with this id, name or prefix. Raises NotFound, InvalidRequest."""
     wanted, now = replace_surrogates(which.strip()), datetime.now(UTC)
-    holding = [key for key in with_store(loaded, lambda store: store.keys.list()) if _holds(key, now)]
+    holding = [key for key in with_store(loaded, lambda store: store.keys.list()) if _valid(key, now)]
     found = [key for key in holding if key.id == wanted] or [key for key in holding if wanted in (key.name, key.prefix, f"{key.prefix}…")]
     if not found:
         raise NotFound("There is no such key. nanobot keys list shows those there are.")
@@ -161,7 +145,7 @@ def _found(loaded: Loaded, which: str) -> ApiKey:
     return found[0]
 
 
-def _holds(key: ApiKey, now: datetime) -> bool:
+def _valid(key: ApiKey, now: datetime) -> bool:
     return key.revoked is None and (key.expires is None or now < key.expires)
 
 
@@ -186,8 +170,16 @@ def _duration(text: str) -> timedelta:
     return timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
 
 
+def _row(key: ApiKey, now: datetime) -> tuple[str, ...]:
+    scopes = ", ".join(each for each in SCOPES if each in key.scopes)
+    models = "all" if key.models is None else ", ".join(key.models)
+    used = moment(key.last_used) if key.last_used else "never"
+    return key.id, key.name, f"{key.prefix}…", scopes, models, _limits(key.limits), _state(key, now), used
+
+
 def _limits(limits: Limits) -> str:
-    parts = ((limits.requests, "requests/min"), (limits.tokens, "tokens/min"), (limits.parallel, "at once"))
+    requests, tokens = limits.named("requests_per_minute"), limits.named("tokens_per_minute")
+    parts = ((requests, "requests/min"), (tokens, "tokens/min"), (limits.parallel, "at once"))
     return ", ".join(f"{many:,} {what}" for many, what in parts if many is not None) or "none"
 
 

@@ -1,4 +1,4 @@
-"""`nanobot pairing list | approve | revoke`: who else may write to the assistant, by its owner's word."""
+"""`nanobot pairing list | approve | revoke`: which strangers the owner lets write to the assistant."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from assistant.access.principals import OWNER
 from assistant.access.recipients import Senders, SenderStanding
-from assistant.cli.shared import ConfigOption, configured, harmless, moment, print_table, with_store
+from assistant.cli.shared import ConfigOption, configured, harmless, moment, print_list, with_store
 from assistant.config import Loaded
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NotFound
@@ -17,42 +17,29 @@ from assistant.contracts.util import derived_id, replace_surrogates
 from assistant.inbound.phrases import LET_IN
 from assistant.store.store import Store
 
-commands = typer.Typer()
-_group = typer.Typer(
+commands = typer.Typer(
     name="pairing",
-    help="Who may write besides those whom the configuration names: strangers get a code, you approve it.",
+    help="Strangers who may write: they get a code, you approve it.",
     no_args_is_help=True,
 )
-commands.add_typer(_group)
 
 
-@_group.command("list")
+@commands.command("list")
 def list_pairings(config: ConfigOption = None) -> None:
     """List open and approved pairings.
 
     Example: nanobot pairing list
     """
     found = with_store(configured(config), lambda store: store.pairings.list(datetime.now(UTC)))
-    rows = [
-        (
-            pairing.channel,
-            pairing.sender.id,
-            pairing.sender.name,
-            "approved" if pairing.code is None else f"open until {pairing.expires_at:%H:%M}",
-            pairing.code or "",
-            moment(pairing.created),
-        )
-        for pairing in found
-    ]
-    print_table(("CHANNEL", "SENDER ID", "CALLS ITSELF", "STATE", "CODE", "SINCE (UTC)"), rows)
+    print_list(found, ("CHANNEL", "SENDER ID", "CALLS ITSELF", "STATE", "CODE", "SINCE (UTC)"), _row)
 
 
-@_group.command()
+@commands.command()
 def approve(
     code: Annotated[str, typer.Argument(metavar="CODE", help="The 8 characters that the assistant gave to the stranger.")],
     config: ConfigOption = None,
 ) -> None:
-    """Let somebody write to the assistant; they are told.
+    """Let a sender write to the assistant, and notify them.
 
     Only if you know who has this code: it came to you from its holder, not from the list alone. Names are chosen by their bearers.
 
@@ -66,8 +53,13 @@ def approve(
     typer.echo(f"{found.channel} {harmless(found.sender.id)} ({harmless(found.sender.name)}) may write from now on")
 
 
+def _row(pairing: Pairing) -> tuple[str, ...]:
+    state = "approved" if pairing.code is None else f"open until {pairing.expires_at:%H:%M}"
+    return pairing.channel, pairing.sender.id, pairing.sender.name, state, pairing.code or "", moment(pairing.created)
+
+
 async def _approve(store: Store, loaded: Loaded, code: str) -> Pairing | None:
-    """Let them in, and have them told so; None: there is no such code."""
+    """Approve the code and queue a message to the sender; None: there is no such code."""
     now = datetime.now(UTC)
     found = await store.pairings.approve(code, now)
     if found is not None:
@@ -82,13 +74,13 @@ async def _approve(store: Store, loaded: Loaded, code: str) -> Pairing | None:
     return found
 
 
-@_group.command()
+@commands.command()
 def revoke(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL")],
     sender: Annotated[str, typer.Argument(metavar="SENDER_ID", help="As listed.")],
     config: ConfigOption = None,
 ) -> None:
-    """Take that back, or refuse an open code.
+    """Revoke an approval, or refuse an open code.
 
     Holds for the next message. Those whom the configuration lets write (allowFrom, owners) stay.
 
@@ -107,7 +99,7 @@ def revoke(
 
 
 async def _revoke(store: Store, loaded: Loaded, channel: str, sender: str) -> SenderStanding | None:
-    """What the sender is without the pairing; None: there was none."""
+    """The sender's standing without the pairing; None: there was none."""
     if not await store.pairings.revoke(channel, sender):
         return None
     return await Senders(loaded.config.channels.by_name(), store.pairings).standing(channel, sender)

@@ -1,4 +1,4 @@
-"""Which command is wanted, and what is said when one fails."""
+"""Loads the command and prints its errors."""
 
 import importlib
 import sys
@@ -29,7 +29,7 @@ COMMANDS: Final = (
 
 
 def main() -> None:
-    """The entry point. What a person can mend is one line on stderr and exit code 1; wrong usage is exit code 2."""
+    """The entry point. An error that the user can fix is one line on stderr and exit code 1; wrong usage is exit code 2."""
     try:
         program(sys.argv[1:])(prog_name="nanobot")
     except (ConfigError, CannotServe, NoSuchProvider) as error:
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def program(arguments: list[str]) -> typer.Typer:
-    """The commands; only the wanted one where `arguments` begin with its name, so that none pays for what another imports."""
+    """The commands; only the named one where `arguments` begin with a name, so that none waits for another's imports."""
     app = typer.Typer(
         callback=_options,
         no_args_is_help=True,
@@ -55,7 +55,7 @@ def program(arguments: list[str]) -> typer.Typer:
 
 
 def fail(message: str) -> NoReturn:
-    """Say what is wrong and end with exit code 1."""
+    """Print the error and exit with code 1."""
     typer.echo(f"nanobot: {message}", err=True)
     raise SystemExit(1)
 

@@ -1,4 +1,4 @@
-"""`nanobot send`: a message to somebody, from a script or by hand."""
+"""`nanobot send`: send a message, from a script or by hand."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,7 @@ from assistant.contracts.messages import human_size
 from assistant.contracts.outbox import UNSENT, Delivery, Origin, OutboundEvent
 from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, check_ahead, check_words, read_time
 from assistant.contracts.util import derived_id, display_name, new_id, replace_surrogates
-from assistant.delivery.describe import describe
-from assistant.delivery.service import DeliveryService
+from assistant.delivery.service import DeliveryService, describe
 from assistant.store.store import Store
 
 commands = typer.Typer()
@@ -28,20 +27,20 @@ commands = typer.Typer()
 
 @commands.command()
 def send(
-    address: Annotated[str, typer.Argument(metavar="CHANNEL:CHAT_ID", help='Whom to, such as "telegram:123456789".')],
+    address: Annotated[str, typer.Argument(metavar="CHANNEL:CHAT_ID", help='The recipient, such as "telegram:123456789".')],
     text: Annotated[str, typer.Argument(metavar="TEXT", help='The message, in Markdown; "-": read it from standard input.')] = "",
     thread: Annotated[str | None, typer.Option(metavar="ID", help="A forum topic or thread of the chat.")] = None,
     file: Annotated[
         list[Path] | None, typer.Option("--file", "-f", metavar="FILE", help="A file to send with it; may be repeated.")
     ] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="When, if not now: 2026-01-31T09:00:00+01:00.")] = None,
-    key: Annotated[str | None, typer.Option(metavar="KEY", help="Yours, for this message: with the same key it is sent once only.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="KEY", help="An idempotency key: a message with the same key is sent once.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Send a message, with or without a running server.
 
-    It is kept in the store first; a server that runs on the same store sends it at once, one that is started later then. Prints what became of
-    it: exit code 0 where it was sent or waits, 1 where it was refused.
+    It is stored first; a running server on the same store sends it at once, and a server started later sends it then. Prints the outcome:
+    exit code 0 where it was sent or waits, 1 where it was refused.
 
     Example: nanobot send telegram:123456789 "The backup is done." --file backup.log
 
@@ -53,8 +52,8 @@ def send(
     check_words(words, files=len(file or []))
     for path in file or []:
         _check_file(path)
-    delivery, told = with_store(loaded, lambda store: _send(store, loaded, to, words, file or [], at, key))
-    typer.echo(f"{delivery.event.id}  {harmless(told)}")
+    delivery, outcome = with_store(loaded, lambda store: _send(store, loaded, to, words, file or [], at, key))
+    typer.echo(f"{delivery.event.id}  {harmless(outcome)}")
     if delivery.state in UNSENT:
         raise typer.Exit(1)
 
@@ -62,7 +61,7 @@ def send(
 async def _send(
     store: Store, loaded: Loaded, to: Address, words: str, files: Sequence[Path], at: str | None, key: str | None
 ) -> tuple[Delivery, str]:
-    """The delivery and what is true of it. Raises InvalidRequest, IdempotencyMismatch, StoreUnavailable."""
+    """The delivery and its outcome in words. Raises InvalidRequest, IdempotencyMismatch, StoreUnavailable."""
     settings, now = loaded.config.deliver, datetime.now(UTC)
     due = None if at is None else read_time(at)
     event_id = new_id("evt") if key is None else derived_id("evt", "cli", replace_surrogates(key))
@@ -83,14 +82,14 @@ async def _send(
     if (first.event.address, first.event.text, first.event.media) != (event.address, event.text, event.media):
         raise IdempotencyMismatch("This --key was used for another message. Use a new one for a new message.")
     delivery = await service.outcome(event.id, 0 if due is not None else settings.receipt_wait)
-    return delivery, _told(delivery, loaded, running)
+    return delivery, _outcome(delivery, loaded, running)
 
 
-def _told(delivery: Delivery, loaded: Loaded, running: Mapping[str, ChannelStatus]) -> str:
+def _outcome(delivery: Delivery, loaded: Loaded, running: Mapping[str, ChannelStatus]) -> str:
     channel = delivery.event.address.channel
     status = running.get(channel)
     if delivery.state == "queued" and delivery.trouble is None and status is not None and status.state == "stopped":
-        return f"queued: the {channel} channel is stopped ({status.detail}); it goes out once that is mended"
+        return f"queued: the {channel} channel is stopped ({status.detail}); it is sent once that is fixed"
     if delivery.state == "queued" and channel not in running and channel in loaded.config.enabled_channels:
         when = "when it is due and a server runs" if delivery.event.not_before else "when one is started"
         return f"queued: no server runs that has the {channel} channel; it goes out {when} (nanobot serve)"

@@ -5,24 +5,24 @@ from typing import Annotated
 import typer
 import uvloop
 
-from assistant.app import Assistant
-from assistant.app import serve as serve_assistant
+from assistant.app.services import Services
+from assistant.app.serving import serve as serve_assistant
 from assistant.cli.shared import ConfigOption, LogLevelOption, ModelOption, WorkspaceOption, begin_logging, configured
 from assistant.contracts.messages import Json
 
 _MOST_NOTICES = 5
 
 
-def announce(assistant: Assistant, port: int) -> None:
+def announce(services: Services, port: int) -> None:
     """What is served, where, with which model and why."""
-    loaded = assistant.loaded
+    loaded = services.loaded
     host = loaded.config.api.host
     lines = [
         f"nanobot serves http://{f'[{host}]' if ':' in host else host}:{port}/v1",
-        f"  model          {assistant.choice}",
+        f"  model          {services.choice}",
         f"  configuration  {loaded.source or 'the built-in defaults'}",
         f"  workspace      {loaded.workspace}",
-        f"  channels       {_channels(assistant)}",
+        f"  channels       {_channels(services)}",
         f"  state          {loaded.home}",
     ]
     if len(loaded.notices) > _MOST_NOTICES:
@@ -32,12 +32,12 @@ def announce(assistant: Assistant, port: int) -> None:
     typer.echo("\n".join(lines))
 
 
-def _channels(assistant: Assistant) -> str:
+def _channels(services: Services) -> str:
     """Those that are open, and those that could not be, with why."""
-    outlet = assistant.outlet
-    opened = [channel.name for channel in outlet.channels] if outlet else []
-    unopened = [f"{name} is not open: {why}" for name, why in outlet.unopened.items()] if outlet else []
-    return "; ".join(filter(None, [", ".join(opened), *unopened])) or "none"
+    channels = services.channels
+    opened = [channel.name for channel in channels.opened] if channels else []
+    failed = [f"{name} is not open: {why}" for name, why in channels.failed.items()] if channels else []
+    return "; ".join(filter(None, [", ".join(opened), *failed])) or "none"
 
 
 commands = typer.Typer()

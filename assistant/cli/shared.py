@@ -1,11 +1,12 @@
-"""What commands share: options, opening the store, tables, printing text safely, export."""
+"""What commands share: options, opening the store, lists, printing text safely, export."""
 
 import asyncio
 import logging
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, TypeVar
@@ -20,28 +21,44 @@ from assistant.contracts.sessions import Session, StoredMessage
 from assistant.store.store import Store, open_store
 
 T = TypeVar("T")
+_PAGE = 1000
+
+
+@asynccontextmanager
+async def opened_store(loaded: Loaded) -> AsyncGenerator[Store]:
+    """The configured store. Raises ConfigError, StoreUnavailable."""
+    make_home(loaded.home)
+    store = await open_store(loaded.config.store, loaded.home, loaded.config.attachments)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def with_store(loaded: Loaded, use: Callable[[Store], Awaitable[T]]) -> T:
-    """What `use` makes of it. Raises ConfigError, StoreUnavailable, and what `use` raises."""
+    """Run `use` with the store open and return its result."""
 
     async def run() -> T:
-        make_home(loaded.home)
-        store = await open_store(loaded.config.store, loaded.home, loaded.config.attachments)
-        try:
+        async with opened_store(loaded) as store:
             return await use(store)
-        finally:
-            await store.close()
 
     return asyncio.run(run())
 
 
+async def pages(page: Callable[[int, T | None], Awaitable[Sequence[T]]], limit: int = sys.maxsize) -> list[T]:
+    """Up to `limit` records. `page`: (how many, the last one read) → the next ones."""
+    found: list[T] = []
+    while len(found) < limit and (more := await page(min(_PAGE, limit - len(found)), found[-1] if found else None)):
+        found += more
+    return found
+
+
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""What could steer a terminal or turn text around, and is never part of an answer: controls but tab and newline, and bidirectional overrides."""
+"""Control characters except tab and newline, and bidirectional overrides: they could steer a terminal or reverse text."""
 
 
 def harmless(text: str) -> str:
-    """The text without what a terminal would obey instead of showing: an answer may repeat a hostile document."""
+    """The text without control characters that a terminal would obey: an answer may repeat a hostile document."""
     return _CONTROLS.sub("\ufffd", text)
 
 
@@ -80,6 +97,15 @@ class PlainDisplay:
         self._last = "\n"
 
 
+def print_list(found: Sequence[T], heads: Sequence[str], row: Callable[[T], Sequence[str]], *, as_json: bool = False) -> None:
+    """A table with a row for each record, or with `as_json` a JSON object a line."""
+    if not as_json:
+        print_table(heads, [row(each) for each in found])
+        return
+    for each in found:
+        typer.echo(orjson.dumps(each))
+
+
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A head that ends with ">" stands over figures, on the right. Cells are made harmless, and one line each."""
     right = [head.endswith(">") for head in heads]
@@ -107,13 +133,13 @@ def _print_fitted(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Se
     Console().print(table)
 
 
-def as_json(session: Session, messages: Sequence[StoredMessage]) -> str:
+def session_json(session: Session, messages: Sequence[StoredMessage]) -> str:
     """All that is kept of the session, as one JSON object: `session` and `messages`, times in UTC."""
     return orjson.dumps({"session": session, "messages": list(messages)}, option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
-def as_markdown(session: Session, messages: Sequence[StoredMessage]) -> str:
-    """What was said, without the texts of files and tools' results."""
+def session_markdown(session: Session, messages: Sequence[StoredMessage]) -> str:
+    """The conversation, without the texts of files and tools' results."""
     lines = [f"# {session.key}", "", f"{session.messages} messages, begun {moment(session.created)}, last {moment(session.updated)} (UTC)"]
     for stored in messages:
         match stored.message:
@@ -156,6 +182,8 @@ ModelOption = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="NAME", help='The model, such as "openai/gpt-5-mini". Default: the first within reach.'),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+LimitOption = Annotated[int, typer.Option("--limit", metavar="NUMBER", min=1, max=100_000, help="How many, the latest first.")]
 LogLevelOption = Annotated[
     Literal["debug", "info", "warning", "error"] | None,
     typer.Option(metavar="LEVEL", help="debug, info, warning or error.  [default: info]", show_default=False),
@@ -175,5 +203,5 @@ def configured(
 
 
 def begin_logging(loaded: Loaded) -> None:
-    """To stderr."""
+    """Log to stderr, at the configured level."""
     logging.basicConfig(level=loaded.config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")

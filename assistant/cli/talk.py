@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 
@@ -14,7 +15,7 @@ from rich.text import Text
 from assistant.access.principals import OWNER
 from assistant.api.body.spool import Spool
 from assistant.api.chat.route import session_key
-from assistant.app import Assistant, open_assistant
+from assistant.app.services import Services, open_services
 from assistant.cli.shared import Display, harmless
 from assistant.config import Loaded
 from assistant.contracts.errors import InvalidRequest
@@ -26,7 +27,7 @@ _SLICE = 1024 * 1024
 
 
 class TerminalChat:
-    """Asks and shows. The event loop runs only while the assistant answers, so that a prompt can wait on the main thread, undisturbed."""
+    """A conversation in the terminal. The event loop runs only while the assistant answers, so that the prompt can block the main thread."""
 
     def __init__(self, loaded: Loaded, session: str, display: Display) -> None:
         """`session`: its id over the API."""
@@ -34,38 +35,37 @@ class TerminalChat:
         self._loaded = loaded
         self._display = display
         self._runner = asyncio.Runner()
-        self._opened = asyncio.Event()
-        self._leave = asyncio.Event()
-        self._assistant: Assistant | None = None
-        self._host: asyncio.Task[None] | None = None
+        self._opened = AsyncExitStack()
+        self._services: Services | None = None
 
     def __enter__(self) -> Self:
-        self._runner.run(self._open())
+        self._services = self._runner.run(self._opened.enter_async_context(open_services(self._loaded)))
+        self._services.spool.mkdir(mode=0o700, exist_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._runner:
-            self._runner.run(self._close())
+            self._runner.run(self._opened.aclose())
 
     def ask(self, text: str, files: Sequence[Path] = ()) -> TurnFinished:
-        """One turn, shown as it comes. Raises NanobotError; KeyboardInterrupt once the turn has stopped."""
-        assistant = self._assistant
-        if assistant is None:
-            raise RuntimeError("ask is for inside of the with statement")
-        spool = Spool(assistant.spool, self._loaded.config.api.limits)
+        """One turn, printed as it streams. Raises NanobotError; KeyboardInterrupt once the turn has stopped."""
+        services = self._services
+        if services is None:
+            raise RuntimeError("call ask inside the with statement")
+        spool = Spool(services.spool, self._loaded.config.api.limits)
         try:
             uploads = [copy_in(file, spool) for file in files]
             words = [UserText(text=replace_surrogates(text))] if text.strip() else []
             if not words and not uploads:
                 raise InvalidRequest("There is nothing to ask: the message is empty.")
-            return self._runner.run(self._turn(assistant, (*words, *uploads), spool))
+            return self._runner.run(self._turn(services, (*words, *uploads), spool))
         finally:
             spool.remove()
 
-    async def _turn(self, assistant: Assistant, content: tuple[UserText | Upload, ...], spool: Spool) -> TurnFinished:
+    async def _turn(self, services: Services, content: tuple[UserText | Upload, ...], spool: Spool) -> TurnFinished:
         """Raises the error that ended it. Cancelled, it stops the turn and waits until that is stored."""
         request = TurnRequest(id=new_id("turn"), owner=OWNER.id, session=session_key(self.session), content=content, stream=True)
-        turn = assistant.turns.start(request)
+        turn = services.turns.start(request)
         spool.hand_over()
         try:
             end = await _show(turn, self._display)
@@ -78,27 +78,6 @@ class TerminalChat:
         if isinstance(end, TurnFailed):
             raise end.error
         return end
-
-    async def _open(self) -> None:
-        """Context managers may be bound to their task: one task opens the assistant, keeps it and closes it."""
-        self._host = asyncio.create_task(self._keep())
-        opened = asyncio.create_task(self._opened.wait())
-        await asyncio.wait([self._host, opened], return_when=asyncio.FIRST_COMPLETED)
-        opened.cancel()
-        if self._host.done():
-            await self._host
-
-    async def _keep(self) -> None:
-        async with open_assistant(self._loaded) as assistant:
-            assistant.spool.mkdir(mode=0o700, exist_ok=True)
-            self._assistant = assistant
-            self._opened.set()
-            await self._leave.wait()
-
-    async def _close(self) -> None:
-        self._leave.set()
-        if self._host is not None:
-            await self._host
 
 
 async def _show(turn: RunningTurn, display: Display) -> TurnFinished | TurnFailed:
@@ -117,7 +96,7 @@ async def _show(turn: RunningTurn, display: Display) -> TurnFinished | TurnFaile
 
 
 def copy_in(file: Path, spool: Spool) -> Upload:
-    """A copy, because whoever reads an upload may remove it. Blocks."""
+    """A copy, because the reader of an upload may remove it. Blocks."""
     spooled = spool.open(display_name(file.name, "file"), None)
     with file.open("rb") as source:
         while data := source.read(_SLICE):

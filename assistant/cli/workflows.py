@@ -2,18 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import orjson
 import typer
 
 from assistant.access.principals import OWNER
 from assistant.api.body.spool import Spool
-from assistant.app import Assistant, open_assistant
-from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured, harmless, print_table
+from assistant.app.services import Services, open_services
+from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured, harmless, print_list
 from assistant.cli.talk import copy_in
 from assistant.config import Loaded
 from assistant.contracts.messages import Json, human_size
@@ -21,38 +21,39 @@ from assistant.contracts.turns import Upload
 from assistant.contracts.util import replace_surrogates
 from assistant.contracts.workflows import Job, JobFailed, JobUpdate, NodeRun, NodeUpdate, Update, WorkflowInfo
 from assistant.workflows.references import as_text
+from assistant.workflows.service import WorkflowService
 
+T = TypeVar("T")
 _MOST_TEXT: Final = 1_000_000
 _INTERRUPTED: Final = 130
 
-commands = typer.Typer()
-_group = typer.Typer(name="workflows", help="Jobs made of steps: the files of workflows/ in the workspace.", no_args_is_help=True)
-commands.add_typer(_group)
+commands = typer.Typer(name="workflows", help="Jobs made of steps: the files of workflows/ in the workspace.", no_args_is_help=True)
 
 WorkflowArgument = Annotated[str, typer.Argument(metavar="ID", help="As listed: the name of its file, without .yaml.")]
 
 
-@_group.command("list")
+@commands.command("list")
 def list_workflows(config: ConfigOption = None, workspace: WorkspaceOption = None) -> None:
-    """List the workflows, and what is wrong with the files of those that are not in order.
+    """List the workflows, and the problems of invalid files.
 
     Example: nanobot workflows list
     """
-    found = asyncio.run(_index(configured(config, workspace=workspace)))
-    print_table(("ID", "NAME", "INPUTS"), [(each.id, each.name, _asks(each)) for each in found if not each.problems])
+    found = _with_workflows(configured(config, workspace=workspace), lambda workflows: workflows.index())
+    print_list([each for each in found if not each.problems], ("ID", "NAME", "INPUTS"), lambda each: (each.id, each.name, _inputs(each)))
     for problem in [problem for each in found for problem in each.problems]:
         typer.echo(f"nanobot: {harmless(problem)}", err=True)
     if any(each.problems for each in found):
         raise typer.Exit(1)
 
 
-@_group.command()
+@commands.command()
 def show(workflow: WorkflowArgument, config: ConfigOption = None, workspace: WorkspaceOption = None) -> None:
-    """Show a workflow: what it asks for, its nodes, and what it gives.
+    """Show a workflow: its inputs, nodes and outputs.
 
     Example: nanobot workflows show summarise-upload
     """
-    info = asyncio.run(_show(configured(config, workspace=workspace), workflow))
+    wanted = replace_surrogates(workflow)
+    info = _with_workflows(configured(config, workspace=workspace), lambda workflows: workflows.show(wanted))
     lines = [f"{info.id}: {info.name}", *([info.description] if info.description else [])]
     for spec in info.inputs:
         need = "" if spec.required else f", else {as_text(spec.default)!r}" if spec.default is not None else ", if you like"
@@ -64,12 +65,14 @@ def show(workflow: WorkflowArgument, config: ConfigOption = None, workspace: Wor
     typer.echo(harmless("\n".join(lines)))
 
 
-@_group.command()
+@commands.command()
 def run(
     workflow: WorkflowArgument,
     given: Annotated[
         list[str] | None,
-        typer.Option("--input", "-i", metavar="NAME=VALUE", help="An input; NAME=@FILE: the file, or its text where a text is asked for."),
+        typer.Option(
+            "--input", "-i", metavar="NAME=VALUE", help="An input; NAME=@FILE: the file, or its text for an input that is a text."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all outputs as one JSON object.")] = False,
     config: ConfigOption = None,
@@ -78,7 +81,7 @@ def run(
 ) -> None:
     """Run a workflow to its end, without a server; one may run beside it.
 
-    Progress is shown on stderr, the outputs on stdout. Ctrl-C cancels the job. One whose process is killed goes on when a server is started.
+    Progress is shown on stderr, the outputs on stdout. Ctrl-C cancels the job. If the process is killed, the next server resumes the job.
 
     Example: nanobot workflows run summarise-upload --input document=@report.pdf --input chat=telegram:123456789
     """
@@ -98,35 +101,33 @@ def run(
         typer.echo(harmless("\n\n".join([f"{name}:\n{as_text(value)}" for name, value in results.items()])))
 
 
-def _asks(info: WorkflowInfo) -> str:
+def _inputs(info: WorkflowInfo) -> str:
     return ", ".join([spec.name if spec.required else f"[{spec.name}]" for spec in info.inputs])
 
 
-async def _index(loaded: Loaded) -> Sequence[WorkflowInfo]:
-    async with open_assistant(loaded) as assistant:
-        return await assistant.workflows.index()
+def _with_workflows(loaded: Loaded, use: Callable[[WorkflowService], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with open_services(loaded) as services:
+            return await use(services.workflows)
 
-
-async def _show(loaded: Loaded, workflow: str) -> WorkflowInfo:
-    async with open_assistant(loaded) as assistant:
-        return await assistant.workflows.show(replace_surrogates(workflow))
+    return asyncio.run(run())
 
 
 async def _run(loaded: Loaded, workflow: str, given: Sequence[str]) -> Job:
-    """The job, completed. Raises JobFailed and what `Workflows.start` raises; cancelled, it cancels the job first."""
-    async with open_assistant(loaded) as assistant:
-        info = await assistant.workflows.show(replace_surrogates(workflow))
-        await assistant.workflows.begin(takes_over=False)
+    """The completed job. Raises JobFailed and what `Workflows.start` raises; cancelled, it cancels the job first."""
+    async with open_services(loaded) as services:
+        info = await services.workflows.show(replace_surrogates(workflow))
+        await services.workflows.begin(takes_over=False)
         with ExitStack() as held:
-            params, files = await asyncio.to_thread(_given, assistant, info, given, held)
-            job = await assistant.workflows.start(OWNER.id, info.id, params, files)
+            params, files = await asyncio.to_thread(_given, services, info, given, held)
+            job = await services.workflows.start(OWNER.id, info.id, params, files)
         try:
-            async for batch in assistant.workflows.updates(OWNER.id, job.id):
+            async for batch in services.workflows.updates(OWNER.id, job.id):
                 for update in batch:
                     job = update.job
-                    _tell(update)
+                    _print_progress(update)
         except asyncio.CancelledError:
-            await assistant.workflows.cancel(OWNER.id, job.id)
+            await services.workflows.cancel(OWNER.id, job.id)
             raise
     if job.state != "completed":
         raise JobFailed(f"{job.error or job.state}.".replace("..", "."))
@@ -134,12 +135,12 @@ async def _run(loaded: Loaded, workflow: str, given: Sequence[str]) -> Job:
 
 
 def _given(
-    assistant: Assistant, info: WorkflowInfo, given: Sequence[str], held: ExitStack
+    services: Services, info: WorkflowInfo, given: Sequence[str], held: ExitStack
 ) -> tuple[Mapping[str, Json], Mapping[str, Upload]]:
-    """What `--input` says, by name. Raises BadParameter, and what a Spool raises."""
+    """The values and the files of `--input`, by name. Raises BadParameter, and what a Spool raises."""
     types = {spec.name: spec.type for spec in info.inputs}
-    assistant.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-    spool = Spool(assistant.spool, assistant.loaded.config.api.limits)
+    services.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    spool = Spool(services.spool, services.loaded.config.api.limits)
     held.callback(spool.remove)
     params: dict[str, Json] = {}
     files: dict[str, Upload] = {}
@@ -169,7 +170,7 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def _tell(update: Update) -> None:
+def _print_progress(update: Update) -> None:
     match update:
         case NodeUpdate(node=node):
             typer.echo(harmless(_of_node(node)), err=True)

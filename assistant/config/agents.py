@@ -95,6 +95,9 @@ class AgentSettings(ModelChoice):
         return self if preset is None else self.model_copy(update={name: getattr(preset, name) for name in ModelChoice.model_fields})
 
 
+_AS_DEFAULT: Final = Field(description="As in `agents.defaults`.")
+
+
 class NamedAgent(Settings):
     """An agent that `model: "agent:<id>"` chooses. What is missing or null is as in `agents.defaults`."""
 
@@ -103,22 +106,14 @@ class NamedAgent(Settings):
     model: str | None = None
     """As in `agents.defaults`. Where any of `model`, `provider` and `modelPreset` is set, nothing of the default agent's model applies:
     neither its options nor its fallbacks."""
-    provider: str | None = None
-    """As in `agents.defaults`."""
-    model_preset: str | None = None
-    """As in `agents.defaults`."""
-    fallback_models: tuple[str | ModelPreset, ...] | None = None
-    """As in `agents.defaults`."""
-    max_tokens: Tokens | None = None
-    """As in `agents.defaults`."""
-    context_window_tokens: Tokens | None = None
-    """As in `agents.defaults`."""
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    """As in `agents.defaults`."""
-    reasoning_effort: ReasoningEffort | None = None
-    """As in `agents.defaults`."""
-    max_tool_iterations: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """As in `agents.defaults`."""
+    provider: Annotated[str | None, _AS_DEFAULT] = None
+    model_preset: Annotated[str | None, _AS_DEFAULT] = None
+    fallback_models: Annotated[tuple[str | ModelPreset, ...] | None, _AS_DEFAULT] = None
+    max_tokens: Annotated[Tokens | None, _AS_DEFAULT] = None
+    context_window_tokens: Annotated[Tokens | None, _AS_DEFAULT] = None
+    temperature: Annotated[Annotated[float, Field(ge=0, le=2)] | None, _AS_DEFAULT] = None
+    reasoning_effort: Annotated[ReasoningEffort | None, _AS_DEFAULT] = None
+    max_tool_iterations: Annotated[Annotated[int, Field(ge=1, le=1000)] | None, _AS_DEFAULT] = None
     tools: tuple[str, ...] | None = None
     """The names of the tools that this agent may use; `[]`: none."""
     may_message: Annotated[MayMessage | None, BeforeValidator(_word_or_addresses)] = None

@@ -4,6 +4,7 @@ A key that this project learns to obey moves from here into a settings model; a 
 """
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any, Final, cast
 
 from pydantic.alias_generators import to_camel
@@ -13,47 +14,39 @@ from assistant.contracts.messages import Json
 KeyPath = tuple[str, ...]
 """The path of a key, in camelCase: ("agents", "defaults", "maxTokens"). "*": any name."""
 
-NANOBOT_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+_KEYS: Final = {
     "agents.defaults": (
-        *("contextBlockLimit", "maxConcurrentSubagents", "failOnToolError", "maxToolResultChars", "providerRetryMode"),
-        *("toolHintMaxLength", "timezone", "botName", "botIcon", "unifiedSession", "disabledSkills", "idleCompactAfterMinutes"),
-        *("sessionTtlMinutes", "consolidationRatio", "dream", "memoryWindow", "maxMessages"),
+        "contextBlockLimit maxConcurrentSubagents failOnToolError maxToolResultChars providerRetryMode toolHintMaxLength timezone "
+        "botName botIcon unifiedSession disabledSkills idleCompactAfterMinutes sessionTtlMinutes consolidationRatio dream "
+        "memoryWindow maxMessages"
     ),
-    "providers.*": ("thinkingStyle", "region", "profile"),
-    "channels": (
-        *("sendProgress", "sendToolHints", "showReasoning", "extractDocumentText", "sendMaxRetries"),
-        *("transcriptionProvider", "transcriptionLanguage"),
-    ),
-    "channels.telegram": ("inlineKeyboards", "richMessages"),
-    "channels.discord": ("workingEmoji", "workingEmojiDelay"),
+    "providers.*": "thinkingStyle region profile",
+    "channels": "sendProgress sendToolHints showReasoning extractDocumentText sendMaxRetries transcriptionProvider transcriptionLanguage",
+    "channels.telegram": "inlineKeyboards richMessages",
+    "channels.discord": "workingEmoji workingEmojiDelay",
     "tools": (
-        *("restrictToWorkspace", "webuiAllowLocalServiceAccess", "allowLocalPreviewAccess", "webuiAllowRemotePackageInstall"),
-        *("ssrfWhitelist", "myEnabled", "mySet"),
+        "restrictToWorkspace webuiAllowLocalServiceAccess allowLocalPreviewAccess webuiAllowRemotePackageInstall ssrfWhitelist "
+        "myEnabled mySet"
     ),
-    "tools.web": ("enable", "proxy", "userAgent"),
-    "tools.web.search": ("provider", "apiKey", "baseUrl", "maxResults", "timeout", "mstEngines", "mstWeights"),
-    "tools.web.fetch": ("useJinaReader",),
-    "tools.exec": (
-        *("enable", "timeout", "pathPrepend", "pathAppend", "sandbox", "allowedEnvKeys", "allowPatterns", "denyPatterns"),
-        "restrictToWorkspace",
-    ),
-    "tools.file": ("enable",),
-    "tools.cliApps": ("enable", "installTimeout", "runTimeout", "catalogTtlSeconds"),
-    "tools.my": ("enable", "allowSet"),
-    "tools.imageGeneration": ("enabled", "provider", "model", "defaultAspectRatio", "defaultImageSize", "maxImagesPerTurn", "saveDir"),
-    "tools.mcpServers.*": ("type", "command", "args", "env", "cwd", "url", "headers", "toolTimeout", "enabledTools"),
-    "transcription": ("enabled", "provider", "model", "language", "maxDurationSec", "maxUploadMb"),
-    "gateway": ("host", "port", "restartMode"),
-    "gateway.heartbeat": ("enabled", "intervalS", "keepRecentMessages"),
-    "webui": ("hiddenSettingsSections",),
+    "tools.web": "enable proxy userAgent",
+    "tools.web.search": "provider apiKey baseUrl maxResults timeout mstEngines mstWeights",
+    "tools.web.fetch": "useJinaReader",
+    "tools.exec": "enable timeout pathPrepend pathAppend sandbox allowedEnvKeys allowPatterns denyPatterns restrictToWorkspace",
+    "tools.file": "enable",
+    "tools.cliApps": "enable installTimeout runTimeout catalogTtlSeconds",
+    "tools.my": "enable allowSet",
+    "tools.imageGeneration": "enabled provider model defaultAspectRatio defaultImageSize maxImagesPerTurn saveDir",
+    "tools.mcpServers.*": "type command args env cwd url headers toolTimeout enabledTools",
+    "transcription": "enabled provider model language maxDurationSec maxUploadMb",
+    "gateway": "host port restartMode",
+    "gateway.heartbeat": "enabled intervalS keepRecentMessages",
+    "webui": "hiddenSettingsSections",
 }
+NANOBOT_KEYS: Final[Mapping[str, tuple[str, ...]]] = {section: tuple(keys.split()) for section, keys in _KEYS.items()}
 """Keys of nanobot-ai 0.3.5 and before without effect here, by section."""
 
-NANOBOT_SECTIONS: Final = (
-    *("channels.websocket", "channels.whatsapp", "channels.feishu", "channels.mochat", "channels.dingtalk", "channels.email"),
-    *("channels.slack", "channels.qq", "channels.matrix", "channels.mattermost", "channels.msteams", "channels.line", "channels.napcat"),
-    *("channels.signal", "channels.wecom", "channels.weixin"),
-)
+_CHANNELS: Final = "websocket whatsapp feishu mochat dingtalk email slack qq matrix mattermost msteams line napcat signal wecom weixin"
+NANOBOT_SECTIONS: Final = tuple(f"channels.{name}" for name in _CHANNELS.split())
 """Sections of nanobot without effect here, with all their keys. An installed package may offer a channel of such a name."""
 
 RETIRED: Final[Mapping[str, str]] = {
@@ -95,11 +88,12 @@ def says_nothing(value: Json) -> bool:
 
 
 def _tree() -> dict[str, Any]:
-    """The keys without effect as nested sections; each key holds the words of its notice."""
+    """The keys without effect as nested sections; each key holds the text of its notice."""
     foreign = [*NANOBOT_SECTIONS, *(f"{section}.{key}" for section, keys in NANOBOT_KEYS.items() for key in keys)]
-    words = dict.fromkeys(foreign, "known from nanobot, has no effect here")
+    notices = dict.fromkeys(foreign, "known from nanobot, has no effect here")
+    notices |= {key: f"no longer a setting: {applies}" for key, applies in RETIRED.items()}
     tree: dict[str, Any] = {}
-    for path, text in {**words, **{key: f"no longer a setting: {applies}" for key, applies in RETIRED.items()}}.items():
+    for path, text in notices.items():
         *sections, key = path.split(".")
         node = tree
         for section in sections:
@@ -143,37 +137,25 @@ def ineffective_keys(section: KeyPath) -> list[str]:
 
 
 def moved(raw: Mapping[str, Json]) -> dict[str, Json]:
-    """The object of a configuration file with Moltbot's keys where we have them."""
-    found = dict(raw)
-    for theirs, ours in _MOVED.items():
-        rest, value = _taken(found, theirs)
-        if isinstance(value, Mapping):
-            found = _laid_under(rest, ours, value)
+    """The object of a configuration file with Moltbot's keys in our places. Its sections left empty are removed."""
+    found = deepcopy(dict(raw))
+    for (*sections, key), ours in _MOVED.items():
+        parents = [found]
+        for name in sections:
+            inner = parents[-1].get(name)
+            parents.append(inner if isinstance(inner, dict) else {})
+        if not isinstance(value := parents[-1].get(key), dict):
+            continue
+        for parent, name in zip(reversed(parents), reversed([*sections, key]), strict=True):
+            if name == key or not parent[name]:
+                del parent[name]
+        place = found
+        for name in ours:
+            inner = place.get(name)
+            place[name] = inner = inner if isinstance(inner, dict) else {}
+            place = inner
+        place |= {**value, **place}
     return found
-
-
-def _taken(raw: Mapping[str, Json], path: KeyPath) -> tuple[dict[str, Json], Json]:
-    """(What is left without the key at `path`, its value.) Sections left empty are removed."""
-    first, *rest = path
-    left, value = dict(raw), raw.get(first)
-    if rest and not isinstance(value, Mapping):
-        return left, None
-    inner: dict[str, Json] = {}
-    if rest and isinstance(value, Mapping):
-        inner, value = _taken(value, tuple(rest))
-    if inner:
-        left[first] = inner
-    else:
-        left.pop(first, None)
-    return left, value
-
-
-def _laid_under(raw: Mapping[str, Json], path: KeyPath, value: Mapping[str, Json]) -> dict[str, Json]:
-    first, *rest = path
-    existing = raw.get(first)
-    section: dict[str, Json] = dict(existing) if isinstance(existing, Mapping) else {}
-    inner: dict[str, Json] = _laid_under(section, tuple(rest), value) if rest else {**value, **section}
-    return {**raw, first: inner}
 
 
 def installed_candidates(section: str, source: Mapping[str, Json]) -> Iterator[str]:

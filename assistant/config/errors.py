@@ -11,8 +11,8 @@ class ConfigProblem:
     """The key, in camelCase; empty: the file as a whole."""
     text: str
     """What is wrong with it, and what to write instead where that is known. Never holds a value that may be secret."""
-    origin: str
-    """The file's path, or the environment variable."""
+    origin: str = ""
+    """The file's path, or the environment variable; empty: unknown."""
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.origin, ".".join(self.path), self.text) if part)

@@ -34,22 +34,17 @@ class ToolsSettings(Settings):
         return _by_name(self)
 
 
-def channels_with(sources: Sequence[Mapping[str, Json]]) -> type[ChannelsSettings]:
-    """The section's model with the channels of installed packages that these sources configure. Raises ConfigError where one fails to import."""
+def with_installed(sources: Sequence[Mapping[str, Json]]) -> tuple[type[ChannelsSettings], type[ToolsSettings]]:
+    """The models of both sections with the channels and tools of installed packages that these sources configure.
 
-    def settings(name: str) -> type[Settings]:
-        kind = channel_catalog.channel_kind(name)
-        if kind is None:
-            raise LookupError(name)
-        return kind.settings
-
-    return _extended(ChannelsSettings, "channels", _named(sources, "channels", ChannelsSettings, channel_catalog.installed_names), settings)
-
-
-def tools_with(sources: Sequence[Mapping[str, Json]]) -> type[ToolsSettings]:
-    """The section's model with the tools of installed packages that these sources configure. Raises ConfigError where one fails to import."""
-    names = _named(sources, "tools", ToolsSettings, tool_catalog.installed_names)
-    return _extended(ToolsSettings, "tools", names, lambda name: tool_catalog.installed_kind(name).settings)
+    Raises ConfigError where a package fails to import.
+    """
+    channels = _configured(sources, "channels", ChannelsSettings, channel_catalog.installed_names)
+    tools = _configured(sources, "tools", ToolsSettings, tool_catalog.installed_names)
+    return (
+        _extended(ChannelsSettings, "channels", channels, _channel_settings),
+        _extended(ToolsSettings, "tools", tools, lambda name: tool_catalog.installed_kind(name).settings),
+    )
 
 
 def installed_sections(channels: type[ChannelsSettings], tools: type[ToolsSettings]) -> frozenset[KeyPath]:
@@ -69,14 +64,20 @@ def old_names(section: str, model: type[Settings]) -> dict[KeyPath, str]:
     return found
 
 
-def _named(
+def _configured(
     sources: Sequence[Mapping[str, Json]], section: str, own: type[Settings], installed: Callable[[], Sequence[str]]
 ) -> Sequence[str]:
-    """The installed names that the sources configure. Packages are searched only where a name is not one of ours: it takes milliseconds."""
-    wanted = {plain(name) for source in sources for name in installed_candidates(section, source)} - {
-        plain(name) for name in own.model_fields
-    }
+    """The installed names that the sources configure. Searches the packages, which takes milliseconds, only for names that are not ours."""
+    wanted = {plain(name) for source in sources for name in installed_candidates(section, source)}
+    wanted -= {plain(name) for name in own.model_fields}
     return [name for name in installed() if plain(name) in wanted] if wanted else []
+
+
+def _channel_settings(name: str) -> type[Settings]:
+    kind = channel_catalog.channel_kind(name)
+    if kind is None:
+        raise LookupError(name)
+    return kind.settings
 
 
 def _extended(base: type[S], section: str, names: Iterable[str], settings: Callable[[str], type[Settings]]) -> type[S]:
@@ -88,7 +89,7 @@ def _extended(base: type[S], section: str, names: Iterable[str], settings: Calla
         except Exception as error:
             what = section.removesuffix("s")
             text = f"the package that gives this {what} can't be used: importing it raised {type(error).__name__}"
-            raise ConfigError(ConfigProblem(path=(section, name), text=text, origin="")) from error
+            raise ConfigError(ConfigProblem(path=(section, name), text=text)) from error
         fields[name.replace("-", "_")] = _field(name, model)
     return create_model(base.__name__, __base__=base, __doc__=base.__doc__, **fields) if fields else base
 
@@ -121,8 +122,6 @@ def fields_of(annotation: object) -> Mapping[str, FieldInfo]:
 
 
 if not TYPE_CHECKING:  # the fields come from the catalogs: a type checker sees the classes above
-    ChannelsSettings = _extended(
-        ChannelsSettings, "channels", channel_catalog.OWN, lambda name: channel_catalog.channel_kind(name).settings
-    )
+    ChannelsSettings = _extended(ChannelsSettings, "channels", channel_catalog.OWN, _channel_settings)
     _own_tools = {kind.name: kind.settings for kind in tool_catalog.own_kinds() if kind.settings is not NoSettings}
     ToolsSettings = _extended(ToolsSettings, "tools", _own_tools, _own_tools.__getitem__)

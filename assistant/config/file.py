@@ -38,51 +38,35 @@ def find_file(explicit: Path | None, env: Mapping[str, str], directory: Path, ho
 def read_file(path: Path) -> dict[str, Json]:
     """The object in a JSON or JSON5 file (UTF-8, with or without a byte order mark), or in a TOML file by its suffix, with Server Node's keys
     translated to ours. Raises ConfigError, with the place of the fault."""
-    return translated(_read_toml(path), str(path)) if path.suffix.lower() == ".toml" else _read_json(path)
-
-
-def _read_toml(path: Path) -> dict[str, Json]:
+    toml = path.suffix.lower() == ".toml"
     try:
-        return _plain(tomllib.loads(path.read_bytes().decode("utf-8-sig")))
-    except OSError as error:
-        text = f"can't be read ({error.strerror})"
-    except UnicodeDecodeError as error:
-        text = f"is not UTF-8 text (byte {error.start})"
-    except tomllib.TOMLDecodeError as error:
-        text = f"is not TOML: {error}"
-    except RecursionError:
-        text = "is nested too deeply"
-    raise ConfigError(ConfigProblem(path=(), text=text, origin=str(path)))
-
-
-def _plain(table: Mapping[str, object]) -> dict[str, Json]:
-    """TOML's dates as texts: no key of ours is a date."""
-    return json.loads(json.dumps(table, default=str))
-
-
-def _read_json(path: Path) -> dict[str, Json]:
-    try:
-        found = read_json(path.read_bytes().decode("utf-8-sig"))
+        text = path.read_bytes().decode("utf-8-sig")
+        # TOML's dates become texts: no key of ours is a date
+        found: Json = json.loads(json.dumps(tomllib.loads(text), default=str)) if toml else read_json(text)
         if isinstance(found, dict):
-            return found
-        text = 'must hold a JSON object: {"api": {…}}'
+            return translated(found, str(path)) if toml else found
+        wrong = 'must hold a JSON object: {"api": {…}}'
     except OSError as error:
-        text = f"can't be read ({error.strerror})"
+        wrong = f"can't be read ({error.strerror})"
     except UnicodeDecodeError as error:
-        text = f"is not UTF-8 text (byte {error.start})"
+        wrong = f"is not UTF-8 text (byte {error.start})"
+    except tomllib.TOMLDecodeError as error:
+        wrong = f"is not TOML: {error}"
     except NotJson as error:
-        text = str(error)
-    raise ConfigError(ConfigProblem(path=(), text=text, origin=str(path)))
+        wrong = str(error)
+    except RecursionError:
+        wrong = "is nested too deeply"
+    raise ConfigError(ConfigProblem(path=(), text=wrong, origin=str(path)))
 
 
 class NotJson(Exception):
-    """`str(error)` says what is wrong with the text, and where."""
+    """The text is not JSON; `str(error)` says what is wrong, and where."""
 
 
 def read_json(text: str) -> Json:
     """The value of a JSON text, or of a JSON5 text. NaN, Infinity, larger numbers and a key twice in one object are refused.
 
-    Raises NotJson, which describes the fault of the parser that came further.
+    Raises NotJson, with the error of the parser that read further.
     """
     try:
         return json.loads(text, **_HOOKS)

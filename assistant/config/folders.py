@@ -29,7 +29,7 @@ def check_workspace(workspace: Path, home: Path, source: Path | None) -> None:
     for kept, what in ((home, "the state"), (source, "the configuration file")):
         if kept is not None and kept.is_relative_to(workspace):
             text = f"{workspace} holds {what} ({kept}), which the assistant must not be able to change; choose another folder"
-            raise ConfigError(ConfigProblem(path=("agents", "defaults", "workspace"), text=text, origin=""))
+            raise ConfigError(ConfigProblem(path=("agents", "defaults", "workspace"), text=text))
 
 
 def make_home(home: Path) -> None:
@@ -62,6 +62,6 @@ def _as_config_error(folder: Path, key: tuple[str, ...]) -> Generator[None]:
     try:
         yield
     except FileExistsError as error:
-        raise ConfigError(ConfigProblem(path=key, text=f"{folder} is not a folder", origin="")) from error
+        raise ConfigError(ConfigProblem(path=key, text=f"{folder} is not a folder")) from error
     except OSError as error:
-        raise ConfigError(ConfigProblem(path=key, text=f"{folder} can't be made ({error.strerror})", origin="")) from error
+        raise ConfigError(ConfigProblem(path=key, text=f"{folder} can't be made ({error.strerror})")) from error

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from assistant.config.aliases import KeyPath, moved, plain, without_effect
 from assistant.config.errors import ConfigError, ConfigProblem
-from assistant.config.extensions import channels_with, installed_sections, old_names, tools_with
+from assistant.config.extensions import installed_sections, old_names, with_installed
 from assistant.config.file import find_file, read_file
 from assistant.config.folders import check_workspace, state_home, workspace_folder
 from assistant.config.problems import problems_of
@@ -65,8 +65,7 @@ def load_config(
     home = state_home(env)
     source = find_file(path, env, directory, home)
     layers = list(_layers(source, env, overrides))
-    given = [values for _, values in layers]
-    channels, tools = channels_with(given), tools_with(given)
+    channels, tools = with_installed([values for _, values in layers])
     merged = _Merged(
         own=installed_sections(channels, tools),
         old_names={**old_names("channels", channels), **old_names("tools", tools)},
@@ -174,13 +173,14 @@ class _Merged:
 
 def _validated(model: type[Config], merged: _Merged) -> Config:
     """Raises ConfigError with the problems of merging and those of the values."""
+    error: ValidationError | None = None
     try:
         config = model.model_validate(merged.values)
-    except ValidationError as error:
-        raise ConfigError(*problems_of(error, model, merged.origins, merged.problems)) from None
-    if merged.problems:
-        raise ConfigError(*problems_of(None, model, merged.origins, merged.problems))
-    return config
+        if not merged.problems:
+            return config
+    except ValidationError as invalid:
+        error = invalid
+    raise ConfigError(*problems_of(error, model, merged.origins, merged.problems))
 
 
 def _unsupported(config: Config) -> Iterator[str]:

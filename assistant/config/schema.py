@@ -9,6 +9,7 @@ from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
 from assistant.config.agents import DEFAULTS, AgentSettings, AgentsSettings, ModelPreset
 from assistant.config.extensions import ChannelsSettings, ToolsSettings
+from assistant.contracts.access import WINDOWS, Limits
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.util import Settings
 from assistant.delivery.settings import DeliverySettings
@@ -20,8 +21,8 @@ from assistant.workflows.settings import WorkflowSettings
 
 class ShutdownSettings(Settings):
     grace: Annotated[float, Field(ge=0, le=600)] = 10
-    """Seconds that running work gets to finish when the server is asked to stop: turns (four fifths of it), then messages being sent.
-    What has not finished is cut off: the session says so; a chat's turn and a message are resumed at the next start."""
+    """Seconds that running work gets to finish when the server stops: turns (four fifths of it), then messages being sent.
+    Work that has not finished is cut off and noted in its session; a chat's turn and a message are resumed at the next start."""
 
 
 class LogSettings(Settings):
@@ -84,6 +85,11 @@ class Config(Settings):
     def named_agents(self) -> Mapping[str, AgentSettings]:
         """The other agents by id, each with all its settings."""
         return {name: agent.over(self.agents.defaults, self.model_presets) for name, agent in self.agents.named.items()}
+
+    @property
+    def default_limits(self) -> Limits:
+        """The limits of a key that has none of its own."""
+        return Limits.of(**{name: getattr(self.api.limits, name) for name in WINDOWS})
 
     def fallbacks(self, agent: AgentSettings) -> tuple[ModelPreset, ...]:
         """An agent's fallback models, in order, each as a preset."""

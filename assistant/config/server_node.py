@@ -22,62 +22,50 @@ def translated(raw: Mapping[str, Json], origin: str) -> dict[str, Json]:
     section = raw.get("api")
     if not isinstance(section, Mapping):
         return dict(raw)
-    reading = _Reading(section, origin)
-    api = reading.api()
-    if reading.problems:
-        raise ConfigError(*reading.problems)
+    wrong: dict[str, str] = {}
+    api = _api(section, wrong)
+    if wrong:
+        raise ConfigError(*[ConfigProblem(path=("api", key), text=text, origin=origin) for key, text in wrong.items()])
     models = section.get("models")
-    if isinstance(models, Mapping) and not isinstance(raw.get("models"), Mapping):
-        return {**raw, "api": api, "models": dict(models)}
-    if isinstance(models, Mapping):
-        raise ConfigError(ConfigProblem(path=("models",), text="stands beside api.models; keep one", origin=origin))
-    return {**raw, "api": api}
+    if not isinstance(models, Mapping):
+        return {**raw, "api": api}
+    if isinstance(raw.get("models"), Mapping):
+        raise ConfigError(ConfigProblem(path=("models",), text="is given beside api.models; keep one", origin=origin))
+    return {**raw, "api": api, "models": dict(models)}
 
 
-class _Reading:
-    def __init__(self, section: Mapping[str, Json], origin: str) -> None:
-        self._section = section
-        self._origin = origin
-        self.problems: list[ConfigProblem] = []
+def _api(section: Mapping[str, Json], wrong: dict[str, str]) -> dict[str, Json]:
+    """Our `api` section. Keys that are not Server Node's stay unchanged. Adds to `wrong` what is wrong, by key."""
 
-    def api(self) -> dict[str, Json]:
-        """Our `api` section. Keys that are not Server Node's stay unchanged."""
-        own = {"enabled", "address", "require_auth", "cors_enabled", "models", *_PLACES}
-        api: dict[str, Json] = {key: value for key, value in self._section.items() if key not in own}
-        if not self._switch("enabled", default=True):
-            self._refuse("enabled", "is false: there would be nothing to serve")
-        if "address" in self._section:
-            self._address(api)
-        for key, place in _PLACES.items():
-            if key in self._section:
-                _put(api, place, self._section[key])
-        if not self._switch("cors_enabled", default=True):
-            _put(api, ("cors", "origins"), [])
-        key = self._section.get("api_key")
-        has_key = isinstance(key, str) and bool(key.strip())
-        if not self._switch("require_auth", default=has_key):
-            api.pop("apiKey", None)
-        elif not has_key:
-            self._refuse("require_auth", "is true, and api_key is not set")
-        return api
+    def switch(key: str, *, default: bool) -> bool:
+        value = section.get(key, default)
+        if isinstance(value, bool):
+            return value
+        wrong[key] = "must be true or false"
+        return default
 
-    def _address(self, api: dict[str, Json]) -> None:
-        written = self._section["address"]
-        found = _ADDRESS.fullmatch(written.strip()) if isinstance(written, str) else None
-        if found is None:
-            self._refuse("address", 'must be "host:port", such as "127.0.0.1:8080"')
-            return
-        api["host"], api["port"] = found["six"] or found["host"], int(found["port"])
-
-    def _switch(self, key: str, *, default: bool) -> bool:
-        value = self._section.get(key, default)
-        if not isinstance(value, bool):
-            self._refuse(key, "must be true or false")
-            return default
-        return value
-
-    def _refuse(self, key: str, text: str) -> None:
-        self.problems.append(ConfigProblem(path=("api", key), text=text, origin=self._origin))
+    own = {"enabled", "address", "require_auth", "cors_enabled", "models", *_PLACES}
+    api: dict[str, Json] = {key: value for key, value in section.items() if key not in own}
+    if not switch("enabled", default=True):
+        wrong["enabled"] = "is false: there would be nothing to serve"
+    if "address" in section:
+        written = section["address"]
+        if isinstance(written, str) and (found := _ADDRESS.fullmatch(written.strip())):
+            api["host"], api["port"] = found["six"] or found["host"], int(found["port"])
+        else:
+            wrong["address"] = 'must be "host:port", such as "127.0.0.1:8080"'
+    for key, place in _PLACES.items():
+        if key in section:
+            _put(api, place, section[key])
+    if not switch("cors_enabled", default=True):
+        _put(api, ("cors", "origins"), [])
+    key = section.get("api_key")
+    has_key = isinstance(key, str) and bool(key.strip())
+    if not switch("require_auth", default=has_key):
+        api.pop("apiKey", None)
+    elif not has_key:
+        wrong["require_auth"] = "is true, and api_key is not set"
+    return api
 
 
 def _put(section: dict[str, Json], path: tuple[str, ...], value: Json) -> None:

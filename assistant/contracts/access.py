@@ -1,44 +1,70 @@
-"""Who may ask for what, and how much of it: keys, and the limits that hold for whoever asks."""
+"""API keys, their scopes, and the limits of principals."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol, get_args
 
 from assistant.contracts.errors import RateLimited
 
 Scope = Literal["chat", "models", "sessions", "deliveries", "files", "workflows", "admin"]
-"""What a key opens: `chat` is every way of asking a model or an agent; `admin` stands for all of them, and for what has no scope of its own."""
+"""A key's rights: `chat` is every way to call a model or an agent; `admin` is all of them, and routes without a scope."""
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 KEY_MARK: Final = "nbk_"
-"""What every key that this server makes begins with."""
+"""The prefix of every key that this server makes."""
+
+
+Counted = Literal["requests", "tokens"]
+"""What a window counts; tokens are those of prompts and answers together."""
+WINDOWS: Final[Mapping[str, tuple[Counted, int]]] = {
+    "requests_per_minute": ("requests", 60),
+    "tokens_per_minute": ("tokens", 60),
+}
+"""The limits that can be set: by name (the setting's in `api.limits`), what is counted and in how many seconds."""
+LONGEST_WINDOW: Final = max(seconds for _, seconds in WINDOWS.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitWindow:
+    """At most `limit` in any `seconds` seconds."""
+
+    counts: Counted
+    seconds: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much one principal may ask for. None: as much as it likes."""
+    """How much one principal may use. Without windows and `parallel`: as much as it likes."""
 
-    requests: int | None = None
-    """In any 60 seconds."""
-    tokens: int | None = None
-    """In any 60 seconds, prompts and answers together."""
+    windows: tuple[LimitWindow, ...] = ()
     parallel: int | None = None
     """Requests at the same time."""
 
+    @classmethod
+    def of(cls, parallel: int | None = None, **limits: int | None) -> "Limits":
+        """`limits`: by the names of WINDOWS; None: no such limit."""
+        windows = [LimitWindow(counts=WINDOWS[name][0], seconds=WINDOWS[name][1], limit=most) for name, most in limits.items() if most]
+        return cls(windows=tuple(windows), parallel=parallel)
+
+    def named(self, name: str) -> int | None:
+        """The limit of this name of WINDOWS."""
+        return next((window.limit for window in self.windows if (window.counts, window.seconds) == WINDOWS[name]), None)
+
+    def counts(self, counted: Counted) -> bool:
+        return any(window.counts == counted for window in self.windows)
+
     @property
     def any(self) -> bool:
-        return self.requests is not None or self.tokens is not None or self.parallel is not None
+        return bool(self.windows) or self.parallel is not None
 
     def over(self, defaults: "Limits") -> "Limits":
-        """These, with what they leave open taken from `defaults`."""
+        """These, and those of `defaults` for windows that these leave open."""
         if not defaults.any:
             return self
-        return Limits(
-            **{
-                field.name: getattr(defaults, field.name) if getattr(self, field.name) is None else getattr(self, field.name)
-                for field in fields(self)
-            }
-        )
+        own = {(window.counts, window.seconds) for window in self.windows}
+        more = [window for window in defaults.windows if (window.counts, window.seconds) not in own]
+        return Limits(windows=(*self.windows, *more), parallel=defaults.parallel if self.parallel is None else self.parallel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +89,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldKey:
-    """A key that holds, and until when the secret that was shown does (its expiry, or the end of a rotation's overlap)."""
+    """A valid key, and until when the given secret is (its expiry, or the end of a rotation's overlap)."""
 
     key: ApiKey
     until: datetime | None
@@ -75,15 +101,15 @@ class KeyStore(Protocol):
     async def add(self, key: ApiKey, digest: str) -> None: ...
 
     async def find(self, digest: str) -> HeldKey | None:
-        """The key of a secret that holds now; None: unknown, revoked, expired or rotated out."""
+        """The key of a valid secret; None: unknown, revoked, expired or rotated out."""
         ...
 
     async def holding(self, digests: Collection[str]) -> frozenset[str]:
-        """Those of them that hold now."""
+        """Those that are valid now."""
         ...
 
     async def limits(self, key_id: str) -> Limits | None:
-        """Those of a key, whether it holds or not. None: there is no such key."""
+        """The limits of a key, valid or not. None: there is no such key."""
         ...
 
     async def used(self, key_id: str, at: datetime) -> None:
@@ -95,11 +121,11 @@ class KeyStore(Protocol):
         ...
 
     async def revoke(self, key_id: str) -> bool:
-        """From now on its secrets open nothing. False: there is no such key, or it was revoked before."""
+        """End the key. False: there is no such key, or it was revoked before."""
         ...
 
     async def rotate(self, key_id: str, *, digest: str, prefix: str, overlap_until: datetime) -> bool:
-        """Give it another secret; the one it had holds until `overlap_until`, one from before that ends now. False: no such key that holds."""
+        """Give it another secret; the current one stays valid until `overlap_until`, an older one ends now. False: no such valid key."""
         ...
 
 
@@ -110,12 +136,12 @@ class Measure:
     limit: int
     remaining: int
     reset: float
-    """Seconds until all of it is there again, if nothing more is asked."""
+    """Seconds until all of it is back, without further requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitStatus:
-    """How a principal stands with its limits. None: there is no such limit."""
+    """What is left of a principal's limits. None: there is no such limit."""
 
     requests: Measure | None = None
     tokens: Measure | None = None
@@ -125,51 +151,49 @@ class NotAdmitted(RateLimited):
     """Too many requests. Wait, then try again."""
 
     def __init__(self, message: str, *, retry_after: float | None, standing: LimitStatus) -> None:
-        """`standing`: how the principal stands, without this request."""
+        """`standing`: without this request."""
         super().__init__(message, retry_after=retry_after)
         self.standing = standing
 
 
 class Admission(Protocol):
-    """A request that was let in, and counts.
-
-    Whoever calls a model reserves first what it may take, and says at last what it took. Reserved and never used (the call failed): given back.
-    """
+    """A counted request. Reserve the estimated tokens before a model call and report the used ones after it; a reservation that is never used is
+    given back."""
 
     @property
     def standing(self) -> LimitStatus:
-        """As it was when this admission last asked the store."""
+        """As of the last call of the store."""
         ...
 
     async def reserve(self, tokens: int) -> None:
-        """Take so many tokens, by estimate (more than a whole minute's count as a whole minute's). Raises RateLimited: then the request does not
+        """Reserve estimated tokens (more than a whole window's count as a whole window's). Raises RateLimited: then the request does not
         count at all; StoreUnavailable."""
         ...
 
     def used(self, tokens: int) -> None:
-        """What was truly taken, in place of what was reserved. Noted at `end`; what is more than was reserved counts from then on."""
+        """Replace the reservation by the tokens used. Noted at `end`; an excess counts from then on."""
         ...
 
     def broke_off(self, tokens: int) -> None:
-        """The answer was not whole, and is known to have taken so many tokens: none, and what was reserved is given back; else the whole prompt
-        was taken, too, and no less counts than was reserved."""
+        """The answer broke off after these tokens. 0 gives the reservation back; otherwise at least the reservation counts, as the whole prompt was
+        used."""
         ...
 
     async def end(self) -> None:
-        """The request is answered: settle its tokens, and free its place among those that run. Call it before the last byte goes out, so that
-        a client who reads the answer finds its place free. Never raises; the second call does nothing."""
+        """Settle the tokens and free the place among `parallel`. Call it before the last byte of the answer, so that the client's next request finds
+        the place free. Never raises; a second call does nothing."""
         ...
 
 
 class Limiter(Protocol):
-    """Counts what principals ask for: exactly, in a window that slides, for all processes on one store together."""
+    """Counts what principals use: exactly, in sliding windows, for all processes on one store together."""
 
     async def admit(self, owner: str, limits: Limits) -> Admission:
-        """Count a request of `owner`. Raises NotAdmitted, with the seconds after which one would be let in; StoreUnavailable."""
+        """Count a request of `owner`. Raises NotAdmitted with `retry_after`, StoreUnavailable."""
         ...
 
     async def spend(self, owner: str, limits: Limits, tokens: int) -> Admission:
-        """Reserve tokens, by estimate, for work of `owner` that is no request. Raises as `reserve` does."""
+        """Reserve estimated tokens for work of `owner` that is no request. Raises as `reserve` does."""
         ...
 
 
@@ -177,7 +201,7 @@ _NO_LIMITS: Final = LimitStatus()
 
 
 class Unlimited:
-    """The admission of somebody who has no limits: costs nothing."""
+    """The admission of a principal without limits: costs nothing."""
 
     @property
     def standing(self) -> LimitStatus:

@@ -1,6 +1,6 @@
-"""The dispatcher: takes what waits in the outbox and has it sent, a worker for each lane; lanes and channels never wait for each other.
+"""The dispatcher sends what waits in the outbox, with a worker a lane; lanes and channels never wait for each other.
 
-Nothing is polled: the notifier wakes it when something was enqueued, a timer when something falls due, and every 30 s it looks all the same.
+The notifier wakes it when something was enqueued, a timer when something falls due, and it looks every 30 s in any case.
 """
 
 import asyncio
@@ -8,19 +8,18 @@ import logging
 import random
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Final
 
 from assistant.contracts.channels import Channel
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.outbox import Claim, DueLanes, Notifier, OutboxStore
 from assistant.contracts.util import Clock, utc_now
-from assistant.delivery.claims import Claims
 from assistant.delivery.retry import RetryPause
-from assistant.delivery.sender import EventSender
+from assistant.delivery.sender import Claims, EventSender
 from assistant.delivery.service import Watch
 from assistant.delivery.settings import DeliverySettings
 from assistant.delivery.throttle import MOST_LANES, ChannelThrottle
+from assistant.workers import KeyedWorkers
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class Dispatcher:
         clock: Clock = utc_now,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Needs a running event loop. `channels`: the enabled ones. `watch`: told of every event that was settled. `clock`: that of the store.
+        """Needs a running event loop. `channels`: the enabled ones. `watch`: told about every settled event. `clock`: that of the store.
         `jitter`: a number from 0 to 1."""
         self._outbox = outbox
         self._notifier = notifier
@@ -63,16 +62,14 @@ class Dispatcher:
         }
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._workers: dict[str, asyncio.Task[None]] = {}
+        self._workers = KeyedWorkers("lane", self._work, ended=self._ended)
         self._waiting: set[str] = set()
         """Lanes whose worker holds no claim: it may be stopped at any time."""
-        self._missed: set[str] = set()
-        """Lanes that had something to send when they were looked at, and were at work: it may have come after their worker's last look."""
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
 
     def start(self) -> None:
-        """Begin. What dead processes were sending is put back first; nothing need be recovered before, or beside."""
+        """Begin, first with what dead processes were sending."""
         self._notifier.listen(self._wake.set)
         self._tasks = [
             asyncio.create_task(self._dispatch(), name="delivery-dispatch"),
@@ -90,17 +87,15 @@ class Dispatcher:
             self._wake.set()
 
     async def close(self, grace: float) -> None:
-        """Claim nothing new, let the sends that run end within `grace` seconds and settle them; what has to be cut off after that stays noted
-        as started, for the next start. Safe to call twice."""
+        """Claim nothing new, and let running sends end within `grace` seconds; what is cut off then stays noted as started, for the next start.
+        Safe to call twice."""
         self._closing = True
-        for lane in self._waiting:
-            self._workers[lane].cancel()
-        if self._tasks:
-            await _end(self._tasks[:1])
+        self._workers.cancel(self._waiting)
+        await _end(self._tasks[:1])
         if self._workers:
             log.info("delivery.draining lanes=%d grace=%.1f", len(self._workers), grace)
-            await asyncio.wait(self._workers.values(), timeout=grace)
-        await _end(self._workers.values())
+        await self._workers.drain(grace)
+        await self._workers.close(_END)
         await _end(self._tasks)
         if self._timer is not None:
             self._timer.cancel()
@@ -118,7 +113,7 @@ class Dispatcher:
             await self._wake.wait()
 
     async def _look(self) -> float:
-        """Put lanes that have something to send to work. Seconds until there will be something by itself."""
+        """Wake workers for lanes that have something to send. Returns the seconds until something falls due."""
         shut = {name: door.shut_for for name, door in self._doors.items()}
         waits = [_SAFETY_NET, *(seconds for seconds in shut.values() if seconds)]
         try:
@@ -127,7 +122,7 @@ class Dispatcher:
         except StoreUnavailable as error:
             log.warning("delivery.not_looked code=%s", error.code)
             return _AFTER_STORE_FAILED
-        except Exception as bug:  # noqa: BLE001 - whatever it is, nothing would be sent any more if this task ended
+        except Exception as bug:  # noqa: BLE001 - nothing would be sent any more if this task ended
             log.error("delivery.bug error=%s", traceback_location(bug))  # noqa: TRY400 - no words
             return _AFTER_BUG
         if due.next_at is not None:
@@ -135,41 +130,39 @@ class Dispatcher:
         return max(0.001, min(waits))
 
     def _put_to_work(self, due: DueLanes) -> Sequence[float]:
-        """Seconds for which lanes that have something to send are to be left alone."""
+        """Returns the seconds for which due lanes must rest."""
         rests: list[float] = []
         for door in self._doors.values():
             door.crowded = False
         for lane in due.ready:
-            door = self._doors[lane.partition(":")[0]]
+            door = self._door(lane)
             if lane in self._workers:
-                self._missed.add(lane)
+                self._workers.wake(lane)  # its worker may have looked before this came: look again when it has ended
             elif (seconds := door.rests_for(lane)) > 0:
                 rests.append(seconds)
             elif door.lanes >= MOST_LANES:
                 door.crowded = True
             else:
-                self._begin(lane, door)
+                door.lanes += 1
+                self._workers.wake(lane)
         return rests
 
-    def _begin(self, lane: str, door: ChannelThrottle) -> None:
-        door.lanes += 1
-        task = asyncio.create_task(self._work(lane, door), name=f"lane-{lane}")
-        self._workers[lane] = task
-        task.add_done_callback(partial(self._ended, lane, door))
-
-    def _ended(self, lane: str, door: ChannelThrottle, task: asyncio.Task[None]) -> None:
+    def _ended(self, lane: str, task: asyncio.Task[None], woken: bool) -> bool:
+        door = self._door(lane)
         door.lanes -= 1
-        del self._workers[lane]
         self._waiting.discard(lane)
-        if not task.cancelled() and (bug := task.exception()) is not None:
-            log.error("delivery.lane_bug lane=%s error=%s", lane, traceback_location(bug))
+        if not task.cancelled() and task.exception() is not None:
             door.rest(lane, _alone(_AFTER_BUG))
-        if door.crowded or lane in self._missed or task.cancelled():
-            self._missed.discard(lane)
+        if door.crowded or woken or task.cancelled():
             self._wake.set()
+        return False
 
-    async def _work(self, lane: str, door: ChannelThrottle) -> None:
+    def _door(self, lane: str) -> ChannelThrottle:
+        return self._doors[lane.partition(":")[0]]
+
+    async def _work(self, lane: str) -> None:
         """Send what the lane has, one event after the other."""
+        door = self._door(lane)
         while not self._closing:
             self._waiting.add(lane)
             passage = await door.enter(lane)
@@ -223,14 +216,14 @@ class Dispatcher:
         return max(0.0, (at - self._clock()).total_seconds())
 
     async def tend(self) -> None:
-        """Renew what is held, and take over what others have left; while it runs, this happens every 5 s by itself."""
+        """Renew the claims, and take over what dead processes left; the dispatcher does it every 5 s."""
         try:
             await self._claims.renew()
             if await self._outbox.recover():
                 self._wake.set()
         except StoreUnavailable as error:
             log.warning("delivery.not_tended code=%s", error.code)
-        except Exception as bug:  # noqa: BLE001 - claims that nobody renews would be lost
+        except Exception as bug:  # noqa: BLE001 - claims that are not renewed are lost
             log.error("delivery.bug error=%s", traceback_location(bug))  # noqa: TRY400 - no words
         for door in self._doors.values():
             door.tidy()

@@ -1,4 +1,4 @@
-"""What follows when a part was not sent. Pure: the rules of retries, to be read and tested by themselves."""
+"""The rules of retries: what follows when a part was not sent. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,7 +39,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPause:
-    """A wait that is kept in memory: what waits is due, and is left alone all the same."""
+    """A wait in memory: due events are left alone until it ends."""
 
     seconds: float
     whole_channel: bool
@@ -53,10 +53,10 @@ class Next:
 
     settlement: Settlement
     unstart: bool
-    """Forget that the part was started: it surely has not arrived, by this try or an earlier one."""
+    """Forget that the part was started: no try of it has arrived."""
     rest: RetryPause | None = None
     twice: bool = False
-    """The next try may bring it a second time, and the delivery is to say so."""
+    """The next try may send it a second time: mark the delivery `maybe_duplicate`."""
 
 
 def after(failure: SendFailed, trial: Trial, now: datetime, jitter: float) -> Next:

@@ -5,22 +5,118 @@ A message in one part costs three transactions: the claim, the plan with the sta
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import blake2b
+from itertools import count
 from typing import Final
 
 from assistant.contracts.channels import Channel, SendFailed, Sending, SendRefused, SendUnclear
-from assistant.contracts.errors import traceback_location
-from assistant.contracts.outbox import Claim, DeliveryError, OutboundPart, PartState, Receipt, Settlement
+from assistant.contracts.errors import StoreUnavailable, traceback_location
+from assistant.contracts.outbox import Claim, DeliveryError, OutboundPart, OutboxStore, PartState, Receipt, Settlement
 from assistant.contracts.util import Clock, backoff
-from assistant.delivery.claims import ClaimLost, Claims
 from assistant.delivery.retry import Next, RetryPause, Trial, after
 from assistant.delivery.settings import DeliverySettings
 from assistant.delivery.throttle import Passage
 
 log = logging.getLogger(__name__)
+
+LEASE: Final = timedelta(seconds=15)
+
+
+class ClaimLost(Exception):
+    """The lease may have ended: another process may be sending the event. Stop at once."""
+
+
+class Claims:
+    """The claims of this process, renewed together. Writes under a claim are retried while the store is unavailable and the claim is held: a lost
+    receipt would mean a second message."""
+
+    def __init__(self, outbox: OutboxStore, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`monotonic`: seconds; keeps counting while this process is stopped."""
+        self._outbox = outbox
+        self._monotonic = monotonic
+        self._held: dict[str, tuple[int, asyncio.Task[object]]] = {}
+        self._sure_until: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    async def take(self, lane: str) -> Claim | datetime | None:
+        """As `OutboxStore.claim`. The lease counts from before the call: a slow store must not make it look longer."""
+        until = self._monotonic() + LEASE.total_seconds()
+        claim = await self._outbox.claim(lane, LEASE)
+        if isinstance(claim, Claim):
+            self._sure_until[claim.event.id] = until
+        return claim
+
+    @contextmanager
+    def hold(self, claim: Claim) -> Generator[None]:
+        """Renew the claim while the block runs; cancel the calling task if it is lost."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._held[claim.event.id] = (claim.fence, task)
+        try:
+            yield
+        finally:
+            if self._held.get(claim.event.id) == (claim.fence, task):
+                del self._held[claim.event.id], self._sure_until[claim.event.id]
+
+    def check(self, claim: Claim) -> None:
+        """Raises ClaimLost where the lease may have ended: a process that was stopped (SIGSTOP, sleep) notices before it sends, not by the
+        fence afterwards."""
+        if self._monotonic() >= self._sure_until.get(claim.event.id, 0):
+            raise ClaimLost
+
+    async def renew(self) -> None:
+        """Renew all claims; cancel the tasks of lost ones. Raises StoreUnavailable: nothing has changed."""
+        held = dict(self._held)
+        if not held:
+            return
+        until = self._monotonic() + LEASE.total_seconds()
+        lost = await self._outbox.renew({event_id: fence for event_id, (fence, _) in held.items()}, LEASE)
+        self._sure_until |= {event_id: until for event_id in held if event_id not in lost and self._held.get(event_id) == held[event_id]}
+        for event_id in lost:
+            # a claim settled meanwhile is no longer held, and was not lost
+            if event_id in held and self._held.get(event_id) == held[event_id]:
+                log.warning("delivery.claim_lost event=%s", event_id)
+                held[event_id][1].cancel()
+
+    async def note(
+        self,
+        claim: Claim,
+        *,
+        plan: Sequence[OutboundPart] | None = None,
+        receipt: tuple[int, Receipt] | None = None,
+        start: int | None = None,
+        maybe_duplicate: bool = False,
+        settle: Settlement | None = None,
+    ) -> None:
+        """As `OutboxStore.note`. Raises ClaimLost."""
+        noted = partial(self._outbox.note, claim, plan=plan, receipt=receipt, start=start, maybe_duplicate=maybe_duplicate, settle=settle)
+        await self._write(claim, noted)
+
+    async def unstart(self, claim: Claim, place: int) -> None:
+        """As `OutboxStore.unstart`. Raises ClaimLost."""
+        await self._write(claim, partial(self._outbox.unstart, claim, place))
+
+    async def _write(self, claim: Claim, write: Callable[[], Awaitable[bool]]) -> None:
+        for failures in count(1):
+            try:
+                kept = await write()
+            except StoreUnavailable as error:
+                delay = backoff(failures, first=0.05, longest=2.0)
+                log.warning("delivery.not_noted event=%s code=%s delay=%.2f", claim.event.id, error.code, delay)
+                await asyncio.sleep(delay)
+            else:
+                if not kept:
+                    raise ClaimLost
+                return
+
 
 SEND_SECONDS: Final = 60.0
 _LONG_TEXT: Final = 8_000
@@ -77,7 +173,7 @@ class EventSender:
             try:
                 arrived = (place, await self._send(claim, parts[place].part, place, started))
             except SendFailed as failure:
-                return await self._settle_failure(claim, place, failure, self._trial(claim, place, started, unreached))
+                return await self._settle_failure(claim, place, failure, started, unreached)
         return await self._settle(claim, Settlement(state="sent"), arrived)
 
     async def _plan(self, claim: Claim) -> Sequence[PartState]:
@@ -155,16 +251,14 @@ class EventSender:
     def _is_repeatable(self, claim: Claim, place: int) -> bool:
         return self.channel.keyed or (place == 0 and claim.event.replaces is not None)
 
-    def _trial(self, claim: Claim, place: int, started: datetime | None, unreached: int) -> Trial:
-        return Trial(
+    async def _settle_failure(self, claim: Claim, place: int, failure: SendFailed, started: datetime | None, unreached: int) -> Next:
+        trial = Trial(
             held=claim.held,
             unreached=unreached + 1,
             repeatable=self._is_repeatable(claim, place),
             uncertain=started is not None,
             ambiguous=self.settings.ambiguous,
         )
-
-    async def _settle_failure(self, claim: Claim, place: int, failure: SendFailed, trial: Trial) -> Next:
         what = after(failure, trial, self.clock(), self.jitter())
         if what.unstart:
             await self.claims.unstart(claim, place)

@@ -1,8 +1,9 @@
-"""Deliveries for those who queue them: enqueue, wait for the outcome, retry, cancel."""
+"""Deliveries for those who queue them: enqueue, wait for the outcome, and the outcome in one sentence."""
 
 import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Final
 
 from assistant.contracts.errors import DeliveryNotFound
@@ -10,7 +11,7 @@ from assistant.contracts.outbox import Delivery, OutboundEvent, OutboxStore
 
 
 class Watch:
-    """The dispatcher tells it of every event whose state it changed; whoever watches that event is woken."""
+    """Wakes the watchers of an event when the dispatcher changed its state."""
 
     def __init__(self) -> None:
         self._watchers: dict[str, set[asyncio.Event]] = {}
@@ -36,7 +37,7 @@ class Watch:
 _POLL: Final = 0.1
 """Seconds. Where the dispatcher is another process (`nanobot send`), its outcome is looked up this often."""
 _POLL_BESIDE: Final = 1.0
-"""Where it is this one, it says so itself; the look-up finds what another process, or an expiry, settled."""
+"""Where it is this process, `Watch` wakes the caller; the look-up finds what another process, or an expiry, settled."""
 
 
 class DeliveryService:
@@ -77,7 +78,7 @@ class DeliveryService:
         return self._enabled(channel)
 
     def _is_told(self, delivery: Delivery) -> bool:
-        """Whether waiting longer would tell nothing more, for now."""
+        """Whether waiting longer would not change the state."""
         match delivery.state:
             case "sending":
                 return False
@@ -85,3 +86,84 @@ class DeliveryService:
                 return delivery.trouble is not None or not self._enabled(delivery.event.address.channel)
             case _:
                 return True
+
+
+_TWICE = "it may have arrived twice, because an earlier try ended without an answer"
+
+
+def describe(delivery: Delivery, enabled: bool, now: datetime | None = None) -> str:
+    """`enabled`: whether anybody delivers on its channel now. `now`: for "in 30 s"; None: the present."""
+    now = now or datetime.now(UTC)
+    match delivery.state:
+        case "sent":
+            words = _sent(delivery)
+        case "sending":
+            words = f"being sent now{_progress(delivery)}: it is not known yet whether it arrives"
+        case "queued":
+            words = _queued(delivery, enabled, now)
+        case "failed":
+            words = f"failed: {_why(delivery, 'no reason was given')}{_progress(delivery)}{_doubt(delivery)}"
+        case "expired":
+            words = f"expired: it could not be sent in time{_because(delivery)}{_progress(delivery)}"
+        case "cancelled":
+            words = f"cancelled before it was sent{_progress(delivery)}{_doubt(delivery)}"
+        case "unknown":
+            words = f"unknown: it may have arrived or not{_because(delivery)}; it is not sent again unless you retry it"
+    return f"{words}; {_TWICE}" if delivery.maybe_duplicate else words
+
+
+def _sent(delivery: Delivery) -> str:
+    ids = [part.receipt.message_id for part in delivery.parts if part.receipt and part.receipt.message_id]
+    if not ids:
+        return "sent (accepted by the service; it gives no receipt)"
+    return f"sent (message{'s' if len(ids) > 1 else ''} {', '.join(ids)})"
+
+
+def _queued(delivery: Delivery, enabled: bool, now: datetime) -> str:
+    expiry = span((delivery.event.expires_at - now).total_seconds())
+    channel = delivery.event.address.channel
+    wait = (delivery.due - now).total_seconds()
+    scheduled = delivery.event.not_before is not None and wait > 0 and delivery.trouble is None
+    if not enabled:
+        what = f"scheduled in {span(wait)}" if scheduled else "queued"
+        return f"{what}, but the {channel} channel is not enabled: nothing will be delivered until it is (it expires in {expiry})"
+    if delivery.trouble is not None:
+        again = f"next in {span(wait)}" if wait > 0 else "it is tried again as soon as the channel can be reached"
+        met = "met a flood wait" if delivery.trouble.code == "flood_wait" else f"failed ({_why(delivery, '')})"
+        arrived = sum(part.receipt is not None for part in delivery.parts)
+        # Parts that wait for the platform's limits are claimed one by one: then the number of attempts would tell of trouble that there was not.
+        what = f"part {arrived + 1}" if arrived else f"attempt {delivery.attempts}"
+        return f"queued: {what} {met}, {again}{_progress(delivery)}"
+    if scheduled:
+        return f"scheduled: it will be sent in {span(wait)}"
+    return f"queued: it has not been sent yet, and will be as soon as the {channel} channel takes it (it expires in {expiry}){_progress(delivery)}"
+
+
+def _progress(delivery: Delivery) -> str:
+    """Of a message in several parts, some of which arrived."""
+    arrived = sum(part.receipt is not None for part in delivery.parts)
+    return f" ({arrived} of {len(delivery.parts)} parts arrived)" if arrived else ""
+
+
+def _doubt(delivery: Delivery) -> str:
+    """Of one that is over, though a try of it ended without an answer."""
+    doubtful = any(part.started is not None and part.receipt is None for part in delivery.parts)
+    return "; but an earlier try ended without an answer, and may have arrived" if doubtful else ""
+
+
+def _why(delivery: Delivery, otherwise: str) -> str:
+    return delivery.trouble.words.rstrip(".") if delivery.trouble else otherwise
+
+
+def _because(delivery: Delivery) -> str:
+    """`expired` says nothing that the state does not."""
+    return f" ({_why(delivery, '')})" if delivery.trouble and delivery.trouble.code != "expired" else ""
+
+
+def span(seconds: float) -> str:
+    """A length of time in the largest unit that tells enough: "30 s", "5 min", "24 h", "3 days"."""
+    whole = max(1, round(seconds))
+    for unit, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if whole >= 2 * unit:
+            return f"{round(whole / unit)} {name}"
+    return f"{whole} s"

@@ -13,11 +13,11 @@ class DeliverySettings(Settings):
     expire_after: Annotated[float, Field(gt=0)] = 86_400
     """Seconds after which a message that could not be sent is given up; from its `at`, where it has one."""
     receipt_wait: Annotated[float, Field(ge=0, le=60)] = 5
-    """Seconds that the `message` tool (and `nanobot send`) waits to say what became of a message."""
+    """Seconds that the `message` tool (and `nanobot send`) waits for the outcome of a message."""
     ambiguous: Literal["resend", "hold"] = "resend"
-    """What to do where it can't be known whether a message arrived (the server died while it was being sent) and the platform takes no key to
-    tell repeats by: `"resend"` (marked `maybe_duplicate`) or `"hold"` (state `unknown`, until somebody decides)."""
+    """What to do where it is unknown whether a message arrived (the server died while sending it) and the platform takes no key to
+    tell repeats by: `"resend"` (marked `maybe_duplicate`) or `"hold"` (state `unknown`, until you decide)."""
     keep_days: Annotated[int, Field(ge=1)] = 30
     """How long what was sent, failed, expired or was cancelled can be looked up and tried again."""
     rate_limits: bool = True
-    """Whether the platforms' own limits are kept before they have to say so; false: for measurements against a stand-in."""
+    """Whether sends are held back to the platforms' own limits; false: for measurements against a stand-in."""

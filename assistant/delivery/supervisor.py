@@ -4,13 +4,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from assistant.contracts.channels import Channel, ChannelFailed, ChannelStates, ChannelStatus, ConnectionState
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import Clock, backoff, utc_now
-from assistant.delivery.describe import span
+from assistant.delivery.service import span
 
 state_log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class InboundReceiver(Protocol):
 
 
 class Supervisors:
-    """Keeps channels running, and knows how they fare."""
+    """Keeps channels running, and knows their states."""
 
     def __init__(
         self,
@@ -136,7 +137,7 @@ class Supervisors:
         self._tasks = [asyncio.create_task(self._keep_running(channel), name=f"channel-{channel.name}") for channel in self._channels]
 
     def statuses(self) -> Sequence[ChannelStatus]:
-        """How each fares now, by name."""
+        """The state of each, by name."""
         return self._book.statuses()
 
     async def stop(self, grace: float) -> None:
@@ -196,27 +197,27 @@ class Supervisors:
         return "the adapter ended by itself", False
 
 
+@dataclass(slots=True)
 class _Link:
     """The `Link` of one channel."""
 
-    def __init__(self, channel: str, inbound: InboundReceiver, book: ChannelStateReporter, connected: Callable[[str], None]) -> None:
-        self._channel = channel
-        self._inbound = inbound
-        self._book = book
-        self._tell = connected
-        self.reached = False
-        """Whether it was connected since `run` was called."""
+    channel: str
+    inbound: InboundReceiver
+    book: ChannelStateReporter
+    tell: Callable[[str], None]
+    reached: bool = False
+    """Whether it was connected since `run` was called."""
 
     async def accept(self, message: InboundMessage) -> str:
-        return await self._inbound.accept(self._channel, message)
+        return await self.inbound.accept(self.channel, message)
 
     async def last_seen(self) -> Mapping[str, str]:
-        return await self._inbound.last_seen(self._channel)
+        return await self.inbound.last_seen(self.channel)
 
     def connected(self, detail: str = "") -> None:
         self.reached = True
-        self._book.note(self._channel, "connected", detail)
-        self._tell(self._channel)
+        self.book.note(self.channel, "connected", detail)
+        self.tell(self.channel)
 
     def degraded(self, why: str) -> None:
-        self._book.note(self._channel, "degraded", why)
+        self.book.note(self.channel, "degraded", why)

@@ -55,8 +55,8 @@ class Window:
 
 
 class Rates:
-    """Room under all limits of a send at once. Whoever waits for the room of its chat does not stand in the way of other chats: turns are
-    taken from the narrowest limit to the widest, so that the one who is first at a wide one only waits for that."""
+    """Room under all limits of a send at once. A send that waits for its chat does not block other chats: turns are taken from the narrowest
+    limit to the widest, so that the first at a wide one waits only for that."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock`: seconds, monotonic."""
@@ -71,9 +71,9 @@ class Rates:
         held: list[Window] = []
         async with AsyncExitStack() as turns:
             for limit in self._from_narrow_to_wide(limits):
-                window = self._window(limit)  # not before: one that nobody holds may have been dropped meanwhile
+                window = self._window(limit)  # not earlier: an idle one may have been dropped meanwhile
                 await turns.enter_async_context(window.turn)
-                while (wait := window.wait(self._clock())) > 0:  # noqa: ASYNC110 - for a time to come, not for somebody
+                while (wait := window.wait(self._clock())) > 0:  # noqa: ASYNC110 - waits for a time, not for an event
                     await asyncio.sleep(wait)
                 held.append(window)
             # Within the turns: room that was taken before a long wait for a slot would be many sends at once after it.
@@ -81,7 +81,7 @@ class Rates:
             self._note(held)
 
     def take_now(self, limits: Sequence[Limit]) -> bool:
-        """Take it if there is room and nobody waits for it."""
+        """Take it if there is room and no send waits for it."""
         windows, now = [self._window(limit) for limit in limits], self._clock()
         if any(window.turn.locked() or window.wait(now) > 0 for window in windows):
             return False
@@ -142,7 +142,7 @@ class ChannelThrottle:
         self.crowded = False
         """More lanes have something to send than may be at work."""
         self._clock = clock
-        self._rates = Rates(asyncio.get_running_loop().time)
+        self.rates = Rates(asyncio.get_running_loop().time)
         self._rate_limits = rate_limits
         self._slots = asyncio.Semaphore(_MOST_SENDING)
         self._shut_until = _LONG_AGO
@@ -156,17 +156,11 @@ class ChannelThrottle:
     async def enter(self, lane: str) -> "Passage":
         """Wait for room under the limits and a slot. Cancelled, it has taken neither."""
         passage = Passage(self, self._limits(lane))
-        await self._rates.take(passage.limits, self._slots)
+        await self.rates.take(passage.limits, self._slots)
         return passage
 
     def leave(self) -> None:
         self._slots.release()
-
-    def take_now(self, limits: Sequence[Limit]) -> bool:
-        return self._rates.take_now(limits)
-
-    def give_back(self, limits: Sequence[Limit]) -> None:
-        self._rates.give_back(limits)
 
     @property
     def shut_for(self) -> float:
@@ -206,7 +200,7 @@ class ChannelThrottle:
 
     def tidy(self) -> None:
         """Drop what is of no more use."""
-        self._rates.drop_idle()
+        self.rates.drop_idle()
         before = self._clock() - _FORGET
         self._rests = {lane: rest for lane, rest in self._rests.items() if rest.until >= before}
 
@@ -220,18 +214,17 @@ class ChannelThrottle:
         return self.channel.limits(Address(channel=channel, chat_id=chat_id))
 
 
+@dataclass(frozen=True, slots=True)
 class Passage:
-    """The right to send once, within the limits; for the next part it must be had again."""
+    """The right to send once, within the limits."""
 
-    __slots__ = ("_door", "limits")
-
-    def __init__(self, door: ChannelThrottle, limits: Sequence[Limit]) -> None:
-        self._door = door
-        self.limits = limits
+    throttle: ChannelThrottle
+    limits: Sequence[Limit]
 
     def again(self) -> bool:
         """Whether there is room for another send right now; it is taken."""
-        return not self._door.shut_for and self._door.take_now(self.limits)
+        return not self.throttle.shut_for and self.throttle.rates.take_now(self.limits)
 
     def unused(self) -> None:
-        self._door.give_back(self.limits)
+        """Give the room back: nothing was sent."""
+        self.throttle.rates.give_back(self.limits)

@@ -1,6 +1,7 @@
 """Commands: answered at once, beside the turn that runs."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from assistant.contracts.inbox import InboundMessage, SessionRef
 from assistant.contracts.sessions import SessionStore
@@ -9,33 +10,23 @@ from assistant.inbound.runner import TurnRunner
 from assistant.turns.service import Turns
 
 Overview = Callable[[], Awaitable[Sequence[str]]]
-"""Lines for the owner, in private: how channels and deliveries fare."""
+"""Lines for the owner, in private: the states of channels and deliveries."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Commands:
-    """What is said to each of `inbox.COMMANDS`. An unknown command is none: the model reads it as words."""
+    """Answers `inbox.COMMANDS`. The model reads an unknown command as words."""
 
-    def __init__(
-        self,
-        *,
-        turns: Turns,
-        sessions: SessionStore,
-        answering: TurnRunner,
-        model: str,
-        waiting: Callable[[str, str], int],
-        overview: Overview | None,
-    ) -> None:
-        """`waiting`: how many messages wait in (owner, session)."""
-        self._turns = turns
-        self._sessions = sessions
-        self._answering = answering
-        self._model = model
-        self._waiting = waiting
-        self._overview = overview
+    turns: Turns
+    sessions: SessionStore
+    answering: TurnRunner
+    model: str
+    waiting: Callable[[str, str], int]
+    """How many messages wait in (owner, session)."""
+    overview: Overview | None
 
     async def answer(self, message: InboundMessage, place: SessionRef) -> str | None:
-        """The answer in words; None: it is not a command of ours. What must hold before the answer is told is done when this returns.
-        Raises StoreUnavailable."""
+        """The answer, once the command has taken effect; None: not one of these commands. Raises StoreUnavailable."""
         if message.command is None or not message.trusted:
             return None
         key = (place.owner, place.session)
@@ -46,30 +37,30 @@ class Commands:
                 return words.HELP
             case "id":
                 return words.ids(message.address.chat_id, message.address.thread_id, message.sender.id)
-            case "stop" if self._answering.works_on(key):
-                return words.STOPPED_WITH_MORE if self._waiting(*key) else words.STOPPED
+            case "stop" if self.answering.works_on(key):
+                return words.STOPPED_WITH_MORE if self.waiting(*key) else words.STOPPED
             case "stop":
                 return words.NOTHING_TO_STOP
             case "new":
-                await self._turns.start_over(*key)
-                return words.NEW_STOPPED if self._answering.works_on(key) else words.NEW
+                await self.turns.start_over(*key)
+                return words.NEW_STOPPED if self.answering.works_on(key) else words.NEW
             case "status":
                 return await self._status(place, private=message.private)
             case _:
                 return None
 
     def follow_up(self, message: InboundMessage, place: SessionRef) -> None:
-        """What a command does once it is kept that it was answered: a repeat of it does nothing."""
+        """What a command does once its answer is stored, so that a repeated command does nothing."""
         if message.command is not None and message.command.name in ("stop", "new"):
-            self._answering.stop((place.owner, place.session))
+            self.answering.stop((place.owner, place.session))
 
     async def _status(self, place: SessionRef, *, private: bool) -> str:
-        session = await self._sessions.get(place.owner, place.session)
-        more = await self._overview() if place.role == "owner" and private and self._overview else ()
+        session = await self.sessions.get(place.owner, place.session)
+        more = await self.overview() if place.role == "owner" and private and self.overview else ()
         return words.status(
-            model=self._model,
+            model=self.model,
             messages=session.messages if session else 0,
-            working=self._answering.works_on((place.owner, place.session)),
-            waiting=self._waiting(place.owner, place.session),
+            working=self.answering.works_on((place.owner, place.session)),
+            waiting=self.waiting(place.owner, place.session),
             more=more,
         )

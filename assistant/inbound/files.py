@@ -15,8 +15,9 @@ from assistant.contracts.messages import human_size
 from assistant.contracts.outbox import DeliveryError
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import new_id
-from assistant.inbound.attempts import attempt
 from assistant.inbound.phrases import NO_HEARING
+from assistant.inbound.preview import attempt
+from assistant.turns.handle import remove_uploads
 
 _SIDE_BY_SIDE: Final = 4
 _SECONDS: Final = 120
@@ -34,7 +35,7 @@ class FileLimits:
 
 
 class Fetcher:
-    """Fetches files; why one can't be had is said in words, and costs nothing else."""
+    """Fetches files; one that fails becomes a sentence that says why."""
 
     def __init__(self, spool: Path, limits: FileLimits) -> None:
         """`spool`: a folder that only the server's user may enter; it is made when it is first needed."""
@@ -43,7 +44,7 @@ class Fetcher:
         self._places = asyncio.Semaphore(_SIDE_BY_SIDE)
 
     async def fetch(self, files: Sequence[InboundFile], conversation: Conversation | None) -> list[Upload | str]:
-        """Each file, or a sentence that says why it is not there, in order. Uploads are the caller's to remove."""
+        """Each file, or a sentence that says why it is missing, in order. The caller removes the uploads."""
         if not files:
             return []
         await asyncio.to_thread(self._spool.mkdir, mode=0o700, parents=True, exist_ok=True)
@@ -54,7 +55,7 @@ class Fetcher:
             for task in tasks:
                 task.cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.to_thread(remove, [outcome for outcome in outcomes if isinstance(outcome, Upload)])
+            await asyncio.to_thread(remove_uploads, [outcome for outcome in outcomes if isinstance(outcome, Upload)])
             raise
 
     async def _one(self, file: InboundFile, number: int, conversation: Conversation | None) -> Upload | str:
@@ -77,7 +78,7 @@ class Fetcher:
         return _not_there(file, measured.words)
 
     def _refusal(self, file: InboundFile, number: int, conversation: Conversation | None) -> str:
-        """Why a file is not even asked for; empty: it is."""
+        """Why a file is not fetched; empty: it is."""
         if number >= self._limits.files:
             return f"at most {self._limits.files} files are taken in at once"
         if file.size is not None and file.size > self._limits.file_bytes:
@@ -108,9 +109,3 @@ def _measure(path: Path, most: int) -> tuple[int, str] | DeliveryError:
     if size > most:
         return DeliveryError(code="too_large", words=f"it is larger than {human_size(most)}")
     return size, digest.hexdigest()
-
-
-def remove(uploads: Sequence[Upload]) -> None:
-    """Remove the files of uploads that no turn took over. Blocks."""
-    for upload in uploads:
-        upload.path.unlink(missing_ok=True)

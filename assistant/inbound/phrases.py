@@ -1,6 +1,7 @@
-"""What people read in a chat that the assistant itself, and not the model, says. Markdown."""
+"""What the assistant itself, not the model, writes in a chat. Markdown."""
 
 from collections.abc import Sequence
+from math import ceil
 
 from assistant.contracts.errors import (
     ContextLengthExceeded,
@@ -8,11 +9,13 @@ from assistant.contracts.errors import (
     ProviderFailed,
     ProviderOverloaded,
     ProviderTimeout,
+    RateLimited,
     SessionNotFound,
     TurnTimeout,
 )
 from assistant.contracts.messages import FinishReason
 from assistant.contracts.turns import TurnFailed
+from assistant.delivery.service import span
 
 START = "Hello. Write to me, or send me files, and I will answer. /help says what else there is."
 HELP = """\
@@ -26,7 +29,7 @@ Write to me as you would to a person; files and pictures can come along.
 NEW = "A new conversation begins: I no longer see what was said before."
 NEW_STOPPED = f"I stopped what I was doing. {NEW}"
 STOPPED = "I stopped what I was doing."
-STOPPED_WITH_MORE = "I stopped what I was doing, and go on with what you wrote meanwhile."
+STOPPED_WITH_MORE = "I stopped what I was doing, and answer what you wrote meanwhile."
 LET_IN = "You may write to me now. What you wrote before was not kept: write it again."
 NOTHING_TO_STOP = "There is nothing to stop: I am not doing anything here."
 SET_ASIDE = (
@@ -57,7 +60,7 @@ def answer(text: str, reason: FinishReason) -> str:
 
 
 def failure(end: TurnFailed) -> str:
-    """Why there is no answer, what became of the message, and what to do next."""
+    """Why there is no answer, and what to do next."""
     acted = " Some of what you asked for may have been done already." if end.acted else ""
     return f"{_failure(end.error)}{acted}"
 
@@ -66,6 +69,9 @@ def _failure(error: NanobotError) -> str:
     match error:
         case ContextLengthExceeded():
             return "Your message is too long for me: it does not fit what the model can read at once. Please send less at a time."
+        case RateLimited():
+            wait = "later" if error.retry_after is None else f"in {span(ceil(error.retry_after))}"
+            return f"You have reached your limit: I kept your message, and can answer it when you write to me again {wait}."
         case TurnTimeout():
             return "I could not answer in time and stopped. Please ask again, perhaps for less at once."
         case ProviderOverloaded() | ProviderTimeout():
@@ -73,11 +79,11 @@ def _failure(error: NanobotError) -> str:
         case ProviderFailed(retryable=True):
             return "I can't answer now: the model failed. Please ask again in a moment."
         case ProviderFailed():
-            return "I can't answer: the model refused the request. Whoever runs me sees more in the log, and with `nanobot doctor`."
+            return "I can't answer: the model refused the request. The person who runs me sees more in the log, and with `nanobot doctor`."
         case SessionNotFound():
             return "I did not answer: this conversation was deleted meanwhile."
         case _:
-            return "I could not answer because of a fault of mine. Whoever runs me finds it in the log."
+            return "I could not answer because of a fault of mine. The person who runs me finds it in the log."
 
 
 def status(*, model: str, messages: int, working: bool, waiting: int, more: Sequence[str]) -> str:

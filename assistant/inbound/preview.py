@@ -1,15 +1,45 @@
-"""Typing, and a preview of the answer, while a turn runs."""
+"""Typing, and a preview of the answer, while a turn runs; and `attempt`, by which a channel's failures cost the turn nothing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
-from assistant.contracts.channels import Conversation, Preview
+from assistant.contracts.channels import Conversation, Preview, SendFailed
+from assistant.contracts.errors import traceback_location
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import DeliveryError
 from assistant.contracts.turns import TextDelta
-from assistant.inbound.attempts import BUG, attempt
 from assistant.turns.handle import RunningTurn
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+BUG: Final = "internal_error"
+"""The error code of a bug in the adapter: another try would meet it again."""
+
+
+async def attempt(what: str, doing: Coroutine[Any, Any, T], *, within: float) -> T | DeliveryError:
+    """The result of something a channel does for a turn, or why there is none: it failed, took longer than `within` seconds or met a bug in the
+    adapter (logged). The turn goes on either way. Cancelling this cancels it."""
+    task = asyncio.create_task(doing, name=what)
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())  # read, so that the loop does not report it as never read
+    try:
+        await asyncio.wait([task], timeout=within)
+    finally:
+        task.cancel()
+    if not task.done() or task.cancelled():
+        log.info("inbound.late what=%s within=%.1f", what, within)
+        return DeliveryError(code="timeout", words=f"it took longer than {within:g} s")
+    error = task.exception()
+    if error is None:
+        return task.result()
+    if isinstance(error, SendFailed):
+        log.debug("inbound.not_done what=%s code=%s", what, error.trouble.code)
+        return error.trouble
+    log.error("inbound.bug what=%s error=%s", what, traceback_location(error))
+    return DeliveryError(code=BUG, words="the channel failed by a fault of its own")
+
 
 _SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 5.0
@@ -18,7 +48,7 @@ _LONGEST_TURN: Final = 86_400.0
 
 
 class TypingAndPreview:
-    """Keeps the chat of a turn company: `begin` it when the turn's work begins; `finish` ends it, and leaving it does so at the latest."""
+    """Shows a chat that its turn runs, from `begin` to `finish` or the end of the block."""
 
     def __init__(
         self,
@@ -39,7 +69,7 @@ class TypingAndPreview:
         self._notes: list[asyncio.Task[object]] = []
         self._finished: asyncio.Task[None] | None = None
         self.posted = posted
-        """The platform's id of the preview that stands in the chat."""
+        """The platform's id of the preview in the chat."""
 
     async def __aenter__(self) -> "TypingAndPreview":
         return self
@@ -56,16 +86,16 @@ class TypingAndPreview:
 
     @property
     def listens(self) -> bool:
-        """Whether the words of the turn are wanted as they come."""
+        """Whether the turn should stream its words."""
         return self._preview is not None
 
     def follow(self, turn: RunningTurn) -> None:
-        """Show the answer as it grows. The turn goes on whatever becomes of that."""
+        """Show the answer as it grows."""
         if self._preview is not None:
             self._tasks.append(asyncio.create_task(attempt("preview", self._show(turn, self._preview), within=_LONGEST_TURN)))
 
     async def finish(self) -> str | None:
-        """Show nothing more. Returns the id of the preview that stands in the chat, if one does. Bounded; may be called again."""
+        """Show nothing more. Returns the id of the preview in the chat, if there is one. Bounded; may be called again."""
         if self._finished is None:
             self._finished = asyncio.create_task(self._finish())
         # The reply and the end of the block both wait for it; when one of them is cancelled, the other still gets the whole of it.

@@ -28,7 +28,7 @@ def place_for(message: InboundMessage, role: Role) -> SessionRef:
 
 
 def readable(message: InboundMessage) -> InboundMessage:
-    """The same message without what can't be kept or shown: half surrogates in words, what can't be seen in names. Ids stay as they are."""
+    """The message without what can't be stored or shown: lone surrogates in words, invisible characters in names. Ids stay as they are."""
     quote, command = message.quote, message.command
     return replace(
         message,
@@ -41,13 +41,13 @@ def readable(message: InboundMessage) -> InboundMessage:
 
 
 def person(name: str) -> str:
-    """A name on one line, of characters that can be seen, at most 64; it may be empty."""
+    """A name on one line, of visible characters, at most 64; it may be empty."""
     seen = "".join([" " if unicodedata.category(c)[0] in "CZ" else c for c in name[:1024]])
     return " ".join(seen.split())[:_MOST_NAME].strip()
 
 
 _MOST_QUOTED: Final = 4_000
-"""Characters of a quote that are passed on: it refers to something, it is not the message."""
+"""Characters of a quote that are passed on."""
 
 
 async def content_of(
@@ -63,9 +63,9 @@ async def content_of(
 
 
 def words_of(message: InboundMessage) -> list[UserText]:
-    """A quote as words of somebody else, then the sender's own, in a group behind their name."""
+    """A quote as quoted words, then the sender's own, in a group behind their name."""
     quote = [UserText(text=_quoted(message.quote), quoted=True)] if message.quote and message.quote.text.strip() else []
-    name = "" if message.private else f"{no_address(message.sender.name) or 'Somebody'}:"
+    name = "" if message.private else f"{no_address(message.sender.name) or 'Unknown'}:"
     if message.text.strip():
         return [
             *quote,
@@ -82,7 +82,7 @@ def _quoted(quote: Quote) -> str:
 
 
 _END: Final = "end"
-"""The cause, beside the turn's id, of what is told at its end: there is one, however often it is made."""
+"""Beside the turn's id, the cause of the event at its end: the same event however often it is made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,20 +111,12 @@ class Writer:
         )
 
     def of_turn(self, kind: OriginKind, taken: Taken, text: str, *, replaces: str | None = None) -> OutboundEvent:
-        """What is told at the end of a turn: the same id each time."""
-        message = taken.messages[-1]
-        return OutboundEvent(
-            id=derived_id("evt", taken.turn_id, _END),
-            address=message.address,
-            text=text,
-            reply_to=self.reply_to(message),
-            replaces=replaces,
-            expires_at=self.clock() + self.expire_after,
-            origin=Origin(kind=kind, owner=taken.place.owner, session=taken.place.session, turn_id=taken.turn_id),
-        )
+        """The event at the end of a turn: the same id each time."""
+        event = self.event(derived_id("evt", taken.turn_id, _END), kind, taken.messages[-1], taken.place, text)
+        return replace(event, replaces=replaces, origin=replace(event.origin, turn_id=taken.turn_id))
 
     def set_aside(self, taken: Taken) -> OutboundEvent:
-        """For whoever wrote what broke the server twice."""
+        """For the sender of a message that broke the server twice."""
         return self.of_turn("notice", taken, words.SET_ASIDE)
 
 
@@ -138,7 +130,7 @@ class ChatReply:
 
     async def outbound(self, end: TurnFinished | TurnFailed) -> Sequence[OutboundEvent]:
         """The answer, in place of its preview; or why there is none. Nothing for an answer without words, nor for a turn that was stopped:
-        whoever stopped it was told so at once."""
+        /stop has been answered."""
         posted = await self._company.finish()
         if isinstance(end, TurnFinished):
             text = words.answer(end.text, end.finish_reason)

@@ -2,29 +2,32 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Final
 
 from assistant.contracts.channels import Conversation
 from assistant.contracts.errors import SessionBusy, ShuttingDown, StoreUnavailable
 from assistant.contracts.inbox import InboxStore, Taken
 from assistant.contracts.turns import TurnRequest, Upload, UserText
-from assistant.inbound.files import Fetcher, remove
+from assistant.contracts.util import backoff
+from assistant.inbound.files import Fetcher
 from assistant.inbound.preview import TypingAndPreview
 from assistant.inbound.replies import ChatReply, Writer, content_of
-from assistant.inbound.workers import SessionKey
-from assistant.turns.handle import RunningTurn
+from assistant.turns.handle import RunningTurn, remove_uploads
 from assistant.turns.service import Turns
 
 log = logging.getLogger(__name__)
 
+SessionKey = tuple[str, str]
+"""(owner, session)"""
 _LONGEST_WAIT: Final = 120.0
 
 
 class TurnRunner:
-    """Runs the turns of the inbox."""
+    """Runs the turns of the inbox, from taking messages to an end that is stored."""
 
     def __init__(
         self, *, turns: Turns, inbox: InboxStore, fetcher: Fetcher, writer: Writer, conversations: Mapping[str, Conversation | None]
@@ -44,48 +47,47 @@ class TurnRunner:
         return key in self._busy
 
     def hold(self, taken: Taken) -> None:
-        """It is ours from now on, whether or not it is run yet: until the store knows how it ended, or it is handed back."""
+        """Keep it until its end is stored, or it is handed back."""
         self._held[taken.turn_id] = taken
 
     def idle(self) -> Sequence[Taken]:
-        """What is held and not being run."""
+        """What is held and not running."""
         return [taken for taken in self._held.values() if (taken.place.owner, taken.place.session) not in self._busy]
 
     def stop(self, key: SessionKey) -> None:
-        """Stop what is under way in this session, if anything is; also where it has to be tried again."""
+        """Stop the turn under way in this session, if there is one, and its next tries."""
         if key in self._busy:
             self._stopped.add(key)
         if turn := self._running.get(key):
             turn.cancel()
 
     async def run(self, taken: Taken) -> None:
-        """Run the turn of what is held to an end that the store knows; tried again for as long as the store, or the session's lane, does not
-        take it."""
+        """Run a held turn until its end is stored; tried again while the store or the session's lane refuses it."""
         key = (taken.place.owner, taken.place.session)
         self._busy.add(key)
         try:
-            for delay in _delays():
+            for tries in count(1):
                 await self._try(key, taken)
                 if taken.turn_id not in self._held:
                     return
                 taken = self._held[taken.turn_id]
-                await asyncio.sleep(delay)
+                await asyncio.sleep(backoff(tries, longest=_LONGEST_WAIT))
         finally:
             self._busy.remove(key)
             self._stopped.discard(key)
 
     async def hand_back(self) -> None:
-        """Leave what has not ended to the next start. After the workers and the turns were ended."""
+        """Leave unfinished turns to the next start. Call it after the workers and the turns have ended."""
         held, self._held = self._held, {}
         for taken in held.values():
             try:
                 await self._inbox.hand_back(taken.turn_id)
                 log.info("inbound.handed_back turn=%s", taken.turn_id)
-            except StoreUnavailable:  # the next start takes it over all the same, as one whose process died
+            except StoreUnavailable:  # the next start takes it over, as one whose process died
                 log.warning("inbound.not_handed_back turn=%s", taken.turn_id)
 
     async def _try(self, key: SessionKey, taken: Taken) -> None:
-        """Run it once. It is not held any more if the store knows its end."""
+        """Run it once. Afterwards it is held only if its end is not stored."""
         message = taken.messages[-1]
         conversation = self._conversations.get(message.address.channel)
         company = TypingAndPreview(
@@ -130,13 +132,5 @@ class TurnRunner:
             return self._turns.start(request)
         except (SessionBusy, ShuttingDown) as error:
             log.info("inbound.not_started turn=%s code=%s", request.id, error.code)
-            await asyncio.to_thread(remove, [item for item in request.content if isinstance(item, Upload)])
+            await asyncio.to_thread(remove_uploads, request.uploads)
             return None
-
-
-def _delays() -> Iterator[float]:
-    """Seconds between tries: 1, 2, 4 … 120."""
-    delay = 1.0
-    while True:
-        yield delay
-        delay = min(2 * delay, _LONGEST_WAIT)

@@ -1,4 +1,4 @@
-"""The way in: a message of a channel is let in or not, kept, answered by a turn; and nothing that was kept is forgotten."""
+"""Incoming messages: check the sender, store the message, answer it by a turn; after a crash, resume."""
 
 import asyncio
 import logging
@@ -17,26 +17,26 @@ from assistant.contracts.outbox import OutboxStore
 from assistant.contracts.pairing import PairingStore
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.util import Clock, derived_id, utc_now
-from assistant.inbound.attempts import attempt
 from assistant.inbound.commands import Commands, Overview
 from assistant.inbound.files import Fetcher, FileLimits
 from assistant.inbound.pairing import PairingCodes
+from assistant.inbound.preview import attempt
 from assistant.inbound.replies import Writer, place_for, readable
-from assistant.inbound.runner import TurnRunner
-from assistant.inbound.workers import SessionKey, SessionWorkers
+from assistant.inbound.runner import SessionKey, TurnRunner
 from assistant.turns.service import Turns
+from assistant.workers import KeyedWorkers
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _LOOK_AGAIN: Final = 30.0
-"""Seconds between looks at the inbox for what nobody woke us for: messages of a process that died, a wake-up that met a failing store."""
+"""Seconds between looks at the inbox for messages without a wake-up: of a process that died, or while the store failed."""
 _ACKNOWLEDGE_SECONDS: Final = 30.0
 _MOST_BESIDES: Final = 100
 
 
 class InboundService:
-    """Takes messages in and has them answered. Implements what supervisors ask of it (`accept`, `last_seen`)."""
+    """Takes messages in and has them answered. Implements `delivery.supervisor.InboundReceiver`."""
 
     def __init__(
         self,
@@ -81,15 +81,15 @@ class InboundService:
             waiting=lambda owner, session: self._waiting[owner, session],
             overview=overview,
         )
-        self._desk = SessionWorkers(self._work, most=at_work)
+        self._desk = KeyedWorkers("session", self._work, most=at_work)
         self._waiting: Counter[SessionKey] = Counter()
         self._taking: set[asyncio.Task[Any]] = set()
         self._besides: set[asyncio.Task[object]] = set()
         self._looking: asyncio.Task[None] | None = None
 
     async def accept(self, channel: str, message: InboundMessage) -> str:
-        """Take a message in. When it returns, the message is kept, or was before, or its sender may not write (then the id is empty, and
-        nothing of it was kept): the platform may be told. Raises StoreUnavailable: it must come again."""
+        """Take a message in; afterwards it may be acknowledged to the platform. Returns its id in the inbox; empty: the sender may not write, and
+        nothing was stored. Raises StoreUnavailable: the platform must send it again."""
         if message.address.channel != channel:
             raise ValueError("a channel took in a message of another one")
         message = readable(message)
@@ -115,13 +115,13 @@ class InboundService:
         return await self._inbox.last_seen(channel)
 
     async def start(self) -> None:
-        """Go on with what was left: turns that a process was at when it ended, messages that no turn has taken. Raises StoreUnavailable."""
+        """Resume turns that a process left unfinished, and take messages that wait. Raises StoreUnavailable."""
         await self._look()
         self._looking = asyncio.create_task(self._keep_looking())
 
     async def close(self, grace: float = 5.0) -> None:
-        """Stop the workers and hand back what has not ended, for the next start. After `Turns.close`; messages are still accepted, and
-        wait. Safe to call twice."""
+        """Stop the workers and hand back unfinished turns, for the next start. Call it after `Turns.close`; messages are still accepted, and wait.
+        Safe to call twice."""
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
@@ -148,7 +148,7 @@ class InboundService:
         self._desk.wake(key)
 
     async def _work(self, key: SessionKey) -> None:
-        """One turn of a session, if one is to be had."""
+        """Run one turn of a session, if there is one."""
         held = next((taken for taken in self._answering.idle() if (taken.place.owner, taken.place.session) == key), None)
         if held is not None:
             self._desk.wake(key)  # behind it, what waits
@@ -181,14 +181,14 @@ class InboundService:
             self._answering.hold(taken)
 
     async def _to_its_end(self, taking: Coroutine[Any, Any, T]) -> T:
-        """Not cancelled with the one who waits for it: what the store gives us is ours, to be answered or handed back."""
+        """Await without passing on a cancellation: what the store gave must be answered or handed back."""
         task = asyncio.create_task(taking)
         self._taking.add(task)
         task.add_done_callback(self._taking.discard)
         return await asyncio.shield(task)
 
     async def _look(self) -> None:
-        """Wake a worker for all that is to be done."""
+        """Wake a worker for each session with something to do."""
         await self._to_its_end(self._take_over())
         for taken in self._answering.idle():
             self._desk.wake((taken.place.owner, taken.place.session))
@@ -204,7 +204,7 @@ class InboundService:
                 log.warning("inbound.not_looked code=%s", StoreUnavailable.code)
 
     def _acknowledge(self, message: InboundMessage) -> None:
-        """Show that it was seen, beside everything else."""
+        """Show on the platform that it was seen, in the background."""
         conversation = self._conversations.get(message.address.channel)
         if conversation is None or len(self._besides) >= _MOST_BESIDES:
             return

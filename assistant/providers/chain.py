@@ -1,4 +1,4 @@
-"""Retry and fallback: models that are asked in order, each again after a failure that may pass, until one answers."""
+"""Retry and fallback: calls models in order, each again after a transient failure, until one answers."""
 
 import asyncio
 import logging
@@ -84,7 +84,7 @@ class ModelLink:
 class ModelChain:
     """A ModelProvider over one or more: retries each by the policy, and falls back to the next while no text was passed on.
 
-    After three failures in a row a model is asked last for a minute, but never left out, so the only one that works is always found. If all
+    After three failures in a row a model is tried last for a minute, but never skipped, so a single working one is always found. If all
     fail, the error is that of the first one asked. A conversation too long for one model goes only to those with a larger context.
     """
 

@@ -12,7 +12,7 @@ from assistant.providers.presets import PRESETS, UNSUPPORTED, Preset, preset_of,
 from assistant.providers.settings import ProviderSettings
 
 OFFLINE: Final = "offline"
-_CONFIGURED: Final = "the configuration says so"
+_CONFIGURED: Final = "chosen by the configuration"
 _NOTHING: Final = "no provider is configured, no key is in the environment, and no model server answers on this machine"
 _CONFIGURED_LOCAL_PATIENCE: Final = 2.0
 _UNCONFIGURED: Final = ProviderSettings()

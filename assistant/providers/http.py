@@ -155,7 +155,7 @@ class HttpClient:
             self._session = None
 
     async def _events(self, response: "aiohttp.ClientResponse") -> AsyncIterator[list[dict[str, Any] | None]]:
-        """The events of a stream, those of each network read together; None stands for "[DONE]"."""
+        """The events of a stream, those of each network read together; None is "[DONE]"."""
         parser = EventParser()
         async for chunk in response.content.iter_any():
             if found := parser.feed(chunk):
@@ -178,7 +178,7 @@ class HttpClient:
 
     async def _open(self) -> "aiohttp.ClientSession":
         await asyncio.to_thread(preload)
-        import aiohttp  # noqa: PLC0415 - imported by now, by the thread
+        import aiohttp  # noqa: PLC0415 - already imported, by the thread
 
         if self._closed:
             raise ProviderFailed(f"The connection to {self._peer.provider} was closed.", retryable=False)

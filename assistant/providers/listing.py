@@ -27,7 +27,7 @@ ListModels = Callable[[], Awaitable[Sequence[str]]]
 LOCAL_SERVERS: Final = tuple(preset for preset in PRESETS.values() if preset.port is not None)
 _REMEMBERED: Final = 300.0
 _AFTER_FAILURE: Final = 30.0
-"""Seconds until a provider that failed is asked again."""
+"""Seconds until a provider that failed is tried again."""
 _PATIENCE: Final = 10.0
 """Seconds that a provider may take."""
 _MOST_MODELS: Final = 2_000
@@ -54,7 +54,7 @@ class ListedModels:
         self._lists = {name: _ProviderList(name, ask, clock) for name, ask in providers.items()}
 
     async def all(self) -> Sequence[ListedModel]:
-        """All models; of a provider that fails, those it listed before. All providers are asked at once."""
+        """All models; of a provider that fails, those it listed before. Asks all providers at once."""
         lists = await asyncio.gather(*[one.ids() for one in self._lists.values()])
         return [_as_listed(name, model) for name, models in zip(self._lists, lists, strict=True) for model in models or ()]
 
@@ -130,7 +130,7 @@ class LocalServer:
 
 
 async def find_local(servers: Sequence[Preset] = LOCAL_SERVERS, *, patience: float = 0.15) -> list[LocalServer]:
-    """Those that answer with a list of models within `patience` seconds (all are asked at once), in the order given."""
+    """Those that answer with a list of models within `patience` seconds, in the order given. Asks all at once."""
     lists = await asyncio.gather(*[list_local_models(server.base_url, patience=patience) for server in servers])
     return [
         LocalServer(name=server.name, base=server.base_url, models=models) for server, models in zip(servers, lists, strict=True) if models
@@ -159,7 +159,7 @@ async def _get(host: str, port: int, path: str) -> bytes:
         head = await reader.readuntil(b"\r\n\r\n")
         if b" 200" not in head.split(b"\r\n")[0]:
             return b""
-        length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)  # some servers keep the connection open all the same
+        length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)  # some servers keep the connection open regardless
         return await reader.readexactly(min(int(length[1]), _LONGEST_LIST) if length else _LONGEST_LIST)
     except asyncio.IncompleteReadError as end:
         return end.partial

@@ -182,7 +182,7 @@ class IncomingAnswer(ABC):
 
     @abstractmethod
     def take(self, event: dict[str, Any] | None) -> str:
-        """Take an event (None: "[DONE]"); return the text that it adds. Raises the failure that an error in it stands for."""
+        """Take an event (None: "[DONE]"); return the text that it adds. Raises the failure that an error in it describes."""
 
     @abstractmethod
     def take_whole(self, value: dict[str, Any]) -> None:

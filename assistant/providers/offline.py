@@ -1,4 +1,4 @@
-"""What answers where no model is configured: a chat that says so and does what needs no model, and embeddings by the words of a text."""
+"""The stand-in where no model is configured: a chat that explains this and does what needs no model, and embeddings by the words of a text."""
 
 import asyncio
 import json
@@ -192,7 +192,7 @@ def vector(text: str, dimensions: int) -> tuple[float, ...]:
         weight = math.sqrt(count) * (0.3 if feature[0] == "3" else 1.0)
         values[place % dimensions] += weight if zlib.crc32(data, 0x9E3779B9) & 1 else -weight
     norm = math.sqrt(math.fsum(value * value for value in values))
-    if not norm:  # everything cancelled out: a vector of length 1 all the same
+    if not norm:  # everything cancelled out: still a vector of length 1
         values[zlib.crc32(text.encode("utf-8", "surrogatepass")) % dimensions] = norm = 1.0
     return tuple([value / norm for value in values])
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.models import EmbeddingProvider, ListedModel, ModelProvider, OpenedModel, Price, Sampling
@@ -13,13 +13,14 @@ from assistant.providers.anthropic import AnthropicProvider
 from assistant.providers.chain import ModelChain
 from assistant.providers.choice import OFFLINE, ChosenModel
 from assistant.providers.embeddings import OpenAIEmbeddings
-from assistant.providers.gguf.file import GgufHeader, header_at
-from assistant.providers.gguf.provider import open_gguf
 from assistant.providers.http import ProviderEndpoint
 from assistant.providers.listing import FoundModel, ListedModels, read_model_list
 from assistant.providers.offline import DIMENSIONS, OfflineEmbeddings, OfflineProvider
 from assistant.providers.openai import OpenAICompletions, OpenAIProvider
 from assistant.providers.settings import RegisteredModel
+
+if TYPE_CHECKING:
+    from assistant.providers.gguf.file import GgufHeader
 
 Choose = Callable[[str, str], Awaitable[ChosenModel]]
 """(model, provider) → the choice. Raises ProviderFailed."""
@@ -32,7 +33,7 @@ _STAND_INS: Final = {
 
 
 def open_provider(choice: ChosenModel, *, fallbacks: Sequence[ChosenModel] = ()) -> ModelProvider:
-    """The model, with retries; `fallbacks` are asked in order when those before fail. Nothing is connected before the first call."""
+    """The model, with retries; `fallbacks` are tried in order when those before fail. Nothing is connected before the first call."""
     if choice.provider == OFFLINE:
         return OfflineProvider(choice.reason if choice.remedy else "")
     endpoints = [_endpoint(each) for each in (choice, *fallbacks)]
@@ -107,6 +108,8 @@ class Registry:
         if not settings.path or (known.context_tokens and (known.dimensions or settings.type != "embedding")):
             return known
         if name not in self._headers:
+            from assistant.providers.gguf.file import header_at  # noqa: PLC0415 - only where a model is a file
+
             header = await asyncio.to_thread(header_at, settings.path, self._folder)
             if header is None:
                 return known
@@ -144,6 +147,8 @@ class Registry:
     async def _open_configured(self, model_id: str, settings: RegisteredModel) -> OpenedModel:
         sampling = Sampling(temperature=settings.default_temperature)
         if settings.path:
+            from assistant.providers.gguf.provider import open_gguf  # noqa: PLC0415 - only where a model is a file
+
             writes, embeds = open_gguf(model_id, settings, self._folder)
             return OpenedModel(listed=await self._own(model_id, settings), writes=writes, embeds=embeds, sampling=sampling)
         choice = await self._choose(settings.model or model_id, settings.provider)

@@ -8,9 +8,29 @@ import orjson
 
 from assistant.contracts.access import ApiKey, HeldKey, Limits, Scope
 from assistant.contracts.util import Clock, utc_now
-from assistant.store import key_statements as sql
 from assistant.store.codec import from_micros, json_column, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
+
+# Times are microseconds.
+_ADD = """
+    INSERT INTO api_keys (id, name, prefix, digest, scopes, models, requests, tokens, parallel, created, expires)
+    VALUES (:id, :name, :prefix, :digest, :scopes, :models, :requests, :tokens, :parallel, :created, :expires)"""
+_COLUMNS = "id, name, prefix, scopes, models, requests, tokens, parallel, created, expires, last_used, revoked"
+_ALL = f"SELECT {_COLUMNS} FROM api_keys ORDER BY created, id"  # noqa: S608 - columns of this module
+_HOLDS = "revoked IS NULL AND (expires IS NULL OR expires > :now)"
+_BY_DIGEST = f"""
+    SELECT {_COLUMNS}, NULL FROM api_keys WHERE digest = :digest AND {_HOLDS}"""  # noqa: S608 - as above
+_BY_PREVIOUS = f"""
+    SELECT {_COLUMNS}, previous_until FROM api_keys WHERE previous = :digest AND previous_until > :now AND {_HOLDS}"""  # noqa: S608 - as above
+_LIMITS = """
+    SELECT requests, tokens, parallel FROM api_keys WHERE id = :id"""
+_USED = """
+    UPDATE api_keys SET last_used = :at WHERE id = :id"""
+_REVOKE = """
+    UPDATE api_keys SET revoked = :now WHERE id = :id AND revoked IS NULL RETURNING id"""
+_ROTATE = f"""
+    UPDATE api_keys SET previous = digest, previous_until = :until, digest = :digest, prefix = :prefix
+    WHERE id = :id AND {_HOLDS} RETURNING id"""  # noqa: S608 - as above
 
 
 class ApiKeys:
@@ -28,13 +48,13 @@ class ApiKeys:
             "digest": digest,
             "scopes": orjson.dumps(sorted(key.scopes)).decode(),
             "models": None if key.models is None else orjson.dumps(key.models).decode(),
-            "requests": key.limits.requests,
-            "tokens": key.limits.tokens,
+            "requests": key.limits.named("requests_per_minute"),
+            "tokens": key.limits.named("tokens_per_minute"),
             "parallel": key.limits.parallel,
             "created": to_micros(key.created),
             "expires": _micros(key.expires),
         }
-        await self._database.write(lambda connection: connection.execute(sql.ADD_KEY, values))
+        await self._database.write(lambda connection: connection.execute(_ADD, values))
 
     async def find(self, digest: str) -> HeldKey | None:
         row = await self._database.read(lambda connection: self._held(connection, digest))
@@ -51,19 +71,19 @@ class ApiKeys:
 
     async def limits(self, key_id: str) -> Limits | None:
         values: dict[str, SqlValue] = {"id": json_column(key_id)}
-        rows = await self._database.read(lambda connection: connection.execute(sql.LIMITS_OF_KEY, values))
-        return Limits(requests=rows[0][0], tokens=rows[0][1], parallel=rows[0][2]) if rows else None
+        rows = await self._database.read(lambda connection: connection.execute(_LIMITS, values))
+        return _limits(*rows[0]) if rows else None
 
     async def used(self, key_id: str, at: datetime) -> None:
         values: dict[str, SqlValue] = {"id": key_id, "at": to_micros(at)}
-        await self._database.write(lambda connection: connection.execute(sql.USED_KEY, values))
+        await self._database.write(lambda connection: connection.execute(_USED, values))
 
     async def list(self) -> Sequence[ApiKey]:
-        return [_key(row) for row in await self._database.read(lambda connection: connection.execute(sql.KEYS))]
+        return [_key(row) for row in await self._database.read(lambda connection: connection.execute(_ALL))]
 
     async def revoke(self, key_id: str) -> bool:
         values: dict[str, SqlValue] = {"id": json_column(key_id), "now": to_micros(self._clock())}
-        return bool(await self._database.write(lambda connection: connection.execute(sql.REVOKE_KEY, values)))
+        return bool(await self._database.write(lambda connection: connection.execute(_REVOKE, values)))
 
     async def rotate(self, key_id: str, *, digest: str, prefix: str, overlap_until: datetime) -> bool:
         values: dict[str, SqlValue] = {
@@ -73,11 +93,11 @@ class ApiKeys:
             "until": to_micros(overlap_until),
             "now": to_micros(self._clock()),
         }
-        return bool(await self._database.write(lambda connection: connection.execute(sql.ROTATE_KEY, values)))
+        return bool(await self._database.write(lambda connection: connection.execute(_ROTATE, values)))
 
     def _held(self, connection: Transaction, digest: str) -> SqlRow | None:
         values: dict[str, SqlValue] = {"digest": digest, "now": to_micros(self._clock())}
-        rows = connection.execute(sql.KEY_BY_DIGEST, values) or connection.execute(sql.KEY_BY_PREVIOUS, values)
+        rows = connection.execute(_BY_DIGEST, values) or connection.execute(_BY_PREVIOUS, values)
         return rows[0] if rows else None
 
 
@@ -89,12 +109,16 @@ def _key(row: SqlRow) -> ApiKey:
         prefix=prefix,
         scopes=frozenset(cast("list[Scope]", orjson.loads(scopes))),
         models=None if models is None else tuple(cast("list[str]", orjson.loads(models))),
-        limits=Limits(requests=requests, tokens=tokens, parallel=parallel),
+        limits=_limits(requests, tokens, parallel),
         created=from_micros(created),
         expires=_time(expires),
         last_used=_time(last_used),
         revoked=_time(revoked),
     )
+
+
+def _limits(requests: int | None, tokens: int | None, parallel: int | None) -> Limits:
+    return Limits.of(requests_per_minute=requests, tokens_per_minute=tokens, parallel=parallel)
 
 
 def _micros(at: datetime | None) -> int | None:

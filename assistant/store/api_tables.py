@@ -41,8 +41,8 @@ class ApiKeyRow(SQLModel, table=True):
 
 
 class LimitUseRow(SQLModel, table=True):
-    """A request of a principal that has limits (`tokens` 0), or tokens that one took. It counts for a minute; with `until`, it runs (until then
-    at the latest) and takes a place."""
+    """A request of a principal with limits (`tokens` 0), or tokens it took. Kept for the longest window; with `until`, it runs, until then at
+    the latest, and takes a place among `parallel`."""
 
     __tablename__ = "limit_uses"
     __table_args__ = (
@@ -147,7 +147,7 @@ _UNENDED = text("ended IS NULL")
 
 class JobRow(SQLModel, table=True):
     """A run of a workflow. `payload`: JSON, what it was started with; `results`: JSON, its outputs. `runner`: the process that holds it, NULL when
-    it let go of it. `cancel`: 1 when it is to be cancelled."""
+    none does. `cancel`: 1 when it is to be cancelled."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -170,7 +170,7 @@ class JobRow(SQLModel, table=True):
 
 
 class JobNodeRow(SQLModel, table=True):
-    """A node of a job that was begun, and what it gave (`output`: JSON). `turn`: the id of what happens in it; a turn by that id is not settled
+    """A started node of a job, and its `output` (JSON). `turn`: the id of what happens in it; a turn by that id is not settled
     as long as the node runs."""
 
     __tablename__ = "job_nodes"

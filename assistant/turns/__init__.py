@@ -1,1 +1,1 @@
-"""What happens to a message: lane, intake, context, loop, append; and what is heard of it."""
+"""Turns: lane, intake, context, loop, append, and the events a listener gets."""

@@ -1,45 +1,44 @@
-"""Models that are asked without an agent: no session, no tools of ours. What the client sent is what the model gets."""
+"""Calls of a model without an agent: no session, no tools of ours. The model gets what the client sent."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.documents import DocumentReader, ReadImage
-from assistant.contracts.errors import NanobotError, ShuttingDown, TurnCancelled, TurnTimeout, drop_traceback, traceback_location
-from assistant.contracts.messages import AssistantMessage, Message, Part, Text, Usage, UserMessage
+from assistant.contracts.errors import drop_traceback
+from assistant.contracts.messages import AssistantMessage, Message, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling, ToolChoice, ToolSpec
-from assistant.contracts.turns import Earlier, HistoryMessage, Keep, TextDelta, TurnFailed, TurnFinished, Upload, UserText
+from assistant.contracts.turns import Earlier, HistoryMessage, Keep, TextDelta, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import new_id
-from assistant.turns.handle import RunningTurn, kept, remove_uploads
-from assistant.turns.intake import document_part, image_part, share
-
-log = logging.getLogger(__name__)
+from assistant.turns.handle import RunningTurn, RunningTurns, kept, reason, remove_uploads
+from assistant.turns.intake import Reading, parts_of
 
 _SIDE_BY_SIDE: Final = 8
 """Answers of one request that are made at the same time."""
+_LATE: Final = "The model did not answer in time (api.timeout)."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectRequest:
-    """What is asked of a model, once for each answer that is wanted."""
+    """A call of a model, for one answer or several."""
 
     id: str
     """`turn_…`"""
     model: ModelProvider
     conversations: tuple[tuple[Earlier, ...], ...]
-    """What was said, for each answer; the same object where it is the same."""
+    """The conversation for each answer; the same object where it is the same."""
     instructions: tuple[str, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
-    """The client's: their calls are the answer."""
+    """The client's tools: calls of them are the answer."""
     tool_choice: ToolChoice | None = None
     parallel_calls: bool | None = None
     top_logprobs: int | None = None
     sampling: Sampling = field(default_factory=Sampling)
     stream: bool = False
     keep: Keep | None = None
-    """What stores the end before anybody is told of it."""
+    """Stores the end before it is emitted."""
 
     @property
     def uploads(self) -> list[Upload]:
@@ -49,40 +48,32 @@ class DirectRequest:
 
 
 class Direct:
-    """Runs such requests, each in a task of its own."""
+    """Runs direct requests, each in a task of its own."""
 
     def __init__(self, *, reader: DocumentReader, document_chars: int, timeout: float) -> None:
         """`document_chars`: how much text of documents a message may hold. `timeout`: seconds from `start` to the answer."""
         self._reader = reader
         self._document_chars = document_chars
         self._timeout = timeout
-        self._running: set[RunningTurn] = set()
-        self._closing = False
+        self._running = RunningTurns()
 
-    def start(self, request: DirectRequest) -> RunningTurn:
-        """Ask at once. Raises ShuttingDown; then the uploads are still the caller's."""
-        if self._closing:
-            raise ShuttingDown(retry_after=1)
-        turn = RunningTurn(request.id)
-        turn.task = asyncio.create_task(self._run(request, turn), name=request.id)
-        self._running.add(turn)
-        turn.task.add_done_callback(lambda _: self._running.discard(turn))
-        return turn
+    def start(self, request: DirectRequest, admission: Admission = UNLIMITED) -> RunningTurn:
+        """Ask at once. `admission`: charged with the tokens used; the caller ends it. Raises ShuttingDown; then the caller keeps the uploads."""
+        self._running.check_open()
+        turn = RunningTurn(request.id, admission)
+        return self._running.begin(turn, self._run(request, turn))
 
     async def close(self) -> None:
         """Take no new requests and stop those that run."""
-        self._closing = True
-        for turn in self._running:
-            turn.cancel("interrupted")
-        await asyncio.gather(*[turn.task for turn in self._running if turn.task])
+        await self._running.close(0)
 
     async def _run(self, request: DirectRequest, turn: RunningTurn) -> None:
         end: TurnFinished | TurnFailed
         try:
             end = await self._answer(request, turn)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - passed on to whoever waits; a bug is logged in _reason
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - passed on to the caller; `reason` logs a bug
             turn.sealed = True
-            end = TurnFailed(turn_id=turn.id, error=_reason(turn, error), acted=False)
+            end = TurnFailed(turn_id=turn.id, error=reason(turn, error, late=_LATE)[1], acted=False)
             drop_traceback(error)
         finally:
             if uploads := request.uploads:
@@ -103,7 +94,17 @@ class Direct:
 
             async def ask(index: int, said: tuple[Earlier, ...]) -> AssistantMessage:
                 async with seats:
-                    wanted = _model_request(request, read[id(said)], images)
+                    wanted = ModelRequest(
+                        instructions=request.instructions,
+                        messages=read[id(said)],
+                        tools=request.tools,
+                        tool_choice=request.tool_choice,
+                        parallel_calls=request.parallel_calls,
+                        top_logprobs=request.top_logprobs,
+                        sampling=request.sampling,
+                        images=images,
+                        stream=request.stream,
+                    )
                     return await request.model.complete(wanted, lambda text: turn.emit(TextDelta(text=text, index=index)))
 
             try:
@@ -114,38 +115,17 @@ class Direct:
         return _finished(turn.id, [task.result() for task in tasks])
 
     async def _message(self, said: Earlier, images: dict[str, bytes]) -> Message:
-        return UserMessage(id=new_id("msg"), parts=await self._parts(said.content, images)) if isinstance(said, HistoryMessage) else said
-
-    async def _parts(self, content: Sequence[UserText | Upload], images: dict[str, bytes]) -> tuple[Part, ...]:
-        readings = {id(item): await self._reader.read(item) for item in content if isinstance(item, Upload)}
-        texts = [len(reading.text) for reading in readings.values() if not isinstance(reading, ReadImage)]
-        shares = iter(share(texts, self._document_chars))
-        parts: list[Part] = []
-        for item in content:
-            if not isinstance(item, Upload):
-                parts.append(Text(text=item.text, quoted=item.quoted))
-                continue
-            reading, attachment = readings[id(item)], new_id("att")
-            if isinstance(reading, ReadImage):
-                images[attachment] = reading.data
-                parts.append(image_part(item, attachment, reading))
-            else:
-                parts.append(document_part(item, "", reading, next(shares)))
-        return tuple(parts)
-
-
-def _model_request(request: DirectRequest, messages: tuple[Message, ...], images: dict[str, bytes]) -> ModelRequest:
-    return ModelRequest(
-        instructions=request.instructions,
-        messages=messages,
-        tools=request.tools,
-        tool_choice=request.tool_choice,
-        parallel_calls=request.parallel_calls,
-        top_logprobs=request.top_logprobs,
-        sampling=request.sampling,
-        images=images,
-        stream=request.stream,
-    )
+        if not isinstance(said, HistoryMessage):
+            return said
+        readings: dict[int, tuple[str, Reading]] = {}
+        for item in said.content:
+            if isinstance(item, Upload):
+                reading, attachment = await self._reader.read(item), ""
+                if isinstance(reading, ReadImage):
+                    attachment = new_id("att")
+                    images[attachment] = reading.data
+                readings[id(item)] = attachment, reading
+        return UserMessage(id=new_id("msg"), parts=parts_of(said.content, readings, self._document_chars))
 
 
 def _finished(turn_id: str, answers: Sequence[AssistantMessage]) -> TurnFinished:
@@ -154,18 +134,3 @@ def _finished(turn_id: str, answers: Sequence[AssistantMessage]) -> TurnFinished
     return TurnFinished(
         turn_id=turn_id, text=first.text, finish_reason=first.finish_reason, usage=usage, model=first.model, answers=tuple(answers)
     )
-
-
-def _reason(turn: RunningTurn, error: BaseException) -> NanobotError:
-    match error:
-        case asyncio.CancelledError() if turn.stopped == "cancelled":
-            return TurnCancelled()
-        case asyncio.CancelledError():
-            return ShuttingDown("The server shut down before the answer was whole.", retry_after=1)
-        case TimeoutError():
-            return TurnTimeout("The model did not answer in time (api.timeout).")
-        case NanobotError():
-            return error
-        case _:
-            log.error("direct.bug turn=%s error=%s", turn.id, traceback_location(error))
-            return NanobotError()

@@ -1,13 +1,22 @@
-"""A turn that runs: its place in its session's lane, and the handle that its caller listens to, waits for or stops."""
+"""A running turn: its place in the session's lane, and the handle by which its caller listens, waits or stops it."""
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from typing import Literal
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any, Literal
 
-from assistant.contracts.errors import NanobotError, SessionBusy, drop_traceback, traceback_location
-from assistant.contracts.messages import Usage
+from assistant.contracts.access import UNLIMITED, Admission
+from assistant.contracts.errors import (
+    NanobotError,
+    SessionBusy,
+    ShuttingDown,
+    TurnCancelled,
+    TurnTimeout,
+    drop_traceback,
+    traceback_location,
+)
+from assistant.contracts.messages import CutOff, Usage
 from assistant.contracts.turns import Keep, TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import estimate_tokens
 
@@ -22,7 +31,7 @@ class LaneTicket:
         self._reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def reached(self) -> None:
-        """Wait until everybody in front has left. Cancelling the wait keeps the place: it must still be left."""
+        """Wait until the places before it are left. Cancelling the wait keeps the place: it must still be left."""
         if not self._reached.done():
             await asyncio.shield(self._reached)
 
@@ -71,47 +80,53 @@ StopCause = Literal["cancelled", "interrupted"]
 class RunningTurn:
     """The handle that `Turns.start` returns. One listener: either `events` or `result`."""
 
-    def __init__(self, turn_id: str) -> None:
+    def __init__(self, turn_id: str, admission: Admission = UNLIMITED) -> None:
         self.id = turn_id
+        self.admission = admission
+        """Charged with the tokens at the end; its caller ends it."""
         self.acted = False
-        """Whether a tool that changes something was started: from then on a repeat of the request is not harmless."""
+        """Whether a tool that changes something was started: then repeating the request is not harmless."""
         self.begun = False
-        """Whether the user's message may be in the store: then the session must say how the turn ended."""
+        """Whether the user's message may be stored: then the session must record how the turn ended."""
         self.unsettled = False
-        """Whether a turn of the inbox ended without its end being stored: it is to be run again, under its id."""
+        """Whether the end of a resumable turn could not be stored: it runs again, under its id."""
         self.sealed = False
         """Whether the answer is being stored: too late to stop it."""
         self.words: list[str] = []
-        """What was passed on of the step that runs, for the mark of a turn that is cut off."""
+        """The text emitted by the current step, kept if the turn is cut off."""
         self._usage = Usage()
         self._calls: list[str] = []
         self.stopped: StopCause | None = None
         """Why it was told to stop, if it was."""
         self.task: asyncio.Task[None] | None = None
         self.awake = False
-        """Whether its task has begun to run: one that is cancelled before never would, and nobody would settle the turn."""
+        """Whether its task has begun to run: a task cancelled before that never runs, and would not settle the turn."""
         self._events: list[TurnEvent] = []
         self._wake: asyncio.Future[None] | None = None
         self._end: TurnFinished | TurnFailed | None = None
 
     @property
     def took(self) -> int:
-        """Tokens that it is known to have taken if it ended here: those of its steps, and what was passed on of the one that runs."""
+        """Tokens used so far: those of the finished steps, and an estimate of what the current one emitted."""
         return self._usage.prompt_tokens + self._usage.completion_tokens + estimate_tokens(sum(map(len, self.words + self._calls)))
 
     def step_made(self, usage: Usage) -> None:
-        """The step that ran is stored, and the next one begins."""
+        """A step is stored; the next one begins."""
         self._usage += usage
         self.words.clear()
         self._calls.clear()
 
     def emit(self, event: TurnEvent) -> None:
-        """Note an event and wake the listener. Nothing is heard after the turn has ended."""
+        """Note an event and wake the listener; the turn's end settles its tokens. Ignored after the end."""
         if self._end is not None:
             return
         match event:
-            case TurnFinished() | TurnFailed():
+            case TurnFinished():
                 self._end = event
+                self.admission.used(event.usage.prompt_tokens + event.usage.completion_tokens)
+            case TurnFailed():
+                self._end = event
+                self.admission.broke_off(self.took)
             case ToolStarted():
                 self.acted = self.acted or not event.reads_only
                 self._calls.append(event.arguments)
@@ -124,7 +139,7 @@ class RunningTurn:
             self._wake.set_result(None)
 
     async def events(self) -> AsyncIterator[list[TurnEvent]]:
-        """All events, in batches of what is there by then; the last one is TurnFinished or TurnFailed. Leaving early leaves the turn alone."""
+        """All events, in batches; the last one is TurnFinished or TurnFailed. Leaving early leaves the turn alone."""
         while True:
             if not self._events:
                 await self._more()
@@ -142,7 +157,7 @@ class RunningTurn:
         return self._end
 
     def cancel(self, why: StopCause = "cancelled") -> None:
-        """Stop the turn where it is; the session will say so. Does nothing when its answer is being stored, or later."""
+        """Stop the turn; the session records it. Does nothing once the answer is being stored."""
         if not self.sealed and self.stopped is None and self.task is not None:
             self.stopped = why
             if self.awake:
@@ -153,13 +168,61 @@ class RunningTurn:
         await self._wake
 
 
+class RunningTurns:
+    """The turns that run now, each in a task of its own."""
+
+    def __init__(self) -> None:
+        self._turns: set[RunningTurn] = set()
+        self._closing = False
+
+    def check_open(self) -> None:
+        """Raises ShuttingDown after `close`."""
+        if self._closing:
+            raise ShuttingDown(retry_after=1)
+
+    def begin(self, turn: RunningTurn, run: Coroutine[Any, Any, None]) -> RunningTurn:
+        turn.task = asyncio.create_task(run, name=turn.id)
+        self._turns.add(turn)
+        turn.task.add_done_callback(lambda _: self._turns.discard(turn))
+        return turn
+
+    async def close(self, grace: float) -> None:
+        """Take no new turns, wait `grace` seconds for those that run, and interrupt the rest."""
+        self._closing = True
+        tasks = [turn.task for turn in self._turns if turn.task]
+        if tasks:
+            log.info("turns.draining running=%d grace=%.1f", len(tasks), grace)
+            await asyncio.wait(tasks, timeout=grace)
+        for turn in self._turns:
+            turn.cancel("interrupted")
+        await asyncio.gather(*[turn.task for turn in self._turns if turn.task])
+
+
+def reason(turn: RunningTurn, error: BaseException, *, late: str | None = None) -> tuple[CutOff, NanobotError]:
+    """Why a turn was cut off, and the error for its caller; a bug is logged. `late`: the message of a timeout."""
+    match error:
+        case asyncio.CancelledError() if turn.stopped == "cancelled":
+            return "cancelled", TurnCancelled()
+        case asyncio.CancelledError():
+            return "interrupted", ShuttingDown("The server shut down before the answer was whole.", retry_after=1)
+        case TimeoutError():
+            return "timeout", TurnTimeout(late)
+        case TurnCancelled():
+            return "cancelled", error
+        case NanobotError():
+            return "failed", error
+        case _:
+            log.error("turn.bug turn=%s error=%s", turn.id, traceback_location(error))
+            return "failed", NanobotError()
+
+
 async def kept(turn: RunningTurn, end: TurnFinished | TurnFailed, keep: Keep | None) -> TurnFinished | TurnFailed:
-    """The end, when it is stored; or that it could not be."""
+    """Store the end by `keep`. Returns it, or a failure where it could not be stored."""
     if keep is None:
         return end
     try:
         await keep(end)
-    except Exception as error:  # noqa: BLE001 - whoever waits must hear of an end, a bug's too
+    except Exception as error:  # noqa: BLE001 - the listener must get an end, after a bug too
         if not isinstance(error, NanobotError):
             log.error("turn.bug turn=%s error=%s", turn.id, traceback_location(error))  # noqa: TRY400 - no words
         end = TurnFailed(turn_id=turn.id, error=error if isinstance(error, NanobotError) else NanobotError(), acted=turn.acted)
@@ -168,7 +231,7 @@ async def kept(turn: RunningTurn, end: TurnFinished | TurnFailed, keep: Keep | N
 
 
 def remove_uploads(uploads: Sequence[Upload]) -> None:
-    """Remove what a turn was given. Blocks."""
+    """Remove the files of a turn. Blocks."""
     for upload in uploads:
         try:
             upload.path.unlink(missing_ok=True)

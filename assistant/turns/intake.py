@@ -1,7 +1,7 @@
 """From a request's text and files to the user's message: files are read once, and their text shares a budget."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -12,7 +12,7 @@ from assistant.contracts.sessions import AttachmentStore
 from assistant.contracts.turns import HistoryMessage, TurnRequest, Upload, UserText
 from assistant.contracts.util import new_id
 
-_Read = ReadDocument | ReadImage
+Reading = ReadDocument | ReadImage
 
 
 class MessageIntake:
@@ -25,44 +25,30 @@ class MessageIntake:
         self._document_chars = document_chars
 
     async def history(self, request: TurnRequest) -> tuple[Message, ...]:
-        """What the client says was said before, its files read and kept as those of `message`. Raises the first error."""
+        """The history the client sent, its files read and kept as those of `message`. Raises the first error."""
         return tuple([await self._asked(request, item.content) if isinstance(item, HistoryMessage) else item for item in request.history])
 
     async def message(self, request: TurnRequest) -> UserMessage:
         """Read the uploads, side by side, then keep them; the parts are in the order in which they were sent. Raises the first error.
 
-        A message of a chat is not sent anew because a file of it can't be read: there, words say so in the file's place.
+        In a chat, an unreadable file becomes a sentence in its place: the sender would not send it again.
         """
         return await self._asked(request, request.content)
 
     async def _asked(self, request: TurnRequest, content: Sequence[UserText | Upload]) -> UserMessage:
         uploads = [item for item in content if isinstance(item, Upload)]
         readings = await self._read_all(request, uploads) if uploads else {}
-        texts = [kept[1].text for kept in readings.values() if isinstance(kept, tuple) and isinstance(kept[1], ReadDocument)]
-        shares = iter(share([len(text) for text in texts], self._document_chars))
-        parts: list[Part] = []
-        for item in content:
-            if not isinstance(item, Upload):
-                parts.append(Text(text=item.text, quoted=item.quoted, chosen=item.chosen))
-                continue
-            kept = readings[id(item)]
-            if isinstance(kept, NanobotError):
-                parts.append(Text(text=f"A file of this message could not be read. {kept.message}", quoted=True))
-            elif isinstance(kept[1], ReadImage):
-                parts.append(image_part(item, kept[0], kept[1]))
-            else:
-                parts.append(document_part(item, kept[0], kept[1], next(shares)))
-        return UserMessage(id=new_id("msg"), parts=tuple(parts))
+        return UserMessage(id=new_id("msg"), parts=parts_of(content, readings, self._document_chars))
 
-    async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, tuple[str, _Read] | NanobotError]:
-        """By `id(upload)`. Nothing is kept before everything was read: over the API a file that can't be refuses those beside it, too."""
+    async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, tuple[str, Reading] | NanobotError]:
+        """By `id(upload)`. Nothing is kept before everything is read: over the API one unreadable file refuses the request."""
         read_one = self._read if request.reply is None else self._read_or_why_not
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(read_one(upload)) for upload in uploads]
         except BaseExceptionGroup as errors:
-            raise _first(errors) from None
-        kept: dict[int, tuple[str, _Read] | NanobotError] = {}
+            raise errors.exceptions[0] from None
+        kept: dict[int, tuple[str, Reading] | NanobotError] = {}
         for upload, task in zip(uploads, tasks, strict=True):
             read = task.result()
             if isinstance(read, NanobotError):
@@ -71,20 +57,38 @@ class MessageIntake:
                 kept[id(upload)] = await self._attachments.keep(request.owner, request.session, upload, read), read
         return kept
 
-    async def _read(self, upload: Upload) -> _Read:
+    async def _read(self, upload: Upload) -> Reading:
         if upload.unread:
             return ReadDocument(format=PurePath(upload.name).suffix[1:9].lower() or "file", text="", missing=upload.unread)
         return await self._reader.read(upload)
 
-    async def _read_or_why_not(self, upload: Upload) -> _Read | NanobotError:
+    async def _read_or_why_not(self, upload: Upload) -> Reading | NanobotError:
         try:
             return await self._read(upload)
         except (UnreadableFile, UnsupportedFileType, FileTooLarge) as error:
             return error
 
 
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    return errors.exceptions[0]
+def parts_of(
+    content: Sequence[UserText | Upload], readings: Mapping[int, tuple[str, Reading] | NanobotError], document_chars: int
+) -> tuple[Part, ...]:
+    """The parts of a message. `readings`: by `id(upload)`, each with its attachment's id, or why there is none. `document_chars`: the budget of
+    text that its documents share."""
+    texts = [kept[1].text for kept in readings.values() if isinstance(kept, tuple) and isinstance(kept[1], ReadDocument)]
+    shares = iter(share([len(text) for text in texts], document_chars))
+    parts: list[Part] = []
+    for item in content:
+        if not isinstance(item, Upload):
+            parts.append(Text(text=item.text, quoted=item.quoted, chosen=item.chosen))
+            continue
+        kept = readings[id(item)]
+        if isinstance(kept, NanobotError):
+            parts.append(Text(text=f"A file of this message could not be read. {kept.message}", quoted=True))
+        elif isinstance(kept[1], ReadImage):
+            parts.append(image_part(item, kept[0], kept[1]))
+        else:
+            parts.append(document_part(item, kept[0], kept[1], next(shares)))
+    return tuple(parts)
 
 
 def image_part(upload: Upload, attachment_id: str, read: ReadImage) -> Image:
@@ -115,7 +119,7 @@ def document_part(upload: Upload, attachment_id: str, read: ReadDocument, chars:
 
 
 def _rest(read: ReadDocument, attachment_id: str, shown: int) -> str:
-    """What of the text is not in the message, where that begins, and how to go on."""
+    """What of the text is not in the message, where that begins, and how to read on."""
     total = len(read.text)
     if shown >= total:
         return ""
@@ -134,7 +138,7 @@ def excerpt(text: str, chars: int) -> str:
 
 
 def share(lengths: Sequence[int], budget: int) -> list[int]:
-    """Divide `budget` fairly: nobody gets more than it needs, and what the short ones leave goes to the long ones in equal parts."""
+    """Divide `budget` fairly: none gets more than its length, and what short ones leave goes to long ones in equal parts."""
     shares = [0] * len(lengths)
     waiting = sorted(range(len(lengths)), key=lambda index: lengths[index])
     for position, index in enumerate(waiting):
@@ -145,7 +149,7 @@ def share(lengths: Sequence[int], budget: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class CachingReader:
-    """Implements DocumentReader: gives what is kept of a file with these bytes, and reads one of which nothing is kept."""
+    """Implements DocumentReader: returns what is stored for these bytes, and reads files that are new."""
 
     reader: DocumentReader
     attachments: AttachmentStore

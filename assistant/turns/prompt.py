@@ -23,7 +23,7 @@ FILE_ESTIMATE: Final = 1_000
 
 
 def estimated_tokens(said: Sequence[Earlier], instructions: Sequence[str], sampling: Sampling, *, answers: int = 1) -> int:
-    """By the request alone: what a session holds already shows only in the usage, which is what counts in the end. `answers`: how many."""
+    """Of the request alone: the session's history shows only in the usage, which settles it. `answers`: how many."""
     parts = [part for message in said if isinstance(message, HistoryMessage) for part in message.content]
     chars = sum(len(part.text) for part in parts if isinstance(part, UserText)) + sum(map(len, instructions))
     chars += sum(len(message.text) for message in said if not isinstance(message, HistoryMessage))
@@ -32,7 +32,7 @@ def estimated_tokens(said: Sequence[Earlier], instructions: Sequence[str], sampl
 
 
 WORKSPACE_FILES: Final = ("AGENTS.md", "USER.md")
-"""What the assistant is told of its work and its user, in this order; both may be absent."""
+"""Files of the workspace about the assistant's work and its user, in this order; both may be absent."""
 FILE_CHARS: Final = 64_000
 ANSWER_TOKENS: Final = 4_096
 """Kept free for the answer where the request names no limit of its own."""

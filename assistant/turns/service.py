@@ -6,36 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from assistant.access.authenticator import Allowance
 from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.agent.transcript import fit
-from assistant.contracts.errors import (
-    ModelNotFound,
-    NanobotError,
-    SessionNotFound,
-    ShuttingDown,
-    StoreUnavailable,
-    TurnCancelled,
-    TurnTimeout,
-    drop_traceback,
-    traceback_location,
-)
-from assistant.contracts.messages import AssistantMessage, CutOff, Message, ToolMessage, Usage, UserMessage
+from assistant.contracts.access import UNLIMITED, Admission
+from assistant.contracts.errors import ModelNotFound, SessionNotFound, StoreUnavailable, TurnCancelled, drop_traceback
+from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
 from assistant.contracts.sessions import ONCE, AttachmentStore, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import AgentFacts, TextDelta, TurnFailed, TurnFinished, TurnRequest
+from assistant.contracts.turns import AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
-from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, kept, remove_uploads
+from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
 from assistant.turns.intake import MessageIntake
-from assistant.turns.prompt import Context, Transcript, Transcripts
+from assistant.turns.prompt import Context, Transcript, Transcripts, estimated_tokens
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """Who answers: a model, its tools, what it is told, and its limits."""
+    """A model with tools, instructions and limits."""
 
     model: ModelProvider
     toolbox: Toolbox
@@ -43,11 +35,11 @@ class Agent:
     max_steps: int
     """Model calls that may use tools, in one turn."""
     sampling: Sampling
-    """How answers are drawn where a request leaves it open."""
+    """Defaults for what a request leaves open."""
 
 
 class Turns:
-    """Runs turns. Each runs in a task of its own and to its end, whoever still listens."""
+    """Runs turns. Each runs in a task of its own to its end, even when its caller has gone."""
 
     def __init__(
         self,
@@ -58,34 +50,34 @@ class Turns:
         intake: MessageIntake,
         timeout: float,
         waiting: int = 16,
+        allowance: Allowance | None = None,
     ) -> None:
         """`agents`: by id, MAIN among them. `timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one
-        session."""
+        session. `allowance`: the limits of turns that start without an admission; None: they have none."""
         self.agents = agents
         self._sessions = sessions
         self._attachments = attachments
         self._intake = intake
         self._timeout = timeout
         self._lanes = Lanes(waiting=waiting)
+        self._allowance = allowance
         self._transcripts = Transcripts()
-        self._running: set[RunningTurn] = set()
-        self._closing = False
+        self._running = RunningTurns()
 
-    def start(self, request: TurnRequest) -> RunningTurn:
+    def start(self, request: TurnRequest, admission: Admission | None = None) -> RunningTurn:
         """Begin a turn, or let it wait in its session's lane. Raises SessionBusy, ShuttingDown or ModelNotFound (no such agent) at once; then
-        the uploads are still the caller's. Otherwise the turn removes them when it has read them."""
-        if self._closing:
-            raise ShuttingDown(retry_after=1)
+        the uploads are still the caller's. Otherwise the turn removes them when it has read them.
+
+        `admission`: the caller's, with the tokens reserved; the caller ends it. None: the turn asks the limits of its owner once its message is
+        stored, and fails with RateLimited over them."""
+        self._running.check_open()
         self._known(request.agent)
         place = self._lanes.take(_lane(request.owner, request.session))
-        turn = RunningTurn(request.id)
-        turn.task = asyncio.create_task(self._run(request, turn, place), name=request.id)
-        self._running.add(turn)
-        turn.task.add_done_callback(lambda _: self._running.discard(turn))
-        return turn
+        turn = RunningTurn(request.id, admission or UNLIMITED)
+        return self._running.begin(turn, self._run(request, turn, place, meters=admission is None))
 
     def facts(self, agent: str) -> AgentFacts:
-        """What may be known of an agent from outside. Raises ModelNotFound."""
+        """An agent's provider and tools. Raises ModelNotFound."""
         known = self._known(agent)
         return AgentFacts(provider=known.model.info.provider, tools=frozenset(known.toolbox.names))
 
@@ -101,47 +93,42 @@ class Turns:
             self._lanes.leave(place)
 
     async def start_over(self, owner: str, session: str) -> bool:
-        """Later turns see nothing of what was said before, nor what a turn that runs now still says. False: there is no such session."""
+        """Hide everything said so far, and by a turn that runs now, from later turns. False: there is no such session."""
         return await self._sessions.start_over(owner, session)
 
     async def close(self, grace: float) -> None:
-        """Take no new turns, wait `grace` seconds for those that run, and stop the rest: their sessions say that they were interrupted.
-        Turns of the inbox are left as they are (`RunningTurn.unsettled`): the next start goes on with them."""
-        self._closing = True
-        tasks = [turn.task for turn in self._running if turn.task]
-        if tasks:
-            log.info("turns.draining running=%d grace=%.1f", len(tasks), grace)
-            await asyncio.wait(tasks, timeout=grace)
-        for turn in self._running:
-            turn.cancel("interrupted")
-        await asyncio.gather(*[turn.task for turn in self._running if turn.task])
+        """Take no new turns, wait `grace` seconds for those that run, and interrupt the rest: their sessions record it, and the next start resumes
+        those of the inbox (`RunningTurn.unsettled`)."""
+        await self._running.close(grace)
 
     def _known(self, agent: str) -> Agent:
         if agent not in self.agents:
             raise ModelNotFound("There is no such agent. GET /v1/models lists those there are.", param="model")
         return self.agents[agent]
 
-    async def _run(self, request: TurnRequest, turn: RunningTurn, place: LaneTicket) -> None:
-        """The whole life of a turn: it is settled, its lane left, its uploads removed and its end told, whatever happens."""
+    async def _run(self, request: TurnRequest, turn: RunningTurn, place: LaneTicket, *, meters: bool) -> None:
+        """The whole life of a turn: always settles it, leaves its lane, removes its uploads and emits its end."""
         end: TurnFinished | TurnFailed
         try:
-            end = await self._answer(request, turn, place)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - settled and passed on; a bug is logged in _reason
-            turn.sealed = True  # a stop that comes now would end the task before anybody is told
+            end = await self._answer(request, turn, place, meters=meters)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - settled and passed on; `reason` logs a bug
+            turn.sealed = True  # a stop now would end the task before its end is emitted
             end = await self._settle(request, turn, error)
         finally:
             self._lanes.leave(place)
             if uploads := request.uploads:
                 await asyncio.to_thread(remove_uploads, uploads)
         turn.emit(await kept(turn, end, request.keep))
+        if meters:
+            await turn.admission.end()
 
-    async def _answer(self, request: TurnRequest, turn: RunningTurn, place: LaneTicket) -> TurnFinished:
+    async def _answer(self, request: TurnRequest, turn: RunningTurn, place: LaneTicket, *, meters: bool) -> TurnFinished:
         turn.awake = True
         if turn.stopped:
             raise asyncio.CancelledError
         async with asyncio.timeout(self._timeout):
             await place.reached()
-            transcript, answer = await self._converse(request, turn)
+            transcript, answer = await self._converse(request, turn, meters=meters)
         # Outside of the timeout, and not to be stopped any more: an answer that is whole is stored.
         turn.sealed = True
         end = TurnFinished(
@@ -156,7 +143,7 @@ class Turns:
             outbound=outbound,
             inbound=request.reply is not None,
         )
-        if not seq and request.reply is None:  # a chat gets its answer, whatever became of the session
+        if not seq and request.reply is None:  # a chat gets its answer even if its session was deleted
             raise SessionNotFound("The session was deleted while it was being answered.")
         if seq:
             transcript.add([answer.last], seq)
@@ -164,7 +151,7 @@ class Turns:
                 self._transcripts.put(request.owner, request.session, transcript)
         return end
 
-    async def _converse(self, request: TurnRequest, turn: RunningTurn) -> tuple[Transcript, LoopResult]:
+    async def _converse(self, request: TurnRequest, turn: RunningTurn, *, meters: bool) -> tuple[Transcript, LoopResult]:
         agent = self.agents[request.agent]
         toolbox = agent.toolbox.for_turn(request.only_tools, request.tools)
         transcript = await self._resume(request, turn) if request.resumes else None
@@ -174,6 +161,10 @@ class Turns:
             history = await self._intake.history(request) if request.history else ()
             turn.begun = True
             transcript = await self._load(request, message, history)
+            if meters and self._allowance is not None:  # a turn that is resumed was admitted before
+                said = [HistoryMessage(content=request.content)]
+                tokens = estimated_tokens(said, request.instructions, request.sampling)
+                turn.admission = await self._allowance.admit(request.owner, tokens)
         transcript.trim(room.budget(transcript.scale))
 
         async def append(step: list[AssistantMessage | ToolMessage]) -> None:
@@ -215,7 +206,7 @@ class Turns:
         return transcript
 
     async def _resume(self, request: TurnRequest, turn: RunningTurn) -> Transcript | None:
-        """The session with what was stored of this turn before a crash; None where it is new. Says again what its listener has not heard."""
+        """The session with the steps of this turn stored before a crash, whose text is emitted again; None for a new turn."""
         transcript = self._transcripts.get(request.owner, request.session)
         history = await self._sessions.resume_turn(request.id, transcript.known if transcript else None)
         if history is None:
@@ -231,21 +222,21 @@ class Turns:
         return transcript
 
     async def _settle(self, request: TurnRequest, turn: RunningTurn, error: BaseException) -> TurnFailed:
-        """Say in the session that the answer was cut off, and why; and make of the error one for the caller."""
-        state, told = _reason(turn, error)
+        """Record in the session that the answer was cut off, and why; returns the failure for the caller."""
+        state, told = reason(turn, error)
         end = TurnFailed(turn_id=turn.id, error=told, acted=turn.acted)
         if turn.begun:
             self._transcripts.forget(request.owner, request.session)
         if request.resumes and (state == "interrupted" or isinstance(told, StoreUnavailable)):
-            turn.unsettled = True  # no answer of the kind that a sender should get: it is tried again
+            turn.unsettled = True  # not an answer for the sender: it is tried again
         elif turn.begun or request.reply:
             mark = AssistantMessage(id=new_id("msg"), text="".join(turn.words), cut_off=state)
             try:
                 outbound = await request.reply.outbound(end) if request.reply else ()
                 inbound = request.reply is not None
                 await self._sessions.end_turn(turn.id, state, [mark], error=told.code, outbound=outbound, inbound=inbound)
-            except Exception as failure:  # noqa: BLE001 - whatever the store does, whoever waits is told of the first failure
-                # The turn stays marked as running; the next start settles it as interrupted, or goes on with it if it is of the inbox.
+            except Exception as failure:  # noqa: BLE001 - the caller gets the first failure, whatever the store does
+                # The turn stays marked as running: the next start settles it as interrupted, or resumes it.
                 turn.unsettled = request.resumes
                 log.warning("turn.not_settled turn=%s state=%s error=%s", turn.id, state, type(failure).__qualname__)
         log.info("turn.failed turn=%s state=%s code=%s", turn.id, state, told.code)
@@ -255,7 +246,7 @@ class Turns:
 
 
 def _current(known: Transcript | None, history: History) -> Transcript:
-    """What was known of a session with what came since, or all of it."""
+    """The cached transcript with what is new in the store, or all of it."""
     if known is None or history.fresh:
         return Transcript(history)
     known.extend(history.messages, history.seq - 1)
@@ -264,28 +255,11 @@ def _current(known: Transcript | None, history: History) -> Transcript:
 
 
 def _last_words(transcript: Transcript) -> UserMessage:
-    """What the turn answers. Raises TurnCancelled where the conversation was started over while it ran."""
+    """The message the turn answers. Raises TurnCancelled where the conversation was started over meanwhile."""
     for message in reversed(transcript.messages):
         if isinstance(message, UserMessage):
             return message
     raise TurnCancelled
-
-
-def _reason(turn: RunningTurn, error: BaseException) -> tuple[CutOff, NanobotError]:
-    match error:
-        case asyncio.CancelledError() if turn.stopped == "cancelled":
-            return "cancelled", TurnCancelled()
-        case asyncio.CancelledError():
-            return "interrupted", ShuttingDown("The server shut down before the answer was whole.", retry_after=1)
-        case TimeoutError():
-            return "timeout", TurnTimeout()
-        case TurnCancelled():
-            return "cancelled", error
-        case NanobotError():
-            return "failed", error
-        case _:
-            log.error("turn.bug turn=%s error=%s", turn.id, traceback_location(error))
-            return "failed", NanobotError()
 
 
 def _lane(owner: str, session: str) -> str:

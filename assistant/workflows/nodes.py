@@ -117,7 +117,7 @@ class NodeExecutor:
     async def _turn(self, request: TurnRequest, admission: Admission, why_stopped: Callable[[], StopCause]) -> str:
         """Its answer. Raises NodeFailed, Interrupted."""
         try:
-            turn = self.turns.start(request)
+            turn = self.turns.start(request, admission)
         except NanobotError as error:
             await asyncio.to_thread(_remove, request.uploads)
             raise _failure(error) from None
@@ -130,9 +130,7 @@ class NodeExecutor:
             admission.broke_off(turn.took)
             raise
         except NanobotError as error:
-            admission.broke_off(turn.took)
             raise _failure(error) from None
-        admission.used(answer.usage.prompt_tokens + answer.usage.completion_tokens)
         return replace_surrogates(answer.text)
 
     async def _answered(self, key: NodeKey) -> str | None:

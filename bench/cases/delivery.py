@@ -80,7 +80,7 @@ def _configuration(telegram: TelegramServer) -> dict[str, object]:
 
 
 def _one_at_a_time(count: int, *, flooded: bool = False) -> list[float]:
-    """Milliseconds from the request that has a message accepted to the platform's taking it, each when the one before has arrived."""
+    """Milliseconds from the request for a message to its arrival at the platform, one message at a time."""
     taken: list[float] = []
     with _rig() as (telegram, server, _):
         connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=10)
@@ -100,7 +100,7 @@ def _one_at_a_time(count: int, *, flooded: bool = False) -> list[float]:
 
 
 def _many(count: int) -> float:
-    """Messages a second, from when all are queued to the last one's arrival."""
+    """Messages a second, from the moment all are queued to the arrival of the last."""
     with _rig(latency=0.05) as (telegram, _, home):
         began = time.time()
         asyncio.run(_enqueue(home, count))
@@ -109,7 +109,7 @@ def _many(count: int) -> float:
 
 
 def _redelivery() -> float:
-    """Seconds from the start of the process to the first message that the platform takes."""
+    """Seconds from the start of the process to the first message at the platform."""
     with tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder, telegram_in_thread() as telegram:
         home = Path(folder)
         asyncio.run(_enqueue(home, 10))

@@ -1,4 +1,4 @@
-"""A document of nearly 10 MB of each kind: how long its reading takes, and how long anybody else waits meanwhile."""
+"""A document of nearly 10 MB of each kind: the time to read it, and the longest wait of other requests meanwhile."""
 
 import base64
 import http.client
@@ -17,7 +17,7 @@ from bench.samples import Sample, all_samples
 
 _PATIENCE = 120
 _LEAST_READ = 20_000
-"""Bytes that the model must have got of a file that was read."""
+"""Bytes of a file that must have reached the model."""
 _IDLE = 2.0
 """Seconds of pings before the first upload, for comparison."""
 
@@ -36,7 +36,7 @@ class _Body:
 
 
 def measure_documents(effort: Effort, say: Say) -> Iterator[Figure]:
-    """Each run has a server and a store of its own: a file whose bytes are known would not be read again."""
+    """Each run has its own server and store: a known file would not be read again."""
     samples = all_samples(say)
     ways = {_title(sample.name, sample): _multipart(sample) for sample in samples}
     pdf = next(sample for sample in samples if sample.name == "pdf")
@@ -62,7 +62,7 @@ def _title(name: str, sample: Sample) -> str:
 
 
 def _wait_idly(rig: Rig) -> float:
-    """The longest wait of /health, in milliseconds, while nothing else is asked."""
+    """The longest wait of /health, in milliseconds, with no other request running."""
     with pinging(rig.server.url) as pings:
         began = time.monotonic()
         time.sleep(_IDLE)
@@ -108,7 +108,7 @@ def _multipart(sample: Sample) -> _Body:
 
 
 def _json(sample: Sample) -> _Body:
-    """Other bytes than the file's own, so that they are read anew: a comment at the end, which PDF allows."""
+    """The file with changed bytes, so that it is read again: a comment at the end, which PDF allows."""
     encoded = base64.b64encode(sample.path.read_bytes() + b"% sent as JSON\n").decode()
     part = {"type": "file", "file": {"filename": sample.path.name, "file_data": f"data:application/pdf;base64,{encoded}"}}
     message = {"role": "user", "content": [{"type": "text", "text": "What is this?"}, part]}

@@ -1,4 +1,4 @@
-"""What the five-hundredth turn of a session costs beside the fiftieth."""
+"""The cost of a session's 500th turn compared with its 50th."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from uuid import uuid4
 from bench.figures import Effort, Figure, Say, at_most, figure
 from bench.load import Load, apply_load
 from bench.measured import Measured
-from bench.process import cpu_seconds
 from bench.rig import Rig, running_rig
+from tests.process_usage import cpu_seconds
 
 _WINDOW = 20
 """Turns that are measured together: those up to the fiftieth, and those up to the five-hundredth."""
@@ -24,7 +24,7 @@ class _Seen:
 
 
 def measure_growth(effort: Effort, say: Say) -> Iterator[Figure]:
-    """All 500 turns even in a quick round: fewer would answer another question."""
+    """All 500 turns even in a quick run: with fewer the ratio would mean something else."""
     early, late = _Seen(), _Seen()
     with running_rig() as rig:
         apply_load(Load(url=rig.api, connections=1, requests=100))

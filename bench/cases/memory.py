@@ -1,12 +1,12 @@
-"""Whether memory comes back, or is kept, after many requests in as many sessions, and after many at once."""
+"""Memory after many requests in as many sessions, and after many at once."""
 
 import time
 from collections.abc import Iterator
 
 from bench.figures import Effort, Figure, Say, at_most, figure
 from bench.load import Load, apply_load
-from bench.process import resident_mib
 from bench.rig import running_rig
+from tests.process_usage import resident_mib
 
 _REQUESTS = 20_000
 _AT_ONCE = 1_000
@@ -15,7 +15,7 @@ _SETTLE = 60.0
 
 
 def measure_memory(effort: Effort, say: Say) -> Iterator[Figure]:
-    """What is remembered for a while fills up first; what still grows after that would grow for ever."""
+    """The first run fills the caches; growth in the second would be a leak."""
     count = effort.requests(_REQUESTS)
     with running_rig() as rig:
         say("memory: warming up")

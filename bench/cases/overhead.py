@@ -1,4 +1,4 @@
-"""What nanobot adds to one request at a time, over what the same generator sees of the stand-in model itself."""
+"""What nanobot adds to one request at a time, compared with the same generator in front of the stand-in model."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A model that thinks for one second, and many who ask it at once: what is lost of the requests a second that could be."""
+"""A model that takes one second, with many requests at once: how close throughput comes to the possible maximum."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from bench.rig import running_rig
 
 _TARGETS = {200: at_least(190), 1000: at_least(800)}
 _ROUNDS = 8
-"""Requests of each connection, in a quick round too: the first wave comes all at once, the later ones are spread by it."""
+"""Requests of each connection, in a quick run too: the first wave arrives at once, later ones are spread out."""
 
 
 def measure_slow_model(effort: Effort, say: Say) -> Iterator[Figure]:

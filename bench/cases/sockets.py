@@ -1,4 +1,4 @@
-"""WebSockets: what idle ones cost, and what those cost the others who ask for much and read nothing."""
+"""WebSockets: the cost of idle ones, and how clients that request much and read nothing slow down others."""
 
 import asyncio
 import resource
@@ -11,14 +11,14 @@ from websockets.typing import Origin
 
 from bench.figures import Effort, Figure, Say, at_most
 from bench.load import Load, apply_load
-from bench.process import resident_mib
 from bench.rig import Rig, running_rig
+from tests.process_usage import resident_mib
 
 _IDLE = 2_000
 _STALLED = 20
 _WRONG = '{"type": "' + "x" * 400 + '"}'
 _MANY = 40_000
-"""Frames of the client that are wrong: their errors are more than the buffers of both machines hold."""
+"""Invalid frames of the client: enough that their errors overflow both buffers."""
 _GIVEN_UP_AFTER = 35.0
 """Seconds; the server waits 30."""
 _AT_ONCE = 100
@@ -34,7 +34,7 @@ def measure_sockets(effort: Effort, say: Say) -> Iterator[Figure]:
 
 
 async def _idle(rig: Rig, say: Say) -> Figure:
-    """Each has talked once: what a socket holds after its first message is part of what it costs."""
+    """Each has sent one message first: what a socket holds after that counts."""
     pid = rig.server.process.pid
     async with AsyncExitStack() as stack:
         say("sockets: warming up")
@@ -77,7 +77,7 @@ async def _stalled(rig: Rig, effort: Effort, say: Say) -> Figure:
 
 
 async def _fill(socket: ClientConnection) -> None:
-    """Make the server say more than anybody reads, until it takes no more of it: it then reads nothing, either."""
+    """Make the server send more than is read, until it stops reading, too."""
     try:
         async with asyncio.timeout(10):
             for _ in range(_MANY):
@@ -87,7 +87,7 @@ async def _fill(socket: ClientConnection) -> None:
 
 
 async def _open(rig: Rig, count: int, stack: AsyncExitStack) -> list[ClientConnection]:
-    """So many that got their pong, each with the headers that browsers send."""
+    """Open this many sockets, each with a browser's headers and a pong received."""
     address = urlsplit(rig.server.url)
     agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 

@@ -1,4 +1,4 @@
-"""Models that say nothing: a file on this machine, and a provider. What those who wait for them cost the others."""
+"""Models that never answer, a file on this machine and a provider: how requests that wait for them slow down others."""
 
 import json
 import os
@@ -14,15 +14,16 @@ from urllib.parse import urlsplit
 import assistant
 from bench.figures import Effort, Figure, Say, at_most
 from bench.load import Load, apply_load
-from bench.rig import Rig, running_model, running_rig
+from bench.rig import Rig, running_rig
+from tests.doubles.model_process import running_model
 
 _ASK = {"file": 17, "provider": 200}
-"""Requests to each. To the file: the one that stalls, and as many as may wait for it."""
+"""Requests to each. For the file: the one that stalls, and a full queue behind it."""
 _LOADED_AFTER = 2.0
 """Seconds: the start of the file's process is no stall."""
 _HEADER = b"GGUF\3\0\0\0" + bytes(16)
 _ROOT = Path(assistant.__file__).parents[1]
-_STAND_IN = _ROOT / "assistant" / "testing" / "llama"
+_STAND_IN = _ROOT / "tests" / "doubles" / "llama"
 
 
 def measure_stalls(effort: Effort, say: Say) -> Iterator[Figure]:
@@ -44,14 +45,14 @@ def _stalled(rig: Rig, kind: str, effort: Effort, say: Say) -> Figure:
     say(f"stalls: p99 without, for a {kind}")
     before = [apply_load(load).latency(99) for _ in range(effort.runs)]
     with ExitStack() as stack:
-        say(f"stalls: {_ASK[kind]} ask a {kind} that says nothing")
+        say(f"stalls: {_ASK[kind]} requests to a {kind} that never answers")
         asking = [stack.enter_context(_asking(rig)) for _ in range(_ASK[kind])]
         time.sleep(_LOADED_AFTER)
         after = [apply_load(load) for _ in range(effort.runs)]
         answered, _, _ = select.select(asking, [], [], 0)
     calm = sorted(before)[len(before) // 2]
     return Figure(
-        name=f"p99 beside {_ASK[kind]} who ask a {kind} that stalls",
+        name=f"p99 beside {_ASK[kind]} requests to a {kind} that stalls",
         unit="× the p99 without",
         samples=tuple(run.latency(99) / calm for run in after),
         target=at_most(2),

@@ -1,4 +1,4 @@
-"""From `nanobot serve` to the first 200 of /ready, and the memory of a server that nobody has asked anything."""
+"""From `nanobot serve` to the first 200 of /ready, and the memory of a server before its first request."""
 
 import tempfile
 import time
@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.figures import Effort, Figure, Say, at_most
-from bench.process import resident_mib
-from bench.rig import running_model
 from tests.doubles.live_server import live_server, with_model
+from tests.doubles.model_process import running_model
+from tests.process_usage import resident_mib
 
 _SETTLE = 1.0
 """Seconds until memory is read: what runs once after the start has run by then."""
 
 
 def measure_start(effort: Effort, say: Say) -> Iterator[Figure]:
-    """One start more than is counted: the first one reads the files that the later ones find in memory."""
+    """One extra start, not counted: it brings the files into the page cache."""
     first: list[float] = []
     again: list[float] = []
     memory: list[float] = []

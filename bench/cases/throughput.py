@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from bench.figures import Effort, Figure, Say, Target, at_least, figure
 from bench.load import Load, apply_load
 from bench.measured import Measured, median
-from bench.process import cpu_seconds
 from bench.rig import Rig, running_rig
+from tests.process_usage import cpu_seconds
 
 _CONNECTIONS = (1, 8, 32, 64, 256)
 _COSTED = 64

@@ -10,12 +10,13 @@ import httpx2
 
 from assistant.access.authenticator import Authenticator
 from assistant.access.principals import access_by_key
-from assistant.api.app import create_app
+from assistant.api.app import ApiServices, create_app
 from assistant.api.deliveries import Outgoing
 from assistant.api.files import FileService
 from assistant.api.health import ReadinessCheck
 from assistant.api.server.serve import serve
 from assistant.api.settings import ApiSettings
+from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancelled
 from assistant.contracts.hooks import Hooks
@@ -77,7 +78,7 @@ class PlayedTurns:
         (request,) = self.requests
         return request
 
-    def start(self, request: TurnRequest) -> RunningTurn:
+    def start(self, request: TurnRequest, admission: Admission | None = None) -> RunningTurn:
         if self.refusal is not None:
             raise self.refusal
         self.requests.append(request)
@@ -85,7 +86,7 @@ class PlayedTurns:
             if isinstance(part, Upload):
                 self.files.append(part.path.read_bytes())
                 part.path.unlink()
-        turn = RunningTurn(request.id)
+        turn = RunningTurn(request.id, admission or UNLIMITED)
         self.turns.append(turn)
         turn.task = asyncio.create_task(self._run(turn, request))
         return turn
@@ -170,23 +171,25 @@ async def serving(
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
     app = create_app(
-        settings=settings,
-        doorkeeper=doorkeeper or Authenticator(access=access_by_key(key)),
-        turns=turns,
-        sessions=turns.sessions,
-        agents=dict.fromkeys(agents, MODEL),
-        registry=registry or Registry({}, ListedModels({}), _no_choice, offline=False),
-        direct=Direct(reader=ChildReader(DocumentSettings()), document_chars=1_000, timeout=10),
-        ready=ready,
-        spool_folder=spool,
-        version="1.2.3",
-        outgoing=outgoing,
-        channels=lambda: channels,
-        hooks=hooks,
-        workflows=workflows,
-        repeats=repeats,
-        shelf=shelf,
-        asked=asked,
+        ApiServices(
+            settings=settings,
+            authenticator=doorkeeper or Authenticator(access=access_by_key(key)),
+            turns=turns,
+            sessions=turns.sessions,
+            agents=dict.fromkeys(agents, MODEL),
+            registry=registry or Registry({}, ListedModels({}), _no_choice, offline=False),
+            direct=Direct(reader=ChildReader(DocumentSettings()), document_chars=1_000, timeout=10),
+            ready=ready,
+            spool_folder=spool,
+            version="1.2.3",
+            outgoing=outgoing,
+            channels=lambda: channels,
+            hooks=hooks,
+            workflows=workflows,
+            idempotency=repeats,
+            files=shelf,
+            workflow_models=asked,
+        )
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()

@@ -28,7 +28,7 @@ class Nanobot:
 
     @property
     def environment(self) -> dict[str, str]:
-        """No key and no setting of whoever runs the tests reaches the process."""
+        """No key and no setting of the tests' environment reaches the process."""
         kept = {
             name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
         }

@@ -1,4 +1,4 @@
-"""A real outbox for tests of the doors that send; nobody delivers unless the test settles it."""
+"""A real outbox for tests of the doors that send; nothing is delivered unless the test settles it."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ LEASE = timedelta(seconds=15)
 class Outbox:
     store: Store
     enabled: set[str]
-    """Channels that somebody delivers on, as the test says."""
+    """Channels that count as served, as the test sets them."""
     channels: ConfiguredChannels
     service: DeliveryService
     watch: Watch

@@ -61,5 +61,5 @@ class Terminal:
     def _read(self) -> str:
         try:
             return os.read(self._master, 65_536).decode(errors="replace")
-        except OSError:  # what a pseudo-terminal says when nobody is left at its other end
+        except OSError:  # a pseudo-terminal's error when its other end is closed
             return ""

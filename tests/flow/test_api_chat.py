@@ -6,6 +6,7 @@ from pathlib import Path
 import openai
 import pytest
 
+from assistant.contracts.access import Admission
 from assistant.contracts.errors import ProviderFailed, SessionBusy, TurnTimeout
 from assistant.contracts.turns import ToolStarted, TurnRequest, UserText
 from assistant.turns.handle import RunningTurn
@@ -150,7 +151,7 @@ async def test_an_unexpected_error_is_500_without_details(api: Running, caplog: 
     class Broken(Exception):
         pass
 
-    def start(request: TurnRequest) -> RunningTurn:
+    def start(request: TurnRequest, admission: Admission | None = None) -> RunningTurn:
         raise Broken(str(request.content))
 
     api.turns.start = start

@@ -1,4 +1,4 @@
-"""/v1/deliveries: what was accepted is kept, once, and what became of it is said."""
+"""/v1/deliveries: accepted messages are stored once, and their state is shown."""
 
 import json
 from collections.abc import AsyncGenerator

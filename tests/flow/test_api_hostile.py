@@ -131,7 +131,7 @@ async def break_off(turn: RunningTurn, request: TurnRequest) -> None:
     [({"temperature": 9}, None), ({"model": "other"}, None), ({}, refuse), ({"stream": True}, refuse), ({"stream": True}, break_off)],
 )
 async def test_a_refused_request_is_not_kept_in_memory(tmp_path: Path, fields: dict[str, Any], play: Play | None) -> None:
-    """The frames that an error has passed through hold the request's body: nobody may hold them when it has been told."""
+    """The frames that an error has passed through hold the request's body: they must be released once it is reported."""
     async with serving(tmp_path, play=play) as api:
         await api.chat("hi", **fields)
         gc.collect()
@@ -145,7 +145,7 @@ async def test_a_refused_request_is_not_kept_in_memory(tmp_path: Path, fields: d
 
 
 def _held() -> set[int]:
-    """Errors that somebody holds with their frames."""
+    """Errors that are still referenced with their frames."""
     errors = [thing for thing in gc.get_objects() if isinstance(thing, NanobotError)]
     return {id(error) for error in errors if isinstance(error.__traceback__, TracebackType)}
 

@@ -208,4 +208,4 @@ async def test_a_message_to_a_channel_that_is_stopped_says_why_it_waits(nanobot:
     finally:
         await store.close()
     assert done.returncode == 0, done.stderr
-    assert "queued: the telegram channel is stopped (the token was revoked); it goes out once that is mended" in done.stdout
+    assert "queued: the telegram channel is stopped (the token was revoked); it is sent once that is fixed" in done.stdout

@@ -23,7 +23,7 @@ def test_without_a_model_doctor_says_so_and_how_to_mend_it(tmp_path: Path):
     assert done.returncode == 1
     assert [name for name, line in found.items() if line.startswith("WRONG")] == ["model"]
     assert list(found) == ["configuration", "disk", "workspace", "store", "documents", "address", "model"]
-    assert "to mend it: export OPENAI_API_KEY=" in done.stdout
+    assert "to fix it: export OPENAI_API_KEY=" in done.stdout
 
 
 def test_offline_by_configuration_is_not_wrong(tmp_path: Path):
@@ -47,7 +47,7 @@ def test_a_provider_that_is_not_there_is_wrong_and_the_key_is_not_shown(tmp_path
     done = Nanobot(folder=tmp_path, env=env)("doctor")
     assert done.returncode == 1
     assert lines(done.stdout)["model"].startswith("WRONG")
-    assert f"to mend it: start what should answer at http://127.0.0.1:{port}/v1" in done.stdout
+    assert f"to fix it: start what should answer at http://127.0.0.1:{port}/v1" in done.stdout
     assert "secret" not in done.stdout + done.stderr
 
 
@@ -61,7 +61,7 @@ def test_a_store_that_cannot_be_opened_is_wrong(tmp_path: Path):
 def test_an_exposed_address_without_a_key_is_wrong(tmp_path: Path):
     done = Nanobot(folder=tmp_path, env={"NANOBOT_API__HOST": "0.0.0.0"})("doctor", "--model", "offline")
     assert lines(done.stdout)["address"].startswith("WRONG")
-    assert "to mend it: export NANOBOT_API__API_KEY=" in done.stdout
+    assert "to fix it: export NANOBOT_API__API_KEY=" in done.stdout
 
 
 def test_a_port_in_use_is_said(tmp_path: Path):
@@ -78,13 +78,13 @@ async def test_a_refused_key_of_the_configuration_is_mended_there(tmp_path: Path
         env = {"NANOBOT_PROVIDERS__OPENAI__API_BASE": server.url, "NANOBOT_PROVIDERS__OPENAI__API_KEY": "sk-mine-1234567890"}
         done = await asyncio.to_thread(Nanobot(folder=tmp_path, env=env), "doctor")
     assert lines(done.stdout)["model"].startswith("WRONG")
-    assert "to mend it: correct providers.openai.apiKey" in done.stdout
+    assert "to fix it: correct providers.openai.apiKey" in done.stdout
 
 
 def test_a_model_without_its_key_is_told_which_key(tmp_path: Path):
     done = Nanobot(folder=tmp_path)("doctor", "--model", "anthropic/claude-sonnet-5")
     assert lines(done.stdout)["model"].startswith("WRONG")
-    assert "to mend it: export ANTHROPIC_API_KEY=<your key>" in done.stdout
+    assert "to fix it: export ANTHROPIC_API_KEY=<your key>" in done.stdout
 
 
 def test_a_state_folder_that_cannot_be_made_does_not_end_the_examination(tmp_path: Path):
@@ -108,14 +108,14 @@ def test_a_platform_that_is_not_reached_is_not_the_configurations_fault(tmp_path
         port = taken.getsockname()[1]
     said = channel_findings(tmp_path, telegram={"enabled": True, "token": "1:x", "apiBase": f"http://127.0.0.1:{port}"})
     assert lines(said)["telegram"].startswith("WRONG")
-    assert "to mend it: check this machine's connection to it" in said
+    assert "to fix it: check this machine's connection to it" in said
     assert "correct channels.telegram" not in said
 
 
 def test_a_service_of_which_nothing_can_be_made_is_wrong(tmp_path: Path):
     said = channel_findings(tmp_path, apprise={"enabled": True, "services": {"good": "json://127.0.0.1:1/x", "odd": "nonsense://x"}})
     assert lines(said)["apprise"].startswith("WRONG")
-    assert "to mend it: correct channels.apprise in the configuration" in said
+    assert "to fix it: correct channels.apprise in the configuration" in said
 
 
 def test_a_model_that_is_a_file_is_looked_at_and_not_loaded(tmp_path: Path):
@@ -123,7 +123,7 @@ def test_a_model_that_is_a_file_is_looked_at_and_not_loaded(tmp_path: Path):
     (tmp_path / "other.gguf").write_bytes(b"PK")
     models = {name: {"path": f"{name}.gguf"} for name in ("there", "other", "missing")}
     (tmp_path / "config.json").write_text(json.dumps({"models": models}))
-    stand_in = Path(__file__).parents[2] / "assistant" / "testing" / "llama"
+    stand_in = Path(__file__).parents[1] / "doubles" / "llama"
     nanobot = Nanobot(folder=tmp_path, env={"PYTHONPATH": f"{stand_in}:{stand_in.parents[2]}"})
     done = nanobot("doctor", "--model", "offline", "--config", "config.json")
     found = lines(done.stdout)
@@ -131,7 +131,7 @@ def test_a_model_that_is_a_file_is_looked_at_and_not_loaded(tmp_path: Path):
     assert str(tmp_path / "there.gguf") in found["models.there"]
     assert "is not a GGUF file" in found["models.other"]
     assert "nothing at its path" in found["models.missing"]
-    assert "to mend it: correct models.missing.path" in done.stdout
+    assert "to fix it: correct models.missing.path" in done.stdout
     assert done.returncode == 1
 
 

@@ -1,4 +1,4 @@
-"""The examples, each run as it stands against a server that reaches no model."""
+"""The examples, each run unchanged against a server without a model."""
 
 import json
 import os

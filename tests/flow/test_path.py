@@ -14,7 +14,7 @@ import httpx2
 import orjson
 
 from assistant.api.server.serve import serve
-from assistant.app.runtime import opened_front
+from assistant.app.runtime import open_runtime
 from assistant.config import load_config
 from tests.doubles.live_server import with_model
 from tests.doubles.model_server import ModelServer
@@ -98,11 +98,10 @@ async def running(folder: Path, config: dict[str, object]) -> AsyncGenerator[htt
     loaded = load_config(file, {"NANOBOT_HOME": str(folder), "HOME": str(folder)}, {"api.port": 0})
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
-    async with opened_front(loaded, chat_only=False) as front:
-        await front.beside.start()
-        end = front.beside.stop
+    async with open_runtime(loaded, chat_only=False) as (runtime, app):
+        await runtime.start()
         serving = asyncio.create_task(
-            serve(front.app, loaded.config.api, stop=stop, grace=2, on_listening=listening.set_result, finish=lambda: end(1))
+            serve(app, loaded.config.api, stop=stop, grace=2, on_listening=listening.set_result, finish=lambda: runtime.stop(1))
         )
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{await listening}", timeout=10) as client:
             yield client

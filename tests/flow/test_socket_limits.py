@@ -137,7 +137,7 @@ async def test_an_answer_that_the_client_breaks_off_counts_what_was_said_of_it(t
 
 
 async def test_a_turn_whose_client_is_gone_keeps_its_place_and_counts_at_its_end(tmp_path: Path) -> None:
-    """Its answer is in the session, for whoever comes back for it."""
+    """Its answer is in the session, for a client that returns."""
     counting = Counting(room=1)
     async with serving(tmp_path, play=says_much_and_waits, doorkeeper=counting.keeper) as api:
         async with talking(api.port) as talk:

@@ -92,7 +92,7 @@ def test_our_own_words_may_stand_beside(tmp_path: Path) -> None:
         ("[api]\nmax_requests_per_minute = 0", "api.limits.requestsPerMinute"),
         ('[api.models.x]\ntype = "sound"', "models.x.type"),
         ('[api.models.x]\npath = "/a"\ndimensions = 5', "models.x: has dimensions"),
-        ("[api.models.x]\n[models.y]", "models: stands beside api.models"),
+        ("[api.models.x]\n[models.y]", "models: is given beside api.models"),
         ("[api", "is not TOML"),
     ],
 )

@@ -12,8 +12,8 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Limit, SendFailed, SendLater, SendRefused, SendUnclear
 from assistant.contracts.outbox import Delivery, DeliveryError, DeliveryState, Origin, OutboundEvent, OutboundPart, PartState, Receipt
 from assistant.contracts.util import backoff, utc_now
-from assistant.delivery.describe import describe, span
 from assistant.delivery.retry import RetryPause, Trial, after, obeyed
+from assistant.delivery.service import describe, span
 from assistant.delivery.throttle import ChannelThrottle, Rates, Window
 from tests.doubles.platform import Platform
 
@@ -226,7 +226,7 @@ REFUSED = DeliveryError(code="blocked", words="the user blocked the bot.")
             _delivery("failed", trouble=REFUSED, doubtful=True),
             "failed: the user blocked the bot; but an earlier try ended without an answer, and may have arrived",
         ),
-        (_delivery("unknown"), "unknown: it may have arrived or not; it is not sent again unless somebody says so"),
+        (_delivery("unknown"), "unknown: it may have arrived or not; it is not sent again unless you retry it"),
         (
             _delivery("sent", ids=("42",), maybe_duplicate=True),
             "sent (message 42); it may have arrived twice, because an earlier try ended without an answer",

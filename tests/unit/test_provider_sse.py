@@ -20,7 +20,7 @@ def streams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
             text += "data: " + line + draw(END)
         text += draw(END)
         expected.append("\n".join(lines).encode())
-    # A carriage return that ends a chunk, or stands before a newline of its own, is one end of line with it.
+    # A carriage return that ends a chunk, or one before a newline drawn separately, is one end of line with it.
     return text.encode(), expected
 
 

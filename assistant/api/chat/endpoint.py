@@ -18,7 +18,7 @@ from assistant.api.files import FileService, files_of
 from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.request import principal, state_of
 from assistant.api.settings import ApiSettings
-from assistant.contracts.access import UNLIMITED
+from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, NanobotError
 from assistant.contracts.models import ModelProvider, ModelRegistry, OpenedModel
 from assistant.contracts.sessions import ONCE
@@ -33,7 +33,7 @@ from assistant.workflows.models import WorkflowModels
 class TurnStarter(Protocol):
     """What the API uses of `assistant.turns.service.Turns`; a port, because tests of the API have turns of their own."""
 
-    def start(self, request: TurnRequest) -> RunningTurn:
+    def start(self, request: TurnRequest, admission: Admission | None = None) -> RunningTurn:
         """Begin a turn at once. Raises SessionBusy, ShuttingDown; otherwise the turn removes the uploads."""
         ...
 
@@ -119,26 +119,24 @@ class ChatService:
             await state.admission.reserve(estimated_tokens(asked.said, asked.instructions, asked.sampling, answers=asked.wishes.n))
         return wanted
 
-    def start(self, wanted: TurnRequest | DirectRequest) -> RunningTurn:
-        """Raises SessionBusy, ShuttingDown; then the uploads are still the caller's."""
-        return self.turns.start(wanted) if isinstance(wanted, TurnRequest) else self.direct.start(wanted)
+    def start(self, wanted: TurnRequest | DirectRequest, admission: Admission) -> RunningTurn:
+        """`admission`: pays for the turn's tokens. Raises SessionBusy, ShuttingDown; then the uploads are still the caller's."""
+        return self.turns.start(wanted, admission) if isinstance(wanted, TurnRequest) else self.direct.start(wanted, admission)
 
 
 async def wait_for_result(turn: RunningTurn, request: Request, *, cancels: bool) -> TurnFinished:
-    """The answer; its tokens count against the caller's limits. `cancels`: a client that disconnects cancels the turn.
-    Raises what ended the turn, as FailedAfterActing where a tool had changed something."""
-    admission = state_of(request.scope).admission
+    """The answer. `cancels`: a client that disconnects cancels the turn.
+
+    Raises what ended the turn, as FailedAfterActing where a tool had changed something.
+    """
     watcher = asyncio.create_task(cancel_on_disconnect(turn, request.receive)) if cancels else None
     try:
-        finished = await turn.result()
+        return await turn.result()
     except NanobotError as error:
-        admission.broke_off(turn.took)
         raise FailedAfterActing(error) if turn.acted else error from None
     finally:
         if watcher is not None:
             watcher.cancel()
-    admission.used(finished.usage.prompt_tokens + finished.usage.completion_tokens)
-    return finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +163,7 @@ class ChatEndpoint:
             if isinstance(asked.route, ToWorkflow):
                 turn = await self._run(scope, asked.route, asked)
             else:
-                turn = self.asking.start(await self.asking.prepare(scope, asked))
+                turn = self.asking.start(await self.asking.prepare(scope, asked), state_of(scope).admission)
                 spool.hand_over()
         response = await self._answer(Request(scope, receive), turn, asked)
         await response(scope, receive, send)

@@ -10,7 +10,6 @@ from starlette.types import Receive, Scope, Send
 from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.request import state_of
 from assistant.api.sse import DONE, EventStream, disconnected, error_event
-from assistant.contracts.access import Admission
 from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.messages import AssistantMessage, ToolCall, Usage
 from assistant.contracts.models import Scored
@@ -106,14 +105,6 @@ def usage(counted: Usage) -> dict[str, object]:
     }
 
 
-def settle(admission: Admission, turn: RunningTurn, event: TurnEvent) -> None:
-    """If the turn ends with this event, tell the rate limits what it took."""
-    if isinstance(event, TurnFinished):
-        admission.used(event.usage.prompt_tokens + event.usage.completion_tokens)
-    elif isinstance(event, TurnFailed):
-        admission.broke_off(turn.took)
-
-
 async def cancel_on_disconnect(turn: RunningTurn, receive: Receive) -> None:
     """To be run in a task of its own while another waits for the turn."""
     await disconnected(receive)
@@ -161,7 +152,6 @@ class ChatStream(Response):
         with EventStream(send, keep_alive=self.keep_alive, begin=self.chunks.begin) as stream:
             try:
                 async for batch in self.turn.events():
-                    settle(state.admission, self.turn, batch[-1])
                     await self._write(batch, stream)
             except asyncio.CancelledError:  # on shutdown, or because the key has ended
                 state.admission.broke_off(self.turn.took)

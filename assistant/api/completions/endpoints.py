@@ -74,7 +74,8 @@ class TextEndpoints:
                 conversations=tuple([(HistoryMessage(content=(UserText(text=prompt),)),) for prompt in prompts for _ in range(answers)]),
                 sampling=sampling.over(opened.sampling),
                 stream=asked.stream is True,
-            )
+            ),
+            admission(request.scope),
         )
         created = int(time.time())
         if asked.stream:

@@ -16,7 +16,7 @@ from assistant.api.chat.endpoint import ChatService, wait_for_result
 from assistant.api.chat.route import ToAgent
 from assistant.api.chat.stream import ChatStream
 from assistant.api.files import FileService, files_of
-from assistant.api.middleware.request import principal
+from assistant.api.middleware.request import admission, principal
 from assistant.api.openapi import WHY, described, endpoint, errors, takes
 from assistant.api.responses.answers import RESPONSE_EVENTS, InputItemList, ResponseDeleted, ResponseObject
 from assistant.api.responses.builder import ResponseBuilder, ResponseEvents, interrupted
@@ -65,7 +65,7 @@ class ResponseEndpoints:
                 await self._begin(owner, draft, asked)
                 wanted = replace(wanted, keep=partial(self._keep, owner, draft, asked.chat.stream))
             try:
-                turn = self.asking.start(wanted)
+                turn = self.asking.start(wanted, admission(request.scope))
             except NanobotError:
                 if asked.keeps:
                     await self.store.delete(owner, draft.id)

@@ -10,7 +10,6 @@ from starlette.types import Message, Send
 
 from assistant.access.principals import Principal
 from assistant.api.body.spool import spooled
-from assistant.api.chat.stream import settle
 from assistant.api.complaints import validated
 from assistant.api.sockets import wire
 from assistant.api.sockets.client_tools import ClientCalls, ClientTool, read_manifest
@@ -144,7 +143,7 @@ class SocketConversation:
             admission = await services.authenticator.admit(self._who)
             try:
                 await admission.reserve(question.tokens)
-                turn = services.chat.start(question.turn)
+                turn = services.chat.start(question.turn, admission)
             except BaseException:  # a bug, too, would otherwise count as a running request for an hour
                 await admission.end()
                 raise
@@ -249,7 +248,6 @@ def _opened(frame: Frame) -> Frame:
 
 async def _turn_frames(turn: RunningTurn, question: Question, answer: _Answer) -> AsyncIterator[list[Frame]]:
     async for batch in turn.events():
-        settle(answer.admission, turn, batch[-1])
         if isinstance(batch[-1], TurnFinished | TurnFailed):
             await answer.admission.end()  # before the last word: a client that has read it may send the next message at once
         yield _frames(batch, question, stopped=answer.stopped)

@@ -48,7 +48,7 @@ def wire_provider(server: ModelServer, wire: str = "openai", *, model: str = "so
 
 
 def unheard(text: str) -> None:
-    """For requests whose words nobody reads."""
+    """For requests whose text does not matter."""
 
 
 class ScriptedProvider:

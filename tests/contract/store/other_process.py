@@ -139,7 +139,7 @@ async def admit(store: Store, requests: str) -> None:
 
     async def one() -> bool:
         try:
-            await store.limits.admit("key:shared", Limits(requests=int(requests)))
+            await store.limits.admit("key:shared", Limits.of(requests_per_minute=int(requests)))
         except RateLimited:
             return False
         return True

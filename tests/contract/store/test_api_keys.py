@@ -23,7 +23,7 @@ def key(clock: TurnedClock, key_id: str = "k1", **more: object) -> ApiKey:
 
 
 async def test_a_key_is_found_by_the_digest_of_its_secret_and_by_nothing_else(store: Store, clock: TurnedClock) -> None:
-    limits = Limits(requests=3, tokens=2**40, parallel=1)
+    limits = Limits.of(requests_per_minute=3, tokens_per_minute=2**40, parallel=1)
     full = key(clock, name=ODD, scopes=frozenset({"chat", "files"}), models=("gpt-*", ODD), limits=limits, expires=clock.now + HOUR)
     await store.keys.add(full, digest("one"))
     assert await store.keys.find(digest("one")) == HeldKey(key=full, until=clock.now + HOUR)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.contracts.access import UNLIMITED, Admission, Limits, Measure
+from assistant.contracts.access import UNLIMITED, Admission, Limits, LimitWindow, Measure
 from assistant.contracts.errors import RateLimited
 from assistant.store.store import Store
 
@@ -24,7 +24,7 @@ async def admitted(store: Store, limits: Limits, owner: str = "key:a") -> Admiss
 
 
 async def test_requests_are_counted_exactly_in_a_window_that_slides(store: Store, clock: TurnedClock) -> None:
-    limits = Limits(requests=2)
+    limits = Limits.of(requests_per_minute=2)
     first = await store.limits.admit("key:a", limits)
     assert first.standing.requests == Measure(limit=2, remaining=1, reset=60)
     assert first.standing.tokens is None
@@ -43,7 +43,7 @@ async def test_requests_are_counted_exactly_in_a_window_that_slides(store: Store
 
 
 async def test_one_principals_requests_are_not_anothers(store: Store) -> None:
-    limits = Limits(requests=1)
+    limits = Limits.of(requests_per_minute=1)
     await store.limits.admit("key:a", limits)
     await store.limits.admit("key:b", limits)
     with pytest.raises(RateLimited):
@@ -51,7 +51,7 @@ async def test_one_principals_requests_are_not_anothers(store: Store) -> None:
 
 
 async def test_a_refused_request_does_not_count(store: Store, clock: TurnedClock) -> None:
-    limits = Limits(requests=1)
+    limits = Limits.of(requests_per_minute=1)
     await store.limits.admit("key:a", limits)
     for _ in range(5):
         clock.turn(10 * SECOND)
@@ -63,18 +63,18 @@ async def test_a_refused_request_does_not_count(store: Store, clock: TurnedClock
 
 async def test_a_limit_that_was_lowered_says_when_there_is_room_again(store: Store, clock: TurnedClock) -> None:
     for _ in range(5):
-        await store.limits.admit("key:a", Limits(requests=5))
+        await store.limits.admit("key:a", Limits.of(requests_per_minute=5))
         clock.turn(SECOND)
     with pytest.raises(RateLimited) as refusal:
-        await store.limits.admit("key:a", Limits(requests=2))
+        await store.limits.admit("key:a", Limits.of(requests_per_minute=2))
     assert refusal.value.retry_after == 58
     clock.turn(58 * SECOND)
-    await store.limits.admit("key:a", Limits(requests=2))
+    await store.limits.admit("key:a", Limits.of(requests_per_minute=2))
 
 
 async def test_of_many_at_once_in_two_processes_as_many_as_may_get_in(open_again: Opener) -> None:
     stores = await open_again(), await open_again()
-    limits = Limits(requests=50)
+    limits = Limits.of(requests_per_minute=50)
     found = await asyncio.gather(*[admitted(stores[number % 2], limits) for number in range(200)])
     let_in = [each for each in found if not isinstance(each, RateLimited)]
     assert len(let_in) == 50
@@ -82,7 +82,7 @@ async def test_of_many_at_once_in_two_processes_as_many_as_may_get_in(open_again
 
 
 async def test_tokens_are_reserved_and_settled(store: Store, clock: TurnedClock) -> None:
-    limits = Limits(tokens=100)
+    limits = Limits.of(tokens_per_minute=100)
     first = await store.limits.admit("key:a", limits)
     assert first.standing.tokens == Measure(limit=100, remaining=100, reset=0)
     await first.reserve(80)
@@ -99,7 +99,7 @@ async def test_tokens_are_reserved_and_settled(store: Store, clock: TurnedClock)
 
 
 async def test_what_was_reserved_and_not_used_is_given_back(store: Store) -> None:
-    limits = Limits(tokens=100)
+    limits = Limits.of(tokens_per_minute=100)
     failed = await store.limits.admit("key:a", limits)
     await failed.reserve(100)
     await failed.end()
@@ -108,7 +108,7 @@ async def test_what_was_reserved_and_not_used_is_given_back(store: Store) -> Non
 
 
 async def test_more_used_than_reserved_counts(store: Store, clock: TurnedClock) -> None:
-    limits = Limits(tokens=100)
+    limits = Limits.of(tokens_per_minute=100)
     first = await store.limits.admit("key:a", limits)
     await first.reserve(10)
     first.used(150)
@@ -124,7 +124,7 @@ async def test_more_used_than_reserved_counts(store: Store, clock: TurnedClock) 
 
 async def test_tokens_count_for_a_minute_from_when_they_are_reserved_however_late_that_is(store: Store, clock: TurnedClock) -> None:
     """Whoever sends a body slowly would else have its tokens for nothing."""
-    limits = Limits(tokens=100)
+    limits = Limits.of(tokens_per_minute=100)
     for wait in (59, 61):
         slow = await store.limits.admit("key:a", limits)
         clock.turn(wait * SECOND)
@@ -141,7 +141,7 @@ async def test_tokens_count_for_a_minute_from_when_they_are_reserved_however_lat
 
 
 async def test_what_a_long_answer_took_beyond_its_estimate_counts_from_its_end(store: Store, clock: TurnedClock) -> None:
-    limits = Limits(tokens=100, parallel=5)
+    limits = Limits.of(tokens_per_minute=100, parallel=5)
     long = await store.limits.admit("key:a", limits)
     await long.reserve(10)
     clock.turn(90 * SECOND)
@@ -151,7 +151,7 @@ async def test_what_a_long_answer_took_beyond_its_estimate_counts_from_its_end(s
 
 
 async def test_an_answer_that_broke_off_takes_what_is_known_of_it_and_no_less_than_was_reserved(store: Store) -> None:
-    limits = Limits(tokens=1_000)
+    limits = Limits.of(tokens_per_minute=1_000)
     left = 1_000
     for reserved, known, counted in ((100, 0, 0), (100, 1, 100), (100, 250, 250)):
         broken = await store.limits.admit("key:a", limits)
@@ -165,7 +165,7 @@ async def test_an_answer_that_broke_off_takes_what_is_known_of_it_and_no_less_th
 
 
 async def test_tokens_of_work_that_is_no_request_count_as_tokens_alone(store: Store, clock: TurnedClock) -> None:
-    limits = Limits(tokens=100, requests=1)
+    limits = Limits.of(tokens_per_minute=100, requests_per_minute=1)
     work = await store.limits.spend("key:a", limits, 70)
     with pytest.raises(RateLimited) as refusal:
         await store.limits.spend("key:a", limits, 31)
@@ -177,18 +177,18 @@ async def test_tokens_of_work_that_is_no_request_count_as_tokens_alone(store: St
     work.used(20)
     await work.end()
     await (await store.limits.spend("key:a", limits, 80)).end()
-    assert await store.limits.spend("key:a", Limits(requests=1), 10**9) is UNLIMITED
+    assert await store.limits.spend("key:a", Limits.of(requests_per_minute=1), 10**9) is UNLIMITED
 
 
 async def test_a_request_larger_than_a_minutes_tokens_takes_a_whole_minute(store: Store) -> None:
-    limits = Limits(tokens=100)
+    limits = Limits.of(tokens_per_minute=100)
     large = await store.limits.admit("key:a", limits)
     await large.reserve(5_000)
     assert large.standing.tokens == Measure(limit=100, remaining=0, reset=60)
 
 
 async def test_the_wait_for_tokens_is_that_until_enough_are_free(store: Store, clock: TurnedClock) -> None:
-    limits = Limits(tokens=100)
+    limits = Limits.of(tokens_per_minute=100)
     for tokens in (30, 30, 30):
         await (await store.limits.admit("key:a", limits)).reserve(tokens)
         clock.turn(10 * SECOND)
@@ -199,7 +199,7 @@ async def test_the_wait_for_tokens_is_that_until_enough_are_free(store: Store, c
 
 
 async def test_a_request_refused_for_its_tokens_does_not_count_as_a_request(store: Store) -> None:
-    limits = Limits(requests=2, tokens=100)
+    limits = Limits.of(requests_per_minute=2, tokens_per_minute=100)
     await (await store.limits.admit("key:a", limits)).reserve(100)
     for _ in range(3):
         with pytest.raises(RateLimited):
@@ -208,7 +208,7 @@ async def test_a_request_refused_for_its_tokens_does_not_count_as_a_request(stor
 
 async def test_tokens_are_exact_at_the_boundary_under_concurrency(open_again: Opener) -> None:
     stores = await open_again(), await open_again()
-    limits = Limits(tokens=1000)
+    limits = Limits.of(tokens_per_minute=1000)
 
     async def take(number: int) -> bool:
         admission = await stores[number % 2].limits.admit("key:a", limits)
@@ -237,7 +237,7 @@ async def test_no_more_run_at_the_same_time_than_may(open_again: Opener) -> None
 
 
 async def test_a_request_that_runs_longer_than_a_minute_keeps_its_place(store: Store, clock: TurnedClock) -> None:
-    limits = Limits(parallel=1, requests=5)
+    limits = Limits.of(parallel=1, requests_per_minute=5)
     long = await store.limits.admit("key:a", limits)
     clock.turn(200 * SECOND)
     with pytest.raises(RateLimited):
@@ -263,7 +263,7 @@ async def test_the_places_of_a_killed_process_are_free(store: Store, url: str, t
 
 async def test_what_counts_no_more_is_swept(store: Store, clock: TurnedClock) -> None:
     for owner in ("key:a", "key:b"):
-        await store.limits.admit(owner, Limits(requests=5))
+        await store.limits.admit(owner, Limits.of(requests_per_minute=5))
     running = await store.limits.admit("key:c", Limits(parallel=1))
     clock.turn(60 * SECOND)
     assert await store.limits.sweep(clock.now) == 2
@@ -277,3 +277,19 @@ async def test_two_real_processes_share_a_limit_exactly(store: Store, url: str, 
         await asyncio.gather(say(one, "go"), say(other, "go"))
         said = [*await all_lines(one), *await all_lines(other)]
     assert sum(int(each) for each in said) == 40
+
+
+async def test_a_longer_window_is_one_more_row(store: Store, clock: TurnedClock) -> None:
+    day = LimitWindow(counts="requests", seconds=86_400, limit=3)
+    limits = Limits(windows=(LimitWindow(counts="requests", seconds=60, limit=2), day))
+    for _ in range(2):
+        await store.limits.admit("key:a", limits)
+    with pytest.raises(RateLimited, match="2 requests a minute") as minute:
+        await store.limits.admit("key:a", limits)
+    assert minute.value.retry_after == 60
+    clock.turn(3600 * SECOND)
+    third = await store.limits.admit("key:a", limits)
+    assert third.standing.requests == Measure(limit=3, remaining=0, reset=86_400)
+    with pytest.raises(RateLimited, match="3 requests a day") as refused:
+        await store.limits.admit("key:a", limits)
+    assert refused.value.retry_after == 23 * 3600

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Text, UserMessage
-from assistant.store import attachments, inbox_statements, job_statements, kept_files, key_statements, outbox_statements, responses
+from assistant.store import api_keys, attachments, inbox_statements, job_statements, kept_files, limits, outbox_statements, responses
 from assistant.store import idempotency as repeats
 from assistant.store import sessions as statements
 from assistant.store.database import SqlRow, Transaction
@@ -45,7 +45,8 @@ STATEMENTS = LISTS + [
         outbox_statements,
         inbox_statements,
         job_statements,
-        key_statements,
+        api_keys,
+        limits,
         repeats,
         kept_files,
         responses,

@@ -38,7 +38,7 @@ class Fault:
     chat_id: int | str | None = None
     """Requests for this chat only; None: any."""
     times: int | None = 1
-    """How often; None: until it is taken back (`TelegramServer.mend`)."""
+    """How often; None: until it is removed (`TelegramServer.mend`)."""
     met: int = 0
     """How often it befell a request."""
 

@@ -84,7 +84,7 @@ class TelegramServer(Updates):
                 await self.seen.wait()
 
     def _wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nothing waits
             self._loop.call_soon_threadsafe(self._rouse)
 
     def _rouse(self) -> None:

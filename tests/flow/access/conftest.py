@@ -61,7 +61,7 @@ class Keyed:
             prefix=prefix_of(secret),
             scopes=frozenset(scopes or ALL),
             models=models,
-            limits=Limits(requests=requests, tokens=tokens, parallel=parallel),
+            limits=Limits.of(requests_per_minute=requests, tokens_per_minute=tokens, parallel=parallel),
             created=now,
             expires=now + expires if expires else None,
         )
@@ -108,7 +108,7 @@ def opened(tmp_path: Path, url: str) -> Opener:
             access=build_access(auth or AuthSettings(), settings.api_key, store.keys),
             attempts=FailedAttempts(seconds),
             limiter=store.limits,
-            defaults=Limits(requests=limits.requests_per_minute, tokens=limits.tokens_per_minute),
+            defaults=Limits.of(requests_per_minute=limits.requests_per_minute, tokens_per_minute=limits.tokens_per_minute),
             keys=KeyWatch(store.keys),
             clock=wall,
         )

@@ -145,7 +145,7 @@ def test_what_a_person_gets_wrong_is_said_in_a_line(nanobot: Nanobot) -> None:
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_key_for_a_server_that_asks_nobody_comes_with_a_note(nanobot: Nanobot) -> None:
     open_one = Nanobot(folder=nanobot.folder, env={**nanobot.env, "NANOBOT_AUTH__MODE": ""})
-    assert "note: the server asks nobody" in open_one("keys", "create", "a").stderr
+    assert "note: the server requires no key" in open_one("keys", "create", "a").stderr
     assert "note:" not in nanobot("keys", "create", "b").stderr
 
 

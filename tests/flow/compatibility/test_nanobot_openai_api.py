@@ -15,7 +15,7 @@ from .snippets import FILES, needs_curl, printed, run, snippet
 
 DOCUMENT = "nanobot-openai-api"
 CUT_SHORT = "iVBOR..."
-"""What stands in the document where a picture's base64 would."""
+"""The document's placeholder for a picture's base64."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

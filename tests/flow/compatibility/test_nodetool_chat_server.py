@@ -30,7 +30,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Hous
 
 
 def arguments(name: str) -> list[str]:
-    """What stands in a command of the document behind `nodetool chat-server`."""
+    """The arguments after `nodetool chat-server` in a command of the document."""
     program, command, *rest = shlex.split(printed(DOCUMENT, name), comments=True)
     assert (program, command) == ("nodetool", "chat-server")
     return rest

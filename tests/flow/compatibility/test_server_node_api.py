@@ -28,7 +28,7 @@ provider = "custom"
 type = "completion"
 provider = "custom"
 """
-"""What stands behind the document's [api] here: the models that its calls name, answered by the stand-in."""
+"""Added to the document's [api]: the models that its calls name, answered by the stand-in."""
 PAGE = {"origin": "http://localhost:3000"}
 CHAT = {"model": "my-fine-tuned-model", "messages": [{"role": "user", "content": "ECHO hi"}]}
 
@@ -151,7 +151,7 @@ async def test_the_printed_limits_and_models_hold(tmp_path: Path) -> None:
 
 
 async def printed_models_are_there(made: House) -> None:
-    """Listed and shown, by four requests. Their files are not: who asks one is told so."""
+    """Listed and shown, by four requests. Their files do not exist: a request to one gets the reason."""
     listed = [model["id"] for model in (await made.http.get("/v1/models")).json()["data"]]
     assert {"my-chat-model", "my-embedding-model", "my-completion-model"} <= set(listed)
     chat = (await made.http.get("/v1/models/my-chat-model")).json()

@@ -7,9 +7,8 @@ from itertools import count
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.outbox import Delivery, DeliveryState, Origin, OutboundEvent, OutboxStore
-from assistant.delivery.describe import describe
 from assistant.delivery.dispatcher import Dispatcher
-from assistant.delivery.service import DeliveryService, Watch
+from assistant.delivery.service import DeliveryService, Watch, describe
 from assistant.delivery.settings import DeliverySettings
 from assistant.store.store import Store
 from tests.clocks import ShiftedClock

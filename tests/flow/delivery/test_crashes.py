@@ -10,7 +10,7 @@ import pytest
 from assistant.contracts.channels import SendLater
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.outbox import Claim, DueLanes, OutboundPart, Receipt, Settlement
-from assistant.delivery.claims import LEASE, ClaimLost, Claims
+from assistant.delivery.sender import LEASE, ClaimLost, Claims
 from assistant.delivery.settings import DeliverySettings
 from assistant.store.outbox import Outbox
 from tests.doubles.platform import Platform

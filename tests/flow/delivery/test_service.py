@@ -1,4 +1,4 @@
-"""What whoever sends is told, and when."""
+"""What the sender of a message learns, and when."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Out: what goes wrong, and what the outbox is told of it."""
+"""Out: failures, and how the outbox settles them."""
 
 import asyncio
 import subprocess

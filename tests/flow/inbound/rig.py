@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from assistant.access.authenticator import Allowance
 from assistant.access.recipients import Senders
+from assistant.contracts.access import Limits
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.messages import Message, Text, UserMessage
@@ -90,10 +92,12 @@ class Rig:
         at_work: int = 64,
         turn_seconds: float = 20,
         store: Store | None = None,
+        budget: Limits | None = None,
     ) -> AsyncGenerator[Server]:
         store = store or self.store
         clock, chat = self.clock, chat or Chat()
-        turns = House(store, self.folder).turns(model, tools=tools, timeout=turn_seconds)
+        allowance = Allowance(keys=store.keys, limiter=store.limits, defaults=budget) if budget else None
+        turns = House(store, self.folder).turns(model, tools=tools, timeout=turn_seconds, allowance=allowance)
 
         async def overview() -> Sequence[str]:
             return ["Channels: chat is connected"]

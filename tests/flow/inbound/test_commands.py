@@ -76,7 +76,7 @@ async def test_stop_ends_the_turn_that_runs_and_what_waits_is_still_answered(rig
         await server.hear(said("a story"))
         await model.asked_times(1)
         await server.hear(said("something else"), said("/stop", id="stop"))
-        assert "I stopped what I was doing, and go on" in (await server.texts(1))[0]
+        assert "I stopped what I was doing, and answer" in (await server.texts(1))[0]
         await model.asked_times(2)
         # What the platform delivers twice stops nothing else.
         await server.hear(said("/stop", id="stop"))

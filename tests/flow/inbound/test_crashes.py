@@ -19,7 +19,7 @@ SCRIPT = Path(__file__).with_name("server_process.py")
 
 
 async def killed(where: str, folder: Path) -> None:
-    """Run a server on the store until it stands there, and kill it."""
+    """Run a server on the store up to this point, and kill it."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = await asyncio.create_subprocess_exec(sys.executable, str(SCRIPT), where, str(folder), stdout=PIPE, env=environment)
     try:

@@ -1,4 +1,4 @@
-"""Who may write: by ids, by the owner's word, and nobody else; strangers get a code and nothing more."""
+"""Who may write: configured ids and senders that the owner approved; strangers get a code and nothing more."""
 
 import asyncio
 import re

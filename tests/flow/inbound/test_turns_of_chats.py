@@ -127,7 +127,7 @@ async def test_sessions_do_not_wait_for_each_other_and_no_more_are_worked_on_at_
         await server.hear(said("b", group="-1"))
         model.gate.set()
         events = await server.told(6)
-    # Who comes again stands behind those who wait.
+    # A session that comes again queues behind those that wait.
     assert ([str(event.address) for event in events][-1], model.most) == ("chat:-1", 2)
 
 

@@ -12,7 +12,7 @@ _KILLS = os.environ.get("KILLS", "10")
 
 
 def _crash(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench.crash", *arguments]
+    command = [sys.executable, "-m", "tests.crash", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
     return subprocess.run(command, cwd=_ROOT, env=environment, capture_output=True, text=True, check=False, timeout=540)
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bench.fuzz.trial import trial
+from tests.fuzz.trial import trial
 
 _CASES = int(os.environ.get("CASES", "500"))
 _MOST_GROWTH = 64.0

@@ -97,7 +97,7 @@ async def test_a_client_that_goes_away_does_not_stop_its_turn(live: Live) -> Non
     await live.model.until(lambda stats: stats.inflight == 1)
     asking.cancel()
     await live.model.until(lambda stats: stats.inflight == 0)
-    # The next turn of the session waits for the one that nobody listens to.
+    # The next turn of the session waits for the one without a listener.
     assert (await live.ask("ECHO next")).status_code == 200
     assert [message["content"] for message in await live.session()] == ["ECHO kept", "kept", "ECHO next", "next"]
 

@@ -1,4 +1,4 @@
-"""Sockets of the real process, told what nobody should tell them: they answer, they stay, and nothing of it is kept."""
+"""Sockets of the real process under hostile frames: they answer, they stay open, and memory does not grow."""
 
 import asyncio
 import json
@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame, Opcode
 
-from bench.process import resident_mib
-from bench.rig import running_model
 from tests.doubles.live_server import LiveServer, live_server, with_model
+from tests.doubles.model_process import running_model
 from tests.flow.hostile_frames import HOSTILE, Data
 from tests.flow.live.test_sockets import port_of
 from tests.flow.socket_client import Talk, talking
+from tests.process_usage import resident_mib
 
 _EXAMPLES = int(os.environ.get("CASES", "500")) // 5
 _MOST_GROWTH = 64.0

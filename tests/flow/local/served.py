@@ -13,7 +13,7 @@ import openai
 import assistant
 from tests.doubles.live_server import LiveServer, live_server, offline
 
-STAND_IN = Path(assistant.__file__).parent / "testing" / "llama"
+STAND_IN = Path(__file__).parents[2] / "doubles" / "llama"
 """A folder with a stand-in for llama-cpp-python, to be put on PYTHONPATH."""
 
 

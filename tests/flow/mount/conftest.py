@@ -9,7 +9,7 @@ from assistant.providers.presets import PRESETS
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No key and no setting of whoever runs the tests is seen; the current folder holds no configuration."""
+    """The environment's keys and settings are hidden; the current folder holds no configuration."""
     for preset in PRESETS.values():
         monkeypatch.delenv(preset.key_variable or "NONE", raising=False)
     monkeypatch.setenv("NANOBOT_HOME", str(tmp_path / "home"))

@@ -1,4 +1,4 @@
-"""What the assistant sends, as it stands in the chat."""
+"""What the assistant sends, as the chat shows it."""
 
 from dataclasses import replace
 

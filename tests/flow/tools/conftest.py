@@ -19,7 +19,7 @@ from assistant.contracts.sessions import NewTurn
 from assistant.contracts.tool_kinds import ToolServices
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.util import new_id
-from assistant.delivery.describe import describe
+from assistant.delivery.service import describe
 from tests.flow.outgoing import Outbox, open_outbox
 from tools.message import MessageTool
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from assistant.access.authenticator import Allowance
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.messages import Message, Text, UserMessage
 from assistant.contracts.models import ModelProvider, Sampling
@@ -35,6 +36,7 @@ class House:
         max_steps: int = 5,
         tools: Sequence[Tool[Any]] = (),
         others: Mapping[str, ModelProvider] | None = None,
+        allowance: Allowance | None = None,
     ) -> Turns:
         """`others`: more agents, by id, each with a model of its own."""
         files = self.store.attachments
@@ -57,6 +59,7 @@ class House:
             intake=MessageIntake(CachingReader(ChildReader(DocumentSettings()), files), files, document_chars=1_000),
             timeout=timeout,
             waiting=2,
+            allowance=allowance,
         )
 
     async def kept(self, session: str = "api:s") -> list[Message]:

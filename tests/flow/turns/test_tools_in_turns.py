@@ -1,4 +1,4 @@
-"""What becomes of a tool's outcome, good or bad: the model is told, the log holds no words."""
+"""A tool's outcome, good or bad, reaches the model; the log holds none of its text."""
 
 import asyncio
 import re

@@ -19,7 +19,7 @@ OURS = ["list_attachments", "read_attachment"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brought:
-    """A tool of whoever asks."""
+    """A tool of the caller."""
 
     name: str = "lookup"
     answer: str | Exception = "found"

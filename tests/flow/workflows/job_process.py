@@ -84,7 +84,7 @@ class Stamp:
 
 
 class Push:
-    """Changes something each time, and nobody can tell whether it did."""
+    """Changes something each time, without a way to tell whether it did."""
 
     name: ClassVar[str] = "push"
     description: ClassVar[str] = "Push."

@@ -1,4 +1,4 @@
-"""Jobs: what nodes give each other, what they may, how they end, and what is heard of them."""
+"""Jobs: values between nodes, permissions, how jobs end, and their updates."""
 
 from collections.abc import Mapping
 from typing import Any

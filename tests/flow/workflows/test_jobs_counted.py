@@ -11,7 +11,7 @@ from assistant.testing.scripted import ScriptedModel
 
 from .works import GREET, OWNER, Works, run
 
-LIMITS = Limits(tokens=1_000, requests=5)
+LIMITS = Limits.of(tokens_per_minute=1_000, requests_per_minute=5)
 TOOK = 11
 """Tokens of a scripted answer of one piece."""
 
@@ -33,7 +33,7 @@ async def test_the_prompts_of_a_job_take_their_owners_tokens_and_are_no_requests
 async def test_a_keys_own_limits_hold_for_its_jobs_after_its_end_too(works: Works) -> None:
     works.write(greet=GREET)
     keys = works.outbox.store.keys
-    limits = Limits(tokens=2_000)
+    limits = Limits.of(tokens_per_minute=2_000)
     key = ApiKey(id="k1", name="k", prefix="nbk_ab12", scopes=frozenset({"workflows"}), models=None, limits=limits, created=utc_now())
     await keys.add(key, "digest")
     await keys.revoke("k1")

@@ -35,7 +35,7 @@ async def test_a_message_goes_to_whom_the_caller_named_and_to_no_stranger(
     job = await run(works.service(ScriptedModel("telegram:99999999")), "send", params)
     assert len(await works.sent()) == int(delivered)
     assert job.state == ("completed" if delivered else "failed")
-    assert delivered or "node 'send': Not sent: telegram:99999999 is nobody that you know" in str(job.error)
+    assert delivered or "node 'send': Not sent: telegram:99999999 is not a known recipient" in str(job.error)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from assistant.contracts.tools import Tool, ToolContext, ToolResult
 from assistant.contracts.turns import MAIN, Upload
 from assistant.contracts.util import new_id
 from assistant.contracts.workflows import Job, Update
-from assistant.delivery.describe import describe
+from assistant.delivery.service import describe
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.store.jobs import JobStore
@@ -56,7 +56,7 @@ class Nothing(BaseModel):
 
 
 class Gate:
-    """A tool that says when it was begun, and waits until it may end."""
+    """A tool that reports its start, and waits until it may end."""
 
     name: ClassVar[str] = "gate"
     description: ClassVar[str] = "Wait."
@@ -205,5 +205,5 @@ async def run(
 
 
 async def heard(service: WorkflowService, job_id: str, *, owner: str = OWNER) -> list[Update]:
-    """Everything that is told of a job, to its end."""
+    """All updates of a job, to its end."""
     return [update async for batch in service.updates(owner, job_id) for update in batch]

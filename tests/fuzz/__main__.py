@@ -1,16 +1,16 @@
-"""`python -m bench.fuzz`: sends requests that are drawn from /openapi.json to a real server, and compares each answer with what is described.
-Prints what does not fit, with a curl command for each, and the seed; exits with 1 where anything was found."""
+"""`python -m tests.fuzz`: sends requests drawn from /openapi.json to a real server, and compares each answer with the description.
+Prints each finding with a curl command, and the seed; exits with 1 if there are findings."""
 
 import argparse
 import random
 import sys
 import time
 
-from bench.fuzz.trial import trial
+from tests.fuzz.trial import trial
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--cases", type=int, default=500, help="how many requests are sent, about (default 500)")
     parser.add_argument("--seed", type=int, default=None, help="what chance is drawn from; printed, so that a run can be made again")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""A server with something of everything: agents, models of each type, workflows, a channel, a hook, and keys that have to be shown."""
+"""A server with one of everything: agents, models of each type, workflows, a channel, a hook, and required keys."""
 
 import os
 import subprocess
@@ -13,19 +13,19 @@ from typing import Final
 import requests
 
 import assistant
-from bench.rig import running_model
 from tests.doubles.live_server import LiveServer, live_server
+from tests.doubles.model_process import running_model
 from tests.doubles.telegram_api.thread import telegram_in_thread
 
 HOOK: Final = "inbox"
 _HOOK_SECRET: Final = "a-bearer-of-the-fuzzers-own"
 _CHAT: Final = "101"
 _NOBODY: Final = "1187654321098765432"
-"""A chat of a channel that is not enabled: what is sent there waits."""
+"""A chat of a disabled channel: messages to it wait."""
 _SLOW: Final = 30.0
 _WORKFLOW: Final = """\
 name: Greet
-description: Says hello, and waits for nobody.
+description: Says hello, and waits for nothing.
 inputs:
   message: {default: ECHO hello}
   attachment: {type: file, required: false}
@@ -41,14 +41,14 @@ outputs:
 class Rig:
     server: LiveServer
     secrets: dict[str, str]
-    """What is sent where: by the name of a security scheme of the description. `few` is a key with one scope and little room."""
+    """Secrets by the name of a security scheme of the description. `few` is a key with one scope and low limits."""
     chat: str
     """A chat on Telegram that takes messages."""
 
 
 @contextmanager
 def running_rig() -> Generator[Rig]:
-    """Ready to be asked: one of each thing that has an id is there. Its state is in a folder that is removed afterwards."""
+    """Ready, with one of each thing that has an id. Its state is in a temporary folder."""
     with (
         tempfile.TemporaryDirectory(prefix="nanobot-fuzz-") as folder,
         running_model() as model,
@@ -98,7 +98,7 @@ def _new_key(home: Path, name: str, *options: str) -> str:
 
 
 def _plant(url: str, key: str) -> None:
-    """Make one of each thing, so that no operation has only what is not there to work on."""
+    """Create one of each thing, so that every operation has something to work on."""
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {key}"
         ask = {"messages": [{"role": "user", "content": "ECHO planted"}], "session_id": "planted"}

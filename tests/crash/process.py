@@ -33,7 +33,7 @@ class Server:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """No process is left, whatever happened."""
+        """No process is left, in any case."""
         if self._process is not None:
             self.kill()
 
@@ -45,7 +45,7 @@ class Server:
         command = [
             sys.executable,
             "-m",
-            "bench.crash.server",
+            "tests.crash.server",
             "serve",
             "--config",
             str(self.home / "config.json"),
@@ -74,7 +74,7 @@ class Server:
         raise TimeoutError(f"the server was not ready within {within:g} s; its log: {self.home / 'server.log'}")
 
     def died(self, within: float = 0.0) -> bool:
-        """Whether it has ended, waiting up to `within` seconds for that."""
+        """Whether it ended within `within` seconds."""
         assert self._process is not None
         try:
             self._process.wait(within)

@@ -1,4 +1,4 @@
-"""Requests that are drawn from a description: those that it allows, those that it forbids, and those at its edges."""
+"""Requests drawn from a description: valid, invalid, and at the edges."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,18 +13,18 @@ from schemathesis import APIOperation, BaseSchema, Case, GenerationMode
 from schemathesis.config import GenerationConfig, OutputConfig, SanitizationConfig
 
 _ROUNDS: Final = 2
-"""What one round makes, the next one finds."""
+"""Objects that one round creates are used by the next."""
 _EDGES_FROM: Final = 3_000
-"""So many cases, from which on the edges are all tried: there are some 1,600 of them, and making them takes seconds."""
+"""From this many cases on, all edges are tried: there are some 1,600, and making them takes seconds."""
 
 Try = Callable[[Case, int], None]
-"""Is given a case, and a number from which the rest of its choices follow."""
+"""Gets a case, and a number that seeds its other choices."""
 
 
 def operations_of(document: dict[str, Any]) -> list[APIOperation]:
     config = schemathesis.Config(
         output=OutputConfig(sanitization=SanitizationConfig(enabled=False))
-    )  # a finding is to be sent again as it is
+    )  # a finding can be sent again unchanged
     schema = schemathesis.openapi.from_dict(document, config=config)
     rejection = schema.config.checks.negative_data_rejection
     rejection.expected_statuses = [*rejection.expected_statuses, "413"]  # too long is wrong, too
@@ -60,7 +60,7 @@ def _draw(operation: APIOperation, mode: GenerationMode, count: int, *, seed: in
 
     try:
         draw()
-    except Unsatisfiable:  # of so few cases none was to be had
+    except Unsatisfiable:  # too few cases to find one
         return
 
 

@@ -12,9 +12,9 @@ from bench.figures import Figure, at_least, at_most
 from bench.load import Load, run
 from bench.measured import Measured, percentile
 from bench.pinger import Pings
-from bench.process import cpu_seconds
 from bench.table import MarkersMissing, as_text, write_into
 from tests.doubles.model_server import ModelServer
+from tests.process_usage import cpu_seconds
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -101,7 +101,7 @@ def test_a_figure_is_judged_by_its_median_and_by_its_errors() -> None:
 
 def test_the_table_replaces_only_what_stands_between_its_markers(tmp_path: Path) -> None:
     document = tmp_path / "performance.md"
-    template = Path(__file__).parents[2] / "docs" / "performance.md"
+    template = Path(__file__).parents[1] / "docs" / "performance.md"
     document.write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
     before = document.read_text(encoding="utf-8").partition("<!--")[0]
     for value in (1234.5, 0.5):

@@ -1,6 +1,6 @@
-"""`python -m bench.crash`: kills a server under load, at every named boundary and at random, and compares what the platforms took with what was
-accepted. With --stop it is asked to stop, by SIGTERM, and then nothing may be doubled at all. Prints a table and the seed; exits with 1 where a
-promise was broken. Ctrl-C ends the killing early, and the comparison is made all the same."""
+"""`python -m tests.crash`: kills a server under load, at every named boundary and at random, and compares the messages that the platforms
+got with those that were accepted. With --stop the server is stopped by SIGTERM, and then nothing may be sent twice. Prints a table and the seed;
+exits with 1 if a promise was broken. Ctrl-C ends the killing early; the comparison still runs."""
 
 import argparse
 import asyncio
@@ -19,17 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.crash.boundaries import ALL
-from bench.crash.load import under_load
-from bench.crash.platforms import DISCORD_CHATS, TELEGRAM_CHATS, Platforms, running_platforms
-from bench.crash.process import Server
-from bench.crash.verdict import Verdict, verdict
+from tests.crash.boundaries import ALL
+from tests.crash.load import under_load
+from tests.crash.platforms import DISCORD_CHATS, TELEGRAM_CHATS, Platforms, running_platforms
+from tests.crash.process import Server
+from tests.crash.verdict import Verdict, verdict
 
 _BOUNDARY_SECONDS: Final = 3.0
-"""How long a boundary may take to be reached; then the process is killed wherever it is."""
+"""Seconds until a boundary must be reached; after that the process is killed anyway."""
 _SETTLE_SECONDS: Final = 60.0
 _GRACE: Final = 10.5
-"""Seconds: `shutdown.grace` as it is by default, and what the end of a process takes."""
+"""Seconds: the default `shutdown.grace`, and the time a process needs to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Kill:
     where: str
     """A boundary, "random", or "not reached: …"."""
     first_send: float | None
-    """Seconds from the start of the process to the first message that a platform took; None: it was killed before."""
+    """Seconds from the start of the process to the first message at a platform; None: it was killed before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Ran:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.crash", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--kills", type=int, default=50, help="how often the server is killed (default 50)")
     parser.add_argument("--seed", type=int, default=None, help="what chance is drawn from; printed, so that a run can be made again")
     parser.add_argument(
@@ -111,7 +111,7 @@ def _places(chance: random.Random, at: str | None, orderly: bool) -> Iterator[st
 
 
 def _greet(platforms: Platforms) -> None:
-    """Every chat is heard from once, and answered: Discord can be asked for what was missed only in chats that are known."""
+    """Each chat sends one message and is answered: missed messages can be fetched from Discord only for known chats."""
     platforms.discord.until(lambda discord: discord.gateway.connected)
     for channel, chats in (("telegram", platforms.telegram_chats), ("discord", platforms.discord_chats)):
         for chat in range(len(chats)):
@@ -125,7 +125,7 @@ def _greet(platforms: Platforms) -> None:
 
 
 def _kill(server: Server, platforms: Platforms, where: str, chance: random.Random, stops: list[float] | None) -> Kill:
-    """Start it and have it die; where `stops` are noted, in order."""
+    """Start it and have it die; `stops` records where, in order."""
     server.start("" if where == "random" else f"{where}:{chance.randint(1, 12)}")
     before = len(platforms.posted())
     alive = server.wait_ready()
@@ -141,7 +141,7 @@ def _kill(server: Server, platforms: Platforms, where: str, chance: random.Rando
 
 
 def _settle(home: Path, written: int) -> None:
-    """Wait until all that people wrote (the greetings, too) has been heard and answered, and nothing waits in the outbox."""
+    """Wait until every message of a chat (greetings, too) is answered and the outbox is empty."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     with sqlite3.connect(f"file:{home / 'nanobot.db'}?mode=ro", uri=True) as database:
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The stand-ins, each on a thread of its own: they outlive every server, and what they accepted is the truth that all is measured by."""
+"""The stand-ins, each on a thread of its own: they outlive every server, and their record is the reference."""
 
 import asyncio
 import threading
@@ -23,7 +23,7 @@ class Posted:
     chat: str
     """The lane: "telegram:101"."""
     mark: str
-    """What it is known by: on Telegram the text as it was sent, on Discord the nonce."""
+    """Its identity: on Telegram the text as sent, on Discord the nonce."""
     at: float
     """Seconds since 1970."""
 
@@ -37,7 +37,7 @@ class Platforms:
     discord_chats: tuple[str, ...]
 
     def configuration(self) -> dict[str, object]:
-        """A server that is let in everywhere, is held back by no rate limit, and whose model does what it is told."""
+        """Configuration of a server with access to every platform, no rate limits, and an obedient model."""
         return {
             "agents": {"defaults": {"provider": "custom", "model": "fake-model", "mayMessage": "any"}},
             "providers": {"custom": {"apiBase": self.model_url, "apiKey": "not-a-secret"}},
@@ -49,7 +49,7 @@ class Platforms:
         }
 
     def say(self, channel: str, chat: int, text: str) -> None:
-        """Somebody writes in one of the chats, whether or not a server is there to hear it."""
+        """A person writes in one of the chats, with or without a running server."""
         if channel == "telegram":
             self.telegram.say(int(self.telegram_chats[chat]), text)
             return
@@ -59,7 +59,7 @@ class Platforms:
         )
 
     def posted(self) -> list[Posted]:
-        """All that was accepted; in each chat in the order in which it was."""
+        """All accepted messages; in order within each chat."""
         telegram = [Posted(chat=f"telegram:{each.chat_id}", mark=each.source, at=each.at) for each in list(self.telegram.ledger)]
         ledger = self.discord.do(lambda discord: list(discord.world.ledger))
         discord = [Posted(chat=f"discord:{each.channel_id}", mark=each.nonce or each.content, at=each.at.timestamp()) for each in ledger]

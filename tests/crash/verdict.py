@@ -1,4 +1,4 @@
-"""What was accepted against what arrived."""
+"""Compares the accepted messages with those that arrived."""
 
 import sqlite3
 from collections import Counter, defaultdict
@@ -12,8 +12,8 @@ from assistant.contracts.outbox import Delivery
 from assistant.delivery.sender import part_key
 from assistant.store.settings import StoreSettings
 from assistant.store.store import open_store
-from bench.crash.load import Promises
-from bench.crash.platforms import Posted
+from tests.crash.load import Promises
+from tests.crash.platforms import Posted
 
 _EXAMPLES: Final = 5
 
@@ -26,10 +26,10 @@ class Verdict:
     parts: int
     written: int
     maybe_twice: int
-    """Messages that are marked `maybe_duplicate`; `doubled_marked` of them arrived twice indeed."""
+    """Messages that are marked `maybe_duplicate`; `doubled_marked` of them did arrive twice."""
     doubled_marked: int
     set_aside: int
-    """Messages of people whose turn was there when two processes died; each was told so."""
+    """Messages of people whose turn was running in two crashes; each sender was notified."""
     lost: int
     doubled: int
     out_of_order: int
@@ -41,7 +41,7 @@ class Verdict:
     """Accepted messages that are not "sent" at the end."""
 
     examples: tuple[str, ...]
-    """Of what went wrong, for whoever has to find out why."""
+    """Details of the failures, for debugging."""
 
     @property
     def figures(self) -> Mapping[str, int]:
@@ -53,14 +53,14 @@ class Verdict:
 
 
 async def verdict(home: Path, promises: Promises, posted: Sequence[Posted]) -> Verdict:
-    """Reads the store of a server that is stopped."""
+    """Reads the store of a stopped server."""
     store = await open_store(StoreSettings(), home)
     try:
         deliveries = list(reversed(await store.outbox.list(None, limit=1_000_000)))
     finally:
         await store.close()
     arrived = Counter((each.chat, each.mark) for each in posted)
-    # Notices say the same again and again: nothing in them tells one from another.
+    # Notices have the same text: they can't be told apart.
     told = [delivery for delivery in deliveries if delivery.event.origin.kind != "notice"]
     marked = [(delivery, place, mark) for delivery in told for place, mark in enumerate(_marks(delivery))]
     lost = [(delivery, place) for delivery, place, mark in marked if not arrived[delivery.event.address.lane, mark]]
@@ -94,7 +94,7 @@ async def verdict(home: Path, promises: Promises, posted: Sequence[Posted]) -> V
 
 
 def _marks(delivery: Delivery) -> list[str]:
-    """What its parts are known by at the platform. One that was never planned counts as one that never arrived."""
+    """The identities of its parts at the platform. An event that was never planned counts as not arrived."""
     if not delivery.parts:
         return [delivery.event.id]
     if delivery.event.address.channel == "discord":

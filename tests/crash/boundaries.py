@@ -1,6 +1,6 @@
-"""The boundaries that a message crosses on its way out, and what happens at one of them: the process kills itself, as `kill -9` does.
+"""The boundaries that an outgoing message crosses; at one of them the process kills itself, as by `kill -9`.
 
-They are laid around the calls of the real thing in the process under test only (`bench.crash.server`); the product knows nothing of them.
+They wrap the real calls in the process under test only (`tests.crash.server`); the product has no code for them.
 """
 
 import os
@@ -24,7 +24,7 @@ Method = Callable[..., Awaitable[Any]]
 
 
 class Trap:
-    """Counts what is reached, and springs at the n-th time."""
+    """Counts the boundaries reached, and kills at the n-th time."""
 
     def __init__(self, where: str, count: int) -> None:
         self._where, self._count = where, count

@@ -1,4 +1,4 @@
-"""What a generator can't guess: ids of what there is, and values that mean something, put into requests by the names of their fields."""
+"""Values that a generator can't guess, real ids and meaningful values, put into requests by field name."""
 
 import base64
 import copy
@@ -37,7 +37,7 @@ _SAMPLES: Final[dict[str, tuple[object, ...]]] = {
 
 
 class Larder:
-    """What was seen in answers, by kind, and what is sent of it."""
+    """Ids seen in answers, by kind, for use in requests."""
 
     def __init__(self, fields: Mapping[str, Collection[str]], **more: object) -> None:
         """`fields`: the names that a body may have, by operation. `more`: samples by the names of further fields."""
@@ -58,13 +58,13 @@ class Larder:
                     del ids[next(iter(ids))]
 
     def learn_what_works(self, case: Case) -> None:
-        """The request was a good one: what it named is worth naming again there."""
+        """The request succeeded: remember its ids for the same fields."""
         for name, value in case.body.items() if isinstance(case.body, dict) else ():
             if isinstance(value, str) and value in self._ids.get(_kind(name), ()):
                 self._worked[case.operation.label, name][value] = None
 
     def feed(self, case: Case, random: Random) -> None:
-        """Put something real in place of some of what was made up, and leave alone what is wrong on purpose."""
+        """Replace some generated values with real ones; values that are wrong on purpose stay."""
         for name in case.path_parameters:
             if (real := self._real(name, random)) is not None and random.random() < 0.8:
                 case.path_parameters[name] = quote(str(real), safe="")
@@ -76,7 +76,7 @@ class Larder:
             case.body = self._fed_body(case.operation.label, case.body, random)
 
     def _fed_body(self, operation: str, given: dict[str, Any], random: Random) -> dict[str, Any]:
-        well = random.random() < 0.7  # fed so that most of it is right, without fields that nobody has heard of
+        well = random.random() < 0.7  # mostly valid, and without unknown fields
         body = {name: value for name, value in copy.deepcopy(given).items() if not well or name.isidentifier()}
         for name in sorted(self._fields.get(operation, ())):
             if name not in body and random.random() < 0.3 and (real := self._real(name, random)) is not None:
@@ -93,7 +93,7 @@ class Larder:
         if part is not None and part.mode.is_negative:
             return
         for name in list(case.headers):
-            if name.lower() == "idempotency-key":  # mostly a new one: a generator that likes its zeros would be told 422 for all else
+            if name.lower() == "idempotency-key":  # mostly a new one: the generator repeats values, and a reused key is 422
                 real: object = f"key-{random.getrandbits(64)}"
             else:
                 real = self._real(name, random)
@@ -118,7 +118,7 @@ class Larder:
                 fields["messages"] = messages[-1:]
 
     def _real(self, name: str, random: Random) -> object:
-        """None: nothing is known that belongs under this name."""
+        """None: no known value has this name."""
         kind = _kind(name)
         if name in ("before", "after"):
             kind = random.choice(list(self._ids))

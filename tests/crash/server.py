@@ -1,9 +1,9 @@
-"""`nanobot serve` with a trap: CRASH_AT="claim.after:2" kills the process behind the second claim."""
+"""`nanobot serve` with a trap: CRASH_AT="claim.after:2" kills the process after the second claim."""
 
 import os
 
 from assistant.cli import main
-from bench.crash.boundaries import Trap, lay, settle_before_send
+from tests.crash.boundaries import Trap, lay, settle_before_send
 
 if __name__ == "__main__":
     where, _, count = os.environ.get("CRASH_AT", "").partition(":")

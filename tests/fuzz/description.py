@@ -1,4 +1,4 @@
-"""The description, made stricter than it has to be for clients: an answer with a field that is not described is a finding."""
+"""The description, made stricter than for clients: a field of an answer that is not described is a finding."""
 
 import copy
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One server, tried: the cases are sent to it, each answer is checked, and then the server is looked at."""
+"""One trial: sends the cases to a server, checks each answer, then checks the server."""
 
 import time
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from bench.fuzz.cases import json_of, operations_of, run
-from bench.fuzz.description import closed, fields_of_bodies
-from bench.fuzz.feeding import Larder
-from bench.fuzz.findings import Finding, Ran
-from bench.fuzz.rig import HOOK, Rig, running_rig
-from bench.process import resident_mib
+from tests.fuzz.cases import json_of, operations_of, run
+from tests.fuzz.description import closed, fields_of_bodies
+from tests.fuzz.feeding import Larder
+from tests.fuzz.findings import Finding, Ran
+from tests.fuzz.rig import HOOK, Rig, running_rig
+from tests.process_usage import resident_mib
 
 _CHECKS: Final = [
     not_a_server_error,
@@ -46,11 +46,11 @@ _BAD_SIGNS: Final = ("Traceback", "api.bug", "internal_error", " ERROR ")
 class Verdict:
     ran: Ran
     log: tuple[str, ...]
-    """Lines of the server's log that must not be there."""
+    """Lines of the server's log that must not appear."""
     grown: float
     """MiB of resident memory, from before the first case to after the last."""
     health_seconds: float
-    """What /health took to answer, afterwards."""
+    """The time /health took, afterwards."""
 
     @property
     def holds(self) -> bool:
@@ -77,7 +77,7 @@ def trial(cases: int, seed: int) -> Verdict:
 
 
 class _Sender:
-    """Sends each case and notes what came of it."""
+    """Sends each case and records the result."""
 
     def __init__(self, rig: Rig, session: requests.Session, larder: Larder) -> None:
         self.ran = Ran()
@@ -105,7 +105,7 @@ class _Sender:
         self._check(case, response, headers)
 
     def _check(self, case: Case, response: Response, headers: dict[str, str]) -> None:
-        # In a form all is text and files, and what makes one wrong is not known to the generator.
+        # A form holds only text and files, so the generator doesn't know what makes one invalid.
         checks = [check for check in _CHECKS if case.media_type != _FORM or check is not negative_data_rejection]
         try:
             case.validate_response(response, checks=checks, headers=headers)
@@ -120,7 +120,7 @@ class _Sender:
         self.ran.found(Finding(operation=case.operation.label, title=title, message=message, request=request, answer=answer))
 
     def _key(self, case: Case, random: Random) -> dict[str, str]:
-        """Mostly the key that opens; now and then none, or one that opens little."""
+        """Mostly the full key; sometimes none, or one with few scopes."""
         schemes = [name for option in case.operation.definition.raw.get("security", []) for name in option]
         if not schemes or (chance := random.random()) < 0.03:
             return {}

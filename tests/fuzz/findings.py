@@ -1,4 +1,4 @@
-"""What was sent, what came back, and what of it must not be."""
+"""Requests, their answers, and the findings among them."""
 
 import statistics
 from collections import Counter
@@ -34,7 +34,7 @@ class Ran:
         self.seconds.append(seconds)
 
     def found(self, finding: Finding) -> None:
-        """Kept once for each operation, kind and sentence; the first request that shows it is the one that is told."""
+        """Kept once for each operation, kind and message, with the first request that shows it."""
         key = (finding.operation, finding.title, finding.message.split("\n", 1)[0][:120])
         if key in self.findings:
             self.findings[key].times += 1
@@ -43,12 +43,12 @@ class Ran:
 
     @property
     def tried(self) -> frozenset[str]:
-        """The operations that were asked."""
+        """The operations that were called."""
         return frozenset(name.rpartition(" ")[0] for name in self.answers)
 
     @property
     def done_well(self) -> frozenset[str]:
-        """Those of them that did at least once what they are there for."""
+        """Those that succeeded at least once."""
         return frozenset(operation for operation, _, status in (name.rpartition(" ") for name in self.answers) if status.startswith("2"))
 
     def report(self) -> str:

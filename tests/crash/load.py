@@ -1,4 +1,4 @@
-"""The load: callers of the API whose turns send messages, and people who write on Telegram and Discord, all at once and all the time."""
+"""The load: callers of the API whose turns send messages, and people who write on Telegram and Discord, concurrently and all the time."""
 
 import http.client
 import itertools
@@ -9,24 +9,24 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from bench.crash.platforms import DISCORD_CHATS, TELEGRAM_CHATS, Platforms
+from tests.crash.platforms import DISCORD_CHATS, TELEGRAM_CHATS, Platforms
 
 _CALLERS = 3
 _PAUSE = 0.03
 _LONG = 60
-"""Lines that make a message one of several parts, on either platform."""
+"""Lines that make a message long enough for several parts, on either platform."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Promises:
-    """What was promised, and by whom."""
+    """What the server accepted."""
 
     answered: list[str] = field(default_factory=list[str])
     """Marks of messages whose turn the API answered with 200."""
     unanswered: int = 0
-    """Calls of the API that ended with the server: whether they were accepted, the store knows."""
+    """API calls cut off by the server's death: the store shows whether they were accepted."""
     written: list[str] = field(default_factory=list[str])
-    """Marks of what people wrote in chats: each is to be answered."""
+    """Marks of messages written in chats: each must be answered."""
 
 
 @contextmanager

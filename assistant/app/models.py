@@ -1,0 +1,83 @@
+"""Opens the models: one for each agent, and the registry of those that requests can name."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from assistant.config import Config, ConfigError, Loaded
+from assistant.config.agents import AgentSettings
+from assistant.config.errors import ConfigProblem
+from assistant.contracts.errors import ProviderFailed
+from assistant.contracts.models import ModelProvider
+from assistant.contracts.turns import MAIN
+from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose, reach
+from assistant.providers.listing import ListedModels, ListModels
+from assistant.providers.registry import Registry, list_models, open_provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenModel:
+    """An agent's model, and why it was chosen."""
+
+    choice: ChosenModel
+    provider: ModelProvider
+
+
+async def open_models(config: Config) -> Mapping[str, OpenModel]:
+    """The model of each agent, the default agent's first; an agent that chooses no model shares it. Raises ConfigError."""
+    models = {MAIN: await _open_model(config, config.agent)}
+    for name, settings in config.named_agents.items():
+        own = config.agents.named[name]
+        alone = own.chooses_model or own.fallback_models is not None
+        models[name] = await _open_model(config, settings) if alone else models[MAIN]
+    return models
+
+
+async def _open_model(config: Config, agent: AgentSettings) -> OpenModel:
+    try:
+        choices = [await _choose(config, agent.model, agent.provider)]
+        choices += [await _choose(config, fallback.model, fallback.provider) for fallback in config.fallbacks(agent)]
+    except NoSuchProvider as error:
+        raise ConfigError(ConfigProblem(path=(), text=str(error))) from error
+    first, *others = choices
+    fallbacks = [choice for choice in others if choice.provider != OFFLINE]
+    if first.remedy and fallbacks:  # the requested model is unavailable: the first fallback replaces it
+        reason = first.reason
+        first, *fallbacks = fallbacks
+        first = replace(first, reason=f"{first.reason}; {reason}")
+    return OpenModel(choice=first, provider=open_provider(first, fallbacks=fallbacks))
+
+
+async def _choose(config: Config, model: str | None, provider: str) -> ChosenModel:
+    return await choose(model=model, provider=provider, providers=config.providers, environment=os.environ)
+
+
+def open_registry(loaded: Loaded, default: ChosenModel) -> Registry:
+    """`default`: the default agent's model. Raises ConfigError where a model names an unknown provider."""
+    config = loaded.config
+    for name, model in config.models.items():
+        if model.provider not in ("auto", OFFLINE):
+            try:
+                reach(model.provider, providers=config.providers, environment=os.environ)
+            except NoSuchProvider as error:
+                raise ConfigError(ConfigProblem(path=("models", name, "provider"), text=str(error))) from error
+
+    async def choose_model(model: str, provider: str) -> ChosenModel:
+        try:
+            return await _choose(config, model, provider)
+        except NoSuchProvider as error:
+            raise ProviderFailed(str(error), retryable=False) from error
+
+    lists = ListedModels({name: _list_models(config, name) for name, settings in config.providers.items() if settings.list})
+    return Registry(config.models, lists, choose_model, offline=default.provider == OFFLINE, folder=loaded.folder)
+
+
+def _list_models(config: Config, provider: str) -> ListModels:
+    async def read() -> list[str]:
+        try:
+            reached = reach(provider, providers=config.providers, environment=os.environ)
+        except NoSuchProvider as error:
+            raise ProviderFailed(str(error), retryable=False) from error
+        return list(await list_models(reached))
+
+    return read

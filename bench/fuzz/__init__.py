@@ -1,4 +1,0 @@
-"""The API against its own description: requests drawn from /openapi.json, right ones and wrong ones, each answer compared with what is declared.
-
-python -m bench.fuzz [--cases NUMBER] [--seed NUMBER]
-"""
