@@ -14,7 +14,6 @@ from assistant.contracts.channels import (
     ChannelContext,
     ChannelFailed,
     ChannelLink,
-    Conversation,
     Limit,
     Sending,
     SendLater,
@@ -23,7 +22,7 @@ from assistant.contracts.channels import (
 )
 from assistant.contracts.outbox import Button, OutboundEvent, OutboundPart, Receipt
 from channels.apprise.settings import AppriseSettings
-from channels.text.plain import plain_parts
+from channels.text.splitting import plain_parts
 
 _SECONDS: Final = 50
 _LONGEST: Final = 30_000
@@ -31,7 +30,11 @@ _LONGEST: Final = 30_000
 
 
 class AppriseChannel:
-    """Channel. It only sends; what Apprise says was accepted counts as sent."""
+    """See `contracts.channels.Channel`. It only sends; what Apprise says was accepted counts as sent."""
+
+    name = "apprise"
+    keyed = False
+    conversation = None
 
     def __init__(self, settings: AppriseSettings, context: ChannelContext) -> None:
         """Raises ChannelFailed where Apprise can make nothing of any of the URLs; where it can of some, those work."""
@@ -46,18 +49,6 @@ class AppriseChannel:
         self._bad = sorted(settings.services.keys() - self._services.keys())
         if not self._services:
             raise ChannelFailed(self._complaint(), fatal=True)
-
-    @property
-    def name(self) -> str:
-        return "apprise"
-
-    @property
-    def keyed(self) -> bool:
-        return False
-
-    @property
-    def conversation(self) -> Conversation | None:
-        return None
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """Apprise waits by itself between two messages to a service, as long as that service asks for."""

@@ -1,6 +1,5 @@
 """What is known of Apprise's services without Apprise."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from assistant.contracts.addresses import Address
@@ -22,10 +21,6 @@ def check_address(settings: AppriseSettings, address: Address) -> Address:
     return address
 
 
-def named(settings: AppriseSettings) -> Sequence[str]:
-    return sorted(settings.services)
-
-
 def open_channel(settings: AppriseSettings, context: ChannelContext) -> Channel:
     if not settings.services:
         raise ChannelFailed("channels.apprise.services names no service.", fatal=True)
@@ -34,4 +29,10 @@ def open_channel(settings: AppriseSettings, context: ChannelContext) -> Channel:
     return AppriseChannel(settings, context)
 
 
-KIND: Final = ChannelKind(name="apprise", settings=AppriseSettings, check_address=check_address, named=named, open=open_channel)
+KIND: Final = ChannelKind(
+    name="apprise",
+    settings=AppriseSettings,
+    check_address=check_address,
+    named=lambda settings: sorted(settings.services),
+    open=open_channel,
+)

@@ -23,11 +23,13 @@ _IN_ALL: Final = Limit(key="discord", amount=50, seconds=1)
 """https://discord.com/developers/docs/topics/rate-limits#global-rate-limit; those of a channel are told in the headers of its answers."""
 _WITHIN: Final = 20.0
 _VERDICT: Final = 1.0
-NAME: Final = "discord"
 
 
 class DiscordChannel:
     """See `contracts.channels.Channel`. Sends by REST whether or not the gateway, which brings what people write, is connected."""
+
+    name = "discord"
+    keyed = True
 
     def __init__(self, settings: DiscordSettings, context: ChannelContext, waits: Waits | None = None) -> None:
         self._settings = settings
@@ -35,21 +37,9 @@ class DiscordChannel:
         self._refusals = Refusals()
         self._rest = DiscordRest(settings, self._refusals)
         self._sender = DiscordSender(settings, self._rest, context.files, self._refusals, self._waits.send)
-        self._conversation = DiscordConversation(settings, self._rest, self._refusals)
+        self.conversation = DiscordConversation(settings, self._rest, self._refusals)
         self._tries: dict[str, int] = {}
         self._catch_up = CatchUp(settings, self._waits.again)
-
-    @property
-    def name(self) -> str:
-        return NAME
-
-    @property
-    def keyed(self) -> bool:
-        return True
-
-    @property
-    def conversation(self) -> DiscordConversation:
-        return self._conversation
 
     def limits(self, address: Address) -> Sequence[Limit]:
         return (_IN_ALL,)
@@ -96,5 +86,5 @@ class DiscordChannel:
             raise connection_failure(error) from error
 
     async def close(self) -> None:
-        await self._conversation.close()
+        await self.conversation.close()
         await self._rest.close()

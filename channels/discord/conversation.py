@@ -1,11 +1,10 @@
-"""What a Discord chat offers: typing, preview of the answer, slash commands."""
+"""What a Discord chat offers: files, reactions, typing, preview of the answer, slash commands."""
 
 import asyncio
 import logging
 import re
 import secrets
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,14 +14,15 @@ import discord
 from discord.http import Route
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Conversation, Preview, SendFailed, SendLater
+from assistant.contracts.channels import Preview, SendFailed
 from assistant.contracts.inbox import COMMANDS, Command, InboundFile, InboundMessage
 from channels.discord.errors import send_failure
 from channels.discord.files import FileDownloader
 from channels.discord.http import Refusals
 from channels.discord.rest import DiscordClient, DiscordRest
-from channels.discord.sender import MOST_CHARS
+from channels.discord.sender import MOST_CHARS, reply_in
 from channels.discord.settings import DiscordSettings
+from channels.preview import EditedPreview
 from channels.text.discord import discord_parts
 
 if TYPE_CHECKING:
@@ -30,90 +30,24 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-EVERY: Final = 1.0
-"""Seconds between two edits, at least."""
+_INTERVAL: Final = 1.0
+"""Seconds between two edits."""
 _MOST_READ: Final = 3 * MOST_CHARS
-
-Show = Callable[[str | None, str, str], Awaitable[str]]
-"""(the message to edit, or None for a new one; its text; the key of a new one) → its id. Raises SendFailed."""
-
-
-class DiscordPreview:
-    """Shows the beginning of the answer, as far as one message holds it."""
-
-    def __init__(self, show: Show, *, posted: str | None, note: Callable[[str], object]) -> None:
-        self._show = show
-        self._posted = posted
-        self._note = note
-        self._text = ""
-        self._shown: str = ""
-        self._key = secrets.token_hex(12)
-        self._changed = asyncio.Event()
-        self._closed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def update(self, text: str) -> None:
-        if self._closed.is_set():
-            return
-        self._text = text
-        self._changed.set()
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> str | None:
-        self._closed.set()
-        self._changed.set()
-        if self._task is not None:
-            await self._task
-        return self._posted
-
-    async def _run(self) -> None:
-        """Each turn of the loop shows once; `close` waits for the one that is under way, so that nothing is edited after it."""
-        while not self._closed.is_set():
-            self._changed.clear()
-            begun = time.monotonic()
-            pause = max(await self._show_now(), EVERY - (time.monotonic() - begun))
-            try:
-                await asyncio.wait_for(self._closed.wait(), pause)
-            except TimeoutError:
-                await self._changed.wait()
-
-    async def _show_now(self) -> float:
-        """Show what there is, if it is new; seconds to leave Discord alone."""
-        parts = discord_parts(self._text[:_MOST_READ], MOST_CHARS)
-        text = parts[0].text if parts else ""
-        if not text or text == self._shown:
-            return 0
-        try:
-            message_id = await self._show(self._posted, text, self._key)
-        except SendFailed as error:
-            log.info("discord.preview_not_shown code=%s", error.trouble.code)
-            return (error.retry_after or 5) if isinstance(error, SendLater) else 5
-        self._shown = text
-        if message_id != self._posted:
-            self._posted = message_id
-            self._note(message_id)
-        return 0
-
-
-_TYPING_SECONDS: Final = 8.0
-"""Discord shows it for ten. https://discord.com/developers/docs/resources/channel#trigger-typing-indicator"""
 _WITHIN: Final = 10.0
 _WITHIN_FETCH: Final = 150.0
 
 
-class DiscordConversation(Conversation):
+class DiscordConversation:
     """See `contracts.channels.Conversation`."""
+
+    typing_seconds = 8.0
+    """Discord shows it for ten. https://discord.com/developers/docs/resources/channel#trigger-typing-indicator"""
 
     def __init__(self, settings: DiscordSettings, rest: DiscordRest, refusals: Refusals) -> None:
         self._settings = settings
         self._rest = rest
         self._refusals = refusals
         self._files = FileDownloader(settings, rest)
-
-    @property
-    def typing_seconds(self) -> float:
-        return _TYPING_SECONDS
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         async with self._asked(_WITHIN_FETCH):
@@ -136,20 +70,20 @@ class DiscordConversation(Conversation):
         if self._settings.preview == "off":
             return None
 
-        async def show(message_id: str | None, text: str, key: str) -> str:
+        key = secrets.token_hex(12)
+
+        async def show(message_id: str | None, text: str) -> str:
             async with self._asked():
                 client = await self._rest.client()
                 channel = client.get_partial_messageable(int(await self._rest.target(address)))
                 if message_id is not None:
                     await channel.get_partial_message(int(message_id)).edit(content=text)
                     return message_id
-                more: dict[str, Any] = {}
-                if reply_to is not None and reply_to.isdecimal() and self._settings.reply_to_message:
-                    more["reference"] = channel.get_partial_message(int(reply_to)).to_reference(fail_if_not_exists=False)
+                more = reply_in(channel, reply_to if self._settings.reply_to_message else None)
                 quiet = not self._settings.link_previews
                 return str((await channel.send(text, nonce=key, suppress_embeds=quiet, mention_author=False, **more)).id)
 
-        return DiscordPreview(show, posted=posted, note=note)
+        return EditedPreview(show, _first_part, interval=_INTERVAL, posted=posted, note=note)
 
     async def close(self) -> None:
         await self._files.close()
@@ -164,6 +98,11 @@ class DiscordConversation(Conversation):
             raise
         except (discord.DiscordException, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise send_failure(error, self._refusals, written=True) from error
+
+
+def _first_part(text: str) -> str:
+    parts = discord_parts(text[:_MOST_READ], MOST_CHARS)
+    return parts[0].text if parts else ""
 
 
 _WRITTEN: Final = re.compile(r"/([a-z][a-z0-9_]{0,31})(?:\s+(.*))?", re.DOTALL | re.ASCII)

@@ -71,6 +71,13 @@ def view_of(rows: ButtonRows) -> ui.View:
     return view
 
 
+def reply_in(channel: discord.PartialMessageable, reply_to: str | None) -> dict[str, Any]:
+    """The parameter that makes a message answer another one."""
+    if reply_to is None or not reply_to.isdecimal():
+        return {}
+    return {"reference": channel.get_partial_message(int(reply_to)).to_reference(fail_if_not_exists=False)}
+
+
 def said_by(custom_id: str) -> str | None:
     """The words that a press of a button of ours stands for; None: it is no such button."""
     mark, _, rest = custom_id.partition(":")
@@ -179,9 +186,7 @@ class DiscordSender:
 
     async def _post(self, client: DiscordClient, target: str, sending: Sending, reply_to: str | None, attempt: _Try) -> Receipt:
         channel = client.get_partial_messageable(int(target))
-        more: dict[str, Any] = {}
-        if reply_to is not None and reply_to.isdecimal():
-            more["reference"] = channel.get_partial_message(int(reply_to)).to_reference(fail_if_not_exists=False)
+        more = reply_in(channel, reply_to)
         if sending.part.buttons:
             more["view"] = view_of(sending.part.buttons)
         if sending.part.media:

@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Final
 
 from telegram import BotCommand
 from telegram.error import TelegramError
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelLink, Conversation, Limit, Sending
+from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, Sending
 from assistant.contracts.inbox import COMMANDS
 from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 from channels.telegram.api import READ_SECONDS, connect
@@ -21,11 +20,13 @@ from channels.telegram.settings import TelegramSettings
 from channels.telegram.webhook import TelegramWebhook
 
 log = logging.getLogger(__name__)
-_NAME: Final = "telegram"
 
 
 class TelegramChannel:
-    """A bot on Telegram, as a `Channel`."""
+    """A bot on Telegram. See `contracts.channels.Channel`."""
+
+    name = "telegram"
+    keyed = False
 
     def __init__(self, settings: TelegramSettings, context: ChannelContext, *, answer_seconds: float = READ_SECONDS) -> None:
         """`answer_seconds`: how long Telegram may take to answer; then what became of a message is not known."""
@@ -34,26 +35,13 @@ class TelegramChannel:
                 log.warning("telegram.sender_is_no_id entry=%s", entry)
         self._settings = settings
         self._api = connect(settings, context.version, answer_seconds)
-        self._conversation = TelegramConversation(self._api, settings)
+        self.conversation = TelegramConversation(self._api, settings)
         self._sender = TelegramSender(self._api, context.files, link_previews=settings.link_previews)
         self._tries: dict[int, int] = {}
 
-    @property
-    def name(self) -> str:
-        return _NAME
-
-    @property
-    def keyed(self) -> bool:
-        """Telegram has no idempotency key."""
-        return False
-
-    @property
-    def conversation(self) -> Conversation:
-        return self._conversation
-
     def limits(self, address: Address) -> Sequence[Limit]:
         """What core.telegram.org/bots/faq says: 30 a second in all, one a second in a chat, 20 a minute in a group."""
-        limits = [Limit(key=_NAME, amount=30, seconds=1), Limit(key=address.lane, amount=1, seconds=1)]
+        limits = [Limit(key=self.name, amount=30, seconds=1), Limit(key=address.lane, amount=1, seconds=1)]
         if address.chat_id.startswith(("-", "@")):
             limits.append(Limit(key=f"{address.lane}:group", amount=20, seconds=60))
         return limits

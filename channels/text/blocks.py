@@ -1,9 +1,10 @@
-"""Text in blocks of lines and spans, and the marks that a platform writes around them."""
+"""Text in blocks of lines and spans, the marks that a platform writes around them, and their words as plain text."""
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final, Literal
 
 BlockKind = Literal["text", "heading", "code", "rule"]
@@ -76,23 +77,10 @@ def is_visible(text: str) -> bool:
     return any(char not in _BLANK and unicodedata.category(char) not in _INVISIBLE for char in text)
 
 
-def merged(spans: list[Span]) -> tuple[Span, ...]:
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
     """Without empty ones, and neighbours of one style as one."""
-    found: list[Span] = []
-    texts: list[str] = []
-    for span in spans:
-        if not span.text:
-            continue
-        if found and found[-1].style == span.style:
-            texts.append(span.text)
-            continue
-        if texts:
-            found[-1] = Span(text="".join(texts), style=found[-1].style)
-        found.append(span)
-        texts = [span.text]
-    if texts:
-        found[-1] = Span(text="".join(texts), style=found[-1].style)
-    return tuple(found)
+    runs = groupby([span for span in spans if span.text], key=lambda span: span.style)
+    return tuple([Span(text="".join([span.text for span in run]), style=style) for style, run in runs])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,3 +132,66 @@ def write_marked(
         out.append(words(place, span))
     out.extend(end(mark) for mark in reversed(opened))
     return out
+
+
+_DEEPEST: Final = 8
+"""Levels of indentation that are shown."""
+
+
+def utf16(text: str) -> int:
+    """Length in UTF-16 code units: what Telegram counts, and never less than code points."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
+
+
+def indent(line: Line) -> str:
+    """What a line of a list begins with: two spaces a level, and its mark."""
+    within = max(min(line.depth, _DEEPEST) - 1, 0)
+    if line.mark:
+        return "  " * within + line.mark + " "
+    return "  " * (within + 1) if line.depth else ""
+
+
+def between(before: Block | None, block: Block) -> str:
+    """What stands between two blocks."""
+    if before is None:
+        return ""
+    return "\n\n" if block.gap and before.kind != "heading" else "\n"
+
+
+def plain_line(block: Block, line: Line) -> str:
+    """A line as text; addresses stand behind the words that lead to them."""
+    if block.kind == "code":
+        return "".join([span.text for span in line.spans])
+    said = ["> " * block.quote, indent(line)]
+    for place, span in enumerate(line.spans):
+        said.append(span.text)
+        link = span.style.link
+        if link and not shows(span.text, link) and (place + 1 == len(line.spans) or line.spans[place + 1].style.link != link):
+            said.append(f" ({link})")
+    return "".join(said)
+
+
+def shows(text: str, link: str) -> bool:
+    """Whether the words are the address."""
+    return text.rstrip("/") in (link.rstrip("/"), link.removeprefix("mailto:"))
+
+
+def plain_text(blocks: Sequence[Block]) -> str:
+    """Blocks as text, one under the other."""
+    said: list[str] = []
+    before: Block | None = None
+    for block in blocks:
+        said.append(between(before, block))
+        said.append("\n".join([plain_line(block, line) for line in block.lines]))
+        before = block
+    return "".join(said).strip("\n").rstrip()
+
+
+def plain_span(span: Span) -> int:
+    """What a span takes in plain text, at most."""
+    return utf16(span.text) + (utf16(span.style.link) + 3 if span.style.link else 0)
+
+
+def plain_lead(block: Block, line: Line) -> int:
+    """What a line takes besides its spans, at most."""
+    return 1 if block.kind == "code" else 1 + 2 * block.quote + utf16(indent(line))

@@ -8,10 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, marks_of, write_marked
-from channels.text.plain import between, indent, plain_span, plain_text, utf16
-from channels.text.reading import read
-from channels.text.splitting import Size, parts_of
+from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, between, indent, marks_of, plain_span, utf16, write_marked
+from channels.text.splitting import Size, TextForm, parts_of
 
 _MARKS: Final = {"bold": "**", "italic": "*", "strike": "~~", "spoiler": "||"}
 _URL: Final = re.compile(r"https?://[^\s<>|*`]+")
@@ -28,7 +26,7 @@ def discord_parts(markdown: str, limit: int = 2000) -> list[FormattedPart]:
 
     Empty: there is nothing to see in it. Never raises, and loses no word.
     """
-    return parts_of(read(markdown, lambda url: _can_link(url, limit)), _DiscordForm(limit))
+    return parts_of(markdown, _DiscordForm(limit), lambda url: _can_link(url, limit))
 
 
 def _can_link(url: str, limit: int) -> bool:
@@ -47,20 +45,11 @@ def escape(text: str) -> str:
 
 
 def _inline_code(text: str) -> str:
-    text = re.sub(r"`(?=`)", "`" + _GAP, text)
-    if "`" not in text:
-        return f"`{text}`"
-    return f"`` {text} ``"
+    return f"`` {re.sub(r'`(?=`)', '`' + _GAP, text)} ``" if "`" in text else f"`{text}`"
 
 
-class _DiscordForm:
+class _DiscordForm(TextForm):
     """How Discord counts and writes."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
-    def fits(self, size: Size) -> bool:
-        return size.units <= self._limit
 
     def around(self, block: Block) -> Size:
         return Size(2 + (len("```\n\n```") + len(block.language) if block.kind == "code" else 0))
@@ -79,7 +68,7 @@ class _DiscordForm:
         link = 2 * utf16(span.style.link) + 9 if span.style.link else 0
         return Size(max(written + 4 * marks + link, plain_span(span)))
 
-    def write(self, blocks: Sequence[Block]) -> FormattedPart:
+    def text(self, blocks: Sequence[Block]) -> str:
         out: list[str] = []
         before: Block | None = None
         for block in blocks:
@@ -87,7 +76,7 @@ class _DiscordForm:
             out.append("\n" if before is not None and "code" in (before.kind, block.kind) else joint)
             out.append(_code(block) if block.kind == "code" else "\n".join([_line(block, line) for line in block.lines]))
             before = block
-        return FormattedPart(text="".join(out), plain=plain_text(blocks))
+        return "".join(out)
 
 
 def _code(block: Block) -> str:

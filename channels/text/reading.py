@@ -3,9 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, zip_longest
-from typing import Final
+from typing import Final, NamedTuple
 
 from markdown_it.token import Token
 
@@ -18,9 +18,8 @@ LinkTest = Callable[[str], bool]
 _SWITCHES: Final = {"strong": "bold", "em": "italic", "s": "strike", "spoiler": "spoiler"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Link:
-    """A link that was begun: at this span of this line."""
+class _Link(NamedTuple):
+    """A link that is open: it began at this span of this line."""
 
     url: str
     title: str
@@ -75,11 +74,7 @@ class _Words:
         if link.title:
             self.say(f" ({link.title})")
 
-    def read(self, tokens: Sequence[Token]) -> None:
-        for token in tokens:
-            self._token(token)
-
-    def _token(self, token: Token) -> None:
+    def read(self, token: Token) -> None:
         kind, _, part = token.type.rpartition("_")
         if token.type in ("softbreak", "hardbreak"):
             self.say("\n")
@@ -87,7 +82,8 @@ class _Words:
             self.say(token.content.replace("\n", " "), replace(self._style, code=True))
         elif token.type == "image":
             self.begin_link(str(token.attrs.get("src", "")), str(token.attrs.get("title", "")))
-            self.read(token.children or [])
+            for child in token.children or ():
+                self.read(child)
             self.end_link()
         elif token.type == "link_open":
             self.begin_link(str(token.attrs.get("href", "")), str(token.attrs.get("title", "")))
@@ -104,7 +100,8 @@ class _Words:
 def read_inline(token: Token, can_link: LinkTest) -> list[Line]:
     """The lines of an `inline` token of the parser."""
     words = _Words(can_link)
-    words.read(token.children or [])
+    for child in token.children or ():
+        words.read(child)
     return [Line(spans=merged(spans)) for spans in words.lines]
 
 
@@ -120,13 +117,8 @@ def width(text: str) -> int:
     """Columns that a terminal gives it: two for a wide character (East Asian, emoji), none for a mark."""
     if text.isascii():
         return len(text)
-    return sum(_columns(char) for char in text)
-
-
-def _columns(char: str) -> int:
-    if unicodedata.category(char) in _NOTHING:
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
+    seen = [char for char in text if unicodedata.category(char) not in _NOTHING]
+    return sum(2 if unicodedata.east_asian_width(char) in ("W", "F") else 1 for char in seen)
 
 
 def table_blocks(rows: Sequence[Sequence[Line]], *, gap: bool, quote: int) -> list[Block]:

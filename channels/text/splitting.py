@@ -1,13 +1,14 @@
-"""Cuts blocks into parts of a platform's length, never within a grapheme."""
+"""Cuts a text into parts of a platform's length, never within a grapheme."""
 
 import re
 import unicodedata
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
-from channels.text.blocks import Block, FormattedPart, Line, Span, is_visible
+from channels.text.blocks import Block, FormattedPart, Line, Span, is_visible, plain_lead, plain_span, plain_text
+from channels.text.reading import LinkTest, read
 
 _MOST_BACK: Final = 64
 """How long a cluster is kept whole; one with more marks than that is no writing, and is cut."""
@@ -78,33 +79,47 @@ class Size(NamedTuple):
         return Size(self.units + units, self.source + source, self.entities + entities)
 
 
-class TextForm(Protocol):
-    """How a platform counts and writes. Sizes are upper bounds: what is written is never larger than the sum of what it is made of."""
+class TextForm:
+    """How a platform counts and writes a text; this one: as plain text, in UTF-16 code units.
+
+    Sizes are upper bounds: what is written is never larger than the sum of what it is made of.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
 
     def fits(self, size: Size) -> bool:
         """Whether a part may be as large as this."""
-        ...
+        return size.units <= self.limit
 
     def around(self, block: Block) -> Size:
-        """What a block takes besides its lines: what stands between it and the one before, fences, tags."""
-        ...
+        """What a block takes besides its lines: the gap before it, fences, tags."""
+        return Size(2)
 
     def lead(self, block: Block, line: Line) -> Size:
         """What a line takes besides its spans: its end, its indentation, its mark."""
-        ...
+        return Size(plain_lead(block, line))
 
-    def span(self, block: Block, span: Span) -> Size: ...
+    def span(self, block: Block, span: Span) -> Size:
+        return Size(plain_span(span))
 
-    def write(self, blocks: Sequence[Block]) -> FormattedPart: ...
+    def text(self, blocks: Sequence[Block]) -> str:
+        return plain_text(blocks)
 
 
-def parts_of(blocks: Sequence[Block], form: TextForm) -> list[FormattedPart]:
+def parts_of(markdown: str, form: TextForm, can_link: LinkTest) -> list[FormattedPart]:
     """The parts of a text; none where there is nothing to see in it."""
     packing = _Packing(form)
-    for block in blocks:
+    for block in read(markdown, can_link):
         packing.add(block)
     packing.turn(carry=False)
-    return [form.write(blocks) for blocks in packing.parts if any(map(_shows, blocks))]
+    shown = [blocks for blocks in packing.parts if any(map(_shows, blocks))]
+    return [FormattedPart(text=form.text(blocks), plain=plain_text(blocks)) for blocks in shown]
+
+
+def plain_parts(markdown: str, limit: int) -> list[FormattedPart]:
+    """The words of a text in parts of at most `limit` UTF-16 code units each; `text` and `plain` are the same. Empty: nothing to see in it."""
+    return parts_of(markdown, TextForm(limit), lambda url: True)
 
 
 class _Packing:
@@ -135,7 +150,7 @@ class _Packing:
         if done:
             self.parts.append(done)
         self._here = moved
-        self._used = self._total(moved)
+        self._used = _sum([self._size(block) for block in moved])
 
     def _pour(self, block: Block) -> None:
         """A block that is larger than a part, line by line."""
@@ -244,9 +259,6 @@ class _Packing:
 
     def _opening(self, block: Block, head: Sequence[Line]) -> Size:
         return self._form.around(block).plus(_sum([self._line(block, line) for line in head]))
-
-    def _total(self, blocks: Sequence[Block]) -> Size:
-        return _sum([self._size(block) for block in blocks])
 
     def _size(self, block: Block) -> Size:
         return self._form.around(block).plus(_sum([self._line(block, line) for line in block.lines]))

@@ -8,10 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from channels.text.blocks import PLAIN, Block, FormattedPart, Line, Mark, Span, Style, marks_of, write_marked
-from channels.text.plain import between, indent, plain_lead, plain_span, plain_text, utf16
-from channels.text.reading import read
-from channels.text.splitting import Size, parts_of
+from channels.text.blocks import PLAIN, Block, FormattedPart, Line, Mark, Span, Style, between, indent, marks_of, utf16, write_marked
+from channels.text.splitting import Size, TextForm, parts_of
 
 _TAGS: Final = {"bold": "b", "italic": "i", "strike": "s", "spoiler": "tg-spoiler", "code": "code"}
 _LINK: Final = re.compile(r"https?://[^\s/?#@:]+\.[^\s/?#@:.]{2,}(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE)
@@ -28,7 +26,7 @@ def telegram_parts(markdown: str, limit: int = 4000) -> list[FormattedPart]:
 
     Empty: there is nothing to see in it. Never raises, and loses no word.
     """
-    return parts_of(read(markdown, lambda url: _can_link(url, limit)), _TelegramForm(limit))
+    return parts_of(markdown, _TelegramForm(limit), lambda url: _can_link(url, limit))
 
 
 def _can_link(url: str, limit: int) -> bool:
@@ -69,21 +67,18 @@ def _attribute(value: str) -> str:
     return escape(value).replace('"', "&quot;")
 
 
-class _TelegramForm:
+class _TelegramForm(TextForm):
     """How Telegram counts and writes."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
     def fits(self, size: Size) -> bool:
-        return size.units <= self._limit and size.source <= self._limit * _SOURCE and size.entities <= _MOST_ENTITIES
+        return size.units <= self.limit and size.source <= self.limit * _SOURCE and size.entities <= _MOST_ENTITIES
 
     def around(self, block: Block) -> Size:
         tags = len('<pre><code class="language-"></code></pre><blockquote></blockquote>') + len(block.language)
         return Size(2, 2 + tags, (block.kind == "code") + (block.quote > 0))
 
     def lead(self, block: Block, line: Line) -> Size:
-        units = plain_lead(block, line)
+        units = super().lead(block, line).units
         return Size(units, units + 4 * block.quote)
 
     def span(self, block: Block, span: Span) -> Size:
@@ -93,9 +88,9 @@ class _TelegramForm:
             return Size(utf16(text), source)
         marks = _marks(block)(style)
         link = len(_attribute(span.style.link)) if span.style.link else 0
-        return Size(plain_span(span), source + link + _TAG_CHARS * len(marks), len(marks))
+        return Size(super().span(block, span).units, source + link + _TAG_CHARS * len(marks), len(marks))
 
-    def write(self, blocks: Sequence[Block]) -> FormattedPart:
+    def text(self, blocks: Sequence[Block]) -> str:
         out: list[str] = []
         before: Block | None = None
         for block in blocks:
@@ -104,7 +99,7 @@ class _TelegramForm:
             before = block
         if before is not None and _in_quote(before):
             out.append("</blockquote>")
-        return FormattedPart(text="".join(out), plain=plain_text(blocks))
+        return "".join(out)
 
 
 def _in_quote(block: Block) -> bool:

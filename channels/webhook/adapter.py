@@ -17,7 +17,6 @@ from assistant.contracts.channels import (
     ChannelContext,
     ChannelFailed,
     ChannelLink,
-    Conversation,
     Limit,
     SendFailed,
     Sending,
@@ -106,7 +105,11 @@ _REMEMBERED: Final = 4096
 
 
 class WebhookChannel:
-    """Channel and Hooks. Its key is the receiver's to use: one that heeds Idempotency-Key gets a message once."""
+    """See `contracts.channels.Channel` and `contracts.hooks.Hooks`. A receiver that honours Idempotency-Key gets a message once."""
+
+    name = "webhook"
+    keyed = True
+    conversation = None
 
     def __init__(self, settings: WebhookSettings, context: ChannelContext) -> None:
         self._hooks = settings.hooks
@@ -115,18 +118,6 @@ class WebhookChannel:
         self._session: aiohttp.ClientSession | None = None
         self._accepted: OrderedDict[str, None] = OrderedDict()
         """Ids that were given out lately, so that a repeat can be called one. One after a restart has its id, and is called accepted."""
-
-    @property
-    def name(self) -> str:
-        return "webhook"
-
-    @property
-    def keyed(self) -> bool:
-        return True
-
-    @property
-    def conversation(self) -> Conversation | None:
-        return None
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """None of its own: a receiver says 429."""

@@ -1,6 +1,5 @@
 """What is known of webhooks without opening them."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from assistant.contracts.addresses import Address
@@ -19,10 +18,6 @@ def check_address(settings: WebhookSettings, address: Address) -> Address:
     return address
 
 
-def named(settings: WebhookSettings) -> Sequence[str]:
-    return sorted(settings.hooks)
-
-
 def open_channel(settings: WebhookSettings, context: ChannelContext) -> Channel:
     if not settings.hooks:
         raise ChannelFailed("channels.webhook.hooks names no hook.", fatal=True)
@@ -31,4 +26,6 @@ def open_channel(settings: WebhookSettings, context: ChannelContext) -> Channel:
     return WebhookChannel(settings, context)
 
 
-KIND: Final = ChannelKind(name="webhook", settings=WebhookSettings, check_address=check_address, named=named, open=open_channel)
+KIND: Final = ChannelKind(
+    name="webhook", settings=WebhookSettings, check_address=check_address, named=lambda settings: sorted(settings.hooks), open=open_channel
+)
