@@ -4,16 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-import aiohttp
 import discord
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, Sending
 from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 from channels.discord.conversation import DiscordConversation
-from channels.discord.errors import connection_failure
 from channels.discord.gateway import CatchUp, GatewayClient
-from channels.discord.http import Refusals
+from channels.discord.http import CONNECTION_ERRORS, Refusals, connection_failure
 from channels.discord.intake import DiscordIntake
 from channels.discord.rest import DiscordRest, Waits
 from channels.discord.sender import DiscordSender, plan
@@ -36,8 +34,8 @@ class DiscordChannel:
         self._waits = waits or Waits()
         self._refusals = Refusals()
         self._rest = DiscordRest(settings, self._refusals)
-        self._sender = DiscordSender(settings, self._rest, context.files, self._refusals, self._waits.send)
-        self.conversation = DiscordConversation(settings, self._rest, self._refusals)
+        self._sender = DiscordSender(self._rest, context.files, self._waits.send)
+        self.conversation = DiscordConversation(self._rest)
         self._tries: dict[str, int] = {}
         self._catch_up = CatchUp(settings, self._waits.again)
 
@@ -51,9 +49,7 @@ class DiscordChannel:
         return await self._sender.send(sending)
 
     async def run(self, link: ChannelLink) -> None:
-        intake = DiscordIntake(
-            link=link, settings=self._settings, rest=self._rest, catch_up=self._catch_up, tries=self._tries, waits=self._waits
-        )
+        intake = DiscordIntake(link, self._rest, self._catch_up, self._tries, self._waits)
         client = GatewayClient(self._settings, self._refusals, link, self._waits, intake.put)
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -70,7 +66,7 @@ class DiscordChannel:
                 if task.done():
                     task.result()
             raise ChannelFailed("Discord's gateway ended the connection.")
-        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+        except CONNECTION_ERRORS as error:
             raise connection_failure(error) from error
         finally:
             for task in tasks:
@@ -82,7 +78,7 @@ class DiscordChannel:
         try:
             async with asyncio.timeout(_WITHIN):
                 return (await self._rest.client()).identity
-        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+        except CONNECTION_ERRORS as error:
             raise connection_failure(error) from error
 
     async def close(self) -> None:

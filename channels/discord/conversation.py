@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 import discord
 from discord.http import Route
+from yarl import URL
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Preview, SendFailed
+from assistant.contracts.channels import Preview, SendLater, SendRefused
 from assistant.contracts.inbox import COMMANDS, Command, InboundFile, InboundMessage
-from channels.discord.errors import send_failure
-from channels.discord.files import FileDownloader
-from channels.discord.http import Refusals
+from channels.discord.http import CONNECTION_ERRORS, send_failure
 from channels.discord.rest import DiscordClient, DiscordRest
 from channels.discord.sender import MOST_CHARS, reply_in
-from channels.discord.settings import DiscordSettings
 from channels.preview import EditedPreview
 from channels.text.discord import discord_parts
 
@@ -43,11 +41,10 @@ class DiscordConversation:
     typing_seconds = 8.0
     """Discord shows it for ten. https://discord.com/developers/docs/resources/channel#trigger-typing-indicator"""
 
-    def __init__(self, settings: DiscordSettings, rest: DiscordRest, refusals: Refusals) -> None:
-        self._settings = settings
+    def __init__(self, rest: DiscordRest) -> None:
+        self._settings = rest.settings
         self._rest = rest
-        self._refusals = refusals
-        self._files = FileDownloader(settings, rest)
+        self._files = FileDownloader(rest)
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         async with self._asked(_WITHIN_FETCH):
@@ -90,19 +87,97 @@ class DiscordConversation:
 
     @asynccontextmanager
     async def _asked(self, within: float = _WITHIN) -> "AsyncGenerator[None]":
-        """What discord.py raises, as the port says it."""
+        """Raises SendFailed instead of what discord.py raises."""
         try:
             async with asyncio.timeout(within):
                 yield
-        except SendFailed:
-            raise
         except (discord.DiscordException, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise send_failure(error, self._refusals, written=True) from error
+            raise send_failure(error, self._rest.refusals, written=True) from error
 
 
 def _first_part(text: str) -> str:
     parts = discord_parts(text[:_MOST_READ], MOST_CHARS)
     return parts[0].text if parts else ""
+
+
+_REF: Final = re.compile(r"(?:(\d+)/(\d+)/(\d+))? (https?://\S+)", re.ASCII)
+_HOSTS: Final = ("cdn.discordapp.com", "media.discordapp.net")
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=120, sock_connect=5, sock_read=20)
+_CHUNK: Final = 1 << 20
+_GONE: Final = "The file is no longer there."
+
+
+class FileDownloader:
+    """Downloads from Discord's file servers only. URLs of files expire after about a day; then a fresh one is requested.
+
+    https://discord.com/developers/docs/reference#signed-attachment-cdn-urls
+    """
+
+    def __init__(self, rest: DiscordRest) -> None:
+        self._settings = rest.settings
+        self._rest = rest
+        self._session: aiohttp.ClientSession | None = None
+
+    async def fetch(self, ref: str, into: Path, most_bytes: int) -> None:
+        """Into a new file. Raises SendRefused or SendLater; OSError where the file can't be written; what discord.py raises."""
+        known = _REF.fullmatch(ref)
+        if known is None:
+            raise SendRefused("gone", _GONE)
+        channel, message, attachment, url = known.groups()
+        if await self._download(url, into, most_bytes):
+            return
+        fresh = await self._fresh(channel, message, attachment) if channel else None
+        if fresh is None or not await self._download(fresh, into, most_bytes):
+            raise SendRefused("gone", _GONE)
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _fresh(self, channel: str, message: str, attachment: str) -> str | None:
+        data: Any = await (await self._rest.client()).http.get_message(int(channel), int(message))
+        shots = [shot["message"] for shot in data.get("message_snapshots", ())]
+        for each in [one for place in (data, *shots) for one in place.get("attachments", ())]:
+            if str(each["id"]) == attachment:
+                return str(each["url"])
+        return None
+
+    async def _download(self, address: str, into: Path, most_bytes: int) -> bool:
+        """False: there is nothing at this address (any more)."""
+        url = URL(address, encoded=True)
+        if not self._is_discords(url):
+            return False
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+        try:
+            async with self._session.get(url, allow_redirects=False, proxy=self._settings.proxy) as response:
+                if response.status in (403, 404, 410):
+                    return False
+                if response.status != 200:
+                    raise SendLater("server_error", f"Discord's file server answered with {response.status}.")
+                await _write(response, into, most_bytes)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise SendLater("network", "The file could not be fetched from Discord.") from error
+        return True
+
+    def _is_discords(self, url: URL) -> bool:
+        if self._settings.api_base is not None and url.host == URL(self._settings.api_base).host:
+            return True
+        return url.scheme == "https" and url.host in _HOSTS
+
+
+async def _write(response: aiohttp.ClientResponse, into: Path, most_bytes: int) -> None:
+    too_large = SendRefused("too_large", f"The file is larger than {most_bytes / 1024 / 1024:.0f} MB.")
+    if (response.content_length or 0) > most_bytes:
+        raise too_large
+    size = 0
+    with await asyncio.to_thread(into.open, "wb") as file:
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            size += len(chunk)
+            if size > most_bytes:
+                raise too_large
+            await asyncio.to_thread(file.write, chunk)
 
 
 _WRITTEN: Final = re.compile(r"/([a-z][a-z0-9_]{0,31})(?:\s+(.*))?", re.DOTALL | re.ASCII)
@@ -124,7 +199,7 @@ async def register(client: DiscordClient) -> None:
         known: list[Any] = await client.http.get_global_commands(client.me.id if client.application_id is None else client.application_id)
         if {(each["name"], each["description"]) for each in known} != set(COMMANDS.items()):
             await client.http.bulk_upsert_global_commands(client.application_id or client.me.id, wanted)
-    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+    except CONNECTION_ERRORS as error:
         log.warning("discord.commands_not_registered error=%s", type(error).__name__)
 
 
@@ -135,5 +210,5 @@ async def tell(client: DiscordClient, interaction: discord.Interaction, words: s
     path = "/interactions/{interaction}/{token}/callback"
     try:
         await client.http.request(Route("POST", path, interaction=interaction.id, token=interaction.token), json=data)
-    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+    except CONNECTION_ERRORS as error:
         log.info("discord.interaction_unanswered id=%s error=%s", interaction.id, type(error).__name__)

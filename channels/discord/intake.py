@@ -5,7 +5,6 @@ import logging
 from collections import deque
 from typing import Final
 
-import aiohttp
 import discord
 
 from assistant.contracts.channels import ChannelLink
@@ -13,9 +12,9 @@ from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
 from channels.discord.conversation import tell
 from channels.discord.gateway import UNREADABLE, CatchUp, Event, GatewayClient, NewSession
+from channels.discord.http import CONNECTION_ERRORS
 from channels.discord.inbound import read_interaction, read_message
 from channels.discord.rest import DiscordRest, Waits
-from channels.discord.settings import DiscordSettings
 
 log = logging.getLogger(__name__)
 _MOST_WAITING: Final = 10_000
@@ -28,12 +27,10 @@ class DiscordIntake:
     """For one connection. What is kept is kept in order: a message that the store can't take now holds up those behind it, because the next
     start asks for what came after the last one that was accepted. A message that is edited while it waits is read as it is then, once."""
 
-    def __init__(
-        self, *, link: ChannelLink, settings: DiscordSettings, rest: DiscordRest, catch_up: CatchUp, tries: dict[str, int], waits: Waits
-    ) -> None:
+    def __init__(self, link: ChannelLink, rest: DiscordRest, catch_up: CatchUp, tries: dict[str, int], waits: Waits) -> None:
         """`tries`: how often each message that is not accepted yet was offered; it outlives the connection."""
         self._link = link
-        self._settings = settings
+        self._settings = rest.settings
         self._rest = rest
         self._catch_up = catch_up
         self._tries = tries
@@ -95,7 +92,7 @@ class DiscordIntake:
             return None
         try:
             return await self._rest.parent(str(channel.id))
-        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+        except CONNECTION_ERRORS as error:
             log.info("discord.channel_unknown channel=%s error=%s", channel.id, type(error).__name__)
             return None
 

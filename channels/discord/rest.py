@@ -11,8 +11,7 @@ from discord import AllowedMentions, Intents, MemberCacheFlags
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendRefused
-from channels.discord.errors import UNKNOWN_CHANNEL
-from channels.discord.http import DiscordHttp, Refusals
+from channels.discord.http import UNKNOWN_CHANNEL, DiscordHttp, Refusals
 from channels.discord.kind import is_snowflake
 from channels.discord.settings import DiscordSettings
 
@@ -51,11 +50,11 @@ class DiscordClient(discord.Client):
 
 
 class DiscordRest:
-    """See above."""
+    """A client for REST calls, logged in when it is first used, and the channels that chats and threads stand for."""
 
     def __init__(self, settings: DiscordSettings, refusals: Refusals) -> None:
-        self._settings = settings
-        self._refusals = refusals
+        self.settings = settings
+        self.refusals = refusals
         self._client: DiscordClient | None = None
         self._login = asyncio.Lock()
         self._refused_until = 0.0
@@ -71,9 +70,9 @@ class DiscordRest:
                 return self._client
             if time.monotonic() < self._refused_until:
                 raise discord.LoginFailure
-            client = DiscordClient(self._settings, self._refusals)
+            client = DiscordClient(self.settings, self.refusals)
             try:
-                await client.login(self._settings.secret)
+                await client.login(self.settings.secret)
             except BaseException as error:
                 if isinstance(error, discord.LoginFailure):
                     self._refused_until = time.monotonic() + _LOGIN_PAUSE

@@ -7,18 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
-import aiohttp
 import discord
 from discord import ui
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import SendFailed, Sending, SendRefused
+from assistant.contracts.channels import Sending, SendRefused
 from assistant.contracts.outbox import Button, ButtonRows, Media, MediaFiles, OutboundEvent, OutboundPart, Receipt
 from assistant.contracts.util import replace_surrogates
-from channels.discord.errors import NO_REPLIES_HERE, NOT_OURS, UNKNOWN_MESSAGE, send_failure
-from channels.discord.http import Refusals
+from channels.discord.http import CONNECTION_ERRORS, NO_REPLIES_HERE, NOT_OURS, UNKNOWN_MESSAGE, send_failure
 from channels.discord.rest import DiscordClient, DiscordRest
-from channels.discord.settings import DiscordSettings
 from channels.text.discord import discord_parts
 
 MOST_CHARS: Final = 2000
@@ -39,16 +36,14 @@ def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
         if media.size > _MOST_FILE_BYTES:
             raise SendRefused("too_large", f"Discord takes files of at most 10 MB; {media.name} has {media.size / 1024 / 1024:.1f} MB.")
     rows = _rows(event.buttons)
-    words = [(part.text, part.plain) for part in discord_parts(event.text, MOST_CHARS)]
+    parts = [OutboundPart(text=part.text, plain=part.plain) for part in discord_parts(event.text, MOST_CHARS)]
     batches = _batches(event.media)
-    if not words and not batches:
+    if parts and batches:
+        parts[-1] = replace(parts[-1], media=batches.pop(0))
+    parts += [OutboundPart(text="", plain="", media=batch) for batch in batches]
+    if not parts:
         raise SendRefused("empty", "There is nothing in the message.")
-    parts = [OutboundPart(text=text, plain=plain) for text, plain in words[:-1]]
-    text, plain = words[-1] if words else ("", "")
-    parts.append(OutboundPart(text=text, plain=plain, media=batches[0] if batches else ()))
-    parts += [OutboundPart(text="", plain="", media=batch) for batch in batches[1:]]
-    last = parts.pop()
-    return [*parts, OutboundPart(text=last.text, plain=last.plain, media=last.media, buttons=rows)]
+    return [*parts[:-1], replace(parts[-1], buttons=rows)]
 
 
 def files_of(part: OutboundPart, kept: MediaFiles) -> list[discord.File]:
@@ -131,12 +126,11 @@ class _Try:
 class DiscordSender:
     """Sends parts; safe to be used for many chats at once."""
 
-    def __init__(self, settings: DiscordSettings, rest: DiscordRest, files: MediaFiles, refusals: Refusals, within: float) -> None:
+    def __init__(self, rest: DiscordRest, files: MediaFiles, within: float) -> None:
         """`within`: seconds for a part."""
-        self._settings = settings
+        self._settings = rest.settings
         self._rest = rest
         self._files = files
-        self._refusals = refusals
         self._within = within
         self._sent: deque[tuple[str, str]] = deque(maxlen=_MOST_SENT)
         """(message, key) of the last receipts."""
@@ -150,16 +144,14 @@ class DiscordSender:
                 receipt = await self._send(await self._rest.client(), sending, attempt)
                 self._sent.append((str(receipt.message_id), sending.key))
                 return receipt
-        except SendFailed:
-            raise
-        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise send_failure(error, self._refusals, written=attempt.written) from error
+        except CONNECTION_ERRORS as error:
+            raise send_failure(error, self._rest.refusals, written=attempt.written) from error
 
     async def _send(self, client: DiscordClient, sending: Sending, attempt: _Try) -> Receipt:
         if sending.replaces is not None and (receipt := await self._edit(client, sending, sending.replaces)) is not None:
             return receipt
         if sending.again is not None and datetime.now(UTC) - sending.again > _NONCE_HOLDS:
-            since = sending.again + self._refusals.ahead
+            since = sending.again + self._rest.refusals.ahead
             found = await self._there(sending.address, lambda target: self._arrived(client, target, sending, since))
             if found is not None:
                 return found
