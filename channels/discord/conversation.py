@@ -31,6 +31,11 @@ log = logging.getLogger(__name__)
 _INTERVAL: Final = 1.0
 """Seconds between two edits."""
 _MOST_READ: Final = 3 * MOST_CHARS
+_REF: Final = re.compile(r"(?:(\d+)/(\d+)/(\d+))? (https?://\S+)", re.ASCII)
+_HOSTS: Final = ("cdn.discordapp.com", "media.discordapp.net")
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=120, sock_connect=5, sock_read=20)
+_CHUNK: Final = 1 << 20
+_GONE: Final = "The file is no longer there."
 _WITHIN: Final = 10.0
 _WITHIN_FETCH: Final = 150.0
 
@@ -44,11 +49,11 @@ class DiscordConversation:
     def __init__(self, rest: DiscordRest) -> None:
         self._settings = rest.settings
         self._rest = rest
-        self._files = FileDownloader(rest)
+        self._session: aiohttp.ClientSession | None = None
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         async with self._asked(_WITHIN_FETCH):
-            await self._files.fetch(file.ref, into, most_bytes)
+            await self._fetch(file.ref, into, most_bytes)
 
     async def acknowledge(self, message: InboundMessage) -> None:
         if not self._settings.react_emoji or message.message_id is None:
@@ -83,7 +88,9 @@ class DiscordConversation:
         return EditedPreview(show, _first_part, interval=_INTERVAL, posted=posted, note=note)
 
     async def close(self) -> None:
-        await self._files.close()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     @asynccontextmanager
     async def _asked(self, within: float = _WITHIN) -> "AsyncGenerator[None]":
@@ -94,32 +101,11 @@ class DiscordConversation:
         except (discord.DiscordException, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise send_failure(error, self._rest.refusals, written=True) from error
 
+    async def _fetch(self, ref: str, into: Path, most_bytes: int) -> None:
+        """From Discord's file servers only. URLs of files expire after about a day; then a fresh one is requested.
 
-def _first_part(text: str) -> str:
-    parts = discord_parts(text[:_MOST_READ], MOST_CHARS)
-    return parts[0].text if parts else ""
-
-
-_REF: Final = re.compile(r"(?:(\d+)/(\d+)/(\d+))? (https?://\S+)", re.ASCII)
-_HOSTS: Final = ("cdn.discordapp.com", "media.discordapp.net")
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=120, sock_connect=5, sock_read=20)
-_CHUNK: Final = 1 << 20
-_GONE: Final = "The file is no longer there."
-
-
-class FileDownloader:
-    """Downloads from Discord's file servers only. URLs of files expire after about a day; then a fresh one is requested.
-
-    https://discord.com/developers/docs/reference#signed-attachment-cdn-urls
-    """
-
-    def __init__(self, rest: DiscordRest) -> None:
-        self._settings = rest.settings
-        self._rest = rest
-        self._session: aiohttp.ClientSession | None = None
-
-    async def fetch(self, ref: str, into: Path, most_bytes: int) -> None:
-        """Into a new file. Raises SendRefused or SendLater; OSError where the file can't be written; what discord.py raises."""
+        https://discord.com/developers/docs/reference#signed-attachment-cdn-urls
+        """
         known = _REF.fullmatch(ref)
         if known is None:
             raise SendRefused("gone", _GONE)
@@ -129,11 +115,6 @@ class FileDownloader:
         fresh = await self._fresh(channel, message, attachment) if channel else None
         if fresh is None or not await self._download(fresh, into, most_bytes):
             raise SendRefused("gone", _GONE)
-
-    async def close(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
 
     async def _fresh(self, channel: str, message: str, attachment: str) -> str | None:
         data: Any = await (await self._rest.client()).http.get_message(int(channel), int(message))
@@ -165,6 +146,11 @@ class FileDownloader:
         if self._settings.api_base is not None and url.host == URL(self._settings.api_base).host:
             return True
         return url.scheme == "https" and url.host in _HOSTS
+
+
+def _first_part(text: str) -> str:
+    parts = discord_parts(text[:_MOST_READ], MOST_CHARS)
+    return parts[0].text if parts else ""
 
 
 async def _write(response: aiohttp.ClientResponse, into: Path, most_bytes: int) -> None:

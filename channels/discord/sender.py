@@ -46,11 +46,6 @@ def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
     return [*parts[:-1], replace(parts[-1], buttons=rows)]
 
 
-def files_of(part: OutboundPart, kept: MediaFiles) -> list[discord.File]:
-    """Opens them: in a thread, please. Raises OSError."""
-    return [discord.File(kept.path(media), filename=media.name) for media in part.media]
-
-
 def view_of(rows: ButtonRows) -> ui.View:
     view = ui.View(timeout=None)
     number = 0
@@ -208,7 +203,9 @@ class DiscordSender:
 
     async def _open(self, sending: Sending) -> list[discord.File]:
         try:
-            return await asyncio.to_thread(files_of, sending.part, self._files)
+            return await asyncio.to_thread(
+                lambda: [discord.File(self._files.path(media), filename=media.name) for media in sending.part.media]
+            )
         except OSError as error:
             raise SendRefused("media_missing", "A file of the message is no longer there.") from error
 

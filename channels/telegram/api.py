@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import secrets
-from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -19,6 +18,9 @@ from channels.telegram.settings import TelegramSettings
 
 READ_SECONDS: Final = 20.0
 _CONNECT_SECONDS: Final = 5.0
+_CONNECTIONS: Final = 100
+_POOL_SECONDS: Final = 5.0
+"""How long a request waits for a free connection."""
 _KEEP_SECONDS: Final = 15.0
 """Idle connections are closed before Telegram closes them: one that it closes while a request is on its way leaves it unclear."""
 _MOST_BYTES: Final = 64_000_000
@@ -50,15 +52,12 @@ class Unanswered(NetworkError):
 class TelegramHttp(BaseRequest):
     """Raises Answered, Unreached or Unanswered; no errors of the SDK's or of aiohttp's."""
 
-    def __init__(
-        self, *, connections: int, pool_seconds: float, answer_seconds: float, proxy: str | None, headers: Mapping[str, str]
-    ) -> None:
-        """`answer_seconds`: how long an answer may take. `proxy` None: what the environment says."""
+    def __init__(self, settings: TelegramSettings, version: str, *, connections: int, answer_seconds: float) -> None:
         self._connections = connections
-        self._pool_seconds = pool_seconds
+        self._pool_seconds = min(_POOL_SECONDS, answer_seconds)
         self._answer_seconds = answer_seconds
-        self._proxy = proxy
-        self._headers = headers
+        self._proxy = settings.proxy
+        self._headers = {"User-Agent": f"nanobot/{version}", **settings.extra_headers}
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -185,9 +184,6 @@ def _wait(value: object) -> float | None:
 
 
 ALLOWED_UPDATES: Final = ("message", "edited_message", "callback_query")
-_CONNECTIONS: Final = 100
-_POOL_SECONDS: Final = 5.0
-"""How long a request waits for a free connection."""
 
 
 class Api(Bot):
@@ -213,21 +209,11 @@ def connect(settings: TelegramSettings, version: str, answer_seconds: float = RE
         raise ChannelFailed("channels.telegram.proxy can't be used: it takes the URL of an HTTP proxy.", fatal=True)
     # What the SDK logs holds parameters and answers: what was said.
     logging.getLogger("telegram").setLevel(logging.CRITICAL)
-
-    def wire(connections: int) -> TelegramHttp:
-        return TelegramHttp(
-            connections=connections,
-            pool_seconds=min(_POOL_SECONDS, answer_seconds),
-            answer_seconds=answer_seconds,
-            proxy=settings.proxy,
-            headers={"User-Agent": f"nanobot/{version}", **settings.extra_headers},
-        )
-
     base = settings.api_base.rstrip("/")
     return Api(
         settings.token.get_secret_value(),
         base_url=f"{base}/bot",
         base_file_url=f"{base}/file/bot",
-        request=wire(_CONNECTIONS),
-        get_updates_request=wire(2),
+        request=TelegramHttp(settings, version, connections=_CONNECTIONS, answer_seconds=answer_seconds),
+        get_updates_request=TelegramHttp(settings, version, connections=2, answer_seconds=answer_seconds),
     )

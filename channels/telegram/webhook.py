@@ -1,10 +1,12 @@
 """Being called by Telegram: it hears 200 when the message is accepted, and calls again otherwise."""
 
 import asyncio
+import contextlib
 import hmac
 import json
 import logging
 import secrets
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
@@ -104,7 +106,7 @@ class TelegramWebhook:
         return web.Response()
 
     async def _take(self, update: Update) -> None:
-        """The messages of an album come in calls of their own, side by side: they are answered when the whole is accepted."""
+        """The messages of an album come in calls of their own, side by side: each is answered when the whole album is accepted."""
         key = album_of(update)
         if key is None:
             await self._intake.take([update])
@@ -112,42 +114,25 @@ class TelegramWebhook:
         album = self._albums.get(key)
         if album is None:
             album = self._albums[key] = _Album()
-            album.add(update)
-            try:
-                await album.complete()
-            finally:
-                del self._albums[key]
-            try:
-                await self._intake.take(sorted(album.updates, key=lambda each: each.update_id))
-            except StoreUnavailable as error:
-                album.taken.set_exception(error)
-                album.taken.exception()  # whoever waits has it; nobody may
-                raise
-            else:
-                album.taken.set_result(None)
-        else:
-            album.add(update)
-            await asyncio.shield(album.taken)
+            album.taken = asyncio.create_task(self._take_album(key, album))
+            album.taken.add_done_callback(lambda taken: taken.cancelled() or taken.exception())  # the callers may be gone
+        album.updates[update.update_id] = update
+        album.grown.set()
+        assert album.taken is not None
+        await asyncio.shield(album.taken)
+
+    async def _take_album(self, key: AlbumKey, album: "_Album") -> None:
+        """When nothing came for a while, or nothing more can."""
+        with contextlib.suppress(TimeoutError):
+            while len(album.updates) < ALBUM_MOST:
+                album.grown.clear()
+                await asyncio.wait_for(album.grown.wait(), ALBUM_QUIET)
+        del self._albums[key]
+        await self._intake.take([album.updates[number] for number in sorted(album.updates)])
 
 
+@dataclass(slots=True)
 class _Album:
-    """Messages of an album that have come so far."""
-
-    def __init__(self) -> None:
-        self.updates: list[Update] = []
-        self.taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._grown = asyncio.Event()
-
-    def add(self, update: Update) -> None:
-        if update.update_id not in {each.update_id for each in self.updates}:
-            self.updates.append(update)
-        self._grown.set()
-
-    async def complete(self) -> None:
-        """Until nothing came for a while, or nothing more can."""
-        while len(self.updates) < ALBUM_MOST:
-            self._grown.clear()
-            try:
-                await asyncio.wait_for(self._grown.wait(), ALBUM_QUIET)
-            except TimeoutError:
-                return
+    updates: dict[int, Update] = field(default_factory=dict[int, Update])
+    grown: asyncio.Event = field(default_factory=asyncio.Event)
+    taken: asyncio.Task[None] | None = None
