@@ -1,4 +1,4 @@
-"""The channel of everything that Apprise can send to. It answers yes or no: there are no receipts, and no key that would tell a repeat."""
+"""The channel of every service that Apprise can send to. Apprise only says yes or no: no receipts, no idempotency key."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ class AppriseChannel:
     conversation = None
 
     def __init__(self, settings: AppriseSettings, context: ChannelContext) -> None:
-        """Raises ChannelFailed where Apprise can make nothing of any of the URLs; where it can of some, those work."""
+        """Raises ChannelFailed if Apprise can read none of the URLs; if it can read some, those work."""
         logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its log lines quote URLs, which hold secrets, and messages
         asset = apprise.AppriseAsset(storage_mode=apprise.PersistentStoreMode.MEMORY, app_id="nanobot", secure_logging=True)
         self._files = context.files
@@ -51,11 +51,11 @@ class AppriseChannel:
             raise ChannelFailed(self._complaint(), fatal=True)
 
     def limits(self, address: Address) -> Sequence[Limit]:
-        """Apprise waits by itself between two messages to a service, as long as that service asks for."""
+        """None: Apprise itself keeps the pause that a service asks for."""
         return ()
 
     def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
-        """Plain text, in parts of the service's own length; files go with the first, buttons are lines at the end."""
+        """Plain text, in parts of the service's length; files go with the first, buttons are lines at the end."""
         service = self._service(event.address.chat_id)
         if event.media and not service.attachment_support:
             raise SendRefused("no_files", f"{service.service_name} takes no files from Apprise.")
@@ -67,14 +67,14 @@ class AppriseChannel:
         return [OutboundPart(text=first, plain=first, media=event.media), *[OutboundPart(text=text, plain=text) for text in rest]]
 
     async def run(self, link: ChannelLink) -> None:
-        """There is no connection: what can be known is whether the URLs are well formed."""
+        """There is no connection to make; reports URLs that Apprise can't read."""
         link.connected(self._known())
         if self._bad:
             link.degraded(self._complaint())
         await asyncio.Event().wait()
 
     async def send(self, sending: Sending) -> Receipt:
-        """Apprise's call, in a thread. It says no for whatever reason there is, so no is not for ever."""
+        """Calls Apprise in a thread. It gives no reason for a no, so the part is tried again."""
         service = self._service(sending.address.chat_id)
         try:
             async with asyncio.timeout(_SECONDS):
@@ -86,26 +86,26 @@ class AppriseChannel:
         return Receipt(message_id=None, at=datetime.now(UTC))
 
     async def identity(self) -> str:
-        """The services by name. Apprise offers no way to ask whether credentials are right, but to send."""
+        """The services by name. Apprise has no way to check credentials other than to send."""
         if self._bad:
             raise ChannelFailed(f"{self._complaint()}; {self._known()}", fatal=True)
         return self._known()
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing is open."""
 
     def _service(self, name: str) -> apprise.NotifyBase:
         if name in self._services:
             return self._services[name]
         if name in self._bad:
-            raise SendRefused("bad_url", f"Apprise can make nothing of the URL in channels.apprise.services.{name}.")
+            raise SendRefused("bad_url", f"Apprise can't read the URL in channels.apprise.services.{name}.")
         raise SendRefused("unknown_service", f"There is no service {name!r} in channels.apprise.services.")
 
     def _known(self) -> str:
         return f"services: {', '.join(f'{name} ({service.service_name})' for name, service in sorted(self._services.items()))}"
 
     def _complaint(self) -> str:
-        return f"Apprise can make nothing of the URL in {', '.join(f'channels.apprise.services.{name}' for name in self._bad)}"
+        return f"Apprise can't read the URL in {', '.join(f'channels.apprise.services.{name}' for name in self._bad)}"
 
     def _notify(self, service: apprise.NotifyBase, part: OutboundPart) -> bool:
         files = apprise.AppriseAttachment()
