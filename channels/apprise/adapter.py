@@ -20,7 +20,7 @@ from assistant.contracts.channels import (
     SendRefused,
     SendUnclear,
 )
-from assistant.contracts.outbox import Button, OutboundEvent, OutboundPart, Receipt
+from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 from channels.apprise.settings import AppriseSettings
 from channels.text.splitting import plain_parts
 
@@ -59,7 +59,8 @@ class AppriseChannel:
         service = self._service(event.address.chat_id)
         if event.media and not service.attachment_support:
             raise SendRefused("no_files", f"{service.service_name} takes no files from Apprise.")
-        text = "\n\n".join(filter(None, [event.text, "\n".join(_line(button) for row in event.buttons for button in row)]))
+        lines = [f"[{button.text}](<{button.url}>)" if button.url else button.text for row in event.buttons for button in row]
+        text = "\n\n".join(filter(None, [event.text, "\n".join(lines)]))
         parts = [part.text for part in plain_parts(text, min(service.body_maxlen, _LONGEST))]
         if not parts and not event.media:
             raise SendRefused("empty", "There is nothing to see in this message.")
@@ -116,7 +117,3 @@ class AppriseChannel:
         attach = files if part.media else None
         answer = caller.notify(body=part.text, body_format=apprise.NotifyFormat.TEXT, attach=attach)  # pyright: ignore[reportUnknownMemberType] - apprise's types leave a dict open
         return bool(answer)
-
-
-def _line(button: Button) -> str:
-    return f"[{button.text}](<{button.url}>)" if button.url else button.text

@@ -57,7 +57,7 @@ class DiscordChannel:
             tasks = [asyncio.create_task(work) for work in (client.connect(), client.watch(), intake.run(client))]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             connecting, *others = tasks
-            if others[0].done() and not client.ever_up:  # discord.py tells of a closing before it tells why
+            if others[0].done() and not client.was_up:  # discord.py tells of a closing before it tells why
                 await asyncio.wait([connecting], timeout=_VERDICT)
             why = connecting.exception() if connecting.done() else None
             if isinstance(why, discord.ClientException):

@@ -51,33 +51,24 @@ class GatewayClient(DiscordClient):
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._told_all = False
-        self._up = self._was_up = self._refused = False
+        self.up = self.was_up = self._refused = False
         self._since = asyncio.get_running_loop().time()
         """Since when there is no connection."""
         self._losses: deque[float] = deque(maxlen=_HECTIC)
 
     async def watch(self) -> None:
         """Raises ChannelFailed when the first connection fails, or a later one is lost for too long."""
-        while not (self._refused and not self._was_up):
+        while not (self._refused and not self.was_up):
             if len(self._losses) == _HECTIC and self._losses[-1] - self._losses[0] < _HECTIC_WITHIN:
                 raise ChannelFailed("Discord's gateway breaks off every connection.")
-            patience = self._waits.lost if self._was_up else self._waits.ready
+            patience = self._waits.lost if self.was_up else self._waits.ready
             self._changed.clear()
             try:
-                async with asyncio.timeout_at(None if self._up else self._since + patience):
+                async with asyncio.timeout_at(None if self.up else self._since + patience):
                     await self._changed.wait()
             except TimeoutError:
                 raise ChannelFailed("There is no connection to Discord's gateway, and none could be made in time.") from None
         raise ChannelFailed("Discord's gateway can't be reached.")
-
-    @property
-    def ever_up(self) -> bool:
-        return self._was_up
-
-    @property
-    def up(self) -> bool:
-        """Whether there is a connection now."""
-        return self._up
 
     def make_message(self, channel: Any, data: Any) -> discord.Message:
         """Of what the REST API answered. Raises KeyError and the like where it is not what it should be."""
@@ -128,10 +119,10 @@ class GatewayClient(DiscordClient):
     async def on_disconnect(self) -> None:
         self._refused = True
         self._losses.append(asyncio.get_running_loop().time())
-        if self._up:
+        if self.up:
             self._since = asyncio.get_running_loop().time()
             self._link.degraded("The connection to Discord's gateway is lost; it is being made again.")
-        self._up = False
+        self.up = False
         self._changed.set()
 
     async def on_message(self, message: discord.Message) -> None:
@@ -156,7 +147,7 @@ class GatewayClient(DiscordClient):
             self._settled.set()
 
     def _told_up(self) -> None:
-        self._up = self._was_up = True
+        self.up = self.was_up = True
         self._refused = False
         self._changed.set()
         self._link.connected(self.identity)

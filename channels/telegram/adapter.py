@@ -57,7 +57,10 @@ class TelegramChannel:
 
     async def run(self, link: ChannelLink) -> None:
         me = await self._me()
-        await self._offer_commands()
+        try:
+            await self._api.set_my_commands([BotCommand(name, meaning) for name, meaning in COMMANDS.items()])
+        except TelegramError as error:  # they work without being offered
+            log.warning("telegram.commands_not_offered reason=%s", type(error).__name__)
         intake = TelegramIntake(self._api, Reader(me, self._settings.groups, self._sender.moved), link, self._tries)
         if self._settings.mode == "webhook":
             await TelegramWebhook(self._api, intake, link, self._settings, str(me)).run()
@@ -78,10 +81,3 @@ class TelegramChannel:
         except TelegramError as error:
             raise channel_failure(error) from error
         return Me(id=user.id, username=user.username or "")
-
-    async def _offer_commands(self) -> None:
-        """They work without being offered."""
-        try:
-            await self._api.set_my_commands([BotCommand(name, meaning) for name, meaning in COMMANDS.items()])
-        except TelegramError as error:
-            log.warning("telegram.commands_not_offered reason=%s", type(error).__name__)

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import secrets
 from io import BytesIO
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -86,13 +85,11 @@ class TelegramHttp(BaseRequest):
         """Of the timeouts, only that of reading is taken from the call."""
         wait = float(read_timeout) if isinstance(read_timeout, int | float) else self._answer_seconds
         connect = self._pool_seconds + _CONNECT_SECONDS
-        body, kind = _body(request_data)
         try:
             async with self._open().request(
                 method,
                 url,
-                data=body,
-                headers={"Content-Type": kind} if kind else None,
+                data=_body(request_data),
                 proxy=self._proxy,
                 timeout=aiohttp.ClientTimeout(
                     total=connect + _MOST_READS * wait, connect=connect, sock_connect=_CONNECT_SECONDS, sock_read=wait
@@ -138,22 +135,17 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(answer)
 
 
-def _body(data: RequestData | None) -> tuple[bytes | BytesIO | None, str]:
-    """The body and its Content-Type, as the Bot API takes them: a form, with files one of several parts."""
+def _body(data: RequestData | None) -> aiohttp.FormData | None:
+    """A form, with files one of several parts."""
     if data is None:
-        return None, ""
-    files = data.multipart_data
-    if not files:
-        return data.url_encoded_parameters().encode(), "application/x-www-form-urlencoded"
-    edge = secrets.token_hex(16)
-    pieces: list[bytes] = []
+        return None
+    form = aiohttp.FormData(quote_fields=False)
     for name, value in data.json_parameters.items():
-        pieces += [f'--{edge}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode(), value.encode(), b"\r\n"]
-    for name, (file_name, content, media_type) in files.items():
-        head = f'--{edge}\r\nContent-Disposition: form-data; name="{name}"; filename="{_quoted(file_name)}"\r\nContent-Type: {media_type}\r\n\r\n'
-        pieces += [head.encode(), content if isinstance(content, bytes) else content.read(), b"\r\n"]
-    pieces.append(f"--{edge}--\r\n".encode())
-    return BytesIO(b"".join(pieces)), f"multipart/form-data; boundary={edge}"
+        form.add_field(name, value)
+    for name, (file_name, content, media_type) in data.multipart_data.items():
+        file = BytesIO(content) if isinstance(content, bytes) else content
+        form.add_field(name, file, filename=_quoted(file_name), content_type=media_type)
+    return form
 
 
 def _quoted(name: str) -> str:

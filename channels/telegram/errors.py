@@ -78,14 +78,10 @@ def _of_answer(error: Answered) -> SendFailed:
         case status if status >= 500:
             return SendLater("server_error", f"Telegram failed (status {status}).")
         case status:
-            code = _code(error, "forbidden" if status == 403 else "refused")
+            said, otherwise = error.description.lower(), "forbidden" if status == 403 else "refused"
+            code = next((code for words, code in _CODES.items() if words in said), otherwise)
             hint = f" ({_HINTS[code]})" if code in _HINTS else ""
             return SendRefused(code, f"Telegram refused it: {error.description}{hint}.")
-
-
-def _code(error: Answered, otherwise: str) -> str:
-    said = error.description.lower()
-    return next((code for words, code in _CODES.items() if words in said), otherwise)
 
 
 def refused_as(error: TelegramError, reason: Reason) -> bool:

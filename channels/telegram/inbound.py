@@ -186,14 +186,16 @@ class Reader:
         text = "\n".join(filter(None, (own_words(message) for message in messages)))
         files = tuple(file for message in messages for file in files_of(message))
         for message in messages:
-            self._remember(message)
+            self._said[message.chat.id, message.message_id] = _hash(message)
+        while len(self._said) > _REMEMBERED:
+            self._said.popitem(last=False)
         if sender is None or not (text or files):
             return None
         author = forwarded_from(first)
         quote = Quote(text=text, author=author, kind="forward") if author is not None and text else quote_of(first)
         private = first.chat.type == "private"
-        command, ours = (None, True) if author is not None else self._command(text, private=private)
-        if not ours or not (private or self._is_for_me(messages, command)):
+        command, bot = (author is None and command_of(text)) or (None, None)
+        if (bot or self._me.username).lower() != self._me.username.lower() or not (private or self._is_for_me(messages, command)):
             return None
         if not private:
             text = self._name.sub("", text).lstrip(" \t\n,:").rstrip() or text  # the name alone says "you there"
@@ -210,14 +212,6 @@ class Reader:
             at=(first.edit_date if edited and first.edit_date else first.date).astimezone(UTC),
         )
 
-    def _command(self, text: str, *, private: bool) -> tuple[Command | None, bool]:
-        """The command that a text is, and whether it may be for this bot."""
-        found = command_of(text)
-        if found is None:
-            return None, True
-        command, bot = found
-        return command, bot is None or bot.lower() == self._me.username.lower()
-
     def _is_for_me(self, messages: Sequence[Message], command: Command | None) -> bool:
         """In a group."""
         if self._groups != "mention":
@@ -227,13 +221,11 @@ class Reader:
         replied = answered_message(messages[0])
         if replied is not None and replied.from_user is not None and replied.from_user.id == self._me.id:
             return True
-        return any(self._mentions_me(message) for message in messages)
-
-    def _mentions_me(self, message: Message) -> bool:
-        named = message.parse_entities(_MENTIONS) if message.text else message.parse_caption_entities(_MENTIONS)
-        for entity, words in named.items():
-            if words.lower() == f"@{self._me.username}".lower() or (entity.user is not None and entity.user.id == self._me.id):
-                return True
+        for message in messages:
+            named = message.parse_entities(_MENTIONS) if message.text else message.parse_caption_entities(_MENTIONS)
+            for entity, words in named.items():
+                if words.lower() == f"@{self._me.username}".lower() or (entity.user is not None and entity.user.id == self._me.id):
+                    return True
         return False
 
     def _press(self, query: CallbackQuery) -> InboundMessage | None:
@@ -256,11 +248,6 @@ class Reader:
             message_id=str(message.message_id),
             at=datetime.now(UTC),
         )
-
-    def _remember(self, message: Message) -> None:
-        self._said[message.chat.id, message.message_id] = _hash(message)
-        if len(self._said) > _REMEMBERED:
-            self._said.popitem(last=False)
 
 
 def _hash(message: Message) -> int:

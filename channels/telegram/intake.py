@@ -56,7 +56,10 @@ class TelegramIntake:
         if message is not None:
             await self._accept(first.update_id, message)
         if first.callback_query is not None:
-            await self._answer(first.callback_query.id)
+            try:  # else the button shows a clock for half a minute
+                await self._api.answer_callback_query(first.callback_query.id, read_timeout=3)
+            except TelegramError as error:
+                log.info("telegram.press_unanswered reason=%s", type(error).__name__)
 
     async def _accept(self, number: int, message: InboundMessage) -> None:
         """One that meets a bug each time is given up: nothing behind it would ever be heard."""
@@ -70,13 +73,6 @@ class TelegramIntake:
         else:
             log.error("telegram.update_given_up id=%d tries=%d", number, _MOST_TRIES)
         del self._tries[number]
-
-    async def _answer(self, query_id: str) -> None:
-        """Without it, the button would show a clock for half a minute."""
-        try:
-            await self._api.answer_callback_query(query_id, read_timeout=3)
-        except TelegramError as error:
-            log.info("telegram.press_unanswered reason=%s", type(error).__name__)
 
 
 def id_of(raw: Any) -> int | None:
@@ -161,7 +157,10 @@ class Polling:
             except Answered as error:
                 if error.status in (401, 404):
                     raise channel_failure(error) from error
-                await self._pause(_words(error), error.retry_after)
+                words = f"Telegram answered: {error.description}."
+                if error.status == 409:
+                    words = _WEBHOOK if "webhook" in error.description else _ANOTHER
+                await self._pause(words, error.retry_after)
             except TelegramError as error:
                 await self._pause(unreachable(error))
             except StoreUnavailable:
@@ -198,9 +197,3 @@ class Polling:
         pause = max(min(least or 0.0, _LONGEST_OBEYED), delay)
         log.warning("telegram.poll_failed failures=%d pause=%.1f", self._failures, pause)
         await asyncio.sleep(pause)
-
-
-def _words(error: Answered) -> str:
-    if error.status == 409:
-        return _WEBHOOK if "webhook" in error.description else _ANOTHER
-    return f"Telegram answered: {error.description}."

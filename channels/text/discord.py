@@ -26,11 +26,8 @@ def discord_parts(markdown: str, limit: int = 2000) -> list[FormattedPart]:
 
     Empty: there is nothing to see in it. Never raises, and loses no word.
     """
-    return parts_of(markdown, _DiscordForm(limit), lambda url: _can_link(url, limit))
-
-
-def _can_link(url: str, limit: int) -> bool:
-    return url.lower().startswith(("http://", "https://")) and len(url) <= min(_LONGEST_LINK, limit // 4)
+    longest = min(_LONGEST_LINK, limit // 4)
+    return parts_of(markdown, _DiscordForm(limit), lambda url: url.lower().startswith(("http://", "https://")) and len(url) <= longest)
 
 
 def escape(text: str) -> str:

@@ -201,7 +201,8 @@ class _Reader:
     def take(self, token: Token) -> None:
         match token.type:
             case "inline" if self._rows is not None:
-                self._rows[-1].append(_one_line(read_inline(token, self._can_link)))
+                lines = read_inline(token, self._can_link)
+                self._rows[-1].append(Line(spans=tuple(span for line in lines for span in line.spans)))
             case "inline":
                 self._words(read_inline(token, self._can_link))
             case "paragraph_open":
@@ -234,7 +235,10 @@ class _Reader:
             case "row_open" if self._rows is not None:
                 self._rows.append([])
             case "grid_close":
-                self._table()
+                self._show_mark()
+                for block in table_blocks(self._rows or [[]], gap=True, quote=self._quote):
+                    self._add(block)
+                self._rows = None
             case _:
                 pass
 
@@ -261,12 +265,6 @@ class _Reader:
         elif language:
             self._add(Block(kind="text", lines=(_plain_line(language),)))
 
-    def _table(self) -> None:
-        self._show_mark()
-        for block in table_blocks(self._rows or [[]], gap=True, quote=self._quote):
-            self._add(block)
-        self._rows = None
-
     def _show_mark(self) -> None:
         """Of an item that does not begin with words: on a line of its own."""
         if self._mark:
@@ -283,10 +281,6 @@ class _Reader:
 
 def _plain_line(text: str) -> Line:
     return Line(spans=(Span(text=text, style=PLAIN),))
-
-
-def _one_line(lines: Sequence[Line]) -> Line:
-    return Line(spans=tuple(span for line in lines for span in line.spans))
 
 
 def _task(line: Line, mark: str) -> Line:

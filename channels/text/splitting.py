@@ -46,19 +46,15 @@ def _joined(text: str, place: int) -> bool:
     if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":  # the colour of a skin; tags of a flag
         return True
     if _is_flag_letter(before) and _is_flag_letter(after):
-        return _flag_letters_before(text, place) % 2 == 1
+        start = place
+        while start > 0 and _is_flag_letter(text[start - 1]):
+            start -= 1
+        return (place - start) % 2 == 1
     return "\u1160" <= after <= "\u11ff" and "\u1100" <= before <= "\u11ff"  # Hangul, a letter each
 
 
 def _is_flag_letter(char: str) -> bool:
     return "\U0001f1e6" <= char <= "\U0001f1ff"
-
-
-def _flag_letters_before(text: str, place: int) -> int:
-    start = place
-    while start > 0 and _is_flag_letter(text[start - 1]):
-        start -= 1
-    return place - start
 
 
 _PIECE: Final = 2048
@@ -154,7 +150,7 @@ class _Packing:
 
     def _pour(self, block: Block) -> None:
         """A block that is larger than a part, line by line."""
-        if self._here and not self._fits(self._third()):
+        if self._here and not self._fits(Size(*(value // 2 + 1 for value in self._used))):  # two thirds are used
             self.turn()
         head = self._head(block)
         lines: list[Line] = []
@@ -177,7 +173,7 @@ class _Packing:
 
     def _cut(self, block: Block, line: Line, lines: list[Line], size: Size, head: Sequence[Line]) -> tuple[list[Line], Size]:
         """A line that is larger than a part, over as many as it takes; returns what the last one holds of the block."""
-        rest = deque(_pieces(line.spans))
+        rest = deque([replace(span, text=span.text[at : at + _PIECE]) for span in line.spans for at in range(0, len(span.text), _PIECE)])
         lead = self._form.lead(block, line)
         while rest:
             empty = not self._here and len(lines) <= len(head)
@@ -186,7 +182,9 @@ class _Packing:
                 lines, head, size = [], (), self._form.around(block)
                 continue
             if not taken and empty:
-                taken = [_first_character(rest)]
+                span = rest.popleft()  # the limit holds hardly anything: one character at least
+                rest.extendleft([replace(span, text=span.text[1:])] if span.text[1:] else [])
+                taken = [replace(span, text=span.text[:1])]
             if taken:
                 lines.append(replace(line, spans=tuple(taken)))
                 line = replace(line, mark="")
@@ -247,10 +245,6 @@ class _Packing:
     def _fits(self, more: Size) -> bool:
         return self._form.fits(self._used.plus(more))
 
-    def _third(self) -> Size:
-        """A third of what is allowed, as far as what is used shows it."""
-        return Size(*(value // 2 + 1 for value in self._used))
-
     def _head(self, block: Block) -> tuple[Line, ...]:
         """The lines that are repeated, unless they take much of a part."""
         head = block.lines[: block.header]
@@ -277,18 +271,6 @@ def _shows(block: Block) -> bool:
 
 def _sum(sizes: Sequence[Size]) -> Size:
     return Size(*map(sum, zip(*sizes, strict=True))) if sizes else Size(0)
-
-
-def _pieces(spans: Sequence[Span]) -> list[Span]:
-    return [replace(span, text=span.text[at : at + _PIECE]) for span in spans for at in range(0, len(span.text), _PIECE)]
-
-
-def _first_character(rest: deque[Span]) -> Span:
-    """For limits that hardly anything fits in: something has to go on."""
-    span = rest.popleft()
-    if span.text[1:]:
-        rest.appendleft(replace(span, text=span.text[1:]))
-    return replace(span, text=span.text[:1])
 
 
 def _put_back(taken: list[Span], rest: deque[Span], span: Span, back: int, ahead: int) -> None:

@@ -5,14 +5,15 @@ are parsed away, in UTF-16 code units, and keeps at most 100 entities of a messa
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from channels.text.blocks import PLAIN, Block, FormattedPart, Line, Mark, Span, Style, between, indent, marks_of, utf16, write_marked
 from channels.text.splitting import Size, TextForm, parts_of
 
-_TAGS: Final = {"bold": "b", "italic": "i", "strike": "s", "spoiler": "tg-spoiler", "code": "code"}
+_TAGS: Final = {"link": "a", "bold": "b", "italic": "i", "strike": "s", "spoiler": "tg-spoiler", "code": "code"}
 _LINK: Final = re.compile(r"https?://[^\s/?#@:]+\.[^\s/?#@:.]{2,}(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE)
+"""Telegram makes links only of URLs with a domain."""
 _LONGEST_LINK: Final = 1000
 _MOST_ENTITIES: Final = 100
 _SOURCE: Final = 3
@@ -26,32 +27,20 @@ def telegram_parts(markdown: str, limit: int = 4000) -> list[FormattedPart]:
 
     Empty: there is nothing to see in it. Never raises, and loses no word.
     """
-    return parts_of(markdown, _TelegramForm(limit), lambda url: _can_link(url, limit))
-
-
-def _can_link(url: str, limit: int) -> bool:
-    """Telegram takes the link, and not only the words, of addresses with a domain."""
-    return len(url) <= min(_LONGEST_LINK, limit // 4) and _LINK.fullmatch(url) is not None
+    longest = min(_LONGEST_LINK, limit // 4)
+    return parts_of(markdown, _TelegramForm(limit), lambda url: len(url) <= longest and _LINK.fullmatch(url) is not None)
 
 
 def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _marks(block: Block) -> Callable[[Style], tuple[Mark, ...]]:
-    return _marks_of_heading if block.kind == "heading" else _marks_of_words
-
-
-def _marks_of_words(style: Style) -> tuple[Mark, ...]:
-    """Code takes no others; where it leads somewhere, it is a link instead."""
+def _marks(style: Style, block: Block) -> tuple[Mark, ...]:
+    """Code takes no others; linked code is a link without it. Headings are bold."""
     if style.code and not style.link:
         return (("code", ""),)
-    return tuple([mark for mark in marks_of(style) if mark[0] != "code"])
-
-
-def _marks_of_heading(style: Style) -> tuple[Mark, ...]:
-    marks = _marks_of_words(style)
-    return marks if style.bold or marks == (("code", ""),) else (*marks, ("bold", ""))
+    marks = tuple([mark for mark in marks_of(style) if mark[0] != "code"])
+    return (*marks, ("bold", "")) if block.kind == "heading" and not style.bold else marks
 
 
 def _begin(mark: Mark) -> str:
@@ -60,7 +49,7 @@ def _begin(mark: Mark) -> str:
 
 
 def _end(mark: Mark) -> str:
-    return "</a>" if mark[0] == "link" else f"</{_TAGS[mark[0]]}>"
+    return f"</{_TAGS[mark[0]]}>"
 
 
 def _attribute(value: str) -> str:
@@ -86,7 +75,7 @@ class _TelegramForm(TextForm):
         source = len(text) + 4 * text.count("&") + 3 * (text.count("<") + text.count(">"))
         if block.kind == "code" or (style is PLAIN and block.kind == "text"):
             return Size(utf16(text), source)
-        marks = _marks(block)(style)
+        marks = _marks(style, block)
         link = len(_attribute(span.style.link)) if span.style.link else 0
         return Size(super().span(block, span).units, source + link + _TAG_CHARS * len(marks), len(marks))
 
@@ -127,5 +116,5 @@ def _line(block: Block, line: Line) -> str:
     lead = escape("> " * (block.quote - 1)) + indent(line)
     if len(line.spans) == 1 and line.spans[0].style is PLAIN and block.kind == "text":
         return lead + escape(line.spans[0].text)
-    words = write_marked(line.spans, _marks(block), _begin, _end, lambda _, span: escape(span.text))
+    words = write_marked(line.spans, lambda style: _marks(style, block), _begin, _end, lambda _, span: escape(span.text))
     return lead + "".join(words)
