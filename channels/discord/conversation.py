@@ -127,7 +127,8 @@ class DiscordConversation:
     async def _download(self, address: str, into: Path, most_bytes: int) -> bool:
         """False: there is nothing at this address (any more)."""
         url = URL(address, encoded=True)
-        if not self._is_discords(url):
+        own = self._settings.api_base is not None and url.host == URL(self._settings.api_base).host
+        if not own and not (url.scheme == "https" and url.host in _HOSTS):
             return False
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
@@ -141,11 +142,6 @@ class DiscordConversation:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise SendLater("network", "The file could not be fetched from Discord.") from error
         return True
-
-    def _is_discords(self, url: URL) -> bool:
-        if self._settings.api_base is not None and url.host == URL(self._settings.api_base).host:
-            return True
-        return url.scheme == "https" and url.host in _HOSTS
 
 
 def _first_part(text: str) -> str:

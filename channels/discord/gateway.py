@@ -71,7 +71,7 @@ class GatewayClient(DiscordClient):
         raise ChannelFailed("Discord's gateway can't be reached.")
 
     def make_message(self, channel: Any, data: Any) -> discord.Message:
-        """Of what the REST API answered. Raises KeyError and the like where it is not what it should be."""
+        """From a message of the REST API. Raises what `UNREADABLE` names."""
         return self._connection.create_message(channel=channel, data=data)
 
     async def setup_hook(self) -> None:

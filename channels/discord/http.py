@@ -1,11 +1,11 @@
 """HTTP under discord.py that tells waits and doubtful outcomes apart, and what its errors mean for a send and for the connection."""
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
@@ -36,11 +36,10 @@ class Doubtful(discord.DiscordException):
     """The last of several tries surely failed, but an earlier one was answered by an error of the server's: that one may have arrived."""
 
 
-@dataclass(slots=True)
 class _Request:
     """A request, with all of discord.py's own repeats of it."""
 
-    server_error: bool = False
+    server_error = False
 
 
 class Refusals:
@@ -67,7 +66,9 @@ class Refusals:
         asked = context.trace_request_ctx
         if isinstance(asked, _Request):
             asked.server_error |= response.status >= 500
-        self._learn_clock(response.headers.get("Date", ""))
+        with contextlib.suppress(ValueError, TypeError):
+            ahead = parsedate_to_datetime(response.headers.get("Date", "")) - datetime.now(UTC)
+            self.ahead = ahead if abs(ahead) > _UNTOLD else timedelta()
         if response.status not in (401, 403, 429):
             return
         if now - self._since > _REFUSALS_WINDOW:
@@ -75,13 +76,6 @@ class Refusals:
         self._count += 1
         if response.headers.get("X-RateLimit-Scope") == "global" or "X-RateLimit-Global" in response.headers:
             self.whole_until = now + seconds_in(response.headers.get("Retry-After"), 1.0)
-
-    def _learn_clock(self, date: str) -> None:
-        try:
-            ahead = parsedate_to_datetime(date) - datetime.now(UTC)
-        except (ValueError, TypeError):
-            return
-        self.ahead = ahead if abs(ahead) > _UNTOLD else timedelta()
 
 
 def seconds_in(header: str | None, default: float) -> float:

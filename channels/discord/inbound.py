@@ -49,11 +49,8 @@ def read_message(message: discord.Message, me: discord.ClientUser, settings: Dis
         return None
     text = _words(message, me)
     quote = _quote(message)
-    files = (
-        *_files(message.attachments, message),
-        *[file for shot in message.message_snapshots for file in _files(shot.attachments, message)],
-    )
-    files = (*files, *[_sticker(sticker) for sticker in message.stickers])
+    attachments = [*message.attachments, *[each for shot in message.message_snapshots for each in shot.attachments]]
+    files = (*_files(attachments, message), *map(_sticker, message.stickers))
     if not (text or files or quote):
         text = f"@{me.name}"  # somebody who only called
     return InboundMessage(
@@ -105,9 +102,7 @@ def read_interaction(interaction: discord.Interaction, settings: DiscordSettings
 
 
 def _address(channel_id: int, parent: str | None) -> Address:
-    if parent is None:
-        return Address(channel="discord", chat_id=str(channel_id))
-    return Address(channel="discord", chat_id=parent, thread_id=str(channel_id))
+    return Address(channel="discord", chat_id=parent or str(channel_id), thread_id=str(channel_id) if parent else None)
 
 
 def _allowed(settings: DiscordSettings, address: Address) -> bool:
@@ -179,12 +174,8 @@ def _kind(attachment: discord.Attachment) -> FileKind:
     if attachment.is_voice_message():
         return "voice"
     match (attachment.content_type or "").partition("/")[0]:
-        case "image":
-            return "image"
-        case "video":
-            return "video"
-        case "audio":
-            return "audio"
+        case "image" | "video" | "audio" as kind:
+            return kind
         case _:
             return "document"
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -111,11 +111,9 @@ _MOST_SENT: Final = 1000
 _PAGE, _MOST_PAGES = 100, 10
 
 
-@dataclass(slots=True)
 class _Try:
-    """How far it got."""
-
-    written: bool = False
+    written = False
+    """Whether the message itself has been sent, and not only a question before it."""
 
 
 class DiscordSender:
