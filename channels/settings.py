@@ -1,4 +1,4 @@
-"""Keys of settings that several channels have, under one name and one rule."""
+"""Settings that several channels have."""
 
 import re
 from collections.abc import Collection
@@ -40,11 +40,11 @@ def check_name(address: Address, thing: str, names: Collection[str]) -> Address:
 
 
 BLANK_IS_NONE: Final = BeforeValidator(_blank_is_none)
-"""A variable of the environment that is set to nothing is not set."""
+"""An empty environment variable counts as unset."""
 OptionalText = Annotated[str | None, BLANK_IS_NONE]
 SecretText = Annotated[SecretStr | None, BLANK_IS_NONE]
 ChannelName = Annotated[str, AfterValidator(_name)]
-"""What a hook or a service is called: it is the chat_id of its address."""
+"""The name of a hook or a service: the chat_id of its address."""
 GroupPolicy = Annotated[
     Literal["off", "mention", "all"], BeforeValidator(_group_policy), Field(validation_alias=AliasChoices("groups", "groupPolicy"))
 ]

@@ -1,4 +1,4 @@
-"""What is known of Apprise's services without Apprise."""
+"""The kind of channel, without the SDK."""
 
 from typing import Final
 

@@ -18,13 +18,13 @@ from channels.discord.sender import DiscordSender, plan
 from channels.discord.settings import DiscordSettings
 
 _IN_ALL: Final = Limit(key="discord", amount=50, seconds=1)
-"""https://discord.com/developers/docs/topics/rate-limits#global-rate-limit; those of a channel are told in the headers of its answers."""
+"""https://discord.com/developers/docs/topics/rate-limits#global-rate-limit; those of a channel are in the headers of its answers."""
 _WITHIN: Final = 20.0
 _VERDICT: Final = 1.0
 
 
 class DiscordChannel:
-    """See `contracts.channels.Channel`. Sends by REST whether or not the gateway, which brings what people write, is connected."""
+    """See `contracts.channels.Channel`. Sends by REST, whether or not the gateway is connected."""
 
     name = "discord"
     keyed = True
@@ -57,7 +57,7 @@ class DiscordChannel:
             tasks = [asyncio.create_task(work) for work in (client.connect(), client.watch(), intake.run(client))]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             connecting, *others = tasks
-            if others[0].done() and not client.was_up:  # discord.py tells of a closing before it tells why
+            if others[0].done() and not client.was_up:  # discord.py reports a closing before its reason
                 await asyncio.wait([connecting], timeout=_VERDICT)
             why = connecting.exception() if connecting.done() else None
             if isinstance(why, discord.ClientException):

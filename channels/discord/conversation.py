@@ -125,7 +125,7 @@ class DiscordConversation:
         return None
 
     async def _download(self, address: str, into: Path, most_bytes: int) -> bool:
-        """False: there is nothing at this address (any more)."""
+        """False: there is no file at this URL (any more)."""
         url = URL(address, encoded=True)
         own = self._settings.api_base is not None and url.host == URL(self._settings.api_base).host
         if not own and not (url.scheme == "https" and url.host in _HOSTS):
@@ -164,18 +164,18 @@ async def _write(response: aiohttp.ClientResponse, into: Path, most_bytes: int) 
 
 _WRITTEN: Final = re.compile(r"/([a-z][a-z0-9_]{0,31})(?:\s+(.*))?", re.DOTALL | re.ASCII)
 _MESSAGE, _NOTHING = 4, 6
-"""Kinds of answers: a message; for a button, nothing to be seen."""
+"""Types of answers: a message; for a button, nothing visible."""
 _EPHEMERAL: Final = 1 << 6
 
 
 def command_in(text: str) -> Command | None:
-    """Of a message that is written like a command."""
+    """The command that a message is, if it is one."""
     written = _WRITTEN.fullmatch(text)
     return Command(name=written[1], arguments=(written[2] or "").strip()) if written else None
 
 
 async def register(client: DiscordClient) -> None:
-    """Make the commands known, where they are not. They are a convenience: without them, the same words can be written."""
+    """Register the slash commands, unless they are. Without them, the same words can be written."""
     wanted = [{"name": name, "description": about, "type": 1} for name, about in COMMANDS.items()]
     try:
         known: list[Any] = await client.http.get_global_commands(client.me.id if client.application_id is None else client.application_id)
@@ -186,8 +186,8 @@ async def register(client: DiscordClient) -> None:
 
 
 async def tell(client: DiscordClient, interaction: discord.Interaction, words: str | None) -> None:
-    """Answer an interaction, seen by its user alone. `words` None: show nothing (a button). It has to happen within three seconds; one that comes
-    too late is shown as failed by Discord, though what it asked for is done."""
+    """Answer an interaction, visible to its user only. `words` None: show nothing (a button). After three seconds Discord shows it as failed, though
+    it was carried out."""
     data = {"type": _NOTHING} if words is None else {"type": _MESSAGE, "data": {"content": words, "flags": _EPHEMERAL}}
     path = "/interactions/{interaction}/{token}/callback"
     try:

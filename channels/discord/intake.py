@@ -1,4 +1,4 @@
-"""Takes in what the gateway tells: one after the other, behind what was missed."""
+"""Accepts what the gateway sends: one after the other, behind the missed messages."""
 
 import asyncio
 import logging
@@ -24,11 +24,11 @@ _STORE: Final = "The store can't be written; messages wait."
 
 
 class DiscordIntake:
-    """For one connection. What is kept is kept in order: a message that the store can't take now holds up those behind it, because the next
-    start asks for what came after the last one that was accepted. A message that is edited while it waits is read as it is then, once."""
+    """For one connection. Messages are accepted in order: one that the store can't take now holds up those behind it, because the next start
+    fetches what came after the last accepted one. A message that is edited while it waits is read once, as edited."""
 
     def __init__(self, link: ChannelLink, rest: DiscordRest, catch_up: CatchUp, tries: dict[str, int], waits: Waits) -> None:
-        """`tries`: how often each message that is not accepted yet was offered; it outlives the connection."""
+        """`tries`: attempts for each message that is not accepted yet; outlives the connection."""
         self._link = link
         self._settings = rest.settings
         self._rest = rest
@@ -40,7 +40,7 @@ class DiscordIntake:
         self._answers: set[asyncio.Task[None]] = set()
 
     def put(self, event: Event) -> None:
-        """Never blocks. When too much waits, it is forgotten, and asked for again."""
+        """Never blocks. When too much waits, it is dropped and fetched again."""
         if len(self._waiting) >= _MOST_WAITING:
             log.warning("discord.overrun waiting=%d", len(self._waiting))
             self._waiting.clear()
@@ -49,7 +49,7 @@ class DiscordIntake:
         self._there.set()
 
     async def run(self, client: GatewayClient) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         try:
             while True:
                 while not self._waiting:
@@ -84,7 +84,7 @@ class DiscordIntake:
             return None
 
     async def _parent(self, client: GatewayClient, channel: object) -> str | None:
-        """The channel that a thread belongs to. The gateway tells of a thread before its first message, but not of one that it was just let into."""
+        """The channel of a thread. The gateway announces a thread before its first message, but not one that the bot was just added to."""
         if isinstance(channel, discord.Thread):
             self._rest.learn(str(channel.id), str(channel.parent_id))
             return str(channel.parent_id)
@@ -111,13 +111,13 @@ class DiscordIntake:
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _accept(self, client: GatewayClient, message: InboundMessage) -> None:
-        """Until it is kept. One that meets a bug each time is given up: nothing behind it would ever be heard."""
+        """Retries until it is stored. A message that hits a bug each time is dropped: it would hold up all others."""
         pause, failed = self._waits.again, False
         tries = self._tries[message.external_id] = self._tries.get(message.external_id, 0) + 1
         while tries <= _MOST_TRIES:
             try:
                 await self._link.accept(message)
-            except asyncio.CancelledError:  # nothing against the message
+            except asyncio.CancelledError:  # not the message's fault
                 del self._tries[message.external_id]
                 raise
             except StoreUnavailable:
@@ -134,7 +134,7 @@ class DiscordIntake:
             self._link.connected(client.identity)
 
     async def _take_interaction(self, client: GatewayClient, arrived: float, interaction: discord.Interaction) -> None:
-        """Kept, then answered; if it can't be kept, or nobody waits for it any more, it is not done and its user knows."""
+        """Accept it, then answer it. One that can't be stored, or comes too late to be answered, is not carried out."""
         age = asyncio.get_running_loop().time() - arrived
         if age > self._waits.answerable:
             log.info("discord.interaction_too_late id=%s age=%.1f", interaction.id, age)

@@ -24,7 +24,7 @@ _MOST_BYTES: Final = 24 * 1024 * 1024
 """Of one request; Discord takes 25 MiB, the message itself included."""
 _MOST_ROWS, _MOST_IN_ROW, _MOST_LABEL, _MOST_ID = 5, 5, 80, 100
 SAID: Final = "say"
-"""What the ids of buttons begin with whose press is the user's message: `say:<number>:<text>`."""
+"""Prefix of the ids of buttons whose press is the user's message: `say:<number>:<text>`."""
 
 
 def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
@@ -57,7 +57,7 @@ def view_of(rows: ButtonRows) -> ui.View:
             else:
                 view.add_item(ui.Button(label=label, custom_id=f"{SAID}:{number}:{button.text}", row=row))
             number += 1
-    view.stop()  # presses come as interactions; discord.py need not remember every view that it ever sent
+    view.stop()  # presses come as interactions: discord.py must not keep every view that it has sent
     return view
 
 
@@ -69,7 +69,7 @@ def reply_in(channel: discord.PartialMessageable, reply_to: str | None) -> dict[
 
 
 def said_by(custom_id: str) -> str | None:
-    """The words that a press of a button of ours stands for; None: it is no such button."""
+    """The text of the button with this id; None: it is not one of ours."""
     mark, _, rest = custom_id.partition(":")
     number, _, text = rest.partition(":")
     return text if mark == SAID and number.isdecimal() and text else None
@@ -106,7 +106,7 @@ def _rows(given: ButtonRows) -> ButtonRows:
 
 T = TypeVar("T")
 _NONCE_HOLDS: Final = timedelta(seconds=60)
-"""Discord honours a nonce "for a few minutes"; for this long it is relied on alone."""
+"""How long a nonce alone is relied on; Discord honours it "for a few minutes"."""
 _MOST_SENT: Final = 1000
 _PAGE, _MOST_PAGES = 100, 10
 
@@ -126,11 +126,11 @@ class DiscordSender:
         self._files = files
         self._within = within
         self._sent: deque[tuple[str, str]] = deque(maxlen=_MOST_SENT)
-        """(message, key) of the last receipts."""
+        """(message, key) of the latest receipts."""
 
     async def send(self, sending: Sending) -> Receipt:
-        """See `Channel.send`. The nonce makes a repeat harmless: Discord gives back the first message. After a minute, its history is looked
-        at first; where the bot may not read that, Discord shows nothing of it, and a message that did arrive comes twice."""
+        """See `Channel.send`. The nonce makes a repeat harmless: Discord returns the first message. After a minute, the history is searched
+        first; where the bot may not read it, a message that did arrive comes twice."""
         attempt = _Try()
         try:
             async with asyncio.timeout(self._within):
@@ -161,7 +161,7 @@ class DiscordSender:
         return await self._there(sending.address, post)
 
     async def _there(self, address: Address, act: Callable[[str], Awaitable[T]]) -> T:
-        """Do it in the channel of an address; where there is none but a user of that id, in their direct messages."""
+        """Call `act` with the channel of an address; if the id is a user's, with their direct messages."""
         try:
             return await act(await self._rest.target(address))
         except discord.NotFound as error:
@@ -183,7 +183,7 @@ class DiscordSender:
         return Receipt(message_id=str(message.id), at=message.created_at)
 
     async def _edit(self, client: DiscordClient, sending: Sending, message_id: str) -> Receipt | None:
-        """Put the part in the place of a message. None: that is no longer there."""
+        """Edit a message to show the part. None: it is gone."""
         more: dict[str, Any] = {"attachments": await self._open(sending)} if sending.part.media else {}
 
         async def edit(target: str) -> Receipt:
@@ -208,7 +208,7 @@ class DiscordSender:
             raise SendRefused("media_missing", "A file of the message is no longer there.") from error
 
     async def _arrived(self, client: DiscordClient, target: str, sending: Sending, since: datetime) -> Receipt | None:
-        """Our own message with this content, written since then, that no other part had for its receipt: the earlier try arrived."""
+        """The receipt of an earlier try that arrived: our own message since then with this content, which is no other part's."""
         after = discord.utils.time_snowflake(since)
         others = {message_id for message_id, key in self._sent if key != sending.key}
         for _ in range(_MOST_PAGES):
@@ -223,7 +223,7 @@ class DiscordSender:
 
 
 def _is(message: dict[str, Any], sending: Sending) -> bool:
-    """Whether this is the part that is being sent, as far as can be seen."""
+    """Whether this looks like the part that is being sent."""
     nonce = message.get("nonce")
     if nonce is not None and str(nonce) != sending.key:
         return False

@@ -1,4 +1,4 @@
-"""The channel: what the port asks for, put together."""
+"""Telegram as a channel."""
 
 import logging
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class TelegramChannel:
     keyed = False
 
     def __init__(self, settings: TelegramSettings, context: ChannelContext, *, answer_seconds: float = READ_SECONDS) -> None:
-        """`answer_seconds`: how long Telegram may take to answer; then what became of a message is not known."""
+        """`answer_seconds`: how long Telegram may take to answer a call."""
         for entry in (*settings.allow_from, *settings.owners):
             if entry != "*" and not entry.lstrip("-").isdigit():
                 log.warning("telegram.sender_is_no_id entry=%s", entry)
@@ -40,7 +40,7 @@ class TelegramChannel:
         self._tries: dict[int, int] = {}
 
     def limits(self, address: Address) -> Sequence[Limit]:
-        """What core.telegram.org/bots/faq says: 30 a second in all, one a second in a chat, 20 a minute in a group."""
+        """https://core.telegram.org/bots/faq: 30 a second in all, one a second in a chat, 20 a minute in a group."""
         limits = [Limit(key=self.name, amount=30, seconds=1), Limit(key=address.lane, amount=1, seconds=1)]
         if address.chat_id.startswith(("-", "@")):
             limits.append(Limit(key=f"{address.lane}:group", amount=20, seconds=60))
@@ -59,7 +59,7 @@ class TelegramChannel:
         me = await self._me()
         try:
             await self._api.set_my_commands([BotCommand(name, meaning) for name, meaning in COMMANDS.items()])
-        except TelegramError as error:  # they work without being offered
+        except TelegramError as error:  # they can be typed without it
             log.warning("telegram.commands_not_offered reason=%s", type(error).__name__)
         intake = TelegramIntake(self._api, Reader(me, self._settings.groups, self._sender.moved), link, self._tries)
         if self._settings.mode == "webhook":

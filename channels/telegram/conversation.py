@@ -23,11 +23,11 @@ from channels.telegram.settings import TelegramSettings
 
 log = logging.getLogger(__name__)
 _SECONDS: Final = 2.0
-"""For one call to be answered: what is shown late is not worth the wait, and the answer waits for `close`."""
+"""For one call of a preview: the answer waits for `close`."""
 
 
 def _cut(text: str) -> str:
-    """Within what a message holds, counted in UTF-16 units, without half a character at its end."""
+    """What fits a message, in UTF-16 units, without half a character at its end."""
     text = replace_surrogates(text).replace("\x00", "")
     units = text.encode("utf-16-le")
     if len(units) > 2 * TEXT_UNITS:
@@ -59,7 +59,7 @@ class TelegramConversation:
         try:
             found = await self._api.get_file(file.ref)
             if not (found.file_path or "").startswith(("https://", "http://")):
-                # The SDK would read the file of that name of this machine, which a Bot API server of one's own may mean, and anybody's may say.
+                # a path: the SDK would read that file of this machine, which a Bot API server could use to steal files
                 raise SendRefused(
                     "not_fetched", f"{file.name}: the Bot API server has it as a file of its own machine and does not give it out."
                 )
@@ -69,7 +69,7 @@ class TelegramConversation:
                 words = _TOO_LARGE if "too big" in error.description else f"Telegram does not give it out: {error.description}"
                 raise SendRefused("not_fetched", f"{file.name}: {words}.") from error
             raise send_failure(error) from error
-        except TelegramError as error:  # asking again does no harm
+        except TelegramError as error:  # harmless to repeat
             raise SendLater("network", f"{file.name} could not be fetched: the connection to Telegram broke.", counts=False) from error
         if len(data) > most_bytes:
             raise SendRefused("too_large", f"{file.name}: it is larger than {most_bytes:,} bytes.")

@@ -29,13 +29,13 @@ _STICKERS: Final = {True: ("sticker.webm", "video/webm"), False: ("sticker.webp"
 
 
 def own_words(message: Message) -> str:
-    """What was written, or what else was sent in words: a place, a contact, a poll, dice. Empty: nothing that has words."""
+    """The text, caption, place, contact, poll or dice of a message, in words; empty: none of them."""
     said = message.text or message.caption or ""
     return replace_surrogates("\n".join(filter(None, [said, *_in_words(message)])))
 
 
 def shown(name: str) -> str:
-    """A name that somebody chose for themselves, for display."""
+    """A name that a person chose, for display."""
     return replace_surrogates(name)[:_MOST_NAME]
 
 
@@ -86,8 +86,7 @@ def _file(kind: FileKind, ref: str, name: str, media_type: str | None, size: int
 
 
 def sender_of(message: Message) -> Sender | None:
-    """Who wrote. A group's admin who hides behind the group, and a channel that writes in one, is known by that chat's id. None: a bot, or
-    nobody."""
+    """The sender; for an anonymous admin or a channel that posts in a group, that chat. None: a bot, or no sender."""
     if chat := message.sender_chat:
         return Sender(id=str(chat.id), name=shown(chat.effective_name or ""))
     user = message.from_user
@@ -97,7 +96,7 @@ def sender_of(message: Message) -> Sender | None:
 
 
 def forwarded_from(message: Message) -> str | None:
-    """Whose words a forwarded message passes on (empty: not known). None: it is none."""
+    """The author of a forwarded message (empty: unknown). None: it is not forwarded."""
     match message.forward_origin:
         case None:
             return None
@@ -112,13 +111,13 @@ def forwarded_from(message: Message) -> str | None:
 
 
 def answered_message(message: Message) -> Message | None:
-    """The message that this one answers. In a topic, every message formally answers the one that made the topic; that is none."""
+    """The message that this one answers. In a topic, a reply to the message that created the topic is none."""
     replied = message.reply_to_message
     return None if replied is None or replied.forum_topic_created else replied
 
 
 def quote_of(message: Message) -> Quote | None:
-    """What a reply refers to: the part that was marked, else the whole message."""
+    """What a reply quotes: the selected part, else the whole message."""
     replied = answered_message(message)
     marked = replace_surrogates(message.quote.text) if message.quote else ""
     if replied is None:
@@ -148,23 +147,23 @@ class Me:
 
 
 class Reader:
-    """Which updates are meant for the assistant, and what they say.
+    """Decides which updates are for the assistant, and turns them into messages.
 
-    Not meant for it: channel posts, messages of bots (two of them would talk for ever), service messages, edits that leave the text as it
+    Not for it: channel posts, messages of bots (two of them would talk for ever), service messages, edits that leave the text as it
     was, commands for other bots, and in groups whatever `groups` leaves out.
     """
 
     def __init__(self, me: Me, groups: HeardInGroups, moved: Callable[[str, int], object]) -> None:
-        """`moved` is told of groups that have a new id."""
+        """`moved` is called with the old and the new id of a group."""
         self._me = me
         self._moved = moved
         self._groups = groups
         self._name = re.compile(rf"[ \t]*@{re.escape(me.username)}(?!\w)", re.IGNORECASE)
         self._said: OrderedDict[tuple[int, int], int] = OrderedDict()
-        """(chat, message) → what its text was, as a hash: edits that change nothing else are told by it."""
+        """(chat, message) → the hash of its text, to recognise edits that did not change it."""
 
     def read(self, update: Update) -> InboundMessage | None:
-        """Of an update that is not a message of an album."""
+        """From an update that is not part of an album."""
         if update.callback_query is not None:
             return self._press(update.callback_query)
         if update.message is not None:
@@ -177,7 +176,7 @@ class Reader:
         return self._message([edited], edited=True)
 
     def album(self, messages: Sequence[Message]) -> InboundMessage | None:
-        """Of the messages of an album, as one."""
+        """One message from those of an album."""
         return self._message(sorted(messages, key=lambda message: message.message_id))
 
     def _message(self, messages: Sequence[Message], *, edited: bool = False) -> InboundMessage | None:
@@ -198,7 +197,7 @@ class Reader:
         if (bot or self._me.username).lower() != self._me.username.lower() or not (private or self._is_for_me(messages, command)):
             return None
         if not private:
-            text = self._name.sub("", text).lstrip(" \t\n,:").rstrip() or text  # the name alone says "you there"
+            text = self._name.sub("", text).lstrip(" \t\n,:").rstrip() or text  # a bare mention stays
         return InboundMessage(
             external_id=_external_id(messages, edited=edited),
             address=_address(first),
@@ -213,7 +212,7 @@ class Reader:
         )
 
     def _is_for_me(self, messages: Sequence[Message], command: Command | None) -> bool:
-        """In a group."""
+        """Whether a message in a group is for the bot."""
         if self._groups != "mention":
             return self._groups == "all"
         if command is not None and (command.name in COMMANDS or self._name.search(messages[0].text or "")):
@@ -229,7 +228,7 @@ class Reader:
         return False
 
     def _press(self, query: CallbackQuery) -> InboundMessage | None:
-        """A button under one of our messages: its words, as the message of whoever pressed it."""
+        """The words of one of our buttons, as the message of the person who pressed it."""
         message = query.message
         if message is None or query.data is None or query.from_user.is_bot:
             return None
@@ -255,8 +254,8 @@ def _hash(message: Message) -> int:
 
 
 def _external_id(messages: Sequence[Message], *, edited: bool) -> str:
-    """Of a message its chat and number; of an edit its time, too; of an album its first and last number, so that one which came in two
-    pieces is never taken for a repeat of its first."""
+    """chat:message, with the time of an edit, and with the last message of an album: an album that came in two pieces must not look like a
+    repeat of its first."""
     first, last = messages[0], messages[-1]
     joined = f"{first.chat.id}:{first.message_id}"
     if len(messages) > 1:
@@ -267,6 +266,6 @@ def _external_id(messages: Sequence[Message], *, edited: bool) -> str:
 
 
 def _address(message: Message) -> Address:
-    """Only a topic is a place of its own: elsewhere Telegram numbers threads of replies, too."""
+    """Only topics are threads: elsewhere Telegram numbers chains of replies, too."""
     topic = message.message_thread_id if message.is_topic_message else None
     return Address(channel="telegram", chat_id=str(message.chat.id), thread_id=str(topic) if topic else None)

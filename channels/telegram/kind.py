@@ -1,4 +1,4 @@
-"""What is known of Telegram without its SDK."""
+"""The kind of channel, without the SDK."""
 
 import re
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def check_address(settings: TelegramSettings, address: Address) -> Address:
 
 
 def named(settings: TelegramSettings) -> Sequence[str]:
-    """A private chat has the id of its person."""
+    """The people who may write: a private chat has the id of its person."""
     return [entry for entry in (*settings.allow_from, *settings.owners) if _ID.fullmatch(entry)]
 
 

@@ -21,7 +21,7 @@ from channels.text.blocks import clean
 from channels.text.telegram import telegram_parts
 
 TEXT_UNITS: Final = 4000
-"""UTF-16 units of a message, planned; 4096 are allowed."""
+"""UTF-16 units of a message, of 4096 allowed."""
 CAPTION_UNITS: Final = 1000
 """Of 1024."""
 PHOTO_BYTES: Final = 10_000_000
@@ -87,7 +87,7 @@ def keyboard(rows: ButtonRows) -> InlineKeyboardMarkup | None:
 
 
 def pressed(data: str, markup: InlineKeyboardMarkup | None) -> str | None:
-    """The words that a press says. `markup`: of the message that the button is under. None: not a button of ours."""
+    """The text of a pressed button. `markup`: of its message. None: it is not one of ours."""
     if data.startswith(_WORDS):
         return data[len(_WORDS) :]
     if data.startswith(_PLACE) and markup is not None:
@@ -104,7 +104,7 @@ def _button(button: Button, place: str) -> InlineKeyboardButton:
 
 log = logging.getLogger(__name__)
 _SECONDS: Final = 55.0
-"""For a part with all that is tried instead; the port allows 60."""
+"""For a part with all its retries; the port allows 60."""
 _MOST_MOVED: Final = 1000
 _AUDIO: Final = frozenset({"audio/mpeg", "audio/mp3", "audio/mp4", "audio/m4a", "audio/x-m4a"})
 _VOICE: Final = frozenset({"audio/ogg", "audio/opus"})
@@ -129,7 +129,7 @@ class TelegramSender:
         self._files = files
         self._link_preview = LinkPreviewOptions(is_disabled=not link_previews)
         self._moved: OrderedDict[str, int] = OrderedDict()
-        """Groups that became supergroups, by their old id: without it each message to one costs a request more."""
+        """old id → new id of groups that became supergroups; saves a request for each message."""
 
     def moved(self, chat_id: str, now: int) -> None:
         self._moved[chat_id] = now

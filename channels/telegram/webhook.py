@@ -1,4 +1,4 @@
-"""Being called by Telegram: it hears 200 when the message is accepted, and calls again otherwise."""
+"""A webhook for Telegram: it answers 200 when the message is accepted; otherwise Telegram calls again."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ _MOST_BYTES: Final = 1_000_000
 _MAX_CONNECTIONS: Final = 4
 """Calls that Telegram may make at once."""
 _LOOK_EVERY: Final = 60.0
-"""Seconds between two looks at what Telegram calls."""
+"""Seconds between two checks of the webhook at Telegram."""
 
 
 class TelegramWebhook:
@@ -41,7 +41,7 @@ class TelegramWebhook:
         self._albums: dict[AlbumKey, _Album] = {}
 
     async def run(self) -> None:
-        """Until cancelled. Raises ChannelFailed. The webhook stays set: Telegram keeps what comes meanwhile."""
+        """Runs until cancelled. The webhook stays set: Telegram keeps what comes meanwhile. Raises ChannelFailed."""
         app = web.Application(client_max_size=_MOST_BYTES)
         app.router.add_post(self._settings.webhook_path, self._called)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5)
@@ -72,7 +72,7 @@ class TelegramWebhook:
             raise channel_failure(error) from error
 
     async def _look(self) -> None:
-        """Whether Telegram still calls here, and can. Raises ChannelFailed where the token is refused or another webhook was set."""
+        """Check that Telegram still calls here, and can. Raises ChannelFailed if the token is refused or another webhook is set."""
         try:
             info = await self._api.get_webhook_info()
         except Answered as error:
@@ -122,7 +122,7 @@ class TelegramWebhook:
         await asyncio.shield(album.taken)
 
     async def _take_album(self, key: AlbumKey, album: "_Album") -> None:
-        """When nothing came for a while, or nothing more can."""
+        """Waits until the album has stopped growing, or can't grow."""
         with contextlib.suppress(TimeoutError):
             while len(album.updates) < ALBUM_MOST:
                 album.grown.clear()

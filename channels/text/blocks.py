@@ -13,12 +13,12 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 _BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and symbols by their category that are drawn as nothing."""
+"""Letters and symbols that are drawn as nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How words look. `link`: where they lead, or empty."""
+    """How words look. `link`: a URL, or empty."""
 
     bold: bool = False
     italic: bool = False
@@ -41,7 +41,7 @@ PLAIN: Final = Style()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """`depth`: how many lists it stands in. `mark`: what it begins with there ("•", "1.", "☐"); empty: it goes on."""
+    """`depth`: the number of lists around it. `mark`: what it begins with ("•", "1.", "☐"); empty: it continues an item."""
 
     spans: tuple[Span, ...]
     depth: int = 0
@@ -55,9 +55,9 @@ class Block:
     kind: BlockKind
     lines: tuple[Line, ...]
     gap: bool = True
-    """Whether an empty line stands before it."""
+    """Whether an empty line comes before it."""
     quote: int = 0
-    """How many quotes it stands in."""
+    """The number of quotes around it."""
     level: int = 0
     """Of a heading: 1 to 6."""
     language: str = ""
@@ -67,13 +67,13 @@ class Block:
 
 
 def clean(text: str) -> str:
-    """Without what no platform takes: halves of characters become whole, control characters (but tab and newline) go."""
+    """Without control characters (but tab and newline); surrogates are replaced."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     return _CONTROLS.sub("", _SURROGATES.sub("\ufffd", text))
 
 
 def is_visible(text: str) -> bool:
-    """Whether there is anything to see in it: platforms refuse a message without."""
+    """Whether anything in it can be seen: platforms refuse a message without."""
     return any(char not in _BLANK and unicodedata.category(char) not in _INVISIBLE for char in text)
 
 
@@ -90,11 +90,11 @@ class FormattedPart:
     text: str
     """In the platform's own form."""
     plain: str
-    """The same words without any form, within the same limit."""
+    """The same words as plain text, within the same limit."""
 
 
 Mark = tuple[str, str]
-"""A kind ("bold", "link") and what it needs to know (the link's address), or nothing."""
+"""A kind ("bold", "link") and the link's URL, or an empty text."""
 
 
 def marks_of(style: Style) -> tuple[Mark, ...]:
@@ -111,7 +111,7 @@ def write_marked(
     end: Callable[[Mark], str],
     words: Callable[[int, Span], str],
 ) -> list[str]:
-    """Pieces of text: what `begin` and `end` give for each mark, around what `words` gives for each span; the longer mark stands outside."""
+    """Pieces of text: `begin` and `end` of each mark around the `words` of each span; the longer mark is outside."""
     wanted = [marks(span.style) for span in spans]
     reach: list[dict[Mark, int]] = [{} for _ in spans]
     for place in range(len(spans) - 1, -1, -1):
@@ -139,7 +139,7 @@ _DEEPEST: Final = 8
 
 
 def utf16(text: str) -> int:
-    """Length in UTF-16 code units: what Telegram counts, and never less than code points."""
+    """Length in UTF-16 code units, which Telegram counts; never less than code points."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
@@ -152,14 +152,14 @@ def indent(line: Line) -> str:
 
 
 def between(before: Block | None, block: Block) -> str:
-    """What stands between two blocks."""
+    """What separates two blocks."""
     if before is None:
         return ""
     return "\n\n" if block.gap and before.kind != "heading" else "\n"
 
 
 def plain_line(block: Block, line: Line) -> str:
-    """A line as text; addresses stand behind the words that lead to them."""
+    """A line as text; URLs follow the words that link to them."""
     if block.kind == "code":
         return "".join([span.text for span in line.spans])
     said = ["> " * block.quote, indent(line)]
@@ -172,7 +172,7 @@ def plain_line(block: Block, line: Line) -> str:
 
 
 def shows(text: str, link: str) -> bool:
-    """Whether the words are the address."""
+    """Whether the words are the URL."""
     return text.rstrip("/") in (link.rstrip("/"), link.removeprefix("mailto:"))
 
 

@@ -18,7 +18,7 @@ _LINE_BEGIN: Final = re.compile(r"(\s*)([#+>-])|(\s*\d+)([.)])(?=\s|$)")
 _TICKS: Final = re.compile(r"``(?=`)")
 _LONGEST_LINK: Final = 500
 _GAP: Final = "\u200b"
-"""Nothing to see: stands between backticks that would end a code block."""
+"""Zero width: separates backticks that would end a code block."""
 
 
 def discord_parts(markdown: str, limit: int = 2000) -> list[FormattedPart]:
@@ -31,7 +31,7 @@ def discord_parts(markdown: str, limit: int = 2000) -> list[FormattedPart]:
 
 
 def escape(text: str) -> str:
-    """So that it reads as it is; addresses stay addresses."""
+    """Escape what Discord would read as a mark or a mention; URLs stay as they are."""
     said: list[str] = []
     at = 0
     for url in _URL.finditer(text):
@@ -82,7 +82,7 @@ def _code(block: Block) -> str:
 
 
 def _lead(block: Block, line: Line) -> str:
-    """What Discord reads as the line's form: its quote, its place in a list, its heading."""
+    """The marks at the beginning of a line: quote, list, heading."""
     quote = "> " + "\\> " * (block.quote - 1) if block.quote else ""
     mark = line.mark.replace("•", "-").replace("◦", "-").replace("▪", "-")
     lead = indent(Line(spans=(), depth=line.depth, mark=mark))
@@ -121,7 +121,7 @@ def _end(mark: Mark) -> str:
 
 
 def _at_begin(text: str, escaped: str) -> str:
-    """Where a line of words begins as a heading or a list would."""
+    """Escape the beginning of a line that would be a heading or a list."""
     found = _LINE_BEGIN.match(escaped)
     if found is None:
         return escaped

@@ -13,7 +13,7 @@ from channels.text.blocks import PLAIN, Block, Line, Span, Style, clean, merged
 from channels.text.grammar import grammar
 
 LinkTest = Callable[[str], bool]
-"""Whether the platform can make words lead to this address; where not, the address is written beside them."""
+"""Whether the platform can link words to this URL; if not, the URL is written beside them."""
 
 _SWITCHES: Final = {"strong": "bold", "em": "italic", "s": "strike", "spoiler": "spoiler"}
 
@@ -55,7 +55,7 @@ class _Words:
         self.begin(replace(self._style, link=url if self._can_link(url) else self._style.link))
 
     def end_link(self) -> None:
-        """Where the words are an address themselves they are no link: platforms make one of the words, and distrust one that leads elsewhere."""
+        """Words that are a URL themselves are no link: platforms link them, and distrust a link to another URL."""
         link = self._links.pop()
         linked = self._style.link == link.url
         self.end()
@@ -106,9 +106,9 @@ def read_inline(token: Token, can_link: LinkTest) -> list[Line]:
 
 
 _WIDEST: Final = 100
-"""Columns of a row that is still shown aligned."""
+"""Columns of the widest table that is shown aligned."""
 _LONGEST_NAME: Final = 60
-"""Characters of a column's name that is said for each record."""
+"""Characters of the longest column name that is repeated for each record."""
 _EMPTY: Final = Line(spans=())
 _NOTHING: Final = frozenset({"Mn", "Me", "Cf"})
 
@@ -149,7 +149,7 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _records(rows: Sequence[Sequence[Line]], *, gap: bool, quote: int) -> list[Block]:
-    """The first record names every column; the others repeat the names of those that they fill, so that their size is that of the table."""
+    """The first record names every column; the others only those that they fill, so that the size stays that of the table."""
     header, *records = rows
     fields: list[list[Line]] = []
     if records:
@@ -177,7 +177,7 @@ _BULLETS: Final = "•◦▪"
 
 
 def read(markdown: str, can_link: LinkTest) -> list[Block]:
-    """The blocks of a text, in order. Every word of it is in one of them, but for the names of list markers."""
+    """The blocks of a text, in order. Every word is in one of them, except list markers."""
     reader = _Reader(can_link)
     for token in grammar().parse(clean(markdown)):
         reader.take(token)
@@ -185,14 +185,14 @@ def read(markdown: str, can_link: LinkTest) -> list[Block]:
 
 
 class _Reader:
-    """Goes through the parser's tokens once."""
+    """Turns the parser's tokens into blocks."""
 
     def __init__(self, can_link: LinkTest) -> None:
         self.blocks: list[Block] = []
         self._can_link = can_link
         self._quote = 0
         self._lists: list[bool] = []
-        """Of each list that is open, whether an item of it has begun: the first one follows its text closely in a nested list."""
+        """For each open list, whether it has an item: the first one of a nested list follows its text without a gap."""
         self._mark = ""
         self._level = 0
         self._tight = False
@@ -266,7 +266,7 @@ class _Reader:
             self._add(Block(kind="text", lines=(_plain_line(language),)))
 
     def _show_mark(self) -> None:
-        """Of an item that does not begin with words: on a line of its own."""
+        """The mark of an item that does not begin with words gets a line of its own."""
         if self._mark:
             self._words([Line(spans=())])
 
@@ -284,7 +284,7 @@ def _plain_line(text: str) -> Line:
 
 
 def _task(line: Line, mark: str) -> Line:
-    """A box for "[ ]" and "[x]"; the item's own number stays before it."""
+    """A box for "[ ]" and "[x]", after the item's number."""
     first = line.spans[0] if line.spans else Span(text="", style=PLAIN)
     found = _TASK.match(first.text) if first.style == PLAIN else None
     if found is None:

@@ -11,14 +11,14 @@ from channels.text.blocks import Block, FormattedPart, Line, Span, is_visible, p
 from channels.text.reading import LinkTest, read
 
 _MOST_BACK: Final = 64
-"""How long a cluster is kept whole; one with more marks than that is no writing, and is cut."""
+"""The longest cluster that is kept whole; longer ones are cut."""
 _JOINER: Final = "\u200d"
 _SENTENCE: Final = re.compile(r"(?:[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[」』”’）]*)")
 _SPACE: Final = re.compile(r"\s+")
 
 
 def safe_cut(text: str, at: int) -> int:
-    """The last place at or before `at` where `text` may be cut; `at` itself where a cluster is longer than can be."""
+    """The last place up to `at` where `text` may be cut; `at` itself if a cluster is too long."""
     if at <= 0 or at >= len(text):
         return at
     for place in range(at, max(at - _MOST_BACK, 0), -1):
@@ -28,7 +28,7 @@ def safe_cut(text: str, at: int) -> int:
 
 
 def best_cut(text: str, at: int) -> int:
-    """Where to cut a line that may be `at` characters long: after a sentence in its second half, else after a word; 0: there is no such place."""
+    """Where to cut a line of at most `at` characters: after a sentence in its second half, else after a word; 0: nowhere."""
     window = text[: at + 1]
     sentence = max((found.end() for found in _SENTENCE.finditer(window, at // 2) if found.end() <= at), default=0)
     if sentence:
@@ -37,7 +37,7 @@ def best_cut(text: str, at: int) -> int:
 
 
 def _joined(text: str, place: int) -> bool:
-    """Whether the characters before and after this place are one to the eye."""
+    """Whether the characters before and after this place are one grapheme."""
     before, after = text[place - 1], text[place]
     if before < "\u0300" and after < "\u0300":
         return False
@@ -58,11 +58,11 @@ def _is_flag_letter(char: str) -> bool:
 
 
 _PIECE: Final = 2048
-"""Characters of a span that are looked at together."""
+"""Characters of a span that are handled together."""
 
 
 class Size(NamedTuple):
-    """How much of a platform's limits something takes, at most."""
+    """An upper bound of what something takes of a platform's limits."""
 
     units: int
     """What the platform counts."""
@@ -137,7 +137,7 @@ class _Packing:
             self._pour(block)
 
     def turn(self, *, carry: bool = True) -> None:
-        """Begin a new part. Headings at the end of the old one go with what follows them."""
+        """Begin a new part. Headings at the end of the old one move along."""
         kept = len(self._here)
         while carry and kept > 0 and self._here[kept - 1].kind == "heading":
             kept -= 1
@@ -162,7 +162,7 @@ class _Packing:
                 if self._form.fits(again.plus(more)):
                     self._leave(block, lines, size, head)
                     lines, size = list(head), again
-                    if not self._fits(size.plus(more)):  # because of the headings that came along
+                    if not self._fits(size.plus(more)):  # because of the headings that moved along
                         self.turn()
                 else:
                     lines, size = self._cut(block, line, lines, size, head)
@@ -172,7 +172,7 @@ class _Packing:
         self._put_lines(block, lines, size)
 
     def _cut(self, block: Block, line: Line, lines: list[Line], size: Size, head: Sequence[Line]) -> tuple[list[Line], Size]:
-        """A line that is larger than a part, over as many as it takes; returns what the last one holds of the block."""
+        """Split a line that is larger than a part; returns the lines of the block in the last part, and their size."""
         rest = deque([replace(span, text=span.text[at : at + _PIECE]) for span in line.spans for at in range(0, len(span.text), _PIECE)])
         lead = self._form.lead(block, line)
         while rest:
@@ -265,7 +265,7 @@ class _Packing:
 
 
 def _shows(block: Block) -> bool:
-    """Whether there is anything to see in it: the edge of a quote alone is nothing, and Telegram refuses it."""
+    """Whether anything in it can be seen: Telegram refuses an empty quote."""
     return any(line.mark or any(is_visible(span.text) for span in line.spans) for line in block.lines)
 
 

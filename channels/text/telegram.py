@@ -92,12 +92,12 @@ class _TelegramForm(TextForm):
 
 
 def _in_quote(block: Block) -> bool:
-    """Code stands beside a quote, not in it: neither may hold the other on every client."""
+    """Code ends a quote: some clients can't show one in the other."""
     return block.quote > 0 and block.kind != "code"
 
 
 def _joint(before: Block | None, block: Block) -> list[str]:
-    """What stands between two blocks, the begin and the end of quotes included."""
+    """What separates two blocks, with the tags of quotes."""
     space = between(before, block)
     was, is_now = before is not None and _in_quote(before), _in_quote(block)
     if was == is_now:

@@ -1,4 +1,4 @@
-"""What is known of webhooks without opening them."""
+"""The kind of channel, without aiohttp."""
 
 from typing import Final
 

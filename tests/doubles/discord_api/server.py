@@ -78,11 +78,11 @@ class DiscordApi:
         return {"enabled": True, "token": self.token, "apiBase": f"{self.world.base}{_BASE}", **more}
 
     def changed(self) -> None:
-        """Something happened: whoever waits in `until` looks again."""
+        """Something happened: `until` checks again."""
         self._changed.set()
 
     async def until(self, holds: Callable[[], object], within: float = 10.0) -> None:
-        """Return when `holds`; looked at whenever something was asked or said. Raises TimeoutError."""
+        """Wait until `holds`; checked after every request and event. Raises TimeoutError."""
         async with asyncio.timeout(within):
             while not holds():
                 self._changed.clear()
@@ -136,7 +136,7 @@ class DiscordApi:
         data = self.world.cdn.get(request.path)
         if data is None:
             return web.Response(status=404, text="This content is no longer available.")
-        response = web.StreamResponse()  # without a length: nobody may rely on it
+        response = web.StreamResponse()  # without a length: clients must not rely on it
         await response.prepare(request)
         await response.write(data)
         return response

@@ -105,7 +105,7 @@ class World:
         return channel
 
     def thread(self, parent: Payload, name: str, *, told: bool = True) -> Payload:
-        """A public thread. `told`: whether the application hears of it before its first message."""
+        """A public thread. `told`: whether the application gets it before its first message."""
         about = {"archived": False, "auto_archive_duration": 60, "archive_timestamp": stamp(datetime.now(UTC)), "locked": False}
         thread = self._channel(
             {
@@ -137,7 +137,7 @@ class World:
         at: datetime | None = None,
         **more: object,
     ) -> Payload:
-        """Somebody writes. `files`: (name, media type, bytes). `forwards`: what else somebody said. `more`: further fields of the message."""
+        """A user writes. `files`: (name, media type, bytes). `forwards`: the message that is forwarded. `more`: further fields of the message."""
         message = self._message(channel, author, content, at)
         message["attachments"] = [self._attachment(channel, *file) for file in files]
         if reply_to is not None:
@@ -153,18 +153,18 @@ class World:
         return message
 
     def edit(self, message: Payload, content: str | None = None, **more: object) -> None:
-        """Somebody edits their message; without `content`, Discord itself does (a preview of a link, a pin)."""
+        """A user edits their message; without `content`, Discord itself does (a preview of a link, a pin)."""
         if content is not None:
             message |= {"content": content, "edited_timestamp": stamp(datetime.now(UTC)), "mentions": self._mentions(content)}
         message |= more
         self._emit("MESSAGE_UPDATE", self._told(self.channels[message["channel_id"]], message))
 
     def command(self, channel: Payload, user: Payload, name: str) -> str:
-        """Somebody gives a slash command; the id of the interaction."""
+        """A user gives a slash command; the id of the interaction."""
         return self._interaction(channel, user, {"type": 2, "data": {"id": self.new_id(), "name": name, "type": 1}})
 
     def press(self, message_id: str, user: Payload, custom_id: str) -> str:
-        """Somebody presses a button under one of the application's messages; the id of the interaction."""
+        """A user presses a button under one of the application's messages; the id of the interaction."""
         message = next(kept[message_id] for kept in self.messages.values() if message_id in kept)
         data = {"custom_id": custom_id, "component_type": 2}
         return self._interaction(self.channels[message["channel_id"]], user, {"type": 3, "data": data, "message": message})
