@@ -12,18 +12,6 @@ from assistant.contracts.errors import InvalidAddress
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
-def _blank_is_none(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def _group_policy(value: object) -> object:
-    return "all" if value == "open" else value
-
-
-def _streaming(value: object) -> object:
-    return {True: "edit", False: "off"}[value] if isinstance(value, bool) else value
-
-
 def _name(name: str) -> str:
     if not NAME.fullmatch(name):
         raise ValueError("a name has lower-case letters, digits, - and _")
@@ -39,15 +27,21 @@ def check_name(address: Address, thing: str, names: Collection[str]) -> Address:
     return address
 
 
-BLANK_IS_NONE: Final = BeforeValidator(_blank_is_none)
+BLANK_IS_NONE: Final = BeforeValidator(lambda value: None if isinstance(value, str) and not value.strip() else value)
 """An empty environment variable counts as unset."""
 OptionalText = Annotated[str | None, BLANK_IS_NONE]
 SecretText = Annotated[SecretStr | None, BLANK_IS_NONE]
 ChannelName = Annotated[str, AfterValidator(_name)]
 """The name of a hook or a service: the chat_id of its address."""
 GroupPolicy = Annotated[
-    Literal["off", "mention", "all"], BeforeValidator(_group_policy), Field(validation_alias=AliasChoices("groups", "groupPolicy"))
+    Literal["off", "mention", "all"],
+    BeforeValidator(lambda value: "all" if value == "open" else value),
+    Field(validation_alias=AliasChoices("groups", "groupPolicy")),
 ]
 """nanobot's `groupPolicy` ("open", "mention") is its old name."""
-PreviewMode = Annotated[Literal["off", "edit"], BeforeValidator(_streaming), Field(validation_alias=AliasChoices("preview", "streaming"))]
+PreviewMode = Annotated[
+    Literal["off", "edit"],
+    BeforeValidator(lambda value: ("edit" if value else "off") if isinstance(value, bool) else value),
+    Field(validation_alias=AliasChoices("preview", "streaming")),
+]
 """nanobot's `streaming` (true: "edit") is its old name."""

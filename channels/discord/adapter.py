@@ -7,8 +7,7 @@ from typing import Final
 import discord
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, Sending
-from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
+from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
 from channels.discord.conversation import DiscordConversation
 from channels.discord.gateway import CatchUp, GatewayClient
 from channels.discord.http import CONNECTION_ERRORS, Refusals, connection_failure
@@ -28,25 +27,20 @@ class DiscordChannel:
 
     name = "discord"
     keyed = True
+    plan = staticmethod(plan)
 
     def __init__(self, settings: DiscordSettings, context: ChannelContext, waits: Waits | None = None) -> None:
         self._settings = settings
         self._waits = waits or Waits()
         self._refusals = Refusals()
         self._rest = DiscordRest(settings, self._refusals)
-        self._sender = DiscordSender(self._rest, context.files, self._waits.send)
+        self.send = DiscordSender(self._rest, context.files, self._waits.send).send
         self.conversation = DiscordConversation(self._rest)
         self._tries: dict[str, int] = {}
         self._catch_up = CatchUp(settings, self._waits.again)
 
     def limits(self, address: Address) -> Sequence[Limit]:
         return (_IN_ALL,)
-
-    def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
-        return plan(event)
-
-    async def send(self, sending: Sending) -> Receipt:
-        return await self._sender.send(sending)
 
     async def run(self, link: ChannelLink) -> None:
         intake = DiscordIntake(link, self._rest, self._catch_up, self._tries, self._waits)

@@ -85,7 +85,10 @@ class DiscordConversation:
                 quiet = not self._settings.link_previews
                 return str((await channel.send(text, nonce=key, suppress_embeds=quiet, mention_author=False, **more)).id)
 
-        return EditedPreview(show, _first_part, interval=_INTERVAL, posted=posted, note=note)
+        def first_part(text: str) -> str:
+            return next((part.text for part in discord_parts(text[:_MOST_READ], MOST_CHARS)), "")
+
+        return EditedPreview(show, first_part, interval=_INTERVAL, posted=posted, note=note)
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -142,11 +145,6 @@ class DiscordConversation:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise SendLater("network", "The file could not be fetched from Discord.") from error
         return True
-
-
-def _first_part(text: str) -> str:
-    parts = discord_parts(text[:_MOST_READ], MOST_CHARS)
-    return parts[0].text if parts else ""
 
 
 async def _write(response: aiohttp.ClientResponse, into: Path, most_bytes: int) -> None:

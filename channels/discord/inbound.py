@@ -76,17 +76,16 @@ def read_interaction(interaction: discord.Interaction, settings: DiscordSettings
     private = interaction.guild_id is None
     if not private and (settings.groups == "off" or not _allowed(settings, address)):
         return None
-    command: Command | None = None
     chosen = interaction.type is discord.InteractionType.component
-    if interaction.type is discord.InteractionType.application_command:
+    if chosen:
+        text = said_by(str(data.get("custom_id", "")))
+        command = command_in(text or "")
+    elif interaction.type is discord.InteractionType.application_command:
         command = Command(name=str(data.get("name", "")).lower())
         text = f"/{command.name}"
-    elif chosen:
-        said = said_by(str(data.get("custom_id", "")))
-        if said is None:
-            return None
-        text, command = said, command_in(said)
     else:
+        return None
+    if text is None:
         return None
     return InboundMessage(
         external_id=str(interaction.id),

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import deque
 from typing import Final
 
 import discord
@@ -10,6 +9,7 @@ import discord
 from assistant.contracts.channels import ChannelLink
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
+from assistant.contracts.util import backoff
 from channels.discord.conversation import tell
 from channels.discord.gateway import UNREADABLE, CatchUp, Event, GatewayClient, NewSession
 from channels.discord.http import CONNECTION_ERRORS
@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 _MOST_WAITING: Final = 10_000
 _LONGEST_PAUSE: Final = 10.0
 _MOST_TRIES: Final = 3
-_STORE: Final = "The store can't be written; messages wait."
 
 
 class DiscordIntake:
@@ -35,27 +34,22 @@ class DiscordIntake:
         self._catch_up = catch_up
         self._tries = tries
         self._waits = waits
-        self._waiting: deque[tuple[float, Event]] = deque()
-        self._there = asyncio.Event()
+        self._waiting: asyncio.Queue[tuple[float, Event]] = asyncio.Queue()
         self._answers: set[asyncio.Task[None]] = set()
 
     def put(self, event: Event) -> None:
         """Never blocks. When too much waits, it is dropped and fetched again."""
-        if len(self._waiting) >= _MOST_WAITING:
-            log.warning("discord.overrun waiting=%d", len(self._waiting))
-            self._waiting.clear()
+        if self._waiting.qsize() >= _MOST_WAITING:
+            log.warning("discord.overrun waiting=%d", self._waiting.qsize())
+            self._waiting = asyncio.Queue()
             event = NewSession()
-        self._waiting.append((asyncio.get_running_loop().time(), event))
-        self._there.set()
+        self._waiting.put_nowait((asyncio.get_running_loop().time(), event))
 
     async def run(self, client: GatewayClient) -> None:
         """Runs until cancelled."""
         try:
             while True:
-                while not self._waiting:
-                    self._there.clear()
-                    await self._there.wait()
-                await self._take(client, *self._waiting.popleft())
+                await self._take(client, *await self._waiting.get())
         finally:
             for task in self._answers:
                 task.cancel()
@@ -101,18 +95,17 @@ class DiscordIntake:
             channel = message.channel
             return read_message(message, client.me, self._settings, str(channel.parent_id) if isinstance(channel, discord.Thread) else None)
 
-        pause = self._waits.again
+        failures = 0
         while True:
             try:
                 return list(await self._catch_up.missed(client, self._link, read))
             except StoreUnavailable:
-                self._link.degraded(_STORE)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                failures += 1
+                await self._wait_for_store(failures)
 
     async def _accept(self, client: GatewayClient, message: InboundMessage) -> None:
         """Retries until it is stored. A message that hits a bug each time is dropped: it would hold up all others."""
-        pause, failed = self._waits.again, False
+        failures = 0
         tries = self._tries[message.external_id] = self._tries.get(message.external_id, 0) + 1
         while tries <= _MOST_TRIES:
             try:
@@ -121,17 +114,19 @@ class DiscordIntake:
                 del self._tries[message.external_id]
                 raise
             except StoreUnavailable:
-                failed = True
-                self._link.degraded(_STORE)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                failures += 1
+                await self._wait_for_store(failures)
             else:
                 break
         else:
             log.error("discord.message_given_up id=%s tries=%d", message.external_id, _MOST_TRIES)
         del self._tries[message.external_id]
-        if failed and client.up:
+        if failures and client.up:
             self._link.connected(client.identity)
+
+    async def _wait_for_store(self, failures: int) -> None:
+        self._link.degraded("The store can't be written; messages wait.")
+        await asyncio.sleep(backoff(failures, first=self._waits.again, longest=_LONGEST_PAUSE))
 
     async def _take_interaction(self, client: GatewayClient, arrived: float, interaction: discord.Interaction) -> None:
         """Accept it, then answer it. One that can't be stored, or comes too late to be answered, is not carried out."""

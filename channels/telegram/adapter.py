@@ -7,9 +7,8 @@ from telegram import BotCommand
 from telegram.error import TelegramError
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, Sending
+from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
 from assistant.contracts.inbox import COMMANDS
-from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 from channels.telegram.api import READ_SECONDS, connect
 from channels.telegram.conversation import TelegramConversation
 from channels.telegram.errors import channel_failure
@@ -27,6 +26,7 @@ class TelegramChannel:
 
     name = "telegram"
     keyed = False
+    plan = staticmethod(plan)
 
     def __init__(self, settings: TelegramSettings, context: ChannelContext, *, answer_seconds: float = READ_SECONDS) -> None:
         """`answer_seconds`: how long Telegram may take to answer a call."""
@@ -37,6 +37,7 @@ class TelegramChannel:
         self._api = connect(settings, context.version, answer_seconds)
         self.conversation = TelegramConversation(self._api, settings)
         self._sender = TelegramSender(self._api, context.files, link_previews=settings.link_previews)
+        self.send = self._sender.send
         self._tries: dict[int, int] = {}
 
     def limits(self, address: Address) -> Sequence[Limit]:
@@ -45,12 +46,6 @@ class TelegramChannel:
         if address.chat_id.startswith(("-", "@")):
             limits.append(Limit(key=f"{address.lane}:group", amount=20, seconds=60))
         return limits
-
-    def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
-        return plan(event)
-
-    async def send(self, sending: Sending) -> Receipt:
-        return await self._sender.send(sending)
 
     async def identity(self) -> str:
         return str(await self._me())

@@ -52,24 +52,21 @@ class TelegramWebhook:
                 await web.TCPSite(runner, host, port).start()
             except OSError as error:
                 raise ChannelFailed(f"The webhook can't listen on {host}:{port}: {error.strerror}.") from error
-            await self._set()
+            try:
+                await self._api.set_webhook(
+                    self._settings.webhook_url,
+                    secret_token=self._secret,
+                    allowed_updates=ALLOWED_UPDATES,
+                    max_connections=_MAX_CONNECTIONS,
+                )
+            except TelegramError as error:
+                raise channel_failure(error) from error
             self._link.connected(self._detail)
             while True:
                 await asyncio.sleep(_LOOK_EVERY)
                 await self._look()
         finally:
             await runner.cleanup()
-
-    async def _set(self) -> None:
-        try:
-            await self._api.set_webhook(
-                self._settings.webhook_url,
-                secret_token=self._secret,
-                allowed_updates=ALLOWED_UPDATES,
-                max_connections=_MAX_CONNECTIONS,
-            )
-        except TelegramError as error:
-            raise channel_failure(error) from error
 
     async def _look(self) -> None:
         """Check that Telegram still calls here, and can. Raises ChannelFailed if the token is refused or another webhook is set."""

@@ -71,8 +71,7 @@ class Size(NamedTuple):
     entities: int = 0
 
     def plus(self, other: "Size") -> "Size":
-        units, source, entities = other
-        return Size(self.units + units, self.source + source, self.entities + entities)
+        return Size(self.units + other.units, self.source + other.source, self.entities + other.entities)
 
 
 class TextForm:
