@@ -10,16 +10,7 @@ import apprise
 from apprise.attachment.file import AttachFile
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import (
-    ChannelContext,
-    ChannelFailed,
-    ChannelLink,
-    Limit,
-    Sending,
-    SendLater,
-    SendRefused,
-    SendUnclear,
-)
+from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, Sending, SendLater, SendRefused, SendUnclear
 from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 from channels.apprise.settings import AppriseSettings
 from channels.text.splitting import plain_parts

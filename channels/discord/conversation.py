@@ -4,10 +4,10 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import aiohttp
 import discord
@@ -22,10 +22,6 @@ from channels.discord.rest import DiscordClient, DiscordRest
 from channels.discord.sender import MOST_CHARS, reply_in
 from channels.preview import EditedPreview
 from channels.text.discord import discord_parts
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
 
 log = logging.getLogger(__name__)
 _INTERVAL: Final = 1.0
@@ -96,7 +92,7 @@ class DiscordConversation:
             await session.close()
 
     @asynccontextmanager
-    async def _asked(self, within: float = _WITHIN) -> "AsyncGenerator[None]":
+    async def _asked(self, within: float = _WITHIN) -> AsyncGenerator[None]:
         """Raises SendFailed instead of what discord.py raises."""
         try:
             async with asyncio.timeout(within):

@@ -1,7 +1,6 @@
 """The kind of channel, without discord.py."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -32,11 +31,6 @@ def check_address(settings: DiscordSettings, address: Address) -> Address:
     return address
 
 
-def named(settings: DiscordSettings) -> Sequence[str]:
-    """`allowChannels`, and the users who may write."""
-    return [each for each in (*settings.allow_channels, *settings.allow_from, *settings.owners) if is_snowflake(each)]
-
-
 def open_channel(settings: DiscordSettings, context: ChannelContext) -> Channel:
     """Raises ChannelFailed if there is no token."""
     if settings.token is None:
@@ -46,4 +40,10 @@ def open_channel(settings: DiscordSettings, context: ChannelContext) -> Channel:
     return DiscordChannel(settings, context)
 
 
-KIND: Final = ChannelKind(name="discord", settings=DiscordSettings, check_address=check_address, named=named, open=open_channel)
+KIND: Final = ChannelKind(
+    name="discord",
+    settings=DiscordSettings,
+    check_address=check_address,
+    named=lambda settings: list(filter(is_snowflake, (*settings.allow_channels, *settings.allow_from, *settings.owners))),
+    open=open_channel,
+)

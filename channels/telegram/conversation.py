@@ -87,7 +87,6 @@ class TelegramConversation:
     def preview(self, address: Address, *, reply_to: str | None, posted: str | None, note: Callable[[str], object]) -> Preview | None:
         if self._settings.preview == "off":
             return None
-        private = not address.chat_id.startswith(("-", "@"))
         where = where_to(address, reply_to)
         links = LinkPreviewOptions(is_disabled=not self._settings.link_previews)
 
@@ -112,7 +111,7 @@ class TelegramConversation:
                 return False
             return True
 
-        interval = _INTERVAL if private else _GROUP_INTERVAL
+        interval = _GROUP_INTERVAL if address.chat_id.startswith(("-", "@")) else _INTERVAL
         known = posted if posted is not None and posted.isdigit() else None
         return EditedPreview(show, _cut, interval=interval, posted=known, note=note, remove=remove)
 

@@ -7,16 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from telegram import (
-    CallbackQuery,
-    Message,
-    MessageEntity,
-    MessageOriginChannel,
-    MessageOriginChat,
-    MessageOriginHiddenUser,
-    MessageOriginUser,
-    Update,
-)
+import telegram
+from telegram import CallbackQuery, Message, MessageEntity, Update
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import COMMANDS, Command, FileKind, InboundFile, InboundMessage, Quote, Sender
@@ -100,11 +92,11 @@ def forwarded_from(message: Message) -> str | None:
     match message.forward_origin:
         case None:
             return None
-        case MessageOriginUser(sender_user=user):
+        case telegram.MessageOriginUser(sender_user=user):
             return shown(user.full_name)
-        case MessageOriginHiddenUser(sender_user_name=name):
+        case telegram.MessageOriginHiddenUser(sender_user_name=name):
             return shown(name)
-        case MessageOriginChat(sender_chat=chat) | MessageOriginChannel(chat=chat):
+        case telegram.MessageOriginChat(sender_chat=chat) | telegram.MessageOriginChannel(chat=chat):
             return shown(chat.effective_name or "")
         case _:
             return ""

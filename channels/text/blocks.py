@@ -185,13 +185,3 @@ def plain_text(blocks: Sequence[Block]) -> str:
         said.append("\n".join([plain_line(block, line) for line in block.lines]))
         before = block
     return "".join(said).strip("\n").rstrip()
-
-
-def plain_span(span: Span) -> int:
-    """What a span takes in plain text, at most."""
-    return utf16(span.text) + (utf16(span.style.link) + 3 if span.style.link else 0)
-
-
-def plain_lead(block: Block, line: Line) -> int:
-    """What a line takes besides its spans, at most."""
-    return 1 if block.kind == "code" else 1 + 2 * block.quote + utf16(indent(line))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, between, indent, marks_of, plain_span, utf16, write_marked
+from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, between, indent, marks_of, utf16, write_marked
 from channels.text.splitting import Size, TextForm, parts_of
 
 _MARKS: Final = {"bold": "**", "italic": "*", "strike": "~~", "spoiler": "||"}
@@ -41,10 +41,6 @@ def escape(text: str) -> str:
     return "".join(said)
 
 
-def _inline_code(text: str) -> str:
-    return f"`` {re.sub(r'`(?=`)', '`' + _GAP, text)} ``" if "`" in text else f"`{text}`"
-
-
 class _DiscordForm(TextForm):
     """How Discord counts and writes."""
 
@@ -63,7 +59,7 @@ class _DiscordForm(TextForm):
         marks = len(marks_of(span.style)) + (block.kind == "heading")
         written = utf16(text) + (text.count("`") * 2 + 6 if span.style.code else len(_SPECIAL.findall(text)))
         link = 2 * utf16(span.style.link) + 9 if span.style.link else 0
-        return Size(max(written + 4 * marks + link, plain_span(span)))
+        return Size(max(written + 4 * marks + link, super().span(block, span).units))
 
     def text(self, blocks: Sequence[Block]) -> str:
         out: list[str] = []
@@ -103,7 +99,8 @@ def _line(block: Block, line: Line) -> str:
 
     def words(place: int, span: Span) -> str:
         if span.style.code:
-            return _inline_code(span.text)
+            code = re.sub(r"`(?=`)", "`" + _GAP, span.text)
+            return f"`` {code} ``" if "`" in code else f"`{code}`"
         said = escape(span.text)
         return _at_begin(span.text, said) if place == 0 else said
 

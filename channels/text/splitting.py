@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from channels.text.blocks import Block, FormattedPart, Line, Span, is_visible, plain_lead, plain_span, plain_text
+from channels.text.blocks import Block, FormattedPart, Line, Span, indent, is_visible, plain_text, utf16
 from channels.text.reading import LinkTest, read
 
 _MOST_BACK: Final = 64
@@ -93,10 +93,10 @@ class TextForm:
 
     def lead(self, block: Block, line: Line) -> Size:
         """What a line takes besides its spans: its end, its indentation, its mark."""
-        return Size(plain_lead(block, line))
+        return Size(1 if block.kind == "code" else 1 + 2 * block.quote + utf16(indent(line)))
 
     def span(self, block: Block, span: Span) -> Size:
-        return Size(plain_span(span))
+        return Size(utf16(span.text) + (utf16(span.style.link) + 3 if span.style.link else 0))
 
     def text(self, blocks: Sequence[Block]) -> str:
         return plain_text(blocks)
