@@ -193,6 +193,7 @@ class ChannelSuite:
             link.gate.clear()
             platform.say("w1")
             await link.offered.get()
+            await send(platform, LONG_TEXT)  # time in which a channel could acknowledge too early
             assert not platform.acknowledged()
             link.gate.set()
             message = await link.kept.get()
