@@ -1,1 +1,1 @@
-"""One module an adapter to a chat platform."""
+"""Adapters to chat platforms, a folder each."""

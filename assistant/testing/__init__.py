@@ -1,1 +1,1 @@
-"""Stand-ins that the package ships for tests and benchmarks; nothing else imports them."""
+"""What tests of the package and of plugins use: a scripted model, and test suites for channels and tools. Nothing else imports it."""

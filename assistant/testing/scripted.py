@@ -1,4 +1,4 @@
-"""A model that says what it was told to say: for tests of everything around a model."""
+"""A scripted model, for tests of everything around a model."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,13 +9,13 @@ from assistant.contracts.models import ModelInfo, ModelRequest
 from assistant.contracts.util import new_id
 
 Reply = AssistantMessage | NanobotError | Sequence[str] | str
-"""What to answer: words, words in pieces, a whole message (with tool calls, say), or an error to raise."""
+"""An answer: text, text in pieces, a message (with tool calls, for example), or an error to raise."""
 
 
 class ScriptedModel:
-    """Gives its replies in turn, the last one again and again. `requests` holds what it was asked.
+    """Gives its replies in turn, the last one repeatedly. `requests` holds the requests.
 
-    While `gate` is cleared, a call waits after its first piece of text: a test can look at what happens in the middle of an answer.
+    While `gate` is cleared, a call waits after its first piece of text: a test can look at the middle of an answer.
     """
 
     def __init__(self, *replies: Reply, context_tokens: int = 100_000, vision: bool = True) -> None:
@@ -44,7 +44,7 @@ class ScriptedModel:
         return AssistantMessage(id=new_id("msg"), text="".join(pieces), usage=usage, model=self.info.id)
 
     async def asked_times(self, times: int) -> None:
-        """Wait until it was asked this often."""
+        """Wait for this number of requests."""
         async with self._more:
             await self._more.wait_for(lambda: len(self.requests) >= times)
 
@@ -54,7 +54,7 @@ class ScriptedModel:
             self._more.notify_all()
 
     async def probe(self) -> None:
-        """It is always there."""
+        """Always available."""
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -1,4 +1,4 @@
-"""The channel of everything that Apprise can send to. It answers yes or no: there are no receipts, and no key that would tell a repeat."""
+"""The channel of every service that Apprise can send to. Apprise only says yes or no: no receipts, no idempotency key."""
 
 import asyncio
 import logging
@@ -10,20 +10,10 @@ import apprise
 from apprise.attachment.file import AttachFile
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import (
-    ChannelContext,
-    ChannelFailed,
-    ChannelLink,
-    Conversation,
-    Limit,
-    Sending,
-    SendLater,
-    SendRefused,
-    SendUnclear,
-)
-from assistant.contracts.outbox import Button, OutboundEvent, OutboundPart, Receipt
+from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, Sending, SendLater, SendRefused, SendUnclear
+from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 from channels.apprise.settings import AppriseSettings
-from channels.text.plain import plain_parts
+from channels.text.splitting import plain_parts
 
 _SECONDS: Final = 50
 _LONGEST: Final = 30_000
@@ -31,10 +21,14 @@ _LONGEST: Final = 30_000
 
 
 class AppriseChannel:
-    """Channel. It only sends; what Apprise says was accepted counts as sent."""
+    """See `contracts.channels.Channel`. It only sends; what Apprise says was accepted counts as sent."""
+
+    name = "apprise"
+    keyed = False
+    conversation = None
 
     def __init__(self, settings: AppriseSettings, context: ChannelContext) -> None:
-        """Raises ChannelFailed where Apprise can make nothing of any of the URLs; where it can of some, those work."""
+        """Raises ChannelFailed if Apprise can read none of the URLs; if it can read some, those work."""
         logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its log lines quote URLs, which hold secrets, and messages
         asset = apprise.AppriseAsset(storage_mode=apprise.PersistentStoreMode.MEMORY, app_id="nanobot", secure_logging=True)
         self._files = context.files
@@ -47,28 +41,17 @@ class AppriseChannel:
         if not self._services:
             raise ChannelFailed(self._complaint(), fatal=True)
 
-    @property
-    def name(self) -> str:
-        return "apprise"
-
-    @property
-    def keyed(self) -> bool:
-        return False
-
-    @property
-    def conversation(self) -> Conversation | None:
-        return None
-
     def limits(self, address: Address) -> Sequence[Limit]:
-        """Apprise waits by itself between two messages to a service, as long as that service asks for."""
+        """None: Apprise itself keeps the pause that a service asks for."""
         return ()
 
     def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
-        """Plain text, in parts of the service's own length; files go with the first, buttons are lines at the end."""
+        """Plain text, in parts of the service's length; files go with the first, buttons are lines at the end."""
         service = self._service(event.address.chat_id)
         if event.media and not service.attachment_support:
             raise SendRefused("no_files", f"{service.service_name} takes no files from Apprise.")
-        text = "\n\n".join(filter(None, [event.text, "\n".join(_line(button) for row in event.buttons for button in row)]))
+        lines = [f"[{button.text}](<{button.url}>)" if button.url else button.text for row in event.buttons for button in row]
+        text = "\n\n".join(filter(None, [event.text, "\n".join(lines)]))
         parts = [part.text for part in plain_parts(text, min(service.body_maxlen, _LONGEST))]
         if not parts and not event.media:
             raise SendRefused("empty", "There is nothing to see in this message.")
@@ -76,14 +59,14 @@ class AppriseChannel:
         return [OutboundPart(text=first, plain=first, media=event.media), *[OutboundPart(text=text, plain=text) for text in rest]]
 
     async def run(self, link: ChannelLink) -> None:
-        """There is no connection: what can be known is whether the URLs are well formed."""
+        """There is no connection to make; reports URLs that Apprise can't read."""
         link.connected(self._known())
         if self._bad:
             link.degraded(self._complaint())
         await asyncio.Event().wait()
 
     async def send(self, sending: Sending) -> Receipt:
-        """Apprise's call, in a thread. It says no for whatever reason there is, so no is not for ever."""
+        """Calls Apprise in a thread. It gives no reason for a no, so the part is tried again."""
         service = self._service(sending.address.chat_id)
         try:
             async with asyncio.timeout(_SECONDS):
@@ -95,26 +78,26 @@ class AppriseChannel:
         return Receipt(message_id=None, at=datetime.now(UTC))
 
     async def identity(self) -> str:
-        """The services by name. Apprise offers no way to ask whether credentials are right, but to send."""
+        """The services by name. Apprise has no way to check credentials other than to send."""
         if self._bad:
             raise ChannelFailed(f"{self._complaint()}; {self._known()}", fatal=True)
         return self._known()
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing is open."""
 
     def _service(self, name: str) -> apprise.NotifyBase:
         if name in self._services:
             return self._services[name]
         if name in self._bad:
-            raise SendRefused("bad_url", f"Apprise can make nothing of the URL in channels.apprise.services.{name}.")
+            raise SendRefused("bad_url", f"Apprise can't read the URL in channels.apprise.services.{name}.")
         raise SendRefused("unknown_service", f"There is no service {name!r} in channels.apprise.services.")
 
     def _known(self) -> str:
         return f"services: {', '.join(f'{name} ({service.service_name})' for name, service in sorted(self._services.items()))}"
 
     def _complaint(self) -> str:
-        return f"Apprise can make nothing of the URL in {', '.join(f'channels.apprise.services.{name}' for name in self._bad)}"
+        return f"Apprise can't read the URL in {', '.join(f'channels.apprise.services.{name}' for name in self._bad)}"
 
     def _notify(self, service: apprise.NotifyBase, part: OutboundPart) -> bool:
         files = apprise.AppriseAttachment()
@@ -125,7 +108,3 @@ class AppriseChannel:
         attach = files if part.media else None
         answer = caller.notify(body=part.text, body_format=apprise.NotifyFormat.TEXT, attach=attach)  # pyright: ignore[reportUnknownMemberType] - apprise's types leave a dict open
         return bool(answer)
-
-
-def _line(button: Button) -> str:
-    return f"[{button.text}](<{button.url}>)" if button.url else button.text

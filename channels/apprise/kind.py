@@ -1,29 +1,18 @@
-"""What is known of Apprise's services without Apprise."""
+"""The kind of channel, without the SDK."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind
 from assistant.contracts.errors import InvalidAddress
 from channels.apprise.settings import AppriseSettings
-from channels.settings import NAME
+from channels.settings import check_name
 
 
 def check_address(settings: AppriseSettings, address: Address) -> Address:
-    """The chat_id is the name of a service. Where none is configured, any name that can be one is taken. Raises InvalidAddress."""
-    if not NAME.fullmatch(address.chat_id):
-        raise InvalidAddress("The chat_id of an apprise service is its name: lower-case letters, digits, - and _.", param="chat_id")
     if address.thread_id is not None:
         raise InvalidAddress("Services of apprise have no threads.", param="thread_id")
-    if settings.enabled and settings.services and address.chat_id not in settings.services:
-        names = ", ".join(sorted(settings.services))
-        raise InvalidAddress(f"There is no service {address.chat_id!r}. There are: {names}.", param="chat_id")
-    return address
-
-
-def named(settings: AppriseSettings) -> Sequence[str]:
-    return sorted(settings.services)
+    return check_name(address, "service", settings.services if settings.enabled else ())
 
 
 def open_channel(settings: AppriseSettings, context: ChannelContext) -> Channel:
@@ -34,4 +23,10 @@ def open_channel(settings: AppriseSettings, context: ChannelContext) -> Channel:
     return AppriseChannel(settings, context)
 
 
-KIND: Final = ChannelKind(name="apprise", settings=AppriseSettings, check_address=check_address, named=named, open=open_channel)
+KIND: Final = ChannelKind(
+    name="apprise",
+    settings=AppriseSettings,
+    check_address=check_address,
+    named=lambda settings: sorted(settings.services),
+    open=open_channel,
+)

@@ -4,66 +4,46 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-import aiohttp
 import discord
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, Sending
-from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
+from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
 from channels.discord.conversation import DiscordConversation
-from channels.discord.errors import connection_failure
 from channels.discord.gateway import CatchUp, GatewayClient
-from channels.discord.http import Refusals
+from channels.discord.http import CONNECTION_ERRORS, Refusals, connection_failure
 from channels.discord.intake import DiscordIntake
 from channels.discord.rest import DiscordRest, Waits
 from channels.discord.sender import DiscordSender, plan
 from channels.discord.settings import DiscordSettings
 
 _IN_ALL: Final = Limit(key="discord", amount=50, seconds=1)
-"""https://discord.com/developers/docs/topics/rate-limits#global-rate-limit; those of a channel are told in the headers of its answers."""
+"""https://discord.com/developers/docs/topics/rate-limits#global-rate-limit; those of a channel are in the headers of its answers."""
 _WITHIN: Final = 20.0
 _VERDICT: Final = 1.0
-NAME: Final = "discord"
 
 
 class DiscordChannel:
-    """See `contracts.channels.Channel`. Sends by REST whether or not the gateway, which brings what people write, is connected."""
+    """See `contracts.channels.Channel`. Sends by REST, whether or not the gateway is connected."""
+
+    name = "discord"
+    keyed = True
+    plan = staticmethod(plan)
 
     def __init__(self, settings: DiscordSettings, context: ChannelContext, waits: Waits | None = None) -> None:
         self._settings = settings
         self._waits = waits or Waits()
         self._refusals = Refusals()
         self._rest = DiscordRest(settings, self._refusals)
-        self._sender = DiscordSender(settings, self._rest, context.files, self._refusals, self._waits.send)
-        self._conversation = DiscordConversation(settings, self._rest, self._refusals)
+        self.send = DiscordSender(self._rest, context.files, self._waits.send).send
+        self.conversation = DiscordConversation(self._rest)
         self._tries: dict[str, int] = {}
         self._catch_up = CatchUp(settings, self._waits.again)
-
-    @property
-    def name(self) -> str:
-        return NAME
-
-    @property
-    def keyed(self) -> bool:
-        return True
-
-    @property
-    def conversation(self) -> DiscordConversation:
-        return self._conversation
 
     def limits(self, address: Address) -> Sequence[Limit]:
         return (_IN_ALL,)
 
-    def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
-        return plan(event)
-
-    async def send(self, sending: Sending) -> Receipt:
-        return await self._sender.send(sending)
-
     async def run(self, link: ChannelLink) -> None:
-        intake = DiscordIntake(
-            link=link, settings=self._settings, rest=self._rest, catch_up=self._catch_up, tries=self._tries, waits=self._waits
-        )
+        intake = DiscordIntake(link, self._rest, self._catch_up, self._tries, self._waits)
         client = GatewayClient(self._settings, self._refusals, link, self._waits, intake.put)
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -71,7 +51,7 @@ class DiscordChannel:
             tasks = [asyncio.create_task(work) for work in (client.connect(), client.watch(), intake.run(client))]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             connecting, *others = tasks
-            if others[0].done() and not client.ever_up:  # discord.py tells of a closing before it tells why
+            if others[0].done() and not client.was_up:  # discord.py reports a closing before its reason
                 await asyncio.wait([connecting], timeout=_VERDICT)
             why = connecting.exception() if connecting.done() else None
             if isinstance(why, discord.ClientException):
@@ -80,7 +60,7 @@ class DiscordChannel:
                 if task.done():
                     task.result()
             raise ChannelFailed("Discord's gateway ended the connection.")
-        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+        except CONNECTION_ERRORS as error:
             raise connection_failure(error) from error
         finally:
             for task in tasks:
@@ -92,9 +72,9 @@ class DiscordChannel:
         try:
             async with asyncio.timeout(_WITHIN):
                 return (await self._rest.client()).identity
-        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+        except CONNECTION_ERRORS as error:
             raise connection_failure(error) from error
 
     async def close(self) -> None:
-        await self._conversation.close()
+        await self.conversation.close()
         await self._rest.close()

@@ -1,123 +1,55 @@
-"""What a Discord chat offers: typing, preview of the answer, slash commands."""
+"""What a Discord chat offers: files, reactions, typing, preview of the answer, slash commands."""
 
 import asyncio
 import logging
 import re
 import secrets
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import aiohttp
 import discord
 from discord.http import Route
+from yarl import URL
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Conversation, Preview, SendFailed, SendLater
+from assistant.contracts.channels import Preview, SendLater, SendRefused
 from assistant.contracts.inbox import COMMANDS, Command, InboundFile, InboundMessage
-from channels.discord.errors import send_failure
-from channels.discord.files import FileDownloader
-from channels.discord.http import Refusals
+from channels.discord.http import CONNECTION_ERRORS, send_failure
 from channels.discord.rest import DiscordClient, DiscordRest
-from channels.discord.sender import MOST_CHARS
-from channels.discord.settings import DiscordSettings
+from channels.discord.sender import MOST_CHARS, reply_in
+from channels.preview import EditedPreview
 from channels.text.discord import discord_parts
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-
 log = logging.getLogger(__name__)
-EVERY: Final = 1.0
-"""Seconds between two edits, at least."""
+_INTERVAL: Final = 1.0
+"""Seconds between two edits."""
 _MOST_READ: Final = 3 * MOST_CHARS
-
-Show = Callable[[str | None, str, str], Awaitable[str]]
-"""(the message to edit, or None for a new one; its text; the key of a new one) → its id. Raises SendFailed."""
-
-
-class DiscordPreview:
-    """Shows the beginning of the answer, as far as one message holds it."""
-
-    def __init__(self, show: Show, *, posted: str | None, note: Callable[[str], object]) -> None:
-        self._show = show
-        self._posted = posted
-        self._note = note
-        self._text = ""
-        self._shown: str = ""
-        self._key = secrets.token_hex(12)
-        self._changed = asyncio.Event()
-        self._closed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def update(self, text: str) -> None:
-        if self._closed.is_set():
-            return
-        self._text = text
-        self._changed.set()
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> str | None:
-        self._closed.set()
-        self._changed.set()
-        if self._task is not None:
-            await self._task
-        return self._posted
-
-    async def _run(self) -> None:
-        """Each turn of the loop shows once; `close` waits for the one that is under way, so that nothing is edited after it."""
-        while not self._closed.is_set():
-            self._changed.clear()
-            begun = time.monotonic()
-            pause = max(await self._show_now(), EVERY - (time.monotonic() - begun))
-            try:
-                await asyncio.wait_for(self._closed.wait(), pause)
-            except TimeoutError:
-                await self._changed.wait()
-
-    async def _show_now(self) -> float:
-        """Show what there is, if it is new; seconds to leave Discord alone."""
-        parts = discord_parts(self._text[:_MOST_READ], MOST_CHARS)
-        text = parts[0].text if parts else ""
-        if not text or text == self._shown:
-            return 0
-        try:
-            message_id = await self._show(self._posted, text, self._key)
-        except SendFailed as error:
-            log.info("discord.preview_not_shown code=%s", error.trouble.code)
-            return (error.retry_after or 5) if isinstance(error, SendLater) else 5
-        self._shown = text
-        if message_id != self._posted:
-            self._posted = message_id
-            self._note(message_id)
-        return 0
-
-
-_TYPING_SECONDS: Final = 8.0
-"""Discord shows it for ten. https://discord.com/developers/docs/resources/channel#trigger-typing-indicator"""
+_REF: Final = re.compile(r"(?:(\d+)/(\d+)/(\d+))? (https?://\S+)", re.ASCII)
+_HOSTS: Final = ("cdn.discordapp.com", "media.discordapp.net")
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=120, sock_connect=5, sock_read=20)
+_CHUNK: Final = 1 << 20
+_GONE: Final = "The file is no longer there."
 _WITHIN: Final = 10.0
 _WITHIN_FETCH: Final = 150.0
 
 
-class DiscordConversation(Conversation):
+class DiscordConversation:
     """See `contracts.channels.Conversation`."""
 
-    def __init__(self, settings: DiscordSettings, rest: DiscordRest, refusals: Refusals) -> None:
-        self._settings = settings
-        self._rest = rest
-        self._refusals = refusals
-        self._files = FileDownloader(settings, rest)
+    typing_seconds = 8.0
+    """Discord shows it for ten. https://discord.com/developers/docs/resources/channel#trigger-typing-indicator"""
 
-    @property
-    def typing_seconds(self) -> float:
-        return _TYPING_SECONDS
+    def __init__(self, rest: DiscordRest) -> None:
+        self._settings = rest.settings
+        self._rest = rest
+        self._session: aiohttp.ClientSession | None = None
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         async with self._asked(_WITHIN_FETCH):
-            await self._files.fetch(file.ref, into, most_bytes)
+            await self._fetch(file.ref, into, most_bytes)
 
     async def acknowledge(self, message: InboundMessage) -> None:
         if not self._settings.react_emoji or message.message_id is None:
@@ -136,65 +68,123 @@ class DiscordConversation(Conversation):
         if self._settings.preview == "off":
             return None
 
-        async def show(message_id: str | None, text: str, key: str) -> str:
+        key = secrets.token_hex(12)
+
+        async def show(message_id: str | None, text: str) -> str:
             async with self._asked():
                 client = await self._rest.client()
                 channel = client.get_partial_messageable(int(await self._rest.target(address)))
                 if message_id is not None:
                     await channel.get_partial_message(int(message_id)).edit(content=text)
                     return message_id
-                more: dict[str, Any] = {}
-                if reply_to is not None and reply_to.isdecimal() and self._settings.reply_to_message:
-                    more["reference"] = channel.get_partial_message(int(reply_to)).to_reference(fail_if_not_exists=False)
+                more = reply_in(channel, reply_to if self._settings.reply_to_message else None)
                 quiet = not self._settings.link_previews
                 return str((await channel.send(text, nonce=key, suppress_embeds=quiet, mention_author=False, **more)).id)
 
-        return DiscordPreview(show, posted=posted, note=note)
+        def first_part(text: str) -> str:
+            return next((part.text for part in discord_parts(text[:_MOST_READ], MOST_CHARS)), "")
+
+        return EditedPreview(show, first_part, interval=_INTERVAL, posted=posted, note=note)
 
     async def close(self) -> None:
-        await self._files.close()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     @asynccontextmanager
-    async def _asked(self, within: float = _WITHIN) -> "AsyncGenerator[None]":
-        """What discord.py raises, as the port says it."""
+    async def _asked(self, within: float = _WITHIN) -> AsyncGenerator[None]:
+        """Raises SendFailed instead of what discord.py raises."""
         try:
             async with asyncio.timeout(within):
                 yield
-        except SendFailed:
-            raise
         except (discord.DiscordException, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise send_failure(error, self._refusals, written=True) from error
+            raise send_failure(error, self._rest.refusals, written=True) from error
+
+    async def _fetch(self, ref: str, into: Path, most_bytes: int) -> None:
+        """From Discord's file servers only. URLs of files expire after about a day; then a fresh one is requested.
+
+        https://discord.com/developers/docs/reference#signed-attachment-cdn-urls
+        """
+        known = _REF.fullmatch(ref)
+        if known is None:
+            raise SendRefused("gone", _GONE)
+        channel, message, attachment, url = known.groups()
+        if await self._download(url, into, most_bytes):
+            return
+        fresh = await self._fresh(channel, message, attachment) if channel else None
+        if fresh is None or not await self._download(fresh, into, most_bytes):
+            raise SendRefused("gone", _GONE)
+
+    async def _fresh(self, channel: str, message: str, attachment: str) -> str | None:
+        data: Any = await (await self._rest.client()).http.get_message(int(channel), int(message))
+        shots = [shot["message"] for shot in data.get("message_snapshots", ())]
+        for each in [one for place in (data, *shots) for one in place.get("attachments", ())]:
+            if str(each["id"]) == attachment:
+                return str(each["url"])
+        return None
+
+    async def _download(self, address: str, into: Path, most_bytes: int) -> bool:
+        """False: there is no file at this URL (any more)."""
+        url = URL(address, encoded=True)
+        own = self._settings.api_base is not None and url.host == URL(self._settings.api_base).host
+        if not own and not (url.scheme == "https" and url.host in _HOSTS):
+            return False
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+        try:
+            async with self._session.get(url, allow_redirects=False, proxy=self._settings.proxy) as response:
+                if response.status in (403, 404, 410):
+                    return False
+                if response.status != 200:
+                    raise SendLater("server_error", f"Discord's file server answered with {response.status}.")
+                await _write(response, into, most_bytes)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise SendLater("network", "The file could not be fetched from Discord.") from error
+        return True
+
+
+async def _write(response: aiohttp.ClientResponse, into: Path, most_bytes: int) -> None:
+    too_large = SendRefused("too_large", f"The file is larger than {most_bytes / 1024 / 1024:.0f} MB.")
+    if (response.content_length or 0) > most_bytes:
+        raise too_large
+    size = 0
+    with await asyncio.to_thread(into.open, "wb") as file:
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            size += len(chunk)
+            if size > most_bytes:
+                raise too_large
+            await asyncio.to_thread(file.write, chunk)
 
 
 _WRITTEN: Final = re.compile(r"/([a-z][a-z0-9_]{0,31})(?:\s+(.*))?", re.DOTALL | re.ASCII)
 _MESSAGE, _NOTHING = 4, 6
-"""Kinds of answers: a message; for a button, nothing to be seen."""
+"""Types of answers: a message; for a button, nothing visible."""
 _EPHEMERAL: Final = 1 << 6
 
 
 def command_in(text: str) -> Command | None:
-    """Of a message that is written like a command."""
+    """The command that a message is, if it is one."""
     written = _WRITTEN.fullmatch(text)
     return Command(name=written[1], arguments=(written[2] or "").strip()) if written else None
 
 
 async def register(client: DiscordClient) -> None:
-    """Make the commands known, where they are not. They are a convenience: without them, the same words can be written."""
+    """Register the slash commands, unless they are. Without them, the same words can be written."""
     wanted = [{"name": name, "description": about, "type": 1} for name, about in COMMANDS.items()]
     try:
         known: list[Any] = await client.http.get_global_commands(client.me.id if client.application_id is None else client.application_id)
         if {(each["name"], each["description"]) for each in known} != set(COMMANDS.items()):
             await client.http.bulk_upsert_global_commands(client.application_id or client.me.id, wanted)
-    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+    except CONNECTION_ERRORS as error:
         log.warning("discord.commands_not_registered error=%s", type(error).__name__)
 
 
 async def tell(client: DiscordClient, interaction: discord.Interaction, words: str | None) -> None:
-    """Answer an interaction, seen by its user alone. `words` None: show nothing (a button). It has to happen within three seconds; one that comes
-    too late is shown as failed by Discord, though what it asked for is done."""
+    """Answer an interaction, visible to its user only. `words` None: show nothing (a button). After three seconds Discord shows it as failed, though
+    it was carried out."""
     data = {"type": _NOTHING} if words is None else {"type": _MESSAGE, "data": {"content": words, "flags": _EPHEMERAL}}
     path = "/interactions/{interaction}/{token}/callback"
     try:
         await client.http.request(Route("POST", path, interaction=interaction.id, token=interaction.token), json=data)
-    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+    except CONNECTION_ERRORS as error:
         log.info("discord.interaction_unanswered id=%s error=%s", interaction.id, type(error).__name__)

@@ -1,4 +1,4 @@
-"""Discord's gateway: messages as they come, and those missed while it was away."""
+"""Discord's gateway: new messages, and those missed without a connection."""
 
 import asyncio
 import logging
@@ -26,20 +26,20 @@ from channels.discord.settings import DiscordSettings
 
 log = logging.getLogger(__name__)
 _HECTIC, _HECTIC_WITHIN = 20, 60.0
-"""So many losses in so many seconds: discord.py, which comes back without a pause, is stopped."""
+"""Losses within seconds after which discord.py is stopped: it reconnects without a pause."""
 _OLDEST_EDIT: Final = timedelta(hours=1)
-"""An edit that is told later than this is the word of something else (a pin, a preview) about a message that was edited long ago."""
+"""A later event about an edit is caused by something else (a pin, a preview)."""
 
 
 class NewSession:
-    """From here on the gateway tells everything (of one more server); what came before has to be asked for."""
+    """The gateway sends everything from here on (of one more server); earlier messages have to be fetched."""
 
 
 Event = NewSession | discord.Message | discord.Interaction
 
 
 class GatewayClient(DiscordClient):
-    """discord.py's client; `put` takes what people did, in order."""
+    """discord.py's client; calls `put` with the events of people, in order."""
 
     def __init__(
         self, settings: DiscordSettings, refusals: Refusals, link: ChannelLink, waits: Waits, put: Callable[[Event], None]
@@ -51,36 +51,27 @@ class GatewayClient(DiscordClient):
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._told_all = False
-        self._up = self._was_up = self._refused = False
+        self.up = self.was_up = self._refused = False
         self._since = asyncio.get_running_loop().time()
-        """Since when there is no connection."""
+        """When the connection was lost."""
         self._losses: deque[float] = deque(maxlen=_HECTIC)
 
     async def watch(self) -> None:
         """Raises ChannelFailed when the first connection fails, or a later one is lost for too long."""
-        while not (self._refused and not self._was_up):
+        while not (self._refused and not self.was_up):
             if len(self._losses) == _HECTIC and self._losses[-1] - self._losses[0] < _HECTIC_WITHIN:
                 raise ChannelFailed("Discord's gateway breaks off every connection.")
-            patience = self._waits.lost if self._was_up else self._waits.ready
+            patience = self._waits.lost if self.was_up else self._waits.ready
             self._changed.clear()
             try:
-                async with asyncio.timeout_at(None if self._up else self._since + patience):
+                async with asyncio.timeout_at(None if self.up else self._since + patience):
                     await self._changed.wait()
             except TimeoutError:
                 raise ChannelFailed("There is no connection to Discord's gateway, and none could be made in time.") from None
         raise ChannelFailed("Discord's gateway can't be reached.")
 
-    @property
-    def ever_up(self) -> bool:
-        return self._was_up
-
-    @property
-    def up(self) -> bool:
-        """Whether there is a connection now."""
-        return self._up
-
     def make_message(self, channel: Any, data: Any) -> discord.Message:
-        """Of what the REST API answered. Raises KeyError and the like where it is not what it should be."""
+        """From a message of the REST API. Raises `UNREADABLE`."""
         return self._connection.create_message(channel=channel, data=data)
 
     async def setup_hook(self) -> None:
@@ -91,11 +82,11 @@ class GatewayClient(DiscordClient):
             await asyncio.sleep(random.uniform(0.2, 1) * self._waits.identify)  # noqa: S311 - a pause, no secret
 
     async def settled(self) -> None:
-        """Return when it is known which servers and channels there are, after the last new session."""
+        """Wait until the servers and channels of the last new session are known."""
         await self._settled.wait()
 
     async def close(self) -> None:
-        # discord.py leaves this task behind, which then trips over what was closed.
+        # discord.py leaves this task running, and it fails on the closed client.
         waiting: asyncio.Task[None] | None = getattr(self._connection, "_ready_task", None)
         if waiting is not None:
             waiting.cancel()
@@ -110,7 +101,7 @@ class GatewayClient(DiscordClient):
         self._told_up()
 
     async def on_socket_event_type(self, event: str) -> None:
-        # discord.py is ready only a second after the last server was told; what people write should not wait for that, nor be lost with us.
+        # discord.py is ready only a second after the last server; messages should not wait for that.
         if event == "GUILD_CREATE":
             self._settle()
 
@@ -119,7 +110,7 @@ class GatewayClient(DiscordClient):
         self._settled.set()
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
-        if self._told_all:  # a server that was out of reach
+        if self._told_all:  # a server that was unavailable
             self._put(NewSession())
 
     async def on_resumed(self) -> None:
@@ -128,10 +119,10 @@ class GatewayClient(DiscordClient):
     async def on_disconnect(self) -> None:
         self._refused = True
         self._losses.append(asyncio.get_running_loop().time())
-        if self._up:
+        if self.up:
             self._since = asyncio.get_running_loop().time()
-            self._link.degraded("The connection to Discord's gateway is lost; it is being made again.")
-        self._up = False
+            self._link.degraded("The connection to Discord's gateway is lost; reconnecting.")
+        self.up = False
         self._changed.set()
 
     async def on_message(self, message: discord.Message) -> None:
@@ -156,19 +147,19 @@ class GatewayClient(DiscordClient):
             self._settled.set()
 
     def _told_up(self) -> None:
-        self._up = self._was_up = True
+        self.up = self.was_up = True
         self._refused = False
         self._changed.set()
         self._link.connected(self.identity)
 
 
 OLDEST: Final = timedelta(hours=24)
-"""Nobody wants an answer to what was written before; and the inbox knows repeats for 48 h."""
+"""Older messages get no answer; the inbox recognises repeats for 48 h."""
 _OVERLAP: Final = timedelta(seconds=60)
-"""Messages of different threads don't arrive in the order of their ids; what is read again is known by its id."""
+"""Messages of different threads may arrive out of the order of their ids; repeats are recognised by id."""
 _MOST_CHATS, _SIDE_BY_SIDE, _PAGE, _MOST_PAGES, _TRIES = 500, 8, 100, 50, 4
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
-"""What reading a payload that is not as documented raises."""
+"""Raised by reading a payload that is not as documented."""
 
 ReadableChannel = discord.abc.Messageable | discord.PartialMessageable
 Read = Callable[[discord.Message], InboundMessage | None]
@@ -181,24 +172,24 @@ class _Asked:
     last: int
     """The last message that was accepted."""
     channel: Any = None
-    """None: it is of no server that we are in; direct messages, if it is anything."""
+    """None: no channel of the bot's servers; direct messages, if anything."""
 
 
 class CatchUp:
-    """One for all connections of an adapter: it knows until when everything was handled."""
+    """Fetches missed messages. One for all connections of an adapter: it remembers what was handled."""
 
     def __init__(self, settings: DiscordSettings, pause: float) -> None:
-        """`pause`: seconds before what failed is asked again, at first."""
+        """`pause`: seconds before the first retry of a failed request."""
         self._settings = settings
         self._pause = pause
         self._handled = 0
 
     def handled(self, external_id: str) -> None:
-        """Everything that the gateway told up to here was dealt with."""
+        """All events of the gateway up to this message were handled."""
         self._handled = max(self._handled, position(external_id))
 
     async def missed(self, client: GatewayClient, link: ChannelLink, read: Read) -> Sequence[InboundMessage]:
-        """In the order of their ids. Raises StoreUnavailable; what Discord does not answer for several tries is left out, and logged."""
+        """In the order of their ids. A channel that can't be read after several tries is left out and logged. Raises StoreUnavailable."""
         seen = {chat: position(external_id) for chat, external_id in (await link.last_seen()).items()}
         asked = self._asked(client, seen)
         gate = asyncio.Semaphore(_SIDE_BY_SIDE)
@@ -215,7 +206,7 @@ class CatchUp:
         return sorted(found, key=lambda message: position(message.external_id))
 
     def _asked(self, client: GatewayClient, seen: dict[str, int]) -> list[_Asked]:
-        """Which channels, and from where on."""
+        """The channels to read, and where to begin."""
         oldest = discord.utils.time_snowflake(discord.utils.utcnow() - OLDEST)
         overlap = int(_OVERLAP.total_seconds() * 1000) << 22
         known_until = max([self._handled, *seen.values()], default=0)
@@ -257,7 +248,7 @@ class CatchUp:
         return found
 
     async def _private(self, client: GatewayClient, asked: _Asked) -> discord.PartialMessageable | None:
-        """The channel, if it is one of direct messages (and not of a server that is out of reach) and has something new."""
+        """The channel, if it holds direct messages (and is not of an unavailable server) and has something new."""
         about = await self._ask(asked, partial(client.http.get_channel, asked.id))
         if about is None or about["type"] != discord.ChannelType.private.value:
             return None
@@ -267,7 +258,7 @@ class CatchUp:
         return client.get_partial_messageable(asked.id, type=discord.ChannelType.private)
 
     async def _ask(self, asked: _Asked, question: Callable[[], Awaitable[Any]]) -> Any:
-        """The answer; None where we may not know, or Discord does not answer."""
+        """The answer; None: forbidden, not found, or no answer."""
         for attempt in range(_TRIES):
             wait = backoff(attempt + 1, first=self._pause)
             try:
@@ -284,7 +275,7 @@ class CatchUp:
 
 
 def _readable(client: GatewayClient) -> list[Any]:
-    """Channels and threads of servers in which people write."""
+    """Channels and threads of servers whose history the bot can read."""
     found: list[Any] = []
     for guild in client.guilds:
         kinds = (*guild.text_channels, *guild.voice_channels, *guild.stage_channels, *guild.threads)

@@ -1,11 +1,11 @@
-"""HTTP under discord.py that tells waits and doubtful outcomes apart."""
+"""HTTP under discord.py that tells waits and doubtful outcomes apart, and what its errors mean for a send and for the connection."""
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
@@ -17,6 +17,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import HTTPClient, Ratelimit, Route
 from yarl import URL
 
+from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
 from channels.discord.settings import DiscordSettings
 
 # What discord.py logs below a warning holds what people wrote; and voice, of which it warns, is not used.
@@ -35,15 +36,14 @@ class Doubtful(discord.DiscordException):
     """The last of several tries surely failed, but an earlier one was answered by an error of the server's: that one may have arrived."""
 
 
-@dataclass(slots=True)
 class _Request:
     """A request, with all of discord.py's own repeats of it."""
 
-    server_error: bool = False
+    server_error = False
 
 
 class Refusals:
-    """Counts answers of 401, 403 and 429: 10,000 in ten minutes bring a ban of an hour, so nothing is asked any more long before that.
+    """Counts answers of 401, 403 and 429: 10,000 in ten minutes bring a ban of an hour, so requests stop long before that.
 
     https://discord.com/developers/docs/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans
     """
@@ -62,12 +62,13 @@ class Refusals:
         return left if self._count >= _MOST_REFUSALS and left > 0 else 0.0
 
     async def note(self, _session: aiohttp.ClientSession, context: SimpleNamespace, answered: aiohttp.TraceRequestEndParams) -> None:
-        """Look at an answer."""
         response, now = answered.response, time.monotonic()
         asked = context.trace_request_ctx
         if isinstance(asked, _Request):
             asked.server_error |= response.status >= 500
-        self._learn_clock(response.headers.get("Date", ""))
+        with contextlib.suppress(ValueError, TypeError):
+            ahead = parsedate_to_datetime(response.headers.get("Date", "")) - datetime.now(UTC)
+            self.ahead = ahead if abs(ahead) > _UNTOLD else timedelta()
         if response.status not in (401, 403, 429):
             return
         if now - self._since > _REFUSALS_WINDOW:
@@ -75,13 +76,6 @@ class Refusals:
         self._count += 1
         if response.headers.get("X-RateLimit-Scope") == "global" or "X-RateLimit-Global" in response.headers:
             self.whole_until = now + seconds_in(response.headers.get("Retry-After"), 1.0)
-
-    def _learn_clock(self, date: str) -> None:
-        try:
-            ahead = parsedate_to_datetime(date) - datetime.now(UTC)
-        except (ValueError, TypeError):
-            return
-        self.ahead = ahead if abs(ahead) > _UNTOLD else timedelta()
 
 
 def seconds_in(header: str | None, default: float) -> float:
@@ -94,8 +88,8 @@ def seconds_in(header: str | None, default: float) -> float:
 
 
 class Bucket(Ratelimit):
-    """A rate limit that, used up, says so at once with the time to wait. discord.py's own keeps the request that used it up, though it was
-    answered, until the limit is over."""
+    """A rate limit that raises RateLimited at once when it is used up. discord.py's own holds the last request, though it was answered, until
+    the limit is over."""
 
     __slots__ = ()
 
@@ -119,7 +113,7 @@ class Bucket(Ratelimit):
 
 
 class DiscordHttp(HTTPClient):
-    """See above."""
+    """discord.py's HTTP client with `Bucket` and `Refusals`. Also raises Doubtful."""
 
     def __init__(self, settings: DiscordSettings, refusals: Refusals) -> None:
         trace = aiohttp.TraceConfig()
@@ -162,3 +156,90 @@ class DiscordHttp(HTTPClient):
             self._buckets[key] = Bucket(self.max_ratelimit_timeout)
             self._try_clear_expired_ratelimits()
         return super().get_ratelimit(key)
+
+
+UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, NOT_OURS, NO_REPLIES_HERE = 10003, 10008, 50005, 160002
+TOKEN_WORDS: Final = "Discord refuses the bot's token: it may have been reset. Put the new one into channels.discord.token."  # noqa: S105 - words
+INTENT_WORDS: Final = (
+    'The bot may not read messages: switch on "Message Content Intent" (Developer Portal, the application, Bot, Privileged Gateway '
+    "Intents)."
+)
+CONNECTION_ERRORS: Final = (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError)
+"""What a call by discord.py raises."""
+_REFUSED: Final = {
+    UNKNOWN_CHANNEL: ("chat_not_found", "Discord knows no such channel, or the bot is not in its server."),
+    UNKNOWN_MESSAGE: ("message_not_found", "The message is no longer there."),
+    50001: ("forbidden", "The bot can't see this channel."),
+    50006: ("empty", "Discord takes no empty messages."),
+    50007: ("blocked", "This user takes no direct messages from the bot: blocked, switched off, or no server in common."),
+    50013: ("forbidden", "The bot has no permission to do this in this channel."),
+    50033: ("chat_not_found", "Discord knows no such channel, and no such user."),
+    50035: ("invalid", "Discord says that the message is not valid."),
+    40005: ("too_large", "Discord says that the files are too large."),
+    160005: ("forbidden", "The thread is locked."),
+}
+"""By https://discord.com/developers/docs/topics/opcodes-and-status-codes#json"""
+
+
+def send_failure(error: BaseException, refusals: Refusals, *, written: bool) -> SendFailed:
+    """The error of a send, from what discord.py raised. `written`: whether the message itself had been sent, and not only a question before it."""
+    match error:
+        case SendFailed():
+            return error
+        case discord.RateLimited():
+            whole = refusals.whole_until > time.monotonic() or bool(refusals.wait)
+            words = f"Discord asks to wait {error.retry_after:.0f} s."
+            return SendLater("flood_wait", words, retry_after=error.retry_after, counts=False, whole_channel=whole)
+        case discord.LoginFailure():
+            return SendLater("unauthorized", TOKEN_WORDS, retry_after=300, counts=False, whole_channel=True)
+        case discord.HTTPException():
+            failure = _answered(error)
+            # A server error leaves open whether the message was accepted; its nonce prevents a second one.
+            return SendUnclear("server_error", str(failure)) if written and error.status >= 500 else failure
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() if not isinstance(error, aiohttp.SocketTimeoutError):
+            return SendLater("network", "Discord can't be reached.", counts=False, whole_channel=True)
+        case _:
+            pass
+    if written:
+        return SendUnclear("network", "The connection to Discord broke before it answered.")
+    return SendLater("network", "The connection to Discord broke.", counts=False)
+
+
+def _answered(error: discord.HTTPException) -> SendFailed:
+    status = error.status
+    from_discord = error.response.headers.get("Content-Type") == "application/json"
+    if status == 401:
+        return SendLater("unauthorized", TOKEN_WORDS, retry_after=300, counts=False, whole_channel=True)
+    if status == 429 or (status == 403 and not from_discord):
+        # Discord's proxy: too many requests from this address. More of them make the ban longer.
+        words = "Discord's network turns this address away for some time."
+        return SendLater(
+            "turned_away", words, retry_after=seconds_in(error.response.headers.get("Retry-After"), 600), counts=False, whole_channel=True
+        )
+    if status >= 500 or status == 408:
+        return SendLater("server_error", f"Discord answered with {status}.")
+    code, words = _REFUSED.get(error.code, ("refused", f"Discord refused it with {status}, code {error.code}."))
+    return SendRefused(code, words)
+
+
+def connection_failure(error: discord.DiscordException | aiohttp.ClientError | OSError) -> ChannelFailed:
+    """The error of the connection."""
+    match error:
+        case discord.LoginFailure():
+            return ChannelFailed(TOKEN_WORDS, fatal=True)
+        case discord.PrivilegedIntentsRequired():
+            return ChannelFailed(INTENT_WORDS, fatal=True)
+        case discord.ConnectionClosed(code=4004):
+            return ChannelFailed(TOKEN_WORDS, fatal=True)
+        case discord.ConnectionClosed(code=4013 | 4014):
+            return ChannelFailed(INTENT_WORDS, fatal=True)
+        case discord.ConnectionClosed():
+            return ChannelFailed(f"Discord closed the connection with code {error.code}.")
+        case discord.RateLimited():
+            return ChannelFailed(f"Discord asks to wait {error.retry_after:.0f} s.")
+        case discord.HTTPException():
+            return ChannelFailed(
+                TOKEN_WORDS if error.status == 401 else f"Discord answered with {error.status}.", fatal=error.status == 401
+            )
+        case _:
+            return ChannelFailed(f"Discord can't be reached ({type(error).__name__}).")

@@ -1,4 +1,4 @@
-"""From what Discord tells to a message for the assistant, by the rules for servers."""
+"""Discord's messages and interactions as messages for the assistant, by the rules for servers."""
 
 import re
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ _STICKERS: Final = {
 
 
 def id_of(message: discord.Message) -> str:
-    """What the message, or this edit of it, is known by."""
+    """The external id of a message, or of this edit of it."""
     edited = message.edited_at
     return str(message.id) if edited is None else f"{message.id}:{int(edited.timestamp() * 1000)}"
 
 
 def position(external_id: str) -> int:
-    """When that was, as an id of Discord's: ids grow with time. https://discord.com/developers/docs/reference#snowflakes"""
+    """The time of a message as a Discord id, which grows with time. https://discord.com/developers/docs/reference#snowflakes"""
     first, _, edited = external_id.partition(":")
     if edited.isdecimal():
         return max(int(first), discord.utils.time_snowflake(datetime.fromtimestamp(int(edited) / 1000, discord.utils.utcnow().tzinfo)))
@@ -40,7 +40,7 @@ def position(external_id: str) -> int:
 
 
 def read_message(message: discord.Message, me: discord.ClientUser, settings: DiscordSettings, parent: str | None) -> InboundMessage | None:
-    """None: it is not meant for the assistant. `parent`: the channel, where the message's own is a thread."""
+    """None: it is not for the assistant. `parent`: the channel of the thread that the message is in."""
     if message.author.bot or message.webhook_id is not None or message.type not in _WORDS_OF_PEOPLE:
         return None
     private = message.channel.type is discord.ChannelType.private
@@ -49,13 +49,10 @@ def read_message(message: discord.Message, me: discord.ClientUser, settings: Dis
         return None
     text = _words(message, me)
     quote = _quote(message)
-    files = (
-        *_files(message.attachments, message),
-        *[file for shot in message.message_snapshots for file in _files(shot.attachments, message)],
-    )
-    files = (*files, *[_sticker(sticker) for sticker in message.stickers])
+    attachments = [*message.attachments, *[each for shot in message.message_snapshots for each in shot.attachments]]
+    files = (*_files(attachments, message), *map(_sticker, message.stickers))
     if not (text or files or quote):
-        text = f"@{me.name}"  # somebody who only called
+        text = f"@{me.name}"  # only a mention
     return InboundMessage(
         external_id=id_of(message),
         address=address,
@@ -71,7 +68,7 @@ def read_message(message: discord.Message, me: discord.ClientUser, settings: Dis
 
 
 def read_interaction(interaction: discord.Interaction, settings: DiscordSettings, parent: str | None) -> InboundMessage | None:
-    """A slash command, or a press of a button of ours; None: neither. Direct at us by its nature, but in servers only where we listen."""
+    """A slash command, or a press of one of our buttons; None: neither, or in a channel of a server that the settings leave out."""
     data: dict[str, object] = dict(interaction.data or {})
     if interaction.channel_id is None:
         return None
@@ -79,17 +76,16 @@ def read_interaction(interaction: discord.Interaction, settings: DiscordSettings
     private = interaction.guild_id is None
     if not private and (settings.groups == "off" or not _allowed(settings, address)):
         return None
-    command: Command | None = None
     chosen = interaction.type is discord.InteractionType.component
-    if interaction.type is discord.InteractionType.application_command:
+    if chosen:
+        text = said_by(str(data.get("custom_id", "")))
+        command = command_in(text or "")
+    elif interaction.type is discord.InteractionType.application_command:
         command = Command(name=str(data.get("name", "")).lower())
         text = f"/{command.name}"
-    elif chosen:
-        said = said_by(str(data.get("custom_id", "")))
-        if said is None:
-            return None
-        text, command = said, command_in(said)
     else:
+        return None
+    if text is None:
         return None
     return InboundMessage(
         external_id=str(interaction.id),
@@ -105,9 +101,7 @@ def read_interaction(interaction: discord.Interaction, settings: DiscordSettings
 
 
 def _address(channel_id: int, parent: str | None) -> Address:
-    if parent is None:
-        return Address(channel="discord", chat_id=str(channel_id))
-    return Address(channel="discord", chat_id=parent, thread_id=str(channel_id))
+    return Address(channel="discord", chat_id=parent or str(channel_id), thread_id=str(channel_id) if parent else None)
 
 
 def _allowed(settings: DiscordSettings, address: Address) -> bool:
@@ -115,7 +109,7 @@ def _allowed(settings: DiscordSettings, address: Address) -> bool:
 
 
 def _heard(message: discord.Message, me: discord.ClientUser, settings: DiscordSettings, address: Address) -> bool:
-    """Whether a message in a server is for us."""
+    """Whether a message in a server is for the bot."""
     if settings.groups == "off" or not _allowed(settings, address):
         return False
     if settings.groups == "all" or any(user.id == me.id for user in message.mentions):
@@ -132,7 +126,7 @@ def _own_role(message: discord.Message) -> int | None:
 
 
 def _words(message: discord.Message, me: discord.ClientUser) -> str:
-    """What was written, without the mention of us, and with names instead of the ids of others."""
+    """The text without mentions of the bot, and with names instead of the ids of others."""
     text = re.sub(rf"<@!?{me.id}>", "", message.content)
     if (role := _own_role(message)) is not None:
         text = text.replace(f"<@&{role}>", "")
@@ -179,12 +173,8 @@ def _kind(attachment: discord.Attachment) -> FileKind:
     if attachment.is_voice_message():
         return "voice"
     match (attachment.content_type or "").partition("/")[0]:
-        case "image":
-            return "image"
-        case "video":
-            return "video"
-        case "audio":
-            return "audio"
+        case "image" | "video" | "audio" as kind:
+            return kind
         case _:
             return "document"
 

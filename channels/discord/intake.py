@@ -1,64 +1,55 @@
-"""Takes in what the gateway tells: one after the other, behind what was missed."""
+"""Accepts what the gateway sends: one after the other, behind the missed messages."""
 
 import asyncio
 import logging
-from collections import deque
 from typing import Final
 
-import aiohttp
 import discord
 
 from assistant.contracts.channels import ChannelLink
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
+from assistant.contracts.util import backoff
 from channels.discord.conversation import tell
 from channels.discord.gateway import UNREADABLE, CatchUp, Event, GatewayClient, NewSession
+from channels.discord.http import CONNECTION_ERRORS
 from channels.discord.inbound import read_interaction, read_message
 from channels.discord.rest import DiscordRest, Waits
-from channels.discord.settings import DiscordSettings
 
 log = logging.getLogger(__name__)
 _MOST_WAITING: Final = 10_000
 _LONGEST_PAUSE: Final = 10.0
 _MOST_TRIES: Final = 3
-_STORE: Final = "The store can't be written; messages wait."
 
 
 class DiscordIntake:
-    """For one connection. What is kept is kept in order: a message that the store can't take now holds up those behind it, because the next
-    start asks for what came after the last one that was accepted. A message that is edited while it waits is read as it is then, once."""
+    """For one connection. Messages are accepted in order: one that the store can't take now holds up those behind it, because the next start
+    fetches what came after the last accepted one. A message that is edited while it waits is read once, as edited."""
 
-    def __init__(
-        self, *, link: ChannelLink, settings: DiscordSettings, rest: DiscordRest, catch_up: CatchUp, tries: dict[str, int], waits: Waits
-    ) -> None:
-        """`tries`: how often each message that is not accepted yet was offered; it outlives the connection."""
+    def __init__(self, link: ChannelLink, rest: DiscordRest, catch_up: CatchUp, tries: dict[str, int], waits: Waits) -> None:
+        """`tries`: attempts for each message that is not accepted yet; outlives the connection."""
         self._link = link
-        self._settings = settings
+        self._settings = rest.settings
         self._rest = rest
         self._catch_up = catch_up
         self._tries = tries
         self._waits = waits
-        self._waiting: deque[tuple[float, Event]] = deque()
-        self._there = asyncio.Event()
+        self._waiting: asyncio.Queue[tuple[float, Event]] = asyncio.Queue()
         self._answers: set[asyncio.Task[None]] = set()
 
     def put(self, event: Event) -> None:
-        """Never blocks. When too much waits, it is forgotten, and asked for again."""
-        if len(self._waiting) >= _MOST_WAITING:
-            log.warning("discord.overrun waiting=%d", len(self._waiting))
-            self._waiting.clear()
+        """Never blocks. When too much waits, it is dropped and fetched again."""
+        if self._waiting.qsize() >= _MOST_WAITING:
+            log.warning("discord.overrun waiting=%d", self._waiting.qsize())
+            self._waiting = asyncio.Queue()
             event = NewSession()
-        self._waiting.append((asyncio.get_running_loop().time(), event))
-        self._there.set()
+        self._waiting.put_nowait((asyncio.get_running_loop().time(), event))
 
     async def run(self, client: GatewayClient) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         try:
             while True:
-                while not self._waiting:
-                    self._there.clear()
-                    await self._there.wait()
-                await self._take(client, *self._waiting.popleft())
+                await self._take(client, *await self._waiting.get())
         finally:
             for task in self._answers:
                 task.cancel()
@@ -87,7 +78,7 @@ class DiscordIntake:
             return None
 
     async def _parent(self, client: GatewayClient, channel: object) -> str | None:
-        """The channel that a thread belongs to. The gateway tells of a thread before its first message, but not of one that it was just let into."""
+        """The channel of a thread. The gateway announces a thread before its first message, but not one that the bot was just added to."""
         if isinstance(channel, discord.Thread):
             self._rest.learn(str(channel.id), str(channel.parent_id))
             return str(channel.parent_id)
@@ -95,7 +86,7 @@ class DiscordIntake:
             return None
         try:
             return await self._rest.parent(str(channel.id))
-        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+        except CONNECTION_ERRORS as error:
             log.info("discord.channel_unknown channel=%s error=%s", channel.id, type(error).__name__)
             return None
 
@@ -104,40 +95,41 @@ class DiscordIntake:
             channel = message.channel
             return read_message(message, client.me, self._settings, str(channel.parent_id) if isinstance(channel, discord.Thread) else None)
 
-        pause = self._waits.again
+        failures = 0
         while True:
             try:
                 return list(await self._catch_up.missed(client, self._link, read))
             except StoreUnavailable:
-                self._link.degraded(_STORE)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                failures += 1
+                await self._wait_for_store(failures)
 
     async def _accept(self, client: GatewayClient, message: InboundMessage) -> None:
-        """Until it is kept. One that meets a bug each time is given up: nothing behind it would ever be heard."""
-        pause, failed = self._waits.again, False
+        """Retries until it is stored. A message that hits a bug each time is dropped: it would hold up all others."""
+        failures = 0
         tries = self._tries[message.external_id] = self._tries.get(message.external_id, 0) + 1
         while tries <= _MOST_TRIES:
             try:
                 await self._link.accept(message)
-            except asyncio.CancelledError:  # nothing against the message
+            except asyncio.CancelledError:  # not the message's fault
                 del self._tries[message.external_id]
                 raise
             except StoreUnavailable:
-                failed = True
-                self._link.degraded(_STORE)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                failures += 1
+                await self._wait_for_store(failures)
             else:
                 break
         else:
             log.error("discord.message_given_up id=%s tries=%d", message.external_id, _MOST_TRIES)
         del self._tries[message.external_id]
-        if failed and client.up:
+        if failures and client.up:
             self._link.connected(client.identity)
 
+    async def _wait_for_store(self, failures: int) -> None:
+        self._link.degraded("The store can't be written; messages wait.")
+        await asyncio.sleep(backoff(failures, first=self._waits.again, longest=_LONGEST_PAUSE))
+
     async def _take_interaction(self, client: GatewayClient, arrived: float, interaction: discord.Interaction) -> None:
-        """Kept, then answered; if it can't be kept, or nobody waits for it any more, it is not done and its user knows."""
+        """Accept it, then answer it. One that can't be stored, or comes too late to be answered, is not carried out."""
         age = asyncio.get_running_loop().time() - arrived
         if age > self._waits.answerable:
             log.info("discord.interaction_too_late id=%s age=%.1f", interaction.id, age)

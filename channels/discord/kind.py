@@ -1,7 +1,6 @@
-"""The kind of channel, known without discord.py."""
+"""The kind of channel, without discord.py."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -20,7 +19,7 @@ def is_snowflake(text: str) -> bool:
 
 
 def check_address(settings: DiscordSettings, address: Address) -> Address:
-    """chat_id: the id of a channel, or of a user (whose direct messages are meant); thread_id: the id of a thread of that channel."""
+    """chat_id: the id of a channel, or of a user (for direct messages); thread_id: the id of a thread of that channel."""
     for name, value in (("chat_id", address.chat_id), ("thread_id", address.thread_id)):
         if value is not None and not is_snowflake(value):
             raise InvalidAddress(
@@ -32,13 +31,8 @@ def check_address(settings: DiscordSettings, address: Address) -> Address:
     return address
 
 
-def named(settings: DiscordSettings) -> Sequence[str]:
-    """The channels that are listened to by name, and the direct messages of those who may write."""
-    return [each for each in (*settings.allow_channels, *settings.allow_from, *settings.owners) if is_snowflake(each)]
-
-
 def open_channel(settings: DiscordSettings, context: ChannelContext) -> Channel:
-    """Raises ChannelFailed where there is no token."""
+    """Raises ChannelFailed if there is no token."""
     if settings.token is None:
         raise ChannelFailed("channels.discord.token is not set: it is the bot's token from the Developer Portal.", fatal=True)
     from channels.discord.adapter import DiscordChannel  # noqa: PLC0415 - discord.py is loaded only where it is enabled
@@ -46,4 +40,10 @@ def open_channel(settings: DiscordSettings, context: ChannelContext) -> Channel:
     return DiscordChannel(settings, context)
 
 
-KIND: Final = ChannelKind(name="discord", settings=DiscordSettings, check_address=check_address, named=named, open=open_channel)
+KIND: Final = ChannelKind(
+    name="discord",
+    settings=DiscordSettings,
+    check_address=check_address,
+    named=lambda settings: list(filter(is_snowflake, (*settings.allow_channels, *settings.allow_from, *settings.owners))),
+    open=open_channel,
+)

@@ -1,4 +1,4 @@
-"""The calls of Discord's REST interface, and the waits that it asked for."""
+"""Discord's REST API: a client, and the channels behind chats and threads."""
 
 import asyncio
 import time
@@ -11,8 +11,7 @@ from discord import AllowedMentions, Intents, MemberCacheFlags
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendRefused
-from channels.discord.errors import UNKNOWN_CHANNEL
-from channels.discord.http import DiscordHttp, Refusals
+from channels.discord.http import UNKNOWN_CHANNEL, DiscordHttp, Refusals
 from channels.discord.kind import is_snowflake
 from channels.discord.settings import DiscordSettings
 
@@ -22,7 +21,7 @@ _MOST_KNOWN: Final = 4096
 
 
 class DiscordClient(discord.Client):
-    """discord.py's client, with a wire of its own, that caches little and pings nobody."""
+    """discord.py's client on `DiscordHttp`: a small cache, no mentions."""
 
     def __init__(self, settings: DiscordSettings, refusals: Refusals, guilds_wait: float = 1) -> None:
         """`guilds_wait`: see `Waits.guilds`."""
@@ -40,22 +39,22 @@ class DiscordClient(discord.Client):
 
     @property
     def me(self) -> discord.ClientUser:
-        """Ourselves; after login."""
+        """The bot's user; known after login."""
         assert self.user is not None
         return self.user
 
     @property
     def identity(self) -> str:
-        """As whom we are logged in: "nanobot#4711 (1187654321098765432)", or without the number where the platform gives it none."""
+        """ "nanobot#4711 (1187654321098765432)", or without the discriminator where the bot has none."""
         return f"{self.me} ({self.me.id})"
 
 
 class DiscordRest:
-    """See above."""
+    """A client that logs in when it is first used, and the channels of direct messages and threads."""
 
     def __init__(self, settings: DiscordSettings, refusals: Refusals) -> None:
-        self._settings = settings
-        self._refusals = refusals
+        self.settings = settings
+        self.refusals = refusals
         self._client: DiscordClient | None = None
         self._login = asyncio.Lock()
         self._refused_until = 0.0
@@ -65,15 +64,15 @@ class DiscordRest:
         """user → the channel of their direct messages."""
 
     async def client(self) -> DiscordClient:
-        """Logged in. Raises what discord.py raises; after a refused token, at once for a minute."""
+        """Logged in. Raises what discord.py raises; for a minute after a refused token, LoginFailure at once."""
         async with self._login:
             if self._client is not None:
                 return self._client
             if time.monotonic() < self._refused_until:
                 raise discord.LoginFailure
-            client = DiscordClient(self._settings, self._refusals)
+            client = DiscordClient(self.settings, self.refusals)
             try:
-                await client.login(self._settings.secret)
+                await client.login(self.settings.secret)
             except BaseException as error:
                 if isinstance(error, discord.LoginFailure):
                     self._refused_until = time.monotonic() + _LOGIN_PAUSE
@@ -85,7 +84,7 @@ class DiscordRest:
     async def target(self, address: Address) -> str:
         """The id of the channel that a message to this address goes to.
 
-        A thread is one of the chat that the address names: who may be written to was decided by that. Raises SendRefused where it is not.
+        Raises SendRefused if a thread does not belong to the chat of the address: permission was checked for that chat.
         """
         if address.thread_id is None:
             return self._private.get(address.chat_id, address.chat_id)
@@ -105,11 +104,11 @@ class DiscordRest:
         return self._parents.get(channel_id)
 
     def learn(self, channel_id: str, parent: str | None) -> None:
-        """What the gateway says of a channel."""
+        """Remember what the gateway sent about a channel."""
         _keep(self._parents, channel_id, parent)
 
     async def open_private(self, user_id: str, error: discord.NotFound) -> str:
-        """The channel of somebody's direct messages, for a chat_id that is the id of no channel. Raises `error` where it is not even that."""
+        """The channel of a user's direct messages, for a chat_id that is no channel. Raises `error` if it is no user either."""
         if error.code != UNKNOWN_CHANNEL or user_id in self._private or not is_snowflake(user_id):
             raise error
         channel: Any = await (await self.client()).http.start_private_message(int(user_id))
@@ -134,16 +133,16 @@ class Waits:
     """Seconds."""
 
     send: float = 57
-    """For a part, discord.py's own tries at a server error included."""
+    """For a part, with discord.py's own retries."""
     ready: float = 60
     """From the first connection to being ready."""
     lost: float = 120
-    """For which discord.py may try to take a lost session up again; then a new one is made."""
+    """For discord.py to resume a lost session; then a new connection is made."""
     identify: float = 5
-    """Before a new session, at most: Discord lets a bot make one in five seconds."""
+    """At most, before a new session: Discord allows one in five seconds."""
     again: float = 1
-    """Before what failed is tried again, at first."""
+    """Before the first retry."""
     guilds: float = 1
-    """Without a further server, after which a new session has told of all of them."""
+    """Without a further server, after which a new session knows all of them."""
     answerable: float = 2.5
-    """For which an interaction can be answered; Discord gives three."""
+    """In which an interaction can be answered; Discord allows three."""

@@ -3,22 +3,19 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
-import aiohttp
 import discord
 from discord import ui
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import SendFailed, Sending, SendRefused
+from assistant.contracts.channels import Sending, SendRefused
 from assistant.contracts.outbox import Button, ButtonRows, Media, MediaFiles, OutboundEvent, OutboundPart, Receipt
 from assistant.contracts.util import replace_surrogates
-from channels.discord.errors import NO_REPLIES_HERE, NOT_OURS, UNKNOWN_MESSAGE, send_failure
-from channels.discord.http import Refusals
+from channels.discord.http import CONNECTION_ERRORS, NO_REPLIES_HERE, NOT_OURS, UNKNOWN_MESSAGE, send_failure
 from channels.discord.rest import DiscordClient, DiscordRest
-from channels.discord.settings import DiscordSettings
 from channels.text.discord import discord_parts
 
 MOST_CHARS: Final = 2000
@@ -27,7 +24,7 @@ _MOST_BYTES: Final = 24 * 1024 * 1024
 """Of one request; Discord takes 25 MiB, the message itself included."""
 _MOST_ROWS, _MOST_IN_ROW, _MOST_LABEL, _MOST_ID = 5, 5, 80, 100
 SAID: Final = "say"
-"""What the ids of buttons begin with whose press is the user's message: `say:<number>:<text>`."""
+"""Prefix of the ids of buttons whose press is the user's message: `say:<number>:<text>`."""
 
 
 def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
@@ -39,21 +36,14 @@ def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
         if media.size > _MOST_FILE_BYTES:
             raise SendRefused("too_large", f"Discord takes files of at most 10 MB; {media.name} has {media.size / 1024 / 1024:.1f} MB.")
     rows = _rows(event.buttons)
-    words = [(part.text, part.plain) for part in discord_parts(event.text, MOST_CHARS)]
+    parts = [OutboundPart(text=part.text, plain=part.plain) for part in discord_parts(event.text, MOST_CHARS)]
     batches = _batches(event.media)
-    if not words and not batches:
+    if parts and batches:
+        parts[-1] = replace(parts[-1], media=batches.pop(0))
+    parts += [OutboundPart(text="", plain="", media=batch) for batch in batches]
+    if not parts:
         raise SendRefused("empty", "There is nothing in the message.")
-    parts = [OutboundPart(text=text, plain=plain) for text, plain in words[:-1]]
-    text, plain = words[-1] if words else ("", "")
-    parts.append(OutboundPart(text=text, plain=plain, media=batches[0] if batches else ()))
-    parts += [OutboundPart(text="", plain="", media=batch) for batch in batches[1:]]
-    last = parts.pop()
-    return [*parts, OutboundPart(text=last.text, plain=last.plain, media=last.media, buttons=rows)]
-
-
-def files_of(part: OutboundPart, kept: MediaFiles) -> list[discord.File]:
-    """Opens them: in a thread, please. Raises OSError."""
-    return [discord.File(kept.path(media), filename=media.name) for media in part.media]
+    return [*parts[:-1], replace(parts[-1], buttons=rows)]
 
 
 def view_of(rows: ButtonRows) -> ui.View:
@@ -67,12 +57,19 @@ def view_of(rows: ButtonRows) -> ui.View:
             else:
                 view.add_item(ui.Button(label=label, custom_id=f"{SAID}:{number}:{button.text}", row=row))
             number += 1
-    view.stop()  # presses come as interactions; discord.py need not remember every view that it ever sent
+    view.stop()  # presses come as interactions: discord.py must not keep every view that it has sent
     return view
 
 
+def reply_in(channel: discord.PartialMessageable, reply_to: str | None) -> dict[str, Any]:
+    """The parameter that makes a message answer another one."""
+    if reply_to is None or not reply_to.isdecimal():
+        return {}
+    return {"reference": channel.get_partial_message(int(reply_to)).to_reference(fail_if_not_exists=False)}
+
+
 def said_by(custom_id: str) -> str | None:
-    """The words that a press of a button of ours stands for; None: it is no such button."""
+    """The text of the button with this id; None: it is not one of ours."""
     mark, _, rest = custom_id.partition(":")
     number, _, text = rest.partition(":")
     return text if mark == SAID and number.isdecimal() and text else None
@@ -109,50 +106,45 @@ def _rows(given: ButtonRows) -> ButtonRows:
 
 T = TypeVar("T")
 _NONCE_HOLDS: Final = timedelta(seconds=60)
-"""Discord honours a nonce "for a few minutes"; for this long it is relied on alone."""
+"""How long a nonce alone is relied on; Discord honours it "for a few minutes"."""
 _MOST_SENT: Final = 1000
 _PAGE, _MOST_PAGES = 100, 10
 
 
-@dataclass(slots=True)
 class _Try:
-    """How far it got."""
-
-    written: bool = False
+    written = False
+    """Whether the message itself has been sent, and not only a question before it."""
 
 
 class DiscordSender:
     """Sends parts; safe to be used for many chats at once."""
 
-    def __init__(self, settings: DiscordSettings, rest: DiscordRest, files: MediaFiles, refusals: Refusals, within: float) -> None:
+    def __init__(self, rest: DiscordRest, files: MediaFiles, within: float) -> None:
         """`within`: seconds for a part."""
-        self._settings = settings
+        self._settings = rest.settings
         self._rest = rest
         self._files = files
-        self._refusals = refusals
         self._within = within
         self._sent: deque[tuple[str, str]] = deque(maxlen=_MOST_SENT)
-        """(message, key) of the last receipts."""
+        """(message, key) of the latest receipts."""
 
     async def send(self, sending: Sending) -> Receipt:
-        """See `Channel.send`. The nonce makes a repeat harmless: Discord gives back the first message. After a minute, its history is looked
-        at first; where the bot may not read that, Discord shows nothing of it, and a message that did arrive comes twice."""
+        """See `Channel.send`. The nonce makes a repeat harmless: Discord returns the first message. After a minute, the history is searched
+        first; where the bot may not read it, a message that did arrive comes twice."""
         attempt = _Try()
         try:
             async with asyncio.timeout(self._within):
                 receipt = await self._send(await self._rest.client(), sending, attempt)
                 self._sent.append((str(receipt.message_id), sending.key))
                 return receipt
-        except SendFailed:
-            raise
-        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise send_failure(error, self._refusals, written=attempt.written) from error
+        except CONNECTION_ERRORS as error:
+            raise send_failure(error, self._rest.refusals, written=attempt.written) from error
 
     async def _send(self, client: DiscordClient, sending: Sending, attempt: _Try) -> Receipt:
         if sending.replaces is not None and (receipt := await self._edit(client, sending, sending.replaces)) is not None:
             return receipt
         if sending.again is not None and datetime.now(UTC) - sending.again > _NONCE_HOLDS:
-            since = sending.again + self._refusals.ahead
+            since = sending.again + self._rest.refusals.ahead
             found = await self._there(sending.address, lambda target: self._arrived(client, target, sending, since))
             if found is not None:
                 return found
@@ -169,7 +161,7 @@ class DiscordSender:
         return await self._there(sending.address, post)
 
     async def _there(self, address: Address, act: Callable[[str], Awaitable[T]]) -> T:
-        """Do it in the channel of an address; where there is none but a user of that id, in their direct messages."""
+        """Call `act` with the channel of an address; if the id is a user's, with their direct messages."""
         try:
             return await act(await self._rest.target(address))
         except discord.NotFound as error:
@@ -179,9 +171,7 @@ class DiscordSender:
 
     async def _post(self, client: DiscordClient, target: str, sending: Sending, reply_to: str | None, attempt: _Try) -> Receipt:
         channel = client.get_partial_messageable(int(target))
-        more: dict[str, Any] = {}
-        if reply_to is not None and reply_to.isdecimal():
-            more["reference"] = channel.get_partial_message(int(reply_to)).to_reference(fail_if_not_exists=False)
+        more = reply_in(channel, reply_to)
         if sending.part.buttons:
             more["view"] = view_of(sending.part.buttons)
         if sending.part.media:
@@ -193,7 +183,7 @@ class DiscordSender:
         return Receipt(message_id=str(message.id), at=message.created_at)
 
     async def _edit(self, client: DiscordClient, sending: Sending, message_id: str) -> Receipt | None:
-        """Put the part in the place of a message. None: that is no longer there."""
+        """Edit a message to show the part. None: it is gone."""
         more: dict[str, Any] = {"attachments": await self._open(sending)} if sending.part.media else {}
 
         async def edit(target: str) -> Receipt:
@@ -211,12 +201,14 @@ class DiscordSender:
 
     async def _open(self, sending: Sending) -> list[discord.File]:
         try:
-            return await asyncio.to_thread(files_of, sending.part, self._files)
+            return await asyncio.to_thread(
+                lambda: [discord.File(self._files.path(media), filename=media.name) for media in sending.part.media]
+            )
         except OSError as error:
             raise SendRefused("media_missing", "A file of the message is no longer there.") from error
 
     async def _arrived(self, client: DiscordClient, target: str, sending: Sending, since: datetime) -> Receipt | None:
-        """Our own message with this content, written since then, that no other part had for its receipt: the earlier try arrived."""
+        """The receipt of an earlier try that arrived: our own message since then with this content, which is no other part's."""
         after = discord.utils.time_snowflake(since)
         others = {message_id for message_id, key in self._sent if key != sending.key}
         for _ in range(_MOST_PAGES):
@@ -231,7 +223,7 @@ class DiscordSender:
 
 
 def _is(message: dict[str, Any], sending: Sending) -> bool:
-    """Whether this is the part that is being sent, as far as can be seen."""
+    """Whether this looks like the part that is being sent."""
     nonce = message.get("nonce")
     if nonce is not None and str(nonce) != sending.key:
         return False

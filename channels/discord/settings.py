@@ -13,12 +13,12 @@ class DiscordSettings(ChannelSettings):
     token: SecretText = None
     """The bot's token, from the Developer Portal (Bot, Reset Token)."""
     groups: GroupPolicy = "mention"
-    """What is heard in servers, from those who may write: `"mention"`: messages that mention the bot or one of its own roles, or reply to it;
+    """Which messages in servers are read, from those who may write: `"mention"`: those that mention the bot or one of its own roles, or reply to it;
     `"all"`: every message; `"off"`: nothing. nanobot's `groupPolicy` (`"open"`, `"mention"`) is its old name."""
     allow_channels: tuple[SenderId, ...] = ()
-    """Ids of the channels and threads of servers that are listened to; empty: all that the bot can see. Direct messages are not concerned."""
+    """Ids of the channels and threads of servers that are read; empty: all that the bot can see. Direct messages are always read."""
     react_emoji: str = Field(default="👀", validation_alias=AliasChoices("reactEmoji", "readReceiptEmoji"))
-    """The reaction that shows that a message was accepted; empty: none. nanobot's `readReceiptEmoji` is its old name."""
+    """The reaction to an accepted message; empty: none. nanobot's `readReceiptEmoji` is its old name."""
     preview: PreviewMode = "off"
     """Whether an answer is shown while it is made, by edits of one message, at most one a second. nanobot's `streaming` (true: `"edit"`) is its
     old name."""
@@ -33,5 +33,5 @@ class DiscordSettings(ChannelSettings):
 
     @property
     def secret(self) -> str:
-        """The token, as it is sent."""
+        """The token, or an empty text."""
         return self.token.get_secret_value().strip() if self.token is not None else ""

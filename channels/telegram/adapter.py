@@ -1,16 +1,14 @@
-"""The channel: what the port asks for, put together."""
+"""Telegram as a channel."""
 
 import logging
 from collections.abc import Sequence
-from typing import Final
 
 from telegram import BotCommand
 from telegram.error import TelegramError
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelLink, Conversation, Limit, Sending
+from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
 from assistant.contracts.inbox import COMMANDS
-from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 from channels.telegram.api import READ_SECONDS, connect
 from channels.telegram.conversation import TelegramConversation
 from channels.telegram.errors import channel_failure
@@ -21,55 +19,43 @@ from channels.telegram.settings import TelegramSettings
 from channels.telegram.webhook import TelegramWebhook
 
 log = logging.getLogger(__name__)
-_NAME: Final = "telegram"
 
 
 class TelegramChannel:
-    """A bot on Telegram, as a `Channel`."""
+    """A bot on Telegram. See `contracts.channels.Channel`."""
+
+    name = "telegram"
+    keyed = False
+    plan = staticmethod(plan)
 
     def __init__(self, settings: TelegramSettings, context: ChannelContext, *, answer_seconds: float = READ_SECONDS) -> None:
-        """`answer_seconds`: how long Telegram may take to answer; then what became of a message is not known."""
+        """`answer_seconds`: how long Telegram may take to answer a call."""
         for entry in (*settings.allow_from, *settings.owners):
             if entry != "*" and not entry.lstrip("-").isdigit():
                 log.warning("telegram.sender_is_no_id entry=%s", entry)
         self._settings = settings
         self._api = connect(settings, context.version, answer_seconds)
-        self._conversation = TelegramConversation(self._api, settings)
+        self.conversation = TelegramConversation(self._api, settings)
         self._sender = TelegramSender(self._api, context.files, link_previews=settings.link_previews)
+        self.send = self._sender.send
         self._tries: dict[int, int] = {}
 
-    @property
-    def name(self) -> str:
-        return _NAME
-
-    @property
-    def keyed(self) -> bool:
-        """Telegram has no idempotency key."""
-        return False
-
-    @property
-    def conversation(self) -> Conversation:
-        return self._conversation
-
     def limits(self, address: Address) -> Sequence[Limit]:
-        """What core.telegram.org/bots/faq says: 30 a second in all, one a second in a chat, 20 a minute in a group."""
-        limits = [Limit(key=_NAME, amount=30, seconds=1), Limit(key=address.lane, amount=1, seconds=1)]
+        """https://core.telegram.org/bots/faq: 30 a second in all, one a second in a chat, 20 a minute in a group."""
+        limits = [Limit(key=self.name, amount=30, seconds=1), Limit(key=address.lane, amount=1, seconds=1)]
         if address.chat_id.startswith(("-", "@")):
             limits.append(Limit(key=f"{address.lane}:group", amount=20, seconds=60))
         return limits
-
-    def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
-        return plan(event)
-
-    async def send(self, sending: Sending) -> Receipt:
-        return await self._sender.send(sending)
 
     async def identity(self) -> str:
         return str(await self._me())
 
     async def run(self, link: ChannelLink) -> None:
         me = await self._me()
-        await self._offer_commands()
+        try:
+            await self._api.set_my_commands([BotCommand(name, meaning) for name, meaning in COMMANDS.items()])
+        except TelegramError as error:  # they can be typed without it
+            log.warning("telegram.commands_not_offered reason=%s", type(error).__name__)
         intake = TelegramIntake(self._api, Reader(me, self._settings.groups, self._sender.moved), link, self._tries)
         if self._settings.mode == "webhook":
             await TelegramWebhook(self._api, intake, link, self._settings, str(me)).run()
@@ -90,10 +76,3 @@ class TelegramChannel:
         except TelegramError as error:
             raise channel_failure(error) from error
         return Me(id=user.id, username=user.username or "")
-
-    async def _offer_commands(self) -> None:
-        """They work without being offered."""
-        try:
-            await self._api.set_my_commands([BotCommand(name, meaning) for name, meaning in COMMANDS.items()])
-        except TelegramError as error:
-            log.warning("telegram.commands_not_offered reason=%s", type(error).__name__)

@@ -1,10 +1,8 @@
-"""Telegram's Bot API: the SDK's bot on HTTP of our own, which tells refused, unreached and unanswered apart."""
+"""Telegram's Bot API: the SDK's bot on HTTP of our own, which distinguishes refused, unreached and unanswered."""
 
 import json
 import logging
 import math
-import secrets
-from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -19,17 +17,20 @@ from channels.telegram.settings import TelegramSettings
 
 READ_SECONDS: Final = 20.0
 _CONNECT_SECONDS: Final = 5.0
+_CONNECTIONS: Final = 100
+_POOL_SECONDS: Final = 5.0
+"""How long a request waits for a free connection."""
 _KEEP_SECONDS: Final = 15.0
-"""Idle connections are closed before Telegram closes them: one that it closes while a request is on its way leaves it unclear."""
+"""Idle connections are closed before Telegram closes them: a request on a connection that closes is unclear."""
 _MOST_BYTES: Final = 64_000_000
 """Of an answer; a file is 20 MB at most."""
 _MOST_READS: Final = 6
-"""An answer that comes byte by byte is given up after so many times the seconds that it may be silent for."""
+"""The whole answer may take so many times the seconds allowed between two reads."""
 _LONGEST_WAIT: Final = 30 * 86_400.0
 
 
 class Answered(TelegramError):
-    """Telegram answered, and not with ok. `status`: of HTTP. `moved_to`: the group has this id now."""
+    """Telegram's answer is not ok. `status`: of HTTP. `moved_to`: the new id of the group."""
 
     def __init__(self, status: int, description: str, *, retry_after: float | None = None, moved_to: int | None = None) -> None:
         super().__init__(description)
@@ -40,25 +41,22 @@ class Answered(TelegramError):
 
 
 class Unreached(NetworkError):
-    """There was no connection: the request was surely not carried out. The message is the name of what happened."""
+    """There was no connection: the request was not carried out. The message is the name of the error."""
 
 
 class Unanswered(NetworkError):
-    """The request went out, in whole or in part, and no answer that can be read came: it may have been carried out."""
+    """The request was sent, at least in part, without a readable answer: it may have been carried out."""
 
 
 class TelegramHttp(BaseRequest):
-    """Raises Answered, Unreached or Unanswered; no errors of the SDK's or of aiohttp's."""
+    """Raises Answered, Unreached or Unanswered; no errors of the SDK or of aiohttp."""
 
-    def __init__(
-        self, *, connections: int, pool_seconds: float, answer_seconds: float, proxy: str | None, headers: Mapping[str, str]
-    ) -> None:
-        """`answer_seconds`: how long an answer may take. `proxy` None: what the environment says."""
+    def __init__(self, settings: TelegramSettings, version: str, *, connections: int, answer_seconds: float) -> None:
         self._connections = connections
-        self._pool_seconds = pool_seconds
+        self._pool_seconds = min(_POOL_SECONDS, answer_seconds)
         self._answer_seconds = answer_seconds
-        self._proxy = proxy
-        self._headers = headers
+        self._proxy = settings.proxy
+        self._headers = {"User-Agent": f"nanobot/{version}", **settings.extra_headers}
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -67,7 +65,7 @@ class TelegramHttp(BaseRequest):
         return self._answer_seconds
 
     async def initialize(self) -> None:
-        """Nothing to do: the session is made with the first request."""
+        """Nothing to do: the first request opens the session."""
 
     async def shutdown(self) -> None:
         self._closed = True
@@ -84,16 +82,14 @@ class TelegramHttp(BaseRequest):
         connect_timeout: object = BaseRequest.DEFAULT_NONE,
         pool_timeout: object = BaseRequest.DEFAULT_NONE,
     ) -> tuple[int, bytes]:
-        """Of the timeouts, only that of reading is taken from the call."""
+        """Ignores all timeouts but `read_timeout`."""
         wait = float(read_timeout) if isinstance(read_timeout, int | float) else self._answer_seconds
         connect = self._pool_seconds + _CONNECT_SECONDS
-        body, kind = _body(request_data)
         try:
             async with self._open().request(
                 method,
                 url,
-                data=body,
-                headers={"Content-Type": kind} if kind else None,
+                data=_body(request_data),
                 proxy=self._proxy,
                 timeout=aiohttp.ClientTimeout(
                     total=connect + _MOST_READS * wait, connect=connect, sock_connect=_CONNECT_SECONDS, sock_read=wait
@@ -102,7 +98,7 @@ class TelegramHttp(BaseRequest):
             ) as response:
                 answer = await _read(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as error:
-            raise Unreached(type(error).__name__) from None  # its words may hold the URL, and that the token
+            raise Unreached(type(error).__name__) from None  # its message may hold the URL with the token
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unanswered(type(error).__name__) from None
         if 200 <= response.status <= 299:
@@ -119,7 +115,7 @@ class TelegramHttp(BaseRequest):
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> Any:
-        """Raises Unanswered. (The SDK's own logs what it could not read, which may be what somebody wrote.)"""
+        """Raises Unanswered. (The SDK's own method logs what it could not read, which may be a person's words.)"""
         try:
             parsed = json.loads(payload.decode("utf-8", "replace"))
         except (ValueError, RecursionError):
@@ -130,7 +126,7 @@ class TelegramHttp(BaseRequest):
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Raises Unanswered where there is more than any answer has, whatever its header says."""
+    """Raises Unanswered if it is longer than any answer is."""
     answer = bytearray()
     async for piece in response.content.iter_any():
         answer += piece
@@ -139,22 +135,17 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(answer)
 
 
-def _body(data: RequestData | None) -> tuple[bytes | BytesIO | None, str]:
-    """The body and its Content-Type, as the Bot API takes them: a form, with files one of several parts."""
+def _body(data: RequestData | None) -> aiohttp.FormData | None:
+    """A form, with files one of several parts."""
     if data is None:
-        return None, ""
-    files = data.multipart_data
-    if not files:
-        return data.url_encoded_parameters().encode(), "application/x-www-form-urlencoded"
-    edge = secrets.token_hex(16)
-    pieces: list[bytes] = []
+        return None
+    form = aiohttp.FormData(quote_fields=False)
     for name, value in data.json_parameters.items():
-        pieces += [f'--{edge}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode(), value.encode(), b"\r\n"]
-    for name, (file_name, content, media_type) in files.items():
-        head = f'--{edge}\r\nContent-Disposition: form-data; name="{name}"; filename="{_quoted(file_name)}"\r\nContent-Type: {media_type}\r\n\r\n'
-        pieces += [head.encode(), content if isinstance(content, bytes) else content.read(), b"\r\n"]
-    pieces.append(f"--{edge}--\r\n".encode())
-    return BytesIO(b"".join(pieces)), f"multipart/form-data; boundary={edge}"
+        form.add_field(name, value)
+    for name, (file_name, content, media_type) in data.multipart_data.items():
+        file = BytesIO(content) if isinstance(content, bytes) else content
+        form.add_field(name, file, filename=_quoted(file_name), content_type=media_type)
+    return form
 
 
 def _quoted(name: str) -> str:
@@ -173,26 +164,23 @@ def _answered(status: int, body: bytes) -> Answered:
             retry_after=_wait(parameters.get("retry_after")),
             moved_to=moved if isinstance(moved := parameters.get("migrate_to_chat_id"), int) else None,
         )
-    except (ValueError, AttributeError, RecursionError):  # a page of something between
+    except (ValueError, AttributeError, RecursionError):  # a page of a proxy
         return Answered(status, f"status {status}")
 
 
 def _wait(value: object) -> float | None:
-    """Seconds, as JSON may hold them: what can't be a wait is none, and none is longer than a month."""
+    """Seconds, a month at most; None: the value is no wait."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
         return None
     return min(value, _LONGEST_WAIT) if math.isfinite(value) else None
 
 
 ALLOWED_UPDATES: Final = ("message", "edited_message", "callback_query")
-_CONNECTIONS: Final = 100
-_POOL_SECONDS: Final = 5.0
-"""How long a request waits for a free connection."""
 
 
 class Api(Bot):
     async def updates(self, offset: int | None, wait: int) -> list[Any]:
-        """Updates as they came, unread: one that the SDK can't read must not hide the others. `wait`: seconds until there is one."""
+        """Updates as JSON: one that the SDK can't read must not hide the others. `wait`: seconds for Telegram to wait for one."""
         asked = {"offset": offset, "timeout": wait, "limit": 100, "allowed_updates": list(ALLOWED_UPDATES)}
         updates: object = await self._post("getUpdates", asked, read_timeout=wait + READ_SECONDS / 2)
         return cast("list[Any]", updates) if isinstance(updates, list) else []
@@ -204,30 +192,20 @@ class Api(Bot):
 
 
 def connect(settings: TelegramSettings, version: str, answer_seconds: float = READ_SECONDS) -> Api:
-    """A bot with connections of its own for sending and for asking. No I/O. `answer_seconds`: how long an answer may take.
+    """A bot with separate connections for sending and for polling. No I/O. `answer_seconds`: how long an answer may take.
 
-    Raises ChannelFailed where the proxy can't be one.
+    Raises ChannelFailed if the proxy is no HTTP URL.
     """
     assert settings.token is not None
     if settings.proxy is not None and urlsplit(settings.proxy).scheme not in ("http", "https"):
         raise ChannelFailed("channels.telegram.proxy can't be used: it takes the URL of an HTTP proxy.", fatal=True)
-    # What the SDK logs holds parameters and answers: what was said.
+    # The SDK logs parameters and answers, which hold messages.
     logging.getLogger("telegram").setLevel(logging.CRITICAL)
-
-    def wire(connections: int) -> TelegramHttp:
-        return TelegramHttp(
-            connections=connections,
-            pool_seconds=min(_POOL_SECONDS, answer_seconds),
-            answer_seconds=answer_seconds,
-            proxy=settings.proxy,
-            headers={"User-Agent": f"nanobot/{version}", **settings.extra_headers},
-        )
-
     base = settings.api_base.rstrip("/")
     return Api(
         settings.token.get_secret_value(),
         base_url=f"{base}/bot",
         base_file_url=f"{base}/file/bot",
-        request=wire(_CONNECTIONS),
-        get_updates_request=wire(2),
+        request=TelegramHttp(settings, version, connections=_CONNECTIONS, answer_seconds=answer_seconds),
+        get_updates_request=TelegramHttp(settings, version, connections=2, answer_seconds=answer_seconds),
     )

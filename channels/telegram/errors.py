@@ -1,6 +1,6 @@
-"""From what went wrong on the wire to what it means for a message, and for the connection."""
+"""Errors of the Bot API, as errors of a send and of the connection."""
 
-from typing import Final
+from typing import Final, Literal
 
 from telegram.error import TelegramError
 
@@ -26,21 +26,28 @@ _CODES: Final = {
     "not enough rights": "no_rights",
     "have no rights": "no_rights",
 }
-"""What Telegram says, and the code of the trouble that it means."""
+"""The codes of refusals, by what Telegram says."""
 _NOT_FIRST: Final = "a bot can write only to people who have written to it first, and in groups that it is in"
 _HINTS: Final = {
     "chat_not_found": _NOT_FIRST,
     "never_started": _NOT_FIRST,
     "blocked": "they have to unblock it in Telegram",
-    "kicked": "somebody has to add it to the group again",
-    "not_a_member": "somebody has to add it to the group",
+    "kicked": "an administrator has to add it to the group again",
+    "not_a_member": "an administrator has to add it to the group",
     "no_rights": "an administrator of the chat has to allow it",
 }
-"""What has to be done, by the code of the trouble."""
+"""What to do about it, by code."""
+Reason = Literal["bad_html", "not_modified", "gone", "no_photo"]
+_REASONS: Final[dict[Reason, tuple[str, ...]]] = {
+    "bad_html": ("can't parse entities",),
+    "not_modified": ("message is not modified",),
+    "gone": ("message to edit not found", "message can't be edited", "message_id_invalid"),
+    "no_photo": ("photo_", "image_process", "wrong type of the web page", "wrong file"),
+}
 
 
 def send_failure(error: TelegramError) -> SendFailed:
-    """What it means for a message that was being sent."""
+    """The error of a send."""
     match error:
         case Answered():
             return _of_answer(error)
@@ -48,7 +55,7 @@ def send_failure(error: TelegramError) -> SendFailed:
             return SendLater("network", unreachable(error), counts=False, whole_channel=True)
         case Unanswered():
             return SendUnclear("no_answer", f"No answer came from Telegram ({error}); the message may have arrived.")
-        case _:  # of the SDK's own: its words may quote anything
+        case _:  # an error of the SDK: its words may quote anything
             return SendUnclear(
                 "no_answer", f"The answer from Telegram was not understood ({type(error).__name__}); the message may have arrived."
             )
@@ -60,9 +67,9 @@ def _of_answer(error: Answered) -> SendFailed:
             wait = error.retry_after
             words = f"Telegram asks to wait {wait:g} s." if wait is not None else "Telegram asks to wait."
             return SendLater("flood_wait", words, retry_after=wait, counts=False)
-        case 401 | 404:  # says nothing against the message: it goes out when the token is mended
+        case 401 | 404:  # not the message's fault: it goes out when the token is replaced
             return SendLater("unauthorized", _REVOKED, counts=False, whole_channel=True)
-        case 502 | 504:  # a gateway answers for a server that may have taken the message
+        case 502 | 504:  # the server behind the gateway may have taken the message
             return SendUnclear("gateway", f"Telegram's gateway failed (status {error.status}); the message may have arrived.")
         case 408 | 409 | 425:
             return SendLater("not_now", f"Telegram did not take it now: {error.description}.")
@@ -71,42 +78,19 @@ def _of_answer(error: Answered) -> SendFailed:
         case status if status >= 500:
             return SendLater("server_error", f"Telegram failed (status {status}).")
         case status:
-            code = _code(error, "forbidden" if status == 403 else "refused")
+            said, otherwise = error.description.lower(), "forbidden" if status == 403 else "refused"
+            code = next((code for words, code in _CODES.items() if words in said), otherwise)
             hint = f" ({_HINTS[code]})" if code in _HINTS else ""
             return SendRefused(code, f"Telegram refused it: {error.description}{hint}.")
 
 
-def _code(error: Answered, otherwise: str) -> str:
-    said = error.description.lower()
-    return next((code for words, code in _CODES.items() if words in said), otherwise)
-
-
-def is_parse_refusal(error: Answered) -> bool:
-    """Telegram can't read the form of a text; the same words go without."""
-    return error.status == 400 and "can't parse entities" in error.description
-
-
-def is_unchanged(error: Answered) -> bool:
-    """An edit to what stands there already."""
-    return error.status == 400 and "message is not modified" in error.description
-
-
-def is_gone(error: Answered) -> bool:
-    """The message to edit is not there (any more), or can't be edited."""
-    said = error.description.lower()
-    return error.status == 400 and any(
-        words in said for words in ("message to edit not found", "message can't be edited", "message_id_invalid")
-    )
-
-
-def is_no_photo(error: Answered) -> bool:
-    """Telegram can't make a photo of the file; as a document it takes it."""
-    said = error.description.lower()
-    return error.status == 400 and any(words in said for words in ("photo_", "image_process", "wrong type of the web page", "wrong file"))
+def refused_as(error: TelegramError, reason: Reason) -> bool:
+    """Whether Telegram refused a call for this reason, after which something else is tried."""
+    return isinstance(error, Answered) and error.status == 400 and any(words in error.description.lower() for words in _REASONS[reason])
 
 
 def channel_failure(error: TelegramError) -> ChannelFailed:
-    """What it means for the connection."""
+    """The error of the connection."""
     match error:
         case Answered(status=401 | 404):
             return ChannelFailed(_REVOKED, fatal=True)

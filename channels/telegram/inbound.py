@@ -7,16 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from telegram import (
-    CallbackQuery,
-    Message,
-    MessageEntity,
-    MessageOriginChannel,
-    MessageOriginChat,
-    MessageOriginHiddenUser,
-    MessageOriginUser,
-    Update,
-)
+import telegram
+from telegram import CallbackQuery, Message, MessageEntity, Update
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import COMMANDS, Command, FileKind, InboundFile, InboundMessage, Quote, Sender
@@ -29,13 +21,13 @@ _STICKERS: Final = {True: ("sticker.webm", "video/webm"), False: ("sticker.webp"
 
 
 def own_words(message: Message) -> str:
-    """What was written, or what else was sent in words: a place, a contact, a poll, dice. Empty: nothing that has words."""
+    """The text, caption, place, contact, poll or dice of a message, in words; empty: none of them."""
     said = message.text or message.caption or ""
     return replace_surrogates("\n".join(filter(None, [said, *_in_words(message)])))
 
 
 def shown(name: str) -> str:
-    """A name that somebody chose for themselves, for display."""
+    """A name that a person chose, for display."""
     return replace_surrogates(name)[:_MOST_NAME]
 
 
@@ -86,8 +78,7 @@ def _file(kind: FileKind, ref: str, name: str, media_type: str | None, size: int
 
 
 def sender_of(message: Message) -> Sender | None:
-    """Who wrote. A group's admin who hides behind the group, and a channel that writes in one, is known by that chat's id. None: a bot, or
-    nobody."""
+    """The sender; for an anonymous admin or a channel that posts in a group, that chat. None: a bot, or no sender."""
     if chat := message.sender_chat:
         return Sender(id=str(chat.id), name=shown(chat.effective_name or ""))
     user = message.from_user
@@ -97,28 +88,28 @@ def sender_of(message: Message) -> Sender | None:
 
 
 def forwarded_from(message: Message) -> str | None:
-    """Whose words a forwarded message passes on (empty: not known). None: it is none."""
+    """The author of a forwarded message (empty: unknown). None: it is not forwarded."""
     match message.forward_origin:
         case None:
             return None
-        case MessageOriginUser(sender_user=user):
+        case telegram.MessageOriginUser(sender_user=user):
             return shown(user.full_name)
-        case MessageOriginHiddenUser(sender_user_name=name):
+        case telegram.MessageOriginHiddenUser(sender_user_name=name):
             return shown(name)
-        case MessageOriginChat(sender_chat=chat) | MessageOriginChannel(chat=chat):
+        case telegram.MessageOriginChat(sender_chat=chat) | telegram.MessageOriginChannel(chat=chat):
             return shown(chat.effective_name or "")
         case _:
             return ""
 
 
 def answered_message(message: Message) -> Message | None:
-    """The message that this one answers. In a topic, every message formally answers the one that made the topic; that is none."""
+    """The message that this one answers. In a topic, a reply to the message that created the topic is none."""
     replied = message.reply_to_message
     return None if replied is None or replied.forum_topic_created else replied
 
 
 def quote_of(message: Message) -> Quote | None:
-    """What a reply refers to: the part that was marked, else the whole message."""
+    """What a reply quotes: the selected part, else the whole message."""
     replied = answered_message(message)
     marked = replace_surrogates(message.quote.text) if message.quote else ""
     if replied is None:
@@ -148,23 +139,23 @@ class Me:
 
 
 class Reader:
-    """Which updates are meant for the assistant, and what they say.
+    """Decides which updates are for the assistant, and turns them into messages.
 
-    Not meant for it: channel posts, messages of bots (two of them would talk for ever), service messages, edits that leave the text as it
+    Not for it: channel posts, messages of bots (two of them would talk for ever), service messages, edits that leave the text as it
     was, commands for other bots, and in groups whatever `groups` leaves out.
     """
 
     def __init__(self, me: Me, groups: HeardInGroups, moved: Callable[[str, int], object]) -> None:
-        """`moved` is told of groups that have a new id."""
+        """`moved` is called with the old and the new id of a group."""
         self._me = me
         self._moved = moved
         self._groups = groups
         self._name = re.compile(rf"[ \t]*@{re.escape(me.username)}(?!\w)", re.IGNORECASE)
         self._said: OrderedDict[tuple[int, int], int] = OrderedDict()
-        """(chat, message) → what its text was, as a hash: edits that change nothing else are told by it."""
+        """(chat, message) → the hash of its text, to recognise edits that did not change it."""
 
     def read(self, update: Update) -> InboundMessage | None:
-        """Of an update that is not a message of an album."""
+        """From an update that is not part of an album."""
         if update.callback_query is not None:
             return self._press(update.callback_query)
         if update.message is not None:
@@ -177,7 +168,7 @@ class Reader:
         return self._message([edited], edited=True)
 
     def album(self, messages: Sequence[Message]) -> InboundMessage | None:
-        """Of the messages of an album, as one."""
+        """One message from those of an album."""
         return self._message(sorted(messages, key=lambda message: message.message_id))
 
     def _message(self, messages: Sequence[Message], *, edited: bool = False) -> InboundMessage | None:
@@ -186,17 +177,19 @@ class Reader:
         text = "\n".join(filter(None, (own_words(message) for message in messages)))
         files = tuple(file for message in messages for file in files_of(message))
         for message in messages:
-            self._remember(message)
+            self._said[message.chat.id, message.message_id] = _hash(message)
+        while len(self._said) > _REMEMBERED:
+            self._said.popitem(last=False)
         if sender is None or not (text or files):
             return None
         author = forwarded_from(first)
         quote = Quote(text=text, author=author, kind="forward") if author is not None and text else quote_of(first)
         private = first.chat.type == "private"
-        command, ours = (None, True) if author is not None else self._command(text, private=private)
-        if not ours or not (private or self._is_for_me(messages, command)):
+        command, bot = (author is None and command_of(text)) or (None, None)
+        if (bot or self._me.username).lower() != self._me.username.lower() or not (private or self._is_for_me(messages, command)):
             return None
         if not private:
-            text = self._name.sub("", text).lstrip(" \t\n,:").rstrip() or text  # the name alone says "you there"
+            text = self._name.sub("", text).lstrip(" \t\n,:").rstrip() or text  # a bare mention stays
         return InboundMessage(
             external_id=_external_id(messages, edited=edited),
             address=_address(first),
@@ -210,16 +203,8 @@ class Reader:
             at=(first.edit_date if edited and first.edit_date else first.date).astimezone(UTC),
         )
 
-    def _command(self, text: str, *, private: bool) -> tuple[Command | None, bool]:
-        """The command that a text is, and whether it may be for this bot."""
-        found = command_of(text)
-        if found is None:
-            return None, True
-        command, bot = found
-        return command, bot is None or bot.lower() == self._me.username.lower()
-
     def _is_for_me(self, messages: Sequence[Message], command: Command | None) -> bool:
-        """In a group."""
+        """Whether a message in a group is for the bot."""
         if self._groups != "mention":
             return self._groups == "all"
         if command is not None and (command.name in COMMANDS or self._name.search(messages[0].text or "")):
@@ -227,17 +212,15 @@ class Reader:
         replied = answered_message(messages[0])
         if replied is not None and replied.from_user is not None and replied.from_user.id == self._me.id:
             return True
-        return any(self._mentions_me(message) for message in messages)
-
-    def _mentions_me(self, message: Message) -> bool:
-        named = message.parse_entities(_MENTIONS) if message.text else message.parse_caption_entities(_MENTIONS)
-        for entity, words in named.items():
-            if words.lower() == f"@{self._me.username}".lower() or (entity.user is not None and entity.user.id == self._me.id):
-                return True
+        for message in messages:
+            named = message.parse_entities(_MENTIONS) if message.text else message.parse_caption_entities(_MENTIONS)
+            for entity, words in named.items():
+                if words.lower() == f"@{self._me.username}".lower() or (entity.user is not None and entity.user.id == self._me.id):
+                    return True
         return False
 
     def _press(self, query: CallbackQuery) -> InboundMessage | None:
-        """A button under one of our messages: its words, as the message of whoever pressed it."""
+        """The words of one of our buttons, as the message of the person who pressed it."""
         message = query.message
         if message is None or query.data is None or query.from_user.is_bot:
             return None
@@ -257,19 +240,14 @@ class Reader:
             at=datetime.now(UTC),
         )
 
-    def _remember(self, message: Message) -> None:
-        self._said[message.chat.id, message.message_id] = _hash(message)
-        if len(self._said) > _REMEMBERED:
-            self._said.popitem(last=False)
-
 
 def _hash(message: Message) -> int:
     return hash(message.text or message.caption)
 
 
 def _external_id(messages: Sequence[Message], *, edited: bool) -> str:
-    """Of a message its chat and number; of an edit its time, too; of an album its first and last number, so that one which came in two
-    pieces is never taken for a repeat of its first."""
+    """chat:message, with the time of an edit, and with the last message of an album: an album that came in two pieces must not look like a
+    repeat of its first."""
     first, last = messages[0], messages[-1]
     joined = f"{first.chat.id}:{first.message_id}"
     if len(messages) > 1:
@@ -280,6 +258,6 @@ def _external_id(messages: Sequence[Message], *, edited: bool) -> str:
 
 
 def _address(message: Message) -> Address:
-    """Only a topic is a place of its own: elsewhere Telegram numbers threads of replies, too."""
+    """Only topics are threads: elsewhere Telegram numbers chains of replies, too."""
     topic = message.message_thread_id if message.is_topic_message else None
     return Address(channel="telegram", chat_id=str(message.chat.id), thread_id=str(topic) if topic else None)

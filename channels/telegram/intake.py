@@ -1,4 +1,4 @@
-"""Takes updates in order, albums as one, and polls for them."""
+"""Accepts updates in order, albums as one, and polls for them."""
 
 import asyncio
 import logging
@@ -20,24 +20,24 @@ from channels.telegram.inbound import Reader
 
 log = logging.getLogger(__name__)
 ALBUM_QUIET: Final = 0.7
-"""Seconds without a further message of an album after which it is taken for whole: Telegram does not say how many there are."""
+"""Seconds without a further message after which an album counts as complete: Telegram does not say how many there are."""
 ALBUM_MOST: Final = 10
 _MOST_TRIES: Final = 3
 AlbumKey = tuple[int, str]
 _UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError, RecursionError)
-"""What the SDK raises of an update that is not as it should be."""
+"""Raised by the SDK for a malformed update."""
 
 
 class TelegramIntake:
     def __init__(self, api: Api, reader: Reader, link: ChannelLink, tries: dict[int, int]) -> None:
-        """`tries`: how often each update that is not accepted yet was offered; it outlives the connection."""
+        """`tries`: attempts for each update that is not accepted yet; outlives the connection."""
         self._tries = tries
         self._api = api
         self._reader = reader
         self._link = link
 
     def parse(self, raw: Any) -> Update | None:
-        """None: it can't be read, which is logged; it will not be any better the next time."""
+        """None: it can't be read, which is logged."""
         try:
             return Update.de_json(raw, self._api)
         except _UNREADABLE as error:
@@ -45,7 +45,7 @@ class TelegramIntake:
             return None
 
     async def take(self, updates: Sequence[Update]) -> None:
-        """One update, or those of an album. When it returns, what they say is kept, or is not for us. Raises StoreUnavailable."""
+        """One update, or those of an album. When it returns, they are stored or not for the assistant. Raises StoreUnavailable."""
         first = updates[0]
         try:
             messages = [message for update in updates if (message := update.message) is not None]
@@ -56,31 +56,27 @@ class TelegramIntake:
         if message is not None:
             await self._accept(first.update_id, message)
         if first.callback_query is not None:
-            await self._answer(first.callback_query.id)
+            try:  # else the button shows a clock for half a minute
+                await self._api.answer_callback_query(first.callback_query.id, read_timeout=3)
+            except TelegramError as error:
+                log.info("telegram.press_unanswered reason=%s", type(error).__name__)
 
     async def _accept(self, number: int, message: InboundMessage) -> None:
-        """One that meets a bug each time is given up: nothing behind it would ever be heard."""
+        """A message that hits a bug each time is dropped: it would hold up all others."""
         tries = self._tries[number] = self._tries.get(number, 0) + 1
         if tries <= _MOST_TRIES:
             try:
                 await self._link.accept(message)
-            except (StoreUnavailable, asyncio.CancelledError):  # nothing against the message
+            except (StoreUnavailable, asyncio.CancelledError):  # not the message's fault
                 del self._tries[number]
                 raise
         else:
             log.error("telegram.update_given_up id=%d tries=%d", number, _MOST_TRIES)
         del self._tries[number]
 
-    async def _answer(self, query_id: str) -> None:
-        """Without it, the button would show a clock for half a minute."""
-        try:
-            await self._api.answer_callback_query(query_id, read_timeout=3)
-        except TelegramError as error:
-            log.info("telegram.press_unanswered reason=%s", type(error).__name__)
-
 
 def id_of(raw: Any) -> int | None:
-    """The number of an update as it came."""
+    """The id of an update in JSON."""
     number: object = raw.get("update_id") if isinstance(raw, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     return number if isinstance(number, int) else None
 
@@ -93,18 +89,18 @@ def album_of(update: Update) -> AlbumKey | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What can be made of the updates of one answer."""
+    """The updates of one answer, sorted by what can be done."""
 
     ready: tuple[tuple[Update, ...], ...]
     """Single ones and whole albums, in order."""
     growing: Mapping[AlbumKey, int]
     """Albums that may still grow, with how many there are."""
     first_held: int | None
-    """The first update that must come again: of a growing album, or behind one in its chat."""
+    """The first update to fetch again: of a growing album, or behind one in its chat."""
 
 
 def batch_of(updates: Sequence[Update], growing_before: Mapping[AlbumKey, int]) -> Batch:
-    """An album is whole when it has not grown since the last look, or can't."""
+    """An album is complete when it has not grown since the last answer, or can't grow."""
     albums: dict[AlbumKey, list[Update]] = {}
     for update in updates:
         if key := album_of(update):
@@ -127,10 +123,10 @@ def batch_of(updates: Sequence[Update], growing_before: Mapping[AlbumKey, int]) 
 
 
 _WAIT: Final = 25
-"""Seconds that Telegram holds a request while there is nothing."""
+"""Seconds of a long poll."""
 _LONGEST_PAUSE: Final = 30.0
 _LONGEST_OBEYED: Final = 3600.0
-"""Seconds that Telegram may ask to wait: asking once an hour does no harm, and not hearing people for a month does."""
+"""The longest `retry_after` that polling obeys: one request an hour is harmless, a month without messages is not."""
 _ANOTHER: Final = (
     "Another program asks for this bot's messages with the same token; Telegram gives them to one only. Stop the other one, or make a bot of "
     "its own for it."
@@ -142,7 +138,7 @@ _WEBHOOK: Final = (
 
 class Polling:
     def __init__(self, api: Api, intake: TelegramIntake, link: ChannelLink, detail: str) -> None:
-        """`detail`: as whom it is connected."""
+        """`detail`: for `link.connected`."""
         self._api = api
         self._intake = intake
         self._link = link
@@ -150,18 +146,21 @@ class Polling:
         self._offset: int | None = None
         self._growing: Mapping[AlbumKey, int] = {}
         self._done: set[int] = set()
-        """Updates that are accepted and not acknowledged, because one before them is held."""
+        """Updates that are accepted and can't be acknowledged yet, because an earlier one is held."""
         self._failures = 0
 
     async def run(self) -> None:
-        """Until cancelled. Raises ChannelFailed when the token is refused; everything else it waits out."""
+        """Runs until cancelled. Raises ChannelFailed when the token is refused; retries after all other errors."""
         while True:
             try:
                 moved = await self._round()
             except Answered as error:
                 if error.status in (401, 404):
                     raise channel_failure(error) from error
-                await self._pause(_words(error), error.retry_after)
+                words = f"Telegram answered: {error.description}."
+                if error.status == 409:
+                    words = _WEBHOOK if "webhook" in error.description else _ANOTHER
+                await self._pause(words, error.retry_after)
             except TelegramError as error:
                 await self._pause(unreachable(error))
             except StoreUnavailable:
@@ -174,8 +173,8 @@ class Polling:
                     await asyncio.sleep(ALBUM_QUIET)
 
     async def _round(self) -> bool:
-        """Ask once and take in what comes. False: there was something, and none of it could be acknowledged."""
-        at_once = self._growing or self._failures  # after trouble, it is to be known soon that it is over
+        """Poll once and accept what comes. False: there were updates, and none could be acknowledged."""
+        at_once = self._growing or self._failures  # after an error, to see soon that it is over
         answer = await self._api.updates(self._offset, 0 if at_once else _WAIT)
         numbers = [number for raw in answer if (number := id_of(raw)) is not None]
         fresh = [raw for raw in answer if id_of(raw) not in self._done]
@@ -188,19 +187,13 @@ class Polling:
             return not answer
         before, self._offset = self._offset, max(numbers) + 1 if batch.first_held is None else batch.first_held
         self._done = {number for number in self._done if number >= self._offset}
-        return before != self._offset  # else it told again what was acknowledged, and would, as fast as it is asked
+        return before != self._offset  # else Telegram sends the same again, at once
 
     async def _pause(self, why: str, least: float | None = None) -> None:
-        """Say what is in the way, and wait, longer each time."""
+        """Report the error and wait, longer each time."""
         self._failures += 1
         self._link.degraded(why)
         delay = backoff(self._failures, random.random(), longest=_LONGEST_PAUSE, spread=0.5)  # noqa: S311 - no secret
         pause = max(min(least or 0.0, _LONGEST_OBEYED), delay)
         log.warning("telegram.poll_failed failures=%d pause=%.1f", self._failures, pause)
         await asyncio.sleep(pause)
-
-
-def _words(error: Answered) -> str:
-    if error.status == 409:
-        return _WEBHOOK if "webhook" in error.description else _ANOTHER
-    return f"Telegram answered: {error.description}."

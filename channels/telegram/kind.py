@@ -1,7 +1,6 @@
-"""What is known of Telegram without its SDK."""
+"""The kind of channel, without the SDK."""
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
 from assistant.contracts.addresses import Address
@@ -27,11 +26,6 @@ def check_address(settings: TelegramSettings, address: Address) -> Address:
     return Address(channel=address.channel, chat_id=chat_id, thread_id=None if thread_id == _GENERAL_TOPIC else thread_id)
 
 
-def named(settings: TelegramSettings) -> Sequence[str]:
-    """A private chat has the id of its person."""
-    return [entry for entry in (*settings.allow_from, *settings.owners) if _ID.fullmatch(entry)]
-
-
 def open_channel(settings: TelegramSettings, context: ChannelContext) -> Channel:
     if settings.token is None:
         raise ChannelFailed("channels.telegram.token is not set: @BotFather gives one.", fatal=True)
@@ -42,4 +36,10 @@ def open_channel(settings: TelegramSettings, context: ChannelContext) -> Channel
     return TelegramChannel(settings, context)
 
 
-KIND: Final = ChannelKind(name="telegram", settings=TelegramSettings, check_address=check_address, named=named, open=open_channel)
+KIND: Final = ChannelKind(
+    name="telegram",
+    settings=TelegramSettings,
+    check_address=check_address,
+    named=lambda settings: list(filter(_ID.fullmatch, (*settings.allow_from, *settings.owners))),
+    open=open_channel,
+)

@@ -17,11 +17,11 @@ class TelegramSettings(ChannelSettings):
     token: SecretText = None
     """The bot's token, from @BotFather."""
     allow_from: tuple[SenderId, ...] = ()
-    """Who may write, by their numeric ids (`/id` tells them). Empty: nobody but those who are paired. `"*"`: everybody. Of nanobot's form
-    `"id|name"` the id counts; a user name alone matches nobody, because names can change hands."""
+    """Numeric ids of senders who may write (`/id` shows one's own). Empty: only paired senders. `"*"`: everybody. Of nanobot's form `"id|name"`
+    the id counts; a user name matches no one, because names can change hands."""
     groups: GroupPolicy = "mention"
-    """What is heard in groups: nothing (`"off"`), what mentions the bot, answers it or is one of its commands (`"mention"`), or everything that
-    Telegram shows it (`"all"`; the bot's privacy mode must be switched off for that). Only from senders who may write. nanobot's `groupPolicy`
+    """Which messages in groups are read: none (`"off"`), those that mention the bot, answer it or are one of its commands (`"mention"`), or all that
+    Telegram sends (`"all"`; switch off the bot's privacy mode for that). Only from senders who may write. nanobot's `groupPolicy`
     (`"open"`, `"mention"`) is its old name."""
     preview: PreviewMode = "off"
     """Whether an answer is shown while it is made, by edits of one message. nanobot's `streaming` (true: `"edit"`) is its old name."""
@@ -30,9 +30,9 @@ class TelegramSettings(ChannelSettings):
     reply_to_message: bool = False
     """Whether answers in private chats refer to the message that they answer, too; in groups they always do."""
     react_emoji: str = "👀"
-    """The reaction that shows that a message was accepted; empty: none."""
+    """The reaction to an accepted message; empty: none."""
     mode: Literal["polling", "webhook"] = "polling"
-    """How messages come: asked for (`"polling"`), or by calls of `webhookUrl`."""
+    """How messages come: by polling, or by calls of `webhookUrl` (`"webhook"`)."""
     webhook_url: str = ""
     """The https URL that Telegram calls; what it reaches has to lead to `webhookPath` here."""
     webhook_listen_host: str = "127.0.0.1"
@@ -42,8 +42,7 @@ class TelegramSettings(ChannelSettings):
     webhook_path: str = "/telegram"
     """The path that the webhook answers on."""
     webhook_secret_token: SecretText = None
-    """What Telegram sends along with every call, so that nobody else can make one: 1 to 256 letters, digits, `_` and `-`. null: made anew at
-    every start."""
+    """The secret that Telegram sends with every call: 1 to 256 letters, digits, `_` and `-`. null: a new one at every start."""
     api_base: str = "https://api.telegram.org"
     """Where the Bot API is, for a server of one's own."""
     proxy: OptionalText = None

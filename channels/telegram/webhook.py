@@ -1,10 +1,12 @@
-"""Being called by Telegram: it hears 200 when the message is accepted, and calls again otherwise."""
+"""A webhook for Telegram: it answers 200 when the message is accepted; otherwise Telegram calls again."""
 
 import asyncio
+import contextlib
 import hmac
 import json
 import logging
 import secrets
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
@@ -24,7 +26,7 @@ _MOST_BYTES: Final = 1_000_000
 _MAX_CONNECTIONS: Final = 4
 """Calls that Telegram may make at once."""
 _LOOK_EVERY: Final = 60.0
-"""Seconds between two looks at what Telegram calls."""
+"""Seconds between two checks of the webhook at Telegram."""
 
 
 class TelegramWebhook:
@@ -39,7 +41,7 @@ class TelegramWebhook:
         self._albums: dict[AlbumKey, _Album] = {}
 
     async def run(self) -> None:
-        """Until cancelled. Raises ChannelFailed. The webhook stays set: Telegram keeps what comes meanwhile."""
+        """Runs until cancelled. The webhook stays set: Telegram keeps what comes meanwhile. Raises ChannelFailed."""
         app = web.Application(client_max_size=_MOST_BYTES)
         app.router.add_post(self._settings.webhook_path, self._called)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5)
@@ -50,7 +52,15 @@ class TelegramWebhook:
                 await web.TCPSite(runner, host, port).start()
             except OSError as error:
                 raise ChannelFailed(f"The webhook can't listen on {host}:{port}: {error.strerror}.") from error
-            await self._set()
+            try:
+                await self._api.set_webhook(
+                    self._settings.webhook_url,
+                    secret_token=self._secret,
+                    allowed_updates=ALLOWED_UPDATES,
+                    max_connections=_MAX_CONNECTIONS,
+                )
+            except TelegramError as error:
+                raise channel_failure(error) from error
             self._link.connected(self._detail)
             while True:
                 await asyncio.sleep(_LOOK_EVERY)
@@ -58,19 +68,8 @@ class TelegramWebhook:
         finally:
             await runner.cleanup()
 
-    async def _set(self) -> None:
-        try:
-            await self._api.set_webhook(
-                self._settings.webhook_url,
-                secret_token=self._secret,
-                allowed_updates=ALLOWED_UPDATES,
-                max_connections=_MAX_CONNECTIONS,
-            )
-        except TelegramError as error:
-            raise channel_failure(error) from error
-
     async def _look(self) -> None:
-        """Whether Telegram still calls here, and can. Raises ChannelFailed where the token is refused or another webhook was set."""
+        """Check that Telegram still calls here, and can. Raises ChannelFailed if the token is refused or another webhook is set."""
         try:
             info = await self._api.get_webhook_info()
         except Answered as error:
@@ -104,7 +103,7 @@ class TelegramWebhook:
         return web.Response()
 
     async def _take(self, update: Update) -> None:
-        """The messages of an album come in calls of their own, side by side: they are answered when the whole is accepted."""
+        """The messages of an album come in calls of their own, side by side: each is answered when the whole album is accepted."""
         key = album_of(update)
         if key is None:
             await self._intake.take([update])
@@ -112,42 +111,25 @@ class TelegramWebhook:
         album = self._albums.get(key)
         if album is None:
             album = self._albums[key] = _Album()
-            album.add(update)
-            try:
-                await album.complete()
-            finally:
-                del self._albums[key]
-            try:
-                await self._intake.take(sorted(album.updates, key=lambda each: each.update_id))
-            except StoreUnavailable as error:
-                album.taken.set_exception(error)
-                album.taken.exception()  # whoever waits has it; nobody may
-                raise
-            else:
-                album.taken.set_result(None)
-        else:
-            album.add(update)
-            await asyncio.shield(album.taken)
+            album.taken = asyncio.create_task(self._take_album(key, album))
+            album.taken.add_done_callback(lambda taken: taken.cancelled() or taken.exception())  # the callers may be gone
+        album.updates[update.update_id] = update
+        album.grown.set()
+        assert album.taken is not None
+        await asyncio.shield(album.taken)
+
+    async def _take_album(self, key: AlbumKey, album: "_Album") -> None:
+        """Waits until the album has stopped growing, or can't grow."""
+        with contextlib.suppress(TimeoutError):
+            while len(album.updates) < ALBUM_MOST:
+                album.grown.clear()
+                await asyncio.wait_for(album.grown.wait(), ALBUM_QUIET)
+        del self._albums[key]
+        await self._intake.take([album.updates[number] for number in sorted(album.updates)])
 
 
+@dataclass(slots=True)
 class _Album:
-    """Messages of an album that have come so far."""
-
-    def __init__(self) -> None:
-        self.updates: list[Update] = []
-        self.taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._grown = asyncio.Event()
-
-    def add(self, update: Update) -> None:
-        if update.update_id not in {each.update_id for each in self.updates}:
-            self.updates.append(update)
-        self._grown.set()
-
-    async def complete(self) -> None:
-        """Until nothing came for a while, or nothing more can."""
-        while len(self.updates) < ALBUM_MOST:
-            self._grown.clear()
-            try:
-                await asyncio.wait_for(self._grown.wait(), ALBUM_QUIET)
-            except TimeoutError:
-                return
+    updates: dict[int, Update] = field(default_factory=dict[int, Update])
+    grown: asyncio.Event = field(default_factory=asyncio.Event)
+    taken: asyncio.Task[None] | None = None

@@ -1,7 +1,7 @@
-"""Markdown, as a model writes it, in the form that each platform takes, in parts of the length that it takes.
+"""Markdown in the form of each platform, in parts of its length.
 
     markdown ──read──▶ blocks ──split──▶ blocks of each part ──write──▶ FormattedPart
 
-`read` knows Markdown, `split` knows where a text may be cut, and each form (telegram, discord, plain) knows how its platform writes and counts.
-All of it is pure: the same text gives the same parts. Nothing raises on any text, and no word is lost.
+`reading` knows Markdown, `splitting` where a text may be cut, and each `TextForm` (telegram, discord, plain) how its platform writes and counts.
+All of it is pure. Nothing raises on any text, and no word is lost.
 """

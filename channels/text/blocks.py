@@ -1,9 +1,10 @@
-"""Text in blocks of lines and spans, and the marks that a platform writes around them."""
+"""Text in blocks of lines and spans, the marks that a platform writes around them, and their words as plain text."""
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final, Literal
 
 BlockKind = Literal["text", "heading", "code", "rule"]
@@ -12,12 +13,12 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 _BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and symbols by their category that are drawn as nothing."""
+"""Letters and symbols that are drawn as nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How words look. `link`: where they lead, or empty."""
+    """How words look. `link`: a URL, or empty."""
 
     bold: bool = False
     italic: bool = False
@@ -40,7 +41,7 @@ PLAIN: Final = Style()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """`depth`: how many lists it stands in. `mark`: what it begins with there ("•", "1.", "☐"); empty: it goes on."""
+    """`depth`: the number of lists around it. `mark`: what it begins with ("•", "1.", "☐"); empty: it continues an item."""
 
     spans: tuple[Span, ...]
     depth: int = 0
@@ -54,9 +55,9 @@ class Block:
     kind: BlockKind
     lines: tuple[Line, ...]
     gap: bool = True
-    """Whether an empty line stands before it."""
+    """Whether an empty line comes before it."""
     quote: int = 0
-    """How many quotes it stands in."""
+    """The number of quotes around it."""
     level: int = 0
     """Of a heading: 1 to 6."""
     language: str = ""
@@ -66,33 +67,20 @@ class Block:
 
 
 def clean(text: str) -> str:
-    """Without what no platform takes: halves of characters become whole, control characters (but tab and newline) go."""
+    """Without control characters (but tab and newline); surrogates are replaced."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     return _CONTROLS.sub("", _SURROGATES.sub("\ufffd", text))
 
 
 def is_visible(text: str) -> bool:
-    """Whether there is anything to see in it: platforms refuse a message without."""
+    """Whether anything in it can be seen: platforms refuse a message without."""
     return any(char not in _BLANK and unicodedata.category(char) not in _INVISIBLE for char in text)
 
 
-def merged(spans: list[Span]) -> tuple[Span, ...]:
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
     """Without empty ones, and neighbours of one style as one."""
-    found: list[Span] = []
-    texts: list[str] = []
-    for span in spans:
-        if not span.text:
-            continue
-        if found and found[-1].style == span.style:
-            texts.append(span.text)
-            continue
-        if texts:
-            found[-1] = Span(text="".join(texts), style=found[-1].style)
-        found.append(span)
-        texts = [span.text]
-    if texts:
-        found[-1] = Span(text="".join(texts), style=found[-1].style)
-    return tuple(found)
+    runs = groupby([span for span in spans if span.text], key=lambda span: span.style)
+    return tuple([Span(text="".join([span.text for span in run]), style=style) for style, run in runs])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +90,11 @@ class FormattedPart:
     text: str
     """In the platform's own form."""
     plain: str
-    """The same words without any form, within the same limit."""
+    """The same words as plain text, within the same limit."""
 
 
 Mark = tuple[str, str]
-"""A kind ("bold", "link") and what it needs to know (the link's address), or nothing."""
+"""A kind ("bold", "link") and the link's URL, or an empty text."""
 
 
 def marks_of(style: Style) -> tuple[Mark, ...]:
@@ -123,7 +111,7 @@ def write_marked(
     end: Callable[[Mark], str],
     words: Callable[[int, Span], str],
 ) -> list[str]:
-    """Pieces of text: what `begin` and `end` give for each mark, around what `words` gives for each span; the longer mark stands outside."""
+    """Pieces of text: `begin` and `end` of each mark around the `words` of each span; the longer mark is outside."""
     wanted = [marks(span.style) for span in spans]
     reach: list[dict[Mark, int]] = [{} for _ in spans]
     for place in range(len(spans) - 1, -1, -1):
@@ -144,3 +132,56 @@ def write_marked(
         out.append(words(place, span))
     out.extend(end(mark) for mark in reversed(opened))
     return out
+
+
+_DEEPEST: Final = 8
+"""Levels of indentation that are shown."""
+
+
+def utf16(text: str) -> int:
+    """Length in UTF-16 code units, which Telegram counts; never less than code points."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
+
+
+def indent(line: Line) -> str:
+    """What a line of a list begins with: two spaces a level, and its mark."""
+    within = max(min(line.depth, _DEEPEST) - 1, 0)
+    if line.mark:
+        return "  " * within + line.mark + " "
+    return "  " * (within + 1) if line.depth else ""
+
+
+def between(before: Block | None, block: Block) -> str:
+    """What separates two blocks."""
+    if before is None:
+        return ""
+    return "\n\n" if block.gap and before.kind != "heading" else "\n"
+
+
+def plain_line(block: Block, line: Line) -> str:
+    """A line as text; URLs follow the words that link to them."""
+    if block.kind == "code":
+        return "".join([span.text for span in line.spans])
+    said = ["> " * block.quote, indent(line)]
+    for place, span in enumerate(line.spans):
+        said.append(span.text)
+        link = span.style.link
+        if link and not shows(span.text, link) and (place + 1 == len(line.spans) or line.spans[place + 1].style.link != link):
+            said.append(f" ({link})")
+    return "".join(said)
+
+
+def shows(text: str, link: str) -> bool:
+    """Whether the words are the URL."""
+    return text.rstrip("/") in (link.rstrip("/"), link.removeprefix("mailto:"))
+
+
+def plain_text(blocks: Sequence[Block]) -> str:
+    """Blocks as text, one under the other."""
+    said: list[str] = []
+    before: Block | None = None
+    for block in blocks:
+        said.append(between(before, block))
+        said.append("\n".join([plain_line(block, line) for line in block.lines]))
+        before = block
+    return "".join(said).strip("\n").rstrip()

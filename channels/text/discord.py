@@ -8,10 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, marks_of, write_marked
-from channels.text.plain import between, indent, plain_span, plain_text, utf16
-from channels.text.reading import read
-from channels.text.splitting import Size, parts_of
+from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, between, indent, marks_of, utf16, write_marked
+from channels.text.splitting import Size, TextForm, parts_of
 
 _MARKS: Final = {"bold": "**", "italic": "*", "strike": "~~", "spoiler": "||"}
 _URL: Final = re.compile(r"https?://[^\s<>|*`]+")
@@ -20,7 +18,7 @@ _LINE_BEGIN: Final = re.compile(r"(\s*)([#+>-])|(\s*\d+)([.)])(?=\s|$)")
 _TICKS: Final = re.compile(r"``(?=`)")
 _LONGEST_LINK: Final = 500
 _GAP: Final = "\u200b"
-"""Nothing to see: stands between backticks that would end a code block."""
+"""Zero width: separates backticks that would end a code block."""
 
 
 def discord_parts(markdown: str, limit: int = 2000) -> list[FormattedPart]:
@@ -28,15 +26,12 @@ def discord_parts(markdown: str, limit: int = 2000) -> list[FormattedPart]:
 
     Empty: there is nothing to see in it. Never raises, and loses no word.
     """
-    return parts_of(read(markdown, lambda url: _can_link(url, limit)), _DiscordForm(limit))
-
-
-def _can_link(url: str, limit: int) -> bool:
-    return url.lower().startswith(("http://", "https://")) and len(url) <= min(_LONGEST_LINK, limit // 4)
+    longest = min(_LONGEST_LINK, limit // 4)
+    return parts_of(markdown, _DiscordForm(limit), lambda url: url.lower().startswith(("http://", "https://")) and len(url) <= longest)
 
 
 def escape(text: str) -> str:
-    """So that it reads as it is; addresses stay addresses."""
+    """Escape what Discord would read as a mark or a mention; URLs stay as they are."""
     said: list[str] = []
     at = 0
     for url in _URL.finditer(text):
@@ -46,21 +41,8 @@ def escape(text: str) -> str:
     return "".join(said)
 
 
-def _inline_code(text: str) -> str:
-    text = re.sub(r"`(?=`)", "`" + _GAP, text)
-    if "`" not in text:
-        return f"`{text}`"
-    return f"`` {text} ``"
-
-
-class _DiscordForm:
+class _DiscordForm(TextForm):
     """How Discord counts and writes."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
-    def fits(self, size: Size) -> bool:
-        return size.units <= self._limit
 
     def around(self, block: Block) -> Size:
         return Size(2 + (len("```\n\n```") + len(block.language) if block.kind == "code" else 0))
@@ -77,9 +59,9 @@ class _DiscordForm:
         marks = len(marks_of(span.style)) + (block.kind == "heading")
         written = utf16(text) + (text.count("`") * 2 + 6 if span.style.code else len(_SPECIAL.findall(text)))
         link = 2 * utf16(span.style.link) + 9 if span.style.link else 0
-        return Size(max(written + 4 * marks + link, plain_span(span)))
+        return Size(max(written + 4 * marks + link, super().span(block, span).units))
 
-    def write(self, blocks: Sequence[Block]) -> FormattedPart:
+    def text(self, blocks: Sequence[Block]) -> str:
         out: list[str] = []
         before: Block | None = None
         for block in blocks:
@@ -87,7 +69,7 @@ class _DiscordForm:
             out.append("\n" if before is not None and "code" in (before.kind, block.kind) else joint)
             out.append(_code(block) if block.kind == "code" else "\n".join([_line(block, line) for line in block.lines]))
             before = block
-        return FormattedPart(text="".join(out), plain=plain_text(blocks))
+        return "".join(out)
 
 
 def _code(block: Block) -> str:
@@ -96,7 +78,7 @@ def _code(block: Block) -> str:
 
 
 def _lead(block: Block, line: Line) -> str:
-    """What Discord reads as the line's form: its quote, its place in a list, its heading."""
+    """The marks at the beginning of a line: quote, list, heading."""
     quote = "> " + "\\> " * (block.quote - 1) if block.quote else ""
     mark = line.mark.replace("•", "-").replace("◦", "-").replace("▪", "-")
     lead = indent(Line(spans=(), depth=line.depth, mark=mark))
@@ -117,7 +99,8 @@ def _line(block: Block, line: Line) -> str:
 
     def words(place: int, span: Span) -> str:
         if span.style.code:
-            return _inline_code(span.text)
+            code = re.sub(r"`(?=`)", "`" + _GAP, span.text)
+            return f"`` {code} ``" if "`" in code else f"`{code}`"
         said = escape(span.text)
         return _at_begin(span.text, said) if place == 0 else said
 
@@ -135,7 +118,7 @@ def _end(mark: Mark) -> str:
 
 
 def _at_begin(text: str, escaped: str) -> str:
-    """Where a line of words begins as a heading or a list would."""
+    """Escape the beginning of a line that would be a heading or a list."""
     found = _LINE_BEGIN.match(escaped)
     if found is None:
         return escaped

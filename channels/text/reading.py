@@ -3,9 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, zip_longest
-from typing import Final
+from typing import Final, NamedTuple
 
 from markdown_it.token import Token
 
@@ -13,14 +13,13 @@ from channels.text.blocks import PLAIN, Block, Line, Span, Style, clean, merged
 from channels.text.grammar import grammar
 
 LinkTest = Callable[[str], bool]
-"""Whether the platform can make words lead to this address; where not, the address is written beside them."""
+"""Whether the platform can link words to this URL; if not, the URL is written beside them."""
 
 _SWITCHES: Final = {"strong": "bold", "em": "italic", "s": "strike", "spoiler": "spoiler"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Link:
-    """A link that was begun: at this span of this line."""
+class _Link(NamedTuple):
+    """A link that is open: it began at this span of this line."""
 
     url: str
     title: str
@@ -56,7 +55,7 @@ class _Words:
         self.begin(replace(self._style, link=url if self._can_link(url) else self._style.link))
 
     def end_link(self) -> None:
-        """Where the words are an address themselves they are no link: platforms make one of the words, and distrust one that leads elsewhere."""
+        """Words that are a URL themselves are no link: platforms link them, and distrust a link to another URL."""
         link = self._links.pop()
         linked = self._style.link == link.url
         self.end()
@@ -75,11 +74,7 @@ class _Words:
         if link.title:
             self.say(f" ({link.title})")
 
-    def read(self, tokens: Sequence[Token]) -> None:
-        for token in tokens:
-            self._token(token)
-
-    def _token(self, token: Token) -> None:
+    def read(self, token: Token) -> None:
         kind, _, part = token.type.rpartition("_")
         if token.type in ("softbreak", "hardbreak"):
             self.say("\n")
@@ -87,7 +82,8 @@ class _Words:
             self.say(token.content.replace("\n", " "), replace(self._style, code=True))
         elif token.type == "image":
             self.begin_link(str(token.attrs.get("src", "")), str(token.attrs.get("title", "")))
-            self.read(token.children or [])
+            for child in token.children or ():
+                self.read(child)
             self.end_link()
         elif token.type == "link_open":
             self.begin_link(str(token.attrs.get("href", "")), str(token.attrs.get("title", "")))
@@ -104,14 +100,15 @@ class _Words:
 def read_inline(token: Token, can_link: LinkTest) -> list[Line]:
     """The lines of an `inline` token of the parser."""
     words = _Words(can_link)
-    words.read(token.children or [])
+    for child in token.children or ():
+        words.read(child)
     return [Line(spans=merged(spans)) for spans in words.lines]
 
 
 _WIDEST: Final = 100
-"""Columns of a row that is still shown aligned."""
+"""Columns of the widest table that is shown aligned."""
 _LONGEST_NAME: Final = 60
-"""Characters of a column's name that is said for each record."""
+"""Characters of the longest column name that is repeated for each record."""
 _EMPTY: Final = Line(spans=())
 _NOTHING: Final = frozenset({"Mn", "Me", "Cf"})
 
@@ -120,13 +117,8 @@ def width(text: str) -> int:
     """Columns that a terminal gives it: two for a wide character (East Asian, emoji), none for a mark."""
     if text.isascii():
         return len(text)
-    return sum(_columns(char) for char in text)
-
-
-def _columns(char: str) -> int:
-    if unicodedata.category(char) in _NOTHING:
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
+    seen = [char for char in text if unicodedata.category(char) not in _NOTHING]
+    return sum(2 if unicodedata.east_asian_width(char) in ("W", "F") else 1 for char in seen)
 
 
 def table_blocks(rows: Sequence[Sequence[Line]], *, gap: bool, quote: int) -> list[Block]:
@@ -157,7 +149,7 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _records(rows: Sequence[Sequence[Line]], *, gap: bool, quote: int) -> list[Block]:
-    """The first record names every column; the others repeat the names of those that they fill, so that their size is that of the table."""
+    """The first record names every column; the others only those that they fill, so that the size stays that of the table."""
     header, *records = rows
     fields: list[list[Line]] = []
     if records:
@@ -185,7 +177,7 @@ _BULLETS: Final = "•◦▪"
 
 
 def read(markdown: str, can_link: LinkTest) -> list[Block]:
-    """The blocks of a text, in order. Every word of it is in one of them, but for the names of list markers."""
+    """The blocks of a text, in order. Every word is in one of them, except list markers."""
     reader = _Reader(can_link)
     for token in grammar().parse(clean(markdown)):
         reader.take(token)
@@ -193,14 +185,14 @@ def read(markdown: str, can_link: LinkTest) -> list[Block]:
 
 
 class _Reader:
-    """Goes through the parser's tokens once."""
+    """Turns the parser's tokens into blocks."""
 
     def __init__(self, can_link: LinkTest) -> None:
         self.blocks: list[Block] = []
         self._can_link = can_link
         self._quote = 0
         self._lists: list[bool] = []
-        """Of each list that is open, whether an item of it has begun: the first one follows its text closely in a nested list."""
+        """For each open list, whether it has an item: the first one of a nested list follows its text without a gap."""
         self._mark = ""
         self._level = 0
         self._tight = False
@@ -209,7 +201,8 @@ class _Reader:
     def take(self, token: Token) -> None:
         match token.type:
             case "inline" if self._rows is not None:
-                self._rows[-1].append(_one_line(read_inline(token, self._can_link)))
+                lines = read_inline(token, self._can_link)
+                self._rows[-1].append(Line(spans=tuple(span for line in lines for span in line.spans)))
             case "inline":
                 self._words(read_inline(token, self._can_link))
             case "paragraph_open":
@@ -242,7 +235,10 @@ class _Reader:
             case "row_open" if self._rows is not None:
                 self._rows.append([])
             case "grid_close":
-                self._table()
+                self._show_mark()
+                for block in table_blocks(self._rows or [[]], gap=True, quote=self._quote):
+                    self._add(block)
+                self._rows = None
             case _:
                 pass
 
@@ -269,14 +265,8 @@ class _Reader:
         elif language:
             self._add(Block(kind="text", lines=(_plain_line(language),)))
 
-    def _table(self) -> None:
-        self._show_mark()
-        for block in table_blocks(self._rows or [[]], gap=True, quote=self._quote):
-            self._add(block)
-        self._rows = None
-
     def _show_mark(self) -> None:
-        """Of an item that does not begin with words: on a line of its own."""
+        """The mark of an item that does not begin with words gets a line of its own."""
         if self._mark:
             self._words([Line(spans=())])
 
@@ -293,12 +283,8 @@ def _plain_line(text: str) -> Line:
     return Line(spans=(Span(text=text, style=PLAIN),))
 
 
-def _one_line(lines: Sequence[Line]) -> Line:
-    return Line(spans=tuple(span for line in lines for span in line.spans))
-
-
 def _task(line: Line, mark: str) -> Line:
-    """A box for "[ ]" and "[x]"; the item's own number stays before it."""
+    """A box for "[ ]" and "[x]", after the item's number."""
     first = line.spans[0] if line.spans else Span(text="", style=PLAIN)
     found = _TASK.match(first.text) if first.style == PLAIN else None
     if found is None:

@@ -1,23 +1,24 @@
-"""Cuts blocks into parts of a platform's length, never within a grapheme."""
+"""Cuts a text into parts of a platform's length, never within a grapheme."""
 
 import re
 import unicodedata
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
-from channels.text.blocks import Block, FormattedPart, Line, Span, is_visible
+from channels.text.blocks import Block, FormattedPart, Line, Span, indent, is_visible, plain_text, utf16
+from channels.text.reading import LinkTest, read
 
 _MOST_BACK: Final = 64
-"""How long a cluster is kept whole; one with more marks than that is no writing, and is cut."""
+"""The longest cluster that is kept whole; longer ones are cut."""
 _JOINER: Final = "\u200d"
 _SENTENCE: Final = re.compile(r"(?:[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[」』”’）]*)")
 _SPACE: Final = re.compile(r"\s+")
 
 
 def safe_cut(text: str, at: int) -> int:
-    """The last place at or before `at` where `text` may be cut; `at` itself where a cluster is longer than can be."""
+    """The last place up to `at` where `text` may be cut; `at` itself if a cluster is too long."""
     if at <= 0 or at >= len(text):
         return at
     for place in range(at, max(at - _MOST_BACK, 0), -1):
@@ -27,7 +28,7 @@ def safe_cut(text: str, at: int) -> int:
 
 
 def best_cut(text: str, at: int) -> int:
-    """Where to cut a line that may be `at` characters long: after a sentence in its second half, else after a word; 0: there is no such place."""
+    """Where to cut a line of at most `at` characters: after a sentence in its second half, else after a word; 0: nowhere."""
     window = text[: at + 1]
     sentence = max((found.end() for found in _SENTENCE.finditer(window, at // 2) if found.end() <= at), default=0)
     if sentence:
@@ -36,7 +37,7 @@ def best_cut(text: str, at: int) -> int:
 
 
 def _joined(text: str, place: int) -> bool:
-    """Whether the characters before and after this place are one to the eye."""
+    """Whether the characters before and after this place are one grapheme."""
     before, after = text[place - 1], text[place]
     if before < "\u0300" and after < "\u0300":
         return False
@@ -45,7 +46,10 @@ def _joined(text: str, place: int) -> bool:
     if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":  # the colour of a skin; tags of a flag
         return True
     if _is_flag_letter(before) and _is_flag_letter(after):
-        return _flag_letters_before(text, place) % 2 == 1
+        start = place
+        while start > 0 and _is_flag_letter(text[start - 1]):
+            start -= 1
+        return (place - start) % 2 == 1
     return "\u1160" <= after <= "\u11ff" and "\u1100" <= before <= "\u11ff"  # Hangul, a letter each
 
 
@@ -53,19 +57,12 @@ def _is_flag_letter(char: str) -> bool:
     return "\U0001f1e6" <= char <= "\U0001f1ff"
 
 
-def _flag_letters_before(text: str, place: int) -> int:
-    start = place
-    while start > 0 and _is_flag_letter(text[start - 1]):
-        start -= 1
-    return place - start
-
-
 _PIECE: Final = 2048
-"""Characters of a span that are looked at together."""
+"""Characters of a span that are handled together."""
 
 
 class Size(NamedTuple):
-    """How much of a platform's limits something takes, at most."""
+    """An upper bound of what something takes of a platform's limits."""
 
     units: int
     """What the platform counts."""
@@ -74,37 +71,50 @@ class Size(NamedTuple):
     entities: int = 0
 
     def plus(self, other: "Size") -> "Size":
-        units, source, entities = other
-        return Size(self.units + units, self.source + source, self.entities + entities)
+        return Size(self.units + other.units, self.source + other.source, self.entities + other.entities)
 
 
-class TextForm(Protocol):
-    """How a platform counts and writes. Sizes are upper bounds: what is written is never larger than the sum of what it is made of."""
+class TextForm:
+    """How a platform counts and writes a text; this one: as plain text, in UTF-16 code units.
+
+    Sizes are upper bounds: what is written is never larger than the sum of what it is made of.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
 
     def fits(self, size: Size) -> bool:
         """Whether a part may be as large as this."""
-        ...
+        return size.units <= self.limit
 
     def around(self, block: Block) -> Size:
-        """What a block takes besides its lines: what stands between it and the one before, fences, tags."""
-        ...
+        """What a block takes besides its lines: the gap before it, fences, tags."""
+        return Size(2)
 
     def lead(self, block: Block, line: Line) -> Size:
         """What a line takes besides its spans: its end, its indentation, its mark."""
-        ...
+        return Size(1 if block.kind == "code" else 1 + 2 * block.quote + utf16(indent(line)))
 
-    def span(self, block: Block, span: Span) -> Size: ...
+    def span(self, block: Block, span: Span) -> Size:
+        return Size(utf16(span.text) + (utf16(span.style.link) + 3 if span.style.link else 0))
 
-    def write(self, blocks: Sequence[Block]) -> FormattedPart: ...
+    def text(self, blocks: Sequence[Block]) -> str:
+        return plain_text(blocks)
 
 
-def parts_of(blocks: Sequence[Block], form: TextForm) -> list[FormattedPart]:
+def parts_of(markdown: str, form: TextForm, can_link: LinkTest) -> list[FormattedPart]:
     """The parts of a text; none where there is nothing to see in it."""
     packing = _Packing(form)
-    for block in blocks:
+    for block in read(markdown, can_link):
         packing.add(block)
     packing.turn(carry=False)
-    return [form.write(blocks) for blocks in packing.parts if any(map(_shows, blocks))]
+    shown = [blocks for blocks in packing.parts if any(map(_shows, blocks))]
+    return [FormattedPart(text=form.text(blocks), plain=plain_text(blocks)) for blocks in shown]
+
+
+def plain_parts(markdown: str, limit: int) -> list[FormattedPart]:
+    """The words of a text in parts of at most `limit` UTF-16 code units each; `text` and `plain` are the same. Empty: nothing to see in it."""
+    return parts_of(markdown, TextForm(limit), lambda url: True)
 
 
 class _Packing:
@@ -126,7 +136,7 @@ class _Packing:
             self._pour(block)
 
     def turn(self, *, carry: bool = True) -> None:
-        """Begin a new part. Headings at the end of the old one go with what follows them."""
+        """Begin a new part. Headings at the end of the old one move along."""
         kept = len(self._here)
         while carry and kept > 0 and self._here[kept - 1].kind == "heading":
             kept -= 1
@@ -135,11 +145,11 @@ class _Packing:
         if done:
             self.parts.append(done)
         self._here = moved
-        self._used = self._total(moved)
+        self._used = _sum([self._size(block) for block in moved])
 
     def _pour(self, block: Block) -> None:
         """A block that is larger than a part, line by line."""
-        if self._here and not self._fits(self._third()):
+        if self._here and not self._fits(Size(*(value // 2 + 1 for value in self._used))):  # two thirds are used
             self.turn()
         head = self._head(block)
         lines: list[Line] = []
@@ -151,7 +161,7 @@ class _Packing:
                 if self._form.fits(again.plus(more)):
                     self._leave(block, lines, size, head)
                     lines, size = list(head), again
-                    if not self._fits(size.plus(more)):  # because of the headings that came along
+                    if not self._fits(size.plus(more)):  # because of the headings that moved along
                         self.turn()
                 else:
                     lines, size = self._cut(block, line, lines, size, head)
@@ -161,8 +171,8 @@ class _Packing:
         self._put_lines(block, lines, size)
 
     def _cut(self, block: Block, line: Line, lines: list[Line], size: Size, head: Sequence[Line]) -> tuple[list[Line], Size]:
-        """A line that is larger than a part, over as many as it takes; returns what the last one holds of the block."""
-        rest = deque(_pieces(line.spans))
+        """Split a line that is larger than a part; returns the lines of the block in the last part, and their size."""
+        rest = deque([replace(span, text=span.text[at : at + _PIECE]) for span in line.spans for at in range(0, len(span.text), _PIECE)])
         lead = self._form.lead(block, line)
         while rest:
             empty = not self._here and len(lines) <= len(head)
@@ -171,7 +181,9 @@ class _Packing:
                 lines, head, size = [], (), self._form.around(block)
                 continue
             if not taken and empty:
-                taken = [_first_character(rest)]
+                span = rest.popleft()  # the limit holds hardly anything: one character at least
+                rest.extendleft([replace(span, text=span.text[1:])] if span.text[1:] else [])
+                taken = [replace(span, text=span.text[:1])]
             if taken:
                 lines.append(replace(line, spans=tuple(taken)))
                 line = replace(line, mark="")
@@ -232,10 +244,6 @@ class _Packing:
     def _fits(self, more: Size) -> bool:
         return self._form.fits(self._used.plus(more))
 
-    def _third(self) -> Size:
-        """A third of what is allowed, as far as what is used shows it."""
-        return Size(*(value // 2 + 1 for value in self._used))
-
     def _head(self, block: Block) -> tuple[Line, ...]:
         """The lines that are repeated, unless they take much of a part."""
         head = block.lines[: block.header]
@@ -244,9 +252,6 @@ class _Packing:
 
     def _opening(self, block: Block, head: Sequence[Line]) -> Size:
         return self._form.around(block).plus(_sum([self._line(block, line) for line in head]))
-
-    def _total(self, blocks: Sequence[Block]) -> Size:
-        return _sum([self._size(block) for block in blocks])
 
     def _size(self, block: Block) -> Size:
         return self._form.around(block).plus(_sum([self._line(block, line) for line in block.lines]))
@@ -259,24 +264,12 @@ class _Packing:
 
 
 def _shows(block: Block) -> bool:
-    """Whether there is anything to see in it: the edge of a quote alone is nothing, and Telegram refuses it."""
+    """Whether anything in it can be seen: Telegram refuses an empty quote."""
     return any(line.mark or any(is_visible(span.text) for span in line.spans) for line in block.lines)
 
 
 def _sum(sizes: Sequence[Size]) -> Size:
     return Size(*map(sum, zip(*sizes, strict=True))) if sizes else Size(0)
-
-
-def _pieces(spans: Sequence[Span]) -> list[Span]:
-    return [replace(span, text=span.text[at : at + _PIECE]) for span in spans for at in range(0, len(span.text), _PIECE)]
-
-
-def _first_character(rest: deque[Span]) -> Span:
-    """For limits that hardly anything fits in: something has to go on."""
-    span = rest.popleft()
-    if span.text[1:]:
-        rest.appendleft(replace(span, text=span.text[1:]))
-    return replace(span, text=span.text[:1])
 
 
 def _put_back(taken: list[Span], rest: deque[Span], span: Span, back: int, ahead: int) -> None:

@@ -5,16 +5,15 @@ are parsed away, in UTF-16 code units, and keeps at most 100 entities of a messa
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from channels.text.blocks import PLAIN, Block, FormattedPart, Line, Mark, Span, Style, marks_of, write_marked
-from channels.text.plain import between, indent, plain_lead, plain_span, plain_text, utf16
-from channels.text.reading import read
-from channels.text.splitting import Size, parts_of
+from channels.text.blocks import PLAIN, Block, FormattedPart, Line, Mark, Span, Style, between, indent, marks_of, utf16, write_marked
+from channels.text.splitting import Size, TextForm, parts_of
 
-_TAGS: Final = {"bold": "b", "italic": "i", "strike": "s", "spoiler": "tg-spoiler", "code": "code"}
+_TAGS: Final = {"link": "a", "bold": "b", "italic": "i", "strike": "s", "spoiler": "tg-spoiler", "code": "code"}
 _LINK: Final = re.compile(r"https?://[^\s/?#@:]+\.[^\s/?#@:.]{2,}(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE)
+"""Telegram makes links only of URLs with a domain."""
 _LONGEST_LINK: Final = 1000
 _MOST_ENTITIES: Final = 100
 _SOURCE: Final = 3
@@ -28,32 +27,20 @@ def telegram_parts(markdown: str, limit: int = 4000) -> list[FormattedPart]:
 
     Empty: there is nothing to see in it. Never raises, and loses no word.
     """
-    return parts_of(read(markdown, lambda url: _can_link(url, limit)), _TelegramForm(limit))
-
-
-def _can_link(url: str, limit: int) -> bool:
-    """Telegram takes the link, and not only the words, of addresses with a domain."""
-    return len(url) <= min(_LONGEST_LINK, limit // 4) and _LINK.fullmatch(url) is not None
+    longest = min(_LONGEST_LINK, limit // 4)
+    return parts_of(markdown, _TelegramForm(limit), lambda url: len(url) <= longest and _LINK.fullmatch(url) is not None)
 
 
 def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _marks(block: Block) -> Callable[[Style], tuple[Mark, ...]]:
-    return _marks_of_heading if block.kind == "heading" else _marks_of_words
-
-
-def _marks_of_words(style: Style) -> tuple[Mark, ...]:
-    """Code takes no others; where it leads somewhere, it is a link instead."""
+def _marks(style: Style, block: Block) -> tuple[Mark, ...]:
+    """Code takes no others; linked code is a link without it. Headings are bold."""
     if style.code and not style.link:
         return (("code", ""),)
-    return tuple([mark for mark in marks_of(style) if mark[0] != "code"])
-
-
-def _marks_of_heading(style: Style) -> tuple[Mark, ...]:
-    marks = _marks_of_words(style)
-    return marks if style.bold or marks == (("code", ""),) else (*marks, ("bold", ""))
+    marks = tuple([mark for mark in marks_of(style) if mark[0] != "code"])
+    return (*marks, ("bold", "")) if block.kind == "heading" and not style.bold else marks
 
 
 def _begin(mark: Mark) -> str:
@@ -62,28 +49,25 @@ def _begin(mark: Mark) -> str:
 
 
 def _end(mark: Mark) -> str:
-    return "</a>" if mark[0] == "link" else f"</{_TAGS[mark[0]]}>"
+    return f"</{_TAGS[mark[0]]}>"
 
 
 def _attribute(value: str) -> str:
     return escape(value).replace('"', "&quot;")
 
 
-class _TelegramForm:
+class _TelegramForm(TextForm):
     """How Telegram counts and writes."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
     def fits(self, size: Size) -> bool:
-        return size.units <= self._limit and size.source <= self._limit * _SOURCE and size.entities <= _MOST_ENTITIES
+        return size.units <= self.limit and size.source <= self.limit * _SOURCE and size.entities <= _MOST_ENTITIES
 
     def around(self, block: Block) -> Size:
         tags = len('<pre><code class="language-"></code></pre><blockquote></blockquote>') + len(block.language)
         return Size(2, 2 + tags, (block.kind == "code") + (block.quote > 0))
 
     def lead(self, block: Block, line: Line) -> Size:
-        units = plain_lead(block, line)
+        units = super().lead(block, line).units
         return Size(units, units + 4 * block.quote)
 
     def span(self, block: Block, span: Span) -> Size:
@@ -91,11 +75,11 @@ class _TelegramForm:
         source = len(text) + 4 * text.count("&") + 3 * (text.count("<") + text.count(">"))
         if block.kind == "code" or (style is PLAIN and block.kind == "text"):
             return Size(utf16(text), source)
-        marks = _marks(block)(style)
+        marks = _marks(style, block)
         link = len(_attribute(span.style.link)) if span.style.link else 0
-        return Size(plain_span(span), source + link + _TAG_CHARS * len(marks), len(marks))
+        return Size(super().span(block, span).units, source + link + _TAG_CHARS * len(marks), len(marks))
 
-    def write(self, blocks: Sequence[Block]) -> FormattedPart:
+    def text(self, blocks: Sequence[Block]) -> str:
         out: list[str] = []
         before: Block | None = None
         for block in blocks:
@@ -104,16 +88,16 @@ class _TelegramForm:
             before = block
         if before is not None and _in_quote(before):
             out.append("</blockquote>")
-        return FormattedPart(text="".join(out), plain=plain_text(blocks))
+        return "".join(out)
 
 
 def _in_quote(block: Block) -> bool:
-    """Code stands beside a quote, not in it: neither may hold the other on every client."""
+    """Code ends a quote: some clients can't show one in the other."""
     return block.quote > 0 and block.kind != "code"
 
 
 def _joint(before: Block | None, block: Block) -> list[str]:
-    """What stands between two blocks, the begin and the end of quotes included."""
+    """What separates two blocks, with the tags of quotes."""
     space = between(before, block)
     was, is_now = before is not None and _in_quote(before), _in_quote(block)
     if was == is_now:
@@ -132,5 +116,5 @@ def _line(block: Block, line: Line) -> str:
     lead = escape("> " * (block.quote - 1)) + indent(line)
     if len(line.spans) == 1 and line.spans[0].style is PLAIN and block.kind == "text":
         return lead + escape(line.spans[0].text)
-    words = write_marked(line.spans, _marks(block), _begin, _end, lambda _, span: escape(span.text))
+    words = write_marked(line.spans, lambda style: _marks(style, block), _begin, _end, lambda _, span: escape(span.text))
     return lead + "".join(words)

@@ -17,7 +17,6 @@ from assistant.contracts.channels import (
     ChannelContext,
     ChannelFailed,
     ChannelLink,
-    Conversation,
     Limit,
     SendFailed,
     Sending,
@@ -27,7 +26,7 @@ from assistant.contracts.channels import (
 )
 from assistant.contracts.errors import Forbidden, StoreUnavailable
 from assistant.contracts.hooks import HookAccepted
-from assistant.contracts.outbox import Media, MediaFiles, OutboundEvent, OutboundPart, Receipt
+from assistant.contracts.outbox import MediaFiles, OutboundEvent, OutboundPart, Receipt
 from channels.webhook.incoming import SIGNATURE_HEADER, TIMESTAMP_HEADER, read_hook, sign
 from channels.webhook.settings import HookSettings, WebhookSettings
 
@@ -37,7 +36,7 @@ _LATER: Final = frozenset({408, 425, 429})
 
 
 def body_of(sending: Sending, files: MediaFiles) -> bytes:
-    """The JSON that is posted; the same for every try. Reads the media: not for the event loop. Raises OSError."""
+    """The JSON that is posted, the same for every try. Reads the files: run it in a thread. Raises OSError."""
     address, part = sending.address, sending.part
     return orjson.dumps(
         {
@@ -46,19 +45,22 @@ def body_of(sending: Sending, files: MediaFiles) -> bytes:
             "chat_id": address.chat_id,
             "thread_id": address.thread_id,
             "text": part.text,
-            "media": [_file(media, files) for media in part.media],
+            "media": [
+                {
+                    "name": media.name,
+                    "media_type": media.media_type,
+                    "size": media.size,
+                    "data": base64.b64encode(files.path(media).read_bytes()).decode(),
+                }
+                for media in part.media
+            ],
             "buttons": [[{"text": button.text, "url": button.url} for button in row] for row in part.buttons],
         }
     )
 
 
-def _file(media: Media, files: MediaFiles) -> dict[str, object]:
-    data = base64.b64encode(files.path(media).read_bytes()).decode()
-    return {"name": media.name, "media_type": media.media_type, "size": media.size, "data": data}
-
-
 def headers_of(hook: HookSettings, key: str, body: bytes, now: datetime, version: str) -> dict[str, str]:
-    """The signature, where there is a secret, and the key by which the receiver knows a repeat."""
+    """With the signature, where there is a secret, and the key by which the receiver recognises a repeat."""
     headers = {"Content-Type": "application/json", "Idempotency-Key": key, "User-Agent": f"nanobot/{version}"}
     secret = hook.out_secret or hook.secret
     if secret is not None:
@@ -69,7 +71,7 @@ def headers_of(hook: HookSettings, key: str, body: bytes, now: datetime, version
 
 
 def failure_of(status: int, headers: Mapping[str, str], now: datetime) -> SendFailed | None:
-    """What an answer means; None: the message was taken."""
+    """The error that an answer means; None: the message was accepted."""
     if 200 <= status < 300:
         return None
     words = f"The receiver answered {status}."
@@ -82,22 +84,18 @@ def failure_of(status: int, headers: Mapping[str, str], now: datetime) -> SendFa
 
 
 def seconds_until(value: str | None, now: datetime) -> float | None:
-    """Of a Retry-After header: seconds, or a date (RFC 9110, 10.2.3). None: there is none, or it is neither."""
+    """The seconds of a Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3). None: it is missing or invalid."""
     if value is None:
         return None
     try:
-        seconds = float(value) if value.strip().isdigit() else (_aware(parsedate_to_datetime(value)) - now).total_seconds()
+        if value.strip().isdigit():
+            seconds = float(value)
+        else:
+            date = parsedate_to_datetime(value)
+            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now.timestamp()
     except (ValueError, OverflowError):
         return None
     return max(seconds, 0.0) if math.isfinite(seconds) else None
-
-
-def _aware(time: datetime) -> datetime:
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-
-
-def total_bytes(media: Sequence[Media]) -> int:
-    return sum(file.size for file in media)
 
 
 _CONNECT_SECONDS: Final = 10
@@ -106,7 +104,11 @@ _REMEMBERED: Final = 4096
 
 
 class WebhookChannel:
-    """Channel and Hooks. Its key is the receiver's to use: one that heeds Idempotency-Key gets a message once."""
+    """See `contracts.channels.Channel` and `contracts.hooks.Hooks`. A receiver that honours Idempotency-Key gets a message once."""
+
+    name = "webhook"
+    keyed = True
+    conversation = None
 
     def __init__(self, settings: WebhookSettings, context: ChannelContext) -> None:
         self._hooks = settings.hooks
@@ -114,33 +116,20 @@ class WebhookChannel:
         self._link: ChannelLink | None = None
         self._session: aiohttp.ClientSession | None = None
         self._accepted: OrderedDict[str, None] = OrderedDict()
-        """Ids that were given out lately, so that a repeat can be called one. One after a restart has its id, and is called accepted."""
-
-    @property
-    def name(self) -> str:
-        return "webhook"
-
-    @property
-    def keyed(self) -> bool:
-        return True
-
-    @property
-    def conversation(self) -> Conversation | None:
-        return None
+        """The latest ids, to answer a repeat as one. After a restart, a repeat gets its id and is answered as new."""
 
     def limits(self, address: Address) -> Sequence[Limit]:
-        """None of its own: a receiver says 429."""
+        """None: a receiver answers 429."""
         return ()
 
     def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
-        """One part, its text the Markdown as it is: the receiver is a program."""
+        """One part, in Markdown: the receiver is a program."""
         self._way_out(event.address.chat_id)
-        if total_bytes(event.media) > MOST_MEDIA_BYTES:
+        if sum(media.size for media in event.media) > MOST_MEDIA_BYTES:
             raise SendRefused("too_large", f"The files are larger than {MOST_MEDIA_BYTES // 1024**2} MiB together.")
         return [OutboundPart(text=event.text, plain=event.text, media=event.media, buttons=event.buttons)]
 
     async def run(self, link: ChannelLink) -> None:
-        """Messages are taken in while this runs."""
         self._link = link
         try:
             link.connected(await self.identity())
@@ -149,7 +138,6 @@ class WebhookChannel:
             self._link = None
 
     async def receive(self, name: str, headers: Mapping[str, str], body: bytes) -> HookAccepted:
-        """As `Hooks.receive`."""
         message = read_hook(name, self._hooks.get(name), headers, body, datetime.now(UTC))
         if self._link is None:
             raise StoreUnavailable("The webhook channel is not running now. Nothing was accepted; try again later.", retry_after=5)
@@ -163,7 +151,7 @@ class WebhookChannel:
         return HookAccepted(id=id, new=new)
 
     async def send(self, sending: Sending) -> Receipt:
-        """Sent is what was answered with 2xx."""
+        """A message is sent when the answer is 2xx."""
         hook, url = self._way_out(sending.address.chat_id)
         try:
             body = await asyncio.to_thread(body_of, sending, self._context.files)
@@ -207,7 +195,7 @@ class WebhookChannel:
         return hook, hook.url.get_secret_value()
 
     def _client(self) -> aiohttp.ClientSession:
-        """A connection for each message: one that was kept may have died, and then nobody knows whether the message arrived."""
+        """A new connection for each message: a kept one may be dead, and then it is unknown whether the message arrived."""
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=_SECONDS, sock_connect=_CONNECT_SECONDS)
             connector = aiohttp.TCPConnector(force_close=True, limit=100)

@@ -1,4 +1,4 @@
-"""A hook that came in: authenticated by its signature or a bearer token, read as a message."""
+"""Incoming hooks: authenticated by a signature or a bearer token, read as messages."""
 
 import hmac
 import re
@@ -20,30 +20,27 @@ from channels.webhook.settings import HookSettings
 TIMESTAMP_HEADER: Final = "x-nanobot-timestamp"
 SIGNATURE_HEADER: Final = "x-nanobot-signature"
 MOST_SECONDS: Final = 300
-"""How far the sender's clock may be from ours."""
+"""The largest difference between the sender's clock and ours."""
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
-    """The value of the signature's header."""
+    """The value of the signature header."""
     return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, sha256).hexdigest()
 
 
 def is_signed(secret: str, timestamp: str, signature: str, body: bytes) -> bool:
-    """Whether the signature is the one for these bytes; takes the same time for every wrong one."""
+    """Whether the signature is right; takes the same time for every wrong one."""
     return hmac.compare_digest(sign(secret, timestamp, body).encode(), signature.strip().lower().encode())
 
 
 def is_recent(timestamp: str, now: float) -> bool:
-    """Whether a timestamp is one, and within five minutes of `now`."""
+    """Whether this is a timestamp within five minutes of `now`."""
     return _TIMESTAMP.fullmatch(timestamp) is not None and abs(int(timestamp) - now) <= MOST_SECONDS
 
 
-_SCHEME: Final = "bearer "
-
-
 def read_hook(name: str, hook: HookSettings | None, headers: Mapping[str, str], body: bytes, now: datetime) -> InboundMessage:
-    """What a request says, once it is known to be the sender's. `headers`: by lower-case name.
+    """The message in a request, after it is authenticated. `headers`: by lower-case name.
 
     Raises NotFound (no such hook, or one without a secret), Unauthenticated, InvalidJson, InvalidRequest, InvalidAddress.
     """
@@ -63,7 +60,7 @@ def read_hook(name: str, hook: HookSettings | None, headers: Mapping[str, str], 
 
 
 def _authenticate(hook: HookSettings, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-    """The timestamp that was signed; None where the sender was known by its bearer secret. Raises Unauthenticated."""
+    """Returns the signed timestamp; None: the sender was authenticated by its bearer secret. Raises Unauthenticated."""
     if hook.secret is not None and SIGNATURE_HEADER in headers:
         timestamp = headers.get(TIMESTAMP_HEADER, "").strip()
         if not is_signed(hook.secret.get_secret_value(), timestamp, headers[SIGNATURE_HEADER], body):
@@ -79,10 +76,9 @@ def _authenticate(hook: HookSettings, headers: Mapping[str, str], body: bytes, n
 
 
 def _has_bearer(bearer: SecretStr, authorization: str) -> bool:
-    if not authorization.lower().startswith(_SCHEME):
-        return False
-    given = authorization[len(_SCHEME) :].strip()
-    return hmac.compare_digest(given.encode(errors="surrogateescape"), bearer.get_secret_value().encode())
+    scheme, _, given = authorization.partition(" ")
+    given = given.strip().encode(errors="surrogateescape")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given, bearer.get_secret_value().encode())
 
 
 def _parse(body: bytes) -> HookRequest:
@@ -101,8 +97,8 @@ def _parse(body: bytes) -> HookRequest:
 
 
 def _external_id(name: str, said: HookRequest, timestamp: str | None, body: bytes) -> str:
-    """Of the hook's own messages only. Without an id of the sender's, the same signed bytes are the same message; what is not signed holds
-    nothing that tells a repeat from a second message of the same words, so each is taken as new."""
+    """Unique among the hook's own messages. Without an id of the sender's, the same signed bytes are the same message; an unsigned request is
+    always new, because nothing tells a repeat from a second message with the same words."""
     if said.external_id is not None:
         return f"{name}/{said.external_id}"
     if timestamp is None:

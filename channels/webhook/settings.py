@@ -52,6 +52,6 @@ class WebhookSettings(ChannelSettings):
     let_in_by_secret: ClassVar[bool] = True
 
     allow_from: tuple[SenderId, ...] = ()
-    """Not asked here: whoever knows a hook's secret may write to it."""
+    """Not used here: a hook takes messages from everyone who knows its secret."""
     hooks: dict[ChannelName, HookSettings] = Field(default_factory=dict)
     """By name: `POST /hooks/<name>` comes in, `webhook:<name>` is written to."""

@@ -81,7 +81,7 @@ FAULTS: dict[str, tuple[str, str, bytes]] = {
 
 
 def broken(mode: str, said: Sequence[bytes]) -> bytes:
-    """A stream that breaks off after `said` in the way of `mode`; after "drop", "precut" and "midcut" the caller closes the connection."""
+    """A stream that breaks off after `said` in the way of `mode`; the writer of "drop", "precut" and "midcut" closes the connection."""
     words = b"".join(said)
     failure = script.chunked(b'data: {"type":"error","error":{"type":"overloaded_error","message":"fake overload sk-SECRET123"}}\n\n')
     return {

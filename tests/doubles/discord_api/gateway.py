@@ -42,7 +42,7 @@ class Gateway:
         self.closes_with: int | None = None
         """Every socket is closed with this code as soon as it is opened."""
         self.out_of_reach = False
-        """New sessions don't see any server until `reach`."""
+        """New sessions get no server until `reach`."""
         self.says_goodbye = True
         """Whether a socket that is closed from the other side is closed from this one, too."""
         self.refuses = False

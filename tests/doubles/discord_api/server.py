@@ -78,11 +78,11 @@ class DiscordApi:
         return {"enabled": True, "token": self.token, "apiBase": f"{self.world.base}{_BASE}", **more}
 
     def changed(self) -> None:
-        """Something happened: waiters in `until` check again."""
+        """Something happened: `until` checks again."""
         self._changed.set()
 
     async def until(self, holds: Callable[[], object], within: float = 10.0) -> None:
-        """Return when `holds`; checked after every request and frame. Raises TimeoutError."""
+        """Wait until `holds`; checked after every request and event. Raises TimeoutError."""
         async with asyncio.timeout(within):
             while not holds():
                 self._changed.clear()

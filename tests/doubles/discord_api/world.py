@@ -105,7 +105,7 @@ class World:
         return channel
 
     def thread(self, parent: Payload, name: str, *, told: bool = True) -> Payload:
-        """A public thread. `told`: whether the application gets an event for it before its first message."""
+        """A public thread. `told`: whether the application gets it before its first message."""
         about = {"archived": False, "auto_archive_duration": 60, "archive_timestamp": stamp(datetime.now(UTC)), "locked": False}
         thread = self._channel(
             {
@@ -137,7 +137,7 @@ class World:
         at: datetime | None = None,
         **more: object,
     ) -> Payload:
-        """A user writes. `files`: (name, media type, bytes). `forwards`: a forwarded text. `more`: further fields of the message."""
+        """A user writes. `files`: (name, media type, bytes). `forwards`: the message that is forwarded. `more`: further fields of the message."""
         message = self._message(channel, author, content, at)
         message["attachments"] = [self._attachment(channel, *file) for file in files]
         if reply_to is not None:

@@ -22,10 +22,10 @@ class Refusal(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """What befalls the next requests that it fits.
+    """What happens to the next matching requests.
 
-    "before": the request is not carried out; "after": it is, and the ledger has it, but its sender never hears. A hang ends when the sender
-    goes away or the server stops.
+    "before": the request is not carried out; "after": it is, and the ledger has it, but no answer is sent. A hang ends when the client
+    disconnects or the server stops.
     """
 
     kind: FaultKind = "answer"
@@ -38,9 +38,9 @@ class Fault:
     chat_id: int | str | None = None
     """Requests for this chat only; None: any."""
     times: int | None = 1
-    """How often; None: until it is removed (`TelegramServer.mend`)."""
+    """How often; None: until all faults are removed (`TelegramServer.clear_faults`)."""
     met: int = 0
-    """How often it befell a request."""
+    """How often it matched a request."""
 
     @classmethod
     def flood(cls, retry_after: int, **where: Any) -> "Fault":

@@ -56,14 +56,14 @@ class Methods(Chats):
         }
 
     def texts(self, chat_id: int | str) -> list[str]:
-        """The bot's messages in a chat now, in order."""
+        """The messages of the bot that are in a chat now, in order."""
         return [posted.edits[-1] if posted.edits else posted.text for posted in self.sent_to(chat_id) if not posted.deleted]
 
     def sent_to(self, chat_id: int | str) -> list[Posted]:
         return [posted for posted in list(self.ledger) if str(posted.chat_id) == str(chat_id)]
 
     def as_update(self, posted: Posted, **more: Any) -> dict[str, Any]:
-        """A message of the bot as an update shows it (a reply to it, or a press of its button)."""
+        """A message of the bot as in an update (that answers it, or whose button is pressed)."""
         markup = {"reply_markup": {"inline_keyboard": posted.buttons}} if posted.buttons else {}
         return {
             "message_id": posted.message_id,

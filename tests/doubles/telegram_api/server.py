@@ -69,11 +69,11 @@ class TelegramServer(Updates):
         await self._listen()
 
     def fail(self, *faults: Fault) -> None:
-        """They befall requests that they fit, the first that fits first. Any thread."""
+        """Faults for matching requests, the first match first. Any thread."""
         self._faults.extend(faults)
 
-    def mend(self) -> None:
-        """Take all faults back."""
+    def clear_faults(self) -> None:
+        """Remove all faults."""
         self._faults.clear()
 
     async def until(self, holds: Callable[[], bool], within: float = 10.0) -> None:
@@ -84,7 +84,7 @@ class TelegramServer(Updates):
                 await self.seen.wait()
 
     def _wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed: nothing waits
+        with contextlib.suppress(RuntimeError):  # the loop was closed
             self._loop.call_soon_threadsafe(self._rouse)
 
     def _rouse(self) -> None:
@@ -151,7 +151,7 @@ class TelegramServer(Updates):
         if fault.kind == f"reset_{when}" and request.transport is not None:
             request.transport.abort()
         if fault.kind in (f"hang_{when}", f"reset_{when}"):
-            raise Refusal(500, "nobody hears this")
+            raise Refusal(500, "this answer is not sent")
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
         self._admit_file(request.match_info["token"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from channels.text.blocks import FormattedPart
 from channels.text.discord import discord_parts
-from channels.text.plain import plain_parts
+from channels.text.splitting import plain_parts
 from channels.text.telegram import telegram_parts
 from tests.doubles import discord_text, telegram_html
 from tests.doubles.visible import utf16

@@ -8,7 +8,7 @@ import pytest
 
 from channels.text.blocks import FormattedPart
 from channels.text.discord import discord_parts
-from channels.text.plain import plain_parts
+from channels.text.splitting import plain_parts
 from channels.text.telegram import telegram_parts
 
 

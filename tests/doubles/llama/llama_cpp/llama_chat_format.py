@@ -17,5 +17,5 @@ class Jinja2ChatFormatter:
 
     def __call__(self, *, messages: Sequence[Mapping[str, str]]) -> SimpleNamespace:
         if any("FORBIDDEN" in message["content"] for message in messages):
-            raise _TemplateError("nobody says that here")
+            raise _TemplateError("there is no such role")
         return SimpleNamespace(prompt="".join(f"{message['role']}: {message['content']}\n" for message in messages))

@@ -1,0 +1,95 @@
+"""Our tools keep the contract of a tool, on a real store."""
+
+import hashlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from assistant.delivery.describe import describe
+
+from assistant.access.recipients import Recipients
+from assistant.app.tools import open_http
+from assistant.contracts.documents import ReadDocument
+from assistant.contracts.messages import Document, UserMessage
+from assistant.contracts.sessions import NewTurn
+from assistant.contracts.tool_kinds import NoSettings, ToolServices
+from assistant.contracts.tools import ToolContext
+from assistant.contracts.turns import Upload
+from assistant.testing.tool_suite import ToolCase, ToolSuite
+from tests.flow.outgoing import Outbox, open_outbox
+from tools.catalog import own_kinds
+
+CONTEXT = ToolContext(owner="local", session="api:s", turn_id="turn_1", call_id="call_1", call_place="1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What tools use, and a document that the session holds."""
+
+    outbox: Outbox
+    tools: ToolServices
+    document_id: str
+
+    def case(
+        self, name: str, good: dict[str, Any], *wrong: dict[str, Any], effects: Callable[[], Awaitable[int]] | None = None
+    ) -> ToolCase:
+        kind = next(kind for kind in own_kinds() if kind.name == name)
+        return ToolCase(kind=kind, tool=kind.open(NoSettings(), self.tools), context=CONTEXT, good=good, wrong=wrong, effects=effects)
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncGenerator[Services]:
+    async with open_outbox(tmp_path) as outbox:
+        store, data = outbox.store, b"A report."
+        (tmp_path / "report").write_bytes(data)
+        upload = Upload(name="report.txt", path=tmp_path / "report", size=len(data), digest=hashlib.sha256(data).hexdigest())
+        kept = await store.attachments.keep("local", "api:s", upload, ReadDocument(format="text", text="A report."))
+        part = Document(attachment_id=kept, name="report.txt", format="text", size=len(data))
+        message = UserMessage(id="msg_1", parts=(part,))
+        await store.sessions.begin_turn(NewTurn(id="turn_0", owner="local", session="api:s", message=message), None)
+        recipients = Recipients(
+            "any", channels=outbox.channels, instructions="", inbox=store.inbox, pairings=store.pairings, sessions=store.sessions
+        )
+        tools = ToolServices(
+            workspace=tmp_path,
+            attachments=store.attachments,
+            deliveries=outbox.service,
+            channels=outbox.channels,
+            recipients=recipients,
+            media=store.media,
+            describe=describe,
+            expire_after=timedelta(hours=24),
+            receipt_wait=0.05,
+            http=open_http,
+        )
+        yield Services(outbox=outbox, tools=tools, document_id=kept)
+
+
+class TestListAttachments(ToolSuite):
+    @pytest.fixture
+    def case(self, services: Services) -> ToolCase:
+        return services.case("list_attachments", {})
+
+
+class TestReadAttachment(ToolSuite):
+    @pytest.fixture
+    def case(self, services: Services) -> ToolCase:
+        good = {"id": services.document_id}
+        return services.case("read_attachment", good, {}, {"id": "att_none"}, {**good, "offset": 99}, {**good, "section": "page 9"})
+
+
+class TestMessage(ToolSuite):
+    @pytest.fixture
+    def case(self, services: Services) -> ToolCase:
+        chat = {"channel": "telegram", "chat_id": "42"}
+
+        async def effects() -> int:
+            return len(await services.outbox.store.outbox.list(None))
+
+        good = {**chat, "content": "hello"}
+        return services.case(
+            "message", good, {}, {"content": "x"}, chat, {**good, "media": ["gone.txt"]}, {**good, "at": "tomorrow"}, effects=effects
+        )
