@@ -29,12 +29,13 @@ from assistant.api.turns import TurnStarter
 from assistant.api.workflows.endpoints import WorkflowEndpoints
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.hooks import Hooks
-from assistant.contracts.models import ModelInfo, ModelRegistry
-from assistant.contracts.repeats import IdempotencyPort
-from assistant.contracts.responses import ResponseStore
+from assistant.contracts.models import ModelInfo
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import Workflows as WorkflowService
+from assistant.providers.registry import ModelRegistry
+from assistant.store.idempotency import IdempotencyStore
+from assistant.store.responses import ResponseStore
 from assistant.turns.direct import Direct
 from assistant.workflows.models import WorkflowModels
 
@@ -58,7 +59,7 @@ def create_app(
     channels: Callable[[], Sequence[ChannelStatus]] = tuple,
     hooks: Hooks | None = None,
     workflows: WorkflowService | None = None,
-    repeats: IdempotencyPort | None = None,
+    repeats: IdempotencyStore | None = None,
     shelf: FileService | None = None,
     responses: ResponseStore | None = None,
     asked: WorkflowModels | None = None,
@@ -110,7 +111,7 @@ def _responses(
     return ResponseEndpoints(asking=asking, store=store, shelf=shelf, settings=settings, spool_folder=spool_folder)
 
 
-def repeated(app: ASGIApp, repeats: IdempotencyPort | None, settings: ApiSettings) -> ASGIApp:
+def repeated(app: ASGIApp, repeats: IdempotencyStore | None, settings: ApiSettings) -> ASGIApp:
     """The routes, behind what answers HEAD and knows requests that come again."""
     app = HeadAsGet(app)
     return app if repeats is None else IdempotencyMiddleware(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)

@@ -24,9 +24,10 @@ from assistant.api.routes import CHAT_ANSWERS, create_routes
 from assistant.api.settings import ApiSettings
 from assistant.api.turns import TurnStarter
 from assistant.contracts.errors import NanobotError, NotFound
-from assistant.contracts.models import ModelInfo, ModelRegistry
-from assistant.contracts.repeats import IdempotencyPort
+from assistant.contracts.models import ModelInfo
 from assistant.contracts.turns import MAIN
+from assistant.providers.registry import ModelRegistry
+from assistant.store.idempotency import IdempotencyStore
 from assistant.turns.direct import Direct
 from assistant.workflows.models import WorkflowModels
 
@@ -41,7 +42,7 @@ def create_chat_app(
     direct: Direct,
     asked: WorkflowModels,
     ready: Callable[[], Awaitable[Sequence[ReadinessCheck]]],
-    repeats: IdempotencyPort,
+    repeats: IdempotencyStore,
     spool_folder: Path,
     version: str,
     mounted: bool,

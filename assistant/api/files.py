@@ -16,8 +16,9 @@ from assistant.api.openapi import errors, needs
 from assistant.api.settings import ApiLimits
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import InvalidRequest, UnsupportedMediaType
-from assistant.contracts.files import FileStore, KeptFile, NoSuchFile
+from assistant.contracts.files import KeptFile, NoSuchFile
 from assistant.contracts.turns import Upload
+from assistant.store.files import FileStore
 
 Purpose = Literal["assistants", "batch", "evals", "fine-tune", "user_data", "vision"]
 PURPOSES: Final[tuple[Purpose, ...]] = get_args(Purpose)

@@ -10,8 +10,9 @@ from assistant.api.answers import ModelAnswer, ModelDetail, ModelList, PriceAnsw
 from assistant.api.chat.route import name_of_workflow, names_of_agent
 from assistant.api.middleware.request import principal
 from assistant.contracts.errors import ModelNotFound
-from assistant.contracts.models import ListedModel, ModelInfo, ModelRegistry
+from assistant.contracts.models import ListedModel, ModelInfo
 from assistant.contracts.turns import MAIN
+from assistant.providers.registry import ModelRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from assistant.delivery.service import DeliveryService, Watch
 from assistant.documents.reader import ChildReader
 from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose, reach
 from assistant.providers.listing import ListedModels, ListModels
-from assistant.providers.registry import Registry, list_models
+from assistant.providers.registry import ModelRegistry, list_models
 from assistant.store.store import Store, open_store
 from assistant.turns.direct import Direct
 from assistant.turns.intake import CachingReader
@@ -37,7 +37,7 @@ from assistant.workflows.models import WorkflowModels
 from assistant.workflows.service import WorkflowService
 
 
-def open_registry(loaded: Loaded, default: ChosenModel) -> Registry:
+def open_registry(loaded: Loaded, default: ChosenModel) -> ModelRegistry:
     """`default`: the default agent's model. Raises ConfigError where a model names an unknown provider."""
     config = loaded.config
     for name, model in config.models.items():
@@ -54,7 +54,7 @@ def open_registry(loaded: Loaded, default: ChosenModel) -> Registry:
             raise ProviderFailed(str(error), retryable=False) from error
 
     lists = ListedModels({name: _list_models(config, name) for name, settings in config.providers.items() if settings.list})
-    return Registry(config.models, lists, choose_model, offline=default.provider == OFFLINE, folder=loaded.folder)
+    return ModelRegistry(config.models, lists, choose_model, offline=default.provider == OFFLINE, folder=loaded.folder)
 
 
 def _list_models(config: Config, provider: str) -> ListModels:
@@ -115,7 +115,7 @@ class Assistant:
     loaded: Loaded
     models: Mapping[str, OpenModel]
     """By agent; the default one's is `choice` and `model`."""
-    registry: Registry
+    registry: ModelRegistry
     """The models that clients may name besides the agents."""
     direct: Direct
     """Asks them."""

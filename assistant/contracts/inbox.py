@@ -5,13 +5,12 @@ waiting ──take──▶ taken ──▶ answered      with the end of its tu
                     └──▶ set aside        its turn was there when the process died, twice
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.outbox import OutboundEvent
 
 FileKind = Literal["image", "document", "audio", "voice", "video", "sticker"]
 Role = Literal["owner", "user"]
@@ -132,44 +131,9 @@ class Recovered:
     set_aside: int
 
 
-class InboxStore(Protocol):
-    """The inbox as kept. Every write is durable when the call returns, each is one transaction; a call that the store can't do raises
-    StoreUnavailable. `SessionStore.end_turn(inbound=True)` settles the messages of a turn."""
-
-    async def accept(
-        self, message: InboundMessage, place: SessionRef, *, answered: bool = False, outbound: Sequence[OutboundEvent] = ()
-    ) -> Accepted:
-        """Keep a message, once by (channel, external_id), and with it enqueue `outbound`. `answered`: nothing is left to do (a command)."""
-        ...
-
-    async def take(self, owner: str, session: str) -> Taken | None:
-        """The waiting messages of a session for one turn: all, but of a flood the oldest hundred, and no more than a turn may hold
-        (`Taken.more`). None: none waits, or a turn of the session is taken by a living process."""
-        ...
-
-    async def waiting(self) -> Sequence[tuple[str, str]]:
-        """(owner, session) of all that has waiting messages, the longest waiting first."""
-        ...
-
-    async def recover(self, notice: Callable[[Taken], OutboundEvent]) -> Recovered:
-        """Take over what processes that died had taken. What was taken by a second one that died is set aside, its turn settled as
-        "interrupted" and `notice` of it (pure; told to its sender) enqueued, in one transaction. A turn that was handed back did not die."""
-        ...
-
-    async def hand_back(self, turn_id: str) -> None:
-        """This process ends before the turn did, in order: whoever starts next runs it again."""
-        ...
-
-    async def note_preview(self, turn_id: str, message_id: str) -> None: ...
+class KnownChats(Protocol):
+    """What `access` needs of the inbox."""
 
     async def wrote(self, address: Address) -> bool:
-        """Whether anybody who may write has written from this chat."""
-        ...
-
-    async def last_seen(self, channel: str) -> Mapping[str, str]:
-        """chat_id → the external_id of the last message that was accepted from there, of the chats of the last 30 days."""
-        ...
-
-    async def purge(self, before: datetime) -> int:
-        """Remove what was answered or set aside before this time, but keep it long enough to know repeats (48 h). Returns how many went."""
+        """Whether a sender with access has written from this chat. Raises StoreUnavailable."""
         ...

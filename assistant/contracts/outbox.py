@@ -14,9 +14,8 @@ Every arrow is drawn by one statement of `assistant.store.outbox_statements`; wh
 `assistant.delivery.retry`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -175,90 +174,6 @@ class DueLanes:
     next_at: datetime | None
 
 
-class OutboxStore(Protocol):
-    """The outbox as kept. Every write is durable when the call returns, each is one transaction; a call that the store can't do raises
-    StoreUnavailable. A write under a claim returns False, with nothing written, when the claim is lost: its holder must stop at once.
-
-    Order: in a lane, events are claimed in the order in which they were enqueued, one at a time. One that is not due for the first time
-    (`not_before`) is not in the way. One that waits for a retry is, until it was `held` five times: then those behind it pass.
-    """
-
-    async def enqueue(self, events: Sequence[OutboundEvent]) -> Sequence[Delivery]:
-        """Accept them all, or none. An event whose id is known is not accepted again: what became of the first comes back. Rings the notifier."""
-        ...
-
-    async def lanes(self, channels: Collection[str]) -> DueLanes:
-        """What there is to do on these channels (the enabled ones), leaving out lanes in which something is being sent."""
-        ...
-
-    async def claim(self, lane: str, lease: timedelta) -> Claim | datetime | None:
-        """The next event of a lane, as "sending". A time: nothing before then. None: nothing waits, or somebody else is sending.
-        What has expired on the way is settled as such."""
-        ...
-
-    async def renew(self, claims: Mapping[str, int], lease: timedelta) -> Collection[str]:
-        """Keep claims (event id → fence) for another lease; returns the ids of those that are lost."""
-        ...
-
-    async def note(
-        self,
-        claim: Claim,
-        *,
-        plan: Sequence[OutboundPart] | None = None,
-        receipt: tuple[int, Receipt] | None = None,
-        start: int | None = None,
-        maybe_duplicate: bool = False,
-        settle: Settlement | None = None,
-    ) -> bool:
-        """What happened under a claim, in one transaction: the parts that were planned, the receipt of a part (its place, from 0), the part
-        that is about to be sent, that it may be sent twice, and how the attempt ended (which ends the claim). Places of parts are from 0."""
-        ...
-
-    async def unstart(self, claim: Claim, place: int) -> bool:
-        """The part was surely not accepted by the platform: forget that it was started."""
-        ...
-
-    async def recover(self) -> int:
-        """Put back what dead processes were sending, and what has outlived its lease. What expired unsent (also on channels that are not
-        enabled) is settled: as "expired", or as "unknown" where a part was started and has no receipt. Returns how many were put back.
-        Called at start and every few seconds."""
-        ...
-
-    async def get(self, owner: str | None, event_id: str) -> Delivery | None:
-        """`owner` None: anybody's (the command line)."""
-        ...
-
-    async def list(
-        self,
-        owner: str | None,
-        *,
-        state: DeliveryState | None = None,
-        channel: str | None = None,
-        limit: int = 50,
-        before: str | None = None,
-    ) -> Sequence[Delivery]:
-        """The latest first; `before`: the id of the last one of the page before."""
-        ...
-
-    async def retry(self, owner: str | None, event_id: str, expires_at: datetime) -> Delivery:
-        """Queue again what is failed, expired, cancelled or unknown (or make a queued one due now); parts with a receipt are not sent again.
-        One that was unknown becomes `maybe_duplicate`: whoever asks for this wants it sent though it may have arrived.
-        Raises DeliveryNotFound, and DeliveryConflict where it is sent or being sent. Rings the notifier."""
-        ...
-
-    async def cancel(self, owner: str | None, event_id: str) -> Delivery:
-        """Cancel what is queued. Raises DeliveryNotFound, and DeliveryConflict in any other state."""
-        ...
-
-    async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
-        """How many by (channel, state)."""
-        ...
-
-    async def purge(self, before: datetime) -> int:
-        """Remove what ended before this time, and media that nothing refers to any more. Returns how many deliveries went."""
-        ...
-
-
 class MediaFiles(Protocol):
     """The bytes of media, by digest, kept as long as a delivery refers to them (and an hour for one that is about to be enqueued)."""
 
@@ -268,18 +183,6 @@ class MediaFiles(Protocol):
 
     def path(self, media: Media) -> Path:
         """Where its bytes are, for reading only."""
-        ...
-
-
-class Notifier(Protocol):
-    """Tells every process that shares the store, this one included, that there is something new in the outbox."""
-
-    def notify(self) -> None:
-        """Never blocks, never raises: a server that is not there needs no notifier."""
-        ...
-
-    def listen(self, heard: Callable[[], None]) -> None:
-        """Call `heard` on the event loop whenever it rings; many rings may be one call."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 
 from assistant.contracts.errors import NanobotError
 
@@ -34,30 +34,6 @@ Claimed = Literal["taken", "running", "other", "interrupted", "not_kept"]
 """taken: the caller is the first, and ends it by `finish` or `release`. running: another process answers it now. other: the key stands for another
 request. interrupted: the process that answered it died, or could not store how it ended: it may have acted. not_kept: it was answered, and the
 answer was too large to be kept."""
-
-
-class IdempotencyPort(Protocol):
-    """First answers by (owner, key). Durable when a call returns; every call may raise StoreUnavailable."""
-
-    async def claim(self, claim: IdempotencyClaim, *, latest: bool = False, anew: bool = False) -> Claimed | StoredAnswer:
-        """Become the first under the key, or learn what became of the one who did.
-
-        `latest`: whatever was known under the key gives way; always "taken". `anew`: so does a first one of the same fingerprint that was
-        interrupted. Asked by a process that does not answer the key itself at this moment: a claim of its own that still runs was interrupted.
-        """
-        ...
-
-    async def finish(self, claim: IdempotencyClaim, answer: StoredAnswer | None) -> None:
-        """Keep the answer until the claim expires; None: that it is not kept. Does nothing where a later claim took the key."""
-        ...
-
-    async def release(self, claim: IdempotencyClaim) -> None:
-        """Nothing came of it: the next one under the key is the first. Does nothing where a later claim took the key."""
-        ...
-
-    async def purge(self, now: datetime) -> int:
-        """Remove what has expired; returns how many went."""
-        ...
 
 
 class RepeatConflict(NanobotError):

@@ -1,10 +1,8 @@
 """The port to responses: what was sent to POST /v1/responses and what was answered, kept so that it can be shown, and gone on with."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.errors import NotFound
@@ -53,41 +51,3 @@ class SentFile:
     """`file_…`"""
     upload: Upload
     read: ReadDocument | ReadImage
-
-
-class ResponseStore(Protocol):
-    """Responses by (owner, id), kept until they are deleted or purged, and the files that were sent with them as long.
-
-    Every write is durable when the call returns. Raises StoreUnavailable.
-    """
-
-    async def begin(self, owner: str, response: KeptResponse, files: Sequence[SentFile] = ()) -> None:
-        """Keep a response that is going to be answered by this process. The uploads stay the caller's."""
-        ...
-
-    async def finish(self, owner: str, response_id: str, body: Item) -> None:
-        """Keep how it ended. Does nothing where it was deleted meanwhile."""
-        ...
-
-    async def get(self, owner: str, response_id: str) -> KeptResponse | None: ...
-
-    async def chain(self, owner: str, response_id: str) -> Sequence[KeptResponse]:
-        """The response and those that it goes on from, the oldest first; as far back as none of them is missing, and no further than
-        LONGEST_CHAIN and MOST_CHAIN_CHARS. Empty: there is no such response."""
-        ...
-
-    async def file(self, owner: str, file_id: str) -> tuple[str, Path] | None:
-        """What a file that was sent is called, and where its bytes lie: to be read, and soon. None: there is no such file."""
-        ...
-
-    async def delete(self, owner: str, response_id: str) -> bool:
-        """False: there was none."""
-        ...
-
-    async def recover(self) -> int:
-        """Mark those that dead processes were answering as interrupted, and those whose end this one could not store; returns how many."""
-        ...
-
-    async def purge(self, before: datetime) -> int:
-        """Remove those that were begun before; returns how many went."""
-        ...

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from assistant.contracts.documents import ReadDocument, ReadImage
-from assistant.contracts.messages import AssistantMessage, Image, Message, ToolMessage, Usage, UserMessage
+from assistant.contracts.documents import ReadDocument
+from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
-from assistant.contracts.turns import Upload
 
 TurnState = Literal["running", "finished", "failed", "cancelled", "timeout", "interrupted"]
 
@@ -169,40 +167,17 @@ class Attachment:
     at: datetime
 
 
-class AttachmentStore(Protocol):
-    """Files by their SHA-256, stored once, owner-only; each session that holds one has an attachment of its own with its own id.
-
-    An attachment that no message refers to yet is removed after a day, others with their session or after `keep_days`.
-    """
-
-    async def find(self, digest: str) -> ReadDocument | ReadImage | None:
-        """What an earlier reading of the same bytes gave, if it is still kept."""
-        ...
-
-    async def keep(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage) -> str:
-        """Store the bytes and what was read in them; returns the new attachment's id (`att_…`)."""
-        ...
+class SessionFiles(Protocol):
+    """What tools need of the attachments (`store.attachments.AttachmentStore`). Raises StoreUnavailable."""
 
     async def keep_text(self, owner: str, session: str, name: str, text: str) -> str:
-        """Store a text that the server itself made (a long tool result) as an attachment of format "text"; returns its id."""
+        """Store a text that the server made (a long tool result) as an attachment of format "text"; returns its id."""
         ...
 
     async def document(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, ReadDocument] | None:
-        """The whole text of an attachment of this session. None: there is none by that id here, or it is an image."""
-        ...
-
-    async def images(self, parts: Sequence[Image]) -> dict[str, bytes]:
-        """The bytes of those that are still kept, by attachment id."""
-        ...
-
-    async def copy(self, owner: str, session: str, attachment_id: str, to: Path) -> Upload | None:
-        """Copy an attachment's bytes, as they were received, into a new file. None: there is none by that id here, or they are not kept."""
+        """The whole text of an attachment of this session. None: the session has none with that id, or it is an image."""
         ...
 
     async def list(self, owner: str, session: str) -> Sequence[Attachment]:
-        """Those of a session, the oldest first; not those that no message refers to: they came with a request that was refused."""
-        ...
-
-    async def sweep(self, now: datetime) -> int:
-        """Remove what is due; returns how many files went. Called at start and once an hour."""
+        """The session's attachments that a message refers to, the oldest first."""
         ...

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from assistant.contracts.errors import StoreUnavailable
-from assistant.contracts.outbox import Claim, OutboundPart, OutboxStore, Receipt, Settlement
+from assistant.contracts.outbox import Claim, OutboundPart, Receipt, Settlement
+from assistant.store.outbox import OutboxStore
 
 log = logging.getLogger(__name__)
 

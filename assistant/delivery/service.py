@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from assistant.contracts.errors import DeliveryNotFound
-from assistant.contracts.outbox import Delivery, OutboundEvent, OutboxStore
+from assistant.contracts.outbox import Delivery, OutboundEvent
+from assistant.store.outbox import OutboxStore
 
 
 class Watch:

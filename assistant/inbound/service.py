@@ -12,9 +12,7 @@ from typing import Any, Final, TypeVar
 from assistant.access.recipients import Senders
 from assistant.contracts.channels import Conversation
 from assistant.contracts.errors import StoreUnavailable
-from assistant.contracts.inbox import InboundMessage, InboxStore, SessionRef, Taken
-from assistant.contracts.outbox import OutboxStore
-from assistant.contracts.pairing import PairingStore
+from assistant.contracts.inbox import InboundMessage, SessionRef, Taken
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.util import Clock, derived_id, utc_now
 from assistant.inbound.attempts import attempt
@@ -24,6 +22,9 @@ from assistant.inbound.pairing import PairingCodes
 from assistant.inbound.replies import Writer, place_for, readable
 from assistant.inbound.runner import TurnRunner
 from assistant.inbound.workers import SessionKey, SessionWorkers
+from assistant.store.inbox import InboxStore
+from assistant.store.outbox import OutboxStore
+from assistant.store.pairings import PairingStore
 from assistant.turns.service import Turns
 
 log = logging.getLogger(__name__)

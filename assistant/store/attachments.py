@@ -60,8 +60,11 @@ _REMOVE_DUE = """
     DELETE FROM attachments WHERE (used = 0 AND at < :unused_before) OR at < :before RETURNING digest"""
 
 
-class Attachments:
-    """Implements AttachmentStore with rows in the database and files in a folder. All disk work is done in threads."""
+class AttachmentStore:
+    """Files by their SHA-256, stored once, owner-only; each session that holds one has an attachment of its own with its own id.
+
+    An attachment that no message refers to yet is removed after a day, others with their session or after `keep_days`.
+    """
 
     def __init__(self, database: Database, folder: Path, settings: AttachmentSettings, *, clock: Clock = utc_now) -> None:
         self._database = database
@@ -70,19 +73,23 @@ class Attachments:
         self._clock = clock
 
     async def find(self, digest: str) -> ReadDocument | ReadImage | None:
+        """What an earlier reading of the same bytes gave, if it is still kept."""
         return await asyncio.to_thread(self._files.current_reading, digest)
 
     async def keep(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage) -> str:
+        """Store the bytes and what was read in them; returns the new attachment's id (`att_…`)."""
         label = _label(upload.name, *_kind_of(read))
         return await self._keep(owner, session, upload.digest, upload.size, label, read, upload.path)
 
     async def keep_text(self, owner: str, session: str, name: str, text: str) -> str:
+        """Store a text that the server itself made (a long tool result) as an attachment of format "text"; returns its id."""
         data = text.encode()
         reading = ReadDocument(format="text", text=text)
         digest = sha256(_OWN_TEXT + data).hexdigest()
         return await self._keep(owner, session, digest, len(data), _label(name, "text", ()), reading, None)
 
     async def document(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, ReadDocument] | None:
+        """The whole text of an attachment of this session. None: there is none by that id here, or it is an image."""
         values: dict[str, SqlValue] = {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
         rows = await self._database.read(lambda connection: connection.execute(_ONE, values))
         if not rows:
@@ -91,6 +98,7 @@ class Attachments:
         return (_attachment(rows[0]), reading) if reading is not None else None
 
     async def copy(self, owner: str, session: str, attachment_id: str, to: Path) -> Upload | None:
+        """Copy an attachment's bytes, as they were received, into a new file. None: there is none by that id here, or they are not kept."""
         values: dict[str, SqlValue] = {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
         rows = await self._database.read(lambda connection: connection.execute(_ONE, values))
         if not rows or not await asyncio.to_thread(self._files.copy, rows[0][-1], to):
@@ -98,6 +106,7 @@ class Attachments:
         return Upload(name=_attachment(rows[0]).name, path=to, size=rows[0][2], digest=rows[0][-1])
 
     async def images(self, parts: Sequence[Image]) -> dict[str, bytes]:
+        """The bytes of those that are still kept, by attachment id."""
         ids = list(dict.fromkeys(part.attachment_id for part in parts))
         if not ids:
             return {}
@@ -110,10 +119,12 @@ class Attachments:
         return await asyncio.to_thread(read)
 
     async def list(self, owner: str, session: str) -> Sequence[Attachment]:
+        """Those of a session, the oldest first; not those that no message refers to: they came with a request that was refused."""
         values: dict[str, SqlValue] = {"owner": escape(owner), "session": escape(session)}
         return [_attachment(row) for row in await self._database.read(lambda connection: connection.execute(_ALL, values))]
 
     async def sweep(self, now: datetime) -> int:
+        """Remove what is due; returns how many files went. Called at start and once an hour."""
         keep = self._settings.keep_days
         values: dict[str, SqlValue] = {
             "unused_before": to_micros(now - _UNUSED_FOR),

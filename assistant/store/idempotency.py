@@ -28,7 +28,7 @@ PURGE = """
 
 
 class IdempotencyStore:
-    """Implements RepeatStore on a Database. Whether the process still lives that answers a key is asked by the runners' locks."""
+    """First answers by (owner, key). Durable when a call returns; every call may raise StoreUnavailable."""
 
     def __init__(self, database: Database, runner: Runner, *, clock: Clock = utc_now) -> None:
         self._database = database
@@ -36,6 +36,11 @@ class IdempotencyStore:
         self._clock = clock
 
     async def claim(self, claim: IdempotencyClaim, *, latest: bool = False, anew: bool = False) -> Claimed | StoredAnswer:
+        """Become the first under the key, or learn what became of the one who did.
+
+        `latest`: whatever was known under the key gives way; always "taken". `anew`: so does a first one of the same fingerprint that was
+        interrupted. Asked by a process that does not answer the key itself at this moment: a claim of its own that still runs was interrupted.
+        """
         values: dict[str, SqlValue] = {
             **_place(claim),
             "fingerprint": claim.fingerprint,
@@ -54,6 +59,7 @@ class IdempotencyStore:
         return await self._database.write(take)
 
     async def finish(self, claim: IdempotencyClaim, answer: StoredAnswer | None) -> None:
+        """Keep the answer until the claim expires; None: that it is not kept. Does nothing where a later claim took the key."""
         values: dict[str, SqlValue] = {
             **_place(claim),
             "state": "not_kept" if answer is None else "finished",
@@ -64,9 +70,11 @@ class IdempotencyStore:
         await self._database.write(lambda connection: connection.execute(FINISH, values))
 
     async def release(self, claim: IdempotencyClaim) -> None:
+        """Nothing came of it: the next one under the key is the first. Does nothing where a later claim took the key."""
         await self._database.write(lambda connection: connection.execute(RELEASE, _place(claim)))
 
     async def purge(self, now: datetime) -> int:
+        """Remove what has expired; returns how many went."""
         return len(await self._database.write(lambda connection: connection.execute(PURGE, {"now": to_micros(now)})))
 
     def _known(self, connection: Transaction, values: dict[str, SqlValue]) -> Claimed | StoredAnswer:

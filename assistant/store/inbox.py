@@ -12,7 +12,7 @@ from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store import inbox_statements as sql
 from assistant.store.codec import decode_inbound, encode_json, json_column, json_key, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.notifier import StoreNotifier
+from assistant.store.notifier import Notifier
 from assistant.store.outbox import add_event, prepare_event
 from assistant.store.runners import Runner
 from assistant.store.sessions import interrupt
@@ -25,10 +25,11 @@ _MOST_TAKEN_CHARS = 100_000
 """Of a turn, as stored, unless its first message alone has more: else a flood would be one turn that no model and no memory holds."""
 
 
-class Inbox:
-    """Implements InboxStore on a Database."""
+class InboxStore:
+    """The inbox as kept. Every write is durable when the call returns, each is one transaction; a call that the store can't do raises
+    StoreUnavailable. `SessionStore.end_turn(inbound=True)` settles the messages of a turn."""
 
-    def __init__(self, database: Database, runner: Runner, notifier: StoreNotifier, *, clock: Clock = utc_now) -> None:
+    def __init__(self, database: Database, runner: Runner, notifier: Notifier, *, clock: Clock = utc_now) -> None:
         self._database = database
         self._runner = runner
         self._notifier = notifier
@@ -37,6 +38,7 @@ class Inbox:
     async def accept(
         self, message: InboundMessage, place: SessionRef, *, answered: bool = False, outbound: Sequence[OutboundEvent] = ()
     ) -> Accepted:
+        """Keep a message, once by (channel, external_id), and with it enqueue `outbound`. `answered`: nothing is left to do (a command)."""
         now = self._now()
         channel, external_id = json_key(message.address.channel, message.external_id)
         owner, session = json_key(place.owner, place.session)
@@ -70,6 +72,8 @@ class Inbox:
         return accepted
 
     async def take(self, owner: str, session: str) -> Taken | None:
+        """The waiting messages of a session for one turn: all, but of a flood the oldest hundred, and no more than a turn may hold
+        (`Taken.more`). None: none waits, or a turn of the session is taken by a living process."""
         turn = new_id("turn")
         of: dict[str, SqlValue] = {"owner": json_column(owner), "session": json_column(session)}
 
@@ -91,10 +95,13 @@ class Inbox:
         return _taken(turn, owner, session, [(role, payload) for _, role, payload in rows], None, more=more)
 
     async def waiting(self) -> Sequence[tuple[str, str]]:
+        """(owner, session) of all that has waiting messages, the longest waiting first."""
         rows = await self._database.read(lambda connection: connection.execute(sql.WAITING))
         return [(unescape(owner), unescape(session)) for owner, session in rows]
 
     async def recover(self, notice: Callable[[Taken], OutboundEvent]) -> Recovered:
+        """Take over what processes that died had taken. What was taken by a second one that died is set aside, its turn settled as
+        "interrupted" and `notice` of it (pure; told to its sender) enqueued, in one transaction. A turn that was handed back did not die."""
         now = self._now()
 
         def take_over(connection: Transaction) -> tuple[list[Taken], int]:
@@ -117,6 +124,7 @@ class Inbox:
         return Recovered(again=tuple(again), set_aside=set_aside)
 
     async def hand_back(self, turn_id: str) -> None:
+        """This process ends before the turn did, in order: whoever starts next runs it again."""
         values: dict[str, SqlValue] = {"turn": json_column(turn_id), "runner": self._runner.id}
         await self._database.write(lambda connection: connection.execute(sql.HAND_BACK, values))
 
@@ -125,15 +133,18 @@ class Inbox:
         await self._database.write(lambda connection: connection.execute(sql.NOTE_PREVIEW, values))
 
     async def wrote(self, address: Address) -> bool:
+        """Whether anybody who may write has written from this chat."""
         values: dict[str, SqlValue] = {"channel": json_column(address.channel), "chat_id": json_column(address.chat_id)}
         return bool(await self._database.read(lambda connection: connection.execute(sql.CHAT, values)))
 
     async def last_seen(self, channel: str) -> Mapping[str, str]:
+        """chat_id → the external_id of the last message that was accepted from there, of the chats of the last 30 days."""
         values: dict[str, SqlValue] = {"channel": json_column(channel), "since": to_micros(self._clock() - _SEEN_FOR)}
         rows = await self._database.read(lambda connection: connection.execute(sql.LAST_SEEN, values))
         return {unescape(chat_id): unescape(external_id) for chat_id, external_id in rows}
 
     async def purge(self, before: datetime) -> int:
+        """Remove what was answered or set aside before this time, but keep it long enough to know repeats (48 h). Returns how many went."""
         values: dict[str, SqlValue] = {"before": to_micros(min(before, self._clock() - _REPEATS_FOR))}
         return await self._database.write(lambda connection: len(connection.execute(sql.PURGE, values)))
 

@@ -14,23 +14,27 @@ from assistant.store.runners import PIPE_SUFFIX
 log = logging.getLogger(__name__)
 
 
-class StoreNotifier(Protocol):
-    """`outbox.Bell`, and what the store itself needs of it: `announce` in the transaction that enqueues, `announced` when it is committed."""
+class Notifier(Protocol):
+    """Tells every process on a store, this one included, that the outbox has something new."""
 
-    def notify(self) -> None: ...
+    def notify(self) -> None:
+        """Never blocks, never raises."""
+        ...
 
-    def listen(self, heard: Callable[[], None]) -> None: ...
+    def listen(self, heard: Callable[[], None]) -> None:
+        """Call `heard` on the event loop after each notification; several may become one call."""
+        ...
 
     def announce(self, connection: Transaction) -> None:
-        """Tell other processes when this transaction is committed, if the database can do that."""
+        """In the transaction that enqueues: tell other processes when it is committed, if the database can do that."""
         ...
 
     def announced(self) -> None:
-        """The transaction is committed: tell everybody that the database did not tell."""
+        """After the commit: tell everyone that the database does not tell."""
         ...
 
     async def close(self) -> None:
-        """Hear nothing more. Safe to call twice."""
+        """Stop listening. Safe to call twice."""
         ...
 
 

@@ -24,7 +24,7 @@ from assistant.store import outbox_statements as sql
 from assistant.store.blobs import MediaFolder
 from assistant.store.codec import decode_event, decode_part, encode_json, from_micros, json_column, json_key, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.notifier import StoreNotifier
+from assistant.store.notifier import Notifier
 from assistant.store.runners import Runner
 
 
@@ -54,7 +54,7 @@ def prepare_event(event: OutboundEvent, now: int) -> EncodedEvent:
     return EncodedEvent(values=values, digests=frozenset(media.digest for media in event.media))
 
 
-def add_event(connection: Transaction, drafts: Sequence[EncodedEvent], notifier: StoreNotifier) -> None:
+def add_event(connection: Transaction, drafts: Sequence[EncodedEvent], notifier: Notifier) -> None:
     """Enqueue those whose id is not known. Whoever commits calls `notifier.announced` afterwards."""
     new = False
     for each in drafts:
@@ -211,10 +211,15 @@ T = TypeVar("T")
 _AT_ONCE = 500
 
 
-class Outbox:
-    """Implements OutboxStore on a Database. `media`: the files that its events refer to."""
+class OutboxStore:
+    """The outbox as kept. Every write is durable when the call returns, each is one transaction; a call that the store can't do raises
+    StoreUnavailable. A write under a claim returns False, with nothing written, when the claim is lost: its holder must stop at once.
 
-    def __init__(self, database: Database, runner: Runner, notifier: StoreNotifier, media: MediaFolder, *, clock: Clock = utc_now) -> None:
+    Order: in a lane, events are claimed in the order in which they were enqueued, one at a time. One that is not due for the first time
+    (`not_before`) is not in the way. One that waits for a retry is, until it was `held` five times: then those behind it pass.
+    """
+
+    def __init__(self, database: Database, runner: Runner, notifier: Notifier, media: MediaFolder, *, clock: Clock = utc_now) -> None:
         self._database = database
         self._runner = runner
         self._notifier = notifier
@@ -222,6 +227,7 @@ class Outbox:
         self._clock = clock
 
     async def enqueue(self, events: Sequence[OutboundEvent]) -> Sequence[Delivery]:
+        """Accept them all, or none. An event whose id is known is not accepted again: what became of the first comes back. Rings the notifier."""
         now = self._now()
         drafts = [prepare_event(event, now) for event in events]
 
@@ -232,6 +238,7 @@ class Outbox:
         return [decode_delivery(stored) for stored in await self._write_and_ring(add)]
 
     async def lanes(self, channels: Collection[str]) -> DueLanes:
+        """What there is to do on these channels (the enabled ones), leaving out lanes in which something is being sent."""
         wanted = {json_column(channel) for channel in channels}
         if not wanted:
             return DueLanes(ready=(), next_at=None)
@@ -250,6 +257,8 @@ class Outbox:
         return DueLanes(ready=ready, next_at=from_micros(min(later)) if later else None)
 
     async def claim(self, lane: str, lease: timedelta) -> Claim | datetime | None:
+        """The next event of a lane, as "sending". A time: nothing before then. None: nothing waits, or somebody else is sending.
+        What has expired on the way is settled as such."""
         now = self._now()
         values: dict[str, SqlValue] = {
             "lane": json_column(lane),
@@ -263,6 +272,7 @@ class Outbox:
         return from_micros(found) if found is not None else None
 
     async def renew(self, claims: Mapping[str, int], lease: timedelta) -> Collection[str]:
+        """Keep claims (event id → fence) for another lease; returns the ids of those that are lost."""
         until = self._now() + lease // _MICROSECOND
 
         def extend(connection: Transaction) -> set[str]:
@@ -284,13 +294,19 @@ class Outbox:
         maybe_duplicate: bool = False,
         settle: Settlement | None = None,
     ) -> bool:
+        """What happened under a claim, in one transaction: the parts that were planned, the receipt of a part (its place, from 0), the part
+        that is about to be sent, that it may be sent twice, and how the attempt ended (which ends the claim). Places of parts are from 0."""
         written = noted(self._now(), plan=plan, receipt=receipt, start=start, maybe_duplicate=maybe_duplicate, settle=settle)
         return await self._under(claim, written)
 
     async def unstart(self, claim: Claim, place: int) -> bool:
+        """The part was surely not accepted by the platform: forget that it was started."""
         return await self._under(claim, [(sql.UNSTART_PART, {"place": place})])
 
     async def recover(self) -> int:
+        """Put back what dead processes were sending, and what has outlived its lease. What expired unsent (also on channels that are not
+        enabled) is settled: as "expired", or as "unknown" where a part was started and has no receipt. Returns how many were put back.
+        Called at start and every few seconds."""
         now = self._now()
 
         def put_back(connection: Transaction) -> int:
@@ -310,6 +326,7 @@ class Outbox:
         return back
 
     async def get(self, owner: str | None, event_id: str) -> Delivery | None:
+        """`owner` None: anybody's (the command line)."""
         its_owner, its_id = _identity(owner, event_id)
         stored = await self._database.read(lambda connection: find_delivery(connection, its_owner, its_id))
         return decode_delivery(stored) if stored is not None else None
@@ -323,6 +340,7 @@ class Outbox:
         limit: int = 50,
         before: str | None = None,
     ) -> Sequence[Delivery]:
+        """The latest first; `before`: the id of the last one of the page before."""
         asked: dict[str, str | None] = {"owner": owner, "state": state, "channel": channel, "before": before}
         wanted = sql.deliveries_of(**{name: value is not None for name, value in asked.items()})
         values: dict[str, SqlValue] = {name: json_column(value) for name, value in asked.items() if value is not None}
@@ -333,6 +351,9 @@ class Outbox:
         return [decode_delivery(stored) for stored in await self._database.read(read)]
 
     async def retry(self, owner: str | None, event_id: str, expires_at: datetime) -> Delivery:
+        """Queue again what is failed, expired, cancelled or unknown (or make a queued one due now); parts with a receipt are not sent again.
+        One that was unknown becomes `maybe_duplicate`: whoever asks for this wants it sent though it may have arrived.
+        Raises DeliveryNotFound, and DeliveryConflict where it is sent or being sent. Rings the notifier."""
         now, expires = self._now(), to_micros(expires_at)
         its_owner, its_id = _identity(owner, event_id)
 
@@ -347,6 +368,7 @@ class Outbox:
         return decode_delivery(await self._write_and_ring(queue))
 
     async def cancel(self, owner: str | None, event_id: str) -> Delivery:
+        """Cancel what is queued. Raises DeliveryNotFound, and DeliveryConflict in any other state."""
         now = self._now()
         its_owner, its_id = _identity(owner, event_id)
 
@@ -360,10 +382,12 @@ class Outbox:
         return decode_delivery(await self._database.write(end))
 
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
+        """How many by (channel, state)."""
         rows = await self._database.read(lambda connection: connection.execute(sql.COUNTS))
         return {(unescape(channel), state): count for channel, state, count in rows}
 
     async def purge(self, before: datetime) -> int:
+        """Remove what ended before this time, and media that nothing refers to any more. Returns how many deliveries went."""
         values: dict[str, SqlValue] = {"before": to_micros(before), "most": _AT_ONCE}
         removed = gone = await self._database.write(lambda connection: len(connection.execute(sql.PURGE, values)))
         # In slices, so that what has to be sent meanwhile waits for none of them long.

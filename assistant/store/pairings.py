@@ -11,8 +11,8 @@ from assistant.store.codec import from_micros, json_column, json_key, to_micros,
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 
 
-class Pairings:
-    """Implements PairingStore on a Database."""
+class PairingStore:
+    """Open and approved pairings. Durable; raises StoreUnavailable."""
 
     def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
         self._database = database
@@ -39,6 +39,7 @@ class Pairings:
         return _pairing(row) if row is not None else None
 
     async def approve(self, code: str, now: datetime) -> Pairing | None:
+        """Approve the open one by its code (in any case of letters). None: there is none, or it has expired."""
         wanted: dict[str, SqlValue] = {"code": json_column(code.upper()), "now": to_micros(now)}
 
         def let_in(connection: Transaction) -> SqlRow | None:
@@ -57,10 +58,12 @@ class Pairings:
         return bool(await self._database.read(lambda connection: connection.execute(sql.PAIRED, values)))
 
     async def list(self, now: datetime) -> Sequence[Pairing]:
+        """Open ones (that have not expired) and approved ones, the latest first."""
         values: dict[str, SqlValue] = {"now": to_micros(now)}
         return [_pairing(row) for row in await self._database.read(lambda connection: connection.execute(sql.PAIRINGS, values))]
 
     async def revoke(self, channel: str, sender_id: str) -> bool:
+        """Remove the sender's pairing, open or approved. False: there was none."""
         values: dict[str, SqlValue] = {"channel": json_column(channel), "sender_id": json_column(sender_id)}
         return bool(await self._database.write(lambda connection: connection.execute(sql.REVOKE, values)))
 

@@ -53,8 +53,11 @@ PURGE = """
     DELETE FROM responses WHERE at < :before RETURNING id"""
 
 
-class Responses:
-    """Implements ResponseStore with rows in the database; the bytes of files are in the attachments' folder."""
+class ResponseStore:
+    """Responses by (owner, id), kept until they are deleted or purged, and the files that were sent with them as long.
+
+    Every write is durable when the call returns. Raises StoreUnavailable.
+    """
 
     def __init__(self, database: Database, runner: Runner, folder: Path, *, collect: Callable[[Sequence[str]], Awaitable[int]]) -> None:
         """`collect`: removes those of some files that nobody holds any more."""
@@ -66,6 +69,7 @@ class Responses:
         """Owners and ids of those that this process began. One that is not here any more, and not stored as ended, never will be."""
 
     async def begin(self, owner: str, response: KeptResponse, files: Sequence[SentFile] = ()) -> None:
+        """Keep a response that is going to be answered by this process. The uploads stay the caller's."""
         stored_owner, stored_id = stored_key(owner, response.id)
         place = (stored_owner, stored_id)
         values: dict[str, SqlValue] = {
@@ -97,6 +101,7 @@ class Responses:
             raise
 
     async def finish(self, owner: str, response_id: str, body: Item) -> None:
+        """Keep how it ended. Does nothing where it was deleted meanwhile."""
         values = _place(owner, response_id)
         try:
             values["body"] = await _dumped(body)
@@ -110,6 +115,8 @@ class Responses:
         return kept[0] if kept else None
 
     async def chain(self, owner: str, response_id: str) -> Sequence[KeptResponse]:
+        """The response and those that it goes on from, the oldest first; as far back as none of them is missing, and no further than
+        LONGEST_CHAIN and MOST_CHAIN_CHARS. Empty: there is no such response."""
         values: dict[str, SqlValue] = {**_place(owner, response_id), "most": LONGEST_CHAIN, "chars": MOST_CHAIN_CHARS}
 
         def look_back(connection: Transaction) -> list[SqlRow]:
@@ -121,10 +128,12 @@ class Responses:
         return await self._kept(values["owner"], look_back)
 
     async def file(self, owner: str, file_id: str) -> tuple[str, Path] | None:
+        """What a file that was sent is called, and where its bytes lie: to be read, and soon. None: there is no such file."""
         rows = await self._database.read(lambda connection: connection.execute(FILE, _place(owner, file_id)))
         return (unescape(rows[0][0]), self._files.original(rows[0][1])) if rows else None
 
     async def delete(self, owner: str, response_id: str) -> bool:
+        """False: there was none."""
         values = _place(owner, response_id)
 
         def remove(connection: Transaction) -> tuple[list[SqlRow], list[SqlRow]]:
@@ -138,6 +147,8 @@ class Responses:
         return bool(removed)
 
     async def recover(self) -> int:
+        """Mark those that dead processes were answering as interrupted, and those whose end this one could not store; returns how many."""
+
         def settle(connection: Transaction) -> int:
             others = [runner for (runner,) in connection.execute(RUNNING_ELSEWHERE, {"runner": self._runner.id})]
             dead = [runner for runner in others if self._runner.is_dead(connection, runner)]

@@ -13,7 +13,7 @@ from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store import inbox_statements as inbox
 from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.notifier import StoreNotifier
+from assistant.store.notifier import Notifier
 from assistant.store.outbox import add_event, prepare_event
 from assistant.store.runners import Runner
 
@@ -158,7 +158,7 @@ Collect = Callable[[Sequence[str]], Awaitable[int]]
 class Sessions:
     """Implements SessionStore on a Database. `collect`: removes the files of attachments that went with a session, by digest."""
 
-    def __init__(self, database: Database, runner: Runner, notifier: StoreNotifier, *, collect: Collect, clock: Clock = utc_now) -> None:
+    def __init__(self, database: Database, runner: Runner, notifier: Notifier, *, collect: Collect, clock: Clock = utc_now) -> None:
         self._database = database
         self._runner = runner
         self._notifier = notifier

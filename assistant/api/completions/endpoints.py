@@ -29,9 +29,10 @@ from assistant.api.middleware.request import admission, header, principal
 from assistant.api.openapi import errors, events, needs
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, TurnTimeout, UnsupportedMediaType
-from assistant.contracts.models import ModelRegistry, OpenedModel, Sampling
+from assistant.contracts.models import OpenedModel, Sampling
 from assistant.contracts.turns import HistoryMessage, UserText
 from assistant.contracts.util import estimate_tokens, new_id
+from assistant.providers.registry import ModelRegistry
 from assistant.turns.direct import Direct, DirectRequest
 from assistant.turns.prompt import ANSWER_ESTIMATE
 

@@ -15,8 +15,9 @@ from starlette.types import Message, Scope, Send
 from assistant.api.middleware.errors import FailedAfterActing, error_answer
 from assistant.api.middleware.request import header, headers_named
 from assistant.contracts.errors import IdempotencyMismatch, InvalidRequest, NanobotError, ShuttingDown, StoreUnavailable
-from assistant.contracts.repeats import AnswerInProgress, AnswerInterrupted, AnswerNotKept, IdempotencyClaim, IdempotencyPort, StoredAnswer
+from assistant.contracts.repeats import AnswerInProgress, AnswerInterrupted, AnswerNotKept, IdempotencyClaim, StoredAnswer
 from assistant.contracts.util import new_id
+from assistant.store.idempotency import IdempotencyStore
 
 LONGEST_KEY: Final = 255
 _KEPT: Final = timedelta(hours=24)
@@ -235,7 +236,7 @@ class First:
 class FirstAnswers:
     """All that are being answered by this process, and the store of all that were."""
 
-    def __init__(self, store: IdempotencyPort, *, patience: float) -> None:
+    def __init__(self, store: IdempotencyStore, *, patience: float) -> None:
         """`patience`: seconds to wait for an answer that another process makes."""
         self._store = store
         self._patience = patience

@@ -11,7 +11,8 @@ from assistant.api.middleware.errors import FailedAfterActing, error_answer, has
 from assistant.api.middleware.request import known_principal
 from assistant.api.openapi import WHY
 from assistant.contracts.errors import NanobotError
-from assistant.contracts.repeats import AnswerInterrupted, IdempotencyPort
+from assistant.contracts.repeats import AnswerInterrupted
+from assistant.store.idempotency import IdempotencyStore
 
 _READ_AHEAD: Final = 64 * 1024
 """Bytes of a body that are taken in before the routes are asked; more is looked at while they take it in."""
@@ -26,7 +27,7 @@ class IdempotencyMiddleware:
     What was refused, or failed before it acted, is not kept. All other requests pass by.
     """
 
-    def __init__(self, app: ASGIApp, store: IdempotencyPort, *, patience: float) -> None:
+    def __init__(self, app: ASGIApp, store: IdempotencyStore, *, patience: float) -> None:
         self._app = app
         self._answers = FirstAnswers(store, patience=patience)
 

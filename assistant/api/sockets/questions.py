@@ -18,10 +18,11 @@ from assistant.api.sockets.codec import Frame
 from assistant.api.sockets.wire import ClientMessage, take_in
 from assistant.api.turns import TurnStarter
 from assistant.contracts.errors import InvalidRequest, ModelNotFound
-from assistant.contracts.models import ModelRegistry, Sampling
+from assistant.contracts.models import Sampling
 from assistant.contracts.turns import AgentFacts, HistoryMessage, TurnRequest, Upload, UserText
 from assistant.contracts.util import new_id
 from assistant.contracts.workflows import Workflows
+from assistant.providers.registry import ModelRegistry
 from assistant.turns.direct import Direct, DirectRequest
 from assistant.turns.handle import RunningTurn
 from assistant.turns.prompt import estimated_tokens

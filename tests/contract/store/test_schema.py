@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Text, UserMessage
-from assistant.store import attachments, inbox_statements, job_statements, kept_files, key_statements, outbox_statements, responses
+from assistant.store import attachments, files, inbox_statements, job_statements, key_statements, outbox_statements, responses
 from assistant.store import idempotency as repeats
 from assistant.store import sessions as statements
 from assistant.store.database import SqlRow, Transaction
@@ -34,7 +34,7 @@ LISTS = [
     *[statements.sessions_of(everybody=everybody, before=before) for everybody in (True, False) for before in (True, False)],
     *[outbox_statements.deliveries_of(owner=asked, state=asked, channel=asked, before=asked) for asked in (True, False)],
     outbox_statements.next_yielding(2),
-    *[kept_files.files_of(purpose=asked, after=asked, oldest_first=first) for asked in (True, False) for first in (True, False)],
+    *[files.files_of(purpose=asked, after=asked, oldest_first=first) for asked in (True, False) for first in (True, False)],
     *[job_statements.jobs_of(everybody=asked, before=not asked) for asked in (True, False)],
 ]
 STATEMENTS = LISTS + [
@@ -47,7 +47,7 @@ STATEMENTS = LISTS + [
         job_statements,
         key_statements,
         repeats,
-        kept_files,
+        files,
         responses,
     )
     for name, value in vars(module).items()

@@ -32,8 +32,11 @@ def files_of(*, purpose: bool, after: bool, oldest_first: bool) -> str:
     return f"{_LIST}{by_purpose}{page} ORDER BY at {order}, id {order} LIMIT :limit"
 
 
-class KeptFiles:
-    """Implements FileStore with rows in the database; the bytes are in the attachments' folder."""
+class FileStore:
+    """Files by (owner, id), kept until they are deleted, or for `attachments.keepDays`. The bytes lie with the attachments', once for each SHA-256.
+
+    Every write is durable when the call returns. Raises StoreUnavailable.
+    """
 
     def __init__(
         self, database: Database, folder: Path, *, collect: Callable[[Sequence[str]], Awaitable[int]], clock: Clock = utc_now
@@ -45,6 +48,7 @@ class KeptFiles:
         self._clock = clock
 
     async def keep(self, owner: str, upload: Upload, read: ReadDocument | ReadImage, purpose: str) -> KeptFile:
+        """Store the bytes and what was read in them. `upload.path` stays the caller's."""
         at = to_micros(self._clock())
         values: dict[str, SqlValue] = {
             **_place(owner, new_id("file")),
@@ -63,12 +67,14 @@ class KeptFiles:
         return None if row is None else _kept(row)
 
     async def path(self, owner: str, file_id: str) -> Path | None:
+        """Where the bytes lie as they were received: to be read, and soon, for the file may be deleted. None: there is no such file."""
         row = await self._one(owner, file_id)
         return None if row is None else self._files.original(row[-1])
 
     async def list(
         self, owner: str, *, purpose: str | None = None, limit: int = 100, after: str | None = None, oldest_first: bool = False
     ) -> Sequence[KeptFile]:
+        """The latest first; `after`: the id of the last one of the page before."""
         values: dict[str, SqlValue] = {"owner": stored_key(owner)[0], "limit": limit}
         if purpose is not None:
             values["purpose"] = json_column(purpose)
@@ -78,6 +84,7 @@ class KeptFiles:
         return [_kept(row) for row in await self._database.read(lambda connection: connection.execute(statement, values))]
 
     async def delete(self, owner: str, file_id: str) -> bool:
+        """False: there was none."""
         rows = await self._database.write(lambda connection: connection.execute(REMOVE, _place(owner, file_id)))
         await self._collect([digest for (digest,) in rows])
         return bool(rows)
