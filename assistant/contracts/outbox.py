@@ -10,7 +10,7 @@ queued ──▶ cancelled  by hand
 queued ──▶ expired    or unknown, where a part was started and has no receipt: `expires_at` passed while it waited
 sending ─▶ queued     its process died, or its lease ended (`OutboxStore.recover`)
 
-Every arrow is drawn by one statement of `assistant.store.outbox_statements`; which of them follows a failed try is decided by
+Every arrow is drawn by one statement of `assistant.store.outbox_rows`; which of them follows a failed try is decided by
 `assistant.delivery.retry`.
 """
 

@@ -6,8 +6,9 @@ import time
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import PurePosixPath
+from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -22,6 +23,19 @@ def derived_id(prefix: str, *causes: str) -> str:
     """Like `new_id` in form, and the same for the same causes: what is made of them again after a crash is known as the same thing."""
     digest = blake2b("\0".join(causes).encode(), digest_size=14)
     return f"{prefix}_{digest.hexdigest()}"
+
+
+_BLOCK = 1 << 20
+
+
+def copy_hashed(source: BinaryIO, write: Callable[[bytes], object]) -> tuple[str, int]:
+    """Pass `source` to `write` in blocks; returns its SHA-256 in hex and its size in bytes. Blocks."""
+    digest, size = sha256(), 0
+    while block := source.read(_BLOCK):
+        write(block)
+        digest.update(block)
+        size += len(block)
+    return digest.hexdigest(), size
 
 
 Clock = Callable[[], datetime]

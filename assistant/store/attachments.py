@@ -1,7 +1,7 @@
 """Attachments: which session holds which file. The contract is `assistant.contracts.sessions.AttachmentStore`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -13,29 +13,10 @@ from assistant.contracts.messages import Image
 from assistant.contracts.sessions import Attachment
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store.blobs import BlobFolder
+from assistant.store.blobs import ReadingStore
 from assistant.store.codec import escape, from_micros, identity, to_micros
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.settings import AttachmentSettings
-
-HeldFile = tuple[str, ReadDocument | ReadImage, Path | None]
-"""A file's digest, what was read in it, and where its bytes lie; None: there are none."""
-
-
-async def hold(files: BlobFolder, stored: Sequence[HeldFile], add: Callable[[], Awaitable[object]]) -> None:
-    """Store files, then `add` the rows that hold them. Raises StoreUnavailable."""
-    for file in stored:
-        await asyncio.to_thread(files.store, *file)
-    await add()
-    # Somebody may have removed the same file just before these rows held it. Now it stays.
-    for digest, read, source in stored:
-        if not await asyncio.to_thread(_is_whole, files, digest, source):
-            await asyncio.to_thread(files.store, digest, read, source)
-
-
-def _is_whole(files: BlobFolder, digest: str, source: Path | None) -> bool:
-    return files.holds(digest) and (source is None or files.original(digest).is_file())
-
 
 _UNUSED_FOR = timedelta(days=1)
 _UNFINISHED_FOR = timedelta(hours=1)
@@ -68,7 +49,7 @@ class AttachmentStore:
 
     def __init__(self, database: Database, folder: Path, settings: AttachmentSettings, *, clock: Clock = utc_now) -> None:
         self._database = database
-        self._files = BlobFolder(folder)
+        self._files = ReadingStore(folder)
         self._settings = settings
         self._clock = clock
 
@@ -133,7 +114,7 @@ class AttachmentStore:
         await self._database.write(lambda connection: connection.execute(_REMOVE_DUE, values))
         await self._database.write(lambda connection: connection.execute(_REMOVE_DUE_FILES, {"before": values["before"]}))
         await asyncio.to_thread(self._files.remove_unfinished, (now - _UNFINISHED_FOR).timestamp())
-        return await self.collect(sorted(await asyncio.to_thread(self._files.digests)))
+        return await self.collect(await asyncio.to_thread(self._files.digests))
 
     async def collect(self, digests: Sequence[str]) -> int:
         """Remove those of the files that nothing holds any more: no attachment, no upload and no response; returns how many went."""
@@ -143,7 +124,7 @@ class AttachmentStore:
 
             def remove_unheld(connection: Transaction, some: Sequence[str] = some) -> int:
                 held = {digest for table in _HOLDING for (digest,) in _select_in(connection, "DISTINCT digest", "digest", some, table)}
-                return sum(self._files.remove(digest) for digest in some if digest not in held)
+                return sum(self._files.remove_all(digest) for digest in some if digest not in held)
 
             # While this holds the writer's place nobody can add an attachment of these files; alone, so that the removals it sees are committed.
             removed += await self._database.write(remove_unheld, alone=True)
@@ -168,7 +149,7 @@ class AttachmentStore:
             if source is None:
                 connection.execute(_USE_IN_SESSION, values)
 
-        await hold(self._files, [(digest, reading, source)], lambda: self._database.write(add))
+        await self._files.hold([(digest, reading, source)], lambda: self._database.write(add))
         return str(values["id"])
 
 

@@ -175,6 +175,15 @@ def _plain(value: object) -> object:
     return value
 
 
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def optional(convert: Callable[[A], B], value: A | None) -> B | None:
+    """`convert(value)`, and None for None."""
+    return None if value is None else convert(value)
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

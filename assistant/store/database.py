@@ -238,6 +238,14 @@ class Database:
         """Run `job` in a transaction that only reads."""
         return await self._submit(self._reads, DatabaseJob(job, self._loop.create_future()))
 
+    async def execute(self, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
+        """`write` of one statement; returns its rows."""
+        return await self.write(lambda connection: connection.execute(sql, params))
+
+    async def select(self, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
+        """`read` of one statement; returns its rows."""
+        return await self.read(lambda connection: connection.execute(sql, params))
+
     async def close(self) -> None:
         """Finish what waits, then close. Calls that come later are refused. Safe to call twice."""
         if not self._closed:

@@ -7,8 +7,7 @@ from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.files import KeptFile
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store.attachments import hold
-from assistant.store.blobs import BlobFolder
+from assistant.store.blobs import ReadingStore
 from assistant.store.codec import from_micros, json_column, to_micros, unescape
 from assistant.store.codec import json_key as stored_key
 from assistant.store.database import Database, SqlRow, SqlValue
@@ -43,7 +42,7 @@ class FileStore:
     ) -> None:
         """`collect`: removes those of some files that nobody holds any more."""
         self._database = database
-        self._files = BlobFolder(folder)
+        self._files = ReadingStore(folder)
         self._collect = collect
         self._clock = clock
 
@@ -59,7 +58,7 @@ class FileStore:
             "purpose": json_column(purpose),
         }
         held = [(upload.digest, read, upload.path)]
-        await hold(self._files, held, lambda: self._database.write(lambda connection: connection.execute(ADD, values)))
+        await self._files.hold(held, lambda: self._database.write(lambda connection: connection.execute(ADD, values)))
         return KeptFile(id=str(values["id"]), name=upload.name, purpose=purpose, size=upload.size, at=from_micros(at))
 
     async def get(self, owner: str, file_id: str) -> KeptFile | None:
@@ -69,7 +68,7 @@ class FileStore:
     async def path(self, owner: str, file_id: str) -> Path | None:
         """Where the bytes lie as they were received: to be read, and soon, for the file may be deleted. None: there is no such file."""
         row = await self._one(owner, file_id)
-        return None if row is None else self._files.original(row[-1])
+        return None if row is None else self._files.path(row[-1])
 
     async def list(
         self, owner: str, *, purpose: str | None = None, limit: int = 100, after: str | None = None, oldest_first: bool = False

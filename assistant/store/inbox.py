@@ -9,13 +9,59 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Accepted, InboundMessage, Recovered, Role, SessionRef, Taken
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store import inbox_statements as sql
 from assistant.store.codec import decode_inbound, encode_json, json_column, json_key, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.notifier import Notifier
-from assistant.store.outbox import add_event, prepare_event
+from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.runners import Runner
-from assistant.store.sessions import interrupt
+from assistant.store.sessions import SETTLE_INBOX, interrupt
+
+ACCEPT = """
+    INSERT INTO inbox (id, channel, external_id, owner, session, role, state, at, ended, crashes, payload)
+    VALUES (:id, :channel, :external_id, :owner, :session, :role, :state, :at, :ended, 0, :payload)
+    ON CONFLICT (channel, external_id) DO NOTHING RETURNING id"""
+
+ACCEPTED_BEFORE = """
+    SELECT id FROM inbox WHERE channel = :channel AND external_id = :external_id"""
+
+NOTE_CHAT = """
+    INSERT INTO chats (channel, chat_id, external_id, at) VALUES (:channel, :chat_id, :external_id, :at)
+    ON CONFLICT (channel, chat_id) DO UPDATE SET external_id = excluded.external_id, at = excluded.at"""
+
+CHAT = """
+    SELECT 1 FROM chats WHERE channel = :channel AND chat_id = :chat_id"""
+
+LAST_SEEN = """
+    SELECT chat_id, external_id FROM chats WHERE channel = :channel AND at >= :since"""
+
+TAKERS = """
+    SELECT DISTINCT runner FROM inbox WHERE owner = :owner AND session = :session AND state = 'taken' AND runner IS NOT NULL"""
+
+IN_LINE = """
+    SELECT seq, LENGTH(payload) FROM inbox WHERE owner = :owner AND session = :session AND state = 'waiting' ORDER BY seq LIMIT :most"""
+
+TAKE = """
+    UPDATE inbox SET state = 'taken', turn = :turn, runner = :runner
+    WHERE owner = :owner AND session = :session AND state = 'waiting' AND seq <= :last RETURNING seq, role, payload"""
+
+WAITING = """
+    SELECT owner, session FROM inbox WHERE state = 'waiting' GROUP BY owner, session ORDER BY MIN(seq)"""
+
+TAKEN_BY_OTHERS = """
+    SELECT turn, runner, crashes, preview, owner, session, role, payload FROM inbox
+    WHERE state = 'taken' AND (runner IS NULL OR runner <> :runner) ORDER BY seq"""
+
+TAKE_OVER = """
+    UPDATE inbox SET runner = :runner, crashes = :crashes WHERE turn = :turn AND state = 'taken'"""
+
+HAND_BACK = """
+    UPDATE inbox SET runner = NULL WHERE turn = :turn AND state = 'taken' AND runner = :runner"""
+
+NOTE_PREVIEW = """
+    UPDATE inbox SET preview = :preview WHERE turn = :turn AND state = 'taken'"""
+
+PURGE = """
+    DELETE FROM inbox WHERE ended < :before RETURNING seq"""
 
 _MOST_CRASHES = 2
 _SEEN_FOR = timedelta(days=30)
@@ -59,11 +105,11 @@ class InboxStore:
         drafts = [prepare_event(event, now) for event in outbound]
 
         def add(connection: Transaction) -> Accepted:
-            if not connection.execute(sql.ACCEPT, values):
-                before = connection.execute(sql.ACCEPTED_BEFORE, {"channel": channel, "external_id": external_id})
+            if not connection.execute(ACCEPT, values):
+                before = connection.execute(ACCEPTED_BEFORE, {"channel": channel, "external_id": external_id})
                 return Accepted(id=before[0][0], new=False)
-            connection.execute(sql.NOTE_CHAT, chat)
-            add_event(connection, drafts, self._notifier)
+            connection.execute(NOTE_CHAT, chat)
+            add_events(connection, drafts, self._notifier)
             return Accepted(id=str(values["id"]), new=True)
 
         accepted = await self._database.write(add)
@@ -78,16 +124,16 @@ class InboxStore:
         of: dict[str, SqlValue] = {"owner": json_column(owner), "session": json_column(session)}
 
         def take_some(connection: Transaction) -> tuple[list[SqlRow], bool]:
-            takers = [runner for (runner,) in connection.execute(sql.TAKERS, of)]
+            takers = [runner for (runner,) in connection.execute(TAKERS, of)]
             if any(runner == self._runner.id or not self._runner.is_dead(connection, runner) for runner in takers):
                 return [], False
-            waiting = connection.execute(sql.IN_LINE, {**of, "most": _MOST_TAKEN + 1})
+            waiting = connection.execute(IN_LINE, {**of, "most": _MOST_TAKEN + 1})
             some = _fitting([size for _, size in waiting])
             if not some:
                 return [], False
             last: SqlValue = waiting[some - 1][0]
             values: dict[str, SqlValue] = {**of, "turn": turn, "runner": self._runner.id, "last": last}
-            return sorted(connection.execute(sql.TAKE, values)), some < len(waiting)
+            return sorted(connection.execute(TAKE, values)), some < len(waiting)
 
         rows, more = await self._database.write(take_some)
         if not rows:
@@ -96,7 +142,7 @@ class InboxStore:
 
     async def waiting(self) -> Sequence[tuple[str, str]]:
         """(owner, session) of all that has waiting messages, the longest waiting first."""
-        rows = await self._database.read(lambda connection: connection.execute(sql.WAITING))
+        rows = await self._database.read(lambda connection: connection.execute(WAITING))
         return [(unescape(owner), unescape(session)) for owner, session in rows]
 
     async def recover(self, notice: Callable[[Taken], OutboundEvent]) -> Recovered:
@@ -110,12 +156,12 @@ class InboxStore:
             for turn in left:
                 if turn.crashes < _MOST_CRASHES:
                     values: dict[str, SqlValue] = {"turn": turn.taken.turn_id, "runner": self._runner.id, "crashes": turn.crashes}
-                    connection.execute(sql.TAKE_OVER, values)
+                    connection.execute(TAKE_OVER, values)
                     again.append(turn.taken)
                 else:
-                    connection.execute(sql.SETTLE, {"turn": turn.taken.turn_id, "state": "aside", "at": now})
+                    connection.execute(SETTLE_INBOX, {"turn": turn.taken.turn_id, "state": "aside", "at": now})
                     interrupt(connection, turn.taken.turn_id, now)
-                    add_event(connection, [prepare_event(notice(turn.taken), now)], self._notifier)
+                    add_events(connection, [prepare_event(notice(turn.taken), now)], self._notifier)
             return again, len(left) - len(again)
 
         again, set_aside = await self._database.write(take_over)
@@ -126,27 +172,27 @@ class InboxStore:
     async def hand_back(self, turn_id: str) -> None:
         """This process ends before the turn did, in order: whoever starts next runs it again."""
         values: dict[str, SqlValue] = {"turn": json_column(turn_id), "runner": self._runner.id}
-        await self._database.write(lambda connection: connection.execute(sql.HAND_BACK, values))
+        await self._database.write(lambda connection: connection.execute(HAND_BACK, values))
 
     async def note_preview(self, turn_id: str, message_id: str) -> None:
         values: dict[str, SqlValue] = {"turn": json_column(turn_id), "preview": json_column(message_id)}
-        await self._database.write(lambda connection: connection.execute(sql.NOTE_PREVIEW, values))
+        await self._database.write(lambda connection: connection.execute(NOTE_PREVIEW, values))
 
     async def wrote(self, address: Address) -> bool:
         """Whether anybody who may write has written from this chat."""
         values: dict[str, SqlValue] = {"channel": json_column(address.channel), "chat_id": json_column(address.chat_id)}
-        return bool(await self._database.read(lambda connection: connection.execute(sql.CHAT, values)))
+        return bool(await self._database.read(lambda connection: connection.execute(CHAT, values)))
 
     async def last_seen(self, channel: str) -> Mapping[str, str]:
         """chat_id → the external_id of the last message that was accepted from there, of the chats of the last 30 days."""
         values: dict[str, SqlValue] = {"channel": json_column(channel), "since": to_micros(self._clock() - _SEEN_FOR)}
-        rows = await self._database.read(lambda connection: connection.execute(sql.LAST_SEEN, values))
+        rows = await self._database.read(lambda connection: connection.execute(LAST_SEEN, values))
         return {unescape(chat_id): unescape(external_id) for chat_id, external_id in rows}
 
     async def purge(self, before: datetime) -> int:
         """Remove what was answered or set aside before this time, but keep it long enough to know repeats (48 h). Returns how many went."""
         values: dict[str, SqlValue] = {"before": to_micros(min(before, self._clock() - _REPEATS_FOR))}
-        return await self._database.write(lambda connection: len(connection.execute(sql.PURGE, values)))
+        return await self._database.write(lambda connection: len(connection.execute(PURGE, values)))
 
     def _now(self) -> int:
         return to_micros(self._clock())
@@ -162,7 +208,7 @@ class _Left:
 def _left_by_the_dead(connection: Transaction, runner: Runner) -> list[_Left]:
     """The turns of processes that died or handed them back, the one with the oldest message first."""
     turns: dict[str, list[SqlRow]] = {}
-    for row in connection.execute(sql.TAKEN_BY_OTHERS, {"runner": runner.id}):
+    for row in connection.execute(TAKEN_BY_OTHERS, {"runner": runner.id}):
         turns.setdefault(row[0], []).append(row)
     runners = {rows[0][1] for rows in turns.values()} - {None}
     dead = {taker for taker in runners if runner.is_dead(connection, taker)}

@@ -8,8 +8,7 @@ from pathlib import Path
 import orjson
 
 from assistant.contracts.responses import LONGEST_CHAIN, MOST_CHAIN_CHARS, Item, KeptResponse, SentFile
-from assistant.store.attachments import hold
-from assistant.store.blobs import BlobFolder
+from assistant.store.blobs import ReadingStore
 from assistant.store.codec import from_micros, json_column, to_micros, unescape
 from assistant.store.codec import json_key as stored_key
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
@@ -63,7 +62,7 @@ class ResponseStore:
         """`collect`: removes those of some files that nobody holds any more."""
         self._database = database
         self._runner = runner
-        self._files = BlobFolder(folder)
+        self._files = ReadingStore(folder)
         self._collect = collect
         self._answering: set[tuple[SqlValue, SqlValue]] = set()
         """Owners and ids of those that this process began. One that is not here any more, and not stored as ended, never will be."""
@@ -95,7 +94,7 @@ class ResponseStore:
         held = [(file.upload.digest, file.read, file.upload.path) for file in files]
         self._answering.add(place)
         try:
-            await hold(self._files, held, lambda: self._database.write(add))
+            await self._files.hold(held, lambda: self._database.write(add))
         except BaseException:
             self._answering.discard(place)
             raise
@@ -130,7 +129,7 @@ class ResponseStore:
     async def file(self, owner: str, file_id: str) -> tuple[str, Path] | None:
         """What a file that was sent is called, and where its bytes lie: to be read, and soon. None: there is no such file."""
         rows = await self._database.read(lambda connection: connection.execute(FILE, _place(owner, file_id)))
-        return (unescape(rows[0][0]), self._files.original(rows[0][1])) if rows else None
+        return (unescape(rows[0][0]), self._files.path(rows[0][1])) if rows else None
 
     async def delete(self, owner: str, response_id: str) -> bool:
         """False: there was none."""

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +29,11 @@ class Runner(Protocol):
     def release(self) -> None:
         """Stop being alive. Safe to call twice."""
         ...
+
+
+def dead_among(runner: Runner, connection: Transaction, others: Iterable[str | None]) -> set[str]:
+    """Those of some other processes that are surely gone."""
+    return {other for other in {*others} - {None, runner.id} if other is not None and runner.is_dead(connection, other)}
 
 
 class FileRunner:

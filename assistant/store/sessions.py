@@ -10,11 +10,10 @@ from assistant.contracts.messages import AssistantMessage, Message, ToolMessage,
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store import inbox_statements as inbox
 from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.notifier import Notifier
-from assistant.store.outbox import add_event, prepare_event
+from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.runners import Runner
 
 TOUCH_SESSION = """
@@ -84,6 +83,9 @@ REMOVE_USED_ATTACHMENTS = """
 
 USE_ATTACHMENT = """
     UPDATE attachments SET used = 1 WHERE id = :attachment AND owner = :owner AND session = :key"""
+
+SETTLE_INBOX = """
+    UPDATE inbox SET state = :state, ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"""
 
 PULSE = """
     INSERT INTO pulse (id, at) VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET at = excluded.at"""
@@ -237,8 +239,8 @@ class Sessions:
 
         def end(connection: Transaction) -> int:
             if inbound:
-                connection.execute(inbox.SETTLE, {"turn": turn_id, "state": "answered", "at": now})
-            add_event(connection, drafts, self._notifier)
+                connection.execute(SETTLE_INBOX, {"turn": turn_id, "state": "answered", "at": now})
+            add_events(connection, drafts, self._notifier)
             ended = connection.execute(END_TURN, values)
             return last_step.append(connection, ended[0][0]) if ended else 0
 
