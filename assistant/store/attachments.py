@@ -1,4 +1,4 @@
-"""Attachments: which session holds which file. The contract is `assistant.contracts.sessions.AttachmentStore`."""
+"""Attachments: the files that sessions hold."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ _UNFINISHED_FOR = timedelta(hours=1)
 _AT_ONCE = 200
 _HOLDING = ("attachments", "files", "response_files")
 _OWN_TEXT = b"text made by the server\0"
-"""Goes before a text of ours when it is hashed: the same bytes in an upload are another file, read by its own reader."""
+"""Prefix of a text of ours when it is hashed: an upload of the same bytes is another file, with a reading of its own."""
 
 _ADD = """
     INSERT INTO attachments (id, owner, session, digest, at, used, size, label)
     VALUES (:id, :owner, :session, :digest, :at, 0, :size, :label)"""
-# A text of ours is told to the model by its id: it belongs to its session at once (if that was not deleted meanwhile).
+# The model learns the id of a text of ours, so its session uses it at once (unless it was deleted meanwhile).
 _USE_IN_SESSION = """
     UPDATE attachments SET used = 1
     WHERE id = :id AND EXISTS (SELECT 1 FROM sessions WHERE sessions.owner = :owner AND sessions.key = :session)"""
@@ -42,9 +42,10 @@ _REMOVE_DUE = """
 
 
 class AttachmentStore:
-    """Files by their SHA-256, stored once, owner-only; each session that holds one has an attachment of its own with its own id.
+    """Files, stored once by SHA-256; each session that holds one has an attachment with an id of its own.
 
-    An attachment that no message refers to yet is removed after a day, others with their session or after `keep_days`.
+    An attachment that no message refers to is removed after a day, others with their session or after `keep_days`.
+    Every method may raise StoreUnavailable.
     """
 
     def __init__(self, database: Database, folder: Path, settings: AttachmentSettings, *, clock: Clock = utc_now) -> None:
@@ -54,40 +55,38 @@ class AttachmentStore:
         self._clock = clock
 
     async def find(self, digest: str) -> ReadDocument | ReadImage | None:
-        """What an earlier reading of the same bytes gave, if it is still kept."""
+        """What was read in the same bytes before, if it is still stored."""
         return await asyncio.to_thread(self._files.current_reading, digest)
 
     async def keep(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage) -> str:
-        """Store the bytes and what was read in them; returns the new attachment's id (`att_…`)."""
+        """Store the bytes and what was read in them. Returns the new attachment's id (`att_…`)."""
         label = _label(upload.name, *_kind_of(read))
         return await self._keep(owner, session, upload.digest, upload.size, label, read, upload.path)
 
     async def keep_text(self, owner: str, session: str, name: str, text: str) -> str:
-        """Store a text that the server itself made (a long tool result) as an attachment of format "text"; returns its id."""
+        """Store a text that the server made (a long tool result) as an attachment of format "text". Returns its id."""
         data = text.encode()
         reading = ReadDocument(format="text", text=text)
         digest = sha256(_OWN_TEXT + data).hexdigest()
         return await self._keep(owner, session, digest, len(data), _label(name, "text", ()), reading, None)
 
     async def document(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, ReadDocument] | None:
-        """The whole text of an attachment of this session. None: there is none by that id here, or it is an image."""
-        values: dict[str, SqlValue] = {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
-        rows = await self._database.read(lambda connection: connection.execute(_ONE, values))
+        """The whole text of an attachment of this session. None: the session has none with that id, or it is an image."""
+        rows = await self._database.select(_ONE, _place(owner, session, attachment_id))
         if not rows:
             return None
         reading = await asyncio.to_thread(self._files.document, rows[0][-1])
         return (_attachment(rows[0]), reading) if reading is not None else None
 
     async def copy(self, owner: str, session: str, attachment_id: str, to: Path) -> Upload | None:
-        """Copy an attachment's bytes, as they were received, into a new file. None: there is none by that id here, or they are not kept."""
-        values: dict[str, SqlValue] = {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
-        rows = await self._database.read(lambda connection: connection.execute(_ONE, values))
+        """Copy an attachment's bytes as received into a new file. None: the session has none with that id, or the bytes are not stored."""
+        rows = await self._database.select(_ONE, _place(owner, session, attachment_id))
         if not rows or not await asyncio.to_thread(self._files.copy, rows[0][-1], to):
             return None
         return Upload(name=_attachment(rows[0]).name, path=to, size=rows[0][2], digest=rows[0][-1])
 
     async def images(self, parts: Sequence[Image]) -> dict[str, bytes]:
-        """The bytes of those that are still kept, by attachment id."""
+        """The bytes of those that are still stored, by attachment id."""
         ids = list(dict.fromkeys(part.attachment_id for part in parts))
         if not ids:
             return {}
@@ -100,24 +99,24 @@ class AttachmentStore:
         return await asyncio.to_thread(read)
 
     async def list(self, owner: str, session: str) -> Sequence[Attachment]:
-        """Those of a session, the oldest first; not those that no message refers to: they came with a request that was refused."""
+        """The session's attachments that a message refers to, the oldest first. (The others came with a refused request.)"""
         values: dict[str, SqlValue] = {"owner": escape(owner), "session": escape(session)}
-        return [_attachment(row) for row in await self._database.read(lambda connection: connection.execute(_ALL, values))]
+        return [_attachment(row) for row in await self._database.select(_ALL, values)]
 
     async def sweep(self, now: datetime) -> int:
-        """Remove what is due; returns how many files went. Called at start and once an hour."""
+        """Remove what is due; returns how many files. Called at start and once an hour."""
         keep = self._settings.keep_days
         values: dict[str, SqlValue] = {
             "unused_before": to_micros(now - _UNUSED_FOR),
             "before": to_micros(now - timedelta(days=keep)) if keep else 0,
         }
-        await self._database.write(lambda connection: connection.execute(_REMOVE_DUE, values))
-        await self._database.write(lambda connection: connection.execute(_REMOVE_DUE_FILES, {"before": values["before"]}))
+        await self._database.execute(_REMOVE_DUE, values)
+        await self._database.execute(_REMOVE_DUE_FILES, {"before": values["before"]})
         await asyncio.to_thread(self._files.remove_unfinished, (now - _UNFINISHED_FOR).timestamp())
         return await self.collect(await asyncio.to_thread(self._files.digests))
 
     async def collect(self, digests: Sequence[str]) -> int:
-        """Remove those of the files that nothing holds any more: no attachment, no upload and no response; returns how many went."""
+        """Remove those of the files that no attachment, upload or response holds any more; returns how many."""
         removed = 0
         for start in range(0, len(digests), _AT_ONCE):
             some = digests[start : start + _AT_ONCE]
@@ -126,7 +125,7 @@ class AttachmentStore:
                 held = {digest for table in _HOLDING for (digest,) in _select_in(connection, "DISTINCT digest", "digest", some, table)}
                 return sum(self._files.remove_all(digest) for digest in some if digest not in held)
 
-            # While this holds the writer's place nobody can add an attachment of these files; alone, so that the removals it sees are committed.
+            # The writer's turn keeps rows that hold these files from being added; `alone`, so that the removals it sees are committed.
             removed += await self._database.write(remove_unheld, alone=True)
         return removed
 
@@ -153,6 +152,10 @@ class AttachmentStore:
         return str(values["id"])
 
 
+def _place(owner: str, session: str, attachment_id: str) -> dict[str, SqlValue]:
+    return {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
+
+
 def _kind_of(read: ReadDocument | ReadImage) -> tuple[str, tuple[str, ...]]:
     """(format, facts)"""
     if isinstance(read, ReadImage):
@@ -173,7 +176,7 @@ def _attachment(row: SqlRow) -> Attachment:
 
 
 def _select_in(connection: Transaction, columns: str, column: str, wanted: Sequence[str], table: str = "attachments") -> list[SqlRow]:
-    """The rows of a table whose `column` is one of `wanted`, however many those are."""
+    """The rows of a table whose `column` is one of `wanted`."""
     rows: list[SqlRow] = []
     for start in range(0, len(wanted), _AT_ONCE):
         values: dict[str, SqlValue] = {f"v{number}": value for number, value in enumerate(wanted[start : start + _AT_ONCE])}

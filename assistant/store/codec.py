@@ -17,17 +17,17 @@ from assistant.contracts.outbox import Button, ButtonRows, Media, Origin, Outbou
 from assistant.contracts.util import replace_surrogates
 
 T = TypeVar("T")
-_MOST_NAME_BYTES = 2000
+_MOST_KEY_BYTES = 2000
 _ESCAPED = re.compile(r"\\(.)")
 
 
 def encode_message(message: Message) -> str:
-    """JSON without line breaks; NUL becomes an escape, so any database takes it. Raises TypeError on a lone surrogate."""
+    """JSON without line breaks; NUL is escaped, so any database takes it. Raises TypeError on a lone surrogate."""
     return orjson.dumps(message).decode()
 
 
 def decode_message(payload: str) -> Message:
-    """The message that `encode` was given."""
+    """The message that was encoded."""
     raw: dict[str, Any] = orjson.loads(payload)
     return _MESSAGES[raw["role"]](raw)
 
@@ -45,15 +45,15 @@ def unescape(stored: str) -> str:
 
 
 def identity(owner: str, key: str) -> tuple[str, str]:
-    """(owner, key) as stored. Raises InvalidRequest where they are longer than an index entry may be (PostgreSQL: 2,700 bytes)."""
+    """(owner, key) as stored. Raises InvalidRequest if they are too long for an index entry (PostgreSQL: 2,700 bytes)."""
     stored = escape(owner), escape(key)
-    if sum(map(len, stored)) * 4 > _MOST_NAME_BYTES and sum(len(name.encode()) for name in stored) > _MOST_NAME_BYTES:
+    if sum(map(len, stored)) * 4 > _MOST_KEY_BYTES and sum(len(name.encode()) for name in stored) > _MOST_KEY_BYTES:
         raise InvalidRequest("The session id is too long.", param="session_id")
     return stored
 
 
 def reader(cls: type[T]) -> Callable[[dict[str, Any]], T]:
-    """What makes a `cls` of a JSON object; fields that `cls` does not have are left out."""
+    """A function that makes a `cls` of a JSON object; unknown fields are left out."""
     names = frozenset(field.name for field in fields(cls))  # pyright: ignore[reportArgumentType] - every T here is a dataclass
     return lambda raw: cls(**{name: value for name, value in raw.items() if name in names})
 
@@ -82,25 +82,27 @@ def _read_assistant(raw: dict[str, Any]) -> AssistantMessage:
 _MESSAGES: dict[str, Callable[[dict[str, Any]], Message]] = {"user": _read_user, "assistant": _read_assistant, "tool": _tool}
 
 
-_MOST_KEY_BYTES = 2000
-
-
 def json_column(text: str) -> str:
     """A text as a column takes it (`unescape` gives it back)."""
     return escape(replace_surrogates(text))
 
 
 def json_key(*names: str) -> tuple[str, ...]:
-    """Names as columns that are found by them. Raises InvalidRequest where they are longer than an index entry may be (PostgreSQL: 2,700
-    bytes)."""
+    """Names as indexed columns. Raises InvalidRequest if they are too long for an index entry."""
     stored = tuple([json_column(name) for name in names])
     if sum(len(name.encode()) for name in stored) > _MOST_KEY_BYTES:
         raise InvalidRequest("An id or an address is too long.")
     return stored
 
 
+def owned(owner: str, name: str) -> dict[str, str]:
+    """The parameters of a statement that finds a row by owner and id. Raises as `json_key`."""
+    stored_owner, stored_id = json_key(owner, name)
+    return {"owner": stored_owner, "id": stored_id}
+
+
 def encode_json(message: OutboundEvent | OutboundPart | InboundMessage) -> str:
-    """JSON without line breaks; NUL becomes an escape, so any database takes it."""
+    """JSON without line breaks; NUL is escaped, so any database takes it."""
     try:
         return orjson.dumps(message).decode()
     except TypeError:
@@ -108,7 +110,7 @@ def encode_json(message: OutboundEvent | OutboundPart | InboundMessage) -> str:
 
 
 def decode_event(payload: str, expires_at: datetime) -> OutboundEvent:
-    """The event that `encode` was given; when it expires may have been changed since."""
+    """The event that `encode_json` was given, with its current expiry."""
     raw: dict[str, Any] = orjson.loads(payload)
     return _event(
         {
@@ -124,13 +126,13 @@ def decode_event(payload: str, expires_at: datetime) -> OutboundEvent:
 
 
 def decode_part(body: str) -> OutboundPart:
-    """The part that `encode` was given."""
+    """The part that `encode_json` was given."""
     raw: dict[str, Any] = orjson.loads(body)
     return _part({**raw, "media": _media_of(raw), "buttons": _buttons_of(raw)})
 
 
 def decode_inbound(payload: str) -> InboundMessage:
-    """The message that `encode` was given."""
+    """The message that was encoded."""
     raw: dict[str, Any] = orjson.loads(payload)
     quote, command = raw.get("quote"), raw.get("command")
     return _inbound(
@@ -165,7 +167,7 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _plain(value: object) -> object:
-    """What `orjson` takes of a message, its texts made whole."""
+    """A message as `orjson` takes it, with surrogates replaced."""
     if isinstance(value, str):
         return replace_surrogates(value)
     if isinstance(value, tuple):
@@ -198,7 +200,7 @@ def from_micros(micros: int) -> datetime:
 
 
 READER_VERSION = 1
-"""Raise it when a reader finds more in the same bytes than it did: earlier readings are then made anew when the file is sent again."""
+"""Raise it when a reader finds more in the same bytes: a file that is sent again is then read again."""
 
 
 def encode_reading(reading: ReadDocument | ReadImage) -> bytes:
@@ -210,7 +212,7 @@ def encode_reading(reading: ReadDocument | ReadImage) -> bytes:
 
 
 def is_current(stored: bytes) -> bool:
-    """Whether today's readers made it."""
+    """Whether this version's readers made it."""
     return orjson.loads(stored)["version"] == READER_VERSION
 
 

@@ -1,4 +1,4 @@
-"""First answers by their idempotency key."""
+"""Stored answers by idempotency key, so that a repeated request gets the first one's answer."""
 
 from datetime import datetime
 
@@ -28,7 +28,7 @@ PURGE = """
 
 
 class IdempotencyStore:
-    """First answers by (owner, key). Durable when a call returns; every call may raise StoreUnavailable."""
+    """Answers by (owner, key). Writes are durable when the call returns. Every method may raise StoreUnavailable."""
 
     def __init__(self, database: Database, runner: Runner, *, clock: Clock = utc_now) -> None:
         self._database = database
@@ -36,10 +36,10 @@ class IdempotencyStore:
         self._clock = clock
 
     async def claim(self, claim: IdempotencyClaim, *, latest: bool = False, anew: bool = False) -> Claimed | StoredAnswer:
-        """Become the first under the key, or learn what became of the one who did.
+        """Claim the key as the first request under it, or return the first one's state or answer.
 
-        `latest`: whatever was known under the key gives way; always "taken". `anew`: so does a first one of the same fingerprint that was
-        interrupted. Asked by a process that does not answer the key itself at this moment: a claim of its own that still runs was interrupted.
+        `latest`: replace whatever is stored; always "taken". `anew`: replace a first request of the same fingerprint that was interrupted.
+        Call it only while this process does not answer the key: its own running claim counts as interrupted.
         """
         values: dict[str, SqlValue] = {
             **_place(claim),
@@ -59,7 +59,7 @@ class IdempotencyStore:
         return await self._database.write(take)
 
     async def finish(self, claim: IdempotencyClaim, answer: StoredAnswer | None) -> None:
-        """Keep the answer until the claim expires; None: that it is not kept. Does nothing where a later claim took the key."""
+        """Store the answer until the claim expires; None: it is too large to be stored. Does nothing if a later claim took the key."""
         values: dict[str, SqlValue] = {
             **_place(claim),
             "state": "not_kept" if answer is None else "finished",
@@ -67,18 +67,18 @@ class IdempotencyStore:
             "headers": None if answer is None else orjson.dumps(_words(answer)).decode(),
             "body": None if answer is None else answer.body,
         }
-        await self._database.write(lambda connection: connection.execute(FINISH, values))
+        await self._database.execute(FINISH, values)
 
     async def release(self, claim: IdempotencyClaim) -> None:
-        """Nothing came of it: the next one under the key is the first. Does nothing where a later claim took the key."""
-        await self._database.write(lambda connection: connection.execute(RELEASE, _place(claim)))
+        """Free the key: the next request under it is the first. Does nothing if a later claim took the key."""
+        await self._database.execute(RELEASE, _place(claim))
 
     async def purge(self, now: datetime) -> int:
-        """Remove what has expired; returns how many went."""
-        return len(await self._database.write(lambda connection: connection.execute(PURGE, {"now": to_micros(now)})))
+        """Remove expired answers; returns how many."""
+        return len(await self._database.execute(PURGE, {"now": to_micros(now)}))
 
     def _known(self, connection: Transaction, values: dict[str, SqlValue]) -> Claimed | StoredAnswer:
-        """What became of the first; "taken": there is none."""
+        """The state of the first request; "taken": there is none."""
         rows = connection.execute(KNOWN, {name: values[name] for name in ("owner", "key", "now")})
         if not rows:
             return "taken"
@@ -98,7 +98,7 @@ def _place(claim: IdempotencyClaim) -> dict[str, SqlValue]:
 
 
 def _words(answer: StoredAnswer) -> list[tuple[str, str]]:
-    """Headers are bytes of which latin-1 makes a character each."""
+    """Header names and values as text: latin-1 maps each byte to a character."""
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
 
 

@@ -1,4 +1,4 @@
-"""The inbox as kept. The contract is `assistant.contracts.inbox.InboxStore`."""
+"""The inbox: messages from channels, and the turns that answer them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Accepted, InboundMessage, Recovered, Role, SessionRef, Taken
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store.codec import decode_inbound, encode_json, json_column, json_key, to_micros, unescape
+from assistant.store.codec import decode_inbound, encode_json, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.notifier import Notifier
 from assistant.store.outbox_rows import add_events, prepare_event
-from assistant.store.runners import Runner
+from assistant.store.runners import Runner, dead_among
 from assistant.store.sessions import SETTLE_INBOX, interrupt
 
 ACCEPT = """
@@ -68,12 +68,14 @@ _SEEN_FOR = timedelta(days=30)
 _REPEATS_FOR = timedelta(hours=48)
 _MOST_TAKEN = 100
 _MOST_TAKEN_CHARS = 100_000
-"""Of a turn, as stored, unless its first message alone has more: else a flood would be one turn that no model and no memory holds."""
+"""The most stored characters that one turn takes, unless its first message alone has more: a flood becomes several turns."""
 
 
 class InboxStore:
-    """The inbox as kept. Every write is durable when the call returns, each is one transaction; a call that the store can't do raises
-    StoreUnavailable. `SessionStore.end_turn(inbound=True)` settles the messages of a turn."""
+    """The inbox. Each write is one transaction, durable when the call returns. Every method may raise StoreUnavailable.
+
+    `SessionStore.end_turn(inbound=True)` settles the messages of a turn.
+    """
 
     def __init__(self, database: Database, runner: Runner, notifier: Notifier, *, clock: Clock = utc_now) -> None:
         self._database = database
@@ -84,7 +86,7 @@ class InboxStore:
     async def accept(
         self, message: InboundMessage, place: SessionRef, *, answered: bool = False, outbound: Sequence[OutboundEvent] = ()
     ) -> Accepted:
-        """Keep a message, once by (channel, external_id), and with it enqueue `outbound`. `answered`: nothing is left to do (a command)."""
+        """Store a message, once by (channel, external_id), and enqueue `outbound` with it. `answered`: it needs no turn (a command)."""
         now = self._now()
         channel, external_id = json_key(message.address.channel, message.external_id)
         owner, session = json_key(place.owner, place.session)
@@ -118,14 +120,14 @@ class InboxStore:
         return accepted
 
     async def take(self, owner: str, session: str) -> Taken | None:
-        """The waiting messages of a session for one turn: all, but of a flood the oldest hundred, and no more than a turn may hold
-        (`Taken.more`). None: none waits, or a turn of the session is taken by a living process."""
+        """Take a session's waiting messages for one turn, the oldest first, at most 100 (`Taken.more`). None: none waits, or a living process has
+        a turn of the session."""
         turn = new_id("turn")
         of: dict[str, SqlValue] = {"owner": json_column(owner), "session": json_column(session)}
 
         def take_some(connection: Transaction) -> tuple[list[SqlRow], bool]:
-            takers = [runner for (runner,) in connection.execute(TAKERS, of)]
-            if any(runner == self._runner.id or not self._runner.is_dead(connection, runner) for runner in takers):
+            takers = {runner for (runner,) in connection.execute(TAKERS, of)}
+            if takers - dead_among(self._runner, connection, takers):
                 return [], False
             waiting = connection.execute(IN_LINE, {**of, "most": _MOST_TAKEN + 1})
             some = _fitting([size for _, size in waiting])
@@ -141,13 +143,13 @@ class InboxStore:
         return _taken(turn, owner, session, [(role, payload) for _, role, payload in rows], None, more=more)
 
     async def waiting(self) -> Sequence[tuple[str, str]]:
-        """(owner, session) of all that has waiting messages, the longest waiting first."""
-        rows = await self._database.read(lambda connection: connection.execute(WAITING))
+        """(owner, key) of the sessions with waiting messages, the longest waiting first."""
+        rows = await self._database.select(WAITING)
         return [(unescape(owner), unescape(session)) for owner, session in rows]
 
     async def recover(self, notice: Callable[[Taken], OutboundEvent]) -> Recovered:
-        """Take over what processes that died had taken. What was taken by a second one that died is set aside, its turn settled as
-        "interrupted" and `notice` of it (pure; told to its sender) enqueued, in one transaction. A turn that was handed back did not die."""
+        """Take over the turns of dead processes. A turn whose second process died is set aside and settled as "interrupted", and `notice` of it
+        (pure) is enqueued for its sender, in one transaction. A turn that was handed back does not count as a crash."""
         now = self._now()
 
         def take_over(connection: Transaction) -> tuple[list[Taken], int]:
@@ -170,29 +172,29 @@ class InboxStore:
         return Recovered(again=tuple(again), set_aside=set_aside)
 
     async def hand_back(self, turn_id: str) -> None:
-        """This process ends before the turn did, in order: whoever starts next runs it again."""
+        """Give up a turn because this process stops: the next process to start runs it again."""
         values: dict[str, SqlValue] = {"turn": json_column(turn_id), "runner": self._runner.id}
-        await self._database.write(lambda connection: connection.execute(HAND_BACK, values))
+        await self._database.execute(HAND_BACK, values)
 
     async def note_preview(self, turn_id: str, message_id: str) -> None:
         values: dict[str, SqlValue] = {"turn": json_column(turn_id), "preview": json_column(message_id)}
-        await self._database.write(lambda connection: connection.execute(NOTE_PREVIEW, values))
+        await self._database.execute(NOTE_PREVIEW, values)
 
     async def wrote(self, address: Address) -> bool:
-        """Whether anybody who may write has written from this chat."""
+        """Whether a sender with access has written from this chat."""
         values: dict[str, SqlValue] = {"channel": json_column(address.channel), "chat_id": json_column(address.chat_id)}
-        return bool(await self._database.read(lambda connection: connection.execute(CHAT, values)))
+        return bool(await self._database.select(CHAT, values))
 
     async def last_seen(self, channel: str) -> Mapping[str, str]:
-        """chat_id → the external_id of the last message that was accepted from there, of the chats of the last 30 days."""
+        """chat_id → external_id of its last accepted message, for the chats of the last 30 days."""
         values: dict[str, SqlValue] = {"channel": json_column(channel), "since": to_micros(self._clock() - _SEEN_FOR)}
-        rows = await self._database.read(lambda connection: connection.execute(LAST_SEEN, values))
+        rows = await self._database.select(LAST_SEEN, values)
         return {unescape(chat_id): unescape(external_id) for chat_id, external_id in rows}
 
     async def purge(self, before: datetime) -> int:
-        """Remove what was answered or set aside before this time, but keep it long enough to know repeats (48 h). Returns how many went."""
+        """Remove what was answered or set aside before this time and is older than 48 h (repeats are recognised until then). Returns how many."""
         values: dict[str, SqlValue] = {"before": to_micros(min(before, self._clock() - _REPEATS_FOR))}
-        return await self._database.write(lambda connection: len(connection.execute(PURGE, values)))
+        return len(await self._database.execute(PURGE, values))
 
     def _now(self) -> int:
         return to_micros(self._clock())
@@ -202,16 +204,15 @@ class InboxStore:
 class _Left:
     taken: Taken
     crashes: int
-    """The last one included."""
+    """Processes that died with it, the last one included."""
 
 
 def _left_by_the_dead(connection: Transaction, runner: Runner) -> list[_Left]:
-    """The turns of processes that died or handed them back, the one with the oldest message first."""
+    """The turns that dead processes had, or that were handed back, the one with the oldest message first."""
     turns: dict[str, list[SqlRow]] = {}
     for row in connection.execute(TAKEN_BY_OTHERS, {"runner": runner.id}):
         turns.setdefault(row[0], []).append(row)
-    runners = {rows[0][1] for rows in turns.values()} - {None}
-    dead = {taker for taker in runners if runner.is_dead(connection, taker)}
+    dead = dead_among(runner, connection, [rows[0][1] for rows in turns.values()])
     return [_left(rows, died=rows[0][1] is not None) for rows in turns.values() if rows[0][1] is None or rows[0][1] in dead]
 
 
@@ -222,15 +223,15 @@ def _left(rows: Sequence[SqlRow], *, died: bool) -> _Left:
 
 
 def _fitting(sizes: Sequence[int]) -> int:
-    """How many of the messages that wait one turn takes."""
+    """How many of the waiting messages one turn takes."""
     together = accumulate(sizes[:_MOST_TAKEN])
     return max(sum(chars <= _MOST_TAKEN_CHARS for chars in together), min(len(sizes), 1))
 
 
 def _taken(turn: str, owner: str, session: str, said: Sequence[tuple[str, str]], preview: str | None, *, more: bool = False) -> Taken:
     """`said`: (role, payload) of each message."""
-    # In a group several people may have written: the turn may do what all of them may.
+    # In a group several people may have written: the turn has the rights that all of them have.
     role: Role = "owner" if all(each == "owner" for each, _ in said) else "user"
     messages = tuple([decode_inbound(payload) for _, payload in said])
     place = SessionRef(owner=owner, session=session, role=role)
-    return Taken(turn_id=turn, place=place, messages=messages, preview=unescape(preview) if preview is not None else None, more=more)
+    return Taken(turn_id=turn, place=place, messages=messages, preview=optional(unescape, preview), more=more)

@@ -1,4 +1,4 @@
-"""Pairings. The contract is `assistant.contracts.pairing.PairingStore`."""
+"""Pairings: senders who asked for access with a code, and those whom the owner approved."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 from assistant.contracts.inbox import Sender
 from assistant.contracts.pairing import Pairing
 from assistant.contracts.util import Clock, utc_now
-from assistant.store.codec import from_micros, json_column, json_key, to_micros, unescape
+from assistant.store.codec import from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 
 _PAIRING = """
@@ -39,14 +39,15 @@ REVOKE = """
 
 
 class PairingStore:
-    """Open and approved pairings. Durable; raises StoreUnavailable."""
+    """Open and approved pairings. Every method may raise StoreUnavailable."""
 
     def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
         self._database = database
         self._clock = clock
 
     async def request(self, pairing: Pairing, *, most_open: int) -> Pairing | None:
-        """An approved sender gets the approved one back. None also where another open one has the same code: a guess for the caller to repeat."""
+        """Open a pairing, or return the sender's open or approved one. None: the channel has `most_open` open ones, or the code is in use (try
+        another)."""
         now = to_micros(self._clock())
         values = _values(pairing)
 
@@ -63,10 +64,10 @@ class PairingStore:
             return tuple(values.values())
 
         row = await self._database.write(ask)
-        return _pairing(row) if row is not None else None
+        return optional(_pairing, row)
 
     async def approve(self, code: str, now: datetime) -> Pairing | None:
-        """Approve the open one by its code (in any case of letters). None: there is none, or it has expired."""
+        """Approve the open pairing with this code (case-insensitive). None: there is none, or it has expired."""
         wanted: dict[str, SqlValue] = {"code": json_column(code.upper()), "now": to_micros(now)}
 
         def let_in(connection: Transaction) -> SqlRow | None:
@@ -78,21 +79,21 @@ class PairingStore:
             return connection.execute(PAIRING, who)[0]
 
         row = await self._database.write(let_in)
-        return _pairing(row) if row is not None else None
+        return optional(_pairing, row)
 
     async def paired(self, channel: str, sender_id: str) -> bool:
         values: dict[str, SqlValue] = {"channel": json_column(channel), "sender_id": json_column(sender_id)}
-        return bool(await self._database.read(lambda connection: connection.execute(PAIRED, values)))
+        return bool(await self._database.select(PAIRED, values))
 
     async def list(self, now: datetime) -> Sequence[Pairing]:
-        """Open ones (that have not expired) and approved ones, the latest first."""
+        """Open pairings that have not expired, and approved ones, the latest first."""
         values: dict[str, SqlValue] = {"now": to_micros(now)}
-        return [_pairing(row) for row in await self._database.read(lambda connection: connection.execute(PAIRINGS, values))]
+        return [_pairing(row) for row in await self._database.select(PAIRINGS, values)]
 
     async def revoke(self, channel: str, sender_id: str) -> bool:
-        """Remove the sender's pairing, open or approved. False: there was none."""
+        """Remove the sender's pairing, open or approved. Returns False if there is none."""
         values: dict[str, SqlValue] = {"channel": json_column(channel), "sender_id": json_column(sender_id)}
-        return bool(await self._database.write(lambda connection: connection.execute(REVOKE, values)))
+        return bool(await self._database.execute(REVOKE, values))
 
 
 def _values(pairing: Pairing) -> dict[str, SqlValue]:
@@ -103,9 +104,9 @@ def _values(pairing: Pairing) -> dict[str, SqlValue]:
         "sender_id": sender_id,
         "sender_name": json_column(pairing.sender.name),
         "chat_id": json_column(pairing.chat_id),
-        "code": json_column(pairing.code) if pairing.code is not None else None,
+        "code": optional(json_column, pairing.code),
         "created": to_micros(pairing.created),
-        "expires": to_micros(pairing.expires_at) if pairing.expires_at is not None else None,
+        "expires": optional(to_micros, pairing.expires_at),
     }
 
 
@@ -115,7 +116,7 @@ def _pairing(row: SqlRow) -> Pairing:
         channel=unescape(channel),
         sender=Sender(id=unescape(sender_id), name=unescape(sender_name)),
         chat_id=unescape(chat_id),
-        code=unescape(code) if code is not None else None,
+        code=optional(unescape, code),
         created=from_micros(created),
-        expires_at=from_micros(expires) if expires is not None else None,
+        expires_at=optional(from_micros, expires),
     )

@@ -1,4 +1,4 @@
-"""Sessions, their messages and turns. The contract is `assistant.contracts.sessions.SessionStore`."""
+"""Sessions, their messages and turns."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,11 +10,11 @@ from assistant.contracts.messages import AssistantMessage, Message, ToolMessage,
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, to_micros, unescape
+from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.notifier import Notifier
 from assistant.store.outbox_rows import add_events, prepare_event
-from assistant.store.runners import Runner
+from assistant.store.runners import Runner, dead_among
 
 TOUCH_SESSION = """
     UPDATE sessions SET messages = messages + 1, updated = :at WHERE owner = :owner AND key = :key
@@ -95,7 +95,7 @@ _EARLIER = "(updated, id) < (SELECT updated, id FROM sessions WHERE key = :befor
 
 
 def sessions_of(*, everybody: bool, before: bool) -> str:
-    """The statement that lists sessions, the latest first; `before`: those after the one by the key `:before`."""
+    """The statement that lists sessions, the latest first. `before`: those after the one with the key `:before`."""
     conditions = ["substr(key, 1, 5) <> 'once:'", *([] if everybody else [_OWNED])]
     if before:
         conditions.append(_EARLIER.format(owned="" if everybody else f" AND {_OWNED}"))
@@ -104,7 +104,7 @@ def sessions_of(*, everybody: bool, before: bool) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedStep:
-    """What a turn adds to its session at once."""
+    """What a turn adds to its session in one transaction."""
 
     turn: str
     at: int
@@ -146,7 +146,7 @@ def prepare_step(turn: str, at: int, messages: Sequence[AssistantMessage | ToolM
 
 
 def interrupt(connection: Transaction, turn: str, at: int) -> None:
-    """Settle a turn as "interrupted" if it still runs, with a mark in its session that says so."""
+    """Settle a turn as "interrupted" if it still runs, and append a message with cut_off="interrupted"."""
     ended = connection.execute(END_TURN, {"turn": turn, "state": "interrupted", "at": at, "error": None})
     if ended:
         mark = AssistantMessage(id=new_id("msg"), cut_off="interrupted")
@@ -158,7 +158,7 @@ Collect = Callable[[Sequence[str]], Awaitable[int]]
 
 
 class Sessions:
-    """Implements SessionStore on a Database. `collect`: removes the files of attachments that went with a session, by digest."""
+    """Implements SessionStore. `collect`: removes the files of a removed session's attachments, by digest."""
 
     def __init__(self, database: Database, runner: Runner, notifier: Notifier, *, collect: Collect, clock: Clock = utc_now) -> None:
         self._database = database
@@ -210,7 +210,7 @@ class Sessions:
             return _history(connection, row, last + 1, context_from, known)
 
         rows = await self._database.write(resume)
-        return await _decoded(rows) if rows is not None else None
+        return None if rows is None else await _decoded(rows)
 
     async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
         added = prepare_step(turn_id, self._now(), messages)
@@ -254,7 +254,7 @@ class Sessions:
 
         def settle(connection: Transaction) -> int:
             running = connection.execute(TURNS_OF_OTHERS, {"runner": self._runner.id})
-            dead = {runner for runner in {row[1] for row in running} if self._runner.is_dead(connection, runner)}
+            dead = dead_among(self._runner, connection, [runner for _, runner in running])
             orphans = [turn for turn, runner in running if runner in dead]
             for turn in orphans:
                 interrupt(connection, turn, now)
@@ -263,11 +263,11 @@ class Sessions:
         return await self._database.write(settle)
 
     async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Session]:
-        values: dict[str, SqlValue] = {"owner": None if owner is None else escape(owner), "limit": limit}
+        values: dict[str, SqlValue] = {"owner": optional(escape, owner), "limit": limit}
         wanted = sessions_of(everybody=owner is None, before=before is not None)
         if before is not None:
             values["before"] = escape(before)
-        rows = await self._database.read(lambda connection: connection.execute(wanted, values))
+        rows = await self._database.select(wanted, values)
         return [_session(row) for row in rows]
 
     async def get(self, owner: str | None, key: str) -> Session | None:
@@ -289,7 +289,7 @@ class Sessions:
 
     async def start_over(self, owner: str, key: str) -> bool:
         values: dict[str, SqlValue] = {"owner": escape(owner), "key": escape(key)}
-        return bool(await self._database.write(lambda connection: connection.execute(START_OVER, values)))
+        return bool(await self._database.execute(START_OVER, values))
 
     async def delete(self, owner: str | None, key: str) -> bool:
         def remove(connection: Transaction) -> Sequence[str] | None:
@@ -319,14 +319,14 @@ class Sessions:
 
     async def check(self) -> None:
         now = self._now()
-        await self._database.write(lambda connection: connection.execute(PULSE, {"at": now}))
+        await self._database.execute(PULSE, {"at": now})
 
     def _now(self) -> int:
         return to_micros(self._clock())
 
 
 def _find(connection: Transaction, owner: str | None, key: str) -> list[SqlRow]:
-    """The session; of everybody's (owner None) by that key, the one used last."""
+    """The session; with owner None the one of that key that was used last."""
     if owner is None:
         return connection.execute(SESSION_BY_KEY, {"key": escape(key)})
     return connection.execute(SESSION, {"owner": escape(owner), "key": escape(key)})
@@ -345,7 +345,7 @@ def _session(row: SqlRow) -> Session:
 
 
 def _remove(connection: Transaction, row: SqlRow) -> list[str]:
-    """Remove a session, of which the row holds id, owner and key; returns the digests of the attachments that went with it."""
+    """Remove the session of a row (id, owner, key, …); returns the digests of its attachments."""
     session, owner, key = row[:3]
     digests = connection.execute(REMOVE_USED_ATTACHMENTS, {"owner": owner, "key": key})
     connection.execute(REMOVE_SESSION, {"id": session})
@@ -367,8 +367,8 @@ class _Rows(NamedTuple):
 
 
 def _history(connection: Transaction, row: int, seq: int, context_from: int, known: CachedUpTo | None) -> _Rows:
-    """What is before `seq` in a session's row, from what is known on."""
-    # Where the conversation was started over behind what is known, nothing of that is to be seen any more.
+    """The messages before `seq`, without those that the caller knows."""
+    # If the session was started over after what is known, none of it counts.
     fresh = known is None or known.row != row or not context_from <= known.seq < seq
     start = context_from if known is None or fresh else known.seq + 1
     payloads = connection.execute(HISTORY, {"id": row, "start": start, "end": seq}) if start < seq else []
@@ -376,7 +376,7 @@ def _history(connection: Transaction, row: int, seq: int, context_from: int, kno
 
 
 async def _encoded(messages: Sequence[Message]) -> list[tuple[str, str]]:
-    """(role, payload) of each; many of them in a thread, as below."""
+    """(role, payload) of each; a long list is encoded in a thread."""
 
     def encoded() -> list[tuple[str, str]]:
         return [(message.role, encode_message(message)) for message in messages]
@@ -385,7 +385,7 @@ async def _encoded(messages: Sequence[Message]) -> list[tuple[str, str]]:
 
 
 async def _decoded(rows: _Rows) -> History:
-    """A long history is decoded in a thread, so that other turns go on meanwhile."""
+    """A long history is decoded in a thread."""
 
     def decoded() -> tuple[Message, ...]:
         return tuple([decode_message(payload) for (payload,) in rows.payloads])

@@ -1,4 +1,4 @@
-"""The store: the database of the settings with its schema current, and all that is kept in it and beside it."""
+"""The store: a database with a current schema, and everything kept in it and beside it."""
 
 import asyncio
 from collections.abc import Callable
@@ -33,7 +33,7 @@ _KEEP = AttachmentSettings()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """All that is kept, on one database."""
+    """Everything stored, on one database."""
 
     sessions: Sessions
     attachments: AttachmentStore
@@ -53,7 +53,7 @@ class Store:
     runner: Runner
 
     async def close(self) -> None:
-        """Finish what waits, then close. Safe to call twice."""
+        """Finish waiting calls, then close. Safe to call twice."""
         await self.database.close()
         await self.notifier.close()
         self.runner.release()
@@ -62,10 +62,10 @@ class Store:
 async def open_store(
     settings: StoreSettings, state_folder: Path, attachments: AttachmentSettings = _KEEP, *, clock: Clock = utc_now
 ) -> Store:
-    """Open (or make) the store. A current schema costs a glance, an older one is migrated first. Raises StoreUnavailable.
+    """Open the store; create it, or migrate its schema, if needed. Raises StoreUnavailable.
 
-    SQLite lives in `state_folder` unless `settings.url` says otherwise; the files of attachments and media always do. Nothing is recovered, swept
-    or purged yet: that is for whoever runs the server.
+    SQLite is in `state_folder` unless `settings.url` names another database; the files of attachments and media always are. Nothing is recovered,
+    swept or purged: the server does that.
     """
     url = settings.url or f"{_SQLITE}{(state_folder / 'nanobot.db').absolute()}"
     place = await asyncio.to_thread(_place, url)
@@ -102,7 +102,7 @@ async def open_store(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """What a kind of database gives."""
+    """What depends on the kind of database."""
 
     engine: DatabaseEngine
     runner: Runner
