@@ -7,9 +7,8 @@ from typing import Final, Literal
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelDirectory, ChannelSettings
-from assistant.contracts.inbox import KnownChats
+from assistant.contracts.inbox import KnownChats, PairedSenders
 from assistant.contracts.messages import Text, UserMessage
-from assistant.contracts.pairing import PairedSenders
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.workflows import JOB_SESSION

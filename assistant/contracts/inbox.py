@@ -5,7 +5,7 @@ waiting ──take──▶ taken ──▶ answered      with the end of its tu
                     └──▶ set aside        its turn was there when the process died, twice
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -136,4 +136,27 @@ class KnownChats(Protocol):
 
     async def wrote(self, address: Address) -> bool:
         """Whether a sender with access has written from this chat. Raises StoreUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    channel: str
+    sender: Sender
+    chat_id: str
+    """The private chat in which the code was asked for."""
+    code: str | None
+    """Open: what the owner approves. None: approved."""
+    created: datetime
+    expires_at: datetime | None
+    """Of an open one."""
+
+
+class PairedSenders(Protocol):
+    """What `access` needs of the pairings. Raises StoreUnavailable."""
+
+    async def paired(self, channel: str, sender_id: str) -> bool: ...
+
+    async def list(self, now: datetime) -> Sequence[Pairing]:
+        """Open pairings that have not expired, and approved ones, the latest first."""
         ...

@@ -6,8 +6,7 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import Final
 
-from assistant.contracts.inbox import InboundMessage
-from assistant.contracts.pairing import Pairing
+from assistant.contracts.inbox import InboundMessage, Pairing
 from assistant.contracts.util import Clock, derived_id
 from assistant.inbound import phrases as words
 from assistant.inbound.replies import Writer, place_for

@@ -1,15 +1,30 @@
 """Uploaded files that requests name by id."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from assistant.contracts.documents import ReadDocument, ReadImage
-from assistant.contracts.files import KeptFile
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.blobs import ReadingStore
 from assistant.store.codec import from_micros, json_column, optional, owned, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFile:
+    """An uploaded file, as listed."""
+
+    id: str
+    """`file_…`"""
+    name: str
+    """For display only."""
+    purpose: str
+    size: int
+    at: datetime
+
 
 ADD = """
     INSERT INTO files (id, owner, digest, at, size, name, purpose) VALUES (:id, :owner, :digest, :at, :size, :name, :purpose)"""

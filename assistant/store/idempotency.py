@@ -1,15 +1,45 @@
 """Stored answers by idempotency key, so that a repeated request gets the first one's answer."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import orjson
 
-from assistant.contracts.repeats import Claimed, IdempotencyClaim, StoredAnswer
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import json_key as stored_key
 from assistant.store.codec import to_micros
 from assistant.store.database import Database, SqlValue, Transaction
 from assistant.store.runners import Runner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    """What was answered. `headers`: names in lower case, those that belong to the answer and not to one sending of it."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    """Of a stream: all its bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdempotencyClaim:
+    """Somebody's wish to be the first under a key. Keys are an owner's own: two owners' never meet."""
+
+    id: str
+    owner: str
+    key: str
+    fingerprint: str
+    """Tells requests apart: hexadecimal, the same for a request and its repeats."""
+    expires_at: datetime
+    """From then on the key is as good as new."""
+
+
+Claimed = Literal["taken", "running", "other", "interrupted", "not_kept"]
+"""taken: the caller is the first, and ends it by `finish` or `release`. running: another process answers it now. other: the key stands for another
+request. interrupted: the process that answered it died, or could not store how it ended: it may have acted. not_kept: it was answered, and the
+answer was too large to be kept."""
 
 KNOWN = """
     SELECT fingerprint, state, runner, status, headers, body FROM answers WHERE owner = :owner AND key = :key AND expires > :now"""

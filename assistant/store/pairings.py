@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from assistant.contracts.inbox import Sender
-from assistant.contracts.pairing import Pairing
+from assistant.contracts.inbox import Pairing, Sender
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction

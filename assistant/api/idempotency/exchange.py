@@ -14,10 +14,18 @@ from starlette.types import Message, Scope, Send
 
 from assistant.api.middleware.errors import FailedAfterActing, error_answer
 from assistant.api.middleware.request import header, headers_named
-from assistant.contracts.errors import IdempotencyMismatch, InvalidRequest, NanobotError, ShuttingDown, StoreUnavailable
-from assistant.contracts.repeats import AnswerInProgress, AnswerInterrupted, AnswerNotKept, IdempotencyClaim, StoredAnswer
+from assistant.contracts.errors import (
+    AnswerInProgress,
+    AnswerInterrupted,
+    AnswerNotKept,
+    IdempotencyMismatch,
+    InvalidRequest,
+    NanobotError,
+    ShuttingDown,
+    StoreUnavailable,
+)
 from assistant.contracts.util import new_id
-from assistant.store.idempotency import IdempotencyStore
+from assistant.store.idempotency import IdempotencyClaim, IdempotencyStore, StoredAnswer
 
 LONGEST_KEY: Final = 255
 _KEPT: Final = timedelta(hours=24)

@@ -10,8 +10,7 @@ from assistant.api.idempotency.exchange import LONGEST_KEY, Fingerprint, First, 
 from assistant.api.middleware.errors import FailedAfterActing, error_answer, has_body
 from assistant.api.middleware.request import known_principal
 from assistant.api.openapi import WHY
-from assistant.contracts.errors import NanobotError
-from assistant.contracts.repeats import AnswerInterrupted
+from assistant.contracts.errors import AnswerInterrupted, NanobotError
 from assistant.store.idempotency import IdempotencyStore
 
 _READ_AHEAD: Final = 64 * 1024

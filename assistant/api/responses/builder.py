@@ -10,8 +10,8 @@ from assistant.api.responses.input import ResponseInput
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import FinishReason, Json, ToolCall, Usage
 from assistant.contracts.models import Scored
-from assistant.contracts.responses import Item
 from assistant.contracts.turns import TurnFinished
+from assistant.store.responses import Item
 
 _INCOMPLETE: Final[dict[FinishReason, str]] = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Why an answer ends early, by what the model said."""

@@ -24,10 +24,9 @@ from assistant.api.responses.builder import ResponseBuilder, ResponseEvents, int
 from assistant.api.responses.input import ResponseInput, read_response
 from assistant.api.responses.items import kept_items
 from assistant.api.settings import ApiSettings
-from assistant.contracts.errors import InvalidRequest, NanobotError
-from assistant.contracts.responses import Item, KeptResponse, ResponseNotFound, SentFile
+from assistant.contracts.errors import InvalidRequest, NanobotError, ResponseNotFound
 from assistant.contracts.turns import TurnFailed, TurnFinished
-from assistant.store.responses import ResponseStore
+from assistant.store.responses import Item, KeptResponse, ResponseStore, SentFile
 from assistant.turns.handle import RunningTurn
 
 _ID = re.compile(r"resp_[0-9a-f]{28}")

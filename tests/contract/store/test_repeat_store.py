@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from assistant.contracts.repeats import IdempotencyClaim, StoredAnswer
 from assistant.contracts.util import new_id
+from assistant.store.idempotency import IdempotencyClaim, StoredAnswer
 from assistant.store.store import Store
 
 from .conftest import Opener, TurnedClock

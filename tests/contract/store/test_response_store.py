@@ -9,9 +9,9 @@ import pytest
 
 from assistant.contracts import responses
 from assistant.contracts.documents import ReadDocument
-from assistant.contracts.responses import Item, KeptResponse, SentFile
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import new_id
+from assistant.store.responses import Item, KeptResponse, SentFile
 from assistant.store.store import Store
 
 from .conftest import Opener, TurnedClock
