@@ -1,4 +1,4 @@
-"""Every error that a caller can meet.
+"""Every error that a caller can get.
 
     NanobotError                      500 server_error            internal_error
     ├── InvalidRequest                400 invalid_request_error   invalid_value
@@ -66,7 +66,7 @@ class NanobotError(Exception):
     code: ClassVar[str] = "internal_error"
 
     def __init_subclass__(cls, status: int | None = None, type: str | None = None, code: str | None = None) -> None:
-        """What a class does not name is its parent's."""
+        """What a class does not set is its parent's."""
         cls.status, cls.type, cls.code = status or cls.status, type or cls.type, code or cls.code
 
     def __init__(self, message: str | None = None, *, param: str | None = None, retry_after: float | None = None) -> None:
@@ -227,7 +227,7 @@ class StoreUnavailable(NanobotError, status=503, code="store_unavailable"):
 
 
 class AccessUnavailable(NanobotError, status=503, code="access_unavailable"):
-    """Who asks can't be found out now: whoever knows does not answer. Try again later."""
+    """The caller can't be authenticated now: the identity provider does not answer. Try again later."""
 
 
 class ShuttingDown(NanobotError, status=503, code="shutting_down"):
@@ -247,15 +247,15 @@ class ToolFailed(Exception):
 
 
 def traceback_location(bug: BaseException) -> str:
-    """Where an error arose, for the log: its type and the frames, without its text, which may quote what somebody wrote."""
+    """Where an error arose, for the log: its type and frames, without its text, which may quote a message."""
     return f"{type(bug).__qualname__} at\n{''.join(traceback.format_tb(bug.__traceback__))}"
 
 
 def drop_traceback(error: BaseException) -> None:
-    """Say that an error has been told to whoever had to know, so that what its frames hold goes with them.
+    """Free what the frames of a handled error hold.
 
-    A frame that knows an error that knows the frame is a cycle: a refused body of 25 MB would stay until the collector comes, which counts
-    objects and not bytes.
+    A frame and its error refer to each other: a refused body of 25 MB would stay until the garbage collector runs, which counts objects, not
+    bytes.
     """
     link: BaseException | None = error
     while link is not None:

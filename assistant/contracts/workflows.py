@@ -63,7 +63,7 @@ class InputSpec:
     type: InputType = "text"
     description: str = ""
     required: bool = True
-    """False with a default, or if the file says so; without a value it is empty then."""
+    """False with a default or with `required: false`; without a value it is then empty."""
     default: Json = None
 
 

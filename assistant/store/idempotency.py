@@ -15,7 +15,7 @@ from assistant.store.runners import Runner
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """What was answered. `headers`: names in lower case, those that belong to the answer and not to one sending of it."""
+    """A stored answer. `headers`: those of the answer itself, not of one transmission; names in lower case."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -25,21 +25,21 @@ class StoredAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyClaim:
-    """Somebody's wish to be the first under a key. Keys are an owner's own: two owners' never meet."""
+    """A request's claim to be the first under a key of its owner."""
 
     id: str
     owner: str
     key: str
     fingerprint: str
-    """Tells requests apart: hexadecimal, the same for a request and its repeats."""
+    """A hash of the request, in hex: the same for its repeats."""
     expires_at: datetime
-    """From then on the key is as good as new."""
+    """When the key is free again."""
 
 
 Claimed = Literal["taken", "running", "other", "interrupted", "not_kept"]
-"""taken: the caller is the first, and ends it by `finish` or `release`. running: another process answers it now. other: the key stands for another
-request. interrupted: the process that answered it died, or could not store how it ended: it may have acted. not_kept: it was answered, and the
-answer was too large to be kept."""
+"""taken: the caller is the first, and must call `finish` or `release`. running: another process is answering. other: the key belongs to another
+request. interrupted: the answering process died or could not store the answer; it may have acted. not_kept: the answer was too large to be
+stored."""
 
 KNOWN = """
     SELECT fingerprint, state, runner, status, headers, body FROM answers WHERE owner = :owner AND key = :key AND expires > :now"""

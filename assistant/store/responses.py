@@ -20,35 +20,34 @@ from assistant.store.runners import Runner, dead_among
 
 ResponseState = Literal["running", "ended", "interrupted"]
 Item = dict[str, Json]
-"""What was said, as the API lists it: a message, a call of a function, a function's output."""
+"""An item as the API lists it: a message, a function call, its output."""
 LONGEST_CHAIN: Final = 1_000
-"""Responses that are looked back on."""
+"""The most responses that `chain` returns."""
 MOST_CHAIN_CHARS: Final = 32 * 1024 * 1024
-"""Characters of JSON that are looked back on."""
+"""The most characters of JSON that `chain` returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptResponse:
-    """A response, as kept."""
+    """A stored response."""
 
     id: str
     """`resp_…`"""
     previous: str | None
-    """The id of the response that it goes on from, by which its conversation is found."""
+    """The id of the response that it continues."""
     session: str | None
-    """The key of the session that it was made in: that is its conversation then. None: it is no part of a session."""
+    """The key of the session that it belongs to, which then holds the conversation; None: it belongs to none."""
     at: datetime
     state: ResponseState = "running"
-    """running: being answered. ended: `body` is how it ended. interrupted: the process that answered it
-    died, or could not store the end."""
+    """ended: `body` is final. interrupted: the answering process died, or could not store the end."""
     input: tuple[Item, ...]
     body: Item
-    """OpenAI's response object, as it was when it began, or ended."""
+    """OpenAI's response object, as of its beginning or end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentFile:
-    """A file that came with a response's input, which names it by this id."""
+    """A file sent with a response's input, which names it by this id."""
 
     id: str
     """`file_…`"""
