@@ -80,12 +80,15 @@ def owned(owner: str, name: str) -> dict[str, str]:
     return {"owner": stored_owner, "id": stored_id}
 
 
-def encode_json(message: OutboundEvent | OutboundPart | InboundMessage) -> str:
-    """JSON without line breaks; NUL is escaped, so any database takes it."""
+def encode_json(value: object) -> str:
+    """Dataclasses and JSON values as JSON without line breaks; NUL is escaped, so any database takes it, and lone surrogates are replaced.
+
+    Raises TypeError for an integer beyond 64 bits.
+    """
     try:
-        return orjson.dumps(message).decode()
+        return orjson.dumps(value).decode()
     except TypeError:
-        return orjson.dumps(_plain(message)).decode()
+        return orjson.dumps(_plain(value)).decode()
 
 
 def decode_event(payload: str, expires_at: datetime) -> OutboundEvent:
@@ -104,11 +107,13 @@ def decode_inbound(payload: str) -> InboundMessage:
 
 
 def _plain(value: object) -> object:
-    """A message as `orjson` takes it, with surrogates replaced."""
+    """A value as `orjson` takes it, with surrogates replaced."""
     if isinstance(value, str):
         return replace_surrogates(value)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_plain(each) for each in cast("Sequence[object]", value)]
+    if isinstance(value, dict):
+        return {replace_surrogates(name): _plain(each) for name, each in cast("dict[str, object]", value).items()}
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     return value

@@ -20,46 +20,33 @@ ACCEPT = """
     INSERT INTO inbox (id, channel, external_id, owner, session, role, state, at, ended, crashes, payload)
     VALUES (:id, :channel, :external_id, :owner, :session, :role, :state, :at, :ended, 0, :payload)
     ON CONFLICT (channel, external_id) DO NOTHING RETURNING id"""
-
 ACCEPTED_BEFORE = """
     SELECT id FROM inbox WHERE channel = :channel AND external_id = :external_id"""
-
 NOTE_CHAT = """
     INSERT INTO chats (channel, chat_id, external_id, at) VALUES (:channel, :chat_id, :external_id, :at)
     ON CONFLICT (channel, chat_id) DO UPDATE SET external_id = excluded.external_id, at = excluded.at"""
-
 CHAT = """
     SELECT 1 FROM chats WHERE channel = :channel AND chat_id = :chat_id"""
-
 LAST_SEEN = """
     SELECT chat_id, external_id FROM chats WHERE channel = :channel AND at >= :since"""
-
 TAKERS = """
     SELECT DISTINCT runner FROM inbox WHERE owner = :owner AND session = :session AND state = 'taken' AND runner IS NOT NULL"""
-
 IN_LINE = """
     SELECT seq, LENGTH(payload) FROM inbox WHERE owner = :owner AND session = :session AND state = 'waiting' ORDER BY seq LIMIT :most"""
-
 TAKE = """
     UPDATE inbox SET state = 'taken', turn = :turn, runner = :runner
     WHERE owner = :owner AND session = :session AND state = 'waiting' AND seq <= :last RETURNING seq, role, payload"""
-
 WAITING = """
     SELECT owner, session FROM inbox WHERE state = 'waiting' GROUP BY owner, session ORDER BY MIN(seq)"""
-
 TAKEN_BY_OTHERS = """
     SELECT turn, runner, crashes, preview, owner, session, role, payload FROM inbox
     WHERE state = 'taken' AND (runner IS NULL OR runner <> :runner) ORDER BY seq"""
-
 TAKE_OVER = """
     UPDATE inbox SET runner = :runner, crashes = :crashes WHERE turn = :turn AND state = 'taken'"""
-
 HAND_BACK = """
     UPDATE inbox SET runner = NULL WHERE turn = :turn AND state = 'taken' AND runner = :runner"""
-
 NOTE_PREVIEW = """
     UPDATE inbox SET preview = :preview WHERE turn = :turn AND state = 'taken'"""
-
 PURGE = """
     DELETE FROM inbox WHERE ended < :before RETURNING seq"""
 

@@ -2,75 +2,57 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
 from assistant.contracts.sessions import SessionStore
-from assistant.contracts.util import Clock, replace_surrogates, utc_now
+from assistant.contracts.util import Clock, utc_now
 from assistant.contracts.workflows import JOB_SESSION, HeldJob, Job, JobConflict, JobNotFound, JobState, NewJob, NodeRun, NodeState
-from assistant.store.codec import from_micros, json_column, json_key, optional, to_micros, unescape
+from assistant.store.codec import encode_json, from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.runners import Runner, dead_among
 
 _JOB = """
     SELECT id, owner, workflow, state, created, ended, error, results FROM jobs"""
-
 ADD = """
     INSERT INTO jobs (id, owner, workflow, state, runner, cancel, created, payload)
     VALUES (:id, :owner, :workflow, 'queued', :runner, 0, :at, :payload)"""
-
 BEGIN = """
     UPDATE jobs SET state = 'running' WHERE id = :id AND runner = :runner AND ended IS NULL AND cancel = 0 RETURNING id"""
-
 HELD = """
     SELECT 1 FROM jobs WHERE id = :id AND runner = :runner AND ended IS NULL"""
-
 HELD_BY_OTHERS = """
     SELECT id, runner FROM jobs WHERE ended IS NULL AND (runner IS NULL OR runner <> :runner) ORDER BY id"""
-
 TAKE_OVER = """
     UPDATE jobs SET runner = :runner WHERE id = :id RETURNING owner, workflow, created, payload"""
-
 RELEASE = """
     UPDATE jobs SET runner = NULL WHERE id = :id AND runner = :runner AND ended IS NULL"""
-
 START_NODE = """
     INSERT INTO job_nodes (job, path, state, starts, turn, started) VALUES (:id, :path, 'running', 1, :turn, :at)
     ON CONFLICT (job, path) DO UPDATE SET state = 'running', starts = job_nodes.starts + 1, ended = NULL"""
-
 END_NODE = """
     UPDATE job_nodes SET state = :state, ended = :at, output = :output, error = :error WHERE job = :id AND path = :path"""
-
 END = """
     UPDATE jobs SET state = :state, ended = :at, error = :error, results = :results, runner = NULL
     WHERE id = :id AND ended IS NULL RETURNING id"""
-
 END_NODES = """
     UPDATE job_nodes SET state = :state, ended = :at WHERE job = :id AND state = 'running'"""
-
 ASK_TO_CANCEL = """
     UPDATE jobs SET cancel = 1 WHERE id = :id AND ended IS NULL"""
-
 TO_CANCEL = """
     SELECT id FROM jobs WHERE runner = :runner AND ended IS NULL AND cancel = 1"""
-
 JOB = f"{_JOB} WHERE id = :id"
-
 HOLDER = """
     SELECT runner FROM jobs WHERE id = :id"""
-
 NODES = """
     SELECT path, state, starts, output, error, started, ended FROM job_nodes WHERE job = :id ORDER BY started, path"""
-
 ENDED_BEFORE = """
     SELECT id, owner FROM jobs WHERE ended < :before ORDER BY ended LIMIT 200"""
-
 PATHS = """
     SELECT path FROM job_nodes WHERE job = :id"""
-
 REMOVE = """
     DELETE FROM jobs WHERE id = :id AND ended < :before RETURNING id"""
 
@@ -280,22 +262,6 @@ def _held(row: SqlRow, nodes: Sequence[SqlRow]) -> HeldJob:
 def _dumped(value: Json) -> str:
     """JSON without line breaks, NUL escaped. Raises InvalidRequest for a number beyond 64 bits."""
     try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        pass
-    try:
-        return orjson.dumps(_without_surrogates(value)).decode()
+        return encode_json(value)
     except TypeError:
         raise InvalidRequest("A number is too large to be kept: 64 bits are the most.") from None
-
-
-def _without_surrogates(value: Json) -> Json:
-    match value:
-        case str():
-            return replace_surrogates(value)
-        case list():
-            return [_without_surrogates(item) for item in value]
-        case dict():
-            return {replace_surrogates(name): _without_surrogates(item) for name, item in cast("dict[str, Json]", value).items()}
-        case _:
-            return value
