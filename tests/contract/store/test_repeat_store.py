@@ -1,4 +1,4 @@
-"""What RepeatStore promises, on SQLite and PostgreSQL."""
+"""What IdempotencyStore promises, on SQLite and PostgreSQL."""
 
 import asyncio
 from dataclasses import replace
