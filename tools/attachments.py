@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from assistant.contracts.documents import ReadDocument, Section
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.messages import human_size
-from assistant.contracts.sessions import AttachmentStore
+from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.tool_kinds import ToolKind
 from assistant.contracts.tools import ToolContext, ToolResult
 
@@ -27,7 +27,7 @@ class ListAttachments:
     reads_only: ClassVar[bool] = True
     timeout: ClassVar[float] = 10.0
 
-    def __init__(self, attachments: AttachmentStore) -> None:
+    def __init__(self, attachments: SessionFiles) -> None:
         self._attachments = attachments
 
     async def run(self, params: ListParams, ctx: ToolContext) -> ToolResult:
@@ -59,7 +59,7 @@ class ReadAttachment:
     reads_only: ClassVar[bool] = True
     timeout: ClassVar[float] = 20.0
 
-    def __init__(self, attachments: AttachmentStore) -> None:
+    def __init__(self, attachments: SessionFiles) -> None:
         self._attachments = attachments
 
     async def run(self, params: ReadParams, ctx: ToolContext) -> ToolResult:

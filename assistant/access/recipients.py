@@ -8,9 +8,8 @@ from typing import Final, Literal
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelDirectory, ChannelSettings
-from assistant.contracts.inbox import InboxStore
+from assistant.contracts.inbox import KnownChats, PairedSenders
 from assistant.contracts.messages import Text, UserMessage
-from assistant.contracts.pairing import PairingStore
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.workflows import JOB_SESSION
@@ -33,8 +32,8 @@ class Recipients:
     channels: ChannelDirectory
     instructions: str
     """Those of the configuration. The files of the workspace do not count: the assistant writes them itself."""
-    inbox: InboxStore
-    pairings: PairingStore
+    inbox: KnownChats
+    pairings: PairedSenders
     sessions: SessionStore
 
     async def refusal(self, address: Address, ctx: ToolContext) -> str | None:
@@ -107,7 +106,7 @@ EVERYBODY: Final = "*"
 class Senders:
     """What the configuration and the owner's word say of senders."""
 
-    def __init__(self, channels: Mapping[str, ChannelSettings], pairings: PairingStore) -> None:
+    def __init__(self, channels: Mapping[str, ChannelSettings], pairings: PairedSenders) -> None:
         """`channels`: the settings of the enabled ones, by name."""
         self._channels = channels
         self._pairings = pairings

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from assistant.contracts.errors import InvalidRequest, ToolFailed, traceback_location
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.models import ToolSpec
-from assistant.contracts.sessions import AttachmentStore
+from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.tools import ClosableTool, HappensOnce, Tool, ToolContext, ToolResult, TurnTool
 from assistant.contracts.turns import Emit, ToolFinished, ToolStarted
 from assistant.contracts.util import new_id
@@ -29,7 +29,7 @@ _CLOSE_SECONDS: Final = 5
 class Toolbox:
     """The tools of one agent."""
 
-    def __init__(self, tools: Sequence[Tool[Any]], attachments: AttachmentStore, *, result_chars: int = 20_000) -> None:
+    def __init__(self, tools: Sequence[Tool[Any]], attachments: SessionFiles, *, result_chars: int = 20_000) -> None:
         """`result_chars`: how much of a result the model is given at once; the rest is kept as an attachment of the session."""
         self._tools = {tool.name: tool for tool in tools}
         self._brought: dict[str, TurnTool] = {}

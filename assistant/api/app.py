@@ -30,12 +30,13 @@ from assistant.api.sockets.questions import SocketServices
 from assistant.api.workflows.endpoints import WorkflowEndpoints
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.hooks import Hooks
-from assistant.contracts.models import ModelInfo, ModelRegistry
-from assistant.contracts.repeats import IdempotencyPort
-from assistant.contracts.responses import ResponseStore
+from assistant.contracts.models import ModelInfo
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import Workflows as WorkflowService
+from assistant.providers.registry import ModelRegistry
+from assistant.store.idempotency import IdempotencyStore
+from assistant.store.responses import ResponseStore
 from assistant.turns.direct import Direct
 from assistant.workflows.models import WorkflowModels
 
@@ -71,7 +72,7 @@ class ApiServices:
     """For /workflows and /v1/jobs."""
     workflow_models: WorkflowModels | None = None
     """The workflows that clients can name as models."""
-    idempotency: IdempotencyPort | None = None
+    idempotency: IdempotencyStore | None = None
     """Keeps first answers for repeated requests; None: each request is executed."""
     files: FileService | None = None
     """For /v1/files."""
@@ -114,7 +115,7 @@ def create_app(services: ApiServices) -> ASGIApp:
     return guarded(repeated(app, services.idempotency, settings), settings, services.authenticator)
 
 
-def repeated(app: ASGIApp, repeats: IdempotencyPort | None, settings: ApiSettings) -> ASGIApp:
+def repeated(app: ASGIApp, repeats: IdempotencyStore | None, settings: ApiSettings) -> ASGIApp:
     """The routes, with HEAD, and with answers to requests that are sent again."""
     app = HeadAsGet(app)
     return app if repeats is None else IdempotencyMiddleware(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)

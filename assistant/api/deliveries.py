@@ -24,11 +24,12 @@ from assistant.api.settings import ApiLimits
 from assistant.contracts.addresses import address_of
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.errors import DeliveryNotFound, IdempotencyMismatch, InvalidRequest
-from assistant.contracts.outbox import Deliveries, Delivery, DeliveryState, MediaFiles, Origin, OutboundEvent, OutboxStore
+from assistant.contracts.outbox import Deliveries, Delivery, DeliveryState, MediaFiles, Origin, OutboundEvent
 from assistant.contracts.sending import MAX_CHARS, ButtonsAsked, button_rows, check_ahead, check_words, read_time
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import derived_id, new_id
 from assistant.delivery.service import describe
+from assistant.store.outbox import OutboxStore
 
 _LONGEST_ID: Final = 256
 _ID_SCHEMA: Final = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": _LONGEST_ID}, {"type": "number"}]}

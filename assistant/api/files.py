@@ -16,9 +16,9 @@ from assistant.api.middleware.request import header, principal
 from assistant.api.openapi import FILE, endpoint, errors, takes
 from assistant.api.settings import ApiLimits
 from assistant.contracts.documents import DocumentReader
-from assistant.contracts.errors import InvalidRequest, UnsupportedMediaType
-from assistant.contracts.files import FileStore, NoSuchFile
+from assistant.contracts.errors import InvalidRequest, NoSuchFile, UnsupportedMediaType
 from assistant.contracts.turns import Upload
+from assistant.store.files import FileStore
 
 Purpose = Literal["assistants", "batch", "evals", "fine-tune", "user_data", "vision"]
 PURPOSES: Final[tuple[Purpose, ...]] = get_args(Purpose)

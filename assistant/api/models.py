@@ -12,8 +12,9 @@ from assistant.api.chat.route import name_of_workflow, names_of_agent
 from assistant.api.middleware.request import principal
 from assistant.api.openapi import endpoint, errors
 from assistant.contracts.errors import ModelNotFound
-from assistant.contracts.models import ListedModel, ModelInfo, ModelRegistry
+from assistant.contracts.models import ListedModel, ModelInfo
 from assistant.contracts.turns import MAIN
+from assistant.providers.registry import ModelRegistry
 
 
 class ModelAnswer(Answer):

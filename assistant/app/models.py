@@ -12,7 +12,7 @@ from assistant.contracts.models import ModelProvider
 from assistant.contracts.turns import MAIN
 from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose, reach
 from assistant.providers.listing import ListedModels, ListModels
-from assistant.providers.registry import Registry, list_models, open_provider
+from assistant.providers.registry import ModelRegistry, list_models, open_provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ async def _choose(config: Config, model: str | None, provider: str) -> ChosenMod
     return await choose(model=model, provider=provider, providers=config.providers, environment=os.environ)
 
 
-def open_registry(loaded: Loaded, default: ChosenModel) -> Registry:
+def open_registry(loaded: Loaded, default: ChosenModel) -> ModelRegistry:
     """`default`: the default agent's model. Raises ConfigError where a model names an unknown provider."""
     config = loaded.config
     for name, model in config.models.items():
@@ -69,7 +69,7 @@ def open_registry(loaded: Loaded, default: ChosenModel) -> Registry:
             raise ProviderFailed(str(error), retryable=False) from error
 
     lists = ListedModels({name: _list_models(config, name) for name, settings in config.providers.items() if settings.list})
-    return Registry(config.models, lists, choose_model, offline=default.provider == OFFLINE, folder=loaded.folder)
+    return ModelRegistry(config.models, lists, choose_model, offline=default.provider == OFFLINE, folder=loaded.folder)
 
 
 def _list_models(config: Config, provider: str) -> ListModels:

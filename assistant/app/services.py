@@ -24,7 +24,7 @@ from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.service import DeliveryService, Watch
 from assistant.documents.reader import ChildReader
 from assistant.providers.choice import ChosenModel
-from assistant.providers.registry import Registry
+from assistant.providers.registry import ModelRegistry
 from assistant.store.store import Store, open_store
 from assistant.turns.direct import Direct
 from assistant.turns.intake import CachingReader
@@ -52,7 +52,7 @@ class Services:
     loaded: Loaded
     models: Mapping[str, OpenModel]
     """By agent, MAIN first."""
-    registry: Registry
+    registry: ModelRegistry
     """The models that requests can name besides the agents; `direct` calls them."""
     direct: Direct
     store: Store

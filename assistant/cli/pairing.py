@@ -11,8 +11,8 @@ from assistant.cli.shared import ConfigOption, configured, harmless, moment, pri
 from assistant.config import Loaded
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NotFound
+from assistant.contracts.inbox import Pairing
 from assistant.contracts.outbox import Origin, OutboundEvent
-from assistant.contracts.pairing import Pairing
 from assistant.contracts.util import derived_id, replace_surrogates
 from assistant.inbound.phrases import LET_IN
 from assistant.store.store import Store

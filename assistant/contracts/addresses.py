@@ -16,19 +16,19 @@ class Address:
     channel: str
     chat_id: str
     thread_id: str | None = None
-    """A forum topic, a thread: a conversation of its own within the chat."""
+    """A forum topic or thread: a separate conversation within the chat."""
 
     def __str__(self) -> str:
         return ":".join(filter(None, [self.channel, self.chat_id, self.thread_id]))
 
     @property
     def lane(self) -> str:
-        """What is sent in order: all of a chat, its threads included, because platforms limit a chat as a whole."""
+        """The chat with its threads, to which messages are sent in order: platforms limit a chat as a whole."""
         return f"{self.channel}:{self.chat_id}"
 
 
 def address_of(channel: str, chat_id: str, thread_id: str | None = None) -> Address:
-    """An address in form. Whether the channel exists and takes such ids is the channel's to say. Raises InvalidAddress."""
+    """A well-formed address; `ChannelDirectory.check` tells whether it can exist. Raises InvalidAddress."""
     channel, chat_id, thread_id = channel.strip().lower(), chat_id.strip(), (thread_id or "").strip() or None
     if not _CHANNEL.fullmatch(channel):
         raise InvalidAddress("The name of a channel is a lower-case word, such as telegram or discord.", param="channel")

@@ -136,7 +136,7 @@ class ChannelLink(Protocol):
 
 
 class Preview(Protocol):
-    """A message that shows an answer while it is made."""
+    """A message that shows an answer while the model writes it."""
 
     def update(self, text: str) -> None:
         """The answer so far (Markdown). Never blocks; not every update is shown."""
@@ -172,7 +172,7 @@ class Conversation(Protocol):
 
 
 class Channel(Protocol):
-    """An adapter to a platform. Made without I/O; used on one event loop."""
+    """An adapter to a platform. Created without I/O; used on one event loop."""
 
     @property
     def name(self) -> str: ...

@@ -1,4 +1,4 @@
-"""Every error that a caller can meet.
+"""Every error that a caller can get.
 
     NanobotError                      500 server_error            internal_error
     ├── InvalidRequest                400 invalid_request_error   invalid_value
@@ -16,14 +16,14 @@
     │   ├── ModelNotFound             404                         model_not_found
     │   ├── SessionNotFound           404                         session_not_found
     │   ├── DeliveryNotFound          404                         delivery_not_found
-    │   ├── NoSuchFile (in files)     404                         file_not_found
-    │   ├── ResponseNotFound (in responses) 404                   response_not_found
+    │   ├── NoSuchFile                404                         file_not_found
+    │   ├── ResponseNotFound          404                         response_not_found
     │   └── WorkflowNotFound, JobNotFound (in workflows) 404      workflow_not_found, job_not_found
     ├── MethodNotAllowed              405 invalid_request_error   method_not_allowed
     ├── RequestTimeout                408 invalid_request_error   request_timeout
     ├── SessionBusy                   409 conflict_error          session_busy
     ├── DeliveryConflict              409 conflict_error          delivery_conflict
-    ├── RepeatConflict (in repeats)   409 conflict_error
+    ├── RepeatConflict                409 conflict_error
     │   ├── AnswerInProgress          409                         idempotency_in_progress
     │   ├── AnswerInterrupted         409                         idempotency_interrupted
     │   └── AnswerNotKept             409                         idempotency_answer_not_kept
@@ -45,7 +45,7 @@
     ├── AccessUnavailable             503 server_error            access_unavailable
     ├── ShuttingDown                  503 server_error            shutting_down
     ├── ServerOverloaded              503 server_error            server_overloaded
-    ├── NotOpen (in api.mounted)      503 server_error            not_open
+    ├── NotOpen (in api.chat_app)      503 server_error            not_open
     └── TurnTimeout                   504 server_error            turn_timeout
 
     ToolFailed                        never leaves the toolbox: its words go to the model
@@ -65,6 +65,10 @@ class NanobotError(Exception):
     type: ClassVar[str] = "server_error"
     code: ClassVar[str] = "internal_error"
 
+    def __init_subclass__(cls, status: int | None = None, type: str | None = None, code: str | None = None) -> None:
+        """What a class does not set is its parent's."""
+        cls.status, cls.type, cls.code = status or cls.status, type or cls.type, code or cls.code
+
     def __init__(self, message: str | None = None, *, param: str | None = None, retry_after: float | None = None) -> None:
         """`param`: the dotted path of the request field that is wrong. `retry_after`: seconds, when the sender should wait."""
         self.message = message or " ".join((type(self).__doc__ or "").split())
@@ -73,160 +77,134 @@ class NanobotError(Exception):
         super().__init__(self.message)
 
 
-class InvalidRequest(NanobotError):
+class InvalidRequest(NanobotError, status=400, type="invalid_request_error", code="invalid_value"):
     """The request is not valid."""
 
-    status, type, code = 400, "invalid_request_error", "invalid_value"
 
-
-class InvalidJson(InvalidRequest):
+class InvalidJson(InvalidRequest, code="invalid_json"):
     """The body is not valid JSON."""
 
-    code = "invalid_json"
 
-
-class UnreadableFile(InvalidRequest):
+class UnreadableFile(InvalidRequest, code="unreadable_file"):
     """A file could not be read."""
 
-    code = "unreadable_file"
 
-
-class UnsupportedContent(InvalidRequest):
+class UnsupportedContent(InvalidRequest, code="unsupported_content"):
     """This kind of content is not supported."""
 
-    code = "unsupported_content"
 
-
-class ContextLengthExceeded(InvalidRequest):
+class ContextLengthExceeded(InvalidRequest, code="context_length_exceeded"):
     """The message is longer than the model's context. Send less, or choose a model with a larger context."""
 
-    code = "context_length_exceeded"
 
-
-class InvalidAddress(InvalidRequest):
+class InvalidAddress(InvalidRequest, code="invalid_address"):
     """There can't be such an address on this channel."""
 
-    code = "invalid_address"
 
-
-class Unauthenticated(NanobotError):
+class Unauthenticated(NanobotError, status=401, type="invalid_request_error", code="invalid_api_key"):
     """A valid API key is needed: send it as 'Authorization: Bearer <key>'."""
 
-    status, type, code = 401, "invalid_request_error", "invalid_api_key"
 
-
-class Forbidden(NanobotError):
+class Forbidden(NanobotError, status=403, type="permission_error", code="insufficient_scope"):
     """This key may not do that."""
 
-    status, type, code = 403, "permission_error", "insufficient_scope"
 
-
-class ForbiddenOrigin(Forbidden):
+class ForbiddenOrigin(Forbidden, code="forbidden_origin"):
     """Requests from this web page are not allowed. Add its origin to api.allowedOrigins in the configuration if they should be."""
 
-    code = "forbidden_origin"
 
-
-class NotFound(NanobotError):
+class NotFound(NanobotError, status=404, type="invalid_request_error", code="not_found"):
     """There is nothing here."""
 
-    status, type, code = 404, "invalid_request_error", "not_found"
 
-
-class ModelNotFound(NotFound):
+class ModelNotFound(NotFound, code="model_not_found"):
     """There is no such model. GET /v1/models lists those there are."""
 
-    code = "model_not_found"
 
-
-class SessionNotFound(NotFound):
+class SessionNotFound(NotFound, code="session_not_found"):
     """There is no such session."""
 
-    code = "session_not_found"
 
-
-class DeliveryNotFound(NotFound):
+class DeliveryNotFound(NotFound, code="delivery_not_found"):
     """There is no such delivery."""
 
-    code = "delivery_not_found"
+
+class NoSuchFile(NotFound, code="file_not_found"):
+    """There is no such file. GET /v1/files lists those there are."""
 
 
-class MethodNotAllowed(NanobotError):
+class ResponseNotFound(NotFound, code="response_not_found"):
+    """There is no such response."""
+
+
+class MethodNotAllowed(NanobotError, status=405, type="invalid_request_error", code="method_not_allowed"):
     """This path does not take that method."""
 
-    status, type, code = 405, "invalid_request_error", "method_not_allowed"
 
-
-class RequestTimeout(NanobotError):
+class RequestTimeout(NanobotError, status=408, type="invalid_request_error", code="request_timeout"):
     """The request did not arrive in time."""
 
-    status, type, code = 408, "invalid_request_error", "request_timeout"
 
-
-class SessionBusy(NanobotError):
+class SessionBusy(NanobotError, status=409, type="conflict_error", code="session_busy"):
     """Too many messages are waiting in this session. Wait for its answers, or use another session_id."""
 
-    status, type, code = 409, "conflict_error", "session_busy"
 
-
-class DeliveryConflict(NanobotError):
+class DeliveryConflict(NanobotError, status=409, type="conflict_error", code="delivery_conflict"):
     """The delivery is in a state in which that can't be done."""
 
-    status, type, code = 409, "conflict_error", "delivery_conflict"
+
+class RepeatConflict(NanobotError, status=409, type="conflict_error", code="idempotency_in_progress"):
+    """This request is a repeat of one that can't be answered again."""
 
 
-class RequestTooLarge(NanobotError):
+class AnswerInProgress(RepeatConflict):
+    """The request that this one repeats is still being answered by another process. Repeat it later."""
+
+
+class AnswerInterrupted(RepeatConflict, code="idempotency_interrupted"):
+    """The server broke off while it answered the request that this one repeats. It may have acted: see in its session or its deliveries how far
+    it came. Nothing was done now. To ask anew, send it as a new request (with a new Idempotency-Key)."""
+
+
+class AnswerNotKept(RepeatConflict, code="idempotency_answer_not_kept"):
+    """The request that this one repeats was answered, and its answer was too large to be kept. Nothing was done now. To ask anew, send it as
+    a new request (with a new Idempotency-Key)."""
+
+
+class RequestTooLarge(NanobotError, status=413, type="invalid_request_error", code="request_too_large"):
     """The request is too large."""
 
-    status, type, code = 413, "invalid_request_error", "request_too_large"
 
-
-class FileTooLarge(RequestTooLarge):
+class FileTooLarge(RequestTooLarge, code="file_too_large"):
     """A file is too large."""
 
-    code = "file_too_large"
 
-
-class UnsupportedMediaType(NanobotError):
+class UnsupportedMediaType(NanobotError, status=415, type="invalid_request_error", code="unsupported_media_type"):
     """Send JSON with 'Content-Type: application/json', or an upload with 'Content-Type: multipart/form-data'."""
 
-    status, type, code = 415, "invalid_request_error", "unsupported_media_type"
 
-
-class UnsupportedFileType(UnsupportedMediaType):
+class UnsupportedFileType(UnsupportedMediaType, code="unsupported_file_type"):
     """This type of file is not supported."""
 
-    code = "unsupported_file_type"
 
-
-class MisdirectedHost(NanobotError):
+class MisdirectedHost(NanobotError, status=421, type="invalid_request_error", code="misdirected_host"):
     """This server does not answer to that Host. Add it to api.allowedHosts in the configuration if it should."""
 
-    status, type, code = 421, "invalid_request_error", "misdirected_host"
 
-
-class IdempotencyMismatch(NanobotError):
+class IdempotencyMismatch(NanobotError, status=422, type="invalid_request_error", code="idempotency_key_reused"):
     """This Idempotency-Key was used with another request. Use a new key for a new request."""
 
-    status, type, code = 422, "invalid_request_error", "idempotency_key_reused"
 
-
-class RateLimited(NanobotError):
+class RateLimited(NanobotError, status=429, type="rate_limit_error", code="rate_limit_exceeded"):
     """Too many requests. Wait, then try again."""
 
-    status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
 
-
-class TurnCancelled(NanobotError):
+class TurnCancelled(NanobotError, status=499, code="turn_cancelled"):
     """The turn was stopped before it ended."""
 
-    status, code = 499, "turn_cancelled"
 
-
-class ProviderFailed(NanobotError):
+class ProviderFailed(NanobotError, status=502, code="provider_error"):
     """The model's provider failed to answer."""
-
-    status, code = 502, "provider_error"
 
     def __init__(
         self, message: str | None = None, *, param: str | None = None, retry_after: float | None = None, retryable: bool = True
@@ -236,46 +214,32 @@ class ProviderFailed(NanobotError):
         self.retryable = retryable
 
 
-class ProviderOverloaded(ProviderFailed):
+class ProviderOverloaded(ProviderFailed, status=503, code="provider_overloaded"):
     """The model's provider has no capacity now. Try again later."""
 
-    status, code = 503, "provider_overloaded"
 
-
-class ProviderTimeout(ProviderFailed):
+class ProviderTimeout(ProviderFailed, status=504, code="provider_timeout"):
     """The model's provider did not answer in time."""
 
-    status, code = 504, "provider_timeout"
 
-
-class StoreUnavailable(NanobotError):
+class StoreUnavailable(NanobotError, status=503, code="store_unavailable"):
     """The store can't be written now. Nothing was accepted; try again later."""
 
-    status, code = 503, "store_unavailable"
+
+class AccessUnavailable(NanobotError, status=503, code="access_unavailable"):
+    """The caller can't be authenticated now: the identity provider does not answer. Try again later."""
 
 
-class AccessUnavailable(NanobotError):
-    """Who asks can't be found out now: whoever knows does not answer. Try again later."""
-
-    status, code = 503, "access_unavailable"
-
-
-class ShuttingDown(NanobotError):
+class ShuttingDown(NanobotError, status=503, code="shutting_down"):
     """The server is shutting down. Try again in a moment."""
 
-    status, code = 503, "shutting_down"
 
-
-class ServerOverloaded(NanobotError):
+class ServerOverloaded(NanobotError, status=503, code="server_overloaded"):
     """The server has as many connections as it takes. Try again in a moment."""
 
-    status, code = 503, "server_overloaded"
 
-
-class TurnTimeout(NanobotError):
+class TurnTimeout(NanobotError, status=504, code="turn_timeout"):
     """The turn did not end in time (api.timeout). What was said is kept in the session."""
-
-    status, code = 504, "turn_timeout"
 
 
 class ToolFailed(Exception):
@@ -283,15 +247,15 @@ class ToolFailed(Exception):
 
 
 def traceback_location(bug: BaseException) -> str:
-    """Where an error arose, for the log: its type and the frames, without its text, which may quote what somebody wrote."""
+    """Where an error arose, for the log: its type and frames, without its text, which may quote a message."""
     return f"{type(bug).__qualname__} at\n{''.join(traceback.format_tb(bug.__traceback__))}"
 
 
 def drop_traceback(error: BaseException) -> None:
-    """Say that an error has been told to whoever had to know, so that what its frames hold goes with them.
+    """Free what the frames of a handled error hold.
 
-    A frame that knows an error that knows the frame is a cycle: a refused body of 25 MB would stay until the collector comes, which counts
-    objects and not bytes.
+    A frame and its error refer to each other: a refused body of 25 MB would stay until the garbage collector runs, which counts objects, not
+    bytes.
     """
     link: BaseException | None = error
     while link is not None:

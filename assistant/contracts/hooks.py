@@ -1,4 +1,4 @@
-"""Messages that come by HTTP to /hooks/{name}: their body, and the port to whoever takes them."""
+"""Messages to /hooks/{name}: their body, and the port that receives them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class HookRequest(BaseModel):
-    """What another program says."""
+    """A message from another program."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    text: str = Field(min_length=1, max_length=200_000, pattern=r"\S", description="What the assistant is told.")
-    sender: str | None = Field(None, max_length=200, description="Who says so, for display.")
+    text: str = Field(min_length=1, max_length=200_000, pattern=r"\S", description="The message.")
+    sender: str | None = Field(None, max_length=200, description="The sender's name, for display.")
     thread_id: str | None = Field(None, min_length=1, max_length=200, description="Messages of one thread are one conversation.")
     external_id: str | None = Field(
         None,
@@ -36,6 +36,6 @@ class Hooks(Protocol):
     """Messages from other programs."""
 
     async def receive(self, name: str, headers: Mapping[str, str], body: bytes) -> HookAccepted:
-        """Take one in; it is kept when the call returns. `headers`: by lower-case name. Raises NotFound (no such hook, or it has no secret),
+        """Accept a message; it is stored when the call returns. `headers`: by lower-case name. Raises NotFound (no such hook, or it has no secret),
         Unauthenticated, InvalidRequest, StoreUnavailable."""
         ...

@@ -1,17 +1,16 @@
-"""The inbox: messages that came in over channels, kept before their platform is told that they arrived.
+"""The inbox: messages from channels, stored before their platform gets an acknowledgement. And pairings: how a stranger gets access.
 
 waiting ──take──▶ taken ──▶ answered      with the end of its turn, in one transaction
                     │
-                    └──▶ set aside        its turn was there when the process died, twice
+                    └──▶ set aside        its process died during the turn, twice
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.outbox import OutboundEvent
 
 FileKind = Literal["image", "document", "audio", "voice", "video", "sticker"]
 Role = Literal["owner", "user"]
@@ -19,32 +18,32 @@ Role = Literal["owner", "user"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundFile:
-    """A file that came with a message; it is fetched when its turn begins (`Conversation.fetch`)."""
+    """A file of a message; it is fetched when the turn begins (`Conversation.fetch`)."""
 
     name: str
     kind: FileKind
     media_type: str
     size: int | None
-    """Bytes, as the platform says; None: it does not."""
+    """Bytes, according to the platform; None: unknown."""
     ref: str
-    """What the channel needs to fetch it (a file id, an address); meaningless to everybody else."""
+    """What the channel needs to fetch it (a file id, a URL); opaque to others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
     id: str
-    """The platform's immutable id: what access is decided by."""
+    """The platform's immutable id, by which access is decided."""
     name: str
-    """For display only; senders choose it themselves."""
+    """For display only: senders choose it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """Words of somebody else (or of the assistant) that a message refers to or passes on."""
+    """Another's words (or the assistant's) that a message quotes or forwards."""
 
     text: str
     author: str
-    """For display only; empty: not known."""
+    """For display only; empty: unknown."""
     kind: Literal["reply", "forward"] = "reply"
 
 
@@ -70,10 +69,10 @@ COMMANDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
-    """A message that is meant for the assistant: in a private chat, or one that its channel's rules for groups let through."""
+    """A message to the assistant: in a private chat, or in a group according to the channel's rules."""
 
     external_id: str
-    """The platform's id of this message (or of this edit of it), unique in its channel: a repeat is known by it."""
+    """The platform's id of this message (or of this edit of it), unique in its channel: repeats have the same."""
     address: Address
     sender: Sender
     private: bool
@@ -86,15 +85,15 @@ class InboundMessage:
     message_id: str | None = None
     """What an answer refers to (`OutboundEvent.reply_to`)."""
     trusted: bool = True
-    """False: the words were made by a machine or passed on by one (a webhook): material, not the wish of a person."""
+    """False: a machine made or forwarded the words (a webhook): material, not a person's wish."""
     chosen: bool = False
-    """The words stand on a button that the sender pressed: the assistant wrote them."""
+    """The sender pressed a button with these words, which the assistant wrote."""
     at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRef:
-    """Where a message belongs."""
+    """The session of a message, and its sender's role."""
 
     owner: str
     """The principal that the session belongs to."""
@@ -108,7 +107,7 @@ class Accepted:
     id: str
     """`inb_…`"""
     new: bool
-    """False: it was accepted before; nothing was written."""
+    """False: a repeat; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,57 +118,45 @@ class Taken:
     place: SessionRef
     messages: tuple[InboundMessage, ...]
     preview: str | None = None
-    """The platform's id of the preview that an earlier try of this turn had posted."""
+    """The platform's id of the preview that an earlier try of this turn posted."""
     more: bool = False
     """Others were left for the next turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """What dead processes left. `again`: to be run again, under the same turn ids. `set_aside`: how many were given up."""
+    """What dead processes left. `again`: turns to be run again, under the same ids. `set_aside`: how many were given up."""
 
     again: tuple[Taken, ...]
     set_aside: int
 
 
-class InboxStore(Protocol):
-    """The inbox as kept. Every write is durable when the call returns, each is one transaction; a call that the store can't do raises
-    StoreUnavailable. `SessionStore.end_turn(inbound=True)` settles the messages of a turn."""
-
-    async def accept(
-        self, message: InboundMessage, place: SessionRef, *, answered: bool = False, outbound: Sequence[OutboundEvent] = ()
-    ) -> Accepted:
-        """Keep a message, once by (channel, external_id), and with it enqueue `outbound`. `answered`: nothing is left to do (a command)."""
-        ...
-
-    async def take(self, owner: str, session: str) -> Taken | None:
-        """The waiting messages of a session for one turn: all, but of a flood the oldest hundred, and no more than a turn may hold
-        (`Taken.more`). None: none waits, or a turn of the session is taken by a living process."""
-        ...
-
-    async def waiting(self) -> Sequence[tuple[str, str]]:
-        """(owner, session) of all that has waiting messages, the longest waiting first."""
-        ...
-
-    async def recover(self, notice: Callable[[Taken], OutboundEvent]) -> Recovered:
-        """Take over what processes that died had taken. What was taken by a second one that died is set aside, its turn settled as
-        "interrupted" and `notice` of it (pure; told to its sender) enqueued, in one transaction. A turn that was handed back did not die."""
-        ...
-
-    async def hand_back(self, turn_id: str) -> None:
-        """This process ends before the turn did, in order: whoever starts next runs it again."""
-        ...
-
-    async def note_preview(self, turn_id: str, message_id: str) -> None: ...
+class KnownChats(Protocol):
+    """What `access` needs of the inbox."""
 
     async def wrote(self, address: Address) -> bool:
-        """Whether anybody who may write has written from this chat."""
+        """Whether a sender with access has written from this chat. Raises StoreUnavailable."""
         ...
 
-    async def last_seen(self, channel: str) -> Mapping[str, str]:
-        """chat_id → the external_id of the last message that was accepted from there, of the chats of the last 30 days."""
-        ...
 
-    async def purge(self, before: datetime) -> int:
-        """Remove what was answered or set aside before this time, but keep it long enough to know repeats (48 h). Returns how many went."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    channel: str
+    sender: Sender
+    chat_id: str
+    """The private chat in which the sender got the code."""
+    code: str | None
+    """Of an open pairing: what the owner approves. None: approved."""
+    created: datetime
+    expires_at: datetime | None
+    """Of an open one."""
+
+
+class PairedSenders(Protocol):
+    """What `access` needs of the pairings. Raises StoreUnavailable."""
+
+    async def paired(self, channel: str, sender_id: str) -> bool: ...
+
+    async def list(self, now: datetime) -> Sequence[Pairing]:
+        """Open pairings that have not expired, and approved ones, the latest first."""
         ...

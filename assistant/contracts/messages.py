@@ -1,4 +1,4 @@
-"""What is said in a session: messages made of parts. Immutable: a session only ever gains messages."""
+"""Messages made of parts. Immutable: a session only gains messages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,19 +12,19 @@ CutOff = Literal["interrupted", "failed", "cancelled", "timeout"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """Words, as they were sent: any Unicode but lone surrogates."""
+    """Text as sent: any Unicode but lone surrogates."""
 
     text: str
     quoted: bool = False
-    """Words that the sender passed on (a quote, a forwarded message, a webhook's text): material, not the sender's own wish."""
+    """The sender passed it on (a quote, a forwarded message, a webhook's text): material, not the sender's own wish."""
     chosen: bool = False
-    """Words of a button that the sender pressed: their wish, but not their words. They name nobody whom the assistant may write to."""
+    """The text of a button that the sender pressed: their wish, not their words. It names no one the assistant may write to."""
     kind: Literal["text"] = "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A picture that was decoded, turned upright, freed of metadata and scaled down. Its bytes are kept by `attachment_id`."""
+    """A picture, decoded, upright, without metadata, scaled down. Its bytes are stored by `attachment_id`."""
 
     attachment_id: str
     name: str
@@ -36,13 +36,13 @@ class Image:
     size: int
     """Bytes, as received."""
     original: str
-    """What arrived, in words: "PNG, 4032×3024"."""
+    """The received picture in words: "PNG, 4032×3024"."""
     kind: Literal["image"] = "image"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A file whose text, or the beginning of it, is part of the message. The whole text is kept by `attachment_id`."""
+    """A file whose text, or the beginning of it, is part of the message. The whole text is stored by `attachment_id`."""
 
     attachment_id: str
     name: str
@@ -52,11 +52,11 @@ class Document:
     size: int
     """Bytes, as received."""
     facts: tuple[str, ...] = ()
-    """What it consists of, in words: ("12 pages",), ("3 sheets", "1,204 rows")."""
+    """Counts in words: ("12 pages",), ("3 sheets", "1,204 rows")."""
     text: str = ""
     """Markdown: what the model reads. Fixed when the message is accepted, so that the prompt stays the same from turn to turn."""
     missing: str = ""
-    """What the model does not see here and how to get it, in words; empty when `text` is all."""
+    """What is missing here and how to get it, for the model; empty: `text` is all."""
     kind: Literal["document"] = "document"
 
 
@@ -82,7 +82,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """What the model asked a tool to do. `arguments` is the model's own text: JSON if all went well."""
+    """The model's call of a tool. `arguments` is the model's own text: JSON if all went well."""
 
     id: str
     name: str
@@ -106,7 +106,7 @@ class AssistantMessage:
     model: str = ""
     """The model that answered, as its provider calls it."""
     cut_off: CutOff | None = None
-    """Why the answer ends before its end; None when it is whole."""
+    """Why the answer is incomplete; None: it is whole."""
     role: Literal["assistant"] = "assistant"
 
 

@@ -184,15 +184,3 @@ class OpenedModel:
     """For the type "embedding"."""
     sampling: Sampling = field(default_factory=Sampling)
     """Defaults for requests that leave sampling open."""
-
-
-class ModelRegistry(Protocol):
-    """The models that clients may name besides the agents."""
-
-    async def list(self) -> Sequence[ListedModel]:
-        """The configured models, then those that providers list (as of some minutes ago; a provider that fails is left out)."""
-        ...
-
-    async def open(self, model_id: str) -> OpenedModel:
-        """Raises ModelNotFound, or ProviderFailed with the reason why a known model is unavailable."""
-        ...

@@ -1,22 +1,21 @@
-"""The outbox: messages on their way out. Every path to a platform goes through it.
+"""The outbox: outgoing messages. Every path to a platform goes through it.
 
 queued ──claim──▶ sending ──▶ sent        every part has its receipt
    ▲                 │
    │                 ├──▶ queued          not accepted now: again at `due`
    └──── retry ──────├──▶ failed          refused for good, or its parts could not be planned
          (by hand)   ├──▶ expired         `expires_at` passed before it was sent
-                     └──▶ unknown         started, and whether it arrived can't be known (deliver.ambiguous = "hold")
+                     └──▶ unknown         started, and it may have arrived (deliver.ambiguous = "hold")
 queued ──▶ cancelled  by hand
 queued ──▶ expired    or unknown, where a part was started and has no receipt: `expires_at` passed while it waited
 sending ─▶ queued     its process died, or its lease ended (`OutboxStore.recover`)
 
-Every arrow is drawn by one statement of `assistant.store.outbox_statements`; which of them follows a failed try is decided by
+Every arrow is drawn by one statement of `assistant.store.outbox_rows`; which of them follows a failed try is decided by
 `assistant.delivery.retry`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -24,16 +23,16 @@ from assistant.contracts.addresses import Address
 
 DeliveryState = Literal["queued", "sending", "sent", "failed", "expired", "cancelled", "unknown"]
 UNSENT: Final[frozenset[DeliveryState]] = frozenset({"failed", "expired", "cancelled", "unknown"})
-"""States in which nothing more happens unless somebody asks for a retry."""
+"""Final states that a retry by hand can leave."""
 OriginKind = Literal["tool", "reply", "notice", "pairing", "api", "cli", "schedule"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """A file that goes out. Its bytes were copied when the message was accepted (`MediaFiles.keep`), so that no later change matters."""
+    """A file to be sent. Its bytes were copied when the message was accepted (`MediaFiles.keep`)."""
 
     name: str
-    """As the receiver sees it (`names.display_name`)."""
+    """As the receiver sees it (`util.display_name`)."""
     media_type: str
     """"image/png", "application/pdf" …: by content where it is known, else by name."""
     size: int
@@ -54,11 +53,11 @@ ButtonRows = tuple[tuple[Button, ...], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What caused a message, and whose it is."""
+    """What caused a message, and its owner."""
 
     kind: OriginKind
     owner: str
-    """The principal on whose behalf it is sent: sees it in `GET /v1/deliveries`."""
+    """The principal on whose behalf it is sent, and who sees it in `GET /v1/deliveries`."""
     session: str | None = None
     turn_id: str | None = None
 
@@ -68,7 +67,7 @@ class OutboundEvent:
     """A message to an address."""
 
     id: str
-    """`evt_…`. Derived from its cause where that may happen again after a crash (`ids.derived_id`): the same event is accepted once."""
+    """`evt_…`. Derived from its cause if that may recur after a crash (`util.derived_id`): the same event is accepted once."""
     address: Address
     text: str
     """Markdown; empty only with media."""
@@ -77,7 +76,7 @@ class OutboundEvent:
     reply_to: str | None = None
     """The platform's id of the message that this one answers."""
     replaces: str | None = None
-    """The platform's id of a message (a live preview) that its first part takes the place of, by an edit."""
+    """The platform's id of a message (a live preview) that its first part replaces by an edit."""
     not_before: datetime | None = None
     expires_at: datetime
     origin: Origin
@@ -85,22 +84,22 @@ class OutboundEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundPart:
-    """What one call to the platform sends. An event is planned once, into parts; the plan is kept, so that a retry sends the same."""
+    """What one call to the platform sends. An event is split into parts once; the plan is stored, so that a retry sends the same."""
 
     text: str
     """In the platform's own form; empty only with media."""
     plain: str
-    """The same words without any form, for a platform that refuses the other."""
+    """The same words without formatting, for a platform that refuses the other."""
     media: tuple[Media, ...] = ()
     buttons: ButtonRows = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The platform took a part."""
+    """The platform accepted a part."""
 
     message_id: str | None
-    """The platform's id; None where it gives none (apprise)."""
+    """The platform's id; None: it gives none (apprise)."""
     at: datetime
 
 
@@ -108,13 +107,13 @@ class Receipt:
 class PartState:
     part: OutboundPart
     started: datetime | None = None
-    """When it was about to be sent; of several tries that may have arrived, the first. With no receipt: it may have arrived."""
+    """When its sending started (the first try that may have arrived). Without a receipt: it may have arrived."""
     receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryError:
-    """Why a delivery is not sent, for people: `code` as in "flood_wait", "chat_not_found", "network"; `words` hold no secret."""
+    """Why a delivery is not sent. `code`: for programs ("flood_wait", "chat_not_found"). `words`: for people, without secrets."""
 
     code: str
     words: str
@@ -122,7 +121,7 @@ class DeliveryError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """An event and what became of it."""
+    """An event and its state."""
 
     event: OutboundEvent
     state: DeliveryState
@@ -133,27 +132,26 @@ class Delivery:
     """When it is tried next (state queued)."""
     ended: datetime | None
     trouble: DeliveryError | None
-    """The last one; None if there was none or it was sent after all."""
+    """The last error; None: there was none, or it was sent after all."""
     maybe_duplicate: bool
-    """A part of it was sent again though an earlier try may have arrived."""
+    """A part was sent again although an earlier try may have arrived."""
     parts: tuple[PartState, ...]
     """Empty until it is planned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The right to send an event, until its lease ends. `fence` is higher than that of every earlier claim: what an earlier one still writes is
-    refused."""
+    """The right to send an event, until its lease ends. `fence` is higher than every earlier claim's, whose writes are refused."""
 
     event: OutboundEvent
     fence: int
     attempts: int
     """This one included."""
     held: int
-    """Of `attempts`, those that ended with trouble of the platform or the message (not a flood wait, not a missing connection)."""
+    """Of `attempts`, those that failed by the platform or the message (not by a flood wait or a missing connection)."""
     maybe_duplicate: bool
     parts: tuple[PartState, ...]
-    """Empty: it has to be planned."""
+    """Empty: it is not planned yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,103 +162,19 @@ class Settlement:
     trouble: DeliveryError | None = None
     due: datetime | None = None
     counts: bool = True
-    """False: it says nothing against the event (a flood wait, a missing connection); `Claim.held` stays."""
+    """False: the event is not at fault (a flood wait, a missing connection); `Claim.held` stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueLanes:
-    """`ready`: lanes that have something to send now, the longest waiting first. `next_at`: when the next one will (None: nothing waits)."""
+    """`ready`: lanes with an event to send now, the longest waiting first. `next_at`: when the next event is due (None: nothing waits)."""
 
     ready: tuple[str, ...]
     next_at: datetime | None
 
 
-class OutboxStore(Protocol):
-    """The outbox as kept. Every write is durable when the call returns, each is one transaction; a call that the store can't do raises
-    StoreUnavailable. A write under a claim returns False, with nothing written, when the claim is lost: its holder must stop at once.
-
-    Order: in a lane, events are claimed in the order in which they were enqueued, one at a time. One that is not due for the first time
-    (`not_before`) is not in the way. One that waits for a retry is, until it was `held` five times: then those behind it pass.
-    """
-
-    async def enqueue(self, events: Sequence[OutboundEvent]) -> Sequence[Delivery]:
-        """Accept them all, or none. An event whose id is known is not accepted again: what became of the first comes back. Rings the notifier."""
-        ...
-
-    async def lanes(self, channels: Collection[str]) -> DueLanes:
-        """What there is to do on these channels (the enabled ones), leaving out lanes in which something is being sent."""
-        ...
-
-    async def claim(self, lane: str, lease: timedelta) -> Claim | datetime | None:
-        """The next event of a lane, as "sending". A time: nothing before then. None: nothing waits, or somebody else is sending.
-        What has expired on the way is settled as such."""
-        ...
-
-    async def renew(self, claims: Mapping[str, int], lease: timedelta) -> Collection[str]:
-        """Keep claims (event id → fence) for another lease; returns the ids of those that are lost."""
-        ...
-
-    async def note(
-        self,
-        claim: Claim,
-        *,
-        plan: Sequence[OutboundPart] | None = None,
-        receipt: tuple[int, Receipt] | None = None,
-        start: int | None = None,
-        maybe_duplicate: bool = False,
-        settle: Settlement | None = None,
-    ) -> bool:
-        """What happened under a claim, in one transaction: the parts that were planned, the receipt of a part (its place, from 0), the part
-        that is about to be sent, that it may be sent twice, and how the attempt ended (which ends the claim). Places of parts are from 0."""
-        ...
-
-    async def unstart(self, claim: Claim, place: int) -> bool:
-        """The part was surely not accepted by the platform: forget that it was started."""
-        ...
-
-    async def recover(self) -> int:
-        """Put back what dead processes were sending, and what has outlived its lease. What expired unsent (also on channels that are not
-        enabled) is settled: as "expired", or as "unknown" where a part was started and has no receipt. Returns how many were put back.
-        Called at start and every few seconds."""
-        ...
-
-    async def get(self, owner: str | None, event_id: str) -> Delivery | None:
-        """`owner` None: anybody's (the command line)."""
-        ...
-
-    async def list(
-        self,
-        owner: str | None,
-        *,
-        state: DeliveryState | None = None,
-        channel: str | None = None,
-        limit: int = 50,
-        before: str | None = None,
-    ) -> Sequence[Delivery]:
-        """The latest first; `before`: the id of the last one of the page before."""
-        ...
-
-    async def retry(self, owner: str | None, event_id: str, expires_at: datetime) -> Delivery:
-        """Queue again what is failed, expired, cancelled or unknown (or make a queued one due now); parts with a receipt are not sent again.
-        One that was unknown becomes `maybe_duplicate`: whoever asks for this wants it sent though it may have arrived.
-        Raises DeliveryNotFound, and DeliveryConflict where it is sent or being sent. Rings the notifier."""
-        ...
-
-    async def cancel(self, owner: str | None, event_id: str) -> Delivery:
-        """Cancel what is queued. Raises DeliveryNotFound, and DeliveryConflict in any other state."""
-        ...
-
-    async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
-        """How many by (channel, state)."""
-        ...
-
-    async def purge(self, before: datetime) -> int:
-        """Remove what ended before this time, and media that nothing refers to any more. Returns how many deliveries went."""
-        ...
-
-
 class MediaFiles(Protocol):
-    """The bytes of media, by digest, kept as long as a delivery refers to them (and an hour for one that is about to be enqueued)."""
+    """The bytes of media, by digest, kept while a delivery refers to them, and at least an hour."""
 
     async def keep(self, path: Path, name: str) -> Media:
         """Copy a file. Raises StoreUnavailable; OSError where `path` can't be read."""
@@ -271,30 +185,18 @@ class MediaFiles(Protocol):
         ...
 
 
-class Notifier(Protocol):
-    """Tells every process that shares the store, this one included, that there is something new in the outbox."""
-
-    def notify(self) -> None:
-        """Never blocks, never raises: a server that is not there needs no notifier."""
-        ...
-
-    def listen(self, heard: Callable[[], None]) -> None:
-        """Call `heard` on the event loop whenever it rings; many rings may be one call."""
-        ...
-
-
 class Deliveries(Protocol):
-    """The outbox, for whoever sends: the `message` tool, the API, the command line."""
+    """The outbox as senders use it: the `message` tool, the API, the command line."""
 
     async def send(self, event: OutboundEvent) -> Delivery:
         """Accept it (see `OutboxStore.enqueue`)."""
         ...
 
     async def outcome(self, event_id: str, within: float) -> Delivery:
-        """What became of it: returns as soon as it has left "queued" and "sending", met trouble, or can't be delivered because its channel is
-        not enabled; at the latest after `within` seconds."""
+        """Wait until the delivery leaves "queued" and "sending", has an error, or can't be sent because its channel is not enabled; at most
+        `within` seconds."""
         ...
 
     def enabled(self, channel: str) -> bool:
-        """Whether anybody delivers on this channel now."""
+        """Whether a running server sends on this channel."""
         ...

@@ -1,4 +1,4 @@
-"""What may be asked to be sent, by whichever door: the bounds and checks that the `message` tool, the API and the command line share."""
+"""Limits and checks of messages to be sent, for the `message` tool, the API and the command line."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ MAX_CHARS: Final = 100_000
 """Of a message; platforms get it in parts."""
 MAX_FILES: Final = 10
 MAX_FILE_BYTES: Final = 50_000_000
-"""What Telegram takes; a channel that takes less says so for the message."""
+"""Telegram's limit; a channel with a lower one refuses the message."""
 MAX_AHEAD: Final = timedelta(days=366)
 
 

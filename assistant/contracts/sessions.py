@@ -1,15 +1,13 @@
-"""The ports to what is kept: sessions with their messages, and the attachments that belong to them."""
+"""Sessions with their messages, and the attachments that belong to them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from assistant.contracts.documents import ReadDocument, ReadImage
-from assistant.contracts.messages import AssistantMessage, Image, Message, ToolMessage, Usage, UserMessage
+from assistant.contracts.documents import ReadDocument
+from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
-from assistant.contracts.turns import Upload
 
 TurnState = Literal["running", "finished", "failed", "cancelled", "timeout", "interrupted"]
 
@@ -29,7 +27,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredMessage:
-    """A message with what the store knows of it."""
+    """A message with its place, turn and time."""
 
     seq: int
     """Its place in the session, from 1, without gaps."""
@@ -40,7 +38,7 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedUpTo:
-    """What the caller still holds of a session, so that only the rest needs to be read: `seq` of the last message of session row `row`."""
+    """What the caller holds of a session, so that only the rest is read: all up to message `seq` of session row `row`."""
 
     row: int
     seq: int
@@ -48,17 +46,17 @@ class CachedUpTo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What the model is to see of a session before the new message, or, after `CachedUpTo`, what came since."""
+    """What the model sees of a session before the new message, or the part of it after `CachedUpTo`."""
 
     row: int
-    """The session's row; a session that was deleted and made again has another one."""
+    """The session's row; a session that is deleted and created again gets another."""
     fresh: bool
-    """True: `messages` is all, from `context_from` on (nothing known, or known of another row). False: only what follows `CachedUpTo.seq`."""
+    """True: `messages` is all from `context_from` on. False: only what follows `CachedUpTo.seq`."""
     context_from: int
-    """The first seq that the model sees; what is before it was trimmed."""
+    """The first seq that the model sees; earlier ones were trimmed."""
     messages: tuple[Message, ...]
     seq: int
-    """That of the new user message, which is stored by now and not part of `messages`."""
+    """That of the new user message, which is stored and not part of `messages`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,35 +68,34 @@ class NewTurn:
     session: str
     message: UserMessage
     history: tuple[Message, ...] = ()
-    """What a session that this turn makes begins with, before the message. One that is there already has its own."""
+    """What a session that this turn creates begins with, before the message."""
 
 
 ONCE: Final = "once:"
-"""What the key of a session begins with that is of one request: it isn't listed, and is removed a day after (`SessionStore.purge`)."""
+"""Prefix of the key of a session of one request: it isn't listed, and is removed a day later (`SessionStore.purge`)."""
 
 
 class SessionStore(Protocol):
-    """Sessions by (owner, key); messages are append-only. Every write is durable when the call returns; each is one transaction.
+    """Sessions by (owner, key); messages are append-only. Each write is one transaction, durable when the call returns.
 
-    Text of any Unicode (NUL included, lone surrogates excepted) comes back as it was. A call that the store cannot do raises StoreUnavailable.
-    Cancelling a call does not undo it.
+    Any Unicode but lone surrogates comes back as it was. Every method may raise StoreUnavailable. Cancelling a call does not undo it.
+    `owner` None means any owner's (the command line).
     """
 
     async def begin_turn(self, turn: NewTurn, known: CachedUpTo | None) -> History:
-        """Make the session if it is new (with `turn.history`), append the user's message, note the turn as running, and return the
-        history before it."""
+        """Create the session if it is new (with `turn.history`), append the user's message, mark the turn as running, and return the history
+        before it."""
         ...
 
     async def resume_turn(self, turn_id: str, known: CachedUpTo | None) -> History | None:
-        """Go on with a turn of the inbox that another process had begun. None: it was never begun (or has ended): `begin_turn` then.
+        """Resume a turn that another process began. None: it was never begun, or has ended: call `begin_turn`.
 
-        `History.messages` goes to the last message that was stored: the user's, and those of the steps that were finished; `seq` is one more
-        than its seq.
+        `History.messages` includes the user's message and the finished steps; `seq` is one more than the last one's.
         """
         ...
 
     async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
-        """Append one step of a running turn. Returns the seq of the last one; 0, with nothing written, if the turn does not run any more."""
+        """Append one step of a running turn; returns the last seq. Writes nothing and returns 0 if the turn does not run any more."""
         ...
 
     async def end_turn(
@@ -112,48 +109,45 @@ class SessionStore(Protocol):
         outbound: Sequence[OutboundEvent] = (),
         inbound: bool = False,
     ) -> int:
-        """Append the turn's last step and settle its state (with the error's code). `context_from` moves what later turns see,
-        forwards only: another process may have cut further. `outbound` is enqueued, and with `inbound` the messages that the turn had taken
-        are settled as answered, in the same transaction: these two also where the turn was never begun or does not run any more.
+        """Append the turn's last step and settle its state (with the error's code); returns the last seq. `context_from` moves what later
+        turns see, forwards only. In the same transaction, and even if the turn does not run, `outbound` is enqueued and with `inbound` the
+        turn's inbound messages are settled as answered.
 
-        A turn that does not run any more (its session was deleted meanwhile, it was settled before): nothing is written and 0 is returned.
-        Otherwise the seq of the last message.
+        If the turn does not run any more (its session was deleted, it was settled before), no message is written and 0 is returned.
         """
         ...
 
     async def recover(self) -> int:
-        """Settle turns that a dead process left running as "interrupted", each with an AssistantMessage(cut_off="interrupted") that says so.
+        """Settle the turns of dead processes as "interrupted", each with an AssistantMessage(cut_off="interrupted"); returns how many.
 
-        Turns of the inbox are left to `InboxStore.recover`: they are run again. Turns of processes that still live are left alone.
-        Returns how many were settled. Called at start; harmless at any time.
+        Turns of the inbox are left to `InboxStore.recover`, those of running job nodes to their job. Called at start; harmless at any time.
         """
         ...
 
     async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Session]:
-        """The latest first, without those of one request (`ONCE`); `before`: the key of the last one of the page before; `owner` None:
-        everybody's (the command line)."""
+        """The latest first, without those of one request (`ONCE`). `before`: the key of the last session of the previous page."""
         ...
 
     async def get(self, owner: str | None, key: str) -> Session | None: ...
 
     async def messages(self, owner: str | None, key: str, *, after: int = 0, limit: int = 1000) -> Sequence[StoredMessage]:
-        """By seq. A session that does not exist has none."""
+        """By seq. None for a session that does not exist."""
         ...
 
     async def start_over(self, owner: str, key: str) -> bool:
-        """Later turns see nothing of what was said before; it stays in the store. False: there is no such session."""
+        """Later turns see no earlier message; all stay stored. Returns False if there is no such session."""
         ...
 
     async def delete(self, owner: str | None, key: str) -> bool:
-        """Remove the session, its messages and turns, and the attachments that no other session holds. False: there was none."""
+        """Remove the session, its messages, turns and attachments. Returns False if there is no such session."""
         ...
 
     async def purge(self, before: datetime) -> int:
-        """Remove sessions of one request (`ONCE`) that were last used before this, with their attachments; returns how many went."""
+        """Remove sessions of one request (`ONCE`) last used before this time, with their attachments; returns how many."""
         ...
 
     async def check(self) -> None:
-        """Return if the store can be written now (it writes); raise StoreUnavailable with the reason if not."""
+        """Write something, to see whether the store can be written. Raises StoreUnavailable with the reason."""
         ...
 
 
@@ -169,40 +163,17 @@ class Attachment:
     at: datetime
 
 
-class AttachmentStore(Protocol):
-    """Files by their SHA-256, stored once, owner-only; each session that holds one has an attachment of its own with its own id.
-
-    An attachment that no message refers to yet is removed after a day, others with their session or after `keep_days`.
-    """
-
-    async def find(self, digest: str) -> ReadDocument | ReadImage | None:
-        """What an earlier reading of the same bytes gave, if it is still kept."""
-        ...
-
-    async def keep(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage) -> str:
-        """Store the bytes and what was read in them; returns the new attachment's id (`att_…`)."""
-        ...
+class SessionFiles(Protocol):
+    """What tools need of the attachments (`store.attachments.AttachmentStore`). Raises StoreUnavailable."""
 
     async def keep_text(self, owner: str, session: str, name: str, text: str) -> str:
-        """Store a text that the server itself made (a long tool result) as an attachment of format "text"; returns its id."""
+        """Store a text that the server made (a long tool result) as an attachment of format "text"; returns its id."""
         ...
 
     async def document(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, ReadDocument] | None:
-        """The whole text of an attachment of this session. None: there is none by that id here, or it is an image."""
-        ...
-
-    async def images(self, parts: Sequence[Image]) -> dict[str, bytes]:
-        """The bytes of those that are still kept, by attachment id."""
-        ...
-
-    async def copy(self, owner: str, session: str, attachment_id: str, to: Path) -> Upload | None:
-        """Copy an attachment's bytes, as they were received, into a new file. None: there is none by that id here, or they are not kept."""
+        """The whole text of an attachment of this session. None: the session has none with that id, or it is an image."""
         ...
 
     async def list(self, owner: str, session: str) -> Sequence[Attachment]:
-        """Those of a session, the oldest first; not those that no message refers to: they came with a request that was refused."""
-        ...
-
-    async def sweep(self, now: datetime) -> int:
-        """Remove what is due; returns how many files went. Called at start and once an hour."""
+        """The session's attachments that a message refers to, the oldest first."""
         ...

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
-from assistant.contracts.sessions import AttachmentStore
+from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.tools import Tool, ToolContext
 from assistant.contracts.util import Settings
 
@@ -35,7 +35,7 @@ class ToolServices:
 
     workspace: Path
     """The agent's folder. `tools.workspace.Workspace` opens files in it safely."""
-    attachments: AttachmentStore
+    attachments: SessionFiles
     """The files of sessions."""
     deliveries: Deliveries
     """The outbox."""

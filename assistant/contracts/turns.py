@@ -1,4 +1,4 @@
-"""A turn: one user message and all that it sets off, to the answer. What starts it, and what is heard of it."""
+"""A turn: one user message and everything up to its answer. Its request and its events."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ MAIN: Final = "main"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentFacts:
-    """What may be known of an agent from outside."""
+    """The public facts about an agent."""
 
     provider: str
     """Of its model."""
     tools: frozenset[str]
-    """What its own tools are called."""
+    """The names of its own tools."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +40,18 @@ class UserText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A file as it arrived: spooled to disk, unread. Whoever received it removes `path` when the turn was accepted or refused."""
+    """A file as received: spooled to disk, unread. Its receiver removes `path` when the turn was accepted or refused."""
 
     name: str
-    """As the sender called it, made fit to be shown (`names.display_name`): for display only, never a path."""
+    """As the sender called it, by `util.display_name`: for display only, never a path."""
     path: Path
     size: int
     digest: str
     """SHA-256 of the bytes, 64 hex digits."""
     param: str | None = None
-    """The dotted path of the request field that it came in, for errors."""
+    """The dotted path of its request field, for errors."""
     unread: str = ""
-    """Why it is kept without being read ("nobody can hear it: …"), for the model; empty: it is read."""
+    """Why it is stored without being read, for the model; empty: it is read."""
     kind: Literal["upload"] = "upload"
 
 
@@ -68,7 +68,7 @@ Earlier = HistoryMessage | AssistantMessage | ToolMessage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRequest:
-    """What every door makes of what it receives."""
+    """A turn to be run."""
 
     id: str
     """`turn_…`"""
@@ -87,7 +87,7 @@ class TurnRequest:
     sampling: Sampling = field(default_factory=Sampling)
     stream: bool = False
     tools: tuple[TurnTool, ...] = ()
-    """Tools of whoever asks, for this turn beside the agent's."""
+    """The caller's tools for this turn, besides the agent's."""
     only_tools: frozenset[str] | None = None
     """The names of those of the agent's own tools that this turn may use; None: all."""
     address: Address | None = None
@@ -95,10 +95,10 @@ class TurnRequest:
     reply: "Reply | None" = None
     """For a turn of the inbox: what goes out when it ends. Such a turn is always `resumable`."""
     keep: "Keep | None" = None
-    """What stores the end before anybody is told of it."""
+    """Stores the end before it is reported."""
     resumable: bool = False
-    """Whether it may be started again under its id after a crash, or a stop of the server: then it goes on behind the last step that was stored.
-    Whoever starts such a turn keeps the store from settling it meanwhile (inbox, job_nodes)."""
+    """Whether it may be started again under its id after a crash or a stop of the server, and then continues after its last stored step.
+    The row of its cause keeps the store from settling it meanwhile (inbox, job_nodes)."""
 
     @property
     def resumes(self) -> bool:
@@ -113,11 +113,11 @@ class TurnRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextDelta:
-    """More words of the answer. All of them joined are `TurnFinished.text`. Sent only where the request asked for a stream."""
+    """More text of the answer, which joined is `TurnFinished.text`. Only if the request has `stream`."""
 
     text: str
     index: int = 0
-    """Which of several answers (`TurnFinished.answers`) goes on."""
+    """Which of several answers (`TurnFinished.answers`) it belongs to."""
     kind: Literal["text_delta"] = "text_delta"
 
 
@@ -127,7 +127,7 @@ class ToolStarted:
     name: str
     arguments: str
     reads_only: bool
-    """False: from here on a repeat of the turn is not harmless."""
+    """False: from here on, repeating the turn is not harmless."""
     kind: Literal["tool_started"] = "tool_started"
 
 
@@ -151,19 +151,19 @@ class TurnFinished:
     """Summed over all model calls of this turn."""
     model: str
     answers: tuple[AssistantMessage, ...] = ()
-    """Where a model answered without an agent: what it gave, once for each answer that was asked for, with its calls of the client's tools.
+    """Of a model without an agent: its answers (`n` of the request), with their calls of the client's tools.
     `text` and `finish_reason` are the first one's."""
     kind: Literal["turn_finished"] = "turn_finished"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnFailed:
-    """The turn ended without a whole answer; the session says so. Nothing follows."""
+    """The turn ended without a whole answer, as the session records. The last event."""
 
     turn_id: str
     error: NanobotError
     acted: bool
-    """Whether a tool that changes something ran: then a repeat of the request is not harmless."""
+    """Whether a tool that changes something ran: repeating the request is then not harmless."""
     kind: Literal["turn_failed"] = "turn_failed"
 
 
@@ -171,12 +171,12 @@ TurnEvent = TextDelta | ToolStarted | ToolFinished | TurnFinished | TurnFailed
 Emit = Callable[[TurnEvent], None]
 """Never blocks, never raises, called on the event loop."""
 Keep = Callable[[TurnFinished | TurnFailed], Awaitable[None]]
-"""Called once, with the end of a turn. Raises NanobotError where it can't be stored: that is the end then."""
+"""Called once, with the end of a turn. Raises NanobotError if it can't be stored; the turn then ends with that error."""
 
 
 class Reply(Protocol):
-    """What a chat is told of the end of a turn."""
+    """Makes the messages that tell a chat how a turn ended."""
 
     async def outbound(self, end: TurnFinished | TurnFailed) -> Sequence[OutboundEvent]:
-        """The messages that are enqueued in the transaction that stores this end; called once, right before. Must not fail, and not take long."""
+        """The messages to be enqueued in the transaction that stores this end. Called once, right before; must not fail or take long."""
         ...

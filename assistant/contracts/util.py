@@ -1,4 +1,4 @@
-"""Small things that everything uses: ids, the clock, safe names and text, the base of settings, estimates of tokens, backoff."""
+"""What everything uses: ids, the clock, safe names and text, the base of settings, token estimates, backoff."""
 
 import random
 import re
@@ -6,22 +6,36 @@ import time
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import PurePosixPath
+from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 
 def new_id(prefix: str) -> str:
-    """`<prefix>_` and 28 hexadecimal digits: 48 bits of milliseconds since 1970, then 64 random bits. It tells things apart and grants nothing."""
+    """`<prefix>_` and 28 hexadecimal digits: 48 bits of milliseconds since 1970, then 64 random bits. Not a secret."""
     return f"{prefix}_{time.time_ns() // 1_000_000:012x}{random.getrandbits(64):016x}"
 
 
 def derived_id(prefix: str, *causes: str) -> str:
-    """Like `new_id` in form, and the same for the same causes: what is made of them again after a crash is known as the same thing."""
+    """Like `new_id` in form, and the same for the same causes, so that what is made again after a crash has the same id."""
     digest = blake2b("\0".join(causes).encode(), digest_size=14)
     return f"{prefix}_{digest.hexdigest()}"
+
+
+_BLOCK = 1 << 20
+
+
+def copy_hashed(source: BinaryIO, write: Callable[[bytes], object]) -> tuple[str, int]:
+    """Pass `source` to `write` in blocks; returns its SHA-256 in hex and its size in bytes. Blocks."""
+    digest, size = sha256(), 0
+    while block := source.read(_BLOCK):
+        write(block)
+        digest.update(block)
+        size += len(block)
+    return digest.hexdigest(), size
 
 
 Clock = Callable[[], datetime]
@@ -36,14 +50,13 @@ MAX_NAME_LENGTH = 255
 _ADDRESS = re.compile(r"(?:\d{5,}|@)+")
 _SEPARATORS = re.compile(r"[/\\]")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-"""Unicode categories that a name is shown without: controls (NUL among them), bidirectional overrides, surrogates, line separators."""
+"""Unicode categories removed from names: controls, bidirectional overrides, surrogates, line separators."""
 
 
 def display_name(name: str, fallback: str) -> str:
-    """The last step of a path, without characters that can't be seen or that turn the reading direction; at most 255, its suffix kept.
+    """The last step of a path without invisible and bidirectional characters; at most 255 characters, with its suffix.
 
-    Every door passes names through this, so that nobody behind it has to. `fallback`: for a name of which nothing is left. The result is for
-    display only: no file is ever opened by it.
+    Every entry point passes names through this. `fallback`: for a name of which nothing is left. The result is for display only, never a path.
     """
     last = _SEPARATORS.split(name[-4096:])[-1]
     shown = "".join([c for c in last if unicodedata.category(c) not in _UNSEEN]).strip()
@@ -56,14 +69,13 @@ def display_name(name: str, fallback: str) -> str:
 
 
 def no_address(name: str) -> str:
-    """A name that somebody gave themselves, a channel or a picture, as it may stand among words of another's: without what could be taken for
-    the address of a chat (`mayMessage` lets the assistant write to whom the user's own words name)."""
+    """A name without what could be read as the address of a chat, for use among the user's own words (which `mayMessage` searches for
+    addresses)."""
     return _ADDRESS.sub("…", name)
 
 
 def replace_surrogates(text: str) -> str:
-    """Two halves of a character (surrogates) as the character that they stand for, a lone one as U+FFFD: no encoding has those, and what
-    was accepted has to be kept, sent and shown."""
+    """Join surrogate pairs, and replace a lone surrogate by U+FFFD: no encoding can write one."""
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

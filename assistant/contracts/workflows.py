@@ -29,41 +29,30 @@ JOB_SESSION: Final = "job:"
 """Prefix of the session keys of `prompt` nodes. Nothing in these sessions counts as the user's own words: see `access.recipients`."""
 
 
-class WorkflowNotFound(NotFound):
+class WorkflowNotFound(NotFound, code="workflow_not_found"):
     """There is no such workflow."""
 
-    code = "workflow_not_found"
 
-
-class InvalidWorkflow(InvalidRequest):
+class InvalidWorkflow(InvalidRequest, code="invalid_workflow"):
     """The workflow's file has problems."""
 
-    code = "invalid_workflow"
 
-
-class JobNotFound(NotFound):
+class JobNotFound(NotFound, code="job_not_found"):
     """There is no such job."""
 
-    code = "job_not_found"
 
-
-class JobConflict(NanobotError):
+class JobConflict(NanobotError, status=409, type="conflict_error", code="job_conflict"):
     """The job's state does not allow this."""
 
-    status, type, code = 409, "conflict_error", "job_conflict"
 
-
-class JobFailed(NanobotError):
+class JobFailed(NanobotError, status=422, type="workflow_error", code="job_failed"):
     """The workflow's job failed."""
 
-    status, type, code = 422, "workflow_error", "job_failed"
     # Not 5xx: official clients retry those, and the nodes before the failure have had their effects.
 
 
-class JobCancelled(NanobotError):
+class JobCancelled(NanobotError, status=409, type="conflict_error", code="job_cancelled"):
     """The workflow's job was cancelled."""
-
-    status, type, code = 409, "conflict_error", "job_cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +63,7 @@ class InputSpec:
     type: InputType = "text"
     description: str = ""
     required: bool = True
-    """False with a default, or if the file says so; without a value it is empty then."""
+    """False with a default or with `required: false`; without a value it is then empty."""
     default: Json = None
 
 

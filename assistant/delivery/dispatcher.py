@@ -12,13 +12,15 @@ from typing import Final
 
 from assistant.contracts.channels import Channel
 from assistant.contracts.errors import StoreUnavailable, traceback_location
-from assistant.contracts.outbox import Claim, DueLanes, Notifier, OutboxStore
+from assistant.contracts.outbox import Claim, DueLanes
 from assistant.contracts.util import Clock, utc_now
 from assistant.delivery.retry import RetryPause
 from assistant.delivery.sender import Claims, EventSender
 from assistant.delivery.service import Watch
 from assistant.delivery.settings import DeliverySettings
 from assistant.delivery.throttle import MOST_LANES, ChannelThrottle
+from assistant.store.notifier import Notifier
+from assistant.store.outbox import OutboxStore
 from assistant.workers import KeyedWorkers
 
 log = logging.getLogger(__name__)

@@ -17,11 +17,12 @@ from typing import Final
 
 from assistant.contracts.channels import Channel, SendFailed, Sending, SendRefused, SendUnclear
 from assistant.contracts.errors import StoreUnavailable, traceback_location
-from assistant.contracts.outbox import Claim, DeliveryError, OutboundPart, OutboxStore, PartState, Receipt, Settlement
+from assistant.contracts.outbox import Claim, DeliveryError, OutboundPart, PartState, Receipt, Settlement
 from assistant.contracts.util import Clock, backoff
 from assistant.delivery.retry import Next, RetryPause, Trial, after
 from assistant.delivery.settings import DeliverySettings
 from assistant.delivery.throttle import Passage
+from assistant.store.outbox import OutboxStore
 
 log = logging.getLogger(__name__)
 

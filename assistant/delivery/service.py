@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from assistant.contracts.errors import DeliveryNotFound
-from assistant.contracts.outbox import Delivery, OutboundEvent, OutboxStore
+from assistant.contracts.outbox import Delivery, OutboundEvent
+from assistant.store.outbox import OutboxStore
 
 
 class Watch:

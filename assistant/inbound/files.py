@@ -5,7 +5,6 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +13,13 @@ from assistant.contracts.inbox import InboundFile
 from assistant.contracts.messages import human_size
 from assistant.contracts.outbox import DeliveryError
 from assistant.contracts.turns import Upload
-from assistant.contracts.util import new_id
+from assistant.contracts.util import copy_hashed, new_id
 from assistant.inbound.phrases import NO_HEARING
 from assistant.inbound.preview import attempt
 from assistant.turns.handle import remove_uploads
 
 _SIDE_BY_SIDE: Final = 4
 _SECONDS: Final = 120
-_BLOCK: Final = 1 << 20
 _SPOOLED: Final = "up"
 """The prefix of files in the spool, whose sweep removes what a process that died left there."""
 
@@ -95,17 +93,13 @@ def _not_there(file: InboundFile, reason: str) -> str:
 
 def _measure(path: Path, most: int) -> tuple[int, str] | DeliveryError:
     """(bytes, SHA-256) of what was fetched."""
-    digest = sha256()
-    size = 0
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return DeliveryError(code="internal_error", words="it did not arrive as a file")
-            while block := file.read(_BLOCK):
-                size += len(block)
-                digest.update(block)
+            digest, size = copy_hashed(file, lambda block: None)
     except OSError:
         return DeliveryError(code="internal_error", words="it did not arrive")
     if size > most:
         return DeliveryError(code="too_large", words=f"it is larger than {human_size(most)}")
-    return size, digest.hexdigest()
+    return size, digest

@@ -6,12 +6,12 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import Final
 
-from assistant.contracts.inbox import InboundMessage
-from assistant.contracts.outbox import OutboxStore
-from assistant.contracts.pairing import Pairing, PairingStore
+from assistant.contracts.inbox import InboundMessage, Pairing
 from assistant.contracts.util import Clock, derived_id
 from assistant.inbound import phrases as words
 from assistant.inbound.replies import Writer, place_for
+from assistant.store.outbox import OutboxStore
+from assistant.store.pairings import PairingStore
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,13 @@ from typing import Final
 
 from assistant.contracts.channels import Conversation
 from assistant.contracts.errors import SessionBusy, ShuttingDown, StoreUnavailable
-from assistant.contracts.inbox import InboxStore, Taken
+from assistant.contracts.inbox import Taken
 from assistant.contracts.turns import TurnRequest, Upload, UserText
 from assistant.contracts.util import backoff
 from assistant.inbound.files import Fetcher
 from assistant.inbound.preview import TypingAndPreview
 from assistant.inbound.replies import ChatReply, Writer, content_of
+from assistant.store.inbox import InboxStore
 from assistant.turns.handle import RunningTurn, remove_uploads
 from assistant.turns.service import Turns
 

@@ -12,9 +12,7 @@ from typing import Any, Final, TypeVar
 from assistant.access.recipients import Senders
 from assistant.contracts.channels import Conversation
 from assistant.contracts.errors import StoreUnavailable
-from assistant.contracts.inbox import InboundMessage, InboxStore, SessionRef, Taken
-from assistant.contracts.outbox import OutboxStore
-from assistant.contracts.pairing import PairingStore
+from assistant.contracts.inbox import InboundMessage, SessionRef, Taken
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.util import Clock, derived_id, utc_now
 from assistant.inbound.commands import Commands, Overview
@@ -23,6 +21,9 @@ from assistant.inbound.pairing import PairingCodes
 from assistant.inbound.preview import attempt
 from assistant.inbound.replies import Writer, place_for, readable
 from assistant.inbound.runner import SessionKey, TurnRunner
+from assistant.store.inbox import InboxStore
+from assistant.store.outbox import OutboxStore
+from assistant.store.pairings import PairingStore
 from assistant.turns.service import Turns
 from assistant.workers import KeyedWorkers
 

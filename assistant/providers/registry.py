@@ -70,8 +70,8 @@ def _endpoint(choice: ChosenModel) -> ProviderEndpoint:
     return ProviderEndpoint(provider=choice.provider, model=choice.model, settings=choice.settings, key=choice.key.get_secret_value())
 
 
-class Registry:
-    """Implements ModelRegistry. A model is opened by its first request and stays open."""
+class ModelRegistry:
+    """The models that clients may name besides the agents."""
 
     def __init__(
         self, models: Mapping[str, RegisteredModel], lists: ListedModels, choose: Choose, *, offline: bool, folder: Path | None = None
@@ -89,10 +89,12 @@ class Registry:
         self._opening = asyncio.Lock()
 
     async def list(self) -> Sequence[ListedModel]:
+        """The configured models, then those that providers list (as of some minutes ago; a provider that fails is left out)."""
         own = [await self._own(name, settings) for name, settings in self._models.items()]
         return [*own, *self._stand_ins.values(), *await self._lists.all()]
 
     async def open(self, model_id: str) -> OpenedModel:
+        """Raises ModelNotFound, or ProviderFailed with the reason why a known model is unavailable."""
         return self._opened.get(model_id) or await self._open(model_id)
 
     async def close(self) -> None:

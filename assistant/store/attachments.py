@@ -1,7 +1,7 @@
-"""Attachments: which session holds which file. The contract is `assistant.contracts.sessions.AttachmentStore`."""
+"""Attachments: the files that sessions hold."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -13,41 +13,22 @@ from assistant.contracts.messages import Image
 from assistant.contracts.sessions import Attachment
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store.blobs import BlobFolder
+from assistant.store.blobs import ReadingStore
 from assistant.store.codec import escape, from_micros, identity, to_micros
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.settings import AttachmentSettings
-
-HeldFile = tuple[str, ReadDocument | ReadImage, Path | None]
-"""A file's digest, what was read in it, and where its bytes lie; None: there are none."""
-
-
-async def hold(files: BlobFolder, stored: Sequence[HeldFile], add: Callable[[], Awaitable[object]]) -> None:
-    """Store files, then `add` the rows that hold them. Raises StoreUnavailable."""
-    for file in stored:
-        await asyncio.to_thread(files.store, *file)
-    await add()
-    # Somebody may have removed the same file just before these rows held it. Now it stays.
-    for digest, read, source in stored:
-        if not await asyncio.to_thread(_is_whole, files, digest, source):
-            await asyncio.to_thread(files.store, digest, read, source)
-
-
-def _is_whole(files: BlobFolder, digest: str, source: Path | None) -> bool:
-    return files.holds(digest) and (source is None or files.original(digest).is_file())
-
 
 _UNUSED_FOR = timedelta(days=1)
 _UNFINISHED_FOR = timedelta(hours=1)
 _AT_ONCE = 200
 _HOLDING = ("attachments", "files", "response_files")
 _OWN_TEXT = b"text made by the server\0"
-"""Goes before a text of ours when it is hashed: the same bytes in an upload are another file, read by its own reader."""
+"""Prefix of a text of ours when it is hashed: an upload of the same bytes is another file, with a reading of its own."""
 
 _ADD = """
     INSERT INTO attachments (id, owner, session, digest, at, used, size, label)
     VALUES (:id, :owner, :session, :digest, :at, 0, :size, :label)"""
-# A text of ours is told to the model by its id: it belongs to its session at once (if that was not deleted meanwhile).
+# The model learns the id of a text of ours, so its session uses it at once (unless it was deleted meanwhile).
 _USE_IN_SESSION = """
     UPDATE attachments SET used = 1
     WHERE id = :id AND EXISTS (SELECT 1 FROM sessions WHERE sessions.owner = :owner AND sessions.key = :session)"""
@@ -60,44 +41,52 @@ _REMOVE_DUE = """
     DELETE FROM attachments WHERE (used = 0 AND at < :unused_before) OR at < :before RETURNING digest"""
 
 
-class Attachments:
-    """Implements AttachmentStore with rows in the database and files in a folder. All disk work is done in threads."""
+class AttachmentStore:
+    """Files, stored once by SHA-256; each session that holds one has an attachment with an id of its own.
+
+    An attachment that no message refers to is removed after a day, others with their session or after `keep_days`.
+    Every method may raise StoreUnavailable.
+    """
 
     def __init__(self, database: Database, folder: Path, settings: AttachmentSettings, *, clock: Clock = utc_now) -> None:
         self._database = database
-        self._files = BlobFolder(folder)
+        self._files = ReadingStore(folder)
         self._settings = settings
         self._clock = clock
 
     async def find(self, digest: str) -> ReadDocument | ReadImage | None:
+        """What was read in the same bytes before, if it is still stored."""
         return await asyncio.to_thread(self._files.current_reading, digest)
 
     async def keep(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage) -> str:
+        """Store the bytes and what was read in them. Returns the new attachment's id (`att_…`)."""
         label = _label(upload.name, *_kind_of(read))
         return await self._keep(owner, session, upload.digest, upload.size, label, read, upload.path)
 
     async def keep_text(self, owner: str, session: str, name: str, text: str) -> str:
+        """Store a text that the server made (a long tool result) as an attachment of format "text". Returns its id."""
         data = text.encode()
         reading = ReadDocument(format="text", text=text)
         digest = sha256(_OWN_TEXT + data).hexdigest()
         return await self._keep(owner, session, digest, len(data), _label(name, "text", ()), reading, None)
 
     async def document(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, ReadDocument] | None:
-        values: dict[str, SqlValue] = {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
-        rows = await self._database.read(lambda connection: connection.execute(_ONE, values))
+        """The whole text of an attachment of this session. None: the session has none with that id, or it is an image."""
+        rows = await self._database.select(_ONE, _place(owner, session, attachment_id))
         if not rows:
             return None
         reading = await asyncio.to_thread(self._files.document, rows[0][-1])
         return (_attachment(rows[0]), reading) if reading is not None else None
 
     async def copy(self, owner: str, session: str, attachment_id: str, to: Path) -> Upload | None:
-        values: dict[str, SqlValue] = {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
-        rows = await self._database.read(lambda connection: connection.execute(_ONE, values))
+        """Copy an attachment's bytes as received into a new file. None: the session has none with that id, or the bytes are not stored."""
+        rows = await self._database.select(_ONE, _place(owner, session, attachment_id))
         if not rows or not await asyncio.to_thread(self._files.copy, rows[0][-1], to):
             return None
         return Upload(name=_attachment(rows[0]).name, path=to, size=rows[0][2], digest=rows[0][-1])
 
     async def images(self, parts: Sequence[Image]) -> dict[str, bytes]:
+        """The bytes of those that are still stored, by attachment id."""
         ids = list(dict.fromkeys(part.attachment_id for part in parts))
         if not ids:
             return {}
@@ -110,31 +99,33 @@ class Attachments:
         return await asyncio.to_thread(read)
 
     async def list(self, owner: str, session: str) -> Sequence[Attachment]:
+        """The session's attachments that a message refers to, the oldest first. (The others came with a refused request.)"""
         values: dict[str, SqlValue] = {"owner": escape(owner), "session": escape(session)}
-        return [_attachment(row) for row in await self._database.read(lambda connection: connection.execute(_ALL, values))]
+        return [_attachment(row) for row in await self._database.select(_ALL, values)]
 
     async def sweep(self, now: datetime) -> int:
+        """Remove what is due; returns how many files. Called at start and once an hour."""
         keep = self._settings.keep_days
         values: dict[str, SqlValue] = {
             "unused_before": to_micros(now - _UNUSED_FOR),
             "before": to_micros(now - timedelta(days=keep)) if keep else 0,
         }
-        await self._database.write(lambda connection: connection.execute(_REMOVE_DUE, values))
-        await self._database.write(lambda connection: connection.execute(_REMOVE_DUE_FILES, {"before": values["before"]}))
+        await self._database.execute(_REMOVE_DUE, values)
+        await self._database.execute(_REMOVE_DUE_FILES, {"before": values["before"]})
         await asyncio.to_thread(self._files.remove_unfinished, (now - _UNFINISHED_FOR).timestamp())
-        return await self.collect(sorted(await asyncio.to_thread(self._files.digests)))
+        return await self.collect(await asyncio.to_thread(self._files.digests))
 
     async def collect(self, digests: Sequence[str]) -> int:
-        """Remove those of the files that nothing holds any more: no attachment, no upload and no response; returns how many went."""
+        """Remove those of the files that no attachment, upload or response holds any more; returns how many."""
         removed = 0
         for start in range(0, len(digests), _AT_ONCE):
             some = digests[start : start + _AT_ONCE]
 
             def remove_unheld(connection: Transaction, some: Sequence[str] = some) -> int:
                 held = {digest for table in _HOLDING for (digest,) in _select_in(connection, "DISTINCT digest", "digest", some, table)}
-                return sum(self._files.remove(digest) for digest in some if digest not in held)
+                return sum(self._files.remove_all(digest) for digest in some if digest not in held)
 
-            # While this holds the writer's place nobody can add an attachment of these files; alone, so that the removals it sees are committed.
+            # The writer's turn keeps rows that hold these files from being added; `alone`, so that the removals it sees are committed.
             removed += await self._database.write(remove_unheld, alone=True)
         return removed
 
@@ -157,8 +148,12 @@ class Attachments:
             if source is None:
                 connection.execute(_USE_IN_SESSION, values)
 
-        await hold(self._files, [(digest, reading, source)], lambda: self._database.write(add))
+        await self._files.hold([(digest, reading, source)], lambda: self._database.write(add))
         return str(values["id"])
+
+
+def _place(owner: str, session: str, attachment_id: str) -> dict[str, SqlValue]:
+    return {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
 
 
 def _kind_of(read: ReadDocument | ReadImage) -> tuple[str, tuple[str, ...]]:
@@ -181,7 +176,7 @@ def _attachment(row: SqlRow) -> Attachment:
 
 
 def _select_in(connection: Transaction, columns: str, column: str, wanted: Sequence[str], table: str = "attachments") -> list[SqlRow]:
-    """The rows of a table whose `column` is one of `wanted`, however many those are."""
+    """The rows of a table whose `column` is one of `wanted`."""
     rows: list[SqlRow] = []
     for start in range(0, len(wanted), _AT_ONCE):
         values: dict[str, SqlValue] = {f"v{number}": value for number, value in enumerate(wanted[start : start + _AT_ONCE])}

@@ -1,161 +1,228 @@
-"""Files kept by their hash: what sessions hold, and what goes out with an event."""
+"""Files on the disk by their SHA-256: what sessions hold, and what goes out with an event."""
 
 import asyncio
 import contextlib
 import errno
 import fcntl
+import math
 import mimetypes
 import os
 import re
 import shutil
 import stat
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from assistant.contracts import outbox
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.errors import StoreUnavailable
-from assistant.contracts.util import display_name, new_id
-from assistant.store import outbox_statements as sql
-from assistant.store.codec import decode_document, decode_image, encode_reading, is_current
+from assistant.contracts.outbox import Media
+from assistant.contracts.util import copy_hashed, display_name, new_id
+from assistant.store.codec import decode_document, decode_image, encode_reading, is_current, optional
 from assistant.store.database import Database, Transaction
+from assistant.store.outbox_rows import MEDIA_HELD
 
+_BLOCK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_READING, _IMAGE = ".read.json", ".image"
 
 
-class BlobFolder:
-    """The files of one folder, by digest (SHA-256, 64 hex digits)."""
+class BlobStore:
+    """Files in one folder, as `ab/ab12…` by SHA-256 in hex, each with what belongs to it under a suffix.
 
-    def __init__(self, folder: Path) -> None:
+    Files are owner-only, appear whole or not at all, and are synced to the disk. Every method blocks; a failing disk raises StoreUnavailable.
+    """
+
+    def __init__(self, folder: Path, *, guarded: bool = False) -> None:
+        """Folders are made when the first file is written. `guarded`: a lock keeps files from being placed while others are removed."""
         self._folder = folder
-        self._temporary = folder / "tmp"
+        self._unfinished = folder / "tmp"
+        self._guarded = guarded
 
-    def holds(self, digest: str) -> bool:
-        """Whether what was read is kept: it is written last and removed first."""
-        return self._path(digest, _READING).is_file()
+    def path(self, digest: str, suffix: str = "") -> Path:
+        """Where the file is, if it is. Raises ValueError for anything but a digest."""
+        if not _DIGEST.fullmatch(digest):
+            raise ValueError("not a SHA-256 in hexadecimal")
+        return self._folder / digest[:2] / f"{digest}{suffix}"
+
+    def read(self, digest: str, suffix: str = "") -> bytes | None:
+        try:
+            file = os.open(self.path(digest, suffix), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreUnavailable(f"A stored file can't be read: {error.strerror}.") from error
+        with open(file, "rb") as opened:
+            return opened.read()
+
+    def write(self, digest: str, contents: bytes | Path, suffix: str = "") -> None:
+        """Write a file, in place of an older one. Its name is durable after `sync`."""
+        with _storing(), self._new_file() as (file, unfinished):
+            if isinstance(contents, bytes):
+                _write(file, contents)
+            else:
+                with contents.open("rb") as source:
+                    while block := source.read(_BLOCK):
+                        _write(file, block)
+            self._place(file, unfinished, self.path(digest, suffix))
+
+    def write_hashed(self, source: BinaryIO) -> tuple[str, int]:
+        """Copy a file in; returns its digest and size. Raises OSError where `source` can't be read."""
+        with self._new_file() as (file, unfinished):
+            digest, size = copy_hashed(source, lambda block: _write(file, block))
+            with _storing():
+                self._place(file, unfinished, self.path(digest))
+        return digest, size
+
+    def sync(self, digest: str) -> None:
+        """Make the names of a digest's files durable."""
+        for folder in (self.path(digest).parent, self._folder):
+            with _storing():
+                descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+
+    def remove(self, digest: str, *suffixes: str, before: float = math.inf) -> bool:
+        """Remove the files of a digest, those with suffixes first. False: there are none, or one was written since `before` (seconds since 1970)."""
+        with self._locked():
+            there = [path for path in (self.path(digest, suffix) for suffix in (*suffixes, "")) if path.exists()]
+            if any(path.stat(follow_symlinks=False).st_mtime >= before for path in there):
+                return False
+            for path in there:
+                path.unlink(missing_ok=True)
+        return bool(there)
+
+    def digests(self, before: float = math.inf) -> list[str]:
+        """The digests of all files that were last written before this time (seconds since 1970), sorted."""
+        found = [path for path in self._folder.glob("[0-9a-f][0-9a-f]/*") if _DIGEST.match(path.name)]
+        return sorted({path.name[:64] for path in found if path.stat(follow_symlinks=False).st_mtime < before})
+
+    def remove_unfinished(self, before: float) -> None:
+        """Remove the unfinished files of processes that died: those last written before this time."""
+        for path in self._unfinished.glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat(follow_symlinks=False).st_mtime < before:
+                    path.unlink()
+
+    @contextlib.contextmanager
+    def _new_file(self) -> Generator[tuple[FileIO, Path]]:
+        with _storing():
+            for folder in (self._folder, self._unfinished):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self._unfinished / new_id("tmp")
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            with open(descriptor, "wb", buffering=0) as file:
+                yield file, path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _place(self, file: FileIO, unfinished: Path, path: Path) -> None:
+        os.fsync(file.fileno())
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        with self._locked():
+            unfinished.rename(path)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Generator[None]:
+        """Excludes all other threads and processes that place or remove files here, if the folder is guarded."""
+        if not self._guarded:
+            yield
+            return
+        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _storing() -> Generator[None]:
+    """A failure of the store's disk becomes StoreUnavailable."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable(f"The file can't be stored: {error.strerror}. Nothing was accepted.") from error
+
+
+def _write(file: FileIO, block: bytes) -> None:
+    left = memoryview(block)
+    with _storing():
+        while left:
+            left = left[file.write(left) :]
+
+
+_READING, _IMAGE = ".read.json", ".image"
+HeldFile = tuple[str, ReadDocument | ReadImage, Path | None]
+"""A file's digest, what was read in it, and where its bytes are; None: there are none."""
+
+
+class ReadingStore(BlobStore):
+    """Files with what was read in them: the reading as JSON, and a picture as it is sent to models. The reading is written last."""
+
+    async def hold(self, files: Sequence[HeldFile], add: Callable[[], Awaitable[object]]) -> None:
+        """Store files, then `add` the rows that hold them."""
+        for file in files:
+            await asyncio.to_thread(self.store, *file)
+        await add()
+        # A file may have been collected before its row was added. From now on it stays.
+        for digest, reading, source in files:
+            if not await asyncio.to_thread(self._is_whole, digest, source):
+                await asyncio.to_thread(self.store, digest, reading, source)
 
     def store(self, digest: str, reading: ReadDocument | ReadImage, source: Path | None) -> None:
-        """Keep the reading, and the bytes in `source` if there are any. What is there already is left as it is. Raises StoreUnavailable."""
-        original, image, text = self._path(digest), self._path(digest, _IMAGE), self._path(digest, _READING)
-        try:
-            for folder in (self._folder, self._temporary, original.parent):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if source is not None and not original.is_file():
-                self._write(original, source)
-            kept = _read(text)
-            if kept is None or not is_current(kept) or (isinstance(reading, ReadImage) and not image.is_file()):
-                if isinstance(reading, ReadImage):
-                    self._write(image, reading.data)
-                self._write(text, encode_reading(reading))
-                sync_folder(original.parent)
-                sync_folder(self._folder)
-        except OSError as error:
-            raise StoreUnavailable(f"The file can't be stored: {error.strerror}. Nothing was accepted.") from error
-
-    def original(self, digest: str) -> Path:
-        """Where the bytes lie as they were received, if they do."""
-        return self._path(digest)
+        """Store the reading, and the bytes in `source` if there are any. What is stored already stays."""
+        if source is not None and not self.path(digest).is_file():
+            self.write(digest, source)
+        stored = self.read(digest, _READING)
+        image = reading.data if isinstance(reading, ReadImage) else None
+        if stored is None or not is_current(stored) or (image is not None and not self.path(digest, _IMAGE).is_file()):
+            if image is not None:
+                self.write(digest, image, _IMAGE)
+            self.write(digest, encode_reading(reading), _READING)
+            self.sync(digest)
 
     def current_reading(self, digest: str) -> ReadDocument | ReadImage | None:
-        """What today's readers found in the file, if it is kept."""
-        stored = _read(self._path(digest, _READING))
+        """What this version's readers found in the file, if it is stored."""
+        stored = self.read(digest, _READING)
         if stored is None or not is_current(stored):
             return None
-        return decode_document(stored) or self._decoded_image(digest, stored)
+        return decode_document(stored) or optional(partial(decode_image, stored), self.image(digest))
 
     def document(self, digest: str) -> ReadDocument | None:
-        """The text that was read in the file, by whatever version; None: not kept, or an image."""
-        stored = _read(self._path(digest, _READING))
-        return decode_document(stored) if stored is not None else None
+        """The text that any version read in the file. None: it is not stored, or an image."""
+        return optional(decode_document, self.read(digest, _READING))
 
     def image(self, digest: str) -> bytes | None:
-        """The bytes of the picture as it is sent to models, if they are kept."""
-        return _read(self._path(digest, _IMAGE))
+        """The bytes of the picture as it is sent to models, if they are stored."""
+        return self.read(digest, _IMAGE)
 
     def copy(self, digest: str, to: Path) -> bool:
-        """Copy the bytes as received into a new file. False: they are not kept. Raises StoreUnavailable."""
+        """Copy the bytes as received into a new file. False: they are not stored."""
         try:
-            with self._path(digest).open("rb") as source, open(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
+            with self.path(digest).open("rb") as source, open(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+                shutil.copyfileobj(source, target, _BLOCK)
         except FileNotFoundError:
             return False
         except OSError as error:
             raise StoreUnavailable(f"A stored file can't be copied: {error.strerror}.") from error
         return True
 
-    def remove(self, digest: str) -> bool:
-        """Remove all that is kept of a file. False: there was nothing."""
-        there = [path for path in (self._path(digest, _READING), self._path(digest, _IMAGE), self._path(digest)) if path.exists()]
-        for path in there:
-            path.unlink(missing_ok=True)
-        return bool(there)
+    def remove_all(self, digest: str) -> bool:
+        """Remove all that is stored of a file. False: there was nothing."""
+        return self.remove(digest, _READING, _IMAGE)
 
-    def digests(self) -> set[str]:
-        """All that something is kept of."""
-        return {path.name[:64] for path in self._folder.glob("[0-9a-f][0-9a-f]/*") if _DIGEST.match(path.name)}
-
-    def remove_unfinished(self, before: float) -> None:
-        """Remove what a process that died was writing: temporary files last written before this time (seconds since 1970)."""
-        for path in self._temporary.glob("*"):
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < before:
-                    path.unlink()
-
-    def _decoded_image(self, digest: str, stored: bytes) -> ReadImage | None:
-        data = self.image(digest)
-        return decode_image(stored, data) if data is not None else None
-
-    def _path(self, digest: str, suffix: str = "") -> Path:
-        if not _DIGEST.fullmatch(digest):
-            raise ValueError("not a SHA-256 in hexadecimal")
-        return self._folder / digest[:2] / f"{digest}{suffix}"
-
-    def _write(self, path: Path, contents: Path | bytes) -> None:
-        temporary = self._temporary / new_id("tmp")
-        try:
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-                if isinstance(contents, bytes):
-                    file.write(contents)
-                else:
-                    with contents.open("rb") as source:
-                        shutil.copyfileobj(source, file, 1 << 20)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+    def _is_whole(self, digest: str, source: Path | None) -> bool:
+        return self.path(digest, _READING).is_file() and (source is None or self.path(digest).is_file())
 
 
-def _read(path: Path) -> bytes | None:
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreUnavailable(f"A stored file can't be read: {error.strerror}.") from error
-    with open(file, "rb") as opened:
-        return opened.read()
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names of a folder's files as durable as what is in them. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-_MEDIA_DIGEST = re.compile(r"[0-9a-f]{64}")
 _UNHELD_FOR = timedelta(hours=1)
-_MEDIA_AT_ONCE = 200
-_CHUNK = 1 << 20
+_AT_ONCE = 200
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
@@ -170,125 +237,46 @@ class MediaFolder:
 
     def __init__(self, database: Database, folder: Path) -> None:
         self._database = database
-        self._folder = folder
-        self._temporary = folder / "tmp"
+        self._files = BlobStore(folder, guarded=True)
 
-    async def keep(self, path: Path, name: str) -> outbox.Media:
+    async def keep(self, path: Path, name: str) -> Media:
         return await asyncio.to_thread(self._keep, path, display_name(name, "file"))
 
-    def path(self, media: outbox.Media) -> Path:
-        return self._path(media.digest)
+    def path(self, media: Media) -> Path:
+        return self._files.path(media.digest)
 
     async def sweep(self, now: datetime) -> int:
-        """Remove files that no delivery refers to, unless they were kept within the last hour; returns how many went."""
+        """Remove files that no delivery refers to, unless they were kept within the last hour; returns how many."""
         before = (now - _UNHELD_FOR).timestamp()
-        old = await asyncio.to_thread(self._older_than, before)
+        await asyncio.to_thread(self._files.remove_unfinished, before)
+        old = await asyncio.to_thread(self._files.digests, before)
         removed = 0
-        for start in range(0, len(old), _MEDIA_AT_ONCE):
-            some = old[start : start + _MEDIA_AT_ONCE]
+        for start in range(0, len(old), _AT_ONCE):
+            some = old[start : start + _AT_ONCE]
 
             def remove_unheld(connection: Transaction, some: list[str] = some) -> int:
-                unheld = [digest for digest in some if not connection.execute(sql.MEDIA_HELD, {"digest": digest})]
-                return sum(self._remove(digest, before) for digest in unheld)
+                unheld = [digest for digest in some if not connection.execute(MEDIA_HELD, {"digest": digest})]
+                return sum(self._files.remove(digest, before=before) for digest in unheld)
 
-            # While this holds the writer's place nobody can enqueue an event that refers to them; alone, so that what it sees is committed.
+            # The writer's turn keeps events that refer to these files from being enqueued; `alone`, so that what it sees is committed.
             removed += await self._database.write(remove_unheld, alone=True)
         return removed
 
-    def _keep(self, path: Path, name: str) -> outbox.Media:
-        # Opened without waiting, so that a pipe is refused instead of read for ever.
+    def _keep(self, path: Path, name: str) -> Media:
+        # Opened without waiting, so that a pipe is refused and does not block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as source:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "Not a regular file", name)
             head = source.read(16)
             source.seek(0)
-            digest, size = self._copy(source)
-        return outbox.Media(name=name, media_type=_media_type(head, name), size=size, digest=digest)
-
-    def _copy(self, source: BinaryIO) -> tuple[str, int]:
-        """(digest, size) of what is kept now."""
-        with _storing():
-            for folder in (self._folder, self._temporary):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary = self._temporary / new_id("tmp")
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            with open(descriptor, "wb", buffering=0) as file:
-                digest, size = _copy(source, file)
-            with _storing():
-                self._place(temporary, self._path(digest))
-        finally:
-            temporary.unlink(missing_ok=True)
-        return digest, size
-
-    def _place(self, temporary: Path, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        # A sweep that found the older file unheld must not remove this one: it looks and removes under the same lock.
-        with self._locked():
-            temporary.rename(path)
-        sync_folder(path.parent)
-        sync_folder(self._folder)
-
-    def _remove(self, digest: str, before: float) -> bool:
-        """Remove a file unless it was kept anew since `before`."""
-        path = self._path(digest)
-        with self._locked(), contextlib.suppress(FileNotFoundError):
-            if path.stat(follow_symlinks=False).st_mtime < before:
-                path.unlink()
-                return True
-        return False
-
-    def _older_than(self, before: float) -> list[str]:
-        """The digests of files last kept before this time (seconds since 1970). Copies that a process which died left go at once."""
-        for path in self._temporary.glob("*"):
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat(follow_symlinks=False).st_mtime < before:
-                    path.unlink()
-        files = [path for path in self._folder.glob("[0-9a-f][0-9a-f]/*") if _MEDIA_DIGEST.fullmatch(path.name)]
-        return sorted([path.name for path in files if path.stat(follow_symlinks=False).st_mtime < before])
-
-    @contextlib.contextmanager
-    def _locked(self) -> Generator[None]:
-        """Alone among all threads and processes that keep and remove files here."""
-        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _path(self, digest: str) -> Path:
-        if not _MEDIA_DIGEST.fullmatch(digest):
-            raise ValueError("not a SHA-256 in hexadecimal")
-        return self._folder / digest[:2] / digest
-
-
-@contextlib.contextmanager
-def _storing() -> Generator[None]:
-    """Trouble of the store's own disk, in words; that of the file which is copied stays an OSError."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreUnavailable(f"The file can't be stored: {error.strerror}. Nothing was accepted.") from error
-
-
-def _copy(source: BinaryIO, to: FileIO) -> tuple[str, int]:
-    digest, size = sha256(), 0
-    while chunk := source.read(_CHUNK):
-        digest.update(chunk)
-        size += len(chunk)
-        with _storing():
-            left = memoryview(chunk)
-            while left:
-                left = left[to.write(left) :]
-    with _storing():
-        os.fsync(to.fileno())
-    return digest.hexdigest(), size
+            digest, size = self._files.write_hashed(source)
+            self._files.sync(digest)
+        return Media(name=name, media_type=_media_type(head, name), size=size, digest=digest)
 
 
 def _media_type(head: bytes, name: str) -> str:
-    """By content where that tells, else by name."""
+    """By content if that tells, else by name."""
     for magic, media_type in _MAGIC.items():
         if head.startswith(magic):
             return media_type

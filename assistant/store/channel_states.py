@@ -1,16 +1,25 @@
-"""What servers that run say of their channels. The contract is `assistant.contracts.channels.ChannelStates`."""
+"""The states of the channels of running servers."""
 
 from collections.abc import Sequence
 
 from assistant.contracts.channels import ChannelStatus
-from assistant.store import inbox_statements as sql
 from assistant.store.codec import from_micros, json_column, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.runners import Runner
+from assistant.store.runners import Runner, dead_among
+
+NOTE_STATE = """
+    INSERT INTO channel_states (runner, name, state, detail, since) VALUES (:runner, :name, :state, :detail, :since)
+    ON CONFLICT (runner, name) DO UPDATE SET state = excluded.state, detail = excluded.detail, since = excluded.since"""
+STATES = """
+    SELECT name, state, detail, since FROM channel_states ORDER BY name, since DESC"""
+STATING = """
+    SELECT DISTINCT runner FROM channel_states"""
+FORGET_STATES = """
+    DELETE FROM channel_states WHERE runner = :runner"""
 
 
 class StoredChannelStates:
-    """Implements ChannelStates on a Database. What dead processes said is removed by whoever writes or asks next."""
+    """Implements ChannelStates. Each call removes the states of dead processes."""
 
     def __init__(self, database: Database, runner: Runner) -> None:
         self._database = database
@@ -27,16 +36,16 @@ class StoredChannelStates:
 
         def write(connection: Transaction) -> None:
             self._forget_the_dead(connection)
-            connection.execute(sql.NOTE_STATE, values)
+            connection.execute(NOTE_STATE, values)
 
         await self._database.write(write)
 
     async def list(self) -> Sequence[ChannelStatus]:
         def read(connection: Transaction) -> list[SqlRow]:
             self._forget_the_dead(connection)
-            return connection.execute(sql.STATES)
+            return connection.execute(STATES)
 
-        # A write: whether a process lives is asked in the writer's turn.
+        # A write, because `is_dead` needs the writer.
         rows = await self._database.write(read)
         return [
             ChannelStatus(name=unescape(name), state=state, detail=unescape(detail), since=from_micros(since))
@@ -44,6 +53,5 @@ class StoredChannelStates:
         ]
 
     def _forget_the_dead(self, connection: Transaction) -> None:
-        for (runner,) in connection.execute(sql.STATING, {"runner": self._runner.id}):
-            if self._runner.is_dead(connection, runner):
-                connection.execute(sql.FORGET_STATES, {"runner": runner})
+        for runner in dead_among(self._runner, connection, [runner for (runner,) in connection.execute(STATING)]):
+            connection.execute(FORGET_STATES, {"runner": runner})

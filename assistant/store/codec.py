@@ -2,34 +2,43 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, cast
+from functools import cache
+from typing import Annotated, Any, TypeVar, cast
 
 import orjson
+from pydantic import Discriminator, TypeAdapter
 
-from assistant.contracts.addresses import Address
-from assistant.contracts.documents import ReadDocument, ReadImage, Section
+from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.errors import InvalidRequest
-from assistant.contracts.inbox import Command, InboundFile, InboundMessage, Quote, Sender
-from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Part, Text, ToolCall, ToolMessage, Usage, UserMessage
-from assistant.contracts.outbox import Button, ButtonRows, Media, Origin, OutboundEvent, OutboundPart
+from assistant.contracts.inbox import InboundMessage
+from assistant.contracts.messages import Message
+from assistant.contracts.outbox import OutboundEvent, OutboundPart
 from assistant.contracts.util import replace_surrogates
 
 T = TypeVar("T")
-_MOST_NAME_BYTES = 2000
+_MOST_KEY_BYTES = 2000
 _ESCAPED = re.compile(r"\\(.)")
 
 
 def encode_message(message: Message) -> str:
-    """JSON without line breaks; NUL becomes an escape, so any database takes it. Raises TypeError on a lone surrogate."""
+    """JSON without line breaks; NUL is escaped, so any database takes it. Raises TypeError on a lone surrogate."""
     return orjson.dumps(message).decode()
 
 
 def decode_message(payload: str) -> Message:
-    """The message that `encode` was given."""
-    raw: dict[str, Any] = orjson.loads(payload)
-    return _MESSAGES[raw["role"]](raw)
+    """The message that was encoded. Fields of a later version are ignored, those of an earlier one have defaults."""
+    return _decoder(_MESSAGE).validate_json(payload)
+
+
+_MESSAGE: Any = Annotated[Message, Discriminator("role")]
+
+
+@cache
+def _decoder(kind: type[T]) -> TypeAdapter[T]:
+    """Made by the first use: it takes milliseconds."""
+    return TypeAdapter(kind)
 
 
 def escape(name: str) -> str:
@@ -45,44 +54,11 @@ def unescape(stored: str) -> str:
 
 
 def identity(owner: str, key: str) -> tuple[str, str]:
-    """(owner, key) as stored. Raises InvalidRequest where they are longer than an index entry may be (PostgreSQL: 2,700 bytes)."""
+    """(owner, key) as stored. Raises InvalidRequest if they are too long for an index entry (PostgreSQL: 2,700 bytes)."""
     stored = escape(owner), escape(key)
-    if sum(map(len, stored)) * 4 > _MOST_NAME_BYTES and sum(len(name.encode()) for name in stored) > _MOST_NAME_BYTES:
+    if sum(map(len, stored)) * 4 > _MOST_KEY_BYTES and sum(len(name.encode()) for name in stored) > _MOST_KEY_BYTES:
         raise InvalidRequest("The session id is too long.", param="session_id")
     return stored
-
-
-def reader(cls: type[T]) -> Callable[[dict[str, Any]], T]:
-    """What makes a `cls` of a JSON object; fields that `cls` does not have are left out."""
-    names = frozenset(field.name for field in fields(cls))  # pyright: ignore[reportArgumentType] - every T here is a dataclass
-    return lambda raw: cls(**{name: value for name, value in raw.items() if name in names})
-
-
-_text, _image, _document = reader(Text), reader(Image), reader(Document)
-_usage, _call = reader(Usage), reader(ToolCall)
-_user, _assistant, _tool = reader(UserMessage), reader(AssistantMessage), reader(ToolMessage)
-
-
-def _read_document(raw: dict[str, Any]) -> Document:
-    return _document({**raw, "facts": tuple(raw.get("facts", ()))})
-
-
-_PARTS: dict[str, Callable[[dict[str, Any]], Part]] = {"text": _text, "image": _image, "document": _read_document}
-
-
-def _read_user(raw: dict[str, Any]) -> UserMessage:
-    return _user({**raw, "parts": tuple(_PARTS[part["kind"]](part) for part in raw["parts"])})
-
-
-def _read_assistant(raw: dict[str, Any]) -> AssistantMessage:
-    calls = tuple(_call(call) for call in raw.get("tool_calls", ()))
-    return _assistant({**raw, "tool_calls": calls, "usage": _usage(raw.get("usage", {}))})
-
-
-_MESSAGES: dict[str, Callable[[dict[str, Any]], Message]] = {"user": _read_user, "assistant": _read_assistant, "tool": _tool}
-
-
-_MOST_KEY_BYTES = 2000
 
 
 def json_column(text: str) -> str:
@@ -91,88 +67,65 @@ def json_column(text: str) -> str:
 
 
 def json_key(*names: str) -> tuple[str, ...]:
-    """Names as columns that are found by them. Raises InvalidRequest where they are longer than an index entry may be (PostgreSQL: 2,700
-    bytes)."""
+    """Names as indexed columns. Raises InvalidRequest if they are too long for an index entry."""
     stored = tuple([json_column(name) for name in names])
     if sum(len(name.encode()) for name in stored) > _MOST_KEY_BYTES:
         raise InvalidRequest("An id or an address is too long.")
     return stored
 
 
-def encode_json(message: OutboundEvent | OutboundPart | InboundMessage) -> str:
-    """JSON without line breaks; NUL becomes an escape, so any database takes it."""
+def owned(owner: str, name: str) -> dict[str, str]:
+    """The parameters of a statement that finds a row by owner and id. Raises as `json_key`."""
+    stored_owner, stored_id = json_key(owner, name)
+    return {"owner": stored_owner, "id": stored_id}
+
+
+def encode_json(value: object) -> str:
+    """Dataclasses and JSON values as JSON without line breaks; NUL is escaped, so any database takes it, and lone surrogates are replaced.
+
+    Raises TypeError for an integer beyond 64 bits.
+    """
     try:
-        return orjson.dumps(message).decode()
+        return orjson.dumps(value).decode()
     except TypeError:
-        return orjson.dumps(_plain(message)).decode()
+        return orjson.dumps(_plain(value)).decode()
 
 
 def decode_event(payload: str, expires_at: datetime) -> OutboundEvent:
-    """The event that `encode` was given; when it expires may have been changed since."""
-    raw: dict[str, Any] = orjson.loads(payload)
-    return _event(
-        {
-            **raw,
-            "address": _address(raw["address"]),
-            "media": _media_of(raw),
-            "buttons": _buttons_of(raw),
-            "not_before": _time(raw.get("not_before")),
-            "expires_at": expires_at,
-            "origin": _origin(raw["origin"]),
-        }
-    )
+    """The event that `encode_json` was given, with its current expiry."""
+    return replace(_decoder(OutboundEvent).validate_json(payload), expires_at=expires_at)
 
 
 def decode_part(body: str) -> OutboundPart:
-    """The part that `encode` was given."""
-    raw: dict[str, Any] = orjson.loads(body)
-    return _part({**raw, "media": _media_of(raw), "buttons": _buttons_of(raw)})
+    """The part that `encode_json` was given."""
+    return _decoder(OutboundPart).validate_json(body)
 
 
 def decode_inbound(payload: str) -> InboundMessage:
-    """The message that `encode` was given."""
-    raw: dict[str, Any] = orjson.loads(payload)
-    quote, command = raw.get("quote"), raw.get("command")
-    return _inbound(
-        {
-            **raw,
-            "address": _address(raw["address"]),
-            "sender": _sender(raw["sender"]),
-            "quote": _quote(quote) if quote is not None else None,
-            "files": tuple([_file(file) for file in raw.get("files", ())]),
-            "command": _command(command) if command is not None else None,
-            "at": datetime.fromisoformat(raw["at"]),
-        }
-    )
-
-
-_address, _origin, _media, _button = reader(Address), reader(Origin), reader(Media), reader(Button)
-_event, _part = reader(OutboundEvent), reader(OutboundPart)
-_inbound, _sender, _quote = reader(InboundMessage), reader(Sender), reader(Quote)
-_file, _command = reader(InboundFile), reader(Command)
-
-
-def _media_of(raw: dict[str, Any]) -> tuple[Media, ...]:
-    return tuple([_media(media) for media in raw.get("media", ())])
-
-
-def _buttons_of(raw: dict[str, Any]) -> ButtonRows:
-    return tuple([tuple([_button(button) for button in row]) for row in raw.get("buttons", ())])
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text is not None else None
+    """The message that `encode_json` was given."""
+    return _decoder(InboundMessage).validate_json(payload)
 
 
 def _plain(value: object) -> object:
-    """What `orjson` takes of a message, its texts made whole."""
+    """A value as `orjson` takes it, with surrogates replaced."""
     if isinstance(value, str):
         return replace_surrogates(value)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_plain(each) for each in cast("Sequence[object]", value)]
+    if isinstance(value, dict):
+        return {replace_surrogates(name): _plain(each) for name, each in cast("dict[str, object]", value).items()}
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     return value
+
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def optional(convert: Callable[[A], B], value: A | None) -> B | None:
+    """`convert(value)`, and None for None."""
+    return None if value is None else convert(value)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -189,7 +142,7 @@ def from_micros(micros: int) -> datetime:
 
 
 READER_VERSION = 1
-"""Raise it when a reader finds more in the same bytes than it did: earlier readings are then made anew when the file is sent again."""
+"""Raise it when a reader finds more in the same bytes: a file that is sent again is then read again."""
 
 
 def encode_reading(reading: ReadDocument | ReadImage) -> bytes:
@@ -201,17 +154,14 @@ def encode_reading(reading: ReadDocument | ReadImage) -> bytes:
 
 
 def is_current(stored: bytes) -> bool:
-    """Whether today's readers made it."""
+    """Whether this version's readers made it."""
     return orjson.loads(stored)["version"] == READER_VERSION
 
 
 def decode_document(stored: bytes) -> ReadDocument | None:
     """The document of any version; None: it is an image's."""
     raw: dict[str, Any] | None = orjson.loads(stored).get("document")
-    if raw is None:
-        return None
-    sections = tuple(Section(label=section["label"], start=section["start"]) for section in raw["sections"])
-    return ReadDocument(format=raw["format"], text=raw["text"], sections=sections, facts=tuple(raw["facts"]), missing=raw["missing"])
+    return _decoder(ReadDocument).validate_python(raw) if raw is not None else None
 
 
 def decode_image(stored: bytes, data: bytes) -> ReadImage | None:

@@ -1,4 +1,4 @@
-"""The database's threads: one writer that commits jobs in groups, readers with connections of their own, and what an engine has to offer."""
+"""The database's threads: one writer that commits jobs in groups, and readers with connections of their own."""
 
 import asyncio
 import contextlib
@@ -19,15 +19,15 @@ NO_PARAMS: Mapping[str, SqlValue] = {}
 
 
 class Transaction(Protocol):
-    """What a job works with. It must not keep it: the transaction ends with the job's batch."""
+    """What a job works with, and must not keep: the transaction ends with the job's batch."""
 
     @property
     def dialect(self) -> Dialect: ...
 
     def execute(self, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
-        """Run one statement with parameters `:name` and return its rows, all of them; none for a statement that gives none.
+        """Run one statement with parameters `:name` and return all its rows.
 
-        Raises StoreUnavailable (with the reason in words) when the database can't do it now, the driver's own error when the statement is wrong.
+        Raises StoreUnavailable if the database can't do it now, the driver's error if the statement is wrong.
         """
         ...
 
@@ -36,7 +36,7 @@ class DatabaseLink(Transaction, Protocol):
     """An open connection, owned by one thread. Each method raises StoreUnavailable like `execute`."""
 
     def begin(self) -> None:
-        """Open a transaction. For writing: wait (bounded) until no other process writes, and keep them out until it ends."""
+        """Open a transaction. A writer waits (bounded) until no other process writes, and keeps others out until it ends."""
         ...
 
     def commit(self) -> None:
@@ -44,14 +44,14 @@ class DatabaseLink(Transaction, Protocol):
         ...
 
     def rollback(self) -> None:
-        """Forget everything since `begin`; harmless where no transaction is open. Any failure is StoreUnavailable: the link is done with."""
+        """Undo everything since `begin`; does nothing without a transaction. After a failure (StoreUnavailable) the link is useless."""
         ...
 
     def close(self) -> None: ...
 
     @property
     def lost(self) -> bool:
-        """Whether the connection is beyond repair and a new one is needed."""
+        """Whether a new connection is needed."""
         ...
 
 
@@ -62,13 +62,13 @@ class DatabaseEngine(Protocol):
     def dialect(self) -> Dialect: ...
 
     def connect(self, *, writes: bool) -> DatabaseLink:
-        """Open a connection; one that does not write refuses to. Raises StoreUnavailable."""
+        """Open a connection. Without `writes` it is read-only. Raises StoreUnavailable."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class DatabaseJob:
-    """Work to be done in a transaction, and who waits for it. `alone`: shares its transaction with no other job."""
+    """Work to be done in a transaction, and the future of its result. `alone`: it shares its transaction with no other job."""
 
     work: Callable[[Transaction], Any]
     future: asyncio.Future[Any]
@@ -77,14 +77,14 @@ class DatabaseJob:
 
 @dataclass(slots=True, eq=False)
 class Outcome:
-    """What became of a job: its result, or the error that it ended with."""
+    """A job's result or error."""
 
     job: DatabaseJob
     result: Any = None
     error: Exception | None = None
 
     def tell(self) -> None:
-        """Pass it to whoever waits, if anybody still does. On the event loop only."""
+        """Set the job's future, unless its caller has gone. On the event loop only."""
         if self.job.future.done():
             return
         if self.error is not None:
@@ -98,10 +98,10 @@ JobQueue = SimpleQueue[DatabaseJob | None]
 
 
 class DatabaseThread(threading.Thread):
-    """Takes what waits in `jobs` (up to `batch`), runs it in one transaction, and tells the event loop once.
+    """Takes waiting jobs (up to `batch`), runs them in one transaction, and calls the event loop once.
 
-    If a job raises, the transaction is rolled back and the jobs are run again one by one, so that only the culprit fails: a job must be
-    able to run twice. Trouble of the place (StoreUnavailable) fails the whole batch. A lost connection is made anew for the next batch.
+    If a job raises, the transaction is rolled back and the jobs run again one by one, so that only the culprit fails: a job must be
+    able to run twice. StoreUnavailable fails the whole batch. A lost connection is replaced for the next batch.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class DatabaseThread(threading.Thread):
     def run(self) -> None:
         while batch := self._next_batch():
             outcomes = self._settled(batch)
-            # The loop is closed only after `Database.close` or with the whole process: nobody waits then.
+            # The loop is closed only after `Database.close` or with the whole process: no caller waits then.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(_tell, outcomes)
         self._drop()
@@ -153,7 +153,7 @@ class DatabaseThread(threading.Thread):
         except StoreUnavailable as error:
             self._undo()
             return [Outcome(job, error=error) for job in batch]
-        except Exception as error:  # noqa: BLE001 - not handled here but carried to the one who waits for the job
+        except Exception as error:  # noqa: BLE001 - passed to the job's caller
             self._undo()
             if len(batch) == 1:
                 return [Outcome(batch[0], error=error)]
@@ -166,7 +166,7 @@ class DatabaseThread(threading.Thread):
         return outcomes
 
     def _begun(self) -> DatabaseLink:
-        """The connection, with a transaction open. One that was lost while idle is replaced: nothing ran on it yet."""
+        """The connection, with a transaction open. One that was lost while idle is replaced."""
         if self._link is not None:
             try:
                 self._link.begin()
@@ -208,11 +208,11 @@ _MOST_WAITING = 20_000
 class Database:
     """One writer and a few readers of one database, for the event loop that opened it.
 
-    `write(job)`: durable when the call returns. All jobs that wait for the writer share a transaction and its one fsync (group commit), and
-    writers take turns, also those of other processes: a job reads what every write before it left, so read-modify-write needs no other lock.
-    A job that raises is undone and harms no other; because of that a job may run twice and must have no effect outside of the database.
+    `write(job)`: durable when the call returns. All jobs that wait for the writer share a transaction and its one fsync (group commit).
+    Writers of all processes take turns: a job sees every earlier write, so read-modify-write needs no other lock. A job that raises is
+    undone and does not affect others; for that a job may run twice, and must have no effect outside of the database.
     `read(job)`: sees one moment of the database, never waits for the writer, and can't write.
-    Both raise what the job raised, or StoreUnavailable with the reason in words. Cancelling a call does not undo it.
+    Both raise what the job raised, or StoreUnavailable with the reason. Cancelling a call does not undo it.
     """
 
     def __init__(self, engine: DatabaseEngine) -> None:
@@ -231,28 +231,36 @@ class Database:
             worker.start()
 
     async def write(self, job: Callable[[Transaction], T], *, alone: bool = False) -> T:
-        """Run `job` in a transaction of the writer. `alone`: of its own, for a job that acts on what is surely committed."""
+        """Run `job` in a transaction of the writer. `alone`: in one of its own, so that all it reads is committed."""
         return await self._submit(self._writes, DatabaseJob(job, self._loop.create_future(), alone))
 
     async def read(self, job: Callable[[Transaction], T]) -> T:
         """Run `job` in a transaction that only reads."""
         return await self._submit(self._reads, DatabaseJob(job, self._loop.create_future()))
 
+    async def execute(self, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
+        """`write` of one statement; returns its rows."""
+        return await self.write(lambda connection: connection.execute(sql, params))
+
+    async def select(self, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
+        """`read` of one statement; returns its rows."""
+        return await self.read(lambda connection: connection.execute(sql, params))
+
     async def close(self) -> None:
-        """Finish what waits, then close. Calls that come later are refused. Safe to call twice."""
+        """Finish waiting jobs, then close. Later calls are refused. Safe to call twice."""
         if not self._closed:
             self._closed = True
             for _ in self._readers:
                 self._reads.put(None)
             self._writes.put(None)
-        # SQLite tidies its log with the last connection that is closed: let that be the writer's.
+        # SQLite removes its log with the last connection: let that be the writer's.
         for worker in (*self._readers, self._writer):
             await asyncio.to_thread(worker.join)
 
     async def _submit(self, queue: JobQueue, job: DatabaseJob) -> Any:
         if self._closed:
             raise StoreUnavailable("The store is closed: the server is shutting down.")
-        # Callers wait for their jobs, so this many means that the disk stands still: better to say so than to gather more.
+        # Callers wait for their jobs: this many means that the disk is stuck.
         if queue.qsize() >= _MOST_WAITING:
             raise StoreUnavailable("The store can't keep up: too many calls wait for it. Nothing was accepted; try again later.")
         queue.put(job)

@@ -1,15 +1,45 @@
-"""First answers by their idempotency key."""
+"""Stored answers by idempotency key, so that a repeated request gets the first one's answer."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import orjson
 
-from assistant.contracts.repeats import Claimed, IdempotencyClaim, StoredAnswer
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import json_key as stored_key
 from assistant.store.codec import to_micros
 from assistant.store.database import Database, SqlValue, Transaction
 from assistant.store.runners import Runner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    """A stored answer. `headers`: those of the answer itself, not of one transmission; names in lower case."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    """Of a stream: all its bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdempotencyClaim:
+    """A request's claim to be the first under a key of its owner."""
+
+    id: str
+    owner: str
+    key: str
+    fingerprint: str
+    """A hash of the request, in hex: the same for its repeats."""
+    expires_at: datetime
+    """When the key is free again."""
+
+
+Claimed = Literal["taken", "running", "other", "interrupted", "not_kept"]
+"""taken: the caller is the first, and must call `finish` or `release`. running: another process is answering. other: the key belongs to another
+request. interrupted: the answering process died or could not store the answer; it may have acted. not_kept: the answer was too large to be
+stored."""
 
 KNOWN = """
     SELECT fingerprint, state, runner, status, headers, body FROM answers WHERE owner = :owner AND key = :key AND expires > :now"""
@@ -28,7 +58,7 @@ PURGE = """
 
 
 class IdempotencyStore:
-    """Implements RepeatStore on a Database. Whether the process still lives that answers a key is asked by the runners' locks."""
+    """Answers by (owner, key). Writes are durable when the call returns. Every method may raise StoreUnavailable."""
 
     def __init__(self, database: Database, runner: Runner, *, clock: Clock = utc_now) -> None:
         self._database = database
@@ -36,6 +66,11 @@ class IdempotencyStore:
         self._clock = clock
 
     async def claim(self, claim: IdempotencyClaim, *, latest: bool = False, anew: bool = False) -> Claimed | StoredAnswer:
+        """Claim the key as the first request under it, or return the first one's state or answer.
+
+        `latest`: replace whatever is stored; always "taken". `anew`: replace a first request of the same fingerprint that was interrupted.
+        Call it only while this process does not answer the key: its own running claim counts as interrupted.
+        """
         values: dict[str, SqlValue] = {
             **_place(claim),
             "fingerprint": claim.fingerprint,
@@ -54,6 +89,7 @@ class IdempotencyStore:
         return await self._database.write(take)
 
     async def finish(self, claim: IdempotencyClaim, answer: StoredAnswer | None) -> None:
+        """Store the answer until the claim expires; None: it is too large to be stored. Does nothing if a later claim took the key."""
         values: dict[str, SqlValue] = {
             **_place(claim),
             "state": "not_kept" if answer is None else "finished",
@@ -61,16 +97,18 @@ class IdempotencyStore:
             "headers": None if answer is None else orjson.dumps(_words(answer)).decode(),
             "body": None if answer is None else answer.body,
         }
-        await self._database.write(lambda connection: connection.execute(FINISH, values))
+        await self._database.execute(FINISH, values)
 
     async def release(self, claim: IdempotencyClaim) -> None:
-        await self._database.write(lambda connection: connection.execute(RELEASE, _place(claim)))
+        """Free the key: the next request under it is the first. Does nothing if a later claim took the key."""
+        await self._database.execute(RELEASE, _place(claim))
 
     async def purge(self, now: datetime) -> int:
-        return len(await self._database.write(lambda connection: connection.execute(PURGE, {"now": to_micros(now)})))
+        """Remove expired answers; returns how many."""
+        return len(await self._database.execute(PURGE, {"now": to_micros(now)}))
 
     def _known(self, connection: Transaction, values: dict[str, SqlValue]) -> Claimed | StoredAnswer:
-        """What became of the first; "taken": there is none."""
+        """The state of the first request; "taken": there is none."""
         rows = connection.execute(KNOWN, {name: values[name] for name in ("owner", "key", "now")})
         if not rows:
             return "taken"
@@ -90,7 +128,7 @@ def _place(claim: IdempotencyClaim) -> dict[str, SqlValue]:
 
 
 def _words(answer: StoredAnswer) -> list[tuple[str, str]]:
-    """Headers are bytes of which latin-1 makes a character each."""
+    """Header names and values as text: latin-1 maps each byte to a character."""
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
 
 

@@ -1,4 +1,4 @@
-"""The inbox as kept. The contract is `assistant.contracts.inbox.InboxStore`."""
+"""The inbox: messages from channels, and the turns that answer them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,26 +9,62 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Accepted, InboundMessage, Recovered, Role, SessionRef, Taken
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store import inbox_statements as sql
-from assistant.store.codec import decode_inbound, encode_json, json_column, json_key, to_micros, unescape
+from assistant.store.codec import decode_inbound, encode_json, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.notifier import StoreNotifier
-from assistant.store.outbox import add_event, prepare_event
-from assistant.store.runners import Runner
-from assistant.store.sessions import interrupt
+from assistant.store.notifier import Notifier
+from assistant.store.outbox_rows import add_events, prepare_event
+from assistant.store.runners import Runner, dead_among
+from assistant.store.sessions import SETTLE_INBOX, interrupt
+
+ACCEPT = """
+    INSERT INTO inbox (id, channel, external_id, owner, session, role, state, at, ended, crashes, payload)
+    VALUES (:id, :channel, :external_id, :owner, :session, :role, :state, :at, :ended, 0, :payload)
+    ON CONFLICT (channel, external_id) DO NOTHING RETURNING id"""
+ACCEPTED_BEFORE = """
+    SELECT id FROM inbox WHERE channel = :channel AND external_id = :external_id"""
+NOTE_CHAT = """
+    INSERT INTO chats (channel, chat_id, external_id, at) VALUES (:channel, :chat_id, :external_id, :at)
+    ON CONFLICT (channel, chat_id) DO UPDATE SET external_id = excluded.external_id, at = excluded.at"""
+CHAT = """
+    SELECT 1 FROM chats WHERE channel = :channel AND chat_id = :chat_id"""
+LAST_SEEN = """
+    SELECT chat_id, external_id FROM chats WHERE channel = :channel AND at >= :since"""
+TAKERS = """
+    SELECT DISTINCT runner FROM inbox WHERE owner = :owner AND session = :session AND state = 'taken' AND runner IS NOT NULL"""
+IN_LINE = """
+    SELECT seq, LENGTH(payload) FROM inbox WHERE owner = :owner AND session = :session AND state = 'waiting' ORDER BY seq LIMIT :most"""
+TAKE = """
+    UPDATE inbox SET state = 'taken', turn = :turn, runner = :runner
+    WHERE owner = :owner AND session = :session AND state = 'waiting' AND seq <= :last RETURNING seq, role, payload"""
+WAITING = """
+    SELECT owner, session FROM inbox WHERE state = 'waiting' GROUP BY owner, session ORDER BY MIN(seq)"""
+TAKEN_BY_OTHERS = """
+    SELECT turn, runner, crashes, preview, owner, session, role, payload FROM inbox
+    WHERE state = 'taken' AND (runner IS NULL OR runner <> :runner) ORDER BY seq"""
+TAKE_OVER = """
+    UPDATE inbox SET runner = :runner, crashes = :crashes WHERE turn = :turn AND state = 'taken'"""
+HAND_BACK = """
+    UPDATE inbox SET runner = NULL WHERE turn = :turn AND state = 'taken' AND runner = :runner"""
+NOTE_PREVIEW = """
+    UPDATE inbox SET preview = :preview WHERE turn = :turn AND state = 'taken'"""
+PURGE = """
+    DELETE FROM inbox WHERE ended < :before RETURNING seq"""
 
 _MOST_CRASHES = 2
 _SEEN_FOR = timedelta(days=30)
 _REPEATS_FOR = timedelta(hours=48)
 _MOST_TAKEN = 100
 _MOST_TAKEN_CHARS = 100_000
-"""Of a turn, as stored, unless its first message alone has more: else a flood would be one turn that no model and no memory holds."""
+"""The most stored characters that one turn takes, unless its first message alone has more: a flood becomes several turns."""
 
 
-class Inbox:
-    """Implements InboxStore on a Database."""
+class InboxStore:
+    """The inbox. Each write is one transaction, durable when the call returns. Every method may raise StoreUnavailable.
 
-    def __init__(self, database: Database, runner: Runner, notifier: StoreNotifier, *, clock: Clock = utc_now) -> None:
+    `SessionStore.end_turn(inbound=True)` settles the messages of a turn.
+    """
+
+    def __init__(self, database: Database, runner: Runner, notifier: Notifier, *, clock: Clock = utc_now) -> None:
         self._database = database
         self._runner = runner
         self._notifier = notifier
@@ -37,6 +73,7 @@ class Inbox:
     async def accept(
         self, message: InboundMessage, place: SessionRef, *, answered: bool = False, outbound: Sequence[OutboundEvent] = ()
     ) -> Accepted:
+        """Store a message, once by (channel, external_id), and enqueue `outbound` with it. `answered`: it needs no turn (a command)."""
         now = self._now()
         channel, external_id = json_key(message.address.channel, message.external_id)
         owner, session = json_key(place.owner, place.session)
@@ -57,11 +94,11 @@ class Inbox:
         drafts = [prepare_event(event, now) for event in outbound]
 
         def add(connection: Transaction) -> Accepted:
-            if not connection.execute(sql.ACCEPT, values):
-                before = connection.execute(sql.ACCEPTED_BEFORE, {"channel": channel, "external_id": external_id})
+            if not connection.execute(ACCEPT, values):
+                before = connection.execute(ACCEPTED_BEFORE, {"channel": channel, "external_id": external_id})
                 return Accepted(id=before[0][0], new=False)
-            connection.execute(sql.NOTE_CHAT, chat)
-            add_event(connection, drafts, self._notifier)
+            connection.execute(NOTE_CHAT, chat)
+            add_events(connection, drafts, self._notifier)
             return Accepted(id=str(values["id"]), new=True)
 
         accepted = await self._database.write(add)
@@ -70,20 +107,22 @@ class Inbox:
         return accepted
 
     async def take(self, owner: str, session: str) -> Taken | None:
+        """Take a session's waiting messages for one turn, the oldest first, at most 100 (`Taken.more`). None: none waits, or a living process has
+        a turn of the session."""
         turn = new_id("turn")
         of: dict[str, SqlValue] = {"owner": json_column(owner), "session": json_column(session)}
 
         def take_some(connection: Transaction) -> tuple[list[SqlRow], bool]:
-            takers = [runner for (runner,) in connection.execute(sql.TAKERS, of)]
-            if any(runner == self._runner.id or not self._runner.is_dead(connection, runner) for runner in takers):
+            takers = {runner for (runner,) in connection.execute(TAKERS, of)}
+            if takers - dead_among(self._runner, connection, takers):
                 return [], False
-            waiting = connection.execute(sql.IN_LINE, {**of, "most": _MOST_TAKEN + 1})
+            waiting = connection.execute(IN_LINE, {**of, "most": _MOST_TAKEN + 1})
             some = _fitting([size for _, size in waiting])
             if not some:
                 return [], False
             last: SqlValue = waiting[some - 1][0]
             values: dict[str, SqlValue] = {**of, "turn": turn, "runner": self._runner.id, "last": last}
-            return sorted(connection.execute(sql.TAKE, values)), some < len(waiting)
+            return sorted(connection.execute(TAKE, values)), some < len(waiting)
 
         rows, more = await self._database.write(take_some)
         if not rows:
@@ -91,10 +130,13 @@ class Inbox:
         return _taken(turn, owner, session, [(role, payload) for _, role, payload in rows], None, more=more)
 
     async def waiting(self) -> Sequence[tuple[str, str]]:
-        rows = await self._database.read(lambda connection: connection.execute(sql.WAITING))
+        """(owner, key) of the sessions with waiting messages, the longest waiting first."""
+        rows = await self._database.select(WAITING)
         return [(unescape(owner), unescape(session)) for owner, session in rows]
 
     async def recover(self, notice: Callable[[Taken], OutboundEvent]) -> Recovered:
+        """Take over the turns of dead processes. A turn whose second process died is set aside and settled as "interrupted", and `notice` of it
+        (pure) is enqueued for its sender, in one transaction. A turn that was handed back does not count as a crash."""
         now = self._now()
 
         def take_over(connection: Transaction) -> tuple[list[Taken], int]:
@@ -103,12 +145,12 @@ class Inbox:
             for turn in left:
                 if turn.crashes < _MOST_CRASHES:
                     values: dict[str, SqlValue] = {"turn": turn.taken.turn_id, "runner": self._runner.id, "crashes": turn.crashes}
-                    connection.execute(sql.TAKE_OVER, values)
+                    connection.execute(TAKE_OVER, values)
                     again.append(turn.taken)
                 else:
-                    connection.execute(sql.SETTLE, {"turn": turn.taken.turn_id, "state": "aside", "at": now})
+                    connection.execute(SETTLE_INBOX, {"turn": turn.taken.turn_id, "state": "aside", "at": now})
                     interrupt(connection, turn.taken.turn_id, now)
-                    add_event(connection, [prepare_event(notice(turn.taken), now)], self._notifier)
+                    add_events(connection, [prepare_event(notice(turn.taken), now)], self._notifier)
             return again, len(left) - len(again)
 
         again, set_aside = await self._database.write(take_over)
@@ -117,25 +159,29 @@ class Inbox:
         return Recovered(again=tuple(again), set_aside=set_aside)
 
     async def hand_back(self, turn_id: str) -> None:
+        """Give up a turn because this process stops: the next process to start runs it again."""
         values: dict[str, SqlValue] = {"turn": json_column(turn_id), "runner": self._runner.id}
-        await self._database.write(lambda connection: connection.execute(sql.HAND_BACK, values))
+        await self._database.execute(HAND_BACK, values)
 
     async def note_preview(self, turn_id: str, message_id: str) -> None:
         values: dict[str, SqlValue] = {"turn": json_column(turn_id), "preview": json_column(message_id)}
-        await self._database.write(lambda connection: connection.execute(sql.NOTE_PREVIEW, values))
+        await self._database.execute(NOTE_PREVIEW, values)
 
     async def wrote(self, address: Address) -> bool:
+        """Whether a sender with access has written from this chat."""
         values: dict[str, SqlValue] = {"channel": json_column(address.channel), "chat_id": json_column(address.chat_id)}
-        return bool(await self._database.read(lambda connection: connection.execute(sql.CHAT, values)))
+        return bool(await self._database.select(CHAT, values))
 
     async def last_seen(self, channel: str) -> Mapping[str, str]:
+        """chat_id → external_id of its last accepted message, for the chats of the last 30 days."""
         values: dict[str, SqlValue] = {"channel": json_column(channel), "since": to_micros(self._clock() - _SEEN_FOR)}
-        rows = await self._database.read(lambda connection: connection.execute(sql.LAST_SEEN, values))
+        rows = await self._database.select(LAST_SEEN, values)
         return {unescape(chat_id): unescape(external_id) for chat_id, external_id in rows}
 
     async def purge(self, before: datetime) -> int:
+        """Remove what was answered or set aside before this time and is older than 48 h (repeats are recognised until then). Returns how many."""
         values: dict[str, SqlValue] = {"before": to_micros(min(before, self._clock() - _REPEATS_FOR))}
-        return await self._database.write(lambda connection: len(connection.execute(sql.PURGE, values)))
+        return len(await self._database.execute(PURGE, values))
 
     def _now(self) -> int:
         return to_micros(self._clock())
@@ -145,16 +191,15 @@ class Inbox:
 class _Left:
     taken: Taken
     crashes: int
-    """The last one included."""
+    """Processes that died with it, the last one included."""
 
 
 def _left_by_the_dead(connection: Transaction, runner: Runner) -> list[_Left]:
-    """The turns of processes that died or handed them back, the one with the oldest message first."""
+    """The turns that dead processes had, or that were handed back, the one with the oldest message first."""
     turns: dict[str, list[SqlRow]] = {}
-    for row in connection.execute(sql.TAKEN_BY_OTHERS, {"runner": runner.id}):
+    for row in connection.execute(TAKEN_BY_OTHERS, {"runner": runner.id}):
         turns.setdefault(row[0], []).append(row)
-    runners = {rows[0][1] for rows in turns.values()} - {None}
-    dead = {taker for taker in runners if runner.is_dead(connection, taker)}
+    dead = dead_among(runner, connection, [rows[0][1] for rows in turns.values()])
     return [_left(rows, died=rows[0][1] is not None) for rows in turns.values() if rows[0][1] is None or rows[0][1] in dead]
 
 
@@ -165,15 +210,15 @@ def _left(rows: Sequence[SqlRow], *, died: bool) -> _Left:
 
 
 def _fitting(sizes: Sequence[int]) -> int:
-    """How many of the messages that wait one turn takes."""
+    """How many of the waiting messages one turn takes."""
     together = accumulate(sizes[:_MOST_TAKEN])
     return max(sum(chars <= _MOST_TAKEN_CHARS for chars in together), min(len(sizes), 1))
 
 
 def _taken(turn: str, owner: str, session: str, said: Sequence[tuple[str, str]], preview: str | None, *, more: bool = False) -> Taken:
     """`said`: (role, payload) of each message."""
-    # In a group several people may have written: the turn may do what all of them may.
+    # In a group several people may have written: the turn has the rights that all of them have.
     role: Role = "owner" if all(each == "owner" for each, _ in said) else "user"
     messages = tuple([decode_inbound(payload) for _, payload in said])
     place = SessionRef(owner=owner, session=session, role=role)
-    return Taken(turn_id=turn, place=place, messages=messages, preview=unescape(preview) if preview is not None else None, more=more)
+    return Taken(turn_id=turn, place=place, messages=messages, preview=optional(unescape, preview), more=more)

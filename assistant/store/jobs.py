@@ -2,19 +2,66 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
 from assistant.contracts.sessions import SessionStore
-from assistant.contracts.util import Clock, replace_surrogates, utc_now
+from assistant.contracts.util import Clock, utc_now
 from assistant.contracts.workflows import JOB_SESSION, HeldJob, Job, JobConflict, JobNotFound, JobState, NewJob, NodeRun, NodeState
-from assistant.store import job_statements as sql
-from assistant.store.codec import from_micros, json_column, json_key, to_micros, unescape
+from assistant.store.codec import encode_json, from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.runners import Runner
+from assistant.store.runners import Runner, dead_among
+
+_JOB = """
+    SELECT id, owner, workflow, state, created, ended, error, results FROM jobs"""
+ADD = """
+    INSERT INTO jobs (id, owner, workflow, state, runner, cancel, created, payload)
+    VALUES (:id, :owner, :workflow, 'queued', :runner, 0, :at, :payload)"""
+BEGIN = """
+    UPDATE jobs SET state = 'running' WHERE id = :id AND runner = :runner AND ended IS NULL AND cancel = 0 RETURNING id"""
+HELD = """
+    SELECT 1 FROM jobs WHERE id = :id AND runner = :runner AND ended IS NULL"""
+HELD_BY_OTHERS = """
+    SELECT id, runner FROM jobs WHERE ended IS NULL AND (runner IS NULL OR runner <> :runner) ORDER BY id"""
+TAKE_OVER = """
+    UPDATE jobs SET runner = :runner WHERE id = :id RETURNING owner, workflow, created, payload"""
+RELEASE = """
+    UPDATE jobs SET runner = NULL WHERE id = :id AND runner = :runner AND ended IS NULL"""
+START_NODE = """
+    INSERT INTO job_nodes (job, path, state, starts, turn, started) VALUES (:id, :path, 'running', 1, :turn, :at)
+    ON CONFLICT (job, path) DO UPDATE SET state = 'running', starts = job_nodes.starts + 1, ended = NULL"""
+END_NODE = """
+    UPDATE job_nodes SET state = :state, ended = :at, output = :output, error = :error WHERE job = :id AND path = :path"""
+END = """
+    UPDATE jobs SET state = :state, ended = :at, error = :error, results = :results, runner = NULL
+    WHERE id = :id AND ended IS NULL RETURNING id"""
+END_NODES = """
+    UPDATE job_nodes SET state = :state, ended = :at WHERE job = :id AND state = 'running'"""
+ASK_TO_CANCEL = """
+    UPDATE jobs SET cancel = 1 WHERE id = :id AND ended IS NULL"""
+TO_CANCEL = """
+    SELECT id FROM jobs WHERE runner = :runner AND ended IS NULL AND cancel = 1"""
+JOB = f"{_JOB} WHERE id = :id"
+HOLDER = """
+    SELECT runner FROM jobs WHERE id = :id"""
+NODES = """
+    SELECT path, state, starts, output, error, started, ended FROM job_nodes WHERE job = :id ORDER BY started, path"""
+ENDED_BEFORE = """
+    SELECT id, owner FROM jobs WHERE ended < :before ORDER BY ended LIMIT 200"""
+PATHS = """
+    SELECT path FROM job_nodes WHERE job = :id"""
+REMOVE = """
+    DELETE FROM jobs WHERE id = :id AND ended < :before RETURNING id"""
+
+
+def jobs_of(*, everybody: bool, before: bool) -> str:
+    """The statement that lists jobs, the latest first. `before`: those older than the one with the id `:before`."""
+    conditions = ([] if everybody else ["owner = :owner"]) + (["id < :before"] if before else [])
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"{_JOB}{where} ORDER BY id DESC LIMIT :limit"
 
 
 class JobStore:
@@ -38,36 +85,25 @@ class JobStore:
         values: dict[str, SqlValue] = {
             "id": job.id, "owner": owner, "workflow": workflow, "runner": self._runner.id, "at": now, "payload": payload,
         }  # fmt: skip
-        await self._database.write(lambda connection: connection.execute(sql.ADD, values))
-        created = from_micros(now)
-        return Job(
-            id=job.id,
-            owner=job.owner,
-            workflow=job.workflow,
-            state="queued",
-            created=created,
-            ended=None,
-            error=None,
-            results=None,
-            nodes=(),
-        )
+        await self._database.execute(ADD, values)
+        return _job((job.id, owner, workflow, "queued", now, None, None, None), ())
 
     async def begin(self, job_id: str) -> bool:
         """Mark the job as running."""
         values = self._mine(job_id)
-        return bool(await self._database.write(lambda connection: connection.execute(sql.BEGIN, values)))
+        return bool(await self._database.execute(BEGIN, values))
 
     async def take_over(self) -> Sequence[HeldJob]:
         """Hold the unended jobs that dead processes held, or that were released."""
 
         def take(connection: Transaction) -> list[tuple[SqlRow, list[SqlRow]]]:
-            others = connection.execute(sql.HELD_BY_OTHERS, {"runner": self._runner.id})
-            dead = {runner for runner in {row[1] for row in others} - {None} if self._runner.is_dead(connection, runner)}
+            others = connection.execute(HELD_BY_OTHERS, {"runner": self._runner.id})
+            dead = dead_among(self._runner, connection, [runner for _, runner in others])
             taken: list[tuple[SqlRow, list[SqlRow]]] = []
             for job, runner in others:
                 if runner is None or runner in dead:
-                    (row,) = connection.execute(sql.TAKE_OVER, self._mine(job))
-                    taken.append(((job, *row), connection.execute(sql.NODES, {"id": job})))
+                    (row,) = connection.execute(TAKE_OVER, self._mine(job))
+                    taken.append(((job, *row), connection.execute(NODES, {"id": job})))
             return taken
 
         return [_held(row, nodes) for row, nodes in await self._database.write(take)]
@@ -75,24 +111,24 @@ class JobStore:
     async def release(self, job_id: str) -> None:
         """Stop holding a job, and leave it as it is: this process ends."""
         values = self._mine(job_id)
-        await self._database.write(lambda connection: connection.execute(sql.RELEASE, values))
+        await self._database.execute(RELEASE, values)
 
     async def start_node(self, job_id: str, path: str, turn_id: str) -> bool:
         """Record that a node starts. While it runs, its turn `turn_id` is not settled when it is cut off: it is resumed."""
         values: dict[str, SqlValue] = {"id": job_id, "path": path, "turn": turn_id, "at": self._now()}
-        return await self._if_held(job_id, lambda connection: connection.execute(sql.START_NODE, values))
+        return await self._if_held(job_id, lambda connection: connection.execute(START_NODE, values))
 
     async def end_node(self, job_id: str, path: str, state: NodeState, output: Json = None, error: str | None = None) -> bool:
         values: dict[str, SqlValue] = {
             "id": job_id, "path": path, "state": state, "at": self._now(), "output": _dumped(output),
-            "error": None if error is None else json_column(error),
+            "error": optional(json_column, error),
         }  # fmt: skip
-        return await self._if_held(job_id, lambda connection: connection.execute(sql.END_NODE, values))
+        return await self._if_held(job_id, lambda connection: connection.execute(END_NODE, values))
 
     async def end(self, job_id: str, state: JobState, *, results: Mapping[str, Json] | None = None, error: str | None = None) -> bool:
         """End a job; its running nodes get the same state."""
         values: dict[str, SqlValue] = {
-            "id": job_id, "state": state, "at": self._now(), "error": None if error is None else json_column(error),
+            "id": job_id, "state": state, "at": self._now(), "error": optional(json_column, error),
             "results": None if results is None else _dumped(dict(results)),
         }  # fmt: skip
         return await self._if_held(job_id, lambda connection: _end(connection, values))
@@ -110,9 +146,9 @@ class JobStore:
                 raise JobNotFound(param="job_id")
             if row[3] in ("completed", "failed"):
                 raise JobConflict(f"The job is {row[3]}: there is nothing left to cancel.", param="job_id")
-            connection.execute(sql.ASK_TO_CANCEL, {"id": job_id})
-            ((holder,),) = connection.execute(sql.HOLDER, {"id": job_id})
-            if holder is None or (holder != self._runner.id and self._runner.is_dead(connection, holder)):
+            connection.execute(ASK_TO_CANCEL, {"id": job_id})
+            ((holder,),) = connection.execute(HOLDER, {"id": job_id})
+            if holder is None or dead_among(self._runner, connection, [holder]):
                 _end(connection, {"id": job_id, "state": "cancelled", "at": now, "error": None, "results": None})
 
         await self._database.write(ask)
@@ -124,43 +160,43 @@ class JobStore:
     async def to_cancel(self) -> Sequence[str]:
         """The jobs of this process that are to be cancelled."""
         values: dict[str, SqlValue] = {"runner": self._runner.id}
-        return [job for (job,) in await self._database.read(lambda connection: connection.execute(sql.TO_CANCEL, values))]
+        return [job for (job,) in await self._database.select(TO_CANCEL, values)]
 
     async def get(self, owner: str | None, job_id: str) -> Job | None:
         """`owner` None: any owner's job."""
 
         def look(connection: Transaction) -> tuple[SqlRow | None, list[SqlRow]]:
             row = _find(connection, owner, job_id)
-            return row, connection.execute(sql.NODES, {"id": job_id}) if row is not None else []
+            return row, connection.execute(NODES, {"id": job_id}) if row is not None else []
 
         row, nodes = await self._database.read(look)
         return None if row is None else _job(row, nodes)
 
     async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Job]:
         """The newest first, without nodes. `before`: the id of the last job of the previous page."""
-        values: dict[str, SqlValue] = {"owner": None if owner is None else json_column(owner), "limit": limit}
+        values: dict[str, SqlValue] = {"owner": optional(json_column, owner), "limit": limit}
         if before is not None:
             values["before"] = json_column(before)
-        wanted = sql.jobs_of(everybody=owner is None, before=before is not None)
-        return [_job(row, ()) for row in await self._database.read(lambda connection: connection.execute(wanted, values))]
+        wanted = jobs_of(everybody=owner is None, before=before is not None)
+        return [_job(row, ()) for row in await self._database.select(wanted, values)]
 
     async def purge(self, before: datetime) -> int:
         """Remove the jobs that ended before this time, with their nodes' sessions. Returns how many jobs were removed."""
         values: dict[str, SqlValue] = {"before": to_micros(before)}
         purged = 0
-        while due := await self._database.read(lambda connection: connection.execute(sql.ENDED_BEFORE, values)):
+        while due := await self._database.select(ENDED_BEFORE, values):
             for job, owner in due:
                 await self._remove_sessions(job, unescape(owner))
             purged += len(await self._database.write(lambda connection, due=due: _removed(connection, values, due)))
         return purged
 
     async def _remove_sessions(self, job: str, owner: str) -> None:
-        for (path,) in await self._database.read(lambda connection: connection.execute(sql.PATHS, {"id": job})):
+        for (path,) in await self._database.select(PATHS, {"id": job}):
             await self._sessions.delete(owner, f"{JOB_SESSION}{job}:{path}")
 
     async def _if_held(self, job_id: str, write: Callable[[Transaction], object]) -> bool:
         def write_if_held(connection: Transaction) -> bool:
-            if not connection.execute(sql.HELD, self._mine(job_id)):
+            if not connection.execute(HELD, self._mine(job_id)):
                 return False
             write(connection)
             return True
@@ -175,17 +211,17 @@ class JobStore:
 
 
 def _find(connection: Transaction, owner: str | None, job_id: str) -> SqlRow | None:
-    rows = connection.execute(sql.JOB, {"id": json_column(job_id)})
+    rows = connection.execute(JOB, {"id": json_column(job_id)})
     return rows[0] if rows and (owner is None or unescape(rows[0][1]) == owner) else None
 
 
 def _end(connection: Transaction, values: Mapping[str, SqlValue]) -> None:
-    connection.execute(sql.END, values)
-    connection.execute(sql.END_NODES, {name: values[name] for name in ("id", "state", "at")})
+    connection.execute(END, values)
+    connection.execute(END_NODES, {name: values[name] for name in ("id", "state", "at")})
 
 
 def _removed(connection: Transaction, values: Mapping[str, SqlValue], due: Sequence[SqlRow]) -> list[SqlRow]:
-    return [row for job, _ in due for row in connection.execute(sql.REMOVE, {**values, "id": job})]
+    return [row for job, _ in due for row in connection.execute(REMOVE, {**values, "id": job})]
 
 
 def _job(row: SqlRow, nodes: Sequence[SqlRow]) -> Job:
@@ -196,9 +232,9 @@ def _job(row: SqlRow, nodes: Sequence[SqlRow]) -> Job:
         workflow=unescape(workflow),
         state=state,
         created=from_micros(created),
-        ended=None if ended is None else from_micros(ended),
-        error=None if error is None else unescape(error),
-        results=None if results is None else orjson.loads(results),
+        ended=optional(from_micros, ended),
+        error=optional(unescape, error),
+        results=optional(orjson.loads, results),
         nodes=tuple([_node(node) for node in nodes]),
     )
 
@@ -209,10 +245,10 @@ def _node(row: SqlRow) -> NodeRun:
         path=path,
         state=state,
         starts=starts,
-        output=None if output is None else orjson.loads(output),
-        error=None if error is None else unescape(error),
+        output=optional(orjson.loads, output),
+        error=optional(unescape, error),
         started=from_micros(started),
-        ended=None if ended is None else from_micros(ended),
+        ended=optional(from_micros, ended),
     )
 
 
@@ -224,24 +260,8 @@ def _held(row: SqlRow, nodes: Sequence[SqlRow]) -> HeldJob:
 
 
 def _dumped(value: Json) -> str:
-    """JSON without line breaks; NUL becomes an escape. Raises InvalidRequest for a number beyond 64 bits."""
+    """JSON without line breaks, NUL escaped. Raises InvalidRequest for a number beyond 64 bits."""
     try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        pass
-    try:
-        return orjson.dumps(_mended(value)).decode()
+        return encode_json(value)
     except TypeError:
         raise InvalidRequest("A number is too large to be kept: 64 bits are the most.") from None
-
-
-def _mended(value: Json) -> Json:
-    match value:
-        case str():
-            return replace_surrogates(value)
-        case list():
-            return [_mended(item) for item in value]
-        case dict():
-            return {replace_surrogates(name): _mended(item) for name, item in cast("dict[str, Json]", value).items()}
-        case _:
-            return value

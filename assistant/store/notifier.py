@@ -1,4 +1,4 @@
-"""Wakes the dispatchers of all processes on a store; beside SQLite by named pipes."""
+"""Wakes the dispatchers of all processes on a store: what a notifier does, and the one of SQLite, by named pipes."""
 
 import asyncio
 import contextlib
@@ -14,23 +14,27 @@ from assistant.store.runners import PIPE_SUFFIX
 log = logging.getLogger(__name__)
 
 
-class StoreNotifier(Protocol):
-    """`outbox.Bell`, and what the store itself needs of it: `announce` in the transaction that enqueues, `announced` when it is committed."""
+class Notifier(Protocol):
+    """Tells every process on a store, this one included, that the outbox has something new."""
 
-    def notify(self) -> None: ...
+    def notify(self) -> None:
+        """Never blocks, never raises."""
+        ...
 
-    def listen(self, heard: Callable[[], None]) -> None: ...
+    def listen(self, heard: Callable[[], None]) -> None:
+        """Call `heard` on the event loop after each notification; several may become one call."""
+        ...
 
     def announce(self, connection: Transaction) -> None:
-        """Tell other processes when this transaction is committed, if the database can do that."""
+        """In the transaction that enqueues: tell other processes when it is committed, if the database can do that."""
         ...
 
     def announced(self) -> None:
-        """The transaction is committed: tell everybody that the database did not tell."""
+        """After the commit: tell everyone that the database does not tell."""
         ...
 
     async def close(self) -> None:
-        """Hear nothing more. Safe to call twice."""
+        """Stop listening. Safe to call twice."""
         ...
 
 
@@ -52,7 +56,7 @@ class PipeNotifier:
         with contextlib.suppress(OSError):
             for path in self._folder.glob(f"*{PIPE_SUFFIX}"):
                 if path != self._own:
-                    _pull(path)
+                    _wake(path)
 
     def listen(self, heard: Callable[[], None]) -> None:
         self._listeners.append(heard)
@@ -60,17 +64,17 @@ class PipeNotifier:
             return
         try:
             os.mkfifo(self._own, 0o600)
-            # For writing, too: a pipe whose last writer went away would be readable, at its end, for ever.
+            # For writing, too: a pipe without a writer is always readable.
             self._pipe = os.open(self._own, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
-            # Some file systems have no pipes. Then what other processes enqueue is found when somebody looks.
+            # Some file systems have no pipes: what other processes enqueue is then found by the next poll.
             log.warning("notifier.deaf errno=%s", error.errno)
             return
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._pipe, self._hear)
 
     def announce(self, connection: Transaction) -> None:
-        """SQLite tells nobody."""
+        """SQLite can't."""
 
     def announced(self) -> None:
         self.notify()
@@ -96,8 +100,8 @@ class PipeNotifier:
             heard()
 
 
-def _pull(path: Path) -> None:
-    """Ring one pipe. Nobody reads it (ENXIO), it is full, or it just went: then nobody has to be woken."""
+def _wake(path: Path) -> None:
+    """Notify one process. If its pipe has no reader (ENXIO), is full or is gone, it needs no waking."""
     with contextlib.suppress(OSError):
         pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:

@@ -1,81 +1,102 @@
-"""Pairings. The contract is `assistant.contracts.pairing.PairingStore`."""
+"""Pairings: senders who asked for access with a code, and those whom the owner approved."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from assistant.contracts.inbox import Sender
-from assistant.contracts.pairing import Pairing
+from assistant.contracts.inbox import Pairing, Sender
 from assistant.contracts.util import Clock, utc_now
-from assistant.store import inbox_statements as sql
-from assistant.store.codec import from_micros, json_column, json_key, to_micros, unescape
+from assistant.store.codec import from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 
+_PAIRING = """
+    SELECT channel, sender_id, sender_name, chat_id, code, created, expires FROM pairings"""
+FORGET_EXPIRED = """
+    DELETE FROM pairings WHERE expires <= :now"""
+PAIRING = f"{_PAIRING} WHERE channel = :channel AND sender_id = :sender_id"
+PAIRING_BY_CODE = f"{_PAIRING} WHERE UPPER(code) = :code AND expires > :now"
+OPEN_PAIRINGS = """
+    SELECT COUNT(*) FROM pairings WHERE channel = :channel AND code IS NOT NULL"""
+ADD_PAIRING = """
+    INSERT INTO pairings (channel, sender_id, sender_name, chat_id, code, created, expires)
+    VALUES (:channel, :sender_id, :sender_name, :chat_id, :code, :created, :expires)"""
+APPROVE = """
+    UPDATE pairings SET code = NULL, expires = NULL WHERE channel = :channel AND sender_id = :sender_id"""
+PAIRED = """
+    SELECT 1 FROM pairings WHERE channel = :channel AND sender_id = :sender_id AND code IS NULL"""
+PAIRINGS = f"{_PAIRING} WHERE expires IS NULL OR expires > :now ORDER BY created DESC, channel, sender_id"
+REVOKE = """
+    DELETE FROM pairings WHERE channel = :channel AND sender_id = :sender_id RETURNING sender_id"""
 
-class Pairings:
-    """Implements PairingStore on a Database."""
+
+class PairingStore:
+    """Open and approved pairings. Every method may raise StoreUnavailable."""
 
     def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
         self._database = database
         self._clock = clock
 
     async def request(self, pairing: Pairing, *, most_open: int) -> Pairing | None:
-        """An approved sender gets the approved one back. None also where another open one has the same code: a guess for the caller to repeat."""
+        """Open a pairing, or return the sender's open or approved one. None: the channel has `most_open` open ones, or the code is in use (try
+        another)."""
         now = to_micros(self._clock())
         values = _values(pairing)
 
         def ask(connection: Transaction) -> SqlRow | None:
-            connection.execute(sql.FORGET_EXPIRED, {"now": now})
-            found = connection.execute(sql.PAIRING, {"channel": values["channel"], "sender_id": values["sender_id"]})
+            connection.execute(FORGET_EXPIRED, {"now": now})
+            found = connection.execute(PAIRING, {"channel": values["channel"], "sender_id": values["sender_id"]})
             if found:
                 return found[0]
-            many = connection.execute(sql.OPEN_PAIRINGS, {"channel": values["channel"]})[0][0] >= most_open
+            many = connection.execute(OPEN_PAIRINGS, {"channel": values["channel"]})[0][0] >= most_open
             code = pairing.code
-            if many or (code is not None and connection.execute(sql.PAIRING_BY_CODE, {"code": json_column(code.upper()), "now": now})):
+            if many or (code is not None and connection.execute(PAIRING_BY_CODE, {"code": json_column(code.upper()), "now": now})):
                 return None
-            connection.execute(sql.ADD_PAIRING, values)
+            connection.execute(ADD_PAIRING, values)
             return tuple(values.values())
 
         row = await self._database.write(ask)
-        return _pairing(row) if row is not None else None
+        return optional(_pairing, row)
 
     async def approve(self, code: str, now: datetime) -> Pairing | None:
+        """Approve the open pairing with this code (case-insensitive). None: there is none, or it has expired."""
         wanted: dict[str, SqlValue] = {"code": json_column(code.upper()), "now": to_micros(now)}
 
         def let_in(connection: Transaction) -> SqlRow | None:
-            found = connection.execute(sql.PAIRING_BY_CODE, wanted)
+            found = connection.execute(PAIRING_BY_CODE, wanted)
             if not found:
                 return None
             who: dict[str, SqlValue] = {"channel": found[0][0], "sender_id": found[0][1]}
-            connection.execute(sql.APPROVE, who)
-            return connection.execute(sql.PAIRING, who)[0]
+            connection.execute(APPROVE, who)
+            return connection.execute(PAIRING, who)[0]
 
         row = await self._database.write(let_in)
-        return _pairing(row) if row is not None else None
+        return optional(_pairing, row)
 
     async def paired(self, channel: str, sender_id: str) -> bool:
         values: dict[str, SqlValue] = {"channel": json_column(channel), "sender_id": json_column(sender_id)}
-        return bool(await self._database.read(lambda connection: connection.execute(sql.PAIRED, values)))
+        return bool(await self._database.select(PAIRED, values))
 
     async def list(self, now: datetime) -> Sequence[Pairing]:
+        """Open pairings that have not expired, and approved ones, the latest first."""
         values: dict[str, SqlValue] = {"now": to_micros(now)}
-        return [_pairing(row) for row in await self._database.read(lambda connection: connection.execute(sql.PAIRINGS, values))]
+        return [_pairing(row) for row in await self._database.select(PAIRINGS, values)]
 
     async def revoke(self, channel: str, sender_id: str) -> bool:
+        """Remove the sender's pairing, open or approved. Returns False if there is none."""
         values: dict[str, SqlValue] = {"channel": json_column(channel), "sender_id": json_column(sender_id)}
-        return bool(await self._database.write(lambda connection: connection.execute(sql.REVOKE, values)))
+        return bool(await self._database.execute(REVOKE, values))
 
 
 def _values(pairing: Pairing) -> dict[str, SqlValue]:
-    """In the order of `inbox_statements.PAIRING`."""
+    """In the order of `PAIRING`."""
     channel, sender_id = json_key(pairing.channel, pairing.sender.id)
     return {
         "channel": channel,
         "sender_id": sender_id,
         "sender_name": json_column(pairing.sender.name),
         "chat_id": json_column(pairing.chat_id),
-        "code": json_column(pairing.code) if pairing.code is not None else None,
+        "code": optional(json_column, pairing.code),
         "created": to_micros(pairing.created),
-        "expires": to_micros(pairing.expires_at) if pairing.expires_at is not None else None,
+        "expires": optional(to_micros, pairing.expires_at),
     }
 
 
@@ -85,7 +106,7 @@ def _pairing(row: SqlRow) -> Pairing:
         channel=unescape(channel),
         sender=Sender(id=unescape(sender_id), name=unescape(sender_name)),
         chat_id=unescape(chat_id),
-        code=unescape(code) if code is not None else None,
+        code=optional(unescape, code),
         created=from_micros(created),
-        expires_at=from_micros(expires) if expires is not None else None,
+        expires_at=optional(from_micros, expires),
     )

@@ -40,7 +40,7 @@ class PostgresEngine:
 
 
 class PostgresLink:
-    """An open connection to the server. See `connection.Link`."""
+    """An open connection to the server. See `DatabaseLink`."""
 
     dialect: Literal["postgresql"] = "postgresql"
 
@@ -88,7 +88,7 @@ def _converted(sql: str) -> bytes:
 
 
 def _explained(error: psycopg.Error) -> Exception:
-    """StoreUnavailable in words where the server is at fault; the error itself where the statement is."""
+    """StoreUnavailable with the reason if the server is at fault, the error itself if the statement is."""
     if isinstance(error, psycopg.errors.DiskFull):
         return StoreUnavailable("The store can't be written: its disk is full. Nothing was accepted.")
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):

@@ -17,12 +17,12 @@ _CHANNEL = "nanobot_outbox"
 _NOTIFY = f"SELECT pg_notify('{_CHANNEL}', :runner)"
 _CONNECT_SECONDS = 5
 _AGAIN_SECONDS = (0.2, 1.0, 5.0)
-"""How long to wait before each try to connect anew; the last one is for all that follow."""
+"""Waits before each reconnect; the last one repeats."""
 log = logging.getLogger(__name__)
 
 
 class PostgresNotifier:
-    """See `notifier.StoreBell`. The payload names who rang: a process needs no word of its own ringing."""
+    """Implements Notifier. The payload is the sender's id: a process ignores its own."""
 
     def __init__(self, url: str, runner_id: str, database: Database) -> None:
         self._url = url.replace("postgresql+psycopg://", "postgresql://", 1)
@@ -34,7 +34,7 @@ class PostgresNotifier:
 
     def notify(self) -> None:
         self._call()
-        # One that still waits for the writer rings for this one, too.
+        # One that still waits for the writer notifies for this one, too.
         if self._ringing is None or self._ringing.done():
             self._ringing = asyncio.get_running_loop().create_task(self._notify())
 
@@ -69,7 +69,7 @@ class PostgresNotifier:
 
 
 class _Ear(threading.Thread):
-    """Waits for notifications, on connection after connection. After each new one it calls once: what was rung in between was not heard."""
+    """Waits for notifications, reconnecting as needed. After each connect it calls once, for what was missed meanwhile."""
 
     def __init__(self, url: str, runner_id: str, loop: asyncio.AbstractEventLoop, heard: Callable[[], None]) -> None:
         super().__init__(name="store-notifier", daemon=True)
@@ -77,10 +77,10 @@ class _Ear(threading.Thread):
         self._runner_id = runner_id
         self._loop = loop
         self._heard = heard
-        self._told, self._tells = os.pipe()
+        self._stop_reader, self._stop_writer = os.pipe()
 
     def stop(self) -> None:
-        os.write(self._tells, b"!")
+        os.write(self._stop_writer, b"!")
 
     def run(self) -> None:
         tries = 0
@@ -97,11 +97,11 @@ class _Ear(threading.Thread):
             if self._wait(None, _AGAIN_SECONDS[min(tries, len(_AGAIN_SECONDS) - 1)]):
                 break
             tries += 1
-        os.close(self._told)
-        os.close(self._tells)
+        os.close(self._stop_reader)
+        os.close(self._stop_writer)
 
     def _connected(self) -> psycopg.Connection:
-        # An ear only waits: without probes it would not notice that the other end has gone.
+        # This connection only waits: without probes it would not notice that the server is gone.
         return psycopg.connect(
             self._url,
             autocommit=True,
@@ -113,21 +113,21 @@ class _Ear(threading.Thread):
         )
 
     def _listen(self, connection: psycopg.Connection) -> None:
-        """Until it is told to stop. Raises OperationalError when the connection is lost."""
+        """Until `stop`. Raises OperationalError when the connection is lost."""
         while not self._wait(connection.fileno(), None):
             if any(said.payload != self._runner_id for said in list(connection.notifies(timeout=0))):
                 self._tell()
 
     def _wait(self, connection: int | None, seconds: float | None) -> bool:
-        """Wait for words on the connection, for so long; whether it is time to stop."""
-        # Not select(), which takes no descriptor above 1023: a busy server has more.
+        """Wait for the connection, at most so long. True: it is time to stop."""
+        # Not select(), which takes no descriptor above 1023.
         with selectors.DefaultSelector() as selector:
-            selector.register(self._told, selectors.EVENT_READ)
+            selector.register(self._stop_reader, selectors.EVENT_READ)
             if connection is not None:
                 selector.register(connection, selectors.EVENT_READ)
-            return any(key.fd == self._told for key, _ in selector.select(seconds))
+            return any(key.fd == self._stop_reader for key, _ in selector.select(seconds))
 
     def _tell(self) -> None:
-        # The loop is closed only with the whole process: nobody listens then.
+        # The loop is closed only with the whole process.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._heard)

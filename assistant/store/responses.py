@@ -1,19 +1,59 @@
-"""Responses and the files that were sent with them. The contract is `assistant.contracts.responses.ResponseStore`."""
+"""Responses of `/v1/responses`, and the files that were sent with them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final, Literal
 
 import orjson
 
-from assistant.contracts.responses import LONGEST_CHAIN, MOST_CHAIN_CHARS, Item, KeptResponse, SentFile
-from assistant.store.attachments import hold
-from assistant.store.blobs import BlobFolder
-from assistant.store.codec import from_micros, json_column, to_micros, unescape
+from assistant.contracts.documents import ReadDocument, ReadImage
+from assistant.contracts.messages import Json
+from assistant.contracts.turns import Upload
+from assistant.store.blobs import ReadingStore
+from assistant.store.codec import from_micros, json_column, optional, owned, to_micros, unescape
 from assistant.store.codec import json_key as stored_key
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.runners import Runner
+from assistant.store.runners import Runner, dead_among
+
+ResponseState = Literal["running", "ended", "interrupted"]
+Item = dict[str, Json]
+"""An item as the API lists it: a message, a function call, its output."""
+LONGEST_CHAIN: Final = 1_000
+"""The most responses that `chain` returns."""
+MOST_CHAIN_CHARS: Final = 32 * 1024 * 1024
+"""The most characters of JSON that `chain` returns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptResponse:
+    """A stored response."""
+
+    id: str
+    """`resp_…`"""
+    previous: str | None
+    """The id of the response that it continues."""
+    session: str | None
+    """The key of the session that it belongs to, which then holds the conversation; None: it belongs to none."""
+    at: datetime
+    state: ResponseState = "running"
+    """ended: `body` is final. interrupted: the answering process died, or could not store the end."""
+    input: tuple[Item, ...]
+    body: Item
+    """OpenAI's response object, as of its beginning or end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentFile:
+    """A file sent with a response's input, which names it by this id."""
+
+    id: str
+    """`file_…`"""
+    upload: Upload
+    read: ReadDocument | ReadImage
+
 
 ADD = """
     INSERT INTO responses (id, owner, previous, session, at, state, runner, input, body)
@@ -32,7 +72,7 @@ CHAIN = """
         FROM responses JOIN chain ON responses.id = chain.previous
         WHERE responses.owner = :owner AND chain.place < :most AND chain.size < :chars
     ) SELECT id FROM chain WHERE place = 1 OR size <= :chars ORDER BY place"""
-"""Looks at the length of no more than it needs: each is read whole for that."""
+"""Measures no more rows than it needs: length() reads a column whole."""
 FILE = """
     SELECT response_files.name, response_files.digest FROM response_files JOIN responses ON responses.id = response_files.response
     WHERE response_files.id = :id AND responses.owner = :owner"""
@@ -41,8 +81,8 @@ FILES_OF_ONE = """
     WHERE responses.id = :id AND responses.owner = :owner"""
 REMOVE = """
     DELETE FROM responses WHERE id = :id AND owner = :owner RETURNING id"""
-RUNNING_ELSEWHERE = """
-    SELECT DISTINCT runner FROM responses WHERE state = 'running' AND runner <> :runner"""
+RUNNERS = """
+    SELECT DISTINCT runner FROM responses WHERE state = 'running'"""
 INTERRUPT = """
     UPDATE responses SET state = 'interrupted' WHERE state = 'running' AND runner = :runner RETURNING id"""
 RUNNING_HERE = """
@@ -53,26 +93,30 @@ PURGE = """
     DELETE FROM responses WHERE at < :before RETURNING id"""
 
 
-class Responses:
-    """Implements ResponseStore with rows in the database; the bytes of files are in the attachments' folder."""
+class ResponseStore:
+    """Responses by (owner, id) and the files that came with them, kept until they are deleted or purged.
+
+    Every write is durable when the call returns. Every method may raise StoreUnavailable.
+    """
 
     def __init__(self, database: Database, runner: Runner, folder: Path, *, collect: Callable[[Sequence[str]], Awaitable[int]]) -> None:
-        """`collect`: removes those of some files that nobody holds any more."""
+        """`collect`: removes those of some files that no row holds any more, by digest."""
         self._database = database
         self._runner = runner
-        self._files = BlobFolder(folder)
+        self._files = ReadingStore(folder)
         self._collect = collect
         self._answering: set[tuple[SqlValue, SqlValue]] = set()
-        """Owners and ids of those that this process began. One that is not here any more, and not stored as ended, never will be."""
+        """(owner, id) of those that this process is answering. One that left this set without a stored end was interrupted."""
 
     async def begin(self, owner: str, response: KeptResponse, files: Sequence[SentFile] = ()) -> None:
+        """Store a response that this process will answer. The uploads stay the caller's."""
         stored_owner, stored_id = stored_key(owner, response.id)
         place = (stored_owner, stored_id)
         values: dict[str, SqlValue] = {
             "id": stored_id,
             "owner": stored_owner,
-            "previous": None if response.previous is None else json_column(response.previous),
-            "session": None if response.session is None else json_column(response.session),
+            "previous": optional(json_column, response.previous),
+            "session": optional(json_column, response.session),
             "at": to_micros(response.at),
             "runner": self._runner.id,
             "input": await _dumped(list(response.input)),
@@ -91,26 +135,29 @@ class Responses:
         held = [(file.upload.digest, file.read, file.upload.path) for file in files]
         self._answering.add(place)
         try:
-            await hold(self._files, held, lambda: self._database.write(add))
+            await self._files.hold(held, lambda: self._database.write(add))
         except BaseException:
             self._answering.discard(place)
             raise
 
     async def finish(self, owner: str, response_id: str, body: Item) -> None:
-        values = _place(owner, response_id)
+        """Store the ended response. Does nothing if it was deleted meanwhile."""
+        values = owned(owner, response_id)
         try:
             values["body"] = await _dumped(body)
-            await self._database.write(lambda connection: connection.execute(FINISH, values))
+            await self._database.execute(FINISH, values)
         finally:
             self._answering.discard((values["owner"], values["id"]))
 
     async def get(self, owner: str, response_id: str) -> KeptResponse | None:
-        values = _place(owner, response_id)
+        values = owned(owner, response_id)
         kept = await self._kept(values["owner"], lambda connection: connection.execute(ONE, values))
         return kept[0] if kept else None
 
     async def chain(self, owner: str, response_id: str) -> Sequence[KeptResponse]:
-        values: dict[str, SqlValue] = {**_place(owner, response_id), "most": LONGEST_CHAIN, "chars": MOST_CHAIN_CHARS}
+        """The response and its predecessors, the oldest first: back to the first that is missing, LONGEST_CHAIN or MOST_CHAIN_CHARS. Empty if
+        there is no such response."""
+        values: dict[str, SqlValue] = {**owned(owner, response_id), "most": LONGEST_CHAIN, "chars": MOST_CHAIN_CHARS}
 
         def look_back(connection: Transaction) -> list[SqlRow]:
             found: list[SqlRow] = []
@@ -121,11 +168,13 @@ class Responses:
         return await self._kept(values["owner"], look_back)
 
     async def file(self, owner: str, file_id: str) -> tuple[str, Path] | None:
-        rows = await self._database.read(lambda connection: connection.execute(FILE, _place(owner, file_id)))
-        return (unescape(rows[0][0]), self._files.original(rows[0][1])) if rows else None
+        """(name, path) of a sent file; open it soon. None: there is no such file."""
+        rows = await self._database.select(FILE, owned(owner, file_id))
+        return (unescape(rows[0][0]), self._files.path(rows[0][1])) if rows else None
 
     async def delete(self, owner: str, response_id: str) -> bool:
-        values = _place(owner, response_id)
+        """Returns False if there is no such response."""
+        values = owned(owner, response_id)
 
         def remove(connection: Transaction) -> tuple[list[SqlRow], list[SqlRow]]:
             return connection.execute(FILES_OF_ONE, values), connection.execute(REMOVE, values)
@@ -138,9 +187,10 @@ class Responses:
         return bool(removed)
 
     async def recover(self) -> int:
+        """Mark as interrupted what dead processes were answering, and responses whose end this process could not store. Returns how many."""
+
         def settle(connection: Transaction) -> int:
-            others = [runner for (runner,) in connection.execute(RUNNING_ELSEWHERE, {"runner": self._runner.id})]
-            dead = [runner for runner in others if self._runner.is_dead(connection, runner)]
+            dead = dead_among(self._runner, connection, [runner for (runner,) in connection.execute(RUNNERS)])
             own = {(owner, left) for owner, left in connection.execute(RUNNING_HERE, {"runner": self._runner.id})} - self._answering
             lost = sum(len(connection.execute(INTERRUPT_ONE, {"owner": owner, "id": left})) for owner, left in own)
             return lost + sum(len(connection.execute(INTERRUPT, {"runner": runner})) for runner in dead)
@@ -148,11 +198,11 @@ class Responses:
         return await self._database.write(settle)
 
     async def purge(self, before: datetime) -> int:
-        """The bytes of their files go with the next sweep of the attachments."""
-        return len(await self._database.write(lambda connection: connection.execute(PURGE, {"before": to_micros(before)})))
+        """Remove responses begun before this time; returns how many. The next sweep of the attachments removes their files."""
+        return len(await self._database.execute(PURGE, {"before": to_micros(before)}))
 
     async def _kept(self, owner: SqlValue, look: Callable[[Transaction], list[SqlRow]]) -> list[KeptResponse]:
-        answering = self._answering.copy()  # before the look: what ends meanwhile did not get lost
+        answering = self._answering.copy()  # before the read: a response that ends meanwhile is not interrupted
         rows = await self._database.read(look)
         return await asyncio.to_thread(lambda: [self._decoded(row, owner, answering) for row in rows])
 
@@ -161,8 +211,8 @@ class Responses:
         lost = state == "running" and runner == self._runner.id and (owner, response_id) not in answering
         return KeptResponse(
             id=unescape(response_id),
-            previous=None if previous is None else unescape(previous),
-            session=None if session is None else unescape(session),
+            previous=optional(unescape, previous),
+            session=optional(unescape, session),
             at=from_micros(at),
             state="interrupted" if lost else state,
             input=tuple(orjson.loads(sent)),
@@ -170,11 +220,6 @@ class Responses:
         )
 
 
-def _place(owner: str, name: str) -> dict[str, SqlValue]:
-    stored_owner, stored_id = stored_key(owner, name)
-    return {"owner": stored_owner, "id": stored_id}
-
-
 async def _dumped(value: Item | list[Item]) -> str:
-    """JSON, in which NUL is an escape. In a thread: it may have megabytes."""
+    """JSON, with NUL escaped. In a thread: it may have megabytes."""
     return (await asyncio.to_thread(orjson.dumps, value)).decode()

@@ -1,7 +1,8 @@
-"""Which process runs a turn, and whether it still lives: a lock that the operating system or the server releases when the process dies."""
+"""Which process runs a turn, and whether it is alive: a lock that the operating system or the database releases when the process dies."""
 
 import fcntl
 import os
+from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +11,7 @@ from assistant.contracts.util import new_id
 from assistant.store.database import Transaction
 
 PIPE_SUFFIX = ".bell"
-"""What follows a runner's id in the name of the pipe that it listens to (`notifier.PipeBell`); it goes with the runner's file."""
+"""Suffix of the pipe that a runner listens to (`notifier.PipeNotifier`); it is removed with the runner's file."""
 
 
 class Runner(Protocol):
@@ -22,12 +23,17 @@ class Runner(Protocol):
         ...
 
     def is_dead(self, connection: Transaction, runner_id: str) -> bool:
-        """Whether another process is surely gone. Called within a writer's transaction; may be asked again."""
+        """Whether another process is surely gone. Called within a writer's transaction, perhaps twice."""
         ...
 
     def release(self) -> None:
         """Stop being alive. Safe to call twice."""
         ...
+
+
+def dead_among(runner: Runner, connection: Transaction, others: Iterable[str | None]) -> set[str]:
+    """Those of some other processes that are surely gone."""
+    return {other for other in {*others} - {None, runner.id} if other is not None and runner.is_dead(connection, other)}
 
 
 class FileRunner:
@@ -48,7 +54,7 @@ class FileRunner:
         return self._is_unlocked(runner_id)
 
     def _is_unlocked(self, runner_id: str) -> bool:
-        """Whether nobody holds the file. It is removed then: the next one to ask finds none, which says the same."""
+        """Whether no process holds the file, which is then removed."""
         path = self._folder / runner_id
         try:
             file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -75,7 +81,7 @@ class FileRunner:
         path = self._folder / self.id
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
-        # Another process may have taken the file for a dead one's, and removed it, between the two calls above.
+        # Between the two calls above another process may have removed the file as a dead one's.
         if path.exists() and path.stat().st_ino == os.fstat(file).st_ino:
             return file
         os.close(file)
@@ -83,7 +89,7 @@ class FileRunner:
 
 
 class SessionLockRunner:
-    """On a PostgreSQL server: an advisory lock that the writer's connection holds, taken anew by each new one (`setup`)."""
+    """On PostgreSQL: an advisory lock that each new writer's connection takes (`setup`)."""
 
     def __init__(self) -> None:
         self.id = new_id("run")
@@ -101,7 +107,7 @@ class SessionLockRunner:
         return True
 
     def release(self) -> None:
-        """The lock goes with the connection."""
+        """The lock ends with the connection."""
 
 
 def _lock_key(runner_id: str) -> int:

@@ -1,4 +1,4 @@
-"""The schema at start: a new store gets it at once, a current one is only looked at, an older one is migrated."""
+"""The schema at start: created in a new store, checked in a current one, migrated in an older one."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 async def bring_up_to_date(database: Database, url: str) -> None:
-    """Leave the database with the schema of revision `HEAD`. Raises StoreUnavailable where that can't be done, say after a downgrade."""
+    """Bring the database to revision `HEAD`. Raises StoreUnavailable if that fails, as after a downgrade."""
     found = await database.write(_make_or_look)
     if found == HEAD:
         return
@@ -56,7 +56,7 @@ async def _migrate(url: str) -> None:
         await child.wait()
         raise StoreUnavailable("The store's migration did not end in time.") from None
     if child.returncode:
-        # The kind of error only: its words may hold the database's address, and that a password.
+        # The kind of error only: its text may hold the database's address, with a password.
         kind = said.decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0]
         log.error("store.migration_failed code=%s error=%s", child.returncode, kind)
         raise StoreUnavailable(

@@ -1,4 +1,4 @@
-"""Sessions, their messages and turns. The contract is `assistant.contracts.sessions.SessionStore`."""
+"""Sessions, their messages and turns."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,81 +10,62 @@ from assistant.contracts.messages import AssistantMessage, Message, ToolMessage,
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store import inbox_statements as inbox
-from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, to_micros, unescape
+from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.notifier import StoreNotifier
-from assistant.store.outbox import add_event, prepare_event
-from assistant.store.runners import Runner
+from assistant.store.notifier import Notifier
+from assistant.store.outbox_rows import add_events, prepare_event
+from assistant.store.runners import Runner, dead_among
 
 TOUCH_SESSION = """
     UPDATE sessions SET messages = messages + 1, updated = :at WHERE owner = :owner AND key = :key
     RETURNING id, messages, context_from"""
-
 ADD_SESSION = """
     INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens)
     VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0) RETURNING id, messages, context_from"""
-
 ADD_MESSAGE = """
     INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"""
-
 ADD_TURN = """
     INSERT INTO turns (id, session_id, state, runner, started) VALUES (:turn, :id, 'running', :runner, :at)"""
-
 HISTORY = """
     SELECT payload FROM messages WHERE session_id = :id AND seq >= :start AND seq < :end ORDER BY seq"""
-
 RUNNING_TURN = """
     SELECT session_id FROM turns WHERE id = :turn AND state = 'running'"""
-
 TURNS_OF_OTHERS = """
     SELECT id, runner FROM turns WHERE state = 'running' AND runner <> :runner
         AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.turn = turns.id AND inbox.state = 'taken')
         AND NOT EXISTS (SELECT 1 FROM job_nodes WHERE job_nodes.turn = turns.id AND job_nodes.state = 'running')
     ORDER BY started, id"""
-
 END_TURN = """
     UPDATE turns SET state = :state, ended = :at, error = :error WHERE id = :turn AND state = 'running' RETURNING session_id"""
-
 RESUME_TURN = """
     UPDATE turns SET runner = :runner WHERE id = :turn AND state = 'running' RETURNING session_id"""
-
 SESSION_OF_ROW = """
     SELECT messages, context_from FROM sessions WHERE id = :id"""
-
 START_OVER = """
     UPDATE sessions SET context_from = messages + 1 WHERE owner = :owner AND key = :key RETURNING id"""
-
 GROW_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, prompt_tokens = prompt_tokens + :prompt,
         completion_tokens = completion_tokens + :completion, cached_tokens = cached_tokens + :cached,
         context_from = CASE WHEN :context_from > context_from THEN :context_from ELSE context_from END
     WHERE id = :id RETURNING messages"""
-
 _SESSION = """
     SELECT id, owner, key, created, updated, messages, prompt_tokens, completion_tokens, cached_tokens FROM sessions"""
-
 SESSION = f"{_SESSION} WHERE owner = :owner AND key = :key"
-
 SESSION_BY_KEY = f"{_SESSION} WHERE key = :key ORDER BY updated DESC, id DESC LIMIT 1"
-
 MESSAGES = """
     SELECT seq, turn_id, at, payload FROM messages WHERE session_id = :id AND seq > :after ORDER BY seq LIMIT :limit"""
-
 REMOVE_SESSION = """
     DELETE FROM sessions WHERE id = :id"""
-
 STALE_ONCE = """
     SELECT id, owner, key FROM sessions WHERE substr(key, 1, 5) = 'once:' AND updated < :before
         AND NOT EXISTS (SELECT 1 FROM turns WHERE turns.session_id = sessions.id AND turns.state = 'running')
     LIMIT :limit"""
-
 REMOVE_USED_ATTACHMENTS = """
     DELETE FROM attachments WHERE owner = :owner AND session = :key AND used = 1 RETURNING digest"""
-
 USE_ATTACHMENT = """
     UPDATE attachments SET used = 1 WHERE id = :attachment AND owner = :owner AND session = :key"""
-
+SETTLE_INBOX = """
+    UPDATE inbox SET state = :state, ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"""
 PULSE = """
     INSERT INTO pulse (id, at) VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET at = excluded.at"""
 
@@ -93,7 +74,7 @@ _EARLIER = "(updated, id) < (SELECT updated, id FROM sessions WHERE key = :befor
 
 
 def sessions_of(*, everybody: bool, before: bool) -> str:
-    """The statement that lists sessions, the latest first; `before`: those after the one by the key `:before`."""
+    """The statement that lists sessions, the latest first. `before`: those after the one with the key `:before`."""
     conditions = ["substr(key, 1, 5) <> 'once:'", *([] if everybody else [_OWNED])]
     if before:
         conditions.append(_EARLIER.format(owned="" if everybody else f" AND {_OWNED}"))
@@ -102,7 +83,7 @@ def sessions_of(*, everybody: bool, before: bool) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedStep:
-    """What a turn adds to its session at once."""
+    """What a turn adds to its session in one transaction."""
 
     turn: str
     at: int
@@ -144,7 +125,7 @@ def prepare_step(turn: str, at: int, messages: Sequence[AssistantMessage | ToolM
 
 
 def interrupt(connection: Transaction, turn: str, at: int) -> None:
-    """Settle a turn as "interrupted" if it still runs, with a mark in its session that says so."""
+    """Settle a turn as "interrupted" if it still runs, and append a message with cut_off="interrupted"."""
     ended = connection.execute(END_TURN, {"turn": turn, "state": "interrupted", "at": at, "error": None})
     if ended:
         mark = AssistantMessage(id=new_id("msg"), cut_off="interrupted")
@@ -156,9 +137,9 @@ Collect = Callable[[Sequence[str]], Awaitable[int]]
 
 
 class Sessions:
-    """Implements SessionStore on a Database. `collect`: removes the files of attachments that went with a session, by digest."""
+    """Implements SessionStore. `collect`: removes the files of a removed session's attachments, by digest."""
 
-    def __init__(self, database: Database, runner: Runner, notifier: StoreNotifier, *, collect: Collect, clock: Clock = utc_now) -> None:
+    def __init__(self, database: Database, runner: Runner, notifier: Notifier, *, collect: Collect, clock: Clock = utc_now) -> None:
         self._database = database
         self._runner = runner
         self._notifier = notifier
@@ -208,7 +189,7 @@ class Sessions:
             return _history(connection, row, last + 1, context_from, known)
 
         rows = await self._database.write(resume)
-        return await _decoded(rows) if rows is not None else None
+        return None if rows is None else await _decoded(rows)
 
     async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
         added = prepare_step(turn_id, self._now(), messages)
@@ -237,8 +218,8 @@ class Sessions:
 
         def end(connection: Transaction) -> int:
             if inbound:
-                connection.execute(inbox.SETTLE, {"turn": turn_id, "state": "answered", "at": now})
-            add_event(connection, drafts, self._notifier)
+                connection.execute(SETTLE_INBOX, {"turn": turn_id, "state": "answered", "at": now})
+            add_events(connection, drafts, self._notifier)
             ended = connection.execute(END_TURN, values)
             return last_step.append(connection, ended[0][0]) if ended else 0
 
@@ -252,7 +233,7 @@ class Sessions:
 
         def settle(connection: Transaction) -> int:
             running = connection.execute(TURNS_OF_OTHERS, {"runner": self._runner.id})
-            dead = {runner for runner in {row[1] for row in running} if self._runner.is_dead(connection, runner)}
+            dead = dead_among(self._runner, connection, [runner for _, runner in running])
             orphans = [turn for turn, runner in running if runner in dead]
             for turn in orphans:
                 interrupt(connection, turn, now)
@@ -261,11 +242,11 @@ class Sessions:
         return await self._database.write(settle)
 
     async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Session]:
-        values: dict[str, SqlValue] = {"owner": None if owner is None else escape(owner), "limit": limit}
+        values: dict[str, SqlValue] = {"owner": optional(escape, owner), "limit": limit}
         wanted = sessions_of(everybody=owner is None, before=before is not None)
         if before is not None:
             values["before"] = escape(before)
-        rows = await self._database.read(lambda connection: connection.execute(wanted, values))
+        rows = await self._database.select(wanted, values)
         return [_session(row) for row in rows]
 
     async def get(self, owner: str | None, key: str) -> Session | None:
@@ -287,7 +268,7 @@ class Sessions:
 
     async def start_over(self, owner: str, key: str) -> bool:
         values: dict[str, SqlValue] = {"owner": escape(owner), "key": escape(key)}
-        return bool(await self._database.write(lambda connection: connection.execute(START_OVER, values)))
+        return bool(await self._database.execute(START_OVER, values))
 
     async def delete(self, owner: str | None, key: str) -> bool:
         def remove(connection: Transaction) -> Sequence[str] | None:
@@ -317,14 +298,14 @@ class Sessions:
 
     async def check(self) -> None:
         now = self._now()
-        await self._database.write(lambda connection: connection.execute(PULSE, {"at": now}))
+        await self._database.execute(PULSE, {"at": now})
 
     def _now(self) -> int:
         return to_micros(self._clock())
 
 
 def _find(connection: Transaction, owner: str | None, key: str) -> list[SqlRow]:
-    """The session; of everybody's (owner None) by that key, the one used last."""
+    """The session; with owner None the one of that key that was used last."""
     if owner is None:
         return connection.execute(SESSION_BY_KEY, {"key": escape(key)})
     return connection.execute(SESSION, {"owner": escape(owner), "key": escape(key)})
@@ -343,7 +324,7 @@ def _session(row: SqlRow) -> Session:
 
 
 def _remove(connection: Transaction, row: SqlRow) -> list[str]:
-    """Remove a session, of which the row holds id, owner and key; returns the digests of the attachments that went with it."""
+    """Remove the session of a row (id, owner, key, …); returns the digests of its attachments."""
     session, owner, key = row[:3]
     digests = connection.execute(REMOVE_USED_ATTACHMENTS, {"owner": owner, "key": key})
     connection.execute(REMOVE_SESSION, {"id": session})
@@ -365,8 +346,8 @@ class _Rows(NamedTuple):
 
 
 def _history(connection: Transaction, row: int, seq: int, context_from: int, known: CachedUpTo | None) -> _Rows:
-    """What is before `seq` in a session's row, from what is known on."""
-    # Where the conversation was started over behind what is known, nothing of that is to be seen any more.
+    """The messages before `seq`, without those that the caller knows."""
+    # If the session was started over after what is known, none of it counts.
     fresh = known is None or known.row != row or not context_from <= known.seq < seq
     start = context_from if known is None or fresh else known.seq + 1
     payloads = connection.execute(HISTORY, {"id": row, "start": start, "end": seq}) if start < seq else []
@@ -374,7 +355,7 @@ def _history(connection: Transaction, row: int, seq: int, context_from: int, kno
 
 
 async def _encoded(messages: Sequence[Message]) -> list[tuple[str, str]]:
-    """(role, payload) of each; many of them in a thread, as below."""
+    """(role, payload) of each; a long list is encoded in a thread."""
 
     def encoded() -> list[tuple[str, str]]:
         return [(message.role, encode_message(message)) for message in messages]
@@ -383,7 +364,7 @@ async def _encoded(messages: Sequence[Message]) -> list[tuple[str, str]]:
 
 
 async def _decoded(rows: _Rows) -> History:
-    """A long history is decoded in a thread, so that other turns go on meanwhile."""
+    """A long history is decoded in a thread."""
 
     def decoded() -> tuple[Message, ...]:
         return tuple([decode_message(payload) for (payload,) in rows.payloads])

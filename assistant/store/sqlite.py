@@ -16,8 +16,7 @@ _PRAGMAS = (
     "foreign_keys = ON",
     "mmap_size = 0",
     "journal_size_limit = 67108864",
-    # A checkpoint writes and syncs the database while a commit waits: at 32 MiB of log it meets one turn in thousands, at SQLite's 4 MiB one
-    # in a hundred.
+    # A checkpoint syncs the database while a commit waits: at 32 MiB of log it delays one turn in thousands, at SQLite's 4 MiB one in a hundred.
     "wal_autocheckpoint = 8000",
 )
 _REASONS = {
@@ -31,11 +30,11 @@ _REASONS = {
     sqlite3.SQLITE_CORRUPT: "The store's file is damaged. Restore it from a backup.",
     sqlite3.SQLITE_NOTADB: "The store's file is not a SQLite database.",
 }
-"""By primary result code: trouble of the place, not of a statement."""
+"""By primary result code: failures of the place, not of a statement."""
 
 
 class SqliteEngine:
-    """The database in a file, made (owner-only, with its folder) where it is missing."""
+    """The database in a file, created owner-only with its folder if it is missing."""
 
     dialect: Literal["sqlite"] = "sqlite"
 
@@ -66,7 +65,7 @@ class SqliteEngine:
 
 
 class SqliteLink:
-    """An open connection to the file. See `connection.Link`."""
+    """An open connection to the file. See `DatabaseLink`."""
 
     dialect: Literal["sqlite"] = "sqlite"
     lost = False
@@ -114,7 +113,7 @@ def _switch_to_wal(raw: sqlite3.Connection, seconds: float) -> None:
 
 
 def _explained(error: sqlite3.Error) -> Exception:
-    """StoreUnavailable in words where the place is at fault; the error itself where the statement is."""
+    """StoreUnavailable with the reason if the place is at fault, the error itself if the statement is."""
     code = getattr(error, "sqlite_errorcode", None)
     reason = _REASONS.get(code & 0xFF) if isinstance(code, int) else None
     return StoreUnavailable(reason) if reason else error

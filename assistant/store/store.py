@@ -1,4 +1,4 @@
-"""The store: the database of the settings with its schema current, and all that is kept in it and beside it."""
+"""The store: a database with a current schema, and everything kept in it and beside it."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,19 +8,19 @@ from pathlib import Path
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.api_keys import ApiKeys
-from assistant.store.attachments import Attachments
+from assistant.store.attachments import AttachmentStore
 from assistant.store.blobs import MediaFolder
 from assistant.store.channel_states import StoredChannelStates
 from assistant.store.database import Database, DatabaseEngine
+from assistant.store.files import FileStore
 from assistant.store.idempotency import IdempotencyStore
-from assistant.store.inbox import Inbox
+from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
-from assistant.store.kept_files import KeptFiles
 from assistant.store.limits import StoredLimits
-from assistant.store.notifier import PipeNotifier, StoreNotifier
-from assistant.store.outbox import Outbox
-from assistant.store.pairings import Pairings
-from assistant.store.responses import Responses
+from assistant.store.notifier import Notifier, PipeNotifier
+from assistant.store.outbox import OutboxStore
+from assistant.store.pairings import PairingStore
+from assistant.store.responses import ResponseStore
 from assistant.store.runners import FileRunner, Runner, SessionLockRunner
 from assistant.store.schema import bring_up_to_date
 from assistant.store.sessions import Sessions
@@ -33,27 +33,27 @@ _KEEP = AttachmentSettings()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """All that is kept, on one database."""
+    """Everything stored, on one database."""
 
     sessions: Sessions
-    attachments: Attachments
-    outbox: Outbox
-    inbox: Inbox
-    pairings: Pairings
+    attachments: AttachmentStore
+    outbox: OutboxStore
+    inbox: InboxStore
+    pairings: PairingStore
     channel_states: StoredChannelStates
     jobs: JobStore
     media: MediaFolder
     repeats: IdempotencyStore
-    files: KeptFiles
-    responses: Responses
+    files: FileStore
+    responses: ResponseStore
     keys: ApiKeys
     limits: StoredLimits
-    notifier: StoreNotifier
+    notifier: Notifier
     database: Database
     runner: Runner
 
     async def close(self) -> None:
-        """Finish what waits, then close. Safe to call twice."""
+        """Finish waiting calls, then close. Safe to call twice."""
         await self.database.close()
         await self.notifier.close()
         self.runner.release()
@@ -62,29 +62,29 @@ class Store:
 async def open_store(
     settings: StoreSettings, state_folder: Path, attachments: AttachmentSettings = _KEEP, *, clock: Clock = utc_now
 ) -> Store:
-    """Open (or make) the store. A current schema costs a glance, an older one is migrated first. Raises StoreUnavailable.
+    """Open the store; create it, or migrate its schema, if needed. Raises StoreUnavailable.
 
-    SQLite lives in `state_folder` unless `settings.url` says otherwise; the files of attachments and media always do. Nothing is recovered, swept
-    or purged yet: that is for whoever runs the server.
+    SQLite is in `state_folder` unless `settings.url` names another database; the files of attachments and media always are. Nothing is recovered,
+    swept or purged: the server does that.
     """
     url = settings.url or f"{_SQLITE}{(state_folder / 'nanobot.db').absolute()}"
     place = await asyncio.to_thread(_place, url)
     database = Database(place.engine)
     notifier = place.notifier(database)
-    kept_files = Attachments(database, state_folder / "attachments", attachments, clock=clock)
+    kept_files = AttachmentStore(database, state_folder / "attachments", attachments, clock=clock)
     media = MediaFolder(database, state_folder / "media")
     sessions = Sessions(database, place.runner, notifier, collect=kept_files.collect, clock=clock)
     store = Store(
         sessions=sessions,
         attachments=kept_files,
-        outbox=Outbox(database, place.runner, notifier, media, clock=clock),
-        inbox=Inbox(database, place.runner, notifier, clock=clock),
-        pairings=Pairings(database, clock=clock),
+        outbox=OutboxStore(database, place.runner, notifier, media, clock=clock),
+        inbox=InboxStore(database, place.runner, notifier, clock=clock),
+        pairings=PairingStore(database, clock=clock),
         channel_states=StoredChannelStates(database, place.runner),
         jobs=JobStore(database, place.runner, sessions, clock=clock),
         media=media,
-        files=KeptFiles(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
-        responses=Responses(database, place.runner, state_folder / "attachments", collect=kept_files.collect),
+        files=FileStore(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
+        responses=ResponseStore(database, place.runner, state_folder / "attachments", collect=kept_files.collect),
         repeats=IdempotencyStore(database, place.runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, place.runner, clock=clock),
@@ -102,11 +102,11 @@ async def open_store(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """What a kind of database gives."""
+    """What depends on the kind of database."""
 
     engine: DatabaseEngine
     runner: Runner
-    notifier: Callable[[Database], StoreNotifier]
+    notifier: Callable[[Database], Notifier]
 
 
 def _place(url: str) -> _Place:

@@ -32,7 +32,7 @@ def _seq() -> Column[int]:
 
 
 def _where(name: str, *columns: str, rows: TextClause, unique: bool = False) -> Index:
-    """An index of the few rows that are at work, so that those that are done cost nothing."""
+    """An index of the few active rows only."""
     return Index(name, *columns, unique=unique, sqlite_where=rows, postgresql_where=rows)
 
 
@@ -129,9 +129,9 @@ class PulseRow(SQLModel, table=True):
 
 
 class OutboxRow(SQLModel, table=True):
-    """An event on its way out (`payload`: JSON, see `envelopes`) and what became of it. Claims touch the partial indexes only.
+    """An event of the outbox (`payload`: JSON, see `codec`) and its state. Claims touch the partial indexes only.
 
-    `seq` is the order in which events were accepted. `yields`: 1 where those behind it in its lane may pass while it is not due.
+    `seq` is the order in which events were accepted. `yields`: 1 if those behind it in its lane may pass while it is not due.
     """
 
     __tablename__ = "outbox"
@@ -197,7 +197,7 @@ class OutboxMediaRow(SQLModel, table=True):
 
 
 class InboxRow(SQLModel, table=True):
-    """A message that came in (`payload`: JSON), and the turn that answers it. `runner`: the process that took it, NULL when it was handed back.
+    """An inbound message (`payload`: JSON), and the turn that answers it. `runner`: the process that took it, NULL if it was handed back.
 
     `crashes`: how often the process died that had taken it.
     """
@@ -230,7 +230,7 @@ class InboxRow(SQLModel, table=True):
 
 
 class ChatRow(SQLModel, table=True):
-    """A chat that somebody who may write has written from, and the message that was accepted from it last."""
+    """A chat from which a sender with access has written, and its last accepted message."""
 
     __tablename__ = "chats"
 
@@ -241,7 +241,7 @@ class ChatRow(SQLModel, table=True):
 
 
 class PairingRow(SQLModel, table=True):
-    """A sender who asked to be let in: with a code until it is approved, without one afterwards."""
+    """A sender who asked for access: with a code until it is approved, without one afterwards."""
 
     __tablename__ = "pairings"
 
@@ -255,7 +255,7 @@ class PairingRow(SQLModel, table=True):
 
 
 class ChannelStateRow(SQLModel, table=True):
-    """What a process said last of one of its channels."""
+    """The last state that a process noted of a channel."""
 
     __tablename__ = "channel_states"
 

@@ -8,9 +8,9 @@ from pathlib import PurePath
 from assistant.contracts.documents import DocumentReader, ReadDocument, ReadImage
 from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile, UnsupportedFileType
 from assistant.contracts.messages import Document, Image, Message, Part, Text, UserMessage
-from assistant.contracts.sessions import AttachmentStore
 from assistant.contracts.turns import HistoryMessage, TurnRequest, Upload, UserText
 from assistant.contracts.util import new_id
+from assistant.store.attachments import AttachmentStore
 
 Reading = ReadDocument | ReadImage
 

@@ -14,10 +14,11 @@ from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.errors import ModelNotFound, SessionNotFound, StoreUnavailable, TurnCancelled, drop_traceback
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
-from assistant.contracts.sessions import ONCE, AttachmentStore, History, NewTurn, SessionStore
+from assistant.contracts.sessions import ONCE, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
+from assistant.store.attachments import AttachmentStore
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
 from assistant.turns.intake import MessageIntake
 from assistant.turns.prompt import Context, Transcript, Transcripts, estimated_tokens

@@ -8,9 +8,9 @@ import orjson
 from assistant.contracts.documents import DocumentReader, ReadDocument
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
-from assistant.contracts.sessions import AttachmentStore
 from assistant.contracts.turns import Upload
 from assistant.contracts.workflows import JOB_SESSION, InputSpec, InputType
+from assistant.store.attachments import AttachmentStore
 from assistant.workflows.definition import Definition, fits
 from assistant.workflows.references import MAX_CHARS
 

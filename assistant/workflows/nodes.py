@@ -17,11 +17,12 @@ from assistant.contracts.errors import InvalidAddress, NanobotError, ShuttingDow
 from assistant.contracts.messages import AssistantMessage, Json, ToolCall
 from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
-from assistant.contracts.sessions import AttachmentStore, SessionStore
+from assistant.contracts.sessions import SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import HistoryMessage, TurnRequest, Upload
 from assistant.contracts.util import derived_id, new_id, replace_surrogates
 from assistant.contracts.workflows import JOB_SESSION
+from assistant.store.attachments import AttachmentStore
 from assistant.turns.handle import StopCause
 from assistant.turns.prompt import FILE_ESTIMATE, estimated_tokens
 from assistant.turns.service import Turns

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from assistant.contracts.outbox import Settlement
 from assistant.delivery.sender import EventSender
-from assistant.store.inbox import Inbox
-from assistant.store.outbox import Outbox
+from assistant.store.inbox import InboxStore
+from assistant.store.outbox import OutboxStore
 from assistant.store.sessions import Sessions
 
 NAMES: Final = ("accept", "take", "enqueue", "reply", "claim", "start", "send", "receipt", "settle")
@@ -38,13 +38,13 @@ class Trap:
 
 def lay(trap: Trap) -> None:
     """Put the trap around every boundary."""
-    _around(Inbox, "accept", lambda _: "accept", trap)
-    _around(Inbox, "take", lambda _: "take", trap)
-    _around(Outbox, "enqueue", lambda _: "enqueue", trap)
+    _around(InboxStore, "accept", lambda _: "accept", trap)
+    _around(InboxStore, "take", lambda _: "take", trap)
+    _around(OutboxStore, "enqueue", lambda _: "enqueue", trap)
     _around(Sessions, "end_turn", lambda given: "reply" if given.get("inbound") else None, trap)
-    _around(Outbox, "claim", lambda _: "claim", trap)
+    _around(OutboxStore, "claim", lambda _: "claim", trap)
     _around(EventSender, "_send", lambda _: "send", trap)
-    _around(Outbox, "note", _noted, trap)
+    _around(OutboxStore, "note", _noted, trap)
 
 
 def _noted(given: dict[str, Any]) -> str:
@@ -71,12 +71,12 @@ def _around(owner: type, method: str, name: Callable[[dict[str, Any]], str | Non
 
 def settle_before_send() -> None:
     """The control: a delivery is called sent before it is sent. The test must find that out."""
-    original: Method = Outbox.note
+    original: Method = OutboxStore.note
 
-    async def note(self: Outbox, claim: Any, **given: Any) -> bool:
+    async def note(self: OutboxStore, claim: Any, **given: Any) -> bool:
         held: bool = await original(self, claim, **given)
         if held and given.get("start") is not None:
             await original(self, claim, settle=Settlement(state="sent"))
         return held
 
-    setattr(Outbox, "note", note)  # noqa: B010 - an assignment would not pass the types, and should not
+    setattr(OutboxStore, "note", note)  # noqa: B010 - an assignment would not pass the types, and should not

@@ -21,15 +21,15 @@ from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancelled
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
-from assistant.contracts.models import ModelInfo, ModelRegistry
-from assistant.contracts.repeats import IdempotencyPort
+from assistant.contracts.models import ModelInfo
 from assistant.contracts.turns import AgentFacts, TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
 from assistant.contracts.workflows import Workflows
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.providers.choice import ChosenModel
 from assistant.providers.listing import ListedModels
-from assistant.providers.registry import Registry
+from assistant.providers.registry import ModelRegistry
+from assistant.store.idempotency import IdempotencyStore
 from assistant.turns.direct import Direct
 from assistant.turns.handle import RunningTurn
 from assistant.workflows.models import WorkflowModels
@@ -156,7 +156,7 @@ async def serving(
     channels: Sequence[ChannelStatus] = (),
     hooks: Hooks | None = None,
     workflows: Workflows | None = None,
-    repeats: IdempotencyPort | None = None,
+    repeats: IdempotencyStore | None = None,
     shelf: FileService | None = None,
     doorkeeper: Authenticator | None = None,
     asked: WorkflowModels | None = None,
@@ -177,7 +177,7 @@ async def serving(
             turns=turns,
             sessions=turns.sessions,
             agents=dict.fromkeys(agents, MODEL),
-            registry=registry or Registry({}, ListedModels({}), _no_choice, offline=False),
+            registry=registry or ModelRegistry({}, ListedModels({}), _no_choice, offline=False),
             direct=Direct(reader=ChildReader(DocumentSettings()), document_chars=1_000, timeout=10),
             ready=ready,
             spool_folder=spool,

@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolPara
 
 from assistant.providers.choice import ChosenModel, choose
 from assistant.providers.listing import ListedModels
-from assistant.providers.registry import Registry
+from assistant.providers.registry import ModelRegistry
 from assistant.providers.settings import ProviderSettings, RegisteredModel
 from tests.doubles.model_server import ModelServer
 
@@ -33,7 +33,7 @@ TOOL: ChatCompletionToolParam = {
 }
 
 
-def registry(server: ModelServer, *, offline: bool = False) -> Registry:
+def registry(server: ModelServer, *, offline: bool = False) -> ModelRegistry:
     providers = {
         "mine": ProviderSettings.model_validate({"apiBase": server.url, "apiKey": "sk-1234567890123456"}),
         "anthropic": ProviderSettings.model_validate({"apiBase": server.url, "apiKey": "sk-1234567890123456"}),
@@ -44,7 +44,7 @@ def registry(server: ModelServer, *, offline: bool = False) -> Registry:
         return await choose(model=model, provider=provider, providers=known, environment={}, local=())
 
     models = {name: RegisteredModel.model_validate(settings) for name, settings in MODELS.items()}
-    return Registry(models, ListedModels({}), chosen, offline=offline)
+    return ModelRegistry(models, ListedModels({}), chosen, offline=offline)
 
 
 @asynccontextmanager

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from assistant.contracts.channels import ChannelStatus
-from assistant.contracts.inbox import Sender
-from assistant.contracts.pairing import Pairing
+from assistant.contracts.inbox import Pairing, Sender
 from assistant.store.settings import StoreSettings
 from assistant.store.store import Store, open_store
 

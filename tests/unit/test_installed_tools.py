@@ -12,7 +12,7 @@ from assistant.agent.toolbox import Toolbox
 from assistant.app.tools import check_tool_names, open_tools, tool_kinds
 from assistant.config import ConfigError
 from assistant.config.agents import AgentSettings
-from assistant.contracts.sessions import AttachmentStore
+from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.tool_kinds import ToolKind, ToolServices
 from assistant.contracts.util import Settings
 
@@ -106,7 +106,7 @@ async def test_a_toolbox_closes_its_tools_though_one_fails_to(kinds: Mapping[str
     tools = [opened(kinds, ("dice",))[0], opened(kinds, ("dice",))[0]]
     tools[1].name = "dice_2"
     with caplog.at_level(logging.ERROR):
-        await Toolbox(tools, cast("AttachmentStore", None)).close()
+        await Toolbox(tools, cast("SessionFiles", None)).close()
     assert [tool.closed for tool in tools] == [1, 1]
     assert [line.split()[:2] for line in caplog.messages] == [["tool.not_closed", "tool=dice"], ["tool.not_closed", "tool=dice_2"]]
 

@@ -9,7 +9,7 @@ from assistant.contracts.errors import ModelNotFound, ProviderFailed
 from assistant.providers.choice import ChosenModel, choose
 from assistant.providers.embeddings import batches
 from assistant.providers.listing import ListedModels
-from assistant.providers.registry import Registry
+from assistant.providers.registry import ModelRegistry
 
 
 class Provider:
@@ -103,7 +103,7 @@ async def test_names_that_nobody_vouches_for_do_not_pile_up() -> None:
     async def chosen(model: str, provider: str) -> ChosenModel:
         return await choose(model="offline", provider="offline", providers={}, environment={})
 
-    registry = Registry({}, ListedModels({"mine": fails}), chosen, offline=True)
+    registry = ModelRegistry({}, ListedModels({"mine": fails}), chosen, offline=True)
     for number in range(64):
         await registry.open(f"mine/{number}")
     for number in range(3):

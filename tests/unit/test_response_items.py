@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from assistant.api.responses.items import recalled
-from assistant.contracts.responses import Item, KeptResponse
+from assistant.store.responses import Item, KeptResponse
 
 
 def response(number: int, items: int) -> KeptResponse:

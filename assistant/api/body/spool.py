@@ -12,8 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from assistant.api.settings import ApiLimits
-from assistant.contracts.errors import FileTooLarge, InvalidRequest, RequestTooLarge, StoreUnavailable
-from assistant.contracts.files import NoSuchFile
+from assistant.contracts.errors import FileTooLarge, InvalidRequest, NoSuchFile, RequestTooLarge, StoreUnavailable
 from assistant.contracts.messages import human_size
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import new_id

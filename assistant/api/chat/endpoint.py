@@ -20,10 +20,11 @@ from assistant.api.middleware.request import principal, state_of
 from assistant.api.settings import ApiSettings
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, NanobotError
-from assistant.contracts.models import ModelProvider, ModelRegistry, OpenedModel
+from assistant.contracts.models import ModelProvider, OpenedModel
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import AgentFacts, HistoryMessage, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
+from assistant.providers.registry import ModelRegistry
 from assistant.turns.direct import Direct, DirectRequest
 from assistant.turns.handle import RunningTurn
 from assistant.turns.prompt import estimated_tokens

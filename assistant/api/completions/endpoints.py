@@ -30,9 +30,10 @@ from assistant.api.openapi import described, endpoint, errors, takes
 from assistant.api.settings import ApiSettings
 from assistant.api.sse import unless_gone
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, TurnTimeout
-from assistant.contracts.models import ModelRegistry, OpenedModel, Sampling
+from assistant.contracts.models import OpenedModel, Sampling
 from assistant.contracts.turns import HistoryMessage, UserText
 from assistant.contracts.util import estimate_tokens, new_id
+from assistant.providers.registry import ModelRegistry
 from assistant.turns.direct import Direct, DirectRequest
 from assistant.turns.prompt import ANSWER_ESTIMATE
 

@@ -14,9 +14,18 @@ from starlette.types import Message, Scope, Send
 
 from assistant.api.middleware.errors import FailedAfterActing, error_answer
 from assistant.api.middleware.request import header, headers_named
-from assistant.contracts.errors import IdempotencyMismatch, InvalidRequest, NanobotError, ShuttingDown, StoreUnavailable
-from assistant.contracts.repeats import AnswerInProgress, AnswerInterrupted, AnswerNotKept, IdempotencyClaim, IdempotencyPort, StoredAnswer
+from assistant.contracts.errors import (
+    AnswerInProgress,
+    AnswerInterrupted,
+    AnswerNotKept,
+    IdempotencyMismatch,
+    InvalidRequest,
+    NanobotError,
+    ShuttingDown,
+    StoreUnavailable,
+)
 from assistant.contracts.util import new_id
+from assistant.store.idempotency import IdempotencyClaim, IdempotencyStore, StoredAnswer
 
 LONGEST_KEY: Final = 255
 _KEY_FORM = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
@@ -207,7 +216,7 @@ class First:
 class FirstAnswers:
     """The first requests that this process is answering, and the store of first answers."""
 
-    def __init__(self, store: IdempotencyPort, *, patience: float) -> None:
+    def __init__(self, store: IdempotencyStore, *, patience: float) -> None:
         """`patience`: seconds to wait for an answer of another process."""
         self._store = store
         self._patience = patience

@@ -12,8 +12,8 @@ from assistant.api.idempotency.exchange import LONGEST_KEY, Fingerprint, First, 
 from assistant.api.middleware.errors import FailedAfterActing, error_answer, has_body
 from assistant.api.middleware.request import state_of
 from assistant.api.openapi import WHY
-from assistant.contracts.errors import NanobotError
-from assistant.contracts.repeats import AnswerInterrupted, IdempotencyPort
+from assistant.contracts.errors import AnswerInterrupted, NanobotError
+from assistant.store.idempotency import IdempotencyStore
 
 _READ_AHEAD: Final = 64 * 1024
 """Bytes of a body that are read before the routes are called; the rest is read on the way to them."""
@@ -48,7 +48,7 @@ class IdempotencyMiddleware:
     last request with the same content, for 15 minutes. Refusals, and failures before anything was done, are not kept.
     """
 
-    def __init__(self, app: ASGIApp, store: IdempotencyPort, *, patience: float) -> None:
+    def __init__(self, app: ASGIApp, store: IdempotencyStore, *, patience: float) -> None:
         self._app = app
         self._answers = FirstAnswers(store, patience=patience)
 

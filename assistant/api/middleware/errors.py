@@ -23,7 +23,7 @@ from assistant.contracts.errors import (
     traceback_location,
 )
 from assistant.contracts.messages import Json
-from assistant.contracts.repeats import StoredAnswer
+from assistant.store.idempotency import StoredAnswer
 
 log = logging.getLogger(__name__)
 

@@ -26,8 +26,8 @@ from assistant.api.responses.input import ResponseInput
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import FinishReason, ToolCall
 from assistant.contracts.models import Scored
-from assistant.contracts.responses import Item
 from assistant.contracts.turns import TurnFinished
+from assistant.store.responses import Item
 
 _INCOMPLETE: Final[dict[FinishReason, Incomplete]] = {
     "length": Incomplete(reason="max_output_tokens"),

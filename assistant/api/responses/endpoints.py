@@ -24,9 +24,9 @@ from assistant.api.responses.input import ResponseInput, read_response
 from assistant.api.responses.items import kept_items
 from assistant.api.responses.wire import ResponseRequest
 from assistant.api.settings import ApiSettings
-from assistant.contracts.errors import InvalidRequest, NanobotError
-from assistant.contracts.responses import KeptResponse, ResponseNotFound, ResponseStore, SentFile
+from assistant.contracts.errors import InvalidRequest, NanobotError, ResponseNotFound
 from assistant.contracts.turns import TurnFailed, TurnFinished
+from assistant.store.responses import KeptResponse, ResponseStore, SentFile
 from assistant.turns.handle import RunningTurn
 
 _PATH: Final = "/v1/responses"

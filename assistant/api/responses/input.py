@@ -27,8 +27,8 @@ from assistant.api.responses.wire import (
 from assistant.api.settings import ApiLimits
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
-from assistant.contracts.responses import KeptResponse, ResponseStore
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
+from assistant.store.responses import KeptResponse, ResponseStore
 
 _LOGPROBS = "message.output_text.logprobs"
 _ONE_MESSAGE = (

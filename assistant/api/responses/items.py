@@ -23,12 +23,11 @@ from assistant.api.responses.wire import (
     RefusalPart,
 )
 from assistant.api.settings import ApiLimits
-from assistant.contracts.errors import InvalidRequest, RequestTooLarge, UnsupportedContent
-from assistant.contracts.files import NoSuchFile
+from assistant.contracts.errors import InvalidRequest, NoSuchFile, RequestTooLarge, UnsupportedContent
 from assistant.contracts.messages import AssistantMessage, Json, ToolCall, ToolMessage
-from assistant.contracts.responses import Item, KeptResponse
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
 from assistant.contracts.util import new_id
+from assistant.store.responses import Item, KeptResponse
 
 PartPath = tuple[int, int]
 """Of a file: which item, and which of its parts."""

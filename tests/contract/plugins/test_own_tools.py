@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from assistant.delivery.describe import describe
 
 from assistant.access.recipients import Recipients
 from assistant.app.tools import open_http
@@ -18,6 +17,7 @@ from assistant.contracts.sessions import NewTurn
 from assistant.contracts.tool_kinds import NoSettings, ToolServices
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import Upload
+from assistant.delivery.service import describe
 from assistant.testing.tool_suite import ToolCase, ToolSuite
 from tests.flow.outgoing import Outbox, open_outbox
 from tools.catalog import own_kinds

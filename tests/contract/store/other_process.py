@@ -12,11 +12,11 @@ from pathlib import Path
 from assistant.contracts.access import Limits
 from assistant.contracts.errors import RateLimited, StoreUnavailable
 from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserMessage
-from assistant.contracts.repeats import IdempotencyClaim
-from assistant.contracts.responses import KeptResponse
 from assistant.contracts.sessions import NewTurn
 from assistant.contracts.util import new_id
 from assistant.contracts.workflows import NewJob
+from assistant.store.idempotency import IdempotencyClaim
+from assistant.store.responses import KeptResponse
 from assistant.store.settings import StoreSettings
 from assistant.store.store import Store, open_store
 from tests.contract.store.sent import claimed, event, parts, receipt

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from assistant.contracts.documents import ReadDocument
-from assistant.contracts.files import KeptFile
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import new_id
+from assistant.store.files import KeptFile
 from assistant.store.store import Store
 
 from .conftest import Opener, TurnedClock

@@ -5,8 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from assistant.contracts.channels import ChannelStatus
-from assistant.contracts.inbox import Sender
-from assistant.contracts.pairing import Pairing
+from assistant.contracts.inbox import Pairing, Sender
 from assistant.store.store import Store
 from tests.clocks import TurnedClock
 

@@ -1,4 +1,4 @@
-"""What RepeatStore promises, on SQLite and PostgreSQL."""
+"""What IdempotencyStore promises, on SQLite and PostgreSQL."""
 
 import asyncio
 from dataclasses import replace
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from assistant.contracts.repeats import IdempotencyClaim, StoredAnswer
 from assistant.contracts.util import new_id
+from assistant.store.idempotency import IdempotencyClaim, StoredAnswer
 from assistant.store.store import Store
 
 from .conftest import Opener, TurnedClock

@@ -7,11 +7,10 @@ from typing import cast
 
 import pytest
 
-from assistant.contracts import responses
 from assistant.contracts.documents import ReadDocument
-from assistant.contracts.responses import Item, KeptResponse, SentFile
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import new_id
+from assistant.store.responses import MOST_CHAIN_CHARS, Item, KeptResponse, SentFile
 from assistant.store.store import Store
 
 from .conftest import Opener, TurnedClock
@@ -91,7 +90,7 @@ async def test_a_chain_is_looked_back_on_no_further_than_its_bounds(
     last = await begun(store, clock, previous=large.id)
     assert await ids(store, last) == [last.id]
     assert await ids(store, large) == [large.id]  # what was asked for is always there
-    assert responses.MOST_CHAIN_CHARS > 1_000_000
+    assert MOST_CHAIN_CHARS > 1_000_000
 
 
 async def test_files_that_were_sent_lie_there_as_long_as_their_response(store: Store, clock: TurnedClock, tmp_path: Path) -> None:

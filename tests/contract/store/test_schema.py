@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Text, UserMessage
-from assistant.store import api_keys, attachments, inbox_statements, job_statements, kept_files, limits, outbox_statements, responses
+from assistant.store import api_keys, attachments, channel_states, files, inbox, jobs, limits, outbox_rows, pairings, responses
 from assistant.store import idempotency as repeats
 from assistant.store import sessions as statements
 from assistant.store.database import SqlRow, Transaction
@@ -32,23 +32,25 @@ ROOT = Path(__file__).parents[3]
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()]
 LISTS = [
     *[statements.sessions_of(everybody=everybody, before=before) for everybody in (True, False) for before in (True, False)],
-    *[outbox_statements.deliveries_of(owner=asked, state=asked, channel=asked, before=asked) for asked in (True, False)],
-    outbox_statements.next_yielding(2),
-    *[kept_files.files_of(purpose=asked, after=asked, oldest_first=first) for asked in (True, False) for first in (True, False)],
-    *[job_statements.jobs_of(everybody=asked, before=not asked) for asked in (True, False)],
+    *[outbox_rows.deliveries_of(owner=asked, state=asked, channel=asked, before=asked) for asked in (True, False)],
+    outbox_rows.next_yielding(2),
+    *[files.files_of(purpose=asked, after=asked, oldest_first=first) for asked in (True, False) for first in (True, False)],
+    *[jobs.jobs_of(everybody=asked, before=not asked) for asked in (True, False)],
 ]
 STATEMENTS = LISTS + [
     value
     for module in (
         statements,
         attachments,
-        outbox_statements,
-        inbox_statements,
-        job_statements,
+        outbox_rows,
+        inbox,
+        pairings,
+        channel_states,
+        jobs,
         api_keys,
         limits,
         repeats,
-        kept_files,
+        files,
         responses,
     )
     for name, value in vars(module).items()
@@ -66,22 +68,22 @@ OF_FEW_ROWS = {
 }
 """The indexes of the outbox that find one row, or hold only those that are at work."""
 AT_WORK = [
-    outbox_statements.first_in_lines(2),
-    outbox_statements.YIELDING_DUE,
-    outbox_statements.next_yielding(2),
-    outbox_statements.LANE_IS_SENDING,
-    outbox_statements.FALL_IN_LINE,
-    outbox_statements.ALL_FALL_IN_LINE,
-    outbox_statements.FIRST_IN_LINE,
-    outbox_statements.EXPIRE_IN_LINE,
-    outbox_statements.NEXT_IN_LANE,
-    outbox_statements.TAKE,
-    outbox_statements.RENEW,
-    outbox_statements.CLAIMED,
-    outbox_statements.SETTLE,
-    outbox_statements.SENDERS,
-    outbox_statements.PUT_BACK,
-    outbox_statements.EXPIRE_ALL,
+    outbox_rows.first_in_lines(2),
+    outbox_rows.YIELDING_DUE,
+    outbox_rows.next_yielding(2),
+    outbox_rows.LANE_IS_SENDING,
+    outbox_rows.FALL_IN_LINE,
+    outbox_rows.ALL_FALL_IN_LINE,
+    outbox_rows.FIRST_IN_LINE,
+    outbox_rows.EXPIRE_IN_LINE,
+    outbox_rows.NEXT_IN_LANE,
+    outbox_rows.TAKE,
+    outbox_rows.RENEW,
+    outbox_rows.CLAIMED,
+    outbox_rows.SETTLE,
+    outbox_rows.SENDERS,
+    outbox_rows.PUT_BACK,
+    outbox_rows.EXPIRE_ALL,
 ]
 SCHEMA = {
     "sqlite": "SELECT type, name, replace(replace(replace(replace(sql, char(9), ''), char(10), ''), ' ', ''), '\"', '')"

@@ -6,10 +6,11 @@ from datetime import timedelta
 from itertools import count
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.outbox import Delivery, DeliveryState, Origin, OutboundEvent, OutboxStore
+from assistant.contracts.outbox import Delivery, DeliveryState, Origin, OutboundEvent
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.service import DeliveryService, Watch, describe
 from assistant.delivery.settings import DeliverySettings
+from assistant.store.outbox import OutboxStore
 from assistant.store.store import Store
 from tests.clocks import ShiftedClock
 from tests.doubles.platform import Platform

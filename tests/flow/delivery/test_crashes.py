@@ -12,7 +12,7 @@ from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.outbox import Claim, DueLanes, OutboundPart, Receipt, Settlement
 from assistant.delivery.sender import LEASE, ClaimLost, Claims
 from assistant.delivery.settings import DeliverySettings
-from assistant.store.outbox import Outbox
+from assistant.store.outbox import OutboxStore
 from tests.doubles.platform import Platform
 from tests.flow.delivery.house import House, until
 
@@ -223,7 +223,7 @@ async def test_two_dispatchers_on_one_store_send_everything_once(house: House, t
         assert telegram.texts(str(chat)) == [str(number) for number in range(chat, 100, 7)]
 
 
-class Failing(Outbox):
+class Failing(OutboxStore):
     """A store that can't be read or written while `broken`; or nothing can be claimed while `unclaimable`."""
 
     broken = False

@@ -13,8 +13,8 @@ from assistant.delivery.settings import DeliverySettings
 from assistant.delivery.throttle import MOST_LANES
 from assistant.store.blobs import MediaFolder
 from assistant.store.database import Database
-from assistant.store.notifier import StoreNotifier
-from assistant.store.outbox import Outbox
+from assistant.store.notifier import Notifier
+from assistant.store.outbox import OutboxStore
 from assistant.store.runners import Runner
 from tests.clocks import ShiftedClock
 from tests.doubles.platform import Platform
@@ -160,12 +160,12 @@ async def test_what_came_while_a_chat_was_looked_at_for_the_last_time_is_sent(ho
     await house.until(second, "sent")
 
 
-class SlowToSayNothing(Outbox):
+class SlowToSayNothing(OutboxStore):
     """The first time that a lane has nothing more, it says so only when it is told to."""
 
     looks = 0
 
-    def __init__(self, database: Database, runner: Runner, notifier: StoreNotifier, media: MediaFolder, *, clock: ShiftedClock) -> None:
+    def __init__(self, database: Database, runner: Runner, notifier: Notifier, media: MediaFolder, *, clock: ShiftedClock) -> None:
         super().__init__(database, runner, notifier, media, clock=clock)
         self.found_nothing = asyncio.Event()
         self.say = asyncio.Event()

@@ -11,8 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from assistant.access.principals import OWNER
 from assistant.api.idempotency.middleware import IdempotencyMiddleware
 from assistant.api.middleware.request import STATE, RequestState
-from assistant.contracts.errors import NanobotError, ProviderFailed, ProviderOverloaded, SessionBusy
-from assistant.contracts.repeats import AnswerInterrupted
+from assistant.contracts.errors import AnswerInterrupted, NanobotError, ProviderFailed, ProviderOverloaded, SessionBusy
 from assistant.contracts.turns import TextDelta, ToolStarted, TurnRequest
 from assistant.turns.handle import RunningTurn
 from tests.flow.api_rig import error_of, fail, finish, form_part, says

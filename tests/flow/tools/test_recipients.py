@@ -8,9 +8,8 @@ import pytest
 from assistant.config.directory import ConfiguredChannels
 from assistant.config.extensions import ChannelsSettings
 from assistant.contracts.addresses import Address
-from assistant.contracts.inbox import InboundMessage, Sender, SessionRef
+from assistant.contracts.inbox import InboundMessage, Pairing, Sender, SessionRef
 from assistant.contracts.messages import AssistantMessage, Document, Text
-from assistant.contracts.pairing import Pairing
 from channels.telegram.settings import TelegramSettings
 
 from .conftest import Desk, in_chat
