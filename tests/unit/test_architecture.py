@@ -90,4 +90,4 @@ def test_the_tree_names_every_folder_that_there_is() -> None:
 
 def holds_code(name: str) -> bool:
     """Whether it is a package, or a module of the assistant itself (not one that channels share)."""
-    return not name.startswith(("_", ".")) and name not in {"settings.py", "catalog.py", "config.json"}
+    return not name.startswith(("_", ".")) and name not in {"settings.py", "catalog.py", "preview.py", "config.json"}

@@ -38,13 +38,7 @@ PHRASES = (
     r"fares?",
 )
 FOUND = re.compile(rf"\b({'|'.join(PHRASES)})\b", re.IGNORECASE)
-FOLDERS = (
-    "assistant/documents",
-    "assistant/testing",
-    "assistant/workflows",
-    "channels/apprise",
-)
-"""Folders that hold this. Once all do: `("assistant", "channels", "tools")`."""
+FOLDERS = ("assistant", "channels", "tools")
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",
@@ -53,7 +47,9 @@ PAGES = (
     "examples/README.md",
     "docs/api.md",
     "docs/architecture.md",
+    "docs/channels.md",
     "docs/compatibility.md",
+    "docs/configuration.md",
     "docs/decisions.md",
     "docs/embedding.md",
     "docs/models.md",
