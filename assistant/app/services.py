@@ -12,7 +12,7 @@ from assistant.app.agent import build_turns
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import Loaded
-from assistant.config.directory import ConfiguredChannels
+from assistant.config.extensions import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace
 from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed
 from assistant.contracts.documents import DocumentReader

@@ -9,18 +9,23 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import orjson
 import typer
 
+from assistant.api.body.spool import Spool
 from assistant.config import Loaded, load_config
 from assistant.config.folders import make_home
 from assistant.contracts.messages import AssistantMessage, Json, Part, Text, ToolMessage, UserMessage, describe
 from assistant.contracts.sessions import Session, StoredMessage
+from assistant.contracts.turns import Upload
+from assistant.contracts.util import display_name
 from assistant.store.store import Store, open_store
 
 T = TypeVar("T")
+INTERRUPTED: Final = 130
+"""The exit code after Ctrl-C, as in shells."""
 _PAGE = 1000
 
 
@@ -62,39 +67,13 @@ def harmless(text: str) -> str:
     return _CONTROLS.sub("\ufffd", text)
 
 
-class Display(Protocol):
-    def words(self, text: str) -> None:
-        """More words of the answer."""
-        ...
-
-    def tool(self, name: str) -> None:
-        """A tool is being used."""
-        ...
-
-    def end(self) -> None:
-        """The answer has ended, whole or not."""
-        ...
-
-
-class PlainDisplay:
-    """The words as they are, for a pipe or a file."""
-
-    def __init__(self) -> None:
-        self._last = "\n"
-
-    def words(self, text: str) -> None:
-        if text:
-            typer.echo(text, nl=False)
-            sys.stdout.flush()
-            self._last = text[-1]
-
-    def tool(self, name: str) -> None:
-        """Not part of the answer, so not in the pipe."""
-
-    def end(self) -> None:
-        if self._last != "\n":
-            typer.echo()
-        self._last = "\n"
+def copy_in(file: Path, spool: Spool) -> Upload:
+    """A copy, because the reader of an upload may remove it. Blocks."""
+    spooled = spool.open(display_name(file.name, "file"), None)
+    with file.open("rb") as source:
+        while data := source.read(1024 * 1024):
+            spooled.write(data)
+    return spooled.finish()
 
 
 def print_list(found: Sequence[T], heads: Sequence[str], row: Callable[[T], Sequence[str]], *, as_json: bool = False) -> None:

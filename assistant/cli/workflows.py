@@ -13,8 +13,7 @@ import typer
 from assistant.access.principals import OWNER
 from assistant.api.body.spool import Spool
 from assistant.app.services import Services, open_services
-from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured, harmless, print_list
-from assistant.cli.talk import copy_in
+from assistant.cli.shared import INTERRUPTED, ConfigOption, ModelOption, WorkspaceOption, configured, copy_in, harmless, print_list
 from assistant.config import Loaded
 from assistant.contracts.messages import Json, human_size
 from assistant.contracts.turns import Upload
@@ -25,7 +24,6 @@ from assistant.workflows.service import WorkflowService
 
 T = TypeVar("T")
 _MOST_TEXT: Final = 1_000_000
-_INTERRUPTED: Final = 130
 
 commands = typer.Typer(name="workflows", help="Jobs made of steps: the files of workflows/ in the workspace.", no_args_is_help=True)
 
@@ -91,7 +89,7 @@ def run(
         job = asyncio.run(_run(loaded, workflow, given or []))
     except KeyboardInterrupt:
         typer.echo("nanobot: the job was cancelled.", err=True)
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     results = job.results or {}
     if as_json:
         typer.echo(orjson.dumps(dict(results)))
