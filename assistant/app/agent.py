@@ -83,24 +83,24 @@ async def build_turns(
 
 def tool_services(agent: AgentSettings, loaded: Loaded, store: Store, directory: ChannelDirectory, deliveries: Deliveries) -> ToolServices:
     """What an agent's tools may use."""
-    recipients = Recipients(
-        agent.may_message,
-        channels=directory,
-        instructions=agent.instructions,
-        inbox=store.inbox,
-        pairings=store.pairings,
-        sessions=store.sessions,
-    )
+    deliver = loaded.config.deliver
     return ToolServices(
         workspace=loaded.workspace,
         attachments=store.attachments,
         deliveries=deliveries,
         channels=directory,
-        recipients=recipients,
+        recipients=Recipients(
+            agent.may_message,
+            channels=directory,
+            instructions=agent.instructions,
+            inbox=store.inbox,
+            pairings=store.pairings,
+            sessions=store.sessions,
+        ),
         media=store.media,
         describe=describe,
-        expire_after=timedelta(seconds=loaded.config.deliver.expire_after),
-        receipt_wait=loaded.config.deliver.receipt_wait,
+        expire_after=timedelta(seconds=deliver.expire_after),
+        receipt_wait=deliver.receipt_wait,
         http=open_http,
     )
 

@@ -28,7 +28,7 @@ from assistant.store.store import Store
 T = TypeVar("T")
 
 PATIENCE = 20.0
-"""Seconds for a platform to answer."""
+"""Seconds for a platform, or the model's provider, to answer."""
 
 
 @asynccontextmanager
@@ -48,13 +48,13 @@ async def opened(loaded: Loaded, name: str) -> AsyncGenerator[Channel]:
             await channel.close()
 
 
-async def within(answer: Awaitable[T], seconds: float = PATIENCE) -> T:
+async def within(answer: Awaitable[T]) -> T:
     """The platform's answer. Raises ChannelFailed where it takes longer."""
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(PATIENCE):
             return await answer
     except TimeoutError:
-        raise ChannelFailed(f"the platform did not answer within {seconds:g} s") from None
+        raise ChannelFailed(f"the platform did not answer within {PATIENCE:g} s") from None
 
 
 channels = typer.Typer(name="channels", help="Chat channels: Telegram, Discord, webhooks …", no_args_is_help=True)

@@ -12,7 +12,7 @@ from assistant.config import ConfigError
 from assistant.contracts.errors import NanobotError
 from assistant.providers.choice import NoSuchProvider
 
-COMMANDS: Final = (
+COMMANDS = (
     "serve",
     "chat-server",
     "chat",

@@ -1,4 +1,4 @@
-"""What commands share: options, opening the store, lists, printing text safely, export."""
+"""What commands share: options, opening the store, lists, and printing text safely."""
 
 import asyncio
 import logging
@@ -17,8 +17,7 @@ import typer
 from assistant.api.body.spool import Spool
 from assistant.config import Loaded, load_config
 from assistant.config.folders import make_home
-from assistant.contracts.messages import AssistantMessage, Json, Part, Text, ToolMessage, UserMessage, describe
-from assistant.contracts.sessions import Session, StoredMessage
+from assistant.contracts.messages import Json
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import display_name
 from assistant.store.store import Store, open_store
@@ -112,37 +111,9 @@ def _print_fitted(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Se
     Console().print(table)
 
 
-def session_json(session: Session, messages: Sequence[StoredMessage]) -> str:
-    """All that is kept of the session, as one JSON object: `session` and `messages`, times in UTC."""
-    return orjson.dumps({"session": session, "messages": list(messages)}, option=orjson.OPT_INDENT_2).decode() + "\n"
-
-
-def session_markdown(session: Session, messages: Sequence[StoredMessage]) -> str:
-    """The conversation, without the texts of files and tools' results."""
-    lines = [f"# {session.key}", "", f"{session.messages} messages, begun {moment(session.created)}, last {moment(session.updated)} (UTC)"]
-    for stored in messages:
-        match stored.message:
-            case UserMessage(parts=parts):
-                lines += ["", f"## You, {moment(stored.at)}", "", *(_part(part) for part in parts)]
-            case AssistantMessage(text=text, tool_calls=calls, cut_off=cut_off):
-                lines += ["", f"## Assistant, {moment(stored.at)}", ""]
-                lines += [text] if text else []
-                lines += [f"*used {call.name}*" for call in calls]
-                lines += [f"*({cut_off})*"] if cut_off else []
-            case ToolMessage(ok=False, name=name):
-                lines += ["", f"*{name} failed*"]
-            case ToolMessage():
-                pass
-    return "\n".join(lines) + "\n"
-
-
 def moment(at: datetime) -> str:
     """A time to the minute."""
     return f"{at:%Y-%m-%d %H:%M}"
-
-
-def _part(part: Part) -> str:
-    return part.text if isinstance(part, Text) else f"*[{describe(part)}]*"
 
 
 ConfigOption = Annotated[

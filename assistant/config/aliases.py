@@ -151,11 +151,7 @@ def moved(raw: Mapping[str, Json]) -> dict[str, Json]:
         for parent, name in zip(reversed(parents), reversed([*sections, key]), strict=True):
             if name == key or not parent[name]:
                 del parent[name]
-        place = found
-        for name in ours:
-            inner = place.get(name)
-            place[name] = inner = inner if isinstance(inner, dict) else {}
-            place = inner
+        place = _inner(found, ours)
         place |= {**value, **place}
     return found
 
@@ -220,9 +216,9 @@ def _api(section: Mapping[str, Json], wrong: dict[str, str]) -> dict[str, Json]:
             wrong["address"] = 'must be "host:port", such as "127.0.0.1:8080"'
     for key, place in _PLACES.items():
         if key in section:
-            _put(api, place, section[key])
+            _inner(api, place[:-1])[place[-1]] = section[key]
     if not switch("cors_enabled", default=True):
-        _put(api, ("cors", "origins"), [])
+        _inner(api, ("cors",))["origins"] = []
     key = section.get("api_key")
     has_key = isinstance(key, str) and bool(key.strip())
     if not switch("require_auth", default=has_key):
@@ -232,9 +228,10 @@ def _api(section: Mapping[str, Json], wrong: dict[str, str]) -> dict[str, Json]:
     return api
 
 
-def _put(section: dict[str, Json], path: tuple[str, ...], value: Json) -> None:
-    for name in path[:-1]:
+def _inner(section: dict[str, Json], path: KeyPath) -> dict[str, Json]:
+    """The section at `path`, made where there is none."""
+    for name in path:
         inner = section.get(name)
         section[name] = inner = dict(inner) if isinstance(inner, Mapping) else {}
         section = inner
-    section[path[-1]] = value
+    return section

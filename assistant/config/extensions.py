@@ -153,10 +153,8 @@ class ConfiguredChannels:
 
     def kind(self, name: str) -> ChannelKind | None:
         """The kind of a configured channel; None: there is no such channel."""
-        if name in self._settings and name not in self._kinds:
-            found = channel_catalog.channel_kind(name)
-            if found is not None:
-                self._kinds[name] = found
+        if name in self._settings and name not in self._kinds and (found := channel_catalog.channel_kind(name)):
+            self._kinds[name] = found
         return self._kinds.get(name)
 
     def _same_chat(self, address: Address, chat_id: str) -> bool:
