@@ -213,7 +213,14 @@ def revoke(
     """
     name, wanted = channel.strip().lower(), replace_surrogates(sender.strip())
     loaded = configured(config)
-    standing = with_store(loaded, lambda store: _revoke(store, loaded, name, wanted))
+
+    async def revoked(store: Store) -> SenderStanding | None:
+        """The sender's standing without the pairing; None: there was none."""
+        if not await store.pairings.revoke(name, wanted):
+            return None
+        return await Senders(loaded.config.channels.by_name(), store.pairings).standing(name, wanted)
+
+    standing = with_store(loaded, revoked)
     if standing is None:
         raise NotFound("There is no such pairing. nanobot pairing list shows those there are.")
     if standing == "stranger":
@@ -221,10 +228,3 @@ def revoke(
     else:
         where = f"channels.{harmless(name)}.{'owners' if standing == 'owner' else 'allowFrom'}"
         typer.echo(f"{harmless(name)} {harmless(wanted)} is not paired any more, and may still write: {where} lets them")
-
-
-async def _revoke(store: Store, loaded: Loaded, channel: str, sender: str) -> SenderStanding | None:
-    """The sender's standing without the pairing; None: there was none."""
-    if not await store.pairings.revoke(channel, sender):
-        return None
-    return await Senders(loaded.config.channels.by_name(), store.pairings).standing(channel, sender)

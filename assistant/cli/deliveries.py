@@ -96,19 +96,18 @@ def cancel(delivery: DeliveryArgument, config: ConfigOption = None) -> None:
 
 def _lines(delivery: Delivery, loaded: Loaded) -> list[str]:
     event = delivery.event
+    tries = {0: "not tried yet", 1: "tried once"}.get(delivery.attempts, f"tried {delivery.attempts} times")
     lines = [
         f"{event.id}: {_outcome(delivery, loaded)}",
         f"to       {event.address}",
         f"from     {event.origin.kind} of {event.origin.owner}" + (f", session {event.origin.session}" if event.origin.session else ""),
-        f"since    {moment(delivery.created)} (UTC), {_tries(delivery.attempts)}, expires {moment(event.expires_at)}",
+        f"since    {moment(delivery.created)} (UTC), {tries}, expires {moment(event.expires_at)}",
     ]
     for number, part in enumerate(delivery.parts, 1):
+        became = "started, without a receipt" if part.started else "not sent"
         if part.receipt is not None:
-            became = f"sent {part.receipt.at:%Y-%m-%d %H:%M:%S}" + (
-                f", message {part.receipt.message_id}" if part.receipt.message_id else ""
-            )
-        else:
-            became = "started, without a receipt" if part.started else "not sent"
+            message = f", message {part.receipt.message_id}" if part.receipt.message_id else ""
+            became = f"sent {part.receipt.at:%Y-%m-%d %H:%M:%S}{message}"
         lines.append(f"part {number}   {became}")
     lines += [f"file     {media.name} ({media.media_type}, {human_size(media.size)})" for media in event.media]
     return [*lines, "", event.text] if event.text else lines
@@ -118,18 +117,11 @@ def _outcome(delivery: Delivery, loaded: Loaded) -> str:
     return describe(delivery, delivery.event.address.channel in loaded.config.enabled_channels)
 
 
-def _tries(attempts: int) -> str:
-    return {0: "not tried yet", 1: "tried once"}.get(attempts, f"tried {attempts} times")
-
-
 def _row(delivery: Delivery) -> tuple[str, ...]:
     event = delivery.event
-    return event.id, delivery.state, str(event.address), str(delivery.attempts), moment(delivery.created), _short(event.text)
-
-
-def _short(text: str) -> str:
-    line = " ".join(text[:200].split())
-    return line if len(line) <= 40 else line[:39] + "…"
+    line = " ".join(event.text[:200].split())
+    short = line if len(line) <= 40 else line[:39] + "…"
+    return event.id, delivery.state, str(event.address), str(delivery.attempts), moment(delivery.created), short
 
 
 async def _find(store: Store, delivery_id: str) -> Delivery:
@@ -165,7 +157,10 @@ def send(
     words = replace_surrogates(sys.stdin.read(MAX_CHARS + 1) if text == "-" else text)
     check_words(words, files=len(file or []))
     for path in file or []:
-        _check_file(path)
+        if not path.is_file():
+            raise typer.BadParameter(f"{path} is not a file.", param_hint="--file")
+        if not 0 < path.stat().st_size <= MAX_FILE_BYTES:
+            raise typer.BadParameter(f"{path} must hold 1 byte to {human_size(MAX_FILE_BYTES)}.", param_hint="--file")
     delivery, outcome = with_store(loaded, lambda store: _send(store, loaded, to, words, file or [], at, key))
     typer.echo(f"{delivery.event.id}  {harmless(outcome)}")
     if delivery.state in UNSENT:
@@ -208,10 +203,3 @@ def _sent_or_waiting(delivery: Delivery, loaded: Loaded, running: Mapping[str, C
         when = "when it is due and a server runs" if delivery.event.not_before else "when one is started"
         return f"queued: no server runs that has the {channel} channel; it goes out {when} (nanobot serve)"
     return describe(delivery, channel in running or channel in loaded.config.enabled_channels)
-
-
-def _check_file(path: Path) -> None:
-    if not path.is_file():
-        raise typer.BadParameter(f"{path} is not a file.", param_hint="--file")
-    if not 0 < path.stat().st_size <= MAX_FILE_BYTES:
-        raise typer.BadParameter(f"{path} must hold 1 byte to {human_size(MAX_FILE_BYTES)}.", param_hint="--file")

@@ -10,8 +10,6 @@ from assistant.app.serving import serve as serve_assistant
 from assistant.cli.shared import ConfigOption, LogLevelOption, ModelOption, WorkspaceOption, begin_logging, configured
 from assistant.contracts.messages import Json
 
-_MOST_NOTICES = 5
-
 
 def announce(services: Services, port: int) -> None:
     """What is served, where, with which model and why."""
@@ -25,7 +23,7 @@ def announce(services: Services, port: int) -> None:
         f"  channels       {_channels(services)}",
         f"  state          {loaded.home}",
     ]
-    if len(loaded.notices) > _MOST_NOTICES:
+    if len(loaded.notices) > 5:
         lines.append(f"  {len(loaded.notices)} keys of the configuration have no effect: nanobot config check")
     else:
         lines += [f"  {notice}" for notice in loaded.notices]

@@ -95,17 +95,13 @@ def _extended(base: type[S], section: str, names: Iterable[str], settings: Calla
             what = section.removesuffix("s")
             text = f"the package that gives this {what} can't be used: importing it raised {type(error).__name__}"
             raise ConfigError(ConfigProblem(path=(section, name), text=text)) from error
-        fields[name.replace("-", "_")] = _field(name, model)
+        attribute = name.replace("-", "_")
+        alias = AliasChoices(camel(attribute), attribute, name) if attribute != name else None
+        try:
+            fields[attribute] = model, Field(default=model(), title=name, validation_alias=alias)
+        except ValidationError:  # it has required keys: without its section there are no settings
+            fields[attribute] = model | None, Field(default=None, title=name, validation_alias=alias)
     return create_model(base.__name__, __base__=base, __doc__=base.__doc__, **fields) if fields else base
-
-
-def _field(name: str, model: type[Settings]) -> tuple[Any, Any]:
-    attribute = name.replace("-", "_")
-    alias = AliasChoices(camel(attribute), attribute, name) if attribute != name else None
-    try:
-        return model, Field(default=model(), title=name, validation_alias=alias)
-    except ValidationError:  # it has required keys: without its section there are no settings
-        return model | None, Field(default=None, title=name, validation_alias=alias)
 
 
 def _by_name(section: Settings) -> Mapping[str, Any]:
