@@ -143,8 +143,8 @@ LogLevelOption = Annotated[
 def configured(
     file: Path | None, *, workspace: Path | None = None, model: str | None = None, more: Mapping[str, Json] | None = None
 ) -> Loaded:
-    """The configuration under the command's options. Raises ConfigError."""
-    overrides: dict[str, Json] = {**(more or {})}
+    """The configuration under the command's options; `more`: further keys, None where not given. Raises ConfigError."""
+    overrides: dict[str, Json] = {key: value for key, value in (more or {}).items() if value is not None}
     if workspace is not None:
         overrides["agents.defaults.workspace"] = str(workspace.expanduser().absolute())
     if model is not None:
