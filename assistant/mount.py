@@ -103,7 +103,9 @@ def chat_config(
     if tools is not None:
         over["agents.defaults.tools"] = list(tools)
     if workflows:
-        over["workflows.models"] = [_placed(str(workflow)) for workflow in workflows]
+        # a file's path starts at the current folder, as paths that a program is given do
+        names = [str(workflow) for workflow in workflows]
+        over["workflows.models"] = [str(Path(name).expanduser().absolute()) if name.lower().endswith(_FILES) else name for name in names]
     if remote_auth:
         over["auth.mode"] = "supabase"
     loaded = load_config(config, os.environ, over)
@@ -117,11 +119,6 @@ def chat_config(
             "SUPABASE_KEY), or set api.apiKey or an auth.mode."
         )
     return loaded
-
-
-def _placed(workflow: str) -> str:
-    """A file's path starts at the current folder, as paths that a program is given do."""
-    return str(Path(workflow).expanduser().absolute()) if workflow.lower().endswith(_FILES) else workflow
 
 
 class _Opening:

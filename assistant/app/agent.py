@@ -1,24 +1,39 @@
 """Builds the agents, each with its model, tools and instructions, and the service that runs their turns."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
-from typing import Final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
+from assistant import __version__
 from assistant.access.authenticator import Allowance
+from assistant.access.recipients import Recipients
 from assistant.agent.toolbox import Toolbox
 from assistant.app.models import OpenModel
-from assistant.app.tools import check_tool_names, open_tools, tool_kinds, tool_services
-from assistant.config import Loaded
+from assistant.config import ConfigError, Loaded
 from assistant.config.agents import DEFAULTS, AgentSettings
+from assistant.config.errors import ConfigProblem
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.documents import DocumentReader
+from assistant.contracts.errors import traceback_location
 from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
+from assistant.contracts.tool_kinds import ToolKind, ToolServices
+from assistant.contracts.tools import Tool
 from assistant.contracts.turns import MAIN
+from assistant.contracts.util import Settings
+from assistant.delivery.service import describe
 from assistant.store.store import Store
 from assistant.turns.intake import MessageIntake
 from assistant.turns.prompt import Context, Instructions
 from assistant.turns.service import Agent, Turns
+from tools.catalog import installed_kind, installed_names, own_kinds
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+log = logging.getLogger(__name__)
 
 INSTRUCTIONS: Final = """\
 You are nanobot, a personal assistant. Answer in the user's language, to the point, and say when you do not know.
@@ -38,13 +53,14 @@ async def build_turns(
     config, attachments = loaded.config, store.attachments
     kinds = await asyncio.to_thread(tool_kinds)
     agents = {MAIN: config.agent, **config.named_agents}
+    sections = {name: DEFAULTS if name == MAIN else name for name in agents}
     for name, settings in agents.items():
-        check_tool_names(_section(name), settings, kinds)
+        check_tool_names(sections[name], settings, kinds)
 
     def agent(name: str, settings: AgentSettings) -> Agent:
         model = models[name].provider
         services = tool_services(settings, loaded, store, directory, deliveries)
-        tools = open_tools(_section(name), settings, kinds, config.tools.by_name(), services)
+        tools = open_tools(sections[name], settings, kinds, config.tools.by_name(), services)
         toolbox = Toolbox(tools, attachments)
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(
@@ -65,6 +81,81 @@ async def build_turns(
     )
 
 
-def _section(agent: str) -> str:
-    """An agent's key under `agents`."""
-    return DEFAULTS if agent == MAIN else agent
+def tool_services(agent: AgentSettings, loaded: Loaded, store: Store, directory: ChannelDirectory, deliveries: Deliveries) -> ToolServices:
+    """What an agent's tools may use."""
+    deliver = loaded.config.deliver
+    return ToolServices(
+        workspace=loaded.workspace,
+        attachments=store.attachments,
+        deliveries=deliveries,
+        channels=directory,
+        recipients=Recipients(
+            agent.may_message,
+            channels=directory,
+            instructions=agent.instructions,
+            inbox=store.inbox,
+            pairings=store.pairings,
+            sessions=store.sessions,
+        ),
+        media=store.media,
+        describe=describe,
+        expire_after=timedelta(seconds=deliver.expire_after),
+        receipt_wait=deliver.receipt_wait,
+        http=open_http,
+    )
+
+
+def tool_kinds() -> Mapping[str, ToolKind]:
+    """All kinds by name. A package's kind that fails to import, or has the name of one of ours, is left out and logged. Blocks."""
+    kinds = {kind.name: kind for kind in own_kinds()}
+    for name in installed_names():
+        if name in kinds:
+            log.error("tool.name_taken tool=%s", name)
+            continue
+        try:
+            kinds[name] = installed_kind(name)
+        except Exception as error:  # noqa: BLE001 - another package's fault must not keep the assistant from starting
+            log.error("tool.not_loaded tool=%s error=%s", name, traceback_location(error))  # noqa: TRY400 - no words
+    return kinds
+
+
+def check_tool_names(agent: str, settings: AgentSettings, kinds: Mapping[str, ToolKind]) -> None:
+    """`agent`: its id in the configuration. Raises ConfigError where it names a tool that does not exist."""
+    for name in settings.tools or ():
+        if name not in kinds:
+            raise _refused(agent, f'there is no tool "{name}"; there are: {", ".join(kinds)}')
+
+
+def open_tools(
+    agent: str, settings: AgentSettings, kinds: Mapping[str, ToolKind], given: Mapping[str, Settings], services: ToolServices
+) -> list[Tool[Any]]:
+    """The tools that the agent may use, opened. `given`: the `tools` section, by name.
+
+    A tool that fails to open is left out and logged. Raises ConfigError where the agent names it.
+    """
+    tools: list[Tool[Any]] = []
+    for name in dict.fromkeys(kinds if settings.tools is None else settings.tools):
+        kind = kinds[name]
+        try:
+            tools.append(kind.open(given[name] if name in given else kind.settings(), services))
+        except Exception as error:
+            log.error("tool.not_opened tool=%s error=%s", name, traceback_location(error))  # noqa: TRY400 - no words
+            if settings.tools is not None:
+                raise _refused(agent, f'the tool "{name}" does not open ({type(error).__name__}): check tools.{name}') from error
+    return tools
+
+
+def open_http() -> "ClientSession":
+    """See `ToolServices.http`."""
+    import aiohttp  # noqa: PLC0415 - only where a tool needs it
+
+    return aiohttp.ClientSession(
+        headers={"User-Agent": f"nanobot/{__version__}"},
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=True,
+    )
+
+
+def _refused(agent: str, text: str) -> ConfigError:
+    return ConfigError(ConfigProblem(path=("agents", agent, "tools"), text=text))

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp
 
@@ -44,8 +44,7 @@ _KEEP_ONCE: Final = timedelta(days=1)
 """How long the session of a request that brought its own history is kept."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Gateway:
+class _Gateway(NamedTuple):
     """The way in and the way out by channels."""
 
     dispatcher: Dispatcher
@@ -138,14 +137,11 @@ class Runtime:
             quoting=frozenset(name for name, settings in enabled.items() if settings.quotes_in_private),
             overview=self._overview,
         )
+        dispatcher = channels.dispatcher
         supervisors = Supervisors(
-            channels.opened,
-            inbound=inbound,
-            states=store.channel_states,
-            connected=channels.dispatcher.connected,
-            unopened=channels.failed,
+            channels.opened, inbound=inbound, states=store.channel_states, connected=dispatcher.connected, unopened=channels.failed
         )
-        return _Gateway(dispatcher=channels.dispatcher, inbound=inbound, supervisors=supervisors)
+        return _Gateway(dispatcher, inbound, supervisors)
 
     async def _preload(self) -> None:
         """Import what the first model call and the first WebSocket need before one waits for it."""

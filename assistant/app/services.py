@@ -12,7 +12,7 @@ from assistant.app.agent import build_turns
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import Loaded
-from assistant.config.directory import ConfiguredChannels
+from assistant.config.extensions import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace
 from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed
 from assistant.contracts.documents import DocumentReader
@@ -87,7 +87,8 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
     """Build everything; at the end, stop the turns that still run and close what was opened. `with_channels`: open the enabled channels;
     `Runtime` starts them. Raises ConfigError and StoreUnavailable."""
     config = loaded.config
-    await asyncio.to_thread(_make_folders, loaded)
+    await asyncio.to_thread(make_home, loaded.home)
+    await asyncio.to_thread(make_workspace, loaded.workspace)
     offers = await asyncio.to_thread(offered, loaded)
     models = await open_models(config)
     registry = open_registry(loaded, models[MAIN].choice)
@@ -103,8 +104,8 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         enabled = channels.dispatcher.enabled if channels else config.enabled_channels.__contains__
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         turns = await build_turns(loaded, models, store, directory, deliveries, reader)
-        workflows = build_workflows(loaded, offers, store, turns, deliveries, reader)
-        workflow_models = WorkflowModels(workflows, offers.ids)
+        workflows = build_workflows(loaded, {name: file for name, file in offers.items() if file}, store, turns, deliveries, reader)
+        workflow_models = WorkflowModels(workflows, tuple(offers))
         try:
             yield Services(
                 loaded=loaded,
@@ -153,8 +154,3 @@ def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, 
             log.error("channel.bug channel=%s error=%s", name, traceback_location(bug))  # noqa: TRY400 - no words
     dispatcher = Dispatcher(store.outbox, store.notifier, opened, loaded.config.deliver, watch=watch)
     return OpenChannels(opened=opened, failed=failed, dispatcher=dispatcher)
-
-
-def _make_folders(loaded: Loaded) -> None:
-    make_home(loaded.home)
-    make_workspace(loaded.workspace)

@@ -1,7 +1,6 @@
 """Builds the workflow service and the workflows offered as models."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.access.authenticator import Allowance
@@ -20,47 +19,37 @@ from assistant.workflows.models import WorkflowModels
 from assistant.workflows.nodes import NodeExecutor
 from assistant.workflows.service import WorkflowService
 
-_SUFFIXES = (".yaml", ".yml")
 
+def offered(loaded: Loaded) -> Mapping[str, Path | None]:
+    """The ids of the workflows offered as models, each with its file where it is configured as one.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offered:
-    """The workflows offered as models."""
-
-    ids: tuple[str, ...]
-    files: Mapping[str, Path]
-    """Of those that are configured as files, by id."""
-
-
-def offered(loaded: Loaded) -> Offered:
-    """As configured. Raises ConfigError for a file that is not there, or can't be one of a workflow. Blocks."""
+    Raises ConfigError for a file that is not there, or can't be one of a workflow. Blocks.
+    """
     base = loaded.source.parent if loaded.source is not None else Path.cwd()
-    files: dict[str, Path] = {}
-    ids: list[str] = []
+    offers: dict[str, Path | None] = {}
     for written in loaded.config.workflows.models:
-        name = written
-        if written.lower().endswith(_SUFFIXES):
+        name, path = written, None
+        if written.lower().endswith((".yaml", ".yml")):
             path = (base / Path(written).expanduser()).resolve()
             name = path.stem
             if not path.is_file():
                 raise _refused(f"there is no file {path}")
-            if files.get(name, path) != path:
-                raise _refused(f"{files[name]} and {path} would both be the workflow {name}")
-            files[name] = path
+            if offers.get(name) not in (None, path):
+                raise _refused(f"{offers[name]} and {path} would both be the workflow {name}")
         if not ID.fullmatch(name):
             raise _refused(f"{name!r} can't be a workflow's id: 1 to 64 of A-Z, a-z, 0-9, - and _, beginning with a letter or digit")
-        ids.append(name)
-    return Offered(ids=tuple(dict.fromkeys(ids)), files=files)
+        offers[name] = path or offers.get(name)
+    return offers
 
 
 def build_workflows(
-    loaded: Loaded, offers: Offered, store: Store, turns: Turns, deliveries: Deliveries, reader: DocumentReader
+    loaded: Loaded, files: Mapping[str, Path], store: Store, turns: Turns, deliveries: Deliveries, reader: DocumentReader
 ) -> WorkflowService:
-    """Nothing runs yet: see `WorkflowService.begin`. Tool nodes have the default agent's tools."""
+    """`files`: those outside the workspace, by id. Nothing runs yet: see `WorkflowService.begin`. Tool nodes have the default agent's tools."""
     toolbox = turns.agents[MAIN].toolbox
     targets = LinkTargets(tools=toolbox.names, agents=turns.agents.keys())
     return WorkflowService(
-        library=WorkflowLibrary(loaded.workspace / "workflows", targets, offers.files),
+        library=WorkflowLibrary(loaded.workspace / "workflows", targets, files),
         targets=targets,
         inputs=InputIntake(reader, store.attachments),
         store=store.jobs,

@@ -1,4 +1,4 @@
-"""`nanobot channels status | login | test`."""
+"""`nanobot channels status | login | test`, and `nanobot pairing list | approve | revoke`: which strangers the owner lets write."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -10,55 +10,63 @@ import typer
 
 from assistant import __version__
 from assistant.access.principals import OWNER
+from assistant.access.recipients import Senders, SenderStanding
 from assistant.cli.program import fail
-from assistant.cli.shared import ConfigOption, configured, harmless, moment, opened_store, print_table, with_store
+from assistant.cli.shared import ConfigOption, configured, harmless, moment, opened_store, print_list, print_table, with_store
 from assistant.config import Loaded
-from assistant.config.directory import ConfiguredChannels
-from assistant.contracts.addresses import address_of
+from assistant.config.extensions import ConfiguredChannels
+from assistant.contracts.addresses import Address, address_of
 from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, SendFailed, Sending
-from assistant.contracts.errors import InvalidAddress
+from assistant.contracts.errors import InvalidAddress, NotFound
+from assistant.contracts.inbox import Pairing
 from assistant.contracts.outbox import Origin, OutboundEvent
-from assistant.contracts.util import new_id, replace_surrogates
+from assistant.contracts.util import derived_id, new_id, replace_surrogates
 from assistant.delivery.sender import part_key
+from assistant.inbound.phrases import LET_IN
+from assistant.store.store import Store
 
 T = TypeVar("T")
 
 PATIENCE = 20.0
-"""Seconds for a platform to answer."""
+"""Seconds for a platform, or the model's provider, to answer."""
 
 
 @asynccontextmanager
 async def opened(loaded: Loaded, name: str) -> AsyncGenerator[Channel]:
     """The adapter, whether or not the channel is enabled. Raises ChannelFailed; InvalidAddress where there is no such channel;
     StoreUnavailable."""
-    channels = loaded.config.channels.by_name()
-    directory = ConfiguredChannels(channels)
+    settings = loaded.config.channels.by_name()
+    directory = ConfiguredChannels(settings)
     kind = directory.kind(name)
     if kind is None:
         raise InvalidAddress(f'There is no channel "{harmless(name)}". There are: {", ".join(directory.names)}.')
     async with opened_store(loaded) as store:
-        channel = kind.open(channels[name], ChannelContext(files=store.media, version=__version__))
+        channel = kind.open(settings[name], ChannelContext(files=store.media, version=__version__))
         try:
             yield channel
         finally:
             await channel.close()
 
 
-async def within(answer: Awaitable[T], seconds: float = PATIENCE) -> T:
+async def within(answer: Awaitable[T]) -> T:
     """The platform's answer. Raises ChannelFailed where it takes longer."""
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(PATIENCE):
             return await answer
     except TimeoutError:
-        raise ChannelFailed(f"the platform did not answer within {seconds:g} s") from None
+        raise ChannelFailed(f"the platform did not answer within {PATIENCE:g} s") from None
 
 
-commands = typer.Typer(name="channels", help="Chat channels: Telegram, Discord, webhooks …", no_args_is_help=True)
+channels = typer.Typer(name="channels", help="Chat channels: Telegram, Discord, webhooks …", no_args_is_help=True)
+pairing = typer.Typer(name="pairing", help="Strangers who may write: they get a code, you approve it.", no_args_is_help=True)
+commands = typer.Typer()
+commands.add_typer(channels)
+commands.add_typer(pairing)
 
 ChannelArgument = Annotated[str, typer.Argument(metavar="NAME", help="telegram, discord, webhook, apprise …")]
 
 
-@commands.command()
+@channels.command()
 def status(config: ConfigOption = None) -> None:
     """Show the state of each channel, as the running server sees it.
 
@@ -78,7 +86,7 @@ def status(config: ConfigOption = None) -> None:
     print_table(("CHANNEL", "STATE", "SINCE (UTC)", "DETAIL"), rows)
 
 
-@commands.command()
+@channels.command()
 def login(name: ChannelArgument, config: ConfigOption = None) -> None:
     """Show the account that the credentials belong to. Sends nothing.
 
@@ -87,7 +95,7 @@ def login(name: ChannelArgument, config: ConfigOption = None) -> None:
     typer.echo(f"{name}: {harmless(_with_channel(configured(config), name, lambda channel: within(channel.identity())))}")
 
 
-@commands.command("test")
+@channels.command("test")
 def try_out(
     name: ChannelArgument,
     to: Annotated[str | None, typer.Option(metavar="CHAT_ID", help="The recipient. Default: the first of the channel's owners.")] = None,
@@ -139,3 +147,84 @@ def _with_channel(loaded: Loaded, name: str, use: Callable[[Channel], Awaitable[
         return asyncio.run(run())
     except (ChannelFailed, SendFailed) as error:
         fail(f"{name}: {harmless(str(error))}")
+
+
+@pairing.command("list")
+def list_pairings(config: ConfigOption = None) -> None:
+    """List open and approved pairings.
+
+    Example: nanobot pairing list
+    """
+    found = with_store(configured(config), lambda store: store.pairings.list(datetime.now(UTC)))
+    print_list(found, ("CHANNEL", "SENDER ID", "CALLS ITSELF", "STATE", "CODE", "SINCE (UTC)"), _row)
+
+
+@pairing.command()
+def approve(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="The 8 characters that the assistant gave to the stranger.")],
+    config: ConfigOption = None,
+) -> None:
+    """Let a sender write to the assistant, and notify them.
+
+    Only if you know who has this code: it came to you from its holder, not from the list alone. Names are chosen by their bearers.
+
+    Example: nanobot pairing approve 7KQ2M9XF
+    """
+    wanted = replace_surrogates(code.strip())
+    loaded = configured(config)
+    found = with_store(loaded, lambda store: _approve(store, loaded, wanted))
+    if found is None:
+        raise NotFound("There is no open pairing with this code; codes last an hour. nanobot pairing list shows those there are.")
+    typer.echo(f"{found.channel} {harmless(found.sender.id)} ({harmless(found.sender.name)}) may write from now on")
+
+
+def _row(found: Pairing) -> tuple[str, ...]:
+    state = "approved" if found.code is None else f"open until {found.expires_at:%H:%M}"
+    return found.channel, found.sender.id, found.sender.name, state, found.code or "", moment(found.created)
+
+
+async def _approve(store: Store, loaded: Loaded, code: str) -> Pairing | None:
+    """Approve the code and queue a message to the sender; None: there is no such code."""
+    now = datetime.now(UTC)
+    found = await store.pairings.approve(code, now)
+    if found is not None:
+        told = OutboundEvent(
+            id=derived_id("evt", "let in", found.channel, found.sender.id, found.created.isoformat()),
+            address=Address(channel=found.channel, chat_id=found.chat_id),
+            text=LET_IN,
+            expires_at=now + timedelta(seconds=loaded.config.deliver.expire_after),
+            origin=Origin(kind="pairing", owner=OWNER.id),
+        )
+        await store.outbox.enqueue([told])
+    return found
+
+
+@pairing.command()
+def revoke(
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL")],
+    sender: Annotated[str, typer.Argument(metavar="SENDER_ID", help="As listed.")],
+    config: ConfigOption = None,
+) -> None:
+    """Revoke an approval, or refuse an open code.
+
+    Holds for the next message. Those whom the configuration lets write (allowFrom, owners) stay.
+
+    Example: nanobot pairing revoke telegram 123456789
+    """
+    name, wanted = channel.strip().lower(), replace_surrogates(sender.strip())
+    loaded = configured(config)
+
+    async def revoked(store: Store) -> SenderStanding | None:
+        """The sender's standing without the pairing; None: there was none."""
+        if not await store.pairings.revoke(name, wanted):
+            return None
+        return await Senders(loaded.config.channels.by_name(), store.pairings).standing(name, wanted)
+
+    standing = with_store(loaded, revoked)
+    if standing is None:
+        raise NotFound("There is no such pairing. nanobot pairing list shows those there are.")
+    if standing == "stranger":
+        typer.echo(f"{harmless(name)} {harmless(wanted)} may not write")
+    else:
+        where = f"channels.{harmless(name)}.{'owners' if standing == 'owner' else 'allowFrom'}"
+        typer.echo(f"{harmless(name)} {harmless(wanted)} is not paired any more, and may still write: {where} lets them")

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,7 @@ import typer
 from assistant.access.settings import AuthSettings
 from assistant.api.server.bind import CannotServe, bind, check_exposure
 from assistant.api.settings import ApiSettings
-from assistant.cli.channels import opened, within
+from assistant.cli.channels import PATIENCE, opened, within
 from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured, opened_store
 from assistant.config import ConfigError, Loaded
 from assistant.contracts.channels import ChannelFailed
@@ -29,8 +29,6 @@ from assistant.providers.gguf.file import INSTALL, NoModelFile, NotGguf, find_gg
 from assistant.providers.presets import PRESETS
 from assistant.providers.registry import open_provider
 
-_PATIENCE = 20.0
-"""Seconds for the model's provider to answer."""
 _LEAST_FREE = 500_000_000
 _ANY_KEY = "export OPENAI_API_KEY=<your key> (or another provider's), or start a model server such as Ollama on this machine"
 _SAMPLE = b"The quick brown fox jumps over the lazy dog.\n"
@@ -57,23 +55,24 @@ def doctor(config: ConfigOption = None, workspace: WorkspaceOption = None, model
 
     Example: nanobot doctor
     """
-    if not asyncio.run(_all_is_well(configured(config, workspace=workspace, model=model))):
+    loaded = configured(config, workspace=workspace, model=model)
+
+    async def run() -> bool:
+        well = True
+        async for name, detail, fix in _findings(loaded):
+            typer.echo(f"{'WRONG' if fix else 'ok   '}  {name:<13}  {detail}")
+            if fix:
+                typer.echo(f"{'':<22}to fix it: {fix}")
+                well = False
+        return well
+
+    if not asyncio.run(run()):
         raise typer.Exit(1)
 
 
-async def _all_is_well(loaded: Loaded) -> bool:
-    """Run all checks and print each finding as it comes."""
-    well = True
-    async for name, detail, fix in _findings(loaded):
-        typer.echo(f"{'WRONG' if fix else 'ok   '}  {name:<13}  {detail}")
-        if fix:
-            typer.echo(f"{'':<22}to fix it: {fix}")
-            well = False
-    return well
-
-
 async def _findings(loaded: Loaded) -> AsyncGenerator[Finding]:
-    yield check_configuration(loaded)
+    without_effect = f"; {len(loaded.notices)} keys without effect (nanobot config check names them)" if loaded.notices else ""
+    yield Finding("configuration", f"{loaded.source or 'the built-in defaults'}{without_effect}")
     yield check_disk(loaded.home)
     yield check_workspace(loaded.workspace)
     yield await check_store(loaded)
@@ -81,17 +80,10 @@ async def _findings(loaded: Loaded) -> AsyncGenerator[Finding]:
     yield check_address(loaded.config.api, loaded.config.auth)
     for name in loaded.config.enabled_channels:
         yield await check_channel(loaded, name)
-    yield await check_model(loaded, os.environ)
+    yield await check_model(loaded)
     for name, settings in loaded.config.models.items():
         if settings.path:
             yield check_file(f"models.{name}", settings.path, loaded.folder)
-
-
-def check_configuration(loaded: Loaded) -> Finding:
-    """Which file it is; a wrong one ends the command earlier."""
-    where = str(loaded.source or "the built-in defaults")
-    without_effect = f"; {len(loaded.notices)} keys without effect (nanobot config check names them)" if loaded.notices else ""
-    return Finding("configuration", where + without_effect)
 
 
 def check_disk(home: Path) -> Finding:
@@ -110,8 +102,7 @@ def check_workspace(folder: Path) -> Finding:
         return Finding("workspace", f"{there} is not a folder", elsewhere)
     if there != folder and not os.access(there, os.W_OK | os.X_OK):
         return Finding("workspace", f"{folder} can't be made: {there} is not writable", elsewhere)
-    detail = str(folder) if there == folder else f"{folder}, made at the first start"
-    return Finding("workspace", detail)
+    return Finding("workspace", str(folder) if there == folder else f"{folder}, made at the first start")
 
 
 async def check_store(loaded: Loaded) -> Finding:
@@ -138,11 +129,8 @@ async def check_documents(loaded: Loaded) -> Finding:
         try:
             read = await ChildReader(settings).read(upload)
         except NanobotError as error:
-            return Finding(
-                "documents",
-                error.message,
-                "the process that reads files failed: raise documents.memoryMib and documents.wallSeconds",
-            )
+            fix = "the process that reads files failed: raise documents.memoryMib and documents.wallSeconds"
+            return Finding("documents", error.message, fix)
     right = isinstance(read, ReadDocument) and read.text.strip() == _SAMPLE.decode().strip()
     limits = f"{settings.memory_mib} MiB, {settings.wall_seconds:g} s"
     return Finding("documents", f"read in a process of their own, within {limits}", "" if right else "reinstall nanobot")
@@ -165,11 +153,11 @@ def check_address(settings: ApiSettings, auth: AuthSettings) -> Finding:
     return Finding("address", f"{where} is free")
 
 
-async def check_model(loaded: Loaded, environment: Mapping[str, str]) -> Finding:
+async def check_model(loaded: Loaded) -> Finding:
     """Which model is chosen and why, and whether its provider answers and accepts the key. Costs no tokens."""
     agent = loaded.config.agent
     try:
-        choice = await choose(model=agent.model, provider=agent.provider, providers=loaded.config.providers, environment=environment)
+        choice = await choose(model=agent.model, provider=agent.provider, providers=loaded.config.providers, environment=os.environ)
     except NoSuchProvider as error:
         return Finding("model", str(error), "correct that; nanobot config show prints what holds now")
     if choice.provider == OFFLINE:
@@ -177,14 +165,13 @@ async def check_model(loaded: Loaded, environment: Mapping[str, str]) -> Finding
         return Finding("model", str(choice), "" if wanted else choice.remedy or _ANY_KEY)
     provider = open_provider(choice)
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             await provider.probe()
     except NanobotError as error:
         refused = isinstance(error, ProviderFailed) and not error.retryable
-        fix = _fix_key(choice) if refused else _fix_connection(choice)
-        return Finding("model", f"{choice}: {error.message}", fix)
+        return Finding("model", f"{choice}: {error.message}", _fix_key(choice) if refused else _fix_connection(choice))
     except TimeoutError:
-        return Finding("model", f"{choice}: no answer within {_PATIENCE:g} s", _fix_connection(choice))
+        return Finding("model", f"{choice}: no answer within {PATIENCE:g} s", _fix_connection(choice))
     finally:
         await provider.close()
     return Finding("model", f"{choice}; its provider answers")
@@ -209,15 +196,10 @@ async def check_channel(loaded: Loaded, name: str) -> Finding:
         async with opened(loaded, name) as channel:
             return Finding(name, await within(channel.identity()))
     except (ChannelFailed, NanobotError) as error:
-        return Finding(name, str(error), _fix_channel(name, error))
-
-
-def _fix_channel(name: str, error: ChannelFailed | NanobotError) -> str:
-    """A refusal is fixed in the configuration; a failed connection is not its fault."""
-    again = f"nanobot channels login {name} asks again"
-    if isinstance(error, ChannelFailed) and not error.fatal:
-        return f"check this machine's connection to it, proxies included (a server that runs tries again by itself); {again}"
-    return f"correct channels.{name} in the configuration (docs/channels.md); {again}"
+        fix = f"correct channels.{name} in the configuration (docs/channels.md)"
+        if isinstance(error, ChannelFailed) and not error.fatal:
+            fix = "check this machine's connection to it, proxies included (a server that runs tries again by itself)"
+        return Finding(name, str(error), f"{fix}; nanobot channels login {name} asks again")
 
 
 def _fix_key(choice: ChosenModel) -> str:

@@ -174,13 +174,10 @@ def _row(key: ApiKey, now: datetime) -> tuple[str, ...]:
     scopes = ", ".join(each for each in SCOPES if each in key.scopes)
     models = "all" if key.models is None else ", ".join(key.models)
     used = moment(key.last_used) if key.last_used else "never"
-    return key.id, key.name, f"{key.prefix}…", scopes, models, _limits(key.limits), _state(key, now), used
-
-
-def _limits(limits: Limits) -> str:
-    requests, tokens = limits.named("requests_per_minute"), limits.named("tokens_per_minute")
-    parts = ((requests, "requests/min"), (tokens, "tokens/min"), (limits.parallel, "at once"))
-    return ", ".join(f"{many:,} {what}" for many, what in parts if many is not None) or "none"
+    requests, tokens = key.limits.named("requests_per_minute"), key.limits.named("tokens_per_minute")
+    parts = ((requests, "requests/min"), (tokens, "tokens/min"), (key.limits.parallel, "at once"))
+    limits = ", ".join(f"{many:,} {what}" for many, what in parts if many is not None) or "none"
+    return key.id, key.name, f"{key.prefix}…", scopes, models, limits, _state(key, now), used
 
 
 def _state(key: ApiKey, now: datetime) -> str:

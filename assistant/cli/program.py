@@ -12,7 +12,7 @@ from assistant.config import ConfigError
 from assistant.contracts.errors import NanobotError
 from assistant.providers.choice import NoSuchProvider
 
-COMMANDS: Final = (
+COMMANDS = (
     "serve",
     "chat-server",
     "chat",
@@ -26,6 +26,8 @@ COMMANDS: Final = (
     "doctor",
     "config",
 )
+_MODULES: Final = {"chat-server": "chat_server", "send": "deliveries", "pairing": "channels"}
+"""Of the commands that have no module of their name."""
 
 
 def main() -> None:
@@ -48,8 +50,8 @@ def program(arguments: list[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     wanted = [name for name in COMMANDS if name in arguments[:1]]
-    for name in () if arguments[:1] == ["--version"] else wanted or COMMANDS:
-        commands: typer.Typer = importlib.import_module(f"assistant.cli.{name.replace('-', '_')}").commands
+    for module in dict.fromkeys(_MODULES.get(name, name) for name in wanted or COMMANDS) if arguments[:1] != ["--version"] else ():
+        commands: typer.Typer = importlib.import_module(f"assistant.cli.{module}").commands
         app.add_typer(commands)
     return app
 

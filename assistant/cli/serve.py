@@ -8,9 +8,6 @@ import uvloop
 from assistant.app.services import Services
 from assistant.app.serving import serve as serve_assistant
 from assistant.cli.shared import ConfigOption, LogLevelOption, ModelOption, WorkspaceOption, begin_logging, configured
-from assistant.contracts.messages import Json
-
-_MOST_NOTICES = 5
 
 
 def announce(services: Services, port: int) -> None:
@@ -25,7 +22,7 @@ def announce(services: Services, port: int) -> None:
         f"  channels       {_channels(services)}",
         f"  state          {loaded.home}",
     ]
-    if len(loaded.notices) > _MOST_NOTICES:
+    if len(loaded.notices) > 5:
         lines.append(f"  {len(loaded.notices)} keys of the configuration have no effect: nanobot config check")
     else:
         lines += [f"  {notice}" for notice in loaded.notices]
@@ -65,8 +62,6 @@ def serve(
 
     Example: nanobot serve --port 9000 --model anthropic/claude-sonnet-5
     """
-    given: dict[str, Json] = {"api.host": host, "api.port": port, "log.level": log_level}
-    more = {key: value for key, value in given.items() if value is not None}
-    loaded = configured(config, workspace=workspace, model=model, more=more)
+    loaded = configured(config, workspace=workspace, model=model, more={"api.host": host, "api.port": port, "log.level": log_level})
     begin_logging(loaded)
     uvloop.run(serve_assistant(loaded, announce))

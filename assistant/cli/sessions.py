@@ -1,28 +1,17 @@
 """`nanobot sessions list | show | export | delete`."""
 
 from collections.abc import Awaitable, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
+import orjson
 import typer
 
 from assistant.api.chat.route import known_key
-from assistant.cli.shared import (
-    ConfigOption,
-    JsonOption,
-    LimitOption,
-    configured,
-    harmless,
-    moment,
-    pages,
-    print_list,
-    session_json,
-    session_markdown,
-    with_store,
-)
+from assistant.cli.shared import ConfigOption, JsonOption, LimitOption, configured, harmless, moment, pages, print_list, with_store
 from assistant.config import Loaded
 from assistant.contracts.errors import SessionNotFound
+from assistant.contracts.messages import AssistantMessage, Text, ToolMessage, UserMessage, describe
 from assistant.contracts.sessions import Session, SessionStore, StoredMessage
 from assistant.store.store import Store
 
@@ -31,17 +20,8 @@ commands = typer.Typer(name="sessions", help="Stored conversations.", no_args_is
 SessionArgument = Annotated[str, typer.Argument(metavar="SESSION", help="Its key, as listed, or the session_id that was sent to the API.")]
 
 
-class ExportFormat(StrEnum):
-    json = "json"
-    markdown = "markdown"
-
-
 @commands.command("list")
-def list_sessions(
-    limit: LimitOption = 50,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
+def list_sessions(limit: LimitOption = 50, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """List sessions, the latest first.
 
     Example: nanobot sessions list --limit 10
@@ -59,15 +39,15 @@ def show(session: SessionArgument, config: ConfigOption = None) -> None:
 
     Example: nanobot sessions show api:default
     """
-    typer.echo(harmless(session_markdown(*_read(configured(config), session))), nl=False)
+    typer.echo(harmless(_markdown(*_read(configured(config), session))), nl=False)
 
 
 @commands.command()
 def export(
     session: SessionArgument,
     form: Annotated[
-        ExportFormat, typer.Option("--format", metavar="FORMAT", help="json (everything) or markdown (what was said).")
-    ] = ExportFormat.json,
+        Literal["json", "markdown"], typer.Option("--format", metavar="FORMAT", help="json (everything) or markdown (what was said).")
+    ] = "json",
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this new file.")] = None,
     config: ConfigOption = None,
 ) -> None:
@@ -76,7 +56,10 @@ def export(
     Example: nanobot sessions export api:default --format markdown -o talk.md
     """
     found, messages = _read(configured(config), session)
-    text = session_json(found, messages) if form is ExportFormat.json else session_markdown(found, messages)
+    if form == "json":
+        text = orjson.dumps({"session": found, "messages": messages}, option=orjson.OPT_INDENT_2).decode() + "\n"
+    else:
+        text = _markdown(found, messages)
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -132,3 +115,23 @@ async def _find(sessions: SessionStore, key: str) -> Session:
     if found is None:
         raise SessionNotFound(f'There is no session "{harmless(key)}". nanobot sessions list shows those there are.')
     return found
+
+
+def _markdown(session: Session, messages: Sequence[StoredMessage]) -> str:
+    """The conversation, without the texts of files and tools' results."""
+    lines = [f"# {session.key}", "", f"{session.messages} messages, begun {moment(session.created)}, last {moment(session.updated)} (UTC)"]
+    for stored in messages:
+        match stored.message:
+            case UserMessage(parts=parts):
+                lines += ["", f"## You, {moment(stored.at)}", ""]
+                lines += [part.text if isinstance(part, Text) else f"*[{describe(part)}]*" for part in parts]
+            case AssistantMessage(text=text, tool_calls=calls, cut_off=cut_off):
+                lines += ["", f"## Assistant, {moment(stored.at)}", ""]
+                lines += [text] if text else []
+                lines += [f"*used {call.name}*" for call in calls]
+                lines += [f"*({cut_off})*"] if cut_off else []
+            case ToolMessage(ok=False, name=name):
+                lines += ["", f"*{name} failed*"]
+            case ToolMessage():
+                pass
+    return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""What commands share: options, opening the store, lists, printing text safely, export."""
+"""What commands share: options, opening the store, lists, and printing text safely."""
 
 import asyncio
 import logging
@@ -9,18 +9,22 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import orjson
 import typer
 
+from assistant.api.body.spool import Spool
 from assistant.config import Loaded, load_config
 from assistant.config.folders import make_home
-from assistant.contracts.messages import AssistantMessage, Json, Part, Text, ToolMessage, UserMessage, describe
-from assistant.contracts.sessions import Session, StoredMessage
+from assistant.contracts.messages import Json
+from assistant.contracts.turns import Upload
+from assistant.contracts.util import display_name
 from assistant.store.store import Store, open_store
 
 T = TypeVar("T")
+INTERRUPTED: Final = 130
+"""The exit code after Ctrl-C, as in shells."""
 _PAGE = 1000
 
 
@@ -62,39 +66,13 @@ def harmless(text: str) -> str:
     return _CONTROLS.sub("\ufffd", text)
 
 
-class Display(Protocol):
-    def words(self, text: str) -> None:
-        """More words of the answer."""
-        ...
-
-    def tool(self, name: str) -> None:
-        """A tool is being used."""
-        ...
-
-    def end(self) -> None:
-        """The answer has ended, whole or not."""
-        ...
-
-
-class PlainDisplay:
-    """The words as they are, for a pipe or a file."""
-
-    def __init__(self) -> None:
-        self._last = "\n"
-
-    def words(self, text: str) -> None:
-        if text:
-            typer.echo(text, nl=False)
-            sys.stdout.flush()
-            self._last = text[-1]
-
-    def tool(self, name: str) -> None:
-        """Not part of the answer, so not in the pipe."""
-
-    def end(self) -> None:
-        if self._last != "\n":
-            typer.echo()
-        self._last = "\n"
+def copy_in(file: Path, spool: Spool) -> Upload:
+    """A copy, because the reader of an upload may remove it. Blocks."""
+    spooled = spool.open(display_name(file.name, "file"), None)
+    with file.open("rb") as source:
+        while data := source.read(1024 * 1024):
+            spooled.write(data)
+    return spooled.finish()
 
 
 def print_list(found: Sequence[T], heads: Sequence[str], row: Callable[[T], Sequence[str]], *, as_json: bool = False) -> None:
@@ -133,37 +111,9 @@ def _print_fitted(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Se
     Console().print(table)
 
 
-def session_json(session: Session, messages: Sequence[StoredMessage]) -> str:
-    """All that is kept of the session, as one JSON object: `session` and `messages`, times in UTC."""
-    return orjson.dumps({"session": session, "messages": list(messages)}, option=orjson.OPT_INDENT_2).decode() + "\n"
-
-
-def session_markdown(session: Session, messages: Sequence[StoredMessage]) -> str:
-    """The conversation, without the texts of files and tools' results."""
-    lines = [f"# {session.key}", "", f"{session.messages} messages, begun {moment(session.created)}, last {moment(session.updated)} (UTC)"]
-    for stored in messages:
-        match stored.message:
-            case UserMessage(parts=parts):
-                lines += ["", f"## You, {moment(stored.at)}", "", *(_part(part) for part in parts)]
-            case AssistantMessage(text=text, tool_calls=calls, cut_off=cut_off):
-                lines += ["", f"## Assistant, {moment(stored.at)}", ""]
-                lines += [text] if text else []
-                lines += [f"*used {call.name}*" for call in calls]
-                lines += [f"*({cut_off})*"] if cut_off else []
-            case ToolMessage(ok=False, name=name):
-                lines += ["", f"*{name} failed*"]
-            case ToolMessage():
-                pass
-    return "\n".join(lines) + "\n"
-
-
 def moment(at: datetime) -> str:
     """A time to the minute."""
     return f"{at:%Y-%m-%d %H:%M}"
-
-
-def _part(part: Part) -> str:
-    return part.text if isinstance(part, Text) else f"*[{describe(part)}]*"
 
 
 ConfigOption = Annotated[
@@ -193,8 +143,8 @@ LogLevelOption = Annotated[
 def configured(
     file: Path | None, *, workspace: Path | None = None, model: str | None = None, more: Mapping[str, Json] | None = None
 ) -> Loaded:
-    """The configuration under the command's options. Raises ConfigError."""
-    overrides: dict[str, Json] = {**(more or {})}
+    """The configuration under the command's options; `more`: further keys, None where not given. Raises ConfigError."""
+    overrides: dict[str, Json] = {key: value for key, value in (more or {}).items() if value is not None}
     if workspace is not None:
         overrides["agents.defaults.workspace"] = str(workspace.expanduser().absolute())
     if model is not None:

@@ -13,8 +13,7 @@ import typer
 from assistant.access.principals import OWNER
 from assistant.api.body.spool import Spool
 from assistant.app.services import Services, open_services
-from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured, harmless, print_list
-from assistant.cli.talk import copy_in
+from assistant.cli.shared import INTERRUPTED, ConfigOption, ModelOption, WorkspaceOption, configured, copy_in, harmless, print_list
 from assistant.config import Loaded
 from assistant.contracts.messages import Json, human_size
 from assistant.contracts.turns import Upload
@@ -25,7 +24,6 @@ from assistant.workflows.service import WorkflowService
 
 T = TypeVar("T")
 _MOST_TEXT: Final = 1_000_000
-_INTERRUPTED: Final = 130
 
 commands = typer.Typer(name="workflows", help="Jobs made of steps: the files of workflows/ in the workspace.", no_args_is_help=True)
 
@@ -91,7 +89,7 @@ def run(
         job = asyncio.run(_run(loaded, workflow, given or []))
     except KeyboardInterrupt:
         typer.echo("nanobot: the job was cancelled.", err=True)
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     results = job.results or {}
     if as_json:
         typer.echo(orjson.dumps(dict(results)))
@@ -151,7 +149,10 @@ def _given(
         if types.get(name) == "file":
             files[name] = copy_in(_file(value.removeprefix("@")), spool)
         elif value.startswith("@"):
-            params[name] = _text(_file(value[1:]))
+            path = _file(value[1:])
+            if path.stat().st_size > _MOST_TEXT:
+                raise typer.BadParameter(f"{path} is larger than {human_size(_MOST_TEXT)}, the most for a text.", param_hint="--input")
+            params[name] = path.read_text(encoding="utf-8", errors="replace")
         else:
             params[name] = value
     return params, files
@@ -164,28 +165,16 @@ def _file(name: str) -> Path:
     return path
 
 
-def _text(path: Path) -> str:
-    if path.stat().st_size > _MOST_TEXT:
-        raise typer.BadParameter(f"{path} is larger than {human_size(_MOST_TEXT)}, the most for a text.", param_hint="--input")
-    return path.read_text(encoding="utf-8", errors="replace")
-
-
 def _print_progress(update: Update) -> None:
     match update:
-        case NodeUpdate(node=node):
-            typer.echo(harmless(_of_node(node)), err=True)
         case JobUpdate(job=Job(state="running")):
-            typer.echo(f"job {update.job.id}", err=True)
+            line = f"job {update.job.id}"
+        case NodeUpdate(node=NodeRun(state="running") as node):
+            line = f"  …  {node.path}"
+        case NodeUpdate(node=NodeRun(state="completed") as node):
+            line = f"  ok {node.path} ({f'{(node.ended - node.started).total_seconds():.1f} s' if node.ended else ''})"
+        case NodeUpdate(node=node):
+            line = f"  !! {node.path}: {node.error or node.state}"
         case _:
-            pass
-
-
-def _of_node(node: NodeRun) -> str:
-    seconds = f"{(node.ended - node.started).total_seconds():.1f} s" if node.ended else ""
-    match node.state:
-        case "running":
-            return f"  …  {node.path}"
-        case "completed":
-            return f"  ok {node.path} ({seconds})"
-        case state:
-            return f"  !! {node.path}: {node.error or state}"
+            return
+    typer.echo(harmless(line), err=True)

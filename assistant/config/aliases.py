@@ -1,14 +1,16 @@
-"""Keys that are not settings here: nanobot's others, retired ones, and those that other products keep in another section.
+"""Keys that are not settings here: nanobot's others, retired ones, and those that other products (Moltbot, Server Node) keep in another place.
 
 A key that this project learns to obey moves from here into a settings model; a test checks that no key is in both.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any, Final, cast
 
 from pydantic.alias_generators import to_camel
 
+from assistant.config.errors import ConfigError, ConfigProblem
 from assistant.contracts.messages import Json
 
 KeyPath = tuple[str, ...]
@@ -149,11 +151,7 @@ def moved(raw: Mapping[str, Json]) -> dict[str, Json]:
         for parent, name in zip(reversed(parents), reversed([*sections, key]), strict=True):
             if name == key or not parent[name]:
                 del parent[name]
-        place = found
-        for name in ours:
-            inner = place.get(name)
-            place[name] = inner = inner if isinstance(inner, dict) else {}
-            place = inner
+        place = _inner(found, ours)
         place |= {**value, **place}
     return found
 
@@ -164,3 +162,76 @@ def installed_candidates(section: str, source: Mapping[str, Json]) -> Iterator[s
     for name, value in given.items() if isinstance(given, Mapping) else ():
         if camel(name) not in NANOBOT_KEYS[section] and not says_nothing(value):
             yield camel(name)
+
+
+_ADDRESS: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\s]+)):(?P<port>\d{1,5})")
+_PLACES: Final[Mapping[str, tuple[str, ...]]] = {
+    "max_requests_per_minute": ("limits", "requestsPerMinute"),
+    "max_tokens_per_minute": ("limits", "tokensPerMinute"),
+    "cors_origins": ("cors", "origins"),
+    "api_key": ("apiKey",),
+}
+"""Keys of `[api]` in Server Node's config.toml → their places in ours."""
+
+
+def translated(raw: Mapping[str, Json], origin: str) -> dict[str, Json]:
+    """The object of Server Node's config.toml with our keys for its `[api]` and `[api.models.<id>]`. `origin`: the file, for errors.
+
+    Raises ConfigError, with a problem for each wrong key.
+    """
+    section = raw.get("api")
+    if not isinstance(section, Mapping):
+        return dict(raw)
+    wrong: dict[str, str] = {}
+    api = _api(section, wrong)
+    if wrong:
+        raise ConfigError(*[ConfigProblem(path=("api", key), text=text, origin=origin) for key, text in wrong.items()])
+    models = section.get("models")
+    if not isinstance(models, Mapping):
+        return {**raw, "api": api}
+    if isinstance(raw.get("models"), Mapping):
+        raise ConfigError(ConfigProblem(path=("models",), text="is given beside api.models; keep one", origin=origin))
+    return {**raw, "api": api, "models": dict(models)}
+
+
+def _api(section: Mapping[str, Json], wrong: dict[str, str]) -> dict[str, Json]:
+    """Our `api` section. Keys that are not Server Node's stay unchanged. Adds to `wrong` what is wrong, by key."""
+
+    def switch(key: str, *, default: bool) -> bool:
+        value = section.get(key, default)
+        if isinstance(value, bool):
+            return value
+        wrong[key] = "must be true or false"
+        return default
+
+    own = {"enabled", "address", "require_auth", "cors_enabled", "models", *_PLACES}
+    api: dict[str, Json] = {key: value for key, value in section.items() if key not in own}
+    if not switch("enabled", default=True):
+        wrong["enabled"] = "is false: there would be nothing to serve"
+    if "address" in section:
+        written = section["address"]
+        if isinstance(written, str) and (found := _ADDRESS.fullmatch(written.strip())):
+            api["host"], api["port"] = found["six"] or found["host"], int(found["port"])
+        else:
+            wrong["address"] = 'must be "host:port", such as "127.0.0.1:8080"'
+    for key, place in _PLACES.items():
+        if key in section:
+            _inner(api, place[:-1])[place[-1]] = section[key]
+    if not switch("cors_enabled", default=True):
+        _inner(api, ("cors",))["origins"] = []
+    key = section.get("api_key")
+    has_key = isinstance(key, str) and bool(key.strip())
+    if not switch("require_auth", default=has_key):
+        api.pop("apiKey", None)
+    elif not has_key:
+        wrong["require_auth"] = "is true, and api_key is not set"
+    return api
+
+
+def _inner(section: dict[str, Json], path: KeyPath) -> dict[str, Json]:
+    """The section at `path`, made where there is none."""
+    for name in path:
+        inner = section.get(name)
+        section[name] = inner = dict(inner) if isinstance(inner, Mapping) else {}
+        section = inner
+    return section

@@ -1,4 +1,7 @@
-"""The `channels` and `tools` sections: a field for each kind in the catalogs, and for each of an installed package that is configured."""
+"""The `channels` and `tools` sections: a field for each kind in the catalogs, and for each of an installed package that is configured.
+
+`ConfiguredChannels` looks channels up in them.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -8,7 +11,9 @@ from pydantic.fields import FieldInfo
 
 from assistant.config.aliases import KeyPath, camel, installed_candidates, plain
 from assistant.config.errors import ConfigError, ConfigProblem
-from assistant.contracts.channels import ChannelSettings
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import ChannelKind, ChannelSettings
+from assistant.contracts.errors import InvalidAddress
 from assistant.contracts.messages import Json
 from assistant.contracts.tool_kinds import NoSettings
 from assistant.contracts.util import Settings
@@ -90,17 +95,13 @@ def _extended(base: type[S], section: str, names: Iterable[str], settings: Calla
             what = section.removesuffix("s")
             text = f"the package that gives this {what} can't be used: importing it raised {type(error).__name__}"
             raise ConfigError(ConfigProblem(path=(section, name), text=text)) from error
-        fields[name.replace("-", "_")] = _field(name, model)
+        attribute = name.replace("-", "_")
+        alias = AliasChoices(camel(attribute), attribute, name) if attribute != name else None
+        try:
+            fields[attribute] = model, Field(default=model(), title=name, validation_alias=alias)
+        except ValidationError:  # it has required keys: without its section there are no settings
+            fields[attribute] = model | None, Field(default=None, title=name, validation_alias=alias)
     return create_model(base.__name__, __base__=base, __doc__=base.__doc__, **fields) if fields else base
-
-
-def _field(name: str, model: type[Settings]) -> tuple[Any, Any]:
-    attribute = name.replace("-", "_")
-    alias = AliasChoices(camel(attribute), attribute, name) if attribute != name else None
-    try:
-        return model, Field(default=model(), title=name, validation_alias=alias)
-    except ValidationError:  # it has required keys: without its section there are no settings
-        return model | None, Field(default=None, title=name, validation_alias=alias)
 
 
 def _by_name(section: Settings) -> Mapping[str, Any]:
@@ -119,6 +120,44 @@ def fields_of(annotation: object) -> Mapping[str, FieldInfo]:
     """The fields of a settings model, or of "a settings model or null"."""
     models = [each for each in (annotation, *get_args(annotation)) if isinstance(each, type) and issubclass(each, Settings)]
     return models[0].model_fields if models else {}
+
+
+class ConfiguredChannels:
+    """The `ChannelDirectory` of our channels and of those of installed packages that have a section. Imports no SDK."""
+
+    def __init__(self, channels: Mapping[str, ChannelSettings]) -> None:
+        self._settings = channels
+        self._kinds: dict[str, ChannelKind] = {}
+
+    @property
+    def names(self) -> Sequence[str]:
+        return tuple(self._settings)
+
+    @property
+    def enabled(self) -> Sequence[str]:
+        return tuple(name for name, settings in self._settings.items() if settings.enabled)
+
+    def check(self, address: Address) -> Address:
+        kind = self.kind(address.channel)
+        if kind is None:
+            raise InvalidAddress(f'There is no channel "{address.channel}". There are: {", ".join(self.names)}.', param="channel")
+        return kind.check_address(self._settings[address.channel], address)
+
+    def named(self, address: Address) -> bool:
+        kind = self.kind(address.channel)
+        return kind is not None and any(self._same_chat(address, chat_id) for chat_id in kind.named(self._settings[address.channel]))
+
+    def kind(self, name: str) -> ChannelKind | None:
+        """The kind of a configured channel; None: there is no such channel."""
+        if name in self._settings and name not in self._kinds and (found := channel_catalog.channel_kind(name)):
+            self._kinds[name] = found
+        return self._kinds.get(name)
+
+    def _same_chat(self, address: Address, chat_id: str) -> bool:
+        try:
+            return self.check(Address(channel=address.channel, chat_id=chat_id)).chat_id == address.chat_id
+        except InvalidAddress:
+            return False
 
 
 if not TYPE_CHECKING:  # the fields come from the catalogs: a type checker sees the classes above

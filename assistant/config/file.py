@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from assistant.config.aliases import translated
 from assistant.config.errors import ConfigError, ConfigProblem
-from assistant.config.server_node import translated
 from assistant.contracts.messages import Json
 
 FILE_NAMES: Final = ("config.json", "config.json5")

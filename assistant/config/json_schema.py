@@ -40,12 +40,11 @@ def in_camel_case(schema: Mapping[str, Any], path: KeyPath) -> KeyPath:
     return tuple(camel(part) if camel(part) in keys_at(schema, path[:depth]) else part for depth, part in enumerate(path))
 
 
-def leaves(schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """(path, schema) of every key that holds a value, in the order of the models. A name that people choose is "*"."""
-    return _leaves(schema, schema, ())
-
-
-def _leaves(schema: Mapping[str, Any], section: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+def leaves(
+    schema: Mapping[str, Any], section: Mapping[str, Any] | None = None, path: KeyPath = ()
+) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    """(path, schema) of every key of the section (the whole) that holds a value, in the order of the models. A name that people choose is "*"."""
+    section = schema if section is None else section
     children: dict[str, Any] = dict(section.get("properties", {}))
     if section.get("additionalProperties"):
         children["*"] = section["additionalProperties"]
@@ -54,7 +53,7 @@ def _leaves(schema: Mapping[str, Any], section: Mapping[str, Any], path: KeyPath
         if inner.get("deprecated") or name == "$schema":
             continue
         if "properties" in inner or "properties" in _section(schema, inner.get("additionalProperties")):
-            yield from _leaves(schema, inner, (*path, name))
+            yield from leaves(schema, inner, (*path, name))
         else:
             yield (*path, name), inner
 

@@ -30,14 +30,15 @@ def problems_of(
 ) -> list[ConfigProblem]:
     """Unknown keys first, then what was `found` before the validation, then wrong values of other keys than those.
 
-    `origins`: where each value was written, by its path in plain spelling.
+    `origins`: where each value was written, or the nearest section around it, by its path in plain spelling.
     """
     schema = schema_of(model, described=False)
     unknown: list[ConfigProblem] = []
     wrong: list[ConfigProblem] = []
     for detail in error.errors(include_url=False, include_context=False) if error is not None else ():
         path = in_camel_case(schema, tuple(str(part) for part in detail["loc"]))
-        origin = _origin(path, origins)
+        spelt = tuple(plain(part) for part in path)
+        origin = next((origins[spelt[:length]] for length in range(len(spelt), 0, -1) if spelt[:length] in origins), "")
         if detail["type"] == "extra_forbidden":
             unknown += _unknown(schema, path, detail["input"], origin)
         else:
@@ -78,9 +79,3 @@ def _text(detail: ErrorDetails, *, from_variable: bool) -> str:
         return 'takes JSON here, such as ["one", "two"]'
     words = detail["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
     return _WORDS.get(detail["type"], words)
-
-
-def _origin(path: KeyPath, origins: Mapping[KeyPath, str]) -> str:
-    """Where the value at `path` was written, or the nearest section around it."""
-    spelt = tuple(plain(part) for part in path)
-    return next((origins[spelt[:length]] for length in range(len(spelt), 0, -1) if spelt[:length] in origins), "")

@@ -41,7 +41,8 @@ def renewed(page: str) -> str:
 def _tables() -> str:
     sections: dict[str, list[str]] = {}
     for path, key in leaves(schema_of(Config)):
-        row = f"| `{_written(path)}` | {_default(key)} | {str(key['description']).replace('|', chr(92) + '|')} |"
+        default = f"`{json.dumps(key['default'], ensure_ascii=False)}`" if "default" in key else "(required)"
+        row = f"| `{_written(path)}` | {default} | {str(key['description']).replace('|', chr(92) + '|')} |"
         sections.setdefault(path[0], []).append(row)
     parts = [f"### `{name}`\n\n| key | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n" for name, rows in sections.items()]
     retired = [f"| `{key}` | {applies} |" for key, applies in RETIRED.items()]
@@ -54,10 +55,6 @@ def _tables() -> str:
 
 def _written(path: tuple[str, ...] | list[str]) -> str:
     return ".".join(path).replace("*", "<name>")
-
-
-def _default(key: Mapping[str, Any]) -> str:
-    return f"`{json.dumps(key['default'], ensure_ascii=False)}`" if "default" in key else "(required)"
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from assistant.api.deliveries import Outgoing
-from assistant.config.directory import ConfiguredChannels
-from assistant.config.extensions import ChannelsSettings
+from assistant.config.extensions import ChannelsSettings, ConfiguredChannels
 from assistant.contracts.outbox import Claim, OutboundPart, Receipt, Settlement
 from assistant.delivery.service import DeliveryService, Watch
 from assistant.store.settings import StoreSettings

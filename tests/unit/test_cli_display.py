@@ -3,8 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
+from assistant.cli.chat import MarkdownDisplay, settled
 from assistant.cli.shared import harmless
-from assistant.cli.talk import MarkdownDisplay, settled
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ EVENT = re.compile(r"[a-z]+\.[a-z_]+( [a-z]+=%[ds.\df]+)*")
 CATCH_ALL = {
     "assistant/agent/toolbox.py",  # a tool's bug becomes a message to the model
     "assistant/api/middleware/errors.py",  # a bug behind a request becomes an answer
-    "assistant/app/tools.py",  # a package's tool that fails is left out
+    "assistant/app/agent.py",  # a package's tool that fails is left out
     "assistant/app/services.py",  # an adapter that fails to open leaves its channel stopped and the server running
     "assistant/config/extensions.py",  # a package that fails to import is named to the person who configured it
     "assistant/delivery/dispatcher.py",  # a failed scan or renewal must not end the loop

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from assistant.agent.toolbox import Toolbox
-from assistant.app.tools import check_tool_names, open_tools, tool_kinds
+from assistant.app.agent import check_tool_names, open_tools, tool_kinds
 from assistant.config import ConfigError
 from assistant.config.agents import AgentSettings
 from assistant.contracts.sessions import SessionFiles

@@ -15,7 +15,7 @@ PORTS = {
     if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
 }
 BRIDGES = {
-    "ChannelDirectory": ("assistant/config/directory.py", "assistant/access/recipients.py"),
+    "ChannelDirectory": ("assistant/config/extensions.py", "assistant/access/recipients.py"),
     "ChannelLink": ("assistant/delivery/supervisor.py", "channels/telegram/adapter.py"),
     "Deliveries": ("assistant/delivery/service.py", "assistant/contracts/tool_kinds.py"),
     "Hooks": ("channels/webhook/adapter.py", "assistant/api/hooks.py"),

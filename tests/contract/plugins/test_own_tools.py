@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from assistant.access.recipients import Recipients
-from assistant.app.tools import open_http
+from assistant.app.agent import open_http
 from assistant.contracts.documents import ReadDocument
 from assistant.contracts.messages import Document, UserMessage
 from assistant.contracts.sessions import NewTurn

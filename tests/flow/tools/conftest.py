@@ -11,7 +11,7 @@ import pytest
 
 from assistant.access.recipients import Policy, Recipients
 from assistant.agent.toolbox import Toolbox
-from assistant.app.tools import open_http
+from assistant.app.agent import open_http
 from assistant.contracts.addresses import Address
 from assistant.contracts.messages import Document, Part, Text, ToolCall, ToolMessage, UserMessage
 from assistant.contracts.outbox import Delivery

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from assistant.config.directory import ConfiguredChannels
-from assistant.config.extensions import ChannelsSettings
+from assistant.config.extensions import ChannelsSettings, ConfiguredChannels
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import InboundMessage, Pairing, Sender, SessionRef
 from assistant.contracts.messages import AssistantMessage, Document, Text

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from assistant.access.authenticator import Allowance
 from assistant.access.recipients import Policy, Recipients
 from assistant.agent.toolbox import Toolbox
-from assistant.app.tools import open_http
+from assistant.app.agent import open_http
 from assistant.contracts.access import Limits
 from assistant.contracts.messages import Json
 from assistant.contracts.models import ModelProvider, Sampling
