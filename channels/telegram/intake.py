@@ -14,8 +14,7 @@ from assistant.contracts.channels import ChannelLink
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import backoff
-from channels.telegram.api import Answered, Api
-from channels.telegram.errors import channel_failure, unreachable
+from channels.telegram.api import Answered, Api, channel_failure, unreachable
 from channels.telegram.inbound import Reader
 
 log = logging.getLogger(__name__)

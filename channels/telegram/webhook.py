@@ -15,8 +15,7 @@ from telegram.error import TelegramError
 
 from assistant.contracts.channels import ChannelFailed, ChannelLink
 from assistant.contracts.errors import StoreUnavailable
-from channels.telegram.api import ALLOWED_UPDATES, Answered, Api
-from channels.telegram.errors import channel_failure, unreachable
+from channels.telegram.api import ALLOWED_UPDATES, Answered, Api, channel_failure, unreachable
 from channels.telegram.intake import ALBUM_MOST, ALBUM_QUIET, AlbumKey, TelegramIntake, album_of
 from channels.telegram.settings import TelegramSettings
 
