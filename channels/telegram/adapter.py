@@ -12,10 +12,9 @@ from assistant.contracts.inbox import COMMANDS
 from channels.telegram.api import READ_SECONDS, channel_failure, connect
 from channels.telegram.conversation import TelegramConversation
 from channels.telegram.inbound import Reader
-from channels.telegram.intake import Polling, TelegramIntake
+from channels.telegram.intake import Polling, TelegramIntake, TelegramWebhook
 from channels.telegram.sender import TelegramSender, plan
 from channels.telegram.settings import TelegramSettings
-from channels.telegram.webhook import TelegramWebhook
 
 log = logging.getLogger(__name__)
 

@@ -104,7 +104,7 @@ def marks_of(style: Style) -> tuple[Mark, ...]:
     return (("link", style.link), *found) if style.link else tuple(found)
 
 
-def write_marked(
+def marked(
     spans: Sequence[Span],
     marks: Callable[[Style], tuple[Mark, ...]],
     signs: Callable[[Mark], tuple[str, str]],
@@ -158,6 +158,7 @@ def between(before: Block | None, block: Block) -> str:
 
 
 def words_of(block: Block) -> str:
+    """A block as plain text."""
     return "\n".join([_plain_line(block, line) for line in block.lines])
 
 

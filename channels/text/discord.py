@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, between, indent, marks_of, utf16, words_of, write_marked
+from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, between, indent, marked, marks_of, utf16, words_of
 from channels.text.splitting import Size, TextForm, parts_of
 
 _MARKS: Final = {"bold": "**", "italic": "*", "strike": "~~", "spoiler": "||"}
@@ -100,7 +100,7 @@ def _line(block: Block, line: Line) -> str:
         said = escape(span.text)
         return _at_begin(span.text, said) if place == 0 else said
 
-    return _lead(block, line) + "".join(write_marked(line.spans, marks, _signs, words))
+    return _lead(block, line) + "".join(marked(line.spans, marks, _signs, words))
 
 
 def _signs(mark: Mark) -> tuple[str, str]:

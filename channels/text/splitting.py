@@ -243,8 +243,9 @@ class _Packing:
         size = self._size(block, head)
         return head if self._form.fits(Size(*(value * 3 for value in size))) else ()
 
-    def _size(self, block: Block, head: Sequence[Line]) -> Size:
-        return self._form.around(block).plus(_sum([self._line(block, line) for line in head]))
+    def _size(self, block: Block, lines: Sequence[Line]) -> Size:
+        """Of a block with these lines."""
+        return self._form.around(block).plus(_sum([self._line(block, line) for line in lines]))
 
     def _line(self, block: Block, line: Line) -> Size:
         return _sum([self._form.lead(block, line), *[self._form.span(block, span) for span in line.spans]])

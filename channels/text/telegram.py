@@ -8,21 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from channels.text.blocks import (
-    PLAIN,
-    Block,
-    FormattedPart,
-    Line,
-    Mark,
-    Span,
-    Style,
-    between,
-    indent,
-    marks_of,
-    utf16,
-    words_of,
-    write_marked,
-)
+from channels.text.blocks import PLAIN, Block, FormattedPart, Line, Mark, Span, Style, between, indent, marked, marks_of, utf16, words_of
 from channels.text.splitting import Size, TextForm, parts_of
 
 _TAGS: Final = {"link": "a", "bold": "b", "italic": "i", "strike": "s", "spoiler": "tg-spoiler", "code": "code"}
@@ -124,5 +110,5 @@ def _line(block: Block, line: Line) -> str:
     lead = escape("> " * (block.quote - 1)) + indent(line)
     if len(line.spans) == 1 and line.spans[0].style is PLAIN and block.kind == "text":
         return lead + escape(line.spans[0].text)
-    words = write_marked(line.spans, lambda style: _marks(style, block), _tags, lambda _, span: escape(span.text))
+    words = marked(line.spans, lambda style: _marks(style, block), _tags, lambda _, span: escape(span.text))
     return lead + "".join(words)
