@@ -95,14 +95,10 @@ class MessageTool:
         chat_id = params.chat_id or (own.chat_id if own and channel == own.channel else None)
         if not channel or not chat_id:
             enabled = ", ".join(self._services.channels.enabled)
-            raise ToolFailed(
-                "Say whom the message is for: channel and chat_id are both needed here. "
-                + (
-                    f"The enabled channels are: {enabled}."
-                    if enabled
-                    else "No channel is enabled: messages wait in the outbox until one is."
-                )
+            known = (
+                f"The enabled channels are: {enabled}." if enabled else "No channel is enabled: messages wait in the outbox until one is."
             )
+            raise ToolFailed(f"Say whom the message is for: channel and chat_id are both needed here. {known}")
         thread = params.thread_id
         if own and thread is None and not params.chat_id:
             thread = own.thread_id

@@ -41,16 +41,18 @@ class Workspace:
     @contextmanager
     def _opened(self, path: str) -> Generator[BinaryIO]:
         *folders, name = self._steps(path)
+        way = [*[(folder, os.O_DIRECTORY) for folder in (self._root.resolve(), *folders)], (name, os.O_NONBLOCK)]  # a pipe must not wait
+        descriptor: int | None = None
         with ExitStack() as opened:
             try:
-                descriptor = _open(self._root.resolve(), os.O_DIRECTORY, None, opened)
-                for folder in folders:
-                    descriptor = _open(folder, os.O_DIRECTORY, descriptor, opened)
-                descriptor = _open(name, os.O_NONBLOCK, descriptor, opened)  # else a pipe would wait for its other end
+                for step, flag in way:
+                    descriptor = os.open(step, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flag, dir_fd=descriptor)
+                    opened.callback(os.close, descriptor)
             except FileNotFoundError:
                 raise ToolFailed(f"There is no file {path!r} in the workspace.") from None
             except OSError as error:
                 raise ToolFailed(f"{path!r} can't be read: {error.strerror}.") from None
+            assert descriptor is not None
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise ToolFailed(f"{path!r} is not a file.")
             with os.fdopen(os.dup(descriptor), "rb") as file:
@@ -75,12 +77,6 @@ class Workspace:
 def shown_name(path: str) -> str:
     """What the receiver sees of a path."""
     return display_name(path, "file")
-
-
-def _open(name: str | Path, more: int, folder: int | None, opened: ExitStack) -> int:
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | more, dir_fd=folder)
-    opened.callback(os.close, descriptor)
-    return descriptor
 
 
 def _pour(source: BinaryIO, target: BinaryIO, path: str, most_bytes: int) -> int:

@@ -48,8 +48,20 @@ class DiscordConversation:
         self._session: aiohttp.ClientSession | None = None
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
+        """From Discord's file servers only. URLs of files expire after about a day; then a fresh one is requested.
+
+        https://discord.com/developers/docs/reference#signed-attachment-cdn-urls
+        """
+        known = _REF.fullmatch(file.ref)
+        if known is None:
+            raise SendRefused("gone", _GONE)
+        channel, message, attachment, url = known.groups()
         async with self._asked(_WITHIN_FETCH):
-            await self._fetch(file.ref, into, most_bytes)
+            if await self._download(url, into, most_bytes):
+                return
+            fresh = await self._fresh(channel, message, attachment) if channel else None
+            if fresh is None or not await self._download(fresh, into, most_bytes):
+                raise SendRefused("gone", _GONE)
 
     async def acknowledge(self, message: InboundMessage) -> None:
         if not self._settings.react_emoji or message.message_id is None:
@@ -99,21 +111,6 @@ class DiscordConversation:
                 yield
         except (discord.DiscordException, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise send_failure(error, self._rest.refusals, written=True) from error
-
-    async def _fetch(self, ref: str, into: Path, most_bytes: int) -> None:
-        """From Discord's file servers only. URLs of files expire after about a day; then a fresh one is requested.
-
-        https://discord.com/developers/docs/reference#signed-attachment-cdn-urls
-        """
-        known = _REF.fullmatch(ref)
-        if known is None:
-            raise SendRefused("gone", _GONE)
-        channel, message, attachment, url = known.groups()
-        if await self._download(url, into, most_bytes):
-            return
-        fresh = await self._fresh(channel, message, attachment) if channel else None
-        if fresh is None or not await self._download(fresh, into, most_bytes):
-            raise SendRefused("gone", _GONE)
 
     async def _fresh(self, channel: str, message: str, attachment: str) -> str | None:
         data: Any = await (await self._rest.client()).http.get_message(int(channel), int(message))

@@ -124,12 +124,7 @@ class DiscordHttp(HTTPClient):
         self._api_base = settings.api_base
 
     async def request(
-        self,
-        route: Route,
-        *,
-        files: Sequence[discord.File] | None = None,
-        form: Iterable[dict[str, Any]] | None = None,
-        **kwargs: Any,
+        self, route: Route, *, files: Sequence[discord.File] | None = None, form: Iterable[dict[str, Any]] | None = None, **kwargs: Any
     ) -> Any:
         if wait := self._refusals.wait:
             raise discord.RateLimited(wait)
@@ -212,10 +207,9 @@ def _answered(error: discord.HTTPException) -> SendFailed:
         return SendLater("unauthorized", TOKEN_WORDS, retry_after=300, counts=False, whole_channel=True)
     if status == 429 or (status == 403 and not from_discord):
         # Discord's proxy: too many requests from this address. More of them make the ban longer.
+        wait = seconds_in(error.response.headers.get("Retry-After"), 600)
         words = "Discord's network turns this address away for some time."
-        return SendLater(
-            "turned_away", words, retry_after=seconds_in(error.response.headers.get("Retry-After"), 600), counts=False, whole_channel=True
-        )
+        return SendLater("turned_away", words, retry_after=wait, counts=False, whole_channel=True)
     if status >= 500 or status == 408:
         return SendLater("server_error", f"Discord answered with {status}.")
     code, words = _REFUSED.get(error.code, ("refused", f"Discord refused it with {status}, code {error.code}."))
@@ -225,21 +219,15 @@ def _answered(error: discord.HTTPException) -> SendFailed:
 def connection_failure(error: discord.DiscordException | aiohttp.ClientError | OSError) -> ChannelFailed:
     """The error of the connection."""
     match error:
-        case discord.LoginFailure():
+        case discord.LoginFailure() | discord.ConnectionClosed(code=4004) | discord.HTTPException(status=401):
             return ChannelFailed(TOKEN_WORDS, fatal=True)
-        case discord.PrivilegedIntentsRequired():
-            return ChannelFailed(INTENT_WORDS, fatal=True)
-        case discord.ConnectionClosed(code=4004):
-            return ChannelFailed(TOKEN_WORDS, fatal=True)
-        case discord.ConnectionClosed(code=4013 | 4014):
+        case discord.PrivilegedIntentsRequired() | discord.ConnectionClosed(code=4013 | 4014):
             return ChannelFailed(INTENT_WORDS, fatal=True)
         case discord.ConnectionClosed():
             return ChannelFailed(f"Discord closed the connection with code {error.code}.")
         case discord.RateLimited():
             return ChannelFailed(f"Discord asks to wait {error.retry_after:.0f} s.")
         case discord.HTTPException():
-            return ChannelFailed(
-                TOKEN_WORDS if error.status == 401 else f"Discord answered with {error.status}.", fatal=error.status == 401
-            )
+            return ChannelFailed(f"Discord answered with {error.status}.")
         case _:
             return ChannelFailed(f"Discord can't be reached ({type(error).__name__}).")

@@ -1,7 +1,6 @@
 """Discord's messages and interactions as messages for the assistant, by the rules for servers."""
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -16,6 +15,7 @@ from channels.discord.settings import DiscordSettings
 
 _WORDS_OF_PEOPLE: Final = (discord.MessageType.default, discord.MessageType.reply)
 _MOST_QUOTED: Final = 4000
+_KINDS: Final[dict[str, FileKind]] = {"image": "image", "video": "video", "audio": "audio"}
 _EMOJI: Final = re.compile(r"<a?:(\w{2,32}):\d+>", re.ASCII)
 _STICKERS: Final = {
     discord.StickerFormatType.png: "image/png",
@@ -50,7 +50,7 @@ def read_message(message: discord.Message, me: discord.ClientUser, settings: Dis
     text = _words(message, me)
     quote = _quote(message)
     attachments = [*message.attachments, *[each for shot in message.message_snapshots for each in shot.attachments]]
-    files = (*_files(attachments, message), *map(_sticker, message.stickers))
+    files = (*[_file(each, message) for each in attachments], *map(_sticker, message.stickers))
     if not (text or files or quote):
         text = f"@{me.name}"  # only a mention
     return InboundMessage(
@@ -156,27 +156,11 @@ def _quote(message: discord.Message) -> Quote | None:
     return Quote(text=text[:_MOST_QUOTED], author=answered.author.display_name) if text else None
 
 
-def _files(attachments: Sequence[discord.Attachment], message: discord.Message) -> list[InboundFile]:
-    return [
-        InboundFile(
-            name=attachment.filename,
-            kind=_kind(attachment),
-            media_type=(attachment.content_type or "application/octet-stream").partition(";")[0].strip(),
-            size=attachment.size,
-            ref=f"{message.channel.id}/{message.id}/{attachment.id} {attachment.url}",
-        )
-        for attachment in attachments
-    ]
-
-
-def _kind(attachment: discord.Attachment) -> FileKind:
-    if attachment.is_voice_message():
-        return "voice"
-    match (attachment.content_type or "").partition("/")[0]:
-        case "image" | "video" | "audio" as kind:
-            return kind
-        case _:
-            return "document"
+def _file(attachment: discord.Attachment, message: discord.Message) -> InboundFile:
+    media_type = (attachment.content_type or "application/octet-stream").partition(";")[0].strip()
+    kind = "voice" if attachment.is_voice_message() else _KINDS.get(media_type.partition("/")[0], "document")
+    ref = f"{message.channel.id}/{message.id}/{attachment.id} {attachment.url}"
+    return InboundFile(name=attachment.filename, kind=kind, media_type=media_type, size=attachment.size, ref=ref)
 
 
 def _sticker(sticker: discord.StickerItem) -> InboundFile:

@@ -202,7 +202,7 @@ class DiscordSender:
     async def _open(self, sending: Sending) -> list[discord.File]:
         try:
             return await asyncio.to_thread(
-                lambda: [discord.File(self._files.path(media), filename=media.name) for media in sending.part.media]
+                lambda: [discord.File(self._files.path(each), filename=each.name) for each in sending.part.media]
             )
         except OSError as error:
             raise SendRefused("media_missing", "A file of the message is no longer there.") from error

@@ -3,20 +3,18 @@
 import logging
 from collections.abc import Sequence
 
-from telegram import BotCommand
+from telegram import BotCommand, User
 from telegram.error import TelegramError
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
 from assistant.contracts.inbox import COMMANDS
-from channels.telegram.api import READ_SECONDS, connect
+from channels.telegram.api import READ_SECONDS, channel_failure, connect
 from channels.telegram.conversation import TelegramConversation
-from channels.telegram.errors import channel_failure
-from channels.telegram.inbound import Me, Reader
-from channels.telegram.intake import Polling, TelegramIntake
+from channels.telegram.inbound import Reader
+from channels.telegram.intake import Polling, TelegramIntake, TelegramWebhook
 from channels.telegram.sender import TelegramSender, plan
 from channels.telegram.settings import TelegramSettings
-from channels.telegram.webhook import TelegramWebhook
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +46,7 @@ class TelegramChannel:
         return limits
 
     async def identity(self) -> str:
-        return str(await self._me())
+        return _shown(await self._me())
 
     async def run(self, link: ChannelLink) -> None:
         me = await self._me()
@@ -58,21 +56,24 @@ class TelegramChannel:
             log.warning("telegram.commands_not_offered reason=%s", type(error).__name__)
         intake = TelegramIntake(self._api, Reader(me, self._settings.groups, self._sender.moved), link, self._tries)
         if self._settings.mode == "webhook":
-            await TelegramWebhook(self._api, intake, link, self._settings, str(me)).run()
+            await TelegramWebhook(self._api, intake, link, self._settings, _shown(me)).run()
             return
         try:
             await self._api.delete_webhook()
         except TelegramError as error:
             raise channel_failure(error) from error
-        link.connected(str(me))
-        await Polling(self._api, intake, link, str(me)).run()
+        link.connected(_shown(me))
+        await Polling(self._api, intake, link, _shown(me)).run()
 
     async def close(self) -> None:
         await self._api.hang_up()
 
-    async def _me(self) -> Me:
+    async def _me(self) -> User:
         try:
-            user = await self._api.get_me()
+            return await self._api.get_me()
         except TelegramError as error:
             raise channel_failure(error) from error
-        return Me(id=user.id, username=user.username or "")
+
+
+def _shown(me: User) -> str:
+    return f"{me.name} ({me.id})"

@@ -1,10 +1,10 @@
-"""Telegram's Bot API: the SDK's bot on HTTP of our own, which distinguishes refused, unreached and unanswered."""
+"""Telegram's Bot API: the SDK's bot on HTTP of our own, which distinguishes refused, unreached and unanswered, and what that means for a send."""
 
 import json
 import logging
 import math
 from io import BytesIO
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -12,9 +12,10 @@ from telegram import Bot
 from telegram.error import NetworkError, TelegramError
 from telegram.request import BaseRequest, RequestData
 
-from assistant.contracts.channels import ChannelFailed
+from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
 from channels.telegram.settings import TelegramSettings
 
+log = logging.getLogger(__name__)
 READ_SECONDS: Final = 20.0
 _CONNECT_SECONDS: Final = 5.0
 _CONNECTIONS: Final = 100
@@ -179,11 +180,21 @@ ALLOWED_UPDATES: Final = ("message", "edited_message", "callback_query")
 
 
 class Api(Bot):
+    """The SDK's bot."""
+
     async def updates(self, offset: int | None, wait: int) -> list[Any]:
         """Updates as JSON: one that the SDK can't read must not hide the others. `wait`: seconds for Telegram to wait for one."""
         asked = {"offset": offset, "timeout": wait, "limit": 100, "allowed_updates": list(ALLOWED_UPDATES)}
         updates: object = await self._post("getUpdates", asked, read_timeout=wait + READ_SECONDS / 2)
         return cast("list[Any]", updates) if isinstance(updates, list) else []
+
+    async def remove_preview(self, chat_id: int | str, message_id: int, read_timeout: float | None = None) -> bool:
+        """Delete a message that showed an answer. False: it stays, which is logged."""
+        try:
+            return await self.delete_message(chat_id, message_id, read_timeout=read_timeout)
+        except TelegramError as error:
+            log.info("telegram.preview_stays chat=%s message=%d reason=%s", chat_id, message_id, type(error).__name__)
+            return False
 
     async def hang_up(self) -> None:
         """Close all connections. Safe to call twice."""
@@ -209,3 +220,100 @@ def connect(settings: TelegramSettings, version: str, answer_seconds: float = RE
         request=TelegramHttp(settings, version, connections=_CONNECTIONS, answer_seconds=answer_seconds),
         get_updates_request=TelegramHttp(settings, version, connections=2, answer_seconds=answer_seconds),
     )
+
+
+_REVOKED = (
+    "Telegram does not know the bot's token: it is mistyped or was revoked. @BotFather shows the current one (channels.telegram.token)."
+)
+_CODES: Final = {
+    "chat not found": "chat_not_found",
+    "peer_id_invalid": "chat_not_found",
+    "message thread not found": "thread_not_found",
+    "topic_deleted": "thread_not_found",
+    "topic_closed": "thread_closed",
+    "too long": "too_long",
+    "too big": "too_large",
+    "blocked by the user": "blocked",
+    "user is deactivated": "user_deactivated",
+    "kicked": "kicked",
+    "not a member": "not_a_member",
+    "initiate conversation": "never_started",
+    "not enough rights": "no_rights",
+    "have no rights": "no_rights",
+}
+"""The codes of refusals, by what Telegram says."""
+_NOT_FIRST: Final = "a bot can write only to people who have written to it first, and in groups that it is in"
+_HINTS: Final = {
+    "chat_not_found": _NOT_FIRST,
+    "never_started": _NOT_FIRST,
+    "blocked": "they have to unblock it in Telegram",
+    "kicked": "an administrator has to add it to the group again",
+    "not_a_member": "an administrator has to add it to the group",
+    "no_rights": "an administrator of the chat has to allow it",
+}
+"""What to do about it, by code."""
+Reason = Literal["bad_html", "not_modified", "gone", "no_photo"]
+_REASONS: Final[dict[Reason, tuple[str, ...]]] = {
+    "bad_html": ("can't parse entities",),
+    "not_modified": ("message is not modified",),
+    "gone": ("message to edit not found", "message can't be edited", "message_id_invalid"),
+    "no_photo": ("photo_", "image_process", "wrong type of the web page", "wrong file"),
+}
+
+
+def send_failure(error: TelegramError) -> SendFailed:
+    """The error of a send."""
+    match error:
+        case Answered():
+            return _of_answer(error)
+        case Unreached():
+            return SendLater("network", unreachable(error), counts=False, whole_channel=True)
+        case Unanswered():
+            return SendUnclear("no_answer", f"No answer came from Telegram ({error}); the message may have arrived.")
+        case _:  # an error of the SDK: its words may quote anything
+            return SendUnclear(
+                "no_answer", f"The answer from Telegram was not understood ({type(error).__name__}); the message may have arrived."
+            )
+
+
+def _of_answer(error: Answered) -> SendFailed:
+    match error.status:
+        case 429:
+            wait = error.retry_after
+            words = f"Telegram asks to wait {wait:g} s." if wait is not None else "Telegram asks to wait."
+            return SendLater("flood_wait", words, retry_after=wait, counts=False)
+        case 401 | 404:  # not the message's fault: it goes out when the token is replaced
+            return SendLater("unauthorized", _REVOKED, counts=False, whole_channel=True)
+        case 502 | 504:  # the server behind the gateway may have taken the message
+            return SendUnclear("gateway", f"Telegram's gateway failed (status {error.status}); the message may have arrived.")
+        case 408 | 409 | 425:
+            return SendLater("not_now", f"Telegram did not take it now: {error.description}.")
+        case 413:
+            return SendRefused("too_large", "Telegram refused it: the file is too large.")
+        case status if status >= 500:
+            return SendLater("server_error", f"Telegram failed (status {status}).")
+        case status:
+            said, otherwise = error.description.lower(), "forbidden" if status == 403 else "refused"
+            code = next((code for words, code in _CODES.items() if words in said), otherwise)
+            hint = f" ({_HINTS[code]})" if code in _HINTS else ""
+            return SendRefused(code, f"Telegram refused it: {error.description}{hint}.")
+
+
+def refused_as(error: TelegramError, reason: Reason) -> bool:
+    """Whether Telegram refused a call for this reason, after which something else is tried."""
+    return isinstance(error, Answered) and error.status == 400 and any(words in error.description.lower() for words in _REASONS[reason])
+
+
+def channel_failure(error: TelegramError) -> ChannelFailed:
+    """The error of the connection."""
+    match error:
+        case Answered(status=401 | 404):
+            return ChannelFailed(_REVOKED, fatal=True)
+        case Answered():
+            return ChannelFailed(f"Telegram answered: {error.description}.")
+        case _:
+            return ChannelFailed(unreachable(error))
+
+
+def unreachable(error: TelegramError) -> str:
+    return f"Telegram can't be reached ({error})."

@@ -1,7 +1,6 @@
 """What a Telegram chat offers: files, reactions, typing, preview of the answer, commands."""
 
 import asyncio
-import logging
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,12 +15,10 @@ from assistant.contracts.channels import Preview, SendLater, SendRefused, SendUn
 from assistant.contracts.inbox import Command, InboundFile, InboundMessage
 from assistant.contracts.util import replace_surrogates
 from channels.preview import EditedPreview
-from channels.telegram.api import READ_SECONDS, Answered, Api
-from channels.telegram.errors import refused_as, send_failure
+from channels.telegram.api import READ_SECONDS, Answered, Api, refused_as, send_failure
 from channels.telegram.sender import TEXT_UNITS, where_to
 from channels.telegram.settings import TelegramSettings
 
-log = logging.getLogger(__name__)
 _SECONDS: Final = 2.0
 """For one call of a preview: the answer waits for `close`."""
 
@@ -104,12 +101,7 @@ class TelegramConversation:
             return message_id
 
         async def remove(message_id: str) -> bool:
-            try:
-                await self._api.delete_message(address.chat_id, int(message_id), read_timeout=_SECONDS)
-            except TelegramError as error:
-                log.info("telegram.preview_stays message=%s reason=%s", message_id, type(error).__name__)
-                return False
-            return True
+            return await self._api.remove_preview(address.chat_id, int(message_id), _SECONDS)
 
         interval = _GROUP_INTERVAL if address.chat_id.startswith(("-", "@")) else _INTERVAL
         known = posted if posted is not None and posted.isdigit() else None

@@ -3,12 +3,11 @@
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import telegram
-from telegram import CallbackQuery, Message, MessageEntity, Update
+from telegram import CallbackQuery, Message, MessageEntity, Update, User
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import COMMANDS, Command, FileKind, InboundFile, InboundMessage, Quote, Sender
@@ -17,6 +16,7 @@ from channels.telegram.conversation import command_of
 from channels.telegram.sender import pressed
 
 _MOST_NAME: Final = 128
+_UNKNOWN: Final = "application/octet-stream"
 _STICKERS: Final = {True: ("sticker.webm", "video/webm"), False: ("sticker.webp", "image/webp")}
 
 
@@ -53,28 +53,26 @@ def _in_words(message: Message) -> Iterator[str]:
 
 def files_of(message: Message) -> Iterator[InboundFile]:
     """The files of a message; of a photo its largest size. `ref` is Telegram's file_id."""
-    if message.photo:
-        largest = max(message.photo, key=lambda size: size.width * size.height)
-        yield _file("image", largest.file_id, f"photo-{message.message_id}.jpg", "image/jpeg", largest.file_size)
-    if animation := message.animation:  # before `document`, which holds it, too
-        yield _file("video", animation.file_id, animation.file_name or "animation.mp4", animation.mime_type, animation.file_size)
-    elif document := message.document:
-        yield _file("document", document.file_id, document.file_name or "document", document.mime_type, document.file_size)
-    if audio := message.audio:
-        yield _file("audio", audio.file_id, audio.file_name or audio.title or "audio.mp3", audio.mime_type or "audio/mpeg", audio.file_size)
-    if voice := message.voice:
-        yield _file("voice", voice.file_id, "voice.ogg", voice.mime_type or "audio/ogg", voice.file_size)
-    if video := message.video:
-        yield _file("video", video.file_id, video.file_name or "video.mp4", video.mime_type or "video/mp4", video.file_size)
-    if note := message.video_note:
-        yield _file("video", note.file_id, "video-note.mp4", "video/mp4", note.file_size)
-    if sticker := message.sticker:
-        name, media_type = ("sticker.tgs", "application/x-tgsticker") if sticker.is_animated else _STICKERS[sticker.is_video]
-        yield _file("sticker", sticker.file_id, name, media_type, sticker.file_size)
-
-
-def _file(kind: FileKind, ref: str, name: str, media_type: str | None, size: int | None) -> InboundFile:
-    return InboundFile(name=display_name(name, kind), kind=kind, media_type=media_type or "application/octet-stream", size=size, ref=ref)
+    photo = max(message.photo, key=lambda size: size.width * size.height, default=None)
+    audio, sticker = message.audio, message.sticker
+    title = (audio and audio.title) or "audio.mp3"
+    picture = (
+        ("sticker.tgs", "application/x-tgsticker") if sticker and sticker.is_animated else _STICKERS[bool(sticker and sticker.is_video)]
+    )
+    found: tuple[tuple[FileKind, Any, str, str], ...] = (  # with the name and the type where Telegram gives none
+        ("image", photo, f"photo-{message.message_id}.jpg", "image/jpeg"),
+        ("video", message.animation, "animation.mp4", _UNKNOWN),
+        ("document", None if message.animation else message.document, "document", _UNKNOWN),  # an animation is a document, too
+        ("audio", audio, title, "audio/mpeg"),
+        ("voice", message.voice, "voice.ogg", "audio/ogg"),
+        ("video", message.video, "video.mp4", "video/mp4"),
+        ("video", message.video_note, "video-note.mp4", "video/mp4"),
+        ("sticker", sticker, picture[0], picture[1]),
+    )
+    for kind, file, name, media_type in found:
+        if file:
+            name, media_type = getattr(file, "file_name", None) or name, getattr(file, "mime_type", None) or media_type
+            yield InboundFile(name=display_name(name, kind), kind=kind, media_type=media_type, size=file.file_size, ref=file.file_id)
 
 
 def sender_of(message: Message) -> Sender | None:
@@ -124,18 +122,6 @@ def quote_of(message: Message) -> Quote | None:
 
 _REMEMBERED: Final = 2000
 _MENTIONS: Final[list[str | None]] = [MessageEntity.MENTION, MessageEntity.TEXT_MENTION]
-HeardInGroups = Literal["off", "mention", "all"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Me:
-    """The bot itself."""
-
-    id: int
-    username: str
-
-    def __str__(self) -> str:
-        return f"@{self.username} ({self.id})"
 
 
 class Reader:
@@ -145,12 +131,12 @@ class Reader:
     was, commands for other bots, and in groups whatever `groups` leaves out.
     """
 
-    def __init__(self, me: Me, groups: HeardInGroups, moved: Callable[[str, int], object]) -> None:
+    def __init__(self, me: User, groups: Literal["off", "mention", "all"], moved: Callable[[str, int], object]) -> None:
         """`moved` is called with the old and the new id of a group."""
         self._me = me
         self._moved = moved
         self._groups = groups
-        self._name = re.compile(rf"[ \t]*@{re.escape(me.username)}(?!\w)", re.IGNORECASE)
+        self._name = re.compile(rf"[ \t]*{re.escape(me.name)}(?!\w)", re.IGNORECASE)
         self._said: OrderedDict[tuple[int, int], int] = OrderedDict()
         """(chat, message) → the hash of its text, to recognise edits that did not change it."""
 
@@ -186,7 +172,7 @@ class Reader:
         quote = Quote(text=text, author=author, kind="forward") if author is not None and text else quote_of(first)
         private = first.chat.type == "private"
         command, bot = (author is None and command_of(text)) or (None, None)
-        if (bot or self._me.username).lower() != self._me.username.lower() or not (private or self._is_for_me(messages, command)):
+        if (bot is not None and not self._is_my_name(f"@{bot}")) or not (private or self._is_for_me(messages, command)):
             return None
         if not private:
             text = self._name.sub("", text).lstrip(" \t\n,:").rstrip() or text  # a bare mention stays
@@ -215,9 +201,12 @@ class Reader:
         for message in messages:
             named = message.parse_entities(_MENTIONS) if message.text else message.parse_caption_entities(_MENTIONS)
             for entity, words in named.items():
-                if words.lower() == f"@{self._me.username}".lower() or (entity.user is not None and entity.user.id == self._me.id):
+                if self._is_my_name(words) or (entity.user is not None and entity.user.id == self._me.id):
                     return True
         return False
+
+    def _is_my_name(self, words: str) -> bool:
+        return words.lower() == self._me.name.lower()
 
     def _press(self, query: CallbackQuery) -> InboundMessage | None:
         """The words of one of our buttons, as the message of the person who pressed it."""

@@ -1,22 +1,27 @@
-"""Accepts updates in order, albums as one, and polls for them."""
+"""Accepts updates in order, albums as one, from polling or from a webhook."""
 
 import asyncio
+import contextlib
+import hmac
+import json
 import logging
 import random
+import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from aiohttp import web
 from telegram import Message, Update
 from telegram.error import TelegramError
 
-from assistant.contracts.channels import ChannelLink
+from assistant.contracts.channels import ChannelFailed, ChannelLink
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import backoff
-from channels.telegram.api import Answered, Api
-from channels.telegram.errors import channel_failure, unreachable
+from channels.telegram.api import ALLOWED_UPDATES, Answered, Api, channel_failure, unreachable
 from channels.telegram.inbound import Reader
+from channels.telegram.settings import TelegramSettings
 
 log = logging.getLogger(__name__)
 ALBUM_QUIET: Final = 0.7
@@ -87,26 +92,20 @@ def album_of(update: Update) -> AlbumKey | None:
     return (message.chat.id, message.media_group_id) if isinstance(message, Message) and message.media_group_id else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """The updates of one answer, sorted by what can be done."""
+def sort_updates(
+    updates: Sequence[Update], growing_before: Mapping[AlbumKey, int]
+) -> tuple[list[list[Update]], Mapping[AlbumKey, int], int | None]:
+    """By what can be done: single updates and whole albums, in order; the albums that may still grow, with how many there are; the first update to
+    fetch again: of a growing album, or behind one in its chat.
 
-    ready: tuple[tuple[Update, ...], ...]
-    """Single ones and whole albums, in order."""
-    growing: Mapping[AlbumKey, int]
-    """Albums that may still grow, with how many there are."""
-    first_held: int | None
-    """The first update to fetch again: of a growing album, or behind one in its chat."""
-
-
-def batch_of(updates: Sequence[Update], growing_before: Mapping[AlbumKey, int]) -> Batch:
-    """An album is complete when it has not grown since the last answer, or can't grow."""
+    An album is complete when it has not grown since the last answer, or can't grow.
+    """
     albums: dict[AlbumKey, list[Update]] = {}
     for update in updates:
         if key := album_of(update):
             albums.setdefault(key, []).append(update)
     growing = {key: len(found) for key, found in albums.items() if len(found) < ALBUM_MOST and growing_before.get(key) != len(found)}
-    ready: list[tuple[Update, ...]] = []
+    ready: list[list[Update]] = []
     held: list[int] = []
     held_chats: set[int] = set()
     for update in updates:
@@ -116,10 +115,10 @@ def batch_of(updates: Sequence[Update], growing_before: Mapping[AlbumKey, int]) 
             held_chats.add(chat)
             held.append(update.update_id)
         elif key is None:
-            ready.append((update,))
+            ready.append([update])
         elif found := albums.pop(key, None):
-            ready.append(tuple(found))
-    return Batch(ready=tuple(ready), growing=growing, first_held=min(held, default=None))
+            ready.append(found)
+    return ready, growing, min(held, default=None)
 
 
 _WAIT: Final = 25
@@ -131,12 +130,15 @@ _ANOTHER: Final = (
     "Another program asks for this bot's messages with the same token; Telegram gives them to one only. Stop the other one, or make a bot of "
     "its own for it."
 )
+_NOT_KEPT: Final = "Messages wait at Telegram, because the store can't keep them now."
 _WEBHOOK: Final = (
     "Another program has set a webhook for this bot, so Telegram does not give its messages here. Stop it, and restart this one."
 )
 
 
 class Polling:
+    """Asks Telegram for updates."""
+
     def __init__(self, api: Api, intake: TelegramIntake, link: ChannelLink, detail: str) -> None:
         """`detail`: for `link.connected`."""
         self._api = api
@@ -164,7 +166,7 @@ class Polling:
             except TelegramError as error:
                 await self._pause(unreachable(error))
             except StoreUnavailable:
-                await self._pause("Messages wait at Telegram, because the store can't keep them now.")
+                await self._pause(_NOT_KEPT)
             else:
                 if self._failures:
                     self._failures = 0
@@ -178,14 +180,15 @@ class Polling:
         answer = await self._api.updates(self._offset, 0 if at_once else _WAIT)
         numbers = [number for raw in answer if (number := id_of(raw)) is not None]
         fresh = [raw for raw in answer if id_of(raw) not in self._done]
-        batch = batch_of([update for raw in fresh if (update := self._intake.parse(raw)) is not None], self._growing)
-        for updates in batch.ready:
+        parsed = [update for raw in fresh if (update := self._intake.parse(raw)) is not None]
+        ready, growing, first_held = sort_updates(parsed, self._growing)
+        for updates in ready:
             await self._intake.take(updates)
             self._done |= {update.update_id for update in updates}
-        self._growing = batch.growing
+        self._growing = growing
         if not numbers:
             return not answer
-        before, self._offset = self._offset, max(numbers) + 1 if batch.first_held is None else batch.first_held
+        before, self._offset = self._offset, max(numbers) + 1 if first_held is None else first_held
         self._done = {number for number in self._done if number >= self._offset}
         return before != self._offset  # else Telegram sends the same again, at once
 
@@ -197,3 +200,119 @@ class Polling:
         pause = max(min(least or 0.0, _LONGEST_OBEYED), delay)
         log.warning("telegram.poll_failed failures=%d pause=%.1f", self._failures, pause)
         await asyncio.sleep(pause)
+
+
+_SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
+_MOST_BYTES: Final = 1_000_000
+_MAX_CONNECTIONS: Final = 4
+"""Calls that Telegram may make at once."""
+_LOOK_EVERY: Final = 60.0
+"""Seconds between two checks of the webhook at Telegram."""
+
+
+class TelegramWebhook:
+    """Answers 200 when a message is accepted; otherwise Telegram calls again."""
+
+    def __init__(self, api: Api, intake: TelegramIntake, link: ChannelLink, settings: TelegramSettings, detail: str) -> None:
+        self._api = api
+        self._intake = intake
+        self._link = link
+        self._settings = settings
+        self._detail = detail
+        given = settings.webhook_secret_token
+        self._secret = given.get_secret_value() if given else secrets.token_urlsafe(32)
+        self._albums: dict[AlbumKey, _Album] = {}
+
+    async def run(self) -> None:
+        """Runs until cancelled. The webhook stays set: Telegram keeps what comes meanwhile. Raises ChannelFailed."""
+        app = web.Application(client_max_size=_MOST_BYTES)
+        app.router.add_post(self._settings.webhook_path, self._called)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5)
+        await runner.setup()
+        try:
+            host, port = self._settings.webhook_listen_host, self._settings.webhook_listen_port
+            try:
+                await web.TCPSite(runner, host, port).start()
+            except OSError as error:
+                raise ChannelFailed(f"The webhook can't listen on {host}:{port}: {error.strerror}.") from error
+            try:
+                await self._api.set_webhook(
+                    self._settings.webhook_url,
+                    secret_token=self._secret,
+                    allowed_updates=ALLOWED_UPDATES,
+                    max_connections=_MAX_CONNECTIONS,
+                )
+            except TelegramError as error:
+                raise channel_failure(error) from error
+            self._link.connected(self._detail)
+            while True:
+                await asyncio.sleep(_LOOK_EVERY)
+                await self._look()
+        finally:
+            await runner.cleanup()
+
+    async def _look(self) -> None:
+        """Check that Telegram still calls here, and can. Raises ChannelFailed if the token is refused or another webhook is set."""
+        try:
+            info = await self._api.get_webhook_info()
+        except Answered as error:
+            if error.status in (401, 404):
+                raise channel_failure(error) from error
+            self._link.degraded(f"Telegram answered: {error.description}.")
+        except TelegramError as error:
+            self._link.degraded(unreachable(error))
+        else:
+            if info.url != self._settings.webhook_url:
+                raise ChannelFailed("Another program has set another webhook for this bot, or removed it.")
+            if info.last_error_message and info.pending_update_count:
+                self._link.degraded(f"Telegram can't call the webhook: {info.last_error_message}.")
+            else:
+                self._link.connected(self._detail)
+
+    async def _called(self, request: web.Request) -> web.Response:
+        if not hmac.compare_digest(request.headers.get(_SECRET_HEADER, "").encode(errors="surrogateescape"), self._secret.encode()):
+            return web.Response(status=403)
+        try:
+            raw = json.loads(await request.read())
+        except (ValueError, RecursionError):
+            return web.Response(status=400)
+        update = self._intake.parse(raw)
+        try:
+            if update is not None:
+                await self._take(update)
+        except StoreUnavailable:
+            self._link.degraded(_NOT_KEPT)
+            return web.Response(status=503)
+        return web.Response()
+
+    async def _take(self, update: Update) -> None:
+        """The messages of an album come in calls of their own, side by side: each is answered when the whole album is accepted."""
+        key = album_of(update)
+        if key is None:
+            await self._intake.take([update])
+            return
+        album = self._albums.get(key)
+        if album is None:
+            album = self._albums[key] = _Album()
+            album.taken = asyncio.create_task(self._take_album(key, album))
+            album.taken.add_done_callback(lambda taken: taken.cancelled() or taken.exception())  # the callers may be gone
+        album.updates[update.update_id] = update
+        album.grown.set()
+        assert album.taken is not None
+        await asyncio.shield(album.taken)
+
+    async def _take_album(self, key: AlbumKey, album: "_Album") -> None:
+        """Waits until the album has stopped growing, or can't grow."""
+        with contextlib.suppress(TimeoutError):
+            while len(album.updates) < ALBUM_MOST:
+                album.grown.clear()
+                await asyncio.wait_for(album.grown.wait(), ALBUM_QUIET)
+        del self._albums[key]
+        await self._intake.take([album.updates[number] for number in sorted(album.updates)])
+
+
+@dataclass(slots=True)
+class _Album:
+    updates: dict[int, Update] = field(default_factory=dict[int, Update])
+    grown: asyncio.Event = field(default_factory=asyncio.Event)
+    taken: asyncio.Task[None] | None = None

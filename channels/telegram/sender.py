@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from functools import partial
+from typing import Any, Final, Literal, TypeVar
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile, InputMediaPhoto, LinkPreviewOptions, Message, ReplyParameters
 from telegram.constants import ParseMode
@@ -15,8 +16,7 @@ from telegram.error import TelegramError
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Sending, SendLater, SendRefused, SendUnclear, SendUndecided
 from assistant.contracts.outbox import Button, ButtonRows, Media, MediaFiles, OutboundEvent, OutboundPart, Receipt
-from channels.telegram.api import Answered, Api
-from channels.telegram.errors import refused_as, send_failure
+from channels.telegram.api import Answered, Api, refused_as, send_failure
 from channels.text.blocks import clean
 from channels.text.telegram import telegram_parts
 
@@ -139,11 +139,12 @@ class TelegramSender:
     async def send(self, sending: Sending) -> Receipt:
         try:
             async with asyncio.timeout(_SECONDS):
-                return await self._send(sending)
+                message_id = await self._send(sending)
         except TimeoutError:
             raise SendUnclear("no_answer", f"Telegram did not answer within {_SECONDS:.0f} s; the message may have arrived.") from None
+        return Receipt(message_id=str(message_id), at=datetime.now(UTC))
 
-    async def _send(self, sending: Sending) -> Receipt:
+    async def _send(self, sending: Sending) -> int:
         chat_id = sending.address.chat_id
         try:
             try:
@@ -157,46 +158,37 @@ class TelegramSender:
         except TelegramError as error:
             raise send_failure(error) from error
 
-    async def _to(self, chat_id: int | str, sending: Sending) -> Receipt:
+    async def _to(self, chat_id: int | str, sending: Sending) -> int:
         part = sending.part
         if sending.replaces is not None and sending.replaces.isdigit():
             message_id = int(sending.replaces)
             if not part.media and await self._edited(chat_id, message_id, part):
-                return _receipt(message_id)
+                return message_id
             if sending.again is not None and not sending.repeat:
                 raise SendUndecided("preview_gone", "The message that showed the answer is gone; an earlier try may have sent a new one.")
-            if part.media:
-                await self._remove(chat_id, message_id)
+            if part.media:  # a preview can't be edited into a file
+                await self._api.remove_preview(chat_id, message_id)
         where = where_to(sending.address, sending.reply_to) | {"chat_id": chat_id}
         if not part.media:
-            return _receipt(await self._text(where, part))
+            markup = keyboard(part.buttons)
+            call = partial(self._api.send_message, link_preview_options=self._link_preview, reply_markup=markup, **where)
+            return (await _formed_or_plain(call, part, "text")).message_id
         try:
             contents = await asyncio.to_thread(lambda: [self._files.path(media).read_bytes() for media in part.media])
         except OSError:
             raise SendRefused("media_missing", "The file is not kept any more.") from None
-        return _receipt(await (self._album(where, part, contents) if len(contents) > 1 else self._file(where, part, contents[0])))
-
-    async def _text(self, where: Where, part: OutboundPart) -> int:
-        markup = keyboard(part.buttons)
-
-        async def call(text: str, parse_mode: str | None) -> Message:
-            return await self._api.send_message(
-                text=text, parse_mode=parse_mode, link_preview_options=self._link_preview, reply_markup=markup, **where
-            )
-
-        return (await _formed_or_plain(call, part)).message_id
+        if len(contents) == 1:
+            return (await self._file(where, part, contents[0])).message_id
+        items = [InputMediaPhoto(data, filename=media.name) for media, data in zip(part.media, contents, strict=True)]
+        return (await _formed_or_plain(partial(self._api.send_media_group, media=items, **where), part, "caption"))[0].message_id
 
     async def _edited(self, chat_id: int | str, message_id: int, part: OutboundPart) -> bool:
         """Edit a message to show the part. False: that message is gone. An edit may be repeated, so a lost answer is SendLater."""
+        where: Where = {"chat_id": chat_id, "message_id": message_id}
         markup = keyboard(part.buttons)
-
-        async def call(text: str, parse_mode: str | None) -> object:
-            return await self._api.edit_message_text(
-                text, chat_id, message_id, parse_mode=parse_mode, link_preview_options=self._link_preview, reply_markup=markup
-            )
-
+        call = partial(self._api.edit_message_text, link_preview_options=self._link_preview, reply_markup=markup, **where)
         try:
-            await _formed_or_plain(call, part)
+            await _formed_or_plain(call, part, "text")
         except TelegramError as error:
             if refused_as(error, "gone"):
                 return False
@@ -205,31 +197,17 @@ class TelegramSender:
                 raise SendLater(failure.trouble.code, failure.trouble.words) if isinstance(failure, SendUnclear) else failure from error
         return True
 
-    async def _remove(self, chat_id: int | str, message_id: int) -> None:
-        """Delete a preview that can't be edited into the message, which is a file."""
-        try:
-            await self._api.delete_message(chat_id, message_id)
-        except TelegramError as error:
-            log.info("telegram.preview_stays chat=%s message=%d reason=%s", chat_id, message_id, type(error).__name__)
-
-    async def _file(self, where: Where, part: OutboundPart, data: bytes) -> int:
+    async def _file(self, where: Where, part: OutboundPart, data: bytes) -> Message:
         media = part.media[0]
         file, markup = InputFile(data, filename=media.name), keyboard(part.buttons)
         chat_id, more = where["chat_id"], {name: value for name, value in where.items() if name != "chat_id"}
-
-        async def send_by(method: Callable[..., Awaitable[Message]]) -> int:
-            async def call(text: str, parse_mode: str | None) -> Message:
-                caption = {"caption": text, "parse_mode": parse_mode} if text else {}
-                return await method(chat_id, file, reply_markup=markup, **caption, **more)
-
-            return (await _formed_or_plain(call, part)).message_id
-
         try:
-            return await send_by(self._method(media))
+            call = partial(self._method(media), chat_id, file, reply_markup=markup, **more)
+            return await _formed_or_plain(call, part, "caption")
         except Answered as error:
             if not refused_as(error, "no_photo"):
                 raise
-        return await send_by(self._api.send_document)
+        return await _formed_or_plain(partial(self._api.send_document, chat_id, file, reply_markup=markup, **more), part, "caption")
 
     def _method(self, media: Media) -> Callable[..., Awaitable[Message]]:
         kind = media.media_type.split(";")[0].lower()
@@ -241,25 +219,13 @@ class TelegramSender:
             return self._api.send_voice
         return self._api.send_video if kind in _VIDEO else self._api.send_document
 
-    async def _album(self, where: Where, part: OutboundPart, contents: Sequence[bytes]) -> int:
-        async def call(text: str, parse_mode: str | None) -> Message:
-            items = [InputMediaPhoto(data, filename=media.name) for media, data in zip(part.media, contents, strict=True)]
-            caption = {"caption": text, "parse_mode": parse_mode} if text else {}
-            return (await self._api.send_media_group(media=items, **caption, **where))[0]
 
-        return (await _formed_or_plain(call, part)).message_id
-
-
-async def _formed_or_plain(call: Callable[[str, str | None], Awaitable[_Sent]], part: OutboundPart) -> _Sent:
-    """The text as HTML; where Telegram can't parse that, the same words as plain text."""
+async def _formed_or_plain(call: Callable[..., Awaitable[_Sent]], part: OutboundPart, name: Literal["text", "caption"]) -> _Sent:
+    """The text as HTML; where Telegram can't parse that, the same words as plain text. `name`: the parameter that takes it."""
     try:
-        return await call(part.text, ParseMode.HTML)
+        return await call(**({name: part.text, "parse_mode": ParseMode.HTML} if part.text else {}))
     except Answered as error:
         if not refused_as(error, "bad_html"):
             raise
     log.warning("telegram.form_refused chars=%d", len(part.text))
-    return await call(part.plain, None)
-
-
-def _receipt(message_id: int) -> Receipt:
-    return Receipt(message_id=str(message_id), at=datetime.now(UTC))
+    return await call(**{name: part.plain})

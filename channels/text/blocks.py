@@ -104,14 +104,13 @@ def marks_of(style: Style) -> tuple[Mark, ...]:
     return (("link", style.link), *found) if style.link else tuple(found)
 
 
-def write_marked(
+def marked(
     spans: Sequence[Span],
     marks: Callable[[Style], tuple[Mark, ...]],
-    begin: Callable[[Mark], str],
-    end: Callable[[Mark], str],
+    signs: Callable[[Mark], tuple[str, str]],
     words: Callable[[int, Span], str],
 ) -> list[str]:
-    """Pieces of text: `begin` and `end` of each mark around the `words` of each span; the longer mark is outside."""
+    """Pieces of text: the `signs` (begin, end) of each mark around the `words` of each span; the longer mark is outside."""
     wanted = [marks(span.style) for span in spans]
     reach: list[dict[Mark, int]] = [{} for _ in spans]
     for place in range(len(spans) - 1, -1, -1):
@@ -123,14 +122,14 @@ def write_marked(
         keep = 0
         while keep < len(opened) and opened[keep] in reach[place]:
             keep += 1
-        out.extend(end(mark) for mark in reversed(opened[keep:]))
+        out.extend(signs(mark)[1] for mark in reversed(opened[keep:]))
         del opened[keep:]
         new = [mark for mark in wanted[place] if mark not in opened]
         new.sort(key=lambda mark: (mark[0] == "code", -reach[place][mark]))
-        out.extend(begin(mark) for mark in new)
+        out.extend(signs(mark)[0] for mark in new)
         opened.extend(new)
         out.append(words(place, span))
-    out.extend(end(mark) for mark in reversed(opened))
+    out.extend(signs(mark)[1] for mark in reversed(opened))
     return out
 
 
@@ -158,7 +157,12 @@ def between(before: Block | None, block: Block) -> str:
     return "\n\n" if block.gap and before.kind != "heading" else "\n"
 
 
-def plain_line(block: Block, line: Line) -> str:
+def words_of(block: Block) -> str:
+    """A block as plain text."""
+    return "\n".join([_plain_line(block, line) for line in block.lines])
+
+
+def _plain_line(block: Block, line: Line) -> str:
     """A line as text; URLs follow the words that link to them."""
     if block.kind == "code":
         return "".join([span.text for span in line.spans])
@@ -178,10 +182,5 @@ def shows(text: str, link: str) -> bool:
 
 def plain_text(blocks: Sequence[Block]) -> str:
     """Blocks as text, one under the other."""
-    said: list[str] = []
-    before: Block | None = None
-    for block in blocks:
-        said.append(between(before, block))
-        said.append("\n".join([plain_line(block, line) for line in block.lines]))
-        before = block
+    said = [between(before, block) + words_of(block) for before, block in zip((None, *blocks), blocks, strict=False)]
     return "".join(said).strip("\n").rstrip()

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, between, indent, marks_of, utf16, write_marked
+from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, between, indent, marked, marks_of, utf16, words_of
 from channels.text.splitting import Size, TextForm, parts_of
 
 _MARKS: Final = {"bold": "**", "italic": "*", "strike": "~~", "spoiler": "||"}
@@ -63,17 +63,14 @@ class _DiscordForm(TextForm):
 
     def text(self, blocks: Sequence[Block]) -> str:
         out: list[str] = []
-        before: Block | None = None
-        for block in blocks:
-            joint = between(before, block)
-            out.append("\n" if before is not None and "code" in (before.kind, block.kind) else joint)
+        for before, block in zip((None, *blocks), blocks, strict=False):
+            out.append("\n" if before is not None and "code" in (before.kind, block.kind) else between(before, block))
             out.append(_code(block) if block.kind == "code" else "\n".join([_line(block, line) for line in block.lines]))
-            before = block
         return "".join(out)
 
 
 def _code(block: Block) -> str:
-    text = "\n".join(["".join([span.text for span in line.spans]) for line in block.lines]).rstrip()
+    text = words_of(block).rstrip()
     return f"```{block.language}\n{_TICKS.sub('``' + _GAP, text)}\n```" if text else ""
 
 
@@ -91,7 +88,6 @@ def _is_heading(block: Block, line: Line) -> bool:
 
 def _line(block: Block, line: Line) -> str:
     bold = block.kind == "heading" and not _is_heading(block, line)
-    spans = line.spans
 
     def marks(style: Style) -> tuple[Mark, ...]:
         found = marks_of(style)
@@ -104,17 +100,14 @@ def _line(block: Block, line: Line) -> str:
         said = escape(span.text)
         return _at_begin(span.text, said) if place == 0 else said
 
-    return _lead(block, line) + "".join(write_marked(spans, marks, _begin, _end, words))
+    return _lead(block, line) + "".join(marked(line.spans, marks, _signs, words))
 
 
-def _begin(mark: Mark) -> str:
-    kind, _ = mark
-    return "[" if kind == "link" else _MARKS.get(kind, "")
-
-
-def _end(mark: Mark) -> str:
+def _signs(mark: Mark) -> tuple[str, str]:
     kind, link = mark
-    return f"](<{link.replace('<', '%3C').replace('>', '%3E')}>)" if kind == "link" else _MARKS.get(kind, "")
+    if kind == "link":
+        return "[", f"](<{link.replace('<', '%3C').replace('>', '%3E')}>)"
+    return _MARKS.get(kind, ""), _MARKS.get(kind, "")
 
 
 def _at_begin(text: str, escaped: str) -> str:

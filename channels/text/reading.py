@@ -144,23 +144,16 @@ def _text(cell: Line) -> str:
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [cell + " " * (columns - width(cell)) for cell, columns in zip(row, widths, strict=False)]
-    return " │ ".join(cells).rstrip()
+    return " │ ".join([cell + " " * (columns - width(cell)) for cell, columns in zip(row, widths, strict=False)]).rstrip()
 
 
 def _records(rows: Sequence[Sequence[Line]], *, gap: bool, quote: int) -> list[Block]:
     """The first record names every column; the others only those that they fill, so that the size stays that of the table."""
     header, *records = rows
-    fields: list[list[Line]] = []
-    if records:
-        fields.append([_field(title, cell) for title, cell in zip_longest(header, records[0], fillvalue=_EMPTY)])
-    else:
-        fields.append(list(header))
     names = [title if sum(len(span.text) for span in title.spans) <= _LONGEST_NAME else _EMPTY for title in header]
-    for record in records[1:]:
-        cells = zip_longest(names[: len(record)], record, fillvalue=_EMPTY)
-        fields.append([_field(title, cell) for title, cell in cells])
-    found = [tuple(line for line in lines if line.spans) for lines in fields]
+    titled = [(names[: len(record)] if place else header, record) for place, record in enumerate(records)]
+    fields = [[_field(*pair) for pair in zip_longest(titles, record, fillvalue=_EMPTY)] for titles, record in titled]
+    found = [tuple(line for line in lines if line.spans) for lines in fields or [header]]
     return [Block(kind="text", lines=lines, gap=gap or place > 0, quote=quote) for place, lines in enumerate(found) if lines]
 
 

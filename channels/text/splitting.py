@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,10 +22,7 @@ def safe_cut(text: str, at: int) -> int:
     """The last place up to `at` where `text` may be cut; `at` itself if a cluster is too long."""
     if at <= 0 or at >= len(text):
         return at
-    for place in range(at, max(at - _MOST_BACK, 0), -1):
-        if not _joined(text, place):
-            return place
-    return at
+    return next((place for place in range(at, max(at - _MOST_BACK, 0), -1) if not _joined(text, place)), at)
 
 
 def best_cut(text: str, at: int) -> int:
@@ -108,8 +106,7 @@ def parts_of(markdown: str, form: TextForm, can_link: LinkTest) -> list[Formatte
     for block in read(markdown, can_link):
         packing.add(block)
     packing.turn(carry=False)
-    shown = [blocks for blocks in packing.parts if any(map(_shows, blocks))]
-    return [FormattedPart(text=form.text(blocks), plain=plain_text(blocks)) for blocks in shown]
+    return [FormattedPart(text=form.text(blocks), plain=plain_text(blocks)) for blocks in packing.parts if any(map(_shows, blocks))]
 
 
 def plain_parts(markdown: str, limit: int) -> list[FormattedPart]:
@@ -127,7 +124,7 @@ class _Packing:
         self._used = Size(0)
 
     def add(self, block: Block) -> None:
-        whole = self._size(block)
+        whole = self._size(block, block.lines)
         if not self._fits(whole) and self._form.fits(whole):
             self.turn()
         if self._fits(whole):
@@ -145,7 +142,7 @@ class _Packing:
         if done:
             self.parts.append(done)
         self._here = moved
-        self._used = _sum([self._size(block) for block in moved])
+        self._used = _sum([self._size(block, block.lines) for block in moved])
 
     def _pour(self, block: Block) -> None:
         """A block that is larger than a part, line by line."""
@@ -157,7 +154,7 @@ class _Packing:
         for line in block.lines:
             more = self._line(block, line)
             if not self._fits(size.plus(more)):
-                again = self._opening(block, head)
+                again = self._size(block, head)
                 if self._form.fits(again.plus(more)):
                     self._leave(block, lines, size, head)
                     lines, size = list(head), again
@@ -190,7 +187,7 @@ class _Packing:
                 size = size.plus(self._line(block, lines[-1]))
             if rest:
                 self._leave(block, lines, size, head)
-                lines, size = list(head), self._opening(block, head)
+                lines, size = list(head), self._size(block, head)
         return lines, size
 
     def _take(self, block: Block, rest: deque[Span], used: Size, *, within_words: bool) -> list[Span]:
@@ -218,15 +215,11 @@ class _Packing:
 
     def _most(self, block: Block, span: Span, used: Size) -> int:
         """How many characters of a span fit."""
-        low, high = 0, len(span.text)
-        while low < high:
-            middle = (low + high + 1) // 2
-            part = replace(span, text=span.text[:middle])
-            if self._fits(used.plus(self._form.span(block, part))):
-                low = middle
-            else:
-                high = middle - 1
-        return low
+
+        def is_too_long(length: int) -> bool:
+            return not self._fits(used.plus(self._form.span(block, replace(span, text=span.text[:length]))))
+
+        return bisect_left(range(1, len(span.text) + 1), True, key=is_too_long)
 
     def _leave(self, block: Block, lines: list[Line], size: Size, head: Sequence[Line]) -> None:
         if len(lines) > len(head) or (lines and not head):
@@ -247,20 +240,15 @@ class _Packing:
     def _head(self, block: Block) -> tuple[Line, ...]:
         """The lines that are repeated, unless they take much of a part."""
         head = block.lines[: block.header]
-        size = self._opening(block, head)
+        size = self._size(block, head)
         return head if self._form.fits(Size(*(value * 3 for value in size))) else ()
 
-    def _opening(self, block: Block, head: Sequence[Line]) -> Size:
-        return self._form.around(block).plus(_sum([self._line(block, line) for line in head]))
-
-    def _size(self, block: Block) -> Size:
-        return self._form.around(block).plus(_sum([self._line(block, line) for line in block.lines]))
+    def _size(self, block: Block, lines: Sequence[Line]) -> Size:
+        """Of a block with these lines."""
+        return self._form.around(block).plus(_sum([self._line(block, line) for line in lines]))
 
     def _line(self, block: Block, line: Line) -> Size:
-        size = self._form.lead(block, line)
-        for span in line.spans:
-            size = size.plus(self._form.span(block, span))
-        return size
+        return _sum([self._form.lead(block, line), *[self._form.span(block, span) for span in line.spans]])
 
 
 def _shows(block: Block) -> bool:

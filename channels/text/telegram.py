@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from channels.text.blocks import PLAIN, Block, FormattedPart, Line, Mark, Span, Style, between, indent, marks_of, utf16, write_marked
+from channels.text.blocks import PLAIN, Block, FormattedPart, Line, Mark, Span, Style, between, indent, marked, marks_of, utf16, words_of
 from channels.text.splitting import Size, TextForm, parts_of
 
 _TAGS: Final = {"link": "a", "bold": "b", "italic": "i", "strike": "s", "spoiler": "tg-spoiler", "code": "code"}
@@ -43,13 +43,9 @@ def _marks(style: Style, block: Block) -> tuple[Mark, ...]:
     return (*marks, ("bold", "")) if block.kind == "heading" and not style.bold else marks
 
 
-def _begin(mark: Mark) -> str:
+def _tags(mark: Mark) -> tuple[str, str]:
     kind, link = mark
-    return f'<a href="{_attribute(link)}">' if kind == "link" else f"<{_TAGS[kind]}>"
-
-
-def _end(mark: Mark) -> str:
-    return f"</{_TAGS[mark[0]]}>"
+    return f'<a href="{_attribute(link)}">' if kind == "link" else f"<{_TAGS[kind]}>", f"</{_TAGS[kind]}>"
 
 
 def _attribute(value: str) -> str:
@@ -81,12 +77,10 @@ class _TelegramForm(TextForm):
 
     def text(self, blocks: Sequence[Block]) -> str:
         out: list[str] = []
-        before: Block | None = None
-        for block in blocks:
+        for before, block in zip((None, *blocks), blocks, strict=False):
             out.extend(_joint(before, block))
             out.append(_code(block) if block.kind == "code" else "\n".join([_line(block, line) for line in block.lines]))
-            before = block
-        if before is not None and _in_quote(before):
+        if blocks and _in_quote(blocks[-1]):
             out.append("</blockquote>")
         return "".join(out)
 
@@ -106,7 +100,7 @@ def _joint(before: Block | None, block: Block) -> list[str]:
 
 
 def _code(block: Block) -> str:
-    text = escape("\n".join(["".join([span.text for span in line.spans]) for line in block.lines])).rstrip()
+    text = escape(words_of(block)).rstrip()
     if not text:
         return ""
     return f'<pre><code class="language-{block.language}">{text}</code></pre>' if block.language else f"<pre>{text}</pre>"
@@ -116,5 +110,5 @@ def _line(block: Block, line: Line) -> str:
     lead = escape("> " * (block.quote - 1)) + indent(line)
     if len(line.spans) == 1 and line.spans[0].style is PLAIN and block.kind == "text":
         return lead + escape(line.spans[0].text)
-    words = write_marked(line.spans, lambda style: _marks(style, block), _begin, _end, lambda _, span: escape(span.text))
+    words = marked(line.spans, lambda style: _marks(style, block), _tags, lambda _, span: escape(span.text))
     return lead + "".join(words)

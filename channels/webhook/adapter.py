@@ -1,34 +1,115 @@
-"""Webhooks out, and the paths that take hooks in."""
+"""Webhooks out, and hooks that come in, which are authenticated by a signature or a bearer token."""
 
 import asyncio
 import base64
+import hmac
 import math
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from hashlib import sha256
 from typing import Final
 
 import aiohttp
 import orjson
+from pydantic import ValidationError
 
-from assistant.contracts.addresses import Address
-from assistant.contracts.channels import (
-    ChannelContext,
-    ChannelFailed,
-    ChannelLink,
-    Limit,
-    SendFailed,
-    Sending,
-    SendLater,
-    SendRefused,
-    SendUnclear,
-)
-from assistant.contracts.errors import Forbidden, StoreUnavailable
-from assistant.contracts.hooks import HookAccepted
+from assistant.contracts.addresses import Address, address_of
+from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, Sending, SendLater, SendRefused, SendUnclear
+from assistant.contracts.errors import Forbidden, InvalidJson, InvalidRequest, NotFound, StoreUnavailable, Unauthenticated
+from assistant.contracts.hooks import HookAccepted, HookRequest
+from assistant.contracts.inbox import InboundMessage, Sender
 from assistant.contracts.outbox import MediaFiles, OutboundEvent, OutboundPart, Receipt
-from channels.webhook.incoming import SIGNATURE_HEADER, TIMESTAMP_HEADER, read_hook, sign
+from assistant.contracts.util import new_id
 from channels.webhook.settings import HookSettings, WebhookSettings
+
+TIMESTAMP_HEADER: Final = "x-nanobot-timestamp"
+SIGNATURE_HEADER: Final = "x-nanobot-signature"
+MOST_SECONDS: Final = 300
+"""The largest difference between the sender's clock and ours."""
+_TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
+
+
+def sign(secret: str, timestamp: str, body: bytes) -> str:
+    """The value of the signature header."""
+    return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, sha256).hexdigest()
+
+
+def is_signed(secret: str, timestamp: str, signature: str, body: bytes) -> bool:
+    """Whether the signature is right; takes the same time for every wrong one."""
+    return hmac.compare_digest(sign(secret, timestamp, body).encode(), signature.strip().lower().encode())
+
+
+def is_recent(timestamp: str, now: float) -> bool:
+    """Whether this is a timestamp within five minutes of `now`."""
+    return _TIMESTAMP.fullmatch(timestamp) is not None and abs(int(timestamp) - now) <= MOST_SECONDS
+
+
+def read_hook(name: str, hook: HookSettings | None, headers: Mapping[str, str], body: bytes, now: datetime) -> InboundMessage:
+    """The message in a request, after it is authenticated. `headers`: by lower-case name.
+
+    Raises NotFound (no such hook, or one without a secret), Unauthenticated, InvalidJson, InvalidRequest, InvalidAddress.
+    """
+    if hook is None or not hook.listens:
+        raise NotFound("There is no such hook.")
+    timestamp = _authenticate(hook, headers, body, now)
+    said = _parse(body)
+    return InboundMessage(
+        external_id=_external_id(name, said, timestamp, body),
+        address=address_of("webhook", name, said.thread_id),
+        sender=Sender(id=name, name=(said.sender or "").strip() or name),
+        private=True,
+        text=said.text,
+        trusted=False,
+        at=now,
+    )
+
+
+def _authenticate(hook: HookSettings, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+    """Returns the signed timestamp; None: the sender was authenticated by its bearer secret. Raises Unauthenticated."""
+    if hook.secret is not None and SIGNATURE_HEADER in headers:
+        timestamp = headers.get(TIMESTAMP_HEADER, "").strip()
+        if not is_signed(hook.secret.get_secret_value(), timestamp, headers[SIGNATURE_HEADER], body):
+            raise Unauthenticated("The signature does not fit the timestamp, the body and this hook's secret.")
+        if not is_recent(timestamp, now.timestamp()):
+            raise Unauthenticated(f"The timestamp is more than {MOST_SECONDS} seconds from the server's clock.")
+        return timestamp
+    if hook.bearer is not None:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        right = hmac.compare_digest(given.strip().encode(errors="surrogateescape"), hook.bearer.get_secret_value().encode())
+        if scheme.lower() == "bearer" and right:
+            return None
+    ways = ["signed (X-Nanobot-Timestamp and X-Nanobot-Signature)"] if hook.secret is not None else []
+    ways += ["sent with this hook's secret as 'Authorization: Bearer <secret>'"] if hook.bearer is not None else []
+    raise Unauthenticated(f"Messages to this hook must be {' or '.join(ways)}.")
+
+
+def _parse(body: bytes) -> HookRequest:
+    try:
+        value: object = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidJson(f"The body is not valid JSON: {error.msg} (at character {error.pos}).") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    try:
+        return HookRequest.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        param = ".".join(map(str, first["loc"]))[:200]
+        raise InvalidRequest(f"{param}: {first['msg']}", param=param) from None
+
+
+def _external_id(name: str, said: HookRequest, timestamp: str | None, body: bytes) -> str:
+    """Unique among the hook's own messages. Without an id of the sender's, the same signed bytes are the same message; an unsigned request is
+    always new, because nothing tells a repeat from a second message with the same words."""
+    if said.external_id is not None:
+        return f"{name}/{said.external_id}"
+    if timestamp is None:
+        return f"{name}#{new_id('msg')}"
+    return f"{name}#{sha256(timestamp.encode() + b'.' + body).hexdigest()}"
+
 
 MOST_MEDIA_BYTES: Final = 25 * 1024 * 1024
 """All files of a message together, before base64."""
@@ -38,25 +119,18 @@ _LATER: Final = frozenset({408, 425, 429})
 def body_of(sending: Sending, files: MediaFiles) -> bytes:
     """The JSON that is posted, the same for every try. Reads the files: run it in a thread. Raises OSError."""
     address, part = sending.address, sending.part
-    return orjson.dumps(
+    body = {"id": sending.key, "channel": address.channel, "chat_id": address.chat_id, "thread_id": address.thread_id, "text": part.text}
+    media = [
         {
-            "id": sending.key,
-            "channel": address.channel,
-            "chat_id": address.chat_id,
-            "thread_id": address.thread_id,
-            "text": part.text,
-            "media": [
-                {
-                    "name": media.name,
-                    "media_type": media.media_type,
-                    "size": media.size,
-                    "data": base64.b64encode(files.path(media).read_bytes()).decode(),
-                }
-                for media in part.media
-            ],
-            "buttons": [[{"text": button.text, "url": button.url} for button in row] for row in part.buttons],
+            "name": each.name,
+            "media_type": each.media_type,
+            "size": each.size,
+            "data": base64.b64encode(files.path(each).read_bytes()).decode(),
         }
-    )
+        for each in part.media
+    ]
+    buttons = [[{"text": button.text, "url": button.url} for button in row] for row in part.buttons]
+    return orjson.dumps(body | {"media": media, "buttons": buttons})
 
 
 def headers_of(hook: HookSettings, key: str, body: bytes, now: datetime, version: str) -> dict[str, str]:
@@ -70,17 +144,17 @@ def headers_of(hook: HookSettings, key: str, body: bytes, now: datetime, version
     return headers
 
 
-def failure_of(status: int, headers: Mapping[str, str], now: datetime) -> SendFailed | None:
-    """The error that an answer means; None: the message was accepted."""
+def _check_answer(status: int, headers: Mapping[str, str], now: datetime) -> None:
+    """Raises SendLater or SendRefused where an answer does not say that the message was accepted."""
     if 200 <= status < 300:
-        return None
+        return
     words = f"The receiver answered {status}."
     if status in _LATER or status >= 500:
         wait = seconds_until(headers.get("Retry-After"), now)
-        return SendLater(f"http_{status}", words, retry_after=wait, counts=status not in _LATER)
+        raise SendLater(f"http_{status}", words, retry_after=wait, counts=status not in _LATER)
     if 300 <= status < 400:
-        return SendRefused("redirect", f"{words} Redirects are not followed: put the final address in the configuration.")
-    return SendRefused(f"http_{status}", words)
+        raise SendRefused("redirect", f"{words} Redirects are not followed: put the final address in the configuration.")
+    raise SendRefused(f"http_{status}", words)
 
 
 def seconds_until(value: str | None, now: datetime) -> float | None:
@@ -160,15 +234,13 @@ class WebhookChannel:
         headers = headers_of(hook, sending.key, body, datetime.now(UTC), self._context.version)
         try:
             async with self._client().post(url, data=body, headers=headers, allow_redirects=False) as answer:
-                failure = failure_of(answer.status, answer.headers, datetime.now(UTC))
+                _check_answer(answer.status, answer.headers, datetime.now(UTC))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             raise SendLater("network", "The receiver can't be reached.", counts=False) from None
         except aiohttp.InvalidURL:
             raise SendRefused("bad_url", "The hook's url is not one that can be posted to.") from None
         except (aiohttp.ClientError, TimeoutError):
             raise SendUnclear("no_answer", "The receiver did not answer; it may have taken the message.") from None
-        if failure is not None:
-            raise failure
         return Receipt(message_id=None, at=datetime.now(UTC))
 
     async def identity(self) -> str:

@@ -12,8 +12,7 @@ import pytest
 from aiohttp import web
 
 from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear
-from channels.webhook.adapter import seconds_until
-from channels.webhook.incoming import is_recent, is_signed
+from channels.webhook.adapter import is_recent, is_signed, seconds_until
 from tests.flow.media_folder import MediaFolder
 
 from .conftest import Receiver, event, sending, webhook
