@@ -18,16 +18,12 @@ _ADD = """
 _COLUMNS = "id, name, prefix, scopes, models, requests, tokens, parallel, created, expires, last_used, revoked"
 _ALL = f"SELECT {_COLUMNS} FROM api_keys ORDER BY created, id"  # noqa: S608 - columns of this module
 _HOLDS = "revoked IS NULL AND (expires IS NULL OR expires > :now)"
-_BY_DIGEST = f"""
-    SELECT {_COLUMNS}, NULL FROM api_keys WHERE digest = :digest AND {_HOLDS}"""  # noqa: S608 - as above
+_BY_DIGEST = f"SELECT {_COLUMNS}, NULL FROM api_keys WHERE digest = :digest AND {_HOLDS}"  # noqa: S608 - as above
 _BY_PREVIOUS = f"""
     SELECT {_COLUMNS}, previous_until FROM api_keys WHERE previous = :digest AND previous_until > :now AND {_HOLDS}"""  # noqa: S608 - as above
-_LIMITS = """
-    SELECT requests, tokens, parallel FROM api_keys WHERE id = :id"""
-_USED = """
-    UPDATE api_keys SET last_used = :at WHERE id = :id"""
-_REVOKE = """
-    UPDATE api_keys SET revoked = :now WHERE id = :id AND revoked IS NULL RETURNING id"""
+_LIMITS = "SELECT requests, tokens, parallel FROM api_keys WHERE id = :id"
+_USED = "UPDATE api_keys SET last_used = :at WHERE id = :id"
+_REVOKE = "UPDATE api_keys SET revoked = :now WHERE id = :id AND revoked IS NULL RETURNING id"
 _ROTATE = f"""
     UPDATE api_keys SET previous = digest, previous_until = :until, digest = :digest, prefix = :prefix
     WHERE id = :id AND {_HOLDS} RETURNING id"""  # noqa: S608 - as above

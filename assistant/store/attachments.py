@@ -35,10 +35,8 @@ _USE_IN_SESSION = """
 _COLUMNS = "SELECT id, label, size, at, digest FROM attachments"
 _ONE = f"{_COLUMNS} WHERE id = :id AND owner = :owner AND session = :session"
 _ALL = f"{_COLUMNS} WHERE owner = :owner AND session = :session AND used = 1 ORDER BY at, id"
-_REMOVE_DUE_FILES = """
-    DELETE FROM files WHERE at < :before"""
-_REMOVE_DUE = """
-    DELETE FROM attachments WHERE (used = 0 AND at < :unused_before) OR at < :before RETURNING digest"""
+_REMOVE_DUE_FILES = "DELETE FROM files WHERE at < :before"
+_REMOVE_DUE = "DELETE FROM attachments WHERE (used = 0 AND at < :unused_before) OR at < :before RETURNING digest"
 
 
 class AttachmentStore:

@@ -10,12 +10,9 @@ from assistant.store.runners import Runner, dead_among
 NOTE_STATE = """
     INSERT INTO channel_states (runner, name, state, detail, since) VALUES (:runner, :name, :state, :detail, :since)
     ON CONFLICT (runner, name) DO UPDATE SET state = excluded.state, detail = excluded.detail, since = excluded.since"""
-STATES = """
-    SELECT name, state, detail, since FROM channel_states ORDER BY name, since DESC"""
-STATING = """
-    SELECT DISTINCT runner FROM channel_states"""
-FORGET_STATES = """
-    DELETE FROM channel_states WHERE runner = :runner"""
+STATES = "SELECT name, state, detail, since FROM channel_states ORDER BY name, since DESC"
+STATING = "SELECT DISTINCT runner FROM channel_states"
+FORGET_STATES = "DELETE FROM channel_states WHERE runner = :runner"
 
 
 class StoredChannelStates:

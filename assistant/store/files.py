@@ -26,14 +26,10 @@ class KeptFile:
     at: datetime
 
 
-ADD = """
-    INSERT INTO files (id, owner, digest, at, size, name, purpose) VALUES (:id, :owner, :digest, :at, :size, :name, :purpose)"""
-ONE = """
-    SELECT id, name, purpose, size, at, digest FROM files WHERE id = :id AND owner = :owner"""
-REMOVE = """
-    DELETE FROM files WHERE id = :id AND owner = :owner RETURNING digest"""
-_LIST = """
-    SELECT id, name, purpose, size, at, digest FROM files WHERE owner = :owner"""
+ADD = "INSERT INTO files (id, owner, digest, at, size, name, purpose) VALUES (:id, :owner, :digest, :at, :size, :name, :purpose)"
+ONE = "SELECT id, name, purpose, size, at, digest FROM files WHERE id = :id AND owner = :owner"
+REMOVE = "DELETE FROM files WHERE id = :id AND owner = :owner RETURNING digest"
+_LIST = "SELECT id, name, purpose, size, at, digest FROM files WHERE owner = :owner"
 _BEHIND = " AND (at, id) {sign} (SELECT at, id FROM files WHERE id = :after AND owner = :owner)"
 
 

@@ -41,8 +41,7 @@ Claimed = Literal["taken", "running", "other", "interrupted", "not_kept"]
 request. interrupted: the answering process died or could not store the answer; it may have acted. not_kept: the answer was too large to be
 stored."""
 
-KNOWN = """
-    SELECT fingerprint, state, runner, status, headers, body FROM answers WHERE owner = :owner AND key = :key AND expires > :now"""
+KNOWN = "SELECT fingerprint, state, runner, status, headers, body FROM answers WHERE owner = :owner AND key = :key AND expires > :now"
 TAKE = """
     INSERT INTO answers (owner, key, claim, fingerprint, state, runner, expires)
     VALUES (:owner, :key, :claim, :fingerprint, 'running', :runner, :expires)
@@ -51,10 +50,8 @@ TAKE = """
 FINISH = """
     UPDATE answers SET state = :state, status = :status, headers = :headers, body = :body
     WHERE owner = :owner AND key = :key AND claim = :claim"""
-RELEASE = """
-    DELETE FROM answers WHERE owner = :owner AND key = :key AND claim = :claim"""
-PURGE = """
-    DELETE FROM answers WHERE expires <= :now RETURNING claim"""
+RELEASE = "DELETE FROM answers WHERE owner = :owner AND key = :key AND claim = :claim"
+PURGE = "DELETE FROM answers WHERE expires <= :now RETURNING claim"
 
 
 class IdempotencyStore:

@@ -25,32 +25,23 @@ _TRY_PARALLEL_AGAIN: Final = 1.0
 _PER: Final = {60: "a minute", 3_600: "an hour", 86_400: "a day"}
 
 # Times are microseconds. A row with `tokens` 0 is a request; with `until`, it runs, until then at the latest.
-_FORGET = """
-    DELETE FROM limit_uses WHERE owner = :owner AND at <= :edge AND (until IS NULL OR until <= :now)"""
-_FORGET_ALL = """
-    DELETE FROM limit_uses WHERE at <= :edge AND (until IS NULL OR until <= :now) RETURNING seq"""
+_FORGET = "DELETE FROM limit_uses WHERE owner = :owner AND at <= :edge AND (until IS NULL OR until <= :now)"
+_FORGET_ALL = "DELETE FROM limit_uses WHERE at <= :edge AND (until IS NULL OR until <= :now) RETURNING seq"
 _USES = """
     SELECT COUNT(CASE WHEN tokens = 0 THEN 1 END), COALESCE(MAX(CASE WHEN tokens = 0 THEN at END), 0),
         COALESCE(SUM(tokens), 0), COALESCE(MAX(CASE WHEN tokens > 0 THEN at END), 0)
     FROM limit_uses WHERE owner = :owner AND at > :edge"""
-_FREED_REQUESTS = """
-    SELECT at FROM limit_uses WHERE owner = :owner AND at > :edge AND tokens = 0 ORDER BY at LIMIT 1 OFFSET :excess - 1"""
+_FREED_REQUESTS = "SELECT at FROM limit_uses WHERE owner = :owner AND at > :edge AND tokens = 0 ORDER BY at LIMIT 1 OFFSET :excess - 1"
 _FREED_TOKENS = """
     SELECT at FROM (
         SELECT at, SUM(tokens) OVER (ORDER BY at, seq) AS freed FROM limit_uses WHERE owner = :owner AND at > :edge
     ) AS passing WHERE freed >= :excess ORDER BY at LIMIT 1"""
-_RUNNING = """
-    SELECT runner, COUNT(*) FROM limit_uses WHERE owner = :owner AND until > :now GROUP BY runner"""
-_END_OF_RUNNER = """
-    UPDATE limit_uses SET until = NULL WHERE owner = :owner AND runner = :runner AND until IS NOT NULL"""
-_ADD = """
-    INSERT INTO limit_uses (owner, at, tokens, runner, until) VALUES (:owner, :at, :tokens, :runner, :until) RETURNING seq"""
-_SETTLE = """
-    UPDATE limit_uses SET tokens = :tokens WHERE seq = :seq"""
-_END = """
-    UPDATE limit_uses SET until = NULL WHERE seq = :seq"""
-_REMOVE = """
-    DELETE FROM limit_uses WHERE seq = :seq"""
+_RUNNING = "SELECT runner, COUNT(*) FROM limit_uses WHERE owner = :owner AND until > :now GROUP BY runner"
+_END_OF_RUNNER = "UPDATE limit_uses SET until = NULL WHERE owner = :owner AND runner = :runner AND until IS NOT NULL"
+_ADD = "INSERT INTO limit_uses (owner, at, tokens, runner, until) VALUES (:owner, :at, :tokens, :runner, :until) RETURNING seq"
+_SETTLE = "UPDATE limit_uses SET tokens = :tokens WHERE seq = :seq"
+_END = "UPDATE limit_uses SET until = NULL WHERE seq = :seq"
+_REMOVE = "DELETE FROM limit_uses WHERE seq = :seq"
 
 
 class StoredLimits:

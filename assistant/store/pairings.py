@@ -8,24 +8,18 @@ from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 
-_PAIRING = """
-    SELECT channel, sender_id, sender_name, chat_id, code, created, expires FROM pairings"""
-FORGET_EXPIRED = """
-    DELETE FROM pairings WHERE expires <= :now"""
+_PAIRING = "SELECT channel, sender_id, sender_name, chat_id, code, created, expires FROM pairings"
+FORGET_EXPIRED = "DELETE FROM pairings WHERE expires <= :now"
 PAIRING = f"{_PAIRING} WHERE channel = :channel AND sender_id = :sender_id"
 PAIRING_BY_CODE = f"{_PAIRING} WHERE UPPER(code) = :code AND expires > :now"
-OPEN_PAIRINGS = """
-    SELECT COUNT(*) FROM pairings WHERE channel = :channel AND code IS NOT NULL"""
+OPEN_PAIRINGS = "SELECT COUNT(*) FROM pairings WHERE channel = :channel AND code IS NOT NULL"
 ADD_PAIRING = """
     INSERT INTO pairings (channel, sender_id, sender_name, chat_id, code, created, expires)
     VALUES (:channel, :sender_id, :sender_name, :chat_id, :code, :created, :expires)"""
-APPROVE = """
-    UPDATE pairings SET code = NULL, expires = NULL WHERE channel = :channel AND sender_id = :sender_id"""
-PAIRED = """
-    SELECT 1 FROM pairings WHERE channel = :channel AND sender_id = :sender_id AND code IS NULL"""
+APPROVE = "UPDATE pairings SET code = NULL, expires = NULL WHERE channel = :channel AND sender_id = :sender_id"
+PAIRED = "SELECT 1 FROM pairings WHERE channel = :channel AND sender_id = :sender_id AND code IS NULL"
 PAIRINGS = f"{_PAIRING} WHERE expires IS NULL OR expires > :now ORDER BY created DESC, channel, sender_id"
-REVOKE = """
-    DELETE FROM pairings WHERE channel = :channel AND sender_id = :sender_id RETURNING sender_id"""
+REVOKE = "DELETE FROM pairings WHERE channel = :channel AND sender_id = :sender_id RETURNING sender_id"
 
 
 class PairingStore:
