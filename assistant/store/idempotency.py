@@ -10,7 +10,7 @@ from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import json_key as stored_key
 from assistant.store.codec import to_micros
 from assistant.store.database import Database, SqlValue, Transaction
-from assistant.store.runners import Runner
+from assistant.store.processes import Runner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,8 @@ from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.codec import decode_inbound, encode_json, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.notifier import Notifier
 from assistant.store.outbox_rows import add_events, prepare_event
-from assistant.store.runners import Runner, dead_among
+from assistant.store.processes import Notifier, Runner, dead_among
 from assistant.store.sessions import SETTLE_INBOX, interrupt
 
 ACCEPT = """

@@ -13,7 +13,7 @@ from assistant.contracts.util import Clock, utc_now
 from assistant.contracts.workflows import JOB_SESSION, HeldJob, Job, JobConflict, JobNotFound, JobState, NewJob, NodeRun, NodeState
 from assistant.store.codec import encode_json, from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.runners import Runner, dead_among
+from assistant.store.processes import Runner, dead_among
 
 _JOB = "SELECT id, owner, workflow, state, created, ended, error, results FROM jobs"
 ADD = """

@@ -13,7 +13,7 @@ from assistant.contracts.errors import RateLimited, StoreUnavailable
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import escape, to_micros
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.runners import Runner
+from assistant.store.processes import Runner
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,8 @@ from assistant.store import outbox_rows as rows
 from assistant.store.blobs import MediaFolder
 from assistant.store.codec import from_micros, json_column, optional, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
-from assistant.store.notifier import Notifier
 from assistant.store.outbox_rows import StoredDelivery, decode_claim, decode_delivery
-from assistant.store.runners import Runner, dead_among
+from assistant.store.processes import Notifier, Runner, dead_among
 
 T = TypeVar("T")
 _AT_ONCE = 500

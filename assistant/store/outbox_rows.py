@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from assistant.contracts.outbox import Claim, Delivery, DeliveryError, OutboundEvent, OutboundPart, PartState, Receipt, Settlement
 from assistant.store.codec import decode_event, decode_part, encode_json, from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import SqlRow, SqlValue, Transaction
-from assistant.store.notifier import Notifier
+from assistant.store.processes import Notifier
 
 ADD_EVENT = """
     INSERT INTO outbox (id, channel, lane, owner, state, yields, due, expires, created, attempts, held, fence, maybe_duplicate, payload)

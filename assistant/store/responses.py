@@ -16,7 +16,7 @@ from assistant.store.blobs import ReadingStore
 from assistant.store.codec import from_micros, json_column, optional, owned, to_micros, unescape
 from assistant.store.codec import json_key as stored_key
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.runners import Runner, dead_among
+from assistant.store.processes import Runner, dead_among
 
 ResponseState = Literal["running", "ended", "interrupted"]
 Item = dict[str, Json]

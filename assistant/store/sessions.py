@@ -12,9 +12,8 @@ from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, 
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.notifier import Notifier
 from assistant.store.outbox_rows import add_events, prepare_event
-from assistant.store.runners import Runner, dead_among
+from assistant.store.processes import Notifier, Runner, dead_among
 
 TOUCH_SESSION = """
     UPDATE sessions SET messages = messages + 1, updated = :at WHERE owner = :owner AND key = :key

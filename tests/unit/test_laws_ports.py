@@ -21,7 +21,7 @@ BRIDGES = {
     "Hooks": ("channels/webhook/adapter.py", "assistant/api/hooks.py"),
     "KeyStore": ("assistant/store/api_keys.py", "assistant/access/principals.py"),
     "KnownChats": ("assistant/store/inbox.py", "assistant/access/recipients.py"),
-    "PairedSenders": ("assistant/store/pairings.py", "assistant/access/recipients.py"),
+    "PairedSenders": ("assistant/store/channels.py", "assistant/access/recipients.py"),
     "RecipientCheck": ("assistant/access/recipients.py", "assistant/contracts/tool_kinds.py"),
     "SessionFiles": ("assistant/store/attachments.py", "tools/attachments.py"),
 }
