@@ -5,17 +5,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from assistant.contracts.errors import DeliveryConflict, DeliveryNotFound
-from assistant.contracts.outbox import (
-    UNSENT,
-    Claim,
-    Delivery,
-    DeliveryState,
-    DueLanes,
-    OutboundEvent,
-    OutboundPart,
-    Receipt,
-    Settlement,
-)
+from assistant.contracts.outbox import UNSENT, Claim, Delivery, DeliveryState, DueLanes, OutboundEvent, OutboundPart, Receipt, Settlement
 from assistant.contracts.util import Clock, utc_now
 from assistant.store import outbox_rows as rows
 from assistant.store.blobs import MediaFolder

@@ -10,8 +10,7 @@ from assistant.contracts.util import Clock, utc_now
 from assistant.store.api_keys import ApiKeys
 from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.blobs import MediaFolder
-from assistant.store.channel_states import StoredChannelStates
-from assistant.store.channels import PairingStore
+from assistant.store.channels import PairingStore, StoredChannelStates
 from assistant.store.database import Database, DatabaseEngine
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore

@@ -52,7 +52,5 @@ def upgrade() -> None:
     op.create_index("attachments_by_session", "attachments", ["owner", "session", "at"])
     op.create_index("attachments_by_digest", "attachments", ["digest"])
     op.create_table(
-        "pulse",
-        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("at", sa.BigInteger, nullable=False),
+        "pulse", sa.Column("id", sa.Integer, primary_key=True, autoincrement=False), sa.Column("at", sa.BigInteger, nullable=False)
     )
