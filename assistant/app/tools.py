@@ -13,8 +13,7 @@ from assistant.config.errors import ConfigProblem
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.outbox import Deliveries
-from assistant.contracts.tool_kinds import ToolKind, ToolServices
-from assistant.contracts.tools import Tool
+from assistant.contracts.tools import Tool, ToolKind, ToolServices
 from assistant.contracts.util import Settings
 from assistant.delivery.service import describe
 from assistant.store.store import Store

@@ -10,7 +10,7 @@ from assistant.config.aliases import KeyPath, camel, installed_candidates, plain
 from assistant.config.errors import ConfigError, ConfigProblem
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.messages import Json
-from assistant.contracts.tool_kinds import NoSettings
+from assistant.contracts.tools import NoSettings
 from assistant.contracts.util import Settings
 from channels import catalog as channel_catalog
 from tools import catalog as tool_catalog

@@ -16,8 +16,7 @@ from assistant.contracts.turns import Upload
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.blobs import ReadingStore
 from assistant.store.codec import escape, from_micros, identity, json_column, optional, owned, to_micros, unescape
-from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.settings import AttachmentSettings
+from assistant.store.database import AttachmentSettings, Database, SqlRow, SqlValue, Transaction
 
 _UNUSED_FOR = timedelta(days=1)
 _UNFINISHED_FOR = timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""The database's threads: one writer that commits jobs in groups, and readers with connections of their own."""
+"""The database: its settings, and its threads: one writer that commits jobs in groups, and readers with connections of their own."""
 
 import asyncio
 import contextlib
@@ -6,9 +6,30 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
+
+from pydantic import Field
 
 from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.util import Settings
+
+
+class StoreSettings(Settings):
+    """`store` in the configuration."""
+
+    url: Annotated[str | None, Field(pattern=r"^(sqlite:///[^?]+|postgresql(\+psycopg)?://.+)$", repr=False)] = None
+    """`sqlite:///<path>` (relative to where the server was started; absolute: four slashes) or `postgresql://…`.
+
+    None: nanobot.db in the state folder.
+    """
+
+
+class AttachmentSettings(Settings):
+    """`attachments` in the configuration."""
+
+    keep_days: Annotated[int, Field(ge=0)] = 0
+    """Days after which an attachment is removed even though its session is still there; 0: kept as long as the session."""
+
 
 Dialect = Literal["sqlite", "postgresql"]
 SqlValue = None | int | float | str | bytes

@@ -10,7 +10,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Dialect, create_engine, event, make_url, pool
+from sqlalchemy import Connection, Dialect, create_engine, event, make_url, pool
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -41,8 +41,8 @@ def upgrade(url: str, revision: str = "head") -> None:
     )
     if engine.dialect.name == "sqlite":
         # Python's driver would begin no transaction before DDL: begin it here, as a writer.
-        event.listen(engine, "connect", lambda driver, _: setattr(driver, "isolation_level", None))
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        event.listen(engine, "connect", _leave_transactions_to_us)
+        event.listen(engine, "begin", _begin_immediately)
     config = configuration()
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
@@ -51,6 +51,14 @@ def upgrade(url: str, revision: str = "head") -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
     engine.dispose()
+
+
+def _leave_transactions_to_us(driver_connection: object, _record: object) -> None:
+    setattr(driver_connection, "isolation_level", None)  # noqa: B010 - SQLAlchemy types it as any driver's connection
+
+
+def _begin_immediately(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _statements(dialect: str) -> list[str]:

@@ -1,6 +1,9 @@
 """The store: a database with a current schema, and everything kept in it and beside it."""
 
 import asyncio
+import logging
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +14,7 @@ from assistant.store.api_keys import ApiKeys
 from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.blobs import MediaFolder
 from assistant.store.channels import PairingStore, StoredChannelStates
-from assistant.store.database import Database, DatabaseEngine
+from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
@@ -19,12 +22,20 @@ from assistant.store.limits import StoredLimits
 from assistant.store.outbox import OutboxStore
 from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner
 from assistant.store.responses import ResponseStore
-from assistant.store.schema import bring_up_to_date
 from assistant.store.sessions import Sessions
-from assistant.store.settings import AttachmentSettings, StoreSettings
 from assistant.store.sqlite import SqliteEngine
 
 _SQLITE = "sqlite:///"
+HEAD = "0007"
+"""The newest revision in `migrations/versions`."""
+_SNAPSHOTS = Path(__file__).parent / "migrations"
+_MIGRATION_SECONDS = 600
+_EXISTS = {
+    "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
+    "postgresql": "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
+}
+_VERSION = "SELECT version_num FROM alembic_version"
+log = logging.getLogger(__name__)
 _KEEP = AttachmentSettings()
 
 
@@ -111,3 +122,46 @@ def _parts(url: str) -> tuple[DatabaseEngine, Runner, Callable[[Database], Notif
     except OSError as error:
         raise StoreUnavailable(f"The store can't be opened: {error.strerror}.") from error
     return SqliteEngine(path), runner, lambda _: PipeNotifier(folder, runner.id)
+
+
+async def bring_up_to_date(database: Database, url: str) -> None:
+    """Bring the database to revision `HEAD`. Raises StoreUnavailable if that fails, as after a downgrade."""
+    found = await database.write(_make_or_look)
+    if found == HEAD:
+        return
+    log.info("store.migrating from=%s to=%s", found, HEAD)
+    await _migrate(url)
+    if await database.read(_look) != HEAD:
+        raise StoreUnavailable("The store could not be brought to this version's schema.")
+    log.info("store.migrated to=%s", HEAD)
+
+
+def _make_or_look(connection: Transaction) -> str:
+    if not connection.execute(_EXISTS[connection.dialect]):
+        for statement in (_SNAPSHOTS / f"{connection.dialect}.sql").read_text(encoding="utf-8").split(";\n"):
+            if statement.strip():
+                connection.execute(statement)
+    return _look(connection)
+
+
+def _look(connection: Transaction) -> str:
+    rows = connection.execute(_VERSION)
+    return rows[0][0] if rows else "none"
+
+
+async def _migrate(url: str) -> None:
+    child = await asyncio.create_subprocess_exec(sys.executable, "-m", "assistant.store.migrate", stdin=PIPE, stdout=DEVNULL, stderr=PIPE)
+    try:
+        async with asyncio.timeout(_MIGRATION_SECONDS):
+            _, said = await child.communicate(url.encode())
+    except TimeoutError:
+        child.kill()
+        await child.wait()
+        raise StoreUnavailable("The store's migration did not end in time.") from None
+    if child.returncode:
+        # The kind of error only: its text may hold the database's address, with a password.
+        kind = said.decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0]
+        log.error("store.migration_failed code=%s error=%s", child.returncode, kind)
+        raise StoreUnavailable(
+            "The store could not be brought to this version's schema; was it written by a newer version? The log has the kind of error."
+        )

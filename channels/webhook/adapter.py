@@ -17,6 +17,7 @@ from assistant.contracts.channels import (
     ChannelContext,
     ChannelFailed,
     ChannelLink,
+    HookAccepted,
     Limit,
     SendFailed,
     Sending,
@@ -25,7 +26,6 @@ from assistant.contracts.channels import (
     SendUnclear,
 )
 from assistant.contracts.errors import Forbidden, StoreUnavailable
-from assistant.contracts.hooks import HookAccepted
 from assistant.contracts.outbox import MediaFiles, OutboundEvent, OutboundPart, Receipt
 from channels.webhook.incoming import SIGNATURE_HEADER, TIMESTAMP_HEADER, read_hook, sign
 from channels.webhook.settings import HookSettings, WebhookSettings
@@ -104,7 +104,7 @@ _REMEMBERED: Final = 4096
 
 
 class WebhookChannel:
-    """See `contracts.channels.Channel` and `contracts.hooks.Hooks`. A receiver that honours Idempotency-Key gets a message once."""
+    """See `contracts.channels.Channel` and `contracts.channels.Hooks`. A receiver that honours Idempotency-Key gets a message once."""
 
     name = "webhook"
     keyed = True

@@ -11,8 +11,8 @@ import orjson
 from pydantic import SecretStr, ValidationError
 
 from assistant.contracts.addresses import address_of
+from assistant.contracts.channels import HookRequest
 from assistant.contracts.errors import InvalidJson, InvalidRequest, NotFound, Unauthenticated
-from assistant.contracts.hooks import HookRequest
 from assistant.contracts.inbox import InboundMessage, Sender
 from assistant.contracts.util import new_id
 from channels.webhook.settings import HookSettings

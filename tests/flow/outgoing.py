@@ -11,7 +11,7 @@ from assistant.config.directory import ConfiguredChannels
 from assistant.config.extensions import ChannelsSettings
 from assistant.contracts.outbox import Claim, OutboundPart, Receipt, Settlement
 from assistant.delivery.service import DeliveryService, Watch
-from assistant.store.settings import StoreSettings
+from assistant.store.database import StoreSettings
 from assistant.store.store import Store, open_store
 
 LEASE = timedelta(seconds=15)

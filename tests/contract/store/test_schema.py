@@ -20,7 +20,7 @@ from assistant.store import idempotency as repeats
 from assistant.store import sessions as statements
 from assistant.store.database import SqlRow, Transaction
 from assistant.store.migrate import configuration, newest_revision, snapshot, upgrade
-from assistant.store.schema import HEAD
+from assistant.store.store import HEAD
 from tests.postgres import new_database
 
 from .conftest import Opener
