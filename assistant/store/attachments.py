@@ -58,7 +58,10 @@ class AttachmentStore:
 
     async def keep(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage) -> str:
         """Store the bytes and what was read in them. Returns the new attachment's id (`att_…`)."""
-        label = _label(upload.name, *_kind_of(read))
+        image = isinstance(read, ReadImage)
+        label = _label(
+            upload.name, read.media_type.removeprefix("image/") if image else read.format, (read.original,) if image else read.facts
+        )
         return await self._keep(owner, session, upload.digest, upload.size, label, read, upload.path)
 
     async def keep_text(self, owner: str, session: str, name: str, text: str) -> str:
@@ -152,13 +155,6 @@ class AttachmentStore:
 
 def _place(owner: str, session: str, attachment_id: str) -> dict[str, SqlValue]:
     return {"id": escape(attachment_id), "owner": escape(owner), "session": escape(session)}
-
-
-def _kind_of(read: ReadDocument | ReadImage) -> tuple[str, tuple[str, ...]]:
-    """(format, facts)"""
-    if isinstance(read, ReadImage):
-        return read.media_type.removeprefix("image/"), (read.original,)
-    return read.format, read.facts
 
 
 def _label(name: str, file_format: str, facts: tuple[str, ...]) -> str:

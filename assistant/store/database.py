@@ -89,29 +89,22 @@ class DatabaseEngine(Protocol):
 
 @dataclass(slots=True, eq=False)
 class DatabaseJob:
-    """Work to be done in a transaction, and the future of its result. `alone`: it shares its transaction with no other job."""
+    """Work to be done in a transaction, its result or error, and the future that gets them. `alone`: no other job shares its transaction."""
 
     work: Callable[[Transaction], Any]
     future: asyncio.Future[Any]
     alone: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Outcome:
-    """A job's result or error."""
-
-    job: DatabaseJob
     result: Any = None
     error: Exception | None = None
 
     def tell(self) -> None:
         """Set the job's future, unless its caller has gone. On the event loop only."""
-        if self.job.future.done():
+        if self.future.done():
             return
         if self.error is not None:
-            self.job.future.set_exception(self.error)
+            self.future.set_exception(self.error)
         else:
-            self.job.future.set_result(self.result)
+            self.future.set_result(self.result)
 
 
 JobQueue = SimpleQueue[DatabaseJob | None]
@@ -139,10 +132,10 @@ class DatabaseThread(threading.Thread):
 
     def run(self) -> None:
         while batch := self._next_batch():
-            outcomes = self._settled(batch)
+            self._settle(batch)
             # The loop is closed only after `Database.close` or with the whole process: no caller waits then.
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(_tell, outcomes)
+                self._loop.call_soon_threadsafe(_tell, batch)
         self._drop()
 
     def _next_batch(self) -> list[DatabaseJob]:
@@ -168,23 +161,20 @@ class DatabaseThread(threading.Thread):
                 batch.append(job)
         return batch
 
-    def _settled(self, batch: list[DatabaseJob]) -> list[Outcome]:
+    def _settle(self, batch: list[DatabaseJob]) -> None:
         try:
-            return self._transact(batch)
-        except StoreUnavailable as error:
-            self._undo()
-            return [Outcome(job, error=error) for job in batch]
+            link = self._begun()
+            for job in batch:
+                job.result = job.work(link)
+            link.commit()
         except Exception as error:  # noqa: BLE001 - passed to the job's caller
             self._undo()
-            if len(batch) == 1:
-                return [Outcome(batch[0], error=error)]
-            return [outcome for job in batch for outcome in self._settled([job])]
-
-    def _transact(self, batch: list[DatabaseJob]) -> list[Outcome]:
-        link = self._begun()
-        outcomes = [Outcome(job, job.work(link)) for job in batch]
-        link.commit()
-        return outcomes
+            if isinstance(error, StoreUnavailable) or len(batch) == 1:
+                for job in batch:
+                    job.error = error
+            else:
+                for job in batch:
+                    self._settle([job])
 
     def _begun(self) -> DatabaseLink:
         """The connection, with a transaction open. One that was lost while idle is replaced."""
@@ -215,9 +205,9 @@ class DatabaseThread(threading.Thread):
             self._link = None
 
 
-def _tell(outcomes: list[Outcome]) -> None:
-    for outcome in outcomes:
-        outcome.tell()
+def _tell(jobs: list[DatabaseJob]) -> None:
+    for job in jobs:
+        job.tell()
 
 
 T = TypeVar("T")

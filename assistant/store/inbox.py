@@ -1,7 +1,6 @@
 """The inbox: messages from channels, and the turns that answer them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
 
@@ -132,15 +131,14 @@ class InboxStore:
         def take_over(connection: Transaction) -> tuple[list[Taken], int]:
             again: list[Taken] = []
             left = _left_by_the_dead(connection, self._runner)
-            for turn in left:
-                if turn.crashes < _MOST_CRASHES:
-                    values: dict[str, SqlValue] = {"turn": turn.taken.turn_id, "runner": self._runner.id, "crashes": turn.crashes}
-                    connection.execute(TAKE_OVER, values)
-                    again.append(turn.taken)
+            for taken, crashes in left:
+                if crashes < _MOST_CRASHES:
+                    connection.execute(TAKE_OVER, {"turn": taken.turn_id, "runner": self._runner.id, "crashes": crashes})
+                    again.append(taken)
                 else:
-                    connection.execute(SETTLE_INBOX, {"turn": turn.taken.turn_id, "state": "aside", "at": now})
-                    interrupt(connection, turn.taken.turn_id, now)
-                    add_events(connection, [prepare_event(notice(turn.taken), now)], self._notifier)
+                    connection.execute(SETTLE_INBOX, {"turn": taken.turn_id, "state": "aside", "at": now})
+                    interrupt(connection, taken.turn_id, now)
+                    add_events(connection, [prepare_event(notice(taken), now)], self._notifier)
             return again, len(left) - len(again)
 
         again, set_aside = await self._database.write(take_over)
@@ -177,26 +175,20 @@ class InboxStore:
         return to_micros(self._clock())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Left:
-    taken: Taken
-    crashes: int
-    """Processes that died with it, the last one included."""
-
-
-def _left_by_the_dead(connection: Transaction, runner: Runner) -> list[_Left]:
-    """The turns that dead processes had, or that were handed back, the one with the oldest message first."""
+def _left_by_the_dead(connection: Transaction, runner: Runner) -> list[tuple[Taken, int]]:
+    """The turns that dead processes had, or that were handed back, the one with the oldest message first; each with how many processes died
+    with it, the last one included."""
     turns: dict[str, list[SqlRow]] = {}
     for row in connection.execute(TAKEN_BY_OTHERS, {"runner": runner.id}):
         turns.setdefault(row[0], []).append(row)
     dead = dead_among(runner, connection, [rows[0][1] for rows in turns.values()])
-    return [_left(rows, died=rows[0][1] is not None) for rows in turns.values() if rows[0][1] is None or rows[0][1] in dead]
-
-
-def _left(rows: Sequence[SqlRow], *, died: bool) -> _Left:
-    turn, _, crashes, preview, owner, session, *_ = rows[0]
-    taken = _taken(turn, unescape(owner), unescape(session), [(role, payload) for *_, role, payload in rows], preview)
-    return _Left(taken=taken, crashes=crashes + died)
+    left: list[tuple[Taken, int]] = []
+    for rows in turns.values():
+        turn, taker, crashes, preview, owner, session, *_ = rows[0]
+        if taker is None or taker in dead:
+            taken = _taken(turn, unescape(owner), unescape(session), [(role, payload) for *_, role, payload in rows], preview)
+            left.append((taken, crashes + (taker is not None)))
+    return left
 
 
 def _fitting(sizes: Sequence[int]) -> int:

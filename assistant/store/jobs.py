@@ -75,8 +75,7 @@ class JobStore:
 
     async def begin(self, job_id: str) -> bool:
         """Mark the job as running."""
-        values = self._mine(job_id)
-        return bool(await self._database.execute(BEGIN, values))
+        return bool(await self._database.execute(BEGIN, self._mine(job_id)))
 
     async def take_over(self) -> Sequence[HeldJob]:
         """Hold the unended jobs that dead processes held, or that were released."""
@@ -95,8 +94,7 @@ class JobStore:
 
     async def release(self, job_id: str) -> None:
         """Stop holding a job, and leave it as it is: this process ends."""
-        values = self._mine(job_id)
-        await self._database.execute(RELEASE, values)
+        await self._database.execute(RELEASE, self._mine(job_id))
 
     async def start_node(self, job_id: str, path: str, turn_id: str) -> bool:
         """Record that a node starts. While it runs, its turn `turn_id` is not settled when it is cut off: it is resumed."""
@@ -171,13 +169,14 @@ class JobStore:
         purged = 0
         while due := await self._database.select(ENDED_BEFORE, values):
             for job, owner in due:
-                await self._remove_sessions(job, unescape(owner))
-            purged += len(await self._database.write(lambda connection, due=due: _removed(connection, values, due)))
-        return purged
+                for (path,) in await self._database.select(PATHS, {"id": job}):
+                    await self._sessions.delete(unescape(owner), f"{JOB_SESSION}{job}:{path}")
 
-    async def _remove_sessions(self, job: str, owner: str) -> None:
-        for (path,) in await self._database.select(PATHS, {"id": job}):
-            await self._sessions.delete(owner, f"{JOB_SESSION}{job}:{path}")
+            def remove(connection: Transaction, due: Sequence[SqlRow] = due) -> int:
+                return sum(len(connection.execute(REMOVE, {**values, "id": job})) for job, _ in due)
+
+            purged += await self._database.write(remove)
+        return purged
 
     async def _if_held(self, job_id: str, write: Callable[[Transaction], object]) -> bool:
         def write_if_held(connection: Transaction) -> bool:
@@ -203,10 +202,6 @@ def _find(connection: Transaction, owner: str | None, job_id: str) -> SqlRow | N
 def _end(connection: Transaction, values: Mapping[str, SqlValue]) -> None:
     connection.execute(END, values)
     connection.execute(END_NODES, {name: values[name] for name in ("id", "state", "at")})
-
-
-def _removed(connection: Transaction, values: Mapping[str, SqlValue], due: Sequence[SqlRow]) -> list[SqlRow]:
-    return [row for job, _ in due for row in connection.execute(REMOVE, {**values, "id": job})]
 
 
 def _job(row: SqlRow, nodes: Sequence[SqlRow]) -> Job:

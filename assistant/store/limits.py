@@ -77,7 +77,7 @@ class StoredLimits:
     async def sweep(self, now: datetime) -> int:
         """Delete the rows that no window counts any more. Returns how many."""
         values: dict[str, SqlValue] = {"now": to_micros(now), "edge": to_micros(now) - LONGEST_WINDOW * _SECOND}
-        return len(await self.database.write(lambda connection: connection.execute(_FORGET_ALL, values)))
+        return len(await self.database.execute(_FORGET_ALL, values))
 
     def uses(self, connection: Transaction, owner: str, limits: Limits) -> "_Uses":
         return _Uses(connection, escape(owner), limits, to_micros(self.clock()))

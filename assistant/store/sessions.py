@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage
 from assistant.contracts.outbox import OutboundEvent
@@ -89,15 +89,8 @@ class PreparedStep:
         }
         last: int = connection.execute(GROW_SESSION, values)[0][0]
         for seq, (role, payload) in enumerate(self.rows, last - len(self.rows) + 1):
-            message: dict[str, SqlValue] = {
-                "id": session_id,
-                "seq": seq,
-                "turn": self.turn,
-                "at": self.at,
-                "role": role,
-                "payload": payload,
-            }
-            connection.execute(ADD_MESSAGE, message)
+            message: dict[str, SqlValue] = {"seq": seq, "turn": self.turn, "role": role, "payload": payload}
+            connection.execute(ADD_MESSAGE, {**message, "id": session_id, "at": self.at})
         return last
 
 
@@ -116,6 +109,7 @@ def interrupt(connection: Transaction, turn: str, at: int) -> None:
         prepare_step(turn, at, [mark]).append(connection, ended[0][0])
 
 
+T = TypeVar("T")
 _MANY_ROWS = 64
 Collect = Callable[[Sequence[str]], Awaitable[int]]
 
@@ -143,7 +137,7 @@ class Sessions:
             "seq": len(turn.history) + 1,
         }
         attachments = _attachments(turn.message)
-        earlier = await _encoded(turn.history)
+        earlier = await _run(len(turn.history), lambda: [(each.role, encode_message(each)) for each in turn.history])
         earlier_attachments = [attachment for message in turn.history for attachment in _attachments(message)]
 
         def begin(connection: Transaction) -> _Rows:
@@ -242,13 +236,11 @@ class Sessions:
             found = _find(connection, owner, key)
             return connection.execute(MESSAGES, {"id": found[0][0], "after": after, "limit": limit}) if found else []
 
-        def decoded(rows: list[SqlRow]) -> Sequence[StoredMessage]:
-            return [
-                StoredMessage(seq=seq, turn_id=turn, at=from_micros(at), message=decode_message(payload)) for seq, turn, at, payload in rows
-            ]
+        def stored(seq: int, turn: str, at: int, payload: str) -> StoredMessage:
+            return StoredMessage(seq=seq, turn_id=turn, at=from_micros(at), message=decode_message(payload))
 
         rows = await self._database.read(read)
-        return decoded(rows) if len(rows) < _MANY_ROWS else await asyncio.to_thread(decoded, rows)
+        return await _run(len(rows), lambda: [stored(*row) for row in rows])
 
     async def start_over(self, owner: str, key: str) -> bool:
         values: dict[str, SqlValue] = {"owner": escape(owner), "key": escape(key)}
@@ -281,8 +273,7 @@ class Sessions:
                 return purged
 
     async def check(self) -> None:
-        now = self._now()
-        await self._database.execute(PULSE, {"at": now})
+        await self._database.execute(PULSE, {"at": self._now()})
 
     def _now(self) -> int:
         return to_micros(self._clock())
@@ -338,20 +329,11 @@ def _history(connection: Transaction, row: int, seq: int, context_from: int, kno
     return _Rows(row, seq, context_from, fresh, payloads)
 
 
-async def _encoded(messages: Sequence[Message]) -> list[tuple[str, str]]:
-    """(role, payload) of each; a long list is encoded in a thread."""
-
-    def encoded() -> list[tuple[str, str]]:
-        return [(message.role, encode_message(message)) for message in messages]
-
-    return encoded() if len(messages) < _MANY_ROWS else await asyncio.to_thread(encoded)
+async def _run(rows: int, work: Callable[[], T]) -> T:
+    """Encode or decode so many rows: many in a thread."""
+    return work() if rows < _MANY_ROWS else await asyncio.to_thread(work)
 
 
 async def _decoded(rows: _Rows) -> History:
-    """A long history is decoded in a thread."""
-
-    def decoded() -> tuple[Message, ...]:
-        return tuple([decode_message(payload) for (payload,) in rows.payloads])
-
-    messages = decoded() if len(rows.payloads) < _MANY_ROWS else await asyncio.to_thread(decoded)
+    messages = await _run(len(rows.payloads), lambda: tuple([decode_message(payload) for (payload,) in rows.payloads]))
     return History(row=rows.row, fresh=rows.fresh, context_from=rows.context_from, messages=messages, seq=rows.seq)
