@@ -194,15 +194,10 @@ class Limiter(Protocol):
         ...
 
 
-_NO_LIMITS: Final = LimitStatus()
-
-
 class Unlimited:
     """The admission of a principal without limits: costs nothing."""
 
-    @property
-    def standing(self) -> LimitStatus:
-        return _NO_LIMITS
+    standing = LimitStatus()
 
     async def reserve(self, tokens: int) -> None:
         pass

@@ -35,22 +35,31 @@ class PairingStore:
         """Open a pairing, or return the sender's open or approved one. None: the channel has `most_open` open ones, or the code is in use (try
         another)."""
         now = to_micros(self._clock())
-        values = _values(pairing)
+        channel, sender_id = json_key(pairing.channel, pairing.sender.id)
+        # In the order of `PAIRING`.
+        values: dict[str, SqlValue] = {
+            "channel": channel,
+            "sender_id": sender_id,
+            "sender_name": json_column(pairing.sender.name),
+            "chat_id": json_column(pairing.chat_id),
+            "code": optional(json_column, pairing.code),
+            "created": to_micros(pairing.created),
+            "expires": optional(to_micros, pairing.expires_at),
+        }
 
         def ask(connection: Transaction) -> SqlRow | None:
             connection.execute(FORGET_EXPIRED, {"now": now})
-            found = connection.execute(PAIRING, {"channel": values["channel"], "sender_id": values["sender_id"]})
+            found = connection.execute(PAIRING, {"channel": channel, "sender_id": sender_id})
             if found:
                 return found[0]
-            many = connection.execute(OPEN_PAIRINGS, {"channel": values["channel"]})[0][0] >= most_open
+            many = connection.execute(OPEN_PAIRINGS, {"channel": channel})[0][0] >= most_open
             code = pairing.code
             if many or (code is not None and connection.execute(PAIRING_BY_CODE, {"code": json_column(code.upper()), "now": now})):
                 return None
             connection.execute(ADD_PAIRING, values)
             return tuple(values.values())
 
-        row = await self._database.write(ask)
-        return optional(_pairing, row)
+        return optional(_pairing, await self._database.write(ask))
 
     async def approve(self, code: str, now: datetime) -> Pairing | None:
         """Approve the open pairing with this code (case-insensitive). None: there is none, or it has expired."""
@@ -64,8 +73,7 @@ class PairingStore:
             connection.execute(APPROVE, who)
             return connection.execute(PAIRING, who)[0]
 
-        row = await self._database.write(let_in)
-        return optional(_pairing, row)
+        return optional(_pairing, await self._database.write(let_in))
 
     async def paired(self, channel: str, sender_id: str) -> bool:
         values: dict[str, SqlValue] = {"channel": json_column(channel), "sender_id": json_column(sender_id)}
@@ -80,20 +88,6 @@ class PairingStore:
         """Remove the sender's pairing, open or approved. Returns False if there is none."""
         values: dict[str, SqlValue] = {"channel": json_column(channel), "sender_id": json_column(sender_id)}
         return bool(await self._database.execute(REVOKE, values))
-
-
-def _values(pairing: Pairing) -> dict[str, SqlValue]:
-    """In the order of `PAIRING`."""
-    channel, sender_id = json_key(pairing.channel, pairing.sender.id)
-    return {
-        "channel": channel,
-        "sender_id": sender_id,
-        "sender_name": json_column(pairing.sender.name),
-        "chat_id": json_column(pairing.chat_id),
-        "code": optional(json_column, pairing.code),
-        "created": to_micros(pairing.created),
-        "expires": optional(to_micros, pairing.expires_at),
-    }
 
 
 def _pairing(row: SqlRow) -> Pairing:

@@ -97,15 +97,6 @@ class DatabaseJob:
     result: Any = None
     error: Exception | None = None
 
-    def tell(self) -> None:
-        """Set the job's future, unless its caller has gone. On the event loop only."""
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
-
 
 JobQueue = SimpleQueue[DatabaseJob | None]
 """None ends the worker that takes it."""
@@ -206,8 +197,14 @@ class DatabaseThread(threading.Thread):
 
 
 def _tell(jobs: list[DatabaseJob]) -> None:
+    """Set the futures of those whose callers have not gone. On the event loop only."""
     for job in jobs:
-        job.tell()
+        if job.future.done():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)
 
 
 T = TypeVar("T")

@@ -270,22 +270,19 @@ def noted(
     if start is not None:
         written.append((START_PART, {"place": start, "at": now}))
     if settle is not None:
-        written.append((SETTLE, _settled(settle, now)))
+        again = settle.state == "queued"
+        trouble = settle.trouble if settle.state != "sent" else None
+        values = {
+            "state": settle.state,
+            "counts": int(settle.counts and again),
+            "patience": _PATIENCE,
+            "due": (now if settle.due is None else to_micros(settle.due)) if again else None,
+            "ended": None if again else now,
+            "code": json_column(trouble.code) if trouble else None,
+            "words": json_column(trouble.words) if trouble else None,
+        }
+        written.append((SETTLE, values))
     return written
-
-
-def _settled(settle: Settlement, now: int) -> dict[str, SqlValue]:
-    again = settle.state == "queued"
-    trouble = settle.trouble if settle.state != "sent" else None
-    return {
-        "state": settle.state,
-        "counts": int(settle.counts and again),
-        "patience": _PATIENCE,
-        "due": (now if settle.due is None else to_micros(settle.due)) if again else None,
-        "ended": None if again else now,
-        "code": json_column(trouble.code) if trouble else None,
-        "words": json_column(trouble.words) if trouble else None,
-    }
 
 
 def _passed(at: int, now: SqlValue) -> bool:
