@@ -197,7 +197,7 @@ class OutboxStore:
     async def purge(self, before: datetime) -> int:
         """Remove what ended before this time, and media without a delivery. Returns how many deliveries were removed."""
         values: dict[str, SqlValue] = {"before": to_micros(before), "most": _AT_ONCE}
-        removed = gone = len(await self._database.execute(rows.PURGE, values))
+        removed, gone = 0, _AT_ONCE
         # In slices, so that other writes wait for none of them long.
         while gone == _AT_ONCE:
             gone = len(await self._database.execute(rows.PURGE, values))

@@ -224,8 +224,7 @@ class Sessions:
         wanted = sessions_of(everybody=owner is None, before=before is not None)
         if before is not None:
             values["before"] = escape(before)
-        rows = await self._database.select(wanted, values)
-        return [_session(row) for row in rows]
+        return [_session(row) for row in await self._database.select(wanted, values)]
 
     async def get(self, owner: str | None, key: str) -> Session | None:
         rows = await self._database.read(lambda connection: _find(connection, owner, key))
