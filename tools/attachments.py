@@ -8,8 +8,7 @@ from assistant.contracts.documents import ReadDocument, Section
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.messages import human_size
 from assistant.contracts.sessions import SessionFiles
-from assistant.contracts.tool_kinds import ToolKind
-from assistant.contracts.tools import ToolContext, ToolResult
+from assistant.contracts.tools import ToolContext, ToolKind, ToolResult
 
 PAGE_CHARS = 15_000
 

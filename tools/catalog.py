@@ -5,7 +5,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Final
 
-from assistant.contracts.tool_kinds import ToolKind
+from assistant.contracts.tools import ToolKind
 
 MODULES: Final = ("attachments", "message")
 """The modules of this folder with a `KINDS`. Adding a tool: a module and its name here."""

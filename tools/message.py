@@ -12,8 +12,7 @@ from assistant.contracts.addresses import Address, address_of
 from assistant.contracts.errors import InvalidRequest, StoreUnavailable, ToolFailed
 from assistant.contracts.outbox import Media, Origin, OutboundEvent
 from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, MAX_FILES, ButtonsAsked, button_rows, check_ahead, check_words, read_time
-from assistant.contracts.tool_kinds import ToolKind, ToolServices
-from assistant.contracts.tools import ToolContext, ToolResult
+from assistant.contracts.tools import ToolContext, ToolKind, ToolResult, ToolServices
 from assistant.contracts.util import derived_id
 from tools.workspace import Workspace, shown_name
 

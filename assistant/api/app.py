@@ -28,8 +28,7 @@ from assistant.api.settings import ApiSettings
 from assistant.api.sockets.endpoint import SocketRoute
 from assistant.api.sockets.questions import SocketServices
 from assistant.api.workflows.endpoints import WorkflowEndpoints
-from assistant.contracts.channels import ChannelStatus
-from assistant.contracts.hooks import Hooks
+from assistant.contracts.channels import ChannelStatus, Hooks
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN

@@ -18,7 +18,7 @@ from assistant.api.settings import ApiLimits
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import InvalidRequest, NoSuchFile, UnsupportedMediaType
 from assistant.contracts.turns import Upload
-from assistant.store.files import FileStore
+from assistant.store.attachments import FileStore
 
 Purpose = Literal["assistants", "batch", "evals", "fine-tune", "user_data", "vision"]
 PURPOSES: Final[tuple[Purpose, ...]] = get_args(Purpose)

@@ -8,8 +8,8 @@ from fastapi import Request
 from assistant.api.answers import Answer
 from assistant.api.body.json_body import receive_body
 from assistant.api.openapi import BY_HOOK, endpoint, errors
+from assistant.contracts.channels import HookRequest, Hooks
 from assistant.contracts.errors import RequestTooLarge
-from assistant.contracts.hooks import HookRequest, Hooks
 
 PREFIX: Final = "/hooks/"
 _MOST_BYTES: Final = 256 * 1024

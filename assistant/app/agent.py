@@ -19,8 +19,7 @@ from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
-from assistant.contracts.tool_kinds import ToolKind, ToolServices
-from assistant.contracts.tools import Tool
+from assistant.contracts.tools import Tool, ToolKind, ToolServices
 from assistant.contracts.turns import MAIN
 from assistant.contracts.util import Settings
 from assistant.delivery.service import describe

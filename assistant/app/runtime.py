@@ -23,9 +23,8 @@ from assistant.api.server.websockets import preload as preload_sockets
 from assistant.app.services import OpenChannels, Services, open_services
 from assistant.app.workflows import check_workflow_models
 from assistant.config import Loaded
-from assistant.contracts.channels import ChannelStatus
+from assistant.contracts.channels import ChannelStatus, Hooks
 from assistant.contracts.errors import NanobotError
-from assistant.contracts.hooks import Hooks
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.supervisor import Supervisors

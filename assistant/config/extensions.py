@@ -15,7 +15,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelKind, ChannelSettings
 from assistant.contracts.errors import InvalidAddress
 from assistant.contracts.messages import Json
-from assistant.contracts.tool_kinds import NoSettings
+from assistant.contracts.tools import NoSettings
 from assistant.contracts.util import Settings
 from channels import catalog as channel_catalog
 from tools import catalog as tool_catalog

@@ -15,7 +15,7 @@ from assistant.contracts.util import Settings
 from assistant.delivery.settings import DeliverySettings
 from assistant.documents.settings import DocumentSettings
 from assistant.providers.settings import ModelsSettings, ProviderSettings, ProvidersSettings, RegisteredModel
-from assistant.store.settings import AttachmentSettings, StoreSettings
+from assistant.store.database import AttachmentSettings, StoreSettings
 from assistant.workflows.settings import WorkflowSettings
 
 

@@ -16,10 +16,7 @@ KEY_MARK: Final = "nbk_"
 
 Counted = Literal["requests", "tokens"]
 """What a window counts; tokens are those of prompts and answers together."""
-WINDOWS: Final[Mapping[str, tuple[Counted, int]]] = {
-    "requests_per_minute": ("requests", 60),
-    "tokens_per_minute": ("tokens", 60),
-}
+WINDOWS: Final[Mapping[str, tuple[Counted, int]]] = {"requests_per_minute": ("requests", 60), "tokens_per_minute": ("tokens", 60)}
 """The limits that can be set: by name (the setting's in `api.limits`), what is counted and in how many seconds."""
 LONGEST_WINDOW: Final = max(seconds for _, seconds in WINDOWS.values())
 
@@ -197,15 +194,10 @@ class Limiter(Protocol):
         ...
 
 
-_NO_LIMITS: Final = LimitStatus()
-
-
 class Unlimited:
     """The admission of a principal without limits: costs nothing."""
 
-    @property
-    def standing(self) -> LimitStatus:
-        return _NO_LIMITS
+    standing = LimitStatus()
 
     async def reserve(self, tokens: int) -> None:
         pass

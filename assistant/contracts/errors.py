@@ -1,54 +1,7 @@
 """Every error that a caller can get.
 
-    NanobotError                      500 server_error            internal_error
-    ├── InvalidRequest                400 invalid_request_error   invalid_value
-    │   ├── InvalidJson               400                         invalid_json
-    │   ├── UnreadableFile            400                         unreadable_file
-    │   ├── UnsupportedContent        400                         unsupported_content
-    │   ├── ContextLengthExceeded     400                         context_length_exceeded
-    │   ├── InvalidAddress            400                         invalid_address
-    │   ├── NoPreviousResponse (in api.responses.input) 400       previous_response_not_found
-    │   └── InvalidWorkflow (in workflows) 400                    invalid_workflow
-    ├── Unauthenticated               401 invalid_request_error   invalid_api_key
-    ├── Forbidden                     403 permission_error        insufficient_scope
-    │   └── ForbiddenOrigin           403                         forbidden_origin
-    ├── NotFound                      404 invalid_request_error   not_found
-    │   ├── ModelNotFound             404                         model_not_found
-    │   ├── SessionNotFound           404                         session_not_found
-    │   ├── DeliveryNotFound          404                         delivery_not_found
-    │   ├── NoSuchFile                404                         file_not_found
-    │   ├── ResponseNotFound          404                         response_not_found
-    │   └── WorkflowNotFound, JobNotFound (in workflows) 404      workflow_not_found, job_not_found
-    ├── MethodNotAllowed              405 invalid_request_error   method_not_allowed
-    ├── RequestTimeout                408 invalid_request_error   request_timeout
-    ├── SessionBusy                   409 conflict_error          session_busy
-    ├── DeliveryConflict              409 conflict_error          delivery_conflict
-    ├── RepeatConflict                409 conflict_error
-    │   ├── AnswerInProgress          409                         idempotency_in_progress
-    │   ├── AnswerInterrupted         409                         idempotency_interrupted
-    │   └── AnswerNotKept             409                         idempotency_answer_not_kept
-    ├── JobConflict, JobCancelled (in workflows) 409 conflict_error job_conflict, job_cancelled
-    ├── RequestTooLarge               413 invalid_request_error   request_too_large
-    │   └── FileTooLarge              413                         file_too_large
-    ├── UnsupportedMediaType          415 invalid_request_error   unsupported_media_type
-    │   └── UnsupportedFileType       415                         unsupported_file_type
-    ├── MisdirectedHost               421 invalid_request_error   misdirected_host
-    ├── IdempotencyMismatch           422 invalid_request_error   idempotency_key_reused
-    ├── JobFailed (in workflows)      422 workflow_error          job_failed
-    ├── RateLimited                   429 rate_limit_error        rate_limit_exceeded
-    │   └── NotAdmitted (in contracts.access) 429                 rate_limit_exceeded
-    ├── TurnCancelled                 499 server_error            turn_cancelled
-    ├── ProviderFailed                502 server_error            provider_error
-    │   ├── ProviderOverloaded        503                         provider_overloaded
-    │   └── ProviderTimeout           504                         provider_timeout
-    ├── StoreUnavailable              503 server_error            store_unavailable
-    ├── AccessUnavailable             503 server_error            access_unavailable
-    ├── ShuttingDown                  503 server_error            shutting_down
-    ├── ServerOverloaded              503 server_error            server_overloaded
-    ├── NotOpen (in api.chat_app)      503 server_error            not_open
-    └── TurnTimeout                   504 server_error            turn_timeout
-
-    ToolFailed                        never leaves the toolbox: its words go to the model
+They are in the order of their status; what a class does not set of `status`, `type` and `code` is its parent's. Errors of one part are defined
+there: `contracts.access`, `contracts.workflows`, `api.responses.input`, `api.chat_app`.
 
 A class's docstring is its default message. Messages are for the person who reads them: what is wrong, and what to do next.
 They never hold a secret or a path of the server.

@@ -25,13 +25,10 @@ def derived_id(prefix: str, *causes: str) -> str:
     return f"{prefix}_{digest.hexdigest()}"
 
 
-_BLOCK = 1 << 20
-
-
 def copy_hashed(source: BinaryIO, write: Callable[[bytes], object]) -> tuple[str, int]:
     """Pass `source` to `write` in blocks; returns its SHA-256 in hex and its size in bytes. Blocks."""
     digest, size = sha256(), 0
-    while block := source.read(_BLOCK):
+    while block := source.read(1 << 20):
         write(block)
         digest.update(block)
         size += len(block)
@@ -48,7 +45,6 @@ def utc_now() -> datetime:
 
 MAX_NAME_LENGTH = 255
 _ADDRESS = re.compile(r"(?:\d{5,}|@)+")
-_SEPARATORS = re.compile(r"[/\\]")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Unicode categories removed from names: controls, bidirectional overrides, surrogates, line separators."""
 
@@ -58,7 +54,7 @@ def display_name(name: str, fallback: str) -> str:
 
     Every entry point passes names through this. `fallback`: for a name of which nothing is left. The result is for display only, never a path.
     """
-    last = _SEPARATORS.split(name[-4096:])[-1]
+    last = re.split(r"[/\\]", name[-4096:])[-1]
     shown = "".join([c for c in last if unicodedata.category(c) not in _UNSEEN]).strip()
     if shown.strip(".") == "":
         return fallback
@@ -95,14 +91,11 @@ def estimate_tokens(characters: int) -> int:
     return -(-characters // CHARACTERS_PER_TOKEN)
 
 
-_MOST_STEPS = 32
-
-
 def backoff(failures: int, jitter: float = 1.0, *, first: float = 1.0, longest: float = 300.0, spread: float = 0.25) -> float:
     """Seconds to wait after `failures` failures in a row (from 1): `first`, doubled each time, at most `longest`.
 
     `jitter`, from 0 to 1, shortens the wait by up to the part `spread` of it, so that callers that failed together do not return together;
     `spread=1` is full jitter.
     """
-    steps = min(max(failures, 1) - 1, _MOST_STEPS)
+    steps = min(max(failures, 1) - 1, 32)
     return min(longest, first * 2**steps) * (1 - spread * (1 - jitter))

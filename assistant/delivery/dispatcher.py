@@ -19,8 +19,8 @@ from assistant.delivery.sender import Claims, EventSender
 from assistant.delivery.service import Watch
 from assistant.delivery.settings import DeliverySettings
 from assistant.delivery.throttle import MOST_LANES, ChannelThrottle
-from assistant.store.notifier import Notifier
 from assistant.store.outbox import OutboxStore
+from assistant.store.processes import Notifier
 from assistant.workers import KeyedWorkers
 
 log = logging.getLogger(__name__)

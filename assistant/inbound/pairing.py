@@ -10,8 +10,8 @@ from assistant.contracts.inbox import InboundMessage, Pairing
 from assistant.contracts.util import Clock, derived_id
 from assistant.inbound import phrases as words
 from assistant.inbound.replies import Writer, place_for
+from assistant.store.channels import PairingStore
 from assistant.store.outbox import OutboxStore
-from assistant.store.pairings import PairingStore
 
 log = logging.getLogger(__name__)
 

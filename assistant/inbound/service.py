@@ -21,9 +21,9 @@ from assistant.inbound.pairing import PairingCodes
 from assistant.inbound.preview import attempt
 from assistant.inbound.replies import Writer, place_for, readable
 from assistant.inbound.runner import SessionKey, TurnRunner
+from assistant.store.channels import PairingStore
 from assistant.store.inbox import InboxStore
 from assistant.store.outbox import OutboxStore
-from assistant.store.pairings import PairingStore
 from assistant.turns.service import Turns
 from assistant.workers import KeyedWorkers
 

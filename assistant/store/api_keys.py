@@ -8,7 +8,7 @@ import orjson
 
 from assistant.contracts.access import ApiKey, HeldKey, Limits, Scope
 from assistant.contracts.util import Clock, utc_now
-from assistant.store.codec import from_micros, json_column, to_micros, unescape
+from assistant.store.codec import from_micros, json_column, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 
 # Times are microseconds.
@@ -18,16 +18,12 @@ _ADD = """
 _COLUMNS = "id, name, prefix, scopes, models, requests, tokens, parallel, created, expires, last_used, revoked"
 _ALL = f"SELECT {_COLUMNS} FROM api_keys ORDER BY created, id"  # noqa: S608 - columns of this module
 _HOLDS = "revoked IS NULL AND (expires IS NULL OR expires > :now)"
-_BY_DIGEST = f"""
-    SELECT {_COLUMNS}, NULL FROM api_keys WHERE digest = :digest AND {_HOLDS}"""  # noqa: S608 - as above
+_BY_DIGEST = f"SELECT {_COLUMNS}, NULL FROM api_keys WHERE digest = :digest AND {_HOLDS}"  # noqa: S608 - as above
 _BY_PREVIOUS = f"""
     SELECT {_COLUMNS}, previous_until FROM api_keys WHERE previous = :digest AND previous_until > :now AND {_HOLDS}"""  # noqa: S608 - as above
-_LIMITS = """
-    SELECT requests, tokens, parallel FROM api_keys WHERE id = :id"""
-_USED = """
-    UPDATE api_keys SET last_used = :at WHERE id = :id"""
-_REVOKE = """
-    UPDATE api_keys SET revoked = :now WHERE id = :id AND revoked IS NULL RETURNING id"""
+_LIMITS = "SELECT requests, tokens, parallel FROM api_keys WHERE id = :id"
+_USED = "UPDATE api_keys SET last_used = :at WHERE id = :id"
+_REVOKE = "UPDATE api_keys SET revoked = :now WHERE id = :id AND revoked IS NULL RETURNING id"
 _ROTATE = f"""
     UPDATE api_keys SET previous = digest, previous_until = :until, digest = :digest, prefix = :prefix
     WHERE id = :id AND {_HOLDS} RETURNING id"""  # noqa: S608 - as above
@@ -52,15 +48,15 @@ class ApiKeys:
             "tokens": key.limits.named("tokens_per_minute"),
             "parallel": key.limits.parallel,
             "created": to_micros(key.created),
-            "expires": _micros(key.expires),
+            "expires": optional(to_micros, key.expires),
         }
-        await self._database.write(lambda connection: connection.execute(_ADD, values))
+        await self._database.execute(_ADD, values)
 
     async def find(self, digest: str) -> HeldKey | None:
         row = await self._database.read(lambda connection: self._held(connection, digest))
         if row is None:
             return None
-        key, overlap = _key(row[:-1]), _time(row[-1])
+        key, overlap = _key(row[:-1]), optional(from_micros, row[-1])
         return HeldKey(key=key, until=min((end for end in (key.expires, overlap) if end is not None), default=None))
 
     async def holding(self, digests: Collection[str]) -> frozenset[str]:
@@ -71,19 +67,19 @@ class ApiKeys:
 
     async def limits(self, key_id: str) -> Limits | None:
         values: dict[str, SqlValue] = {"id": json_column(key_id)}
-        rows = await self._database.read(lambda connection: connection.execute(_LIMITS, values))
+        rows = await self._database.select(_LIMITS, values)
         return _limits(*rows[0]) if rows else None
 
     async def used(self, key_id: str, at: datetime) -> None:
         values: dict[str, SqlValue] = {"id": key_id, "at": to_micros(at)}
-        await self._database.write(lambda connection: connection.execute(_USED, values))
+        await self._database.execute(_USED, values)
 
     async def list(self) -> Sequence[ApiKey]:
-        return [_key(row) for row in await self._database.read(lambda connection: connection.execute(_ALL))]
+        return [_key(row) for row in await self._database.select(_ALL)]
 
     async def revoke(self, key_id: str) -> bool:
         values: dict[str, SqlValue] = {"id": json_column(key_id), "now": to_micros(self._clock())}
-        return bool(await self._database.write(lambda connection: connection.execute(_REVOKE, values)))
+        return bool(await self._database.execute(_REVOKE, values))
 
     async def rotate(self, key_id: str, *, digest: str, prefix: str, overlap_until: datetime) -> bool:
         values: dict[str, SqlValue] = {
@@ -93,7 +89,7 @@ class ApiKeys:
             "until": to_micros(overlap_until),
             "now": to_micros(self._clock()),
         }
-        return bool(await self._database.write(lambda connection: connection.execute(_ROTATE, values)))
+        return bool(await self._database.execute(_ROTATE, values))
 
     def _held(self, connection: Transaction, digest: str) -> SqlRow | None:
         values: dict[str, SqlValue] = {"digest": digest, "now": to_micros(self._clock())}
@@ -111,19 +107,11 @@ def _key(row: SqlRow) -> ApiKey:
         models=None if models is None else tuple(cast("list[str]", orjson.loads(models))),
         limits=_limits(requests, tokens, parallel),
         created=from_micros(created),
-        expires=_time(expires),
-        last_used=_time(last_used),
-        revoked=_time(revoked),
+        expires=optional(from_micros, expires),
+        last_used=optional(from_micros, last_used),
+        revoked=optional(from_micros, revoked),
     )
 
 
 def _limits(requests: int | None, tokens: int | None, parallel: int | None) -> Limits:
     return Limits.of(requests_per_minute=requests, tokens_per_minute=tokens, parallel=parallel)
-
-
-def _micros(at: datetime | None) -> int | None:
-    return None if at is None else to_micros(at)
-
-
-def _time(micros: int | None) -> datetime | None:
-    return None if micros is None else from_micros(micros)

@@ -1,4 +1,4 @@
-"""The database's threads: one writer that commits jobs in groups, and readers with connections of their own."""
+"""The database: its settings, and its threads: one writer that commits jobs in groups, and readers with connections of their own."""
 
 import asyncio
 import contextlib
@@ -6,9 +6,30 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
+
+from pydantic import Field
 
 from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.util import Settings
+
+
+class StoreSettings(Settings):
+    """`store` in the configuration."""
+
+    url: Annotated[str | None, Field(pattern=r"^(sqlite:///[^?]+|postgresql(\+psycopg)?://.+)$", repr=False)] = None
+    """`sqlite:///<path>` (relative to where the server was started; absolute: four slashes) or `postgresql://…`.
+
+    None: nanobot.db in the state folder.
+    """
+
+
+class AttachmentSettings(Settings):
+    """`attachments` in the configuration."""
+
+    keep_days: Annotated[int, Field(ge=0)] = 0
+    """Days after which an attachment is removed even though its session is still there; 0: kept as long as the session."""
+
 
 Dialect = Literal["sqlite", "postgresql"]
 SqlValue = None | int | float | str | bytes
@@ -68,29 +89,13 @@ class DatabaseEngine(Protocol):
 
 @dataclass(slots=True, eq=False)
 class DatabaseJob:
-    """Work to be done in a transaction, and the future of its result. `alone`: it shares its transaction with no other job."""
+    """Work to be done in a transaction, its result or error, and the future that gets them. `alone`: no other job shares its transaction."""
 
     work: Callable[[Transaction], Any]
     future: asyncio.Future[Any]
     alone: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Outcome:
-    """A job's result or error."""
-
-    job: DatabaseJob
     result: Any = None
     error: Exception | None = None
-
-    def tell(self) -> None:
-        """Set the job's future, unless its caller has gone. On the event loop only."""
-        if self.job.future.done():
-            return
-        if self.error is not None:
-            self.job.future.set_exception(self.error)
-        else:
-            self.job.future.set_result(self.result)
 
 
 JobQueue = SimpleQueue[DatabaseJob | None]
@@ -118,10 +123,10 @@ class DatabaseThread(threading.Thread):
 
     def run(self) -> None:
         while batch := self._next_batch():
-            outcomes = self._settled(batch)
+            self._settle(batch)
             # The loop is closed only after `Database.close` or with the whole process: no caller waits then.
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(_tell, outcomes)
+                self._loop.call_soon_threadsafe(_tell, batch)
         self._drop()
 
     def _next_batch(self) -> list[DatabaseJob]:
@@ -147,23 +152,20 @@ class DatabaseThread(threading.Thread):
                 batch.append(job)
         return batch
 
-    def _settled(self, batch: list[DatabaseJob]) -> list[Outcome]:
+    def _settle(self, batch: list[DatabaseJob]) -> None:
         try:
-            return self._transact(batch)
-        except StoreUnavailable as error:
-            self._undo()
-            return [Outcome(job, error=error) for job in batch]
+            link = self._begun()
+            for job in batch:
+                job.result = job.work(link)
+            link.commit()
         except Exception as error:  # noqa: BLE001 - passed to the job's caller
             self._undo()
-            if len(batch) == 1:
-                return [Outcome(batch[0], error=error)]
-            return [outcome for job in batch for outcome in self._settled([job])]
-
-    def _transact(self, batch: list[DatabaseJob]) -> list[Outcome]:
-        link = self._begun()
-        outcomes = [Outcome(job, job.work(link)) for job in batch]
-        link.commit()
-        return outcomes
+            if isinstance(error, StoreUnavailable) or len(batch) == 1:
+                for job in batch:
+                    job.error = error
+            else:
+                for job in batch:
+                    self._settle([job])
 
     def _begun(self) -> DatabaseLink:
         """The connection, with a transaction open. One that was lost while idle is replaced."""
@@ -194,9 +196,15 @@ class DatabaseThread(threading.Thread):
             self._link = None
 
 
-def _tell(outcomes: list[Outcome]) -> None:
-    for outcome in outcomes:
-        outcome.tell()
+def _tell(jobs: list[DatabaseJob]) -> None:
+    """Set the futures of those whose callers have not gone. On the event loop only."""
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)
 
 
 T = TypeVar("T")

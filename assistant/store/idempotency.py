@@ -10,7 +10,7 @@ from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import json_key as stored_key
 from assistant.store.codec import to_micros
 from assistant.store.database import Database, SqlValue, Transaction
-from assistant.store.runners import Runner
+from assistant.store.processes import Runner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +41,7 @@ Claimed = Literal["taken", "running", "other", "interrupted", "not_kept"]
 request. interrupted: the answering process died or could not store the answer; it may have acted. not_kept: the answer was too large to be
 stored."""
 
-KNOWN = """
-    SELECT fingerprint, state, runner, status, headers, body FROM answers WHERE owner = :owner AND key = :key AND expires > :now"""
+KNOWN = "SELECT fingerprint, state, runner, status, headers, body FROM answers WHERE owner = :owner AND key = :key AND expires > :now"
 TAKE = """
     INSERT INTO answers (owner, key, claim, fingerprint, state, runner, expires)
     VALUES (:owner, :key, :claim, :fingerprint, 'running', :runner, :expires)
@@ -51,10 +50,8 @@ TAKE = """
 FINISH = """
     UPDATE answers SET state = :state, status = :status, headers = :headers, body = :body
     WHERE owner = :owner AND key = :key AND claim = :claim"""
-RELEASE = """
-    DELETE FROM answers WHERE owner = :owner AND key = :key AND claim = :claim"""
-PURGE = """
-    DELETE FROM answers WHERE expires <= :now RETURNING claim"""
+RELEASE = "DELETE FROM answers WHERE owner = :owner AND key = :key AND claim = :claim"
+PURGE = "DELETE FROM answers WHERE expires <= :now RETURNING claim"
 
 
 class IdempotencyStore:
@@ -90,14 +87,12 @@ class IdempotencyStore:
 
     async def finish(self, claim: IdempotencyClaim, answer: StoredAnswer | None) -> None:
         """Store the answer until the claim expires; None: it is too large to be stored. Does nothing if a later claim took the key."""
-        values: dict[str, SqlValue] = {
-            **_place(claim),
-            "state": "not_kept" if answer is None else "finished",
-            "status": None if answer is None else answer.status,
-            "headers": None if answer is None else orjson.dumps(_words(answer)).decode(),
-            "body": None if answer is None else answer.body,
-        }
-        await self._database.execute(FINISH, values)
+        values: dict[str, SqlValue] = {"state": "not_kept", "status": None, "headers": None, "body": None}
+        if answer is not None:
+            # As text: latin-1 maps each byte to a character.
+            headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
+            values = {"state": "finished", "status": answer.status, "headers": orjson.dumps(headers).decode(), "body": answer.body}
+        await self._database.execute(FINISH, {**_place(claim), **values})
 
     async def release(self, claim: IdempotencyClaim) -> None:
         """Free the key: the next request under it is the first. Does nothing if a later claim took the key."""
@@ -116,7 +111,8 @@ class IdempotencyStore:
         if fingerprint != values["fingerprint"]:
             return "other"
         if state == "finished":
-            return StoredAnswer(status=status, headers=_headers(headers), body=bytes(body))
+            as_sent = tuple([(name.encode("latin-1"), value.encode("latin-1")) for name, value in orjson.loads(headers)])
+            return StoredAnswer(status=status, headers=as_sent, body=bytes(body))
         if state == "not_kept":
             return "not_kept"
         return "interrupted" if runner == self._runner.id or self._runner.is_dead(connection, runner) else "running"
@@ -125,12 +121,3 @@ class IdempotencyStore:
 def _place(claim: IdempotencyClaim) -> dict[str, SqlValue]:
     owner, key = stored_key(claim.owner, claim.key)
     return {"owner": owner, "key": key, "claim": claim.id}
-
-
-def _words(answer: StoredAnswer) -> list[tuple[str, str]]:
-    """Header names and values as text: latin-1 maps each byte to a character."""
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
-
-
-def _headers(stored: str) -> tuple[tuple[bytes, bytes], ...]:
-    return tuple([(name.encode("latin-1"), value.encode("latin-1")) for name, value in orjson.loads(stored)])

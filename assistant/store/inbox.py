@@ -1,7 +1,6 @@
 """The inbox: messages from channels, and the turns that answer them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
 
@@ -11,44 +10,34 @@ from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.codec import decode_inbound, encode_json, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.notifier import Notifier
 from assistant.store.outbox_rows import add_events, prepare_event
-from assistant.store.runners import Runner, dead_among
+from assistant.store.processes import Notifier, Runner, dead_among
 from assistant.store.sessions import SETTLE_INBOX, interrupt
 
 ACCEPT = """
     INSERT INTO inbox (id, channel, external_id, owner, session, role, state, at, ended, crashes, payload)
     VALUES (:id, :channel, :external_id, :owner, :session, :role, :state, :at, :ended, 0, :payload)
     ON CONFLICT (channel, external_id) DO NOTHING RETURNING id"""
-ACCEPTED_BEFORE = """
-    SELECT id FROM inbox WHERE channel = :channel AND external_id = :external_id"""
+ACCEPTED_BEFORE = "SELECT id FROM inbox WHERE channel = :channel AND external_id = :external_id"
 NOTE_CHAT = """
     INSERT INTO chats (channel, chat_id, external_id, at) VALUES (:channel, :chat_id, :external_id, :at)
     ON CONFLICT (channel, chat_id) DO UPDATE SET external_id = excluded.external_id, at = excluded.at"""
-CHAT = """
-    SELECT 1 FROM chats WHERE channel = :channel AND chat_id = :chat_id"""
-LAST_SEEN = """
-    SELECT chat_id, external_id FROM chats WHERE channel = :channel AND at >= :since"""
-TAKERS = """
-    SELECT DISTINCT runner FROM inbox WHERE owner = :owner AND session = :session AND state = 'taken' AND runner IS NOT NULL"""
+CHAT = "SELECT 1 FROM chats WHERE channel = :channel AND chat_id = :chat_id"
+LAST_SEEN = "SELECT chat_id, external_id FROM chats WHERE channel = :channel AND at >= :since"
+TAKERS = "SELECT DISTINCT runner FROM inbox WHERE owner = :owner AND session = :session AND state = 'taken' AND runner IS NOT NULL"
 IN_LINE = """
     SELECT seq, LENGTH(payload) FROM inbox WHERE owner = :owner AND session = :session AND state = 'waiting' ORDER BY seq LIMIT :most"""
 TAKE = """
     UPDATE inbox SET state = 'taken', turn = :turn, runner = :runner
     WHERE owner = :owner AND session = :session AND state = 'waiting' AND seq <= :last RETURNING seq, role, payload"""
-WAITING = """
-    SELECT owner, session FROM inbox WHERE state = 'waiting' GROUP BY owner, session ORDER BY MIN(seq)"""
+WAITING = "SELECT owner, session FROM inbox WHERE state = 'waiting' GROUP BY owner, session ORDER BY MIN(seq)"
 TAKEN_BY_OTHERS = """
     SELECT turn, runner, crashes, preview, owner, session, role, payload FROM inbox
     WHERE state = 'taken' AND (runner IS NULL OR runner <> :runner) ORDER BY seq"""
-TAKE_OVER = """
-    UPDATE inbox SET runner = :runner, crashes = :crashes WHERE turn = :turn AND state = 'taken'"""
-HAND_BACK = """
-    UPDATE inbox SET runner = NULL WHERE turn = :turn AND state = 'taken' AND runner = :runner"""
-NOTE_PREVIEW = """
-    UPDATE inbox SET preview = :preview WHERE turn = :turn AND state = 'taken'"""
-PURGE = """
-    DELETE FROM inbox WHERE ended < :before RETURNING seq"""
+TAKE_OVER = "UPDATE inbox SET runner = :runner, crashes = :crashes WHERE turn = :turn AND state = 'taken'"
+HAND_BACK = "UPDATE inbox SET runner = NULL WHERE turn = :turn AND state = 'taken' AND runner = :runner"
+NOTE_PREVIEW = "UPDATE inbox SET preview = :preview WHERE turn = :turn AND state = 'taken'"
+PURGE = "DELETE FROM inbox WHERE ended < :before RETURNING seq"
 
 _MOST_CRASHES = 2
 _SEEN_FOR = timedelta(days=30)
@@ -142,15 +131,14 @@ class InboxStore:
         def take_over(connection: Transaction) -> tuple[list[Taken], int]:
             again: list[Taken] = []
             left = _left_by_the_dead(connection, self._runner)
-            for turn in left:
-                if turn.crashes < _MOST_CRASHES:
-                    values: dict[str, SqlValue] = {"turn": turn.taken.turn_id, "runner": self._runner.id, "crashes": turn.crashes}
-                    connection.execute(TAKE_OVER, values)
-                    again.append(turn.taken)
+            for taken, crashes in left:
+                if crashes < _MOST_CRASHES:
+                    connection.execute(TAKE_OVER, {"turn": taken.turn_id, "runner": self._runner.id, "crashes": crashes})
+                    again.append(taken)
                 else:
-                    connection.execute(SETTLE_INBOX, {"turn": turn.taken.turn_id, "state": "aside", "at": now})
-                    interrupt(connection, turn.taken.turn_id, now)
-                    add_events(connection, [prepare_event(notice(turn.taken), now)], self._notifier)
+                    connection.execute(SETTLE_INBOX, {"turn": taken.turn_id, "state": "aside", "at": now})
+                    interrupt(connection, taken.turn_id, now)
+                    add_events(connection, [prepare_event(notice(taken), now)], self._notifier)
             return again, len(left) - len(again)
 
         again, set_aside = await self._database.write(take_over)
@@ -187,26 +175,20 @@ class InboxStore:
         return to_micros(self._clock())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Left:
-    taken: Taken
-    crashes: int
-    """Processes that died with it, the last one included."""
-
-
-def _left_by_the_dead(connection: Transaction, runner: Runner) -> list[_Left]:
-    """The turns that dead processes had, or that were handed back, the one with the oldest message first."""
+def _left_by_the_dead(connection: Transaction, runner: Runner) -> list[tuple[Taken, int]]:
+    """The turns that dead processes had, or that were handed back, the one with the oldest message first; each with how many processes died
+    with it, the last one included."""
     turns: dict[str, list[SqlRow]] = {}
     for row in connection.execute(TAKEN_BY_OTHERS, {"runner": runner.id}):
         turns.setdefault(row[0], []).append(row)
     dead = dead_among(runner, connection, [rows[0][1] for rows in turns.values()])
-    return [_left(rows, died=rows[0][1] is not None) for rows in turns.values() if rows[0][1] is None or rows[0][1] in dead]
-
-
-def _left(rows: Sequence[SqlRow], *, died: bool) -> _Left:
-    turn, _, crashes, preview, owner, session, *_ = rows[0]
-    taken = _taken(turn, unescape(owner), unescape(session), [(role, payload) for *_, role, payload in rows], preview)
-    return _Left(taken=taken, crashes=crashes + died)
+    left: list[tuple[Taken, int]] = []
+    for rows in turns.values():
+        turn, taker, crashes, preview, owner, session, *_ = rows[0]
+        if taker is None or taker in dead:
+            taken = _taken(turn, unescape(owner), unescape(session), [(role, payload) for *_, role, payload in rows], preview)
+            left.append((taken, crashes + (taker is not None)))
+    return left
 
 
 def _fitting(sizes: Sequence[int]) -> int:

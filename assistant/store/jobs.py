@@ -13,48 +13,33 @@ from assistant.contracts.util import Clock, utc_now
 from assistant.contracts.workflows import JOB_SESSION, HeldJob, Job, JobConflict, JobNotFound, JobState, NewJob, NodeRun, NodeState
 from assistant.store.codec import encode_json, from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.runners import Runner, dead_among
+from assistant.store.processes import Runner, dead_among
 
-_JOB = """
-    SELECT id, owner, workflow, state, created, ended, error, results FROM jobs"""
+_JOB = "SELECT id, owner, workflow, state, created, ended, error, results FROM jobs"
 ADD = """
     INSERT INTO jobs (id, owner, workflow, state, runner, cancel, created, payload)
     VALUES (:id, :owner, :workflow, 'queued', :runner, 0, :at, :payload)"""
-BEGIN = """
-    UPDATE jobs SET state = 'running' WHERE id = :id AND runner = :runner AND ended IS NULL AND cancel = 0 RETURNING id"""
-HELD = """
-    SELECT 1 FROM jobs WHERE id = :id AND runner = :runner AND ended IS NULL"""
-HELD_BY_OTHERS = """
-    SELECT id, runner FROM jobs WHERE ended IS NULL AND (runner IS NULL OR runner <> :runner) ORDER BY id"""
-TAKE_OVER = """
-    UPDATE jobs SET runner = :runner WHERE id = :id RETURNING owner, workflow, created, payload"""
-RELEASE = """
-    UPDATE jobs SET runner = NULL WHERE id = :id AND runner = :runner AND ended IS NULL"""
+BEGIN = "UPDATE jobs SET state = 'running' WHERE id = :id AND runner = :runner AND ended IS NULL AND cancel = 0 RETURNING id"
+HELD = "SELECT 1 FROM jobs WHERE id = :id AND runner = :runner AND ended IS NULL"
+HELD_BY_OTHERS = "SELECT id, runner FROM jobs WHERE ended IS NULL AND (runner IS NULL OR runner <> :runner) ORDER BY id"
+TAKE_OVER = "UPDATE jobs SET runner = :runner WHERE id = :id RETURNING owner, workflow, created, payload"
+RELEASE = "UPDATE jobs SET runner = NULL WHERE id = :id AND runner = :runner AND ended IS NULL"
 START_NODE = """
     INSERT INTO job_nodes (job, path, state, starts, turn, started) VALUES (:id, :path, 'running', 1, :turn, :at)
     ON CONFLICT (job, path) DO UPDATE SET state = 'running', starts = job_nodes.starts + 1, ended = NULL"""
-END_NODE = """
-    UPDATE job_nodes SET state = :state, ended = :at, output = :output, error = :error WHERE job = :id AND path = :path"""
+END_NODE = "UPDATE job_nodes SET state = :state, ended = :at, output = :output, error = :error WHERE job = :id AND path = :path"
 END = """
     UPDATE jobs SET state = :state, ended = :at, error = :error, results = :results, runner = NULL
     WHERE id = :id AND ended IS NULL RETURNING id"""
-END_NODES = """
-    UPDATE job_nodes SET state = :state, ended = :at WHERE job = :id AND state = 'running'"""
-ASK_TO_CANCEL = """
-    UPDATE jobs SET cancel = 1 WHERE id = :id AND ended IS NULL"""
-TO_CANCEL = """
-    SELECT id FROM jobs WHERE runner = :runner AND ended IS NULL AND cancel = 1"""
+END_NODES = "UPDATE job_nodes SET state = :state, ended = :at WHERE job = :id AND state = 'running'"
+ASK_TO_CANCEL = "UPDATE jobs SET cancel = 1 WHERE id = :id AND ended IS NULL"
+TO_CANCEL = "SELECT id FROM jobs WHERE runner = :runner AND ended IS NULL AND cancel = 1"
 JOB = f"{_JOB} WHERE id = :id"
-HOLDER = """
-    SELECT runner FROM jobs WHERE id = :id"""
-NODES = """
-    SELECT path, state, starts, output, error, started, ended FROM job_nodes WHERE job = :id ORDER BY started, path"""
-ENDED_BEFORE = """
-    SELECT id, owner FROM jobs WHERE ended < :before ORDER BY ended LIMIT 200"""
-PATHS = """
-    SELECT path FROM job_nodes WHERE job = :id"""
-REMOVE = """
-    DELETE FROM jobs WHERE id = :id AND ended < :before RETURNING id"""
+HOLDER = "SELECT runner FROM jobs WHERE id = :id"
+NODES = "SELECT path, state, starts, output, error, started, ended FROM job_nodes WHERE job = :id ORDER BY started, path"
+ENDED_BEFORE = "SELECT id, owner FROM jobs WHERE ended < :before ORDER BY ended LIMIT 200"
+PATHS = "SELECT path FROM job_nodes WHERE job = :id"
+REMOVE = "DELETE FROM jobs WHERE id = :id AND ended < :before RETURNING id"
 
 
 def jobs_of(*, everybody: bool, before: bool) -> str:
@@ -90,8 +75,7 @@ class JobStore:
 
     async def begin(self, job_id: str) -> bool:
         """Mark the job as running."""
-        values = self._mine(job_id)
-        return bool(await self._database.execute(BEGIN, values))
+        return bool(await self._database.execute(BEGIN, self._mine(job_id)))
 
     async def take_over(self) -> Sequence[HeldJob]:
         """Hold the unended jobs that dead processes held, or that were released."""
@@ -110,8 +94,7 @@ class JobStore:
 
     async def release(self, job_id: str) -> None:
         """Stop holding a job, and leave it as it is: this process ends."""
-        values = self._mine(job_id)
-        await self._database.execute(RELEASE, values)
+        await self._database.execute(RELEASE, self._mine(job_id))
 
     async def start_node(self, job_id: str, path: str, turn_id: str) -> bool:
         """Record that a node starts. While it runs, its turn `turn_id` is not settled when it is cut off: it is resumed."""
@@ -186,13 +169,14 @@ class JobStore:
         purged = 0
         while due := await self._database.select(ENDED_BEFORE, values):
             for job, owner in due:
-                await self._remove_sessions(job, unescape(owner))
-            purged += len(await self._database.write(lambda connection, due=due: _removed(connection, values, due)))
-        return purged
+                for (path,) in await self._database.select(PATHS, {"id": job}):
+                    await self._sessions.delete(unescape(owner), f"{JOB_SESSION}{job}:{path}")
 
-    async def _remove_sessions(self, job: str, owner: str) -> None:
-        for (path,) in await self._database.select(PATHS, {"id": job}):
-            await self._sessions.delete(owner, f"{JOB_SESSION}{job}:{path}")
+            def remove(connection: Transaction, due: Sequence[SqlRow] = due) -> int:
+                return sum(len(connection.execute(REMOVE, {**values, "id": job})) for job, _ in due)
+
+            purged += await self._database.write(remove)
+        return purged
 
     async def _if_held(self, job_id: str, write: Callable[[Transaction], object]) -> bool:
         def write_if_held(connection: Transaction) -> bool:
@@ -218,10 +202,6 @@ def _find(connection: Transaction, owner: str | None, job_id: str) -> SqlRow | N
 def _end(connection: Transaction, values: Mapping[str, SqlValue]) -> None:
     connection.execute(END, values)
     connection.execute(END_NODES, {name: values[name] for name in ("id", "state", "at")})
-
-
-def _removed(connection: Transaction, values: Mapping[str, SqlValue], due: Sequence[SqlRow]) -> list[SqlRow]:
-    return [row for job, _ in due for row in connection.execute(REMOVE, {**values, "id": job})]
 
 
 def _job(row: SqlRow, nodes: Sequence[SqlRow]) -> Job:

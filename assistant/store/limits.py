@@ -13,7 +13,7 @@ from assistant.contracts.errors import RateLimited, StoreUnavailable
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import escape, to_micros
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.runners import Runner
+from assistant.store.processes import Runner
 
 log = logging.getLogger(__name__)
 
@@ -25,32 +25,23 @@ _TRY_PARALLEL_AGAIN: Final = 1.0
 _PER: Final = {60: "a minute", 3_600: "an hour", 86_400: "a day"}
 
 # Times are microseconds. A row with `tokens` 0 is a request; with `until`, it runs, until then at the latest.
-_FORGET = """
-    DELETE FROM limit_uses WHERE owner = :owner AND at <= :edge AND (until IS NULL OR until <= :now)"""
-_FORGET_ALL = """
-    DELETE FROM limit_uses WHERE at <= :edge AND (until IS NULL OR until <= :now) RETURNING seq"""
+_FORGET = "DELETE FROM limit_uses WHERE owner = :owner AND at <= :edge AND (until IS NULL OR until <= :now)"
+_FORGET_ALL = "DELETE FROM limit_uses WHERE at <= :edge AND (until IS NULL OR until <= :now) RETURNING seq"
 _USES = """
     SELECT COUNT(CASE WHEN tokens = 0 THEN 1 END), COALESCE(MAX(CASE WHEN tokens = 0 THEN at END), 0),
         COALESCE(SUM(tokens), 0), COALESCE(MAX(CASE WHEN tokens > 0 THEN at END), 0)
     FROM limit_uses WHERE owner = :owner AND at > :edge"""
-_FREED_REQUESTS = """
-    SELECT at FROM limit_uses WHERE owner = :owner AND at > :edge AND tokens = 0 ORDER BY at LIMIT 1 OFFSET :excess - 1"""
+_FREED_REQUESTS = "SELECT at FROM limit_uses WHERE owner = :owner AND at > :edge AND tokens = 0 ORDER BY at LIMIT 1 OFFSET :excess - 1"
 _FREED_TOKENS = """
     SELECT at FROM (
         SELECT at, SUM(tokens) OVER (ORDER BY at, seq) AS freed FROM limit_uses WHERE owner = :owner AND at > :edge
     ) AS passing WHERE freed >= :excess ORDER BY at LIMIT 1"""
-_RUNNING = """
-    SELECT runner, COUNT(*) FROM limit_uses WHERE owner = :owner AND until > :now GROUP BY runner"""
-_END_OF_RUNNER = """
-    UPDATE limit_uses SET until = NULL WHERE owner = :owner AND runner = :runner AND until IS NOT NULL"""
-_ADD = """
-    INSERT INTO limit_uses (owner, at, tokens, runner, until) VALUES (:owner, :at, :tokens, :runner, :until) RETURNING seq"""
-_SETTLE = """
-    UPDATE limit_uses SET tokens = :tokens WHERE seq = :seq"""
-_END = """
-    UPDATE limit_uses SET until = NULL WHERE seq = :seq"""
-_REMOVE = """
-    DELETE FROM limit_uses WHERE seq = :seq"""
+_RUNNING = "SELECT runner, COUNT(*) FROM limit_uses WHERE owner = :owner AND until > :now GROUP BY runner"
+_END_OF_RUNNER = "UPDATE limit_uses SET until = NULL WHERE owner = :owner AND runner = :runner AND until IS NOT NULL"
+_ADD = "INSERT INTO limit_uses (owner, at, tokens, runner, until) VALUES (:owner, :at, :tokens, :runner, :until) RETURNING seq"
+_SETTLE = "UPDATE limit_uses SET tokens = :tokens WHERE seq = :seq"
+_END = "UPDATE limit_uses SET until = NULL WHERE seq = :seq"
+_REMOVE = "DELETE FROM limit_uses WHERE seq = :seq"
 
 
 class StoredLimits:
@@ -86,7 +77,7 @@ class StoredLimits:
     async def sweep(self, now: datetime) -> int:
         """Delete the rows that no window counts any more. Returns how many."""
         values: dict[str, SqlValue] = {"now": to_micros(now), "edge": to_micros(now) - LONGEST_WINDOW * _SECOND}
-        return len(await self.database.write(lambda connection: connection.execute(_FORGET_ALL, values)))
+        return len(await self.database.execute(_FORGET_ALL, values))
 
     def uses(self, connection: Transaction, owner: str, limits: Limits) -> "_Uses":
         return _Uses(connection, escape(owner), limits, to_micros(self.clock()))

@@ -1,4 +1,5 @@
 """Bring a store's schema to its newest revision: `python -m assistant.store.migrate`, the database's URL on standard input.
+`python -m assistant.store.migrate --snapshot` writes `sqlite.sql` and `postgresql.sql` anew from the tables, after adding a revision.
 
 A process of its own: Alembic and SQLAlchemy take a second and 60 MB, which the server then neither waits for at its usual start nor keeps.
 """
@@ -9,16 +10,21 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, event, make_url, pool
+from sqlalchemy import Connection, Dialect, create_engine, event, make_url, pool
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
 
-from assistant.store import migrations
+from assistant.store import migrations, tables
 from assistant.store.database import WRITER_LOCK
+
+_FOLDER = Path(migrations.__file__).parent
+_DIALECTS: dict[str, Dialect] = {"sqlite": sqlite.dialect(), "postgresql": postgresql.dialect()}
 
 
 def configuration() -> Config:
     """Alembic's configuration for the revisions in this package."""
     config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     return config
 
 
@@ -55,5 +61,30 @@ def _begin_immediately(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def _statements(dialect: str) -> list[str]:
+    """What makes the newest schema in an empty database: "sqlite" or "postgresql"."""
+    made: list[str] = []
+    for table in tables.SQLModel.metadata.sorted_tables:
+        made.append(str(CreateTable(table).compile(dialect=_DIALECTS[dialect])))
+        made.extend(
+            str(CreateIndex(index).compile(dialect=_DIALECTS[dialect]))
+            for index in sorted(table.indexes, key=lambda index: str(index.name))
+        )
+    made.append(
+        "CREATE TABLE alembic_version (\n\tversion_num VARCHAR(32) NOT NULL, \n\tCONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)\n)"
+    )
+    made.append(f"INSERT INTO alembic_version (version_num) VALUES ('{newest_revision()}')")  # noqa: S608 - a file of this package
+    return [statement.strip().replace(", \n", ",\n") for statement in made]
+
+
+def snapshot(dialect: str) -> str:
+    """The contents of the dialect's file."""
+    return "".join(f"{statement};\n\n" for statement in _statements(dialect))
+
+
 if __name__ == "__main__":
-    upgrade(sys.stdin.read().strip())
+    if "--snapshot" in sys.argv:
+        for name in _DIALECTS:
+            (_FOLDER / f"{name}.sql").write_text(snapshot(name), encoding="utf-8")
+    else:
+        upgrade(sys.stdin.read().strip())

@@ -5,25 +5,14 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from assistant.contracts.errors import DeliveryConflict, DeliveryNotFound
-from assistant.contracts.outbox import (
-    UNSENT,
-    Claim,
-    Delivery,
-    DeliveryState,
-    DueLanes,
-    OutboundEvent,
-    OutboundPart,
-    Receipt,
-    Settlement,
-)
+from assistant.contracts.outbox import UNSENT, Claim, Delivery, DeliveryState, DueLanes, OutboundEvent, OutboundPart, Receipt, Settlement
 from assistant.contracts.util import Clock, utc_now
 from assistant.store import outbox_rows as rows
 from assistant.store.blobs import MediaFolder
 from assistant.store.codec import from_micros, json_column, optional, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
-from assistant.store.notifier import Notifier
 from assistant.store.outbox_rows import StoredDelivery, decode_claim, decode_delivery
-from assistant.store.runners import Runner, dead_among
+from assistant.store.processes import Notifier, Runner, dead_among
 
 T = TypeVar("T")
 _AT_ONCE = 500
@@ -208,7 +197,7 @@ class OutboxStore:
     async def purge(self, before: datetime) -> int:
         """Remove what ended before this time, and media without a delivery. Returns how many deliveries were removed."""
         values: dict[str, SqlValue] = {"before": to_micros(before), "most": _AT_ONCE}
-        removed = gone = len(await self._database.execute(rows.PURGE, values))
+        removed, gone = 0, _AT_ONCE
         # In slices, so that other writes wait for none of them long.
         while gone == _AT_ONCE:
             gone = len(await self._database.execute(rows.PURGE, values))

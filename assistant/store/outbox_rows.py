@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from assistant.contracts.outbox import Claim, Delivery, DeliveryError, OutboundEvent, OutboundPart, PartState, Receipt, Settlement
 from assistant.store.codec import decode_event, decode_part, encode_json, from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import SqlRow, SqlValue, Transaction
-from assistant.store.notifier import Notifier
+from assistant.store.processes import Notifier
 
 ADD_EVENT = """
     INSERT INTO outbox (id, channel, lane, owner, state, yields, due, expires, created, attempts, held, fence, maybe_duplicate, payload)
     VALUES (:id, :channel, :lane, :owner, 'queued', :yields, :due, :expires, :at, 0, 0, 0, 0, :payload)
     ON CONFLICT (id) DO NOTHING RETURNING seq"""
-ADD_MEDIA = """
-    INSERT INTO outbox_media (event, digest) VALUES (:seq, :digest) ON CONFLICT (event, digest) DO NOTHING"""
-MEDIA_HELD = """
-    SELECT 1 FROM outbox_media WHERE digest = :digest LIMIT 1"""
+ADD_MEDIA = "INSERT INTO outbox_media (event, digest) VALUES (:seq, :digest) ON CONFLICT (event, digest) DO NOTHING"
+MEDIA_HELD = "SELECT 1 FROM outbox_media WHERE digest = :digest LIMIT 1"
 
 # Lanes: what is first in line in each, and what may pass because its time has come.
 
@@ -57,35 +55,22 @@ def next_yielding(channels: int) -> str:
 
 # Claims.
 
-LANE_IS_SENDING = """
-    SELECT 1 FROM outbox WHERE lane = :lane AND state = 'sending'"""
-FALL_IN_LINE = """
-    UPDATE outbox SET yields = 0 WHERE lane = :lane AND state = 'queued' AND yields = 1 AND due <= :now"""
-ALL_FALL_IN_LINE = """
-    UPDATE outbox SET yields = 0 WHERE state = 'queued' AND yields = 1 AND due <= :now"""
-FIRST_IN_LINE = """
-    SELECT seq, due, expires FROM outbox WHERE lane = :lane AND state = 'queued' AND yields = 0 ORDER BY seq LIMIT 1"""
-NEXT_IN_LANE = """
-    SELECT MIN(due) FROM outbox WHERE lane = :lane AND state = 'queued' AND yields = 1"""
+LANE_IS_SENDING = "SELECT 1 FROM outbox WHERE lane = :lane AND state = 'sending'"
+FALL_IN_LINE = "UPDATE outbox SET yields = 0 WHERE lane = :lane AND state = 'queued' AND yields = 1 AND due <= :now"
+ALL_FALL_IN_LINE = "UPDATE outbox SET yields = 0 WHERE state = 'queued' AND yields = 1 AND due <= :now"
+FIRST_IN_LINE = "SELECT seq, due, expires FROM outbox WHERE lane = :lane AND state = 'queued' AND yields = 0 ORDER BY seq LIMIT 1"
+NEXT_IN_LANE = "SELECT MIN(due) FROM outbox WHERE lane = :lane AND state = 'queued' AND yields = 1"
 TAKE = """
     UPDATE outbox SET state = 'sending', fence = fence + 1, attempts = attempts + 1, runner = :runner, lease = :lease
     WHERE seq = :seq RETURNING payload, expires, fence, attempts, held, maybe_duplicate"""
-PARTS = """
-    SELECT body, started, receipt_id, receipt_at FROM outbox_parts WHERE event = :seq ORDER BY place"""
-RENEW = """
-    UPDATE outbox SET lease = :lease WHERE id = :id AND fence = :fence AND state = 'sending' RETURNING id"""
-CLAIMED = """
-    SELECT seq FROM outbox WHERE id = :id AND fence = :fence AND state = 'sending'"""
-ADD_PART = """
-    INSERT INTO outbox_parts (event, place, body) VALUES (:seq, :place, :body) ON CONFLICT (event, place) DO NOTHING"""
-START_PART = """
-    UPDATE outbox_parts SET started = :at WHERE event = :seq AND place = :place RETURNING place"""
-UNSTART_PART = """
-    UPDATE outbox_parts SET started = NULL WHERE event = :seq AND place = :place AND receipt_at IS NULL"""
-NOTE_RECEIPT = """
-    UPDATE outbox_parts SET receipt_id = :receipt, receipt_at = :at WHERE event = :seq AND place = :place RETURNING place"""
-MAYBE_TWICE = """
-    UPDATE outbox SET maybe_duplicate = 1 WHERE seq = :seq"""
+PARTS = "SELECT body, started, receipt_id, receipt_at FROM outbox_parts WHERE event = :seq ORDER BY place"
+RENEW = "UPDATE outbox SET lease = :lease WHERE id = :id AND fence = :fence AND state = 'sending' RETURNING id"
+CLAIMED = "SELECT seq FROM outbox WHERE id = :id AND fence = :fence AND state = 'sending'"
+ADD_PART = "INSERT INTO outbox_parts (event, place, body) VALUES (:seq, :place, :body) ON CONFLICT (event, place) DO NOTHING"
+START_PART = "UPDATE outbox_parts SET started = :at WHERE event = :seq AND place = :place RETURNING place"
+UNSTART_PART = "UPDATE outbox_parts SET started = NULL WHERE event = :seq AND place = :place AND receipt_at IS NULL"
+NOTE_RECEIPT = "UPDATE outbox_parts SET receipt_id = :receipt, receipt_at = :at WHERE event = :seq AND place = :place RETURNING place"
+MAYBE_TWICE = "UPDATE outbox SET maybe_duplicate = 1 WHERE seq = :seq"
 SETTLE = """
     UPDATE outbox SET state = :state, yields = CASE WHEN held + :counts >= :patience THEN 1 ELSE 0 END, held = held + :counts,
         due = COALESCE(:due, due), ended = :ended, runner = NULL, lease = NULL, trouble_code = :code, trouble_words = :words
@@ -93,8 +78,7 @@ SETTLE = """
 
 # What is no longer being sent.
 
-SENDERS = """
-    SELECT DISTINCT runner FROM outbox WHERE state = 'sending'"""
+SENDERS = "SELECT DISTINCT runner FROM outbox WHERE state = 'sending'"
 PUT_BACK = """
     UPDATE outbox SET state = 'queued', yields = 0, due = :now, runner = NULL, lease = NULL
     WHERE state = 'sending' AND (lease <= :now OR runner = :dead) RETURNING seq"""
@@ -118,12 +102,9 @@ RETRY = f"""
         trouble_code = NULL, trouble_words = NULL,
         maybe_duplicate = CASE WHEN state = 'unknown' AND {_UNCLEAR} THEN 1 ELSE maybe_duplicate END
     WHERE seq = :seq"""  # noqa: S608 - a fragment of this file
-CANCEL = """
-    UPDATE outbox SET state = 'cancelled', ended = :now WHERE seq = :seq"""
-COUNTS = """
-    SELECT channel, state, COUNT(*) FROM outbox GROUP BY state, channel"""
-PURGE = """
-    DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE ended < :before ORDER BY ended LIMIT :most) RETURNING seq"""
+CANCEL = "UPDATE outbox SET state = 'cancelled', ended = :now WHERE seq = :seq"
+COUNTS = "SELECT channel, state, COUNT(*) FROM outbox GROUP BY state, channel"
+PURGE = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE ended < :before ORDER BY ended LIMIT :most) RETURNING seq"
 
 
 def deliveries_of(*, owner: bool, state: bool, channel: bool, before: bool) -> str:
@@ -289,22 +270,19 @@ def noted(
     if start is not None:
         written.append((START_PART, {"place": start, "at": now}))
     if settle is not None:
-        written.append((SETTLE, _settled(settle, now)))
+        again = settle.state == "queued"
+        trouble = settle.trouble if settle.state != "sent" else None
+        values = {
+            "state": settle.state,
+            "counts": int(settle.counts and again),
+            "patience": _PATIENCE,
+            "due": (now if settle.due is None else to_micros(settle.due)) if again else None,
+            "ended": None if again else now,
+            "code": json_column(trouble.code) if trouble else None,
+            "words": json_column(trouble.words) if trouble else None,
+        }
+        written.append((SETTLE, values))
     return written
-
-
-def _settled(settle: Settlement, now: int) -> dict[str, SqlValue]:
-    again = settle.state == "queued"
-    trouble = settle.trouble if settle.state != "sent" else None
-    return {
-        "state": settle.state,
-        "counts": int(settle.counts and again),
-        "patience": _PATIENCE,
-        "due": (now if settle.due is None else to_micros(settle.due)) if again else None,
-        "ended": None if again else now,
-        "code": json_column(trouble.code) if trouble else None,
-        "words": json_column(trouble.words) if trouble else None,
-    }
 
 
 def _passed(at: int, now: SqlValue) -> bool:

@@ -1,14 +1,20 @@
-"""PostgreSQL, by psycopg 3. Imported only where `store.url` asks for it."""
+"""PostgreSQL, by psycopg 3: connections, and the notifier. Imported only where `store.url` asks for it."""
 
+import asyncio
+import contextlib
+import logging
+import os
 import re
-from collections.abc import Mapping
+import selectors
+import threading
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Literal
 
 import psycopg
 
 from assistant.contracts.errors import StoreUnavailable
-from assistant.store.database import NO_PARAMS, WRITER_LOCK, SqlRow, SqlValue
+from assistant.store.database import NO_PARAMS, WRITER_LOCK, Database, SqlRow, SqlValue, Transaction
 
 _CONNECT_SECONDS = 5
 _SETTINGS = "SET synchronous_commit = on; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
@@ -98,3 +104,122 @@ def _explained(error: psycopg.Error) -> Exception:
     if isinstance(error, psycopg.OperationalError | psycopg.errors.IdleInTransactionSessionTimeout):
         return StoreUnavailable("The store can't be reached: its database does not answer. Try again later.")
     return error
+
+
+_CHANNEL = "nanobot_outbox"
+_NOTIFY = f"SELECT pg_notify('{_CHANNEL}', :runner)"
+_AGAIN_SECONDS = (0.2, 1.0, 5.0)
+"""Waits before each reconnect; the last one repeats."""
+log = logging.getLogger(__name__)
+
+
+class PostgresNotifier:
+    """Implements Notifier. The payload is the sender's id: a process ignores its own."""
+
+    def __init__(self, url: str, runner_id: str, database: Database) -> None:
+        self._url = url.replace("postgresql+psycopg://", "postgresql://", 1)
+        self._runner_id = runner_id
+        self._database = database
+        self._listeners: list[Callable[[], None]] = []
+        self._ear: _Ear | None = None
+        self._ringing: asyncio.Task[None] | None = None
+
+    def notify(self) -> None:
+        self._call()
+        # One that still waits for the writer notifies for this one, too.
+        if self._ringing is None or self._ringing.done():
+            self._ringing = asyncio.get_running_loop().create_task(self._notify())
+
+    def listen(self, heard: Callable[[], None]) -> None:
+        self._listeners.append(heard)
+        if self._ear is None:
+            self._ear = _Ear(self._url, self._runner_id, asyncio.get_running_loop(), self._call)
+            self._ear.start()
+
+    def announce(self, connection: Transaction) -> None:
+        connection.execute(_NOTIFY, {"runner": self._runner_id})
+
+    def announced(self) -> None:
+        self._call()
+
+    async def close(self) -> None:
+        self._listeners.clear()
+        if self._ear is not None:
+            ear, self._ear = self._ear, None
+            ear.stop()
+            await asyncio.to_thread(ear.join, 2 * _CONNECT_SECONDS)
+
+    async def _notify(self) -> None:
+        try:
+            await self._database.write(self.announce)
+        except StoreUnavailable as error:
+            log.warning("notifier.unheard reason=%s", error.code)
+
+    def _call(self) -> None:
+        for heard in tuple(self._listeners):
+            heard()
+
+
+class _Ear(threading.Thread):
+    """Waits for notifications, reconnecting as needed. After each connect it calls once, for what was missed meanwhile."""
+
+    def __init__(self, url: str, runner_id: str, loop: asyncio.AbstractEventLoop, heard: Callable[[], None]) -> None:
+        super().__init__(name="store-notifier", daemon=True)
+        self._url = url
+        self._runner_id = runner_id
+        self._loop = loop
+        self._heard = heard
+        self._stop_reader, self._stop_writer = os.pipe()
+
+    def stop(self) -> None:
+        os.write(self._stop_writer, b"!")
+
+    def run(self) -> None:
+        tries = 0
+        while True:
+            try:
+                with self._connected() as connection:
+                    connection.execute(f"LISTEN {_CHANNEL}".encode())
+                    tries = 0
+                    self._tell()
+                    self._listen(connection)
+                    break
+            except psycopg.Error:
+                log.info("notifier.disconnected")
+            if self._wait(None, _AGAIN_SECONDS[min(tries, len(_AGAIN_SECONDS) - 1)]):
+                break
+            tries += 1
+        os.close(self._stop_reader)
+        os.close(self._stop_writer)
+
+    def _connected(self) -> psycopg.Connection:
+        # This connection only waits: without probes it would not notice that the server is gone.
+        return psycopg.connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=_CONNECT_SECONDS,
+            application_name="nanobot",
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+        )
+
+    def _listen(self, connection: psycopg.Connection) -> None:
+        """Until `stop`. Raises OperationalError when the connection is lost."""
+        while not self._wait(connection.fileno(), None):
+            if any(said.payload != self._runner_id for said in list(connection.notifies(timeout=0))):
+                self._tell()
+
+    def _wait(self, connection: int | None, seconds: float | None) -> bool:
+        """Wait for the connection, at most so long. True: it is time to stop."""
+        # Not select(), which takes no descriptor above 1023.
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stop_reader, selectors.EVENT_READ)
+            if connection is not None:
+                selector.register(connection, selectors.EVENT_READ)
+            return any(key.fd == self._stop_reader for key, _ in selector.select(seconds))
+
+    def _tell(self) -> None:
+        # The loop is closed only with the whole process.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._heard)

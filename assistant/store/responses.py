@@ -16,7 +16,7 @@ from assistant.store.blobs import ReadingStore
 from assistant.store.codec import from_micros, json_column, optional, owned, to_micros, unescape
 from assistant.store.codec import json_key as stored_key
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.runners import Runner, dead_among
+from assistant.store.processes import Runner, dead_among
 
 ResponseState = Literal["running", "ended", "interrupted"]
 Item = dict[str, Json]
@@ -58,12 +58,9 @@ class SentFile:
 ADD = """
     INSERT INTO responses (id, owner, previous, session, at, state, runner, input, body)
     VALUES (:id, :owner, :previous, :session, :at, 'running', :runner, :input, :body)"""
-ADD_FILE = """
-    INSERT INTO response_files (id, response, digest, name) VALUES (:id, :response, :digest, :name)"""
-FINISH = """
-    UPDATE responses SET state = 'ended', body = :body WHERE id = :id AND owner = :owner"""
-ONE = """
-    SELECT id, previous, session, at, state, runner, input, body FROM responses WHERE id = :id AND owner = :owner"""
+ADD_FILE = "INSERT INTO response_files (id, response, digest, name) VALUES (:id, :response, :digest, :name)"
+FINISH = "UPDATE responses SET state = 'ended', body = :body WHERE id = :id AND owner = :owner"
+ONE = "SELECT id, previous, session, at, state, runner, input, body FROM responses WHERE id = :id AND owner = :owner"
 CHAIN = """
     WITH RECURSIVE chain (id, previous, size, place) AS (
         SELECT id, previous, length(input) + length(body), 1 FROM responses WHERE id = :id AND owner = :owner
@@ -79,18 +76,12 @@ FILE = """
 FILES_OF_ONE = """
     SELECT digest FROM response_files JOIN responses ON responses.id = response_files.response
     WHERE responses.id = :id AND responses.owner = :owner"""
-REMOVE = """
-    DELETE FROM responses WHERE id = :id AND owner = :owner RETURNING id"""
-RUNNERS = """
-    SELECT DISTINCT runner FROM responses WHERE state = 'running'"""
-INTERRUPT = """
-    UPDATE responses SET state = 'interrupted' WHERE state = 'running' AND runner = :runner RETURNING id"""
-RUNNING_HERE = """
-    SELECT owner, id FROM responses WHERE state = 'running' AND runner = :runner"""
-INTERRUPT_ONE = """
-    UPDATE responses SET state = 'interrupted' WHERE id = :id AND owner = :owner AND state = 'running' RETURNING id"""
-PURGE = """
-    DELETE FROM responses WHERE at < :before RETURNING id"""
+REMOVE = "DELETE FROM responses WHERE id = :id AND owner = :owner RETURNING id"
+RUNNERS = "SELECT DISTINCT runner FROM responses WHERE state = 'running'"
+INTERRUPT = "UPDATE responses SET state = 'interrupted' WHERE state = 'running' AND runner = :runner RETURNING id"
+RUNNING_HERE = "SELECT owner, id FROM responses WHERE state = 'running' AND runner = :runner"
+INTERRUPT_ONE = "UPDATE responses SET state = 'interrupted' WHERE id = :id AND owner = :owner AND state = 'running' RETURNING id"
+PURGE = "DELETE FROM responses WHERE at < :before RETURNING id"
 
 
 class ResponseStore:

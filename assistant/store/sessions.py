@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage
 from assistant.contracts.outbox import OutboundEvent
@@ -12,9 +12,8 @@ from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, 
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.notifier import Notifier
 from assistant.store.outbox_rows import add_events, prepare_event
-from assistant.store.runners import Runner, dead_among
+from assistant.store.processes import Notifier, Runner, dead_among
 
 TOUCH_SESSION = """
     UPDATE sessions SET messages = messages + 1, updated = :at WHERE owner = :owner AND key = :key
@@ -22,52 +21,37 @@ TOUCH_SESSION = """
 ADD_SESSION = """
     INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens)
     VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0) RETURNING id, messages, context_from"""
-ADD_MESSAGE = """
-    INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"""
-ADD_TURN = """
-    INSERT INTO turns (id, session_id, state, runner, started) VALUES (:turn, :id, 'running', :runner, :at)"""
-HISTORY = """
-    SELECT payload FROM messages WHERE session_id = :id AND seq >= :start AND seq < :end ORDER BY seq"""
-RUNNING_TURN = """
-    SELECT session_id FROM turns WHERE id = :turn AND state = 'running'"""
+ADD_MESSAGE = "INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"
+ADD_TURN = "INSERT INTO turns (id, session_id, state, runner, started) VALUES (:turn, :id, 'running', :runner, :at)"
+HISTORY = "SELECT payload FROM messages WHERE session_id = :id AND seq >= :start AND seq < :end ORDER BY seq"
+RUNNING_TURN = "SELECT session_id FROM turns WHERE id = :turn AND state = 'running'"
 TURNS_OF_OTHERS = """
     SELECT id, runner FROM turns WHERE state = 'running' AND runner <> :runner
         AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.turn = turns.id AND inbox.state = 'taken')
         AND NOT EXISTS (SELECT 1 FROM job_nodes WHERE job_nodes.turn = turns.id AND job_nodes.state = 'running')
     ORDER BY started, id"""
-END_TURN = """
-    UPDATE turns SET state = :state, ended = :at, error = :error WHERE id = :turn AND state = 'running' RETURNING session_id"""
-RESUME_TURN = """
-    UPDATE turns SET runner = :runner WHERE id = :turn AND state = 'running' RETURNING session_id"""
-SESSION_OF_ROW = """
-    SELECT messages, context_from FROM sessions WHERE id = :id"""
-START_OVER = """
-    UPDATE sessions SET context_from = messages + 1 WHERE owner = :owner AND key = :key RETURNING id"""
+END_TURN = "UPDATE turns SET state = :state, ended = :at, error = :error WHERE id = :turn AND state = 'running' RETURNING session_id"
+RESUME_TURN = "UPDATE turns SET runner = :runner WHERE id = :turn AND state = 'running' RETURNING session_id"
+SESSION_OF_ROW = "SELECT messages, context_from FROM sessions WHERE id = :id"
+START_OVER = "UPDATE sessions SET context_from = messages + 1 WHERE owner = :owner AND key = :key RETURNING id"
 GROW_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, prompt_tokens = prompt_tokens + :prompt,
         completion_tokens = completion_tokens + :completion, cached_tokens = cached_tokens + :cached,
         context_from = CASE WHEN :context_from > context_from THEN :context_from ELSE context_from END
     WHERE id = :id RETURNING messages"""
-_SESSION = """
-    SELECT id, owner, key, created, updated, messages, prompt_tokens, completion_tokens, cached_tokens FROM sessions"""
+_SESSION = "SELECT id, owner, key, created, updated, messages, prompt_tokens, completion_tokens, cached_tokens FROM sessions"
 SESSION = f"{_SESSION} WHERE owner = :owner AND key = :key"
 SESSION_BY_KEY = f"{_SESSION} WHERE key = :key ORDER BY updated DESC, id DESC LIMIT 1"
-MESSAGES = """
-    SELECT seq, turn_id, at, payload FROM messages WHERE session_id = :id AND seq > :after ORDER BY seq LIMIT :limit"""
-REMOVE_SESSION = """
-    DELETE FROM sessions WHERE id = :id"""
+MESSAGES = "SELECT seq, turn_id, at, payload FROM messages WHERE session_id = :id AND seq > :after ORDER BY seq LIMIT :limit"
+REMOVE_SESSION = "DELETE FROM sessions WHERE id = :id"
 STALE_ONCE = """
     SELECT id, owner, key FROM sessions WHERE substr(key, 1, 5) = 'once:' AND updated < :before
         AND NOT EXISTS (SELECT 1 FROM turns WHERE turns.session_id = sessions.id AND turns.state = 'running')
     LIMIT :limit"""
-REMOVE_USED_ATTACHMENTS = """
-    DELETE FROM attachments WHERE owner = :owner AND session = :key AND used = 1 RETURNING digest"""
-USE_ATTACHMENT = """
-    UPDATE attachments SET used = 1 WHERE id = :attachment AND owner = :owner AND session = :key"""
-SETTLE_INBOX = """
-    UPDATE inbox SET state = :state, ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"""
-PULSE = """
-    INSERT INTO pulse (id, at) VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET at = excluded.at"""
+REMOVE_USED_ATTACHMENTS = "DELETE FROM attachments WHERE owner = :owner AND session = :key AND used = 1 RETURNING digest"
+USE_ATTACHMENT = "UPDATE attachments SET used = 1 WHERE id = :attachment AND owner = :owner AND session = :key"
+SETTLE_INBOX = "UPDATE inbox SET state = :state, ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"
+PULSE = "INSERT INTO pulse (id, at) VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
 
 _OWNED = "owner = :owner"
 _EARLIER = "(updated, id) < (SELECT updated, id FROM sessions WHERE key = :before{owned} ORDER BY updated, id LIMIT 1)"
@@ -105,15 +89,8 @@ class PreparedStep:
         }
         last: int = connection.execute(GROW_SESSION, values)[0][0]
         for seq, (role, payload) in enumerate(self.rows, last - len(self.rows) + 1):
-            message: dict[str, SqlValue] = {
-                "id": session_id,
-                "seq": seq,
-                "turn": self.turn,
-                "at": self.at,
-                "role": role,
-                "payload": payload,
-            }
-            connection.execute(ADD_MESSAGE, message)
+            message: dict[str, SqlValue] = {"seq": seq, "turn": self.turn, "role": role, "payload": payload}
+            connection.execute(ADD_MESSAGE, {**message, "id": session_id, "at": self.at})
         return last
 
 
@@ -132,6 +109,7 @@ def interrupt(connection: Transaction, turn: str, at: int) -> None:
         prepare_step(turn, at, [mark]).append(connection, ended[0][0])
 
 
+T = TypeVar("T")
 _MANY_ROWS = 64
 Collect = Callable[[Sequence[str]], Awaitable[int]]
 
@@ -159,7 +137,7 @@ class Sessions:
             "seq": len(turn.history) + 1,
         }
         attachments = _attachments(turn.message)
-        earlier = await _encoded(turn.history)
+        earlier = await _run(len(turn.history), lambda: [(each.role, encode_message(each)) for each in turn.history])
         earlier_attachments = [attachment for message in turn.history for attachment in _attachments(message)]
 
         def begin(connection: Transaction) -> _Rows:
@@ -246,8 +224,7 @@ class Sessions:
         wanted = sessions_of(everybody=owner is None, before=before is not None)
         if before is not None:
             values["before"] = escape(before)
-        rows = await self._database.select(wanted, values)
-        return [_session(row) for row in rows]
+        return [_session(row) for row in await self._database.select(wanted, values)]
 
     async def get(self, owner: str | None, key: str) -> Session | None:
         rows = await self._database.read(lambda connection: _find(connection, owner, key))
@@ -258,13 +235,11 @@ class Sessions:
             found = _find(connection, owner, key)
             return connection.execute(MESSAGES, {"id": found[0][0], "after": after, "limit": limit}) if found else []
 
-        def decoded(rows: list[SqlRow]) -> Sequence[StoredMessage]:
-            return [
-                StoredMessage(seq=seq, turn_id=turn, at=from_micros(at), message=decode_message(payload)) for seq, turn, at, payload in rows
-            ]
+        def stored(seq: int, turn: str, at: int, payload: str) -> StoredMessage:
+            return StoredMessage(seq=seq, turn_id=turn, at=from_micros(at), message=decode_message(payload))
 
         rows = await self._database.read(read)
-        return decoded(rows) if len(rows) < _MANY_ROWS else await asyncio.to_thread(decoded, rows)
+        return await _run(len(rows), lambda: [stored(*row) for row in rows])
 
     async def start_over(self, owner: str, key: str) -> bool:
         values: dict[str, SqlValue] = {"owner": escape(owner), "key": escape(key)}
@@ -297,8 +272,7 @@ class Sessions:
                 return purged
 
     async def check(self) -> None:
-        now = self._now()
-        await self._database.execute(PULSE, {"at": now})
+        await self._database.execute(PULSE, {"at": self._now()})
 
     def _now(self) -> int:
         return to_micros(self._clock())
@@ -354,20 +328,11 @@ def _history(connection: Transaction, row: int, seq: int, context_from: int, kno
     return _Rows(row, seq, context_from, fresh, payloads)
 
 
-async def _encoded(messages: Sequence[Message]) -> list[tuple[str, str]]:
-    """(role, payload) of each; a long list is encoded in a thread."""
-
-    def encoded() -> list[tuple[str, str]]:
-        return [(message.role, encode_message(message)) for message in messages]
-
-    return encoded() if len(messages) < _MANY_ROWS else await asyncio.to_thread(encoded)
+async def _run(rows: int, work: Callable[[], T]) -> T:
+    """Encode or decode so many rows: many in a thread."""
+    return work() if rows < _MANY_ROWS else await asyncio.to_thread(work)
 
 
 async def _decoded(rows: _Rows) -> History:
-    """A long history is decoded in a thread."""
-
-    def decoded() -> tuple[Message, ...]:
-        return tuple([decode_message(payload) for (payload,) in rows.payloads])
-
-    messages = decoded() if len(rows.payloads) < _MANY_ROWS else await asyncio.to_thread(decoded)
+    messages = await _run(len(rows.payloads), lambda: tuple([decode_message(payload) for (payload,) in rows.payloads]))
     return History(row=rows.row, fresh=rows.fresh, context_from=rows.context_from, messages=messages, seq=rows.seq)

@@ -1,6 +1,9 @@
 """The store: a database with a current schema, and everything kept in it and beside it."""
 
 import asyncio
+import logging
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,26 +11,31 @@ from pathlib import Path
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.api_keys import ApiKeys
-from assistant.store.attachments import AttachmentStore
+from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.blobs import MediaFolder
-from assistant.store.channel_states import StoredChannelStates
-from assistant.store.database import Database, DatabaseEngine
-from assistant.store.files import FileStore
+from assistant.store.channels import PairingStore, StoredChannelStates
+from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
 from assistant.store.limits import StoredLimits
-from assistant.store.notifier import Notifier, PipeNotifier
 from assistant.store.outbox import OutboxStore
-from assistant.store.pairings import PairingStore
+from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner
 from assistant.store.responses import ResponseStore
-from assistant.store.runners import FileRunner, Runner, SessionLockRunner
-from assistant.store.schema import bring_up_to_date
 from assistant.store.sessions import Sessions
-from assistant.store.settings import AttachmentSettings, StoreSettings
 from assistant.store.sqlite import SqliteEngine
 
 _SQLITE = "sqlite:///"
+HEAD = "0007"
+"""The newest revision in `migrations/versions`."""
+_SNAPSHOTS = Path(__file__).parent / "migrations"
+_MIGRATION_SECONDS = 600
+_EXISTS = {
+    "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
+    "postgresql": "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
+}
+_VERSION = "SELECT version_num FROM alembic_version"
+log = logging.getLogger(__name__)
 _KEEP = AttachmentSettings()
 
 
@@ -68,29 +76,29 @@ async def open_store(
     swept or purged: the server does that.
     """
     url = settings.url or f"{_SQLITE}{(state_folder / 'nanobot.db').absolute()}"
-    place = await asyncio.to_thread(_place, url)
-    database = Database(place.engine)
-    notifier = place.notifier(database)
+    engine, runner, notifier_on = await asyncio.to_thread(_parts, url)
+    database = Database(engine)
+    notifier = notifier_on(database)
     kept_files = AttachmentStore(database, state_folder / "attachments", attachments, clock=clock)
     media = MediaFolder(database, state_folder / "media")
-    sessions = Sessions(database, place.runner, notifier, collect=kept_files.collect, clock=clock)
+    sessions = Sessions(database, runner, notifier, collect=kept_files.collect, clock=clock)
     store = Store(
         sessions=sessions,
         attachments=kept_files,
-        outbox=OutboxStore(database, place.runner, notifier, media, clock=clock),
-        inbox=InboxStore(database, place.runner, notifier, clock=clock),
+        outbox=OutboxStore(database, runner, notifier, media, clock=clock),
+        inbox=InboxStore(database, runner, notifier, clock=clock),
         pairings=PairingStore(database, clock=clock),
-        channel_states=StoredChannelStates(database, place.runner),
-        jobs=JobStore(database, place.runner, sessions, clock=clock),
+        channel_states=StoredChannelStates(database, runner),
+        jobs=JobStore(database, runner, sessions, clock=clock),
         media=media,
         files=FileStore(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
-        responses=ResponseStore(database, place.runner, state_folder / "attachments", collect=kept_files.collect),
-        repeats=IdempotencyStore(database, place.runner, clock=clock),
+        responses=ResponseStore(database, runner, state_folder / "attachments", collect=kept_files.collect),
+        repeats=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
-        limits=StoredLimits(database, place.runner, clock=clock),
+        limits=StoredLimits(database, runner, clock=clock),
         notifier=notifier,
         database=database,
-        runner=place.runner,
+        runner=runner,
     )
     try:
         await bring_up_to_date(database, url)
@@ -100,34 +108,60 @@ async def open_store(
     return store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+def _parts(url: str) -> tuple[DatabaseEngine, Runner, Callable[[Database], Notifier]]:
     """What depends on the kind of database."""
+    if not url.startswith(_SQLITE):
+        from assistant.store.postgres import PostgresEngine, PostgresNotifier  # noqa: PLC0415 - psycopg is an extra, and slow to import
 
-    engine: DatabaseEngine
-    runner: Runner
-    notifier: Callable[[Database], Notifier]
-
-
-def _place(url: str) -> _Place:
-    if url.startswith(_SQLITE):
-        path = Path(url.removeprefix(_SQLITE)).absolute()
-        folder = path.with_name(f"{path.name}-runners")
-        try:
-            runner = FileRunner(folder)
-        except OSError as error:
-            raise StoreUnavailable(f"The store can't be opened: {error.strerror}.") from error
-        return _Place(engine=SqliteEngine(path), runner=runner, notifier=lambda _: PipeNotifier(folder, runner.id))
-    return _postgres(url)
+        lock = SessionLockRunner()
+        return PostgresEngine(url, writer_setup=lock.setup), lock, lambda database: PostgresNotifier(url, lock.id, database)
+    path = Path(url.removeprefix(_SQLITE)).absolute()
+    folder = path.with_name(f"{path.name}-runners")
+    try:
+        runner = FileRunner(folder)
+    except OSError as error:
+        raise StoreUnavailable(f"The store can't be opened: {error.strerror}.") from error
+    return SqliteEngine(path), runner, lambda _: PipeNotifier(folder, runner.id)
 
 
-def _postgres(url: str) -> _Place:
-    from assistant.store.postgres import PostgresEngine  # noqa: PLC0415 - psycopg is an extra, and slow to import
-    from assistant.store.postgres_notifier import PostgresNotifier  # noqa: PLC0415 - as above
+async def bring_up_to_date(database: Database, url: str) -> None:
+    """Bring the database to revision `HEAD`. Raises StoreUnavailable if that fails, as after a downgrade."""
+    found = await database.write(_make_or_look)
+    if found == HEAD:
+        return
+    log.info("store.migrating from=%s to=%s", found, HEAD)
+    await _migrate(url)
+    if await database.read(_look) != HEAD:
+        raise StoreUnavailable("The store could not be brought to this version's schema.")
+    log.info("store.migrated to=%s", HEAD)
 
-    runner = SessionLockRunner()
-    return _Place(
-        engine=PostgresEngine(url, writer_setup=runner.setup),
-        runner=runner,
-        notifier=lambda database: PostgresNotifier(url, runner.id, database),
-    )
+
+def _make_or_look(connection: Transaction) -> str:
+    if not connection.execute(_EXISTS[connection.dialect]):
+        for statement in (_SNAPSHOTS / f"{connection.dialect}.sql").read_text(encoding="utf-8").split(";\n"):
+            if statement.strip():
+                connection.execute(statement)
+    return _look(connection)
+
+
+def _look(connection: Transaction) -> str:
+    rows = connection.execute(_VERSION)
+    return rows[0][0] if rows else "none"
+
+
+async def _migrate(url: str) -> None:
+    child = await asyncio.create_subprocess_exec(sys.executable, "-m", "assistant.store.migrate", stdin=PIPE, stdout=DEVNULL, stderr=PIPE)
+    try:
+        async with asyncio.timeout(_MIGRATION_SECONDS):
+            _, said = await child.communicate(url.encode())
+    except TimeoutError:
+        child.kill()
+        await child.wait()
+        raise StoreUnavailable("The store's migration did not end in time.") from None
+    if child.returncode:
+        # The kind of error only: its text may hold the database's address, with a password.
+        kind = said.decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0]
+        log.error("store.migration_failed code=%s error=%s", child.returncode, kind)
+        raise StoreUnavailable(
+            "The store could not be brought to this version's schema; was it written by a newer version? The log has the kind of error."
+        )

@@ -17,14 +17,8 @@ _YIELDING = text("state = 'queued' AND yields = 1")
 _SENDING = text("state = 'sending'")
 _WAITING = text("state = 'waiting'")
 _TAKEN = text("state = 'taken'")
-
-
-def _big() -> Column[int]:
-    return Column(BigInteger, nullable=False)
-
-
-def _maybe_big() -> Column[int | None]:
-    return Column(BigInteger, nullable=True)
+_RUNS = text("until IS NOT NULL")
+_UNENDED = text("ended IS NULL")
 
 
 def _seq() -> Column[int]:
@@ -54,17 +48,17 @@ class SessionRow(SQLModel, table=True):
         {"sqlite_autoincrement": True},
     )
 
-    id: int = Field(sa_column=Column(_BigId, primary_key=True, autoincrement=True))
+    id: int = Field(sa_column=_seq())
     owner: str
     key: str
-    created: int = Field(sa_column=_big())
-    updated: int = Field(sa_column=_big())
+    created: int = Field(sa_type=BigInteger)
+    updated: int = Field(sa_type=BigInteger)
     messages: int
     context_from: int
     """The first seq that the model sees."""
-    prompt_tokens: int = Field(sa_column=_big())
-    completion_tokens: int = Field(sa_column=_big())
-    cached_tokens: int = Field(sa_column=_big())
+    prompt_tokens: int = Field(sa_type=BigInteger)
+    completion_tokens: int = Field(sa_type=BigInteger)
+    cached_tokens: int = Field(sa_type=BigInteger)
 
 
 class MessageRow(SQLModel, table=True):
@@ -75,7 +69,7 @@ class MessageRow(SQLModel, table=True):
     session_id: int = Field(sa_column=_session_id(primary_key=True))
     seq: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     turn_id: str
-    at: int = Field(sa_column=_big())
+    at: int = Field(sa_type=BigInteger)
     role: str
     payload: str
 
@@ -84,17 +78,14 @@ class TurnRow(SQLModel, table=True):
     """A turn and how it ended. `runner`: the process that runs it; `error`: the code of what it failed with."""
 
     __tablename__ = "turns"
-    __table_args__ = (
-        Index("turns_by_session", "session_id"),
-        Index("turns_running", "runner", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
-    )
+    __table_args__ = (Index("turns_by_session", "session_id"), _where("turns_running", "runner", rows=_RUNNING))
 
     id: str = Field(primary_key=True)
     session_id: int = Field(sa_column=_session_id())
     state: str
     runner: str
-    started: int = Field(sa_column=_big())
-    ended: int | None = Field(sa_column=Column(BigInteger, nullable=True))
+    started: int = Field(sa_type=BigInteger)
+    ended: int | None = Field(sa_type=BigInteger)
     error: str | None
 
 
@@ -102,19 +93,16 @@ class AttachmentRow(SQLModel, table=True):
     """A file that a session holds. The file itself is on the disk, by `digest`. `used`: a message refers to it."""
 
     __tablename__ = "attachments"
-    __table_args__ = (
-        Index("attachments_by_session", "owner", "session", "at"),
-        Index("attachments_by_digest", "digest"),
-    )
+    __table_args__ = (Index("attachments_by_session", "owner", "session", "at"), Index("attachments_by_digest", "digest"))
 
     id: str = Field(primary_key=True)
     owner: str
     session: str
     digest: str
-    at: int = Field(sa_column=_big())
+    at: int = Field(sa_type=BigInteger)
     used: int
     """1 or 0."""
-    size: int = Field(sa_column=_big())
+    size: int = Field(sa_type=BigInteger)
     label: str
     """JSON: {"name", "format", "facts"}."""
 
@@ -125,7 +113,7 @@ class PulseRow(SQLModel, table=True):
     __tablename__ = "pulse"
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    at: int = Field(sa_column=_big())
+    at: int = Field(sa_type=BigInteger)
 
 
 class OutboxRow(SQLModel, table=True):
@@ -156,16 +144,16 @@ class OutboxRow(SQLModel, table=True):
     owner: str
     state: str
     yields: int
-    due: int = Field(sa_column=_big())
-    expires: int = Field(sa_column=_big())
-    created: int = Field(sa_column=_big())
-    ended: int | None = Field(sa_column=_maybe_big())
+    due: int = Field(sa_type=BigInteger)
+    expires: int = Field(sa_type=BigInteger)
+    created: int = Field(sa_type=BigInteger)
+    ended: int | None = Field(sa_type=BigInteger)
     attempts: int
     held: int
     fence: int
     runner: str | None
     """The process that sends it."""
-    lease: int | None = Field(sa_column=_maybe_big())
+    lease: int | None = Field(sa_type=BigInteger)
     """Until when it may."""
     trouble_code: str | None
     trouble_words: str | None
@@ -181,9 +169,9 @@ class OutboxPartRow(SQLModel, table=True):
     event: int = Field(sa_column=_event())
     place: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     body: str
-    started: int | None = Field(sa_column=_maybe_big())
+    started: int | None = Field(sa_type=BigInteger)
     receipt_id: str | None
-    receipt_at: int | None = Field(sa_column=_maybe_big())
+    receipt_at: int | None = Field(sa_type=BigInteger)
 
 
 class OutboxMediaRow(SQLModel, table=True):
@@ -220,8 +208,8 @@ class InboxRow(SQLModel, table=True):
     session: str
     role: str
     state: str
-    at: int = Field(sa_column=_big())
-    ended: int | None = Field(sa_column=_maybe_big())
+    at: int = Field(sa_type=BigInteger)
+    ended: int | None = Field(sa_type=BigInteger)
     turn: str | None
     runner: str | None
     crashes: int
@@ -237,7 +225,7 @@ class ChatRow(SQLModel, table=True):
     channel: str = Field(primary_key=True)
     chat_id: str = Field(primary_key=True)
     external_id: str
-    at: int = Field(sa_column=_big())
+    at: int = Field(sa_type=BigInteger)
 
 
 class PairingRow(SQLModel, table=True):
@@ -250,8 +238,8 @@ class PairingRow(SQLModel, table=True):
     sender_name: str
     chat_id: str
     code: str | None
-    created: int = Field(sa_column=_big())
-    expires: int | None = Field(sa_column=_maybe_big())
+    created: int = Field(sa_type=BigInteger)
+    expires: int | None = Field(sa_type=BigInteger)
 
 
 class ChannelStateRow(SQLModel, table=True):
@@ -263,4 +251,150 @@ class ChannelStateRow(SQLModel, table=True):
     name: str = Field(primary_key=True)
     state: str
     detail: str
-    since: int = Field(sa_column=_big())
+    since: int = Field(sa_type=BigInteger)
+
+
+class ApiKeyRow(SQLModel, table=True):
+    """A key that opens the API. Of a secret there is only `digest`, the SHA-256 of all of it, in hex."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index("api_keys_by_digest", "digest", unique=True), Index("api_keys_by_previous", "previous", unique=True))
+
+    id: str = Field(primary_key=True)
+    name: str
+    prefix: str
+    digest: str
+    previous: str | None
+    """The secret before the last rotation, as `digest`."""
+    previous_until: int | None = Field(sa_type=BigInteger)
+    scopes: str
+    """JSON: ["chat", …]."""
+    models: str | None
+    """JSON: ["gpt-*", …]. NULL: all."""
+    requests: int | None
+    tokens: int | None = Field(sa_type=BigInteger)
+    parallel: int | None
+    created: int = Field(sa_type=BigInteger)
+    expires: int | None = Field(sa_type=BigInteger)
+    last_used: int | None = Field(sa_type=BigInteger)
+    revoked: int | None = Field(sa_type=BigInteger)
+
+
+class LimitUseRow(SQLModel, table=True):
+    """A request of a principal with limits (`tokens` 0), or tokens it took. Kept for the longest window; with `until`, it runs, until then at
+    the latest, and takes a place among `parallel`."""
+
+    __tablename__ = "limit_uses"
+    __table_args__ = (
+        Index("limit_uses_by_owner", "owner", "at", "tokens"),
+        Index("limit_uses_by_time", "at"),
+        _where("limit_uses_running", "owner", "until", rows=_RUNS),
+        {"sqlite_autoincrement": True},
+    )
+
+    seq: int = Field(sa_column=_seq())
+    owner: str
+    at: int = Field(sa_type=BigInteger)
+    tokens: int = Field(sa_type=BigInteger)
+    runner: str
+    until: int | None = Field(sa_type=BigInteger)
+
+
+class AnswerRow(SQLModel, table=True):
+    """The first answer to a request that may come again (`headers`: JSON), or that it is being made. `claim`: who made it; `runner`: where."""
+
+    __tablename__ = "answers"
+    __table_args__ = (Index("answers_expiring", "expires"),)
+
+    owner: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    claim: str
+    fingerprint: str
+    state: str
+    runner: str
+    expires: int = Field(sa_type=BigInteger)
+    status: int | None
+    headers: str | None
+    body: bytes | None
+
+
+class FileRow(SQLModel, table=True):
+    """A file that its owner may name in requests. The file itself lies with the attachments, by `digest`."""
+
+    __tablename__ = "files"
+    __table_args__ = (Index("files_by_owner", "owner", "at", "id"), Index("files_by_digest", "digest"))
+
+    id: str = Field(primary_key=True)
+    owner: str
+    digest: str
+    at: int = Field(sa_type=BigInteger)
+    size: int = Field(sa_type=BigInteger)
+    name: str
+    purpose: str
+
+
+class ResponseRow(SQLModel, table=True):
+    """What was sent to be answered (`input`: JSON) and the response (`body`: JSON). `runner`: the process that answers it, or did."""
+
+    __tablename__ = "responses"
+    __table_args__ = (Index("responses_by_at", "at"), _where("responses_running", "runner", rows=_RUNNING))
+
+    id: str = Field(primary_key=True)
+    owner: str
+    previous: str | None
+    session: str | None
+    at: int = Field(sa_type=BigInteger)
+    state: str
+    runner: str
+    input: str
+    body: str
+
+
+class ResponseFileRow(SQLModel, table=True):
+    """A file that was sent with a response's input. The file itself lies with the attachments, by `digest`."""
+
+    __tablename__ = "response_files"
+    __table_args__ = (Index("response_files_by_response", "response"), Index("response_files_by_digest", "digest"))
+
+    id: str = Field(primary_key=True)
+    response: str = Field(foreign_key="responses.id", ondelete="CASCADE")
+    digest: str
+    name: str
+
+
+class JobRow(SQLModel, table=True):
+    """A run of a workflow. `payload`: JSON, what it was started with; `results`: JSON, its outputs. `runner`: the process that holds it, NULL when
+    none does. `cancel`: 1 when it is to be cancelled."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index("jobs_by_owner", "owner", "id"), Index("jobs_ended", "ended"), _where("jobs_at_work", "runner", rows=_UNENDED))
+
+    id: str = Field(primary_key=True)
+    owner: str
+    workflow: str
+    state: str
+    runner: str | None
+    cancel: int
+    created: int = Field(sa_type=BigInteger)
+    ended: int | None = Field(sa_type=BigInteger)
+    error: str | None
+    payload: str
+    results: str | None
+
+
+class JobNodeRow(SQLModel, table=True):
+    """A started node of a job, and its `output` (JSON). `turn`: the id of what happens in it; a turn by that id is not settled
+    as long as the node runs."""
+
+    __tablename__ = "job_nodes"
+    __table_args__ = (_where("job_nodes_running", "turn", rows=_RUNNING),)
+
+    job: str = Field(foreign_key="jobs.id", ondelete="CASCADE", primary_key=True)
+    path: str = Field(primary_key=True)
+    state: str
+    starts: int
+    turn: str
+    started: int = Field(sa_type=BigInteger)
+    ended: int | None = Field(sa_type=BigInteger)
+    output: str | None
+    error: str | None

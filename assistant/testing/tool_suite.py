@@ -10,8 +10,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from assistant.contracts.errors import ToolFailed
-from assistant.contracts.tool_kinds import ToolKind
-from assistant.contracts.tools import ClosableTool, Tool, ToolContext, ToolResult
+from assistant.contracts.tools import ClosableTool, Tool, ToolContext, ToolKind, ToolResult
 
 WITHIN: float = 10
 

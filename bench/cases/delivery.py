@@ -13,8 +13,7 @@ from pathlib import Path
 from assistant.contracts.addresses import address_of
 from assistant.contracts.outbox import Claim, Origin, OutboundEvent, Settlement
 from assistant.contracts.util import new_id
-from assistant.store.database import Transaction
-from assistant.store.settings import StoreSettings
+from assistant.store.database import StoreSettings, Transaction
 from assistant.store.store import open_store
 from bench.figures import Effort, Figure, Say, at_least, at_most
 from bench.measured import median, percentile

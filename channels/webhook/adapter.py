@@ -17,9 +17,19 @@ import orjson
 from pydantic import ValidationError
 
 from assistant.contracts.addresses import Address, address_of
-from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, Sending, SendLater, SendRefused, SendUnclear
+from assistant.contracts.channels import (
+    ChannelContext,
+    ChannelFailed,
+    ChannelLink,
+    HookAccepted,
+    HookRequest,
+    Limit,
+    Sending,
+    SendLater,
+    SendRefused,
+    SendUnclear,
+)
 from assistant.contracts.errors import Forbidden, InvalidJson, InvalidRequest, NotFound, StoreUnavailable, Unauthenticated
-from assistant.contracts.hooks import HookAccepted, HookRequest
 from assistant.contracts.inbox import InboundMessage, Sender
 from assistant.contracts.outbox import MediaFiles, OutboundEvent, OutboundPart, Receipt
 from assistant.contracts.util import new_id
@@ -178,7 +188,7 @@ _REMEMBERED: Final = 4096
 
 
 class WebhookChannel:
-    """See `contracts.channels.Channel` and `contracts.hooks.Hooks`. A receiver that honours Idempotency-Key gets a message once."""
+    """See `contracts.channels.Channel` and `contracts.channels.Hooks`. A receiver that honours Idempotency-Key gets a message once."""
 
     name = "webhook"
     keyed = True

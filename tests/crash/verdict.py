@@ -10,7 +10,7 @@ from typing import Final
 
 from assistant.contracts.outbox import Delivery
 from assistant.delivery.sender import part_key
-from assistant.store.settings import StoreSettings
+from assistant.store.database import StoreSettings
 from assistant.store.store import open_store
 from tests.crash.load import Promises
 from tests.crash.platforms import Posted

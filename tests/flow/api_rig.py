@@ -17,9 +17,8 @@ from assistant.api.health import ReadinessCheck
 from assistant.api.server.serve import serve
 from assistant.api.settings import ApiSettings
 from assistant.contracts.access import UNLIMITED, Admission
-from assistant.contracts.channels import ChannelStatus
+from assistant.contracts.channels import ChannelStatus, Hooks
 from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancelled
-from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.turns import AgentFacts, TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload

@@ -10,7 +10,7 @@ from assistant.api.deliveries import Outgoing
 from assistant.config.extensions import ChannelsSettings, ConfiguredChannels
 from assistant.contracts.outbox import Claim, OutboundPart, Receipt, Settlement
 from assistant.delivery.service import DeliveryService, Watch
-from assistant.store.settings import StoreSettings
+from assistant.store.database import StoreSettings
 from assistant.store.store import Store, open_store
 
 LEASE = timedelta(seconds=15)

@@ -14,7 +14,7 @@ from assistant.api.settings import ApiSettings
 from assistant.contracts.turns import Upload, UserText
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
-from assistant.store.settings import StoreSettings
+from assistant.store.database import StoreSettings
 from assistant.store.store import Store, open_store
 from assistant.turns.intake import CachingReader
 

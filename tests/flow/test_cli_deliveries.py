@@ -10,7 +10,7 @@ import pytest
 
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.inbox import Pairing, Sender
-from assistant.store.settings import StoreSettings
+from assistant.store.database import StoreSettings
 from assistant.store.store import Store, open_store
 
 from .nanobot_process import Nanobot

@@ -6,7 +6,7 @@ import pytest
 from assistant.access.principals import OWNER
 from assistant.contracts.messages import AssistantMessage, Document, Text, Usage, UserMessage
 from assistant.contracts.sessions import NewTurn
-from assistant.store.settings import AttachmentSettings, StoreSettings
+from assistant.store.database import AttachmentSettings, StoreSettings
 from assistant.store.store import open_store
 
 from .nanobot_process import Nanobot

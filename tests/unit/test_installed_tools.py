@@ -13,12 +13,12 @@ from assistant.app.agent import check_tool_names, open_tools, tool_kinds
 from assistant.config import ConfigError
 from assistant.config.agents import AgentSettings
 from assistant.contracts.sessions import SessionFiles
-from assistant.contracts.tool_kinds import ToolKind, ToolServices
+from assistant.contracts.tools import ToolKind, ToolServices
 from assistant.contracts.util import Settings
 
 MODULE = """
 from assistant.contracts.util import Settings
-from assistant.contracts.tool_kinds import ToolKind
+from assistant.contracts.tools import ToolKind
 from pydantic import BaseModel
 
 class Roll(BaseModel):

@@ -17,12 +17,12 @@ PORTS = {
 BRIDGES = {
     "ChannelDirectory": ("assistant/config/extensions.py", "assistant/access/recipients.py"),
     "ChannelLink": ("assistant/delivery/supervisor.py", "channels/telegram/adapter.py"),
-    "Deliveries": ("assistant/delivery/service.py", "assistant/contracts/tool_kinds.py"),
+    "Deliveries": ("assistant/delivery/service.py", "assistant/contracts/tools.py"),
     "Hooks": ("channels/webhook/adapter.py", "assistant/api/hooks.py"),
     "KeyStore": ("assistant/store/api_keys.py", "assistant/access/principals.py"),
     "KnownChats": ("assistant/store/inbox.py", "assistant/access/recipients.py"),
-    "PairedSenders": ("assistant/store/pairings.py", "assistant/access/recipients.py"),
-    "RecipientCheck": ("assistant/access/recipients.py", "assistant/contracts/tool_kinds.py"),
+    "PairedSenders": ("assistant/store/channels.py", "assistant/access/recipients.py"),
+    "RecipientCheck": ("assistant/access/recipients.py", "assistant/contracts/tools.py"),
     "SessionFiles": ("assistant/store/attachments.py", "tools/attachments.py"),
 }
 """Ports with one implementation: the file that has it, and a file that uses the port and must not import that one."""

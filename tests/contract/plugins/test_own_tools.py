@@ -14,8 +14,7 @@ from assistant.app.agent import open_http
 from assistant.contracts.documents import ReadDocument
 from assistant.contracts.messages import Document, UserMessage
 from assistant.contracts.sessions import NewTurn
-from assistant.contracts.tool_kinds import NoSettings, ToolServices
-from assistant.contracts.tools import ToolContext
+from assistant.contracts.tools import NoSettings, ToolContext, ToolServices
 from assistant.contracts.turns import Upload
 from assistant.delivery.service import describe
 from assistant.testing.tool_suite import ToolCase, ToolSuite

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.store.settings import AttachmentSettings, StoreSettings
+from assistant.store.database import AttachmentSettings, StoreSettings
 from assistant.store.store import Store, open_store
 from tests.clocks import TurnedClock
 

@@ -15,9 +15,9 @@ from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserM
 from assistant.contracts.sessions import NewTurn
 from assistant.contracts.util import new_id
 from assistant.contracts.workflows import NewJob
+from assistant.store.database import StoreSettings
 from assistant.store.idempotency import IdempotencyClaim
 from assistant.store.responses import KeptResponse
-from assistant.store.settings import StoreSettings
 from assistant.store.store import Store, open_store
 from tests.contract.store.sent import claimed, event, parts, receipt
 

@@ -14,7 +14,7 @@ from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Document, Image
 from assistant.contracts.turns import Upload
 from assistant.store.attachments import AttachmentStore
-from assistant.store.settings import AttachmentSettings
+from assistant.store.database import AttachmentSettings
 from assistant.store.store import Store
 from tests.clocks import TurnedClock
 

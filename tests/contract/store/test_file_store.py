@@ -10,7 +10,7 @@ import pytest
 from assistant.contracts.documents import ReadDocument
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import new_id
-from assistant.store.files import KeptFile
+from assistant.store.attachments import KeptFile
 from assistant.store.store import Store
 
 from .conftest import Opener, TurnedClock

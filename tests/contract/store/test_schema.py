@@ -15,13 +15,12 @@ from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Text, UserMessage
-from assistant.store import api_keys, attachments, channel_states, files, inbox, jobs, limits, outbox_rows, pairings, responses
+from assistant.store import api_keys, attachments, channels, inbox, jobs, limits, migrations, outbox_rows, responses, tables
 from assistant.store import idempotency as repeats
 from assistant.store import sessions as statements
 from assistant.store.database import SqlRow, Transaction
-from assistant.store.migrate import configuration, newest_revision, upgrade
-from assistant.store.migrations import snapshot
-from assistant.store.schema import HEAD
+from assistant.store.migrate import configuration, newest_revision, snapshot, upgrade
+from assistant.store.store import HEAD
 from tests.postgres import new_database
 
 from .conftest import Opener
@@ -34,7 +33,7 @@ LISTS = [
     *[statements.sessions_of(everybody=everybody, before=before) for everybody in (True, False) for before in (True, False)],
     *[outbox_rows.deliveries_of(owner=asked, state=asked, channel=asked, before=asked) for asked in (True, False)],
     outbox_rows.next_yielding(2),
-    *[files.files_of(purpose=asked, after=asked, oldest_first=first) for asked in (True, False) for first in (True, False)],
+    *[attachments.files_of(purpose=asked, after=asked, oldest_first=first) for asked in (True, False) for first in (True, False)],
     *[jobs.jobs_of(everybody=asked, before=not asked) for asked in (True, False)],
 ]
 STATEMENTS = LISTS + [
@@ -44,13 +43,11 @@ STATEMENTS = LISTS + [
         attachments,
         outbox_rows,
         inbox,
-        pairings,
-        channel_states,
+        channels,
         jobs,
         api_keys,
         limits,
         repeats,
-        files,
         responses,
     )
     for name, value in vars(module).items()
@@ -107,7 +104,7 @@ OF_REVISION_0001 = [
 def differences(url: str) -> list[object]:
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if url.startswith("postgresql") else url)
     with engine.connect() as connection:
-        found = compare_metadata(MigrationContext.configure(connection), snapshot.METADATA)
+        found = compare_metadata(MigrationContext.configure(connection), tables.SQLModel.metadata)
     engine.dispose()
     return list(found)
 
@@ -143,8 +140,8 @@ async def test_a_new_store_is_what_the_migrations_make(
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_the_snapshots_are_written_from_the_tables(dialect: str) -> None:
-    path = Path(inspect.getfile(snapshot)).parent / f"{dialect}.sql"
-    assert path.read_text(encoding="utf-8") == snapshot.text(dialect), "run python -m assistant.store.migrations.snapshot"
+    path = Path(inspect.getfile(migrations)).parent / f"{dialect}.sql"
+    assert path.read_text(encoding="utf-8") == snapshot(dialect), "run python -m assistant.store.migrate --snapshot"
 
 
 @pytest.mark.parametrize("revision", [*REVISIONS, "none"])

@@ -17,7 +17,7 @@ from assistant.access.principals import build_access, digest_of, new_secret, pre
 from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
 from assistant.contracts.access import ApiKey, Limits, Scope
-from assistant.store.settings import StoreSettings
+from assistant.store.database import StoreSettings
 from assistant.store.store import Store, open_store
 from tests.flow.api_rig import Play, PlayedTurns, Running, serving
 

@@ -13,9 +13,8 @@ from assistant.delivery.settings import DeliverySettings
 from assistant.delivery.throttle import MOST_LANES
 from assistant.store.blobs import MediaFolder
 from assistant.store.database import Database
-from assistant.store.notifier import Notifier
 from assistant.store.outbox import OutboxStore
-from assistant.store.runners import Runner
+from assistant.store.processes import Notifier, Runner
 from tests.clocks import ShiftedClock
 from tests.doubles.platform import Platform
 from tests.flow.delivery.house import HOUR, House, until

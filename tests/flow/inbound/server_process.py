@@ -19,7 +19,7 @@ from assistant.contracts.models import ModelRequest
 from assistant.contracts.outbox import Origin, OutboundEvent
 from assistant.contracts.tools import ToolContext, ToolResult
 from assistant.contracts.util import derived_id
-from assistant.store.settings import StoreSettings
+from assistant.store.database import StoreSettings
 from assistant.store.store import Store, open_store
 from assistant.testing.scripted import ScriptedModel, calling
 from tests.flow.inbound.chat import said

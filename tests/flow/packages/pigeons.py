@@ -10,8 +10,7 @@ from pydantic import BaseModel, SecretStr
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelKind, ChannelLink, ChannelSettings, Limit, Sending
 from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
-from assistant.contracts.tool_kinds import ToolKind, ToolServices
-from assistant.contracts.tools import ToolContext, ToolResult
+from assistant.contracts.tools import ToolContext, ToolKind, ToolResult, ToolServices
 from assistant.contracts.util import Settings
 
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from assistant.api.settings import ApiSettings
-from assistant.store.settings import StoreSettings
+from assistant.store.database import StoreSettings
 from assistant.store.store import Store, open_store
 from tests.flow.api_rig import Play, Running, serving
 

@@ -16,8 +16,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.messages import Document, Part, Text, ToolCall, ToolMessage, UserMessage
 from assistant.contracts.outbox import Delivery
 from assistant.contracts.sessions import NewTurn
-from assistant.contracts.tool_kinds import ToolServices
-from assistant.contracts.tools import ToolContext
+from assistant.contracts.tools import ToolContext, ToolServices
 from assistant.contracts.util import new_id
 from assistant.delivery.service import describe
 from tests.flow.outgoing import Outbox, open_outbox

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.store.settings import AttachmentSettings, StoreSettings
+from assistant.store.database import AttachmentSettings, StoreSettings
 from assistant.store.store import open_store
 from tests.flow.turns.house import House
 

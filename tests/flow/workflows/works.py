@@ -18,8 +18,7 @@ from assistant.contracts.access import Limits
 from assistant.contracts.messages import Json
 from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.outbox import Delivery
-from assistant.contracts.tool_kinds import ToolServices
-from assistant.contracts.tools import Tool, ToolContext, ToolResult
+from assistant.contracts.tools import Tool, ToolContext, ToolResult, ToolServices
 from assistant.contracts.turns import MAIN, Upload
 from assistant.contracts.util import new_id
 from assistant.contracts.workflows import Job, Update

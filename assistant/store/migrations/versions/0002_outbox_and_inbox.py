@@ -1,16 +1,13 @@
 """The outbox and the inbox, pairings and the states of channels."""
 
-from collections.abc import Sequence
-
 import sqlalchemy as sa
 from alembic import op
 
+from assistant.store.migrations import ID, columns, index_where
+
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
-_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _IN_LINE = "state = 'queued' AND yields = 0"
 _YIELDING = "state = 'queued' AND yields = 1"
 
@@ -22,8 +19,7 @@ def upgrade() -> None:
         "pairings",
         sa.Column("channel", sa.String, primary_key=True),
         sa.Column("sender_id", sa.String, primary_key=True),
-        sa.Column("sender_name", sa.String, nullable=False),
-        sa.Column("chat_id", sa.String, nullable=False),
+        *columns(sa.String, "sender_name", "chat_id"),
         sa.Column("code", sa.String),
         sa.Column("created", sa.BigInteger, nullable=False),
         sa.Column("expires", sa.BigInteger),
@@ -32,8 +28,7 @@ def upgrade() -> None:
         "channel_states",
         sa.Column("runner", sa.String, primary_key=True),
         sa.Column("name", sa.String, primary_key=True),
-        sa.Column("state", sa.String, nullable=False),
-        sa.Column("detail", sa.String, nullable=False),
+        *columns(sa.String, "state", "detail"),
         sa.Column("since", sa.BigInteger, nullable=False),
     )
 
@@ -41,24 +36,15 @@ def upgrade() -> None:
 def _outbox() -> None:
     op.create_table(
         "outbox",
-        sa.Column("seq", _ID, primary_key=True, autoincrement=True),
-        sa.Column("id", sa.String, nullable=False),
-        sa.Column("channel", sa.String, nullable=False),
-        sa.Column("lane", sa.String, nullable=False),
-        sa.Column("owner", sa.String, nullable=False),
-        sa.Column("state", sa.String, nullable=False),
+        sa.Column("seq", ID, primary_key=True, autoincrement=True),
+        *columns(sa.String, "id", "channel", "lane", "owner", "state"),
         sa.Column("yields", sa.Integer, nullable=False),
-        sa.Column("due", sa.BigInteger, nullable=False),
-        sa.Column("expires", sa.BigInteger, nullable=False),
-        sa.Column("created", sa.BigInteger, nullable=False),
+        *columns(sa.BigInteger, "due", "expires", "created"),
         sa.Column("ended", sa.BigInteger),
-        sa.Column("attempts", sa.Integer, nullable=False),
-        sa.Column("held", sa.Integer, nullable=False),
-        sa.Column("fence", sa.Integer, nullable=False),
+        *columns(sa.Integer, "attempts", "held", "fence"),
         sa.Column("runner", sa.String),
         sa.Column("lease", sa.BigInteger),
-        sa.Column("trouble_code", sa.String),
-        sa.Column("trouble_words", sa.String),
+        *columns(sa.String, "trouble_code", "trouble_words", nullable=True),
         sa.Column("maybe_duplicate", sa.Integer, nullable=False),
         sa.Column("payload", sa.String, nullable=False),
         sqlite_autoincrement=True,
@@ -67,14 +53,14 @@ def _outbox() -> None:
     op.create_index("outbox_by_owner", "outbox", ["owner", "seq"])
     op.create_index("outbox_by_channel", "outbox", ["channel", "state", "seq"])
     op.create_index("outbox_ended", "outbox", ["ended"])
-    _index_where("outbox_in_line", "outbox", ["lane", "seq"], _IN_LINE)
-    _index_where("outbox_yielding", "outbox", ["due", "lane"], _YIELDING)
-    _index_where("outbox_yielding_by_lane", "outbox", ["lane", "due"], _YIELDING)
-    _index_where("outbox_sending", "outbox", ["lane"], "state = 'sending'", unique=True)
-    _index_where("outbox_expiring", "outbox", ["expires"], "state = 'queued'")
+    index_where("outbox_in_line", "outbox", ["lane", "seq"], _IN_LINE)
+    index_where("outbox_yielding", "outbox", ["due", "lane"], _YIELDING)
+    index_where("outbox_yielding_by_lane", "outbox", ["lane", "due"], _YIELDING)
+    index_where("outbox_sending", "outbox", ["lane"], "state = 'sending'", unique=True)
+    index_where("outbox_expiring", "outbox", ["expires"], "state = 'queued'")
     op.create_table(
         "outbox_parts",
-        sa.Column("event", _ID, sa.ForeignKey("outbox.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+        sa.Column("event", ID, sa.ForeignKey("outbox.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
         sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("body", sa.String, nullable=False),
         sa.Column("started", sa.BigInteger),
@@ -83,7 +69,7 @@ def _outbox() -> None:
     )
     op.create_table(
         "outbox_media",
-        sa.Column("event", _ID, sa.ForeignKey("outbox.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+        sa.Column("event", ID, sa.ForeignKey("outbox.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
         sa.Column("digest", sa.String, primary_key=True),
     )
     op.create_index("outbox_media_by_digest", "outbox_media", ["digest"])
@@ -92,18 +78,11 @@ def _outbox() -> None:
 def _inbox() -> None:
     op.create_table(
         "inbox",
-        sa.Column("seq", _ID, primary_key=True, autoincrement=True),
-        sa.Column("id", sa.String, nullable=False),
-        sa.Column("channel", sa.String, nullable=False),
-        sa.Column("external_id", sa.String, nullable=False),
-        sa.Column("owner", sa.String, nullable=False),
-        sa.Column("session", sa.String, nullable=False),
-        sa.Column("role", sa.String, nullable=False),
-        sa.Column("state", sa.String, nullable=False),
+        sa.Column("seq", ID, primary_key=True, autoincrement=True),
+        *columns(sa.String, "id", "channel", "external_id", "owner", "session", "role", "state"),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("ended", sa.BigInteger),
-        sa.Column("turn", sa.String),
-        sa.Column("runner", sa.String),
+        *columns(sa.String, "turn", "runner", nullable=True),
         sa.Column("crashes", sa.Integer, nullable=False),
         sa.Column("preview", sa.String),
         sa.Column("payload", sa.String, nullable=False),
@@ -112,8 +91,8 @@ def _inbox() -> None:
     op.create_index("inbox_by_external_id", "inbox", ["channel", "external_id"], unique=True)
     op.create_index("inbox_by_turn", "inbox", ["turn"])
     op.create_index("inbox_ended", "inbox", ["ended"])
-    _index_where("inbox_waiting", "inbox", ["owner", "session", "seq"], "state = 'waiting'")
-    _index_where("inbox_taken", "inbox", ["owner", "session"], "state = 'taken'")
+    index_where("inbox_waiting", "inbox", ["owner", "session", "seq"], "state = 'waiting'")
+    index_where("inbox_taken", "inbox", ["owner", "session"], "state = 'taken'")
     op.create_table(
         "chats",
         sa.Column("channel", sa.String, primary_key=True),
@@ -121,7 +100,3 @@ def _inbox() -> None:
         sa.Column("external_id", sa.String, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
     )
-
-
-def _index_where(name: str, table: str, columns: Sequence[str], rows: str, *, unique: bool = False) -> None:
-    op.create_index(name, table, columns, unique=unique, sqlite_where=sa.text(rows), postgresql_where=sa.text(rows))

@@ -3,19 +3,17 @@
 import sqlalchemy as sa
 from alembic import op
 
+from assistant.store.migrations import columns, index_where
+
 revision = "0004"
 down_revision = "0003"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     op.create_table(
         "jobs",
         sa.Column("id", sa.String, primary_key=True),
-        sa.Column("owner", sa.String, nullable=False),
-        sa.Column("workflow", sa.String, nullable=False),
-        sa.Column("state", sa.String, nullable=False),
+        *columns(sa.String, "owner", "workflow", "state"),
         sa.Column("runner", sa.String),
         sa.Column("cancel", sa.Integer, nullable=False),
         sa.Column("created", sa.BigInteger, nullable=False),
@@ -26,8 +24,7 @@ def upgrade() -> None:
     )
     op.create_index("jobs_by_owner", "jobs", ["owner", "id"])
     op.create_index("jobs_ended", "jobs", ["ended"])
-    unended = sa.text("ended IS NULL")
-    op.create_index("jobs_at_work", "jobs", ["runner"], sqlite_where=unended, postgresql_where=unended)
+    index_where("jobs_at_work", "jobs", ["runner"], "ended IS NULL")
     op.create_table(
         "job_nodes",
         sa.Column("job", sa.String, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
@@ -37,8 +34,6 @@ def upgrade() -> None:
         sa.Column("turn", sa.String, nullable=False),
         sa.Column("started", sa.BigInteger, nullable=False),
         sa.Column("ended", sa.BigInteger),
-        sa.Column("output", sa.String),
-        sa.Column("error", sa.String),
+        *columns(sa.String, "output", "error", nullable=True),
     )
-    running = sa.text("state = 'running'")
-    op.create_index("job_nodes_running", "job_nodes", ["turn"], sqlite_where=running, postgresql_where=running)
+    index_where("job_nodes_running", "job_nodes", ["turn"], "state = 'running'")

@@ -3,10 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
+from assistant.store.migrations import columns
+
 revision = "0005"
 down_revision = "0004"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -14,10 +14,7 @@ def upgrade() -> None:
         "answers",
         sa.Column("owner", sa.String, primary_key=True),
         sa.Column("key", sa.String, primary_key=True),
-        sa.Column("claim", sa.String, nullable=False),
-        sa.Column("fingerprint", sa.String, nullable=False),
-        sa.Column("state", sa.String, nullable=False),
-        sa.Column("runner", sa.String, nullable=False),
+        *columns(sa.String, "claim", "fingerprint", "state", "runner"),
         sa.Column("expires", sa.BigInteger, nullable=False),
         sa.Column("status", sa.Integer),
         sa.Column("headers", sa.String),
@@ -27,12 +24,9 @@ def upgrade() -> None:
     op.create_table(
         "files",
         sa.Column("id", sa.String, primary_key=True),
-        sa.Column("owner", sa.String, nullable=False),
-        sa.Column("digest", sa.String, nullable=False),
-        sa.Column("at", sa.BigInteger, nullable=False),
-        sa.Column("size", sa.BigInteger, nullable=False),
-        sa.Column("name", sa.String, nullable=False),
-        sa.Column("purpose", sa.String, nullable=False),
+        *columns(sa.String, "owner", "digest"),
+        *columns(sa.BigInteger, "at", "size"),
+        *columns(sa.String, "name", "purpose"),
     )
     op.create_index("files_by_owner", "files", ["owner", "at", "id"])
     op.create_index("files_by_digest", "files", ["digest"])

@@ -3,10 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
+from assistant.store.migrations import columns, index_where
+
 revision = "0006"
 down_revision = "0005"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -14,23 +14,17 @@ def upgrade() -> None:
         "responses",
         sa.Column("id", sa.String, primary_key=True),
         sa.Column("owner", sa.String, nullable=False),
-        sa.Column("previous", sa.String),
-        sa.Column("session", sa.String),
+        *columns(sa.String, "previous", "session", nullable=True),
         sa.Column("at", sa.BigInteger, nullable=False),
-        sa.Column("state", sa.String, nullable=False),
-        sa.Column("runner", sa.String, nullable=False),
-        sa.Column("input", sa.String, nullable=False),
-        sa.Column("body", sa.String, nullable=False),
+        *columns(sa.String, "state", "runner", "input", "body"),
     )
     op.create_index("responses_by_at", "responses", ["at"])
-    running = sa.text("state = 'running'")
-    op.create_index("responses_running", "responses", ["runner"], sqlite_where=running, postgresql_where=running)
+    index_where("responses_running", "responses", ["runner"], "state = 'running'")
     op.create_table(
         "response_files",
         sa.Column("id", sa.String, primary_key=True),
         sa.Column("response", sa.String, sa.ForeignKey("responses.id", ondelete="CASCADE"), nullable=False),
-        sa.Column("digest", sa.String, nullable=False),
-        sa.Column("name", sa.String, nullable=False),
+        *columns(sa.String, "digest", "name"),
     )
     op.create_index("response_files_by_response", "response_files", ["response"])
     op.create_index("response_files_by_digest", "response_files", ["digest"])

@@ -1,31 +1,27 @@
-"""Pairings: senders who asked for access with a code, and those whom the owner approved."""
+"""What channels need kept: pairings (senders who asked for access with a code, or whom the owner approved), and the states of running channels."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
+from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.inbox import Pairing, Sender
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
+from assistant.store.processes import Runner, dead_among
 
-_PAIRING = """
-    SELECT channel, sender_id, sender_name, chat_id, code, created, expires FROM pairings"""
-FORGET_EXPIRED = """
-    DELETE FROM pairings WHERE expires <= :now"""
+_PAIRING = "SELECT channel, sender_id, sender_name, chat_id, code, created, expires FROM pairings"
+FORGET_EXPIRED = "DELETE FROM pairings WHERE expires <= :now"
 PAIRING = f"{_PAIRING} WHERE channel = :channel AND sender_id = :sender_id"
 PAIRING_BY_CODE = f"{_PAIRING} WHERE UPPER(code) = :code AND expires > :now"
-OPEN_PAIRINGS = """
-    SELECT COUNT(*) FROM pairings WHERE channel = :channel AND code IS NOT NULL"""
+OPEN_PAIRINGS = "SELECT COUNT(*) FROM pairings WHERE channel = :channel AND code IS NOT NULL"
 ADD_PAIRING = """
     INSERT INTO pairings (channel, sender_id, sender_name, chat_id, code, created, expires)
     VALUES (:channel, :sender_id, :sender_name, :chat_id, :code, :created, :expires)"""
-APPROVE = """
-    UPDATE pairings SET code = NULL, expires = NULL WHERE channel = :channel AND sender_id = :sender_id"""
-PAIRED = """
-    SELECT 1 FROM pairings WHERE channel = :channel AND sender_id = :sender_id AND code IS NULL"""
+APPROVE = "UPDATE pairings SET code = NULL, expires = NULL WHERE channel = :channel AND sender_id = :sender_id"
+PAIRED = "SELECT 1 FROM pairings WHERE channel = :channel AND sender_id = :sender_id AND code IS NULL"
 PAIRINGS = f"{_PAIRING} WHERE expires IS NULL OR expires > :now ORDER BY created DESC, channel, sender_id"
-REVOKE = """
-    DELETE FROM pairings WHERE channel = :channel AND sender_id = :sender_id RETURNING sender_id"""
+REVOKE = "DELETE FROM pairings WHERE channel = :channel AND sender_id = :sender_id RETURNING sender_id"
 
 
 class PairingStore:
@@ -39,22 +35,31 @@ class PairingStore:
         """Open a pairing, or return the sender's open or approved one. None: the channel has `most_open` open ones, or the code is in use (try
         another)."""
         now = to_micros(self._clock())
-        values = _values(pairing)
+        channel, sender_id = json_key(pairing.channel, pairing.sender.id)
+        # In the order of `PAIRING`.
+        values: dict[str, SqlValue] = {
+            "channel": channel,
+            "sender_id": sender_id,
+            "sender_name": json_column(pairing.sender.name),
+            "chat_id": json_column(pairing.chat_id),
+            "code": optional(json_column, pairing.code),
+            "created": to_micros(pairing.created),
+            "expires": optional(to_micros, pairing.expires_at),
+        }
 
         def ask(connection: Transaction) -> SqlRow | None:
             connection.execute(FORGET_EXPIRED, {"now": now})
-            found = connection.execute(PAIRING, {"channel": values["channel"], "sender_id": values["sender_id"]})
+            found = connection.execute(PAIRING, {"channel": channel, "sender_id": sender_id})
             if found:
                 return found[0]
-            many = connection.execute(OPEN_PAIRINGS, {"channel": values["channel"]})[0][0] >= most_open
+            many = connection.execute(OPEN_PAIRINGS, {"channel": channel})[0][0] >= most_open
             code = pairing.code
             if many or (code is not None and connection.execute(PAIRING_BY_CODE, {"code": json_column(code.upper()), "now": now})):
                 return None
             connection.execute(ADD_PAIRING, values)
             return tuple(values.values())
 
-        row = await self._database.write(ask)
-        return optional(_pairing, row)
+        return optional(_pairing, await self._database.write(ask))
 
     async def approve(self, code: str, now: datetime) -> Pairing | None:
         """Approve the open pairing with this code (case-insensitive). None: there is none, or it has expired."""
@@ -68,8 +73,7 @@ class PairingStore:
             connection.execute(APPROVE, who)
             return connection.execute(PAIRING, who)[0]
 
-        row = await self._database.write(let_in)
-        return optional(_pairing, row)
+        return optional(_pairing, await self._database.write(let_in))
 
     async def paired(self, channel: str, sender_id: str) -> bool:
         values: dict[str, SqlValue] = {"channel": json_column(channel), "sender_id": json_column(sender_id)}
@@ -86,20 +90,6 @@ class PairingStore:
         return bool(await self._database.execute(REVOKE, values))
 
 
-def _values(pairing: Pairing) -> dict[str, SqlValue]:
-    """In the order of `PAIRING`."""
-    channel, sender_id = json_key(pairing.channel, pairing.sender.id)
-    return {
-        "channel": channel,
-        "sender_id": sender_id,
-        "sender_name": json_column(pairing.sender.name),
-        "chat_id": json_column(pairing.chat_id),
-        "code": optional(json_column, pairing.code),
-        "created": to_micros(pairing.created),
-        "expires": optional(to_micros, pairing.expires_at),
-    }
-
-
 def _pairing(row: SqlRow) -> Pairing:
     channel, sender_id, sender_name, chat_id, code, created, expires = row
     return Pairing(
@@ -110,3 +100,50 @@ def _pairing(row: SqlRow) -> Pairing:
         created=from_micros(created),
         expires_at=optional(from_micros, expires),
     )
+
+
+NOTE_STATE = """
+    INSERT INTO channel_states (runner, name, state, detail, since) VALUES (:runner, :name, :state, :detail, :since)
+    ON CONFLICT (runner, name) DO UPDATE SET state = excluded.state, detail = excluded.detail, since = excluded.since"""
+STATES = "SELECT name, state, detail, since FROM channel_states ORDER BY name, since DESC"
+STATING = "SELECT DISTINCT runner FROM channel_states"
+FORGET_STATES = "DELETE FROM channel_states WHERE runner = :runner"
+
+
+class StoredChannelStates:
+    """Implements ChannelStates. Each call removes the states of dead processes."""
+
+    def __init__(self, database: Database, runner: Runner) -> None:
+        self._database = database
+        self._runner = runner
+
+    async def note(self, status: ChannelStatus) -> None:
+        values: dict[str, SqlValue] = {
+            "runner": self._runner.id,
+            "name": json_column(status.name),
+            "state": status.state,
+            "detail": json_column(status.detail),
+            "since": to_micros(status.since),
+        }
+
+        def write(connection: Transaction) -> None:
+            self._forget_the_dead(connection)
+            connection.execute(NOTE_STATE, values)
+
+        await self._database.write(write)
+
+    async def list(self) -> Sequence[ChannelStatus]:
+        def read(connection: Transaction) -> list[SqlRow]:
+            self._forget_the_dead(connection)
+            return connection.execute(STATES)
+
+        # A write, because `is_dead` needs the writer.
+        rows = await self._database.write(read)
+        return [
+            ChannelStatus(name=unescape(name), state=state, detail=unescape(detail), since=from_micros(since))
+            for name, state, detail, since in rows
+        ]
+
+    def _forget_the_dead(self, connection: Transaction) -> None:
+        for runner in dead_among(self._runner, connection, [runner for (runner,) in connection.execute(STATING)]):
+            connection.execute(FORGET_STATES, {"runner": runner})
