@@ -127,24 +127,24 @@ class Writer:
         return self.of_turn("notice", taken, words.SET_ASIDE)
 
 
+@dataclass(frozen=True, slots=True)
 class ChatReply:
     """The `Reply` of a turn of the inbox."""
 
-    def __init__(self, taken: Taken, writer: Writer, company: TypingAndPreview) -> None:
-        self._taken = taken
-        self._writer = writer
-        self._company = company
+    taken: Taken
+    writer: Writer
+    company: TypingAndPreview
 
     async def outbound(self, end: TurnFinished | TurnFailed) -> Sequence[OutboundEvent]:
         """The answer, in place of its preview; or why there is none. Nothing for an answer without words, nor for a turn that was stopped:
         /stop has been answered."""
-        posted = await self._company.finish()
+        posted = await self.company.finish()
         if isinstance(end, TurnFinished):
             text = words.answer(end.text, end.finish_reason)
-            return [self._writer.of_turn("reply", self._taken, text, replaces=posted)] if text else []
+            return [self.writer.of_turn("reply", self.taken, text, replaces=posted)] if text else []
         if isinstance(end.error, TurnCancelled):
             return []
-        return [self._writer.of_turn("notice", self._taken, words.failure(end))]
+        return [self.writer.of_turn("notice", self.taken, words.failure(end))]
 
 
 ALPHABET: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
