@@ -208,12 +208,13 @@ class Dispatcher:
 
     def _wake_in(self, seconds: float) -> None:
         """Look at the latest then."""
-        at = asyncio.get_running_loop().time() + seconds
+        loop = asyncio.get_running_loop()
+        at = loop.time() + seconds
         if self._timer is not None and not self._timer.cancelled():
-            if asyncio.get_running_loop().time() < self._timer.when() <= at:
+            if loop.time() < self._timer.when() <= at:
                 return
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(at, self._wake.set)
+        self._timer = loop.call_at(at, self._wake.set)
 
     def _seconds_until(self, at: datetime) -> float:
         return max(0.0, (at - self._clock()).total_seconds())

@@ -19,8 +19,6 @@ from assistant.turns.handle import remove_uploads
 
 _SIDE_BY_SIDE: Final = 4
 _SECONDS: Final = 120
-_SPOOLED: Final = "up"
-"""The prefix of files in the spool, whose sweep removes what a process that died left there."""
 
 
 class Fetcher:
@@ -53,7 +51,7 @@ class Fetcher:
         reason = self._refusal(file, number, conversation)
         if conversation is None or reason:
             return _not_there(file, reason)
-        path = self._spool / new_id(_SPOOLED)
+        path = self._spool / new_id("up")  # the spool's sweep knows the prefix
         try:
             async with self._places:
                 fetched = await attempt("fetch", conversation.fetch(file, path, self._most_bytes), within=_SECONDS)

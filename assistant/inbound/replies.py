@@ -88,10 +88,6 @@ def _quoted(quote: Quote) -> str:
     return f"What the user's next words refer to{f', by {quote.author}' if quote.author else ''}:\n{text}"
 
 
-_END: Final = "end"
-"""Beside the turn's id, the cause of the event at its end: the same event however often it is made."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writer:
     """Makes events that answer messages."""
@@ -119,7 +115,7 @@ class Writer:
 
     def of_turn(self, kind: OriginKind, taken: Taken, text: str, *, replaces: str | None = None) -> OutboundEvent:
         """The event at the end of a turn: the same id each time."""
-        event = self.event(derived_id("evt", taken.turn_id, _END), kind, taken.messages[-1], taken.place, text)
+        event = self.event(derived_id("evt", taken.turn_id, "end"), kind, taken.messages[-1], taken.place, text)
         return replace(event, replaces=replaces, origin=replace(event.origin, turn_id=taken.turn_id))
 
     def set_aside(self, taken: Taken) -> OutboundEvent:

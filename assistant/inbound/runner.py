@@ -110,8 +110,13 @@ class TurnRunner:
                 address=message.address,
                 reply=ChatReply(taken, self._writer, company),
             )
-            turn = await self._start(request)
-            if turn is None or turn.task is None:
+            try:
+                turn = self._turns.start(request)
+            except (SessionBusy, ShuttingDown) as error:
+                log.info("inbound.not_started turn=%s code=%s", request.id, error.code)
+                await asyncio.to_thread(remove_uploads, request.uploads)
+                return
+            if turn.task is None:
                 return
             self._running[key] = turn
             if key in self._stopped:
@@ -125,11 +130,3 @@ class TurnRunner:
                     self._held.pop(taken.turn_id, None)
         if turn.unsettled and taken.turn_id in self._held:
             self._held[taken.turn_id] = replace(taken, preview=company.posted)
-
-    async def _start(self, request: TurnRequest) -> RunningTurn | None:
-        try:
-            return self._turns.start(request)
-        except (SessionBusy, ShuttingDown) as error:
-            log.info("inbound.not_started turn=%s code=%s", request.id, error.code)
-            await asyncio.to_thread(remove_uploads, request.uploads)
-            return None

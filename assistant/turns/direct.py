@@ -29,7 +29,7 @@ class DirectRequest:
     conversations: tuple[tuple[Earlier, ...], ...]
     """The conversation for each answer; the same object where it is the same."""
     ask: ModelRequest
-    """What each answer is asked with; messages and images are put in."""
+    """The call for each answer, still without its messages and images."""
     keep: Keep | None = None
     """Stores the end before it is emitted."""
 
