@@ -221,15 +221,14 @@ def auth_mode(auth: AuthSettings, api_key: SecretStr | None) -> Mode:
 def build_access(auth: AuthSettings, api_key: SecretStr | None, keys: KeyStore) -> Access:
     """Raises CannotLetIn."""
     mode = auth_mode(auth, api_key)
-    way: Access = OpenAccess()
-    if mode != "none":
-        tokens: Access | None = None
-        if mode == "supabase":
-            from assistant.access.supabase import Supabase  # noqa: PLC0415 - PyJWT and its cryptography, for those who use them
+    if mode == "none":
+        return StoredKeys(keys, OpenAccess())
+    tokens: Access | None = None
+    if mode == "supabase":
+        from assistant.access.supabase import Supabase  # noqa: PLC0415 - PyJWT and its cryptography, for those who use them
 
-            tokens = Supabase(auth.supabase.url, auth.supabase.key.get_secret_value().strip())
-        way = SharedKeys(_shared(auth, api_key, mode), tokens)
-    return StoredKeys(keys, way)
+        tokens = Supabase(auth.supabase.url, auth.supabase.key.get_secret_value().strip())
+    return StoredKeys(keys, SharedKeys(_shared(auth, api_key, mode), tokens))
 
 
 def _shared(auth: AuthSettings, api_key: SecretStr | None, mode: Mode) -> list[str]:

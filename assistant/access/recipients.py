@@ -103,17 +103,17 @@ SenderStanding = Literal["owner", "user", "stranger"]
 EVERYBODY: Final = "*"
 
 
+@dataclass(frozen=True, slots=True)
 class Senders:
     """What the configuration and the owner's word say of senders."""
 
-    def __init__(self, channels: Mapping[str, ChannelSettings], pairings: PairedSenders) -> None:
-        """`channels`: the settings of the enabled ones, by name."""
-        self._channels = channels
-        self._pairings = pairings
+    channels: Mapping[str, ChannelSettings]
+    """The settings of the enabled ones, by name."""
+    pairings: PairedSenders
 
     async def standing(self, channel: str, sender_id: str) -> SenderStanding:
         """Of a sender. On a channel that is not enabled, everybody is a stranger. Raises StoreUnavailable."""
-        settings = self._channels.get(channel)
+        settings = self.channels.get(channel)
         if settings is None:
             return "stranger"
         if settings.let_in_by_secret:
@@ -124,4 +124,4 @@ class Senders:
             return "owner"
         if EVERYBODY in settings.allow_from or sender_id in settings.allow_from:
             return "user"
-        return "user" if await self._pairings.paired(channel, sender_id) else "stranger"
+        return "user" if await self.pairings.paired(channel, sender_id) else "stranger"

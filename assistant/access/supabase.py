@@ -7,7 +7,6 @@ import time
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import aiohttp
@@ -31,14 +30,6 @@ _UNKNOWN_SECONDS: Final = 30.0
 """A token with an unknown key's id makes us ask, at most this often."""
 _RETRY_SECONDS: Final = 5.0
 _LEAST_RSA_BITS: Final = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class PublicKey:
-    """A key, and the one algorithm that it may be used with: what the token says of that is never believed."""
-
-    algorithm: str
-    key: Any
 
 
 async def fetch(url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
@@ -67,12 +58,12 @@ class KeySet:
         self._url = url
         self._headers = headers
         self._clock = clock
-        self._keys: dict[str, PublicKey] = {}
+        self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched = self._asked = float("-inf")
         self._pause = 0.0
         self._lock = asyncio.Lock()
 
-    async def find(self, key_id: str) -> PublicKey | None:
+    async def find(self, key_id: str) -> jwt.PyJWK | None:
         """None: there is no such key. Raises AccessUnavailable where that can't be known."""
         if self._is_due(key_id) or (key_id not in self._keys and self._lock.locked()):  # what is being fetched now may hold it
             async with self._lock:
@@ -101,13 +92,13 @@ class KeySet:
         self._fetched, self._pause = self._clock(), _UNKNOWN_SECONDS
 
 
-def _read_keys(body: bytes) -> dict[str, PublicKey]:
+def _read_keys(body: bytes) -> dict[str, jwt.PyJWK]:
     """The keys of a set that can be used here; others are left out. Raises AccessUnavailable for what is no set."""
     try:
         listed = cast("list[object]", orjson.loads(body)["keys"])[:_MOST_KEYS]
     except (ValueError, KeyError, TypeError) as error:
         raise AccessUnavailable from error
-    found: dict[str, PublicKey] = {}
+    found: dict[str, jwt.PyJWK] = {}
     for entry in listed:
         if isinstance(entry, dict) and isinstance(key_id := cast("dict[str, Any]", entry).get("kid"), str):
             key = _usable(cast("dict[str, Any]", entry))
@@ -116,7 +107,7 @@ def _read_keys(body: bytes) -> dict[str, PublicKey]:
     return found
 
 
-def _usable(entry: dict[str, Any]) -> PublicKey | None:
+def _usable(entry: dict[str, Any]) -> jwt.PyJWK | None:
     match entry.get("kty"), entry.get("crv"):
         case "EC", "P-256":
             algorithm = "ES256"
@@ -127,10 +118,10 @@ def _usable(entry: dict[str, Any]) -> PublicKey | None:
     if entry.get("alg", algorithm) != algorithm or entry.get("use", "sig") != "sig" or "d" in entry:
         return None
     try:
-        key = jwt.PyJWK(entry, algorithm=algorithm).key
+        key = jwt.PyJWK(entry, algorithm=algorithm)
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         return None
-    return PublicKey(algorithm, key) if getattr(key, "key_size", 0) >= (_LEAST_RSA_BITS if algorithm == "RS256" else 256) else None
+    return key if getattr(key.key, "key_size", 0) >= (_LEAST_RSA_BITS if algorithm == "RS256" else 256) else None
 
 
 _FORM: Final = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -182,12 +173,12 @@ class Supabase:
                 raise _not_valid()
         return Principal(id=f"supabase:{user}", scopes=_SCOPES, until=until)
 
-    def _checked(self, token: bytes, key: PublicKey) -> tuple[str, float]:
+    def _checked(self, token: bytes, key: jwt.PyJWK) -> tuple[str, float]:
         try:
             claims = jwt.decode(
                 token,
                 key.key,
-                algorithms=[key.algorithm],
+                algorithms=[key.algorithm_name],  # what the token says of it is never believed
                 audience=_AUDIENCE,
                 issuer=self._issuer,
                 options={"require": ["exp", "sub", "iss", "aud"], "verify_exp": False, "verify_iat": False},

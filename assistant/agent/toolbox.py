@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Final, cast
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from assistant.contracts.errors import InvalidRequest, ToolFailed, traceback_location
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
@@ -35,7 +35,10 @@ class Toolbox:
         self._brought: dict[str, TurnTool] = {}
         self._attachments = attachments
         self._result_chars = result_chars
-        self.specs = tuple(ToolSpec(name=tool.name, description=tool.description, parameters=_json_schema(tool.params)) for tool in tools)
+        schemas = [cast("dict[str, Json]", _untitled(tool.params.model_json_schema())) for tool in tools]
+        self.specs = tuple(
+            ToolSpec(name=tool.name, description=tool.description, parameters=schema) for tool, schema in zip(tools, schemas, strict=True)
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,7 +78,8 @@ class Toolbox:
     async def run(self, calls: Sequence[ToolCall], ctx: ToolContext, emit: Emit, *, step: int = 0) -> list[ToolMessage]:
         """Run the calls; one message each, in the order of the calls. Neighbours that only read run side by side. Never raises
         for what a tool or the model did wrong; cancelling it cancels the running tools. `step`: of the turn, from 0."""
-        results = [self._refused(call) for call in calls[MAX_CALLS:]]
+        refusal = f"Not run: at most {MAX_CALLS} calls are run at once. Ask again for what is still needed."
+        refused = [_message(call, refusal, ok=False) for call in calls[MAX_CALLS:]]
         placed = [(call, replace(ctx, call_id=call.id, call_place=f"{step}.{number}")) for number, call in enumerate(calls[:MAX_CALLS])]
         done: list[ToolMessage] = []
         for reads_only, group in groupby(placed, lambda pair: self._reads_only(pair[0])):
@@ -85,14 +89,11 @@ class Toolbox:
                 done += [task.result() for task in tasks]
             else:
                 done += [await self._run_one(call, its, emit) for call, its in group]
-        return done + results
+        return done + refused
 
     def _reads_only(self, call: ToolCall) -> bool:
         tool = self._tools.get(call.name)
         return call.name not in self._brought and (tool is None or tool.reads_only)
-
-    def _refused(self, call: ToolCall) -> ToolMessage:
-        return _message(call, f"Not run: at most {MAX_CALLS} calls are run at once. Ask again for what is still needed.", ok=False)
 
     async def _run_one(self, call: ToolCall, ctx: ToolContext, emit: Emit) -> ToolMessage:
         emit(ToolStarted(call_id=call.id, name=call.name, arguments=call.arguments, reads_only=self._reads_only(call)))
@@ -160,12 +161,8 @@ def _explain(error: ValidationError) -> str:
     return "Not run: the arguments are not valid.\n" + "\n".join(lines[:10])
 
 
-def _json_schema(params: type[BaseModel]) -> dict[str, Json]:
-    """The schema as models like it: without the titles that pydantic adds to everything."""
-    return {key: _untitled(value) for key, value in params.model_json_schema().items() if key != "title"}
-
-
 def _untitled(value: Json) -> Json:
+    """A schema as models like it: without the titles that pydantic adds to everything."""
     if isinstance(value, dict):
         return {key: _untitled(item) for key, item in value.items() if not (key == "title" and isinstance(item, str))}
     return [_untitled(item) for item in value] if isinstance(value, list) else value

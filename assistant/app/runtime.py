@@ -28,6 +28,8 @@ from assistant.contracts.errors import NanobotError
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.supervisor import Supervisors
+from assistant.inbound.files import Fetcher
+from assistant.inbound.replies import Writer
 from assistant.inbound.service import InboundService
 from assistant.providers.registry import preload as preload_provider
 
@@ -123,17 +125,16 @@ class Runtime:
         services, store, config = self.services, self.services.store, self.services.loaded.config
         enabled = config.enabled_channels
         inbound = InboundService(
-            inbox=store.inbox,
-            outbox=store.outbox,
-            pairings=store.pairings,
-            sessions=store.sessions,
+            store=store,
             turns=services.turns,
             senders=Senders(enabled, store.pairings),
             conversations={channel.name: channel.conversation for channel in channels.opened},
-            spool=services.spool,
+            fetcher=Fetcher(services.spool),
+            writer=Writer(
+                expire_after=timedelta(seconds=config.deliver.expire_after),
+                quoting=frozenset(name for name, settings in enabled.items() if settings.quotes_in_private),
+            ),
             model=services.agents[MAIN].id,
-            expire_after=timedelta(seconds=config.deliver.expire_after),
-            quoting=frozenset(name for name, settings in enabled.items() if settings.quotes_in_private),
             overview=self._overview,
         )
         dispatcher = channels.dispatcher

@@ -64,7 +64,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "How it is doing",
     "id": "The ids of this chat and of you",
 }
-"""The commands of every chat, each with what it does, as platforms offer them. `assistant.inbound.commands` answers them."""
+"""The commands of every chat, each with what it does, as platforms offer them. `assistant.inbound.service` answers them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from assistant.contracts.channels import Channel
@@ -154,7 +155,7 @@ class Dispatcher:
         door.lanes -= 1
         self._waiting.discard(lane)
         if not task.cancelled() and task.exception() is not None:
-            door.rest(lane, _alone(_AFTER_BUG))
+            door.rest(lane, RetryPause(seconds=_AFTER_BUG))
         if door.crowded or woken or task.cancelled():
             self._wake.set()
         return False
@@ -167,15 +168,15 @@ class Dispatcher:
         door = self._door(lane)
         while not self._closing:
             self._waiting.add(lane)
-            passage = await door.enter(lane)
+            limits = await door.enter(lane)
             self._waiting.discard(lane)
             try:
                 claim = await self._claim(lane, door)
                 if claim is None:
-                    passage.unused()
+                    door.rates.give_back(limits)
                     return
                 with self._claims.hold(claim):
-                    rest = await self._senders[door.channel.name].attempt(claim, passage, door.unreached(lane))
+                    rest = await self._senders[door.channel.name].attempt(claim, partial(door.again, limits), door.unreached(lane))
             finally:
                 door.leave()
             self._watch.changed(claim.event.id)
@@ -197,7 +198,7 @@ class Dispatcher:
             claim = await self._claims.take(lane)
         except StoreUnavailable as error:
             log.warning("delivery.not_claimed lane=%s code=%s", lane, error.code)
-            door.rest(lane, _alone(_AFTER_STORE_FAILED))
+            door.rest(lane, RetryPause(seconds=_AFTER_STORE_FAILED))
             self._wake_in(_AFTER_STORE_FAILED)
             return None
         if isinstance(claim, datetime):
@@ -207,12 +208,13 @@ class Dispatcher:
 
     def _wake_in(self, seconds: float) -> None:
         """Look at the latest then."""
-        at = asyncio.get_running_loop().time() + seconds
+        loop = asyncio.get_running_loop()
+        at = loop.time() + seconds
         if self._timer is not None and not self._timer.cancelled():
-            if asyncio.get_running_loop().time() < self._timer.when() <= at:
+            if loop.time() < self._timer.when() <= at:
                 return
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(at, self._wake.set)
+        self._timer = loop.call_at(at, self._wake.set)
 
     def _seconds_until(self, at: datetime) -> float:
         return max(0.0, (at - self._clock()).total_seconds())
@@ -234,10 +236,6 @@ class Dispatcher:
         while True:
             await self.tend()
             await asyncio.sleep(_TEND)
-
-
-def _alone(seconds: float) -> RetryPause:
-    return RetryPause(seconds=seconds, whole_channel=False, until_connected=False)
 
 
 async def _end(tasks: Collection[asyncio.Task[None]]) -> None:

@@ -42,8 +42,8 @@ class RetryPause:
     """A wait in memory: due events are left alone until it ends."""
 
     seconds: float
-    whole_channel: bool
-    until_connected: bool
+    whole_channel: bool = False
+    until_connected: bool = False
     """A connection that is made ends it early."""
 
 
@@ -61,36 +61,26 @@ class Next:
 
 def after(failure: SendFailed, trial: Trial, now: datetime, jitter: float) -> Next:
     """`jitter`: from 0 to 1."""
+    trouble, unstart = failure.trouble, not trial.uncertain
+    delay = backoff(trial.held + 1, jitter)
+    rest: RetryPause | None = None
     if isinstance(failure, SendUnclear):
-        return Next(settlement=_unclear(failure, trial, now, jitter), unstart=False, twice=_comes_twice(failure, trial))
-    if isinstance(failure, SendLater):
-        settlement, rest = _later(failure, trial, now, jitter)
-        return Next(settlement=settlement, unstart=not trial.uncertain, rest=rest)
-    return Next(settlement=Settlement(state="failed", trouble=failure.trouble), unstart=not trial.uncertain)
-
-
-def _unclear(failure: SendUnclear, trial: Trial, now: datetime, jitter: float) -> Settlement:
-    if trial.ambiguous == "hold" and (not trial.repeatable or isinstance(failure, SendUndecided)):
-        return Settlement(state="unknown", trouble=failure.trouble)
-    return Settlement(state="queued", trouble=failure.trouble, due=now + timedelta(seconds=backoff(trial.held + 1, jitter)))
-
-
-def _comes_twice(failure: SendUnclear, trial: Trial) -> bool:
-    return trial.ambiguous == "resend" and isinstance(failure, SendUndecided)
-
-
-def _later(failure: SendLater, trial: Trial, now: datetime, jitter: float) -> tuple[Settlement, RetryPause | None]:
-    trouble, whole_channel = failure.trouble, failure.whole_channel
-    if failure.retry_after is None and not failure.counts:
+        undecided = isinstance(failure, SendUndecided)
+        if trial.ambiguous == "hold" and (undecided or not trial.repeatable):
+            return Next(settlement=Settlement(state="unknown", trouble=trouble), unstart=False)
+        settlement = Settlement(state="queued", trouble=trouble, due=now + timedelta(seconds=delay))
+        return Next(settlement=settlement, unstart=False, twice=undecided and trial.ambiguous == "resend")
+    if not isinstance(failure, SendLater):
+        return Next(settlement=Settlement(state="failed", trouble=trouble), unstart=unstart)
+    if failure.retry_after is not None:
+        delay = obeyed(failure.retry_after, jitter)
+        rest = RetryPause(seconds=delay, whole_channel=failure.whole_channel)
+    elif not failure.counts:
         # Due at once: a connection that comes back finds it so. Until then it rests.
         seconds = backoff(trial.unreached, jitter, longest=LONGEST_UNREACHED)
-        rest = RetryPause(seconds=seconds, whole_channel=whole_channel, until_connected=True)
-        return Settlement(state="queued", trouble=trouble, due=now, counts=False), rest
-    if failure.retry_after is None:
-        seconds = backoff(trial.held + 1, jitter)
-        rest = RetryPause(seconds=seconds, whole_channel=True, until_connected=False) if whole_channel else None
-    else:
-        seconds = obeyed(failure.retry_after, jitter)
-        rest = RetryPause(seconds=seconds, whole_channel=whole_channel, until_connected=False)
-    due = now + timedelta(seconds=seconds)
-    return Settlement(state="queued", trouble=trouble, due=due, counts=failure.counts), rest
+        rest = RetryPause(seconds=seconds, whole_channel=failure.whole_channel, until_connected=True)
+        delay = 0.0
+    elif failure.whole_channel:
+        rest = RetryPause(seconds=delay, whole_channel=True)
+    due = now + timedelta(seconds=delay)
+    return Next(settlement=Settlement(state="queued", trouble=trouble, due=due, counts=failure.counts), unstart=unstart, rest=rest)

@@ -10,10 +10,9 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from hashlib import blake2b
 from itertools import count
-from typing import Final
+from typing import Concatenate, Final, ParamSpec
 
 from assistant.contracts.channels import Channel, SendFailed, Sending, SendRefused, SendUnclear
 from assistant.contracts.errors import StoreUnavailable, traceback_location
@@ -21,10 +20,11 @@ from assistant.contracts.outbox import Claim, DeliveryError, OutboundPart, PartS
 from assistant.contracts.util import Clock, backoff
 from assistant.delivery.retry import Next, RetryPause, Trial, after
 from assistant.delivery.settings import DeliverySettings
-from assistant.delivery.throttle import Passage
 from assistant.store.outbox import OutboxStore
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 LEASE: Final = timedelta(seconds=15)
 
@@ -39,7 +39,7 @@ class Claims:
 
     def __init__(self, outbox: OutboxStore, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         """`monotonic`: seconds; keeps counting while this process is stopped."""
-        self._outbox = outbox
+        self.outbox = outbox
         self._monotonic = monotonic
         self._held: dict[str, tuple[int, asyncio.Task[object]]] = {}
         self._sure_until: dict[str, float] = {}
@@ -50,7 +50,7 @@ class Claims:
     async def take(self, lane: str) -> Claim | datetime | None:
         """As `OutboxStore.claim`. The lease counts from before the call: a slow store must not make it look longer."""
         until = self._monotonic() + LEASE.total_seconds()
-        claim = await self._outbox.claim(lane, LEASE)
+        claim = await self.outbox.claim(lane, LEASE)
         if isinstance(claim, Claim):
             self._sure_until[claim.event.id] = until
         return claim
@@ -79,7 +79,7 @@ class Claims:
         if not held:
             return
         until = self._monotonic() + LEASE.total_seconds()
-        lost = await self._outbox.renew({event_id: fence for event_id, (fence, _) in held.items()}, LEASE)
+        lost = await self.outbox.renew({event_id: fence for event_id, (fence, _) in held.items()}, LEASE)
         self._sure_until |= {event_id: until for event_id in held if event_id not in lost and self._held.get(event_id) == held[event_id]}
         for event_id in lost:
             # a claim settled meanwhile is no longer held, and was not lost
@@ -87,28 +87,11 @@ class Claims:
                 log.warning("delivery.claim_lost event=%s", event_id)
                 held[event_id][1].cancel()
 
-    async def note(
-        self,
-        claim: Claim,
-        *,
-        plan: Sequence[OutboundPart] | None = None,
-        receipt: tuple[int, Receipt] | None = None,
-        start: int | None = None,
-        maybe_duplicate: bool = False,
-        settle: Settlement | None = None,
-    ) -> None:
-        """As `OutboxStore.note`. Raises ClaimLost."""
-        noted = partial(self._outbox.note, claim, plan=plan, receipt=receipt, start=start, maybe_duplicate=maybe_duplicate, settle=settle)
-        await self._write(claim, noted)
-
-    async def unstart(self, claim: Claim, place: int) -> None:
-        """As `OutboxStore.unstart`. Raises ClaimLost."""
-        await self._write(claim, partial(self._outbox.unstart, claim, place))
-
-    async def _write(self, claim: Claim, write: Callable[[], Awaitable[bool]]) -> None:
+    async def keep(self, write: Callable[Concatenate[Claim, P], Awaitable[bool]], claim: Claim, *args: P.args, **kwargs: P.kwargs) -> None:
+        """`OutboxStore.note` or `unstart`. Raises ClaimLost."""
         for failures in count(1):
             try:
-                kept = await write()
+                kept = await write(claim, *args, **kwargs)
             except StoreUnavailable as error:
                 delay = backoff(failures, first=0.05, longest=2.0)
                 log.warning("delivery.not_noted event=%s code=%s delay=%.2f", claim.event.id, error.code, delay)
@@ -137,12 +120,14 @@ class EventSender:
     closing: Callable[[], bool]
     """Whether no part is to be begun any more."""
 
-    async def attempt(self, claim: Claim, passage: Passage, unreached: int) -> RetryPause | None:
+    async def attempt(self, claim: Claim, again: Callable[[], bool], unreached: int) -> RetryPause | None:
         """Send as much as the limits have room for now, and settle. Never raises for what a platform, an adapter or the store does; a claim
-        that is lost is left as it is. `unreached`: how often in a row its lane has met no connection before."""
+        that is lost is left as it is.
+
+        `again`: `ChannelThrottle.again`. `unreached`: how often in a row its lane has met no connection before."""
         event = claim.event
         try:
-            ended = await self._attempt(claim, passage, unreached)
+            ended = await self._attempt(claim, again, unreached)
         except ClaimLost:
             log.warning("delivery.claim_lost event=%s", event.id)
             return None
@@ -155,7 +140,7 @@ class EventSender:
         log.info("delivery.settled event=%s channel=%s state=%s attempt=%d code=%s", *said)
         return ended.rest
 
-    async def _attempt(self, claim: Claim, passage: Passage, unreached: int) -> Next:
+    async def _attempt(self, claim: Claim, again: Callable[[], bool], unreached: int) -> Next:
         try:
             parts = claim.parts or await self._plan(claim)
         except SendFailed as refusal:
@@ -165,7 +150,7 @@ class EventSender:
         for place in [place for place, state in enumerate(parts) if state.receipt is None]:
             started = parts[place].started
             stop = self._reason_to_stop(claim, place, started)
-            if stop is None and arrived is not None and not passage.again():
+            if stop is None and arrived is not None and not again():
                 stop = Settlement(state="queued", due=self.clock(), counts=False)  # the rest waits for its turn without a claim
             if stop is not None:
                 return await self._settle(claim, stop, arrived)
@@ -222,7 +207,7 @@ class EventSender:
         twice = started is not None and not self._is_repeatable(claim, place) and not claim.maybe_duplicate
         if started is None or twice or arrived is not None:
             start = place if started is None else None
-            await self.claims.note(claim, plan=plan, receipt=arrived, start=start, maybe_duplicate=twice)
+            await self.claims.keep(self.claims.outbox.note, claim, plan=plan, receipt=arrived, start=start, maybe_duplicate=twice)
 
     async def _send(self, claim: Claim, part: OutboundPart, place: int, started: datetime | None) -> Receipt:
         """Raises SendFailed, and ClaimLost before anything was sent."""
@@ -262,12 +247,12 @@ class EventSender:
         )
         what = after(failure, trial, self.clock(), self.jitter())
         if what.unstart:
-            await self.claims.unstart(claim, place)
-        await self.claims.note(claim, maybe_duplicate=what.twice, settle=what.settlement)
+            await self.claims.keep(self.claims.outbox.unstart, claim, place)
+        await self.claims.keep(self.claims.outbox.note, claim, maybe_duplicate=what.twice, settle=what.settlement)
         return what
 
     async def _settle(self, claim: Claim, settlement: Settlement, arrived: tuple[int, Receipt] | None = None) -> Next:
-        await self.claims.note(claim, receipt=arrived, settle=settlement)
+        await self.claims.keep(self.claims.outbox.note, claim, receipt=arrived, settle=settlement)
         return Next(settlement=settlement, unstart=False)
 
     async def _settle_bug(self, claim: Claim) -> RetryPause | None:
@@ -276,7 +261,7 @@ class EventSender:
         delay = timedelta(seconds=backoff(claim.held + 1, self.jitter()))
         settlement = Settlement(state="queued", trouble=DeliveryError(code="internal_error", words=words), due=self.clock() + delay)
         try:
-            await self.claims.note(claim, settle=settlement)
+            await self.claims.keep(self.claims.outbox.note, claim, settle=settlement)
         except Exception as bug:  # noqa: BLE001 - as above
             log.error("delivery.not_settled event=%s error=%s", claim.event.id, traceback_location(bug))  # noqa: TRY400 - no words
         return None

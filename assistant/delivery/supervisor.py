@@ -13,7 +13,7 @@ from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import Clock, backoff, utc_now
 from assistant.delivery.service import span
 
-state_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _AGAIN: Final = 5.0
 """Seconds, after the store refused."""
@@ -44,7 +44,7 @@ class ChannelStateReporter:
         status = ChannelStatus(name=name, state=state, detail=detail, since=since)
         self._now[name] = self._unwritten[name] = status
         self._wake.set()
-        state_log.info("channel.state channel=%s state=%s", name, state)
+        log.info("channel.state channel=%s state=%s", name, state)
 
     def statuses(self) -> Sequence[ChannelStatus]:
         return [self._now[name] for name in sorted(self._now)]
@@ -60,7 +60,7 @@ class ChannelStateReporter:
             async with asyncio.timeout(_LAST):
                 await self._write()
         except (TimeoutError, StoreUnavailable):
-            state_log.warning("channel.states_left count=%d", len(self._unwritten))
+            log.warning("channel.states_left count=%d", len(self._unwritten))
 
     async def _write_changes(self) -> None:
         while True:
@@ -69,7 +69,7 @@ class ChannelStateReporter:
             try:
                 await self._write()
             except StoreUnavailable as error:
-                state_log.warning("channel.state_not_written code=%s", error.code)
+                log.warning("channel.state_not_written code=%s", error.code)
                 await asyncio.sleep(_AGAIN)
                 self._wake.set()
 
@@ -80,8 +80,6 @@ class ChannelStateReporter:
             if self._unwritten.get(name) is status:
                 del self._unwritten[name]
 
-
-log = logging.getLogger(__name__)
 
 _LONGEST: Final = 60.0
 _AFTER_FATAL: Final = 300.0

@@ -70,7 +70,8 @@ class Rates:
         """Wait until all have room, in the order of arrival, and then for a slot; take both. Cancelled, it has taken nothing."""
         held: list[Window] = []
         async with AsyncExitStack() as turns:
-            for limit in self._from_narrow_to_wide(limits):
+            by_key = {limit.key: limit for limit in limits}
+            for limit in sorted(by_key.values(), key=lambda limit: self._window(limit).rank):
                 window = self._window(limit)  # not earlier: an idle one may have been dropped meanwhile
                 await turns.enter_async_context(window.turn)
                 while (wait := window.wait(self._clock())) > 0:  # noqa: ASYNC110 - waits for a time, not for an event
@@ -109,10 +110,6 @@ class Rates:
         else:
             window.adopt(limit)
         return window
-
-    def _from_narrow_to_wide(self, limits: Sequence[Limit]) -> Sequence[Limit]:
-        by_key = {limit.key: limit for limit in limits}
-        return sorted(by_key.values(), key=lambda limit: self._window(limit).rank)
 
 
 MOST_LANES: Final = 1024
@@ -153,11 +150,16 @@ class ChannelThrottle:
         """How often in a row the channel was."""
         self._rests: dict[str, _LaneRest] = {}
 
-    async def enter(self, lane: str) -> "Passage":
-        """Wait for room under the limits and a slot. Cancelled, it has taken neither."""
-        passage = Passage(self, self._limits(lane))
-        await self.rates.take(passage.limits, self._slots)
-        return passage
+    async def enter(self, lane: str) -> Sequence[Limit]:
+        """Wait for room under the limits and a slot. Returns the limits. Cancelled, it has taken neither."""
+        channel, _, chat_id = lane.partition(":")
+        limits = self.channel.limits(Address(channel=channel, chat_id=chat_id)) if self._rate_limits else ()
+        await self.rates.take(limits, self._slots)
+        return limits
+
+    def again(self, limits: Sequence[Limit]) -> bool:
+        """Whether there is room for another send right now; it is taken."""
+        return not self.shut_for and self.rates.take_now(limits)
 
     def leave(self) -> None:
         self._slots.release()
@@ -206,25 +208,3 @@ class ChannelThrottle:
 
     def _until(self, at: datetime) -> float:
         return max(0.0, (at - self._clock()).total_seconds())
-
-    def _limits(self, lane: str) -> Sequence[Limit]:
-        if not self._rate_limits:
-            return ()
-        channel, _, chat_id = lane.partition(":")
-        return self.channel.limits(Address(channel=channel, chat_id=chat_id))
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """The right to send once, within the limits."""
-
-    throttle: ChannelThrottle
-    limits: Sequence[Limit]
-
-    def again(self) -> bool:
-        """Whether there is room for another send right now; it is taken."""
-        return not self.throttle.shut_for and self.throttle.rates.take_now(self.limits)
-
-    def unused(self) -> None:
-        """Give the room back: nothing was sent."""
-        self.throttle.rates.give_back(self.limits)

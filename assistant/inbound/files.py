@@ -4,7 +4,6 @@ import asyncio
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,25 +19,17 @@ from assistant.turns.handle import remove_uploads
 
 _SIDE_BY_SIDE: Final = 4
 _SECONDS: Final = 120
-_SPOOLED: Final = "up"
-"""The prefix of files in the spool, whose sweep removes what a process that died left there."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileLimits:
-    """What one turn may bring along."""
-
-    files: int = 20
-    file_bytes: int = 20_000_000
 
 
 class Fetcher:
     """Fetches files; one that fails becomes a sentence that says why."""
 
-    def __init__(self, spool: Path, limits: FileLimits) -> None:
-        """`spool`: a folder that only the server's user may enter; it is made when it is first needed."""
+    def __init__(self, spool: Path, *, most: int = 20, most_bytes: int = 20_000_000) -> None:
+        """`spool`: a folder that only the server's user may enter; it is made when it is first needed. `most`: files of one turn. `most_bytes`:
+        of each file."""
         self._spool = spool
-        self._limits = limits
+        self._most = most
+        self._most_bytes = most_bytes
         self._places = asyncio.Semaphore(_SIDE_BY_SIDE)
 
     async def fetch(self, files: Sequence[InboundFile], conversation: Conversation | None) -> list[Upload | str]:
@@ -60,11 +51,11 @@ class Fetcher:
         reason = self._refusal(file, number, conversation)
         if conversation is None or reason:
             return _not_there(file, reason)
-        path = self._spool / new_id(_SPOOLED)
+        path = self._spool / new_id("up")  # the spool's sweep knows the prefix
         try:
             async with self._places:
-                fetched = await attempt("fetch", conversation.fetch(file, path, self._limits.file_bytes), within=_SECONDS)
-            measured = fetched or await asyncio.to_thread(_measure, path, self._limits.file_bytes)
+                fetched = await attempt("fetch", conversation.fetch(file, path, self._most_bytes), within=_SECONDS)
+            measured = fetched or await asyncio.to_thread(_measure, path, self._most_bytes)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -77,10 +68,10 @@ class Fetcher:
 
     def _refusal(self, file: InboundFile, number: int, conversation: Conversation | None) -> str:
         """Why a file is not fetched; empty: it is."""
-        if number >= self._limits.files:
-            return f"at most {self._limits.files} files are taken in at once"
-        if file.size is not None and file.size > self._limits.file_bytes:
-            return f"it is larger than {human_size(self._limits.file_bytes)}"
+        if number >= self._most:
+            return f"at most {self._most} files are taken in at once"
+        if file.size is not None and file.size > self._most_bytes:
+            return f"it is larger than {human_size(self._most_bytes)}"
         if file.kind == "sticker" and file.media_type not in ("image/webp", "image/png"):
             return "it is a moving sticker"
         return "its channel is not enabled" if conversation is None else ""

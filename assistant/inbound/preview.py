@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from assistant.contracts.channels import Conversation, Preview, SendFailed
@@ -57,7 +57,7 @@ class TypingAndPreview:
         *,
         reply_to: str | None,
         posted: str | None,
-        note: Callable[[str], Awaitable[None]],
+        note: Callable[[str], Coroutine[Any, Any, None]],
     ) -> None:
         """`message`: the last one that is answered. `posted`: the preview that an earlier try left. `note`: keeps the id of a new one."""
         self._conversation = conversation
@@ -119,10 +119,7 @@ class TypingAndPreview:
 
     def _noted(self, message_id: str) -> None:
         self.posted = message_id
-        self._notes.append(asyncio.create_task(attempt("note", self._keep(message_id), within=_SECONDS)))
-
-    async def _keep(self, message_id: str) -> None:
-        await self._note(message_id)
+        self._notes.append(asyncio.create_task(attempt("note", self._note(message_id), within=_SECONDS)))
 
     async def _type(self, conversation: Conversation) -> None:
         while True:

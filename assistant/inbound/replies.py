@@ -1,21 +1,28 @@
-"""From a chat's messages to a turn's request, and from the turn's end to the reply."""
+"""From a chat's messages to a turn's request, from the turn's end to the reply; and the codes that strangers get."""
 
+import logging
+import secrets
 import unicodedata
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
 from assistant.contracts.channels import Conversation
 from assistant.contracts.errors import TurnCancelled
-from assistant.contracts.inbox import InboundMessage, Quote, Role, SessionRef, Taken
+from assistant.contracts.inbox import InboundMessage, Pairing, Quote, Role, SessionRef, Taken
 from assistant.contracts.outbox import Origin, OriginKind, OutboundEvent
 from assistant.contracts.turns import TurnFailed, TurnFinished, Upload, UserText
-from assistant.contracts.util import Clock, derived_id, display_name, no_address, replace_surrogates
+from assistant.contracts.util import Clock, derived_id, display_name, no_address, replace_surrogates, utc_now
 from assistant.inbound import phrases as words
 from assistant.inbound.files import Fetcher
 from assistant.inbound.preview import TypingAndPreview
+from assistant.store.channels import PairingStore
+from assistant.store.outbox import OutboxStore
+
+log = logging.getLogger(__name__)
 
 _MOST_NAME: Final = 64
 
@@ -81,19 +88,15 @@ def _quoted(quote: Quote) -> str:
     return f"What the user's next words refer to{f', by {quote.author}' if quote.author else ''}:\n{text}"
 
 
-_END: Final = "end"
-"""Beside the turn's id, the cause of the event at its end: the same event however often it is made."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writer:
     """Makes events that answer messages."""
 
-    clock: Clock
     expire_after: timedelta
     """How long a reply is tried."""
     quoting: frozenset[str] = frozenset()
     """Channels on which answers refer to their message in private chats, too; in groups they always do."""
+    clock: Clock = utc_now
 
     def reply_to(self, message: InboundMessage) -> str | None:
         """What an answer to it refers to."""
@@ -112,7 +115,7 @@ class Writer:
 
     def of_turn(self, kind: OriginKind, taken: Taken, text: str, *, replaces: str | None = None) -> OutboundEvent:
         """The event at the end of a turn: the same id each time."""
-        event = self.event(derived_id("evt", taken.turn_id, _END), kind, taken.messages[-1], taken.place, text)
+        event = self.event(derived_id("evt", taken.turn_id, "end"), kind, taken.messages[-1], taken.place, text)
         return replace(event, replaces=replaces, origin=replace(event.origin, turn_id=taken.turn_id))
 
     def set_aside(self, taken: Taken) -> OutboundEvent:
@@ -120,21 +123,67 @@ class Writer:
         return self.of_turn("notice", taken, words.SET_ASIDE)
 
 
+@dataclass(frozen=True, slots=True)
 class ChatReply:
     """The `Reply` of a turn of the inbox."""
 
-    def __init__(self, taken: Taken, writer: Writer, company: TypingAndPreview) -> None:
-        self._taken = taken
-        self._writer = writer
-        self._company = company
+    taken: Taken
+    writer: Writer
+    company: TypingAndPreview
 
     async def outbound(self, end: TurnFinished | TurnFailed) -> Sequence[OutboundEvent]:
         """The answer, in place of its preview; or why there is none. Nothing for an answer without words, nor for a turn that was stopped:
         /stop has been answered."""
-        posted = await self._company.finish()
+        posted = await self.company.finish()
         if isinstance(end, TurnFinished):
             text = words.answer(end.text, end.finish_reason)
-            return [self._writer.of_turn("reply", self._taken, text, replaces=posted)] if text else []
+            return [self.writer.of_turn("reply", self.taken, text, replaces=posted)] if text else []
         if isinstance(end.error, TurnCancelled):
             return []
-        return [self._writer.of_turn("notice", self._taken, words.failure(end))]
+        return [self.writer.of_turn("notice", self.taken, words.failure(end))]
+
+
+ALPHABET: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+"""Letters and digits that are not taken for each other. 31 to the power of 8: a code is not guessed within its hour."""
+CODE_LENGTH: Final = 8
+VALID_FOR: Final = timedelta(hours=1)
+MOST_OPEN: Final = 3
+"""On a channel at once: strangers can't fill the owner's list."""
+TOLD_AGAIN_AFTER: Final = timedelta(minutes=10)
+_REMEMBERED: Final = 1_000
+
+
+class PairingCodes:
+    """Gives a stranger a code; nothing else of what they write is kept."""
+
+    def __init__(self, pairings: PairingStore, outbox: OutboxStore, writer: Writer) -> None:
+        self._pairings = pairings
+        self._outbox = outbox
+        self._writer = writer
+        self._told: OrderedDict[tuple[str, str], datetime] = OrderedDict()
+
+    async def meet(self, message: InboundMessage) -> None:
+        """Tell the sender a code, at most once in ten minutes, where there is room for one. Raises StoreUnavailable: not told."""
+        channel, sender = message.address.channel, message.sender
+        if not (message.private and message.trusted and sender.id):
+            log.info("inbound.stranger channel=%s sender=%s chat=%s told=%s", channel, sender.id, message.address.chat_id, "no")
+            return
+        now = self._writer.clock()
+        last = self._told.get((channel, sender.id))
+        if last is not None and now - last < TOLD_AGAIN_AFTER:
+            return
+        code = "".join([secrets.choice(ALPHABET) for _ in range(CODE_LENGTH)])
+        asked = Pairing(channel=channel, sender=sender, chat_id=message.address.chat_id, code=code, created=now, expires_at=now + VALID_FOR)
+        pairing = await self._pairings.request(asked, most_open=MOST_OPEN)
+        if pairing is not None and pairing.code is not None:
+            # One event for each ten minutes of a code: what a restart, or a message that comes twice, makes again is known.
+            window = (now - pairing.created) // TOLD_AGAIN_AFTER
+            id = derived_id("evt", "pairing", channel, sender.id, pairing.code, str(window))
+            event = self._writer.event(id, "pairing", message, place_for(message, "user"), words.pairing(pairing.code))
+            await self._outbox.enqueue([event])
+        self._told[channel, sender.id] = now
+        self._told.move_to_end((channel, sender.id))
+        if len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
+        told = "code" if pairing else "no"
+        log.info("inbound.stranger channel=%s sender=%s chat=%s told=%s", channel, sender.id, message.address.chat_id, told)

@@ -11,7 +11,7 @@ from typing import Final
 from assistant.contracts.channels import Conversation
 from assistant.contracts.errors import SessionBusy, ShuttingDown, StoreUnavailable
 from assistant.contracts.inbox import Taken
-from assistant.contracts.turns import TurnRequest, Upload, UserText
+from assistant.contracts.turns import TurnRequest
 from assistant.contracts.util import backoff
 from assistant.inbound.files import Fetcher
 from assistant.inbound.preview import TypingAndPreview
@@ -101,8 +101,22 @@ class TurnRunner:
         async with company:
             await company.begin()
             content = await content_of(taken.messages, self._fetcher, conversation)
-            turn = await self._start(self._request(taken, content, company))
-            if turn is None or turn.task is None:
+            request = TurnRequest(
+                id=taken.turn_id,
+                owner=taken.place.owner,
+                session=taken.place.session,
+                content=content,
+                stream=company.listens,
+                address=message.address,
+                reply=ChatReply(taken, self._writer, company),
+            )
+            try:
+                turn = self._turns.start(request)
+            except (SessionBusy, ShuttingDown) as error:
+                log.info("inbound.not_started turn=%s code=%s", request.id, error.code)
+                await asyncio.to_thread(remove_uploads, request.uploads)
+                return
+            if turn.task is None:
                 return
             self._running[key] = turn
             if key in self._stopped:
@@ -116,22 +130,3 @@ class TurnRunner:
                     self._held.pop(taken.turn_id, None)
         if turn.unsettled and taken.turn_id in self._held:
             self._held[taken.turn_id] = replace(taken, preview=company.posted)
-
-    def _request(self, taken: Taken, content: tuple[UserText | Upload, ...], company: TypingAndPreview) -> TurnRequest:
-        return TurnRequest(
-            id=taken.turn_id,
-            owner=taken.place.owner,
-            session=taken.place.session,
-            content=content,
-            stream=company.listens,
-            address=taken.messages[-1].address,
-            reply=ChatReply(taken, self._writer, company),
-        )
-
-    async def _start(self, request: TurnRequest) -> RunningTurn | None:
-        try:
-            return self._turns.start(request)
-        except (SessionBusy, ShuttingDown) as error:
-            log.info("inbound.not_started turn=%s code=%s", request.id, error.code)
-            await asyncio.to_thread(remove_uploads, request.uploads)
-            return None

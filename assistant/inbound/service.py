@@ -3,27 +3,21 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from assistant.access.recipients import Senders
 from assistant.contracts.channels import Conversation
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage, SessionRef, Taken
-from assistant.contracts.sessions import SessionStore
-from assistant.contracts.util import Clock, derived_id, utc_now
-from assistant.inbound.commands import Commands, Overview
-from assistant.inbound.files import Fetcher, FileLimits
-from assistant.inbound.pairing import PairingCodes
+from assistant.contracts.util import derived_id
+from assistant.inbound import phrases as words
+from assistant.inbound.files import Fetcher
 from assistant.inbound.preview import attempt
-from assistant.inbound.replies import Writer, place_for, readable
+from assistant.inbound.replies import PairingCodes, Writer, place_for, readable
 from assistant.inbound.runner import SessionKey, TurnRunner
-from assistant.store.channels import PairingStore
-from assistant.store.inbox import InboxStore
-from assistant.store.outbox import OutboxStore
+from assistant.store.store import Store
 from assistant.turns.service import Turns
 from assistant.workers import KeyedWorkers
 
@@ -42,46 +36,28 @@ class InboundService:
     def __init__(
         self,
         *,
-        inbox: InboxStore,
-        outbox: OutboxStore,
-        pairings: PairingStore,
-        sessions: SessionStore,
+        store: Store,
         turns: Turns,
         senders: Senders,
         conversations: Mapping[str, Conversation | None],
-        spool: Path,
+        fetcher: Fetcher,
+        writer: Writer,
         model: str,
-        expire_after: timedelta,
-        quoting: frozenset[str] = frozenset(),
-        limits: FileLimits | None = None,
+        overview: Callable[[], Awaitable[Sequence[str]]],
         at_work: int = 64,
-        overview: Overview | None = None,
-        clock: Clock = utc_now,
     ) -> None:
-        """`conversations`: of the channels that were opened, by name. `spool`: where files lie until their turn has read them. `model`: its
-        name, for /status. `expire_after`: how long a reply is tried. `quoting`: channels whose answers refer to their message in private
-        chats, too. `at_work`: sessions at once. `overview`: what /status tells the owner besides."""
-        writer = Writer(clock=clock, expire_after=expire_after, quoting=quoting)
-        self._inbox = inbox
+        """`conversations`: of the channels that were opened, by name. `model`: its name, for /status. `overview`: lines that /status tells the
+        owner in private. `at_work`: sessions at once."""
+        self._turns = turns
+        self._inbox = store.inbox
+        self._sessions = store.sessions
         self._senders = senders
         self._conversations = conversations
         self._writer = writer
-        self._strangers = PairingCodes(pairings=pairings, outbox=outbox, writer=writer, clock=clock)
-        self._answering = TurnRunner(
-            turns=turns,
-            inbox=inbox,
-            fetcher=Fetcher(spool, limits or FileLimits()),
-            writer=writer,
-            conversations=conversations,
-        )
-        self._commands = Commands(
-            turns=turns,
-            sessions=sessions,
-            answering=self._answering,
-            model=model,
-            waiting=lambda owner, session: self._waiting[owner, session],
-            overview=overview,
-        )
+        self._model = model
+        self._overview = overview
+        self._strangers = PairingCodes(store.pairings, store.outbox, writer)
+        self._answering = TurnRunner(turns=turns, inbox=store.inbox, fetcher=fetcher, writer=writer, conversations=conversations)
         self._desk = KeyedWorkers("session", self._work, most=at_work)
         self._waiting: Counter[SessionKey] = Counter()
         self._taking: set[asyncio.Task[Any]] = set()
@@ -99,15 +75,18 @@ class InboundService:
             await self._strangers.meet(message)
             return ""
         place = place_for(message, standing)
-        answer = await self._commands.answer(message, place)
-        if answer is not None:
-            return await self._answer_command(message, place, answer)
+        if message.command is not None and message.trusted:
+            answer = await self._command_answer(message.command.name, message, place)
+            if answer is not None:
+                return await self._answer_command(message.command.name, message, place, answer)
         if message.command and not message.text.strip():
             message = replace(message, text=f"/{message.command.name} {message.command.arguments}".strip())
         accepted = await self._inbox.accept(message, place)
         if accepted.new:
             log.info("inbound.accepted channel=%s id=%s files=%d", channel, accepted.id, len(message.files))
-            self._wake(place)
+            key = (place.owner, place.session)
+            self._waiting[key] += 1
+            self._desk.wake(key)
             self._acknowledge(message)
         return accepted.id
 
@@ -135,18 +114,43 @@ class InboundService:
         if self._besides:
             await asyncio.wait(self._besides)
 
-    async def _answer_command(self, message: InboundMessage, place: SessionRef, answer: str) -> str:
+    async def _command_answer(self, name: str, message: InboundMessage, place: SessionRef) -> str | None:
+        """The answer to one of `inbox.COMMANDS`, given beside the turn that runs. None: no such command, so the model reads it as words."""
+        key = (place.owner, place.session)
+        match name:
+            case "start":
+                return words.START
+            case "help":
+                return words.HELP
+            case "id":
+                return words.ids(message.address.chat_id, message.address.thread_id, message.sender.id)
+            case "stop" if self._answering.works_on(key):
+                return words.STOPPED_WITH_MORE if self._waiting[key] else words.STOPPED
+            case "stop":
+                return words.NOTHING_TO_STOP
+            case "new":
+                await self._turns.start_over(*key)
+                return words.NEW_STOPPED if self._answering.works_on(key) else words.NEW
+            case "status":
+                session = await self._sessions.get(*key)
+                more = await self._overview() if place.role == "owner" and message.private else ()
+                return words.status(
+                    model=self._model,
+                    messages=session.messages if session else 0,
+                    working=self._answering.works_on(key),
+                    waiting=self._waiting[key],
+                    more=more,
+                )
+            case _:
+                return None
+
+    async def _answer_command(self, name: str, message: InboundMessage, place: SessionRef, answer: str) -> str:
         id = derived_id("evt", "command", message.address.channel, message.external_id)
         event = self._writer.event(id, "reply", message, place, answer)
         accepted = await self._inbox.accept(message, place, answered=True, outbound=[event])
-        if accepted.new:
-            self._commands.follow_up(message, place)
+        if accepted.new and name in ("stop", "new"):  # only now: a repeated command stops nothing
+            self._answering.stop((place.owner, place.session))
         return accepted.id
-
-    def _wake(self, place: SessionRef) -> None:
-        key = (place.owner, place.session)
-        self._waiting[key] += 1
-        self._desk.wake(key)
 
     async def _work(self, key: SessionKey) -> None:
         """Run one turn of a session, if there is one."""

@@ -1,15 +1,14 @@
 """Calls of a model without an agent: no session, no tools of ours. The model gets what the client sent."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Final
 
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.documents import DocumentReader, ReadImage
 from assistant.contracts.errors import drop_traceback
 from assistant.contracts.messages import AssistantMessage, Message, Usage, UserMessage
-from assistant.contracts.models import ModelProvider, ModelRequest, Sampling, ToolChoice, ToolSpec
+from assistant.contracts.models import ModelProvider, ModelRequest
 from assistant.contracts.turns import Earlier, HistoryMessage, Keep, TextDelta, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import new_id
 from assistant.turns.handle import RunningTurn, RunningTurns, kept, reason, remove_uploads
@@ -29,14 +28,8 @@ class DirectRequest:
     model: ModelProvider
     conversations: tuple[tuple[Earlier, ...], ...]
     """The conversation for each answer; the same object where it is the same."""
-    instructions: tuple[str, ...] = ()
-    tools: tuple[ToolSpec, ...] = ()
-    """The client's tools: calls of them are the answer."""
-    tool_choice: ToolChoice | None = None
-    parallel_calls: bool | None = None
-    top_logprobs: int | None = None
-    sampling: Sampling = field(default_factory=Sampling)
-    stream: bool = False
+    ask: ModelRequest
+    """The call for each answer, still without its messages and images."""
     keep: Keep | None = None
     """Stores the end before it is emitted."""
 
@@ -94,17 +87,7 @@ class Direct:
 
             async def ask(index: int, said: tuple[Earlier, ...]) -> AssistantMessage:
                 async with seats:
-                    wanted = ModelRequest(
-                        instructions=request.instructions,
-                        messages=read[id(said)],
-                        tools=request.tools,
-                        tool_choice=request.tool_choice,
-                        parallel_calls=request.parallel_calls,
-                        top_logprobs=request.top_logprobs,
-                        sampling=request.sampling,
-                        images=images,
-                        stream=request.stream,
-                    )
+                    wanted = replace(request.ask, messages=read[id(said)], images=images)
                     return await request.model.complete(wanted, lambda text: turn.emit(TextDelta(text=text, index=index)))
 
             try:
@@ -112,7 +95,11 @@ class Direct:
                     tasks = [group.create_task(ask(index, said)) for index, said in enumerate(request.conversations)]
             except BaseExceptionGroup as errors:
                 raise errors.exceptions[0] from None
-        return _finished(turn.id, [task.result() for task in tasks])
+        answers = tuple([task.result() for task in tasks])
+        first, usage = answers[0], sum((answer.usage for answer in answers), Usage())
+        return TurnFinished(
+            turn_id=turn.id, text=first.text, finish_reason=first.finish_reason, usage=usage, model=first.model, answers=answers
+        )
 
     async def _message(self, said: Earlier, images: dict[str, bytes]) -> Message:
         if not isinstance(said, HistoryMessage):
@@ -126,11 +113,3 @@ class Direct:
                     images[attachment] = reading.data
                 readings[id(item)] = attachment, reading
         return UserMessage(id=new_id("msg"), parts=parts_of(said.content, readings, self._document_chars))
-
-
-def _finished(turn_id: str, answers: Sequence[AssistantMessage]) -> TurnFinished:
-    first = answers[0]
-    usage = sum((answer.usage for answer in answers), Usage())
-    return TurnFinished(
-        turn_id=turn_id, text=first.text, finish_reason=first.finish_reason, usage=usage, model=first.model, answers=tuple(answers)
-    )

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Hashable, Sequence
 from typing import Any, Literal
 
 from assistant.contracts.access import UNLIMITED, Admission
@@ -26,7 +26,7 @@ class LaneTicket:
 
     __slots__ = ("_reached", "key")
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: Hashable) -> None:
         self.key = key
         self._reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -45,9 +45,9 @@ class Lanes:
     def __init__(self, *, waiting: int) -> None:
         """`waiting`: how many may wait behind the one that runs."""
         self._waiting = waiting
-        self._lanes: dict[str, deque[LaneTicket]] = {}
+        self._lanes: dict[Hashable, deque[LaneTicket]] = {}
 
-    def take(self, key: str) -> LaneTicket:
+    def take(self, key: Hashable) -> LaneTicket:
         """Take the next place in the lane, at once; it must be left in the end. Raises SessionBusy where too many wait."""
         lane = self._lanes.setdefault(key, deque())
         if len(lane) > self._waiting:

@@ -7,45 +7,39 @@ from pathlib import PurePath
 
 from assistant.contracts.documents import DocumentReader, ReadDocument, ReadImage
 from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile, UnsupportedFileType
-from assistant.contracts.messages import Document, Image, Message, Part, Text, UserMessage
-from assistant.contracts.turns import HistoryMessage, TurnRequest, Upload, UserText
+from assistant.contracts.messages import Document, Image, Part, Text, UserMessage
+from assistant.contracts.turns import TurnRequest, Upload, UserText
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
 
 Reading = ReadDocument | ReadImage
 
 
+@dataclass(frozen=True, slots=True)
 class MessageIntake:
     """Makes a UserMessage of a TurnRequest."""
 
-    def __init__(self, reader: DocumentReader, attachments: AttachmentStore, *, document_chars: int) -> None:
-        """`document_chars`: how much text of documents one message may hold; the rest can be paged through."""
-        self._reader = reader
-        self._attachments = attachments
-        self._document_chars = document_chars
+    reader: DocumentReader
+    attachments: AttachmentStore
+    document_chars: int
+    """How much text of documents one message may hold; the rest can be paged through."""
 
-    async def history(self, request: TurnRequest) -> tuple[Message, ...]:
-        """The history the client sent, its files read and kept as those of `message`. Raises the first error."""
-        return tuple([await self._asked(request, item.content) if isinstance(item, HistoryMessage) else item for item in request.history])
-
-    async def message(self, request: TurnRequest) -> UserMessage:
-        """Read the uploads, side by side, then keep them; the parts are in the order in which they were sent. Raises the first error.
+    async def message(self, request: TurnRequest, content: Sequence[UserText | Upload]) -> UserMessage:
+        """The request's message, or the `content` of one in its history. Reads the uploads side by side, then keeps them; the parts are in the
+        order in which they were sent. Raises the first error.
 
         In a chat, an unreadable file becomes a sentence in its place: the sender would not send it again.
         """
-        return await self._asked(request, request.content)
-
-    async def _asked(self, request: TurnRequest, content: Sequence[UserText | Upload]) -> UserMessage:
         uploads = [item for item in content if isinstance(item, Upload)]
         readings = await self._read_all(request, uploads) if uploads else {}
-        return UserMessage(id=new_id("msg"), parts=parts_of(content, readings, self._document_chars))
+        return UserMessage(id=new_id("msg"), parts=parts_of(content, readings, self.document_chars))
 
     async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, tuple[str, Reading] | NanobotError]:
         """By `id(upload)`. Nothing is kept before everything is read: over the API one unreadable file refuses the request."""
-        read_one = self._read if request.reply is None else self._read_or_why_not
+        in_chat = request.reply is not None
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(read_one(upload)) for upload in uploads]
+                tasks = [group.create_task(self._read(upload, in_chat=in_chat)) for upload in uploads]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         kept: dict[int, tuple[str, Reading] | NanobotError] = {}
@@ -54,19 +48,18 @@ class MessageIntake:
             if isinstance(read, NanobotError):
                 kept[id(upload)] = read
             else:
-                kept[id(upload)] = await self._attachments.keep(request.owner, request.session, upload, read), read
+                kept[id(upload)] = await self.attachments.keep(request.owner, request.session, upload, read), read
         return kept
 
-    async def _read(self, upload: Upload) -> Reading:
+    async def _read(self, upload: Upload, *, in_chat: bool) -> Reading | NanobotError:
         if upload.unread:
             return ReadDocument(format=PurePath(upload.name).suffix[1:9].lower() or "file", text="", missing=upload.unread)
-        return await self._reader.read(upload)
-
-    async def _read_or_why_not(self, upload: Upload) -> Reading | NanobotError:
         try:
-            return await self._read(upload)
+            return await self.reader.read(upload)
         except (UnreadableFile, UnsupportedFileType, FileTooLarge) as error:
-            return error
+            if in_chat:
+                return error
+            raise
 
 
 def parts_of(
@@ -85,23 +78,21 @@ def parts_of(
         if isinstance(kept, NanobotError):
             parts.append(Text(text=f"A file of this message could not be read. {kept.message}", quoted=True))
         elif isinstance(kept[1], ReadImage):
-            parts.append(image_part(item, kept[0], kept[1]))
+            read = kept[1]
+            parts.append(
+                Image(
+                    attachment_id=kept[0],
+                    name=item.name,
+                    media_type=read.media_type,
+                    width=read.width,
+                    height=read.height,
+                    size=item.size,
+                    original=read.original,
+                )
+            )
         else:
             parts.append(document_part(item, kept[0], kept[1], next(shares)))
     return tuple(parts)
-
-
-def image_part(upload: Upload, attachment_id: str, read: ReadImage) -> Image:
-    """A picture as a part of a message."""
-    return Image(
-        attachment_id=attachment_id,
-        name=upload.name,
-        media_type=read.media_type,
-        width=read.width,
-        height=read.height,
-        size=upload.size,
-        original=read.original,
-    )
 
 
 def document_part(upload: Upload, attachment_id: str, read: ReadDocument, chars: int) -> Document:

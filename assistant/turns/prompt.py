@@ -51,8 +51,13 @@ class Instructions:
         """The instructions as of now. The date is their last line, so that the prompt's beginning changes once a day and no oftener."""
         stamps = [_stamp(path) for path in self._paths]
         if stamps != self._stamps or not self._text:
-            found = [(Path(path).name, _read(path)) for path, stamp in zip(self._paths, stamps, strict=True) if stamp]
-            self._text = "\n\n".join([self._agent, *(f"# {name}\n\n{text}" for name, text in found if text)])
+            pieces = [self._agent]
+            for name, path, stamp in zip(WORKSPACE_FILES, self._paths, stamps, strict=True):
+                if stamp:
+                    with open(path, encoding="utf-8", errors="replace") as file:
+                        text = file.read(FILE_CHARS).strip()
+                    pieces += [f"# {name}\n\n{text}"] if text else []
+            self._text = "\n\n".join(pieces)
             self._stamps = stamps
         return f"{self._text}\n\nToday is {today:%A, %d %B %Y} (UTC)."
 
@@ -63,11 +68,6 @@ def _stamp(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size
-
-
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read(FILE_CHARS).strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,26 +137,16 @@ class Transcript:
         return CachedUpTo(row=self.row, seq=self.seq)
 
     def extend(self, messages: Sequence[Message], seq: int) -> None:
-        """Note messages that came out of the store; `seq` is that of the last one. Calls without a result are answered here."""
+        """Note messages as the store has them; `seq` is that of the last one. Calls without a result are answered here."""
         for place, message in enumerate(messages, seq - len(messages) + 1):
             if isinstance(message, UserMessage):
                 self._seqs[message.id] = place
-        self._note(heal(messages), seq)
-
-    def add(self, messages: Sequence[Message], seq: int) -> None:
-        """Note messages that the store has just taken, whole turns or steps; `seq` is that of the last one."""
-        if isinstance(messages[0], UserMessage):
-            self._seqs[messages[0].id] = seq - len(messages) + 1
-        self._note(messages, seq)
-
-    def _note(self, messages: Sequence[Message], seq: int) -> None:
-        costs = [message_tokens(message) for message in messages]
-        self.messages += messages
+                self.images += [part for part in message.parts if isinstance(part, Image)]
+        healed = heal(messages)
+        costs = [message_tokens(message) for message in healed]
+        self.messages += healed
         self._costs += costs
         self.tokens += sum(costs)
-        for message in messages:
-            if isinstance(message, UserMessage):
-                self.images += [part for part in message.parts if isinstance(part, Image)]
         self.seq = seq
 
     def learn(self, prompt_tokens: int, fixed_tokens: int) -> None:

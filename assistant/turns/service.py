@@ -73,7 +73,7 @@ class Turns:
         stored, and fails with RateLimited over them."""
         self._running.check_open()
         self._known(request.agent)
-        place = self._lanes.take(_lane(request.owner, request.session))
+        place = self._lanes.take((request.owner, request.session))
         turn = RunningTurn(request.id, admission or UNLIMITED)
         return self._running.begin(turn, self._run(request, turn, place, meters=admission is None))
 
@@ -84,7 +84,7 @@ class Turns:
 
     async def delete_session(self, owner: str, session: str) -> None:
         """Remove a session, after the turns that wait in it. Raises SessionNotFound, or SessionBusy where too many wait."""
-        place = self._lanes.take(_lane(owner, session))
+        place = self._lanes.take((owner, session))
         try:
             await place.reached()
             self._transcripts.forget(owner, session)
@@ -147,7 +147,7 @@ class Turns:
         if not seq and request.reply is None:  # a chat gets its answer even if its session was deleted
             raise SessionNotFound("The session was deleted while it was being answered.")
         if seq:
-            transcript.add([answer.last], seq)
+            transcript.extend([answer.last], seq)
             if not request.session.startswith(ONCE):
                 self._transcripts.put(request.owner, request.session, transcript)
         return end
@@ -156,10 +156,12 @@ class Turns:
         agent = self.agents[request.agent]
         toolbox = agent.toolbox.for_turn(request.only_tools, request.tools)
         transcript = await self._resume(request, turn) if request.resumes else None
-        message = _last_words(transcript) if transcript else await self._intake.message(request)
+        message = _last_words(transcript) if transcript else await self._intake.message(request, request.content)
         room = agent.context.room(request, message)
         if transcript is None:
-            history = await self._intake.history(request) if request.history else ()
+            history = tuple(
+                [await self._intake.message(request, m.content) if isinstance(m, HistoryMessage) else m for m in request.history]
+            )
             turn.begun = True
             transcript = await self._load(request, message, history)
             if meters and self._allowance is not None:  # a turn that is resumed was admitted before
@@ -172,7 +174,7 @@ class Turns:
             seq = await self._sessions.append_step(turn.id, step)
             if not seq:
                 raise SessionNotFound("The session was deleted while it was being answered.")
-            transcript.add(step, seq)
+            transcript.extend(step, seq)
             turn.step_made(sum((message.usage for message in step if isinstance(message, AssistantMessage)), Usage()))
 
         loop = Loop(
@@ -203,7 +205,7 @@ class Turns:
         new = NewTurn(id=request.id, owner=request.owner, session=request.session, message=message, history=before)
         history = await self._sessions.begin_turn(new, transcript.known if transcript else None)
         transcript = _current(transcript, history)
-        transcript.add([message], history.seq)
+        transcript.extend([message], history.seq)
         return transcript
 
     async def _resume(self, request: TurnRequest, turn: RunningTurn) -> Transcript | None:
@@ -261,7 +263,3 @@ def _last_words(transcript: Transcript) -> UserMessage:
         if isinstance(message, UserMessage):
             return message
     raise TurnCancelled
-
-
-def _lane(owner: str, session: str) -> str:
-    return f"{owner}\0{session}"

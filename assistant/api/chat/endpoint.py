@@ -20,7 +20,7 @@ from assistant.api.middleware.request import principal, state_of
 from assistant.api.settings import ApiSettings
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, NanobotError
-from assistant.contracts.models import ModelProvider, OpenedModel
+from assistant.contracts.models import ModelProvider, ModelRequest, OpenedModel
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import AgentFacts, HistoryMessage, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
@@ -60,13 +60,16 @@ async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistr
         id=new_id("turn"),
         model=model,
         conversations=(asked.said,) * wishes.n,
-        instructions=asked.instructions,
-        tools=wishes.tools,
-        tool_choice=wishes.tool_choice,
-        parallel_calls=wishes.parallel_calls,
-        top_logprobs=wishes.top_logprobs,
-        sampling=asked.sampling.over(opened.sampling),
-        stream=asked.stream,
+        ask=ModelRequest(
+            instructions=asked.instructions,
+            messages=(),
+            tools=wishes.tools,
+            tool_choice=wishes.tool_choice,
+            parallel_calls=wishes.parallel_calls,
+            top_logprobs=wishes.top_logprobs,
+            sampling=asked.sampling.over(opened.sampling),
+            stream=asked.stream,
+        ),
     )
 
 

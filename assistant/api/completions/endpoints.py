@@ -30,7 +30,7 @@ from assistant.api.openapi import described, endpoint, errors, takes
 from assistant.api.settings import ApiSettings
 from assistant.api.sse import unless_gone
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, TurnTimeout
-from assistant.contracts.models import OpenedModel, Sampling
+from assistant.contracts.models import ModelRequest, OpenedModel, Sampling
 from assistant.contracts.turns import HistoryMessage, UserText
 from assistant.contracts.util import estimate_tokens, new_id
 from assistant.providers.registry import ModelRegistry
@@ -73,8 +73,7 @@ class TextEndpoints:
                 id=new_id("turn"),
                 model=opened.writes,
                 conversations=tuple([(HistoryMessage(content=(UserText(text=prompt),)),) for prompt in prompts for _ in range(answers)]),
-                sampling=sampling.over(opened.sampling),
-                stream=asked.stream is True,
+                ask=ModelRequest(instructions=(), messages=(), sampling=sampling.over(opened.sampling), stream=asked.stream is True),
             ),
             admission(request.scope),
         )

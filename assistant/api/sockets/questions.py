@@ -46,7 +46,8 @@ class Question:
     @property
     def tokens(self) -> int:
         """An estimate."""
-        return estimated_tokens([HistoryMessage(content=self.content)], (), self.turn.sampling)
+        sampling = self.turn.ask.sampling if isinstance(self.turn, DirectRequest) else self.turn.sampling
+        return estimated_tokens([HistoryMessage(content=self.content)], (), sampling)
 
     @property
     def ends_with_client(self) -> bool:

@@ -17,7 +17,8 @@ from assistant.contracts.messages import Message, Text, UserMessage
 from assistant.contracts.models import ModelProvider
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.tools import Tool
-from assistant.inbound.files import FileLimits
+from assistant.inbound.files import Fetcher
+from assistant.inbound.replies import Writer
 from assistant.inbound.service import InboundService
 from assistant.store.store import Store
 from assistant.turns.service import Turns
@@ -88,7 +89,7 @@ class Rig:
         chat: Chat | None = None,
         channels: Mapping[str, ChannelSettings] | None = None,
         tools: Sequence[Tool[Any]] = (),
-        limits: FileLimits | None = None,
+        fetcher: Fetcher | None = None,
         at_work: int = 64,
         turn_seconds: float = 20,
         store: Store | None = None,
@@ -103,20 +104,15 @@ class Rig:
             return ["Channels: chat is connected"]
 
         inbound = InboundService(
-            inbox=store.inbox,
-            outbox=store.outbox,
-            pairings=store.pairings,
-            sessions=store.sessions,
+            store=store,
             turns=turns,
             senders=Senders(channels or {"chat": FRIENDS}, store.pairings),
             conversations={"chat": chat},
-            spool=self.folder / "spool",
+            fetcher=fetcher or Fetcher(self.folder / "spool"),
+            writer=Writer(expire_after=timedelta(days=1), clock=clock),
             model=model.info.id,
-            expire_after=timedelta(days=1),
-            limits=limits,
             at_work=at_work,
             overview=overview,
-            clock=clock,
         )
         await inbound.start()
         server = Server(store=store, turns=turns, inbound=inbound, chat=chat, clock=clock, spool=self.folder / "spool")

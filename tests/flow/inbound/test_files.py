@@ -2,7 +2,7 @@
 
 from assistant.contracts.inbox import FileKind, InboundFile
 from assistant.contracts.messages import Document, Image, UserMessage
-from assistant.inbound.files import FileLimits
+from assistant.inbound.files import Fetcher
 from assistant.testing.scripted import ScriptedModel
 from tests.flow.inbound.chat import Chat, said
 from tests.flow.inbound.rig import Rig, Server, words
@@ -48,7 +48,7 @@ async def test_a_file_that_can_not_be_had_is_said_to_the_model_and_costs_nothing
     chat.files = {"good.txt": b"good words", "big.txt": b"x" * 200, "odd.zip": b"PK\x03\x04 no archive", "empty.txt": b""}
     names = ("gone.txt", "good.txt", "big.txt", "odd.zip", "empty.txt")
     files = (*map(file, names), file("said-big.txt", size=1_000_000), file("one-too-many.txt"))
-    async with rig.server(ScriptedModel("seen"), chat=chat, limits=FileLimits(files=6, file_bytes=100)) as server:
+    async with rig.server(ScriptedModel("seen"), chat=chat, fetcher=Fetcher(rig.folder / "spool", most=6, most_bytes=100)) as server:
         await server.hear(said("look", files=files))
         message = await asked(server)
         assert [part.text for part in message.parts if isinstance(part, Document)] == ["good words"]

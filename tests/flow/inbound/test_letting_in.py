@@ -9,7 +9,7 @@ import pytest
 from assistant.access.recipients import Senders
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.inbox import Command, Sender
-from assistant.inbound.pairing import ALPHABET
+from assistant.inbound.replies import ALPHABET
 from assistant.testing.scripted import ScriptedModel
 from tests.flow.inbound.chat import ALICE, BOB, EVE, said
 from tests.flow.inbound.rig import Rig, Server, words
