@@ -14,8 +14,7 @@ from assistant.contracts.errors import InvalidRequest, ProviderFailed, Unsupport
 from assistant.contracts.messages import AssistantMessage, Message, Usage
 from assistant.contracts.models import EmbeddingProvider, Embeddings, ModelInfo, ModelProvider, ModelRequest
 from assistant.providers.gguf.file import NOT_INSTALLED, NoModelFile, find_gguf, is_installed
-from assistant.providers.gguf.process import worker_command
-from assistant.providers.gguf.request_queue import GgufLimits, GgufQueue, WorkerStart
+from assistant.providers.gguf.request_queue import GgufLimits, GgufQueue, WorkerStart, worker_command
 from assistant.providers.messages import assistant_text, build_message, count, image_text, part_text, tool_text
 from assistant.providers.settings import RegisteredModel
 
