@@ -9,9 +9,10 @@ import resource
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from importlib import import_module
 from types import TracebackType
-from typing import Protocol, cast
+from typing import cast
 
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.documents.protocol import MIB, FileRefused, ReadLimits, ReadRefusal, pack
@@ -27,10 +28,6 @@ _MODULES = {
     "eml": "mail",
 }
 """Format → the module of `formats` that reads it; every other format is text."""
-
-
-class _FormatModule(Protocol):
-    def read(self, data: bytes, name: str, limits: ReadLimits) -> ReadDocument | ReadImage: ...
 
 
 def main(suffix: str, limits: ReadLimits) -> None:
@@ -49,9 +46,10 @@ def _read(data: bytes, suffix: str, limits: ReadLimits) -> bytes:
     _limit_costs(limits)
     try:
         name = sniff(data, suffix)
-        module = cast("_FormatModule", import_module(f"assistant.documents.formats.{_MODULES.get(name, 'text')}"))
+        module = import_module(f"assistant.documents.formats.{_MODULES.get(name, 'text')}")
+        read = cast("Callable[[bytes, str, ReadLimits], ReadDocument | ReadImage]", module.read)
         _limit_reach()
-        return pack(module.read(data, name, limits))
+        return pack(read(data, name, limits))
     except FileRefused as refused:
         return pack(refused.refusal)
     except RecursionError:

@@ -21,7 +21,7 @@ from assistant.contracts.errors import ProviderFailed, ProviderTimeout
 from assistant.contracts.models import ModelInfo
 from assistant.providers.failures import Peer, Redactor, refusal
 from assistant.providers.messages import IncomingAnswer
-from assistant.providers.presets import LOOPBACK, KnownModel, Preset, known_model, preset_of
+from assistant.providers.presets import LOOPBACK, KnownModel, known_model, preset_of
 from assistant.providers.settings import ProviderSettings
 
 if TYPE_CHECKING:
@@ -57,10 +57,13 @@ class ProviderEndpoint:
         self.samples = known is None or known.samples
         self.max_output = (known or KnownModel("", 0)).max_output
         self.takes_effort = known is not None and known.effort
+        context = (known or preset).context_tokens
+        if preset.port:  # a local server rarely runs a model at the whole length that it was trained for
+            context = min(context, preset.context_tokens)
         self.info = ModelInfo(
             id=model,
             provider=provider,
-            context_tokens=settings.context_tokens or _context(preset, known),
+            context_tokens=settings.context_tokens or context,
             vision=settings.vision if settings.vision is not None else (known.vision if known else preset.vision),
             logprobs=preset.wire == "openai" and (known is None or known.samples),
         )
@@ -275,13 +278,6 @@ def _failure(error: Exception, peer: Peer, idle_timeout: float) -> ProviderFaile
             return ProviderFailed(f"{who} sent an event that is larger than the limit.", retryable=False)
         case _:
             return ProviderFailed(f"{who} at {where} does not speak HTTP as expected: {type(error).__name__}.")
-
-
-def _context(preset: Preset, known: KnownModel | None) -> int:
-    if known is None:
-        return preset.context_tokens
-    # A local server rarely runs a model at the whole length that it was trained for.
-    return min(known.context_tokens, preset.context_tokens) if preset.port else known.context_tokens
 
 
 class EventTooLong(Exception):

@@ -26,7 +26,6 @@ from assistant.contracts.workflows import (
     WorkflowInfo,
 )
 from assistant.store.jobs import JobStore
-from assistant.workflows.checks import LinkTargets
 from assistant.workflows.inputs import InputIntake
 from assistant.workflows.library import LinkedWorkflow, WorkflowLibrary, describe, link_sources
 from assistant.workflows.nodes import Interrupted, NodeExecutor
@@ -48,15 +47,12 @@ class WorkflowService:
         self,
         *,
         library: WorkflowLibrary,
-        targets: LinkTargets,
         inputs: InputIntake,
         store: JobStore,
         executor: NodeExecutor,
         settings: WorkflowSettings,
     ) -> None:
-        """`targets`: what jobs of earlier processes are checked against; the library has the same."""
         self._library = library
-        self._targets = targets
         self._inputs = inputs
         self._store = store
         self._executor = executor
@@ -167,9 +163,9 @@ class WorkflowService:
 
     def _run(self, new: NewJob, workflow: LinkedWorkflow, before: Mapping[str, NodeRun]) -> None:
         job = RunningJob(
-            new,
-            workflow,
-            before,
+            new=new,
+            workflow=workflow,
+            before=before,
             store=self._store,
             executor=self._executor,
             settings=self._settings,
@@ -198,7 +194,7 @@ class WorkflowService:
     async def _release(self, job: RunningJob) -> None:
         """Leave it to the next start, or end it if it was cancelled before it ran."""
         try:
-            if job.cancelled:
+            if job.stopped == "cancelled":
                 await self._store.end(job.id, "cancelled")
             else:
                 await self._store.release(job.id)
@@ -208,10 +204,9 @@ class WorkflowService:
 
     def _stop(self, held: tuple[RunningJob, asyncio.Task[None]]) -> None:
         job, task = held
-        if not job.cancelled:
+        if not job.stopped:
             job.stop("cancelled")
-            if job.cancelled:
-                task.cancel()
+            task.cancel()
 
     async def _poll(self, takes_over: bool) -> None:
         while True:
@@ -228,7 +223,7 @@ class WorkflowService:
     async def _take_over(self) -> None:
         for held in await self._store.take_over():
             try:
-                workflow = await asyncio.to_thread(link_sources, held.new.workflow, held.new.sources, self._targets)
+                workflow = await asyncio.to_thread(link_sources, held.new.workflow, held.new.sources, self._library.targets)
             except InvalidWorkflow as error:  # for example, a tool was removed
                 self._unresumable[held.new.id] = f"it can't be resumed: {error.message}"
                 continue

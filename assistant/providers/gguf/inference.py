@@ -98,7 +98,11 @@ class LoadedModel:
         """Prompt tokens that were not cached from the request before."""
         self._plain_eval: Callable[[Sequence[int]], None] = self._llama.eval
         self._llama.eval = self._eval
-        self._abort = self._lib.ggml_abort_callback(self._aborts)
+
+        def aborts(_: object) -> bool:  # llama.cpp asks between two steps of a computation on the processor
+            return is_cancelled()
+
+        self._abort = self._lib.ggml_abort_callback(aborts)
         self._lib.llama_set_abort_callback(self._llama.ctx, self._abort, None)
 
     def generate(self, request: Mapping[str, Any], emit: Callable[[str], None]) -> dict[str, Any]:
@@ -254,10 +258,6 @@ class LoadedModel:
             self._plain_eval(tokens[start : start + self._llama.n_batch])
         if self._evaluated is None:  # the first call has the prompt
             self._evaluated = len(tokens)
-
-    def _aborts(self, _: object) -> bool:
-        """Called by llama.cpp between two steps of a computation on the processor."""
-        return self._is_cancelled()
 
     def _check_cancelled(self) -> None:
         if self._is_cancelled():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from assistant.contracts.errors import InvalidRequest, ProviderFailed, UnsupportedContent
 from assistant.contracts.messages import AssistantMessage, Message, Usage
@@ -28,14 +28,10 @@ class GgufProvider:
 
     def __init__(self, info: ModelInfo, queue: GgufQueue, prepare: Callable[[], WorkerStart], *, raw: bool) -> None:
         """`raw`: complete the text of the user's messages; otherwise apply the chat template."""
-        self._info = info
+        self.info = info
         self._queue = queue
         self._prepare = prepare
         self._raw = raw
-
-    @property
-    def info(self) -> ModelInfo:
-        return self._info
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
         self._check(request)
@@ -48,14 +44,15 @@ class GgufProvider:
                 emit(piece)
 
         ended = await self._queue.ask({**prompt, "sampling": asdict(request.sampling)}, collect)
+        usage = {name: count(ended, name) for name in ("prompt_tokens", "completion_tokens", "cached_tokens")}
         return build_message(
             request,
             provider=_LOCAL,
-            model=self._info.id,
+            model=self.info.id,
             text="".join(pieces),
             calls=(),
             reason="length" if ended["end"] == "length" else "stop",
-            usage=_usage(ended),
+            usage=Usage(**usage),
         )
 
     async def probe(self) -> None:
@@ -66,16 +63,12 @@ class GgufProvider:
         await self._queue.close()
 
     def _check(self, request: ModelRequest) -> None:
-        name = self._info.id
+        name = self.info.id
         if request.tools and request.may_call and request.tool_choice != "none":
             words = f"The model '{name}' is a local file, and can't call tools. Leave 'tools' out, or serve the file with an engine that has them."
             raise InvalidRequest(words, param="tools")
-        if any(
-            part.kind == "image" and part.attachment_id in request.images
-            for message in request.messages
-            if message.role == "user"
-            for part in message.parts
-        ):
+        parts = [part for message in request.messages if message.role == "user" for part in message.parts]
+        if any(part.kind == "image" and part.attachment_id in request.images for part in parts):
             raise UnsupportedContent(f"The model '{name}' does not take images.", param="messages")
 
 
@@ -83,20 +76,16 @@ class GgufEmbeddings:
     """Implements EmbeddingProvider. Vectors have length 1 and the file's own number of dimensions."""
 
     def __init__(self, info: ModelInfo, queue: GgufQueue) -> None:
-        self._info = info
+        self.info = info
         self._queue = queue
-
-    @property
-    def info(self) -> ModelInfo:
-        return self._info
 
     async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
         vectors: list[tuple[float, ...]] = []
         fields = {"texts": list(texts), "dimensions": dimensions}
         ended = await self._queue.ask(fields, lambda piece: vectors.append(_vector(piece)))
         if len(vectors) != len(texts) or not all(vectors):
-            raise ProviderFailed(f"The model '{self._info.id}' returned an unreadable vector.", retryable=False)
-        return Embeddings(vectors=tuple(vectors), prompt_tokens=count(ended, "prompt_tokens"), model=self._info.id)
+            raise ProviderFailed(f"The model '{self.info.id}' returned an unreadable vector.", retryable=False)
+        return Embeddings(vectors=tuple(vectors), prompt_tokens=count(ended, "prompt_tokens"), model=self.info.id)
 
     async def close(self) -> None:
         await self._queue.close()
@@ -133,7 +122,7 @@ def _start(model_id: str, settings: RegisteredModel, folder: Path, command: Sequ
         "gpu_layers": settings.gpu_layers,
         "dimensions": settings.dimensions,
     }
-    return WorkerStart(command=command or worker_command(file), load=load)
+    return command or worker_command(file), load
 
 
 def _conversation(request: ModelRequest) -> list[dict[str, str]]:
@@ -159,14 +148,6 @@ def _content(message: Message) -> str:
 def _prompt(request: ModelRequest) -> str:
     users = [message for message in request.messages if message.role == "user"]
     return "".join(part_text(part) for message in users for part in message.parts if part.kind != "image")
-
-
-def _usage(ended: dict[str, Any]) -> Usage:
-    return Usage(
-        prompt_tokens=count(ended, "prompt_tokens"),
-        completion_tokens=count(ended, "completion_tokens"),
-        cached_tokens=count(ended, "cached_tokens"),
-    )
 
 
 def _vector(piece: str) -> tuple[float, ...]:

@@ -39,6 +39,11 @@ _ENVIRONMENT: Final = (
     *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"),
 )
 """Variables passed to the child: what an interpreter may need to start, and which graphics cards it may use."""
+log = logging.getLogger(__name__)
+WorkerStart = tuple[Sequence[str], Mapping[str, object]]
+"""The command of the child process, and its `load` message."""
+_RETRY_AFTER: Final = (1.0, 60.0)
+"""Least and most seconds of `Retry-After` when the queue is full."""
 
 
 def worker_command(file: Path) -> Sequence[str]:
@@ -52,13 +57,13 @@ class ProcessBroke(Exception):
     """The process ended or broke the protocol. The text has no subject: "ended (signal 9)"."""
 
 
+@dataclass(frozen=True, slots=True)
 class ModelProcess:
     """A running child process. One socket pair is its standard input and output; it has its own session, out of reach of the terminal's signals."""
 
-    def __init__(self, child: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._child = child
-        self._reader = reader
-        self._writer = writer
+    child: asyncio.subprocess.Process
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
 
     @classmethod
     async def start(cls, command: Sequence[str]) -> "ModelProcess":
@@ -83,28 +88,20 @@ class ModelProcess:
                 raise
         return cls(child, reader, writer)
 
-    @property
-    def pid(self) -> int:
-        return self._child.pid
-
-    @property
-    def runs(self) -> bool:
-        return self._child.returncode is None
-
     def send(self, **fields: object) -> None:
         """Never blocks: what the socket does not take is buffered, one request at a time."""
-        self._writer.write(orjson.dumps(fields) + b"\n")
+        self.writer.write(orjson.dumps(fields) + b"\n")
 
     async def receive(self) -> dict[str, Any]:
         """The next message. Raises ProcessBroke."""
         try:
-            line = await self._reader.readline()
+            line = await self.reader.readline()
         except ConnectionError:
             line = b""
         except ValueError:
             raise ProcessBroke("sent a line that is too long") from None
         if not line:
-            code = await self._child.wait()
+            code = await self.child.wait()
             raise ProcessBroke(f"ended (signal {-code})" if code < 0 else f"ended (status {code})")
         try:
             value: object = orjson.loads(line)
@@ -119,17 +116,11 @@ class ModelProcess:
 
     async def kill(self) -> None:
         """Kill its process group and reap it. Safe to call twice."""
-        self._writer.transport.abort()
-        if self._child.returncode is None:
+        self.writer.transport.abort()
+        if self.child.returncode is None:
             with suppress(ProcessLookupError):  # it ended by itself and is not yet reaped
-                os.killpg(self._child.pid, signal.SIGKILL)
-            await self._child.wait()
-
-
-log = logging.getLogger(__name__)
-
-_RETRY_AFTER: Final = (1.0, 60.0)
-"""Least and most seconds of `Retry-After` when the queue is full."""
+                os.killpg(self.child.pid, signal.SIGKILL)
+            await self.child.wait()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,14 +138,6 @@ class GgufLimits:
     """For the process to stop a cancelled request, until it is killed."""
     after_failure: float = 30
     """Between attempts to load a file that failed to load."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerStart:
-    """The command of the child process, and its `load` message."""
-
-    command: Sequence[str]
-    load: Mapping[str, object]
 
 
 @dataclass(slots=True, eq=False)
@@ -311,7 +294,7 @@ class GgufQueue:
     async def _loaded(self) -> ModelProcess:
         """The process with its file loaded, started if needed. Raises ProviderFailed."""
         clock = asyncio.get_running_loop().time
-        if self._process is not None and self._process.runs:
+        if self._process is not None and self._process.child.returncode is None:
             return self._process
         await self._kill("ended by itself")
         if self._failure is not None and clock() < self._failure[1]:
@@ -324,15 +307,15 @@ class GgufQueue:
             self._failure = (error.message, clock() + self._limits.after_failure)
             raise
         self._failure = None
-        log.info("gguf.loaded model=%s pid=%d seconds=%.2f", self._name, process.pid, clock() - began)
+        log.info("gguf.loaded model=%s pid=%d seconds=%.2f", self._name, process.child.pid, clock() - began)
         return process
 
     async def _load(self) -> ModelProcess:
-        start = await asyncio.to_thread(self._prepare)
+        command, load = await asyncio.to_thread(self._prepare)
         try:
             async with asyncio.timeout(self._limits.load):
-                self._process = process = await ModelProcess.start(start.command)
-                process.send(load=start.load)
+                self._process = process = await ModelProcess.start(command)
+                process.send(load=load)
                 while True:
                     match await process.receive():
                         case {"loaded": {}}:
@@ -356,4 +339,4 @@ class GgufQueue:
         process, self._process = self._process, None
         if process is not None:
             await process.kill()
-            log.info("gguf.ended model=%s pid=%d why=%s", self._name, process.pid, why)
+            log.info("gguf.ended model=%s pid=%d why=%s", self._name, process.child.pid, why)

@@ -24,7 +24,6 @@ from assistant.documents.formats.office.package import (
     descendants,
     local,
     opening,
-    parse,
     reference,
     related,
     target,
@@ -41,6 +40,8 @@ _SYMBOLS = {0xF0B7: "•", 0xF0A7: "▪", 0xF0FC: "✓", 0xF0FE: "☑", 0xF0A8: 
 """Private-use characters of the symbol fonts."""
 _MAX_SPAN = 60
 """Columns that one cell may span."""
+_WHAT = "a Word document"
+_SEPARATORS = frozenset({"separator", "continuationSeparator", "continuationNotice"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +203,9 @@ class DocxWalker:
                 case "txbxContent":
                     self._boxes += self.blocks(item)
                 case "chart":
-                    self._boxes.append(DocxBlock(chart_text(self._related(item, "id"))))
+                    self._boxes.append(DocxBlock(chart_text(target(self._part, reference(item), _WHAT))))
                 case "relIds":
-                    self._boxes.append(DocxBlock(diagram_text(self._related(item, "dm"))))
+                    self._boxes.append(DocxBlock(diagram_text(target(self._part, reference(item, "dm"), _WHAT))))
                 case "docPr":
                     if words := attribute(item, "descr").strip():
                         self._line.append(f"[Picture: {' '.join(words.split())}]")
@@ -212,10 +213,6 @@ class DocxWalker:
                     self._write(attribute(item, "string"))
                 case _:
                     pass
-
-    def _related(self, element: XmlElement, name: str) -> XmlElement | None:
-        part = target(self._part, reference(element, name))
-        return None if part is None else parse(part.blob, "a Word document")
 
     def _table(self, element: XmlElement) -> list[DocxBlock]:
         rows = [self._row(item) for item in _rows(element, "tr")]
@@ -273,10 +270,6 @@ def _symbol(code: str) -> str:
     except ValueError:
         return ""
     return _SYMBOLS.get(number, chr(number) if 0x20 <= number < 0xE000 else "•")
-
-
-_WHAT = "a Word document"
-_SEPARATORS = frozenset({"separator", "continuationSeparator", "continuationNotice"})
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:

@@ -45,6 +45,12 @@ _USUAL_COLUMNS = 25
 _ATTRIBUTE = re.compile(rb'([A-Za-z:]+)="([^"]*)"')
 _LARGEST_SHEET = 10 * MIB
 _MAX_CELLS = 20_000
+CellValue = int | float | str | bool | time | date | datetime | timedelta
+_STREAMED = re.compile(r"xl/(?:worksheets/[^/]*|sharedstrings\.(?:xml|bin))|content\.xml")
+"""Sheets and shared strings, which are streamed and so may be larger than other parts."""
+_LARGEST_AREA = 8_000_000
+"""Cells of the rectangle around a sheet's values that calamine may allocate: some 250 MB."""
+_MAX_RULE = 200
 
 
 @dataclass(slots=True)
@@ -160,13 +166,6 @@ def _read_drawings(archive: OfficeArchive, part: str) -> list[str]:
     return blocks
 
 
-CellValue = int | float | str | bool | time | date | datetime | timedelta
-_SHEETS = re.compile(r"xl/(?:worksheets/[^/]*|sharedstrings\.(?:xml|bin))|content\.xml")
-_LARGEST_AREA = 8_000_000
-"""Cells of the rectangle around a sheet's values that calamine may allocate: some 250 MB."""
-_MAX_RULE = 200
-
-
 @dataclass(frozen=True, slots=True)
 class _SheetSource:
     """One sheet of a workbook."""
@@ -186,7 +185,11 @@ class _CellBudget:
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
-    archive = None if name == "xls" else OfficeArchive(data, limits, what="a workbook", streamed=_is_streamed, document_types=name == "ods")
+    archive = (
+        None
+        if name == "xls"
+        else OfficeArchive(data, limits, what="a workbook", streamed=_STREAMED.fullmatch, document_types=name == "ods")
+    )
     if name == "ods" and archive is not None and b"encryption-data" in (archive.part("META-INF/manifest.xml") or b""):
         raise encrypted()
     extras = read_extras(archive) if name == "xlsx" and archive is not None else {}
@@ -203,11 +206,6 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
         rows += _read_sheet(_SheetSource(data, book, sheet, extras.get(sheet.name, SheetExtras())), number, builder, budget)
     missing = f"{'; '.join(budget.left_out)} (documents.cells: {limits.cells:,})" if budget.left_out else ""
     return builder.finish(name, facts=(count(len(book.sheets_metadata), "sheet"), count(rows, "row")), missing=missing)
-
-
-def _is_streamed(part: str) -> bool:
-    """Whether a part is a sheet or shared strings, which are streamed and so may be larger than other parts."""
-    return _SHEETS.fullmatch(part) is not None
 
 
 def _read_sheet(source: _SheetSource, number: int, builder: DocumentBuilder, budget: _CellBudget) -> int:
