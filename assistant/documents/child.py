@@ -48,7 +48,9 @@ def _read(data: bytes, suffix: str, limits: ReadLimits) -> bytes:
         name = sniff(data, suffix)
         module = import_module(f"assistant.documents.formats.{_MODULES.get(name, 'text')}")
         read = cast("Callable[[bytes, str, ReadLimits], ReadDocument | ReadImage]", module.read)
-        _limit_reach()
+        # Only now, behind the imports: no file may grow and (unless root) no process may start.
+        for limit, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 32), (resource.RLIMIT_NPROC, 0)):
+            resource.setrlimit(limit, (most, most))
         return pack(read(data, name, limits))
     except FileRefused as refused:
         return pack(refused.refusal)
@@ -66,13 +68,6 @@ def _limit_costs(limits: ReadLimits) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
     os.nice(5)
     signal.alarm(math.ceil(limits.wall_seconds) + 1)  # the parent kills this process on timeout; the alarm, where the parent is gone
-
-
-def _limit_reach() -> None:
-    """Called after the imports: no file may grow and (unless root) no process may start."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
 
 def _describe(error: BaseException, trace: TracebackType | None) -> ReadRefusal:

@@ -106,16 +106,17 @@ class WorkflowLibrary:
         return link_sources(workflow_id, sources, self.targets)
 
     def _source(self, workflow_id: str) -> str:
+        missing = WorkflowNotFound(f"Workflow {workflow_id[:64]} not found", param="workflow_id")
         if not ID.fullmatch(workflow_id):
-            raise WorkflowNotFound(f"Workflow {workflow_id[:64]} not found", param="workflow_id")
+            raise missing
         try:
             path = self.files.get(workflow_id) or self.folder / f"{workflow_id}.yaml"
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
-            raise WorkflowNotFound(f"Workflow {workflow_id} not found", param="workflow_id") from None
+            raise missing from None
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise WorkflowNotFound(f"Workflow {workflow_id} not found", param="workflow_id")
+                raise missing
             data = file.read(MAX_BYTES + 1)
         try:
             if len(data) <= MAX_BYTES:

@@ -154,10 +154,8 @@ class RunningJob:
             if before is not None and before.starts >= MAX_STARTS and not isinstance(node.work, CallNode):
                 raise NodeFailed(f"the server stopped {before.starts} times while it ran; it is not tried again")
             output = await work()
-        except (UnresolvedReference, TooLong) as wrong:
-            error = NodeFailed(str(wrong))
-        except NodeFailed as failed:
-            error = failed
+        except (UnresolvedReference, TooLong, NodeFailed) as failed:
+            error = NodeFailed(str(failed))
         state = "completed" if error is None else "failed"
         words = None if error is None else str(error)
         await self._write_held(lambda: self.store.end_node(self.id, path, state, output, words))

@@ -5,10 +5,11 @@ import ctypes
 from array import array
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import orjson
 
@@ -22,16 +23,17 @@ _LOG_ERROR: Final = 4
 """`GGML_LOG_LEVEL_ERROR`."""
 
 
+@dataclass(eq=False)
 class InferenceRefused(Exception):
-    """The request, or the file, can't be served. `words` completes "The model 'x' …"."""
+    """The request, or the file, can't be served."""
 
-    def __init__(self, words: str, *, kind: str = "request", param: str | None = None, detail: str = "") -> None:
-        """`kind`: "context" (too many tokens) or "request". `detail`: for the log."""
-        super().__init__(words)
-        self.words = words
-        self.kind = kind
-        self.param = param
-        self.detail = detail
+    words: str
+    """Completes "The model 'x' …"."""
+    kind: Literal["context", "request"] = "request"
+    """Of the two, "context" means too many tokens."""
+    param: str | None = None
+    detail: str = ""
+    """For the log."""
 
 
 class InferenceCancelled(Exception):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from assistant.contracts.errors import InvalidRequest, ProviderFailed, UnsupportedContent
-from assistant.contracts.messages import AssistantMessage, Message, Usage
+from assistant.contracts.messages import AssistantMessage, Message, Part, Usage
 from assistant.contracts.models import EmbeddingProvider, Embeddings, ModelInfo, ModelProvider, ModelRequest
 from assistant.providers.gguf.file import NOT_INSTALLED, NoModelFile, find_gguf, is_installed
 from assistant.providers.gguf.request_queue import GgufLimits, GgufQueue, WorkerStart, worker_command
@@ -34,8 +34,10 @@ class GgufProvider:
         self._raw = raw
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
-        self._check(request)
-        prompt: dict[str, object] = {"prompt": _prompt(request)} if self._raw else {"messages": _conversation(request)}
+        parts = [part for message in request.messages if message.role == "user" for part in message.parts]
+        self._check(request, parts)
+        texts = (part_text(part) for part in parts if part.kind != "image")
+        prompt: dict[str, object] = {"prompt": "".join(texts)} if self._raw else {"messages": _conversation(request)}
         pieces: list[str] = []
 
         def collect(piece: str) -> None:
@@ -62,12 +64,11 @@ class GgufProvider:
     async def close(self) -> None:
         await self._queue.close()
 
-    def _check(self, request: ModelRequest) -> None:
+    def _check(self, request: ModelRequest, parts: Sequence[Part]) -> None:
         name = self.info.id
         if request.tools and request.may_call and request.tool_choice != "none":
             words = f"The model '{name}' is a local file, and can't call tools. Leave 'tools' out, or serve the file with an engine that has them."
             raise InvalidRequest(words, param="tools")
-        parts = [part for message in request.messages if message.role == "user" for part in message.parts]
         if any(part.kind == "image" and part.attachment_id in request.images for part in parts):
             raise UnsupportedContent(f"The model '{name}' does not take images.", param="messages")
 
@@ -143,11 +144,6 @@ def _content(message: Message) -> str:
         return f"[Result of {message.name}]\n{tool_text(message)}"
     calls = [f"[Called {call.name} with {call.arguments}]" for call in message.tool_calls]
     return "\n\n".join([*([assistant_text(message)] if assistant_text(message) else []), *calls])
-
-
-def _prompt(request: ModelRequest) -> str:
-    users = [message for message in request.messages if message.role == "user"]
-    return "".join(part_text(part) for message in users for part in message.parts if part.kind != "image")
 
 
 def _vector(piece: str) -> tuple[float, ...]:

@@ -185,20 +185,18 @@ class _CellBudget:
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
-    archive = (
-        None
-        if name == "xls"
-        else OfficeArchive(data, limits, what="a workbook", streamed=_STREAMED.fullmatch, document_types=name == "ods")
-    )
-    if name == "ods" and archive is not None and b"encryption-data" in (archive.part("META-INF/manifest.xml") or b""):
-        raise encrypted()
-    extras = read_extras(archive) if name == "xlsx" and archive is not None else {}
+    extras: dict[str, SheetExtras] = {}
+    if name != "xls":
+        archive = OfficeArchive(data, limits, what=_WHAT, streamed=_STREAMED.fullmatch, document_types=name == "ods")
+        if name == "ods" and b"encryption-data" in (archive.part("META-INF/manifest.xml") or b""):
+            raise encrypted()
+        extras = read_extras(archive) if name == "xlsx" else {}
     try:
         book = calamine.CalamineWorkbook.from_filelike(BytesIO(data))
     except calamine.PasswordError as error:
         raise encrypted() from error
     except calamine.CalamineError as error:
-        raise damaged("a workbook") from error
+        raise damaged(_WHAT) from error
     builder = DocumentBuilder(limits.text_chars)
     budget = _CellBudget(limits.cells)
     rows = 0
@@ -250,7 +248,7 @@ def _open(source: _SheetSource) -> tuple[int, int, Iterator[tuple[int, list[Cell
     try:
         sheet = source.book.get_sheet_by_name(source.about.name)
     except calamine.CalamineError as error:
-        raise damaged("a workbook") from error
+        raise damaged(_WHAT) from error
     top, left = sheet.start or (0, 0)
     return (sheet.end or (0, 0))[0], left, enumerate(sheet.iter_rows() if sheet.start else (), start=top)
 
