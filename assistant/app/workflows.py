@@ -50,7 +50,6 @@ def build_workflows(
     targets = LinkTargets(tools=toolbox.names, agents=turns.agents.keys())
     return WorkflowService(
         library=WorkflowLibrary(loaded.workspace / "workflows", targets, files),
-        targets=targets,
         inputs=InputIntake(reader, store.attachments),
         store=store.jobs,
         executor=NodeExecutor(

@@ -9,9 +9,10 @@ import resource
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from importlib import import_module
 from types import TracebackType
-from typing import Protocol, cast
+from typing import cast
 
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.documents.protocol import MIB, FileRefused, ReadLimits, ReadRefusal, pack
@@ -27,10 +28,6 @@ _MODULES = {
     "eml": "mail",
 }
 """Format → the module of `formats` that reads it; every other format is text."""
-
-
-class _FormatModule(Protocol):
-    def read(self, data: bytes, name: str, limits: ReadLimits) -> ReadDocument | ReadImage: ...
 
 
 def main(suffix: str, limits: ReadLimits) -> None:
@@ -49,9 +46,12 @@ def _read(data: bytes, suffix: str, limits: ReadLimits) -> bytes:
     _limit_costs(limits)
     try:
         name = sniff(data, suffix)
-        module = cast("_FormatModule", import_module(f"assistant.documents.formats.{_MODULES.get(name, 'text')}"))
-        _limit_reach()
-        return pack(module.read(data, name, limits))
+        module = import_module(f"assistant.documents.formats.{_MODULES.get(name, 'text')}")
+        read = cast("Callable[[bytes, str, ReadLimits], ReadDocument | ReadImage]", module.read)
+        # Only now, behind the imports: no file may grow and (unless root) no process may start.
+        for limit, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 32), (resource.RLIMIT_NPROC, 0)):
+            resource.setrlimit(limit, (most, most))
+        return pack(read(data, name, limits))
     except FileRefused as refused:
         return pack(refused.refusal)
     except RecursionError:
@@ -68,13 +68,6 @@ def _limit_costs(limits: ReadLimits) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
     os.nice(5)
     signal.alarm(math.ceil(limits.wall_seconds) + 1)  # the parent kills this process on timeout; the alarm, where the parent is gone
-
-
-def _limit_reach() -> None:
-    """Called after the imports: no file may grow and (unless root) no process may start."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
 
 def _describe(error: BaseException, trace: TracebackType | None) -> ReadRefusal:

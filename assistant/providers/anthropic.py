@@ -209,6 +209,7 @@ class AnthropicAnswer(IncomingAnswer):
         self.done = True
 
     def message(self, request: ModelRequest, default_model: str) -> AssistantMessage:
+        """The whole answer. Raises ProviderFailed where it is cut or empty."""
         who, usage = self._peer.provider, self._usage
         if not self.done:
             raise ProviderFailed(f"{who} ended the stream before its answer was whole.")

@@ -24,14 +24,12 @@ _COOLDOWN: Final = 60.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
 class TextRelay:
     """An `emit` that remembers whether it passed any text on."""
 
-    __slots__ = ("emit", "started")
-
-    def __init__(self, emit: Callable[[str], None]) -> None:
-        self.emit = emit
-        self.started = False
+    emit: Callable[[str], None]
+    started: bool = False
 
     def __call__(self, text: str) -> None:
         self.started = True
@@ -70,15 +68,13 @@ class RetryPolicy:
         return error.retry_after if error.retry_after <= _PATIENCE else None
 
 
+@dataclass(slots=True)
 class ModelLink:
     """One model of a chain: its failures in a row, and until when (on the clock) the others go first."""
 
-    __slots__ = ("failures", "last_until", "wire")
-
-    def __init__(self, wire: ModelProvider) -> None:
-        self.wire = wire
-        self.failures = 0
-        self.last_until = float("-inf")
+    wire: ModelProvider
+    failures: int = 0
+    last_until: float = float("-inf")
 
 
 class ModelChain:
@@ -101,7 +97,8 @@ class ModelChain:
         first_error: NanobotError | None = None
         too_small = 0
         relay = TextRelay(emit)
-        for link in self._links if len(self._links) == 1 else self._in_order():
+        now = self._clock()
+        for link in self._links if len(self._links) == 1 else sorted(self._links, key=lambda link: link.last_until > now):
             info = link.wire.info
             if info.context_tokens <= too_small:
                 continue
@@ -111,7 +108,8 @@ class ModelChain:
                 if isinstance(error, ContextLengthExceeded):
                     too_small = info.context_tokens
                 else:
-                    self._note_failure(link)
+                    link.failures += 1
+                    link.last_until = self._clock() + _COOLDOWN if link.failures >= _THRESHOLD else link.last_until
                 if relay.started or len(self._links) == 1:
                     raise
                 log.warning("provider.fallback provider=%s model=%s code=%s", info.provider, info.id, error.code)
@@ -135,12 +133,3 @@ class ModelChain:
     async def close(self) -> None:
         for link in self._links:
             await link.wire.close()
-
-    def _in_order(self) -> list[ModelLink]:
-        now = self._clock()
-        return sorted(self._links, key=lambda link: link.last_until > now)
-
-    def _note_failure(self, link: ModelLink) -> None:
-        link.failures += 1
-        if link.failures >= _THRESHOLD:
-            link.last_until = self._clock() + _COOLDOWN

@@ -1,7 +1,7 @@
 """Which model answers, and why: the configuration, else the first key in the environment, else a server on this machine, else `offline`."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -118,8 +118,10 @@ class ModelCatalog:
             if self.is_reachable(name) and _is_kin(preset_of(name), model):
                 return name, f"it serves {model}"
         owner = self._owner(model)
-        for name in self._gateways_first():
-            if self.is_configured(name) and (owner is None or self._serves_others(name)):
+        for name in sorted(self.names(), key=lambda name: not preset_of(name).gateway):
+            preset = preset_of(name)
+            serves_others = preset.gateway or preset.port or self.settings(name).api_base
+            if self.is_configured(name) and (owner is None or serves_others):
                 return name, f"providers.{name} is configured"
         for name, preset in PRESETS.items():
             if self.is_reachable(name) and (preset.gateway if owner else model or preset.default_model):
@@ -146,16 +148,6 @@ class ModelCatalog:
         name = provider_name(prefix)
         return name if slash and name in self.names() else None
 
-    def _gateways_first(self) -> Iterator[str]:
-        names = self.names()
-        yield from (name for name in names if preset_of(name).gateway)
-        yield from (name for name in names if not preset_of(name).gateway)
-
-    def _serves_others(self, name: str) -> bool:
-        """Whether it may serve a model that belongs to another provider: a gateway, a local server, a base that was configured."""
-        preset = preset_of(name)
-        return bool(preset.gateway or preset.port or self.settings(name).api_base)
-
 
 async def choose(
     *,
@@ -174,15 +166,16 @@ async def choose(
     model = (model or "").strip()
     name, reason = catalog.decide(model, provider)
     if name is None:
-        for server in await find_local(local):
-            if model in {"", *server.models}:
-                settings = ProviderSettings(api_base=server.base)
-                reason = f"it answers at {server.base}"
-                return ChosenModel(provider=server.name, model=model or server.models[0], reason=reason, settings=settings)
+        for server, models in await find_local(local):
+            if model in {"", *models}:
+                settings = ProviderSettings(api_base=server.base_url)
+                reason = f"it answers at {server.base_url}"
+                return ChosenModel(provider=server.name, model=model or models[0], reason=reason, settings=settings)
     if name is None or name == OFFLINE:
         return ChosenModel(provider=OFFLINE, model=OFFLINE, reason=reason, remedy=catalog.remedy(model) if name is None else "")
     reached = catalog.reach(name, reason)
-    chosen = _without_prefix(name, model) or preset_of(name).default_model
+    prefix, slash, rest = model.partition("/")  # a gateway's "anthropic/claude…" keeps its prefix
+    chosen = (rest if slash and provider_name(prefix) == name else model) or preset_of(name).default_model
     if not chosen:
         base = reached.settings.api_base or preset_of(name).base_url
         chosen = next(iter(await list_local_models(base, patience=_CONFIGURED_LOCAL_PATIENCE)), "")
@@ -199,9 +192,3 @@ def reach(provider: str, *, providers: Mapping[str, ProviderSettings], environme
 
 def _is_kin(preset: Preset, model: str) -> bool:
     return any(word in model.lower() for word in preset.keywords.split())
-
-
-def _without_prefix(name: str, model: str) -> str:
-    """The model without its provider's own prefix: a gateway's "anthropic/claude…" keeps its own."""
-    prefix, slash, rest = model.partition("/")
-    return rest if slash and provider_name(prefix) == name else model

@@ -21,9 +21,8 @@ from assistant.contracts.errors import ProviderFailed, ProviderTimeout
 from assistant.contracts.models import ModelInfo
 from assistant.providers.failures import Peer, Redactor, refusal
 from assistant.providers.messages import IncomingAnswer
-from assistant.providers.presets import LOOPBACK, KnownModel, Preset, known_model, preset_of
+from assistant.providers.presets import LOOPBACK, KnownModel, known_model, preset_of
 from assistant.providers.settings import ProviderSettings
-from assistant.providers.sse import EventParser, EventTooLong
 
 if TYPE_CHECKING:
     import aiohttp
@@ -58,10 +57,13 @@ class ProviderEndpoint:
         self.samples = known is None or known.samples
         self.max_output = (known or KnownModel("", 0)).max_output
         self.takes_effort = known is not None and known.effort
+        context = (known or preset).context_tokens
+        if preset.port:  # a local server rarely runs a model at the whole length that it was trained for
+            context = min(context, preset.context_tokens)
         self.info = ModelInfo(
             id=model,
             provider=provider,
-            context_tokens=settings.context_tokens or _context(preset, known),
+            context_tokens=settings.context_tokens or context,
             vision=settings.vision if settings.vision is not None else (known.vision if known else preset.vision),
             logprobs=preset.wire == "openai" and (known is None or known.samples),
         )
@@ -278,8 +280,77 @@ def _failure(error: Exception, peer: Peer, idle_timeout: float) -> ProviderFaile
             return ProviderFailed(f"{who} at {where} does not speak HTTP as expected: {type(error).__name__}.")
 
 
-def _context(preset: Preset, known: KnownModel | None) -> int:
-    if known is None:
-        return preset.context_tokens
-    # A local server rarely runs a model at the whole length that it was trained for.
-    return min(known.context_tokens, preset.context_tokens) if preset.port else known.context_tokens
+class EventTooLong(Exception):
+    """A line of the stream is longer than the limit."""
+
+
+class EventParser:
+    """Bytes in, cut anywhere; the data of each finished event out. Work is linear in the bytes, however they are cut."""
+
+    __slots__ = ("_after_return", "_at_start", "_data", "_limit", "_size", "_tail")
+
+    def __init__(self, *, limit: int = 4 * 1024 * 1024) -> None:
+        """`limit`: bytes of the longest event. More raises EventTooLong."""
+        self._limit = limit
+        self._tail: list[bytes] = []
+        """The unfinished line."""
+        self._data: list[bytes] = []
+        """The data lines of the unfinished event."""
+        self._size = 0
+        self._after_return = False
+        self._at_start = True
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take the next bytes; return the data of the events that they finish, several data lines joined by a newline."""
+        if not chunk:
+            return []
+        if self._after_return:
+            self._after_return = False
+            return self.feed(chunk.removeprefix(b"\n"))
+        self._after_return = chunk.endswith(b"\r")
+        if b"\n" not in chunk and b"\r" not in chunk:
+            self._keep(chunk)
+            return []
+        if self._tail:
+            chunk = b"".join([*self._tail, chunk])
+            self._tail.clear()
+        lines = chunk.splitlines()
+        rest = b"" if chunk.endswith((b"\n", b"\r")) else lines.pop()
+        self._size = sum(map(len, self._data))
+        events = self._take(lines)
+        if rest:
+            self._keep(rest)
+        return events
+
+    def close(self) -> list[bytes]:
+        """End the stream. An unfinished event is returned too, because some servers leave out the last empty line."""
+        lines = [b"".join(self._tail), b""]
+        self._tail.clear()
+        return self._take(lines)
+
+    def _keep(self, chunk: bytes) -> None:
+        self._tail.append(chunk)
+        self._grow(len(chunk))
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > self._limit:
+            raise EventTooLong
+
+    def _take(self, lines: list[bytes]) -> list[bytes]:
+        events: list[bytes] = []
+        for line in lines:
+            if self._at_start:
+                self._at_start = False
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+                self._grow(len(line))
+            elif line == b"data":
+                self._data.append(b"")
+            elif not line:
+                if self._data:
+                    events.append(b"\n".join(self._data))
+                    self._data.clear()
+                self._size = 0
+        return events

@@ -16,7 +16,6 @@ import orjson
 
 from assistant.contracts.errors import ModelNotFound, NanobotError
 from assistant.contracts.models import ListedModel
-from assistant.providers.http import HttpClient, ProviderEndpoint
 from assistant.providers.messages import listed, mapping
 from assistant.providers.presets import LOOPBACK, PRESETS, Preset
 
@@ -30,7 +29,7 @@ _AFTER_FAILURE: Final = 30.0
 """Seconds until a provider that failed is tried again."""
 _PATIENCE: Final = 10.0
 """Seconds that a provider may take."""
-_MOST_MODELS: Final = 2_000
+_LOCAL_PATIENCE: Final = 0.15
 _LONGEST_LIST: Final = 1024 * 1024
 """Bytes of a local server's list."""
 _NOT_FOR_CHAT: Final = ("embed", "rerank", "whisper", "tts", "dall-e", "moderation", "transcribe")
@@ -109,36 +108,14 @@ def _is_for_chat(model: str) -> bool:
     return not any(word in model.lower() for word in _NOT_FOR_CHAT)
 
 
-async def read_model_list(endpoint: ProviderEndpoint) -> Sequence[str]:
-    """The ids at a provider's own list, the first 2,000 of them. Raises what ModelProvider raises."""
-    http = HttpClient(endpoint)
-    try:
-        answer = await http.get(endpoint.models_path)
-    finally:
-        await http.close()
-    ids = [mapping(model).get("id") for model in listed(answer.get("data"))[:_MOST_MODELS]]
-    return [model for model in ids if isinstance(model, str) and 0 < len(model) <= 200 and model.isprintable()]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalServer:
-    """A server that answered, with the models that it lists (those that only embed or transcribe left out)."""
-
-    name: str
-    base: str
-    models: tuple[str, ...]
-
-
-async def find_local(servers: Sequence[Preset] = LOCAL_SERVERS, *, patience: float = 0.15) -> list[LocalServer]:
-    """Those that answer with a list of models within `patience` seconds, in the order given. Asks all at once."""
-    lists = await asyncio.gather(*[list_local_models(server.base_url, patience=patience) for server in servers])
-    return [
-        LocalServer(name=server.name, base=server.base_url, models=models) for server, models in zip(servers, lists, strict=True) if models
-    ]
+async def find_local(servers: Sequence[Preset]) -> list[tuple[Preset, tuple[str, ...]]]:
+    """Those that answer with a list of models within 0.15 s, in the order given, with their models. Asks all at once."""
+    lists = await asyncio.gather(*[list_local_models(server.base_url, patience=_LOCAL_PATIENCE) for server in servers])
+    return [(server, models) for server, models in zip(servers, lists, strict=True) if models]
 
 
 async def list_local_models(base: str, *, patience: float) -> tuple[str, ...]:
-    """The ids at `<base>/models` of a server on loopback; none if nothing answers there in time, or something else does."""
+    """The ids at `<base>/models` of a server on loopback, those for chat only; none if nothing answers there in time, or something else does."""
     url = urlsplit(base)
     if url.hostname not in LOOPBACK or url.scheme != "http":
         return ()

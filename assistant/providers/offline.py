@@ -27,6 +27,8 @@ _WORDS_LOOKED_AT = 10_000
 """Characters of a message that are searched for what to send."""
 _HEADING = re.compile(r"#{1,6} +(\S.*)")
 _FENCE = re.compile(r"\s*(```|~~~)")
+_PIECE = re.compile(r".{1,48}(?:\s+|$)|\S+\s*|\s+", re.DOTALL)
+"""A piece of a line that is streamed at once, cut after spaces."""
 _HEADINGS = 12
 _FIRST_LINES = 3
 _WIDTH = 160
@@ -56,7 +58,7 @@ class OfflineProvider:
         text = "" if call else answer(request, self._opening)
         if request.stream:
             for line in text.splitlines(keepends=True):
-                for piece in _pieces(line):
+                for piece in _PIECE.findall(line):
                     emit(piece)
                     await asyncio.sleep(0)  # lets each piece leave before the next is said
         tokens = estimate_tokens(len(call.arguments if call else text))
@@ -141,11 +143,6 @@ def outline(markdown: str) -> tuple[list[str], list[str]]:
 def _short(line: str) -> str:
     line = " ".join(line.split())
     return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"
-
-
-def _pieces(line: str) -> Iterator[str]:
-    """A line in pieces of about a breath, cut after spaces."""
-    return (match[0] for match in re.finditer(r".{1,48}(?:\s+|$)|\S+\s*|\s+", line, re.DOTALL))
 
 
 class OfflineEmbeddings:

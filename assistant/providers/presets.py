@@ -42,48 +42,26 @@ def _local(name: str, port: int, keywords: str) -> Preset:
 _LISTED = (
     Preset("custom"),
     Preset(
-        "openai",
-        "https://api.openai.com/v1",
-        "OPENAI_API_KEY",
-        base_variable="OPENAI_BASE_URL",
-        default_model="gpt-5-mini",
-        keywords="openai gpt",
-        max_tokens_field="max_completion_tokens",
+        "openai", "https://api.openai.com/v1", "OPENAI_API_KEY", base_variable="OPENAI_BASE_URL",
+        default_model="gpt-5-mini", keywords="openai gpt", max_tokens_field="max_completion_tokens",
     ),
     Preset(
-        "anthropic",
-        "https://api.anthropic.com",
-        "ANTHROPIC_API_KEY",
-        base_variable="ANTHROPIC_BASE_URL",
-        default_model="claude-sonnet-5",
-        keywords="anthropic claude",
-        wire="anthropic",
-        context_tokens=200_000,
+        "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", base_variable="ANTHROPIC_BASE_URL",
+        default_model="claude-sonnet-5", keywords="anthropic claude", wire="anthropic", context_tokens=200_000,
     ),
     Preset(
-        "openrouter",
-        "https://openrouter.ai/api/v1",
-        "OPENROUTER_API_KEY",
-        default_model="openai/gpt-5-mini",
-        keywords="openrouter",
-        gateway=True,
+        "openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY",
+        default_model="openai/gpt-5-mini", keywords="openrouter", gateway=True,
     ),
     Preset(
-        "gemini",
-        "https://generativelanguage.googleapis.com/v1beta/openai",
-        "GEMINI_API_KEY",
-        default_model="gemini-flash-latest",
-        keywords="gemini",
-        context_tokens=1_000_000,
+        "gemini", "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY",
+        default_model="gemini-flash-latest", keywords="gemini", context_tokens=1_000_000,
     ),
     Preset("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", default_model="openai/gpt-oss-120b", keywords="groq", vision=False),
     Preset("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", default_model="deepseek-chat", keywords="deepseek", vision=False),
     Preset(
-        "mistral",
-        "https://api.mistral.ai/v1",
-        "MISTRAL_API_KEY",
-        default_model="mistral-medium-latest",
-        keywords="mistral magistral ministral codestral",
+        "mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY",
+        default_model="mistral-medium-latest", keywords="mistral magistral ministral codestral",
     ),
     Preset("xai", "https://api.x.ai/v1", "XAI_API_KEY", default_model="grok-4", keywords="grok"),
     Preset("moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY", keywords="moonshot kimi", vision=False),
@@ -112,7 +90,7 @@ _LISTED = (
     _local("lm_studio", 1234, "lm_studio lm-studio lmstudio"),
     _local("llama_cpp", 8080, "llama_cpp llama.cpp"),
     _local("vllm", 8000, "vllm"),
-)
+)  # fmt: skip
 
 PRESETS = {preset.name: preset for preset in _LISTED}
 """By name, in the order in which they are preferred: keys in the environment are looked for in this order."""

@@ -12,11 +12,11 @@ from assistant.providers import http
 from assistant.providers.anthropic import AnthropicProvider
 from assistant.providers.chain import ModelChain
 from assistant.providers.choice import OFFLINE, ChosenModel
-from assistant.providers.embeddings import OpenAIEmbeddings
 from assistant.providers.http import ProviderEndpoint
-from assistant.providers.listing import FoundModel, ListedModels, read_model_list
+from assistant.providers.listing import FoundModel, ListedModels
+from assistant.providers.messages import listed, mapping
 from assistant.providers.offline import DIMENSIONS, OfflineEmbeddings, OfflineProvider
-from assistant.providers.openai import OpenAICompletions, OpenAIProvider
+from assistant.providers.openai import OpenAICompletions, OpenAIEmbeddings, OpenAIProvider
 from assistant.providers.settings import RegisteredModel
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Choose = Callable[[str, str], Awaitable[ChosenModel]]
 """(model, provider) → the choice. Raises ProviderFailed."""
+_MOST_MODELS: Final = 2_000
 _MOST_UNSURE: Final = 64
 """Models that are opened, and stay open, on a client's word that they exist."""
 _STAND_INS: Final = {
@@ -56,8 +57,15 @@ def open_embeddings(choice: ChosenModel) -> EmbeddingProvider:
 
 
 async def list_models(choice: ChosenModel) -> Sequence[str]:
-    """The ids that a provider lists. Raises what ModelProvider raises."""
-    return await read_model_list(_endpoint(choice))
+    """The ids that a provider lists, the first 2,000 of them. Raises what ModelProvider raises."""
+    endpoint = _endpoint(choice)
+    client = http.HttpClient(endpoint)
+    try:
+        answer = await client.get(endpoint.models_path)
+    finally:
+        await client.close()
+    ids = [mapping(model).get("id") for model in listed(answer.get("data"))[:_MOST_MODELS]]
+    return [model for model in ids if isinstance(model, str) and 0 < len(model) <= 200 and model.isprintable()]
 
 
 def preload(choice: ChosenModel) -> None:

@@ -15,6 +15,14 @@ _AGENTS: Final = re.compile(r"(?:agent|nanobot|moltbot|openclaw)[:/]|(?:moltbot|
 _WITH_PATH: Final = frozenset({"threads", "gpu_layers", "queue", "idle_seconds"})
 
 
+def _blank_is_unset(value: object) -> object:
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
+def _null_is_empty(value: object) -> object:
+    return {} if value is None else value
+
+
 class ProviderSettings(Settings):
     """How a provider is reached. Known providers need no settings but a key."""
 
@@ -44,15 +52,8 @@ class ProviderSettings(Settings):
     list: bool = False
     """Whether clients may name its models, as `<name>/<model>`, and /v1/models lists them."""
 
-    @field_validator("api_key", "api_base", "proxy", mode="before")
-    @classmethod
-    def _blank_is_unset(cls, value: object) -> object:
-        return (value.strip() or None) if isinstance(value, str) else value
-
-    @field_validator("extra_headers", "extra_body", "extra_query", mode="before")
-    @classmethod
-    def _null_is_empty(cls, value: object) -> object:
-        return {} if value is None else value
+    _stripped = field_validator("api_key", "api_base", "proxy", mode="before")(_blank_is_unset)
+    _filled = field_validator("extra_headers", "extra_body", "extra_query", mode="before")(_null_is_empty)
 
     @field_validator("api_base")
     @classmethod
@@ -122,10 +123,7 @@ class RegisteredModel(Settings):
     idle_seconds: float = Field(default=600, gt=0, le=31_536_000)
     """With `path`: without a request, until its process ends and its memory is free. The next request loads it again."""
 
-    @field_validator("model", "path", mode="before")
-    @classmethod
-    def _blank_is_unset(cls, value: object) -> object:
-        return (value.strip() or None) if isinstance(value, str) else value
+    _stripped = field_validator("model", "path", mode="before")(_blank_is_unset)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

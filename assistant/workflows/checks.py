@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
@@ -28,16 +28,16 @@ MAX_JOB_NODES: Final = 256
 _MAX_PROBLEMS: Final = 20
 
 
+@dataclass(frozen=True, slots=True)
 class Diagnostics:
     """The problems found in one file."""
 
-    def __init__(self, workflow: str) -> None:
-        self._workflow = workflow
-        self.problems: list[WorkflowProblem] = []
+    workflow: str
+    problems: list[WorkflowProblem] = field(default_factory=list[WorkflowProblem])
 
     def add(self, line: int, words: str) -> None:
         if len(self.problems) < _MAX_PROBLEMS:
-            self.problems.append(WorkflowProblem(workflow=self._workflow, line=line, words=words))
+            self.problems.append(WorkflowProblem(workflow=self.workflow, line=line, words=words))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
 """The inputs of a run: checked against the workflow's; their files are read and stored."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -23,12 +25,12 @@ _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 
 
+@dataclass(frozen=True, slots=True)
 class InputIntake:
     """Accepts the inputs of a run."""
 
-    def __init__(self, reader: DocumentReader, attachments: AttachmentStore) -> None:
-        self._reader = reader
-        self._attachments = attachments
+    reader: DocumentReader
+    attachments: AttachmentStore
 
     async def take(
         self, job_id: str, owner: str, definition: Definition, params: Mapping[str, Json], files: Mapping[str, Upload]
@@ -43,8 +45,8 @@ class InputIntake:
         return taken
 
     async def _file(self, job_id: str, owner: str, upload: Upload) -> Json:
-        read = await self._reader.read(upload)
-        attachment = await self._attachments.keep(owner, f"{JOB_SESSION}{job_id}", upload, read)
+        read = await self.reader.read(upload)
+        attachment = await self.attachments.keep(owner, f"{JOB_SESSION}{job_id}", upload, read)
         is_document = isinstance(read, ReadDocument)
         text = read.text if is_document else ""
         if len(text) > MAX_TEXT:
@@ -91,9 +93,6 @@ def _from_text(spec: InputSpec, text: str) -> Json:
     if spec.type == "boolean" and word in _TRUE | _FALSE:
         return word in _TRUE
     if spec.type in ("number", "integer", "json"):
-        try:
-            value: Json = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            return text
-        return value
+        with suppress(orjson.JSONDecodeError):
+            return orjson.loads(text)
     return text

@@ -58,10 +58,6 @@ class Template:
 
     parts: tuple[str | Reference, ...]
 
-    @property
-    def references(self) -> tuple[Reference, ...]:
-        return tuple(part for part in self.parts if isinstance(part, Reference))
-
     def fill(self, find: Callable[[Reference], Json]) -> Json:
         """The text with its references' values; a template that is one reference gives the value itself, whatever its type."""
         if len(self.parts) == 1 and isinstance(self.parts[0], Reference):

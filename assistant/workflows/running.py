@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from assistant.contracts.errors import NanobotError, StoreUnavailable, traceback_location
@@ -28,69 +29,54 @@ class JobLost(Exception):
     """This process does not hold the job any more; another one has ended it."""
 
 
+@dataclass(kw_only=True, eq=False)
 class RunningJob:
     """Runs a job to its end, or until it is stopped."""
 
-    def __init__(
-        self,
-        new: NewJob,
-        workflow: LinkedWorkflow,
-        before: Mapping[str, NodeRun],
-        *,
-        store: JobStore,
-        executor: NodeExecutor,
-        settings: WorkflowSettings,
-        changed: Callable[[], None],
-    ) -> None:
-        """`before`: earlier runs of its nodes, by path. `changed`: called after every write to the store."""
-        self.id = new.id
-        self._new = new
-        self._workflow = workflow
-        self._before = before
-        self._store = store
-        self._executor = executor
-        self._settings = settings
-        self._changed = changed
-        self._slots = asyncio.Semaphore(settings.parallel)
-        self._why: StopCause | None = None
+    new: NewJob
+    workflow: LinkedWorkflow
+    before: Mapping[str, NodeRun]
+    """Earlier runs of its nodes, by path."""
+    store: JobStore
+    executor: NodeExecutor
+    settings: WorkflowSettings
+    changed: Callable[[], None]
+    """Called after every write to the store."""
+    stopped: StopCause | None = None
 
-    @property
-    def stopped(self) -> bool:
-        return self._why is not None
-
-    @property
-    def cancelled(self) -> bool:
-        return self._why == "cancelled"
+    def __post_init__(self) -> None:
+        self.id = self.new.id
+        self._slots = asyncio.Semaphore(self.settings.parallel)
 
     def stop(self, why: StopCause) -> None:
         """Start no more nodes. "interrupted" leaves the job as it is, "cancelled" ends it; the first reason counts."""
-        self._why = self._why or why
+        self.stopped = self.stopped or why
 
     async def run(self) -> None:
         """Ends with the job's end in the store. To stop running nodes, call `stop` and cancel this. Raises Interrupted, JobLost."""
-        if not await self._write(lambda: self._store.begin(self.id)):
-            await self._write(lambda: self._store.end(self.id, "cancelled"))
-            self._changed()
+        if not await self._write(lambda: self.store.begin(self.id)):
+            await self._write(lambda: self.store.end(self.id, "cancelled"))
+            self.changed()
             return
-        self._changed()
+        self.changed()
         state, results, error = await self._outcome()
-        await self._write(lambda: self._store.end(self.id, state, results=results, error=error))
+        await self._write(lambda: self.store.end(self.id, state, results=results, error=error))
         log.info("job.ended job=%s state=%s", self.id, state)
-        self._changed()
+        self.changed()
 
     async def _outcome(self) -> tuple[JobState, Mapping[str, Json] | None, str | None]:
         """Raises Interrupted, JobLost."""
-        definition = self._workflow.definition
-        own = frozenset(name for name in self._new.inputs if definition.inputs[name].type != "file")
+        definition = self.workflow.definition
+        own = frozenset(name for name in self.new.inputs if definition.inputs[name].type != "file")
         try:
-            async with asyncio.timeout(self._settings.timeout):
-                results = await self._graph(definition, _with_defaults(definition, self._new.inputs), own, "")
+            async with asyncio.timeout(self.settings.timeout):
+                results = await self._graph(definition, _with_defaults(definition, self.new.inputs), own, "")
         except NodeFailed as failed:
             return "failed", None, str(failed)
         except TimeoutError:
-            return "failed", None, f"its time was up: {self._settings.timeout:g} s"
+            return "failed", None, f"its time was up: {self.settings.timeout:g} s"
         except asyncio.CancelledError:
-            if self._why != "cancelled":
+            if self.stopped != "cancelled":
                 raise Interrupted from None
             return "cancelled", None, None
         except (JobLost, Interrupted):
@@ -141,7 +127,7 @@ class RunningJob:
     async def _node(self, node: Node, values: Values, above: str) -> Json:
         """Its output. Raises NodeFailed (with its name), Interrupted, JobLost."""
         path = f"{above}{node.id}"
-        before = self._before.get(path)
+        before = self.before.get(path)
         if before is not None and before.state == "completed":
             return before.output
         try:
@@ -160,22 +146,20 @@ class RunningJob:
         if self.stopped:
             raise Interrupted
         key = self._key(path)
-        await self._write_held(lambda: self._store.start_node(self.id, path, key.turn_id))
-        self._changed()
+        await self._write_held(lambda: self.store.start_node(self.id, path, key.turn_id))
+        self.changed()
         output: Json = None
         error: NodeFailed | None = None
         try:
             if before is not None and before.starts >= MAX_STARTS and not isinstance(node.work, CallNode):
                 raise NodeFailed(f"the server stopped {before.starts} times while it ran; it is not tried again")
             output = await work()
-        except (UnresolvedReference, TooLong) as wrong:
-            error = NodeFailed(str(wrong))
-        except NodeFailed as failed:
-            error = failed
+        except (UnresolvedReference, TooLong, NodeFailed) as failed:
+            error = NodeFailed(str(failed))
         state = "completed" if error is None else "failed"
         words = None if error is None else str(error)
-        await self._write_held(lambda: self._store.end_node(self.id, path, state, output, words))
-        self._changed()
+        await self._write_held(lambda: self.store.end_node(self.id, path, state, output, words))
+        self.changed()
         if error is not None:
             raise error
         return output
@@ -184,7 +168,7 @@ class RunningJob:
         assert not isinstance(node.work, CallNode)
         try:
             async with asyncio.timeout(node.work.timeout):
-                output = await self._executor.execute(node.work, values, self._key(path, again=again), lambda: self._why or "cancelled")
+                output = await self.executor.execute(node.work, values, self._key(path, again=again), lambda: self.stopped or "cancelled")
         except TimeoutError:
             raise NodeFailed(f"its time was up: {node.work.timeout:g} s") from None
         except NanobotError as error:
@@ -194,14 +178,14 @@ class RunningJob:
 
     async def _called(self, node: Node, values: Values, path: str) -> Json:
         assert isinstance(node.work, CallNode)
-        inner = self._workflow.called[node.work.workflow]
+        inner = self.workflow.called[node.work.workflow]
         params = {name: values.fill(value) for name, value in node.work.params.items()}
         whole = {name: whole_reference(value) for name, value in node.work.params.items()}
         own = frozenset(name for name, reference in whole.items() if reference and values.is_own(reference))
         return {**await self._graph(inner, _with_defaults(inner, params), own, f"{path}/")}
 
     def _key(self, path: str, *, again: bool = False) -> NodeKey:
-        return NodeKey(job=self.id, owner=self._new.owner, path=path, again=again)
+        return NodeKey(job=self.id, owner=self.new.owner, path=path, again=again)
 
     async def _write_held(self, write: Callable[[], Awaitable[bool]]) -> None:
         if not await self._write(write):
@@ -214,7 +198,7 @@ class RunningJob:
             try:
                 return await write()
             except StoreUnavailable as error:
-                if self._why == "interrupted":
+                if self.stopped == "interrupted":
                     raise Interrupted from None
                 log.warning("job.store_waits job=%s code=%s", self.id, error.code)
                 await asyncio.sleep(pause)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from assistant.contracts.errors import NanobotError, ServerOverloaded, ShuttingDown
@@ -16,14 +17,15 @@ from assistant.contracts.workflows import (
     JobCancelled,
     JobFailed,
     JobNotFound,
+    JobUpdate,
     NewJob,
     NodeRun,
+    NodeUpdate,
+    OutputUpdate,
     Update,
     WorkflowInfo,
 )
 from assistant.store.jobs import JobStore
-from assistant.workflows.checks import LinkTargets
-from assistant.workflows.events import JobEvents
 from assistant.workflows.inputs import InputIntake
 from assistant.workflows.library import LinkedWorkflow, WorkflowLibrary, describe, link_sources
 from assistant.workflows.nodes import Interrupted, NodeExecutor
@@ -45,15 +47,12 @@ class WorkflowService:
         self,
         *,
         library: WorkflowLibrary,
-        targets: LinkTargets,
         inputs: InputIntake,
         store: JobStore,
         executor: NodeExecutor,
         settings: WorkflowSettings,
     ) -> None:
-        """`targets`: what jobs of earlier processes are checked against; the library has the same."""
         self._library = library
-        self._targets = targets
         self._inputs = inputs
         self._store = store
         self._executor = executor
@@ -164,9 +163,9 @@ class WorkflowService:
 
     def _run(self, new: NewJob, workflow: LinkedWorkflow, before: Mapping[str, NodeRun]) -> None:
         job = RunningJob(
-            new,
-            workflow,
-            before,
+            new=new,
+            workflow=workflow,
+            before=before,
             store=self._store,
             executor=self._executor,
             settings=self._settings,
@@ -195,7 +194,7 @@ class WorkflowService:
     async def _release(self, job: RunningJob) -> None:
         """Leave it to the next start, or end it if it was cancelled before it ran."""
         try:
-            if job.cancelled:
+            if job.stopped == "cancelled":
                 await self._store.end(job.id, "cancelled")
             else:
                 await self._store.release(job.id)
@@ -205,10 +204,9 @@ class WorkflowService:
 
     def _stop(self, held: tuple[RunningJob, asyncio.Task[None]]) -> None:
         job, task = held
-        if not job.cancelled:
+        if not job.stopped:
             job.stop("cancelled")
-            if job.cancelled:
-                task.cancel()
+            task.cancel()
 
     async def _poll(self, takes_over: bool) -> None:
         while True:
@@ -225,7 +223,7 @@ class WorkflowService:
     async def _take_over(self) -> None:
         for held in await self._store.take_over():
             try:
-                workflow = await asyncio.to_thread(link_sources, held.new.workflow, held.new.sources, self._targets)
+                workflow = await asyncio.to_thread(link_sources, held.new.workflow, held.new.sources, self._library.targets)
             except InvalidWorkflow as error:  # for example, a tool was removed
                 self._unresumable[held.new.id] = f"it can't be resumed: {error.message}"
                 continue
@@ -238,3 +236,42 @@ class WorkflowService:
     def _changed(self, job_id: str) -> None:
         for changed in self._listeners.get(job_id, ()):
             changed.set()
+
+
+class JobEvents:
+    """The updates of one job for one listener."""
+
+    def __init__(self) -> None:
+        self._state = ""
+        self._nodes: dict[str, tuple[str, int]] = {}
+
+    def since_last(self, job: Job) -> Sequence[Update]:
+        """In the order of the store. A state that was passed between two calls is included."""
+        updates: list[Update] = []
+        if self._state == "" and job.state != "queued":
+            updates.append(JobUpdate(job=replace(job, state="queued", ended=None, error=None, results=None)))
+        if self._state in ("", "queued") and (job.state not in ("queued", "cancelled") or job.nodes):
+            updates.append(JobUpdate(job=replace(job, state="running", ended=None, error=None, results=None)))
+        updates += self._of_nodes(job)
+        if job.state in ENDED and self._state not in ENDED:
+            updates += [OutputUpdate(job=job, name=name, value=value) for name, value in (job.results or {}).items()]
+            updates.append(JobUpdate(job=job))
+        elif job.state == "queued" and self._state == "":
+            updates.append(JobUpdate(job=job))
+        self._state = job.state
+        return updates
+
+    def _of_nodes(self, job: Job) -> list[Update]:
+        started: list[Update] = []
+        ended: list[tuple[NodeRun, Update]] = []
+        for node in job.nodes:
+            known, now = self._nodes.get(node.path), (node.state, node.starts)
+            if known == now:
+                continue
+            if known is None or known[1] != node.starts:
+                started.append(NodeUpdate(job=job, node=replace(node, state="running", output=None, error=None, ended=None)))
+            if node.state != "running":
+                ended.append((node, NodeUpdate(job=job, node=node)))
+            self._nodes[node.path] = now
+        ended.sort(key=lambda pair: pair[0].ended or pair[0].started)
+        return started + [update for _, update in ended]

@@ -7,8 +7,8 @@ import pytest
 
 from assistant.contracts.errors import ModelNotFound, ProviderFailed
 from assistant.providers.choice import ChosenModel, choose
-from assistant.providers.embeddings import batches
 from assistant.providers.listing import ListedModels
+from assistant.providers.openai import batches
 from assistant.providers.registry import ModelRegistry
 
 

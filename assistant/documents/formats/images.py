@@ -38,7 +38,9 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadImage:
         raise damaged(f"a {shown} picture") from error
     except Image.DecompressionBombError as error:
         raise _too_many_pixels(limits) from error
-    encoded, form = _encode(picture, wanted, limits.image_bytes)
+    encoded, form = _save(picture, wanted), wanted
+    if len(encoded) > limits.image_bytes:
+        encoded, form = _save(picture, "WEBP"), "WEBP"
     original = f"{shown}, {width}×{height}" + (f", {count(frames, 'frame')}: the first is shown" if frames > 1 else "")
     return ReadImage(media_type=_MEDIA_TYPES[form], width=picture.width, height=picture.height, original=original, data=encoded)
 
@@ -72,12 +74,6 @@ def _straighten(source: Image.Image) -> Image.Image:
     if picture.mode in {"1", "L", "RGB", "RGBA"} and "transparency" not in picture.info:
         return picture
     return picture.convert("RGBA" if picture.has_transparency_data else "L" if picture.mode in {"LA", "F"} else "RGB")
-
-
-def _encode(picture: Image.Image, wanted: _ImageFormat, max_bytes: int) -> tuple[bytes, _ImageFormat]:
-    """Encoded in its own format, or as WebP where that exceeds `max_bytes`."""
-    encoded = _save(picture, wanted)
-    return (encoded, wanted) if len(encoded) <= max_bytes else (_save(picture, "WEBP"), "WEBP")
 
 
 def _save(picture: Image.Image, form: _ImageFormat) -> bytes:

@@ -23,10 +23,6 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def count_words(text: str) -> str:
-    return count(len(text.split()), "word")
-
-
 def shorten(label: str) -> str:
     """A label on one line, cut where it is long."""
     line = " ".join(label.split())
@@ -108,4 +104,4 @@ class DocumentBuilder:
             cut = f"everything after the first {self._limit:,} characters of text"
             missing = f"{missing}; {cut}" if missing else cut
         sections = tuple(section for section in self._sections if section.start <= len(text))
-        return ReadDocument(format=name, text=text, sections=sections, facts=facts or (count_words(text),), missing=missing)
+        return ReadDocument(format=name, text=text, sections=sections, facts=facts or (count(len(text.split()), "word"),), missing=missing)

@@ -122,18 +122,16 @@ def _read_page(document: pypdfium2.PdfDocument, index: int) -> _PdfPage:
         text = page.get_textpage()
         words = text.get_text_range()
         annotations = _read_annotations(document, page, text)
-        doubtful = bool(_RIGHT_TO_LEFT.search(words)) and _has_unmapped(text)
+        # Some programs map a whole right-to-left word to one glyph without a letter, which pdfium reads backwards.
+        doubtful = bool(_RIGHT_TO_LEFT.search(words)) and any(
+            raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(text.count_chars())
+        )
         text.close()
     except pypdfium2.PdfiumError:
         return _DAMAGED
     finally:
         page.close()
     return _PdfPage(words.replace("\r\n", "\n"), annotations, doubtful)
-
-
-def _has_unmapped(text: pypdfium2.PdfTextPage) -> bool:
-    """Whether glyphs map to no letter: some programs map a whole right-to-left word to one glyph, which pdfium reads backwards."""
-    return any(raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(text.count_chars()))
 
 
 def _read_head(document: pypdfium2.PdfDocument) -> str:

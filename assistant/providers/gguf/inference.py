@@ -5,10 +5,11 @@ import ctypes
 from array import array
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import orjson
 
@@ -22,16 +23,17 @@ _LOG_ERROR: Final = 4
 """`GGML_LOG_LEVEL_ERROR`."""
 
 
+@dataclass(eq=False)
 class InferenceRefused(Exception):
-    """The request, or the file, can't be served. `words` completes "The model 'x' …"."""
+    """The request, or the file, can't be served."""
 
-    def __init__(self, words: str, *, kind: str = "request", param: str | None = None, detail: str = "") -> None:
-        """`kind`: "context" (too many tokens) or "request". `detail`: for the log."""
-        super().__init__(words)
-        self.words = words
-        self.kind = kind
-        self.param = param
-        self.detail = detail
+    words: str
+    """Completes "The model 'x' …"."""
+    kind: Literal["context", "request"] = "request"
+    """Of the two, "context" means too many tokens."""
+    param: str | None = None
+    detail: str = ""
+    """For the log."""
 
 
 class InferenceCancelled(Exception):
@@ -98,7 +100,11 @@ class LoadedModel:
         """Prompt tokens that were not cached from the request before."""
         self._plain_eval: Callable[[Sequence[int]], None] = self._llama.eval
         self._llama.eval = self._eval
-        self._abort = self._lib.ggml_abort_callback(self._aborts)
+
+        def aborts(_: object) -> bool:  # llama.cpp asks between two steps of a computation on the processor
+            return is_cancelled()
+
+        self._abort = self._lib.ggml_abort_callback(aborts)
         self._lib.llama_set_abort_callback(self._llama.ctx, self._abort, None)
 
     def generate(self, request: Mapping[str, Any], emit: Callable[[str], None]) -> dict[str, Any]:
@@ -254,10 +260,6 @@ class LoadedModel:
             self._plain_eval(tokens[start : start + self._llama.n_batch])
         if self._evaluated is None:  # the first call has the prompt
             self._evaluated = len(tokens)
-
-    def _aborts(self, _: object) -> bool:
-        """Called by llama.cpp between two steps of a computation on the processor."""
-        return self._is_cancelled()
 
     def _check_cancelled(self) -> None:
         if self._is_cancelled():

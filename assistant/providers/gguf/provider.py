@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from assistant.contracts.errors import InvalidRequest, ProviderFailed, UnsupportedContent
-from assistant.contracts.messages import AssistantMessage, Message, Usage
+from assistant.contracts.messages import AssistantMessage, Message, Part, Usage
 from assistant.contracts.models import EmbeddingProvider, Embeddings, ModelInfo, ModelProvider, ModelRequest
 from assistant.providers.gguf.file import NOT_INSTALLED, NoModelFile, find_gguf, is_installed
-from assistant.providers.gguf.process import worker_command
-from assistant.providers.gguf.request_queue import GgufLimits, GgufQueue, WorkerStart
+from assistant.providers.gguf.request_queue import GgufLimits, GgufQueue, WorkerStart, worker_command
 from assistant.providers.messages import assistant_text, build_message, count, image_text, part_text, tool_text
 from assistant.providers.settings import RegisteredModel
 
@@ -29,18 +28,16 @@ class GgufProvider:
 
     def __init__(self, info: ModelInfo, queue: GgufQueue, prepare: Callable[[], WorkerStart], *, raw: bool) -> None:
         """`raw`: complete the text of the user's messages; otherwise apply the chat template."""
-        self._info = info
+        self.info = info
         self._queue = queue
         self._prepare = prepare
         self._raw = raw
 
-    @property
-    def info(self) -> ModelInfo:
-        return self._info
-
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
-        self._check(request)
-        prompt: dict[str, object] = {"prompt": _prompt(request)} if self._raw else {"messages": _conversation(request)}
+        parts = [part for message in request.messages if message.role == "user" for part in message.parts]
+        self._check(request, parts)
+        texts = (part_text(part) for part in parts if part.kind != "image")
+        prompt: dict[str, object] = {"prompt": "".join(texts)} if self._raw else {"messages": _conversation(request)}
         pieces: list[str] = []
 
         def collect(piece: str) -> None:
@@ -49,14 +46,15 @@ class GgufProvider:
                 emit(piece)
 
         ended = await self._queue.ask({**prompt, "sampling": asdict(request.sampling)}, collect)
+        usage = {name: count(ended, name) for name in ("prompt_tokens", "completion_tokens", "cached_tokens")}
         return build_message(
             request,
             provider=_LOCAL,
-            model=self._info.id,
+            model=self.info.id,
             text="".join(pieces),
             calls=(),
             reason="length" if ended["end"] == "length" else "stop",
-            usage=_usage(ended),
+            usage=Usage(**usage),
         )
 
     async def probe(self) -> None:
@@ -66,17 +64,12 @@ class GgufProvider:
     async def close(self) -> None:
         await self._queue.close()
 
-    def _check(self, request: ModelRequest) -> None:
-        name = self._info.id
+    def _check(self, request: ModelRequest, parts: Sequence[Part]) -> None:
+        name = self.info.id
         if request.tools and request.may_call and request.tool_choice != "none":
             words = f"The model '{name}' is a local file, and can't call tools. Leave 'tools' out, or serve the file with an engine that has them."
             raise InvalidRequest(words, param="tools")
-        if any(
-            part.kind == "image" and part.attachment_id in request.images
-            for message in request.messages
-            if message.role == "user"
-            for part in message.parts
-        ):
+        if any(part.kind == "image" and part.attachment_id in request.images for part in parts):
             raise UnsupportedContent(f"The model '{name}' does not take images.", param="messages")
 
 
@@ -84,20 +77,16 @@ class GgufEmbeddings:
     """Implements EmbeddingProvider. Vectors have length 1 and the file's own number of dimensions."""
 
     def __init__(self, info: ModelInfo, queue: GgufQueue) -> None:
-        self._info = info
+        self.info = info
         self._queue = queue
-
-    @property
-    def info(self) -> ModelInfo:
-        return self._info
 
     async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
         vectors: list[tuple[float, ...]] = []
         fields = {"texts": list(texts), "dimensions": dimensions}
         ended = await self._queue.ask(fields, lambda piece: vectors.append(_vector(piece)))
         if len(vectors) != len(texts) or not all(vectors):
-            raise ProviderFailed(f"The model '{self._info.id}' returned an unreadable vector.", retryable=False)
-        return Embeddings(vectors=tuple(vectors), prompt_tokens=count(ended, "prompt_tokens"), model=self._info.id)
+            raise ProviderFailed(f"The model '{self.info.id}' returned an unreadable vector.", retryable=False)
+        return Embeddings(vectors=tuple(vectors), prompt_tokens=count(ended, "prompt_tokens"), model=self.info.id)
 
     async def close(self) -> None:
         await self._queue.close()
@@ -134,7 +123,7 @@ def _start(model_id: str, settings: RegisteredModel, folder: Path, command: Sequ
         "gpu_layers": settings.gpu_layers,
         "dimensions": settings.dimensions,
     }
-    return WorkerStart(command=command or worker_command(file), load=load)
+    return command or worker_command(file), load
 
 
 def _conversation(request: ModelRequest) -> list[dict[str, str]]:
@@ -155,19 +144,6 @@ def _content(message: Message) -> str:
         return f"[Result of {message.name}]\n{tool_text(message)}"
     calls = [f"[Called {call.name} with {call.arguments}]" for call in message.tool_calls]
     return "\n\n".join([*([assistant_text(message)] if assistant_text(message) else []), *calls])
-
-
-def _prompt(request: ModelRequest) -> str:
-    users = [message for message in request.messages if message.role == "user"]
-    return "".join(part_text(part) for message in users for part in message.parts if part.kind != "image")
-
-
-def _usage(ended: dict[str, Any]) -> Usage:
-    return Usage(
-        prompt_tokens=count(ended, "prompt_tokens"),
-        completion_tokens=count(ended, "completion_tokens"),
-        cached_tokens=count(ended, "cached_tokens"),
-    )
 
 
 def _vector(piece: str) -> tuple[float, ...]:

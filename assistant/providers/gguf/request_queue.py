@@ -1,16 +1,26 @@
-"""The queue of one local model.
+"""The queue of one local model, and the child process that serves it.
 
 The first request starts the child process. Requests run one at a time; the process ends when idle, when it stalls or breaks, and with the server.
 """
 
 import asyncio
+import json
 import logging
+import os
+import signal
+import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, cast
 
+import orjson
+
+import assistant
 from assistant.contracts.errors import (
     ContextLengthExceeded,
     InvalidRequest,
@@ -20,12 +30,97 @@ from assistant.contracts.errors import (
     ProviderTimeout,
     ShuttingDown,
 )
-from assistant.providers.gguf.process import ModelProcess, ProcessBroke
 
+_LONGEST_LINE: Final = 1_048_576
+"""Bytes; no vector is that long."""
+_START: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from assistant.providers.gguf.worker import main; main()"
+_ENVIRONMENT: Final = (
+    *("LD_LIBRARY_PATH", "SYSTEMROOT"),
+    *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"),
+)
+"""Variables passed to the child: what an interpreter may need to start, and which graphics cards it may use."""
 log = logging.getLogger(__name__)
-
+WorkerStart = tuple[Sequence[str], Mapping[str, object]]
+"""The command of the child process, and its `load` message."""
 _RETRY_AFTER: Final = (1.0, 60.0)
 """Least and most seconds of `Retry-After` when the queue is full."""
+
+
+def worker_command(file: Path) -> Sequence[str]:
+    """The command that runs `worker`. `file` is only shown in the process list: the worker gets it in its `load` message."""
+    home = str(Path(assistant.__file__).parents[1])
+    imports = [home, *(os.path.abspath(place) for place in sys.path if place)]  # the child runs in "/"
+    return [sys.executable, "-I", "-S", "-c", _START, json.dumps(imports), str(file)]
+
+
+class ProcessBroke(Exception):
+    """The process ended or broke the protocol. The text has no subject: "ended (signal 9)"."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProcess:
+    """A running child process. One socket pair is its standard input and output; it has its own session, out of reach of the terminal's signals."""
+
+    child: asyncio.subprocess.Process
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @classmethod
+    async def start(cls, command: Sequence[str]) -> "ModelProcess":
+        """Raises ProcessBroke if no process can be started."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            reader, writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
+            try:
+                child = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=asyncio.subprocess.DEVNULL,
+                    env={"LC_ALL": "C.UTF-8", **{key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}},
+                    cwd="/",
+                    start_new_session=True,
+                )
+            except BaseException as error:
+                writer.transport.abort()
+                if isinstance(error, OSError):
+                    raise ProcessBroke(f"can't be started ({error.strerror})") from error
+                raise
+        return cls(child, reader, writer)
+
+    def send(self, **fields: object) -> None:
+        """Never blocks: what the socket does not take is buffered, one request at a time."""
+        self.writer.write(orjson.dumps(fields) + b"\n")
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message. Raises ProcessBroke."""
+        try:
+            line = await self.reader.readline()
+        except ConnectionError:
+            line = b""
+        except ValueError:
+            raise ProcessBroke("sent a line that is too long") from None
+        if not line:
+            code = await self.child.wait()
+            raise ProcessBroke(f"ended (signal {-code})" if code < 0 else f"ended (status {code})")
+        try:
+            value: object = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            raise ProcessBroke("sent a line that is not JSON") from None
+        if not isinstance(value, dict):
+            raise ProcessBroke("sent a line that is not an object")
+        message = cast("dict[str, Any]", value)
+        if "broke" in message:
+            raise ProcessBroke(f"broke: {str(message['broke'])[:200]}")
+        return message
+
+    async def kill(self) -> None:
+        """Kill its process group and reap it. Safe to call twice."""
+        self.writer.transport.abort()
+        if self.child.returncode is None:
+            with suppress(ProcessLookupError):  # it ended by itself and is not yet reaped
+                os.killpg(self.child.pid, signal.SIGKILL)
+            await self.child.wait()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +138,6 @@ class GgufLimits:
     """For the process to stop a cancelled request, until it is killed."""
     after_failure: float = 30
     """Between attempts to load a file that failed to load."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerStart:
-    """The command of the child process, and its `load` message."""
-
-    command: Sequence[str]
-    load: Mapping[str, object]
 
 
 @dataclass(slots=True, eq=False)
@@ -207,7 +294,7 @@ class GgufQueue:
     async def _loaded(self) -> ModelProcess:
         """The process with its file loaded, started if needed. Raises ProviderFailed."""
         clock = asyncio.get_running_loop().time
-        if self._process is not None and self._process.runs:
+        if self._process is not None and self._process.child.returncode is None:
             return self._process
         await self._kill("ended by itself")
         if self._failure is not None and clock() < self._failure[1]:
@@ -220,15 +307,15 @@ class GgufQueue:
             self._failure = (error.message, clock() + self._limits.after_failure)
             raise
         self._failure = None
-        log.info("gguf.loaded model=%s pid=%d seconds=%.2f", self._name, process.pid, clock() - began)
+        log.info("gguf.loaded model=%s pid=%d seconds=%.2f", self._name, process.child.pid, clock() - began)
         return process
 
     async def _load(self) -> ModelProcess:
-        start = await asyncio.to_thread(self._prepare)
+        command, load = await asyncio.to_thread(self._prepare)
         try:
             async with asyncio.timeout(self._limits.load):
-                self._process = process = await ModelProcess.start(start.command)
-                process.send(load=start.load)
+                self._process = process = await ModelProcess.start(command)
+                process.send(load=load)
                 while True:
                     match await process.receive():
                         case {"loaded": {}}:
@@ -252,4 +339,4 @@ class GgufQueue:
         process, self._process = self._process, None
         if process is not None:
             await process.kill()
-            log.info("gguf.ended model=%s pid=%d why=%s", self._name, process.pid, why)
+            log.info("gguf.ended model=%s pid=%d why=%s", self._name, process.child.pid, why)

@@ -44,7 +44,7 @@ class WorkerInbox:
     def __init__(self, output: int) -> None:
         """`output`: the descriptor that answers are written to."""
         self._output = output
-        self._requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self.requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._cancelled = 0
         self._sent_at = 0.0
         self.job = 0
@@ -58,11 +58,8 @@ class WorkerInbox:
                 if "cancel" in message:
                     self._cancelled = message["cancel"]
                 else:
-                    self._requests.put(message)
+                    self.requests.put(message)
         os._exit(0)
-
-    def next(self) -> dict[str, Any]:
-        return self._requests.get()
 
     def send(self, **fields: object) -> None:
         left = memoryview(orjson.dumps(fields) + b"\n")
@@ -86,7 +83,7 @@ def main() -> None:
     threading.excepthook = lambda bug: os._exit(1)
     _deprioritize()
     threading.Thread(target=inbox.listen, daemon=True).start()
-    load = inbox.next()["load"]
+    load = inbox.requests.get()["load"]
     try:
         model = LoadedModel(load, inbox.is_cancelled)
     except InferenceRefused as refused:
@@ -94,7 +91,7 @@ def main() -> None:
         os._exit(1)
     inbox.send(loaded={"context": model.context, "dimensions": model.dimensions})
     while True:
-        _serve(model, inbox, inbox.next())
+        _serve(model, inbox, inbox.requests.get())
 
 
 def _serve(model: LoadedModel, inbox: WorkerInbox, request: Mapping[str, Any]) -> None:

@@ -146,7 +146,6 @@ class Works:
         )
         service = WorkflowService(
             library=WorkflowLibrary(self.folder / "workflows", targets),
-            targets=targets,
             inputs=InputIntake(reader, store.attachments),
             store=jobs or store.jobs,
             executor=executor,

@@ -1,31 +1,275 @@
 """Word documents (.docx): everything visible on the pages, in order."""
 
+import re
+from collections.abc import Set
+from dataclasses import dataclass
 from io import BytesIO
 from typing import cast
 
 from docx.package import Package
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.formats.markdown import DocumentBuilder
+from assistant.documents.formats.markdown import DocumentBuilder, table
 from assistant.documents.formats.office.docx_styles import DocxNumbering, DocxStyles
-from assistant.documents.formats.office.docx_walk import DocxBlock, DocxWalker
+from assistant.documents.formats.office.drawing import chart_text, diagram_text, equation
 from assistant.documents.formats.office.package import (
     OfficeArchive,
     OfficePart,
     RelationSource,
     XmlElement,
+    address,
     attribute,
     child,
     children,
     descendants,
+    local,
     opening,
+    reference,
     related,
+    target,
     tree,
 )
 from assistant.documents.protocol import ReadLimits, damaged
 
+_DROPPED = frozenset({"del", "moveFrom", "delText", "delInstrText", "rPr", "pPr", "sdtPr", "sdtEndPr", "tblPr", "trPr", "tcPr", "proofErr"})
+_WRAPPERS = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo"})
+_DRAWN = frozenset({"txbxContent", "chart", "relIds", "docPr", "textpath"})
+"""The elements of a drawing with text."""
+_HYPERLINK = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
+_SYMBOLS = {0xF0B7: "•", 0xF0A7: "▪", 0xF0FC: "✓", 0xF0FE: "☑", 0xF0A8: "☐", 0xF0E0: "→", 0xF0E8: "→"}
+"""Private-use characters of the symbol fonts."""
+_MAX_SPAN = 60
+"""Columns that one cell may span."""
 _WHAT = "a Word document"
 _SEPARATORS = frozenset({"separator", "continuationSeparator", "continuationNotice"})
+
+
+@dataclass(frozen=True, slots=True)
+class DocxBlock:
+    """A paragraph, a table or a list item."""
+
+    text: str
+    item: bool = False
+    """A list item, joined to the item before it without a blank line."""
+
+
+@dataclass(slots=True)
+class _ComplexField:
+    """A complex field (a link, a page number) between its begin and its end."""
+
+    instruction: str = ""
+    start: int = -1
+    """Index in the line where its result begins; -1 until then."""
+
+
+class DocxWalker:
+    """Reads one part of a document: the body, a header, the notes."""
+
+    def __init__(self, part: OfficePart, styles: DocxStyles, numbering: DocxNumbering) -> None:
+        self._part, self._styles, self._numbering = part, styles, numbering
+        self._line: list[str] = []
+        self._fields: list[_ComplexField] = []
+        self._boxes: list[DocxBlock] = []
+        self._marks: dict[tuple[str, str], str] = {}
+        self._comments: dict[str, list[str]] = {}
+        self._open_comments: set[str] = set()
+
+    def note_mark(self, kind: str, identity: str) -> str:
+        """The mark of a footnote ("[^1]") or endnote ("[^e1]"), numbered as the text refers to them."""
+        number = sum(1 for known, _ in self._marks if known == kind) + 1
+        return self._marks.setdefault((kind, identity), f"[^{'e' if kind == 'endnote' else ''}{number}]")
+
+    def commented(self, identity: str) -> str:
+        """The text that a comment refers to."""
+        return "".join(self._comments.get(identity, ()))
+
+    def blocks(self, element: XmlElement) -> list[DocxBlock]:
+        """The blocks of an element in order; a text box follows its paragraph."""
+        found: list[DocxBlock] = []
+        for item in element:
+            match local(item):
+                case "p":
+                    found += self._paragraph(item)
+                case "tbl":
+                    found += self._table(item)
+                case "oMathPara" | "oMath":
+                    found.append(DocxBlock(f"${equation(item)}$"))
+                case "commentRangeStart" | "commentRangeEnd":
+                    self._one(item)
+                case name if name not in _DROPPED:
+                    found += self.blocks(item)
+                case _:
+                    pass
+        return found
+
+    def _paragraph(self, element: XmlElement) -> list[DocxBlock]:
+        outer = self._line, self._boxes, self._fields
+        self._line, self._boxes, self._fields = [], [], []
+        self._inline(element)
+        text, boxes = "".join(self._line).strip(), self._boxes
+        self._line, self._boxes, self._fields = outer
+        block = self._style(child(element, "pPr"), text) if text else None
+        return [block, *boxes] if block else boxes
+
+    def _style(self, properties: XmlElement | None, text: str) -> DocxBlock:
+        level = self._styles.level(properties)
+        number, depth = self._styles.numbering(properties)
+        label = self._numbering.next(number, depth) if number else ""
+        if level:
+            words = " ".join(text.split("\n"))
+            return DocxBlock(f"{'#' * min(level, 6)} {f'{label} ' if label not in {'', '-'} else ''}{words}")
+        if not number:
+            return DocxBlock(text)
+        indent = "  " * depth
+        return DocxBlock(f"{indent}{label or '-'} {text}".replace("\n", f"\n{indent}  "), item=True)
+
+    def _inline(self, element: XmlElement) -> None:
+        for item in element:
+            self._one(item)
+
+    def _one(self, item: XmlElement) -> None:
+        match local(item):
+            case "t":
+                self._write(item.text or "")
+            case "tab" | "ptab":
+                self._write("\t")
+            case "br" | "cr":
+                self._write("\n")
+            case "noBreakHyphen":
+                self._write("-")
+            case "sym":
+                self._write(_symbol(attribute(item, "char")))
+            case "hyperlink":
+                self._link(item, address(self._part, reference(item)))
+            case "fldChar":
+                self._field(attribute(item, "fldCharType"))
+            case "instrText":
+                if self._fields:
+                    self._fields[-1].instruction += item.text or ""
+            case "fldSimple":
+                self._link(item, _hyperlink(attribute(item, "instr")))
+            case "footnoteReference" | "endnoteReference" as name:
+                self._line.append(self.note_mark(name.removesuffix("Reference"), attribute(item, "id")))
+            case "commentRangeStart":
+                self._open_comments.add(attribute(item, "id"))
+            case "commentRangeEnd":
+                self._open_comments.discard(attribute(item, "id"))
+            case "oMath":
+                self._write(f"${equation(item)}$")
+            case "drawing" | "pict" | "object":
+                self._drawing(item)
+            case "ruby":
+                self._ruby(item)
+            case name if name not in _DROPPED:
+                self._inline(item)
+            case _:
+                pass
+
+    def _write(self, text: str) -> None:
+        self._line.append(text)
+        for identity in self._open_comments:
+            self._comments.setdefault(identity, []).append(text)
+
+    def _link(self, element: XmlElement, outside: str) -> None:
+        start = len(self._line)
+        self._inline(element)
+        self._wrap(start, outside)
+
+    def _wrap(self, start: int, outside: str) -> None:
+        words = "".join(self._line[start:])
+        if outside and words.strip():
+            self._line[start:] = [f"[{words}]({outside})"]
+
+    def _field(self, kind: str) -> None:
+        if kind == "begin":
+            self._fields.append(_ComplexField())
+        elif kind == "separate" and self._fields:
+            self._fields[-1].start = len(self._line)
+        elif kind == "end" and self._fields:
+            done = self._fields.pop()
+            if done.start >= 0:
+                self._wrap(done.start, _hyperlink(done.instruction))
+
+    def _ruby(self, element: XmlElement) -> None:
+        """Phonetic guides of East Asian text, in parentheses after it."""
+        for name, form in (("rubyBase", "{}"), ("rt", "({})")):
+            words = "".join(text.text or "" for text in descendants(child(element, name), "t"))
+            self._write(form.format(words) if words else "")
+
+    def _drawing(self, element: XmlElement) -> None:
+        """Text boxes, charts, diagrams, and descriptions of pictures."""
+        for item in _outermost(element, _DRAWN):
+            match local(item):
+                case "txbxContent":
+                    self._boxes += self.blocks(item)
+                case "chart":
+                    self._boxes.append(DocxBlock(chart_text(target(self._part, reference(item), _WHAT))))
+                case "relIds":
+                    self._boxes.append(DocxBlock(diagram_text(target(self._part, reference(item, "dm"), _WHAT))))
+                case "docPr":
+                    if words := attribute(item, "descr").strip():
+                        self._line.append(f"[Picture: {' '.join(words.split())}]")
+                case "textpath":
+                    self._write(attribute(item, "string"))
+                case _:
+                    pass
+
+    def _table(self, element: XmlElement) -> list[DocxBlock]:
+        rows = [self._row(item) for item in _rows(element, "tr")]
+        if max((len(row) for row in rows), default=0) == 1:  # a frame around text rather than a table
+            return [block for row in rows for block in row[0]]
+        texts = [["\n".join(block.text for block in cell) for cell in row] for row in rows]
+        return [DocxBlock(text)] if (text := table(texts)) else []
+
+    def _row(self, element: XmlElement) -> list[list[DocxBlock]]:
+        cells: list[list[DocxBlock]] = []
+        for item in _rows(element, "tc"):
+            properties = child(item, "tcPr")
+            merged = child(properties, "vMerge")
+            inner = [DocxBlock(_flatten(block.text)) for block in self.blocks(item)]
+            cells.append([] if merged is not None and attribute(merged, "val", "continue") == "continue" else inner)
+            span = attribute(child(properties, "gridSpan"), "val", "1")
+            cells += [[] for _ in range(min(int(span), _MAX_SPAN) - 1)] if span.isdecimal() else []
+        return cells
+
+
+def _rows(element: XmlElement, name: str) -> list[XmlElement]:
+    """The rows of a table or cells of a row, including those in content controls and insertions."""
+    return [item for item in _outermost(element, {name}, _WRAPPERS) if child(item, "trPr", "del") is None]
+
+
+def _outermost(element: XmlElement, names: Set[str], through: Set[str] | None = None) -> list[XmlElement]:
+    """The descendants of these names, without those inside each other. `through`: the elements searched; all by default."""
+    found: list[XmlElement] = []
+    for item in element:
+        name = local(item)
+        if name in names:
+            found.append(item)
+        elif through is None or name in through:
+            found += _outermost(item, names, through)
+    return found
+
+
+def _flatten(text: str) -> str:
+    """A block within a cell; the rows of a nested table become lines."""
+    if not text.startswith("| "):
+        return text
+    rows = [line for line in text.split("\n") if not line.startswith("| ---")]
+    return "\n".join(line[2:-2].replace(" | ", "; ").replace("\\|", "|") for line in rows)
+
+
+def _hyperlink(instruction: str) -> str:
+    """The address in a field's instruction; "" for other fields."""
+    match = _HYPERLINK.match(instruction)
+    return match[1] if match else ""
+
+
+def _symbol(code: str) -> str:
+    try:
+        number = int(code, 16)
+    except ValueError:
+        return ""
+    return _SYMBOLS.get(number, chr(number) if 0x20 <= number < 0xE000 else "•")
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:

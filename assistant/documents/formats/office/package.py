@@ -32,7 +32,13 @@ class OfficeArchive:
     """The parts of an Office file, checked against the limits."""
 
     def __init__(
-        self, data: bytes, limits: ReadLimits, *, what: str, streamed: Callable[[str], bool] = lambda _: False, document_types: bool = False
+        self,
+        data: bytes,
+        limits: ReadLimits,
+        *,
+        what: str,
+        streamed: Callable[[str], object] = lambda _: False,
+        document_types: bool = False,
     ) -> None:
         """`what` the file should be: "a Word document". `streamed`: whether a part is never parsed into a tree and so may be large.
 
@@ -159,10 +165,10 @@ def related(source: RelationSource, kind: str) -> list[OfficePart]:
     return [item.target_part for item in source.rels.values() if item.reltype.rpartition("/")[2] == kind and not item.is_external]
 
 
-def target(source: RelationSource, identity: str) -> OfficePart | None:
-    """The part that a relationship points to; None where there is none."""
+def target(source: RelationSource, identity: str, what: str) -> XmlElement | None:
+    """The prepared root of the part that a relationship points to; None where there is none."""
     relation = source.rels.get(identity)
-    return None if relation is None or relation.is_external else relation.target_part
+    return None if relation is None or relation.is_external else parse(relation.target_part.blob, what)
 
 
 def address(source: RelationSource, identity: str) -> str:

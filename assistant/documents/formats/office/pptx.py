@@ -96,16 +96,12 @@ class _SlideReader:
                     ]
                     blocks.append(table(rows))
                 case "chart":
-                    blocks.append(chart_text(self._related(reference(item))))
+                    blocks.append(chart_text(target(self._part, reference(item), _WHAT)))
                 case "relIds":
-                    blocks.append(diagram_text(self._related(reference(item, "dm"))))
+                    blocks.append(diagram_text(target(self._part, reference(item, "dm"), _WHAT)))
                 case _:
                     blocks += ["\n".join(shape_texts(body)) for body in descendants(item, "txBody")]
         return [block for block in blocks if block] or _picture(frame)
-
-    def _related(self, identity: str) -> XmlElement | None:
-        part = target(self._part, identity)
-        return None if part is None else parse(part.blob, _WHAT)
 
     def _notes(self) -> list[str]:
         if not self._slide.has_notes_slide:
