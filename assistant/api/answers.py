@@ -34,7 +34,7 @@ Seconds = Annotated[int, BeforeValidator(_seconds)]
 """A datetime, answered in seconds since 1970."""
 
 
-Limit = Annotated[int, Query(ge=1, le=200)]
+PageLimit = Annotated[int, Query(ge=1, le=200)]
 """How many entries a page has."""
 Before = Annotated[str | None, Query(max_length=64)]
 """The id of the last entry of the page before."""

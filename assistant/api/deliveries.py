@@ -12,7 +12,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 from starlette.types import Receive, Scope
 
-from assistant.api.answers import Answer, Before, Limit, ListAnswer, Time, known_id
+from assistant.api.answers import Answer, Before, ListAnswer, PageLimit, Time, known_id
 from assistant.api.body.multipart import MultipartForm
 from assistant.api.body.request import read_request
 from assistant.api.body.spool import Spool, spooled
@@ -203,7 +203,7 @@ class DeliveryEndpoints:
         request: Request,
         state: DeliveryState | None = None,
         channel: Annotated[str | None, Query(max_length=32, pattern=r"^[a-z][a-z0-9_-]*$")] = None,
-        limit: Limit = 50,
+        limit: PageLimit = 50,
         before: Before = None,
     ) -> DeliveryList:
         """The latest first; `before`: the id of the last one of the page before."""

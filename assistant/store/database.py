@@ -83,15 +83,6 @@ class Outcome:
     result: Any = None
     error: Exception | None = None
 
-    def tell(self) -> None:
-        """Set the job's future, unless its caller has gone. On the event loop only."""
-        if self.job.future.done():
-            return
-        if self.error is not None:
-            self.job.future.set_exception(self.error)
-        else:
-            self.job.future.set_result(self.result)
-
 
 JobQueue = SimpleQueue[DatabaseJob | None]
 """None ends the worker that takes it."""
@@ -149,7 +140,9 @@ class DatabaseThread(threading.Thread):
 
     def _settled(self, batch: list[DatabaseJob]) -> list[Outcome]:
         try:
-            return self._transact(batch)
+            link = self._begun()
+            outcomes = [Outcome(job, job.work(link)) for job in batch]
+            link.commit()
         except StoreUnavailable as error:
             self._undo()
             return [Outcome(job, error=error) for job in batch]
@@ -158,11 +151,6 @@ class DatabaseThread(threading.Thread):
             if len(batch) == 1:
                 return [Outcome(batch[0], error=error)]
             return [outcome for job in batch for outcome in self._settled([job])]
-
-    def _transact(self, batch: list[DatabaseJob]) -> list[Outcome]:
-        link = self._begun()
-        outcomes = [Outcome(job, job.work(link)) for job in batch]
-        link.commit()
         return outcomes
 
     def _begun(self) -> DatabaseLink:
@@ -195,8 +183,15 @@ class DatabaseThread(threading.Thread):
 
 
 def _tell(outcomes: list[Outcome]) -> None:
+    """Set the futures of jobs whose callers still wait. On the event loop only."""
     for outcome in outcomes:
-        outcome.tell()
+        future = outcome.job.future
+        if future.done():
+            continue
+        if outcome.error is not None:
+            future.set_exception(outcome.error)
+        else:
+            future.set_result(outcome.result)
 
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage
 from assistant.contracts.outbox import OutboundEvent
@@ -132,6 +132,8 @@ def interrupt(connection: Transaction, turn: str, at: int) -> None:
         prepare_step(turn, at, [mark]).append(connection, ended[0][0])
 
 
+S = TypeVar("S")
+T = TypeVar("T")
 _MANY_ROWS = 64
 Collect = Callable[[Sequence[str]], Awaitable[int]]
 
@@ -159,7 +161,7 @@ class Sessions:
             "seq": len(turn.history) + 1,
         }
         attachments = _attachments(turn.message)
-        earlier = await _encoded(turn.history)
+        earlier = await _each(encode_message, turn.history)
         earlier_attachments = [attachment for message in turn.history for attachment in _attachments(message)]
 
         def begin(connection: Transaction) -> _Rows:
@@ -168,8 +170,8 @@ class Sessions:
             if not found:
                 found = connection.execute(ADD_SESSION, values)
                 used = earlier_attachments + attachments
-                for place, (role, payload) in enumerate(earlier, 1):
-                    connection.execute(ADD_MESSAGE, {**values, "id": found[0][0], "seq": place, "role": role, "payload": payload})
+                for place, (message, payload) in enumerate(zip(turn.history, earlier, strict=True), 1):
+                    connection.execute(ADD_MESSAGE, {**values, "id": found[0][0], "seq": place, "role": message.role, "payload": payload})
             row, seq, context_from = found[0]
             connection.execute(ADD_MESSAGE, {**values, "id": row, "seq": seq})
             connection.execute(ADD_TURN, {**values, "id": row})
@@ -258,13 +260,11 @@ class Sessions:
             found = _find(connection, owner, key)
             return connection.execute(MESSAGES, {"id": found[0][0], "after": after, "limit": limit}) if found else []
 
-        def decoded(rows: list[SqlRow]) -> Sequence[StoredMessage]:
-            return [
-                StoredMessage(seq=seq, turn_id=turn, at=from_micros(at), message=decode_message(payload)) for seq, turn, at, payload in rows
-            ]
+        def decoded(row: SqlRow) -> StoredMessage:
+            seq, turn, at, payload = row
+            return StoredMessage(seq=seq, turn_id=turn, at=from_micros(at), message=decode_message(payload))
 
-        rows = await self._database.read(read)
-        return decoded(rows) if len(rows) < _MANY_ROWS else await asyncio.to_thread(decoded, rows)
+        return await _each(decoded, await self._database.read(read))
 
     async def start_over(self, owner: str, key: str) -> bool:
         values: dict[str, SqlValue] = {"owner": escape(owner), "key": escape(key)}
@@ -354,20 +354,12 @@ def _history(connection: Transaction, row: int, seq: int, context_from: int, kno
     return _Rows(row, seq, context_from, fresh, payloads)
 
 
-async def _encoded(messages: Sequence[Message]) -> list[tuple[str, str]]:
-    """(role, payload) of each; a long list is encoded in a thread."""
-
-    def encoded() -> list[tuple[str, str]]:
-        return [(message.role, encode_message(message)) for message in messages]
-
-    return encoded() if len(messages) < _MANY_ROWS else await asyncio.to_thread(encoded)
+async def _each(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
+    """The result for each; a long list is done in a thread."""
+    done = map(work, items)
+    return list(done) if len(items) < _MANY_ROWS else await asyncio.to_thread(list[T], done)
 
 
 async def _decoded(rows: _Rows) -> History:
-    """A long history is decoded in a thread."""
-
-    def decoded() -> tuple[Message, ...]:
-        return tuple([decode_message(payload) for (payload,) in rows.payloads])
-
-    messages = decoded() if len(rows.payloads) < _MANY_ROWS else await asyncio.to_thread(decoded)
+    messages = tuple(await _each(decode_message, [payload for (payload,) in rows.payloads]))
     return History(row=rows.row, fresh=rows.fresh, context_from=rows.context_from, messages=messages, seq=rows.seq)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Hashable, Sequence
 from typing import Any, Literal
 
 from assistant.contracts.access import UNLIMITED, Admission
@@ -26,7 +26,7 @@ class LaneTicket:
 
     __slots__ = ("_reached", "key")
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: Hashable) -> None:
         self.key = key
         self._reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -45,9 +45,9 @@ class Lanes:
     def __init__(self, *, waiting: int) -> None:
         """`waiting`: how many may wait behind the one that runs."""
         self._waiting = waiting
-        self._lanes: dict[str, deque[LaneTicket]] = {}
+        self._lanes: dict[Hashable, deque[LaneTicket]] = {}
 
-    def take(self, key: str) -> LaneTicket:
+    def take(self, key: Hashable) -> LaneTicket:
         """Take the next place in the lane, at once; it must be left in the end. Raises SessionBusy where too many wait."""
         lane = self._lanes.setdefault(key, deque())
         if len(lane) > self._waiting:
@@ -172,7 +172,7 @@ class RunningTurns:
     """The turns that run now, each in a task of its own."""
 
     def __init__(self) -> None:
-        self._turns: set[RunningTurn] = set()
+        self._turns: dict[asyncio.Task[None], RunningTurn] = {}
         self._closing = False
 
     def check_open(self) -> None:
@@ -182,20 +182,19 @@ class RunningTurns:
 
     def begin(self, turn: RunningTurn, run: Coroutine[Any, Any, None]) -> RunningTurn:
         turn.task = asyncio.create_task(run, name=turn.id)
-        self._turns.add(turn)
-        turn.task.add_done_callback(lambda _: self._turns.discard(turn))
+        self._turns[turn.task] = turn
+        turn.task.add_done_callback(self._turns.pop)
         return turn
 
     async def close(self, grace: float) -> None:
         """Take no new turns, wait `grace` seconds for those that run, and interrupt the rest."""
         self._closing = True
-        tasks = [turn.task for turn in self._turns if turn.task]
-        if tasks:
-            log.info("turns.draining running=%d grace=%.1f", len(tasks), grace)
-            await asyncio.wait(tasks, timeout=grace)
-        for turn in self._turns:
+        if self._turns:
+            log.info("turns.draining running=%d grace=%.1f", len(self._turns), grace)
+            await asyncio.wait(list(self._turns), timeout=grace)
+        for turn in self._turns.values():
             turn.cancel("interrupted")
-        await asyncio.gather(*[turn.task for turn in self._turns if turn.task])
+        await asyncio.gather(*self._turns)
 
 
 def reason(turn: RunningTurn, error: BaseException, *, late: str | None = None) -> tuple[CutOff, NanobotError]:
@@ -216,10 +215,8 @@ def reason(turn: RunningTurn, error: BaseException, *, late: str | None = None) 
             return "failed", NanobotError()
 
 
-async def kept(turn: RunningTurn, end: TurnFinished | TurnFailed, keep: Keep | None) -> TurnFinished | TurnFailed:
+async def kept(turn: RunningTurn, end: TurnFinished | TurnFailed, keep: Keep) -> TurnFinished | TurnFailed:
     """Store the end by `keep`. Returns it, or a failure where it could not be stored."""
-    if keep is None:
-        return end
     try:
         await keep(end)
     except Exception as error:  # noqa: BLE001 - the listener must get an end, after a bug too

@@ -26,16 +26,13 @@ class MessageIntake:
 
     async def history(self, request: TurnRequest) -> tuple[Message, ...]:
         """The history the client sent, its files read and kept as those of `message`. Raises the first error."""
-        return tuple([await self._asked(request, item.content) if isinstance(item, HistoryMessage) else item for item in request.history])
+        return tuple([await self.message(request, item.content) if isinstance(item, HistoryMessage) else item for item in request.history])
 
-    async def message(self, request: TurnRequest) -> UserMessage:
-        """Read the uploads, side by side, then keep them; the parts are in the order in which they were sent. Raises the first error.
+    async def message(self, request: TurnRequest, content: Sequence[UserText | Upload]) -> UserMessage:
+        """Read the uploads of a message, side by side, then keep them; the parts are in the order in which they were sent. Raises the first error.
 
         In a chat, an unreadable file becomes a sentence in its place: the sender would not send it again.
         """
-        return await self._asked(request, request.content)
-
-    async def _asked(self, request: TurnRequest, content: Sequence[UserText | Upload]) -> UserMessage:
         uploads = [item for item in content if isinstance(item, Upload)]
         readings = await self._read_all(request, uploads) if uploads else {}
         return UserMessage(id=new_id("msg"), parts=parts_of(content, readings, self._document_chars))

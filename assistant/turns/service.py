@@ -73,7 +73,7 @@ class Turns:
         stored, and fails with RateLimited over them."""
         self._running.check_open()
         self._known(request.agent)
-        place = self._lanes.take(_lane(request.owner, request.session))
+        place = self._lanes.take((request.owner, request.session))
         turn = RunningTurn(request.id, admission or UNLIMITED)
         return self._running.begin(turn, self._run(request, turn, place, meters=admission is None))
 
@@ -84,7 +84,7 @@ class Turns:
 
     async def delete_session(self, owner: str, session: str) -> None:
         """Remove a session, after the turns that wait in it. Raises SessionNotFound, or SessionBusy where too many wait."""
-        place = self._lanes.take(_lane(owner, session))
+        place = self._lanes.take((owner, session))
         try:
             await place.reached()
             self._transcripts.forget(owner, session)
@@ -119,7 +119,7 @@ class Turns:
             self._lanes.leave(place)
             if uploads := request.uploads:
                 await asyncio.to_thread(remove_uploads, uploads)
-        turn.emit(await kept(turn, end, request.keep))
+        turn.emit(end if request.keep is None else await kept(turn, end, request.keep))
         if meters:
             await turn.admission.end()
 
@@ -156,7 +156,7 @@ class Turns:
         agent = self.agents[request.agent]
         toolbox = agent.toolbox.for_turn(request.only_tools, request.tools)
         transcript = await self._resume(request, turn) if request.resumes else None
-        message = _last_words(transcript) if transcript else await self._intake.message(request)
+        message = _last_words(transcript) if transcript else await self._intake.message(request, request.content)
         room = agent.context.room(request, message)
         if transcript is None:
             history = await self._intake.history(request) if request.history else ()
@@ -261,7 +261,3 @@ def _last_words(transcript: Transcript) -> UserMessage:
         if isinstance(message, UserMessage):
             return message
     raise TurnCancelled
-
-
-def _lane(owner: str, session: str) -> str:
-    return f"{owner}\0{session}"

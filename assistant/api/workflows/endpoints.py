@@ -10,7 +10,7 @@ from typing import Final
 from fastapi import Request, Response
 from starlette.types import Receive, Scope
 
-from assistant.api.answers import Before, Limit, known_id
+from assistant.api.answers import Before, PageLimit, known_id
 from assistant.api.body.json_body import announced_length
 from assistant.api.body.multipart import MultipartForm
 from assistant.api.body.request import read_request
@@ -166,7 +166,7 @@ class WorkflowEndpoints:
         return JobStream(job, updates, keep_alive=self.settings.keep_alive_seconds)
 
     @endpoint("GET", "/v1/jobs", "List jobs", scope="workflows", responses=errors(400, 401, 404, 503))
-    async def jobs(self, request: Request, limit: Limit = 50, before: Before = None) -> JobList:
+    async def jobs(self, request: Request, limit: PageLimit = 50, before: Before = None) -> JobList:
         """The latest first; `before`: the id of the last one of the page before."""
         owner = principal(request.scope).id
         found = await self.workflows.list(owner, limit=limit + 1, before=None if before is None else known_job(before))
