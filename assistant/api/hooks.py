@@ -6,7 +6,7 @@ from typing import Final, Literal
 from fastapi import Request
 
 from assistant.api.answers import Answer
-from assistant.api.body.json_body import receive_body
+from assistant.api.body.request import receive_body
 from assistant.api.openapi import BY_HOOK, endpoint, errors
 from assistant.contracts.errors import RequestTooLarge
 from assistant.contracts.hooks import HookRequest, Hooks

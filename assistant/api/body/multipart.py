@@ -10,8 +10,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from assistant.api.body.json_body import announced_length
 from assistant.api.body.spool import Spool, SpooledFile
+from assistant.api.middleware.request import announced_length
 from assistant.api.settings import MIB, ApiLimits
 from assistant.contracts.errors import InvalidRequest, RequestTooLarge
 from assistant.contracts.messages import human_size

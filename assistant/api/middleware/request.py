@@ -65,6 +65,12 @@ def headers_named(scope: Scope, name: bytes) -> list[bytes]:
     return [value for key, value in scope["headers"] if key == name]
 
 
+def announced_length(scope: Scope) -> int | None:
+    """The Content-Length, if it was sent."""
+    value = header(scope, b"content-length")
+    return int(value) if value is not None and value.isdigit() else None
+
+
 Headers = list[tuple[bytes, bytes]]
 
 _EXPOSED: Final = b", ".join([

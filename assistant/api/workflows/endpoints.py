@@ -11,12 +11,11 @@ from fastapi import Request, Response
 from starlette.types import Receive, Scope
 
 from assistant.api.answers import Before, PageLimit, known_id
-from assistant.api.body.json_body import announced_length
 from assistant.api.body.multipart import MultipartForm
 from assistant.api.body.request import read_request
 from assistant.api.body.spool import EncodedFile, Spool, decode_to_disk, parse_data_url, spooled
 from assistant.api.middleware.errors import FailedAfterActing
-from assistant.api.middleware.request import cut_off, header, principal
+from assistant.api.middleware.request import announced_length, cut_off, header, principal
 from assistant.api.openapi import Responses, Schema, described, endpoint, error, errors, events
 from assistant.api.settings import ApiLimits, ApiSettings
 from assistant.api.workflows.wire import (
