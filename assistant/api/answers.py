@@ -20,20 +20,10 @@ def written(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _seconds(at: object) -> object:
-    return int(at.timestamp()) if isinstance(at, datetime) else at
-
-
-def _written(at: object) -> object:
-    return written(at) if isinstance(at, datetime) else at
-
-
-Time = Annotated[str, BeforeValidator(_written)]
+Time = Annotated[str, BeforeValidator(lambda at: written(at) if isinstance(at, datetime) else at)]
 """A datetime, answered in ISO 8601."""
-Seconds = Annotated[int, BeforeValidator(_seconds)]
+Seconds = Annotated[int, BeforeValidator(lambda at: int(at.timestamp()) if isinstance(at, datetime) else at)]
 """A datetime, answered in seconds since 1970."""
-
-
 PageLimit = Annotated[int, Query(ge=1, le=200)]
 """How many entries a page has."""
 Before = Annotated[str | None, Query(max_length=64)]

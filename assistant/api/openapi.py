@@ -70,14 +70,10 @@ def needs_key(operation: dict[str, Any]) -> bool:
     return "401" in operation["responses"] and operation.get("security", _BY_KEY) == _BY_KEY
 
 
-def describe_security(operation: dict[str, Any]) -> None:
-    """Add the key that is needed. None is needed on open paths, and where the configuration has none."""
-    operation.setdefault("security", _BY_KEY if needs_key(operation) else [])
-
-
-def describe_headers(method: str, operation: dict[str, Any]) -> None:
-    """Add the headers of each answer."""
+def describe_access(method: str, operation: dict[str, Any]) -> None:
+    """Add the key that is needed (none on open paths, and where the configuration has none), and the headers of each answer."""
     keyed = needs_key(operation)
+    operation.setdefault("security", _BY_KEY if keyed else [])
     for status, answer in operation["responses"].items():
         names: list[str] = [*_ALWAYS]
         if status == "401":

@@ -109,10 +109,6 @@ class Spool:
         """The caller takes over the files and removes them."""
         self.files.clear()
 
-    @property
-    def holds_files(self) -> bool:
-        return bool(self.files)
-
     def remove(self) -> None:
         for file in self.files:
             file.discard()

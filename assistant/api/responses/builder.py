@@ -46,7 +46,7 @@ class ResponseBuilder:
         request, sampling = asked.request, asked.chat.sampling
         wanted = request.text.format if request.text else None
         self.created = int(time.time())
-        self._begun = ResponseObject.model_validate(
+        self.begun = ResponseObject.model_validate(
             {
                 "id": self.id,
                 "status": "in_progress",
@@ -71,14 +71,11 @@ class ResponseBuilder:
         )
         self._finished: ResponseObject | None = None
 
-    def begun(self) -> ResponseObject:
-        return self._begun
-
     def finished(self, end: TurnFinished) -> ResponseObject:
         """The whole response, always the same object: it is stored, and then sent."""
         if self._finished is None:
             reason = _INCOMPLETE.get(end.finish_reason)
-            self._finished = self._begun.model_copy(
+            self._finished = self.begun.model_copy(
                 update={
                     "status": "incomplete" if reason else "completed",
                     "completed_at": None if reason else int(time.time()),
@@ -90,8 +87,9 @@ class ResponseBuilder:
         return self._finished
 
     def failed(self, error: NanobotError) -> ResponseObject:
-        failure = ResponseFailure(code=_code(error), message=error.message)
-        return self._begun.model_copy(update={"status": "failed", "error": failure})
+        """With one of the few codes that OpenAI's response objects know."""
+        code = "invalid_prompt" if error.status == 400 else "rate_limit_exceeded" if error.status == 429 else "server_error"
+        return self.begun.model_copy(update={"status": "failed", "error": ResponseFailure(code=code, message=error.message)})
 
     def message(self, *content: OutputTextPart, status: Literal["in_progress", "completed", "incomplete"]) -> OutputMessage:
         return OutputMessage(id=self.message_id, status=status, content=list(content))
@@ -116,11 +114,6 @@ def interrupted(body: Item) -> Item:
     return {**body, "status": "failed", "error": error}
 
 
-def _code(error: NanobotError) -> Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]:
-    """One of the few that OpenAI's response objects know."""
-    return "invalid_prompt" if error.status == 400 else "rate_limit_exceeded" if error.status == 429 else "server_error"
-
-
 class ResponseEvents:
     """created, in_progress; the text as an item that is added, grows and is done; each call of a function likewise; then completed, incomplete
     or failed. Events are numbered."""
@@ -134,8 +127,7 @@ class ResponseEvents:
 
     def begin(self) -> bytes:
         """Called when the stream begins, after its first words became events: their numbers allow for these two."""
-        begun = self._draft.begun()
-        created = ResponseStateEvent(sequence_number=0, type="response.created", response=begun)
+        created = ResponseStateEvent(sequence_number=0, type="response.created", response=self._draft.begun)
         return _encoded(created) + _encoded(created.model_copy(update={"sequence_number": 1, "type": "response.in_progress"}))
 
     def text(self, text: str, index: int = 0) -> bytes:

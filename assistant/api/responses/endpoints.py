@@ -139,7 +139,7 @@ class ResponseEndpoints:
             session=asked.session,
             at=datetime.fromtimestamp(draft.created, UTC),
             input=kept_items(asked.items, asked.files),
-            body=draft.begun().model_dump(),
+            body=draft.begun.model_dump(),
         )
         await self.store.begin(owner, kept, files)
 

@@ -103,8 +103,8 @@ class SocketJobs:
         async with spooled(self._services.spool_folder, limits) as spool:
             admission = await self._services.authenticator.admit(self._who)
             try:
-                given = await given_params(dict(cast("dict[str, Json]", params or {})), spool, limits, workflow)
-                job = await self.service.start(self._who.id, workflow_id, given.params, given.files)
+                inputs = await given_params(dict(cast("dict[str, Json]", params or {})), spool, limits, workflow)
+                job = await self.service.start(self._who.id, workflow_id, *inputs)
             finally:
                 await admission.end()
         await self._say({"message": "Job started", "workflow_id": workflow_id, "job_id": job.id})

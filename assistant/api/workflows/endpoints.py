@@ -34,31 +34,25 @@ from assistant.contracts.util import display_name
 from assistant.contracts.workflows import Job, JobCancelled, JobFailed, JobNotFound, WorkflowInfo
 from assistant.contracts.workflows import Workflows as Service
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """The inputs of a job. Its files are in the spool."""
-
-    params: Mapping[str, Json]
-    files: Mapping[str, Upload]
-    """By the name of their input."""
+Inputs = tuple[Mapping[str, Json], Mapping[str, Upload]]
+"""Of a job: values, and files in the spool, by the names of their inputs."""
 
 
-async def read_params(scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Given:
+async def read_params(scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Inputs:
     """Raises UnsupportedMediaType, InvalidRequest and its kin, RequestTooLarge, FileTooLarge, RequestTimeout, ClientDisconnect."""
     file_inputs = _file_inputs(workflow)
     if all(header(scope, name) is None for name in (b"content-type", b"transfer-encoding")) and not announced_length(scope):
-        return Given(params={}, files={})  # a POST without a body: a workflow may need no inputs
+        return {}, {}  # a POST without a body: a workflow may need no inputs
     body = await read_request(scope, receive, limits, spool, named=frozenset(file_inputs))
     if isinstance(body, MultipartForm):
-        return Given(params={**body.fields}, files=_by_input(body, file_inputs))
+        return {**body.fields}, _by_input(body, file_inputs)
     return await given_params(body, spool, limits, workflow)
 
 
-async def given_params(body: dict[str, Json], spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Given:
+async def given_params(body: dict[str, Json], spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Inputs:
     """The inputs in a JSON object. Raises InvalidRequest and its kin, FileTooLarge."""
     files = {name: await _decoded(name, body.pop(name), spool, limits) for name in _file_inputs(workflow) if body.get(name) is not None}
-    return Given(params=body, files=files)
+    return body, files
 
 
 def _file_inputs(workflow: WorkflowInfo) -> list[str]:
@@ -204,5 +198,5 @@ class WorkflowEndpoints:
         owner, limits = principal(request.scope).id, self.settings.limits
         workflow = await self.workflows.show(workflow_id)
         async with spooled(self.spool_folder, limits) as spool:
-            given = await read_params(request.scope, request.receive, spool, limits, workflow)
-            return await self.workflows.start(owner, workflow_id, given.params, given.files)
+            inputs = await read_params(request.scope, request.receive, spool, limits, workflow)
+            return await self.workflows.start(owner, workflow_id, *inputs)
