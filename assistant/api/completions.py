@@ -13,13 +13,13 @@ from fastapi import Request, Response
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from assistant.api.answers import Answer, UsageAnswer
-from assistant.api.body.request import read_request
+from assistant.api.body.request import read_json
 from assistant.api.chat.endpoint import wait_for_result
 from assistant.api.chat.route import AgentCatalog, RoutingHints, ToModel, names_of, route
 from assistant.api.chat.stream import ChatStream, usage
 from assistant.api.chat.wire import StopSequences, StreamOptions, WireModel
 from assistant.api.complaints import validated
-from assistant.api.middleware.request import admission, principal
+from assistant.api.middleware.request import principal, state_of
 from assistant.api.openapi import described, endpoint, errors, takes
 from assistant.api.settings import ApiSettings
 from assistant.api.sse import DONE, error_event, unless_gone
@@ -220,7 +220,7 @@ class TextEndpoints:
     )
     async def complete(self, request: Request) -> Response:
         """Continue a text, or each of several."""
-        asked = validated(CompletionRequest, await read_request(request.scope, request.receive, self.settings.limits))
+        asked = validated(CompletionRequest, await read_json(request.scope, request.receive, self.settings.limits))
         prompts = texts_of(asked.prompt, "prompt", MOST_INPUTS)
         answers = asked.n or 1
         _check(asked, len(prompts) * answers)
@@ -229,7 +229,7 @@ class TextEndpoints:
             raise InvalidRequest("This model makes vectors: ask it at /v1/embeddings.", param="model")
         sampling = _sampling(asked)
         tokens = sum(estimate_tokens(len(prompt)) + (asked.max_tokens or ANSWER_ESTIMATE) for prompt in prompts)
-        await admission(request.scope).reserve(tokens * answers)
+        await state_of(request.scope).admission.reserve(tokens * answers)
         turn = self.direct.start(
             DirectRequest(
                 id=new_id("turn"),
@@ -238,7 +238,7 @@ class TextEndpoints:
                 sampling=sampling.over(opened.sampling),
                 stream=asked.stream is True,
             ),
-            admission(request.scope),
+            state_of(request.scope).admission,
         )
         created = int(time.time())
         if asked.stream:
@@ -259,19 +259,19 @@ class TextEndpoints:
     )
     async def embed(self, request: Request) -> Response:
         """Make a vector of a text, or of each of several, in order."""
-        asked = validated(EmbeddingRequest, await read_request(request.scope, request.receive, self.settings.limits))
+        asked = validated(EmbeddingRequest, await read_json(request.scope, request.receive, self.settings.limits))
         texts = texts_of(asked.input, "input", MOST_INPUTS)
         opened = await self._open(request, asked.model)
         if opened.embeds is None:
             raise InvalidRequest("This model makes no vectors: it is of the type " + opened.listed.type + ".", param="model")
-        await admission(request.scope).reserve(sum(estimate_tokens(len(text)) for text in texts))
+        await state_of(request.scope).admission.reserve(sum(estimate_tokens(len(text)) for text in texts))
         dimensions = None if asked.dimensions == opened.listed.dimensions else asked.dimensions
         try:
             async with asyncio.timeout(self.settings.timeout):
                 made = await unless_gone(opened.embeds.embed(texts, dimensions), request.receive)
         except TimeoutError:
             raise TurnTimeout("The model did not answer in time (api.timeout).") from None
-        admission(request.scope).used(made.prompt_tokens)
+        state_of(request.scope).admission.used(made.prompt_tokens)
         encoding = asked.encoding_format or "float"
         body = await asyncio.to_thread(embedding_list, made, model=asked.model, encoding=encoding)
         return Response(body, media_type="application/json")

@@ -11,7 +11,6 @@ from assistant.api.openapi import BY_HOOK, endpoint, errors
 from assistant.contracts.errors import RequestTooLarge
 from assistant.contracts.hooks import HookRequest, Hooks
 
-PREFIX: Final = "/hooks/"
 _MOST_BYTES: Final = 256 * 1024
 _BODY: Final = {"required": True, "content": {"application/json": {"schema": HookRequest.model_json_schema()}}}
 
@@ -29,7 +28,7 @@ class HookEndpoints:
 
     @endpoint(
         "POST",
-        PREFIX + "{name}",
+        "/hooks/{name}",
         "Tell the assistant something",
         scope=None,
         responses=errors(400, 401, 404, 408, 413, 503),

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from typing import cast, overload
+from typing import cast
 
 import orjson
 from starlette.requests import ClientDisconnect
@@ -136,16 +136,18 @@ async def _parse_repaired(body: bytes | bytearray, error: orjson.JSONDecodeError
         raise InvalidJson(f"The {what} is not valid JSON: {second.msg} (at character {second.pos}).") from None
 
 
-@overload
-async def read_request(scope: Scope, receive: Receive, limits: ApiLimits) -> dict[str, Json]: ...
-@overload
+async def read_json(scope: Scope, receive: Receive, limits: ApiLimits) -> dict[str, Json]:
+    """The body of an endpoint that takes JSON only. Raises what `read_request` raises."""
+    content_type = header(scope, b"content-type") or b""
+    if content_type.partition(b";")[0].strip().lower() != b"application/json":
+        raise UnsupportedMediaType("Send JSON with 'Content-Type: application/json'.")
+    return await parse_object(await receive_body(scope, receive, limits.json_bytes), "body")
+
+
 async def read_request(
-    scope: Scope, receive: Receive, limits: ApiLimits, spool: Spool, *, named: frozenset[str] = ...
-) -> dict[str, Json] | MultipartForm: ...
-async def read_request(
-    scope: Scope, receive: Receive, limits: ApiLimits, spool: Spool | None = None, *, named: frozenset[str] = frozenset()
+    scope: Scope, receive: Receive, spool: Spool, *, named: frozenset[str] = frozenset()
 ) -> dict[str, Json] | MultipartForm:
-    """The body. `spool`: takes a form's files; None: the endpoint takes JSON only. `named`: see `read_form`.
+    """The body; a form's files are put into the spool. `named`: see `read_form`.
 
     Raises UnsupportedMediaType, InvalidRequest and its kin, RequestTooLarge, FileTooLarge, RequestTimeout; ClientDisconnect if the client
     left before the body was whole.
@@ -153,9 +155,7 @@ async def read_request(
     content_type = header(scope, b"content-type") or b""
     media_type = content_type.partition(b";")[0].strip().lower()
     if media_type == b"application/json":
-        return await parse_object(await receive_body(scope, receive, limits.json_bytes), "body")
-    if spool is None:
-        raise UnsupportedMediaType("Send JSON with 'Content-Type: application/json'.")
+        return await parse_object(await receive_body(scope, receive, spool.limits.json_bytes), "body")
     if media_type == b"multipart/form-data":
-        return await read_form(scope, receive, content_type, spool, limits, named=named)
+        return await read_form(scope, receive, content_type, spool, named=named)
     raise UnsupportedMediaType

@@ -44,14 +44,6 @@ def principal(scope: Scope) -> Principal:
     return scope[STATE].principal
 
 
-def admission(scope: Scope) -> Admission:
-    return scope[STATE].admission
-
-
-def cut_off(scope: Scope) -> NanobotError | None:
-    return scope[STATE].cut_off
-
-
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The first value of a header (its name in lower case); None: it was not sent."""
     for key, value in scope["headers"]:

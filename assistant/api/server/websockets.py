@@ -121,7 +121,10 @@ class WebSocket(asyncio.Protocol):
             case "websocket.http.response.start" if self._codec is None:
                 self._refusal = message
             case "websocket.http.response.body" if self._refusal is not None:  # in one piece
-                self._refuse(self._refusal, message["body"])
+                head = response_head(self._refusal["status"], [("connection", "close"), *_headers(self._refusal)])
+                self.transport.write(head + message["body"])
+                self._note_closed(1006)
+                self.transport.close()
             case other:
                 raise RuntimeError(f"a WebSocket can't send {other} now")
 
@@ -175,11 +178,6 @@ class WebSocket(asyncio.Protocol):
         self._codec = FrameCodec(self._settings.sockets.message_bytes)
         self._beat = self._loop.call_later(self._settings.sockets.ping_seconds, self._on_beat)
         self._decode()
-
-    def _refuse(self, start: Message, body: bytes) -> None:
-        self.transport.write(response_head(start["status"], [("connection", "close"), *_headers(start)]) + body)
-        self._note_closed(1006)
-        self.transport.close()
 
     def _decode(self) -> None:
         """Decode received bytes in slices, while the application keeps up."""

@@ -15,9 +15,9 @@ from assistant.api.body.multipart import MultipartForm
 from assistant.api.body.request import read_request
 from assistant.api.body.spool import EncodedFile, Spool, decode_to_disk, parse_data_url, spooled
 from assistant.api.middleware.errors import FailedAfterActing
-from assistant.api.middleware.request import announced_length, cut_off, header, principal
+from assistant.api.middleware.request import announced_length, header, principal, state_of
 from assistant.api.openapi import Responses, Schema, described, endpoint, error, errors, events
-from assistant.api.settings import ApiLimits, ApiSettings
+from assistant.api.settings import ApiSettings
 from assistant.api.workflows.wire import (
     EVENTS,
     JobAnswer,
@@ -38,20 +38,20 @@ Inputs = tuple[Mapping[str, Json], Mapping[str, Upload]]
 """Of a job: values, and files in the spool, by the names of their inputs."""
 
 
-async def read_params(scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Inputs:
+async def read_params(scope: Scope, receive: Receive, spool: Spool, workflow: WorkflowInfo) -> Inputs:
     """Raises UnsupportedMediaType, InvalidRequest and its kin, RequestTooLarge, FileTooLarge, RequestTimeout, ClientDisconnect."""
     file_inputs = _file_inputs(workflow)
     if all(header(scope, name) is None for name in (b"content-type", b"transfer-encoding")) and not announced_length(scope):
         return {}, {}  # a POST without a body: a workflow may need no inputs
-    body = await read_request(scope, receive, limits, spool, named=frozenset(file_inputs))
+    body = await read_request(scope, receive, spool, named=frozenset(file_inputs))
     if isinstance(body, MultipartForm):
         return {**body.fields}, _by_input(body, file_inputs)
-    return await given_params(body, spool, limits, workflow)
+    return await given_params(body, spool, workflow)
 
 
-async def given_params(body: dict[str, Json], spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Inputs:
+async def given_params(body: dict[str, Json], spool: Spool, workflow: WorkflowInfo) -> Inputs:
     """The inputs in a JSON object. Raises InvalidRequest and its kin, FileTooLarge."""
-    files = {name: await _decoded(name, body.pop(name), spool, limits) for name in _file_inputs(workflow) if body.get(name) is not None}
+    files = {name: await _decoded(name, body.pop(name), spool) for name in _file_inputs(workflow) if body.get(name) is not None}
     return body, files
 
 
@@ -59,7 +59,7 @@ def _file_inputs(workflow: WorkflowInfo) -> list[str]:
     return [spec.name for spec in workflow.inputs if spec.type == "file"]
 
 
-async def _decoded(name: str, value: Json, spool: Spool, limits: ApiLimits) -> Upload:
+async def _decoded(name: str, value: Json, spool: Spool) -> Upload:
     data = value.get("file_data") if isinstance(value, dict) else value
     shown = value.get("filename") if isinstance(value, dict) else None
     if not isinstance(data, str) or not isinstance(shown, str | None):
@@ -67,7 +67,7 @@ async def _decoded(name: str, value: Json, spool: Spool, limits: ApiLimits) -> U
     param = f"{name}.file_data" if isinstance(value, dict) else name
     _, start = parse_data_url(data, param) if data[:5].lower() == "data:" else ("", 0)
     file = EncodedFile(text=data, start=start, name=display_name(shown or "", name), param=param)
-    return await asyncio.to_thread(decode_to_disk, file, spool, limits.file_bytes)
+    return await asyncio.to_thread(decode_to_disk, file, spool)
 
 
 def _by_input(form: MultipartForm, file_inputs: list[str]) -> dict[str, Upload]:
@@ -136,7 +136,7 @@ class WorkflowEndpoints:
         except (JobFailed, JobCancelled) as error:
             raise FailedAfterActing(error) from None
         except asyncio.CancelledError:
-            if cut_off(request.scope) is not None:
+            if state_of(request.scope).cut_off is not None:
                 raise
             told = ShuttingDown(f"The server is shutting down; the job {job.id} goes on after its next start: GET /v1/jobs/{job.id}")
             raise FailedAfterActing(told) from None
@@ -195,8 +195,7 @@ class WorkflowEndpoints:
         return JobAnswer.model_validate(await self.workflows.cancel(principal(request.scope).id, known_job(job_id)))
 
     async def _start(self, request: Request, workflow_id: str) -> Job:
-        owner, limits = principal(request.scope).id, self.settings.limits
         workflow = await self.workflows.show(workflow_id)
-        async with spooled(self.spool_folder, limits) as spool:
-            inputs = await read_params(request.scope, request.receive, spool, limits, workflow)
-            return await self.workflows.start(owner, workflow_id, *inputs)
+        async with spooled(self.spool_folder, self.settings.limits) as spool:
+            inputs = await read_params(request.scope, request.receive, spool, workflow)
+            return await self.workflows.start(principal(request.scope).id, workflow_id, *inputs)
