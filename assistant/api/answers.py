@@ -15,13 +15,12 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def written(at: datetime) -> str:
-    """A time as it is answered: UTC, to the millisecond, "2026-01-31T08:00:00.000Z"."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _written(at: object) -> object:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if isinstance(at, datetime) else at
 
 
-Time = Annotated[str, BeforeValidator(lambda at: written(at) if isinstance(at, datetime) else at)]
-"""A datetime, answered in ISO 8601."""
+Time = Annotated[str, BeforeValidator(_written)]
+"""A datetime, answered in UTC by ISO 8601, to the millisecond: "2026-01-31T08:00:00.000Z"."""
 Seconds = Annotated[int, BeforeValidator(lambda at: int(at.timestamp()) if isinstance(at, datetime) else at)]
 """A datetime, answered in seconds since 1970."""
 PageLimit = Annotated[int, Query(ge=1, le=200)]

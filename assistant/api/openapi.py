@@ -47,11 +47,7 @@ _ALWAYS: Final[tuple[str, ...]] = ("x-request-id", "openai-processing-ms")
 _LIMITS: Final[tuple[str, ...]] = tuple([name for name in HEADERS if name.startswith("x-ratelimit-")])
 
 SECURITY_SCHEMES: Final[dict[str, dict[str, Any]]] = {
-    "key": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A key of nanobot keys, or api.apiKey. `x-scope` says what it must open.",
-    },
+    "key": {"type": "http", "scheme": "bearer", "description": "A key of nanobot keys, or api.apiKey. `x-scope` says what it must open."},
     "hook": {"type": "http", "scheme": "bearer", "description": "The hook's own bearer secret."},
     "hookSignature": {
         "type": "apiKey",
@@ -214,14 +210,7 @@ _ROUTE: Final = "__route__"
 
 
 def endpoint(
-    method: str,
-    path: str,
-    summary: str,
-    *,
-    scope: AccessScope | None,
-    responses: Responses,
-    extra: Schema | None = None,
-    **more: Any,
+    method: str, path: str, summary: str, *, scope: AccessScope | None, responses: Responses, extra: Schema | None = None, **more: Any
 ) -> Callable[[F], F]:
     """Declare a method of a class as an endpoint. `scope`: the one that a key needs; None: the path is open. `extra`: more of its description.
     `more`: as FastAPI's `add_api_route` takes it."""

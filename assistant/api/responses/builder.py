@@ -11,6 +11,7 @@ from assistant.api.responses.answers import (
     ContentPartEvent,
     FailureEvent,
     Incomplete,
+    InputDetails,
     OutputCall,
     OutputItemEvent,
     OutputMessage,
@@ -24,7 +25,7 @@ from assistant.api.responses.answers import (
 )
 from assistant.api.responses.input import ResponseInput
 from assistant.contracts.errors import NanobotError
-from assistant.contracts.messages import FinishReason, ToolCall
+from assistant.contracts.messages import FinishReason
 from assistant.contracts.models import Scored
 from assistant.contracts.turns import TurnFinished
 from assistant.store.responses import Item
@@ -74,14 +75,20 @@ class ResponseBuilder:
     def finished(self, end: TurnFinished) -> ResponseObject:
         """The whole response, always the same object: it is stored, and then sent."""
         if self._finished is None:
-            reason = _INCOMPLETE.get(end.finish_reason)
+            reason, counted = _INCOMPLETE.get(end.finish_reason), end.usage
+            usage = ResponseUsage(
+                input_tokens=counted.prompt_tokens,
+                input_tokens_details=InputDetails(cached_tokens=counted.cached_tokens),
+                output_tokens=counted.completion_tokens,
+                total_tokens=counted.prompt_tokens + counted.completion_tokens,
+            )
             self._finished = self.begun.model_copy(
                 update={
                     "status": "incomplete" if reason else "completed",
                     "completed_at": None if reason else int(time.time()),
                     "incomplete_details": reason,
                     "output": self._output(end),
-                    "usage": ResponseUsage.of(end.usage),
+                    "usage": usage,
                 }
             )
         return self._finished
@@ -101,11 +108,12 @@ class ResponseBuilder:
         calls = answer.tool_calls if answer else ()
         scores = answer.logprobs if isinstance(answer, Scored) and isinstance(answer.logprobs, dict) else {}
         part = OutputTextPart.model_validate({"text": text, "logprobs": scores.get("content") or []})
-        said = [self.message(part, status="incomplete" if end.finish_reason in _INCOMPLETE else "completed")] if text or not calls else []
-        return [*said, *[self._call(index, call) for index, call in enumerate(calls)]]
-
-    def _call(self, index: int, call: ToolCall) -> OutputCall:
-        return OutputCall(id=f"fc_{self._number}{index}", call_id=call.id, name=call.name, arguments=call.arguments)
+        said: list[OutputMessage | OutputCall] = (
+            [self.message(part, status="incomplete" if end.finish_reason in _INCOMPLETE else "completed")] if text or not calls else []
+        )
+        for index, call in enumerate(calls):
+            said.append(OutputCall(id=f"fc_{self._number}{index}", call_id=call.id, name=call.name, arguments=call.arguments))
+        return said
 
 
 def interrupted(body: Item) -> Item:

@@ -23,9 +23,11 @@ from assistant.api.sockets.wire import ClientMessage
 from assistant.contracts.access import Admission
 from assistant.contracts.access import Scope as AccessScope
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound, TurnCancelled
-from assistant.contracts.turns import MAIN, TextDelta, ToolFinished, ToolStarted, TurnEvent, TurnFailed, TurnFinished
+from assistant.contracts.turns import MAIN, HistoryMessage, TextDelta, ToolFinished, ToolStarted, TurnEvent, TurnFailed, TurnFinished
 from assistant.contracts.util import new_id
+from assistant.turns.direct import DirectRequest
 from assistant.turns.handle import RunningTurn
+from assistant.turns.prompt import estimated_tokens
 
 _COMMANDS = {"chat_message": "message"}
 """Names of frame types in envelopes, where they differ."""
@@ -113,7 +115,7 @@ class SocketConversation:
             case "stop":
                 await self._stop()
             case "ping":
-                await self._say(wire.pong())
+                await self._say(wire.beat("pong"))
             case "pong":
                 pass
             case "client_tools_manifest":
@@ -146,13 +148,14 @@ class SocketConversation:
             await self._silence()
             admission = await services.authenticator.admit(self._who)
             try:
-                await admission.reserve(question.tokens)
+                await admission.reserve(estimated_tokens([HistoryMessage(content=question.content)], (), question.turn.sampling))
                 turn = services.chat.start(question.turn, admission)
             except BaseException:  # a bug, too, would otherwise count as a running request for an hour
                 await admission.end()
                 raise
             spool.hand_over()
-        ends = question.ends_with_client or services.settings.on_disconnect == "cancel"
+        # A registered model's answer is stored nowhere: without its client it has no reader.
+        ends = isinstance(question.turn, DirectRequest) or services.settings.on_disconnect == "cancel"
         answer = self._answer = _Answer(admission=admission, stop=turn.cancel, turn=turn, ends_with_client=ends)
         self._sender = self._group.create_task(self._answer_with(answer, _turn_frames(turn, question, answer)))
 
@@ -235,7 +238,7 @@ class SocketConversation:
         """Pings do not queue up behind a slow reader."""
         self._pinger = self._next_ping()
         if self._pinged is None or self._pinged.done():
-            self._pinged = self._group.create_task(self._say(wire.ping()))
+            self._pinged = self._group.create_task(self._say(wire.beat("ping")))
 
 
 def _opened(frame: Frame) -> Frame:

@@ -169,12 +169,8 @@ def stopped() -> Frame:
     return {"type": "generation_stopped", "message": "The generation was stopped."}
 
 
-def ping() -> Frame:
-    return {"type": "ping", "ts": time.time()}
-
-
-def pong() -> Frame:
-    return {"type": "pong", "ts": time.time()}
+def beat(kind: Literal["ping", "pong"]) -> Frame:
+    return {"type": kind, "ts": time.time()}
 
 
 def _object(arguments: str) -> dict[str, object]:

@@ -18,15 +18,7 @@ from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.request import announced_length, header, principal, state_of
 from assistant.api.openapi import Responses, Schema, described, endpoint, error, errors, events
 from assistant.api.settings import ApiSettings
-from assistant.api.workflows.wire import (
-    EVENTS,
-    JobAnswer,
-    JobList,
-    JobStream,
-    RunAnswer,
-    WorkflowAnswer,
-    WorkflowList,
-)
+from assistant.api.workflows.wire import EVENTS, JobAnswer, JobList, JobStream, RunAnswer, WorkflowAnswer, WorkflowList
 from assistant.contracts.errors import InvalidRequest, ShuttingDown
 from assistant.contracts.messages import Json
 from assistant.contracts.turns import Upload
