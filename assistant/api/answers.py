@@ -15,26 +15,15 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def written(at: datetime) -> str:
-    """A time as it is answered: UTC, to the millisecond, "2026-01-31T08:00:00.000Z"."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _seconds(at: object) -> object:
-    return int(at.timestamp()) if isinstance(at, datetime) else at
-
-
 def _written(at: object) -> object:
-    return written(at) if isinstance(at, datetime) else at
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if isinstance(at, datetime) else at
 
 
 Time = Annotated[str, BeforeValidator(_written)]
-"""A datetime, answered in ISO 8601."""
-Seconds = Annotated[int, BeforeValidator(_seconds)]
+"""A datetime, answered in UTC by ISO 8601, to the millisecond: "2026-01-31T08:00:00.000Z"."""
+Seconds = Annotated[int, BeforeValidator(lambda at: int(at.timestamp()) if isinstance(at, datetime) else at)]
 """A datetime, answered in seconds since 1970."""
-
-
-Limit = Annotated[int, Query(ge=1, le=200)]
+PageLimit = Annotated[int, Query(ge=1, le=200)]
 """How many entries a page has."""
 Before = Annotated[str | None, Query(max_length=64)]
 """The id of the last entry of the page before."""

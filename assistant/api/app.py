@@ -10,7 +10,7 @@ from assistant.access.authenticator import Authenticator
 from assistant.api.body.spool import prepare_spool
 from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
 from assistant.api.chat.route import AgentCatalog
-from assistant.api.completions.endpoints import TextEndpoints
+from assistant.api.completions import TextEndpoints
 from assistant.api.deliveries import DeliveryEndpoints, Outgoing
 from assistant.api.files import FileEndpoints, FileService
 from assistant.api.health import HealthEndpoints, ReadinessCheck
@@ -25,7 +25,7 @@ from assistant.api.responses.endpoints import ResponseEndpoints
 from assistant.api.routes import create_routes
 from assistant.api.sessions import SessionEndpoints
 from assistant.api.settings import ApiSettings
-from assistant.api.sockets.endpoint import SocketRoute
+from assistant.api.sockets.conversation import SocketRoute
 from assistant.api.sockets.questions import SocketServices
 from assistant.api.workflows.endpoints import WorkflowEndpoints
 from assistant.contracts.channels import ChannelStatus, Hooks

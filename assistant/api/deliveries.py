@@ -12,7 +12,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 from starlette.types import Receive, Scope
 
-from assistant.api.answers import Answer, Before, Limit, ListAnswer, Time, known_id
+from assistant.api.answers import Answer, Before, ListAnswer, PageLimit, Time, known_id
 from assistant.api.body.multipart import MultipartForm
 from assistant.api.body.request import read_request
 from assistant.api.body.spool import Spool, spooled
@@ -121,9 +121,9 @@ class DeliveryList(ListAnswer[DeliveryAnswer]):
     pass
 
 
-async def read_delivery(scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits) -> tuple[DeliveryRequest, tuple[Upload, ...]]:
+async def read_delivery(scope: Scope, receive: Receive, spool: Spool) -> tuple[DeliveryRequest, tuple[Upload, ...]]:
     """The request and its files, which lie in the spool. Raises what `read_request` raises."""
-    body = await read_request(scope, receive, limits, spool)
+    body = await read_request(scope, receive, spool)
     files = body.files if isinstance(body, MultipartForm) else ()
     request = validated(DeliveryRequest, _typed_input(body.fields) if isinstance(body, MultipartForm) else body)
     if request.text is not None and request.content is not None:
@@ -185,7 +185,7 @@ class DeliveryEndpoints:
         owner = principal(request.scope).id
         key = idempotency_key(request.scope)
         async with spooled(self.spool_folder, self.limits) as spool:
-            asked, files = await read_delivery(request.scope, request.receive, spool, self.limits)
+            asked, files = await read_delivery(request.scope, request.receive, spool)
             event = await self._event(asked, files, owner, new_id("evt") if key is None else derived_id("evt", "api", owner, key))
         delivery = None if key is None else await self.outgoing.outbox.get(owner, event.id)
         status = 200
@@ -203,7 +203,7 @@ class DeliveryEndpoints:
         request: Request,
         state: DeliveryState | None = None,
         channel: Annotated[str | None, Query(max_length=32, pattern=r"^[a-z][a-z0-9_-]*$")] = None,
-        limit: Limit = 50,
+        limit: PageLimit = 50,
         before: Before = None,
     ) -> DeliveryList:
         """The latest first; `before`: the id of the last one of the page before."""

@@ -3,11 +3,11 @@
 FastAPI's own page loads its program from elsewhere, runs it in this server's origin, and is blank offline.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from html import escape
-from typing import Any, Final
+from typing import Final
 
-from assistant.api.openapi import data_of
+from assistant.api.openapi import Schema, data_of
 
 HEADERS: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"}
 _STYLE: Final = """
@@ -18,7 +18,6 @@ table { border-collapse: collapse; width: 100% } td, th { border-bottom: 1px sol
   body { color: #ddd; background: #181818 } code { background: #2a2a2a } a { color: #8cf } td, th { border-color: #444 }
 }
 """
-Schema = Mapping[str, Any]
 
 
 def docs_page(openapi: Schema) -> str:

@@ -102,7 +102,7 @@ class FileEndpoints:
         if content_type.partition(b";")[0].strip().lower() != b"multipart/form-data":
             raise UnsupportedMediaType("Send the file as multipart/form-data.")
         async with spooled(self.spool_folder, self.limits) as spool:
-            upload, purpose = _asked(await read_form(request.scope, request.receive, content_type, spool, self.limits))
+            upload, purpose = _asked(await read_form(request.scope, request.receive, content_type, spool))
             read = await self.shelf.reader.read(upload)
             return FileObject.model_validate(await self.shelf.files.keep(owner, upload, read, purpose))
 

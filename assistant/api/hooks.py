@@ -6,12 +6,11 @@ from typing import Final, Literal
 from fastapi import Request
 
 from assistant.api.answers import Answer
-from assistant.api.body.json_body import receive_body
+from assistant.api.body.request import receive_body
 from assistant.api.openapi import BY_HOOK, endpoint, errors
 from assistant.contracts.channels import HookRequest, Hooks
 from assistant.contracts.errors import RequestTooLarge
 
-PREFIX: Final = "/hooks/"
 _MOST_BYTES: Final = 256 * 1024
 _BODY: Final = {"required": True, "content": {"application/json": {"schema": HookRequest.model_json_schema()}}}
 
@@ -29,7 +28,7 @@ class HookEndpoints:
 
     @endpoint(
         "POST",
-        PREFIX + "{name}",
+        "/hooks/{name}",
         "Tell the assistant something",
         scope=None,
         responses=errors(400, 401, 404, 408, 413, 503),

@@ -47,11 +47,7 @@ _ALWAYS: Final[tuple[str, ...]] = ("x-request-id", "openai-processing-ms")
 _LIMITS: Final[tuple[str, ...]] = tuple([name for name in HEADERS if name.startswith("x-ratelimit-")])
 
 SECURITY_SCHEMES: Final[dict[str, dict[str, Any]]] = {
-    "key": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A key of nanobot keys, or api.apiKey. `x-scope` says what it must open.",
-    },
+    "key": {"type": "http", "scheme": "bearer", "description": "A key of nanobot keys, or api.apiKey. `x-scope` says what it must open."},
     "hook": {"type": "http", "scheme": "bearer", "description": "The hook's own bearer secret."},
     "hookSignature": {
         "type": "apiKey",
@@ -70,14 +66,10 @@ def needs_key(operation: dict[str, Any]) -> bool:
     return "401" in operation["responses"] and operation.get("security", _BY_KEY) == _BY_KEY
 
 
-def describe_security(operation: dict[str, Any]) -> None:
-    """Add the key that is needed. None is needed on open paths, and where the configuration has none."""
-    operation.setdefault("security", _BY_KEY if needs_key(operation) else [])
-
-
-def describe_headers(method: str, operation: dict[str, Any]) -> None:
-    """Add the headers of each answer."""
+def describe_access(method: str, operation: dict[str, Any]) -> None:
+    """Add the key that is needed (none on open paths, and where the configuration has none), and the headers of each answer."""
     keyed = needs_key(operation)
+    operation.setdefault("security", _BY_KEY if keyed else [])
     for status, answer in operation["responses"].items():
         names: list[str] = [*_ALWAYS]
         if status == "401":
@@ -218,14 +210,7 @@ _ROUTE: Final = "__route__"
 
 
 def endpoint(
-    method: str,
-    path: str,
-    summary: str,
-    *,
-    scope: AccessScope | None,
-    responses: Responses,
-    extra: Schema | None = None,
-    **more: Any,
+    method: str, path: str, summary: str, *, scope: AccessScope | None, responses: Responses, extra: Schema | None = None, **more: Any
 ) -> Callable[[F], F]:
     """Declare a method of a class as an endpoint. `scope`: the one that a key needs; None: the path is open. `extra`: more of its description.
     `more`: as FastAPI's `add_api_route` takes it."""

@@ -26,15 +26,14 @@ from assistant.api.openapi import (
     ScopedRoute,
     add_components,
     add_endpoints,
-    describe_headers,
-    describe_security,
+    describe_access,
     described,
     errors,
     needs,
     needs_key,
     takes,
 )
-from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
+from assistant.contracts.errors import InvalidRequest, NotFound
 
 _DESCRIPTION = "An assistant that keeps its promises, by OpenAI's chat completions API with sessions kept by the server."
 
@@ -52,8 +51,7 @@ class Routes(FastAPI):
                         del operation["responses"]["422"]
                     if method == "post" and needs_key(operation):
                         describe_repeats(operation)
-                    describe_security(operation)
-                    describe_headers(method, operation)
+                    describe_access(method, operation)
             add_components(document)
             for name in ("HTTPValidationError", "ValidationError"):
                 document["components"]["schemas"].pop(name, None)
@@ -81,7 +79,7 @@ def create_routes(*, version: str, chat: ChatEndpoint | None, resources: Iterabl
         title="nanobot",
         version=version,
         description=_DESCRIPTION,
-        exception_handlers={HTTPException: _raise_ours, RequestValidationError: _raise_ours, Exception: _raise_on},
+        exception_handlers={HTTPException: _raise_ours, RequestValidationError: _raise_ours, Exception: _raise_ours},
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
@@ -122,24 +120,16 @@ _CHAT: Final[dict[str, Any]] = {
 
 
 async def _raise_ours(request: Request, error: Exception) -> Response:
-    """Raise a framework's error as one of ours."""
-    raise _ours(request, error) from None
-
-
-async def _raise_on(request: Request, error: Exception) -> Response:
-    raise error
-
-
-def _ours(request: Request, error: Exception) -> NanobotError:
+    """Raise a framework's error as one of ours, and any other as it is."""
     match error:
         case RequestValidationError():
-            return complaint(error.errors(), skip=1)
+            raise complaint(error.errors(), skip=1) from None
         case HTTPException(status_code=404):
-            return NotFound("There is no such path here. GET /docs describes those there are.")
+            raise NotFound("There is no such path here. GET /docs describes those there are.") from None
         case HTTPException(status_code=405):
-            return NotThisMethod(request.method, _methods_at(request))
+            raise NotThisMethod(request.method, _methods_at(request)) from None
         case HTTPException():
-            return InvalidRequest()
+            raise InvalidRequest from None
         case _:
             raise error
 

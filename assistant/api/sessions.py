@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Request
 from pydantic import Field
 
-from assistant.api.answers import Answer, Limit, ListAnswer, Seconds
+from assistant.api.answers import Answer, ListAnswer, PageLimit, Seconds
 from assistant.api.chat.endpoint import TurnStarter
 from assistant.api.chat.route import known_key, listed_id
 from assistant.api.middleware.request import principal
@@ -76,7 +76,9 @@ class SessionEndpoints:
     turns: TurnStarter
 
     @endpoint("GET", "/v1/sessions", "List sessions", scope="sessions", responses=errors(400, 401, 404, 503))
-    async def index(self, request: Request, limit: Limit = 50, before: Annotated[str | None, Query(max_length=300)] = None) -> SessionList:
+    async def index(
+        self, request: Request, limit: PageLimit = 50, before: Annotated[str | None, Query(max_length=300)] = None
+    ) -> SessionList:
         """The latest first; `before`: the id of the last one of the page before."""
         key = None if before is None else known_key(before)
         found = await self.store.list(principal(request.scope).id, limit=limit + 1, before=key)

@@ -109,6 +109,7 @@ def interrupt(connection: Transaction, turn: str, at: int) -> None:
         prepare_step(turn, at, [mark]).append(connection, ended[0][0])
 
 
+S = TypeVar("S")
 T = TypeVar("T")
 _MANY_ROWS = 64
 Collect = Callable[[Sequence[str]], Awaitable[int]]
@@ -137,7 +138,7 @@ class Sessions:
             "seq": len(turn.history) + 1,
         }
         attachments = _attachments(turn.message)
-        earlier = await _run(len(turn.history), lambda: [(each.role, encode_message(each)) for each in turn.history])
+        earlier = await _each(encode_message, turn.history)
         earlier_attachments = [attachment for message in turn.history for attachment in _attachments(message)]
 
         def begin(connection: Transaction) -> _Rows:
@@ -146,8 +147,8 @@ class Sessions:
             if not found:
                 found = connection.execute(ADD_SESSION, values)
                 used = earlier_attachments + attachments
-                for place, (role, payload) in enumerate(earlier, 1):
-                    connection.execute(ADD_MESSAGE, {**values, "id": found[0][0], "seq": place, "role": role, "payload": payload})
+                for place, (message, payload) in enumerate(zip(turn.history, earlier, strict=True), 1):
+                    connection.execute(ADD_MESSAGE, {**values, "id": found[0][0], "seq": place, "role": message.role, "payload": payload})
             row, seq, context_from = found[0]
             connection.execute(ADD_MESSAGE, {**values, "id": row, "seq": seq})
             connection.execute(ADD_TURN, {**values, "id": row})
@@ -235,11 +236,11 @@ class Sessions:
             found = _find(connection, owner, key)
             return connection.execute(MESSAGES, {"id": found[0][0], "after": after, "limit": limit}) if found else []
 
-        def stored(seq: int, turn: str, at: int, payload: str) -> StoredMessage:
+        def decoded(row: SqlRow) -> StoredMessage:
+            seq, turn, at, payload = row
             return StoredMessage(seq=seq, turn_id=turn, at=from_micros(at), message=decode_message(payload))
 
-        rows = await self._database.read(read)
-        return await _run(len(rows), lambda: [stored(*row) for row in rows])
+        return await _each(decoded, await self._database.read(read))
 
     async def start_over(self, owner: str, key: str) -> bool:
         values: dict[str, SqlValue] = {"owner": escape(owner), "key": escape(key)}
@@ -328,11 +329,12 @@ def _history(connection: Transaction, row: int, seq: int, context_from: int, kno
     return _Rows(row, seq, context_from, fresh, payloads)
 
 
-async def _run(rows: int, work: Callable[[], T]) -> T:
-    """Encode or decode so many rows: many in a thread."""
-    return work() if rows < _MANY_ROWS else await asyncio.to_thread(work)
+async def _each(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
+    """The result for each; a long list is done in a thread."""
+    done = map(work, items)
+    return list(done) if len(items) < _MANY_ROWS else await asyncio.to_thread(list[T], done)
 
 
 async def _decoded(rows: _Rows) -> History:
-    messages = await _run(len(rows.payloads), lambda: tuple([decode_message(payload) for (payload,) in rows.payloads]))
+    messages = tuple(await _each(decode_message, [payload for (payload,) in rows.payloads]))
     return History(row=rows.row, fresh=rows.fresh, context_from=rows.context_from, messages=messages, seq=rows.seq)

@@ -71,7 +71,7 @@ class Direct:
         finally:
             if uploads := request.uploads:
                 await asyncio.to_thread(remove_uploads, uploads)
-        turn.emit(await kept(turn, end, request.keep))
+        turn.emit(end if request.keep is None else await kept(turn, end, request.keep))
 
     async def _answer(self, request: DirectRequest, turn: RunningTurn) -> TurnFinished:
         turn.awake = True

@@ -172,7 +172,7 @@ class RunningTurns:
     """The turns that run now, each in a task of its own."""
 
     def __init__(self) -> None:
-        self._turns: set[RunningTurn] = set()
+        self._turns: dict[asyncio.Task[None], RunningTurn] = {}
         self._closing = False
 
     def check_open(self) -> None:
@@ -182,20 +182,19 @@ class RunningTurns:
 
     def begin(self, turn: RunningTurn, run: Coroutine[Any, Any, None]) -> RunningTurn:
         turn.task = asyncio.create_task(run, name=turn.id)
-        self._turns.add(turn)
-        turn.task.add_done_callback(lambda _: self._turns.discard(turn))
+        self._turns[turn.task] = turn
+        turn.task.add_done_callback(self._turns.pop)
         return turn
 
     async def close(self, grace: float) -> None:
         """Take no new turns, wait `grace` seconds for those that run, and interrupt the rest."""
         self._closing = True
-        tasks = [turn.task for turn in self._turns if turn.task]
-        if tasks:
-            log.info("turns.draining running=%d grace=%.1f", len(tasks), grace)
-            await asyncio.wait(tasks, timeout=grace)
-        for turn in self._turns:
+        if self._turns:
+            log.info("turns.draining running=%d grace=%.1f", len(self._turns), grace)
+            await asyncio.wait(list(self._turns), timeout=grace)
+        for turn in self._turns.values():
             turn.cancel("interrupted")
-        await asyncio.gather(*[turn.task for turn in self._turns if turn.task])
+        await asyncio.gather(*self._turns)
 
 
 def reason(turn: RunningTurn, error: BaseException, *, late: str | None = None) -> tuple[CutOff, NanobotError]:
@@ -216,10 +215,8 @@ def reason(turn: RunningTurn, error: BaseException, *, late: str | None = None) 
             return "failed", NanobotError()
 
 
-async def kept(turn: RunningTurn, end: TurnFinished | TurnFailed, keep: Keep | None) -> TurnFinished | TurnFailed:
+async def kept(turn: RunningTurn, end: TurnFinished | TurnFailed, keep: Keep) -> TurnFinished | TurnFailed:
     """Store the end by `keep`. Returns it, or a failure where it could not be stored."""
-    if keep is None:
-        return end
     try:
         await keep(end)
     except Exception as error:  # noqa: BLE001 - the listener must get an end, after a bug too

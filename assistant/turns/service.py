@@ -119,7 +119,7 @@ class Turns:
             self._lanes.leave(place)
             if uploads := request.uploads:
                 await asyncio.to_thread(remove_uploads, uploads)
-        turn.emit(await kept(turn, end, request.keep))
+        turn.emit(end if request.keep is None else await kept(turn, end, request.keep))
         if meters:
             await turn.admission.end()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from assistant.api.body.json_body import replace_lone_surrogates
+from assistant.api.body.request import replace_lone_surrogates
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import NanobotError, ProviderFailed
 from assistant.contracts.messages import Text, UserMessage

@@ -10,9 +10,9 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from assistant.api.body.json_body import announced_length
 from assistant.api.body.spool import Spool, SpooledFile
-from assistant.api.settings import MIB, ApiLimits
+from assistant.api.middleware.request import announced_length
+from assistant.api.settings import MIB
 from assistant.contracts.errors import InvalidRequest, RequestTooLarge
 from assistant.contracts.messages import human_size
 from assistant.contracts.turns import Upload
@@ -33,7 +33,7 @@ class MultipartForm:
 
 
 async def read_form(
-    scope: Scope, receive: Receive, content_type: bytes, spool: Spool, limits: ApiLimits, *, named: frozenset[str] = frozenset()
+    scope: Scope, receive: Receive, content_type: bytes, spool: Spool, *, named: frozenset[str] = frozenset()
 ) -> MultipartForm:
     """`named`: fields that hold a file, besides FILE_FIELDS; the `param` of such an upload is the field's name.
 
@@ -43,9 +43,10 @@ async def read_form(
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise InvalidRequest("The multipart body's Content-Type lacks its boundary.")
-    limit = limits.request_bytes + _ROOM_FOR_FIELDS
+    limit = spool.limits.request_bytes + _ROOM_FOR_FIELDS
+    too_large = RequestTooLarge(f"The request is larger than {human_size(spool.limits.request_bytes)}.")
     if (announced_length(scope) or 0) > limit:
-        raise _too_large(limits)
+        raise too_large
     reader = _FormReader(boundary, spool, named)
     received = 0
     more = True
@@ -57,13 +58,9 @@ async def read_form(
         if piece := message.get("body", b""):
             received += len(piece)
             if received > limit:
-                raise _too_large(limits)
+                raise too_large
             await asyncio.to_thread(reader.feed, piece)
     return reader.finish()
-
-
-def _too_large(limits: ApiLimits) -> RequestTooLarge:
-    return RequestTooLarge(f"The request is larger than {human_size(limits.request_bytes)}.")
 
 
 class _FormReader:

@@ -109,10 +109,6 @@ class Spool:
         """The caller takes over the files and removes them."""
         self.files.clear()
 
-    @property
-    def holds_files(self) -> bool:
-        return bool(self.files)
-
     def remove(self) -> None:
         for file in self.files:
             file.discard()
@@ -193,9 +189,9 @@ def parse_data_url(url: str, param: str) -> tuple[str, int]:
     return head[0].strip(), comma + 1
 
 
-def decode_to_disk(file: EncodedFile, spool: Spool, limit: int) -> Upload:
+def decode_to_disk(file: EncodedFile, spool: Spool) -> Upload:
     """Blocks: call it in a thread. Raises FileTooLarge (before anything is decoded), and InvalidRequest for invalid base64."""
-    length = len(file.text) - file.start
+    length, limit = len(file.text) - file.start, spool.limits.file_bytes
     if length // 4 * 3 > limit * 1.05 + 1024:  # base64 may have line breaks; the exact limit holds while writing
         raise FileTooLarge(f"'{file.name}' is larger than {human_size(limit)}.", param=file.param)
     spooled = spool.open(file.name, file.param)

@@ -35,7 +35,7 @@ async def take_in_part(part: ContentPart, at: str, index: int, spool: Spool) -> 
                     raise InvalidRequest("Send the file's id or the file itself, not both.", param=f"{at}.file.file_id")
                 return await spool.take_named(sent.file_id, f"{at}.file.file_id")
             file = encoded_file(sent.file_data, sent.filename, f"{at}.file.file_data", index)
-    return await asyncio.to_thread(decode_to_disk, file, spool, spool.limits.file_bytes)
+    return await asyncio.to_thread(decode_to_disk, file, spool)
 
 
 def words_only(content: str | Sequence[ContentPart] | None, param: str) -> str:
@@ -171,7 +171,7 @@ class ChatInput:
 
 async def read_chat(scope: Scope, receive: Receive, spool: Spool, known: AgentCatalog) -> ChatInput:
     """Raises ModelNotFound, and what `read_request` raises."""
-    body = await read_request(scope, receive, spool.limits, spool)
+    body = await read_request(scope, receive, spool)
     messages: Sequence[ChatMessage] = ()
     response_format = None
     if isinstance(body, MultipartForm):
@@ -210,12 +210,8 @@ async def read_chat(scope: Scope, receive: Receive, spool: Spool, known: AgentCa
 def _typed(fields: dict[str, str]) -> dict[str, object]:
     """A form's options with their JSON types. Text that does not parse stays text, for the validator to refuse."""
     typed: dict[str, object] = dict(fields)
-    for name in _WHOLE_NUMBERS:
-        if name in fields:
-            typed[name] = _number(fields[name], int)
-    for name in _NUMBERS:
-        if name in fields:
-            typed[name] = _number(fields[name], float)
+    for names, kind in ((_WHOLE_NUMBERS, int), (_NUMBERS, float)):
+        typed |= {name: _number(fields[name], kind) for name in names if name in fields}
     if (word := fields.get("stream", "").strip().lower()) in _TRUE | _FALSE:
         typed["stream"] = word in _TRUE
     return typed

@@ -18,7 +18,7 @@ from channels.catalog import OWN, installed_names
 DEFAULT_SESSION = "default"
 MAX_KEY_LENGTH = 256
 _PREFIX = "api:"
-_NO_SESSIONS = (
+_NO_SESSIONS = [
     "api",
     "slack",
     "matrix",
@@ -32,7 +32,7 @@ _NO_SESSIONS = (
     "job",
     "agent",
     "system",
-)
+]
 
 
 @cache

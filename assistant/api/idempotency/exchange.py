@@ -139,7 +139,10 @@ class Recording:
         """Record a message that is sent to the first client."""
         if message["type"] == "http.response.start":
             headers = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ())]
-            self._head = message["status"], tuple([each for each in headers if _is_kept(each[0])])
+            self._head = (
+                message["status"],
+                tuple([each for each in headers if each[0] not in _OF_ONE_SENDING and not each[0].startswith(_OF_ONE_SENDER)]),
+            )
         elif self.failure is None:
             self._pieces.append(message.get("body", b""))
             self._size += len(self._pieces[-1])
@@ -188,10 +191,6 @@ class Recording:
     def _tell(self) -> None:
         change, self._change = self._change, asyncio.Event()
         change.set()
-
-
-def _is_kept(name: bytes) -> bool:
-    return name not in _OF_ONE_SENDING and not name.startswith(_OF_ONE_SENDER)
 
 
 log = logging.getLogger(__name__)

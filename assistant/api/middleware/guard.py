@@ -29,7 +29,8 @@ class HostGuard:
     def __init__(self, app: ASGIApp, *, bound_to: str, hosts: Iterable[str], origins: Iterable[str], cors: Iterable[str] = ()) -> None:
         """`hosts`: names or addresses, with a port (only that one) or without (any). Raises ValueError for a malformed entry."""
         self.app = app
-        own = () if bound_to in _WILDCARDS else (_bracketed(bound_to),)
+        shown = f"[{bound_to}]" if ":" in bound_to and not bound_to.startswith("[") else bound_to
+        own = () if bound_to in _WILDCARDS else (shown,)
         self.hosts = frozenset(_known_host(entry) for entry in (*_OWN_NAMES, *own, *hosts))
         self.cors = frozenset(_known_origin(entry) for entry in cors)
         self.origins = self.cors | frozenset(_known_origin(entry) for entry in origins)
@@ -100,10 +101,6 @@ def _canonical(name: str, address: bool) -> str | None:
             return None
     name = name.removesuffix(".")
     return name if name and all(c.isalnum() or c in "-._" for c in name) else None
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def _known_host(entry: str) -> tuple[str, int | None]:

@@ -44,14 +44,6 @@ def principal(scope: Scope) -> Principal:
     return scope[STATE].principal
 
 
-def admission(scope: Scope) -> Admission:
-    return scope[STATE].admission
-
-
-def cut_off(scope: Scope) -> NanobotError | None:
-    return scope[STATE].cut_off
-
-
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The first value of a header (its name in lower case); None: it was not sent."""
     for key, value in scope["headers"]:
@@ -63,6 +55,12 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 def headers_named(scope: Scope, name: bytes) -> list[bytes]:
     """All values of a header (its name in lower case)."""
     return [value for key, value in scope["headers"] if key == name]
+
+
+def announced_length(scope: Scope) -> int | None:
+    """The Content-Length, if it was sent."""
+    value = header(scope, b"content-length")
+    return int(value) if value is not None and value.isdigit() else None
 
 
 Headers = list[tuple[bytes, bytes]]

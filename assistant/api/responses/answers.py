@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from assistant.api.answers import Answer, ErrorDetail, ListAnswer
-from assistant.contracts.messages import Usage
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
 
@@ -65,15 +64,6 @@ class ResponseUsage(Answer):
     output_tokens: int
     output_tokens_details: OutputDetails = OutputDetails()
     total_tokens: int
-
-    @classmethod
-    def of(cls, counted: Usage) -> "ResponseUsage":
-        return cls(
-            input_tokens=counted.prompt_tokens,
-            input_tokens_details=InputDetails(cached_tokens=counted.cached_tokens),
-            output_tokens=counted.completion_tokens,
-            total_tokens=counted.prompt_tokens + counted.completion_tokens,
-        )
 
 
 class ShownTool(Answer):

@@ -11,6 +11,7 @@ from assistant.api.responses.answers import (
     ContentPartEvent,
     FailureEvent,
     Incomplete,
+    InputDetails,
     OutputCall,
     OutputItemEvent,
     OutputMessage,
@@ -24,7 +25,7 @@ from assistant.api.responses.answers import (
 )
 from assistant.api.responses.input import ResponseInput
 from assistant.contracts.errors import NanobotError
-from assistant.contracts.messages import FinishReason, ToolCall
+from assistant.contracts.messages import FinishReason
 from assistant.contracts.models import Scored
 from assistant.contracts.turns import TurnFinished
 from assistant.store.responses import Item
@@ -46,7 +47,7 @@ class ResponseBuilder:
         request, sampling = asked.request, asked.chat.sampling
         wanted = request.text.format if request.text else None
         self.created = int(time.time())
-        self._begun = ResponseObject.model_validate(
+        self.begun = ResponseObject.model_validate(
             {
                 "id": self.id,
                 "status": "in_progress",
@@ -71,27 +72,31 @@ class ResponseBuilder:
         )
         self._finished: ResponseObject | None = None
 
-    def begun(self) -> ResponseObject:
-        return self._begun
-
     def finished(self, end: TurnFinished) -> ResponseObject:
         """The whole response, always the same object: it is stored, and then sent."""
         if self._finished is None:
-            reason = _INCOMPLETE.get(end.finish_reason)
-            self._finished = self._begun.model_copy(
+            reason, counted = _INCOMPLETE.get(end.finish_reason), end.usage
+            usage = ResponseUsage(
+                input_tokens=counted.prompt_tokens,
+                input_tokens_details=InputDetails(cached_tokens=counted.cached_tokens),
+                output_tokens=counted.completion_tokens,
+                total_tokens=counted.prompt_tokens + counted.completion_tokens,
+            )
+            self._finished = self.begun.model_copy(
                 update={
                     "status": "incomplete" if reason else "completed",
                     "completed_at": None if reason else int(time.time()),
                     "incomplete_details": reason,
                     "output": self._output(end),
-                    "usage": ResponseUsage.of(end.usage),
+                    "usage": usage,
                 }
             )
         return self._finished
 
     def failed(self, error: NanobotError) -> ResponseObject:
-        failure = ResponseFailure(code=_code(error), message=error.message)
-        return self._begun.model_copy(update={"status": "failed", "error": failure})
+        """With one of the few codes that OpenAI's response objects know."""
+        code = "invalid_prompt" if error.status == 400 else "rate_limit_exceeded" if error.status == 429 else "server_error"
+        return self.begun.model_copy(update={"status": "failed", "error": ResponseFailure(code=code, message=error.message)})
 
     def message(self, *content: OutputTextPart, status: Literal["in_progress", "completed", "incomplete"]) -> OutputMessage:
         return OutputMessage(id=self.message_id, status=status, content=list(content))
@@ -103,22 +108,18 @@ class ResponseBuilder:
         calls = answer.tool_calls if answer else ()
         scores = answer.logprobs if isinstance(answer, Scored) and isinstance(answer.logprobs, dict) else {}
         part = OutputTextPart.model_validate({"text": text, "logprobs": scores.get("content") or []})
-        said = [self.message(part, status="incomplete" if end.finish_reason in _INCOMPLETE else "completed")] if text or not calls else []
-        return [*said, *[self._call(index, call) for index, call in enumerate(calls)]]
-
-    def _call(self, index: int, call: ToolCall) -> OutputCall:
-        return OutputCall(id=f"fc_{self._number}{index}", call_id=call.id, name=call.name, arguments=call.arguments)
+        said: list[OutputMessage | OutputCall] = (
+            [self.message(part, status="incomplete" if end.finish_reason in _INCOMPLETE else "completed")] if text or not calls else []
+        )
+        for index, call in enumerate(calls):
+            said.append(OutputCall(id=f"fc_{self._number}{index}", call_id=call.id, name=call.name, arguments=call.arguments))
+        return said
 
 
 def interrupted(body: Item) -> Item:
     """A response whose end was not stored: it began, and will never end."""
     error: Item = {"code": "server_error", "message": "The server stopped before the answer was kept."}
     return {**body, "status": "failed", "error": error}
-
-
-def _code(error: NanobotError) -> Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]:
-    """One of the few that OpenAI's response objects know."""
-    return "invalid_prompt" if error.status == 400 else "rate_limit_exceeded" if error.status == 429 else "server_error"
 
 
 class ResponseEvents:
@@ -134,8 +135,7 @@ class ResponseEvents:
 
     def begin(self) -> bytes:
         """Called when the stream begins, after its first words became events: their numbers allow for these two."""
-        begun = self._draft.begun()
-        created = ResponseStateEvent(sequence_number=0, type="response.created", response=begun)
+        created = ResponseStateEvent(sequence_number=0, type="response.created", response=self._draft.begun)
         return _encoded(created) + _encoded(created.model_copy(update={"sequence_number": 1, "type": "response.in_progress"}))
 
     def text(self, text: str, index: int = 0) -> bytes:

@@ -16,7 +16,7 @@ from assistant.api.chat.endpoint import ChatService, wait_for_result
 from assistant.api.chat.route import ToAgent
 from assistant.api.chat.stream import ChatStream
 from assistant.api.files import FileService, files_of
-from assistant.api.middleware.request import admission, principal
+from assistant.api.middleware.request import principal, state_of
 from assistant.api.openapi import WHY, described, endpoint, errors, takes
 from assistant.api.responses.answers import RESPONSE_EVENTS, InputItemList, ResponseDeleted, ResponseObject
 from assistant.api.responses.builder import ResponseBuilder, ResponseEvents, interrupted
@@ -58,14 +58,14 @@ class ResponseEndpoints:
         """Ask, and have the answer kept: whole, or (`stream: true`) as server-sent events."""
         owner = principal(request.scope).id
         async with spooled(self.spool_folder, self.settings.limits, self._named(owner)) as spool:
-            asked = await read_response(request.scope, request.receive, spool, self.settings.limits, self.asking.known, self.store, owner)
+            asked = await read_response(request.scope, request.receive, spool, self.asking.known, self.store, owner)
             wanted = await self.asking.prepare(request.scope, asked.chat)
             draft = ResponseBuilder(wanted.id, asked)
             if asked.keeps:
                 await self._begin(owner, draft, asked)
                 wanted = replace(wanted, keep=partial(self._keep, owner, draft, asked.chat.stream))
             try:
-                turn = self.asking.start(wanted, admission(request.scope))
+                turn = self.asking.start(wanted, state_of(request.scope).admission)
             except NanobotError:
                 if asked.keeps:
                     await self.store.delete(owner, draft.id)
@@ -139,7 +139,7 @@ class ResponseEndpoints:
             session=asked.session,
             at=datetime.fromtimestamp(draft.created, UTC),
             input=kept_items(asked.items, asked.files),
-            body=draft.begun().model_dump(),
+            body=draft.begun.model_dump(),
         )
         await self.store.begin(owner, kept, files)
 

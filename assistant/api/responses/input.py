@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from starlette.types import Receive, Scope
 
-from assistant.api.body.request import read_request
+from assistant.api.body.request import read_json
 from assistant.api.body.spool import Spool
 from assistant.api.chat.read import ChatInput, sampling_of
 from assistant.api.chat.route import AgentCatalog, RoutingHints, ToAgent, ToModel, ToWorkflow, headers_of, options_of, route
@@ -24,7 +24,6 @@ from assistant.api.responses.wire import (
     ResponseRequest,
     TextFormat,
 )
-from assistant.api.settings import ApiLimits
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
@@ -69,11 +68,11 @@ class ResponseInput:
 
 
 async def read_response(
-    scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits, known: AgentCatalog, store: ResponseStore, owner: str
+    scope: Scope, receive: Receive, spool: Spool, known: AgentCatalog, store: ResponseStore, owner: str
 ) -> ResponseInput:
     """Raises UnsupportedMediaType, InvalidRequest and its kin, ModelNotFound, RequestTooLarge, FileTooLarge, RequestTimeout, StoreUnavailable;
     ClientDisconnect if the client left before its request was whole."""
-    request = validated(ResponseRequest, await read_request(scope, receive, limits))
+    request = validated(ResponseRequest, await read_json(scope, receive, spool.limits))
     _check(request)
     chain = await _chain(request.previous_response_id, store, owner)
     chosen = _route(scope, request, known, chain[-1] if chain else None)
@@ -82,7 +81,7 @@ async def read_response(
     if isinstance(chosen, ToModel) and request.truncation == "auto":
         raise InvalidRequest("'truncation' is \"disabled\" for a model: what does not fit is refused.", param="truncation")
     items: list[InputItem] = [InputMessage(role="user", content=request.input)] if isinstance(request.input, str) else request.input
-    files = await take_files(items, spool, limits)
+    files = await take_files(items, spool)
     talk = await _said(chain if not (isinstance(chosen, ToAgent) and chosen.session) else (), items, files, spool)
     said = talk.said
     _check_said(said, chosen)

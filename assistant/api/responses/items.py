@@ -22,7 +22,6 @@ from assistant.api.responses.wire import (
     OutputText,
     RefusalPart,
 )
-from assistant.api.settings import ApiLimits
 from assistant.contracts.errors import InvalidRequest, NoSuchFile, RequestTooLarge, UnsupportedContent
 from assistant.contracts.messages import AssistantMessage, Json, ToolCall, ToolMessage
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
@@ -41,11 +40,11 @@ class SentFiles:
     upload: Upload
 
 
-async def take_files(items: Sequence[InputItem], spool: Spool, limits: ApiLimits) -> dict[PartPath, SentFiles]:
+async def take_files(items: Sequence[InputItem], spool: Spool) -> dict[PartPath, SentFiles]:
     """All files of a request's own input. Raises InvalidRequest and its kin, each with the part's path."""
     found: dict[PartPath, SentFiles] = {}
     for place, part in _files(items):
-        found[place] = SentFiles(new_id("file"), await _take(part, f"input.{place[0]}.content.{place[1]}", place[1], spool, limits))
+        found[place] = SentFiles(new_id("file"), await _take(part, f"input.{place[0]}.content.{place[1]}", place[1], spool))
     return found
 
 
@@ -75,7 +74,7 @@ def _files(items: Sequence[InputItem]) -> Iterator[tuple[PartPath, InputImage | 
                     yield (item_index, index), part
 
 
-async def _take(part: InputImage | InputFile, at: str, index: int, spool: Spool, limits: ApiLimits) -> Upload:
+async def _take(part: InputImage | InputFile, at: str, index: int, spool: Spool) -> Upload:
     fields: Mapping[str, str | None] = (
         {"image_url": part.image_url} if isinstance(part, InputImage) else {"file_data": part.file_data, "file_url": part.file_url}
     )
@@ -92,7 +91,7 @@ async def _take(part: InputImage | InputFile, at: str, index: int, spool: Spool,
         raise UnsupportedContent("Files are not fetched from the web: send the file itself, as file_data.", param=f"{at}.file_url")
     else:
         file = encoded_file(part.file_data, part.filename, f"{at}.file_data", index)
-    return await asyncio.to_thread(decode_to_disk, file, spool, limits.file_bytes)
+    return await asyncio.to_thread(decode_to_disk, file, spool)
 
 
 _TEXTS = (InputText, OutputText)

@@ -12,8 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from assistant.api.middleware.errors import LINGER_SECONDS, error_headers, error_json
-from assistant.api.server.handshake import accept_key, response_head, websocket_scope
-from assistant.api.server.websockets import WebSocket
+from assistant.api.server.websockets import WebSocket, accept_key, response_head, websocket_scope
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import InvalidRequest, NanobotError, RequestTimeout, RequestTooLarge, ServerOverloaded
 from assistant.contracts.util import new_id

@@ -1,16 +1,22 @@
 """WebSockets on the server's port, with limits that uvicorn's protocols lack: on slow readers, floods, and small frames."""
 
 import asyncio
+import binascii
 import logging
-from collections.abc import Iterable
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Sequence
+from hashlib import sha1
+from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
+import httptools
 from starlette.types import ASGIApp, Message, Scope
 from uvicorn.server import ServerState
 
-from assistant.api.server.handshake import response_head
 from assistant.api.settings import ApiSettings
+from assistant.contracts.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from assistant.api.server.frames import FrameCodec
@@ -115,7 +121,10 @@ class WebSocket(asyncio.Protocol):
             case "websocket.http.response.start" if self._codec is None:
                 self._refusal = message
             case "websocket.http.response.body" if self._refusal is not None:  # in one piece
-                self._refuse(self._refusal, message["body"])
+                head = response_head(self._refusal["status"], [("connection", "close"), *_headers(self._refusal)])
+                self.transport.write(head + message["body"])
+                self._note_closed(1006)
+                self.transport.close()
             case other:
                 raise RuntimeError(f"a WebSocket can't send {other} now")
 
@@ -169,11 +178,6 @@ class WebSocket(asyncio.Protocol):
         self._codec = FrameCodec(self._settings.sockets.message_bytes)
         self._beat = self._loop.call_later(self._settings.sockets.ping_seconds, self._on_beat)
         self._decode()
-
-    def _refuse(self, start: Message, body: bytes) -> None:
-        self.transport.write(response_head(start["status"], [("connection", "close"), *_headers(start)]) + body)
-        self._note_closed(1006)
-        self.transport.close()
 
     def _decode(self) -> None:
         """Decode received bytes in slices, while the application keeps up."""
@@ -283,3 +287,59 @@ def _headers(message: Message) -> Iterable[tuple[str, str]]:
 def _cancel(timer: asyncio.TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()
+
+
+_VERSION: Final = b"13"
+_KEY_BYTES: Final = 16
+_PROTOCOL: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""Appended to every key before it is hashed, by RFC 6455."""
+
+
+def accept_key(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """The value of `Sec-WebSocket-Accept`. Raises InvalidRequest for a request that is no handshake."""
+    if [value for name, value in headers if name == b"sec-websocket-version"] != [_VERSION]:
+        raise InvalidRequest("Send 'Sec-WebSocket-Version: 13': no other version is supported.", param="Sec-WebSocket-Version")
+    keys = [value for name, value in headers if name == b"sec-websocket-key"]
+    if len(keys) != 1 or not _is_key(keys[0]):
+        raise InvalidRequest("'Sec-WebSocket-Key' must be sent once, and be the base64 of 16 bytes.", param="Sec-WebSocket-Key")
+    return b64encode(sha1(keys[0] + _PROTOCOL, usedforsecurity=False).digest()).decode()
+
+
+def websocket_scope(http: Scope, url: bytes) -> Scope:
+    """The ASGI scope of the WebSocket that the request `http` asks for. Raises InvalidRequest for a malformed address."""
+    try:
+        parsed = httptools.parse_url(url)
+    except httptools.HttpParserInvalidURLError:
+        raise InvalidRequest("This is not a valid HTTP request.") from None
+    return {
+        "type": "websocket",
+        "asgi": http["asgi"],
+        "http_version": http["http_version"],
+        "scheme": "wss" if http["scheme"] == "https" else "ws",
+        "path": unquote(parsed.path.decode("latin-1")),
+        "raw_path": parsed.path,
+        "query_string": parsed.query or b"",
+        "root_path": "",
+        "headers": http["headers"],
+        "client": http["client"],
+        "server": http["server"],
+        "subprotocols": [],
+        "extensions": {"websocket.http.response": {}},
+        "state": {},
+    }
+
+
+def response_head(status: int, headers: Iterable[tuple[str, str]]) -> bytes:
+    """The status line and headers of an answer."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return "\r\n".join([f"HTTP/1.1 {status} {phrase}", *[f"{name}: {value}" for name, value in headers], "", ""]).encode("latin-1")
+
+
+def _is_key(value: bytes) -> bool:
+    try:
+        return len(b64decode(value, validate=True)) == _KEY_BYTES
+    except binascii.Error:
+        return False

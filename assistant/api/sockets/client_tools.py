@@ -9,7 +9,7 @@ import orjson
 
 from assistant.api.complaints import validated
 from assistant.api.sockets.codec import Frame
-from assistant.api.sockets.wire import MAX_MANIFEST_BYTES, ClientToolResult, Manifest, ManifestTool
+from assistant.api.sockets.wire import MAX_MANIFEST_BYTES, ClientToolResult, Manifest
 from assistant.contracts.errors import InvalidRequest, RequestTooLarge, ToolFailed
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.tools import ToolContext, ToolResult
@@ -83,12 +83,9 @@ def read_manifest(frame: Frame, calls: ClientCalls, *, taken: Collection[str], t
         if tool.name in names or tool.name in taken:
             raise InvalidRequest(f"There is a tool called '{tool.name}' already: give yours another name.", param=f"tools.{index}.name")
         names.add(tool.name)
-    return tuple([_client_tool(tool, calls, timeout) for tool in manifest.tools])
-
-
-def _client_tool(tool: ManifestTool, calls: ClientCalls, timeout: float) -> ClientTool:
-    parameters = tool.parameters or {"type": "object", "properties": {}}
-    return ClientTool(spec=ToolSpec(name=tool.name, description=tool.description, parameters=parameters), timeout=timeout, calls=calls)
+    none: dict[str, Any] = {"type": "object", "properties": {}}
+    specs = [ToolSpec(name=tool.name, description=tool.description, parameters=tool.parameters or none) for tool in manifest.tools]
+    return tuple([ClientTool(spec=spec, timeout=timeout, calls=calls) for spec in specs])
 
 
 def _text(result: object) -> str:

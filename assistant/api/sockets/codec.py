@@ -7,7 +7,7 @@ import orjson
 import ormsgpack
 from starlette.types import Message
 
-from assistant.api.body.json_body import MAX_DEPTH, MAX_TOKENS, parse_object
+from assistant.api.body.request import MAX_DEPTH, MAX_TOKENS, parse_object
 from assistant.contracts.errors import InvalidRequest, RequestTooLarge
 
 _LENGTHS: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}

@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Message, Send
+from starlette.routing import BaseRoute, Match
+from starlette.types import Message, Receive, Scope, Send
 
 from assistant.access.principals import Principal
 from assistant.api.body.spool import spooled
 from assistant.api.complaints import validated
+from assistant.api.middleware.request import principal
+from assistant.api.server.websockets import LEAVE
 from assistant.api.sockets import wire
 from assistant.api.sockets.client_tools import ClientCalls, ClientTool, read_manifest
 from assistant.api.sockets.codec import Frame, decode, encode
@@ -18,10 +21,13 @@ from assistant.api.sockets.jobs import COMMANDS, SocketJobs
 from assistant.api.sockets.questions import Question, SocketServices, read_question
 from assistant.api.sockets.wire import ClientMessage
 from assistant.contracts.access import Admission
-from assistant.contracts.errors import InvalidRequest, NanobotError, TurnCancelled
-from assistant.contracts.turns import MAIN, TextDelta, ToolFinished, ToolStarted, TurnEvent, TurnFailed, TurnFinished
+from assistant.contracts.access import Scope as AccessScope
+from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound, TurnCancelled
+from assistant.contracts.turns import MAIN, HistoryMessage, TextDelta, ToolFinished, ToolStarted, TurnEvent, TurnFailed, TurnFinished
 from assistant.contracts.util import new_id
+from assistant.turns.direct import DirectRequest
 from assistant.turns.handle import RunningTurn
+from assistant.turns.prompt import estimated_tokens
 
 _COMMANDS = {"chat_message": "message"}
 """Names of frame types in envelopes, where they differ."""
@@ -109,7 +115,7 @@ class SocketConversation:
             case "stop":
                 await self._stop()
             case "ping":
-                await self._say(wire.pong())
+                await self._say(wire.beat("pong"))
             case "pong":
                 pass
             case "client_tools_manifest":
@@ -142,13 +148,15 @@ class SocketConversation:
             await self._silence()
             admission = await services.authenticator.admit(self._who)
             try:
-                await admission.reserve(question.tokens)
+                sampling = question.turn.ask.sampling if isinstance(question.turn, DirectRequest) else question.turn.sampling
+                await admission.reserve(estimated_tokens([HistoryMessage(content=question.content)], (), sampling))
                 turn = services.chat.start(question.turn, admission)
             except BaseException:  # a bug, too, would otherwise count as a running request for an hour
                 await admission.end()
                 raise
             spool.hand_over()
-        ends = question.ends_with_client or services.settings.on_disconnect == "cancel"
+        # A registered model's answer is stored nowhere: without its client it has no reader.
+        ends = isinstance(question.turn, DirectRequest) or services.settings.on_disconnect == "cancel"
         answer = self._answer = _Answer(admission=admission, stop=turn.cancel, turn=turn, ends_with_client=ends)
         self._sender = self._group.create_task(self._answer_with(answer, _turn_frames(turn, question, answer)))
 
@@ -231,7 +239,7 @@ class SocketConversation:
         """Pings do not queue up behind a slow reader."""
         self._pinger = self._next_ping()
         if self._pinged is None or self._pinged.done():
-            self._pinged = self._group.create_task(self._say(wire.ping()))
+            self._pinged = self._group.create_task(self._say(wire.beat("ping")))
 
 
 def _opened(frame: Frame) -> Frame:
@@ -282,3 +290,45 @@ def _about(event: ToolStarted | ToolFinished | TurnFinished | TurnFailed, questi
             return []  # the client gets `generation_stopped`
         case TurnFailed():
             return [wire.error(event.error)]
+
+
+_PATHS: Final[dict[str, AccessScope]] = {"/chat": "chat", "/predict": "workflows"}
+"""The scope that each needs."""
+
+
+class SocketRoute(BaseRoute):
+    """Every WebSocket: /chat and /predict are conversations in the same frames. Elsewhere the handshake is answered with 404, and with 403 for a
+    key without the scope."""
+
+    def __init__(self, services: SocketServices) -> None:
+        self.services = services
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.FULL if scope["type"] == "websocket" else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        needed = _PATHS.get(scope["path"])
+        if needed is None:
+            raise NotFound("There is no WebSocket at this path: /chat and /predict are.")
+        who = principal(scope)
+        who.require(needed)
+        await converse(self.services, who, receive, send)
+
+
+async def converse(services: SocketServices, who: Principal, receive: Receive, send: Send) -> None:
+    """One socket, from its handshake to its end, and to the end of a turn that it leaves. Raises ClientDisconnect, or what ended it."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    try:
+        async with asyncio.TaskGroup() as group:
+            conversation = SocketConversation(services, who, send, group)
+            try:
+                while not conversation.gone and (message := await receive())["type"] != "websocket.disconnect":
+                    if message["type"] == LEAVE:
+                        await conversation.leave()
+                    else:
+                        await conversation.hear(message)
+            finally:
+                conversation.end()
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None

@@ -99,12 +99,11 @@ class SocketJobs:
             raise InvalidRequest("'params' must be an object.", param="params")
         self._check_room()
         workflow = await self.service.show(workflow_id)
-        limits = self._services.settings.limits
-        async with spooled(self._services.spool_folder, limits) as spool:
+        async with spooled(self._services.spool_folder, self._services.settings.limits) as spool:
             admission = await self._services.authenticator.admit(self._who)
             try:
-                given = await given_params(dict(cast("dict[str, Json]", params or {})), spool, limits, workflow)
-                job = await self.service.start(self._who.id, workflow_id, given.params, given.files)
+                inputs = await given_params(dict(cast("dict[str, Json]", params or {})), spool, workflow)
+                job = await self.service.start(self._who.id, workflow_id, *inputs)
             finally:
                 await admission.end()
         await self._say({"message": "Job started", "workflow_id": workflow_id, "job_id": job.id})

@@ -18,7 +18,6 @@ from assistant.contracts.turns import AgentFacts, HistoryMessage, TurnRequest, U
 from assistant.contracts.util import new_id
 from assistant.contracts.workflows import Workflows
 from assistant.turns.direct import DirectRequest
-from assistant.turns.prompt import estimated_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +41,6 @@ class Question:
     thread: str
     provider: str
     """Of the model that answers."""
-
-    @property
-    def tokens(self) -> int:
-        """An estimate."""
-        sampling = self.turn.ask.sampling if isinstance(self.turn, DirectRequest) else self.turn.sampling
-        return estimated_tokens([HistoryMessage(content=self.content)], (), sampling)
-
-    @property
-    def ends_with_client(self) -> bool:
-        """A registered model's answer is stored nowhere: without its client it has no reader."""
-        return isinstance(self.turn, DirectRequest)
 
 
 async def read_question(

@@ -21,11 +21,6 @@ _MOST_PARTS: Final = 256
 _TOOL_NAME: Final = r"^[a-zA-Z0-9_-]{1,64}$"
 
 
-class SocketImageUrl(WireModel):
-    url: str
-    """A data URL."""
-
-
 class SocketImage(WireModel):
     """NodeTool's form of an image."""
 
@@ -37,7 +32,7 @@ class SocketImage(WireModel):
 
 class SocketImagePart(WireModel):
     type: Literal["image_url", "image"]
-    image_url: SocketImageUrl | None = None
+    image_url: ImageUrl | None = None
     image: SocketImage | None = None
 
 
@@ -112,32 +107,25 @@ async def take_in(content: SocketContent, spool: Spool) -> tuple[UserText | Uplo
 
 
 async def _part(part: SocketPart, at: str, index: int, spool: Spool) -> UserText | Upload:
-    if isinstance(part, TextPart):
-        return await take_in_part(part, at, index, spool)
-    if isinstance(part, SocketFilePart):
-        if isinstance(part.file.file_data, bytes):
-            name = display_name(part.file.filename or "", f"file-{index + 1}")
-            return await asyncio.to_thread(_keep, part.file.file_data, name, f"{at}.file.file_data", spool)
-        return await take_in_part(_file(part.file), at, index, spool)
-    if part.image_url is not None:
-        return await take_in_part(ImagePart(type="image_url", image_url=ImageUrl(url=part.image_url.url)), at, index, spool)
-    if part.image is None:
-        raise InvalidRequest(f"'{at}' holds no image.", param=at)
-    return await _image(part.image, at, index, spool)
-
-
-def _file(file: SocketFile) -> FilePart:
-    data = file.file_data if isinstance(file.file_data, str) else None
-    return FilePart(type="file", file=FileData(file_data=data, filename=file.filename, file_id=file.file_id))
-
-
-async def _image(image: SocketImage, at: str, index: int, spool: Spool) -> UserText | Upload:
-    if isinstance(image.data, bytes):
-        return await asyncio.to_thread(_keep, image.data, f"image-{index + 1}", f"{at}.image.data", spool)
-    if image.data is not None:
-        file = FileData(file_data=image.data, filename=f"image-{index + 1}")
-        return await take_in_part(FilePart(type="file", file=file), at, index, spool)
-    return await take_in_part(ImagePart(type="image_url", image_url=ImageUrl(url=image.uri or "")), at, index, spool)
+    name = f"image-{index + 1}"
+    match part:
+        case TextPart():
+            plain = part
+        case SocketFilePart(file=SocketFile(file_data=bytes(data), filename=given)):
+            return await asyncio.to_thread(_keep, data, display_name(given or "", f"file-{index + 1}"), f"{at}.file.file_data", spool)
+        case SocketFilePart():
+            plain = FilePart.model_validate(part.model_dump())
+        case SocketImagePart(image_url=ImageUrl() as url):
+            plain = ImagePart(type="image_url", image_url=url)
+        case SocketImagePart(image=SocketImage(data=bytes(data))):
+            return await asyncio.to_thread(_keep, data, name, f"{at}.image.data", spool)
+        case SocketImagePart(image=SocketImage(data=str(data))):
+            plain = FilePart(type="file", file=FileData(file_data=data, filename=name))
+        case SocketImagePart(image=SocketImage(uri=uri)):
+            plain = ImagePart(type="image_url", image_url=ImageUrl(url=uri or ""))
+        case _:
+            raise InvalidRequest(f"'{at}' holds no image.", param=at)
+    return await take_in_part(plain, at, index, spool)
 
 
 def _keep(data: bytes, name: str, param: str, spool: Spool) -> Upload:
@@ -181,12 +169,8 @@ def stopped() -> Frame:
     return {"type": "generation_stopped", "message": "The generation was stopped."}
 
 
-def ping() -> Frame:
-    return {"type": "ping", "ts": time.time()}
-
-
-def pong() -> Frame:
-    return {"type": "pong", "ts": time.time()}
+def beat(kind: Literal["ping", "pong"]) -> Frame:
+    return {"type": kind, "ts": time.time()}
 
 
 def _object(arguments: str) -> dict[str, object]:

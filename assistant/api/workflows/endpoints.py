@@ -10,24 +10,15 @@ from typing import Final
 from fastapi import Request, Response
 from starlette.types import Receive, Scope
 
-from assistant.api.answers import Before, Limit, known_id
-from assistant.api.body.json_body import announced_length
+from assistant.api.answers import Before, PageLimit, known_id
 from assistant.api.body.multipart import MultipartForm
 from assistant.api.body.request import read_request
 from assistant.api.body.spool import EncodedFile, Spool, decode_to_disk, parse_data_url, spooled
 from assistant.api.middleware.errors import FailedAfterActing
-from assistant.api.middleware.request import cut_off, header, principal
+from assistant.api.middleware.request import announced_length, header, principal, state_of
 from assistant.api.openapi import Responses, Schema, described, endpoint, error, errors, events
-from assistant.api.settings import ApiLimits, ApiSettings
-from assistant.api.workflows.wire import (
-    EVENTS,
-    JobAnswer,
-    JobList,
-    JobStream,
-    RunAnswer,
-    WorkflowAnswer,
-    WorkflowList,
-)
+from assistant.api.settings import ApiSettings
+from assistant.api.workflows.wire import EVENTS, JobAnswer, JobList, JobStream, RunAnswer, WorkflowAnswer, WorkflowList
 from assistant.contracts.errors import InvalidRequest, ShuttingDown
 from assistant.contracts.messages import Json
 from assistant.contracts.turns import Upload
@@ -35,38 +26,32 @@ from assistant.contracts.util import display_name
 from assistant.contracts.workflows import Job, JobCancelled, JobFailed, JobNotFound, WorkflowInfo
 from assistant.contracts.workflows import Workflows as Service
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """The inputs of a job. Its files are in the spool."""
-
-    params: Mapping[str, Json]
-    files: Mapping[str, Upload]
-    """By the name of their input."""
+Inputs = tuple[Mapping[str, Json], Mapping[str, Upload]]
+"""Of a job: values, and files in the spool, by the names of their inputs."""
 
 
-async def read_params(scope: Scope, receive: Receive, spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Given:
+async def read_params(scope: Scope, receive: Receive, spool: Spool, workflow: WorkflowInfo) -> Inputs:
     """Raises UnsupportedMediaType, InvalidRequest and its kin, RequestTooLarge, FileTooLarge, RequestTimeout, ClientDisconnect."""
     file_inputs = _file_inputs(workflow)
     if all(header(scope, name) is None for name in (b"content-type", b"transfer-encoding")) and not announced_length(scope):
-        return Given(params={}, files={})  # a POST without a body: a workflow may need no inputs
-    body = await read_request(scope, receive, limits, spool, named=frozenset(file_inputs))
+        return {}, {}  # a POST without a body: a workflow may need no inputs
+    body = await read_request(scope, receive, spool, named=frozenset(file_inputs))
     if isinstance(body, MultipartForm):
-        return Given(params={**body.fields}, files=_by_input(body, file_inputs))
-    return await given_params(body, spool, limits, workflow)
+        return {**body.fields}, _by_input(body, file_inputs)
+    return await given_params(body, spool, workflow)
 
 
-async def given_params(body: dict[str, Json], spool: Spool, limits: ApiLimits, workflow: WorkflowInfo) -> Given:
+async def given_params(body: dict[str, Json], spool: Spool, workflow: WorkflowInfo) -> Inputs:
     """The inputs in a JSON object. Raises InvalidRequest and its kin, FileTooLarge."""
-    files = {name: await _decoded(name, body.pop(name), spool, limits) for name in _file_inputs(workflow) if body.get(name) is not None}
-    return Given(params=body, files=files)
+    files = {name: await _decoded(name, body.pop(name), spool) for name in _file_inputs(workflow) if body.get(name) is not None}
+    return body, files
 
 
 def _file_inputs(workflow: WorkflowInfo) -> list[str]:
     return [spec.name for spec in workflow.inputs if spec.type == "file"]
 
 
-async def _decoded(name: str, value: Json, spool: Spool, limits: ApiLimits) -> Upload:
+async def _decoded(name: str, value: Json, spool: Spool) -> Upload:
     data = value.get("file_data") if isinstance(value, dict) else value
     shown = value.get("filename") if isinstance(value, dict) else None
     if not isinstance(data, str) or not isinstance(shown, str | None):
@@ -74,7 +59,7 @@ async def _decoded(name: str, value: Json, spool: Spool, limits: ApiLimits) -> U
     param = f"{name}.file_data" if isinstance(value, dict) else name
     _, start = parse_data_url(data, param) if data[:5].lower() == "data:" else ("", 0)
     file = EncodedFile(text=data, start=start, name=display_name(shown or "", name), param=param)
-    return await asyncio.to_thread(decode_to_disk, file, spool, limits.file_bytes)
+    return await asyncio.to_thread(decode_to_disk, file, spool)
 
 
 def _by_input(form: MultipartForm, file_inputs: list[str]) -> dict[str, Upload]:
@@ -143,7 +128,7 @@ class WorkflowEndpoints:
         except (JobFailed, JobCancelled) as error:
             raise FailedAfterActing(error) from None
         except asyncio.CancelledError:
-            if cut_off(request.scope) is not None:
+            if state_of(request.scope).cut_off is not None:
                 raise
             told = ShuttingDown(f"The server is shutting down; the job {job.id} goes on after its next start: GET /v1/jobs/{job.id}")
             raise FailedAfterActing(told) from None
@@ -166,7 +151,7 @@ class WorkflowEndpoints:
         return JobStream(job, updates, keep_alive=self.settings.keep_alive_seconds)
 
     @endpoint("GET", "/v1/jobs", "List jobs", scope="workflows", responses=errors(400, 401, 404, 503))
-    async def jobs(self, request: Request, limit: Limit = 50, before: Before = None) -> JobList:
+    async def jobs(self, request: Request, limit: PageLimit = 50, before: Before = None) -> JobList:
         """The latest first; `before`: the id of the last one of the page before."""
         owner = principal(request.scope).id
         found = await self.workflows.list(owner, limit=limit + 1, before=None if before is None else known_job(before))
@@ -202,8 +187,7 @@ class WorkflowEndpoints:
         return JobAnswer.model_validate(await self.workflows.cancel(principal(request.scope).id, known_job(job_id)))
 
     async def _start(self, request: Request, workflow_id: str) -> Job:
-        owner, limits = principal(request.scope).id, self.settings.limits
         workflow = await self.workflows.show(workflow_id)
-        async with spooled(self.spool_folder, limits) as spool:
-            given = await read_params(request.scope, request.receive, spool, limits, workflow)
-            return await self.workflows.start(owner, workflow_id, given.params, given.files)
+        async with spooled(self.spool_folder, self.settings.limits) as spool:
+            inputs = await read_params(request.scope, request.receive, spool, workflow)
+            return await self.workflows.start(principal(request.scope).id, workflow_id, *inputs)

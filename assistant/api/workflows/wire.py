@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from assistant.api.answers import Answer, ListAnswer, Time
-from assistant.api.middleware.request import cut_off
+from assistant.api.middleware.request import state_of
 from assistant.api.sse import DONE, EventStream, error_event, event, unless_gone
 from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.messages import Json
@@ -215,7 +215,7 @@ class JobStream(Response):
                 await stream.write(error_event(error), last=True)
             except asyncio.CancelledError:  # on shutdown, or because the key has ended
                 ending = ShuttingDown(f"The server is shutting down; the job {self.job.id} goes on after its next start.")
-                await stream.write(error_event(cut_off(scope) or ending), last=True)
+                await stream.write(error_event(state_of(scope).cut_off or ending), last=True)
 
     async def _pass_on(self, stream: EventStream) -> None:
         async for batch in self.updates:

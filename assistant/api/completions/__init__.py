@@ -1,1 +1,0 @@
-"""/v1/completions and /v1/embeddings: one prompt, no session."""
