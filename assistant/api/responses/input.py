@@ -19,7 +19,6 @@ from assistant.contracts.messages import Json
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
 from assistant.store.responses import KeptResponse, ResponseStore
 
-_LOGPROBS = "message.output_text.logprobs"
 _ONE_MESSAGE = (
     "Send one user message: the server keeps the conversation itself. To continue from a response, send its id as 'previous_response_id'. "
     "To send a history instead, ask an agent by its name (model 'agent:main'), or say 'store': false."
@@ -184,7 +183,7 @@ def _options(request: wire.ResponseRequest) -> ChatOptions:
     """The options as chat completions name them."""
     choice = request.tool_choice
     function = None if choice is None or isinstance(choice, str) else {"type": "function", "function": {"name": choice.name}}
-    scored = _LOGPROBS in (request.include or ()) or bool(request.top_logprobs)
+    scored = "message.output_text.logprobs" in (request.include or ()) or bool(request.top_logprobs)
     return ChatOptions.model_validate(
         {
             "temperature": request.temperature,

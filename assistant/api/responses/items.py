@@ -83,9 +83,6 @@ async def _take(part: wire.InputImage | wire.InputFile, at: str, index: int, spo
     return await asyncio.to_thread(decode_to_disk, file, spool)
 
 
-_TEXTS = (wire.InputText, wire.OutputText)
-
-
 class ItemCollector:
     """Collects items into messages. Consecutive calls and texts of the assistant are one message, as models expect them.
 
@@ -158,7 +155,7 @@ def words_of(item: wire.InputMessage | wire.FunctionOutput, param: str) -> str:
         return content
     texts: list[str] = []
     for index, part in enumerate(content):
-        if isinstance(part, _TEXTS):
+        if isinstance(part, wire.InputText | wire.OutputText):
             texts.append(part.text)
         elif isinstance(part, wire.RefusalPart):
             texts.append(part.refusal)
