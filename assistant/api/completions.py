@@ -4,7 +4,6 @@ import asyncio
 import base64
 import struct
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, cast
 
@@ -181,14 +180,12 @@ class TextChunks:
 
 def embedding_list(made: Embeddings, *, model: str, encoding: Literal["float", "base64"]) -> bytes:
     """Vector by vector: for a thread, which then lets others work in between."""
-    data = b",".join([_embedding(index, vector, encoding) for index, vector in enumerate(made.vectors)])
+    entries: list[bytes] = []
+    for index, vector in enumerate(made.vectors):
+        value = list(vector) if encoding == "float" else base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")
+        entries.append(orjson.dumps({"object": "embedding", "index": index, "embedding": value}))
     counted = {"prompt_tokens": made.prompt_tokens, "total_tokens": made.prompt_tokens}
-    return b'{"object":"list","data":[%b],"model":%b,"usage":%b}' % (data, orjson.dumps(model), orjson.dumps(counted))
-
-
-def _embedding(index: int, vector: Sequence[float], encoding: Literal["float", "base64"]) -> bytes:
-    value = list(vector) if encoding == "float" else base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")
-    return orjson.dumps({"object": "embedding", "index": index, "embedding": value})
+    return b'{"object":"list","data":[%b],"model":%b,"usage":%b}' % (b",".join(entries), orjson.dumps(model), orjson.dumps(counted))
 
 
 def _id(turn_id: str) -> str:
@@ -245,8 +242,7 @@ class TextEndpoints:
             chunks = TextChunks(turn.id, created=created, model=asked.model, with_usage=with_usage)
             return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=True)
         finished = await wait_for_result(turn, request, cancels=True)
-        completion = text_completion(finished, created=created, model=asked.model)
-        return Response(completion.model_dump_json(), media_type="application/json")
+        return Response(text_completion(finished, created=created, model=asked.model).model_dump_json(), media_type="application/json")
 
     @endpoint(
         "POST",
@@ -271,8 +267,7 @@ class TextEndpoints:
         except TimeoutError:
             raise TurnTimeout("The model did not answer in time (api.timeout).") from None
         state_of(request.scope).admission.used(made.prompt_tokens)
-        encoding = asked.encoding_format or "float"
-        body = await asyncio.to_thread(embedding_list, made, model=asked.model, encoding=encoding)
+        body = await asyncio.to_thread(embedding_list, made, model=asked.model, encoding=asked.encoding_format or "float")
         return Response(body, media_type="application/json")
 
     async def _open(self, request: Request, model: str) -> OpenedModel:

@@ -29,7 +29,12 @@ def docs_page(openapi: Schema) -> str:
         for method, operation in operations.items():
             body += _operation(f"{method.upper()} {path}", operation)
     for name, schema in sorted(openapi["components"]["schemas"].items()):
-        body += _schema(name, schema)
+        body.append(f'<h2 id="{escape(name)}">{escape(name)}</h2>{_paragraph(schema.get("description", ""))}')
+        rows = [
+            (escape(field) + (" *" if field in schema.get("required", ()) else ""), _type(value), escape(value.get("description", "")))
+            for field, value in schema.get("properties", {}).items()
+        ]
+        body.append(_table(("field (* needed)", "type", ""), rows) if rows else f"<p>{_type(schema)}</p>")
     head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(body)}</body></html>'
 
@@ -47,15 +52,6 @@ def _operation(name: str, operation: Schema) -> Iterator[str]:
         for status, answer in operation["responses"].items()
     ]
     yield _table(("status", "answer", ""), rows)
-
-
-def _schema(name: str, schema: Schema) -> Iterator[str]:
-    yield f'<h2 id="{escape(name)}">{escape(name)}</h2>{_paragraph(schema.get("description", ""))}'
-    rows = [
-        (escape(field) + (" *" if field in schema.get("required", ()) else ""), _type(value), escape(value.get("description", "")))
-        for field, value in schema.get("properties", {}).items()
-    ]
-    yield _table(("field (* needed)", "type", ""), rows) if rows else f"<p>{_type(schema)}</p>"
 
 
 def _content(content: Schema) -> str:

@@ -43,7 +43,6 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         for measure, (what, schema) in _MEASURES.items()
     },
 }
-_ALWAYS: Final[tuple[str, ...]] = ("x-request-id", "openai-processing-ms")
 _LIMITS: Final[tuple[str, ...]] = tuple([name for name in HEADERS if name.startswith("x-ratelimit-")])
 
 SECURITY_SCHEMES: Final[dict[str, dict[str, Any]]] = {
@@ -71,16 +70,14 @@ def describe_access(method: str, operation: dict[str, Any]) -> None:
     keyed = needs_key(operation)
     operation.setdefault("security", _BY_KEY if keyed else [])
     for status, answer in operation["responses"].items():
-        names: list[str] = [*_ALWAYS]
+        names = ["x-request-id", "openai-processing-ms"]
         if status == "401":
             names.append("www-authenticate")
         if status in ("429", "503"):
             names += ["retry-after", "retry-after-ms"]
         if status[0] in "45":
             names.append("x-should-retry")
-        if keyed and (
-            status[0] == "2" or status == "429"
-        ):  # every answer has them; repeated everywhere, they would be half of the document
+        if keyed and (status[0] == "2" or status == "429"):  # every answer has them: everywhere, they would be half of the document
             names += _LIMITS
         if keyed and method == "post":
             names.append("idempotency-replayed")

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match
 
+from assistant.api import openapi
 from assistant.api.answers import ChatCompletion, ChatCompletionChunk
 from assistant.api.chat.endpoint import ChatEndpoint
 from assistant.api.chat.route import MAX_KEY_LENGTH
@@ -18,21 +19,6 @@ from assistant.api.docs_page import HEADERS as PAGE_HEADERS
 from assistant.api.docs_page import docs_page
 from assistant.api.idempotency.middleware import describe_repeats
 from assistant.api.middleware.errors import NotThisMethod
-from assistant.api.openapi import (
-    HEADERS,
-    SECURITY_SCHEMES,
-    WHY,
-    Responses,
-    ScopedRoute,
-    add_components,
-    add_endpoints,
-    describe_access,
-    described,
-    errors,
-    needs,
-    needs_key,
-    takes,
-)
 from assistant.contracts.errors import InvalidRequest, NotFound
 
 _DESCRIPTION = "An assistant that keeps its promises, by OpenAI's chat completions API with sessions kept by the server."
@@ -49,17 +35,17 @@ class Routes(FastAPI):
                 for method, operation in operations.items():
                     if "HTTPValidationError" in str(operation["responses"].get("422")):
                         del operation["responses"]["422"]
-                    if method == "post" and needs_key(operation):
+                    if method == "post" and openapi.needs_key(operation):
                         describe_repeats(operation)
-                    describe_access(method, operation)
-            add_components(document)
+                    openapi.describe_access(method, operation)
+            openapi.add_components(document)
             for name in ("HTTPValidationError", "ValidationError"):
                 document["components"]["schemas"].pop(name, None)
-            document["components"] |= {"securitySchemes": SECURITY_SCHEMES, "headers": HEADERS}
+            document["components"] |= {"securitySchemes": openapi.SECURITY_SCHEMES, "headers": openapi.HEADERS}
         return super().openapi()
 
 
-class ChatRoute(ScopedRoute):
+class ChatRoute(openapi.ScopedRoute):
     """Described like any route, and served by the endpoint alone: FastAPI would have nothing to resolve, and would take a tenth of the
     request's processor time."""
 
@@ -85,11 +71,11 @@ def create_routes(*, version: str, chat: ChatEndpoint | None, resources: Iterabl
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
     )
-    app.router.route_class = ScopedRoute
+    app.router.route_class = openapi.ScopedRoute
     if chat is not None:
         app.router.routes.append(ChatRoute(chat))
     for resource in resources:
-        add_endpoints(app, resource)
+        openapi.add_endpoints(app, resource)
 
     async def docs(request: Request) -> HTMLResponse:
         return HTMLResponse(docs_page(app.openapi()), headers=PAGE_HEADERS)
@@ -99,11 +85,11 @@ def create_routes(*, version: str, chat: ChatEndpoint | None, resources: Iterabl
 
 
 _SESSION_ID: Final = {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH}
-CHAT_ANSWERS: Final[Responses] = {
-    200: described(
+CHAT_ANSWERS: Final[openapi.Responses] = {
+    200: openapi.described(
         ChatCompletion, "The answer; or, with `stream: true`, events of ChatCompletionChunk and at last `[DONE]`.", ChatCompletionChunk
     ),
-    **errors(*[status for status in WHY if status not in (405, 422)]),
+    **openapi.errors(*[status for status in openapi.WHY if status not in (405, 422)]),
 }
 _PARAMETERS: Final = [
     {"name": name, "in": "header", "required": False, "description": what, "schema": schema}
@@ -115,7 +101,7 @@ _PARAMETERS: Final = [
 _CHAT: Final[dict[str, Any]] = {
     "summary": "Ask",
     "responses": CHAT_ANSWERS,
-    "openapi_extra": needs("chat", {**takes(ChatRequest, form=CHAT_FORM), "parameters": _PARAMETERS}),
+    "openapi_extra": openapi.needs("chat", {**openapi.takes(ChatRequest, form=CHAT_FORM), "parameters": _PARAMETERS}),
 }
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from assistant.api.answers import Answer, ListAnswer, PageLimit, Seconds
 from assistant.api.chat.endpoint import TurnStarter
 from assistant.api.chat.route import known_key, listed_id
+from assistant.api.chat.stream import usage
 from assistant.api.middleware.request import principal
 from assistant.api.openapi import endpoint, errors
 from assistant.contracts.errors import SessionNotFound
@@ -108,17 +109,12 @@ class SessionEndpoints:
 
 
 def _listed(session: Session) -> dict[str, Any]:
-    counted = session.usage
     return {
         "id": listed_id(session.key),
         "created": session.created,
         "updated": session.updated,
         "messages": session.messages,
-        "usage": SessionUsage(
-            prompt_tokens=counted.prompt_tokens,
-            completion_tokens=counted.completion_tokens,
-            total_tokens=counted.prompt_tokens + counted.completion_tokens,
-        ),
+        "usage": usage(session.usage),
     }
 
 

@@ -107,7 +107,12 @@ class _FormReader:
     def finish(self) -> MultipartForm:
         if not self._complete:
             raise InvalidRequest("The multipart body ends before its last boundary.")
-        fields = {name: _text(name, bytes(value)) for name, value in self._fields.items()}
+        fields: dict[str, str] = {}
+        for name, value in self._fields.items():
+            try:
+                fields[name] = value.decode()
+            except UnicodeDecodeError:
+                raise InvalidRequest(f"'{name}' is not valid UTF-8.", param=name) from None
         return MultipartForm(fields=fields, files=tuple(self._files))
 
     def _on_part_begin(self) -> None:
@@ -171,10 +176,3 @@ class _FormReader:
 
     def _on_end(self) -> None:
         self._complete = True
-
-
-def _text(name: str, value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise InvalidRequest(f"'{name}' is not valid UTF-8.", param=name) from None

@@ -20,7 +20,7 @@ from assistant.api.middleware.request import principal, state_of
 from assistant.api.settings import ApiSettings
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, NanobotError
-from assistant.contracts.models import ModelProvider, ModelRequest, OpenedModel
+from assistant.contracts.models import ModelRequest
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import AgentFacts, HistoryMessage, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
@@ -47,13 +47,13 @@ class TurnStarter(Protocol):
         ...
 
 
-_ELSEWHERE = {"completion": "/v1/completions", "embedding": "/v1/embeddings"}
-
-
 async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistry) -> DirectRequest:
     """Raises ModelNotFound, ProviderFailed (unavailable), InvalidRequest (it is not for chat, or has no log probabilities)."""
     opened = await registry.open(model_id)
-    model, wishes = _writer(opened), asked.wishes
+    model, kind, wishes = opened.writes, opened.listed.type, asked.wishes
+    if model is None or kind != "chat":
+        where = {"completion": "/v1/completions", "embedding": "/v1/embeddings"}.get(kind, "/v1/models")
+        raise InvalidRequest(f"This model is of the type '{kind}': use it at {where}.", param="model")
     if wishes.top_logprobs is not None and not model.info.logprobs:
         raise InvalidRequest(f"The model '{model_id[:100]}' has no 'logprobs'.", param="logprobs")
     return DirectRequest(
@@ -71,14 +71,6 @@ async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistr
             stream=asked.stream,
         ),
     )
-
-
-def _writer(opened: OpenedModel) -> ModelProvider:
-    kind = opened.listed.type
-    if opened.writes is None or kind != "chat":
-        where = _ELSEWHERE.get(kind, "/v1/models")
-        raise InvalidRequest(f"This model is of the type '{kind}': use it at {where}.", param="model")
-    return opened.writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,12 +131,8 @@ def _answer(message: ChatMessage, at: str) -> AssistantMessage:
     calls = [ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments) for call in message.tool_calls or ()]
     if len({call.id for call in calls}) < len(calls):
         raise InvalidRequest("Two calls of this message have the same id.", param=f"{at}.tool_calls")
-    return AssistantMessage(
-        id=new_id("msg"),
-        text=words_only(message.content, f"{at}.content"),
-        tool_calls=tuple(calls),
-        finish_reason="tool_calls" if calls else "stop",
-    )
+    text = words_only(message.content, f"{at}.content")
+    return AssistantMessage(id=new_id("msg"), text=text, tool_calls=tuple(calls), finish_reason="tool_calls" if calls else "stop")
 
 
 def _result(message: ChatMessage, at: str, waiting: dict[str, str]) -> ToolMessage:

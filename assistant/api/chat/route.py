@@ -4,11 +4,11 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from starlette.types import Scope
 
-from assistant.api.chat.wire import ChatOptions, ChosenTool, WireTool
+from assistant.api.chat.wire import ChatOptions, ChosenTool
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, SessionNotFound
 from assistant.contracts.models import NamedTool, ToolChoice, ToolSpec
 from assistant.contracts.sessions import ONCE
@@ -19,20 +19,8 @@ DEFAULT_SESSION = "default"
 MAX_KEY_LENGTH = 256
 _PREFIX = "api:"
 _NO_SESSIONS = [
-    "api",
-    "slack",
-    "matrix",
-    "email",
-    "websocket",
-    "cli",
-    "cron",
-    "heartbeat",
-    "subagent",
-    "workflow",
-    "job",
-    "agent",
-    "system",
-]
+    "api", "slack", "matrix", "email", "websocket", "cli", "cron", "heartbeat", "subagent", "workflow", "job", "agent", "system",
+]  # fmt: skip
 
 
 @cache
@@ -240,25 +228,21 @@ def options_of(options: ChatOptions, chosen: Route) -> ModelOptions:
         return _NO_OPTIONS
     if options.top_logprobs and not options.logprobs:
         raise InvalidRequest("'top_logprobs' needs 'logprobs'.", param="top_logprobs")
-    names = [tool.function.name for tool in options.tools or ()]
+    functions = [tool.function for tool in options.tools or ()]
+    names = [each.name for each in functions]
     if len(set(names)) < len(names):
         raise InvalidRequest("Two tools have the same name.", param="tools")
+    none: dict[str, Any] = {"type": "object", "properties": {}}
+    tools = [
+        ToolSpec(name=each.name, description=each.description or "", parameters=each.parameters or none, strict=each.strict)
+        for each in functions
+    ]
     return ModelOptions(
         n=options.n or 1,
-        tools=tuple([_tool(tool) for tool in options.tools or ()]),
+        tools=tuple(tools),
         tool_choice=_tool_choice(options, names),
         parallel_calls=options.parallel_tool_calls,
         top_logprobs=(options.top_logprobs or 0) if options.logprobs else None,
-    )
-
-
-def _tool(tool: WireTool) -> ToolSpec:
-    function = tool.function
-    return ToolSpec(
-        name=function.name,
-        description=function.description or "",
-        parameters=function.parameters or {"type": "object", "properties": {}},
-        strict=function.strict,
     )
 
 

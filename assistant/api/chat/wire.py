@@ -9,8 +9,6 @@ from assistant.contracts.models import ReasoningEffort
 
 HASH = "#"
 """Begins the tags of unions, which pydantic puts into an error's path and clients must not see there."""
-
-
 _MOST = 2_048
 """Messages of a request, and parts of a message: OpenAI's own bound. It also bounds how many faults a validator may find."""
 
@@ -56,8 +54,7 @@ def content_tag(content: object) -> str:
 
 
 ContentPart = Annotated[
-    Annotated[TextPart, Tag("#text")] | Annotated[ImagePart, Tag("#image_url")] | Annotated[FilePart, Tag("#file")],
-    Discriminator(part_tag),
+    Annotated[TextPart, Tag("#text")] | Annotated[ImagePart, Tag("#image_url")] | Annotated[FilePart, Tag("#file")], Discriminator(part_tag)
 ]
 Content = Annotated[
     Annotated[str, Tag("#text")] | Annotated[list[ContentPart], Field(max_length=_MOST), Tag("#parts")], Discriminator(content_tag)
@@ -135,8 +132,7 @@ StopSequence = Annotated[str, Field(min_length=1)]
 
 
 StopSequences = Annotated[
-    Annotated[StopSequence, Tag("#text")] | Annotated[list[StopSequence], Field(max_length=4), Tag("#parts")],
-    Discriminator(content_tag),
+    Annotated[StopSequence, Tag("#text")] | Annotated[list[StopSequence], Field(max_length=4), Tag("#parts")], Discriminator(content_tag)
 ]
 
 

@@ -14,16 +14,7 @@ from starlette.types import Message, Scope, Send
 
 from assistant.api.middleware.errors import FailedAfterActing, error_answer
 from assistant.api.middleware.request import header, headers_named
-from assistant.contracts.errors import (
-    AnswerInProgress,
-    AnswerInterrupted,
-    AnswerNotKept,
-    IdempotencyMismatch,
-    InvalidRequest,
-    NanobotError,
-    ShuttingDown,
-    StoreUnavailable,
-)
+from assistant.contracts import errors
 from assistant.contracts.util import new_id
 from assistant.store.idempotency import IdempotencyClaim, IdempotencyStore, StoredAnswer
 
@@ -50,7 +41,7 @@ def idempotency_key(scope: Scope) -> str | None:
         return None
     key = values[0].strip(b" \t")
     if len(values) > 1 or len(key) > LONGEST_KEY or not _KEY_FORM.fullmatch(key):
-        raise InvalidRequest(
+        raise errors.InvalidRequest(
             f"Idempotency-Key must be one value of 1 to {LONGEST_KEY} printable ASCII characters.", param="Idempotency-Key"
         )
     return key.decode("ascii")
@@ -103,8 +94,6 @@ _OF_ONE_SENDING: Final = frozenset(
 )
 _OF_ONE_SENDER: Final = (b"x-ratelimit-", b"access-control-")
 
-Head = tuple[int, tuple[tuple[bytes, bytes], ...]]
-
 
 class Recording:
     """The answer to the first request with a key. Any number of repeats can read it, from the beginning and as it comes."""
@@ -114,9 +103,9 @@ class Recording:
         self.decided = asyncio.Event()
         """Set when the store has confirmed that the key belongs to this request."""
         self.listeners = 0
-        self.failure: type[NanobotError] | None = None
+        self.failure: type[errors.NanobotError] | None = None
         """Raised by `play` in place of the answer."""
-        self._head: Head | None = None
+        self._head: tuple[int, tuple[tuple[bytes, bytes], ...]] | None = None
         self._pieces: list[bytes] = []
         self._size = 0
         self._ended = False
@@ -147,7 +136,7 @@ class Recording:
             self._pieces.append(message.get("body", b""))
             self._size += len(self._pieces[-1])
             if self._size > MOST_BYTES:
-                self.fail(AnswerNotKept)
+                self.fail(errors.AnswerNotKept)
         self._ended = self._ended or (message["type"] == "http.response.body" and not message.get("more_body", False))
         self._tell()
 
@@ -157,7 +146,7 @@ class Recording:
         self._ended = True
         self._tell()
 
-    def fail(self, error: type[NanobotError]) -> None:
+    def fail(self, error: type[errors.NanobotError]) -> None:
         """There will be no complete answer: readers get the error, or are cut off."""
         self.failure = error
         self._pieces.clear()
@@ -174,7 +163,7 @@ class Recording:
             while self._head is None and self.failure is None:
                 await self._change.wait()
             if self.failure is not None or self._head is None:
-                raise (self.failure or NanobotError)()
+                raise (self.failure or errors.NanobotError)()
             status, headers = self._head
             await send({"type": "http.response.start", "status": status, "headers": [*headers, REPLAYED]})
             sent, last = 0, False
@@ -198,9 +187,6 @@ log = logging.getLogger(__name__)
 _FIRST_LOOK_AGAIN: Final = 0.05
 _LAST_LOOK_AGAIN: Final = 1.0
 """Seconds between two checks of an answer that another process makes."""
-_COME_BACK: Final = 5.0
-
-RequestKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +205,7 @@ class FirstAnswers:
         """`patience`: seconds to wait for an answer of another process."""
         self._store = store
         self._patience = patience
-        self._open: dict[RequestKey, Recording] = {}
+        self._open: dict[tuple[str, str], Recording] = {}
         self._writes: set[asyncio.Task[None]] = set()
 
     async def meet(self, owner: str, asked: IdempotencyInfo, fingerprint: str) -> First | Recording:
@@ -234,7 +220,7 @@ class FirstAnswers:
                     return recording
                 await recording.decided.wait()
                 if self._open.get(place) is recording:
-                    raise IdempotencyMismatch(param="Idempotency-Key")
+                    raise errors.IdempotencyMismatch(param="Idempotency-Key")
         recording = self._open[place] = Recording(fingerprint)
         expires_at = datetime.now(UTC) + asked.keep
         claim = IdempotencyClaim(id=new_id("clm"), owner=owner, key=place[1], fingerprint=fingerprint, expires_at=expires_at)
@@ -248,11 +234,11 @@ class FirstAnswers:
         except FailedAfterActing as error:
             self._end(first, error_answer(error.error, acted=True))
             raise
-        except NanobotError as error:
+        except errors.NanobotError as error:
             self._end(first, error_answer(error))
             raise
         except asyncio.CancelledError:
-            recording.fail(ShuttingDown)
+            recording.fail(errors.ShuttingDown)
             self._end(first, None)
             raise
         if answer is None:
@@ -283,18 +269,18 @@ class FirstAnswers:
         while True:
             found = await self._store.claim(claim, anew=anew)
             if found == "other":
-                raise IdempotencyMismatch(param="Idempotency-Key")
+                raise errors.IdempotencyMismatch(param="Idempotency-Key")
             recording.decided.set()
             if found == "taken":
                 return None
             if isinstance(found, StoredAnswer):
                 return found
             if found == "interrupted":
-                raise FailedAfterActing(AnswerInterrupted())
+                raise FailedAfterActing(errors.AnswerInterrupted())
             if found == "not_kept":
-                raise FailedAfterActing(AnswerNotKept())
+                raise FailedAfterActing(errors.AnswerNotKept())
             if loop.time() >= until:
-                raise AnswerInProgress(retry_after=_COME_BACK)
+                raise errors.AnswerInProgress(retry_after=5.0)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LAST_LOOK_AGAIN)
 
@@ -322,5 +308,5 @@ class FirstAnswers:
 async def _written(write: Coroutine[Any, Any, object]) -> None:
     try:
         await write
-    except StoreUnavailable as error:
+    except errors.StoreUnavailable as error:
         log.warning("repeats.not_written reason=%s", error.code)

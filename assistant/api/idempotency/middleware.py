@@ -24,8 +24,6 @@ _HARMLESS = frozenset({"/v1/embeddings", "/v1/completions", "/v1/files"})
 """Done twice, these do nothing unwanted."""
 _SAME_BY_KEY = _HARMLESS | {"/v1/deliveries"}
 """Done twice under one key, these do nothing twice: a delivery's id is derived from the key."""
-
-
 _KEY: Final = b"idempotency-key"
 _TRIES: Final = b"x-stainless-retry-count"
 
@@ -177,13 +175,12 @@ _PARAMETER: Final[dict[str, Any]] = {
     "`Idempotency-Replayed: true`.",
     "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$"},
 }
-_REFUSALS: Final = ("400", "409", "422")
 
 
 def describe_repeats(operation: dict[str, Any]) -> None:
     """Add the header and its errors to a POST's description."""
     operation.setdefault("parameters", []).append(_PARAMETER)
-    for status in _REFUSALS:
+    for status in ("400", "409", "422"):
         if status not in operation["responses"]:
             schema = {"$ref": "#/components/schemas/ErrorAnswer"}
             operation["responses"][status] = {"description": WHY[int(status)], "content": {"application/json": {"schema": schema}}}

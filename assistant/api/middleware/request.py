@@ -69,8 +69,6 @@ _EXPOSED: Final = b", ".join([
     b"x-request-id", b"openai-processing-ms", b"retry-after", b"retry-after-ms", b"x-should-retry", b"idempotency-replayed",
     *[b"x-ratelimit-%b-%b" % (what, of) for of in (b"requests", b"tokens") for what in (b"limit", b"remaining", b"reset")],
 ])  # fmt: skip
-_METHODS: Final = b"GET, POST, DELETE, HEAD, OPTIONS"
-_PREFLIGHT_SECONDS: Final = b"600"
 _TOKENS: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~, ")
 """What names of headers are made of (RFC 9110), and what separates them."""
 
@@ -98,7 +96,7 @@ def _readable_by(origin: bytes, scope: Scope) -> Headers:
     headers = [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
     if scope.get("method") != "OPTIONS" or header(scope, b"access-control-request-method") is None:
         return [*headers, (b"access-control-expose-headers", _EXPOSED)]
-    headers += [(b"access-control-allow-methods", _METHODS), (b"access-control-max-age", _PREFLIGHT_SECONDS)]
+    headers += [(b"access-control-allow-methods", b"GET, POST, DELETE, HEAD, OPTIONS"), (b"access-control-max-age", b"600")]
     wanted = header(scope, b"access-control-request-headers") or b""
     if wanted and _TOKENS.issuperset(wanted):  # its values are checked as those of any request
         headers.append((b"access-control-allow-headers", wanted))

@@ -4,25 +4,7 @@ import time
 from typing import Any, Final, Literal
 
 from assistant.api.middleware.errors import error_fields
-from assistant.api.responses.answers import (
-    AnyEvent,
-    ArgumentsDeltaEvent,
-    ArgumentsDoneEvent,
-    ContentPartEvent,
-    FailureEvent,
-    Incomplete,
-    InputDetails,
-    OutputCall,
-    OutputItemEvent,
-    OutputMessage,
-    OutputTextDeltaEvent,
-    OutputTextDoneEvent,
-    OutputTextPart,
-    ResponseFailure,
-    ResponseObject,
-    ResponseStateEvent,
-    ResponseUsage,
-)
+from assistant.api.responses import answers
 from assistant.api.responses.input import ResponseInput
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import FinishReason
@@ -30,9 +12,9 @@ from assistant.contracts.models import Scored
 from assistant.contracts.turns import TurnFinished
 from assistant.store.responses import Item
 
-_INCOMPLETE: Final[dict[FinishReason, Incomplete]] = {
-    "length": Incomplete(reason="max_output_tokens"),
-    "content_filter": Incomplete(reason="content_filter"),
+_INCOMPLETE: Final[dict[FinishReason, answers.Incomplete]] = {
+    "length": answers.Incomplete(reason="max_output_tokens"),
+    "content_filter": answers.Incomplete(reason="content_filter"),
 }
 """Why an answer ends early, by the model's finish reason."""
 
@@ -47,7 +29,7 @@ class ResponseBuilder:
         request, sampling = asked.request, asked.chat.sampling
         wanted = request.text.format if request.text else None
         self.created = int(time.time())
-        self.begun = ResponseObject.model_validate(
+        self.begun = answers.ResponseObject.model_validate(
             {
                 "id": self.id,
                 "status": "in_progress",
@@ -70,15 +52,15 @@ class ResponseBuilder:
                 "metadata": request.metadata or {},
             }
         )
-        self._finished: ResponseObject | None = None
+        self._finished: answers.ResponseObject | None = None
 
-    def finished(self, end: TurnFinished) -> ResponseObject:
+    def finished(self, end: TurnFinished) -> answers.ResponseObject:
         """The whole response, always the same object: it is stored, and then sent."""
         if self._finished is None:
             reason, counted = _INCOMPLETE.get(end.finish_reason), end.usage
-            usage = ResponseUsage(
+            usage = answers.ResponseUsage(
                 input_tokens=counted.prompt_tokens,
-                input_tokens_details=InputDetails(cached_tokens=counted.cached_tokens),
+                input_tokens_details=answers.InputDetails(cached_tokens=counted.cached_tokens),
                 output_tokens=counted.completion_tokens,
                 total_tokens=counted.prompt_tokens + counted.completion_tokens,
             )
@@ -93,26 +75,26 @@ class ResponseBuilder:
             )
         return self._finished
 
-    def failed(self, error: NanobotError) -> ResponseObject:
+    def failed(self, error: NanobotError) -> answers.ResponseObject:
         """With one of the few codes that OpenAI's response objects know."""
         code = "invalid_prompt" if error.status == 400 else "rate_limit_exceeded" if error.status == 429 else "server_error"
-        return self.begun.model_copy(update={"status": "failed", "error": ResponseFailure(code=code, message=error.message)})
+        return self.begun.model_copy(update={"status": "failed", "error": answers.ResponseFailure(code=code, message=error.message)})
 
-    def message(self, *content: OutputTextPart, status: Literal["in_progress", "completed", "incomplete"]) -> OutputMessage:
-        return OutputMessage(id=self.message_id, status=status, content=list(content))
+    def message(self, *content: answers.OutputTextPart, status: Literal["in_progress", "completed", "incomplete"]) -> answers.OutputMessage:
+        return answers.OutputMessage(id=self.message_id, status=status, content=list(content))
 
-    def _output(self, end: TurnFinished) -> list[OutputMessage | OutputCall]:
+    def _output(self, end: TurnFinished) -> list[answers.OutputMessage | answers.OutputCall]:
         """The text, and after it the calls of the client's functions."""
         answer = end.answers[0] if end.answers else None
         text = answer.text if answer else end.text
         calls = answer.tool_calls if answer else ()
         scores = answer.logprobs if isinstance(answer, Scored) and isinstance(answer.logprobs, dict) else {}
-        part = OutputTextPart.model_validate({"text": text, "logprobs": scores.get("content") or []})
-        said: list[OutputMessage | OutputCall] = (
+        part = answers.OutputTextPart.model_validate({"text": text, "logprobs": scores.get("content") or []})
+        said: list[answers.OutputMessage | answers.OutputCall] = (
             [self.message(part, status="incomplete" if end.finish_reason in _INCOMPLETE else "completed")] if text or not calls else []
         )
         for index, call in enumerate(calls):
-            said.append(OutputCall(id=f"fc_{self._number}{index}", call_id=call.id, name=call.name, arguments=call.arguments))
+            said.append(answers.OutputCall(id=f"fc_{self._number}{index}", call_id=call.id, name=call.name, arguments=call.arguments))
         return said
 
 
@@ -135,58 +117,60 @@ class ResponseEvents:
 
     def begin(self) -> bytes:
         """Called when the stream begins, after its first words became events: their numbers allow for these two."""
-        created = ResponseStateEvent(sequence_number=0, type="response.created", response=self._draft.begun)
+        created = answers.ResponseStateEvent(sequence_number=0, type="response.created", response=self._draft.begun)
         return _encoded(created) + _encoded(created.model_copy(update={"sequence_number": 1, "type": "response.in_progress"}))
 
     def text(self, text: str, index: int = 0) -> bytes:
-        return self._open() + self._event(OutputTextDeltaEvent, **self._where, delta=text)
+        return self._open() + self._event(answers.OutputTextDeltaEvent, **self._where, delta=text)
 
     def end(self, finished: TurnFinished) -> bytes:
         response = self._draft.finished(finished)
         sent: list[bytes] = []
         for place, item in enumerate(response.output):
-            sent += self._message_done(item) if isinstance(item, OutputMessage) else self._call(place, item)
-        return b"".join([*sent, self._event(ResponseStateEvent, type=f"response.{response.status}", response=response)])
+            sent += self._message_done(item) if isinstance(item, answers.OutputMessage) else self._call(place, item)
+        return b"".join([*sent, self._event(answers.ResponseStateEvent, type=f"response.{response.status}", response=response)])
 
     def failure(self, error: NanobotError) -> bytes:
         """The failed response, and behind it the error: official clients raise the error, and would take the response for an answer."""
         fields = error_fields(error)
-        failed = self._event(ResponseStateEvent, type="response.failed", response=self._draft.failed(error))
-        return failed + self._event(FailureEvent, code=fields["code"], message=fields["message"], param=fields["param"], error=fields)
+        failed = self._event(answers.ResponseStateEvent, type="response.failed", response=self._draft.failed(error))
+        return failed + self._event(
+            answers.FailureEvent, code=fields["code"], message=fields["message"], param=fields["param"], error=fields
+        )
 
     def _open(self) -> bytes:
         if self._opened:
             return b""
         self._opened = True
         item = self._draft.message(status="in_progress")
-        return self._event(OutputItemEvent, type="response.output_item.added", output_index=0, item=item) + self._event(
-            ContentPartEvent, type="response.content_part.added", **self._where, part=OutputTextPart(text="")
+        return self._event(answers.OutputItemEvent, type="response.output_item.added", output_index=0, item=item) + self._event(
+            answers.ContentPartEvent, type="response.content_part.added", **self._where, part=answers.OutputTextPart(text="")
         )
 
-    def _message_done(self, item: OutputMessage) -> list[bytes]:
+    def _message_done(self, item: answers.OutputMessage) -> list[bytes]:
         (part,) = item.content
         return [
             self.text(part.text) if part.text and not self._opened else self._open(),
-            self._event(OutputTextDoneEvent, **self._where, text=part.text, logprobs=part.logprobs),
-            self._event(ContentPartEvent, type="response.content_part.done", **self._where, part=part),
-            self._event(OutputItemEvent, type="response.output_item.done", output_index=0, item=item),
+            self._event(answers.OutputTextDoneEvent, **self._where, text=part.text, logprobs=part.logprobs),
+            self._event(answers.ContentPartEvent, type="response.content_part.done", **self._where, part=part),
+            self._event(answers.OutputItemEvent, type="response.output_item.done", output_index=0, item=item),
         ]
 
-    def _call(self, place: int, item: OutputCall) -> list[bytes]:
+    def _call(self, place: int, item: answers.OutputCall) -> list[bytes]:
         """Calls come whole, the arguments in one delta."""
         added = item.model_copy(update={"status": "in_progress", "arguments": ""})
         where: dict[str, Any] = {"item_id": item.id, "output_index": place}
         return [
-            self._event(OutputItemEvent, type="response.output_item.added", output_index=place, item=added),
-            self._event(ArgumentsDeltaEvent, **where, delta=item.arguments),
-            self._event(ArgumentsDoneEvent, **where, arguments=item.arguments, name=item.name),
-            self._event(OutputItemEvent, type="response.output_item.done", output_index=place, item=item),
+            self._event(answers.OutputItemEvent, type="response.output_item.added", output_index=place, item=added),
+            self._event(answers.ArgumentsDeltaEvent, **where, delta=item.arguments),
+            self._event(answers.ArgumentsDoneEvent, **where, arguments=item.arguments, name=item.name),
+            self._event(answers.OutputItemEvent, type="response.output_item.done", output_index=place, item=item),
         ]
 
-    def _event(self, event: type[AnyEvent], **fields: Any) -> bytes:
+    def _event(self, event: type[answers.AnyEvent], **fields: Any) -> bytes:
         self._numbered += 1
         return _encoded(event(sequence_number=self._numbered - 1, **fields))
 
 
-def _encoded(event: AnyEvent) -> bytes:
+def _encoded(event: answers.AnyEvent) -> bytes:
     return f"event: {event.type}\ndata: {event.model_dump_json()}\n\n".encode()

@@ -12,24 +12,13 @@ from assistant.api.chat.read import ChatInput, sampling_of
 from assistant.api.chat.route import AgentCatalog, RoutingHints, ToAgent, ToModel, ToWorkflow, headers_of, options_of, route
 from assistant.api.chat.wire import ChatOptions
 from assistant.api.complaints import validated
+from assistant.api.responses import wire
 from assistant.api.responses.items import ItemCollector, PartPath, SentFiles, missing, recall_files, recalled, take_files
-from assistant.api.responses.wire import (
-    FunctionCall,
-    FunctionOutput,
-    InputFile,
-    InputImage,
-    InputItem,
-    InputMessage,
-    RefusalPart,
-    ResponseRequest,
-    TextFormat,
-)
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
 from assistant.store.responses import KeptResponse, ResponseStore
 
-_LOGPROBS = "message.output_text.logprobs"
 _ONE_MESSAGE = (
     "Send one user message: the server keeps the conversation itself. To continue from a response, send its id as 'previous_response_id'. "
     "To send a history instead, ask an agent by its name (model 'agent:main'), or say 'store': false."
@@ -46,11 +35,11 @@ class NoPreviousResponse(InvalidRequest):
 class ResponseInput:
     """A request that was read. Its files are in the spool."""
 
-    request: ResponseRequest
+    request: wire.ResponseRequest
     to: ToAgent | ToModel
     """Where `chat` goes."""
     chat: ChatInput
-    items: Sequence[InputItem]
+    items: Sequence[wire.InputItem]
     files: Mapping[PartPath, SentFiles]
 
     @property
@@ -72,7 +61,7 @@ async def read_response(
 ) -> ResponseInput:
     """Raises UnsupportedMediaType, InvalidRequest and its kin, ModelNotFound, RequestTooLarge, FileTooLarge, RequestTimeout, StoreUnavailable;
     ClientDisconnect if the client left before its request was whole."""
-    request = validated(ResponseRequest, await read_json(scope, receive, spool.limits))
+    request = validated(wire.ResponseRequest, await read_json(scope, receive, spool.limits))
     _check(request)
     chain = await _chain(request.previous_response_id, store, owner)
     chosen = _route(scope, request, known, chain[-1] if chain else None)
@@ -80,7 +69,9 @@ async def read_response(
     wishes = options_of(options, chosen)
     if isinstance(chosen, ToModel) and request.truncation == "auto":
         raise InvalidRequest("'truncation' is \"disabled\" for a model: what does not fit is refused.", param="truncation")
-    items: list[InputItem] = [InputMessage(role="user", content=request.input)] if isinstance(request.input, str) else request.input
+    items: list[wire.InputItem] = (
+        [wire.InputMessage(role="user", content=request.input)] if isinstance(request.input, str) else request.input
+    )
     files = await take_files(items, spool)
     talk = await _said(chain if not (isinstance(chosen, ToAgent) and chosen.session) else (), items, files, spool)
     said = talk.said
@@ -97,7 +88,7 @@ async def read_response(
     return ResponseInput(request=request, to=chosen, chat=chat, items=items, files=files)
 
 
-def _check(request: ResponseRequest) -> None:
+def _check(request: wire.ResponseRequest) -> None:
     """Refuse options that would change the answer if they were ignored."""
     for name, wanted, why in (
         ("background", request.background is True, "a response runs on when its client goes away, as it is"),
@@ -119,7 +110,7 @@ async def _chain(previous: str | None, store: ResponseStore, owner: str) -> Sequ
     return chain
 
 
-def _route(scope: Scope, request: ResponseRequest, known: AgentCatalog, previous: KeptResponse | None) -> ToAgent | ToModel:
+def _route(scope: Scope, request: wire.ResponseRequest, known: AgentCatalog, previous: KeptResponse | None) -> ToAgent | ToModel:
     """Who answers, and in which session: the named one; else the previous response's; else the default agent's shared one, unless the
     client keeps the conversation itself."""
     agent, header_session = headers_of(scope)
@@ -142,14 +133,14 @@ def _route(scope: Scope, request: ResponseRequest, known: AgentCatalog, previous
 
 
 async def _said(
-    chain: Sequence[KeptResponse], items: Sequence[InputItem], files: Mapping[PartPath, SentFiles], spool: Spool
+    chain: Sequence[KeptResponse], items: Sequence[wire.InputItem], files: Mapping[PartPath, SentFiles], spool: Spool
 ) -> ItemCollector:
     """The items of the earlier responses, then the input. Raises InvalidRequest."""
     talk = ItemCollector()
     earlier = await asyncio.to_thread(recalled, chain)
     seen = await recall_files(earlier, spool)
     for index, item in enumerate(earlier):
-        if not isinstance(item, FunctionOutput) or talk.waits_for(item):  # else its call was deleted, with the response that made it
+        if not isinstance(item, wire.FunctionOutput) or talk.waits_for(item):  # else its call was deleted, with the response that made it
             _add(talk, item, index, seen, "previous_response_id")
     own = {place: sent.upload for place, sent in files.items()}
     for index, item in enumerate(items):
@@ -158,24 +149,24 @@ async def _said(
     return talk
 
 
-def _add(talk: ItemCollector, item: InputItem, index: int, files: Mapping[PartPath, Upload], at: str) -> None:
-    if isinstance(item, FunctionCall):
+def _add(talk: ItemCollector, item: wire.InputItem, index: int, files: Mapping[PartPath, Upload], at: str) -> None:
+    if isinstance(item, wire.FunctionCall):
         talk.call(item, at)
-    elif isinstance(item, FunctionOutput):
+    elif isinstance(item, wire.FunctionOutput):
         talk.output(item, at)
     else:
         talk.message(item, _content(item, index, files) if item.role == "user" else (), at)
 
 
-def _content(message: InputMessage, index: int, files: Mapping[PartPath, Upload]) -> tuple[UserText | Upload, ...]:
+def _content(message: wire.InputMessage, index: int, files: Mapping[PartPath, Upload]) -> tuple[UserText | Upload, ...]:
     if isinstance(message.content, str):
         return (UserText(text=message.content),)
     content: list[UserText | Upload] = []
     for place, part in enumerate(message.content):
-        if isinstance(part, InputImage | InputFile):
+        if isinstance(part, wire.InputImage | wire.InputFile):
             content.append(files.get((index, place)) or UserText(text=missing(part)))
         else:
-            content.append(UserText(text=part.refusal if isinstance(part, RefusalPart) else part.text))
+            content.append(UserText(text=part.refusal if isinstance(part, wire.RefusalPart) else part.text))
     return tuple(content)
 
 
@@ -188,11 +179,11 @@ def _check_said(said: Sequence[Earlier], chosen: ToAgent | ToModel) -> None:
         raise InvalidRequest("The last item must be the user's message.", param="input")
 
 
-def _options(request: ResponseRequest) -> ChatOptions:
+def _options(request: wire.ResponseRequest) -> ChatOptions:
     """The options as chat completions name them."""
     choice = request.tool_choice
     function = None if choice is None or isinstance(choice, str) else {"type": "function", "function": {"name": choice.name}}
-    scored = _LOGPROBS in (request.include or ()) or bool(request.top_logprobs)
+    scored = "message.output_text.logprobs" in (request.include or ()) or bool(request.top_logprobs)
     return ChatOptions.model_validate(
         {
             "temperature": request.temperature,
@@ -208,7 +199,7 @@ def _options(request: ResponseRequest) -> ChatOptions:
     )
 
 
-def _response_format(wanted: TextFormat) -> dict[str, Json]:
+def _response_format(wanted: wire.TextFormat) -> dict[str, Json]:
     if wanted.type != "json_schema":
         return {"type": wanted.type}
     schema: dict[str, Json] = {"name": wanted.name, "schema": wanted.json_schema}

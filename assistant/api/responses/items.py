@@ -9,19 +9,8 @@ from pydantic import TypeAdapter
 
 from assistant.api.body.spool import Spool, decode_to_disk
 from assistant.api.chat.read import check_said, encoded_file, encoded_image
+from assistant.api.responses import wire
 from assistant.api.responses.answers import OutputCall, OutputTextPart
-from assistant.api.responses.wire import (
-    FunctionCall,
-    FunctionOutput,
-    InputFile,
-    InputImage,
-    InputItem,
-    InputMessage,
-    InputPart,
-    InputText,
-    OutputText,
-    RefusalPart,
-)
 from assistant.contracts.errors import InvalidRequest, NoSuchFile, RequestTooLarge, UnsupportedContent
 from assistant.contracts.messages import AssistantMessage, Json, ToolCall, ToolMessage
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
@@ -40,7 +29,7 @@ class SentFiles:
     upload: Upload
 
 
-async def take_files(items: Sequence[InputItem], spool: Spool) -> dict[PartPath, SentFiles]:
+async def take_files(items: Sequence[wire.InputItem], spool: Spool) -> dict[PartPath, SentFiles]:
     """All files of a request's own input. Raises InvalidRequest and its kin, each with the part's path."""
     found: dict[PartPath, SentFiles] = {}
     for place, part in _files(items):
@@ -48,7 +37,7 @@ async def take_files(items: Sequence[InputItem], spool: Spool) -> dict[PartPath,
     return found
 
 
-async def recall_files(items: Sequence[InputItem], spool: Spool) -> dict[PartPath, Upload]:
+async def recall_files(items: Sequence[wire.InputItem], spool: Spool) -> dict[PartPath, Upload]:
     """The files of earlier responses, the latest first: as many as a request may hold beside its own, and as are still there."""
     found: dict[PartPath, Upload] = {}
     for place, part in reversed(list(_files(items))):
@@ -60,30 +49,30 @@ async def recall_files(items: Sequence[InputItem], spool: Spool) -> dict[PartPat
     return found
 
 
-def missing(part: InputImage | InputFile) -> str:
+def missing(part: wire.InputImage | wire.InputFile) -> str:
     """The text in place of a file that is gone."""
-    name = f" called '{part.filename}'" if isinstance(part, InputFile) and part.filename else ""
-    return f"(There was {'an image' if isinstance(part, InputImage) else 'a file'}{name} here, which can't be seen any more.)"
+    name = f" called '{part.filename}'" if isinstance(part, wire.InputFile) and part.filename else ""
+    return f"(There was {'an image' if isinstance(part, wire.InputImage) else 'a file'}{name} here, which can't be seen any more.)"
 
 
-def _files(items: Sequence[InputItem]) -> Iterator[tuple[PartPath, InputImage | InputFile]]:
+def _files(items: Sequence[wire.InputItem]) -> Iterator[tuple[PartPath, wire.InputImage | wire.InputFile]]:
     for item_index, item in enumerate(items):
-        if isinstance(item, InputMessage) and item.role == "user" and not isinstance(item.content, str):
+        if isinstance(item, wire.InputMessage) and item.role == "user" and not isinstance(item.content, str):
             for index, part in enumerate(item.content):
-                if isinstance(part, InputImage | InputFile):
+                if isinstance(part, wire.InputImage | wire.InputFile):
                     yield (item_index, index), part
 
 
-async def _take(part: InputImage | InputFile, at: str, index: int, spool: Spool) -> Upload:
+async def _take(part: wire.InputImage | wire.InputFile, at: str, index: int, spool: Spool) -> Upload:
     fields: Mapping[str, str | None] = (
-        {"image_url": part.image_url} if isinstance(part, InputImage) else {"file_data": part.file_data, "file_url": part.file_url}
+        {"image_url": part.image_url} if isinstance(part, wire.InputImage) else {"file_data": part.file_data, "file_url": part.file_url}
     )
     given = [name for name, value in {**fields, "file_id": part.file_id}.items() if value is not None]
     if len(given) > 1:
         raise InvalidRequest(f"Send '{given[0]}' or '{given[1]}', not both.", param=f"{at}.{given[1]}")
     if part.file_id is not None:
         return await spool.take_named(part.file_id, f"{at}.file_id")
-    if isinstance(part, InputImage):
+    if isinstance(part, wire.InputImage):
         if part.image_url is None:
             raise InvalidRequest(f"'{at}.image_url' is missing.", param=f"{at}.image_url")
         file = encoded_image(part.image_url, f"{at}.image_url", index)
@@ -92,9 +81,6 @@ async def _take(part: InputImage | InputFile, at: str, index: int, spool: Spool)
     else:
         file = encoded_file(part.file_data, part.filename, f"{at}.file_data", index)
     return await asyncio.to_thread(decode_to_disk, file, spool)
-
-
-_TEXTS = (InputText, OutputText)
 
 
 class ItemCollector:
@@ -116,7 +102,7 @@ class ItemCollector:
         self._close()
         return tuple(self._said)
 
-    def message(self, message: InputMessage, content: tuple[UserText | Upload, ...], at: str) -> None:
+    def message(self, message: wire.InputMessage, content: tuple[UserText | Upload, ...], at: str) -> None:
         """`content`: a user's, with its files."""
         match message.role:
             case "user":
@@ -129,19 +115,19 @@ class ItemCollector:
                 text = words_of(message, f"{at}.content")
                 self.instructions += [text] if text.strip() else []
 
-    def call(self, call: FunctionCall, at: str) -> None:
+    def call(self, call: wire.FunctionCall, at: str) -> None:
         if call.call_id in self._waiting:
             raise InvalidRequest("Two calls have the same id.", param=f"{at}.call_id")
         self._calls.append(ToolCall(id=call.call_id, name=call.name, arguments=call.arguments))
         self._waiting[call.call_id] = call.name
 
-    def output(self, output: FunctionOutput, at: str) -> None:
+    def output(self, output: wire.FunctionOutput, at: str) -> None:
         if not self.waits_for(output):
             raise InvalidRequest("This answers no call that was made before and has no output yet.", param=f"{at}.call_id")
         text = words_of(output, f"{at}.output")
         self._say(ToolMessage(id=new_id("msg"), call_id=output.call_id, name=self._waiting.pop(output.call_id), text=text))
 
-    def waits_for(self, output: FunctionOutput) -> bool:
+    def waits_for(self, output: wire.FunctionOutput) -> bool:
         return output.call_id in self._waiting
 
     def check_answered(self, at: str) -> None:
@@ -162,33 +148,33 @@ class ItemCollector:
         self._calls.clear()
 
 
-def words_of(item: InputMessage | FunctionOutput, param: str) -> str:
+def words_of(item: wire.InputMessage | wire.FunctionOutput, param: str) -> str:
     """The text of an item that holds nothing else. Raises UnsupportedContent for one with files."""
-    content = item.content if isinstance(item, InputMessage) else item.output
+    content = item.content if isinstance(item, wire.InputMessage) else item.output
     if isinstance(content, str):
         return content
     texts: list[str] = []
     for index, part in enumerate(content):
-        if isinstance(part, _TEXTS):
+        if isinstance(part, wire.InputText | wire.OutputText):
             texts.append(part.text)
-        elif isinstance(part, RefusalPart):
+        elif isinstance(part, wire.RefusalPart):
             texts.append(part.refusal)
         else:
             raise UnsupportedContent("Only a user's message may hold images or files.", param=f"{param}.{index}.type")
     return "\n".join(texts)
 
 
-_ITEMS: TypeAdapter[list[InputItem]] = TypeAdapter(list[InputItem])
+_ITEMS: TypeAdapter[list[wire.InputItem]] = TypeAdapter(list[wire.InputItem])
 _MOST_RECALLED: Final = 8_192
 """Items: four times what one request may hold."""
 
 
-def kept_items(items: Sequence[InputItem], files: Mapping[PartPath, SentFiles]) -> tuple[Item, ...]:
+def kept_items(items: Sequence[wire.InputItem], files: Mapping[PartPath, SentFiles]) -> tuple[Item, ...]:
     """The items to be stored, which `recalled` reads again."""
     return tuple([_item(item, index, files) for index, item in enumerate(items)])
 
 
-def recalled(chain: Sequence[KeptResponse]) -> list[InputItem]:
+def recalled(chain: Sequence[KeptResponse]) -> list[wire.InputItem]:
     """The inputs and outputs of these responses, as if the client sent them again: of the latest, and of earlier ones up to _MOST_RECALLED
     items. Slow: call it in a thread."""
     said: list[Item] = []
@@ -201,10 +187,10 @@ def recalled(chain: Sequence[KeptResponse]) -> list[InputItem]:
     return _ITEMS.validate_python(said[::-1])
 
 
-def _item(item: InputItem, index: int, files: Mapping[PartPath, SentFiles]) -> Item:
-    if isinstance(item, FunctionCall):
+def _item(item: wire.InputItem, index: int, files: Mapping[PartPath, SentFiles]) -> Item:
+    if isinstance(item, wire.FunctionCall):
         return OutputCall(id=new_id("fc"), call_id=item.call_id, name=item.name, arguments=item.arguments).model_dump()
-    if isinstance(item, FunctionOutput):
+    if isinstance(item, wire.FunctionOutput):
         output: Item = {"call_id": item.call_id, "output": words_of(item, "output")}
         return {"id": new_id("fco"), "type": "function_call_output", "status": "completed", **output}
     content: list[Json] = (
@@ -215,12 +201,12 @@ def _item(item: InputItem, index: int, files: Mapping[PartPath, SentFiles]) -> I
     return {"id": new_id("msg"), "type": "message", "status": "completed", "role": item.role, "content": content}
 
 
-def _part(part: InputPart, sent: SentFiles | None) -> Json:
-    if isinstance(part, InputImage):
+def _part(part: wire.InputPart, sent: SentFiles | None) -> Json:
+    if isinstance(part, wire.InputImage):
         return {"type": "input_image", "detail": "auto", "image_url": None, "file_id": sent.id if sent else None}
-    if isinstance(part, InputFile):
+    if isinstance(part, wire.InputFile):
         return {"type": "input_file", "filename": sent.upload.name if sent else part.filename, "file_id": sent.id if sent else None}
-    return {"type": "refusal", "refusal": part.refusal} if isinstance(part, RefusalPart) else _text(part.type, part.text)
+    return {"type": "refusal", "refusal": part.refusal} if isinstance(part, wire.RefusalPart) else _text(part.type, part.text)
 
 
 def _text(kind: str, text: str) -> Item:

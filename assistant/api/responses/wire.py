@@ -95,8 +95,7 @@ InputItem = Annotated[
     Discriminator(_item_tag),
 ]
 Input = Annotated[
-    Annotated[str, Tag("#text")] | Annotated[list[InputItem], Field(min_length=1, max_length=_MOST), Tag("#list")],
-    Discriminator(_list_tag),
+    Annotated[str, Tag("#text")] | Annotated[list[InputItem], Field(min_length=1, max_length=_MOST), Tag("#list")], Discriminator(_list_tag)
 ]
 
 

@@ -289,18 +289,20 @@ def _cancel(timer: asyncio.TimerHandle | None) -> None:
         timer.cancel()
 
 
-_VERSION: Final = b"13"
-_KEY_BYTES: Final = 16
 _PROTOCOL: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """Appended to every key before it is hashed, by RFC 6455."""
 
 
 def accept_key(headers: Sequence[tuple[bytes, bytes]]) -> str:
     """The value of `Sec-WebSocket-Accept`. Raises InvalidRequest for a request that is no handshake."""
-    if [value for name, value in headers if name == b"sec-websocket-version"] != [_VERSION]:
+    if [value for name, value in headers if name == b"sec-websocket-version"] != [b"13"]:
         raise InvalidRequest("Send 'Sec-WebSocket-Version: 13': no other version is supported.", param="Sec-WebSocket-Version")
     keys = [value for name, value in headers if name == b"sec-websocket-key"]
-    if len(keys) != 1 or not _is_key(keys[0]):
+    try:
+        valid = len(keys) == 1 and len(b64decode(keys[0], validate=True)) == 16
+    except binascii.Error:
+        valid = False
+    if not valid:
         raise InvalidRequest("'Sec-WebSocket-Key' must be sent once, and be the base64 of 16 bytes.", param="Sec-WebSocket-Key")
     return b64encode(sha1(keys[0] + _PROTOCOL, usedforsecurity=False).digest()).decode()
 
@@ -336,10 +338,3 @@ def response_head(status: int, headers: Iterable[tuple[str, str]]) -> bytes:
     except ValueError:
         phrase = ""
     return "\r\n".join([f"HTTP/1.1 {status} {phrase}", *[f"{name}: {value}" for name, value in headers], "", ""]).encode("latin-1")
-
-
-def _is_key(value: bytes) -> bool:
-    try:
-        return len(b64decode(value, validate=True)) == _KEY_BYTES
-    except binascii.Error:
-        return False

@@ -29,9 +29,6 @@ from assistant.turns.direct import DirectRequest
 from assistant.turns.handle import RunningTurn
 from assistant.turns.prompt import estimated_tokens
 
-_COMMANDS = {"chat_message": "message"}
-"""Names of frame types in envelopes, where they differ."""
-
 
 @dataclass(slots=True, kw_only=True)
 class _Answer:
@@ -251,7 +248,7 @@ def _opened(frame: Frame) -> Frame:
         raise InvalidRequest("'command' must be a string.", param="command")
     if not isinstance(data, dict):
         raise InvalidRequest("'data' must be an object.", param="data")
-    return {**cast("Frame", data), "type": _COMMANDS.get(command, command), "command": command}
+    return {**cast("Frame", data), "type": "message" if command == "chat_message" else command, "command": command}
 
 
 async def _turn_frames(turn: RunningTurn, question: Question, answer: _Answer) -> AsyncIterator[list[Frame]]:

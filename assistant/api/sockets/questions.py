@@ -59,15 +59,9 @@ async def read_question(
     facts = chat.turns.facts(to.agent)
     _check_tools(message, facts, tools)
     content = await take_in(message.content, spool)
+    only = None if message.tools is None else frozenset(message.tools)
     turn = TurnRequest(
-        id=new_id("turn"),
-        owner=who.id,
-        agent=to.agent,
-        session=session,
-        content=content,
-        stream=True,
-        tools=tools,
-        only_tools=None if message.tools is None else frozenset(message.tools),
+        id=new_id("turn"), owner=who.id, agent=to.agent, session=session, content=content, stream=True, tools=tools, only_tools=only
     )
     return Question(turn=turn, content=content, thread=thread, provider=facts.provider)
 
@@ -77,15 +71,8 @@ async def _to_model(message: ClientMessage, to: ToModel, thread: str, chat: Chat
     if message.tools:
         raise InvalidRequest("A registered model uses no tools: leave 'tools' out, or ask an agent.", param="tools")
     content = await take_in(message.content, spool)
-    asked = ChatInput(
-        route=to,
-        said=(HistoryMessage(content=content),),
-        instructions=(),
-        sampling=Sampling(),
-        stream=True,
-        include_usage=False,
-        wishes=ModelOptions(),
-    )
+    said = (HistoryMessage(content=content),)
+    asked = ChatInput(route=to, said=said, instructions=(), sampling=Sampling(), stream=True, include_usage=False, wishes=ModelOptions())
     turn = await direct_request(asked, to.id, chat.registry)
     return Question(turn=turn, content=content, thread=thread, provider=turn.model.info.provider)
 

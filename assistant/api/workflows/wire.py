@@ -13,27 +13,14 @@ from starlette.types import Receive, Scope, Send
 from assistant.api.answers import Answer, ListAnswer, Time
 from assistant.api.middleware.request import state_of
 from assistant.api.sse import DONE, EventStream, error_event, event, unless_gone
+from assistant.contracts import workflows
 from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.messages import Json
-from assistant.contracts.workflows import (
-    ENDED,
-    InputType,
-    Job,
-    JobCancelled,
-    JobFailed,
-    JobState,
-    JobUpdate,
-    NodeKind,
-    NodeState,
-    NodeUpdate,
-    OutputUpdate,
-    Update,
-)
 
 
 class WorkflowInput(Answer):
     name: str
-    type: InputType
+    type: workflows.InputType
     description: str
     required: bool
     default: Any = Field(description="What it is where nothing is given; null: empty.")
@@ -41,7 +28,7 @@ class WorkflowInput(Answer):
 
 class WorkflowNode(Answer):
     id: str
-    kind: NodeKind
+    kind: workflows.NodeKind
     needs: list[str] = Field(description="The nodes that it waits for.")
 
 
@@ -70,7 +57,7 @@ class RunAnswer(Answer):
 
 class JobNode(Answer):
     node_id: str = Field(validation_alias="path", description="Its id; within a called workflow behind that node's: brief/weather.")
-    status: NodeState = Field(validation_alias="state")
+    status: workflows.NodeState = Field(validation_alias="state")
     starts: int = Field(description="How often it was started: more than once where the server stopped in it.")
     output: Any
     error: str | None
@@ -83,7 +70,7 @@ class JobAnswer(Answer):
 
     id: str
     object: Literal["job"] = "job"
-    status: JobState = Field(validation_alias="state")
+    status: workflows.JobState = Field(validation_alias="state")
     workflow_id: str = Field(validation_alias="workflow")
     created_at: Time = Field(validation_alias="created")
     ended_at: Time | None = Field(validation_alias="ended")
@@ -105,7 +92,7 @@ class JobUpdated(_JobEvent):
     """The job is in another state."""
 
     type: Literal["job_update"] = "job_update"
-    status: JobState
+    status: workflows.JobState
     message: str
     result: dict[str, Any] | None = Field(description="The outputs; null until it is completed.")
     error: str | None
@@ -122,7 +109,7 @@ class NodeUpdated(_JobEvent):
     type: Literal["node_update"] = "node_update"
     node_id: str = Field(description="Its path: within a called workflow behind that node's.")
     node_name: str
-    status: NodeState
+    status: workflows.NodeState
     error: str | None
     logs: None = None
     result: NodeResult | None
@@ -152,43 +139,24 @@ class JobComplete(Answer):
 EVENTS = (JobUpdated, NodeUpdated, OutputUpdated, JobComplete)
 
 
-def frame(update: Update) -> dict[str, Json]:
+def frame(update: workflows.Update) -> dict[str, Json]:
     """An update as NodeTool's clients read it: `job_update`, `node_update`, `output_update`."""
     return _event(update).model_dump()
 
 
-def _event(update: Update) -> _JobEvent:
+def _event(update: workflows.Update) -> _JobEvent:
     job = update.job
+    ids: dict[str, Any] = {"job_id": job.id, "workflow_id": job.workflow}
     match update:
-        case JobUpdate():
-            return JobUpdated(
-                job_id=job.id,
-                workflow_id=job.workflow,
-                status=job.state,
-                message=f"Job {job.state}",
-                result=None if job.results is None else dict(job.results),
-                error=job.error,
-            )
-        case NodeUpdate(node=node):
-            return NodeUpdated(
-                job_id=job.id,
-                workflow_id=job.workflow,
-                node_id=node.path,
-                node_name=node.path.rpartition("/")[2],
-                status=node.state,
-                error=node.error,
-                result=NodeResult(output=node.output) if node.state == "completed" else None,
-            )
-        case OutputUpdate(name=name, value=value):
-            return OutputUpdated(
-                job_id=job.id,
-                workflow_id=job.workflow,
-                node_id=name,
-                node_name=name,
-                output_name=name,
-                value=value,
-                output_type="str" if isinstance(value, str) else "any",
-            )
+        case workflows.JobUpdate():
+            results = None if job.results is None else dict(job.results)
+            return JobUpdated(**ids, status=job.state, message=f"Job {job.state}", result=results, error=job.error)
+        case workflows.NodeUpdate(node=node):
+            name, result = node.path.rpartition("/")[2], NodeResult(output=node.output) if node.state == "completed" else None
+            return NodeUpdated(**ids, node_id=node.path, node_name=name, status=node.state, error=node.error, result=result)
+        case workflows.OutputUpdate(name=name, value=value):
+            kind = "str" if isinstance(value, str) else "any"
+            return OutputUpdated(**ids, node_id=name, node_name=name, output_name=name, value=value, output_type=kind)
 
 
 class JobStream(Response):
@@ -197,7 +165,7 @@ class JobStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, job: Job, updates: AsyncIterator[Sequence[Update]], *, keep_alive: float) -> None:
+    def __init__(self, job: workflows.Job, updates: AsyncIterator[Sequence[workflows.Update]], *, keep_alive: float) -> None:
         super().__init__()
         self.job = job
         self.updates = updates
@@ -220,7 +188,7 @@ class JobStream(Response):
     async def _pass_on(self, stream: EventStream) -> None:
         async for batch in self.updates:
             end = batch[-1]
-            over = isinstance(end, JobUpdate) and end.job.state in ENDED
+            over = isinstance(end, workflows.JobUpdate) and end.job.state in workflows.ENDED
             data = b"".join([event(orjson.dumps(frame(update))) for update in batch])
             await stream.write(data + (_end(end.job) if over else b""), last=over)
             if over:
@@ -228,11 +196,11 @@ class JobStream(Response):
         await stream.write(b"", last=True)
 
 
-def _end(job: Job) -> bytes:
+def _end(job: workflows.Job) -> bytes:
     match job.state:
         case "completed":
             return event(JobComplete(job_id=job.id, results=dict(job.results or {})).model_dump_json().encode()) + DONE
         case "cancelled":
-            return error_event(JobCancelled())
+            return error_event(workflows.JobCancelled())
         case _:
-            return error_event(JobFailed(f"Workflow {job.workflow}, {job.error}"))
+            return error_event(workflows.JobFailed(f"Workflow {job.workflow}, {job.error}"))
