@@ -109,9 +109,7 @@ class KeyStore(Protocol):
         """The limits of a key, valid or not. None: there is no such key."""
         ...
 
-    async def used(self, key_id: str, at: datetime) -> None:
-        """Note when it was used last."""
-        ...
+    async def used(self, key_id: str, at: datetime) -> None: ...
 
     async def list(self) -> Sequence[ApiKey]:
         """All keys, revoked ones too, the oldest first."""

@@ -246,9 +246,7 @@ class ChannelDirectory(Protocol):
         ...
 
     @property
-    def enabled(self) -> Sequence[str]:
-        """The channels that the configuration enables."""
-        ...
+    def enabled(self) -> Sequence[str]: ...
 
     def check(self, address: Address) -> Address:
         """The address in its canonical form. Raises InvalidAddress: there is no such channel, or no such address on it."""

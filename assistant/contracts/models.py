@@ -142,9 +142,7 @@ class EmbeddingProvider(Protocol):
 
     async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings: ...
 
-    async def close(self) -> None:
-        """Close connections. Safe to call twice."""
-        ...
+    async def close(self) -> None: ...
 
 
 ModelType = Literal["chat", "completion", "embedding"]
