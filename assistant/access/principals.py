@@ -124,7 +124,6 @@ _FRESH_SECONDS: Final = 0.5
 _MOST_KNOWN: Final = 4_096
 _OWNER: Final = "key:"
 """The prefix of the id of a key's principal."""
-_COARSE: Final = timedelta(minutes=1)
 
 
 def new_secret() -> str:
@@ -182,7 +181,7 @@ class StoredKeys:
         """Once a minute: enough to see which keys are in use."""
         key_id = held.key.id
         last = max(filter(None, (held.key.last_used, self._noted.get(key_id))), default=None)
-        if last is not None and now - last < _COARSE:
+        if last is not None and now - last < timedelta(minutes=1):
             return
         if len(self._noted) >= _MOST_KNOWN:
             self._noted.clear()

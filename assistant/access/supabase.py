@@ -20,8 +20,6 @@ from assistant.contracts.errors import AccessUnavailable, Unauthenticated
 log = logging.getLogger(__name__)
 
 FETCH_SECONDS: Final = 5.0
-_MOST_BYTES: Final = 256 * 1024
-_MOST_KEYS: Final = 100
 _OLD_SECONDS: Final = 600.0
 """After that a set is fetched again, so that a key that was taken out of it is not trusted for ever."""
 _TOO_OLD_SECONDS: Final = 3600.0
@@ -29,21 +27,17 @@ _TOO_OLD_SECONDS: Final = 3600.0
 _UNKNOWN_SECONDS: Final = 30.0
 """A token with an unknown key's id makes us ask, at most this often."""
 _RETRY_SECONDS: Final = 5.0
-_LEAST_RSA_BITS: Final = 2048
 
 
 async def fetch(url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
     """Status and body. Raises AccessUnavailable. Redirects are not followed: the headers hold secrets."""
     timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(url, headers=headers, allow_redirects=False) as response,
-        ):
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, headers=headers, allow_redirects=False) as response:
             body = b""
             async for piece in response.content.iter_chunked(65_536):
                 body += piece
-                if len(body) > _MOST_BYTES:
+                if len(body) > 256 * 1024:
                     raise AccessUnavailable
             return response.status, body
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -95,7 +89,7 @@ class KeySet:
 def _read_keys(body: bytes) -> dict[str, jwt.PyJWK]:
     """The keys of a set that can be used here; others are left out. Raises AccessUnavailable for what is no set."""
     try:
-        listed = cast("list[object]", orjson.loads(body)["keys"])[:_MOST_KEYS]
+        listed = cast("list[object]", orjson.loads(body)["keys"])[:100]
     except (ValueError, KeyError, TypeError) as error:
         raise AccessUnavailable from error
     found: dict[str, jwt.PyJWK] = {}
@@ -121,7 +115,7 @@ def _usable(entry: dict[str, Any]) -> jwt.PyJWK | None:
         key = jwt.PyJWK(entry, algorithm=algorithm)
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         return None
-    return key if getattr(key.key, "key_size", 0) >= (_LEAST_RSA_BITS if algorithm == "RS256" else 256) else None
+    return key if getattr(key.key, "key_size", 0) >= (2048 if algorithm == "RS256" else 256) else None
 
 
 _FORM: Final = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")

@@ -109,9 +109,7 @@ class KeyStore(Protocol):
         """The limits of a key, valid or not. None: there is no such key."""
         ...
 
-    async def used(self, key_id: str, at: datetime) -> None:
-        """Note when it was used last."""
-        ...
+    async def used(self, key_id: str, at: datetime) -> None: ...
 
     async def list(self) -> Sequence[ApiKey]:
         """All keys, revoked ones too, the oldest first."""
@@ -154,8 +152,7 @@ class NotAdmitted(RateLimited):
 
 
 class Admission(Protocol):
-    """A counted request. Reserve the estimated tokens before a model call and report the used ones after it; a reservation that is never used is
-    given back."""
+    """A counted request. Reserve the estimated tokens before a model call, report the used ones after it; an unused reservation is given back."""
 
     @property
     def standing(self) -> LimitStatus:
@@ -172,13 +169,11 @@ class Admission(Protocol):
         ...
 
     def broke_off(self, tokens: int) -> None:
-        """The answer broke off after these tokens. 0 gives the reservation back; otherwise at least the reservation counts, as the whole prompt was
-        used."""
+        """The answer broke off after these tokens. 0 gives the reservation back; otherwise at least the reservation counts."""
         ...
 
     async def end(self) -> None:
-        """Settle the tokens and free the place among `parallel`. Call it before the last byte of the answer, so that the client's next request finds
-        the place free. Never raises; a second call does nothing."""
+        """Settle the tokens and free the place among `parallel`, before the last byte of the answer. Never raises; again: does nothing."""
         ...
 
 

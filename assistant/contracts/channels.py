@@ -72,13 +72,11 @@ class SendUnclear(SendFailed):
 
 
 class SendUndecided(SendUnclear):
-    """Nothing was sent now: the message to replace is gone, and an earlier try may have sent the part as a new one. Raised only if
-    `Sending.repeat` is false."""
+    """Nothing was sent now: the message to replace is gone, and may have been sent as a new one before. Only if `Sending.repeat` is false."""
 
 
 class ChannelFailed(Exception):
-    """A connection could not be made or was lost, with words for people. `fatal`: the configuration has to be fixed first (a revoked token), so
-    the supervisor retries rarely."""
+    """A connection could not be made or was lost. `fatal`: the configuration has to be fixed first (a revoked token): it is retried rarely."""
 
     def __init__(self, words: str, *, fatal: bool = False) -> None:
         super().__init__(words)
@@ -248,9 +246,7 @@ class ChannelDirectory(Protocol):
         ...
 
     @property
-    def enabled(self) -> Sequence[str]:
-        """The channels that the configuration enables."""
-        ...
+    def enabled(self) -> Sequence[str]: ...
 
     def check(self, address: Address) -> Address:
         """The address in its canonical form. Raises InvalidAddress: there is no such channel, or no such address on it."""

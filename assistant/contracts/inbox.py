@@ -96,9 +96,7 @@ class SessionRef:
     """The session of a message, and its sender's role."""
 
     owner: str
-    """The principal that the session belongs to."""
     session: str
-    """The session's key."""
     role: Role
 
 

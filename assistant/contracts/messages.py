@@ -24,11 +24,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A picture, decoded, upright, without metadata, scaled down. Its bytes are stored by `attachment_id`."""
+    """A picture, decoded, upright, without metadata, scaled down. Its bytes are stored by `attachment_id`; `name` is for display only."""
 
     attachment_id: str
     name: str
-    """As the sender called it: for display only."""
     media_type: MediaType
     width: int
     """Pixels, as sent to the model."""
@@ -42,11 +41,10 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A file whose text, or the beginning of it, is part of the message. The whole text is stored by `attachment_id`."""
+    """A file whose text, or the beginning of it, is part of the message. All of it is stored by `attachment_id`; `name` is for display only."""
 
     attachment_id: str
     name: str
-    """As the sender called it: for display only."""
     format: str
     """"pdf", "docx", "xlsx", "pptx", "text", "html" …: what the bytes are, whatever the name says."""
     size: int

@@ -58,12 +58,11 @@ class ModelInfo:
     id: str
     """Its name, as shown by /v1/models and sent to the provider: "gpt-5-mini", "offline"."""
     provider: str
-    """The provider's name in the configuration: "openai", "anthropic", "ollama", "offline"."""
+    """Its name in the configuration: "openai", "anthropic", "ollama", "offline"."""
     context_tokens: int
     """Prompt and answer together."""
     vision: bool = True
     logprobs: bool = False
-    """Whether it returns log probabilities."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +142,7 @@ class EmbeddingProvider(Protocol):
 
     async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings: ...
 
-    async def close(self) -> None:
-        """Close connections. Safe to call twice."""
-        ...
+    async def close(self) -> None: ...
 
 
 ModelType = Literal["chat", "completion", "embedding"]
@@ -181,6 +178,5 @@ class OpenedModel:
     writes: ModelProvider | None = None
     """For the type "chat", and the type "completion", which continues the text of the only user message."""
     embeds: EmbeddingProvider | None = None
-    """For the type "embedding"."""
     sampling: Sampling = field(default_factory=Sampling)
     """Defaults for requests that leave sampling open."""

@@ -28,12 +28,9 @@ class ButtonAsked(BaseModel):
     )
 
 
-def _button_tag(button: object) -> str:
-    return "#text" if isinstance(button, str) else "#object"
-
-
 ButtonEither = Annotated[
-    Annotated[str, Field(min_length=1, max_length=100), Tag("#text")] | Annotated[ButtonAsked, Tag("#object")], Discriminator(_button_tag)
+    Annotated[str, Field(min_length=1, max_length=100), Tag("#text")] | Annotated[ButtonAsked, Tag("#object")],
+    Discriminator(lambda button: "#text" if isinstance(button, str) else "#object"),
 ]
 ButtonsAsked = Annotated[list[Annotated[list[ButtonEither], Field(min_length=1, max_length=8)]], Field(max_length=10)]
 """Rows of buttons."""
@@ -53,11 +50,8 @@ def read_time(text: str) -> datetime:
             return at.astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidRequest('The time must be written by ISO 8601, as in "2026-01-31T09:00:00+01:00".', param="at") from None
-    else:
-        raise InvalidRequest(
-            f'The time "{text.strip()[:40]}" does not say where it holds: add the offset from UTC, as in "2026-01-31T09:00:00+01:00".',
-            param="at",
-        )
+    words = f'The time "{text.strip()[:40]}" does not say where it holds: add the offset from UTC, as in "2026-01-31T09:00:00+01:00".'
+    raise InvalidRequest(words, param="at")
 
 
 def check_ahead(at: datetime, now: datetime) -> None:

@@ -14,7 +14,7 @@ TurnState = Literal["running", "finished", "failed", "cancelled", "timeout", "in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A conversation, as listed."""
+    """A conversation, as listed. `usage`: summed over all its turns."""
 
     key: str
     owner: str
@@ -22,7 +22,6 @@ class Session:
     updated: datetime
     messages: int
     usage: Usage
-    """Summed over all its turns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +82,7 @@ class SessionStore(Protocol):
     """
 
     async def begin_turn(self, turn: NewTurn, known: CachedUpTo | None) -> History:
-        """Create the session if it is new (with `turn.history`), append the user's message, mark the turn as running, and return the history
-        before it."""
+        """Create the session if it is new (with `turn.history`), append the message, mark the turn as running; returns the history before."""
         ...
 
     async def resume_turn(self, turn_id: str, known: CachedUpTo | None) -> History | None:

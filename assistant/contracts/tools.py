@@ -111,14 +111,11 @@ class ToolServices:
     workspace: Path
     """The agent's folder. `tools.workspace.Workspace` opens files in it safely."""
     attachments: SessionFiles
-    """The files of sessions."""
     deliveries: Deliveries
-    """The outbox."""
     channels: ChannelDirectory
     recipients: RecipientCheck
     """Ask it before every send: it knows the agent's `mayMessage`."""
     media: MediaFiles
-    """Files that messages carry."""
     describe: Callable[[Delivery, bool], str]
     """(delivery, whether its channel is enabled) → one true sentence about it."""
     expire_after: timedelta

@@ -18,23 +18,19 @@ MAIN: Final = "main"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentFacts:
-    """The public facts about an agent."""
+    """The public facts about an agent: its model's provider, the names of its own tools."""
 
     provider: str
-    """Of its model."""
     tools: frozenset[str]
-    """The names of its own tools."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserText:
-    """Text of the user's message."""
+    """Text of the user's message; `quoted` and `chosen` as in `messages.Text`."""
 
     text: str
     quoted: bool = False
-    """As in `messages.Text`."""
     chosen: bool = False
-    """As in `messages.Text`."""
     kind: Literal["words"] = "words"
 
 
@@ -78,10 +74,8 @@ class TurnRequest:
     """The session's key: "api:my-session"."""
     content: tuple[UserText | Upload, ...]
     agent: str = MAIN
-    """The id of the agent that answers."""
     history: tuple[Earlier, ...] = ()
-    """What the client says was said before: a session that is new begins with it; one that is there
-    has a history of its own, and this is not looked at."""
+    """What the client says was said before: a new session begins with it; one that exists has its own history, and ignores this."""
     instructions: tuple[str, ...] = ()
     """Instructions for this turn only (the request's system and developer messages); not kept."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -97,8 +91,8 @@ class TurnRequest:
     keep: "Keep | None" = None
     """Stores the end before it is reported."""
     resumable: bool = False
-    """Whether it may be started again under its id after a crash or a stop of the server, and then continues after its last stored step.
-    The row of its cause keeps the store from settling it meanwhile (inbox, job_nodes)."""
+    """Whether it may be started again under its id after a crash or a stop, and continues after its last stored step. The row of its cause
+    keeps the store from settling it meanwhile (inbox, job_nodes)."""
 
     @property
     def resumes(self) -> bool:

@@ -26,8 +26,6 @@ from assistant.workers import KeyedWorkers
 
 log = logging.getLogger(__name__)
 
-_SAFETY_NET: Final = 30.0
-_TEND: Final = 5.0
 _AFTER_STORE_FAILED: Final = 1.0
 _AFTER_BUG: Final = 30.0
 _BREATH: Final = 0.005
@@ -118,7 +116,7 @@ class Dispatcher:
     async def _look(self) -> float:
         """Wake workers for lanes that have something to send. Returns the seconds until something falls due."""
         shut = {name: door.shut_for for name, door in self._doors.items()}
-        waits = [_SAFETY_NET, *(seconds for seconds in shut.values() if seconds)]
+        waits = [30.0, *(seconds for seconds in shut.values() if seconds)]
         try:
             due = await self._outbox.lanes([name for name, seconds in shut.items() if not seconds])
             waits += self._put_to_work(due)
@@ -235,7 +233,7 @@ class Dispatcher:
     async def _keep_tending(self) -> None:
         while True:
             await self.tend()
-            await asyncio.sleep(_TEND)
+            await asyncio.sleep(5)
 
 
 async def _end(tasks: Collection[asyncio.Task[None]]) -> None:

@@ -11,14 +11,13 @@ from assistant.contracts.util import backoff
 LONGEST_UNREACHED: Final = 30.0
 _LEAST_WAIT: Final = 0.2
 """Seconds. A platform that asks to wait for no time at all is not asked again in a tight loop."""
-_MOST_WAIT: Final = 30 * 86_400.0
 _MOST_EXTRA: Final = 0.5
 """Seconds that are added to a platform's own wait at most, so that not everybody comes back in the same instant."""
 
 
 def obeyed(retry_after: float, jitter: float) -> float:
     """Seconds to wait where the platform said how long: never less, and hardly more."""
-    wait = min(max(_LEAST_WAIT, retry_after), _MOST_WAIT)
+    wait = min(max(_LEAST_WAIT, retry_after), 30 * 86_400.0)
     return wait + min(_MOST_EXTRA, wait * 0.05) * jitter
 
 

@@ -195,12 +195,7 @@ class EventSender:
         return None
 
     async def _note_start(
-        self,
-        claim: Claim,
-        place: int,
-        started: datetime | None,
-        plan: Sequence[OutboundPart] | None,
-        arrived: tuple[int, Receipt] | None,
+        self, claim: Claim, place: int, started: datetime | None, plan: Sequence[OutboundPart] | None, arrived: tuple[int, Receipt] | None
     ) -> None:
         """A part that may have arrived by an earlier try stays noted as started by that one: a platform knows a key for a few minutes from
         then."""

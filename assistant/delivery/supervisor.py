@@ -89,15 +89,11 @@ _CLOSE: Final = 5.0
 
 
 class InboundReceiver(Protocol):
-    """Who takes in what channels receive (`assistant.inbound`)."""
+    """Who takes in what channels receive (`assistant.inbound`): as `ChannelLink`."""
 
-    async def accept(self, channel: str, message: InboundMessage) -> str:
-        """As `Link.accept`."""
-        ...
+    async def accept(self, channel: str, message: InboundMessage) -> str: ...
 
-    async def last_seen(self, channel: str) -> Mapping[str, str]:
-        """As `Link.last_seen`."""
-        ...
+    async def last_seen(self, channel: str) -> Mapping[str, str]: ...
 
 
 class Supervisors:

@@ -3,16 +3,7 @@
 from collections.abc import Sequence
 from math import ceil
 
-from assistant.contracts.errors import (
-    ContextLengthExceeded,
-    NanobotError,
-    ProviderFailed,
-    ProviderOverloaded,
-    ProviderTimeout,
-    RateLimited,
-    SessionNotFound,
-    TurnTimeout,
-)
+from assistant.contracts import errors
 from assistant.contracts.messages import FinishReason
 from assistant.contracts.turns import TurnFailed
 from assistant.delivery.service import span
@@ -65,22 +56,22 @@ def failure(end: TurnFailed) -> str:
     return f"{_failure(end.error)}{acted}"
 
 
-def _failure(error: NanobotError) -> str:
+def _failure(error: errors.NanobotError) -> str:
     match error:
-        case ContextLengthExceeded():
+        case errors.ContextLengthExceeded():
             return "Your message is too long for me: it does not fit what the model can read at once. Please send less at a time."
-        case RateLimited():
+        case errors.RateLimited():
             wait = "later" if error.retry_after is None else f"in {span(ceil(error.retry_after))}"
             return f"You have reached your limit: I kept your message, and can answer it when you write to me again {wait}."
-        case TurnTimeout():
+        case errors.TurnTimeout():
             return "I could not answer in time and stopped. Please ask again, perhaps for less at once."
-        case ProviderOverloaded() | ProviderTimeout():
+        case errors.ProviderOverloaded() | errors.ProviderTimeout():
             return "I can't answer now: the model is overloaded or does not respond. Please ask again in a few minutes."
-        case ProviderFailed(retryable=True):
+        case errors.ProviderFailed(retryable=True):
             return "I can't answer now: the model failed. Please ask again in a moment."
-        case ProviderFailed():
+        case errors.ProviderFailed():
             return "I can't answer: the model refused the request. The person who runs me sees more in the log, and with `nanobot doctor`."
-        case SessionNotFound():
+        case errors.SessionNotFound():
             return "I did not answer: this conversation was deleted meanwhile."
         case _:
             return "I could not answer because of a fault of mine. The person who runs me finds it in the log."

@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 _LOOK_AGAIN: Final = 30.0
 """Seconds between looks at the inbox for messages without a wake-up: of a process that died, or while the store failed."""
-_ACKNOWLEDGE_SECONDS: Final = 30.0
-_MOST_BESIDES: Final = 100
 
 
 class InboundService:
@@ -91,7 +89,6 @@ class InboundService:
         return accepted.id
 
     async def last_seen(self, channel: str) -> Mapping[str, str]:
-        """As `Link.last_seen`."""
         return await self._inbox.last_seen(channel)
 
     async def start(self) -> None:
@@ -211,8 +208,8 @@ class InboundService:
     def _acknowledge(self, message: InboundMessage) -> None:
         """Show on the platform that it was seen, in the background."""
         conversation = self._conversations.get(message.address.channel)
-        if conversation is None or len(self._besides) >= _MOST_BESIDES:
+        if conversation is None or len(self._besides) >= 100:
             return
-        task = asyncio.create_task(attempt("acknowledge", conversation.acknowledge(message), within=_ACKNOWLEDGE_SECONDS))
+        task = asyncio.create_task(attempt("acknowledge", conversation.acknowledge(message), within=30))
         self._besides.add(task)
         task.add_done_callback(self._besides.discard)

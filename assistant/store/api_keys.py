@@ -66,20 +66,17 @@ class ApiKeys:
         )
 
     async def limits(self, key_id: str) -> Limits | None:
-        values: dict[str, SqlValue] = {"id": json_column(key_id)}
-        rows = await self._database.select(_LIMITS, values)
+        rows = await self._database.select(_LIMITS, {"id": json_column(key_id)})
         return _limits(*rows[0]) if rows else None
 
     async def used(self, key_id: str, at: datetime) -> None:
-        values: dict[str, SqlValue] = {"id": key_id, "at": to_micros(at)}
-        await self._database.execute(_USED, values)
+        await self._database.execute(_USED, {"id": key_id, "at": to_micros(at)})
 
     async def list(self) -> Sequence[ApiKey]:
         return [_key(row) for row in await self._database.select(_ALL)]
 
     async def revoke(self, key_id: str) -> bool:
-        values: dict[str, SqlValue] = {"id": json_column(key_id), "now": to_micros(self._clock())}
-        return bool(await self._database.execute(_REVOKE, values))
+        return bool(await self._database.execute(_REVOKE, {"id": json_column(key_id), "now": to_micros(self._clock())}))
 
     async def rotate(self, key_id: str, *, digest: str, prefix: str, overlap_until: datetime) -> bool:
         values: dict[str, SqlValue] = {

@@ -18,8 +18,6 @@ from assistant.store.blobs import ReadingStore
 from assistant.store.codec import escape, from_micros, identity, json_column, optional, owned, to_micros, unescape
 from assistant.store.database import AttachmentSettings, Database, SqlRow, SqlValue, Transaction
 
-_UNUSED_FOR = timedelta(days=1)
-_UNFINISHED_FOR = timedelta(hours=1)
 _AT_ONCE = 200
 _HOLDING = ("attachments", "files", "response_files")
 _OWN_TEXT = b"text made by the server\0"
@@ -58,10 +56,10 @@ class AttachmentStore:
 
     async def keep(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage) -> str:
         """Store the bytes and what was read in them. Returns the new attachment's id (`att_…`)."""
-        image = isinstance(read, ReadImage)
-        label = _label(
-            upload.name, read.media_type.removeprefix("image/") if image else read.format, (read.original,) if image else read.facts
-        )
+        if isinstance(read, ReadImage):
+            label = _label(upload.name, read.media_type.removeprefix("image/"), (read.original,))
+        else:
+            label = _label(upload.name, read.format, read.facts)
         return await self._keep(owner, session, upload.digest, upload.size, label, read, upload.path)
 
     async def keep_text(self, owner: str, session: str, name: str, text: str) -> str:
@@ -101,19 +99,19 @@ class AttachmentStore:
 
     async def list(self, owner: str, session: str) -> Sequence[Attachment]:
         """The session's attachments that a message refers to, the oldest first. (The others came with a refused request.)"""
-        values: dict[str, SqlValue] = {"owner": escape(owner), "session": escape(session)}
-        return [_attachment(row) for row in await self._database.select(_ALL, values)]
+        rows = await self._database.select(_ALL, {"owner": escape(owner), "session": escape(session)})
+        return [_attachment(row) for row in rows]
 
     async def sweep(self, now: datetime) -> int:
         """Remove what is due; returns how many files. Called at start and once an hour."""
         keep = self._settings.keep_days
         values: dict[str, SqlValue] = {
-            "unused_before": to_micros(now - _UNUSED_FOR),
+            "unused_before": to_micros(now - timedelta(days=1)),
             "before": to_micros(now - timedelta(days=keep)) if keep else 0,
         }
         await self._database.execute(_REMOVE_DUE, values)
         await self._database.execute(_REMOVE_DUE_FILES, {"before": values["before"]})
-        await asyncio.to_thread(self._files.remove_unfinished, (now - _UNFINISHED_FOR).timestamp())
+        await asyncio.to_thread(self._files.remove_unfinished, (now - timedelta(hours=1)).timestamp())
         return await self.collect(await asyncio.to_thread(self._files.digests))
 
     async def collect(self, digests: Sequence[str]) -> int:

@@ -221,7 +221,6 @@ class ReadingStore(BlobStore):
         return self.path(digest, _READING).is_file() and (source is None or self.path(digest).is_file())
 
 
-_UNHELD_FOR = timedelta(hours=1)
 _AT_ONCE = 200
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -247,7 +246,7 @@ class MediaFolder:
 
     async def sweep(self, now: datetime) -> int:
         """Remove files that no delivery refers to, unless they were kept within the last hour; returns how many."""
-        before = (now - _UNHELD_FOR).timestamp()
+        before = (now - timedelta(hours=1)).timestamp()
         await asyncio.to_thread(self._files.remove_unfinished, before)
         old = await asyncio.to_thread(self._files.digests, before)
         removed = 0

@@ -32,8 +32,7 @@ class PairingStore:
         self._clock = clock
 
     async def request(self, pairing: Pairing, *, most_open: int) -> Pairing | None:
-        """Open a pairing, or return the sender's open or approved one. None: the channel has `most_open` open ones, or the code is in use (try
-        another)."""
+        """Open a pairing, or return the sender's. None: the channel has `most_open` open ones, or the code is in use (try another)."""
         now = to_micros(self._clock())
         channel, sender_id = json_key(pairing.channel, pairing.sender.id)
         # In the order of `PAIRING`.
@@ -76,18 +75,15 @@ class PairingStore:
         return optional(_pairing, await self._database.write(let_in))
 
     async def paired(self, channel: str, sender_id: str) -> bool:
-        values: dict[str, SqlValue] = {"channel": json_column(channel), "sender_id": json_column(sender_id)}
-        return bool(await self._database.select(PAIRED, values))
+        return bool(await self._database.select(PAIRED, {"channel": json_column(channel), "sender_id": json_column(sender_id)}))
 
     async def list(self, now: datetime) -> Sequence[Pairing]:
         """Open pairings that have not expired, and approved ones, the latest first."""
-        values: dict[str, SqlValue] = {"now": to_micros(now)}
-        return [_pairing(row) for row in await self._database.select(PAIRINGS, values)]
+        return [_pairing(row) for row in await self._database.select(PAIRINGS, {"now": to_micros(now)})]
 
     async def revoke(self, channel: str, sender_id: str) -> bool:
         """Remove the sender's pairing, open or approved. Returns False if there is none."""
-        values: dict[str, SqlValue] = {"channel": json_column(channel), "sender_id": json_column(sender_id)}
-        return bool(await self._database.execute(REVOKE, values))
+        return bool(await self._database.execute(REVOKE, {"channel": json_column(channel), "sender_id": json_column(sender_id)}))
 
 
 def _pairing(row: SqlRow) -> Pairing:

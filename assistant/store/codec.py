@@ -17,6 +17,7 @@ from assistant.contracts.messages import Message
 from assistant.contracts.outbox import OutboundEvent, OutboundPart
 from assistant.contracts.util import replace_surrogates
 
+S = TypeVar("S")
 T = TypeVar("T")
 _MOST_KEY_BYTES = 2000
 _ESCAPED = re.compile(r"\\(.)")
@@ -97,12 +98,10 @@ def decode_event(payload: str, expires_at: datetime) -> OutboundEvent:
 
 
 def decode_part(body: str) -> OutboundPart:
-    """The part that `encode_json` was given."""
     return _decoder(OutboundPart).validate_json(body)
 
 
 def decode_inbound(payload: str) -> InboundMessage:
-    """The message that `encode_json` was given."""
     return _decoder(InboundMessage).validate_json(payload)
 
 
@@ -119,22 +118,17 @@ def _plain(value: object) -> object:
     return value
 
 
-A = TypeVar("A")
-B = TypeVar("B")
-
-
-def optional(convert: Callable[[A], B], value: A | None) -> B | None:
+def optional(convert: Callable[[S], T], value: S | None) -> T | None:
     """`convert(value)`, and None for None."""
     return None if value is None else convert(value)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def to_micros(at: datetime) -> int:
     """Of an aware time; exact."""
-    return (at - _EPOCH) // _MICROSECOND
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def from_micros(micros: int) -> datetime:

@@ -18,10 +18,8 @@ class StoreSettings(Settings):
     """`store` in the configuration."""
 
     url: Annotated[str | None, Field(pattern=r"^(sqlite:///[^?]+|postgresql(\+psycopg)?://.+)$", repr=False)] = None
-    """`sqlite:///<path>` (relative to where the server was started; absolute: four slashes) or `postgresql://…`.
-
-    None: nanobot.db in the state folder.
-    """
+    """`sqlite:///<path>` (relative to where the server was started; absolute: four slashes) or `postgresql://…`. None: nanobot.db in the state
+    folder."""
 
 
 class AttachmentSettings(Settings):
@@ -71,9 +69,7 @@ class DatabaseLink(Transaction, Protocol):
     def close(self) -> None: ...
 
     @property
-    def lost(self) -> bool:
-        """Whether a new connection is needed."""
-        ...
+    def lost(self) -> bool: ...
 
 
 class DatabaseEngine(Protocol):
@@ -208,8 +204,6 @@ def _tell(jobs: list[DatabaseJob]) -> None:
 
 
 T = TypeVar("T")
-_READERS = 2
-_BATCH = 256
 _MOST_WAITING = 20_000
 
 
@@ -230,10 +224,10 @@ class Database:
         self._writes: JobQueue = JobQueue()
         self._reads: JobQueue = JobQueue()
         self._closed = False
-        self._writer = DatabaseThread("store-writer", self._writes, lambda: engine.connect(writes=True), loop=self._loop, batch=_BATCH)
+        self._writer = DatabaseThread("store-writer", self._writes, lambda: engine.connect(writes=True), loop=self._loop, batch=256)
         self._readers = [
             DatabaseThread(f"store-reader-{number}", self._reads, lambda: engine.connect(writes=False), loop=self._loop, batch=1)
-            for number in range(_READERS)
+            for number in range(2)
         ]
         for worker in (self._writer, *self._readers):
             worker.start()

@@ -40,8 +40,6 @@ NOTE_PREVIEW = "UPDATE inbox SET preview = :preview WHERE turn = :turn AND state
 PURGE = "DELETE FROM inbox WHERE ended < :before RETURNING seq"
 
 _MOST_CRASHES = 2
-_SEEN_FOR = timedelta(days=30)
-_REPEATS_FOR = timedelta(hours=48)
 _MOST_TAKEN = 100
 _MOST_TAKEN_CHARS = 100_000
 """The most stored characters that one turn takes, unless its first message alone has more: a flood becomes several turns."""
@@ -106,11 +104,11 @@ class InboxStore:
             if takers - dead_among(self._runner, connection, takers):
                 return [], False
             waiting = connection.execute(IN_LINE, {**of, "most": _MOST_TAKEN + 1})
-            some = _fitting([size for _, size in waiting])
-            if not some:
+            if not waiting:
                 return [], False
-            last: SqlValue = waiting[some - 1][0]
-            values: dict[str, SqlValue] = {**of, "turn": turn, "runner": self._runner.id, "last": last}
+            together = accumulate(size for _, size in waiting[:_MOST_TAKEN])
+            some = max(1, sum(chars <= _MOST_TAKEN_CHARS for chars in together))
+            values: dict[str, SqlValue] = {**of, "turn": turn, "runner": self._runner.id, "last": waiting[some - 1][0]}
             return sorted(connection.execute(TAKE, values)), some < len(waiting)
 
         rows, more = await self._database.write(take_some)
@@ -148,12 +146,10 @@ class InboxStore:
 
     async def hand_back(self, turn_id: str) -> None:
         """Give up a turn because this process stops: the next process to start runs it again."""
-        values: dict[str, SqlValue] = {"turn": json_column(turn_id), "runner": self._runner.id}
-        await self._database.execute(HAND_BACK, values)
+        await self._database.execute(HAND_BACK, {"turn": json_column(turn_id), "runner": self._runner.id})
 
     async def note_preview(self, turn_id: str, message_id: str) -> None:
-        values: dict[str, SqlValue] = {"turn": json_column(turn_id), "preview": json_column(message_id)}
-        await self._database.execute(NOTE_PREVIEW, values)
+        await self._database.execute(NOTE_PREVIEW, {"turn": json_column(turn_id), "preview": json_column(message_id)})
 
     async def wrote(self, address: Address) -> bool:
         """Whether a sender with access has written from this chat."""
@@ -162,14 +158,14 @@ class InboxStore:
 
     async def last_seen(self, channel: str) -> Mapping[str, str]:
         """chat_id → external_id of its last accepted message, for the chats of the last 30 days."""
-        values: dict[str, SqlValue] = {"channel": json_column(channel), "since": to_micros(self._clock() - _SEEN_FOR)}
-        rows = await self._database.select(LAST_SEEN, values)
+        since = to_micros(self._clock() - timedelta(days=30))
+        rows = await self._database.select(LAST_SEEN, {"channel": json_column(channel), "since": since})
         return {unescape(chat_id): unescape(external_id) for chat_id, external_id in rows}
 
     async def purge(self, before: datetime) -> int:
         """Remove what was answered or set aside before this time and is older than 48 h (repeats are recognised until then). Returns how many."""
-        values: dict[str, SqlValue] = {"before": to_micros(min(before, self._clock() - _REPEATS_FOR))}
-        return len(await self._database.execute(PURGE, values))
+        before = min(before, self._clock() - timedelta(hours=48))
+        return len(await self._database.execute(PURGE, {"before": to_micros(before)}))
 
     def _now(self) -> int:
         return to_micros(self._clock())
@@ -189,12 +185,6 @@ def _left_by_the_dead(connection: Transaction, runner: Runner) -> list[tuple[Tak
             taken = _taken(turn, unescape(owner), unescape(session), [(role, payload) for *_, role, payload in rows], preview)
             left.append((taken, crashes + (taker is not None)))
     return left
-
-
-def _fitting(sizes: Sequence[int]) -> int:
-    """How many of the waiting messages one turn takes."""
-    together = accumulate(sizes[:_MOST_TAKEN])
-    return max(sum(chars <= _MOST_TAKEN_CHARS for chars in together), min(len(sizes), 1))
 
 
 def _taken(turn: str, owner: str, session: str, said: Sequence[tuple[str, str]], preview: str | None, *, more: bool = False) -> Taken:

@@ -74,7 +74,6 @@ class JobStore:
         return _job((job.id, owner, workflow, "queued", now, None, None, None), ())
 
     async def begin(self, job_id: str) -> bool:
-        """Mark the job as running."""
         return bool(await self._database.execute(BEGIN, self._mine(job_id)))
 
     async def take_over(self) -> Sequence[HeldJob]:
@@ -142,8 +141,7 @@ class JobStore:
 
     async def to_cancel(self) -> Sequence[str]:
         """The jobs of this process that are to be cancelled."""
-        values: dict[str, SqlValue] = {"runner": self._runner.id}
-        return [job for (job,) in await self._database.select(TO_CANCEL, values)]
+        return [job for (job,) in await self._database.select(TO_CANCEL, {"runner": self._runner.id})]
 
     async def get(self, owner: str | None, job_id: str) -> Job | None:
         """`owner` None: any owner's job."""

@@ -61,7 +61,7 @@ def _begin_immediately(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _statements(dialect: str) -> list[str]:
+def snapshot(dialect: str) -> str:
     """What makes the newest schema in an empty database: "sqlite" or "postgresql"."""
     made: list[str] = []
     for table in tables.SQLModel.metadata.sorted_tables:
@@ -74,12 +74,7 @@ def _statements(dialect: str) -> list[str]:
         "CREATE TABLE alembic_version (\n\tversion_num VARCHAR(32) NOT NULL, \n\tCONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)\n)"
     )
     made.append(f"INSERT INTO alembic_version (version_num) VALUES ('{newest_revision()}')")  # noqa: S608 - a file of this package
-    return [statement.strip().replace(", \n", ",\n") for statement in made]
-
-
-def snapshot(dialect: str) -> str:
-    """The contents of the dialect's file."""
-    return "".join(f"{statement};\n\n" for statement in _statements(dialect))
+    return "".join(f"{statement.strip()};\n\n".replace(", \n", ",\n") for statement in made)
 
 
 if __name__ == "__main__":

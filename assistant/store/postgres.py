@@ -107,7 +107,6 @@ def _explained(error: psycopg.Error) -> Exception:
 
 
 _CHANNEL = "nanobot_outbox"
-_NOTIFY = f"SELECT pg_notify('{_CHANNEL}', :runner)"
 _AGAIN_SECONDS = (0.2, 1.0, 5.0)
 """Waits before each reconnect; the last one repeats."""
 log = logging.getLogger(__name__)
@@ -137,7 +136,7 @@ class PostgresNotifier:
             self._ear.start()
 
     def announce(self, connection: Transaction) -> None:
-        connection.execute(_NOTIFY, {"runner": self._runner_id})
+        connection.execute(f"SELECT pg_notify('{_CHANNEL}', :runner)", {"runner": self._runner_id})
 
     def announced(self) -> None:
         self._call()
@@ -182,7 +181,9 @@ class _Ear(threading.Thread):
                     connection.execute(f"LISTEN {_CHANNEL}".encode())
                     tries = 0
                     self._tell()
-                    self._listen(connection)
+                    while not self._wait(connection.fileno(), None):
+                        if any(said.payload != self._runner_id for said in list(connection.notifies(timeout=0))):
+                            self._tell()
                     break
             except psycopg.Error:
                 log.info("notifier.disconnected")
@@ -203,12 +204,6 @@ class _Ear(threading.Thread):
             keepalives_interval=10,
             keepalives_count=3,
         )
-
-    def _listen(self, connection: psycopg.Connection) -> None:
-        """Until `stop`. Raises OperationalError when the connection is lost."""
-        while not self._wait(connection.fileno(), None):
-            if any(said.payload != self._runner_id for said in list(connection.notifies(timeout=0))):
-                self._tell()
 
     def _wait(self, connection: int | None, seconds: float | None) -> bool:
         """Wait for the connection, at most so long. True: it is time to stop."""

@@ -21,9 +21,7 @@ class Runner(Protocol):
     """This process, among those that share a store."""
 
     @property
-    def id(self) -> str:
-        """What a turn's row names."""
-        ...
+    def id(self) -> str: ...
 
     def is_dead(self, connection: Transaction, runner_id: str) -> bool:
         """Whether another process is surely gone. Called within a writer's transaction, perhaps twice."""

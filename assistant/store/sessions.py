@@ -243,8 +243,7 @@ class Sessions:
         return await _each(decoded, await self._database.read(read))
 
     async def start_over(self, owner: str, key: str) -> bool:
-        values: dict[str, SqlValue] = {"owner": escape(owner), "key": escape(key)}
-        return bool(await self._database.execute(START_OVER, values))
+        return bool(await self._database.execute(START_OVER, {"owner": escape(owner), "key": escape(key)}))
 
     async def delete(self, owner: str | None, key: str) -> bool:
         def remove(connection: Transaction) -> Sequence[str] | None:

@@ -28,13 +28,10 @@ from assistant.store.sqlite import SqliteEngine
 _SQLITE = "sqlite:///"
 HEAD = "0007"
 """The newest revision in `migrations/versions`."""
-_SNAPSHOTS = Path(__file__).parent / "migrations"
-_MIGRATION_SECONDS = 600
 _EXISTS = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
     "postgresql": "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
 }
-_VERSION = "SELECT version_num FROM alembic_version"
 log = logging.getLogger(__name__)
 _KEEP = AttachmentSettings()
 
@@ -138,21 +135,21 @@ async def bring_up_to_date(database: Database, url: str) -> None:
 
 def _make_or_look(connection: Transaction) -> str:
     if not connection.execute(_EXISTS[connection.dialect]):
-        for statement in (_SNAPSHOTS / f"{connection.dialect}.sql").read_text(encoding="utf-8").split(";\n"):
+        for statement in (Path(__file__).parent / "migrations" / f"{connection.dialect}.sql").read_text(encoding="utf-8").split(";\n"):
             if statement.strip():
                 connection.execute(statement)
     return _look(connection)
 
 
 def _look(connection: Transaction) -> str:
-    rows = connection.execute(_VERSION)
+    rows = connection.execute("SELECT version_num FROM alembic_version")
     return rows[0][0] if rows else "none"
 
 
 async def _migrate(url: str) -> None:
     child = await asyncio.create_subprocess_exec(sys.executable, "-m", "assistant.store.migrate", stdin=PIPE, stdout=DEVNULL, stderr=PIPE)
     try:
-        async with asyncio.timeout(_MIGRATION_SECONDS):
+        async with asyncio.timeout(600):
             _, said = await child.communicate(url.encode())
     except TimeoutError:
         child.kill()

@@ -6,28 +6,19 @@ Times are microseconds since 1970, UTC. Text columns hold no NUL (PostgreSQL tak
 # pyright: reportAssignmentType=false
 # SQLAlchemy declares `__tablename__` as a descriptor; a plain string is what SQLModel documents.
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, TextClause, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, text
 from sqlmodel import Field, SQLModel
 
 _BigId = BigInteger().with_variant(Integer, "sqlite")
-_RUNNING = text("state = 'running'")
-_QUEUED = text("state = 'queued'")
-_IN_LINE = text("state = 'queued' AND yields = 0")
-_YIELDING = text("state = 'queued' AND yields = 1")
-_SENDING = text("state = 'sending'")
-_WAITING = text("state = 'waiting'")
-_TAKEN = text("state = 'taken'")
-_RUNS = text("until IS NOT NULL")
-_UNENDED = text("ended IS NULL")
 
 
 def _seq() -> Column[int]:
     return Column(_BigId, primary_key=True, autoincrement=True)
 
 
-def _where(name: str, *columns: str, rows: TextClause, unique: bool = False) -> Index:
+def _where(name: str, *columns: str, rows: str, unique: bool = False) -> Index:
     """An index of the few active rows only."""
-    return Index(name, *columns, unique=unique, sqlite_where=rows, postgresql_where=rows)
+    return Index(name, *columns, unique=unique, sqlite_where=text(rows), postgresql_where=text(rows))
 
 
 def _session_id(*, primary_key: bool = False) -> Column[int]:
@@ -78,7 +69,7 @@ class TurnRow(SQLModel, table=True):
     """A turn and how it ended. `runner`: the process that runs it; `error`: the code of what it failed with."""
 
     __tablename__ = "turns"
-    __table_args__ = (Index("turns_by_session", "session_id"), _where("turns_running", "runner", rows=_RUNNING))
+    __table_args__ = (Index("turns_by_session", "session_id"), _where("turns_running", "runner", rows="state = 'running'"))
 
     id: str = Field(primary_key=True)
     session_id: int = Field(sa_column=_session_id())
@@ -128,12 +119,12 @@ class OutboxRow(SQLModel, table=True):
         Index("outbox_by_owner", "owner", "seq"),
         Index("outbox_by_channel", "channel", "state", "seq"),
         Index("outbox_ended", "ended"),
-        _where("outbox_in_line", "lane", "seq", rows=_IN_LINE),
-        _where("outbox_lines", "channel", "lane", rows=_IN_LINE),
-        _where("outbox_yielding", "due", "lane", rows=_YIELDING),
-        _where("outbox_yielding_by_lane", "lane", "due", rows=_YIELDING),
-        _where("outbox_sending", "lane", rows=_SENDING, unique=True),
-        _where("outbox_expiring", "expires", rows=_QUEUED),
+        _where("outbox_in_line", "lane", "seq", rows="state = 'queued' AND yields = 0"),
+        _where("outbox_lines", "channel", "lane", rows="state = 'queued' AND yields = 0"),
+        _where("outbox_yielding", "due", "lane", rows="state = 'queued' AND yields = 1"),
+        _where("outbox_yielding_by_lane", "lane", "due", rows="state = 'queued' AND yields = 1"),
+        _where("outbox_sending", "lane", rows="state = 'sending'", unique=True),
+        _where("outbox_expiring", "expires", rows="state = 'queued'"),
         {"sqlite_autoincrement": True},
     )
 
@@ -195,8 +186,8 @@ class InboxRow(SQLModel, table=True):
         Index("inbox_by_external_id", "channel", "external_id", unique=True),
         Index("inbox_by_turn", "turn"),
         Index("inbox_ended", "ended"),
-        _where("inbox_waiting", "owner", "session", "seq", rows=_WAITING),
-        _where("inbox_taken", "owner", "session", rows=_TAKEN),
+        _where("inbox_waiting", "owner", "session", "seq", rows="state = 'waiting'"),
+        _where("inbox_taken", "owner", "session", rows="state = 'taken'"),
         {"sqlite_autoincrement": True},
     )
 
@@ -288,7 +279,7 @@ class LimitUseRow(SQLModel, table=True):
     __table_args__ = (
         Index("limit_uses_by_owner", "owner", "at", "tokens"),
         Index("limit_uses_by_time", "at"),
-        _where("limit_uses_running", "owner", "until", rows=_RUNS),
+        _where("limit_uses_running", "owner", "until", rows="until IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -337,7 +328,7 @@ class ResponseRow(SQLModel, table=True):
     """What was sent to be answered (`input`: JSON) and the response (`body`: JSON). `runner`: the process that answers it, or did."""
 
     __tablename__ = "responses"
-    __table_args__ = (Index("responses_by_at", "at"), _where("responses_running", "runner", rows=_RUNNING))
+    __table_args__ = (Index("responses_by_at", "at"), _where("responses_running", "runner", rows="state = 'running'"))
 
     id: str = Field(primary_key=True)
     owner: str
@@ -367,7 +358,11 @@ class JobRow(SQLModel, table=True):
     none does. `cancel`: 1 when it is to be cancelled."""
 
     __tablename__ = "jobs"
-    __table_args__ = (Index("jobs_by_owner", "owner", "id"), Index("jobs_ended", "ended"), _where("jobs_at_work", "runner", rows=_UNENDED))
+    __table_args__ = (
+        Index("jobs_by_owner", "owner", "id"),
+        Index("jobs_ended", "ended"),
+        _where("jobs_at_work", "runner", rows="ended IS NULL"),
+    )
 
     id: str = Field(primary_key=True)
     owner: str
@@ -387,7 +382,7 @@ class JobNodeRow(SQLModel, table=True):
     as long as the node runs."""
 
     __tablename__ = "job_nodes"
-    __table_args__ = (_where("job_nodes_running", "turn", rows=_RUNNING),)
+    __table_args__ = (_where("job_nodes_running", "turn", rows="state = 'running'"),)
 
     job: str = Field(foreign_key="jobs.id", ondelete="CASCADE", primary_key=True)
     path: str = Field(primary_key=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import Final
 
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.documents import DocumentReader, ReadImage
@@ -13,10 +12,6 @@ from assistant.contracts.turns import Earlier, HistoryMessage, Keep, TextDelta, 
 from assistant.contracts.util import new_id
 from assistant.turns.handle import RunningTurn, RunningTurns, kept, reason, remove_uploads
 from assistant.turns.intake import Reading, parts_of
-
-_SIDE_BY_SIDE: Final = 8
-"""Answers of one request that are made at the same time."""
-_LATE: Final = "The model did not answer in time (api.timeout)."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +61,8 @@ class Direct:
             end = await self._answer(request, turn)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - passed on to the caller; `reason` logs a bug
             turn.sealed = True
-            end = TurnFailed(turn_id=turn.id, error=reason(turn, error, late=_LATE)[1], acted=False)
+            _, told = reason(turn, error, late="The model did not answer in time (api.timeout).")
+            end = TurnFailed(turn_id=turn.id, error=told, acted=False)
             drop_traceback(error)
         finally:
             if uploads := request.uploads:
@@ -78,7 +74,7 @@ class Direct:
         if turn.stopped:
             raise asyncio.CancelledError
         images: dict[str, bytes] = {}
-        seats = asyncio.Semaphore(_SIDE_BY_SIDE)
+        seats = asyncio.Semaphore(8)  # answers of one request that are made at the same time
         async with asyncio.timeout(self._timeout):
             read: dict[int, tuple[Message, ...]] = {}
             for said in request.conversations:

@@ -6,16 +6,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Hashable, Sequence
 from typing import Any, Literal
 
+from assistant.contracts import errors
 from assistant.contracts.access import UNLIMITED, Admission
-from assistant.contracts.errors import (
-    NanobotError,
-    SessionBusy,
-    ShuttingDown,
-    TurnCancelled,
-    TurnTimeout,
-    drop_traceback,
-    traceback_location,
-)
+from assistant.contracts.errors import NanobotError, drop_traceback, traceback_location
 from assistant.contracts.messages import CutOff, Usage
 from assistant.contracts.turns import Keep, TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import estimate_tokens
@@ -51,7 +44,7 @@ class Lanes:
         """Take the next place in the lane, at once; it must be left in the end. Raises SessionBusy where too many wait."""
         lane = self._lanes.setdefault(key, deque())
         if len(lane) > self._waiting:
-            raise SessionBusy(retry_after=1)
+            raise errors.SessionBusy(retry_after=1)
         place = LaneTicket(key)
         lane.append(place)
         if len(lane) == 1:
@@ -178,7 +171,7 @@ class RunningTurns:
     def check_open(self) -> None:
         """Raises ShuttingDown after `close`."""
         if self._closing:
-            raise ShuttingDown(retry_after=1)
+            raise errors.ShuttingDown(retry_after=1)
 
     def begin(self, turn: RunningTurn, run: Coroutine[Any, Any, None]) -> RunningTurn:
         turn.task = asyncio.create_task(run, name=turn.id)
@@ -201,12 +194,12 @@ def reason(turn: RunningTurn, error: BaseException, *, late: str | None = None) 
     """Why a turn was cut off, and the error for its caller; a bug is logged. `late`: the message of a timeout."""
     match error:
         case asyncio.CancelledError() if turn.stopped == "cancelled":
-            return "cancelled", TurnCancelled()
+            return "cancelled", errors.TurnCancelled()
         case asyncio.CancelledError():
-            return "interrupted", ShuttingDown("The server shut down before the answer was whole.", retry_after=1)
+            return "interrupted", errors.ShuttingDown("The server shut down before the answer was whole.", retry_after=1)
         case TimeoutError():
-            return "timeout", TurnTimeout(late)
-        case TurnCancelled():
+            return "timeout", errors.TurnTimeout(late)
+        case errors.TurnCancelled():
             return "cancelled", error
         case NanobotError():
             return "failed", error

@@ -137,12 +137,7 @@ class Turns:
         )
         outbound = await request.reply.outbound(end) if request.reply else ()
         seq = await self._sessions.end_turn(
-            turn.id,
-            "finished",
-            [answer.last],
-            context_from=transcript.context_from,
-            outbound=outbound,
-            inbound=request.reply is not None,
+            turn.id, "finished", [answer.last], context_from=transcript.context_from, outbound=outbound, inbound=request.reply is not None
         )
         if not seq and request.reply is None:  # a chat gets its answer even if its session was deleted
             raise SessionNotFound("The session was deleted while it was being answered.")
