@@ -237,10 +237,7 @@ class TelegramWebhook:
                 raise ChannelFailed(f"The webhook can't listen on {host}:{port}: {error.strerror}.") from error
             try:
                 await self._api.set_webhook(
-                    self._settings.webhook_url,
-                    secret_token=self._secret,
-                    allowed_updates=ALLOWED_UPDATES,
-                    max_connections=_MAX_CONNECTIONS,
+                    self._settings.webhook_url, secret_token=self._secret, allowed_updates=ALLOWED_UPDATES, max_connections=_MAX_CONNECTIONS
                 )
             except TelegramError as error:
                 raise channel_failure(error) from error
