@@ -18,8 +18,6 @@ class ListParams(BaseModel):
 
 
 class ListAttachments:
-    """Lists every file of the session."""
-
     name: ClassVar[str] = "list_attachments"
     description: ClassVar[str] = "List the files of this conversation with their ids, kinds and sizes, the oldest first."
     params: ClassVar[type[BaseModel]] = ListParams
@@ -47,8 +45,6 @@ class ReadParams(BaseModel):
 
 
 class ReadAttachment:
-    """Pages through the text of a stored document."""
-
     name: ClassVar[str] = "read_attachment"
     description: ClassVar[str] = (
         "Read on in a document of this conversation, by page, sheet or slide, or by character offset. "

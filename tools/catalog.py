@@ -22,8 +22,7 @@ def installed_names() -> Sequence[str]:
 
 
 def installed_kind(name: str) -> ToolKind:
-    """The kind that an installed package offers under this name. Raises whatever importing the package raises; ValueError where what it offers is
-    not a ToolKind of that name."""
+    """The kind under this name in an installed package. Raises ValueError if it is no ToolKind of that name, and what the import raises."""
     kind = next(iter(entry_points(group="nanobot.tools", name=name))).load()
     if not isinstance(kind, ToolKind) or kind.name != name:
         raise ValueError(f"the entry point {name} of nanobot.tools must be a ToolKind with this name")

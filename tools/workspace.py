@@ -17,10 +17,7 @@ _LONGEST = 4096
 
 
 class Workspace:
-    """A jail: every path is resolved, and opened step by step without following links, so that what was checked is what is read.
-
-    Everything here blocks: call it in a thread.
-    """
+    """A jail: a path is resolved, and opened step by step without following links: what was checked is what is read. Blocks."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -75,12 +72,10 @@ class Workspace:
 
 
 def shown_name(path: str) -> str:
-    """What the receiver sees of a path."""
     return display_name(path, "file")
 
 
 def _pour(source: BinaryIO, target: BinaryIO, path: str, most_bytes: int) -> int:
-    """How many bytes were copied."""
     size = 0
     while data := source.read(_SLICE):
         size += len(data)

@@ -81,7 +81,6 @@ async def build_turns(
 
 
 def tool_services(agent: AgentSettings, loaded: Loaded, store: Store, directory: ChannelDirectory, deliveries: Deliveries) -> ToolServices:
-    """What an agent's tools may use."""
     deliver = loaded.config.deliver
     return ToolServices(
         workspace=loaded.workspace,
@@ -145,7 +144,6 @@ def open_tools(
 
 
 def open_http() -> "ClientSession":
-    """See `ToolServices.http`."""
     import aiohttp  # noqa: PLC0415 - only where a tool needs it
 
     return aiohttp.ClientSession(

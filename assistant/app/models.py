@@ -17,8 +17,6 @@ from assistant.providers.registry import ModelRegistry, list_models, open_provid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenModel:
-    """An agent's model, and why it was chosen."""
-
     choice: ChosenModel
     provider: ModelProvider
 

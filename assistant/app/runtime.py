@@ -46,8 +46,6 @@ _KEEP_ONCE: Final = timedelta(days=1)
 
 
 class _Gateway(NamedTuple):
-    """The way in and the way out by channels."""
-
     dispatcher: Dispatcher
     inbound: InboundService
     supervisors: Supervisors
@@ -71,8 +69,7 @@ class Runtime:
         self._upkeep = [asyncio.create_task(work) for work in (self._preload(), self._sweep(), _trim_memory())]
 
     async def stop(self, grace: float) -> None:
-        """Accept no more messages, jobs and nodes; let turns end, then nodes; hand back what did not end; settle what is being sent.
-        All within `grace` seconds."""
+        """Within `grace` seconds: accept no more, let turns end, then nodes; hand back what did not end; settle what is being sent."""
         loop = asyncio.get_running_loop()
         end = loop.time() + grace
         kept = 0 if self._gateway is None else grace * _FOR_SENDING
@@ -102,7 +99,6 @@ class Runtime:
             await asyncio.wait(self._upkeep)
 
     def statuses(self) -> Sequence[ChannelStatus]:
-        """The state of each channel."""
         return () if self._gateway is None else self._gateway.supervisors.statuses()
 
     async def readiness(self) -> Sequence[ReadinessCheck]:

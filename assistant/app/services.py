@@ -68,7 +68,6 @@ class Services:
 
     @property
     def choice(self) -> ChosenModel:
-        """The default agent's model."""
         return self.models[MAIN].choice
 
     @property

@@ -65,9 +65,8 @@ def _stop_signal() -> asyncio.Event:
 
 
 def _tune_interpreter() -> None:
-    """Exclude the objects of the start from garbage collection, and collect less often: a thousand turns in flight are many objects and no
-    garbage. A thread that holds the interpreter (the store's, an encoder's) yields to the event loop after 1 ms, not 5. Figures in
-    docs/performance.md."""
+    """Collect garbage less often, and never the objects of the start: a thousand turns in flight are many objects and no garbage. A
+    thread that holds the interpreter (the store's, an encoder's) yields to the event loop after 1 ms, not 5. Figures in docs/performance.md."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 10, 10)

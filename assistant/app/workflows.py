@@ -21,10 +21,7 @@ from assistant.workflows.service import WorkflowService
 
 
 def offered(loaded: Loaded) -> Mapping[str, Path | None]:
-    """The ids of the workflows offered as models, each with its file where it is configured as one.
-
-    Raises ConfigError for a file that is not there, or can't be one of a workflow. Blocks.
-    """
+    """The workflows offered as models: id → file, where one is configured. Raises ConfigError if one is missing or no workflow. Blocks."""
     base = loaded.source.parent if loaded.source is not None else Path.cwd()
     offers: dict[str, Path | None] = {}
     for written in loaded.config.workflows.models:

@@ -33,8 +33,7 @@ PATIENCE = 20.0
 
 @asynccontextmanager
 async def opened(loaded: Loaded, name: str) -> AsyncGenerator[Channel]:
-    """The adapter, whether or not the channel is enabled. Raises ChannelFailed; InvalidAddress where there is no such channel;
-    StoreUnavailable."""
+    """The adapter, enabled or not. Raises ChannelFailed, StoreUnavailable, and InvalidAddress where there is no such channel."""
     settings = loaded.config.channels.by_name()
     directory = ConfiguredChannels(settings)
     kind = directory.kind(name)

@@ -229,10 +229,7 @@ def chat(
 
 
 def _converse(talk: TerminalChat, files: Sequence[Path], history: Path) -> None:
-    """Ask line by line until the input ends. What was typed at a terminal is remembered in `history`.
-
-    `files` go with the first message; alone, where none comes.
-    """
+    """Ask line by line until the input ends; `history` keeps what was typed. `files` go with the first message; alone, where none comes."""
     at_terminal = sys.stdin.isatty()
     if at_terminal:
         history.touch(mode=0o600)

@@ -35,8 +35,6 @@ _SAMPLE = b"The quick brown fox jumps over the lazy dog.\n"
 
 
 class Finding(NamedTuple):
-    """The result of one check."""
-
     name: str
     detail: str
     fix: str = ""
@@ -87,7 +85,6 @@ async def _findings(loaded: Loaded) -> AsyncGenerator[Finding]:
 
 
 def check_disk(home: Path) -> Finding:
-    """Whether there is room where the state is."""
     there = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(there).free
     fix = f"free at least {_LEAST_FREE / 1e9:g} GB there, or name a folder on another disk: export NANOBOT_HOME=/path/to/folder"
@@ -106,7 +103,6 @@ def check_workspace(folder: Path) -> Finding:
 
 
 async def check_store(loaded: Loaded) -> Finding:
-    """Whether sessions can be written now."""
     where = "PostgreSQL" if (loaded.config.store.url or "").startswith("postgresql") else f"SQLite in {loaded.home}"
     try:
         async with opened_store(loaded) as store:
@@ -137,7 +133,6 @@ async def check_documents(loaded: Loaded) -> Finding:
 
 
 def check_address(settings: ApiSettings, auth: AuthSettings) -> Finding:
-    """Whether the server could listen where it is told to."""
     where = f"{settings.host}:{settings.port}"
     try:
         check_exposure(settings, auth)

@@ -12,20 +12,7 @@ from assistant.config import ConfigError
 from assistant.contracts.errors import NanobotError
 from assistant.providers.choice import NoSuchProvider
 
-COMMANDS = (
-    "serve",
-    "chat-server",
-    "chat",
-    "send",
-    "deliveries",
-    "channels",
-    "pairing",
-    "keys",
-    "sessions",
-    "workflows",
-    "doctor",
-    "config",
-)
+_NAMES = ("serve", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "keys", "sessions", "workflows", "doctor", "config")
 _MODULES: Final = {"chat-server": "chat_server", "send": "deliveries", "pairing": "channels"}
 """Of the commands that have no module of their name."""
 
@@ -49,15 +36,14 @@ def program(arguments: list[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    wanted = [name for name in COMMANDS if name in arguments[:1]]
-    for module in dict.fromkeys(_MODULES.get(name, name) for name in wanted or COMMANDS) if arguments[:1] != ["--version"] else ():
+    wanted = [name for name in _NAMES if name in arguments[:1]]
+    for module in dict.fromkeys(_MODULES.get(name, name) for name in wanted or _NAMES) if arguments[:1] != ["--version"] else ():
         commands: typer.Typer = importlib.import_module(f"assistant.cli.{module}").commands
         app.add_typer(commands)
     return app
 
 
 def fail(message: str) -> NoReturn:
-    """Print the error and exit with code 1."""
     typer.echo(f"nanobot: {message}", err=True)
     raise SystemExit(1)
 

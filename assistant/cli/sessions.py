@@ -74,9 +74,7 @@ def export(
 
 @commands.command()
 def delete(
-    session: SessionArgument,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    config: ConfigOption = None,
+    session: SessionArgument, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False, config: ConfigOption = None
 ) -> None:
     """Delete a session for good.
 

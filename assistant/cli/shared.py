@@ -40,8 +40,6 @@ async def opened_store(loaded: Loaded) -> AsyncGenerator[Store]:
 
 
 def with_store(loaded: Loaded, use: Callable[[Store], Awaitable[T]]) -> T:
-    """Run `use` with the store open and return its result."""
-
     async def run() -> T:
         async with opened_store(loaded) as store:
             return await use(store)

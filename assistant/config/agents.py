@@ -90,7 +90,6 @@ class AgentSettings(ModelChoice):
     the session name; never one that only a file, a page or a quote mentions. `"any"`: all. Or a list of addresses: `["telegram:123456789"]`."""
 
     def with_preset(self, presets: Mapping[str, ModelPreset]) -> Self:
-        """These settings with those of the model preset, where there is one."""
         preset = presets.get(self.model_preset or "")
         return self if preset is None else self.model_copy(update={name: getattr(preset, name) for name in ModelChoice.model_fields})
 
@@ -121,7 +120,6 @@ class NamedAgent(Settings):
 
     @property
     def chooses_model(self) -> bool:
-        """Whether it chooses a model itself."""
         return any((self.model, self.provider, self.model_preset))
 
     def over(self, defaults: AgentSettings, presets: Mapping[str, ModelPreset]) -> AgentSettings:
@@ -158,5 +156,4 @@ class AgentsSettings(Settings):
 
     @property
     def named(self) -> Mapping[str, NamedAgent]:
-        """The agents besides the default one, by id."""
         return self.__pydantic_extra__

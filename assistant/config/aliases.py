@@ -67,10 +67,7 @@ RETIRED: Final[Mapping[str, str]] = {
 }
 """Keys that were settings → what applies now. They are accepted, and named in a notice."""
 
-_MOVED: Final[Mapping[KeyPath, KeyPath]] = {
-    ("gateway", "auth"): ("auth",),
-    ("gateway", "http", "endpoints"): ("api", "endpoints"),
-}
+_MOVED: Final[Mapping[KeyPath, KeyPath]] = {("gateway", "auth"): ("auth",), ("gateway", "http", "endpoints"): ("api", "endpoints")}
 """Moltbot's section, and ours. Where a key is in both, ours wins."""
 
 

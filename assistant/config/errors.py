@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigProblem:
-    """One thing that is wrong."""
-
     path: tuple[str, ...]
     """The key, in camelCase; empty: the file as a whole."""
     text: str

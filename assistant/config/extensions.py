@@ -27,7 +27,6 @@ class ChannelsSettings(Settings):
     """The chat channels."""
 
     def by_name(self) -> Mapping[str, ChannelSettings]:
-        """The settings of every known channel, by the channel's name."""
         return _by_name(self)
 
 
@@ -35,7 +34,6 @@ class ToolsSettings(Settings):
     """The tools that have settings. Which tools an agent may use: `agents.defaults.tools`."""
 
     def by_name(self) -> Mapping[str, Settings]:
-        """The settings of the tools that have some, by the tool's name."""
         return _by_name(self)
 
 
@@ -148,7 +146,6 @@ class ConfiguredChannels:
         return kind is not None and any(self._same_chat(address, chat_id) for chat_id in kind.named(self._settings[address.channel]))
 
     def kind(self, name: str) -> ChannelKind | None:
-        """The kind of a configured channel; None: there is no such channel."""
         if name in self._settings and name not in self._kinds and (found := channel_catalog.channel_kind(name)):
             self._kinds[name] = found
         return self._kinds.get(name)

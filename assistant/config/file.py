@@ -118,8 +118,4 @@ def _finite(number: str) -> float:
     return value
 
 
-_HOOKS: Final[dict[str, Any]] = {
-    "object_pairs_hook": _without_duplicates,
-    "parse_constant": _without_nan,
-    "parse_float": _finite,
-}
+_HOOKS: Final[dict[str, Any]] = {"object_pairs_hook": _without_duplicates, "parse_constant": _without_nan, "parse_float": _finite}

@@ -66,10 +66,7 @@ def load_config(
     source = find_file(path, env, directory, home)
     layers = list(_layers(source, env, overrides))
     channels, tools = with_installed([values for _, values in layers])
-    merged = _Merged(
-        own=installed_sections(channels, tools),
-        old_names={**old_names("channels", channels), **old_names("tools", tools)},
-    )
+    merged = _Merged(own=installed_sections(channels, tools), old_names={**old_names("channels", channels), **old_names("tools", tools)})
     for origin, values in layers:
         merged.add(origin, values, env if origin == str(source) else None)
     config = _validated(config_with(channels, tools), merged)

@@ -23,12 +23,10 @@ def shown(config: Config) -> dict[str, Json]:
 
 
 def defaults_file() -> str:
-    """The built-in defaults as a configuration file."""
     return _json({"$schema": "docs/config.schema.json", **shown(Config())})
 
 
 def schema_file(model: type[Config] = Config) -> str:
-    """The JSON Schema of a configuration file."""
     return _json(schema_of(model))
 
 

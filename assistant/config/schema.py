@@ -73,7 +73,6 @@ class Config(Settings):
 
     @property
     def enabled_channels(self) -> Mapping[str, ChannelSettings]:
-        """The settings of the enabled channels, by name."""
         return {name: settings for name, settings in self.channels.by_name().items() if settings.enabled}
 
     @property

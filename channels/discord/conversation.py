@@ -49,9 +49,7 @@ class DiscordConversation:
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         """From Discord's file servers only. URLs of files expire after about a day; then a fresh one is requested.
-
-        https://discord.com/developers/docs/reference#signed-attachment-cdn-urls
-        """
+        https://discord.com/developers/docs/reference#signed-attachment-cdn-urls"""
         known = _REF.fullmatch(file.ref)
         if known is None:
             raise SendRefused("gone", _GONE)
@@ -160,7 +158,6 @@ _EPHEMERAL: Final = 1 << 6
 
 
 def command_in(text: str) -> Command | None:
-    """The command that a message is, if it is one."""
     written = _WRITTEN.fullmatch(text)
     return Command(name=written[1], arguments=(written[2] or "").strip()) if written else None
 
@@ -177,8 +174,7 @@ async def register(client: DiscordClient) -> None:
 
 
 async def tell(client: DiscordClient, interaction: discord.Interaction, words: str | None) -> None:
-    """Answer an interaction, visible to its user only. `words` None: show nothing (a button). After three seconds Discord shows it as failed, though
-    it was carried out."""
+    """Answer an interaction, visible to its user only (`words` None: show nothing). Without an answer, Discord soon shows it as failed."""
     data = {"type": _NOTHING} if words is None else {"type": _MESSAGE, "data": {"content": words, "flags": _EPHEMERAL}}
     path = "/interactions/{interaction}/{token}/callback"
     try:

@@ -44,9 +44,7 @@ class _Request:
 
 class Refusals:
     """Counts answers of 401, 403 and 429: 10,000 in ten minutes bring a ban of an hour, so requests stop long before that.
-
-    https://discord.com/developers/docs/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans
-    """
+    https://discord.com/developers/docs/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans"""
 
     def __init__(self) -> None:
         self._since, self._count = time.monotonic(), 0
@@ -217,7 +215,6 @@ def _answered(error: discord.HTTPException) -> SendFailed:
 
 
 def connection_failure(error: discord.DiscordException | aiohttp.ClientError | OSError) -> ChannelFailed:
-    """The error of the connection."""
     match error:
         case discord.LoginFailure() | discord.ConnectionClosed(code=4004) | discord.HTTPException(status=401):
             return ChannelFailed(TOKEN_WORDS, fatal=True)

@@ -109,7 +109,6 @@ def _allowed(settings: DiscordSettings, address: Address) -> bool:
 
 
 def _heard(message: discord.Message, me: discord.ClientUser, settings: DiscordSettings, address: Address) -> bool:
-    """Whether a message in a server is for the bot."""
     if settings.groups == "off" or not _allowed(settings, address):
         return False
     if settings.groups == "all" or any(user.id == me.id for user in message.mentions):

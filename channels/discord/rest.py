@@ -82,10 +82,7 @@ class DiscordRest:
             return client
 
     async def target(self, address: Address) -> str:
-        """The id of the channel that a message to this address goes to.
-
-        Raises SendRefused if a thread does not belong to the chat of the address: permission was checked for that chat.
-        """
+        """The id of the channel of this address. Raises SendRefused for a thread of another chat: permission was checked for the chat."""
         if address.thread_id is None:
             return self._private.get(address.chat_id, address.chat_id)
         if await self.parent(address.thread_id) != address.chat_id:
@@ -104,7 +101,6 @@ class DiscordRest:
         return self._parents.get(channel_id)
 
     def learn(self, channel_id: str, parent: str | None) -> None:
-        """Remember what the gateway sent about a channel."""
         _keep(self._parents, channel_id, parent)
 
     async def open_private(self, user_id: str, error: discord.NotFound) -> str:

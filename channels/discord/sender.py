@@ -29,9 +29,7 @@ SAID: Final = "say"
 
 def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
     """Text first, its last part with the files (at most ten a message) and the last of all with the buttons. Raises SendRefused.
-
-    https://discord.com/developers/docs/resources/message#create-message, https://discord.com/developers/docs/reference#uploading-files
-    """
+    https://discord.com/developers/docs/resources/message#create-message, https://discord.com/developers/docs/reference#uploading-files"""
     for media in event.media:
         if media.size > _MOST_FILE_BYTES:
             raise SendRefused("too_large", f"Discord takes files of at most 10 MB; {media.name} has {media.size / 1024 / 1024:.1f} MB.")
@@ -62,7 +60,6 @@ def view_of(rows: ButtonRows) -> ui.View:
 
 
 def reply_in(channel: discord.PartialMessageable, reply_to: str | None) -> dict[str, Any]:
-    """The parameter that makes a message answer another one."""
     if reply_to is None or not reply_to.isdecimal():
         return {}
     return {"reference": channel.get_partial_message(int(reply_to)).to_reference(fail_if_not_exists=False)}
@@ -223,7 +220,6 @@ class DiscordSender:
 
 
 def _is(message: dict[str, Any], sending: Sending) -> bool:
-    """Whether this looks like the part that is being sent."""
     nonce = message.get("nonce")
     if nonce is not None and str(nonce) != sending.key:
         return False

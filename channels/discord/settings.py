@@ -33,5 +33,4 @@ class DiscordSettings(ChannelSettings):
 
     @property
     def secret(self) -> str:
-        """The token, or an empty text."""
         return self.token.get_secret_value().strip() if self.token is not None else ""

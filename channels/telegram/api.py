@@ -145,13 +145,9 @@ def _body(data: RequestData | None) -> aiohttp.FormData | None:
         form.add_field(name, value)
     for name, (file_name, content, media_type) in data.multipart_data.items():
         file = BytesIO(content) if isinstance(content, bytes) else content
-        form.add_field(name, file, filename=_quoted(file_name), content_type=media_type)
+        quoted = file_name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")  # as browsers write it
+        form.add_field(name, file, filename=quoted, content_type=media_type)
     return form
-
-
-def _quoted(name: str) -> str:
-    """As browsers write a file's name in a form."""
-    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _answered(status: int, body: bytes) -> Answered:
@@ -180,8 +176,6 @@ ALLOWED_UPDATES: Final = ("message", "edited_message", "callback_query")
 
 
 class Api(Bot):
-    """The SDK's bot."""
-
     async def updates(self, offset: int | None, wait: int) -> list[Any]:
         """Updates as JSON: one that the SDK can't read must not hide the others. `wait`: seconds for Telegram to wait for one."""
         asked = {"offset": offset, "timeout": wait, "limit": 100, "allowed_updates": list(ALLOWED_UPDATES)}
@@ -203,10 +197,7 @@ class Api(Bot):
 
 
 def connect(settings: TelegramSettings, version: str, answer_seconds: float = READ_SECONDS) -> Api:
-    """A bot with separate connections for sending and for polling. No I/O. `answer_seconds`: how long an answer may take.
-
-    Raises ChannelFailed if the proxy is no HTTP URL.
-    """
+    """A bot with separate connections for sending and for polling. No I/O. Raises ChannelFailed if the proxy is no HTTP URL."""
     assert settings.token is not None
     if settings.proxy is not None and urlsplit(settings.proxy).scheme not in ("http", "https"):
         raise ChannelFailed("channels.telegram.proxy can't be used: it takes the URL of an HTTP proxy.", fatal=True)
@@ -262,7 +253,6 @@ _REASONS: Final[dict[Reason, tuple[str, ...]]] = {
 
 
 def send_failure(error: TelegramError) -> SendFailed:
-    """The error of a send."""
     match error:
         case Answered():
             return _of_answer(error)
@@ -305,7 +295,6 @@ def refused_as(error: TelegramError, reason: Reason) -> bool:
 
 
 def channel_failure(error: TelegramError) -> ChannelFailed:
-    """The error of the connection."""
     match error:
         case Answered(status=401 | 404):
             return ChannelFailed(_REVOKED, fatal=True)

@@ -27,7 +27,6 @@ def own_words(message: Message) -> str:
 
 
 def shown(name: str) -> str:
-    """A name that a person chose, for display."""
     return replace_surrogates(name)[:_MOST_NAME]
 
 
@@ -154,7 +153,6 @@ class Reader:
         return self._message([edited], edited=True)
 
     def album(self, messages: Sequence[Message]) -> InboundMessage | None:
-        """One message from those of an album."""
         return self._message(sorted(messages, key=lambda message: message.message_id))
 
     def _message(self, messages: Sequence[Message], *, edited: bool = False) -> InboundMessage | None:
@@ -190,7 +188,6 @@ class Reader:
         )
 
     def _is_for_me(self, messages: Sequence[Message], command: Command | None) -> bool:
-        """Whether a message in a group is for the bot."""
         if self._groups != "mention":
             return self._groups == "all"
         if command is not None and (command.name in COMMANDS or self._name.search(messages[0].text or "")):
@@ -235,8 +232,7 @@ def _hash(message: Message) -> int:
 
 
 def _external_id(messages: Sequence[Message], *, edited: bool) -> str:
-    """chat:message, with the time of an edit, and with the last message of an album: an album that came in two pieces must not look like a
-    repeat of its first."""
+    """chat:message, with the time of an edit and the last message of an album: the second piece of an album is no repeat of its first."""
     first, last = messages[0], messages[-1]
     joined = f"{first.chat.id}:{first.message_id}"
     if len(messages) > 1:

@@ -81,13 +81,11 @@ class TelegramIntake:
 
 
 def id_of(raw: Any) -> int | None:
-    """The id of an update in JSON."""
     number: object = raw.get("update_id") if isinstance(raw, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     return number if isinstance(number, int) else None
 
 
 def album_of(update: Update) -> AlbumKey | None:
-    """The album that an update belongs to."""
     message = update.message
     return (message.chat.id, message.media_group_id) if isinstance(message, Message) and message.media_group_id else None
 
@@ -137,8 +135,6 @@ _WEBHOOK: Final = (
 
 
 class Polling:
-    """Asks Telegram for updates."""
-
     def __init__(self, api: Api, intake: TelegramIntake, link: ChannelLink, detail: str) -> None:
         """`detail`: for `link.connected`."""
         self._api = api
@@ -237,10 +233,7 @@ class TelegramWebhook:
                 raise ChannelFailed(f"The webhook can't listen on {host}:{port}: {error.strerror}.") from error
             try:
                 await self._api.set_webhook(
-                    self._settings.webhook_url,
-                    secret_token=self._secret,
-                    allowed_updates=ALLOWED_UPDATES,
-                    max_connections=_MAX_CONNECTIONS,
+                    self._settings.webhook_url, secret_token=self._secret, allowed_updates=ALLOWED_UPDATES, max_connections=_MAX_CONNECTIONS
                 )
             except TelegramError as error:
                 raise channel_failure(error) from error

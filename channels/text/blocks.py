@@ -50,8 +50,6 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """Lines that belong together."""
-
     kind: BlockKind
     lines: tuple[Line, ...]
     gap: bool = True
@@ -85,8 +83,6 @@ def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormattedPart:
-    """One message's worth of a text."""
-
     text: str
     """In the platform's own form."""
     plain: str
@@ -158,7 +154,6 @@ def between(before: Block | None, block: Block) -> str:
 
 
 def words_of(block: Block) -> str:
-    """A block as plain text."""
     return "\n".join([_plain_line(block, line) for line in block.lines])
 
 

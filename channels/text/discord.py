@@ -42,8 +42,6 @@ def escape(text: str) -> str:
 
 
 class _DiscordForm(TextForm):
-    """How Discord counts and writes."""
-
     def around(self, block: Block) -> Size:
         return Size(2 + (len("```\n\n```") + len(block.language) if block.kind == "code" else 0))
 

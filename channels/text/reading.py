@@ -98,7 +98,6 @@ class _Words:
 
 
 def read_inline(token: Token, can_link: LinkTest) -> list[Line]:
-    """The lines of an `inline` token of the parser."""
     words = _Words(can_link)
     for child in token.children or ():
         words.read(child)
@@ -127,7 +126,8 @@ def table_blocks(rows: Sequence[Sequence[Line]], *, gap: bool, quote: int) -> li
     widths = [max(map(width, column)) for column in zip_longest(*texts, fillvalue="")] if len(max(texts, key=len)) <= _WIDEST else [_WIDEST]
     if sum(widths) + 3 * (len(widths) - 1) > _WIDEST:
         return _records(rows, gap=gap, quote=quote)
-    lines = [_aligned(row, widths) for row in texts]
+    cells = [[cell + " " * (columns - width(cell)) for cell, columns in zip(row, widths, strict=False)] for row in texts]
+    lines = [" │ ".join(row).rstrip() for row in cells]
     lines.insert(1, "─┼─".join("─" * columns for columns in widths))
     spans = tuple(Line(spans=(Span(text=line, style=PLAIN),)) for line in lines)
     return [Block(kind="code", lines=spans, gap=gap, quote=quote, header=2)]
@@ -141,10 +141,6 @@ def _text(cell: Line) -> str:
         if span.style.link and following != span.style.link and span.style.link != span.text:
             said.append(f" ({span.style.link})")
     return "".join(said)
-
-
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    return " │ ".join([cell + " " * (columns - width(cell)) for cell, columns in zip(row, widths, strict=False)]).rstrip()
 
 
 def _records(rows: Sequence[Sequence[Line]], *, gap: bool, quote: int) -> list[Block]:

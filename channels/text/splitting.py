@@ -148,7 +148,9 @@ class _Packing:
         """A block that is larger than a part, line by line."""
         if self._here and not self._fits(Size(*(value // 2 + 1 for value in self._used))):  # two thirds are used
             self.turn()
-        head = self._head(block)
+        head = block.lines[: block.header]
+        if not self._form.fits(Size(*(value * 3 for value in self._size(block, head)))):  # it takes much of a part: it is not repeated
+            head = ()
         lines: list[Line] = []
         size = self._form.around(block)
         for line in block.lines:
@@ -202,7 +204,11 @@ class _Packing:
         if not rest:
             return taken
         span = rest.popleft()
-        most = self._most(block, span, used)
+
+        def is_too_long(length: int) -> bool:
+            return not self._fits(used.plus(self._form.span(block, replace(span, text=span.text[:length]))))
+
+        most = bisect_left(range(1, len(span.text) + 1), True, key=is_too_long)
         text = "".join([part.text for part in taken])
         at, window = len(text) + most, text + span.text[: most + 64]
         cut = best_cut(window, at)
@@ -212,14 +218,6 @@ class _Packing:
         if block.kind != "code":
             _trim(taken, rest)
         return taken
-
-    def _most(self, block: Block, span: Span, used: Size) -> int:
-        """How many characters of a span fit."""
-
-        def is_too_long(length: int) -> bool:
-            return not self._fits(used.plus(self._form.span(block, replace(span, text=span.text[:length]))))
-
-        return bisect_left(range(1, len(span.text) + 1), True, key=is_too_long)
 
     def _leave(self, block: Block, lines: list[Line], size: Size, head: Sequence[Line]) -> None:
         if len(lines) > len(head) or (lines and not head):
@@ -237,14 +235,7 @@ class _Packing:
     def _fits(self, more: Size) -> bool:
         return self._form.fits(self._used.plus(more))
 
-    def _head(self, block: Block) -> tuple[Line, ...]:
-        """The lines that are repeated, unless they take much of a part."""
-        head = block.lines[: block.header]
-        size = self._size(block, head)
-        return head if self._form.fits(Size(*(value * 3 for value in size))) else ()
-
     def _size(self, block: Block, lines: Sequence[Line]) -> Size:
-        """Of a block with these lines."""
         return self._form.around(block).plus(_sum([self._line(block, line) for line in lines]))
 
     def _line(self, block: Block, line: Line) -> Size:
@@ -275,7 +266,6 @@ def _put_back(taken: list[Span], rest: deque[Span], span: Span, back: int, ahead
 
 
 def _trim(taken: list[Span], rest: deque[Span]) -> None:
-    """No spaces where it was cut."""
     while taken and not taken[-1].text.rstrip():
         taken.pop()
     if taken:

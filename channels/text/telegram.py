@@ -53,8 +53,6 @@ def _attribute(value: str) -> str:
 
 
 class _TelegramForm(TextForm):
-    """How Telegram counts and writes."""
-
     def fits(self, size: Size) -> bool:
         return size.units <= self.limit and size.source <= self.limit * _SOURCE and size.entities <= _MOST_ENTITIES
 

@@ -43,7 +43,6 @@ _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
-    """The value of the signature header."""
     return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, sha256).hexdigest()
 
 
@@ -235,7 +234,6 @@ class WebhookChannel:
         return HookAccepted(id=id, new=new)
 
     async def send(self, sending: Sending) -> Receipt:
-        """A message is sent when the answer is 2xx."""
         hook, url = self._way_out(sending.address.chat_id)
         try:
             body = await asyncio.to_thread(body_of, sending, self._context.files)
@@ -254,7 +252,6 @@ class WebhookChannel:
         return Receipt(message_id=None, at=datetime.now(UTC))
 
     async def identity(self) -> str:
-        """The hooks, and which ways they are used."""
         ways = [
             f"{name} ({' and '.join(way for way, used in (('in', hook.listens), ('out', hook.url is not None)) if used) or 'unused'})"
             for name, hook in sorted(self._hooks.items())

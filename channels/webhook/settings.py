@@ -42,7 +42,6 @@ class HookSettings(Settings):
 
     @property
     def listens(self) -> bool:
-        """Whether anything may come in."""
         return self.secret is not None or self.bearer is not None
 
 
