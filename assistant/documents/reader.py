@@ -31,10 +31,8 @@ _ENVIRONMENT = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 """The variables passed to the child: those an interpreter may need to start."""
 
 _ERRORS: dict[RefusalReason, type[NanobotError]] = {
-    "unreadable": UnreadableFile,
-    "unsupported": UnsupportedFileType,
-    "too_large": FileTooLarge,
-}
+    "unreadable": UnreadableFile, "unsupported": UnsupportedFileType, "too_large": FileTooLarge,
+}  # fmt: skip
 _HEAD = TypeAdapter(dict[str, object])
 _REPLY: TypeAdapter[ReaderReply] = TypeAdapter(Annotated[ReaderReply, Field(discriminator="kind")])
 

@@ -45,13 +45,7 @@ class WorkflowService:
     """Implements Workflows."""
 
     def __init__(
-        self,
-        *,
-        library: WorkflowLibrary,
-        inputs: InputIntake,
-        store: JobStore,
-        executor: NodeExecutor,
-        settings: WorkflowSettings,
+        self, *, library: WorkflowLibrary, inputs: InputIntake, store: JobStore, executor: NodeExecutor, settings: WorkflowSettings
     ) -> None:
         self._library = library
         self._inputs = inputs
