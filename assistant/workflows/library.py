@@ -136,9 +136,7 @@ def link_sources(workflow_id: str, sources: Mapping[str, str], targets: LinkTarg
         problems += found
         if definition is not None:
             called[name] = definition
-    if not problems:
-        problems = check_calls(workflow_id, called, targets)
-    if problems:
+    if problems := problems or check_calls(workflow_id, called, targets):
         raise InvalidWorkflow("\n".join(map(str, problems)), param="workflow_id")
     return LinkedWorkflow(definition=called[workflow_id], called=called, sources=dict(sources))
 

@@ -33,7 +33,6 @@ from assistant.providers.gguf.inference import InferenceCancelled, InferenceRefu
 
 _TICK: Final = 1.0
 """Seconds."""
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class WorkerInbox:
@@ -114,7 +113,7 @@ def _deprioritize() -> None:
     if sys.platform != "linux":
         return
     parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:
         os._exit(0)
     # When memory runs out, the kernel kills this process first. Read-only in some containers: it then chooses by size, so most likely it, too.
