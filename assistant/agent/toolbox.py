@@ -126,18 +126,16 @@ class Toolbox:
         try:
             params = tool.params.model_validate_json(call.arguments or "{}")
         except ValidationError as error:
-            raise ToolFailed(_explain(error)) from None
+            faults = [f"\n- {'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}" for fault in error.errors(include_url=False)]
+            raise ToolFailed(f"Not run: the arguments are not valid.{''.join(faults[:10])}") from None
         return tool.timeout, partial(tool.run, params, ctx)
 
     async def _capped(self, name: str, text: str, ctx: ToolContext) -> str:
         if len(text) <= self._result_chars:
             return text
         kept = await self._attachments.keep_text(ctx.owner, ctx.session, f"result of {name}", text)
-        return (
-            f"{text[: self._result_chars]}\n"
-            f"[{len(text) - self._result_chars:,} of {len(text):,} characters are not shown. "
-            f'read_attachment(id="{kept}", offset={self._result_chars}) goes on.]'
-        )
+        more = f'read_attachment(id="{kept}", offset={self._result_chars}) goes on.'
+        return f"{text[: self._result_chars]}\n[{len(text) - self._result_chars:,} of {len(text):,} characters are not shown. {more}]"
 
 
 def _message(call: ToolCall, text: str, *, ok: bool) -> ToolMessage:
@@ -153,12 +151,6 @@ def _object(arguments: str) -> dict[str, Json]:
     if not isinstance(value, dict):
         raise ToolFailed("Not run: the arguments are not valid.\n- arguments: must be a JSON object")
     return cast("dict[str, Json]", value)
-
-
-def _explain(error: ValidationError) -> str:
-    """What is wrong with the arguments, a line each, for the model to fix."""
-    lines = [f"- {'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}" for fault in error.errors(include_url=False)]
-    return "Not run: the arguments are not valid.\n" + "\n".join(lines[:10])
 
 
 def _untitled(value: Json) -> Json:

@@ -86,9 +86,8 @@ def heal(messages: Sequence[Message]) -> list[Message]:
     open_calls: dict[str, str] = {}
 
     def close() -> None:
-        healed.extend(
-            ToolMessage(id=new_id("msg"), call_id=call_id, name=name, text=NO_RESULT, ok=False) for call_id, name in open_calls.items()
-        )
+        for call_id, name in open_calls.items():
+            healed.append(ToolMessage(id=new_id("msg"), call_id=call_id, name=name, text=NO_RESULT, ok=False))
         open_calls.clear()
 
     for message in messages:

@@ -58,8 +58,7 @@ def _read(data: bytes, suffix: str, limits: ReadLimits) -> bytes:
         return pack(ReadRefusal(words="is nested too deeply to read."))
     except MemoryError:
         pass  # the error holds the memory: leaving the handler frees it for the reply
-    words = f"needs more than {limits.memory_mib} MiB of memory to read (documents.memoryMib)."
-    return pack(ReadRefusal(words=words))
+    return pack(ReadRefusal(words=f"needs more than {limits.memory_mib} MiB of memory to read (documents.memoryMib)."))
 
 
 def _limit_costs(limits: ReadLimits) -> None:
@@ -75,9 +74,7 @@ def _describe(error: BaseException, trace: TracebackType | None) -> ReadRefusal:
     here = os.path.dirname(__file__) + os.sep
     ours = [frame for frame in traceback.extract_tb(trace) if frame.filename.startswith(here)]
     where = f"{os.path.basename(ours[-1].filename)}:{ours[-1].lineno}" if ours else "?"
-    return ReadRefusal(
-        reason="unreadable", words="can't be read: it is damaged or incomplete.", detail=f"{type(error).__name__} at {where}"
-    )
+    return ReadRefusal(words="can't be read: it is damaged or incomplete.", detail=f"{type(error).__name__} at {where}")
 
 
 def _send(answer: int, reply: bytes) -> None:

@@ -31,10 +31,8 @@ _ENVIRONMENT = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 """The variables passed to the child: those an interpreter may need to start."""
 
 _ERRORS: dict[RefusalReason, type[NanobotError]] = {
-    "unreadable": UnreadableFile,
-    "unsupported": UnsupportedFileType,
-    "too_large": FileTooLarge,
-}
+    "unreadable": UnreadableFile, "unsupported": UnsupportedFileType, "too_large": FileTooLarge,
+}  # fmt: skip
 _HEAD = TypeAdapter(dict[str, object])
 _REPLY: TypeAdapter[ReaderReply] = TypeAdapter(Annotated[ReaderReply, Field(discriminator="kind")])
 
@@ -64,9 +62,19 @@ class ChildReader:
         return reply
 
     async def _run_child(self, upload: Upload) -> ReaderReply:
+        job = {"path": self._imports, "suffix": PurePath(upload.name).suffix.lower()[:16], "limits": asdict(self._limits)}
         source = await asyncio.to_thread(_open, upload.path)
         try:
-            child = await self._start(source, PurePath(upload.name).suffix.lower()[:16])
+            child = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-I", "-S", "-c", _START, json.dumps(job)),
+                stdin=source,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={"LC_ALL": "C.UTF-8", **{key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}},
+                cwd="/",
+                start_new_session=True,
+            )
         finally:
             os.close(source)
         try:
@@ -78,19 +86,6 @@ class ChildReader:
         finally:
             await _end(child)
         return self._interpret(data, code)
-
-    async def _start(self, source: int, suffix: str) -> asyncio.subprocess.Process:
-        job = {"path": self._imports, "suffix": suffix, "limits": asdict(self._limits)}
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-I", "-S", "-c", _START, json.dumps(job)),
-            stdin=source,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={"LC_ALL": "C.UTF-8", **{key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}},
-            cwd="/",
-            start_new_session=True,
-        )
 
     def _interpret(self, data: bytearray | None, code: int) -> ReaderReply:
         """The child's reply, or a refusal derived from its exit code."""

@@ -76,7 +76,8 @@ def sniff(data: bytes, suffix: str) -> str:
         return _zip(data)
     if data.startswith(_OLE):
         return _ole(data)
-    if _is_pdf(data):
+    start = data[:1024].find(b"%PDF-")
+    if start == 0 or (start > 0 and b" obj" in data and b"stream" in data):  # text that mentions PDF has no objects
         return "pdf"
     if _is_text(data):
         return _text(data, suffix)
@@ -84,12 +85,6 @@ def sniff(data: bytes, suffix: str) -> str:
         if data.startswith(marks, offset):
             raise unsupported(what)
     raise unsupported("is of an unknown kind")
-
-
-def _is_pdf(data: bytes) -> bool:
-    """Whether "%PDF-" is in the first 1,024 bytes; unless they begin with it, also objects, which text that mentions PDF lacks."""
-    start = data[:1024].find(b"%PDF-")
-    return start == 0 or (start > 0 and b" obj" in data and b"stream" in data)
 
 
 def _zip(data: bytes) -> str:

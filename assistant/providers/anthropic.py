@@ -26,10 +26,8 @@ from assistant.providers.messages import (
     user_parts,
 )
 
-_CACHED: Final[dict[str, Any]] = {"cache_control": {"type": "ephemeral"}}
 _CACHE_MARK: Final = b',"cache_control":{"type":"ephemeral"}}'
 _EFFORT: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh"}
-_JSON_ONLY: Final = "Answer with one JSON object and nothing else."
 _REASONS: Final[dict[str, FinishReason]] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
@@ -63,11 +61,11 @@ class AnthropicProvider(HttpWire):
             "messages": _two_sides(request.messages, messages),
             **self._sampling(request.sampling),
         }
-        system = [{"type": "text", "text": text} for text in request.instructions if text.strip()]
+        system = [_text(text) for text in request.instructions if text.strip()]
         if system:
-            system[0] = {**system[0], **_CACHED}
+            system[0]["cache_control"] = {"type": "ephemeral"}
         if (request.sampling.response_format or {}).get("type") == "json_object":
-            system.append({"type": "text", "text": _JSON_ONLY})
+            system.append(_text("Answer with one JSON object and nothing else."))
         if system:
             body["system"] = system
         if request.tools:
@@ -120,12 +118,12 @@ def _tool_choice(request: ModelRequest) -> dict[str, Any]:
 
 def _two_sides(messages: Sequence[Message], encoded: Sequence[bytes]) -> list[dict[str, Any]]:
     """Neighbouring messages of one side as one; a tool's result is the user's side. The last block is marked for the cache."""
-    turns: list[dict[str, Any]] = []
     marked = [*encoded[:-1], *(blocks[:-1] + _CACHE_MARK for blocks in encoded[-1:])]
     sides = ["assistant" if message.role == "assistant" else "user" for message in messages]
-    for side, group in groupby(zip(sides, marked, strict=True), key=lambda pair: pair[0]):
-        turns.append({"role": side, "content": orjson.Fragment(b"[" + b",".join([blocks for _, blocks in group]) + b"]")})
-    return turns
+    return [
+        {"role": side, "content": orjson.Fragment(b"[" + b",".join([blocks for _, blocks in group]) + b"]")}
+        for side, group in groupby(zip(sides, marked, strict=True), key=lambda pair: pair[0])
+    ]
 
 
 def _encode(message: Message, *, images: Images, vision: bool) -> bytes:

@@ -69,11 +69,8 @@ class ModelCatalog:
     def is_configured(self, name: str) -> bool:
         """Whether the configuration is enough to call it: a key, or the base of a server that may need none."""
         settings, preset = self.providers.get(name, _UNCONFIGURED), preset_of(name)
-        return (
-            settings != _UNCONFIGURED
-            and bool(self.key(name) or settings.api_base or preset.port)
-            and bool(preset.base_url or settings.api_base)
-        )
+        has_base = bool(preset.base_url or settings.api_base)
+        return settings != _UNCONFIGURED and has_base and bool(self.key(name) or settings.api_base or preset.port)
 
     def is_reachable(self, name: str) -> bool:
         """Whether it is configured, or its key is in the environment and nothing else is needed."""

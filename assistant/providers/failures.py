@@ -142,9 +142,8 @@ def _described(error: object) -> tuple[str, str]:
     if not isinstance(error, dict):
         return "", ""
     fields = cast(dict[str, Any], error)
-    said = fields.get("message") or fields.get("detail") or ""
     kinds = " ".join(str(fields[name]) for name in ("type", "code", "status") if fields.get(name))
-    return (said if isinstance(said, str) else str(said)), kinds
+    return str(fields.get("message") or fields.get("detail") or ""), kinds
 
 
 def _forms(secret: str) -> Iterable[str]:

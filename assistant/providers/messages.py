@@ -41,7 +41,6 @@ _CUT_OFF: Final[dict[CutOff, str]] = {
     "cancelled": "[The answer ends here: the user stopped it.]",
     "timeout": "[The answer ends here: its time was up.]",
 }
-_SILENCE: Final = "[No words.]"
 _PER_CONVERSATION: Final = 2_000
 _PER_MESSAGE: Final = 600
 """Bytes that a conversation and a message cost in the cache beside the text, as measured over many short ones."""
@@ -94,7 +93,7 @@ def assistant_text(message: AssistantMessage) -> str:
     if message.cut_off is not None:
         note = _CUT_OFF[message.cut_off]
         return f"{message.text}\n\n{note}" if message.text else note
-    return message.text if message.text or message.tool_calls else _SILENCE
+    return message.text if message.text or message.tool_calls else "[No words.]"
 
 
 def tool_text(message: ToolMessage) -> str:

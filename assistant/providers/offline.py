@@ -5,6 +5,7 @@ import json
 import math
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -29,10 +30,8 @@ _HEADING = re.compile(r"#{1,6} +(\S.*)")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _PIECE = re.compile(r".{1,48}(?:\s+|$)|\S+\s*|\s+", re.DOTALL)
 """A piece of a line that is streamed at once, cut after spaces."""
-_HEADINGS = 12
-_FIRST_LINES = 3
-_WIDTH = 160
-"""Characters of a heading or line that are given."""
+_HEADINGS, _FIRST_LINES, _WIDTH = 12, 3, 160
+"""How many are given of a file, and how many characters of each."""
 DIMENSIONS: Final = (256, 1536)
 """The shortest and the longest; the longest is the default."""
 _CONTEXT: Final = 8_192
@@ -164,14 +163,13 @@ class OfflineEmbeddings:
             words = f"A text may have {_CONTEXT:,} tokens, and all texts of a request {_ALL_TOKENS:,}."
             raise ContextLengthExceeded(words, param="input")
 
-        def vectors() -> tuple[tuple[float, ...], ...]:
-            return tuple([vector(text, length) for text in texts])
+        def embeddings() -> Embeddings:
+            return Embeddings(vectors=tuple([vector(text, length) for text in texts]), prompt_tokens=sum(tokens), model=self.info.id)
 
         if sum(map(len, texts)) <= _QUICK:
-            return Embeddings(vectors=vectors(), prompt_tokens=sum(tokens), model=self.info.id)
+            return embeddings()
         async with self._working:
-            made = await asyncio.to_thread(vectors)
-        return Embeddings(vectors=made, prompt_tokens=sum(tokens), model=self.info.id)
+            return await asyncio.to_thread(embeddings)
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -179,11 +177,8 @@ class OfflineEmbeddings:
 
 def vector(text: str, dimensions: int) -> tuple[float, ...]:
     """The vector of a text. One that holds no words is known by its characters."""
-    counts: dict[str, int] = {}
-    for feature in _features(text):
-        counts[feature] = counts.get(feature, 0) + 1
     values = [0.0] * dimensions
-    for feature, count in counts.items():
+    for feature, count in Counter(_features(text)).items():
         data = feature.encode("utf-8", "surrogatepass")
         place = zlib.crc32(data)
         weight = math.sqrt(count) * (0.3 if feature[0] == "3" else 1.0)

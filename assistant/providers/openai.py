@@ -236,10 +236,12 @@ class OpenAIAnswer(IncomingAnswer):
                 for position, piece in enumerate(listed(calls)):
                     self._take_call(mapping(piece), position)
             content = delta.get("content") or delta.get("refusal")
-        text = content if isinstance(content, str) else _text_of(content)
-        if text:
-            self.pieces.append(text)
-        return text
+        if not isinstance(content, str):  # parts, which Mistral's reasoning models send: those that are no text are not said
+            parts = map(mapping, listed(content)) if content else ()
+            content = "".join(str(part.get("text") or "") for part in parts if part.get("type") == "text")
+        if content:
+            self.pieces.append(content)
+        return content
 
     def _take_call(self, piece: dict[str, Any], position: int) -> None:
         index = str(piece.get("index", position))
@@ -261,11 +263,6 @@ class OpenAITextAnswer(OpenAIAnswer):
 
     _stream_part = "text"
     _whole_part = "text"
-
-
-def _text_of(content: object) -> str:
-    """The text of a list of parts, which Mistral's reasoning models send; their other parts are not said."""
-    return "".join(str(part.get("text") or "") for part in map(mapping, listed(content)) if part.get("type") == "text") if content else ""
 
 
 class OpenAIEmbeddings(HttpWire):

@@ -71,11 +71,10 @@ def _snake_names(value: object) -> object:
 
 def _known_or_addressed(value: Mapping[str, ProviderSettings]) -> Mapping[str, ProviderSettings]:
     for name, settings in value.items():
-        if name in PRESETS or name in UNSUPPORTED or settings.api_base:
-            continue
-        near = get_close_matches(name, PRESETS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{name!r} is not a known provider and has no apiBase.{hint}")
+        if name not in PRESETS and name not in UNSUPPORTED and not settings.api_base:
+            near = get_close_matches(name, PRESETS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{name!r} is not a known provider and has no apiBase.{hint}")
     return value
 
 

@@ -28,7 +28,9 @@ class ScriptedModel:
 
     async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
         reply = self._replies[min(len(self.requests), len(self._replies) - 1)]
-        await self._note(request)
+        async with self._more:
+            self.requests.append(request)
+            self._more.notify_all()
         if isinstance(reply, NanobotError):
             await self.gate.wait()
             raise reply
@@ -47,11 +49,6 @@ class ScriptedModel:
         """Wait for this number of requests."""
         async with self._more:
             await self._more.wait_for(lambda: len(self.requests) >= times)
-
-    async def _note(self, request: ModelRequest) -> None:
-        async with self._more:
-            self.requests.append(request)
-            self._more.notify_all()
 
     async def probe(self) -> None:
         """Always available."""

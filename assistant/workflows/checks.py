@@ -7,16 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from assistant.contracts.turns import MAIN
-from assistant.workflows.definition import (
-    OUTPUT,
-    CallNode,
-    Definition,
-    Node,
-    PromptNode,
-    ToolNode,
-    WorkflowProblem,
-    references_of,
-)
+from assistant.workflows.definition import OUTPUT, CallNode, Definition, Node, PromptNode, ToolNode, WorkflowProblem, references_of
 from assistant.workflows.references import INPUTS, Reference, whole_reference
 
 FILE_PARTS: Final = ("text", "name", "format", "size")

@@ -22,8 +22,6 @@ MAX_SECONDS: Final = 3_600
 _PYTHON_TYPES: Final[dict[InputType, type | tuple[type, ...]]] = {
     "text": str, "number": (int, float), "integer": int, "boolean": bool, "json": object, "file": (),
 }  # fmt: skip
-_AGENT_PREFIX: Final = "agent:"
-"""An agent may be named as /v1/models lists it."""
 
 
 def _value(raw: Any) -> Any:
@@ -127,8 +125,8 @@ class PromptNode(NodeModel):
     prompt: TextTemplate
     files: Annotated[tuple[Annotated[Reference, PlainValidator(_reference)], ...], BeforeValidator(_one_or_more)] = ()
     """File inputs that are attached."""
-    agent: Annotated[Word, AfterValidator(lambda name: name.lower().removeprefix(_AGENT_PREFIX) or MAIN)] = MAIN
-    """The id of the agent that answers."""
+    agent: Annotated[Word, AfterValidator(lambda name: name.lower().removeprefix("agent:") or MAIN)] = MAIN
+    """The id of the agent that answers, also as /v1/models lists it: `agent:<id>`."""
 
 
 class ToolNode(NodeModel):
@@ -200,9 +198,7 @@ class InputModel(FileModel):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, raw: YamlTree) -> Any:
-        if isinstance(raw, YamlScalar):
-            return {} if raw.value is None else {"type": raw}
-        return raw
+        return raw if not isinstance(raw, YamlScalar) else {} if raw.value is None else {"type": raw}
 
     @model_validator(mode="after")
     def _default_fits(self) -> "InputModel":
@@ -255,11 +251,10 @@ class Definition:
 
     def file_input(self, reference: Reference | None) -> str | None:
         """The name of the file input that a reference is; None where it is anything else."""
-        match reference:
-            case Reference(steps=(first, name)) if first == INPUTS and name in self.inputs and self.inputs[name].type == "file":
-                return name
-            case _:
-                return None
+        if reference is None or len(reference.steps) != 2 or reference.steps[0] != INPUTS:
+            return None
+        spec = self.inputs.get(reference.steps[1])
+        return spec.name if spec is not None and spec.type == "file" else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

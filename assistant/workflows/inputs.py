@@ -21,8 +21,7 @@ MAX_TEXT: Final = 200_000
 _A: Final[dict[InputType, str]] = {
     "text": "a text", "number": "a number", "integer": "a whole number", "boolean": "true or false", "json": "a value", "file": "a file",
 }  # fmt: skip
-_TRUE: Final = frozenset({"true", "1", "yes", "on"})
-_FALSE: Final = frozenset({"false", "0", "no", "off"})
+_BOOLEANS: Final = {**dict.fromkeys(("true", "1", "yes", "on"), True), **dict.fromkeys(("false", "0", "no", "off"), False)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +39,7 @@ class InputIntake:
         Raises InvalidRequest (`param`: the input), UnreadableFile and its subclasses, StoreUnavailable. A file is read before it is stored.
         """
         taken = check_params(definition, params, files)
-        for name, upload in files.items():
-            taken[name] = await self._file(job_id, owner, upload)
-        return taken
+        return taken | {name: await self._file(job_id, owner, upload) for name, upload in files.items()}
 
     async def _file(self, job_id: str, owner: str, upload: Upload) -> Json:
         read = await self.reader.read(upload)
@@ -89,9 +86,8 @@ def _typed(spec: InputSpec, value: Json) -> Json:
 
 
 def _from_text(spec: InputSpec, text: str) -> Json:
-    word = text.strip().lower()
-    if spec.type == "boolean" and word in _TRUE | _FALSE:
-        return word in _TRUE
+    if spec.type == "boolean":
+        return _BOOLEANS.get(text.strip().lower(), text)
     if spec.type in ("number", "integer", "json"):
         with suppress(orjson.JSONDecodeError):
             return orjson.loads(text)

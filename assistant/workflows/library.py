@@ -37,7 +37,6 @@ _MAX_CALLED: Final = 32
 _NODE_MODELS: Final[dict[str, type[NodeModel]]] = {get_args(model.model_fields["kind"].annotation)[0]: model for model in get_args(AnyNode)}
 _BUILDING: Final = Lock()
 """Pydantic builds the models' validators at first use, which is not safe in several threads."""
-_SECTIONS: Final = ("inputs", "nodes", "outputs")
 _SECONDS = f"must be a number of 1 to {MAX_SECONDS}"
 _WORDS: Final = {
     "string_type": "must be a text",
@@ -137,9 +136,7 @@ def link_sources(workflow_id: str, sources: Mapping[str, str], targets: LinkTarg
         problems += found
         if definition is not None:
             called[name] = definition
-    if not problems:
-        problems = check_calls(workflow_id, called, targets)
-    if problems:
+    if problems := problems or check_calls(workflow_id, called, targets):
         raise InvalidWorkflow("\n".join(map(str, problems)), param="workflow_id")
     return LinkedWorkflow(definition=called[workflow_id], called=called, sources=dict(sources))
 
@@ -201,7 +198,7 @@ def _complaints(error: ErrorDetails, lines: Lines) -> Iterable[tuple[int, str]]:
     kind = "".join(path[2:3])
     if path[0] == "nodes":
         del path[2:3]  # the member of the union
-    section = path[0] if path[0] in _SECTIONS else ""
+    section = path[0] if path[0] in ("inputs", "nodes", "outputs") else ""
     what = f"{section[:-1]} '{path[1][:60]}'" if section and len(path) > 1 else "a workflow"
     path = path[: 3 if section else 1]
     key, context, given = path[-1], error.get("ctx", {}), error["input"]
@@ -245,16 +242,11 @@ def _wrong_kind(node: Any) -> str:
 
 
 def _known_keys(section: str, kind: str) -> Collection[str]:
-    match section:
-        case "nodes":
-            return _NODE_MODELS[kind].model_fields
-        case "inputs":
-            return InputModel.model_fields
-        case _:
-            return WorkflowModel.model_fields
+    if section == "nodes":
+        return _NODE_MODELS[kind].model_fields
+    return (InputModel if section == "inputs" else WorkflowModel).model_fields
 
 
 def _line(path: list[str], lines: Lines) -> int:
     """The line of a key; where there is none, the line of the mapping without it."""
-    found = lines.get(tuple(path)) or lines.get((*path[:-1], ""))
-    return found or _line(path[:-1], lines)
+    return lines.get(tuple(path)) or lines.get((*path[:-1], "")) or _line(path[:-1], lines)

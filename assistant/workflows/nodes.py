@@ -103,14 +103,8 @@ class NodeExecutor:
         admission = await self.allowance.reserve(key.owner, estimated_tokens([said], (), Sampling()) + FILE_ESTIMATE * len(prompt.files))
         try:
             uploads = [await self._copy(reference, values, key) for reference in prompt.files]
-            request = TurnRequest(
-                id=key.turn_id,
-                owner=key.owner,
-                session=key.session,
-                content=(*words, *uploads),
-                agent=prompt.agent,
-                resumable=True,
-            )
+            content = (*words, *uploads)
+            request = TurnRequest(id=key.turn_id, owner=key.owner, session=key.session, content=content, agent=prompt.agent, resumable=True)
             return await self._turn(request, admission, why_stopped)
         finally:
             await admission.end()

@@ -210,14 +210,10 @@ def _size(value: Json) -> int:
 
 
 def _kind(value: Json) -> str:
-    match value:
-        case dict():
-            return "an object" + (f" with {', '.join(list(value)[:8])}" if value else " without keys")
-        case list():
-            return f"a list of {len(value)}"
-        case str():
-            return "a text"
-        case None:
-            return "nothing"
-        case _:
-            return "a yes or no" if isinstance(value, bool) else "a number"
+    if isinstance(value, dict):
+        return "an object" + (f" with {', '.join(list(value)[:8])}" if value else " without keys")
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if value is None:
+        return "nothing"
+    return "a text" if isinstance(value, str) else "a yes or no" if isinstance(value, bool) else "a number"

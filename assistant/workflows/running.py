@@ -156,8 +156,7 @@ class RunningJob:
             output = await work()
         except (UnresolvedReference, TooLong, NodeFailed) as failed:
             error = NodeFailed(str(failed))
-        state = "completed" if error is None else "failed"
-        words = None if error is None else str(error)
+        state, words = ("completed", None) if error is None else ("failed", str(error))
         await self._write_held(lambda: self.store.end_node(self.id, path, state, output, words))
         self.changed()
         if error is not None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from assistant.contracts.errors import NanobotError, ServerOverloaded, ShuttingDown
@@ -44,13 +45,7 @@ class WorkflowService:
     """Implements Workflows."""
 
     def __init__(
-        self,
-        *,
-        library: WorkflowLibrary,
-        inputs: InputIntake,
-        store: JobStore,
-        executor: NodeExecutor,
-        settings: WorkflowSettings,
+        self, *, library: WorkflowLibrary, inputs: InputIntake, store: JobStore, executor: NodeExecutor, settings: WorkflowSettings
     ) -> None:
         self._library = library
         self._inputs = inputs
@@ -262,16 +257,18 @@ class JobEvents:
         return updates
 
     def _of_nodes(self, job: Job) -> list[Update]:
-        started: list[Update] = []
-        ended: list[tuple[NodeRun, Update]] = []
+        """Starts and ends by their times; at equal times the end of another node comes before a start."""
+        changes: list[tuple[datetime, int, Update]] = []
         for node in job.nodes:
             known, now = self._nodes.get(node.path), (node.state, node.starts)
             if known == now:
                 continue
+            ended = node.ended or node.started
+            at_once = ended <= node.started
             if known is None or known[1] != node.starts:
-                started.append(NodeUpdate(job=job, node=replace(node, state="running", output=None, error=None, ended=None)))
+                start = NodeUpdate(job=job, node=replace(node, state="running", output=None, error=None, ended=None))
+                changes.append((node.started, 1 if at_once and node.state != "running" else 2, start))
             if node.state != "running":
-                ended.append((node, NodeUpdate(job=job, node=node)))
+                changes.append((max(ended, node.started), 1 if at_once else 0, NodeUpdate(job=job, node=node)))
             self._nodes[node.path] = now
-        ended.sort(key=lambda pair: pair[0].ended or pair[0].started)
-        return started + [update for _, update in ended]
+        return [update for *_, update in sorted(changes, key=lambda change: change[:2])]

@@ -30,7 +30,7 @@ def data_of(stream: str) -> list[Any]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - the condition is on the other side of a socket
             await asyncio.sleep(0.005)
 
@@ -99,7 +99,7 @@ async def test_an_upload_can_be_answered_by_a_stream(api: Running) -> None:
 async def test_words_arrive_before_the_turn_has_ended(api: Running) -> None:
     api.turns.play, gate = waiting(lambda turn: finish(turn, "early late"), "early")
     body = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
-    async with asyncio.timeout(5), api.client.stream("POST", "/v1/chat/completions", json=body) as response:
+    async with asyncio.timeout(20), api.client.stream("POST", "/v1/chat/completions", json=body) as response:
         lines = response.aiter_lines()
         async for line in lines:
             if "early" in line:
@@ -144,7 +144,7 @@ async def test_a_silent_stream_is_kept_alive_by_comments(tmp_path: Path) -> None
     play, gate = waiting(lambda turn: finish(turn, "late"))
     async with serving(tmp_path, ApiSettings(keep_alive_seconds=0.05), play=play) as api:
         body = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
-        async with asyncio.timeout(5), api.client.stream("POST", "/v1/chat/completions", json=body) as response:
+        async with asyncio.timeout(20), api.client.stream("POST", "/v1/chat/completions", json=body) as response:
             comments = 0
             line = None
             async for line in response.aiter_lines():
@@ -159,7 +159,7 @@ async def test_a_failure_after_a_comment_is_an_event(tmp_path: Path) -> None:
     play, gate = waiting(lambda turn: fail(turn, ProviderFailed()))
     async with serving(tmp_path, ApiSettings(keep_alive_seconds=0.02), play=play) as api:
         body = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
-        async with asyncio.timeout(5), api.client.stream("POST", "/v1/chat/completions", json=body) as response:
+        async with asyncio.timeout(20), api.client.stream("POST", "/v1/chat/completions", json=body) as response:
             assert response.status_code == 200
             gate.set()
             text = (await response.aread()).decode()
@@ -185,7 +185,7 @@ async def test_the_turn_of_a_client_that_went_away_runs_to_its_end(api: Running,
     assert turn.task is not None
     assert not turn.task.done()
     gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await turn.task
     assert not turn.task.cancelled()
     assert turn.stopped is None
@@ -222,11 +222,11 @@ async def test_a_reader_that_never_reads_holds_up_no_turn_and_is_cut_off(tmp_pat
         await until(lambda: bool(api.turns.turns))
         (turn,) = api.turns.turns
         assert turn.task is not None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await turn.task
         await until(lambda: "api.unread" in caplog.text)
         received = bytearray()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while piece := await reader.read(1024 * 1024):
                 received += piece
         writer.close()

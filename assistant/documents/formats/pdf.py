@@ -6,8 +6,7 @@
 import ctypes
 import logging
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
@@ -89,9 +88,8 @@ def _compose(texts: list[str], annotations: list[str], total: int, limits: ReadL
         builder.add(f"## Page {number}")
         builder.add(text if text.strip() or extra else _BLANK)
         builder.add(extra)
-    blank = [number for number, text in enumerate(texts, start=1) if not text.strip()]
     facts = [count(total, "page")]
-    if blank:
+    if blank := [number for number, text in enumerate(texts, start=1) if not text.strip()]:
         facts.append(f"no text on {name_pages(blank)} (pictures or scans?)")
     unread = list(range(limits.pdf_pages + 1, total + 1))
     missing = f"{name_pages(unread)} of {total:,} (documents.pdfPages)" if unread else ""
@@ -102,10 +100,9 @@ def name_pages(pages: list[int]) -> str:
     """Ascending page numbers in words: "pages 2-4 and 7"."""
     runs: list[list[int]] = []
     for page in pages:
-        if runs and page == runs[-1][1] + 1:
-            runs[-1][1] = page
-        else:
+        if not runs or page != runs[-1][1] + 1:
             runs.append([page, page])
+        runs[-1][1] = page
     words = [f"{first}-{last}" if last > first else str(first) for first, last in runs]
     shown = [*words[:20], f"{len(words) - 20} more places"] if len(words) > 21 else words
     joined = " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
@@ -218,31 +215,22 @@ def _read_annotations(document: pypdfium2.PdfDocument, page: pypdfium2.PdfPage, 
     """The page's links, notes and filled-in fields as a Markdown list."""
     lines: list[str] = []
     for index in range(min(raw.FPDFPage_GetAnnotCount(page), _MAX_ANNOTATIONS)):
-        with _annotation(page, index) as note:
-            if not note:
-                continue
+        note = raw.FPDFPage_GetAnnot(page, index)
+        if not note:
+            continue
+        try:
             kind = raw.FPDFAnnot_GetSubtype(note)
             if kind == raw.FPDF_ANNOT_LINK:
                 line = _read_link(document, note, text)
             elif kind == raw.FPDF_ANNOT_WIDGET:
                 line = _read_field(document, note)
-            elif kind == raw.FPDF_ANNOT_POPUP:
-                line = ""
             else:
-                line = _read_note(note)
-            if line and line not in lines:
-                lines.append(line)
-    return "\n".join(lines)
-
-
-@contextmanager
-def _annotation(page: pypdfium2.PdfPage, index: int) -> Iterator[object]:
-    note = raw.FPDFPage_GetAnnot(page, index)
-    try:
-        yield note
-    finally:
-        if note:
+                line = "" if kind == raw.FPDF_ANNOT_POPUP else _read_note(note)
+        finally:
             raw.FPDFPage_CloseAnnot(note)
+        if line and line not in lines:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _read_link(document: pypdfium2.PdfDocument, note: object, text: pypdfium2.PdfTextPage) -> str:

@@ -18,7 +18,6 @@ _NUMBERS: Final = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f"
 """Value types that are numbers, as `struct` formats."""
 _STRING: Final = 8
 _ARRAY: Final = 9
-_VERSIONS: Final = (2, 3)
 _READ: Final = 1_048_576
 """Bytes of the file that are read. The keys used here come before the vocabulary, which has megabytes."""
 _CONTEXT: Final = 8_192
@@ -89,7 +88,7 @@ def read_header(path: Path) -> GgufHeader:
     found: dict[str, int | str | None] = {}
     try:
         version, _, pairs = _number(header, "<I"), _number(header, "<Q"), _number(header, "<Q")
-        if version not in _VERSIONS:
+        if version not in (2, 3):
             raise NotGguf(f"has version {version} of GGUF, which is not supported")
         for _ in range(pairs):
             key = _string(header)

@@ -19,8 +19,6 @@ _POOLING_MEAN: Final = 1
 _POOLING_RANK: Final = 4
 _TEXTS_AT_ONCE: Final = 16
 """Texts embedded between two checks for a cancellation."""
-_LOG_ERROR: Final = 4
-"""`GGML_LOG_LEVEL_ERROR`."""
 
 
 @dataclass(eq=False)
@@ -279,7 +277,7 @@ class LoadedModel:
         """Keeps llama.cpp's last errors, which say why a file can't be loaded."""
 
         def note(level: int, text: bytes, _: object) -> None:
-            if level == _LOG_ERROR:
+            if level == 4:  # GGML_LOG_LEVEL_ERROR
                 self._log = [*self._log[-4:], text.decode(errors="replace").strip()]
 
         self._log_callback = self._lib.llama_log_callback(note)

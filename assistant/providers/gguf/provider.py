@@ -128,18 +128,15 @@ def _start(model_id: str, settings: RegisteredModel, folder: Path, command: Sequ
 
 def _conversation(request: ModelRequest) -> list[dict[str, str]]:
     """Messages with a role and a text, which every chat template takes. Tool calls and results in the history become text."""
-    system = [{"role": "system", "content": "\n\n".join(request.instructions)}] if request.instructions else []
-    return [
-        *system,
-        *({"role": "assistant" if message.role == "assistant" else "user", "content": _content(message)} for message in request.messages),
-    ]
+    said = [("assistant" if message.role == "assistant" else "user", _content(message)) for message in request.messages]
+    system = [("system", "\n\n".join(request.instructions))] if request.instructions else []
+    return [{"role": role, "content": content} for role, content in [*system, *said]]
 
 
 def _content(message: Message) -> str:
     if message.role == "user":
-        return "\n\n".join(
-            image_text(part, shown=False, vision=False) if part.kind == "image" else part_text(part) for part in message.parts
-        )
+        shown = [image_text(part, shown=False, vision=False) if part.kind == "image" else part_text(part) for part in message.parts]
+        return "\n\n".join(shown)
     if message.role == "tool":
         return f"[Result of {message.name}]\n{tool_text(message)}"
     calls = [f"[Called {call.name} with {call.arguments}]" for call in message.tool_calls]

@@ -265,9 +265,8 @@ class GgufQueue:
             raise ProviderFailed(f"The model '{self._name}' failed: its process {error}. The next request starts a new one.") from None
         except TimeoutError:
             await self._kill("stalled")
-            raise ProviderTimeout(
-                f"The model '{self._name}' made no progress for {self._limits.stall:g} s: its process was killed."
-            ) from None
+            words = f"The model '{self._name}' made no progress for {self._limits.stall:g} s: its process was killed."
+            raise ProviderTimeout(words) from None
         finally:
             self._deadline = None
 

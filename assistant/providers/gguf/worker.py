@@ -33,9 +33,6 @@ from assistant.providers.gguf.inference import InferenceCancelled, InferenceRefu
 
 _TICK: Final = 1.0
 """Seconds."""
-_PR_SET_PDEATHSIG: Final = 1
-_OOM_SCORE: Final = "1000"
-"""The kernel kills this process first when memory runs out, not the server."""
 
 
 class WorkerInbox:
@@ -116,11 +113,12 @@ def _deprioritize() -> None:
     if sys.platform != "linux":
         return
     parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:
         os._exit(0)
-    with suppress(OSError):  # read-only in some containers: the kernel then chooses by size, which is most likely this process
-        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
+    # When memory runs out, the kernel kills this process first. Read-only in some containers: it then chooses by size, so most likely it, too.
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _break(inbox: WorkerInbox, error: BaseException, trace: TracebackType | None) -> None:

@@ -159,7 +159,9 @@ class DocxWalker:
             case "drawing" | "pict" | "object":
                 self._drawing(item)
             case "ruby":
-                self._ruby(item)
+                for name, form in (("rubyBase", "{}"), ("rt", "({})")):  # the phonetic guide in parentheses after its text
+                    words = "".join(text.text or "" for text in descendants(child(item, name), "t"))
+                    self._write(form.format(words) if words else "")
             case name if name not in _DROPPED:
                 self._inline(item)
             case _:
@@ -189,12 +191,6 @@ class DocxWalker:
             done = self._fields.pop()
             if done.start >= 0:
                 self._wrap(done.start, _hyperlink(done.instruction))
-
-    def _ruby(self, element: XmlElement) -> None:
-        """Phonetic guides of East Asian text, in parentheses after it."""
-        for name, form in (("rubyBase", "{}"), ("rt", "({})")):
-            words = "".join(text.text or "" for text in descendants(child(element, name), "t"))
-            self._write(form.format(words) if words else "")
 
     def _drawing(self, element: XmlElement) -> None:
         """Text boxes, charts, diagrams, and descriptions of pictures."""

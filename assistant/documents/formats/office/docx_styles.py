@@ -24,11 +24,8 @@ class DocxStyles:
     def __init__(self, root: XmlElement | None) -> None:
         self._styles: dict[str, _ParagraphStyle] = {}
         for element in children(root, "style"):
-            self._styles[attribute(element, "styleId")] = _ParagraphStyle(
-                name=attribute(child(element, "name"), "val"),
-                based_on=attribute(child(element, "basedOn"), "val"),
-                properties=child(element, "pPr"),
-            )
+            name, based_on = (attribute(child(element, key), "val") for key in ("name", "basedOn"))
+            self._styles[attribute(element, "styleId")] = _ParagraphStyle(name, based_on, child(element, "pPr"))
 
     def level(self, properties: XmlElement | None) -> int:
         """The heading level of a paragraph, 1 to 9; 0 for text."""
@@ -111,10 +108,8 @@ class DocxNumbering:
         for deeper in [place for place in known.counters if place > level]:
             del known.counters[deeper]
         known.counters[level] = known.counters.get(level, this.start - 1) + 1
-        if this.format == "bullet":
-            return "-"
-        if this.format == "none":
-            return ""
+        if this.format in ("bullet", "none"):
+            return "-" if this.format == "bullet" else ""
 
         def show(match: re.Match[str]) -> str:
             place = int(match[1]) - 1

@@ -72,15 +72,11 @@ def _categories(element: XmlElement) -> dict[int, str]:
 def _points(element: XmlElement | None) -> dict[int, str]:
     points: dict[int, str] = {}
     for point in descendants(element, "pt"):
-        index = attribute(point, "idx", "0")
-        value = child(point, "v")
+        index, value = attribute(point, "idx", "0"), child(point, "v")
         if value is not None and value.text and index.isdecimal():
             points[int(index)] = value.text
-    if not points and element is not None:
-        direct = child(element, "v")
-        if direct is not None and direct.text:
-            points[0] = direct.text
-    return points
+    direct = child(element, "v")
+    return points or ({0: direct.text} if direct is not None and direct.text else {})
 
 
 def _plain(element: XmlElement) -> str:

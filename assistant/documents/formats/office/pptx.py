@@ -172,9 +172,5 @@ def _placeholder(shape: BaseShape) -> PP_PLACEHOLDER | None:
 
 def _picture(shape: XmlElement) -> list[str]:
     """The description of a picture."""
-    for properties in shape:
-        described = child(properties, "cNvPr")
-        words = " ".join(attribute(described, "descr").split())
-        if words:
-            return [f"[Picture: {words}]"]
-    return []
+    described = (" ".join(attribute(child(properties, "cNvPr"), "descr").split()) for properties in shape)
+    return [f"[Picture: {words}]" for words in described if words][:1]

@@ -112,8 +112,7 @@ def _read_sheet_extras(archive: OfficeArchive, part: str) -> SheetExtras:
             if len(extras.cells) >= _MAX_CELLS:
                 break
     lines = [*_read_links(archive, part, data), *_read_comments(archive, part)]
-    blocks = ["\n".join(lines), *_read_drawings(archive, part)]
-    extras.notes = "\n\n".join(block for block in blocks if block)
+    extras.notes = "\n\n".join(filter(None, ["\n".join(lines), *_read_drawings(archive, part)]))
     return extras
 
 
@@ -168,8 +167,6 @@ def _read_drawings(archive: OfficeArchive, part: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _SheetSource:
-    """One sheet of a workbook."""
-
     data: bytes
     book: calamine.CalamineWorkbook
     about: calamine.SheetMetadata
