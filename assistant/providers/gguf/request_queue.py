@@ -114,6 +114,13 @@ class ModelProcess:
             raise ProcessBroke(f"broke: {str(message['broke'])[:200]}")
         return message
 
+    def is_alive(self) -> bool:
+        """Asks the kernel: asyncio notes the end of a process later."""
+        try:
+            return self.child.returncode is None and os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        except ChildProcessError:
+            return False
+
     async def kill(self) -> None:
         """Kill its process group and reap it. Safe to call twice."""
         self.writer.transport.abort()
@@ -293,7 +300,7 @@ class GgufQueue:
     async def _loaded(self) -> ModelProcess:
         """The process with its file loaded, started if needed. Raises ProviderFailed."""
         clock = asyncio.get_running_loop().time
-        if self._process is not None and self._process.child.returncode is None:
+        if self._process is not None and self._process.is_alive():
             return self._process
         await self._kill("ended by itself")
         if self._failure is not None and clock() < self._failure[1]:

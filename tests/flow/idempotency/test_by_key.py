@@ -15,7 +15,7 @@ from assistant.contracts.errors import AnswerInterrupted, NanobotError, Provider
 from assistant.contracts.turns import TextDelta, ToolStarted, TurnRequest
 from assistant.turns.handle import RunningTurn
 from tests.flow.api_rig import error_of, fail, finish, form_part, says
-from tests.flow.repeats.conftest import CHAT, Rig, opened, replayed
+from tests.flow.idempotency.conftest import CHAT, Rig, opened, replayed
 from tests.flow.test_api_streams import until, waiting
 
 

@@ -13,8 +13,8 @@ from assistant.contracts.errors import ProviderOverloaded
 from assistant.contracts.turns import TurnRequest
 from assistant.turns.handle import RunningTurn
 from tests.flow.api_rig import fail, finish
+from tests.flow.idempotency.conftest import Rig, opened, replayed
 from tests.flow.relay import Relay, relaying
-from tests.flow.repeats.conftest import Rig, opened, replayed
 from tests.flow.test_api_streams import until, waiting
 
 TRY = "x-stainless-retry-count"

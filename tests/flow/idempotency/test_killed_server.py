@@ -13,8 +13,8 @@ import pytest
 from tests.doubles.live_server import LiveServer, live_server, offline, with_model
 from tests.doubles.model_server import ModelServer
 from tests.doubles.telegram_api.server import TelegramServer
+from tests.flow.idempotency.conftest import CHAT, replayed
 from tests.flow.relay import relaying
-from tests.flow.repeats.conftest import CHAT, replayed
 
 SEND = {"messages": [{"role": "user", "content": 'send "Build finished." to telegram 123456789'}]}
 HELLO = {"channel": "telegram", "chat_id": "123456789", "text": "Build finished."}

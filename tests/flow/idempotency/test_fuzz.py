@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assistant.api.idempotency.exchange import Fingerprint
-from tests.flow.repeats.conftest import CHAT, opened
+from tests.flow.idempotency.conftest import CHAT, opened
 
 HEAD = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n".encode()
 BODY = b'{"messages":[{"role":"user","content":"hi"}]}'
