@@ -99,6 +99,6 @@ async def relaying(port: int) -> AsyncGenerator[Relay]:
     finally:
         server.close()
         for transport in relay.transports:
-            if isinstance(transport, asyncio.Transport):
+            if isinstance(transport, asyncio.Transport) and not transport.is_closing():
                 transport.abort()
         await asyncio.sleep(0)
