@@ -1,6 +1,7 @@
 """What /chat promises, frame by frame, in front of turns that are played."""
 
 import asyncio
+import gc
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -261,6 +262,15 @@ async def test_what_outlasts_the_grace_is_closed_with_1001_as_well(tmp_path: Pat
         await talk.hear()
         api.stop.set()
         assert (await closed(talk.socket))[0] == 1001
+
+
+async def test_what_outlasts_the_grace_and_its_client_is_no_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(tmp_path, play=never, grace=0.2) as api, talking(api.port) as talk:
+        await talk.say({"role": "user", "content": "hi"})
+        await talk.hear()
+    gc.collect()
+    assert "api.cut_off" in caplog.text
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_with_on_disconnect_cancel_the_turn_goes_with_its_client(tmp_path: Path) -> None:

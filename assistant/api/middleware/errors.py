@@ -75,10 +75,11 @@ class ErrorMiddleware:
         state = state_of(scope)
         _note(error, state.id)
         drop_traceback(error)
-        if scope["type"] == "websocket":
-            await _refuse_socket(error, send, accepted=state.started)
-        elif not state.started:  # else the connection just ends: the server closes it when an answer is left incomplete
-            await _answer(error, scope["method"], acted)(scope, receive, send)
+        with suppress(ClientDisconnect):  # it may be gone already
+            if scope["type"] == "websocket":
+                await _refuse_socket(error, send, accepted=state.started)
+            elif not state.started:  # else the connection just ends: the server closes it when an answer is left incomplete
+                await _answer(error, scope["method"], acted)(scope, receive, send)
 
 
 def _known(raised: BaseException) -> NanobotError:
