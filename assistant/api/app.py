@@ -83,9 +83,9 @@ def create_app(services: ApiServices) -> ASGIApp:
     """The API as one ASGI application. Raises ValueError for a malformed allowed host, origin or trusted proxy."""
     settings, spool_folder = services.settings, services.spool_folder
     turns, registry, direct, agents = services.turns, services.registry, services.direct, services.agents
-    outgoing, shelf, workflows, asked = services.outgoing, services.files, services.workflows, services.workflow_models
+    outgoing, files, workflows, models = services.outgoing, services.files, services.workflows, services.workflow_models
     prepare_spool(spool_folder)
-    known = AgentCatalog(model=agents[MAIN].id, agents=agents, workflows=asked.ids if asked else ())
+    known = AgentCatalog(model=agents[MAIN].id, agents=agents, workflows=models.ids if models else ())
     asking = ChatService(turns=turns, registry=registry, direct=direct, known=known)
     resources: list[object] = [
         ModelEndpoints(agents=agents, registry=registry, workflows=known.workflows),
@@ -93,19 +93,20 @@ def create_app(services: ApiServices) -> ASGIApp:
         SessionEndpoints(store=services.sessions, turns=turns),
         TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
     ]
-    if services.responses is not None and shelf is not None:
+    if services.responses is not None and files is not None:
         resources.append(
-            ResponseEndpoints(asking=asking, store=services.responses, shelf=shelf, settings=settings, spool_folder=spool_folder)
+            ResponseEndpoints(asking=asking, store=services.responses, files=files, settings=settings, spool_folder=spool_folder)
         )
     if outgoing is not None:
         resources.append(DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder))
-    if shelf is not None:
-        resources.append(FileEndpoints(shelf=shelf, limits=settings.limits, spool_folder=spool_folder))
+    if files is not None:
+        resources.append(FileEndpoints(service=files, limits=settings.limits, spool_folder=spool_folder))
     if workflows is not None:
         resources.append(WorkflowEndpoints(workflows=workflows, settings=settings, spool_folder=spool_folder))
     if services.hooks is not None:
         resources.append(HookEndpoints(hooks=services.hooks))
-    chat = ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, shelf=shelf, workflows=asked)
+    start = models.start if models else None
+    chat = ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, files=files, start_workflow=start)
     app = create_routes(version=services.version, chat=chat if settings.endpoints.chat_completions.enabled else None, resources=resources)
     sockets = SocketServices(
         chat=asking, authenticator=services.authenticator, workflows=workflows, settings=settings, spool_folder=spool_folder
@@ -114,15 +115,15 @@ def create_app(services: ApiServices) -> ASGIApp:
     return guarded(repeated(app, services.idempotency, settings), settings, services.authenticator)
 
 
-def repeated(app: ASGIApp, repeats: IdempotencyStore | None, settings: ApiSettings) -> ASGIApp:
+def repeated(app: ASGIApp, store: IdempotencyStore | None, settings: ApiSettings) -> ASGIApp:
     """The routes, with HEAD, and with answers to requests that are sent again."""
     app = HeadAsGet(app)
-    return app if repeats is None else IdempotencyMiddleware(app, repeats, patience=settings.timeout + _MARGIN_SECONDS)
+    return app if store is None else IdempotencyMiddleware(app, store, patience=settings.timeout + _MARGIN_SECONDS)
 
 
-def guarded(app: ASGIApp, settings: ApiSettings, doorkeeper: Authenticator, *, mounted: bool = False) -> ASGIApp:
+def guarded(app: ASGIApp, settings: ApiSettings, authenticator: Authenticator, *, mounted: bool = False) -> ASGIApp:
     """The middleware of requests and sockets, the outermost last. `mounted`: another program's server calls the app."""
-    app = AuthMiddleware(app, doorkeeper, networks(settings.trusted_proxies))
+    app = AuthMiddleware(app, authenticator, networks(settings.trusted_proxies))
     app = HostGuard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins, cors=settings.cors.origins)
     app = ErrorMiddleware(app, passes_on=mounted)
     app = BodyTimeout(app, settings.timeouts.body)

@@ -29,15 +29,15 @@ def create_chat_app(services: ApiServices, *, mounted: bool) -> ASGIApp:
     A request that names the default agent's model brings its own history, as OpenAI's clients do. `mounted`: another program's server calls
     this. Raises what `create_app` raises.
     """
-    settings, agents, workflows = services.settings, services.agents, services.workflow_models
+    settings, agents, models = services.settings, services.agents, services.workflow_models
     prepare_spool(services.spool_folder)
-    ids = workflows.ids if workflows else ()
+    ids = models.ids if models else ()
     known = AgentCatalog(model=agents[MAIN].id, agents=agents, workflows=ids, takes_history=True)
     chat = ChatEndpoint(
         asking=ChatService(turns=services.turns, registry=services.registry, direct=services.direct, known=known),
         settings=settings,
         spool_folder=services.spool_folder,
-        workflows=workflows,
+        start_workflow=models.start if models else None,
     )
     routes = create_routes(
         version=services.version,

@@ -68,11 +68,11 @@ class FileService:
     reader: DocumentReader
 
 
-def files_of(shelf: FileService | None, owner: str) -> FileLookup | None:
+def files_of(service: FileService | None, owner: str) -> FileLookup | None:
     """What a request of this owner may name, for its Spool."""
-    if shelf is None:
+    if service is None:
         return None
-    files = shelf.files
+    files = service.files
 
     async def find(file_id: str) -> tuple[str, Path] | None:
         file = await files.get(owner, file_id)
@@ -90,7 +90,7 @@ _known = partial(known_id, prefix="file", missing=NoSuchFile, param="file_id")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEndpoints:
-    shelf: FileService
+    service: FileService
     limits: ApiLimits
     spool_folder: Path
 
@@ -103,8 +103,8 @@ class FileEndpoints:
             raise UnsupportedMediaType("Send the file as multipart/form-data.")
         async with spooled(self.spool_folder, self.limits) as spool:
             upload, purpose = _asked(await read_form(request.scope, request.receive, content_type, spool))
-            read = await self.shelf.reader.read(upload)
-            return FileObject.model_validate(await self.shelf.files.keep(owner, upload, read, purpose))
+            read = await self.service.reader.read(upload)
+            return FileObject.model_validate(await self.service.files.keep(owner, upload, read, purpose))
 
     @endpoint("GET", _PATH, "List files", scope="files", responses=errors(400, 401, 503))
     async def index(
@@ -117,13 +117,13 @@ class FileEndpoints:
     ) -> FileList:
         """The latest first, or (`order=asc`) the oldest; `after`: the id of the last one of the page before."""
         owner = principal(request.scope).id
-        found = await self.shelf.files.list(owner, purpose=purpose, limit=limit + 1, after=after, oldest_first=order == "asc")
+        found = await self.service.files.list(owner, purpose=purpose, limit=limit + 1, after=after, oldest_first=order == "asc")
         first, last = (found[0].id, found[:limit][-1].id) if found else (None, None)
         return FileList.page(found, limit, FileObject.model_validate, first_id=first, last_id=last)
 
     @endpoint("GET", _ONE, "Show a file", scope="files", responses=errors(401, 404, 503))
     async def show(self, request: Request, file_id: str) -> FileObject:
-        file = await self.shelf.files.get(principal(request.scope).id, _known(file_id))
+        file = await self.service.files.get(principal(request.scope).id, _known(file_id))
         if file is None:
             raise NoSuchFile(param="file_id")
         return FileObject.model_validate(file)
@@ -133,7 +133,7 @@ class FileEndpoints:
     )
     async def content(self, request: Request, file_id: str) -> Response:
         """The bytes as they were uploaded, to be saved: never shown as a page."""
-        path = await self.shelf.files.path(principal(request.scope).id, _known(file_id))
+        path = await self.service.files.path(principal(request.scope).id, _known(file_id))
         try:
             data = None if path is None else await asyncio.to_thread(path.read_bytes)
         except FileNotFoundError:  # it was deleted just now
@@ -145,7 +145,7 @@ class FileEndpoints:
     @endpoint("DELETE", _ONE, "Delete a file", scope="files", responses=errors(401, 404, 503))
     async def delete(self, request: Request, file_id: str) -> FileDeleted:
         """Remove it. Sessions in which it was sent keep what they hold."""
-        if not await self.shelf.files.delete(principal(request.scope).id, _known(file_id)):
+        if not await self.service.files.delete(principal(request.scope).id, _known(file_id)):
             raise NoSuchFile(param="file_id")
         return FileDeleted(id=file_id)
 

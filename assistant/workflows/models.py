@@ -26,7 +26,7 @@ class WorkflowModels:
         self._workflows = workflows
         self._running: set[RunningTurn] = set()
 
-    async def start(self, owner: str, workflow_id: str, said: Sequence[Earlier], *, stream: bool) -> RunningTurn:
+    async def start(self, owner: str, workflow_id: str, said: Sequence[Earlier], stream: bool) -> RunningTurn:
         """Accept a job, which is stored when this returns. The uploads stay the caller's.
 
         A cancelled turn cancels its job; a turn interrupted by the server's shutdown leaves the job to be resumed after the next start.

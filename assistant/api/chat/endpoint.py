@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,13 +23,15 @@ from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, NanobotError
 from assistant.contracts.models import ModelRequest
 from assistant.contracts.sessions import ONCE
-from assistant.contracts.turns import AgentFacts, HistoryMessage, TurnFinished, TurnRequest
+from assistant.contracts.turns import AgentFacts, Earlier, HistoryMessage, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.providers.registry import ModelRegistry
 from assistant.turns.direct import Direct, DirectRequest
 from assistant.turns.handle import RunningTurn
 from assistant.turns.prompt import estimated_tokens
-from assistant.workflows.models import WorkflowModels
+
+StartWorkflow = Callable[[str, str, Sequence[Earlier], bool], Awaitable[RunningTurn]]
+"""`assistant.workflows.models.WorkflowModels.start`."""
 
 
 class TurnStarter(Protocol):
@@ -50,23 +53,23 @@ class TurnStarter(Protocol):
 async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistry) -> DirectRequest:
     """Raises ModelNotFound, ProviderFailed (unavailable), InvalidRequest (it is not for chat, or has no log probabilities)."""
     opened = await registry.open(model_id)
-    model, kind, wishes = opened.writes, opened.listed.type, asked.wishes
+    model, kind, options = opened.writes, opened.listed.type, asked.options
     if model is None or kind != "chat":
         where = {"completion": "/v1/completions", "embedding": "/v1/embeddings"}.get(kind, "/v1/models")
         raise InvalidRequest(f"This model is of the type '{kind}': use it at {where}.", param="model")
-    if wishes.top_logprobs is not None and not model.info.logprobs:
+    if options.top_logprobs is not None and not model.info.logprobs:
         raise InvalidRequest(f"The model '{model_id[:100]}' has no 'logprobs'.", param="logprobs")
     return DirectRequest(
         id=new_id("turn"),
         model=model,
-        conversations=(asked.said,) * wishes.n,
+        conversations=(asked.said,) * options.n,
         ask=ModelRequest(
             instructions=asked.instructions,
             messages=(),
-            tools=wishes.tools,
-            tool_choice=wishes.tool_choice,
-            parallel_calls=wishes.parallel_calls,
-            top_logprobs=wishes.top_logprobs,
+            tools=options.tools,
+            tool_choice=options.tool_choice,
+            parallel_calls=options.parallel_calls,
+            top_logprobs=options.top_logprobs,
             sampling=asked.sampling.over(opened.sampling),
             stream=asked.stream,
         ),
@@ -112,7 +115,7 @@ class ChatService:
             case ToWorkflow():
                 raise TypeError("a workflow is started, not prepared")
         if state.admission is not UNLIMITED:
-            await state.admission.reserve(estimated_tokens(asked.said, asked.instructions, asked.sampling, answers=asked.wishes.n))
+            await state.admission.reserve(estimated_tokens(asked.said, asked.instructions, asked.sampling, answers=asked.options.n))
         return wanted
 
     def start(self, wanted: TurnRequest | DirectRequest, admission: Admission) -> RunningTurn:
@@ -142,18 +145,13 @@ class ChatEndpoint:
     asking: ChatService
     settings: ApiSettings
     spool_folder: Path
-    shelf: FileService | None = None
+    files: FileService | None = None
     """Where uploaded files are, for messages that name one."""
-    workflows: WorkflowModels | None = None
-    """The workflows that `known` lists; None: there are none."""
+    start_workflow: StartWorkflow | None = None
+    """Starts the workflows that `known` lists; None: there are none."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        who = principal(scope)
-
-        async def uploaded(file_id: str) -> tuple[str, Path] | None:
-            find = files_of(self.shelf, who.id)
-            return await find(file_id) if find else None
-
+        uploaded = files_of(self.files, principal(scope).id)
         async with spooled(self.spool_folder, self.settings.limits, uploaded) as spool:
             asked = await read_chat(scope, receive, spool, self.asking.known)
             if isinstance(asked.route, ToWorkflow):
@@ -167,10 +165,10 @@ class ChatEndpoint:
     async def _run(self, scope: Scope, to: ToWorkflow, asked: ChatInput) -> RunningTurn:
         """It has taken the files in when this returns."""
         who = principal(scope)
-        if self.workflows is None or not any(map(who.may_use, names_of(to, self.asking.known))):
+        if self.start_workflow is None or not any(map(who.may_use, names_of(to, self.asking.known))):
             raise ModelNotFound(param="model")
         who.require("workflows")
-        return await self.workflows.start(who.id, to.id, asked.said, stream=asked.stream)
+        return await self.start_workflow(who.id, to.id, asked.said, asked.stream)
 
     async def _answer(self, request: Request, turn: RunningTurn, asked: ChatInput) -> Response:
         created = int(time.time())
@@ -183,7 +181,7 @@ class ChatEndpoint:
             case ToModel(id=model):
                 cancels = True  # the answer is stored nowhere
         if asked.stream:
-            chunks = Chunks(turn.id, created=created, model=model, with_usage=asked.include_usage, answers=asked.wishes.n)
+            chunks = Chunks(turn.id, created=created, model=model, with_usage=asked.include_usage, answers=asked.options.n)
             return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)
         finished = await wait_for_result(turn, request, cancels=cancels)
         return Response(completion(finished, created=created, model=model), media_type="application/json")

@@ -161,7 +161,7 @@ class ChatInput:
     sampling: Sampling
     stream: bool
     include_usage: bool
-    wishes: ModelOptions
+    options: ModelOptions
     """For a registered model; agents and workflows take none."""
 
 
@@ -179,7 +179,7 @@ async def read_chat(scope: Scope, receive: Receive, spool: Spool, known: AgentCa
     agent, session = headers_of(scope)
     named = RoutingHints(model=options.model, session_id=options.session_id, user=options.user, agent_header=agent, session_header=session)
     chosen = route(named, known)
-    wishes = options_of(options, chosen)
+    model_options = options_of(options, chosen)
     instructions: list[str] = []
     if isinstance(body, MultipartForm):
         text = body.fields.get("message", "")
@@ -199,7 +199,7 @@ async def read_chat(scope: Scope, receive: Receive, spool: Spool, known: AgentCa
         sampling=sampling_of(options, response_format),
         stream=options.stream is True,
         include_usage=options.stream_options is not None and options.stream_options.include_usage is True,
-        wishes=wishes,
+        options=model_options,
     )
 
 

@@ -39,7 +39,7 @@ _known = partial(known_id, prefix="resp", missing=ResponseNotFound, param="respo
 class ResponseEndpoints:
     asking: ChatService
     store: ResponseStore
-    shelf: FileService
+    files: FileService
     settings: ApiSettings
     spool_folder: Path
 
@@ -122,7 +122,7 @@ class ResponseEndpoints:
 
     def _named(self, owner: str) -> FileLookup:
         """Finds the files that this owner uploaded, or sent with a response that is kept."""
-        uploaded = files_of(self.shelf, owner)
+        uploaded = files_of(self.files, owner)
 
         async def find(file_id: str) -> tuple[str, Path] | None:
             return (await uploaded(file_id) if uploaded else None) or await self.store.file(owner, file_id)
@@ -131,7 +131,7 @@ class ResponseEndpoints:
 
     async def _begin(self, owner: str, draft: ResponseBuilder, asked: ResponseInput) -> None:
         """Keep what was sent. Raises StoreUnavailable, and what reading a file raises."""
-        read = self.shelf.reader.read
+        read = self.files.reader.read
         files = [SentFile(id=sent.id, upload=sent.upload, read=await read(sent.upload)) for sent in asked.files.values()]
         kept = KeptResponse(
             id=draft.id,

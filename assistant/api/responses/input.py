@@ -66,7 +66,7 @@ async def read_response(
     chain = await _chain(request.previous_response_id, store, owner)
     chosen = _route(scope, request, known, chain[-1] if chain else None)
     options = _options(request)
-    wishes = options_of(options, chosen)
+    model_options = options_of(options, chosen)
     if isinstance(chosen, ToModel) and request.truncation == "auto":
         raise InvalidRequest("'truncation' is \"disabled\" for a model: what does not fit is refused.", param="truncation")
     items: list[wire.InputItem] = (
@@ -83,7 +83,7 @@ async def read_response(
         sampling=sampling_of(options, _response_format(request.text.format) if request.text and request.text.format else None),
         stream=request.stream is True,
         include_usage=False,
-        wishes=wishes,
+        options=model_options,
     )
     return ResponseInput(request=request, to=chosen, chat=chat, items=items, files=files)
 

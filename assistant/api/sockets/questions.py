@@ -72,7 +72,7 @@ async def _to_model(message: ClientMessage, to: ToModel, thread: str, chat: Chat
         raise InvalidRequest("A registered model uses no tools: leave 'tools' out, or ask an agent.", param="tools")
     content = await take_in(message.content, spool)
     said = (HistoryMessage(content=content),)
-    asked = ChatInput(route=to, said=said, instructions=(), sampling=Sampling(), stream=True, include_usage=False, wishes=ModelOptions())
+    asked = ChatInput(route=to, said=said, instructions=(), sampling=Sampling(), stream=True, include_usage=False, options=ModelOptions())
     turn = await direct_request(asked, to.id, chat.registry)
     return Question(turn=turn, content=content, thread=thread, provider=turn.model.info.provider)
 
