@@ -14,9 +14,10 @@ from pydantic import BaseModel, Field, WithJsonSchema
 from assistant.api.answers import Answer, UsageAnswer
 from assistant.api.body.request import read_json
 from assistant.api.chat.endpoint import wait_for_result
+from assistant.api.chat.read import sampling_of
 from assistant.api.chat.route import AgentCatalog, RoutingHints, ToModel, names_of, route
 from assistant.api.chat.stream import ChatStream, usage
-from assistant.api.chat.wire import StopSequences, StreamOptions, WireModel
+from assistant.api.chat.wire import ChatOptions, StopSequences, StreamOptions, WireModel
 from assistant.api.complaints import validated
 from assistant.api.middleware.request import principal, state_of
 from assistant.api.openapi import described, endpoint, errors, takes
@@ -24,7 +25,7 @@ from assistant.api.settings import ApiSettings
 from assistant.api.sse import DONE, error_event, unless_gone
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, NanobotError, TurnTimeout
 from assistant.contracts.messages import FinishReason
-from assistant.contracts.models import Embeddings, ModelRequest, OpenedModel, Sampling
+from assistant.contracts.models import Embeddings, ModelRequest, OpenedModel
 from assistant.contracts.turns import HistoryMessage, TurnFinished, UserText
 from assistant.contracts.util import estimate_tokens, new_id
 from assistant.providers.registry import ModelRegistry
@@ -224,7 +225,7 @@ class TextEndpoints:
         opened = await self._open(request, asked.model)
         if opened.writes is None:
             raise InvalidRequest("This model makes vectors: ask it at /v1/embeddings.", param="model")
-        sampling = _sampling(asked)
+        sampling = sampling_of(ChatOptions.model_validate(asked.model_dump(exclude={"prompt"})), None)
         tokens = sum(estimate_tokens(len(prompt)) + (asked.max_tokens or ANSWER_ESTIMATE) for prompt in prompts)
         await state_of(request.scope).admission.reserve(tokens * answers)
         turn = self.direct.start(
@@ -291,16 +292,3 @@ def _check(asked: CompletionRequest, answers: int) -> None:
             raise InvalidRequest(f"'{name}' is not supported: {why}.", param=name)
     if answers > MOST_ANSWERS:
         raise InvalidRequest(f"All prompts together may have {MOST_ANSWERS} answers, 'n' of each.", param="n" if asked.n else "prompt")
-
-
-def _sampling(asked: CompletionRequest) -> Sampling:
-    stop = asked.stop
-    return Sampling(
-        temperature=asked.temperature,
-        top_p=asked.top_p,
-        presence_penalty=asked.presence_penalty,
-        frequency_penalty=asked.frequency_penalty,
-        max_tokens=asked.max_tokens,
-        stop=() if stop is None else (stop,) if isinstance(stop, str) else tuple(stop),
-        seed=asked.seed,
-    )
