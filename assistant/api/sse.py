@@ -63,6 +63,8 @@ class EventStream:
                 data = self._begin() + data
             await self._send({"type": "http.response.body", "body": data, "more_body": not last})
             self._written_at = self._loop.time()
+            if last:
+                self.__exit__()  # a comment that waits for the lock must not follow
 
     def _on_time(self) -> None:
         """One timer for the stream, not one for each write: it checks the last write and waits for the rest of the interval."""

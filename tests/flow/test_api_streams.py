@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
+from starlette.types import Message
 
 from assistant.api.settings import ApiSettings
+from assistant.api.sse import EventStream
 from assistant.contracts.errors import ProviderFailed, ProviderOverloaded
 from assistant.contracts.turns import TextDelta, ToolStarted, TurnRequest
 from assistant.turns.handle import RunningTurn
@@ -153,6 +156,26 @@ async def test_a_silent_stream_is_kept_alive_by_comments(tmp_path: Path) -> None
                     gate.set()
             assert comments >= 3
             assert line == ""
+
+
+async def test_no_comment_follows_the_last_event() -> None:
+    sent: list[bytes] = []
+
+    async def send(message: Message) -> None:
+        await asyncio.sleep(0)
+        sent.append(message.get("body", b""))
+
+    async def end() -> None:
+        await asyncio.sleep(0.01)
+        await stream.write(b"last", last=True)
+
+    with EventStream(send, keep_alive=0.02) as stream:
+        ending = asyncio.create_task(end())
+        await asyncio.sleep(0)
+        time.sleep(0.05)  # noqa: ASYNC251 - both timers are due at once: the comment's task begins while the last event is sent
+        await ending
+        await asyncio.sleep(0.05)
+    assert sent[-1] == b"last"
 
 
 async def test_a_failure_after_a_comment_is_an_event(tmp_path: Path) -> None:
