@@ -194,7 +194,7 @@ def decode_to_disk(file: EncodedFile, spool: Spool) -> Upload:
     length, limit = len(file.text) - file.start, spool.limits.file_bytes
     if length // 4 * 3 > limit * 1.05 + 1024:  # base64 may have line breaks; the exact limit holds while writing
         raise FileTooLarge(f"'{file.name}' is larger than {human_size(limit)}.", param=file.param)
-    spooled = spool.open(file.name, file.param)
+    taken = spool.open(file.name, file.param)
     carried = b""
     try:
         for position in range(file.start, len(file.text), _BASE64_PIECE):
@@ -202,7 +202,7 @@ def decode_to_disk(file: EncodedFile, spool: Spool) -> Upload:
             whole = len(piece) // 4 * 4
             last = position + _BASE64_PIECE >= len(file.text)
             carried = b"" if last else piece[whole:]
-            spooled.write(binascii.a2b_base64(piece if last else piece[:whole], strict_mode=True))
+            taken.write(binascii.a2b_base64(piece if last else piece[:whole], strict_mode=True))
     except (UnicodeEncodeError, binascii.Error):
         raise InvalidRequest(f"'{file.param}' is not valid base64.", param=file.param) from None
-    return spooled.finish()
+    return taken.finish()
