@@ -174,9 +174,8 @@ class Dispatcher:
                     throttle.rates.give_back(limits)
                     return
                 with self._claims.hold(claim):
-                    rest = await self._senders[throttle.channel.name].attempt(
-                        claim, partial(throttle.again, limits), throttle.unreached(lane)
-                    )
+                    sender = self._senders[throttle.channel.name]
+                    rest = await sender.attempt(claim, partial(throttle.again, limits), throttle.unreached(lane))
             finally:
                 throttle.leave()
             self._watch.changed(claim.event.id)
