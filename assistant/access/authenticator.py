@@ -1,4 +1,4 @@
-"""Authenticates callers at every door and admits their requests; blocks addresses that guess; ends what a revoked key opened."""
+"""Authenticates callers and admits their requests; blocks addresses that guess; ends what a revoked key opened."""
 
 import asyncio
 import logging
@@ -140,7 +140,7 @@ _ONLY_HERE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticator:
-    """For every door, HTTP and sockets alike:
+    """For HTTP and sockets alike:
 
     1. `identify` the caller, once a connection or request;
     2. `admit` each request, or each message of a socket, and `end` the admission when it is answered;
@@ -196,7 +196,7 @@ _LOOK_AGAIN: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The limits of turns that come through no door, by their owner; a key's limits hold even after the key has ended."""
+    """The limits of turns that come by no request, by their owner; a key's limits hold even after the key has ended."""
 
     keys: KeyStore
     limiter: Limiter

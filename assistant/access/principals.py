@@ -111,11 +111,6 @@ class SharedKeys:
         return await self._otherwise.identify(authorization)
 
 
-def access_by_key(key: str | None) -> Access:
-    """`key`: the only key, or None for open access. Raises ValueError for an empty key."""
-    return OpenAccess() if key is None else SharedKeys([key])
-
-
 _FORM: Final = re.compile(rb"nbk_[A-Za-z0-9_-]{43}")
 _SHOWN: Final = 8
 """Characters of a secret that tell keys apart: the mark and 4 of 43."""

@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 MAX_CALLS: Final = 32
 """Calls of one step that are run; the others get a refusal."""
-_CLOSE_SECONDS: Final = 5
 
 
 class Toolbox:
@@ -64,16 +63,6 @@ class Toolbox:
         box._brought = {tool.spec.name: tool for tool in brought}
         box.specs = (*(spec for spec in self.specs if spec.name in box._tools), *(tool.spec for tool in brought))
         return box
-
-    async def close(self) -> None:
-        """Close the tools that hold something open. No call may run any more. A tool that fails to close is logged."""
-        for tool in self._tools.values():
-            if isinstance(tool, ClosableTool):
-                try:
-                    async with asyncio.timeout(_CLOSE_SECONDS):
-                        await tool.close()
-                except Exception as bug:  # noqa: BLE001 - one tool's fault must not keep the others open
-                    log.error("tool.not_closed tool=%s error=%s", tool.name, traceback_location(bug))  # noqa: TRY400 - no words
 
     async def run(self, calls: Sequence[ToolCall], ctx: ToolContext, emit: Emit, *, step: int = 0) -> list[ToolMessage]:
         """Run the calls; one message each, in the order of the calls. Neighbours that only read run side by side. Never raises
@@ -136,6 +125,16 @@ class Toolbox:
         kept = await self._attachments.keep_text(ctx.owner, ctx.session, f"result of {name}", text)
         more = f'read_attachment(id="{kept}", offset={self._result_chars}) goes on.'
         return f"{text[: self._result_chars]}\n[{len(text) - self._result_chars:,} of {len(text):,} characters are not shown. {more}]"
+
+
+async def close_tool(tool: Tool[Any]) -> None:
+    """Close a tool that holds something open. No call may run any more. One that fails to close is logged."""
+    if isinstance(tool, ClosableTool):
+        try:
+            async with asyncio.timeout(5):
+                await tool.close()
+        except Exception as bug:  # noqa: BLE001 - one tool's fault must not keep the others open
+            log.error("tool.not_closed tool=%s error=%s", tool.name, traceback_location(bug))  # noqa: TRY400 - no words
 
 
 def _message(call: ToolCall, text: str, *, ok: bool) -> ToolMessage:

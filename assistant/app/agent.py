@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from assistant import __version__
 from assistant.access.authenticator import Allowance
 from assistant.access.recipients import Recipients
-from assistant.agent.toolbox import Toolbox
+from assistant.agent.toolbox import Toolbox, close_tool
 from assistant.app.models import OpenModel
 from assistant.config import ConfigError, Loaded
 from assistant.config.agents import DEFAULTS, AgentSettings
@@ -47,8 +48,10 @@ async def build_turns(
     directory: ChannelDirectory,
     deliveries: Deliveries,
     reader: DocumentReader,
+    opened: AsyncExitStack,
 ) -> Turns:
-    """`models`: by agent, as `open_models` gives them. Raises ConfigError where an agent names a tool that does not exist."""
+    """`models`: by agent, as `open_models` gives them. `opened`: closes the tools. Raises ConfigError where an agent names a tool that
+    does not exist, or does not open."""
     config, attachments = loaded.config, store.attachments
     kinds = await asyncio.to_thread(tool_kinds)
     agents = {MAIN: config.agent, **config.named_agents}
@@ -57,10 +60,8 @@ async def build_turns(
         check_tool_names(sections[name], settings, kinds)
 
     def agent(name: str, settings: AgentSettings) -> Agent:
-        model = models[name].provider
-        services = tool_services(settings, loaded, store, directory, deliveries)
-        tools = open_tools(sections[name], settings, kinds, config.tools.by_name(), services)
-        toolbox = Toolbox(tools, attachments)
+        model, services = models[name].provider, tool_services(settings, loaded, store, directory, deliveries)
+        toolbox = Toolbox(open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments)
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(
             model=model,
@@ -125,9 +126,14 @@ def check_tool_names(agent: str, settings: AgentSettings, kinds: Mapping[str, To
 
 
 def open_tools(
-    agent: str, settings: AgentSettings, kinds: Mapping[str, ToolKind], given: Mapping[str, Settings], services: ToolServices
+    agent: str,
+    settings: AgentSettings,
+    kinds: Mapping[str, ToolKind],
+    given: Mapping[str, Settings],
+    services: ToolServices,
+    opened: AsyncExitStack,
 ) -> list[Tool[Any]]:
-    """The tools that the agent may use, opened. `given`: the `tools` section, by name.
+    """The tools that the agent may use, opened. `given`: the `tools` section, by name. `opened`: closes them.
 
     A tool that fails to open is left out and logged. Raises ConfigError where the agent names it.
     """
@@ -135,11 +141,14 @@ def open_tools(
     for name in dict.fromkeys(kinds if settings.tools is None else settings.tools):
         kind = kinds[name]
         try:
-            tools.append(kind.open(given[name] if name in given else kind.settings(), services))
+            tool = kind.open(given[name] if name in given else kind.settings(), services)
         except Exception as error:
             log.error("tool.not_opened tool=%s error=%s", name, traceback_location(error))  # noqa: TRY400 - no words
             if settings.tools is not None:
                 raise _refused(agent, f'the tool "{name}" does not open ({type(error).__name__}): check tools.{name}') from error
+        else:
+            opened.push_async_callback(close_tool, tool)
+            tools.append(tool)
     return tools
 
 

@@ -192,18 +192,18 @@ async def open_runtime(
     `chat_only`: chat completions and models, no channels. `mounted`: another program's server calls the API; without authentication, only this
     machine is let in then, unless the API `trusts_host` to let in only whom it knows. Raises ConfigError, CannotLetIn, StoreUnavailable.
     """
+    config = loaded.config
     async with open_services(loaded, with_channels=not chat_only) as services:
-        await check_workflow_models(services.workflows, services.workflow_models)
-        config = loaded.config
-        authenticator = Authenticator(
-            access=build_access(config.auth, config.api.api_key, services.store.keys),
-            limiter=services.store.limits,
-            defaults=config.default_limits,
-            keys=KeyWatch(services.store.keys),
-        )
         runtime = Runtime(services)
-        api = _api_services(runtime, authenticator)
         try:
+            await check_workflow_models(services.workflows, services.workflow_models)
+            authenticator = Authenticator(
+                access=build_access(config.auth, config.api.api_key, services.store.keys),
+                limiter=services.store.limits,
+                defaults=config.default_limits,
+                keys=KeyWatch(services.store.keys),
+            )
+            api = _api_services(runtime, authenticator)
             if chat_only:
                 from assistant.api.chat_app import create_chat_app  # noqa: PLC0415 - `nanobot serve` does not need it
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,18 +83,21 @@ class Services:
 
 @asynccontextmanager
 async def open_services(loaded: Loaded, *, with_channels: bool = False) -> AsyncGenerator[Services]:
-    """Build everything; at the end, stop the turns that still run and close what was opened. `with_channels`: open the enabled channels;
-    `Runtime` starts them. Raises ConfigError and StoreUnavailable."""
+    """Build everything; at the end, or where that fails, stop the turns that still run and close what was opened. `with_channels`: open the
+    enabled channels; `Runtime` starts and closes them. Raises ConfigError and StoreUnavailable."""
     config = loaded.config
     await asyncio.to_thread(make_home, loaded.home)
     await asyncio.to_thread(make_workspace, loaded.workspace)
     offers = await asyncio.to_thread(offered, loaded)
-    models = await open_models(config)
-    registry = open_registry(loaded, models[MAIN].choice)
-    store = await open_store(config.store, loaded.home, config.attachments)
-    reader = CachingReader(ChildReader(config.documents), store.attachments)  # one for all: it enforces documents.parallel
-    direct = Direct(reader=reader, document_chars=config.agent.document_chars, timeout=config.api.timeout)
-    try:
+    async with AsyncExitStack() as opened:
+        models = await open_models(config)
+        for model in models.values():
+            opened.push_async_callback(model.provider.close)
+        registry = open_registry(loaded, models[MAIN].choice)
+        opened.push_async_callback(registry.close)
+        store = await open_store(config.store, loaded.home, config.attachments)
+        opened.push_async_callback(store.close)
+        reader = CachingReader(ChildReader(config.documents), store.attachments)  # one for all: it enforces documents.parallel
         await store.sessions.recover()
         await store.responses.recover()
         directory = ConfiguredChannels(config.channels.by_name())
@@ -102,36 +105,28 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         channels = _open_channels(loaded, directory, store, watch) if watch else None
         enabled = channels.dispatcher.enabled if channels else config.enabled_channels.__contains__
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
-        turns = await build_turns(loaded, models, store, directory, deliveries, reader)
+        turns = await build_turns(loaded, models, store, directory, deliveries, reader, opened)
+        opened.push_async_callback(turns.close, grace=0)
+        direct = Direct(reader=reader, document_chars=config.agent.document_chars, timeout=config.api.timeout)
+        opened.push_async_callback(direct.close)
         workflows = build_workflows(loaded, {name: file for name, file in offers.items() if file}, store, turns, deliveries, reader)
         workflow_models = WorkflowModels(workflows, tuple(offers))
-        try:
-            yield Services(
-                loaded=loaded,
-                models=models,
-                registry=registry,
-                direct=direct,
-                store=store,
-                turns=turns,
-                directory=directory,
-                deliveries=deliveries,
-                reader=reader,
-                workflows=workflows,
-                workflow_models=workflow_models,
-                channels=channels,
-            )
-        finally:
-            await workflows.close(grace=0)
-            await workflow_models.close()
-            await direct.close()
-            await turns.close(grace=0)
-            for agent in turns.agents.values():
-                await agent.toolbox.close()
-    finally:
-        await registry.close()
-        for model in models.values():
-            await model.provider.close()
-        await store.close()
+        opened.push_async_callback(workflow_models.close)
+        opened.push_async_callback(workflows.close, grace=0)
+        yield Services(
+            loaded=loaded,
+            models=models,
+            registry=registry,
+            direct=direct,
+            store=store,
+            turns=turns,
+            directory=directory,
+            deliveries=deliveries,
+            reader=reader,
+            workflows=workflows,
+            workflow_models=workflow_models,
+            channels=channels,
+        )
 
 
 def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, watch: Watch) -> OpenChannels:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from assistant.access.authenticator import Allowance
 from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
 from assistant.contracts.documents import DocumentReader
@@ -55,7 +54,6 @@ def build_workflows(
             sessions=store.sessions,
             attachments=store.attachments,
             deliveries=deliveries,
-            allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=loaded.config.default_limits),
             spool=loaded.home / "spool",
         ),
         settings=loaded.config.workflows,

@@ -60,8 +60,11 @@ RETIRED: Final[Mapping[str, str]] = {
     "channels.discord.gatewayUrl": "Discord's own gateway, or /gateway on the host of channels.discord.apiBase",
     "channels.discord.proxyUsername": 'write the login into channels.discord.proxy: "http://user:password@host:3128"',
     "channels.discord.proxyPassword": 'write the login into channels.discord.proxy: "http://user:password@host:3128"',
+    "documents.textChars": "the first 11,000,000 characters of a file's text are kept",
     "documents.imageFrames": "an animated picture has at most 100 frames",
+    "documents.imageBytes": "a picture above 3.75 MB is encoded anew",
     "documents.pdfPagesRefused": "a PDF of more than 10,000 pages is refused",
+    "documents.archiveEntries": "an Office file of more than 1,000 parts is refused",
     "documents.archivePartMib": "an XML part of an Office file has at most 10 MiB, unpacked",
     "documents.archiveRatio": "a part of an Office file shrinks at most 100-fold when packed",
 }

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -102,10 +103,8 @@ def _nested(keys: list[str], value: Json) -> dict[str, Json]:
 def _from_text(text: str) -> Json:
     """The value of an environment variable: lists and objects are JSON, everything else is text."""
     if text.lstrip().startswith(("[", "{")):
-        try:
+        with suppress(ValueError):
             return json.loads(text)
-        except ValueError:
-            pass
     return text
 
 

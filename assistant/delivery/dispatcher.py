@@ -54,7 +54,7 @@ class Dispatcher:
         self._watch = watch or Watch()
         self._clock = clock
         self._claims = Claims(outbox)
-        self._doors = {channel.name: ChannelThrottle(channel, rate_limits=settings.rate_limits, clock=clock) for channel in channels}
+        self._throttles = {channel.name: ChannelThrottle(channel, rate_limits=settings.rate_limits, clock=clock) for channel in channels}
         self._senders = {
             channel.name: EventSender(
                 channel=channel, claims=self._claims, settings=settings, clock=clock, jitter=jitter, closing=lambda: self._closing
@@ -79,12 +79,12 @@ class Dispatcher:
 
     def enabled(self, channel: str) -> bool:
         """Whether it delivers on this channel."""
-        return channel in self._doors
+        return channel in self._throttles
 
     def connected(self, channel: str) -> None:
         """The channel is reached (again): what waits for that is sent now."""
-        if channel in self._doors:
-            self._doors[channel].connected()
+        if channel in self._throttles:
+            self._throttles[channel].connected()
             self._wake.set()
 
     async def close(self, grace: float) -> None:
@@ -115,7 +115,7 @@ class Dispatcher:
 
     async def _look(self) -> float:
         """Wake workers for lanes that have something to send. Returns the seconds until something falls due."""
-        shut = {name: door.shut_for for name, door in self._doors.items()}
+        shut = {name: throttle.shut_for for name, throttle in self._throttles.items()}
         waits = [30.0, *(seconds for seconds in shut.values() if seconds)]
         try:
             due = await self._outbox.lanes([name for name, seconds in shut.items() if not seconds])
@@ -133,70 +133,71 @@ class Dispatcher:
     def _put_to_work(self, due: DueLanes) -> Sequence[float]:
         """Returns the seconds for which due lanes must rest."""
         rests: list[float] = []
-        for door in self._doors.values():
-            door.crowded = False
+        for throttle in self._throttles.values():
+            throttle.crowded = False
         for lane in due.ready:
-            door = self._door(lane)
+            throttle = self._throttle(lane)
             if lane in self._workers:
                 self._workers.wake(lane)  # its worker may have looked before this came: look again when it has ended
-            elif (seconds := door.rests_for(lane)) > 0:
+            elif (seconds := throttle.rests_for(lane)) > 0:
                 rests.append(seconds)
-            elif door.lanes >= MOST_LANES:
-                door.crowded = True
+            elif throttle.lanes >= MOST_LANES:
+                throttle.crowded = True
             else:
-                door.lanes += 1
+                throttle.lanes += 1
                 self._workers.wake(lane)
         return rests
 
     def _ended(self, lane: str, task: asyncio.Task[None], woken: bool) -> bool:
-        door = self._door(lane)
-        door.lanes -= 1
+        throttle = self._throttle(lane)
+        throttle.lanes -= 1
         self._waiting.discard(lane)
         if not task.cancelled() and task.exception() is not None:
-            door.rest(lane, RetryPause(seconds=_AFTER_BUG))
-        if door.crowded or woken or task.cancelled():
+            throttle.rest(lane, RetryPause(seconds=_AFTER_BUG))
+        if throttle.crowded or woken or task.cancelled():
             self._wake.set()
         return False
 
-    def _door(self, lane: str) -> ChannelThrottle:
-        return self._doors[lane.partition(":")[0]]
+    def _throttle(self, lane: str) -> ChannelThrottle:
+        return self._throttles[lane.partition(":")[0]]
 
     async def _work(self, lane: str) -> None:
         """Send what the lane has, one event after the other."""
-        door = self._door(lane)
+        throttle = self._throttle(lane)
         while not self._closing:
             self._waiting.add(lane)
-            limits = await door.enter(lane)
+            limits = await throttle.enter(lane)
             self._waiting.discard(lane)
             try:
-                claim = await self._claim(lane, door)
+                claim = await self._claim(lane, throttle)
                 if claim is None:
-                    door.rates.give_back(limits)
+                    throttle.rates.give_back(limits)
                     return
                 with self._claims.hold(claim):
-                    rest = await self._senders[door.channel.name].attempt(claim, partial(door.again, limits), door.unreached(lane))
+                    sender = self._senders[throttle.channel.name]
+                    rest = await sender.attempt(claim, partial(throttle.again, limits), throttle.unreached(lane))
             finally:
-                door.leave()
+                throttle.leave()
             self._watch.changed(claim.event.id)
             if rest is None:
-                door.reached(lane)
+                throttle.reached(lane)
             else:
-                door.rest(lane, rest)
+                throttle.rest(lane, rest)
                 self._wake_in(rest.seconds)
-            if rest is not None or door.crowded:
+            if rest is not None or throttle.crowded:
                 return
 
-    async def _claim(self, lane: str, door: ChannelThrottle) -> Claim | None:
+    async def _claim(self, lane: str, throttle: ChannelThrottle) -> Claim | None:
         if self._closing:
             return None
-        if door.shut_for:
-            self._wake_in(door.shut_for)
+        if throttle.shut_for:
+            self._wake_in(throttle.shut_for)
             return None
         try:
             claim = await self._claims.take(lane)
         except StoreUnavailable as error:
             log.warning("delivery.not_claimed lane=%s code=%s", lane, error.code)
-            door.rest(lane, RetryPause(seconds=_AFTER_STORE_FAILED))
+            throttle.rest(lane, RetryPause(seconds=_AFTER_STORE_FAILED))
             self._wake_in(_AFTER_STORE_FAILED)
             return None
         if isinstance(claim, datetime):
@@ -227,8 +228,8 @@ class Dispatcher:
             log.warning("delivery.not_tended code=%s", error.code)
         except Exception as bug:  # noqa: BLE001 - claims that are not renewed are lost
             log.error("delivery.bug error=%s", traceback_location(bug))  # noqa: TRY400 - no words
-        for door in self._doors.values():
-            door.tidy()
+        for throttle in self._throttles.values():
+            throttle.tidy()
 
     async def _keep_tending(self) -> None:
         while True:

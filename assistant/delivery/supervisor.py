@@ -116,7 +116,7 @@ class Supervisors:
         self._channels = tuple(channels)
         self._inbound = inbound
         self._connected = connected
-        self._book = ChannelStateReporter(states, clock)
+        self._reporter = ChannelStateReporter(states, clock)
         self._unopened = dict(unopened or {})
         self._jitter = jitter
         self._shortest = shortest
@@ -125,14 +125,14 @@ class Supervisors:
 
     def start(self) -> None:
         """Begin to run them all. Needs a running event loop; never waits, never fails for a channel's sake."""
-        self._book.start()
+        self._reporter.start()
         for name, why in self._unopened.items():
-            self._book.note(name, "stopped", why)
+            self._reporter.note(name, "stopped", why)
         self._tasks = [asyncio.create_task(self._keep_running(channel), name=f"channel-{channel.name}") for channel in self._channels]
 
     def statuses(self) -> Sequence[ChannelStatus]:
         """The state of each, by name."""
-        return self._book.statuses()
+        return self._reporter.statuses()
 
     async def stop(self, grace: float) -> None:
         """Take in no more messages: end every `run`, within `grace` seconds. Channels can still send. Safe to call twice."""
@@ -149,7 +149,7 @@ class Supervisors:
         """Stop what still runs and close the adapters: after the dispatcher, which sends through them. Safe to call twice."""
         await self.stop(_CLOSE)
         await asyncio.gather(*[self._close_one(channel) for channel in self._channels])
-        await self._book.close()
+        await self._reporter.close()
 
     async def _close_one(self, channel: Channel) -> None:
         try:
@@ -160,8 +160,8 @@ class Supervisors:
 
     async def _keep_running(self, channel: Channel) -> None:
         failures = 0
-        link = _Link(channel.name, self._inbound, self._book, self._connected)
-        self._book.note(channel.name, "starting", "")
+        link = _Link(channel.name, self._inbound, self._reporter, self._connected)
+        self._reporter.note(channel.name, "starting", "")
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -173,11 +173,11 @@ class Supervisors:
                 failures = 1 if link.reached and loop.time() - began >= _STEADY else failures + 1
                 delay = _AFTER_FATAL if fatal else backoff(failures, self._jitter(), first=self._shortest, longest=_LONGEST)
                 state: ConnectionState = "stopped" if fatal else "degraded"
-                self._book.note(channel.name, state, f"{why.rstrip('.')}; tried again in {span(delay)}")
+                self._reporter.note(channel.name, state, f"{why.rstrip('.')}; tried again in {span(delay)}")
                 log.warning("channel.ended channel=%s state=%s failures=%d delay=%.1f", channel.name, state, failures, delay)
                 await asyncio.sleep(delay)
         finally:
-            self._book.note(channel.name, "stopped", "the server shut down")
+            self._reporter.note(channel.name, "stopped", "the server shut down")
 
     async def _run_once(self, channel: Channel, link: "_Link") -> tuple[str, bool]:
         """Run it to its end; why it ended, and whether that is for good."""
@@ -197,7 +197,7 @@ class _Link:
 
     channel: str
     inbound: InboundReceiver
-    book: ChannelStateReporter
+    reporter: ChannelStateReporter
     tell: Callable[[str], None]
     reached: bool = False
     """Whether it was connected since `run` was called."""
@@ -210,8 +210,8 @@ class _Link:
 
     def connected(self, detail: str = "") -> None:
         self.reached = True
-        self.book.note(self.channel, "connected", detail)
+        self.reporter.note(self.channel, "connected", detail)
         self.tell(self.channel)
 
     def degraded(self, why: str) -> None:
-        self.book.note(self.channel, "degraded", why)
+        self.reporter.note(self.channel, "degraded", why)

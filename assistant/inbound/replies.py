@@ -129,12 +129,12 @@ class ChatReply:
 
     taken: Taken
     writer: Writer
-    company: TypingAndPreview
+    shown: TypingAndPreview
 
     async def outbound(self, end: TurnFinished | TurnFailed) -> Sequence[OutboundEvent]:
         """The answer, in place of its preview; or why there is none. Nothing for an answer without words, nor for a turn that was stopped:
         /stop has been answered."""
-        posted = await self.company.finish()
+        posted = await self.shown.finish()
         if isinstance(end, TurnFinished):
             text = words.answer(end.text, end.finish_reason)
             return [self.writer.of_turn("reply", self.taken, text, replaces=posted)] if text else []

@@ -91,24 +91,24 @@ class TurnRunner:
         """Run it once. Afterwards it is held only if its end is not stored."""
         message = taken.messages[-1]
         conversation = self._conversations.get(message.address.channel)
-        company = TypingAndPreview(
+        shown = TypingAndPreview(
             conversation,
             message,
             reply_to=self._writer.reply_to(message),
             posted=taken.preview,
             note=partial(self._inbox.note_preview, taken.turn_id),
         )
-        async with company:
-            await company.begin()
+        async with shown:
+            await shown.begin()
             content = await content_of(taken.messages, self._fetcher, conversation)
             request = TurnRequest(
                 id=taken.turn_id,
                 owner=taken.place.owner,
                 session=taken.place.session,
                 content=content,
-                stream=company.listens,
+                stream=shown.listens,
                 address=message.address,
-                reply=ChatReply(taken, self._writer, company),
+                reply=ChatReply(taken, self._writer, shown),
             )
             try:
                 turn = self._turns.start(request)
@@ -121,7 +121,7 @@ class TurnRunner:
             self._running[key] = turn
             if key in self._stopped:
                 turn.cancel()
-            company.follow(turn)
+            shown.follow(turn)
             try:
                 await asyncio.wait([turn.task])
             finally:
@@ -129,4 +129,4 @@ class TurnRunner:
                 if turn.task.done() and not turn.unsettled:
                     self._held.pop(taken.turn_id, None)
         if turn.unsettled and taken.turn_id in self._held:
-            self._held[taken.turn_id] = replace(taken, preview=company.posted)
+            self._held[taken.turn_id] = replace(taken, preview=shown.posted)

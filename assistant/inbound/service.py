@@ -54,9 +54,9 @@ class InboundService:
         self._writer = writer
         self._model = model
         self._overview = overview
-        self._strangers = PairingCodes(store.pairings, store.outbox, writer)
-        self._answering = TurnRunner(turns=turns, inbox=store.inbox, fetcher=fetcher, writer=writer, conversations=conversations)
-        self._desk = KeyedWorkers("session", self._work, most=at_work)
+        self._pairing = PairingCodes(store.pairings, store.outbox, writer)
+        self._runner = TurnRunner(turns=turns, inbox=store.inbox, fetcher=fetcher, writer=writer, conversations=conversations)
+        self._workers = KeyedWorkers("session", self._work, most=at_work)
         self._waiting: Counter[SessionKey] = Counter()
         self._taking: set[asyncio.Task[Any]] = set()
         self._besides: set[asyncio.Task[object]] = set()
@@ -70,7 +70,7 @@ class InboundService:
         message = readable(message)
         standing = await self._senders.standing(channel, message.sender.id)
         if standing == "stranger":
-            await self._strangers.meet(message)
+            await self._pairing.meet(message)
             return ""
         place = place_for(message, standing)
         if message.command is not None and message.trusted:
@@ -84,7 +84,7 @@ class InboundService:
             log.info("inbound.accepted channel=%s id=%s files=%d", channel, accepted.id, len(message.files))
             key = (place.owner, place.session)
             self._waiting[key] += 1
-            self._desk.wake(key)
+            self._workers.wake(key)
             self._acknowledge(message)
         return accepted.id
 
@@ -102,10 +102,10 @@ class InboundService:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
-        await self._desk.close(grace)
+        await self._workers.close(grace)
         if self._taking:
             await asyncio.wait(self._taking, timeout=grace)
-        await self._answering.hand_back()
+        await self._runner.hand_back()
         for task in self._besides:
             task.cancel()
         if self._besides:
@@ -121,20 +121,20 @@ class InboundService:
                 return words.HELP
             case "id":
                 return words.ids(message.address.chat_id, message.address.thread_id, message.sender.id)
-            case "stop" if self._answering.works_on(key):
+            case "stop" if self._runner.works_on(key):
                 return words.STOPPED_WITH_MORE if self._waiting[key] else words.STOPPED
             case "stop":
                 return words.NOTHING_TO_STOP
             case "new":
                 await self._turns.start_over(*key)
-                return words.NEW_STOPPED if self._answering.works_on(key) else words.NEW
+                return words.NEW_STOPPED if self._runner.works_on(key) else words.NEW
             case "status":
                 session = await self._sessions.get(*key)
                 more = await self._overview() if place.role == "owner" and message.private else ()
                 return words.status(
                     model=self._model,
                     messages=session.messages if session else 0,
-                    working=self._answering.works_on(key),
+                    working=self._runner.works_on(key),
                     waiting=self._waiting[key],
                     more=more,
                 )
@@ -146,20 +146,20 @@ class InboundService:
         event = self._writer.event(id, "reply", message, place, answer)
         accepted = await self._inbox.accept(message, place, answered=True, outbound=[event])
         if accepted.new and name in ("stop", "new"):  # only now: a repeated command stops nothing
-            self._answering.stop((place.owner, place.session))
+            self._runner.stop((place.owner, place.session))
         return accepted.id
 
     async def _work(self, key: SessionKey) -> None:
         """Run one turn of a session, if there is one."""
-        held = next((taken for taken in self._answering.idle() if (taken.place.owner, taken.place.session) == key), None)
+        held = next((taken for taken in self._runner.idle() if (taken.place.owner, taken.place.session) == key), None)
         if held is not None:
-            self._desk.wake(key)  # behind it, what waits
+            self._workers.wake(key)  # behind it, what waits
             taken = held
         else:
             taken = await self._to_its_end(self._take(key))
         if taken is not None:
             log.info("inbound.turn turn=%s messages=%d", taken.turn_id, len(taken.messages))
-            await self._answering.run(taken)
+            await self._runner.run(taken)
 
     async def _take(self, key: SessionKey) -> Taken | None:
         waited = self._waiting.pop(key, 0)
@@ -169,10 +169,10 @@ class InboundService:
             log.warning("inbound.not_taken code=%s", StoreUnavailable.code)  # looked at again in a while
             return None
         if taken is not None:
-            self._answering.hold(taken)
+            self._runner.hold(taken)
             if taken.more:
                 self._waiting[key] += max(1, waited - len(taken.messages))
-                self._desk.wake(key)  # behind this one
+                self._workers.wake(key)  # behind this one
         return taken
 
     async def _take_over(self) -> None:
@@ -180,7 +180,7 @@ class InboundService:
         if recovered.again or recovered.set_aside:
             log.warning("inbound.recovered again=%d aside=%d", len(recovered.again), recovered.set_aside)
         for taken in recovered.again:
-            self._answering.hold(taken)
+            self._runner.hold(taken)
 
     async def _to_its_end(self, taking: Coroutine[Any, Any, T]) -> T:
         """Await without passing on a cancellation: what the store gave must be answered or handed back."""
@@ -192,10 +192,10 @@ class InboundService:
     async def _look(self) -> None:
         """Wake a worker for each session with something to do."""
         await self._to_its_end(self._take_over())
-        for taken in self._answering.idle():
-            self._desk.wake((taken.place.owner, taken.place.session))
+        for taken in self._runner.idle():
+            self._workers.wake((taken.place.owner, taken.place.session))
         for key in await self._inbox.waiting():
-            self._desk.wake(key)
+            self._workers.wake(key)
 
     async def _keep_looking(self) -> None:
         while True:

@@ -60,11 +60,11 @@ class Direct:
         try:
             end = await self._answer(request, turn)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - passed on to the caller; `reason` logs a bug
-            turn.sealed = True
             _, told = reason(turn, error, late="The model did not answer in time (api.timeout).")
             end = TurnFailed(turn_id=turn.id, error=told, acted=False)
             drop_traceback(error)
         finally:
+            turn.sealed = True  # a stop now would end the task before its end is emitted
             if uploads := request.uploads:
                 await asyncio.to_thread(remove_uploads, uploads)
         turn.emit(end if request.keep is None else await kept(turn, end, request.keep))

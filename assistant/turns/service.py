@@ -50,18 +50,18 @@ class Turns:
         attachments: AttachmentStore,
         intake: MessageIntake,
         timeout: float,
+        allowance: Allowance,
         waiting: int = 16,
-        allowance: Allowance | None = None,
     ) -> None:
         """`agents`: by id, MAIN among them. `timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one
-        session. `allowance`: the limits of turns that start without an admission; None: they have none."""
+        session. `allowance`: the limits of turns that start without an admission."""
         self.agents = agents
+        self.allowance = allowance
         self._sessions = sessions
         self._attachments = attachments
         self._intake = intake
         self._timeout = timeout
         self._lanes = Lanes(waiting=waiting)
-        self._allowance = allowance
         self._transcripts = Transcripts()
         self._running = RunningTurns()
 
@@ -159,10 +159,10 @@ class Turns:
             )
             turn.begun = True
             transcript = await self._load(request, message, history)
-            if meters and self._allowance is not None:  # a turn that is resumed was admitted before
+            if meters:  # one that is resumed is not refused any more: its message was accepted
                 said = [HistoryMessage(content=request.content)]
                 tokens = estimated_tokens(said, request.instructions, request.sampling)
-                turn.admission = await self._allowance.admit(request.owner, tokens)
+                turn.admission = await self.allowance.admit(request.owner, tokens)
         transcript.trim(room.budget(transcript.scale))
 
         async def append(step: list[AssistantMessage | ToolMessage]) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import orjson
 
-from assistant.access.authenticator import Allowance
 from assistant.access.recipients import is_named
 from assistant.agent.loop import BETWEEN_STEPS, steps_made
 from assistant.agent.toolbox import Toolbox
@@ -72,7 +71,6 @@ class NodeExecutor:
     sessions: SessionStore
     attachments: AttachmentStore
     deliveries: Deliveries
-    allowance: Allowance
     spool: Path
     """The folder for copies of files, until a turn has read them."""
 
@@ -100,7 +98,9 @@ class NodeExecutor:
         if not any(each.text.strip() for each in words) and not prompt.files:
             raise NodeFailed("its prompt is empty")
         said = HistoryMessage(content=tuple(words))
-        admission = await self.allowance.reserve(key.owner, estimated_tokens([said], (), Sampling()) + FILE_ESTIMATE * len(prompt.files))
+        admission = await self.turns.allowance.reserve(
+            key.owner, estimated_tokens([said], (), Sampling()) + FILE_ESTIMATE * len(prompt.files)
+        )
         try:
             uploads = [await self._copy(reference, values, key) for reference in prompt.files]
             content = (*words, *uploads)
@@ -119,10 +119,10 @@ class NodeExecutor:
         try:
             answer = await turn.result()
         except asyncio.CancelledError:
+            admission.broke_off(turn.took)  # the turn's end replaces it, where it comes in time
             turn.cancel(why_stopped())
             if turn.task is not None:
                 await asyncio.wait([turn.task], timeout=_STOP_SECONDS)
-            admission.broke_off(turn.took)
             raise
         except NanobotError as error:
             raise _failure(error) from None

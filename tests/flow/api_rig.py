@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 
 from assistant.access.authenticator import Authenticator
-from assistant.access.principals import access_by_key
+from assistant.access.principals import OpenAccess, SharedKeys
 from assistant.api.app import ApiServices, create_app
 from assistant.api.deliveries import Outgoing
 from assistant.api.files import FileService
@@ -172,7 +172,7 @@ async def serving(
     app = create_app(
         ApiServices(
             settings=settings,
-            authenticator=doorkeeper or Authenticator(access=access_by_key(key)),
+            authenticator=doorkeeper or Authenticator(access=OpenAccess() if key is None else SharedKeys([key])),
             turns=turns,
             sessions=turns.sessions,
             agents=dict.fromkeys(agents, MODEL),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from assistant.access.authenticator import Authenticator
-from assistant.access.principals import access_by_key
+from assistant.access.principals import OpenAccess
 from assistant.contracts.access import Limits, LimitStatus
 from assistant.contracts.errors import ProviderFailed, RateLimited
 from assistant.contracts.turns import TextDelta, TurnRequest
@@ -60,7 +60,7 @@ class Counting:
 
     @property
     def keeper(self) -> Authenticator:
-        return Authenticator(access=access_by_key(None), limiter=self, defaults=Limits(parallel=1))
+        return Authenticator(access=OpenAccess(), limiter=self, defaults=Limits(parallel=1))
 
 
 async def test_each_message_is_admitted_reserved_and_settled_by_its_usage(tmp_path: Path) -> None:

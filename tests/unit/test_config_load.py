@@ -1,7 +1,9 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic.alias_generators import to_snake
 
 from assistant.config import ConfigError, Loaded, load_config
 from assistant.contracts.messages import Json
@@ -185,6 +187,30 @@ def test_a_retired_key_is_accepted_and_the_notice_says_what_applies(tmp_path: Pa
         "channels.telegram.connectionPoolSize: no longer a setting: at most 100 connections",
         "documents.imageFrames: no longer a setting: an animated picture has at most 100 frames",
     )
+
+
+GONE_SINCE_0_1_0 = {
+    "documents": "textChars imageFrames imageBytes pdfPagesRefused archiveEntries archivePartMib archiveRatio",
+    "channels.telegram": "streamEditInterval webhookMaxConnections connectionPoolSize poolTimeout",
+    "channels.discord": "intents gatewayUrl proxyUsername proxyPassword",
+}
+
+
+@pytest.mark.parametrize("source", ["camelCase", "snake_case", "environment"])
+def test_every_key_of_the_first_release_that_is_gone_is_accepted_with_a_notice(tmp_path: Path, source: str):
+    keys = [(section, key) for section, names in GONE_SINCE_0_1_0.items() for key in names.split()]
+    content: dict[str, Json] = {}
+    env: dict[str, str] = {}
+    for section, key in keys:
+        if source == "environment":
+            env[f"NANOBOT_{section.replace('.', '__')}__{to_snake(key)}".upper()] = "7"
+            continue
+        place: Any = content
+        for name in section.split("."):
+            place = place.setdefault(name, {})
+        place[key if source == "camelCase" else to_snake(key)] = 7
+    notices = load(tmp_path, content, env).notices
+    assert {notice.partition(": no longer a setting: ")[0] for notice in notices} == {f"{section}.{key}" for section, key in keys}
 
 
 def test_names_that_people_choose_are_never_taken_for_each_other(tmp_path: Path):

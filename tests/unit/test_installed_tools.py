@@ -3,16 +3,15 @@
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from assistant.agent.toolbox import Toolbox
 from assistant.app.agent import check_tool_names, open_tools, tool_kinds
 from assistant.config import ConfigError
 from assistant.config.agents import AgentSettings
-from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.tools import ToolKind, ToolServices
 from assistant.contracts.util import Settings
 
@@ -68,8 +67,10 @@ def kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, ToolK
     return {name: kind for name, kind in found.items() if name not in OWN}
 
 
-def opened(kinds: Mapping[str, ToolKind], tools: tuple[str, ...] | None = None, **given: Settings) -> list[Any]:
-    return open_tools("defaults", AgentSettings(tools=tools), kinds, given, NO_SERVICES)
+def opened(
+    kinds: Mapping[str, ToolKind], tools: tuple[str, ...] | None = None, stack: AsyncExitStack | None = None, **given: Settings
+) -> list[Any]:
+    return open_tools("defaults", AgentSettings(tools=tools), kinds, given, NO_SERVICES, stack or AsyncExitStack())
 
 
 def test_what_fails_to_load_is_left_out_and_logged(caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest) -> None:
@@ -102,13 +103,22 @@ def test_an_agent_that_names_a_tool_gets_it_or_an_error(kinds: Mapping[str, Tool
         opened(kinds, ("broken",))
 
 
-async def test_a_toolbox_closes_its_tools_though_one_fails_to(kinds: Mapping[str, ToolKind], caplog: pytest.LogCaptureFixture) -> None:
-    tools = [opened(kinds, ("dice",))[0], opened(kinds, ("dice",))[0]]
-    tools[1].name = "dice_2"
+async def test_every_tool_is_closed_though_one_fails_to(kinds: Mapping[str, ToolKind], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        await Toolbox(tools, cast("SessionFiles", None)).close()
+        async with AsyncExitStack() as stack:
+            tools = [opened(kinds, ("dice",), stack)[0], opened(kinds, ("dice",), stack)[0]]
+            tools[1].name = "dice_2"
     assert [tool.closed for tool in tools] == [1, 1]
-    assert [line.split()[:2] for line in caplog.messages] == [["tool.not_closed", "tool=dice"], ["tool.not_closed", "tool=dice_2"]]
+    assert [line.split()[:2] for line in caplog.messages] == [["tool.not_closed", "tool=dice_2"], ["tool.not_closed", "tool=dice"]]
+
+
+async def test_where_a_tool_does_not_open_those_opened_before_are_closed(
+    kinds: Mapping[str, ToolKind], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR), pytest.raises(ConfigError, match="does not open"):
+        async with AsyncExitStack() as stack:
+            opened(kinds, ("dice", "broken"), stack)
+    assert [line.split()[:2] for line in caplog.messages] == [["tool.not_opened", "tool=broken"], ["tool.not_closed", "tool=dice"]]
 
 
 def test_without_such_packages_there_are_our_own() -> None:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from assistant.access.authenticator import Allowance
 from assistant.access.recipients import Senders
 from assistant.contracts.access import Limits
 from assistant.contracts.channels import ChannelSettings
@@ -24,7 +23,7 @@ from assistant.store.store import Store
 from assistant.turns.service import Turns
 from tests.clocks import TurnedClock
 from tests.flow.inbound.chat import Chat
-from tests.flow.turns.house import House
+from tests.flow.turns.house import NO_LIMITS, House
 
 FRIENDS = ChannelSettings(enabled=True, allow_from=("1", "2"), owners=("1",))
 START = datetime.now(UTC)
@@ -93,12 +92,11 @@ class Rig:
         at_work: int = 64,
         turn_seconds: float = 20,
         store: Store | None = None,
-        budget: Limits | None = None,
+        budget: Limits = NO_LIMITS,
     ) -> AsyncGenerator[Server]:
         store = store or self.store
         clock, chat = self.clock, chat or Chat()
-        allowance = Allowance(keys=store.keys, limiter=store.limits, defaults=budget) if budget else None
-        turns = House(store, self.folder).turns(model, tools=tools, timeout=turn_seconds, allowance=allowance)
+        turns = House(store, self.folder).turns(model, tools=tools, timeout=turn_seconds, budget=budget)
 
         async def overview() -> Sequence[str]:
             return ["Channels: chat is connected"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from assistant.access.authenticator import Allowance
 from assistant.agent.toolbox import Toolbox
+from assistant.contracts.access import Limits
 from assistant.contracts.messages import Message, Text, UserMessage
 from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.tools import Tool
@@ -19,6 +20,8 @@ from assistant.turns.intake import CachingReader, MessageIntake
 from assistant.turns.prompt import Context, Instructions
 from assistant.turns.service import Agent, Turns
 from tools.attachments import ListAttachments, ReadAttachment
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class House:
         max_steps: int = 5,
         tools: Sequence[Tool[Any]] = (),
         others: Mapping[str, ModelProvider] | None = None,
-        allowance: Allowance | None = None,
+        budget: Limits = NO_LIMITS,
     ) -> Turns:
         """`others`: more agents, by id, each with a model of its own."""
         files = self.store.attachments
@@ -59,7 +62,7 @@ class House:
             intake=MessageIntake(CachingReader(ChildReader(DocumentSettings()), files), files, document_chars=1_000),
             timeout=timeout,
             waiting=2,
-            allowance=allowance,
+            allowance=Allowance(keys=self.store.keys, limiter=self.store.limits, defaults=budget),
         )
 
     async def kept(self, session: str = "api:s") -> list[Message]:

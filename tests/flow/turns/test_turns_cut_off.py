@@ -20,9 +20,13 @@ from assistant.contracts.errors import (
 )
 from assistant.contracts.messages import AssistantMessage
 from assistant.contracts.models import ModelRequest
-from assistant.contracts.turns import TurnFailed, Upload
+from assistant.contracts.turns import HistoryMessage, TurnFailed, TurnFinished, Upload, UserText
+from assistant.contracts.util import new_id
+from assistant.documents.reader import ChildReader
+from assistant.documents.settings import DocumentSettings
 from assistant.store.database import Transaction
 from assistant.testing.scripted import ScriptedModel, calling
+from assistant.turns.direct import Direct, DirectRequest
 from tests.flow.turns.house import House, ask, texts
 
 
@@ -214,3 +218,24 @@ async def test_a_file_of_a_refused_message_is_not_shown_to_later_turns(house: Ho
             await turns.start(ask("look", uploads=uploads)).result()
         await turns.start(ask("which files are there?")).result()
     assert "There are no files in this conversation." in texts(await house.kept())
+
+
+async def test_a_direct_answer_that_is_being_stored_is_not_stopped_any_more() -> None:
+    storing, may_store = asyncio.Event(), asyncio.Event()
+
+    async def keep(end: TurnFinished | TurnFailed) -> None:
+        storing.set()
+        await may_store.wait()
+
+    direct = Direct(reader=ChildReader(DocumentSettings()), document_chars=1_000, timeout=10)
+    said = HistoryMessage(content=(UserText(text="hi"),))
+    asked = ModelRequest(instructions=(), messages=(), tools=())
+    request = DirectRequest(id=new_id("turn"), model=ScriptedModel("whole"), conversations=((said,),), ask=asked, keep=keep)
+    async with asyncio.timeout(10):
+        turn = direct.start(request)
+        await storing.wait()
+        turn.cancel()
+        closing = asyncio.create_task(direct.close())
+        may_store.set()
+        assert (await turn.result()).text == "whole"
+        await closing

@@ -36,11 +36,11 @@ from assistant.workflows.nodes import NodeExecutor
 from assistant.workflows.service import WorkflowService
 from assistant.workflows.settings import WorkflowSettings
 from tests.flow.outgoing import Outbox
+from tests.flow.turns.house import NO_LIMITS
 from tools.attachments import ListAttachments, ReadAttachment
 from tools.message import MessageTool
 
 OWNER = "local"
-NO_LIMITS = Limits()
 GREET = """
 inputs: {city: text, times: {type: integer, default: 2}, chat: {required: false}}
 nodes:
@@ -133,6 +133,7 @@ class Works:
             attachments=store.attachments,
             intake=MessageIntake(reader, store.attachments, document_chars=1_000),
             timeout=20,
+            allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=defaults),
         )
         targets = LinkTargets(tools=toolbox.names, agents=turns.agents.keys())
         executor = NodeExecutor(
@@ -141,7 +142,6 @@ class Works:
             sessions=store.sessions,
             attachments=store.attachments,
             deliveries=self.outbox.service,
-            allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=defaults),
             spool=self.folder / "spool",
         )
         service = WorkflowService(
