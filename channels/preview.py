@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from assistant.contracts.channels import SendFailed, SendLater, SendUnclear
+from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear
 
 log = logging.getLogger(__name__)
 _AFTER_FAILURE: Final = 5.0
@@ -85,7 +85,8 @@ class EditedPreview:
         except SendFailed as error:
             log.info("preview.not_shown code=%s", error.trouble.code)
             self._unclear = isinstance(error, SendUnclear)
-            self._changed.set()
+            if not isinstance(error, SendRefused):
+                self._changed.set()
             return (isinstance(error, SendLater) and error.retry_after) or _AFTER_FAILURE
         self._unclear = False
         self._shown = text

@@ -136,6 +136,8 @@ def unpack(data: bytes | bytearray) -> ReaderReply:
     """Reverses `protocol.pack`. The bytes are untrusted, as the file is: raises ValueError where they are malformed."""
     view = memoryview(data)
     start = 4 + int.from_bytes(view[:4], "big")
+    if start > min(len(view), 4 + MAX_HEAD):
+        raise ValueError
     head = _HEAD.validate_json(bytes(view[4:start]))
     if head.get("kind") == "document":
         head["text"] = str(view[start:], "utf-8", "replace")
@@ -146,4 +148,6 @@ def unpack(data: bytes | bytearray) -> ReaderReply:
         offsets = [0, *(section.start for section in reply.sections), len(reply.text)]
         if offsets != sorted(offsets):
             raise ValueError
+    elif isinstance(reply, ReadImage) and not reply.data:
+        raise ValueError
     return reply

@@ -215,7 +215,7 @@ def _complaints(error: ErrorDetails, lines: Lines) -> Iterable[tuple[int, str]]:
             path = path[:2]
         case "too_long":
             words = f"a workflow has {MAX_NAMES} {section} at most"
-        case "union_tag_invalid" | "union_tag_not_found":
+        case "union_tag_invalid" | "union_tag_not_found" | "model_attributes_type":
             words, path = f"{what}{_wrong_kind(given)}", [*path, "kind"]
         case "literal_error":
             words = f"{what}: there is no type '{str(given)[:60]}'; the types are {', '.join(INPUT_TYPES)}"

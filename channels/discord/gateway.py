@@ -161,7 +161,6 @@ _MOST_CHATS, _SIDE_BY_SIDE, _PAGE, _MOST_PAGES, _TRIES = 500, 8, 100, 50, 4
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 """Raised by reading a payload that is not as documented."""
 
-ReadableChannel = discord.abc.Messageable | discord.PartialMessageable
 Read = Callable[[discord.Message], InboundMessage | None]
 
 

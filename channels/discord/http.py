@@ -177,8 +177,6 @@ _REFUSED: Final = {
 def send_failure(error: BaseException, refusals: Refusals, *, written: bool) -> SendFailed:
     """The error of a send, from what discord.py raised. `written`: whether the message itself had been sent, and not only a question before it."""
     match error:
-        case SendFailed():
-            return error
         case discord.RateLimited():
             whole = refusals.whole_until > time.monotonic() or bool(refusals.wait)
             words = f"Discord asks to wait {error.retry_after:.0f} s."
@@ -189,7 +187,7 @@ def send_failure(error: BaseException, refusals: Refusals, *, written: bool) -> 
             failure = _answered(error)
             # A server error leaves open whether the message was accepted; its nonce prevents a second one.
             return SendUnclear("server_error", str(failure)) if written and error.status >= 500 else failure
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() if not isinstance(error, aiohttp.SocketTimeoutError):
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
             return SendLater("network", "Discord can't be reached.", counts=False, whole_channel=True)
         case _:
             pass

@@ -83,6 +83,18 @@ async def test_a_page_is_read_without_its_scripts(read: ReadText) -> None:
     )
 
 
+async def test_a_page_of_links_that_are_never_closed_is_read_in_its_time(read: ReadText) -> None:
+    page = "<html>" + "".join(f"<a href='https://a.example/{number}'>w{number}<p>" for number in range(20_000))
+    text = (await read("old.html", page.encode())).text
+    assert text.startswith("[w0](https://a.example/0)\n\n[w1](https://a.example/1)\n\n")
+    assert text.count("](") == 20_000
+
+
+async def test_a_list_of_many_items_is_read_in_its_time(read: ReadText) -> None:
+    page = "<html><ul>" + "<li>words of an item that make its line a little longer</li>" * 90_000
+    assert len((await read("list.html", page.encode())).text.split("\n")) == 90_000
+
+
 async def test_a_message_is_read_with_its_fields_and_the_names_of_its_attachments(read: ReadText) -> None:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = "Ann <ann@a.example>", "bob@b.example", "Grüße"

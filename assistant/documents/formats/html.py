@@ -6,6 +6,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import cast
 
 from lxml import etree
@@ -40,11 +41,9 @@ def to_markdown(page: str) -> list[str]:
     parser = etree.HTMLParser(target=_MarkdownTarget(), encoding="utf-8", huge_tree=True)
     parser.feed(page.replace("\0", "").encode("utf-8", "replace"))
     blocks: list[str] = []
-    for block in cast("list[str]", parser.close()):
-        if blocks and _ITEM.match(block) and _ITEM.match(blocks[-1]):
-            blocks[-1] += f"\n{block}"
-        else:
-            blocks.append(block)
+    for are_items, group in groupby(cast("list[str]", parser.close()), lambda block: _ITEM.match(block) is not None):
+        found = list(group)
+        blocks += ["\n".join(found)] if are_items else found
     return blocks
 
 
@@ -77,8 +76,8 @@ class _MarkdownTarget:
         self._lists: list[int | None] = []
         """The number of the next item of each open list; None for bullets."""
         self._tables: list[_HtmlTable] = []
-        self._links: list[tuple[str, int]] = []
-        """The address and the start within the line of each open link."""
+        self._links: list[tuple[str, int] | None] = []
+        """The address and the start within the line of each open link; None where a block ended it."""
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if self._skipped or _SKIPPED.fullmatch(tag):
@@ -125,7 +124,7 @@ class _MarkdownTarget:
             self._flush()
         match tag:
             case "a":
-                self._end_link(*self._links.pop())
+                self._end_link(self._links.pop())
             case "ul" | "ol":
                 self._lists.pop()
             case "td" | "th" if self._tables:
@@ -149,9 +148,11 @@ class _MarkdownTarget:
 
     def _flush(self) -> None:
         """Ends the current block."""
-        for link in reversed(self._links):
-            self._end_link(*link)
-        self._links = [("", 0)] * len(self._links)
+        for index in reversed(range(len(self._links))):
+            if self._links[index] is None:
+                break  # so are those before it: a page may leave thousands open
+            self._end_link(self._links[index])
+            self._links[index] = None
         text = "".join(self._line)
         self._line.clear()
         if not self._pre:
@@ -161,8 +162,9 @@ class _MarkdownTarget:
             self._blocks.append(self._prefix + text.replace("\n", f"\n{indent}"))
             self._prefix = ""
 
-    def _end_link(self, address: str, start: int) -> None:
-        words = "".join(self._line[start:]).strip()
+    def _end_link(self, link: tuple[str, int] | None) -> None:
+        address, start = link or ("", 0)
+        words = "".join(self._line[start:]).strip() if address else ""
         if words and address.lower().startswith(("http:", "https:", "mailto:")):
             self._line[start:] = [f"[{words}]({address})"]
 

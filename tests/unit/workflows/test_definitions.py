@@ -21,6 +21,7 @@ WRONG = [
     ("nodes:\n  a: {kind: templat, text: x}", 2, "there is no kind 'templat'; the kinds are prompt, tool"),
     ("nodes:\n  a: {text: x}", 2, "it needs a 'kind'"),
     ("nodes:\n  a: template", 2, "must be an object with a kind"),
+    ("nodes:\n  a: [template]", 2, "must be an object with a kind"),
     ("nodes:\n  a:\n    kind: template\n    txt: x", 4, "node 'a' has no key 'txt'; did you mean 'text'?"),
     ("nodes:\n  a: {kind: template}", 2, "node 'a' needs 'text'"),
     ("nodes:\n  a: {kind: tool}", 2, "node 'a' needs 'tool'"),
