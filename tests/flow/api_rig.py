@@ -155,12 +155,12 @@ async def serving(
     channels: Sequence[ChannelStatus] = (),
     hooks: Hooks | None = None,
     workflows: Workflows | None = None,
-    repeats: IdempotencyStore | None = None,
-    shelf: FileService | None = None,
-    doorkeeper: Authenticator | None = None,
-    asked: WorkflowModels | None = None,
+    idempotency: IdempotencyStore | None = None,
+    files: FileService | None = None,
+    authenticator: Authenticator | None = None,
+    workflow_models: WorkflowModels | None = None,
 ) -> AsyncGenerator[Running]:
-    """A server on a free port, with these settings otherwise. `channels`: how they fare. `doorkeeper`: None: by the shared key alone."""
+    """A server on a free port, with these settings otherwise. `channels`: their states. `authenticator`: None: by the shared key alone."""
     settings = (settings or ApiSettings()).model_copy(update={"port": 0})
     turns, spool = PlayedTurns(play), folder / "spool"
     checks = [ReadinessCheck(name="store", ok=True, detail="The store can be written.")]
@@ -172,7 +172,7 @@ async def serving(
     app = create_app(
         ApiServices(
             settings=settings,
-            authenticator=doorkeeper or Authenticator(access=OpenAccess() if key is None else SharedKeys([key])),
+            authenticator=authenticator or Authenticator(access=OpenAccess() if key is None else SharedKeys([key])),
             turns=turns,
             sessions=turns.sessions,
             agents=dict.fromkeys(agents, MODEL),
@@ -185,9 +185,9 @@ async def serving(
             channels=lambda: channels,
             hooks=hooks,
             workflows=workflows,
-            idempotency=repeats,
-            files=shelf,
-            workflow_models=asked,
+            idempotency=idempotency,
+            files=files,
+            workflow_models=workflow_models,
         )
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()

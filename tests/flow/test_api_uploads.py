@@ -40,11 +40,11 @@ class Rig:
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
     store = await open_store(StoreSettings(), tmp_path / "state")
-    shelf = FileService(files=store.files, reader=CachingReader(ChildReader(DocumentSettings()), store.attachments))
+    service = FileService(files=store.files, reader=CachingReader(ChildReader(DocumentSettings()), store.attachments))
     limits = ApiSettings.model_validate({"limits": {"fileBytes": 100_000}})
     try:
         async with (
-            serving(tmp_path, limits, shelf=shelf, repeats=store.repeats) as api,
+            serving(tmp_path, limits, files=service, idempotency=store.repeats) as api,
             openai.AsyncOpenAI(base_url=f"{api.client.base_url}/v1", api_key="any", max_retries=0) as sdk,
         ):
             yield Rig(api, sdk, store)

@@ -27,9 +27,9 @@ OURS = tuple(str(ROOT / folder) + "/" for folder in ("assistant", "channels", "t
 _NO_FUNCTIONS = frozenset({"<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>", "<module>"})
 _MAY_SUSPEND = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
-POST_FILES = 45
-POST_FUNCTIONS = 170
-MESSAGE_FILES = 34
+POST_FILES = 40
+POST_FUNCTIONS = 168
+MESSAGE_FILES = 31
 
 
 class Trace:
@@ -133,6 +133,7 @@ async def test_a_plain_post_enters_few_files_and_functions(tmp_path: Path) -> No
         with Trace() as trace:
             async with running(tmp_path, with_model(model.url)) as client:
                 entered = await warm(client, "hello", trace)
+    assert {"assistant/api/chat/endpoint.py", "assistant/turns/service.py", "assistant/store/sessions.py"} <= {*files_of(entered)}
     assert len(files_of(entered)) <= POST_FILES, listed(entered)
     assert len(functions_of(entered)) <= POST_FUNCTIONS, listed(entered)
 
@@ -147,4 +148,5 @@ async def test_a_message_to_telegram_enters_few_files(tmp_path: Path) -> None:
             async with running(tmp_path, config) as client:
                 entered = await warm(client, words, trace, MessageTool.run)
         assert b"sent (message" in model.bodies[-1]
+    assert {"assistant/store/outbox.py", "assistant/delivery/sender.py", "channels/telegram/adapter.py"} <= {*files_of(entered)}
     assert len(files_of(entered)) <= MESSAGE_FILES, listed(entered)

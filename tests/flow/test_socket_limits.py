@@ -59,13 +59,13 @@ class Counting:
         raise AssertionError("nothing is done here that is no request")
 
     @property
-    def keeper(self) -> Authenticator:
+    def authenticator(self) -> Authenticator:
         return Authenticator(access=OpenAccess(), limiter=self, defaults=Limits(parallel=1))
 
 
 async def test_each_message_is_admitted_reserved_and_settled_by_its_usage(tmp_path: Path) -> None:
     counting = Counting()
-    async with serving(tmp_path, doorkeeper=counting.keeper) as api, talking(api.port) as talk:
+    async with serving(tmp_path, authenticator=counting.authenticator) as api, talking(api.port) as talk:
         assert counting.admissions == []  # an open socket is no request
         await talk.ask("hi")
         await talk.ask("again")
@@ -75,7 +75,7 @@ async def test_each_message_is_admitted_reserved_and_settled_by_its_usage(tmp_pa
 
 async def test_over_the_limit_is_an_error_frame_and_the_socket_stays(tmp_path: Path) -> None:
     counting = Counting(room=0)
-    async with serving(tmp_path, doorkeeper=counting.keeper) as api, talking(api.port) as talk:
+    async with serving(tmp_path, authenticator=counting.authenticator) as api, talking(api.port) as talk:
         assert (await talk.refused({"content": "hi"}))["error_type"] == "rate_limit_exceeded"
         assert api.turns.requests == []
         counting.room = 1
@@ -94,7 +94,7 @@ async def test_the_place_is_free_whatever_became_of_the_turn(tmp_path: Path) -> 
     async def ends(turn: RunningTurn, request: TurnRequest) -> None:
         finish(turn, "")
 
-    async with serving(tmp_path, play=fails, doorkeeper=counting.keeper) as api:
+    async with serving(tmp_path, play=fails, authenticator=counting.authenticator) as api:
         async with talking(api.port) as talk:
             await talk.refused({"content": "fails"})
             api.turns.refusal = ProviderFailed()
@@ -126,7 +126,7 @@ async def says_much_and_waits(turn: RunningTurn, request: TurnRequest) -> None:
 
 async def test_an_answer_that_the_client_breaks_off_counts_what_was_said_of_it(tmp_path: Path) -> None:
     counting = Counting()
-    async with serving(tmp_path, play=says_much_and_waits, doorkeeper=counting.keeper) as api, talking(api.port) as talk:
+    async with serving(tmp_path, play=says_much_and_waits, authenticator=counting.authenticator) as api, talking(api.port) as talk:
         for breaks_off in ({"type": "stop"}, {"content": "something else"}):
             await talk.say({"content": "hi"})
             await talk.until("chunk")
@@ -139,7 +139,7 @@ async def test_an_answer_that_the_client_breaks_off_counts_what_was_said_of_it(t
 async def test_a_turn_whose_client_is_gone_keeps_its_place_and_counts_at_its_end(tmp_path: Path) -> None:
     """Its answer is in the session, for a client that returns."""
     counting = Counting(room=1)
-    async with serving(tmp_path, play=says_much_and_waits, doorkeeper=counting.keeper) as api:
+    async with serving(tmp_path, play=says_much_and_waits, authenticator=counting.authenticator) as api:
         async with talking(api.port) as talk:
             await talk.say({"content": "hi"})
             await talk.until("chunk")
@@ -154,7 +154,7 @@ async def test_a_turn_whose_client_is_gone_keeps_its_place_and_counts_at_its_end
 
 async def test_a_fault_of_the_server_keeps_no_place(tmp_path: Path) -> None:
     counting = Counting()
-    async with serving(tmp_path, doorkeeper=counting.keeper) as api, talking(api.port) as talk:
+    async with serving(tmp_path, authenticator=counting.authenticator) as api, talking(api.port) as talk:
         api.turns.refusal = cast("ProviderFailed", ZeroDivisionError())
         await talk.say({"content": "hi"})
         assert await closed(talk.socket) == (1011, "internal_error")

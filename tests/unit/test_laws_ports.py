@@ -16,7 +16,6 @@ PORTS = {
 }
 BRIDGES = {
     "ChannelDirectory": ("assistant/config/extensions.py", "assistant/access/recipients.py"),
-    "ChannelLink": ("assistant/delivery/supervisor.py", "channels/telegram/adapter.py"),
     "Deliveries": ("assistant/delivery/service.py", "assistant/contracts/tools.py"),
     "Hooks": ("channels/webhook/adapter.py", "assistant/api/hooks.py"),
     "KeyStore": ("assistant/store/api_keys.py", "assistant/access/principals.py"),

@@ -39,24 +39,7 @@ PHRASES = (
 )
 FOUND = re.compile(rf"\b({'|'.join(PHRASES)})\b", re.IGNORECASE)
 FOLDERS = ("assistant", "channels", "tools")
-PAGES = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "AGENTS.md",
-    "SECURITY.md",
-    "examples/README.md",
-    "docs/api.md",
-    "docs/architecture.md",
-    "docs/channels.md",
-    "docs/compatibility.md",
-    "docs/configuration.md",
-    "docs/decisions.md",
-    "docs/embedding.md",
-    "docs/models.md",
-    "docs/performance.md",
-    "docs/releasing.md",
-    "docs/reliability.md",
-)
+PAGES = sorted(path.relative_to(ROOT).as_posix() for pages in ("*.md", "docs/*.md", "examples/*.md") for path in ROOT.glob(pages))
 
 
 def words_of(code: str) -> Iterator[tuple[int, str]]:

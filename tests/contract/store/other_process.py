@@ -115,7 +115,7 @@ async def claim_a_key(store: Store) -> None:
 
 
 async def listen(store: Store) -> None:
-    """Tell each time that the bell rings."""
+    """Report each notification."""
     rung = asyncio.Event()
     store.notifier.listen(rung.set)
     tell("listening")

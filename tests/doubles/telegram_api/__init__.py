@@ -10,10 +10,3 @@
 
 Everything a test calls may be called from any thread. Facts: core.telegram.org/bots/api.
 """
-
-from tests.doubles.telegram_api.faults import Fault
-from tests.doubles.telegram_api.posted import Posted
-from tests.doubles.telegram_api.server import TelegramServer
-from tests.doubles.telegram_api.thread import telegram_in_thread
-
-__all__ = ["Fault", "Posted", "TelegramServer", "telegram_in_thread"]

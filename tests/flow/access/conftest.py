@@ -104,7 +104,7 @@ def opened(tmp_path: Path, url: str) -> Opener:
         settings = settings or ApiSettings(api_key=SecretStr(SHARED))
         store, seconds = await open_store(StoreSettings(url=url), tmp_path / "state"), TurnedSeconds()
         limits = settings.limits
-        keeper = Authenticator(
+        authenticator = Authenticator(
             access=build_access(auth or AuthSettings(), settings.api_key, store.keys),
             attempts=FailedAttempts(seconds),
             limiter=store.limits,
@@ -113,7 +113,7 @@ def opened(tmp_path: Path, url: str) -> Opener:
             clock=wall,
         )
         try:
-            async with serving(tmp_path, settings, play=play, doorkeeper=keeper) as api:
+            async with serving(tmp_path, settings, play=play, authenticator=authenticator) as api:
                 yield Keyed(api=api, store=store, seconds=seconds)
         finally:
             await store.close()

@@ -39,7 +39,7 @@ IDS = ("echo", "read", "one", "waits", "fails")
 @dataclass(frozen=True, slots=True)
 class Site:
     api: Running
-    asked: WorkflowModels
+    models: WorkflowModels
     service: WorkflowService
     gate: Gate
 
@@ -62,11 +62,11 @@ async def site(works: Works, settings: ApiSettings) -> AsyncGenerator[Site]:
     works.write(echo=ECHO, read=READ, one=ONE, waits=WAITS, fails=FAILS, hidden=ONE)
     gate = Gate()
     service = works.service(ScriptedModel("thought"), tools=[gate])
-    asked = WorkflowModels(service, IDS)
-    async with serving(works.folder / "api", settings, workflows=service, asked=asked) as api:
-        yield Site(api, asked, service, gate)
+    models = WorkflowModels(service, IDS)
+    async with serving(works.folder / "api", settings, workflows=service, workflow_models=models) as api:
+        yield Site(api, models, service, gate)
         gate.open.set()
-        await asked.close()
+        await models.close()
 
 
 def content(response: httpx2.Response) -> str:
@@ -165,7 +165,7 @@ async def test_when_the_server_ends_who_waits_is_told_and_the_job_goes_on_later(
     asking = asyncio.create_task(site.ask("waits"))
     await site.gate.holds(1)
     await site.service.close(grace=0)
-    await site.asked.close()
+    await site.models.close()
     error = refused(await asking, 503)
     (job,) = await site.service.list(OWNER)
     assert error["message"] == f"The server is shutting down; the job {job.id} goes on after its next start."
@@ -193,8 +193,10 @@ class _Limited:
 async def test_a_key_without_the_scope_neither_sees_nor_runs_them(works: Works) -> None:
     works.write(one=ONE)
     service = works.service(ScriptedModel("thought"))
-    keeper = Authenticator(access=_Limited())
-    async with serving(works.folder / "api", workflows=service, asked=WorkflowModels(service, ["one"]), doorkeeper=keeper) as api:
+    authenticator = Authenticator(access=_Limited())
+    async with serving(
+        works.folder / "api", workflows=service, workflow_models=WorkflowModels(service, ["one"]), authenticator=authenticator
+    ) as api:
         assert "workflow:one" not in (await api.client.get("/v1/models")).text
         body = {"model": "workflow:one", "messages": [{"role": "user", "content": "x"}]}
         assert refused(await api.client.post("/v1/chat/completions", json=body), 403)["code"] == "insufficient_scope"
