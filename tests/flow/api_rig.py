@@ -155,7 +155,7 @@ async def serving(
     channels: Sequence[ChannelStatus] = (),
     hooks: Hooks | None = None,
     workflows: Workflows | None = None,
-    repeats: IdempotencyStore | None = None,
+    idempotency: IdempotencyStore | None = None,
     shelf: FileService | None = None,
     doorkeeper: Authenticator | None = None,
     asked: WorkflowModels | None = None,
@@ -185,7 +185,7 @@ async def serving(
             channels=lambda: channels,
             hooks=hooks,
             workflows=workflows,
-            idempotency=repeats,
+            idempotency=idempotency,
             files=shelf,
             workflow_models=asked,
         )

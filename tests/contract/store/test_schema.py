@@ -15,8 +15,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Text, UserMessage
-from assistant.store import api_keys, attachments, channels, inbox, jobs, limits, migrations, outbox_rows, responses, tables
-from assistant.store import idempotency as repeats
+from assistant.store import api_keys, attachments, channels, idempotency, inbox, jobs, limits, migrations, outbox_rows, responses, tables
 from assistant.store import sessions as statements
 from assistant.store.database import SqlRow, Transaction
 from assistant.store.migrate import configuration, newest_revision, snapshot, upgrade
@@ -47,7 +46,7 @@ STATEMENTS = LISTS + [
         jobs,
         api_keys,
         limits,
-        repeats,
+        idempotency,
         responses,
     )
     for name, value in vars(module).items()
