@@ -155,7 +155,7 @@ class Runtime:
                 await store.sessions.recover()
                 await store.sessions.purge(now - _KEEP_ONCE)
                 await asyncio.to_thread(sweep_spool, self.services.spool)
-                await store.repeats.purge(now)
+                await store.idempotency.purge(now)
                 await store.responses.recover()
                 await store.responses.purge(now - timedelta(days=config.api.responses.keep_days))
                 await store.outbox.purge(sent)
@@ -239,7 +239,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
             expire_after=timedelta(seconds=config.deliver.expire_after),
         ),
         hooks=next((channel for channel in opened if isinstance(channel, Hooks)), None),
-        idempotency=store.repeats,
+        idempotency=store.idempotency,
         responses=store.responses,
         files=FileService(files=store.files, reader=services.reader),
         workflows=services.workflows,

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,12 +60,9 @@ class BlobStore:
     def write(self, digest: str, contents: bytes | Path, suffix: str = "") -> None:
         """Write a file, in place of an older one. Its name is durable after `sync`."""
         with _storing(), self._new_file() as (file, unfinished):
-            if isinstance(contents, bytes):
-                _write(file, contents)
-            else:
-                with contents.open("rb") as source:
-                    while block := source.read(_BLOCK):
-                        _write(file, block)
+            with BytesIO(contents) if isinstance(contents, bytes) else contents.open("rb") as source:
+                while block := source.read(_BLOCK):
+                    _write(file, block)
             self._place(file, unfinished, self.path(digest, suffix))
 
     def write_hashed(self, source: BinaryIO) -> tuple[str, int]:
@@ -90,7 +87,7 @@ class BlobStore:
         """Remove the files of a digest, those with suffixes first. False: there are none, or one was written since `before` (seconds since 1970)."""
         with self._locked():
             there = [path for path in (self.path(digest, suffix) for suffix in (*suffixes, "")) if path.exists()]
-            if any(path.stat(follow_symlinks=False).st_mtime >= before for path in there):
+            if not all(_is_older(path, before) for path in there):
                 return False
             for path in there:
                 path.unlink(missing_ok=True)
@@ -99,14 +96,13 @@ class BlobStore:
     def digests(self, before: float = math.inf) -> list[str]:
         """The digests of all files that were last written before this time (seconds since 1970), sorted."""
         found = [path for path in self._folder.glob("[0-9a-f][0-9a-f]/*") if _DIGEST.match(path.name)]
-        return sorted({path.name[:64] for path in found if path.stat(follow_symlinks=False).st_mtime < before})
+        return sorted({path.name[:64] for path in found if _is_older(path, before)})
 
     def remove_unfinished(self, before: float) -> None:
         """Remove the unfinished files of processes that died: those last written before this time."""
         for path in self._unfinished.glob("*"):
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat(follow_symlinks=False).st_mtime < before:
-                    path.unlink()
+            if _is_older(path, before):
+                path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _new_file(self) -> Generator[tuple[FileIO, Path]]:
@@ -139,6 +135,14 @@ class BlobStore:
             yield
         finally:
             os.close(descriptor)
+
+
+def _is_older(path: Path, before: float) -> bool:
+    """Whether the file was last written before this time (seconds since 1970). False: another process removed it."""
+    try:
+        return path.stat(follow_symlinks=False).st_mtime < before
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 import orjson
 from pydantic import Discriminator, TypeAdapter
+from pydantic_core import SchemaValidator
 
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.errors import InvalidRequest
@@ -29,7 +30,7 @@ def encode_message(message: Message) -> str:
 
 
 def decode_message(payload: str) -> Message:
-    """The message that was encoded. Fields of a later version are ignored, those of an earlier one have defaults."""
+    """The message that was encoded. Fields that this version does not know are ignored, those that are missing have defaults."""
     return _decoder(_MESSAGE).validate_json(payload)
 
 
@@ -37,9 +38,18 @@ _MESSAGE: Any = Annotated[Message, Discriminator("role")]
 
 
 @cache
-def _decoder(kind: type[T]) -> TypeAdapter[T]:
+def _decoder(kind: type[T]) -> SchemaValidator:
     """Made by the first use: it takes milliseconds."""
-    return TypeAdapter(kind)
+    return SchemaValidator(_open(TypeAdapter(kind).core_schema))
+
+
+def _open(schema: Any) -> Any:
+    """The schema with any text where it names several: what another version stored must not make a session unreadable."""
+    if isinstance(schema, dict):
+        known = cast("dict[str, Any]", schema)
+        names_several = known.get("type") == "literal" and len(known["expected"]) > 1
+        return {"type": "str"} if names_several else {name: _open(value) for name, value in known.items()}
+    return [_open(each) for each in cast("list[Any]", schema)] if isinstance(schema, list) else schema
 
 
 def escape(name: str) -> str:

@@ -7,8 +7,7 @@ from typing import Literal
 import orjson
 
 from assistant.contracts.util import Clock, utc_now
-from assistant.store.codec import json_key as stored_key
-from assistant.store.codec import to_micros
+from assistant.store.codec import json_key, to_micros
 from assistant.store.database import Database, SqlValue, Transaction
 from assistant.store.processes import Runner
 
@@ -119,5 +118,5 @@ class IdempotencyStore:
 
 
 def _place(claim: IdempotencyClaim) -> dict[str, SqlValue]:
-    owner, key = stored_key(claim.owner, claim.key)
+    owner, key = json_key(claim.owner, claim.key)
     return {"owner": owner, "key": key, "claim": claim.id}

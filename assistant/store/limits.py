@@ -13,7 +13,7 @@ from assistant.contracts.errors import RateLimited, StoreUnavailable
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import escape, to_micros
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.processes import Runner
+from assistant.store.processes import Runner, dead_among
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class StoredLimits:
             return None
         running = {row[0]: row[1] for row in uses.run(_RUNNING, "owner", "now")}
         if sum(running.values()) >= most:
-            for runner in [each for each in running if each != self.runner.id and self.runner.is_dead(uses.connection, each)]:
+            for runner in dead_among(self.runner, uses.connection, running):
                 uses.run(_END_OF_RUNNER, "owner", runner=runner)
                 del running[runner]
         if sum(running.values()) < most:

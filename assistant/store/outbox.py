@@ -49,7 +49,7 @@ class OutboxStore:
         return [decode_delivery(stored) for stored in await self._write_and_notify(add)]
 
     async def lanes(self, channels: Collection[str]) -> DueLanes:
-        """What there is to do on these (enabled) channels, without the lanes in which an event is being sent."""
+        """The lanes of these (enabled) channels with an event to send now; not those in which one is being sent."""
         wanted = {json_column(channel) for channel in channels}
         if not wanted:
             return DueLanes(ready=(), next_at=None)

@@ -13,8 +13,7 @@ from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.messages import Json
 from assistant.contracts.turns import Upload
 from assistant.store.blobs import ReadingStore
-from assistant.store.codec import from_micros, json_column, optional, owned, to_micros, unescape
-from assistant.store.codec import json_key as stored_key
+from assistant.store.codec import from_micros, json_column, json_key, optional, owned, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.processes import Runner, dead_among
 
@@ -101,7 +100,7 @@ class ResponseStore:
 
     async def begin(self, owner: str, response: KeptResponse, files: Sequence[SentFile] = ()) -> None:
         """Store a response that this process will answer. The uploads stay the caller's."""
-        stored_owner, stored_id = stored_key(owner, response.id)
+        stored_owner, stored_id = json_key(owner, response.id)
         place = (stored_owner, stored_id)
         values: dict[str, SqlValue] = {
             "id": stored_id,

@@ -48,7 +48,7 @@ class Store:
     channel_states: StoredChannelStates
     jobs: JobStore
     media: MediaFolder
-    repeats: IdempotencyStore
+    idempotency: IdempotencyStore
     files: FileStore
     responses: ResponseStore
     keys: ApiKeys
@@ -90,7 +90,7 @@ async def open_store(
         media=media,
         files=FileStore(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         responses=ResponseStore(database, runner, state_folder / "attachments", collect=kept_files.collect),
-        repeats=IdempotencyStore(database, runner, clock=clock),
+        idempotency=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, runner, clock=clock),
         notifier=notifier,

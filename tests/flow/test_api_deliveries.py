@@ -252,20 +252,20 @@ async def test_every_answer_fits_its_schema(api: Running, outbox: Outbox) -> Non
 async def test_behind_first_answers_a_repeat_gets_what_the_first_got_and_later_the_delivery_as_it_is(
     tmp_path: Path, outbox: Outbox
 ) -> None:
-    async with serving(tmp_path, outgoing=outbox.outgoing, idempotency=outbox.store.repeats) as api:
+    async with serving(tmp_path, outgoing=outbox.outgoing, idempotency=outbox.store.idempotency) as api:
         first, second = await send(api, key="build-17"), await send(api, key="build-17")
         assert (second.status_code, second.content, second.headers["idempotency-replayed"]) == (202, first.content, "true")
         assert (await send(api, key="build-17", text="Else")).status_code == 422
-        await outbox.store.repeats.purge(datetime.now(UTC) + timedelta(hours=24))
+        await outbox.store.idempotency.purge(datetime.now(UTC) + timedelta(hours=24))
         later = await send(api, key="build-17")
         assert (later.status_code, later.json()["id"]) == (200, first.json()["id"])
-        await outbox.store.repeats.purge(datetime.now(UTC) + timedelta(hours=24))
+        await outbox.store.idempotency.purge(datetime.now(UTC) + timedelta(hours=24))
         assert (await send(api, key="build-17", text="Else")).status_code == 422
     assert len(await outbox.store.outbox.list(None)) == 1
 
 
 async def test_a_cancellation_that_comes_again_is_told_that_it_was_done(tmp_path: Path, outbox: Outbox) -> None:
-    async with serving(tmp_path, outgoing=outbox.outgoing, idempotency=outbox.store.repeats) as api:
+    async with serving(tmp_path, outgoing=outbox.outgoing, idempotency=outbox.store.idempotency) as api:
         for key, body in (("a", b""), ("b", b"{}")):
             path, headers = f"{PATH}/{(await send(api)).json()['id']}/cancel", {"idempotency-key": key}
             first, second = [await api.client.post(path, headers=headers, content=body) for _ in range(2)]

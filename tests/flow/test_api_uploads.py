@@ -44,7 +44,7 @@ async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
     limits = ApiSettings.model_validate({"limits": {"fileBytes": 100_000}})
     try:
         async with (
-            serving(tmp_path, limits, files=service, idempotency=store.repeats) as api,
+            serving(tmp_path, limits, files=service, idempotency=store.idempotency) as api,
             openai.AsyncOpenAI(base_url=f"{api.client.base_url}/v1", api_key="any", max_retries=0) as sdk,
         ):
             yield Rig(api, sdk, store)

@@ -61,6 +61,22 @@ def test_fields_of_a_later_version_are_ignored(message: Message) -> None:
     assert decode_message(orjson.dumps(raw).decode()) == message
 
 
+def test_values_that_this_version_does_not_name_are_read_as_they_are() -> None:
+    message = decode_message('{"role":"assistant","id":"m","finish_reason":"paused","cut_off":"moved"}')
+    assert isinstance(message, AssistantMessage)
+    assert (message.finish_reason, message.cut_off) == ("paused", "moved")
+    picture = '{"kind":"image","attachment_id":"a","name":"n","media_type":"image/avif","width":1,"height":1,"size":1,"original":"o"}'
+    message = decode_message(f'{{"role":"user","id":"m","parts":[{picture},{{"kind":"text","text":"t"}}]}}')
+    assert isinstance(message, UserMessage)
+    assert [part.kind for part in message.parts] == ["image", "text"]
+
+
+@pytest.mark.parametrize("payload", ['{"role":"nobody","id":"m"}', '{"role":"user","id":"m","parts":[{"kind":"film","text":"t"}]}'])
+def test_a_message_or_part_of_a_kind_that_this_version_does_not_know_is_an_error(payload: str) -> None:
+    with pytest.raises(ValueError, match=r"Input (tag|should be)"):
+        decode_message(payload)
+
+
 def test_fields_that_an_earlier_version_did_not_write_get_their_defaults() -> None:
     assert decode_message('{"role":"assistant","id":"m"}') == AssistantMessage(id="m")
     assert decode_message('{"role":"tool","id":"m","call_id":"c","name":"n","text":"t"}') == ToolMessage(

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import os
+import select
 import signal
 import socket
 import sys
@@ -68,24 +69,25 @@ class ModelProcess:
     @classmethod
     async def start(cls, command: Sequence[str]) -> "ModelProcess":
         """Raises ProcessBroke if no process can be started."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            reader, writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
-            try:
-                child = await asyncio.create_subprocess_exec(
-                    *command,
-                    stdin=theirs.fileno(),
-                    stdout=theirs.fileno(),
-                    stderr=asyncio.subprocess.DEVNULL,
-                    env={"LC_ALL": "C.UTF-8", **{key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}},
-                    cwd="/",
-                    start_new_session=True,
-                )
-            except BaseException as error:
-                writer.transport.abort()
-                if isinstance(error, OSError):
-                    raise ProcessBroke(f"can't be started ({error.strerror})") from error
-                raise
+        try:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                reader, writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
+                try:
+                    child = await asyncio.create_subprocess_exec(
+                        *command,
+                        stdin=theirs.fileno(),
+                        stdout=theirs.fileno(),
+                        stderr=asyncio.subprocess.DEVNULL,
+                        env={"LC_ALL": "C.UTF-8", **{key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}},
+                        cwd="/",
+                        start_new_session=True,
+                    )
+                except BaseException:
+                    writer.transport.abort()
+                    raise
+        except OSError as error:
+            raise ProcessBroke(f"can't be started ({error.strerror})") from error
         return cls(child, reader, writer)
 
     def send(self, **fields: object) -> None:
@@ -115,11 +117,12 @@ class ModelProcess:
         return message
 
     def is_alive(self) -> bool:
-        """Asks the kernel: asyncio notes the end of a process later."""
-        try:
-            return self.child.returncode is None and os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-        except ChildProcessError:
+        """Asks the kernel whether the other end of the socket is closed: asyncio notes the end of a process later."""
+        if self.child.returncode is not None or self.writer.is_closing():
             return False
+        hung_up = select.poll()
+        hung_up.register(self.writer.get_extra_info("socket"), 0)
+        return not hung_up.poll(0)
 
     async def kill(self) -> None:
         """Kill its process group and reap it. Safe to call twice."""

@@ -1,6 +1,7 @@
 """GGUF files with a worker that crashes, stalls or breaks the protocol. The worker is a stand-in."""
 
 import asyncio
+import errno
 import os
 import signal
 from pathlib import Path
@@ -85,6 +86,18 @@ async def test_a_file_that_failed_to_load_is_not_tried_again_at_once(opens: Open
     assert "can't be loaded" in errors[0].message
     assert str(model.file) not in errors[0].message
     assert len(model.workers) == 1
+
+
+async def test_a_worker_without_a_socket_is_a_file_that_failed_to_load(opens: Opens, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    model = opens(limits=GgufLimits(after_failure=0))
+    with monkeypatch.context() as patch:
+        patch.setattr("assistant.providers.gguf.request_queue.socket.socketpair", refuse)
+        failed = await fails(model.ask("hello"), ProviderFailed)
+    assert "can't be started (Too many open files)" in failed.message
+    assert await model.ask("PID") == str(model.workers[0])
 
 
 async def test_a_file_that_failed_to_load_is_tried_again_later(opens: Opens) -> None:

@@ -110,7 +110,7 @@ async def answer_a_response(store: Store) -> None:
 async def claim_a_key(store: Store) -> None:
     """Be the first under a key, and never answer."""
     first = IdempotencyClaim(id=new_id("clm"), owner="anna", key="k", fingerprint="f1", expires_at=datetime.now(UTC) + FAR)
-    tell(str(await store.repeats.claim(first)))
+    tell(str(await store.idempotency.claim(first)))
     await asyncio.Event().wait()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 import os
 import stat
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.outbox import Media
+from assistant.store.blobs import BlobStore
 from assistant.store.store import Store
 from tests.clocks import TurnedClock
 
@@ -108,3 +110,14 @@ async def test_a_copy_that_a_dead_process_left_is_swept(store: Store, clock: Tur
     os.utime(left, (0, 0))
     await store.media.sweep(clock.now)
     assert not left.exists()
+
+
+def test_a_file_that_another_process_removes_during_a_sweep_does_not_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = BlobStore(tmp_path)
+
+    def glob(folder: Path, pattern: str) -> list[Path]:
+        return [files.path("ab" * 32)]
+
+    monkeypatch.setattr(Path, "glob", glob)
+    files.remove_unfinished(math.inf)
+    assert files.digests() == []

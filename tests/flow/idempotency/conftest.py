@@ -39,7 +39,7 @@ async def opened(folder: Path, *, play: Play | None = None, settings: ApiSetting
     """A server of its own on the store in `folder`: two of them are two processes' worth."""
     store = await open_store(StoreSettings(), folder / "state")
     try:
-        async with serving(folder, settings, play=play, idempotency=store.repeats) as api:
+        async with serving(folder, settings, play=play, idempotency=store.idempotency) as api:
             yield Rig(api, store)
     finally:
         await store.close()

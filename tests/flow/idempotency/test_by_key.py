@@ -257,7 +257,7 @@ async def test_whoever_waits_for_a_request_that_is_cut_off_is_told_that_it_may_h
         made = {"type": "http", "method": "POST", "path": "/x", "query_string": b"", "headers": [(b"idempotency-key", b"k")]}
         return {**made, STATE: RequestState(id="req_1", principal=OWNER)}
 
-    layer = IdempotencyMiddleware(app, rig.store.repeats, patience=1)
+    layer = IdempotencyMiddleware(app, rig.store.idempotency, patience=1)
     first = asyncio.create_task(layer(scope(), receive, send))
     await begun.wait()
     second = asyncio.create_task(layer(scope(), receive, send))
