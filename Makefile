@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test pytest lint-beside test-long test-local local lint format bench crash fuzz constraints release-check clean
+.PHONY: serve test pytest lint-beside test-long test-local test-nanobot local lint format bench crash fuzz constraints release-check clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -26,6 +26,11 @@ test-long: .venv/test.done         ## the crash test and the fuzz tests at lengt
 
 test-local: .venv/local.done .venv/test.done ## models that are files, by llama.cpp: builds it first (minutes, once)
 	$(BIN)/python -m pytest -m local -rs
+
+test-nanobot: .venv/serve.done     ## does the configuration that the newest nanobot-ai writes load here? Needs the network
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PYTHON) -m venv $$folder/venv && $$folder/venv/bin/pip install -q nanobot-ai \
+	&& HOME=$$folder $$folder/venv/bin/nanobot onboard < /dev/null > $$folder/log && $$folder/venv/bin/nanobot --version \
+	&& $(BIN)/nanobot config check --config $$folder/.nanobot/config.json | tee $$folder/check && ! grep "unknown here" $$folder/check
 
 local: .venv/local.done            ## install what runs models that are files (the extra 'local')
 

@@ -23,6 +23,7 @@ from assistant.app.services import Services
 from assistant.app.serving import serve
 from assistant.config import Loaded, load_config
 from assistant.contracts.messages import Json
+from assistant.contracts.util import expand_home
 
 PORT: Final = 8080
 _NOTHING: Final[Mapping[str, Json]] = {}
@@ -105,7 +106,7 @@ def chat_config(
     if workflows:
         # a file's path starts at the current folder, as paths that a program is given do
         names = [str(workflow) for workflow in workflows]
-        over["workflows.models"] = [str(Path(name).expanduser().absolute()) if name.lower().endswith(_FILES) else name for name in names]
+        over["workflows.models"] = [str(expand_home(Path(name)).absolute()) if name.lower().endswith(_FILES) else name for name in names]
     if remote_auth:
         over["auth.mode"] = "supabase"
     loaded = load_config(config, os.environ, over)

@@ -8,6 +8,7 @@ from assistant.config.errors import ConfigProblem
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.turns import MAIN
+from assistant.contracts.util import expand_home
 from assistant.contracts.workflows import InvalidWorkflow, WorkflowNotFound
 from assistant.store.store import Store
 from assistant.turns.service import Turns
@@ -26,7 +27,7 @@ def offered(loaded: Loaded) -> Mapping[str, Path | None]:
     for written in loaded.config.workflows.models:
         name, path = written, None
         if written.lower().endswith((".yaml", ".yml")):
-            path = (base / Path(written).expanduser()).resolve()
+            path = (base / expand_home(Path(written))).resolve()
             name = path.stem
             if not path.is_file():
                 raise _refused(f"there is no file {path}")

@@ -1,5 +1,6 @@
 """`nanobot chat-server`: chat and nothing else, on a port of its own, as NodeTool's command of this name."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from assistant.app.serving import serve
 from assistant.cli.serve import announce
 from assistant.cli.shared import ConfigOption, LogLevelOption, WorkspaceOption, begin_logging
 from assistant.contracts.messages import Json
+from assistant.contracts.util import expand_home
 from assistant.mount import PORT, chat_config
 
 commands = typer.Typer()
@@ -60,7 +62,7 @@ def chat_server(
     """
     given: dict[str, Json] = {"api.host": host, "api.port": port, "log.level": log_level}
     if workspace is not None:
-        given["agents.defaults.workspace"] = str(workspace.expanduser().absolute())
+        given["agents.defaults.workspace"] = str(expand_home(workspace, start=Path.cwd()))
     loaded = chat_config(
         provider,
         default_model,

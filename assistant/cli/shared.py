@@ -19,7 +19,7 @@ from assistant.config import Loaded, load_config
 from assistant.config.folders import make_home
 from assistant.contracts.messages import Json
 from assistant.contracts.turns import Upload
-from assistant.contracts.util import display_name
+from assistant.contracts.util import display_name, expand_home
 from assistant.store.store import Store, open_store
 
 T = TypeVar("T")
@@ -144,7 +144,7 @@ def configured(
     """The configuration under the command's options; `more`: further keys, None where not given. Raises ConfigError."""
     overrides: dict[str, Json] = {key: value for key, value in (more or {}).items() if value is not None}
     if workspace is not None:
-        overrides["agents.defaults.workspace"] = str(workspace.expanduser().absolute())
+        overrides["agents.defaults.workspace"] = str(expand_home(workspace, start=Path.cwd()))
     if model is not None:
         overrides |= {"agents.defaults.model": model, "agents.defaults.modelPreset": None}
     return load_config(file, os.environ, overrides)

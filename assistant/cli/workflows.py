@@ -17,7 +17,7 @@ from assistant.cli.shared import INTERRUPTED, ConfigOption, ModelOption, Workspa
 from assistant.config import Loaded
 from assistant.contracts.messages import Json, human_size
 from assistant.contracts.turns import Upload
-from assistant.contracts.util import replace_surrogates
+from assistant.contracts.util import expand_home, replace_surrogates
 from assistant.contracts.workflows import Job, JobFailed, JobUpdate, NodeRun, NodeUpdate, Update, WorkflowInfo
 from assistant.workflows.references import as_text
 from assistant.workflows.service import WorkflowService
@@ -159,7 +159,7 @@ def _given(
 
 
 def _file(name: str) -> Path:
-    path = Path(name).expanduser()
+    path = expand_home(Path(name))
     if not path.is_file():
         raise typer.BadParameter(f"{harmless(name)} is not a file.", param_hint="--input")
     return path

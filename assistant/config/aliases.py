@@ -19,26 +19,29 @@ KeyPath = tuple[str, ...]
 _KEYS: Final = {
     "agents.defaults": (
         "contextBlockLimit maxConcurrentSubagents failOnToolError maxToolResultChars providerRetryMode toolHintMaxLength timezone "
-        "botName botIcon unifiedSession disabledSkills idleCompactAfterMinutes sessionTtlMinutes consolidationRatio dream "
-        "memoryWindow maxMessages"
+        "timezoneMode botName botIcon unifiedSession disabledSkills idleCompactAfterMinutes idleCompactCheckIntervalSeconds sessionTtlMinutes "
+        "consolidationRatio dream memoryWindow maxMessages"
     ),
     "providers.*": "thinkingStyle region profile",
     "channels": "sendProgress sendToolHints showReasoning extractDocumentText sendMaxRetries transcriptionProvider transcriptionLanguage",
-    "channels.telegram": "inlineKeyboards richMessages",
-    "channels.discord": "workingEmoji workingEmojiDelay",
+    "channels.telegram": "sendProgress sendToolHints inlineKeyboards richMessages",
+    "channels.discord": "sendProgress sendToolHints workingEmoji workingEmojiDelay",
     "tools": (
         "restrictToWorkspace webuiAllowLocalServiceAccess allowLocalPreviewAccess webuiAllowRemotePackageInstall ssrfWhitelist "
-        "myEnabled mySet"
+        "maxSessionMessagesPerMinute myEnabled mySet"
     ),
     "tools.web": "enable proxy userAgent",
     "tools.web.search": "provider apiKey baseUrl maxResults timeout mstEngines mstWeights",
     "tools.web.fetch": "useJinaReader",
-    "tools.exec": "enable timeout pathPrepend pathAppend sandbox allowedEnvKeys allowPatterns denyPatterns restrictToWorkspace",
+    "tools.exec": (
+        "enable timeout pathPrepend pathAppend sandbox sandboxRoBinds sandboxRwBinds allowedEnvKeys allowPatterns denyPatterns "
+        "restrictToWorkspace"
+    ),
     "tools.file": "enable",
     "tools.cliApps": "enable installTimeout runTimeout catalogTtlSeconds",
     "tools.my": "enable allowSet",
     "tools.imageGeneration": "enabled provider model defaultAspectRatio defaultImageSize maxImagesPerTurn saveDir",
-    "tools.mcpServers.*": "type command args env cwd url headers toolTimeout enabledTools",
+    "tools.mcpServers.*": "type command args env cwd url headers auth toolTimeout enabledTools",
     "transcription": "enabled provider model language maxDurationSec maxUploadMb",
     "gateway": "host port restartMode",
     "gateway.heartbeat": "enabled intervalS keepRecentMessages",
@@ -50,6 +53,9 @@ NANOBOT_KEYS: Final[Mapping[str, tuple[str, ...]]] = {section: tuple(keys.split(
 _CHANNELS: Final = "websocket whatsapp feishu mochat dingtalk email slack qq matrix mattermost msteams line napcat signal wecom weixin"
 NANOBOT_SECTIONS: Final = tuple(f"channels.{name}" for name in _CHANNELS.split())
 """Sections of nanobot without effect here, with all their keys. An installed package may offer a channel of such a name."""
+
+NANOBOT_ROOTS: Final = frozenset({"agents", "channels", "providers", "modelPresets", "model_presets", "api", "tools"})
+"""The sections that nanobot has as well: in them, and beside them, a key may be one of a later release."""
 
 RETIRED: Final[Mapping[str, str]] = {
     "channels.telegram.streamEditInterval": "a preview is edited at most once a second, in groups every 4 seconds",
@@ -89,11 +95,8 @@ def says_nothing(value: Json) -> bool:
     return value in (None, "", [], {}) or (isinstance(value, Mapping) and value.get("enabled") is False)
 
 
-def _tree() -> dict[str, Any]:
+def _tree(notices: Mapping[str, str]) -> dict[str, Any]:
     """The keys without effect as nested sections; each key holds the text of its notice."""
-    foreign = [*NANOBOT_SECTIONS, *(f"{section}.{key}" for section, keys in NANOBOT_KEYS.items() for key in keys)]
-    notices = dict.fromkeys(foreign, "known from nanobot, has no effect here")
-    notices |= {key: f"no longer a setting: {applies}" for key, applies in RETIRED.items()}
     tree: dict[str, Any] = {}
     for path, text in notices.items():
         *sections, key = path.split(".")
@@ -104,7 +107,12 @@ def _tree() -> dict[str, Any]:
     return tree
 
 
-_TREE: Final = _tree()
+_FOREIGN: Final = dict.fromkeys(
+    [*NANOBOT_SECTIONS, *(f"{section}.{key}" for section, keys in NANOBOT_KEYS.items() for key in keys)],
+    "known from nanobot, has no effect here",
+)
+_FOREIGN_TREE: Final = _tree(_FOREIGN)
+_TREE: Final = _tree(_FOREIGN | {key: f"no longer a setting: {applies}" for key, applies in RETIRED.items()})
 
 
 def without_effect(
@@ -127,6 +135,11 @@ def without_effect(
         else:
             left[name] = value
     return left
+
+
+def is_nanobots(raw: Mapping[str, Json], own: frozenset[KeyPath]) -> bool:
+    """Whether nanobot wrote the file, or may have: it holds a key that only nanobot has. `own`: as for `without_effect`."""
+    return without_effect(raw, own, {}, tree=_FOREIGN_TREE) != raw
 
 
 def ineffective_keys(section: KeyPath) -> list[str]:

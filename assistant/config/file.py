@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 from assistant.config.aliases import translated
 from assistant.config.errors import ConfigError, ConfigProblem
 from assistant.contracts.messages import Json
+from assistant.contracts.util import expand_home
 
 FILE_NAMES: Final = ("config.json", "config.json5")
 """The first that exists is read."""
@@ -26,7 +27,7 @@ def find_file(explicit: Path | None, env: Mapping[str, str], directory: Path, ho
     """
     named = explicit or (Path(env["NANOBOT_CONFIG"]) if env.get("NANOBOT_CONFIG") else None)
     if named is not None:
-        path = (directory / named.expanduser()).resolve()
+        path = (directory / expand_home(named)).resolve()
         if not path.is_file():
             how = "--config" if explicit else "NANOBOT_CONFIG"
             raise ConfigError(ConfigProblem(path=(), text=f"there is no such file ({how} names it)", origin=str(path)))

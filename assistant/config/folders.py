@@ -1,10 +1,12 @@
 """The folders of the state and of the workspace: where they are, and how a first start makes them."""
 
+import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from assistant.config.errors import ConfigError, ConfigProblem
+from assistant.contracts.util import expand_home
 
 _DEFAULT_HOME = "~/.nanobot"
 _HERE = Path(__file__).parent
@@ -13,15 +15,29 @@ _TEMPLATES = (_HERE.parent / "workspace", _HERE.parents[1] / "workspace")
 
 
 def state_home(env: Mapping[str, str]) -> Path:
-    """The folder of the state (store, attachments, locks): NANOBOT_HOME, else `~/.nanobot`. Absolute; it may not exist yet."""
-    return Path(env.get("NANOBOT_HOME") or _DEFAULT_HOME).expanduser().resolve()
+    """The folder of the state (store, attachments, locks): NANOBOT_HOME, else `~/.nanobot`, else, where the user has no home that could hold it
+    (a container's any uid), `.nanobot` in the current folder. Absolute; it may not exist yet."""
+    home = expand_home(Path(env.get("NANOBOT_HOME") or _DEFAULT_HOME))
+    if not env.get("NANOBOT_HOME") and not _can_exist(home):
+        home = Path(home.name)
+    return home.resolve()
+
+
+def _can_exist(folder: Path) -> bool:
+    """Whether it is there, or can be made."""
+    there = next((place for place in (folder, *folder.parents) if place.exists()), None)
+    return folder.is_absolute() and there is not None and (there == folder or os.access(there, os.W_OK | os.X_OK))
 
 
 def workspace_folder(written: str, home: Path, directory: Path) -> Path:
     """The workspace as an absolute path. `~/.nanobot` at its beginning is `home`; a relative one starts at `directory`."""
     if written == _DEFAULT_HOME or written.startswith(_DEFAULT_HOME + "/"):
         return (home / written[len(_DEFAULT_HOME) + 1 :]).resolve()
-    return (directory / Path(written).expanduser()).resolve()
+    path = expand_home(Path(written))
+    if path.parts[:1] and path.parts[0].startswith("~"):
+        text = f"{written} begins at the home of a user who has none; write the whole path"
+        raise ConfigError(ConfigProblem(path=("agents", "defaults", "workspace"), text=text))
+    return (directory / path).resolve()
 
 
 def check_workspace(workspace: Path, home: Path, source: Path | None) -> None:

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from pydantic import ValidationError
 
-from assistant.config.aliases import KeyPath, moved, plain, without_effect
+from assistant.config.aliases import KeyPath, is_nanobots, moved, plain, says_nothing, without_effect
 from assistant.config.errors import ConfigError, ConfigProblem
 from assistant.config.extensions import installed_sections, old_names, with_installed
 from assistant.config.file import find_file, read_file
 from assistant.config.folders import check_workspace, state_home, workspace_folder
-from assistant.config.problems import problems_of
+from assistant.config.problems import problems_of, unheard_of
 from assistant.config.schema import Config, config_with
 from assistant.contracts.messages import Json
 from assistant.providers.presets import UNSUPPORTED
@@ -119,10 +119,13 @@ class _Merged:
     """By the path of each value, in the spelling of `plain`."""
     notices: dict[str, None] = field(default_factory=dict[str, None])
     problems: list[ConfigProblem] = field(default_factory=list[ConfigProblem])
+    nanobots: bool = False
+    """Whether a layer holds keys of nanobot: then those that its next release adds are no reason to stop."""
 
     def add(self, origin: str, values: Mapping[str, Json], variables: Mapping[str, str] | None) -> None:
         """Lay a layer over those before it. `variables`: the values of `${NAME}`; None: nothing is filled in."""
         effective = without_effect(values, self.own, self.notices)
+        self.nanobots = self.nanobots or is_nanobots(values, self.own)
         if variables is not None:
             effective = {name: self._filled(value, (name,), origin, variables) for name, value in effective.items()}
         self._lay(self.values, effective, origin, ())
@@ -147,6 +150,20 @@ class _Merged:
             if isinstance(value, dict):
                 self._lay(inner, value, origin, (*path, name))
             below[name] = inner if isinstance(value, dict) else value
+
+    def drop(self, path: KeyPath, value: object) -> None:
+        """Remove an unknown key, and the section that it leaves empty. Adds a notice if it asks for something."""
+        sections = [self.values]
+        names: list[str] = []
+        for part in path:
+            names.append(next(name for name in sections[-1] if plain(name) == plain(part)))
+            sections.append(cast("dict[str, Json]", sections[-1][names[-1]]))
+        for section, name in zip(sections[-2::-1], reversed(names), strict=True):
+            del section[name]
+            if section:
+                break
+        if not says_nothing(cast("Json", value)):
+            self.notices[f"{'.'.join(path)}: unknown here, has no effect (the file has other keys of nanobot)"] = None
 
     def _filled(self, value: Json, path: KeyPath, origin: str, variables: Mapping[str, str]) -> Json:
         """`value` with every `${NAME}` in its texts replaced."""
@@ -176,6 +193,10 @@ def _validated(model: type[Config], merged: _Merged) -> Config:
             return config
     except ValidationError as invalid:
         error = invalid
+        if merged.nanobots and (unknown := list(unheard_of(invalid, model))):
+            for path, value in unknown:
+                merged.drop(path, value)
+            return _validated(model, merged)
     raise ConfigError(*problems_of(error, model, merged.origins, merged.problems))
 
 

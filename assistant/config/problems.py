@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from assistant.config.aliases import KeyPath, camel, ineffective_keys, plain
+from assistant.config.aliases import NANOBOT_ROOTS, KeyPath, camel, ineffective_keys, plain
 from assistant.config.errors import ConfigProblem
 from assistant.config.json_schema import in_camel_case, keys_at, leaves, schema_of
 from assistant.contracts.util import Settings
@@ -46,6 +46,25 @@ def problems_of(
     found = [replace(problem, path=in_camel_case(schema, problem.path)) for problem in found]
     named = {problem.path for problem in found}
     return [*unknown, *found, *(problem for problem in wrong if problem.path not in named)]
+
+
+def unheard_of(error: ValidationError, model: type[Settings]) -> Iterator[tuple[KeyPath, object]]:
+    """The unknown keys that no known key beside them is close to, with their values: of another product or version rather than misspelt."""
+    schema = schema_of(model, described=False)
+    for detail in error.errors(include_url=False, include_context=False):
+        if detail["type"] == "extra_forbidden" and (detail["loc"][0] in NANOBOT_ROOTS or len(detail["loc"]) == 1):
+            yield from _unheard_of(schema, in_camel_case(schema, tuple(str(part) for part in detail["loc"])), detail["input"])
+
+
+def _unheard_of(schema: Mapping[str, Any], path: KeyPath, value: object) -> Iterator[tuple[KeyPath, object]]:
+    if isinstance(value, Mapping) and ineffective_keys(path):
+        for name, inner in cast("Mapping[str, object]", value).items():
+            yield from _unheard_of(schema, (*path, name), inner)
+        return
+    beside = [plain(name) for name in (*keys_at(schema, path[:-1]), *ineffective_keys(path[:-1]))]
+    name = plain(path[-1])
+    if not difflib.get_close_matches(name, beside, n=1, cutoff=0.83 if len(name) > 5 else 0.66):  # two letters of four turned round: 0.75
+        yield path, value
 
 
 def _unknown(schema: Mapping[str, Any], path: KeyPath, value: object, origin: str) -> Iterator[ConfigProblem]:

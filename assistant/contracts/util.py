@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import blake2b, sha256
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict
@@ -62,6 +62,16 @@ def display_name(name: str, fallback: str) -> str:
         return shown
     suffix = PurePosixPath(shown).suffix[:32]
     return shown[: MAX_NAME_LENGTH - len(suffix)] + suffix
+
+
+def expand_home(path: Path, *, start: Path | None = None) -> Path:
+    """The path with the user's home for a `~` at its beginning; as it is where the user has none, as in a container under any uid. Where
+    `start` is given, any other relative path begins there."""
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        return path
+    return path if start is None else start / path
 
 
 def no_address(name: str) -> str:

@@ -82,6 +82,7 @@ _LISTED = (
     Preset("aihubmix", "https://aihubmix.com/v1", "AIHUBMIX_API_KEY", keywords="aihubmix", gateway=True),
     Preset("siliconflow", "https://api.siliconflow.cn/v1", "SILICONFLOW_API_KEY", keywords="siliconflow", gateway=True),
     Preset("volcengine", "https://ark.cn-beijing.volces.com/api/v3", "ARK_API_KEY", keywords="volcengine volces", gateway=True),
+    Preset("edenai", "https://api.edenai.run/v3", "EDENAI_API_KEY", keywords="edenai", gateway=True),
     Preset("kilo", "https://api.kilo.ai/api/gateway", "KILO_API_KEY", keywords="kilo", gateway=True),
     # Azure's v1 API takes its key as a bearer token; the base URL is the customer's: https://<resource>.openai.azure.com/openai/v1
     Preset("azure_openai", key_variable="AZURE_OPENAI_API_KEY", max_tokens_field="max_completion_tokens"),

@@ -71,7 +71,7 @@ def _snake_names(value: object) -> object:
 
 def _known_or_addressed(value: Mapping[str, ProviderSettings]) -> Mapping[str, ProviderSettings]:
     for name, settings in value.items():
-        if name not in PRESETS and name not in UNSUPPORTED and not settings.api_base:
+        if name not in PRESETS and name not in UNSUPPORTED and not settings.api_base and settings != ProviderSettings():
             near = get_close_matches(name, PRESETS, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"{name!r} is not a known provider and has no apiBase.{hint}")

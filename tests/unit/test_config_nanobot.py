@@ -58,6 +58,93 @@ def test_the_file_that_nanobot_writes_loads(tmp_path: Path):
     assert (config.agent.model, config.agent.max_tokens, config.agent.temperature) == ("anthropic/claude-opus-4-5", 8192, 0.1)
 
 
+ONBOARDED = Path(__file__).parent / "data" / "nanobot-0.3.5.json"
+"""What `nanobot onboard` of nanobot-ai 0.3.5 writes; `make test-nanobot` takes that of the newest release."""
+
+
+def test_what_onboard_writes_loads_and_every_key_is_known(tmp_path: Path):
+    loaded = load_config(ONBOARDED, {"NANOBOT_HOME": str(tmp_path)}, directory=tmp_path)
+    assert loaded.config.agent.model == "anthropic/claude-opus-4-5"
+    assert [notice for notice in loaded.notices if "unknown here" in notice] == []
+
+
+NEXT_RELEASE = [
+    ("agents.defaults.brandNew", 3),
+    ("agents.defaults.rooms", {"enabled": True}),
+    ("tools.exec.jailMode", "strict"),
+    ("tools.mcpServers.notion.scopes", ["read"]),
+    ("tools.brandNew", {"enabled": True}),
+    ("channels.telegram.reactions", True),
+    ("channels.discord.voiceRooms", 2),
+    ("channels.pigeon", {"enabled": True, "token": "t"}),
+    ("channels.broadcastLimit", 4),
+    ("gateway.mesh", {"on": True}),
+    ("gateway.heartbeat.jitterS", 4),
+    ("transcription.diarize", True),
+    ("providers.openai.serviceRegion", "eu"),
+    ("modelPresets.fast.labelColor", "red"),
+    ("api.maxSockets", 5),
+    ("memoryStore", {"path": "x"}),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), NEXT_RELEASE)
+def test_a_key_of_the_next_release_is_a_notice(tmp_path: Path, key: str, value: Json):
+    content: Json = {"agents": {"defaults": {"timezone": "UTC"}}, "modelPresets": {"fast": {"model": "m"}}}
+    notices = load(tmp_path, with_key(content, key, value)).notices
+    assert notices[-1] == f"{key}: unknown here, has no effect (the file has other keys of nanobot)"
+
+
+@pytest.mark.parametrize("value", [None, "", [], {}, {"enabled": False, "token": "x"}])
+def test_a_key_of_the_next_release_that_asks_for_nothing_is_not_said(tmp_path: Path, value: Json):
+    assert load(tmp_path, {"transcription": {"enabled": None}, "channels": {"pigeon": value}}).notices == ()
+
+
+def test_a_provider_of_the_next_release_is_accepted_while_it_is_empty(tmp_path: Path):
+    assert load(tmp_path, {"providers": {"nextai": {"apiKey": None, "apiBase": None, "apiType": "auto"}}}).notices == ()
+    with pytest.raises(ConfigError, match="'nextai' is not a known provider and has no apiBase"):
+        load(tmp_path, {"providers": {"nextai": {"apiKey": "k"}}})
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("agents.defaults.temprature", "agents.defaults.temperature"),
+        ("agents.defaults.maxTokns", "agents.defaults.maxTokens"),
+        ("channels.telegram.alowFrom", "channels.telegram.allowFrom"),
+        ("channels.telegarm", "channels.telegram"),
+        ("tools.exec.timeuot", "tools.exec.timeout"),
+        ("api.hots", "api.host"),
+        ("api.apiKye", "api.apiKey"),
+        ("providers.openai.apiKy", "providers.openai.apiKey"),
+        ("auth.tokne", "auth.token"),
+        ("store.ulr", "store.url"),
+    ],
+)
+def test_a_misspelt_key_is_refused_in_a_file_of_nanobot_too(tmp_path: Path, key: str, meant: str):
+    with pytest.raises(ConfigError, match=f'did you mean "{meant}"'):
+        load(
+            tmp_path, with_key({"agents": {"defaults": {"timezone": "UTC"}}}, key, {"enabled": True} if key == "channels.telegarm" else "x")
+        )
+
+
+def test_an_unknown_key_of_a_section_of_ours_is_refused_in_a_file_of_nanobot_too(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"deliver\.brandNew: there is no such key"):
+        load(tmp_path, {"gateway": {"port": 1}, "deliver": {"brandNew": 1}})
+
+
+def test_an_unknown_key_without_any_of_nanobot_is_refused(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"agents\.defaults\.brandNew: there is no such key"):
+        load(tmp_path, {"agents": {"defaults": {"brandNew": 1}}})
+
+
+def with_key(content: Json, path: str, value: Json) -> Json:
+    """The object with one more key, by its dotted path."""
+    name, _, rest = path.partition(".")
+    assert isinstance(content, dict)
+    return {**content, name: with_key(content.get(name, {}), rest, value) if rest else value}
+
+
 NANOBOT_PROVIDERS = (
     *("custom", "azureOpenai", "bedrock", "anthropic", "openai", "openrouter", "assemblyai", "huggingface", "skywork", "deepseek", "groq"),
     *("zhipu", "dashscope", "vllm", "ollama", "lmStudio", "atomicChat", "ovms", "gemini", "moonshot", "kimiCoding", "minimax"),

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -83,3 +84,18 @@ def test_a_workspace_that_is_there_is_left_alone(tmp_path: Path):
     (tmp_path / "AGENTS.md").write_text("mine")
     assert not make_workspace(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["AGENTS.md"]
+
+
+@pytest.mark.parametrize("home", ["/dev/null/none", None])
+def test_a_user_without_a_home_has_the_state_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str | None):
+    def nobody(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    monkeypatch.delenv("HOME") if home is None else monkeypatch.setenv("HOME", home)
+    loaded = load_config(None, {}, directory=tmp_path)
+    assert (loaded.home, loaded.workspace) == (tmp_path / ".nanobot", tmp_path / ".nanobot" / "workspace")
+    if home is None:
+        with pytest.raises(ConfigError, match="~/notes begins at the home of a user who has none"):
+            load_config(None, {}, {"agents.defaults.workspace": "~/notes"}, directory=tmp_path)

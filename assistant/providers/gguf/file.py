@@ -11,6 +11,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
+from assistant.contracts.util import expand_home
+
 NOT_INSTALLED: Final = "is a local file, and llama.cpp is not installed: install the extra 'local'"
 INSTALL: Final = "pip install 'nanobot[local]' (in a checkout: make local)"
 
@@ -50,7 +52,7 @@ class GgufHeader:
 
 def find_gguf(path: str, folder: Path) -> Path:
     """The file at `path`, or the only .gguf file in the folder at `path`. Relative paths start at `folder`. Raises NoModelFile."""
-    place = folder / Path(path).expanduser()
+    place = folder / expand_home(Path(path))
     try:
         if not place.is_dir():
             if place.is_file():
