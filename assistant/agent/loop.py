@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
-from assistant.contracts.models import ModelProvider, ModelRequest
+from assistant.contracts.models import EmitText, ModelProvider, ModelRequest
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import Emit, TextDelta
+from assistant.contracts.turns import Emit, ReasoningDelta, TextDelta
 
 BETWEEN_STEPS = "\n\n"
 """Separates the words of two steps, in the stream and in the whole answer."""
@@ -15,10 +15,11 @@ BETWEEN_STEPS = "\n\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopResult:
-    """The end of the loop. `last` is the closing message, not yet appended; `text` joins the words of all steps."""
+    """The end of the loop. `last` is the closing message, not yet appended; `text` and `reasoning` join the words and thoughts of all steps."""
 
     last: AssistantMessage
     text: str
+    reasoning: str
     usage: Usage
 
 
@@ -45,35 +46,36 @@ class Loop:
         transcript = list(request.messages)
         made = steps_made(transcript)
         said = [step.text for step in made if step.text]
+        thought = [step.reasoning for step in made if step.reasoning]
         usage = sum((step.usage for step in made), Usage())
         for step in range(min(len(made), self.max_steps), self.max_steps + 1):
             last = step == self.max_steps
             if step:
                 request = replace(request, messages=self.fit(transcript), may_call=not last)
-            answer = await self.model.complete(request, self._speaker(request.stream, after_words=bool(said)))
+            answer = await self.model.complete(request, self._speaker(request.stream, after_words=bool(said), after_thoughts=bool(thought)))
             usage += answer.usage
             if answer.text:
                 said.append(answer.text)
+            if answer.reasoning:
+                thought.append(answer.reasoning)
             if last and answer.finish_reason in ("stop", "tool_calls"):
                 answer = replace(answer, finish_reason="length", tool_calls=())
             if last or not answer.tool_calls:
-                return LoopResult(last=answer, text=BETWEEN_STEPS.join(said), usage=usage)
+                return LoopResult(last=answer, text=BETWEEN_STEPS.join(said), reasoning=BETWEEN_STEPS.join(thought), usage=usage)
             results = await self.toolbox.run(answer.tool_calls, ctx, self.emit, step=step)
             await self.append([answer, *results])
             transcript += [answer, *results]
         raise AssertionError("the last step returns")
 
-    def _speaker(self, stream: bool, *, after_words: bool) -> Callable[[str], None]:
-        """Emits the model's words, and the separator before the first ones of a later step."""
-        if not stream:
-            return lambda text: None
-        lead = BETWEEN_STEPS if after_words else ""
+    def _speaker(self, stream: bool, *, after_words: bool, after_thoughts: bool) -> EmitText:
+        """Emits the model's words and thoughts, and the separator before the first ones of a later step."""
+        leads = {False: BETWEEN_STEPS if after_words else "", True: BETWEEN_STEPS if after_thoughts else ""}
 
-        def speak(text: str) -> None:
-            nonlocal lead
-            if text:
-                self.emit(TextDelta(text=lead + text))
-                lead = ""
+        def speak(text: str, /, *, reasoning: bool = False) -> None:
+            if stream and text:
+                kind = ReasoningDelta if reasoning else TextDelta
+                self.emit(kind(text=leads[reasoning] + text))
+                leads[reasoning] = ""
 
         return speak
 

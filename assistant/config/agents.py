@@ -48,7 +48,7 @@ class ModelChoice(Settings):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     """The sampling temperature, 0 to 2. null: the provider's default."""
     reasoning_effort: ReasoningEffort | None = None
-    """How long the model may think: `"none"`, `"minimal"`, `"low"`, `"medium"`, `"high"` or `"xhigh"`.
+    """How long the model may think: `"none"`, `"minimal"`, `"low"`, `"medium"`, `"high"`, `"xhigh"` or `"max"`.
     null (also `"adaptive"`, nanobot's word): left to the provider."""
 
     @field_validator("reasoning_effort", mode="before")

@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import GetPydanticSchema
+from pydantic_core.core_schema import dict_schema
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 MediaType = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
+Extras = Annotated[Mapping[str, Json], GetPydanticSchema(lambda _source, _handler: dict_schema())]
+"""Fields that are kept as they came, and never looked into."""
 CutOff = Literal["interrupted", "failed", "cancelled", "timeout"]
 
 
@@ -69,12 +74,15 @@ class Usage:
     completion_tokens: int = 0
     cached_tokens: int = 0
     """Of `prompt_tokens`, those that the provider read from its cache."""
+    reasoning_tokens: int = 0
+    """Of `completion_tokens`, those of thoughts; 0 too where the provider does not say."""
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
         )
 
 
@@ -85,6 +93,8 @@ class ToolCall:
     id: str
     name: str
     arguments: str
+    extras: Extras = field(default_factory=dict[str, Json])
+    """The provider's own fields of a call, by the wire's names (Gemini's `extra_content`); they go back to it alone, unchanged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +115,12 @@ class AssistantMessage:
     """The model that answered, as its provider calls it."""
     cut_off: CutOff | None = None
     """Why the answer is incomplete; None: it is whole."""
+    reasoning: str = ""
+    """Thoughts in words. They are no part of what was said: chats never show them, API clients get them as `reasoning_content`."""
+    provider: str = ""
+    """The provider that answered, by its name in the configuration: whose `extras` these are, and those of the calls."""
+    extras: Extras = field(default_factory=dict[str, Json])
+    """What that provider wants back with this step, unchanged, by the wire's names: `reasoning_details`, `reasoning_content`, thinking blocks."""
     role: Literal["assistant"] = "assistant"
 
 

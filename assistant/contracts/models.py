@@ -1,12 +1,12 @@
 """The ports to models: one request, one answer, streamed where the caller reads along; and embeddings."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from assistant.contracts.messages import AssistantMessage, Images, Json, Message
 
-ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +94,22 @@ class ModelRequest:
     """The bytes of the Image parts in `messages`; one that is missing was removed since, and the model reads that."""
     stream: bool = False
     """Whether the text is read as it comes; if not, a provider may request the answer in one piece."""
+    extra_fields: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    """Fields of a client's request that go to a registered model unchanged, by the wire's names. Where the fields above set one as well, they win."""
+
+
+class EmitText(Protocol):
+    """Takes each piece of an answer as it comes: of what is said, or of the thoughts before it."""
+
+    def __call__(self, text: str, /, *, reasoning: bool = False) -> None: ...
 
 
 class ModelProvider(Protocol):
     """A reachable model.
 
     Promises: `complete` returns the whole answer, having passed each piece of its text to `emit` in order (all of it in one piece, or not at all,
-    where `request.stream` is false). `usage` is that of this call. An empty answer (no text, no tool calls, finish_reason "stop") is a failure.
+    where `request.stream` is false), and each piece of its thoughts with `reasoning`. `usage` is that of this call. An empty answer (no text, no
+    tool calls, finish_reason "stop") is a failure.
     Tool call ids are unique within the answer; missing ones are made. Cancelling the call closes the connection.
     Raises: ProviderFailed, ProviderOverloaded (429, 503, 529; with `retry_after` where the provider says), ProviderTimeout,
     ContextLengthExceeded. No error text holds a key: a provider's words are redacted first.
@@ -109,7 +118,7 @@ class ModelProvider(Protocol):
     @property
     def info(self) -> ModelInfo: ...
 
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage: ...
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage: ...
 
     async def probe(self) -> None:
         """Make a request that costs nothing (the list of models). Returns once the provider accepted the key; raises ProviderFailed."""

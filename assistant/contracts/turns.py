@@ -116,6 +116,16 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReasoningDelta:
+    """More of the model's thoughts, which joined are `TurnFinished.reasoning`. Only if the request has `stream`. Never shown in chats."""
+
+    text: str
+    index: int = 0
+    """As in TextDelta."""
+    kind: Literal["reasoning_delta"] = "reasoning_delta"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolStarted:
     call_id: str
     name: str
@@ -146,7 +156,9 @@ class TurnFinished:
     model: str
     answers: tuple[AssistantMessage, ...] = ()
     """Of a model without an agent: its answers (`n` of the request), with their calls of the client's tools.
-    `text` and `finish_reason` are the first one's."""
+    `text`, `reasoning` and `finish_reason` are the first one's."""
+    reasoning: str = ""
+    """The model's thoughts in all steps, in words."""
     kind: Literal["turn_finished"] = "turn_finished"
 
 
@@ -161,7 +173,7 @@ class TurnFailed:
     kind: Literal["turn_failed"] = "turn_failed"
 
 
-TurnEvent = TextDelta | ToolStarted | ToolFinished | TurnFinished | TurnFailed
+TurnEvent = TextDelta | ReasoningDelta | ToolStarted | ToolFinished | TurnFinished | TurnFailed
 Emit = Callable[[TurnEvent], None]
 """Never blocks, never raises, called on the event loop."""
 Keep = Callable[[TurnFinished | TurnFailed], Awaitable[None]]

@@ -1,7 +1,7 @@
 """Anthropic's own wire: POST /v1/messages, with cache marks where the prompt stays the same."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any, Final, cast
@@ -10,7 +10,7 @@ import orjson
 
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import AssistantMessage, FinishReason, Images, Message, ToolCall, Usage, UserMessage
-from assistant.contracts.models import ModelRequest, NamedTool, Sampling
+from assistant.contracts.models import EmitText, ModelRequest, NamedTool, Sampling
 from assistant.providers.failures import stream_failure
 from assistant.providers.http import HttpWire, ProviderEndpoint
 from assistant.providers.messages import (
@@ -27,7 +27,7 @@ from assistant.providers.messages import (
 )
 
 _CACHE_MARK: Final = b',"cache_control":{"type":"ephemeral"}}'
-_EFFORT: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh"}
+_EFFORT: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 _REASONS: Final[dict[str, FinishReason]] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
@@ -47,7 +47,7 @@ class AnthropicProvider(HttpWire):
         super().__init__(endpoint)
         self._encoded = EncodedMessages()
 
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         encode = partial(_encode, images=request.images, vision=self.info.vision)
         messages = await encode_with_images(request, encode) if request.images else self._encoded.all(request.messages, encode)
         answer = AnthropicAnswer(self._endpoint.peer)

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderTimeout
 from assistant.contracts.messages import AssistantMessage
-from assistant.contracts.models import ModelProvider, ModelRequest
+from assistant.contracts.models import EmitText, ModelProvider, ModelRequest
 from assistant.contracts.util import backoff
 
 T = TypeVar("T")
@@ -28,12 +28,12 @@ log = logging.getLogger(__name__)
 class TextRelay:
     """An `emit` that remembers whether it passed any text on."""
 
-    emit: Callable[[str], None]
+    emit: EmitText
     started: bool = False
 
-    def __call__(self, text: str) -> None:
+    def __call__(self, text: str, /, *, reasoning: bool = False) -> None:
         self.started = True
-        self.emit(text)
+        self.emit(text, reasoning=reasoning)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class ModelChain:
         self._retry = retry or RetryPolicy()
         self._clock = clock
 
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         first_error: NanobotError | None = None
         too_small = 0
         relay = TextRelay(emit)

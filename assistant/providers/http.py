@@ -8,7 +8,7 @@ and loopback never goes through one. Repeating a request is safe: a completion c
 import asyncio
 import io
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from assistant.contracts.errors import ProviderFailed, ProviderTimeout
-from assistant.contracts.models import ModelInfo
+from assistant.contracts.models import EmitText, ModelInfo
 from assistant.providers.failures import Peer, Redactor, refusal
 from assistant.providers.messages import IncomingAnswer
 from assistant.providers.presets import LOOPBACK, KnownModel, known_model, preset_of
@@ -118,7 +118,7 @@ class HttpClient:
         except self._errors as error:
             raise _failure(error, self._peer, self._endpoint.settings.idle_timeout) from error
 
-    async def post(self, path: str, body: bytes, answer: IncomingAnswer, emit: Callable[[str], None] | None) -> None:
+    async def post(self, path: str, body: bytes, answer: IncomingAnswer, emit: EmitText | None) -> None:
         """Send a request and fill its answer. Text goes to `emit`, where there is one, as it comes."""
         async with self.request("POST", path, body) as response:
             if response.content_type != "text/event-stream":

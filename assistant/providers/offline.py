@@ -6,12 +6,12 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from assistant.contracts.errors import ContextLengthExceeded, InvalidRequest
 from assistant.contracts.messages import AssistantMessage, Document, Image, Text, ToolCall, ToolMessage, Usage, UserMessage, describe
-from assistant.contracts.models import Embeddings, ModelInfo, ModelRequest
+from assistant.contracts.models import Embeddings, EmitText, ModelInfo, ModelRequest
 from assistant.contracts.util import estimate_tokens, new_id
 from assistant.providers.messages import estimate_prompt_tokens
 
@@ -52,7 +52,7 @@ class OfflineProvider:
         self._opening = f"No model answers your message: {unavailable}. Fix that, then restart nanobot." if unavailable else NO_MODEL
         self.info = ModelInfo(id="offline", provider="offline", context_tokens=10_000_000, vision=False)
 
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         call = asked_to_send(request)
         text = "" if call else answer(request, self._opening)
         if request.stream:

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, cast
 
@@ -11,7 +11,7 @@ import orjson
 
 from assistant.contracts.errors import ProviderFailed, ProviderOverloaded
 from assistant.contracts.messages import AssistantMessage, FinishReason, Images, Json, Message, Usage, UserMessage
-from assistant.contracts.models import Embeddings, ModelRequest, NamedTool, Sampling, Scored, ToolSpec
+from assistant.contracts.models import Embeddings, EmitText, ModelRequest, NamedTool, Sampling, Scored, ToolSpec
 from assistant.contracts.util import estimate_tokens
 from assistant.providers.chain import RetryPolicy
 from assistant.providers.failures import stream_failure
@@ -57,7 +57,7 @@ class OpenAIProvider(HttpWire):
         self._encoded = EncodedMessages()
         self._tools: tuple[tuple[ToolSpec, ...], orjson.Fragment | None] = ((), None)
 
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         encode = partial(_encode, images=request.images, vision=self.info.vision)
         messages = await encode_with_images(request, encode) if request.images else self._encoded.all(request.messages, encode)
         answer = OpenAIAnswer(self._endpoint.peer)
@@ -67,7 +67,8 @@ class OpenAIProvider(HttpWire):
     def _body(self, request: ModelRequest, messages: list[bytes]) -> bytes:
         if request.instructions:
             messages = [orjson.dumps({"role": "system", "content": "\n\n".join(request.instructions)}), *messages]
-        body: dict[str, Any] = {"model": self.info.id, "messages": orjson.Fragment(b"[" + b",".join(messages) + b"]")}
+        body: dict[str, Any] = dict(request.extra_fields)
+        body.update({"model": self.info.id, "messages": orjson.Fragment(b"[" + b",".join(messages) + b"]")})
         if request.tools:
             body.update(self._tool_fields(request))
         if request.top_logprobs is not None:
@@ -102,7 +103,7 @@ class OpenAIProvider(HttpWire):
 class OpenAICompletions(HttpWire):
     """A model behind `<api_base>/completions`, which continues the text of the user's messages. Instructions and tools are not sent."""
 
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         parts = [part for message in request.messages if message.role == "user" for part in message.parts]
         fields = sampling_fields(self._endpoint, request.sampling)
         limit = fields.pop(self._endpoint.max_tokens_field, None)

@@ -1,11 +1,11 @@
 """A scripted model, for tests of everything around a model."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import AssistantMessage, ToolCall, Usage
-from assistant.contracts.models import ModelInfo, ModelRequest
+from assistant.contracts.models import EmitText, ModelInfo, ModelRequest
 from assistant.contracts.util import new_id
 
 Reply = AssistantMessage | NanobotError | Sequence[str] | str
@@ -26,7 +26,7 @@ class ScriptedModel:
         self.gate.set()
         self._replies = replies or ("Hello.",)
 
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         reply = self._replies[min(len(self.requests), len(self._replies) - 1)]
         async with self._more:
             self.requests.append(request)
@@ -36,6 +36,8 @@ class ScriptedModel:
             raise reply
         if isinstance(reply, AssistantMessage):
             await self.gate.wait()
+            if reply.reasoning:
+                emit(reply.reasoning, reasoning=True)
             emit(reply.text)
             return reply
         pieces = [reply] if isinstance(reply, str) else list(reply)

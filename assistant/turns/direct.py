@@ -8,7 +8,7 @@ from assistant.contracts.documents import DocumentReader, ReadImage
 from assistant.contracts.errors import drop_traceback
 from assistant.contracts.messages import AssistantMessage, Message, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest
-from assistant.contracts.turns import Earlier, HistoryMessage, Keep, TextDelta, TurnFailed, TurnFinished, Upload
+from assistant.contracts.turns import Earlier, HistoryMessage, Keep, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import new_id
 from assistant.turns.handle import RunningTurn, RunningTurns, kept, reason, remove_uploads
 from assistant.turns.intake import Reading, parts_of
@@ -82,9 +82,13 @@ class Direct:
                     read[id(said)] = tuple([await self._message(earlier, images) for earlier in said])
 
             async def ask(index: int, said: tuple[Earlier, ...]) -> AssistantMessage:
+                def emit(text: str, /, *, reasoning: bool = False) -> None:
+                    kind = ReasoningDelta if reasoning else TextDelta
+                    turn.emit(kind(text=text, index=index))
+
                 async with seats:
                     wanted = replace(request.ask, messages=read[id(said)], images=images)
-                    return await request.model.complete(wanted, lambda text: turn.emit(TextDelta(text=text, index=index)))
+                    return await request.model.complete(wanted, emit)
 
             try:
                 async with asyncio.TaskGroup() as group:
@@ -94,7 +98,13 @@ class Direct:
         answers = tuple([task.result() for task in tasks])
         first, usage = answers[0], sum((answer.usage for answer in answers), Usage())
         return TurnFinished(
-            turn_id=turn.id, text=first.text, finish_reason=first.finish_reason, usage=usage, model=first.model, answers=answers
+            turn_id=turn.id,
+            text=first.text,
+            finish_reason=first.finish_reason,
+            usage=usage,
+            model=first.model,
+            answers=answers,
+            reasoning=first.reasoning,
         )
 
     async def _message(self, said: Earlier, images: dict[str, bytes]) -> Message:

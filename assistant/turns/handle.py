@@ -10,7 +10,7 @@ from assistant.contracts import errors
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.errors import NanobotError, drop_traceback, traceback_location
 from assistant.contracts.messages import CutOff, Usage
-from assistant.contracts.turns import Keep, TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished, Upload
+from assistant.contracts.turns import Keep, ReasoningDelta, TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import estimate_tokens
 
 
@@ -88,7 +88,7 @@ class RunningTurn:
         self.words: list[str] = []
         """The text emitted by the current step, kept if the turn is cut off."""
         self._usage = Usage()
-        self._calls: list[str] = []
+        self._unsaid: list[str] = []
         self.stopped: StopCause | None = None
         """Why it was told to stop, if it was."""
         self.task: asyncio.Task[None] | None = None
@@ -101,13 +101,13 @@ class RunningTurn:
     @property
     def took(self) -> int:
         """Tokens used so far: those of the finished steps, and an estimate of what the current one emitted."""
-        return self._usage.prompt_tokens + self._usage.completion_tokens + estimate_tokens(sum(map(len, self.words + self._calls)))
+        return self._usage.prompt_tokens + self._usage.completion_tokens + estimate_tokens(sum(map(len, self.words + self._unsaid)))
 
     def step_made(self, usage: Usage) -> None:
         """A step is stored; the next one begins."""
         self._usage += usage
         self.words.clear()
-        self._calls.clear()
+        self._unsaid.clear()
 
     def emit(self, event: TurnEvent) -> None:
         """Note an event and wake the listener; the turn's end settles its tokens. Ignored after the end."""
@@ -122,9 +122,11 @@ class RunningTurn:
                 self.admission.broke_off(self.took)
             case ToolStarted():
                 self.acted = self.acted or not event.reads_only
-                self._calls.append(event.arguments)
+                self._unsaid.append(event.arguments)
             case TextDelta():
                 self.words.append(event.text)
+            case ReasoningDelta():
+                self._unsaid.append(event.text)
             case _:
                 pass
         self._events.append(event)

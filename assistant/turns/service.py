@@ -133,7 +133,12 @@ class Turns:
         # Outside of the timeout, and not to be stopped any more: an answer that is whole is stored.
         turn.sealed = True
         end = TurnFinished(
-            turn_id=turn.id, text=answer.text, finish_reason=answer.last.finish_reason, usage=answer.usage, model=answer.last.model
+            turn_id=turn.id,
+            text=answer.text,
+            finish_reason=answer.last.finish_reason,
+            usage=answer.usage,
+            model=answer.last.model,
+            reasoning=answer.reasoning,
         )
         outbound = await request.reply.outbound(end) if request.reply else ()
         seq = await self._sessions.end_turn(

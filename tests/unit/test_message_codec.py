@@ -24,8 +24,13 @@ images = st.builds(
     original=texts,
 )
 documents = st.builds(Document, attachment_id=texts, name=texts, format=texts, size=counts, facts=facts, text=texts, missing=texts)
-usages = st.builds(Usage, prompt_tokens=counts, completion_tokens=counts, cached_tokens=counts)
-calls = st.builds(ToolCall, id=texts, name=texts, arguments=texts)
+usages = st.builds(Usage, prompt_tokens=counts, completion_tokens=counts, cached_tokens=counts, reasoning_tokens=counts)
+values = st.recursive(
+    st.one_of(st.none(), st.booleans(), counts, texts),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
+)
+extras = st.dictionaries(texts, values, max_size=2)
+calls = st.builds(ToolCall, id=texts, name=texts, arguments=texts, extras=extras)
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(UserMessage, id=texts, parts=st.lists(st.one_of(part_texts, images, documents), max_size=4).map(tuple)),
     st.builds(
@@ -37,6 +42,9 @@ messages: st.SearchStrategy[Message] = st.one_of(
         usage=usages,
         model=texts,
         cut_off=st.sampled_from([None, "interrupted", "failed", "cancelled", "timeout"]),
+        reasoning=texts,
+        provider=texts,
+        extras=extras,
     ),
     st.builds(ToolMessage, id=texts, call_id=texts, name=texts, text=texts, ok=st.booleans()),
 )

@@ -20,9 +20,18 @@ Income rose.
 """ + "\n".join(f"## Part {n}\n\nline" for n in range(20))
 
 
+def unheard(text: str, /, *, reasoning: bool = False) -> None:
+    """For requests whose text does not matter."""
+
+
 async def said(*messages: Message, stream: bool = False) -> tuple[str, list[str]]:
     pieces: list[str] = []
-    message = await OfflineProvider().complete(ModelRequest(instructions=(), messages=messages, stream=stream), pieces.append)
+
+    def emit(piece: str, /, *, reasoning: bool = False) -> None:
+        assert not reasoning
+        pieces.append(piece)
+
+    message = await OfflineProvider().complete(ModelRequest(instructions=(), messages=messages, stream=stream), emit)
     return message.text, pieces
 
 
@@ -95,7 +104,7 @@ MESSAGE_TOOL = ToolSpec(name="message", description="", parameters={})
 )
 async def test_it_sends_what_it_is_told_to_send_in_so_many_words(words: str, arguments: dict[str, str]) -> None:
     request = ModelRequest(instructions=(), messages=(asked(Text(text=words)),), tools=(MESSAGE_TOOL,))
-    message = await OfflineProvider().complete(request, print)
+    message = await OfflineProvider().complete(request, unheard)
     assert message.finish_reason == "tool_calls"
     assert json.loads(message.tool_calls[0].arguments) == arguments
 
@@ -110,7 +119,7 @@ async def test_it_sends_nothing_for_words_that_are_not_the_users_or_without_the_
         ((asked(Text(text=words)), AssistantMessage(id="a"), asked(Text(text="thanks"))), (MESSAGE_TOOL,), True),
     ):
         request = ModelRequest(instructions=(), messages=messages, tools=tools, may_call=may_call)
-        assert (await OfflineProvider().complete(request, print)).tool_calls == ()
+        assert (await OfflineProvider().complete(request, unheard)).tool_calls == ()
 
 
 async def test_it_answers_with_what_became_of_the_message() -> None:

@@ -23,7 +23,17 @@ from assistant.api.sockets.wire import ClientMessage
 from assistant.contracts.access import Admission
 from assistant.contracts.access import Scope as AccessScope
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound, TurnCancelled
-from assistant.contracts.turns import MAIN, HistoryMessage, TextDelta, ToolFinished, ToolStarted, TurnEvent, TurnFailed, TurnFinished
+from assistant.contracts.turns import (
+    MAIN,
+    HistoryMessage,
+    ReasoningDelta,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnEvent,
+    TurnFailed,
+    TurnFinished,
+)
 from assistant.contracts.util import new_id
 from assistant.turns.direct import DirectRequest
 from assistant.turns.handle import RunningTurn
@@ -266,6 +276,8 @@ def _frames(batch: list[TurnEvent], question: Question, *, stopped: bool) -> lis
         if isinstance(event, TextDelta):
             words.append(event.text)
             continue
+        if isinstance(event, ReasoningDelta):
+            continue  # this protocol has no frame for thoughts
         if words:
             frames.append(wire.chunk("".join(words)))
             words.clear()

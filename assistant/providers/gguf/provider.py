@@ -12,7 +12,7 @@ from typing import Final
 
 from assistant.contracts.errors import InvalidRequest, ProviderFailed, UnsupportedContent
 from assistant.contracts.messages import AssistantMessage, Message, Part, Usage
-from assistant.contracts.models import EmbeddingProvider, Embeddings, ModelInfo, ModelProvider, ModelRequest
+from assistant.contracts.models import EmbeddingProvider, Embeddings, EmitText, ModelInfo, ModelProvider, ModelRequest
 from assistant.providers.gguf.file import NOT_INSTALLED, NoModelFile, find_gguf, is_installed
 from assistant.providers.gguf.request_queue import GgufLimits, GgufQueue, WorkerStart, worker_command
 from assistant.providers.messages import assistant_text, build_message, count, image_text, part_text, tool_text
@@ -33,7 +33,7 @@ class GgufProvider:
         self._prepare = prepare
         self._raw = raw
 
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         parts = [part for message in request.messages if message.role == "user" for part in message.parts]
         self._check(request, parts)
         texts = (part_text(part) for part in parts if part.kind != "image")

@@ -58,7 +58,7 @@ class GgufModel:
     def begin(self, text: str) -> tuple[asyncio.Task[AssistantMessage], asyncio.Event]:
         """A running request, and an event for its first piece of text."""
         heard = asyncio.Event()
-        return asyncio.create_task(self.writes.complete(asked(text), lambda _: heard.set())), heard
+        return asyncio.create_task(self.writes.complete(asked(text), lambda _, /, *, reasoning=False: heard.set())), heard
 
     async def close(self) -> None:
         for opened in (self._writes, self._embeds):

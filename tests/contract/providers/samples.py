@@ -1,9 +1,7 @@
 """Requests and providers that the tests of the providers share."""
 
-from collections.abc import Callable
-
 from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, ToolCall, ToolMessage, UserMessage
-from assistant.contracts.models import ModelInfo, ModelProvider, ModelRequest, Sampling, ToolSpec
+from assistant.contracts.models import EmitText, ModelInfo, ModelProvider, ModelRequest, Sampling, ToolSpec
 from assistant.providers.anthropic import AnthropicProvider
 from assistant.providers.http import ProviderEndpoint
 from assistant.providers.openai import OpenAIProvider
@@ -47,8 +45,20 @@ def wire_provider(server: ModelServer, wire: str = "openai", *, model: str = "so
     return AnthropicProvider(reached) if wire == "anthropic" else OpenAIProvider(reached)
 
 
-def unheard(text: str) -> None:
+def unheard(text: str, /, *, reasoning: bool = False) -> None:
     """For requests whose text does not matter."""
+
+
+def into(heard: list[str], thoughts: list[str] | None = None) -> EmitText:
+    """Notes the pieces of what is said, and those of the thoughts where they are wanted."""
+
+    def emit(text: str, /, *, reasoning: bool = False) -> None:
+        if not reasoning:
+            heard.append(text)
+        elif thoughts is not None:
+            thoughts.append(text)
+
+    return emit
 
 
 class ScriptedProvider:
@@ -63,7 +73,7 @@ class ScriptedProvider:
     def info(self) -> ModelInfo:
         return self._info
 
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         self.calls += 1
         act = self.acts.pop(0)
         if isinstance(act, Exception):

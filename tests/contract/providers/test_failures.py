@@ -9,7 +9,7 @@ from assistant.contracts.errors import ContextLengthExceeded, NanobotError, Prov
 from assistant.contracts.models import ModelProvider
 from tests.doubles.model_server import ModelServer
 
-from .samples import KEY, request, unheard, wire_provider
+from .samples import KEY, into, request, unheard, wire_provider
 
 WIRES = ["openai", "anthropic"]
 BOTH = pytest.mark.parametrize("wire", WIRES)
@@ -20,7 +20,7 @@ async def failure(provider: ModelProvider, *, stream: bool = False, heard: list[
     try:
         async with asyncio.timeout(5):
             with pytest.raises(NanobotError) as caught:
-                await provider.complete(request(stream=stream), heard.append if heard is not None else unheard)
+                await provider.complete(request(stream=stream), into(heard) if heard is not None else unheard)
     finally:
         await provider.close()
     assert KEY not in caught.value.message

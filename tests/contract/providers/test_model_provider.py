@@ -1,7 +1,7 @@
 """What every ModelProvider promises, over every implementation of the port; the models are a stand-in on loopback."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import AssistantMessage
-from assistant.contracts.models import ModelProvider, ModelRequest
+from assistant.contracts.models import EmitText, ModelProvider, ModelRequest
 from assistant.providers.chain import ModelChain
 from assistant.providers.gguf.provider import open_gguf
 from assistant.providers.offline import OfflineProvider
@@ -17,7 +17,7 @@ from assistant.providers.settings import RegisteredModel
 from tests.doubles.model_server import ModelServer
 
 from .gguf_models import WORKER
-from .samples import PICTURE, REPORT, ROUND, request, unheard, user, wire_provider
+from .samples import PICTURE, REPORT, ROUND, into, request, unheard, user, wire_provider
 
 REMOTE = ["openai", "anthropic", "retry", "fallback"]
 ALL = [*REMOTE, "offline", "file"]
@@ -37,7 +37,7 @@ class WithoutTools:
         self._inner = inner
         self.info, self.probe, self.close = inner.info, inner.probe, inner.close
 
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         return await self._inner.complete(replace(request, tools=()), emit)
 
 
@@ -62,7 +62,7 @@ async def provider(server: ModelServer, kind: str, tmp_path: Path) -> AsyncItera
 @pytest.mark.parametrize("kind", ALL)
 async def test_the_pieces_of_a_stream_joined_are_the_answer(provider: ModelProvider) -> None:
     pieces: list[str] = []
-    message = await provider.complete(request(stream=True), pieces.append)
+    message = await provider.complete(request(stream=True), into(pieces))
     assert message.text
     assert "".join(pieces) == message.text
     assert len(pieces) > 1
@@ -72,7 +72,7 @@ async def test_the_pieces_of_a_stream_joined_are_the_answer(provider: ModelProvi
 @pytest.mark.parametrize("kind", ALL)
 async def test_an_answer_that_nobody_streams_is_whole_and_counted(provider: ModelProvider) -> None:
     pieces: list[str] = []
-    message = await provider.complete(request(), pieces.append)
+    message = await provider.complete(request(), into(pieces))
     assert message.text
     assert "".join(pieces) in {"", message.text}
     assert message.finish_reason == "stop"
@@ -114,7 +114,7 @@ async def test_a_history_with_tools_files_and_pictures_is_taken(provider: ModelP
 @pytest.mark.parametrize("kind", REMOTE)
 async def test_what_is_said_is_any_unicode(provider: ModelProvider) -> None:
     pieces: list[str] = []
-    message = await provider.complete(request("ECHO 𝔘nicode \\u0000 😀 \u2028 end", stream=True), pieces.append)
+    message = await provider.complete(request("ECHO 𝔘nicode \\u0000 😀 \u2028 end", stream=True), into(pieces))
     assert message.text == "𝔘nicode \\u0000 😀 \u2028 end"
     assert "".join(pieces) == message.text
 
@@ -135,7 +135,7 @@ async def test_a_cancelled_call_closes_its_connection(provider: ModelProvider, s
 async def test_a_call_cancelled_in_the_middle_of_the_answer_closes_its_connection(provider: ModelProvider, server: ModelServer) -> None:
     server.configure(chunk_delay_ms=20, chunks=500)
     heard = asyncio.Event()
-    call = asyncio.create_task(provider.complete(request(stream=True), lambda _: heard.set()))
+    call = asyncio.create_task(provider.complete(request(stream=True), lambda _, /, *, reasoning=False: heard.set()))
     async with asyncio.timeout(5):
         await heard.wait()
         call.cancel()

@@ -9,7 +9,7 @@ from assistant.contracts.errors import ContextLengthExceeded, ProviderFailed, Pr
 from assistant.providers.chain import ModelChain, RetryPolicy
 from tests.doubles.model_server import ModelServer
 
-from .samples import ScriptedProvider, request, unheard, wire_provider
+from .samples import ScriptedProvider, into, request, unheard, wire_provider
 
 FAULT = ProviderFailed("broken")
 
@@ -78,7 +78,7 @@ async def test_what_will_not_pass_soon_is_not_repeated(error: Exception) -> None
 async def test_nothing_is_repeated_after_the_first_words() -> None:
     inner, heard = ScriptedProvider(("half", FAULT), "again"), list[str]()
     with pytest.raises(ProviderFailed):
-        await retrying(inner, Waits()).complete(request(stream=True), heard.append)
+        await retrying(inner, Waits()).complete(request(stream=True), into(heard))
     assert heard == ["half"]
     assert inner.calls == 1
 
@@ -104,7 +104,7 @@ async def test_a_refused_key_goes_to_the_next_model_too() -> None:
 async def test_no_other_model_goes_on_where_one_broke_off() -> None:
     second, heard = ScriptedProvider("other words"), list[str]()
     with pytest.raises(ProviderFailed):
-        await falling_back(ScriptedProvider(("half", FAULT)), second).complete(request(stream=True), heard.append)
+        await falling_back(ScriptedProvider(("half", FAULT)), second).complete(request(stream=True), into(heard))
     assert heard == ["half"]
     assert second.calls == 0
 

@@ -2,16 +2,17 @@
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from assistant.contracts.errors import ProviderFailed
-from assistant.contracts.messages import AssistantMessage, UserMessage
+from assistant.contracts.messages import AssistantMessage, Json, UserMessage
 from assistant.contracts.models import ModelRequest, Sampling
 from tests.doubles.model_server import ModelServer
 
-from .samples import PICTURE, REPORT, ROUND, request, target, unheard, user, wire_provider
+from .samples import PICTURE, REPORT, ROUND, into, request, target, unheard, user, wire_provider
 
 
 async def sent(
@@ -45,6 +46,13 @@ async def answered(server: ModelServer, raw: bytes, *, stream: bool = True) -> A
         return await provider.complete(request(stream=stream), unheard)
     finally:
         await provider.close()
+
+
+async def test_fields_of_the_client_go_along_and_never_replace_ours(server: ModelServer) -> None:
+    extra: dict[str, Json] = {"top_k": 40, "model": "another", "chat_template_kwargs": {"enable_thinking": False}}
+    body = await sent(server, replace(request(), extra_fields=extra))
+    assert (body["top_k"], body["chat_template_kwargs"]) == (40, {"enable_thinking": False})
+    assert body["model"] == "some-model"
 
 
 async def test_the_request_is_that_of_chat_completions(server: ModelServer) -> None:
@@ -222,7 +230,7 @@ async def test_usage_that_nobody_counts_is_estimated_by_characters(server: Model
 async def test_a_server_that_does_not_stream_is_heard_in_one_piece(server: ModelServer) -> None:
     server.replies.append(whole({"choices": [{"message": {"content": "all of it"}, "finish_reason": "stop"}]}))
     provider, heard = wire_provider(server), list[str]()
-    await provider.complete(request(stream=True), heard.append)
+    await provider.complete(request(stream=True), into(heard))
     assert heard == ["all of it"]
     await provider.close()
 

@@ -5,7 +5,6 @@ Its model calls the tool `send` first, then answers; both are made again, the sa
 
 import asyncio
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +14,7 @@ from pydantic import BaseModel
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.messages import AssistantMessage
-from assistant.contracts.models import ModelRequest
+from assistant.contracts.models import EmitText, ModelRequest
 from assistant.contracts.outbox import Origin, OutboundEvent
 from assistant.contracts.tools import ToolContext, ToolResult
 from assistant.contracts.util import derived_id
@@ -67,7 +66,7 @@ class Standing(ScriptedModel):
         super().__init__(SENDS, ANSWER)
         self._at = at
 
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         if len(self.requests) == self._at:
             await stand("model")
         return await super().complete(request, emit)

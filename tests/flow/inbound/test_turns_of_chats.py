@@ -10,7 +10,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError, ProviderFailed, ProviderOverloaded
 from assistant.contracts.inbox import Quote, Sender
 from assistant.contracts.messages import AssistantMessage, Text, UserMessage
-from assistant.contracts.models import ModelRequest
+from assistant.contracts.models import EmitText, ModelRequest
 from assistant.testing.scripted import ScriptedModel
 from tests.flow.inbound.chat import ALICE, BOB, Chat, GrowingAnswer, said
 from tests.flow.inbound.rig import Rig, words
@@ -111,7 +111,7 @@ async def test_sessions_do_not_wait_for_each_other_and_no_more_are_worked_on_at_
     class Counting(ScriptedModel):
         now, most = 0, 0
 
-        async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
             self.now += 1
             self.most = max(self.most, self.now)
             try:

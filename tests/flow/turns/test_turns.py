@@ -1,13 +1,14 @@
 """What happens to a message, from the door to the store."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from assistant.contracts.errors import SessionBusy
 from assistant.contracts.messages import AssistantMessage, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import Sampling
-from assistant.contracts.turns import TextDelta, TurnFinished, TurnRequest, UserText
+from assistant.contracts.turns import ReasoningDelta, TextDelta, TurnFinished, TurnRequest, UserText
 from assistant.contracts.util import new_id
 from assistant.testing.scripted import ScriptedModel, calling
 from tests.flow.turns.house import House, ask, texts
@@ -80,6 +81,21 @@ async def test_the_streamed_pieces_joined_are_the_answer_over_all_steps(house: H
     assert end.text == "Let me look.\n\nNo files." == "".join(event.text for event in events if isinstance(event, TextDelta))
     assert [event.kind for event in events if event.kind.startswith("tool")] == ["tool_started", "tool_finished"]
     assert (end.usage.prompt_tokens, end.usage.completion_tokens) == (20, 7)
+
+
+async def test_thoughts_are_kept_apart_from_what_is_said(house: House) -> None:
+    model = ScriptedModel(
+        replace(calling(("list_attachments", "{}"), text="Let me look."), reasoning="A file?"),
+        AssistantMessage(id="msg_end", text="No files.", reasoning="None."),
+    )
+    turns = house.turns(model)
+    running = turns.start(replace(ask("Any files?"), stream=True))
+    events = [event async for batch in running.events() for event in batch]
+    assert "".join(event.text for event in events if isinstance(event, ReasoningDelta)) == "A file?\n\nNone."
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "Let me look.\n\nNo files."
+    end = events[-1]
+    assert isinstance(end, TurnFinished)
+    assert (end.text, end.reasoning) == ("Let me look.\n\nNo files.", "A file?\n\nNone.")
 
 
 async def test_a_model_that_only_calls_tools_is_asked_for_words_in_the_end(house: House) -> None:

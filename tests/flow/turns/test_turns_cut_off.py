@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from assistant.contracts.errors import (
     UnreadableFile,
 )
 from assistant.contracts.messages import AssistantMessage
-from assistant.contracts.models import ModelRequest
+from assistant.contracts.models import EmitText, ModelRequest
 from assistant.contracts.turns import HistoryMessage, TurnFailed, TurnFinished, Upload, UserText
 from assistant.contracts.util import new_id
 from assistant.documents.reader import ChildReader
@@ -33,7 +32,7 @@ from tests.flow.turns.house import House, ask, texts
 @pytest.mark.parametrize(("said", "expected"), [((), ""), (("Half an ", "answer"), "Half an answer")])
 async def test_a_failure_leaves_the_users_words_and_a_truthful_mark(house: House, said: tuple[str, ...], expected: str) -> None:
     class Failing(ScriptedModel):
-        async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
             if not self.requests:
                 for piece in said:
                     emit(piece)
@@ -136,7 +135,7 @@ async def test_a_session_is_deleted_after_the_turn_that_runs(house: House) -> No
 
 async def test_an_unexpected_fault_of_a_provider_is_an_error_of_ours_and_the_session_goes_on(house: House) -> None:
     class Broken(ScriptedModel):
-        async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
             if not self.requests:
                 self.requests.append(request)
                 raise ZeroDivisionError("a bug with a secret in it")
@@ -152,7 +151,7 @@ async def test_an_unexpected_fault_of_a_provider_is_an_error_of_ours_and_the_ses
 
 async def test_the_log_of_an_unexpected_fault_tells_where_and_quotes_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
     class Broken(ScriptedModel):
-        async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
             raise ValueError(texts(request.messages)[-1])
 
     async with asyncio.timeout(10):
@@ -186,7 +185,7 @@ async def test_a_turn_that_is_being_settled_can_not_be_stopped_any_more(house: H
         may_settle.wait(10)
 
     class Failing(ScriptedModel):
-        async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+        async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
             self.held = asyncio.create_task(house.store.database.write(hold))
             await asyncio.to_thread(settling.wait, 10)
             raise ProviderFailed("cut")

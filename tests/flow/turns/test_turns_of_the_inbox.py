@@ -1,7 +1,7 @@
 """Turns that answer a chat: they end together with their reply, go on where they were left, and are left where the server ends."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -15,7 +15,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.errors import ShuttingDown, TurnCancelled, UnreadableFile
 from assistant.contracts.inbox import InboundMessage, Sender, SessionRef, Taken
 from assistant.contracts.messages import AssistantMessage, Text, UserMessage
-from assistant.contracts.models import ModelRequest
+from assistant.contracts.models import EmitText, ModelRequest
 from assistant.contracts.outbox import Origin, OutboundEvent
 from assistant.contracts.tools import ToolContext, ToolResult
 from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
@@ -29,7 +29,7 @@ CHAT = Address(channel="chat", chat_id="1")
 class Halting(ScriptedModel):
     """Stands still at its second call."""
 
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         if self.requests:
             self.gate.clear()
         return await super().complete(request, emit)

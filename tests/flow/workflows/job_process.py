@@ -7,14 +7,13 @@ What happened outside of the store is in the file `effects`, a line each.
 import asyncio
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel
 
 from assistant.contracts.messages import AssistantMessage, Json
-from assistant.contracts.models import ModelRequest
+from assistant.contracts.models import EmitText, ModelRequest
 from assistant.contracts.tools import ToolContext, ToolResult
 from assistant.contracts.workflows import NodeState
 from assistant.store.jobs import JobStore
@@ -56,7 +55,7 @@ class NotingModel(ScriptedModel):
         super().__init__("thought")
         self._folder = folder
 
-    async def complete(self, request: ModelRequest, emit: Callable[[str], None]) -> AssistantMessage:
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         note(self._folder, "asked")
         await at("asked")
         return await super().complete(request, emit)
