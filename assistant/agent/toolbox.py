@@ -32,6 +32,8 @@ class Toolbox:
         """`result_chars`: how much of a result the model is given at once; the rest is kept as an attachment of the session."""
         self._tools = {tool.name: tool for tool in tools}
         self._brought: dict[str, TurnTool] = {}
+        self.client_specs: tuple[ToolSpec, ...] = ()
+        """The last of `specs`, for tools that the client runs: `run` does not know them."""
         self._attachments = attachments
         self._result_chars = result_chars
         schemas = [cast("dict[str, Json]", _untitled(tool.params.model_json_schema())) for tool in tools]
@@ -48,21 +50,30 @@ class Toolbox:
         tool = self._tools.get(name)
         return tool is None or tool.reads_only or isinstance(tool, HappensOnce)
 
-    def for_turn(self, only: Collection[str] | None, brought: Sequence[TurnTool]) -> "Toolbox":
-        """What one turn may use: of these tools `only` those named (None: all), and those that it brings along.
+    def for_turn(self, only: Collection[str] | None, brought: Sequence[TurnTool], client: Sequence[ToolSpec] = ()) -> "Toolbox":
+        """What one turn may use: of these tools `only` those named (None: all), those that it brings along, and those that the `client` runs,
+        each in place of one of the same name.
 
-        Raises InvalidRequest where one of them is called like a tool of the agent, or like another.
+        Raises InvalidRequest where one that it brings along is called like a tool of the agent, or like another.
         """
-        if only is None and not brought:
+        if only is None and not brought and not client:
             return self
         names = [tool.spec.name for tool in brought]
         if taken := set(self.names).intersection(names) or {name for name in names if names.count(name) > 1}:
             raise InvalidRequest(f"There is a tool called '{min(taken)}' already: give yours another name.", param="tools")
         box = Toolbox((), self._attachments, result_chars=self._result_chars)
-        box._tools = {name: tool for name, tool in self._tools.items() if only is None or name in only}
-        box._brought = {tool.spec.name: tool for tool in brought}
-        box.specs = (*(spec for spec in self.specs if spec.name in box._tools), *(tool.spec for tool in brought))
+        theirs = {spec.name for spec in client}
+        box._tools = {name: tool for name, tool in self._tools.items() if (only is None or name in only) and name not in theirs}
+        box._brought = {tool.spec.name: tool for tool in brought if tool.spec.name not in theirs}
+        box.client_specs = tuple(client)
+        own = (*(spec for spec in self.specs if spec.name in box._tools), *(tool.spec for tool in box._brought.values()))
+        box.specs = own + box.client_specs
         return box
+
+    def of_client(self, calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+        """Those of tools that the client runs."""
+        names = {spec.name for spec in self.client_specs}
+        return tuple([call for call in calls if call.name in names]) if names else ()
 
     async def run(self, calls: Sequence[ToolCall], ctx: ToolContext, emit: Emit, *, step: int = 0) -> list[ToolMessage]:
         """Run the calls; one message each, in the order of the calls. Neighbours that only read run side by side. Never raises

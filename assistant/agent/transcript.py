@@ -1,6 +1,6 @@
 """Pure passes over a transcript: how long it is, where to cut it, how to repair it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, ToolMessage, UserMessage
@@ -11,7 +11,7 @@ MESSAGE_TOKENS = 4
 IMAGE_TOKENS = 1_500
 """A picture of 2048 px on the long side costs between 765 (OpenAI, high detail) and about 1,600 (Anthropic)."""
 REMOVED = "[This result was removed to make room.]"
-NO_RESULT = "No result: the server stopped before this call ended. Whether it took effect is not known."
+NO_RESULT = "No result: the conversation went on without one. Whether the call took effect is not known."
 
 
 def text_tokens(text: str) -> int:
@@ -80,10 +80,23 @@ def fit(messages: Sequence[Message], budget: int) -> tuple[Message, ...]:
     return tuple(kept)
 
 
-def heal(messages: Sequence[Message]) -> list[Message]:
-    """Answer every tool call that has no result, truthfully, and leave out results that answer no call: providers refuse both."""
+def unanswered(messages: Sequence[Message]) -> dict[str, str]:
+    """The calls that the end of a transcript leaves open, id and name: a client may still send their results."""
+    results: set[str] = set()
+    for message in reversed(messages):
+        if isinstance(message, ToolMessage):
+            results.add(message.call_id)
+            continue
+        calls = message.tool_calls if isinstance(message, AssistantMessage) else ()
+        return {call.id: call.name for call in calls if call.id not in results}
+    return {}
+
+
+def heal(messages: Sequence[Message], waiting: Mapping[str, str] | None = None) -> list[Message]:
+    """Answer every tool call that others follow without a result, truthfully, and leave out results that answer no call: providers refuse both.
+    `waiting`: the calls that the messages before left open. Those that the last message leaves open stay so."""
     healed: list[Message] = []
-    open_calls: dict[str, str] = {}
+    open_calls = dict(waiting or {})
 
     def close() -> None:
         for call_id, name in open_calls.items():
@@ -99,5 +112,4 @@ def heal(messages: Sequence[Message]) -> list[Message]:
         healed.append(message)
         if isinstance(message, AssistantMessage):
             open_calls = {call.id: call.name for call in message.tool_calls}
-    close()
     return healed

@@ -85,7 +85,9 @@ def create_app(services: ApiServices) -> ASGIApp:
     turns, registry, direct, agents = services.turns, services.registry, services.direct, services.agents
     outgoing, files, workflows, models = services.outgoing, services.files, services.workflows, services.workflow_models
     prepare_spool(spool_folder)
-    known = AgentCatalog(model=agents[MAIN].id, agents=agents, workflows=models.ids if models else ())
+    known = AgentCatalog(
+        model=agents[MAIN].id, agents=agents, workflows=models.ids if models else (), takes_history=settings.history == "client"
+    )
     asking = ChatService(turns=turns, registry=registry, direct=direct, known=known)
     resources: list[object] = [
         ModelEndpoints(agents=agents, registry=registry, workflows=known.workflows),

@@ -105,6 +105,13 @@ _CHAT: Final[dict[str, Any]] = {
 }
 
 
+_NOT_HERE: Final = {
+    "/v1/responses/compact": "Conversations are not compacted on demand: an agent leaves out the oldest by itself, and to a model you may send less.",
+    "/v1/responses/input_tokens": "Tokens are not counted beforehand: the 'usage' of each answer has them.",
+}
+"""Paths of OpenAI's that would be taken for ids of responses, and what there is in their place."""
+
+
 async def _raise_ours(request: Request, error: Exception) -> Response:
     """Raise a framework's error as one of ours, and any other as it is."""
     match error:
@@ -112,6 +119,8 @@ async def _raise_ours(request: Request, error: Exception) -> Response:
             raise complaint(error.errors(), skip=1) from None
         case HTTPException(status_code=404):
             raise NotFound("There is no such path here. GET /docs describes those there are.") from None
+        case HTTPException(status_code=405) if request.method == "POST" and request.url.path in _NOT_HERE:
+            raise NotFound(f"There is no such path here. {_NOT_HERE[request.url.path]}") from None
         case HTTPException(status_code=405):
             raise NotThisMethod(request.method, _methods_at(request)) from None
         case HTTPException():

@@ -97,6 +97,9 @@ class ApiSettings(Settings):
     cors: CorsSettings = CorsSettings()
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks of reverse proxies whose X-Forwarded-For is trusted: "10.0.0.7", "10.0.0.0/24"."""
+    history: Literal["session", "client"] = "session"
+    """Who keeps the conversation with the default model, the first id of /v1/models. "session": the server; a request holds one user message.
+    "client": the client, whose `messages` hold all of it, as OpenAI's clients do; with a `session_id` they only begin a session that is new."""
     on_disconnect: Literal["finish", "cancel"] = "finish"
     """What happens to the turn of a client that disconnects before the answer."""
     keep_alive_seconds: float = Field(default=10, gt=0)

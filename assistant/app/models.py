@@ -67,7 +67,8 @@ def open_registry(loaded: Loaded, default: ChosenModel) -> ModelRegistry:
             raise ProviderFailed(str(error), retryable=False) from error
 
     lists = ListedModels({name: _list_models(config, name) for name, settings in config.providers.items() if settings.list})
-    return ModelRegistry(config.models, lists, choose_model, offline=default.provider == OFFLINE, folder=loaded.folder)
+    offline = default.provider == OFFLINE
+    return ModelRegistry(config.models, lists, choose_model, offline=offline, default=default, folder=loaded.folder)
 
 
 def _list_models(config: Config, provider: str) -> ListModels:

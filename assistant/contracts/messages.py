@@ -131,6 +131,8 @@ class ToolMessage:
     name: str
     text: str
     ok: bool = True
+    from_client: bool = False
+    """Whether a tool of the client made it: the words are the client's."""
     role: Literal["tool"] = "tool"
 
 

@@ -1,11 +1,12 @@
 """Sessions with their messages, and the attachments that belong to them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
 from assistant.contracts.documents import ReadDocument
+from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
 
@@ -55,7 +56,9 @@ class History:
     """The first seq that the model sees; earlier ones were trimmed."""
     messages: tuple[Message, ...]
     seq: int
-    """That of the new user message, which is stored and not part of `messages`."""
+    """That of the turn's first own message: `said` is stored and not part of `messages`."""
+    said: tuple[UserMessage | ToolMessage, ...] = ()
+    """What the new turn added: the results that answer calls, then the user's message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +68,35 @@ class NewTurn:
     id: str
     owner: str
     session: str
-    message: UserMessage
+    message: UserMessage | None
+    """None: there are `results` alone."""
+    results: tuple[ToolMessage, ...] = ()
+    """Of the client's tools; see `accepted`."""
     history: tuple[Message, ...] = ()
-    """What a session that this turn creates begins with, before the message."""
+    """What a session that this turn creates begins with, before the results and the message."""
+
+
+def accepted(turn: NewTurn, since: Sequence[Message]) -> tuple[ToolMessage, ...]:
+    """The turn's results that answer a call of the last step, named as it is. `since`: the session from behind its last user message.
+
+    With a message, other results are left out: they belong to a history that the session has already. Without one, InvalidRequest is raised for a
+    result that no call waits for, and for a call that is left without one. After a turn that was cut off, the results it began with may come again.
+    """
+    steps = [place for place, message in enumerate(since) if isinstance(message, AssistantMessage) and message.cut_off is None]
+    step = since[steps[-1]] if steps else None
+    calls = step.tool_calls if isinstance(step, AssistantMessage) else ()
+    answered = [message.call_id for message in (since[steps[-1] :] if steps else ()) if isinstance(message, ToolMessage)]
+    waiting = {call.id: call.name for call in calls if call.id not in answered}
+    cut_off = bool(since) and isinstance(last := since[-1], AssistantMessage) and last.cut_off is not None
+    again = [message.call_id for message in since if isinstance(message, ToolMessage)] if cut_off else []
+    taken = {result.call_id: result for result in reversed(turn.results) if result.call_id in waiting}
+    if turn.message is None:
+        for result in turn.results:
+            if result.call_id not in waiting and result.call_id not in again:
+                raise InvalidRequest(f"No call '{result.call_id[:64]}' waits for a result in this session.", param="messages")
+        if missing := [call for call in waiting if call not in taken]:
+            raise InvalidRequest(f"The call '{missing[0][:64]}' waits for a result, too: send them together.", param="messages")
+    return tuple([replace(taken[call], name=name, from_client=True) for call, name in waiting.items() if call in taken])
 
 
 ONCE: Final = "once:"
@@ -82,7 +111,8 @@ class SessionStore(Protocol):
     """
 
     async def begin_turn(self, turn: NewTurn, known: CachedUpTo | None) -> History:
-        """Create the session if it is new (with `turn.history`), append the message, mark the turn as running; returns the history before."""
+        """Create the session if it is new (with `turn.history`), append the accepted results and the message, mark the turn as running; returns the
+        history before. Raises what `accepted` raises."""
         ...
 
     async def resume_turn(self, turn_id: str, known: CachedUpTo | None) -> History | None:

@@ -8,7 +8,7 @@ from typing import Final, Literal, Protocol
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import AssistantMessage, FinishReason, ToolMessage, Usage
-from assistant.contracts.models import Sampling
+from assistant.contracts.models import Sampling, ToolChoice, ToolSpec
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.tools import TurnTool
 
@@ -74,6 +74,8 @@ class TurnRequest:
     """The session's key: "api:my-session"."""
     content: tuple[UserText | Upload, ...]
     agent: str = MAIN
+    results: tuple[ToolMessage, ...] = ()
+    """What the client's tools answered to calls that the session's last answer ended with; `content` may then be empty."""
     history: tuple[Earlier, ...] = ()
     """What the client says was said before: a new session begins with it; one that exists has its own history, and ignores this."""
     instructions: tuple[str, ...] = ()
@@ -82,6 +84,10 @@ class TurnRequest:
     stream: bool = False
     tools: tuple[TurnTool, ...] = ()
     """The caller's tools for this turn, besides the agent's."""
+    client_tools: tuple[ToolSpec, ...] = ()
+    """Tools that the client runs between two requests: a step that calls one ends the turn. One called like a tool of the agent replaces it."""
+    tool_choice: ToolChoice | None = None
+    parallel_calls: bool | None = None
     only_tools: frozenset[str] | None = None
     """The names of those of the agent's own tools that this turn may use; None: all."""
     address: Address | None = None
@@ -155,8 +161,8 @@ class TurnFinished:
     """Summed over all model calls of this turn."""
     model: str
     answers: tuple[AssistantMessage, ...] = ()
-    """Of a model without an agent: its answers (`n` of the request), with their calls of the client's tools.
-    `text`, `reasoning` and `finish_reason` are the first one's."""
+    """Of a model without an agent: its answers (`n` of the request), with their calls of the client's tools. Of an agent: its answer, where that
+    ends with such calls. `text`, `reasoning` and `finish_reason` are the first one's."""
     reasoning: str = ""
     """The model's thoughts in all steps, in words."""
     kind: Literal["turn_finished"] = "turn_finished"

@@ -82,11 +82,20 @@ class ModelRegistry:
     """The models that clients may name besides the agents."""
 
     def __init__(
-        self, models: Mapping[str, RegisteredModel], lists: ListedModels, choose: Choose, *, offline: bool, folder: Path | None = None
+        self,
+        models: Mapping[str, RegisteredModel],
+        lists: ListedModels,
+        choose: Choose,
+        *,
+        offline: bool,
+        default: ChosenModel | None = None,
+        folder: Path | None = None,
     ) -> None:
-        """`offline`: whether the default agent has no model; then there are stand-ins here, too. `folder`: what relative paths of files start
-        at; None: the current one."""
+        """`offline`: whether the default agent has no model; then there are stand-ins here, too. `default`: that agent's model, which is named
+        `<provider>/<model>` unless a configured one is. `folder`: what relative paths of files start at; None: the current one."""
         self._models = models
+        named = {} if offline or default is None else {f"{default.provider}/{default.model}": default}
+        self._default = {name: choice for name, choice in named.items() if name not in models}
         self._folder = folder or Path.cwd()
         self._lists = lists
         self._choose = choose
@@ -97,9 +106,10 @@ class ModelRegistry:
         self._opening = asyncio.Lock()
 
     async def list(self) -> Sequence[ListedModel]:
-        """The configured models, then those that providers list (as of some minutes ago; a provider that fails is left out)."""
+        """The default agent's model, the configured ones, then those that providers list (as of some minutes ago; a provider that fails is left
+        out)."""
         own = [await self._own(name, settings) for name, settings in self._models.items()]
-        return [*own, *self._stand_ins.values(), *await self._lists.all()]
+        return [*map(_as_itself, self._default.values()), *own, *self._stand_ins.values(), *await self._lists.all()]
 
     async def open(self, model_id: str) -> OpenedModel:
         """Raises ModelNotFound, or ProviderFailed with the reason why a known model is unavailable."""
@@ -130,12 +140,15 @@ class ModelRegistry:
 
     async def _open(self, model_id: str) -> OpenedModel:
         # A provider's list may take its time: only requests for such a model wait for it.
-        found = None if model_id in self._models or model_id in self._stand_ins else await self._lists.find(model_id)
+        own = model_id in self._default or model_id in self._models or model_id in self._stand_ins
+        found = None if own else await self._lists.find(model_id)
         async with self._opening:
             if model_id in self._opened:
                 return self._opened[model_id]
             if found is not None:
                 opened = await self._open_found(found)
+            elif choice := self._default.get(model_id):
+                opened = OpenedModel(listed=_as_itself(choice), writes=open_provider(choice))
             elif model_id in self._models:
                 opened = await self._open_configured(model_id, self._models[model_id])
             else:
@@ -172,6 +185,11 @@ class ModelRegistry:
             return OpenedModel(listed=listed, embeds=embeds)
         writes = open_completions(choice) if settings.type == "completion" else open_provider(choice)
         return OpenedModel(listed=listed, writes=writes, sampling=sampling)
+
+
+def _as_itself(choice: ChosenModel) -> ListedModel:
+    """The default agent's model, without the agent."""
+    return ListedModel(id=f"{choice.provider}/{choice.model}", type="chat", provider=choice.provider)
 
 
 def _as_listed(model_id: str, settings: RegisteredModel) -> ListedModel:

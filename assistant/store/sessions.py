@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import NamedTuple, TypeVar
 
-from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage
+from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
-from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState
+from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState, accepted
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
@@ -16,7 +17,7 @@ from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
 
 TOUCH_SESSION = """
-    UPDATE sessions SET messages = messages + 1, updated = :at WHERE owner = :owner AND key = :key
+    UPDATE sessions SET messages = messages + :count, updated = :at WHERE owner = :owner AND key = :key
     RETURNING id, messages, context_from"""
 ADD_SESSION = """
     INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens)
@@ -24,6 +25,7 @@ ADD_SESSION = """
 ADD_MESSAGE = "INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"
 ADD_TURN = "INSERT INTO turns (id, session_id, state, runner, started) VALUES (:turn, :id, 'running', :runner, :at)"
 HISTORY = "SELECT payload FROM messages WHERE session_id = :id AND seq >= :start AND seq < :end ORDER BY seq"
+SINCE_USER = "SELECT role, payload FROM messages WHERE session_id = :id AND seq >= :start ORDER BY seq DESC LIMIT 1000"
 RUNNING_TURN = "SELECT session_id FROM turns WHERE id = :turn AND state = 'running'"
 TURNS_OF_OTHERS = """
     SELECT id, runner FROM turns WHERE state = 'running' AND runner <> :runner
@@ -133,28 +135,33 @@ class Sessions:
             "turn": turn.id,
             "at": self._now(),
             "runner": self._runner.id,
-            "role": "user",
-            "payload": encode_message(turn.message),
-            "seq": len(turn.history) + 1,
         }
-        attachments = _attachments(turn.message)
+        asked = () if turn.message is None else (turn.message,)
+        attachments = [attachment for message in asked for attachment in _attachments(message)]
         earlier = await _each(encode_message, turn.history)
         earlier_attachments = [attachment for message in turn.history for attachment in _attachments(message)]
 
         def begin(connection: Transaction) -> _Rows:
-            found = connection.execute(TOUCH_SESSION, values)
+            said: tuple[UserMessage | ToolMessage, ...] = asked
             used = attachments
+            found = connection.execute(TOUCH_SESSION, {**values, "count": 0 if turn.results else 1})
+            if turn.results:
+                said = (*accepted(turn, _since_user(connection, *found[0]) if found else _behind_user(turn.history)), *asked)
+                found = found and connection.execute(TOUCH_SESSION, {**values, "count": len(said)})
             if not found:
-                found = connection.execute(ADD_SESSION, values)
+                found = connection.execute(ADD_SESSION, {**values, "seq": len(turn.history) + len(said)})
                 used = earlier_attachments + attachments
                 for place, (message, payload) in enumerate(zip(turn.history, earlier, strict=True), 1):
                     connection.execute(ADD_MESSAGE, {**values, "id": found[0][0], "seq": place, "role": message.role, "payload": payload})
-            row, seq, context_from = found[0]
-            connection.execute(ADD_MESSAGE, {**values, "id": row, "seq": seq})
+            row, last, context_from = found[0]
+            first = last - len(said) + 1
+            for seq, message in enumerate(said, first):
+                added: dict[str, SqlValue] = {"id": row, "seq": seq, "role": message.role, "payload": encode_message(message)}
+                connection.execute(ADD_MESSAGE, {**values, **added})
             connection.execute(ADD_TURN, {**values, "id": row})
             for attachment in used:
                 connection.execute(USE_ATTACHMENT, {**values, "attachment": attachment})
-            return _history(connection, row, seq, context_from, known)
+            return _history(connection, row, first, context_from, known)._replace(said=said)
 
         return await _decoded(await self._database.write(begin))
 
@@ -309,6 +316,16 @@ def _attachments(message: Message) -> list[str]:
     return [part.attachment_id for part in message.parts if part.kind != "text"] if message.role == "user" else []
 
 
+def _since_user(connection: Transaction, row: int, last: int, context_from: int) -> list[Message]:
+    """What the model sees of a session behind its last user message, in order."""
+    newest = connection.execute(SINCE_USER, {"id": row, "start": context_from})
+    return [decode_message(payload) for _, payload in takewhile(lambda each: each[0] != "user", newest)][::-1]
+
+
+def _behind_user(history: Sequence[Message]) -> list[Message]:
+    return list(takewhile(lambda message: message.role != "user", reversed(history)))[::-1]
+
+
 class _Rows(NamedTuple):
     """A history whose messages are still encoded."""
 
@@ -317,6 +334,7 @@ class _Rows(NamedTuple):
     context_from: int
     fresh: bool
     payloads: list[SqlRow]
+    said: tuple[UserMessage | ToolMessage, ...] = ()
 
 
 def _history(connection: Transaction, row: int, seq: int, context_from: int, known: CachedUpTo | None) -> _Rows:
@@ -336,4 +354,4 @@ async def _each(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
 
 async def _decoded(rows: _Rows) -> History:
     messages = tuple(await _each(decode_message, [payload for (payload,) in rows.payloads]))
-    return History(row=rows.row, fresh=rows.fresh, context_from=rows.context_from, messages=messages, seq=rows.seq)
+    return History(row=rows.row, fresh=rows.fresh, context_from=rows.context_from, messages=messages, seq=rows.seq, said=rows.said)

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from assistant.agent.transcript import cut, heal, message_tokens, text_tokens
+from assistant.agent.transcript import cut, heal, message_tokens, text_tokens, unanswered
 from assistant.contracts.errors import ContextLengthExceeded
-from assistant.contracts.messages import Image, Message, UserMessage
+from assistant.contracts.messages import AssistantMessage, Image, Message, UserMessage
 from assistant.contracts.models import Sampling, ToolSpec
 from assistant.contracts.sessions import CachedUpTo, History
 from assistant.contracts.turns import Earlier, HistoryMessage, TurnRequest, Upload, UserText
@@ -94,17 +94,18 @@ class Context:
         self._instructions = instructions
         self._tools_tokens = sum(map(_tool_tokens, tools))
 
-    def room(self, request: TurnRequest, message: UserMessage) -> Room:
-        """The room for a turn. Raises ContextLengthExceeded where the new message alone would not fit."""
+    def room(self, request: TurnRequest, message: UserMessage | None) -> Room:
+        """The room for a turn. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
         instructions = (self._instructions.text(datetime.now(UTC)), *request.instructions)
-        brought = sum(_tool_tokens(tool.spec) for tool in request.tools)
+        brought = sum(map(_tool_tokens, (*(tool.spec for tool in request.tools), *request.client_tools)))
         fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))
         answer = min(request.sampling.max_tokens or ANSWER_TOKENS, self._total // 4)
         left = self._total - answer - fixed
-        needed = message_tokens(message)
+        needed = sum(map(message_tokens, request.results if message is None else (*request.results, message)))
         if needed > left:
+            what = "These results take" if message is None else "This message takes"
             raise ContextLengthExceeded(
-                f"This message takes about {needed:,} tokens, and {max(left, 0):,} of the model's {self._total:,} are free for it. "
+                f"{what} about {needed:,} tokens, and {max(left, 0):,} of the model's {self._total:,} are free for it. "
                 "Send less at a time, or choose a model with a larger context.",
                 param="messages",
             )
@@ -137,12 +138,12 @@ class Transcript:
         return CachedUpTo(row=self.row, seq=self.seq)
 
     def extend(self, messages: Sequence[Message], seq: int) -> None:
-        """Note messages as the store has them; `seq` is that of the last one. Calls without a result are answered here."""
+        """Note messages as the store has them; `seq` is that of the last one. Calls that others follow without a result are answered here."""
         for place, message in enumerate(messages, seq - len(messages) + 1):
             if isinstance(message, UserMessage):
                 self._seqs[message.id] = place
                 self.images += [part for part in message.parts if isinstance(part, Image)]
-        healed = heal(messages)
+        healed = heal(messages, unanswered(self.messages))
         costs = [message_tokens(message) for message in healed]
         self.messages += healed
         self._costs += costs
@@ -170,6 +171,16 @@ class Transcript:
         start = next((place for place, seq in enumerate(seqs) if seq >= context_from), len(self.messages))
         if start:
             self._drop(start)
+
+    def drop_marks(self) -> None:
+        """Forget what answers to the user's last message said before they were cut off: the model continues behind the last whole step."""
+        for place in reversed(range(len(self.messages))):
+            message = self.messages[place]
+            if isinstance(message, UserMessage):
+                return
+            if isinstance(message, AssistantMessage) and message.cut_off is not None:
+                del self.messages[place]
+                self.tokens -= self._costs.pop(place)
 
     def _drop(self, start: int) -> None:
         gone, self.messages, self._costs = self.messages[:start], self.messages[start:], self._costs[start:]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from assistant.access.authenticator import Allowance
@@ -11,9 +11,9 @@ from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.agent.transcript import fit
 from assistant.contracts.access import UNLIMITED, Admission
-from assistant.contracts.errors import ModelNotFound, SessionNotFound, StoreUnavailable, TurnCancelled, drop_traceback
+from assistant.contracts.errors import InvalidRequest, ModelNotFound, SessionNotFound, StoreUnavailable, TurnCancelled, drop_traceback
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
-from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
+from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
 from assistant.contracts.sessions import ONCE, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
@@ -132,31 +132,39 @@ class Turns:
             transcript, answer = await self._converse(request, turn, meters=meters)
         # Outside of the timeout, and not to be stopped any more: an answer that is whole is stored.
         turn.sealed = True
+        said = replace(answer.last, text=answer.text, tool_calls=answer.asks)
         end = TurnFinished(
             turn_id=turn.id,
             text=answer.text,
-            finish_reason=answer.last.finish_reason,
+            finish_reason=said.finish_reason,
             usage=answer.usage,
-            model=answer.last.model,
+            model=said.model,
+            answers=(said,) if answer.asks else (),
             reasoning=answer.reasoning,
         )
         outbound = await request.reply.outbound(end) if request.reply else ()
+        step = [answer.last, *answer.results]
         seq = await self._sessions.end_turn(
-            turn.id, "finished", [answer.last], context_from=transcript.context_from, outbound=outbound, inbound=request.reply is not None
+            turn.id, "finished", step, context_from=transcript.context_from, outbound=outbound, inbound=request.reply is not None
         )
         if not seq and request.reply is None:  # a chat gets its answer even if its session was deleted
             raise SessionNotFound("The session was deleted while it was being answered.")
         if seq:
-            transcript.extend([answer.last], seq)
+            transcript.extend(step, seq)
             if not request.session.startswith(ONCE):
                 self._transcripts.put(request.owner, request.session, transcript)
         return end
 
     async def _converse(self, request: TurnRequest, turn: RunningTurn, *, meters: bool) -> tuple[Transcript, LoopResult]:
         agent = self.agents[request.agent]
-        toolbox = agent.toolbox.for_turn(request.only_tools, request.tools)
+        toolbox = agent.toolbox.for_turn(request.only_tools, request.tools, request.client_tools)
+        choice = request.tool_choice and _choice(request.tool_choice, toolbox)
         transcript = await self._resume(request, turn) if request.resumes else None
-        message = _last_words(transcript) if transcript else await self._intake.message(request, request.content)
+        made = steps_made(transcript.messages) if transcript else []
+        if transcript:
+            message = _last_words(transcript)
+        else:
+            message = await self._intake.message(request, request.content) if request.content or not request.results else None
         room = agent.context.room(request, message)
         if transcript is None:
             history = tuple(
@@ -189,23 +197,27 @@ class Turns:
             instructions=room.instructions,
             messages=tuple(transcript.messages),
             tools=toolbox.specs or agent.toolbox.specs,  # none at all, behind calls of some, is what providers refuse
-            may_call=bool(toolbox.specs),
+            may_call=bool(toolbox.specs) and choice != "none",
+            tool_choice=None if choice == "none" else choice,
+            parallel_calls=request.parallel_calls,
             sampling=request.sampling.over(agent.sampling),
             images=await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {},
             stream=request.stream,
         )
         context = ToolContext(owner=request.owner, session=request.session, turn_id=turn.id, call_id="", address=request.address)
-        answer = await loop.run(model_request, context)
+        answer = await loop.run(model_request, context, made=made)
         transcript.learn(answer.last.usage.prompt_tokens, room.fixed_tokens)
         return transcript, answer
 
-    async def _load(self, request: TurnRequest, message: UserMessage, before: tuple[Message, ...]) -> Transcript:
-        """Store the user's message and read what this process has not seen of the session."""
+    async def _load(self, request: TurnRequest, message: UserMessage | None, before: tuple[Message, ...]) -> Transcript:
+        """Store the user's message, or the results of the client's tools, and read what this process has not seen of the session."""
         transcript = self._transcripts.get(request.owner, request.session)
-        new = NewTurn(id=request.id, owner=request.owner, session=request.session, message=message, history=before)
-        history = await self._sessions.begin_turn(new, transcript.known if transcript else None)
+        own = NewTurn(id=request.id, owner=request.owner, session=request.session, message=message, results=request.results, history=before)
+        history = await self._sessions.begin_turn(own, transcript.known if transcript else None)
         transcript = _current(transcript, history)
-        transcript.extend([message], history.seq)
+        transcript.extend(history.said, history.seq + len(history.said) - 1)
+        if message is None:
+            transcript.drop_marks()
         return transcript
 
     async def _resume(self, request: TurnRequest, turn: RunningTurn) -> Transcript | None:
@@ -255,6 +267,16 @@ def _current(known: Transcript | None, history: History) -> Transcript:
     known.extend(history.messages, history.seq - 1)
     known.begin_at(history.context_from)
     return known
+
+
+def _choice(wanted: ToolChoice, toolbox: Toolbox) -> ToolChoice:
+    """Raises InvalidRequest for a choice that none of the turn's tools can satisfy."""
+    names = [spec.name for spec in toolbox.specs]
+    if isinstance(wanted, NamedTool) and wanted.name not in names:
+        raise InvalidRequest("'tool_choice' names a tool that is neither one of 'tools' nor one of this agent's.", param="tool_choice")
+    if wanted == "required" and not names:
+        raise InvalidRequest("'tool_choice' needs 'tools'.", param="tool_choice")
+    return wanted
 
 
 def _last_words(transcript: Transcript) -> UserMessage:

@@ -10,7 +10,7 @@ Wire = Literal["openai", "anthropic"]
 MODEL = "fake-model"
 SSE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
-_MARKERS = (b"CALLTOOL", b"ECHO ")
+_MARKERS = (b"CALLTOOL", b"CALLALL", b"ECHO ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,8 @@ def asked_for(body: bytes, serial: int) -> Saying | None:
     if found := re.search(r"CALLTOOLS (\[.*)", words, re.DOTALL):
         calls = json.JSONDecoder().raw_decode(found[1])[0]
         return _call(serial, calls[results : results + 1]) if results < len(calls) else Saying(pieces=("done",))
+    if found := re.search(r"CALLALL (\[.*)", words, re.DOTALL):
+        return Saying(pieces=("done",)) if results else _call(serial, json.JSONDecoder().raw_decode(found[1])[0])
     if found := re.search(r"CALLTOOL (\S+) (\{.*)", words, re.DOTALL):
         return Saying(pieces=("done",)) if results else _call(serial, [[found[1], json.JSONDecoder().raw_decode(found[2])[0]]])
     if echoed := re.findall(r"ECHO ([^\n]+)", words):

@@ -4,7 +4,8 @@
     python -m tests.doubles.model_server --port 9999        beside a benchmark: GET /ctl?mode=…&latency_ms=…, /stats, /reset, /last?n=1
 
 The last user message may hold a marker: `CALLTOOL <name> <json>` (one tool call, then "done"), `CALLTOOLS [[name, args], …]` (one a round,
-then "done"), `ECHO <text>` (each one, a line each). Otherwise the answer is "tok0 tok1 …" in `chunks` pieces, or `text`.
+then "done"), `CALLALL [[name, args], …]` (all at once, then "done"), `ECHO <text>` (each one, a line each). Otherwise the answer is
+"tok0 tok1 …" in `chunks` pieces, or `text`.
 """
 
 import argparse

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from assistant.api.body.spool import spooled
-from assistant.api.chat.read import ChatInput, read_chat
+from assistant.api.chat.read import ChatInput, parted, read_chat
 from assistant.api.chat.route import AgentCatalog, ToAgent, ToModel, ToWorkflow, name_of_workflow, names_of
 from assistant.api.chat.stream import ChatStream, Chunks, cancel_on_disconnect, completion
 from assistant.api.files import FileService, files_of
@@ -23,7 +23,7 @@ from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, NanobotError
 from assistant.contracts.models import ModelRequest
 from assistant.contracts.sessions import ONCE
-from assistant.contracts.turns import AgentFacts, Earlier, HistoryMessage, TurnFinished, TurnRequest
+from assistant.contracts.turns import AgentFacts, Earlier, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.providers.registry import ModelRegistry
 from assistant.turns.direct import Direct, DirectRequest
@@ -96,16 +96,18 @@ class ChatService:
         match asked.route:
             case ToAgent(agent=agent, session=session):
                 turn_id = new_id("turn")
-                *before, last = asked.said
-                if not isinstance(last, HistoryMessage):
-                    raise TypeError("the last message is not the user's")
+                history, results, content = parted(asked.said)
                 wanted = TurnRequest(
                     id=turn_id,
                     owner=who.id,
                     agent=agent,
                     session=session or ONCE + turn_id,
-                    content=last.content,
-                    history=tuple(before),
+                    content=content,
+                    results=results,
+                    history=history,
+                    client_tools=asked.options.tools,
+                    tool_choice=asked.options.tool_choice,
+                    parallel_calls=asked.options.parallel_calls,
                     instructions=asked.instructions,
                     sampling=asked.sampling,
                     stream=asked.stream,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import cast
 
 from starlette.types import Receive, Scope
@@ -10,7 +11,18 @@ from starlette.types import Receive, Scope
 from assistant.api.body.multipart import MultipartForm
 from assistant.api.body.request import read_request
 from assistant.api.body.spool import EncodedFile, Spool, decode_to_disk, parse_data_url
-from assistant.api.chat.route import AgentCatalog, ModelOptions, Route, RoutingHints, ToAgent, ToModel, headers_of, options_of, route
+from assistant.api.chat.route import (
+    AgentCatalog,
+    ModelOptions,
+    Route,
+    RoutingHints,
+    ToAgent,
+    ToModel,
+    ToWorkflow,
+    headers_of,
+    options_of,
+    route,
+)
 from assistant.api.chat.wire import ChatMessage, ChatOptions, ChatRequest, ContentPart, FilePart, ImagePart, TextPart
 from assistant.api.complaints import validated
 from assistant.contracts.errors import InvalidRequest, UnsupportedContent
@@ -73,31 +85,60 @@ def _suffix(media_type: str) -> str:
 
 
 _INSTRUCTS = ("system", "developer")
+NO_HISTORY = (
+    "To send a history instead, name the agent: model 'agent:main', or set api.history to \"client\" in the server's configuration, which makes "
+    "the default model take it, too."
+)
 _ONE_MESSAGE = (
     "Send exactly one user message per request: the server keeps the conversation itself. "
-    "To continue it, send the same 'session_id' again. To send a history instead, name the agent: model 'agent:main'."
+    f"To continue it, send the same 'session_id' again. {NO_HISTORY}"
 )
 
 
-def _check_one_message(messages: Sequence[ChatMessage]) -> None:
-    """Raises InvalidRequest for anything but instructions and then one message of the user."""
-    *before, last = messages
-    for index, message in enumerate(before):
-        if message.role not in _INSTRUCTS:
-            raise InvalidRequest(_ONE_MESSAGE, param=f"messages.{index}.role")
-    if last.role in _INSTRUCTS:
-        raise InvalidRequest(f"The last message must be the user's. {_ONE_MESSAGE}", param="messages")
-    if last.role != "user":
-        raise InvalidRequest(_ONE_MESSAGE, param=f"messages.{len(messages) - 1}.role")
+def _newest(messages: Sequence[ChatMessage]) -> Sequence[tuple[int, ChatMessage]]:
+    """Of a request to a session: the instructions, and either one message of the user, which results of the client's tools may precede, or such
+    results alone, with their places. The steps before results, which the session has, are left out. Raises InvalidRequest for a history."""
+    placed = list(enumerate(messages))
+    said = [(index, message) for index, message in placed if message.role not in _INSTRUCTS]
+    if not said or messages[-1].role in _INSTRUCTS:
+        where = f"messages.{said[0][0]}.role" if said else "messages"
+        raise InvalidRequest(f"The last message must be the user's. {_ONE_MESSAGE}", param=where)
+    asked = said[-1][1].role == "user"
+    before = said[:-1] if asked else said
+    results = [index for index, _ in takewhile(lambda each: each[1].role == "tool", reversed(before))]
+    earlier = before[: len(before) - len(results)]
+    if not asked and not results:
+        raise InvalidRequest(_ONE_MESSAGE, param=f"messages.{said[-1][0]}.role")
+    if earlier and (asked or not _is_one_turn([message for _, message in earlier])):
+        raise InvalidRequest(_ONE_MESSAGE, param=f"messages.{earlier[0][0]}.role")
+    left_out = {index for index, _ in earlier}
+    return [(index, message) for index, message in placed if index not in left_out]
 
 
-async def _conversation(messages: Sequence[ChatMessage], spool: Spool) -> tuple[list[str], list[Earlier]]:
+def _is_one_turn(earlier: Sequence[ChatMessage]) -> bool:
+    """Whether these are one message of the user, if any, and the steps that followed it."""
+    return all(message.role in ("assistant", "tool") for message in earlier[1:]) and earlier[0].role in ("user", "assistant")
+
+
+def parted(said: Sequence[Earlier]) -> tuple[tuple[Earlier, ...], tuple[ToolMessage, ...], tuple[UserText | Upload, ...]]:
+    """A conversation as (history, results of the client's tools, the user's new message, empty where it ends with results)."""
+    last = said[-1]
+    content = last.content if isinstance(last, HistoryMessage) else ()
+    end = len(said) - 1 if content else len(said)
+    start = end
+    while start and isinstance(said[start - 1], ToolMessage):
+        start -= 1
+    return tuple(said[:start]), tuple([each for each in said[start:end] if isinstance(each, ToolMessage)]), content
+
+
+async def _conversation(messages: Sequence[tuple[int, ChatMessage]], spool: Spool, *, continues: bool) -> tuple[list[str], list[Earlier]]:
     """The instructions, which apply to the whole conversation from any position, and the other messages in order. Each tool call must be
-    answered right after it. Raises InvalidRequest and its kin, each with the path of what is wrong."""
+    answered right after it; `continues`: the first messages may be results of calls that a session has. Raises InvalidRequest and its kin,
+    each with the path of what is wrong."""
     instructions: list[str] = []
     said: list[Earlier] = []
     waiting: dict[str, str] = {}
-    for index, message in enumerate(messages):
+    for index, message in messages:
         at = f"messages.{index}"
         if waiting and message.role != "tool":
             raise InvalidRequest(f"The call '{next(iter(waiting))[:64]}' of the message before has no answer by a tool message.", param=at)
@@ -115,10 +156,16 @@ async def _conversation(messages: Sequence[ChatMessage], spool: Spool) -> tuple[
             said.append(_answer(message, at))
             waiting = {call.id: call.function.name for call in message.tool_calls or ()}
         else:
-            said.append(_result(message, at, waiting))
+            of_session = continues and all(isinstance(each, ToolMessage) for each in said)
+            said.append(_result(message, at, waiting, of_session=of_session))
     if waiting:
         raise InvalidRequest(f"The call '{next(iter(waiting))[:64]}' has no answer by a tool message.", param="messages")
     return instructions, said
+
+
+def last_of(chosen: ToAgent | ToWorkflow) -> tuple[type[HistoryMessage] | type[ToolMessage], ...]:
+    """What a conversation with it may end with."""
+    return (HistoryMessage, ToolMessage) if isinstance(chosen, ToAgent) else (HistoryMessage,)
 
 
 def check_said(content: Sequence[UserText | Upload], param: str) -> None:
@@ -135,13 +182,15 @@ def _answer(message: ChatMessage, at: str) -> AssistantMessage:
     return AssistantMessage(id=new_id("msg"), text=text, tool_calls=tuple(calls), finish_reason="tool_calls" if calls else "stop")
 
 
-def _result(message: ChatMessage, at: str, waiting: dict[str, str]) -> ToolMessage:
+def _result(message: ChatMessage, at: str, waiting: dict[str, str], *, of_session: bool) -> ToolMessage:
+    """`of_session`: whether the call is one that the session has, which names it."""
     if message.role == "function":
         raise InvalidRequest("Functions are not supported: send tool calls and messages of the role 'tool'.", param=f"{at}.role")
-    if message.tool_call_id not in waiting:
+    call = message.tool_call_id or ""
+    if call not in waiting and not (of_session and call):
         raise InvalidRequest("This answers no call of the message before.", param=f"{at}.tool_call_id")
-    name = waiting.pop(message.tool_call_id)
-    return ToolMessage(id=new_id("msg"), call_id=message.tool_call_id, name=name, text=words_only(message.content, f"{at}.content"))
+    text = words_only(message.content, f"{at}.content")
+    return ToolMessage(id=new_id("msg"), call_id=call, name=waiting.pop(call, ""), text=text, from_client=True)
 
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
@@ -156,13 +205,13 @@ class ChatInput:
 
     route: Route
     said: tuple[Earlier, ...]
-    """The conversation; for an agent or a workflow the last message is the user's."""
+    """The conversation. For a workflow the last message is the user's, for an agent it may be a result of the client's tools."""
     instructions: tuple[str, ...]
     sampling: Sampling
     stream: bool
     include_usage: bool
     options: ModelOptions
-    """For a registered model; agents and workflows take none."""
+    """For a registered model; of them an agent takes those of the client's tools."""
 
 
 async def read_chat(scope: Scope, receive: Receive, spool: Spool, known: AgentCatalog) -> ChatInput:
@@ -187,11 +236,11 @@ async def read_chat(scope: Scope, receive: Receive, spool: Spool, known: AgentCa
         check_said(content, "message")
         said: list[Earlier] = [HistoryMessage(content=content)]
     else:
-        if isinstance(chosen, ToAgent) and not chosen.takes_history:
-            _check_one_message(messages)
-        instructions, said = await _conversation(messages, spool)
-        if not isinstance(chosen, ToModel) and not (said and isinstance(said[-1], HistoryMessage)):
-            raise InvalidRequest("The last message must be the user's.", param="messages")
+        alone = isinstance(chosen, ToAgent) and not chosen.takes_history
+        in_session = isinstance(chosen, ToAgent) and chosen.session is not None
+        instructions, said = await _conversation(_newest(messages) if alone else list(enumerate(messages)), spool, continues=in_session)
+        if not isinstance(chosen, ToModel) and not (said and isinstance(said[-1], last_of(chosen))):
+            raise InvalidRequest("The last message must be the user's, or hold a result of a tool of yours.", param="messages")
     return ChatInput(
         route=chosen,
         said=tuple(said),

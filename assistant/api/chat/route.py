@@ -58,7 +58,7 @@ def listed_id(key: str) -> str:
     return key.removeprefix(_PREFIX)
 
 
-_AGENT: Final = re.compile(r"(?:(?:agent|nanobot|moltbot|openclaw):|(?:nanobot|openclaw)/)(.*)", re.DOTALL)
+_AGENT: Final = re.compile(r"(?:agent:|(?:nanobot|moltbot|openclaw)[:/])(.*)", re.DOTALL | re.IGNORECASE)
 _DEFAULT_BY_NAME: Final = frozenset({"moltbot", "openclaw"})
 _DEFAULT_IDS: Final = frozenset({MAIN, "default"})
 _PRODUCTS: Final = (b"nanobot", b"moltbot", b"openclaw")
@@ -81,7 +81,7 @@ class AgentCatalog:
     workflows: Collection[str] = ()
     """The ids of the workflows that can be used as models."""
     takes_history: bool = False
-    """Whether the default agent takes the client's history under its model's name, too."""
+    """Whether the default agent takes the client's history under its model's name, too (`api.history`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +153,7 @@ def route(named: RoutingHints, known: AgentCatalog) -> Route:
         return replace(_to_agent(MAIN, named), shown=known.model)
     if named.model is None or named.model == known.model:
         return ToAgent(agent=MAIN, session=_session(named, MAIN) or session_key(None), takes_history=False, shown=known.model)
-    if named.model in _DEFAULT_BY_NAME:
+    if named.model.lower() in _DEFAULT_BY_NAME:
         return _to_agent(MAIN, named)
     if spelled := _AGENT.fullmatch(named.model):
         return _to_agent(_agent_named(spelled[1], known), named)
@@ -207,25 +207,29 @@ class ModelOptions:
 
 _NO_OPTIONS = ModelOptions()
 _OWN_WAYS: Final = {
-    ToAgent: ("an agent gives one answer per request", "an agent", "an agent uses tools of its own"),
-    ToWorkflow: ("a workflow is run once per request", "a workflow", "a workflow has nodes of its own"),
+    ToAgent: ("an agent gives one answer per request", "an agent"),
+    ToWorkflow: ("a workflow is run once per request", "a workflow"),
 }
 """For error texts, by who answers. Sampling options are accepted: a workflow ignores them, and many clients always send some."""
+_MODELS: Final = "Ask a model itself: '<provider>/<model>', or one that GET /v1/models lists."
 
 
 def options_of(options: ChatOptions, chosen: Route) -> ModelOptions:
     """Raises InvalidRequest for options that agents and workflows do not take, and for options that contradict each other."""
     if options.functions:
-        raise InvalidRequest("'functions' are not supported: send 'tools', to a registered model.", param="functions")
+        raise InvalidRequest("'functions' are not supported: send 'tools'.", param="functions")
     if not isinstance(chosen, ToModel):
-        answers, name, own = _OWN_WAYS[type(chosen)]
+        answers, name = _OWN_WAYS[type(chosen)]
         if options.n is not None and options.n > 1:
-            raise InvalidRequest(f"'n' must be 1: {answers}.", param="n")
-        if options.tools:
-            raise InvalidRequest(f"Tools of the client go to a registered model: {own}.", param="tools")
+            raise InvalidRequest(f"'n' must be 1: {answers}. {_MODELS}", param="n")
         if options.logprobs:
-            raise InvalidRequest(f"'logprobs' go with a registered model: {name} has none.", param="logprobs")
-        return _NO_OPTIONS
+            raise InvalidRequest(f"'logprobs' go with a model: {name} has none. {_MODELS}", param="logprobs")
+        if isinstance(chosen, ToWorkflow):
+            if options.tools:
+                raise InvalidRequest("A workflow takes no tools: ask an agent ('agent:main') or a model.", param="tools")
+            return _NO_OPTIONS
+        if not options.tools and options.tool_choice is None and options.parallel_tool_calls is None:
+            return _NO_OPTIONS
     if options.top_logprobs and not options.logprobs:
         raise InvalidRequest("'top_logprobs' needs 'logprobs'.", param="top_logprobs")
     functions = [tool.function for tool in options.tools or ()]
@@ -240,18 +244,19 @@ def options_of(options: ChatOptions, chosen: Route) -> ModelOptions:
     return ModelOptions(
         n=options.n or 1,
         tools=tuple(tools),
-        tool_choice=_tool_choice(options, names),
+        tool_choice=_tool_choice(options, names, own=isinstance(chosen, ToAgent)),
         parallel_calls=options.parallel_tool_calls,
         top_logprobs=(options.top_logprobs or 0) if options.logprobs else None,
     )
 
 
-def _tool_choice(options: ChatOptions, names: list[str]) -> ToolChoice | None:
+def _tool_choice(options: ChatOptions, names: list[str], *, own: bool) -> ToolChoice | None:
+    """`own`: whether there may be other tools than the client's, which the turn knows."""
     choice = options.tool_choice
     if isinstance(choice, ChosenTool):
-        if choice.function.name not in names:
+        if not own and choice.function.name not in names:
             raise InvalidRequest("'tool_choice' names a tool that is not one of 'tools'.", param="tool_choice")
         return NamedTool(name=choice.function.name)
-    if choice == "required" and not names:
+    if choice == "required" and not names and not own:
         raise InvalidRequest("'tool_choice' needs 'tools'.", param="tool_choice")
     return choice

@@ -159,7 +159,9 @@ class ChatOptions(WireModel):
     response_format: ResponseFormat | None = None
     n: int | None = Field(default=None, ge=1, le=128, description="How many answers. Of an agent, only 1.")
     tools: list[WireTool] | None = Field(
-        default=None, max_length=128, description="The client's own, for a registered model. An agent has tools of its own, and takes none."
+        default=None,
+        max_length=128,
+        description="The client's own. An agent uses them beside its own, and its answer may end with calls of them.",
     )
     tool_choice: WireChoice | None = None
     parallel_tool_calls: bool | None = None
@@ -173,8 +175,8 @@ class ChatOptions(WireModel):
 
 
 class ChatRequest(ChatOptions):
-    """To the default agent: one user message, after any number of system or developer messages that hold for this request only.
-    To `agent:<id>` or a model: the whole conversation."""
+    """To the default agent: one user message, after any number of system or developer messages that hold for this request only; or the results of
+    the client's tools that its last answer called. To `agent:<id>` or a model: the whole conversation."""
 
     messages: list[ChatMessage] = Field(min_length=1, max_length=_MOST)
 

@@ -8,20 +8,21 @@ from starlette.types import Receive, Scope
 
 from assistant.api.body.request import read_json
 from assistant.api.body.spool import Spool
-from assistant.api.chat.read import ChatInput, sampling_of
+from assistant.api.chat.read import ChatInput, parted, sampling_of
 from assistant.api.chat.route import AgentCatalog, RoutingHints, ToAgent, ToModel, ToWorkflow, headers_of, options_of, route
 from assistant.api.chat.wire import ChatOptions
 from assistant.api.complaints import validated
 from assistant.api.responses import wire
 from assistant.api.responses.items import ItemCollector, PartPath, SentFiles, missing, recall_files, recalled, take_files
 from assistant.contracts.errors import InvalidRequest
-from assistant.contracts.messages import Json
+from assistant.contracts.messages import Json, ToolMessage
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
 from assistant.store.responses import KeptResponse, ResponseStore
 
 _ONE_MESSAGE = (
     "Send one user message: the server keeps the conversation itself. To continue from a response, send its id as 'previous_response_id'. "
-    "To send a history instead, ask an agent by its name (model 'agent:main'), or say 'store': false."
+    "To send a history instead, ask an agent by its name (model 'agent:main'), say 'store': false, or set api.history to \"client\" in the server's "
+    "configuration."
 )
 
 
@@ -73,9 +74,9 @@ async def read_response(
         [wire.InputMessage(role="user", content=request.input)] if isinstance(request.input, str) else request.input
     )
     files = await take_files(items, spool)
-    talk = await _said(chain if not (isinstance(chosen, ToAgent) and chosen.session) else (), items, files, spool)
-    said = talk.said
-    _check_said(said, chosen)
+    in_session = isinstance(chosen, ToAgent) and chosen.session is not None
+    talk = await _said(() if in_session else chain, items, files, spool, continues=in_session)
+    said = _newest(talk.said, chosen)
     chat = ChatInput(
         route=chosen,
         said=said,
@@ -133,10 +134,10 @@ def _route(scope: Scope, request: wire.ResponseRequest, known: AgentCatalog, pre
 
 
 async def _said(
-    chain: Sequence[KeptResponse], items: Sequence[wire.InputItem], files: Mapping[PartPath, SentFiles], spool: Spool
+    chain: Sequence[KeptResponse], items: Sequence[wire.InputItem], files: Mapping[PartPath, SentFiles], spool: Spool, *, continues: bool
 ) -> ItemCollector:
     """The items of the earlier responses, then the input. Raises InvalidRequest."""
-    talk = ItemCollector()
+    talk = ItemCollector(continues=continues)
     earlier = await asyncio.to_thread(recalled, chain)
     seen = await recall_files(earlier, spool)
     for index, item in enumerate(earlier):
@@ -170,13 +171,19 @@ def _content(message: wire.InputMessage, index: int, files: Mapping[PartPath, Up
     return tuple(content)
 
 
-def _check_said(said: Sequence[Earlier], chosen: ToAgent | ToModel) -> None:
+def _newest(said: tuple[Earlier, ...], chosen: ToAgent | ToModel) -> tuple[Earlier, ...]:
+    """What is new to the conversation: all of it, but for a session's own steps, where it keeps the conversation. Raises InvalidRequest."""
     if isinstance(chosen, ToModel):
-        return
-    if not chosen.takes_history and (len(said) != 1 or not isinstance(said[0], HistoryMessage)):
+        return said
+    if not said or not isinstance(said[-1], HistoryMessage | ToolMessage):
+        raise InvalidRequest("The last item must be the user's message, or the output of a function of yours.", param="input")
+    if chosen.takes_history:
+        return said
+    history, results, content = parted(said)
+    own_steps = bool(results) and not any(isinstance(earlier, HistoryMessage) for earlier in history)
+    if history and not own_steps:
         raise InvalidRequest(_ONE_MESSAGE, param="input")
-    if not said or not isinstance(said[-1], HistoryMessage):
-        raise InvalidRequest("The last item must be the user's message.", param="input")
+    return (*results, *((said[-1],) if content else ()))
 
 
 def _options(request: wire.ResponseRequest) -> ChatOptions:

@@ -86,10 +86,12 @@ async def _take(part: wire.InputImage | wire.InputFile, at: str, index: int, spo
 class ItemCollector:
     """Collects items into messages. Consecutive calls and texts of the assistant are one message, as models expect them.
 
-    `at`: the path of an item, for errors. Each method raises InvalidRequest for an item that is out of place.
+    `at`: the path of an item, for errors. Each method raises InvalidRequest for an item that is out of place. `continues`: outputs that come first
+    may answer calls that a session has.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, continues: bool = False) -> None:
+        self._continues = continues
         self.instructions: list[str] = []
         self._said: list[Earlier] = []
         self._texts: list[str] = []
@@ -122,10 +124,12 @@ class ItemCollector:
         self._waiting[call.call_id] = call.name
 
     def output(self, output: wire.FunctionOutput, at: str) -> None:
-        if not self.waits_for(output):
+        known = self.waits_for(output)
+        if not known and not (self._continues and all(isinstance(each, ToolMessage) for each in self.said)):
             raise InvalidRequest("This answers no call that was made before and has no output yet.", param=f"{at}.call_id")
         text = words_of(output, f"{at}.output")
-        self._say(ToolMessage(id=new_id("msg"), call_id=output.call_id, name=self._waiting.pop(output.call_id), text=text))
+        name = self._waiting.pop(output.call_id, "")
+        self._say(ToolMessage(id=new_id("msg"), call_id=output.call_id, name=name, text=text, from_client=True))
 
     def waits_for(self, output: wire.FunctionOutput) -> bool:
         return output.call_id in self._waiting

@@ -156,7 +156,9 @@ class ResponseRequest(WireModel):
     store: bool | None = Field(default=None, description="false: the response is not kept, and no session is taken that is not named.")
     stream: bool | None = None
     tools: list[FunctionTool] | None = Field(
-        default=None, max_length=128, description="The client's own, for a registered model. An agent has tools of its own, and takes none."
+        default=None,
+        max_length=128,
+        description="The client's own. An agent uses them beside its own, and its answer may end with calls of them.",
     )
     tool_choice: ResponseToolChoice | None = None
     parallel_tool_calls: bool | None = None

@@ -48,7 +48,7 @@ async def test_the_python_client_prints_the_stream(house: House) -> None:
 @needs_curl
 async def test_the_models_are_listed(house: House) -> None:
     listed = json.loads(await run(snippet(DOCUMENT, "03-models.sh", address=house.address, token=TOKEN), "03-models.sh"))
-    assert [model["id"] for model in listed["data"]] == ["fake-model", "agent:main", *MODELS]
+    assert [model["id"] for model in listed["data"]] == ["fake-model", "agent:main", "custom/fake-model", *MODELS]
 
 
 @needs_packages

@@ -75,7 +75,7 @@ async def test_texts_are_gone_on_with_whole_and_in_pieces(house: House) -> None:
 
 async def test_models_are_listed_and_shown(house: House) -> None:
     models = await node(house, "models")
-    assert models["listed"] == ["fake-model", "agent:main", *MODELS]
+    assert models["listed"] == ["fake-model", "agent:main", "custom/fake-model", *MODELS]
     assert (models["shown"]["id"], models["shown"]["owned_by"]) == ("vectors", "custom")
 
 

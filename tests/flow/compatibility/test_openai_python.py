@@ -82,7 +82,7 @@ async def test_texts_are_gone_on_with_whole_and_in_pieces(sdk: openai.AsyncOpenA
 
 
 async def test_models_are_listed_and_shown(sdk: openai.AsyncOpenAI) -> None:
-    assert [model.id async for model in sdk.models.list()] == ["fake-model", "agent:main", *MODELS]
+    assert [model.id async for model in sdk.models.list()] == ["fake-model", "agent:main", "custom/fake-model", *MODELS]
     assert (await sdk.models.retrieve("vectors")).owned_by == "custom"
 
 

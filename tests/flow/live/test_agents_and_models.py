@@ -5,6 +5,8 @@ from pathlib import Path
 
 import httpx2
 import openai
+import pytest
+from openai.types.chat import ChatCompletionMessageParam
 
 from tests.doubles.live_server import live_server, with_model
 from tests.doubles.model_server import ModelServer
@@ -22,7 +24,7 @@ async def test_agents_and_models_of_the_configuration_answer_each_in_its_own_way
     )
     async with openai.AsyncOpenAI(base_url=f"{live.server.url}/v1", api_key="dummy") as client:
         listed = [model.id async for model in client.models.list()]
-        assert listed == ["fake-model", "agent:main", "agent:beta", "tuned", "vectors"]
+        assert listed == ["fake-model", "agent:main", "agent:beta", "custom/fake-model", "tuned", "vectors"]
         await client.chat.completions.create(
             model="agent:beta",
             messages=[
@@ -44,6 +46,47 @@ async def test_agents_and_models_of_the_configuration_answer_each_in_its_own_way
         assert (live.asked()["model"], "tools" in live.asked()) == ("tuned-upstream", False)
         vectors = await client.embeddings.create(model="vectors", input=["a", "bb"], encoding_format="float")
         assert [item.embedding for item in vectors.data] == [[1.0, 0.0], [2.0, 0.0]]
+
+
+async def test_the_default_agents_model_is_asked_by_itself(start: Start) -> None:
+    live = await start(models={"custom/other": {"provider": "custom", "model": "other-upstream"}})
+    async with openai.AsyncOpenAI(base_url=f"{live.server.url}/v1", api_key="dummy", max_retries=0) as client:
+        assert [model.id async for model in client.models.list()] == ["fake-model", "agent:main", "custom/fake-model", "custom/other"]
+        assert (await client.models.retrieve("custom/fake-model")).owned_by == "custom"
+        await client.chat.completions.create(model="custom/fake-model", messages=[{"role": "user", "content": "ECHO x"}], n=2)
+        assert live.asked()["messages"] == [{"role": "user", "content": "ECHO x"}]
+        assert live.asked()["model"] == "fake-model"
+        for model in ("custom/unheard-of", "Custom/fake-model", "custom/"):
+            with pytest.raises(openai.NotFoundError):
+                await client.chat.completions.create(model=model, messages=[{"role": "user", "content": "hi"}])
+
+
+async def test_the_default_model_takes_the_clients_history_where_it_is_told_to(start: Start) -> None:
+    live = await start(api={"history": "client"})
+    history: list[ChatCompletionMessageParam] = [
+        {"role": "user", "content": "My name is Anna."},
+        {"role": "assistant", "content": "Hello Anna."},
+        {"role": "user", "content": "ECHO who"},
+    ]
+    async with openai.AsyncOpenAI(base_url=f"{live.server.url}/v1", api_key="dummy", max_retries=0) as client:
+        for model in ("fake-model", "agent:main"):
+            answer = await client.chat.completions.create(model=model, messages=history)
+            assert (answer.model, answer.choices[0].message.content) == (model, "who")
+            assert [message["role"] for message in live.asked()["messages"]] == ["system", "user", "assistant", "user"]
+        assert (await live.client.get("/v1/sessions")).json()["data"] == []
+        assert (await live.client.post("/v1/chat/completions", json={"messages": history})).status_code == 200
+        for text in ("ECHO one", "ECHO two"):  # in a session, a history only begins it
+            await client.chat.completions.create(
+                model="fake-model", messages=[*history[:2], {"role": "user", "content": text}], extra_body={"session_id": "s"}
+            )
+        assert [message["content"] for message in await live.session()] == [
+            "My name is Anna.", "Hello Anna.", "ECHO one", "one", "ECHO two", "two",
+        ]  # fmt: skip
+        response = await client.responses.create(
+            model="fake-model", input=[{"role": "user", "content": "a"}, {"role": "user", "content": "ECHO b"}]
+        )
+        assert response.output_text == "b"
+        assert len(live.asked()["messages"]) == 3
 
 
 async def test_what_a_provider_lists_can_be_asked_and_one_that_fails_is_left_out(start: Start, tmp_path: Path) -> None:

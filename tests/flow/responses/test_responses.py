@@ -154,7 +154,6 @@ async def test_the_agents_sdk_is_told_in_its_own_errors_what_is_wrong(served: Se
         (openai.NotFoundError, {"model": "unheard-of", "input": "hi"}),
         (openai.NotFoundError, {"model": "agent:nobody", "input": "hi"}),
         (openai.BadRequestError, {"model": "vectors", "input": "hi"}),
-        (openai.BadRequestError, {"model": "agent:main", "input": "hi", "tools": [WEATHER]}),
         (openai.BadRequestError, {"model": "tuned", "input": []}),
         (openai.BadRequestError, {"model": "tuned", "input": ""}),
         (openai.BadRequestError, {"model": "tuned", "input": "hi", "background": True}),
