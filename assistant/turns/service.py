@@ -11,7 +11,7 @@ from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.agent.transcript import fit
 from assistant.contracts.access import UNLIMITED, Admission
-from assistant.contracts.errors import ModelNotFound, SessionNotFound, StoreUnavailable, TurnCancelled, drop_traceback
+from assistant.contracts.errors import ModelNotFound, NanobotError, SessionNotFound, StoreUnavailable, TurnCancelled, drop_traceback
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
 from assistant.contracts.sessions import ONCE, History, NewTurn, SessionStore
@@ -140,7 +140,7 @@ class Turns:
             turn.id, "finished", [answer.last], context_from=transcript.context_from, outbound=outbound, inbound=request.reply is not None
         )
         if not seq and request.reply is None:  # a chat gets its answer even if its session was deleted
-            raise SessionNotFound("The session was deleted while it was being answered.")
+            raise await self._cut_out(request)
         if seq:
             transcript.extend([answer.last], seq)
             if not request.session.startswith(ONCE):
@@ -168,7 +168,7 @@ class Turns:
         async def append(step: list[AssistantMessage | ToolMessage]) -> None:
             seq = await self._sessions.append_step(turn.id, step)
             if not seq:
-                raise SessionNotFound("The session was deleted while it was being answered.")
+                raise await self._cut_out(request)
             transcript.extend(step, seq)
             turn.step_made(sum((message.usage for message in step if isinstance(message, AssistantMessage)), Usage()))
 
@@ -193,6 +193,12 @@ class Turns:
         answer = await loop.run(model_request, context)
         transcript.learn(answer.last.usage.prompt_tokens, room.fixed_tokens)
         return transcript, answer
+
+    async def _cut_out(self, request: TurnRequest) -> NanobotError:
+        """Why a turn may write no more."""
+        if await self._sessions.get(request.owner, request.session) is None:
+            return SessionNotFound("The session was deleted while it was being answered.")
+        return StoreUnavailable("This server stood still for so long that another one took over the session. Ask again.", retry_after=1)
 
     async def _load(self, request: TurnRequest, message: UserMessage, before: tuple[Message, ...]) -> Transcript:
         """Store the user's message and read what this process has not seen of the session."""
