@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test pytest lint-beside test-long test-local test-nanobot local lint format bench crash fuzz constraints release-check clean
+.PHONY: serve test pytest lint-beside test-long test-local test-nanobot local lint format bench crash soak fuzz constraints release-check clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -51,6 +51,12 @@ KILLS ?= 50
 
 crash: .venv/test.done             ## kill a server under load KILLS times: nothing may be lost
 	$(BIN)/python -m tests.crash --kills $(KILLS)
+
+MINUTES ?= 10
+DOORS ?=
+
+soak: .venv/test.done              ## a mixed load for MINUTES: what memory, descriptors and files become of it (DOORS=chat,hook for some)
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) --doors "$(DOORS)"
 
 CASES ?= 10000
 

@@ -112,7 +112,11 @@ class SessionStore(Protocol):
 
     async def begin_turn(self, turn: NewTurn, known: CachedUpTo | None) -> History:
         """Create the session if it is new (with `turn.history`), append the accepted results and the message, mark the turn as running; returns the
-        history before. Raises what `accepted` raises."""
+        history before. Raises what `accepted` raises.
+
+        Waits while another process runs a turn in the session, or has one waiting there since before. A turn of a process that died, or gave no sign
+        for 15 s, is settled as "interrupted". A call that was cancelled leaves its place by `end_turn`.
+        """
         ...
 
     async def resume_turn(self, turn_id: str, known: CachedUpTo | None) -> History | None:
@@ -167,7 +171,8 @@ class SessionStore(Protocol):
         ...
 
     async def delete(self, owner: str | None, key: str) -> bool:
-        """Remove the session, its messages, turns and attachments. Returns False if there is no such session."""
+        """Remove the session, its messages, turns and attachments, behind the turns that other processes run in it (at once for `owner` None).
+        Returns False if there is no such session."""
         ...
 
     async def purge(self, before: datetime) -> int:

@@ -17,6 +17,7 @@ from assistant.inbound.files import Fetcher
 from assistant.inbound.preview import attempt
 from assistant.inbound.replies import PairingCodes, Writer, place_for, readable
 from assistant.inbound.runner import SessionKey, TurnRunner
+from assistant.store.inbox import TurnLeft
 from assistant.store.store import Store
 from assistant.turns.service import Turns
 from assistant.workers import KeyedWorkers
@@ -164,7 +165,12 @@ class InboundService:
     async def _take(self, key: SessionKey) -> Taken | None:
         waited = self._waiting.pop(key, 0)
         try:
-            taken = await self._inbox.take(*key)
+            try:
+                taken = await self._inbox.take(*key)
+            except TurnLeft:
+                self._waiting[key] += waited
+                await self._look()  # wakes this session again, with the turn that comes first
+                return None
         except StoreUnavailable:
             log.warning("inbound.not_taken code=%s", StoreUnavailable.code)  # looked at again in a while
             return None

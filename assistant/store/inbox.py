@@ -24,7 +24,7 @@ NOTE_CHAT = """
     ON CONFLICT (channel, chat_id) DO UPDATE SET external_id = excluded.external_id, at = excluded.at"""
 CHAT = "SELECT 1 FROM chats WHERE channel = :channel AND chat_id = :chat_id"
 LAST_SEEN = "SELECT chat_id, external_id FROM chats WHERE channel = :channel AND at >= :since"
-TAKERS = "SELECT DISTINCT runner FROM inbox WHERE owner = :owner AND session = :session AND state = 'taken' AND runner IS NOT NULL"
+TAKERS = "SELECT DISTINCT runner FROM inbox WHERE owner = :owner AND session = :session AND state = 'taken'"
 IN_LINE = """
     SELECT seq, LENGTH(payload) FROM inbox WHERE owner = :owner AND session = :session AND state = 'waiting' ORDER BY seq LIMIT :most"""
 TAKE = """
@@ -43,6 +43,10 @@ _MOST_CRASHES = 2
 _MOST_TAKEN = 100
 _MOST_TAKEN_CHARS = 100_000
 """The most stored characters that one turn takes, unless its first message alone has more: a flood becomes several turns."""
+
+
+class TurnLeft(Exception):
+    """A process that is gone left a turn of this session, which comes first: take it over by `InboxStore.recover`."""
 
 
 class InboxStore:
@@ -95,14 +99,15 @@ class InboxStore:
 
     async def take(self, owner: str, session: str) -> Taken | None:
         """Take a session's waiting messages for one turn, the oldest first, at most 100 (`Taken.more`). None: none waits, or a living process has
-        a turn of the session."""
+        a turn of the session. Raises TurnLeft."""
         turn = new_id("turn")
         of: dict[str, SqlValue] = {"owner": json_column(owner), "session": json_column(session)}
 
-        def take_some(connection: Transaction) -> tuple[list[SqlRow], bool]:
+        def take_some(connection: Transaction) -> tuple[list[SqlRow], bool] | None:
             takers = {runner for (runner,) in connection.execute(TAKERS, of)}
-            if takers - dead_among(self._runner, connection, takers):
-                return [], False
+            if takers:
+                alive = takers - {None} - dead_among(self._runner, connection, takers)
+                return ([], False) if alive else None
             waiting = connection.execute(IN_LINE, {**of, "most": _MOST_TAKEN + 1})
             if not waiting:
                 return [], False
@@ -111,7 +116,10 @@ class InboxStore:
             values: dict[str, SqlValue] = {**of, "turn": turn, "runner": self._runner.id, "last": waiting[some - 1][0]}
             return sorted(connection.execute(TAKE, values)), some < len(waiting)
 
-        rows, more = await self._database.write(take_some)
+        taken = await self._database.write(take_some)
+        if taken is None:
+            raise TurnLeft
+        rows, more = taken
         if not rows:
             return None
         return _taken(turn, owner, session, [(role, payload) for _, role, payload in rows], None, more=more)

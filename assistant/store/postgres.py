@@ -17,7 +17,9 @@ from assistant.contracts.errors import StoreUnavailable
 from assistant.store.database import NO_PARAMS, WRITER_LOCK, Database, SqlRow, SqlValue, Transaction
 
 _CONNECT_SECONDS = 5
-_SETTINGS = "SET synchronous_commit = on; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
+# A process that was stopped while it held the writer's lock loses it after 2 s, with its connection; until then others wait, and then say so.
+_SETTINGS = "SET synchronous_commit = on; SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '2s'"
+_RETRY_SECONDS = 2.0
 # One writer at a time, as on SQLite: a write sees every write before it, so that no job needs to think of isolation levels or deadlocks.
 _BEGIN_WRITE = f"BEGIN; SELECT pg_advisory_xact_lock({WRITER_LOCK})"
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -100,7 +102,9 @@ def _explained(error: psycopg.Error) -> Exception:
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         return StoreUnavailable("The store can't be written: its database is read-only. Nothing was accepted.")
     if isinstance(error, psycopg.errors.LockNotAvailable):
-        return StoreUnavailable("The store is locked by another process. Nothing was accepted; try again later.")
+        return StoreUnavailable(
+            "The store is locked by another process. Nothing was accepted; try again later.", retry_after=_RETRY_SECONDS
+        )
     if isinstance(error, psycopg.OperationalError | psycopg.errors.IdleInTransactionSessionTimeout):
         return StoreUnavailable("The store can't be reached: its database does not answer. Try again later.")
     return error

@@ -13,6 +13,7 @@ from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, 
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
+from assistant.store.line import LEAVE, WAITING, SessionLine
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
 
@@ -23,17 +24,20 @@ ADD_SESSION = """
     INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens)
     VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0) RETURNING id, messages, context_from"""
 ADD_MESSAGE = "INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"
-ADD_TURN = "INSERT INTO turns (id, session_id, state, runner, started) VALUES (:turn, :id, 'running', :runner, :at)"
+ADD_TURN = "INSERT INTO turns (id, session_id, state, runner, started, lease) VALUES (:turn, :id, 'running', :runner, :at, :lease)"
 HISTORY = "SELECT payload FROM messages WHERE session_id = :id AND seq >= :start AND seq < :end ORDER BY seq"
 SINCE_USER = "SELECT role, payload FROM messages WHERE session_id = :id AND seq >= :start ORDER BY seq DESC LIMIT 1000"
-RUNNING_TURN = "SELECT session_id FROM turns WHERE id = :turn AND state = 'running'"
+RUNNING_TURN = "SELECT session_id FROM turns WHERE id = :turn AND state = 'running' AND runner = :runner"
 TURNS_OF_OTHERS = """
-    SELECT id, runner FROM turns WHERE state = 'running' AND runner <> :runner
+    SELECT id, runner, state FROM turns WHERE ended IS NULL AND runner <> :runner
         AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.turn = turns.id AND inbox.state = 'taken')
         AND NOT EXISTS (SELECT 1 FROM job_nodes WHERE job_nodes.turn = turns.id AND job_nodes.state = 'running')
     ORDER BY started, id"""
-END_TURN = "UPDATE turns SET state = :state, ended = :at, error = :error WHERE id = :turn AND state = 'running' RETURNING session_id"
-RESUME_TURN = "UPDATE turns SET runner = :runner WHERE id = :turn AND state = 'running' RETURNING session_id"
+_END = "UPDATE turns SET state = :state, ended = :at, error = :error WHERE id = :turn AND state = 'running'"
+END_TURN = f"{_END} AND runner = :runner RETURNING session_id"
+INTERRUPT_TURN = f"{_END} RETURNING session_id"
+OF_ANOTHER = "SELECT 1 FROM turns WHERE id = :turn AND ended IS NULL AND runner <> :runner"
+RESUME_TURN = "UPDATE turns SET runner = :runner, lease = :lease WHERE id = :turn AND state = 'running' RETURNING session_id"
 SESSION_OF_ROW = "SELECT messages, context_from FROM sessions WHERE id = :id"
 START_OVER = "UPDATE sessions SET context_from = messages + 1 WHERE owner = :owner AND key = :key RETURNING id"
 GROW_SESSION = """
@@ -105,7 +109,7 @@ def prepare_step(turn: str, at: int, messages: Sequence[AssistantMessage | ToolM
 
 def interrupt(connection: Transaction, turn: str, at: int) -> None:
     """Settle a turn as "interrupted" if it still runs, and append a message with cut_off="interrupted"."""
-    ended = connection.execute(END_TURN, {"turn": turn, "state": "interrupted", "at": at, "error": None})
+    ended = connection.execute(INTERRUPT_TURN, {"turn": turn, "state": "interrupted", "at": at, "error": None})
     if ended:
         mark = AssistantMessage(id=new_id("msg"), cut_off="interrupted")
         prepare_step(turn, at, [mark]).append(connection, ended[0][0])
@@ -126,6 +130,7 @@ class Sessions:
         self._notifier = notifier
         self._collect = collect
         self._clock = clock
+        self.line = SessionLine(database, runner, notifier, interrupt=interrupt, clock=clock)
 
     async def begin_turn(self, turn: NewTurn, known: CachedUpTo | None) -> History:
         owner, key = identity(turn.owner, turn.session)
@@ -135,6 +140,7 @@ class Sessions:
             "turn": turn.id,
             "at": self._now(),
             "runner": self._runner.id,
+            "lease": self.line.hold(turn.id),
         }
         asked = () if turn.message is None else (turn.message,)
         attachments = [attachment for message in asked for attachment in _attachments(message)]
@@ -163,11 +169,13 @@ class Sessions:
                 connection.execute(USE_ATTACHMENT, {**values, "attachment": attachment})
             return _history(connection, row, first, context_from, known)._replace(said=said)
 
-        return await _decoded(await self._database.write(begin))
+        return await _decoded(await self.line.first(owner, key, turn.id, begin))
 
     async def resume_turn(self, turn_id: str, known: CachedUpTo | None) -> History | None:
+        lease = self.line.hold(turn_id)
+
         def resume(connection: Transaction) -> _Rows | None:
-            running = connection.execute(RESUME_TURN, {"turn": turn_id, "runner": self._runner.id})
+            running = connection.execute(RESUME_TURN, {"turn": turn_id, "runner": self._runner.id, "lease": lease})
             if not running:
                 return None
             row: int = running[0][0]
@@ -181,7 +189,7 @@ class Sessions:
         added = prepare_step(turn_id, self._now(), messages)
 
         def append(connection: Transaction) -> int:
-            running = connection.execute(RUNNING_TURN, {"turn": turn_id})
+            running = connection.execute(RUNNING_TURN, {"turn": turn_id, "runner": self._runner.id})
             return added.append(connection, running[0][0]) if running else 0
 
         return await self._database.write(append)
@@ -199,18 +207,30 @@ class Sessions:
     ) -> int:
         now = self._now()
         last_step = prepare_step(turn_id, now, messages, context_from)
-        values: dict[str, SqlValue] = {"turn": turn_id, "state": state, "at": now, "error": error}
+        values: dict[str, SqlValue] = {"turn": turn_id, "state": state, "at": now, "error": error, "runner": self._runner.id}
         drafts = [prepare_event(event, now) for event in outbound]
 
-        def end(connection: Transaction) -> int:
+        def end(connection: Transaction) -> tuple[int, bool]:
+            ended = connection.execute(END_TURN, values)
+            if not ended:
+                connection.execute(LEAVE, values)
+                if connection.execute(OF_ANOTHER, values):
+                    return 0, False  # a process that seemed dead: what it answers is the other one's to answer
             if inbound:
                 connection.execute(SETTLE_INBOX, {"turn": turn_id, "state": "answered", "at": now})
             add_events(connection, drafts, self._notifier)
-            ended = connection.execute(END_TURN, values)
-            return last_step.append(connection, ended[0][0]) if ended else 0
+            if not ended:
+                return 0, False
+            awaited = bool(connection.execute(WAITING, {"id": ended[0][0]}))
+            if awaited:
+                self._notifier.announce(connection)
+            return last_step.append(connection, ended[0][0]), awaited
 
-        seq = await self._database.write(end)
-        if drafts:
+        try:
+            seq, awaited = await self._database.write(end)
+        finally:
+            self.line.held.discard(turn_id)
+        if drafts or awaited:
             self._notifier.announced()
         return seq
 
@@ -219,11 +239,14 @@ class Sessions:
 
         def settle(connection: Transaction) -> int:
             running = connection.execute(TURNS_OF_OTHERS, {"runner": self._runner.id})
-            dead = dead_among(self._runner, connection, [runner for _, runner in running])
-            orphans = [turn for turn, runner in running if runner in dead]
-            for turn in orphans:
-                interrupt(connection, turn, now)
-            return len(orphans)
+            dead = dead_among(self._runner, connection, [runner for _, runner, _ in running])
+            orphans = [(turn, state) for turn, runner, state in running if runner in dead]
+            for turn, state in orphans:
+                if state == "waiting":
+                    connection.execute(LEAVE, {"turn": turn})
+                else:
+                    interrupt(connection, turn, now)
+            return sum(state == "running" for _, state in orphans)
 
         return await self._database.write(settle)
 
@@ -257,7 +280,7 @@ class Sessions:
             found = _find(connection, owner, key)
             return _remove(connection, found[0]) if found else None
 
-        digests = await self._database.write(remove)
+        digests = await (self._database.write(remove) if owner is None else self._last(owner, key, remove))
         if digests:
             await self._collect(digests)
         return digests is not None
@@ -280,6 +303,18 @@ class Sessions:
 
     async def check(self) -> None:
         await self._database.execute(PULSE, {"at": self._now()})
+
+    async def close(self) -> None:
+        await self.line.close()
+
+    async def _last(self, owner: str, key: str, work: Callable[[Transaction], T]) -> T:
+        """Run `work` behind the turns that run or wait in the session, in other processes too."""
+        place = new_id("turn")
+        self.line.hold(place)
+        try:
+            return await self.line.first(*identity(owner, key), place, work)
+        finally:
+            self.line.held.discard(place)
 
     def _now(self) -> int:
         return to_micros(self._clock())

@@ -19,9 +19,10 @@ _PRAGMAS = (
     # A checkpoint syncs the database while a commit waits: at 32 MiB of log it delays one turn in thousands, at SQLite's 4 MiB one in a hundred.
     "wal_autocheckpoint = 8000",
 )
+_LOCKED = "The store is locked by another process. Nothing was accepted; try again later."
 _REASONS = {
-    sqlite3.SQLITE_BUSY: "The store is locked by another process. Nothing was accepted; try again later.",
-    sqlite3.SQLITE_LOCKED: "The store is locked by another process. Nothing was accepted; try again later.",
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
     sqlite3.SQLITE_FULL: "The store can't be written: its disk is full. Nothing was accepted.",
     sqlite3.SQLITE_IOERR: "The store can't be read or written: its disk reports an error or is full. Nothing was accepted.",
     sqlite3.SQLITE_READONLY: "The store can't be written: its file is read-only. Nothing was accepted.",
@@ -31,6 +32,9 @@ _REASONS = {
     sqlite3.SQLITE_NOTADB: "The store's file is not a SQLite database.",
 }
 """By primary result code: failures of the place, not of a statement."""
+_LOOK_SECONDS = 0.002
+_SHORT_SECONDS = 0.1
+_RETRY_SECONDS = 2.0
 
 
 class SqliteEngine:
@@ -38,7 +42,7 @@ class SqliteEngine:
 
     dialect: Literal["sqlite"] = "sqlite"
 
-    def __init__(self, path: Path, *, busy_seconds: float = 5.0) -> None:
+    def __init__(self, path: Path, *, busy_seconds: float = 2.0) -> None:
         """`busy_seconds`: how long to wait while another process writes."""
         self._path = path
         self._busy_seconds = busy_seconds
@@ -61,7 +65,7 @@ class SqliteEngine:
         except sqlite3.Error as error:
             raw.close()
             raise _explained(error) from error
-        return SqliteLink(raw, "BEGIN IMMEDIATE" if writes else "BEGIN")
+        return SqliteWriter(raw, self._busy_seconds) if writes else SqliteLink(raw)
 
 
 class SqliteLink:
@@ -70,9 +74,8 @@ class SqliteLink:
     dialect: Literal["sqlite"] = "sqlite"
     lost = False
 
-    def __init__(self, raw: sqlite3.Connection, begin: str) -> None:
+    def __init__(self, raw: sqlite3.Connection) -> None:
         self._raw = raw
-        self._begin = begin
 
     def execute(self, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
         try:
@@ -81,7 +84,7 @@ class SqliteLink:
             raise _explained(error) from error
 
     def begin(self) -> None:
-        self.execute(self._begin)
+        self.execute("BEGIN")
 
     def commit(self) -> None:
         self.execute("COMMIT")
@@ -96,6 +99,36 @@ class SqliteLink:
 
     def close(self) -> None:
         self._raw.close()
+
+
+class SqliteWriter(SqliteLink):
+    """The connection that writes. Nothing can break the lock of a process that was stopped while it wrote, so the wait for it is bounded: after
+    one that was in vain, the next ones are short until one succeeds, and callers learn within `busy_seconds` that nothing can be stored."""
+
+    def __init__(self, raw: sqlite3.Connection, busy_seconds: float) -> None:
+        super().__init__(raw)
+        # SQLite's own wait looks every 100 ms, and between two processes that write all the time it may never see the lock free.
+        raw.execute("PRAGMA busy_timeout = 0")
+        self._busy_seconds = busy_seconds
+        self._in_vain = False
+
+    def begin(self) -> None:
+        deadline = time.monotonic() + (min(_SHORT_SECONDS, self._busy_seconds) if self._in_vain else self._busy_seconds)
+        while not self._began():
+            if time.monotonic() > deadline:
+                self._in_vain = True
+                raise StoreUnavailable(_LOCKED, retry_after=_RETRY_SECONDS)
+            time.sleep(_LOOK_SECONDS)
+        self._in_vain = False
+
+    def _began(self) -> bool:
+        try:
+            self._raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                return False
+            raise _explained(error) from error
+        return True
 
 
 def _switch_to_wal(raw: sqlite3.Connection, seconds: float) -> None:

@@ -26,7 +26,7 @@ from assistant.store.sessions import Sessions
 from assistant.store.sqlite import SqliteEngine
 
 _SQLITE = "sqlite:///"
-HEAD = "0007"
+HEAD = "0008"
 """The newest revision in `migrations/versions`."""
 _EXISTS = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
@@ -59,6 +59,7 @@ class Store:
 
     async def close(self) -> None:
         """Finish waiting calls, then close. Safe to call twice."""
+        await self.sessions.close()
         await self.database.close()
         await self.notifier.close()
         self.runner.release()

@@ -66,10 +66,10 @@ class MessageRow(SQLModel, table=True):
 
 
 class TurnRow(SQLModel, table=True):
-    """A turn and how it ended. `runner`: the process that runs it; `error`: the code of what it failed with."""
+    """A turn, waiting for one of another process (see `line`), running, or how it ended. `error`: the code of what it failed with."""
 
     __tablename__ = "turns"
-    __table_args__ = (Index("turns_by_session", "session_id"), _where("turns_running", "runner", rows="state = 'running'"))
+    __table_args__ = (Index("turns_by_session", "session_id"), _where("turns_open", "session_id", "started", rows="ended IS NULL"))
 
     id: str = Field(primary_key=True)
     session_id: int = Field(sa_column=_session_id())
@@ -78,6 +78,8 @@ class TurnRow(SQLModel, table=True):
     started: int = Field(sa_type=BigInteger)
     ended: int | None = Field(sa_type=BigInteger)
     error: str | None
+    lease: int | None = Field(sa_type=BigInteger)
+    """Until when it has its place if its process gives no further sign."""
 
 
 class AttachmentRow(SQLModel, table=True):

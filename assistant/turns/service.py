@@ -11,7 +11,15 @@ from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.agent.transcript import fit
 from assistant.contracts.access import UNLIMITED, Admission
-from assistant.contracts.errors import InvalidRequest, ModelNotFound, SessionNotFound, StoreUnavailable, TurnCancelled, drop_traceback
+from assistant.contracts.errors import (
+    InvalidRequest,
+    ModelNotFound,
+    NanobotError,
+    SessionNotFound,
+    StoreUnavailable,
+    TurnCancelled,
+    drop_traceback,
+)
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
 from assistant.contracts.sessions import ONCE, History, NewTurn, SessionStore
@@ -148,7 +156,7 @@ class Turns:
             turn.id, "finished", step, context_from=transcript.context_from, outbound=outbound, inbound=request.reply is not None
         )
         if not seq and request.reply is None:  # a chat gets its answer even if its session was deleted
-            raise SessionNotFound("The session was deleted while it was being answered.")
+            raise await self._cut_out(request)
         if seq:
             transcript.extend(step, seq)
             if not request.session.startswith(ONCE):
@@ -181,7 +189,7 @@ class Turns:
         async def append(step: list[AssistantMessage | ToolMessage]) -> None:
             seq = await self._sessions.append_step(turn.id, step)
             if not seq:
-                raise SessionNotFound("The session was deleted while it was being answered.")
+                raise await self._cut_out(request)
             transcript.extend(step, seq)
             turn.step_made(sum((message.usage for message in step if isinstance(message, AssistantMessage)), Usage()))
 
@@ -208,6 +216,12 @@ class Turns:
         answer = await loop.run(model_request, context, made=made)
         transcript.learn(answer.last.usage.prompt_tokens, room.fixed_tokens)
         return transcript, answer
+
+    async def _cut_out(self, request: TurnRequest) -> NanobotError:
+        """Why a turn may write no more."""
+        if await self._sessions.get(request.owner, request.session) is None:
+            return SessionNotFound("The session was deleted while it was being answered.")
+        return StoreUnavailable("This server stood still for so long that another one took over the session. Ask again.", retry_after=1)
 
     async def _load(self, request: TurnRequest, message: UserMessage | None, before: tuple[Message, ...]) -> Transcript:
         """Store the user's message, or the results of the client's tools, and read what this process has not seen of the session."""

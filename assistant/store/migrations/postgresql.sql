@@ -315,18 +315,19 @@ CREATE TABLE turns (
 	started BIGINT NOT NULL,
 	ended BIGINT,
 	error VARCHAR,
+	lease BIGINT,
 	PRIMARY KEY (id),
 	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
 );
 
 CREATE INDEX turns_by_session ON turns (session_id);
 
-CREATE INDEX turns_running ON turns (runner) WHERE state = 'running';
+CREATE INDEX turns_open ON turns (session_id, started) WHERE ended IS NULL;
 
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0007');
+INSERT INTO alembic_version (version_num) VALUES ('0008');
 

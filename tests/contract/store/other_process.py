@@ -4,7 +4,9 @@ Each line that it prints is something that the store has promised by then.
 """
 
 import asyncio
+import os
 import resource
+import signal
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +17,10 @@ from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserM
 from assistant.contracts.sessions import NewTurn
 from assistant.contracts.util import new_id
 from assistant.contracts.workflows import NewJob
-from assistant.store.database import StoreSettings
+from assistant.store.database import StoreSettings, Transaction
 from assistant.store.idempotency import IdempotencyClaim
 from assistant.store.responses import KeptResponse
+from assistant.store.sessions import PULSE
 from assistant.store.store import Store, open_store
 from tests.contract.store.sent import claimed, event, parts, receipt
 
@@ -170,6 +173,25 @@ async def fill_the_disk(store: Store) -> None:
     tell(f"{len(await store.attachments.list('anna', 'api:one'))} attachments")
 
 
+async def stop_in_a_write(store: Store) -> None:
+    """Stand still (SIGSTOP) in the middle of a write; when it goes on, tell what became of it."""
+
+    def stand_still(connection: Transaction) -> None:
+        connection.execute(PULSE, {"at": 1})
+        os.kill(os.getpid(), signal.SIGSTOP)
+        connection.execute(PULSE, {"at": 2})
+
+    await store.sessions.begin_turn(turn("turn_begun", "my words"), None)
+    tell("begun")
+    try:
+        await store.database.write(stand_still)
+        tell("written")
+    except StoreUnavailable as error:
+        tell(error.message)
+    await store.sessions.check()
+    tell("goes on")
+
+
 async def run(what: str, url: str, state_folder: Path, name: str = "") -> None:
     store = await open_store(StoreSettings(url=url), state_folder)
     match what:
@@ -197,6 +219,8 @@ async def run(what: str, url: str, state_folder: Path, name: str = "") -> None:
             await admit(store, name)
         case "job":
             await job(store)
+        case "stop":
+            await stop_in_a_write(store)
         case "fill":
             await fill_the_disk(store)
         case _:

@@ -49,6 +49,16 @@ async def kill(process: Process) -> None:
     await process.wait()
 
 
+async def stands_still(process: Process) -> None:
+    """Wait until it is stopped by SIGSTOP."""
+    status = Path(f"/proc/{process.pid}/status")
+    for _ in range(1_000):
+        if "(stopped)" in await asyncio.to_thread(status.read_text):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it goes on")
+
+
 async def say(process: Process, words: str) -> None:
     assert process.stdin is not None
     process.stdin.write(f"{words}\n".encode())

@@ -176,6 +176,7 @@ async def test_a_migration_keeps_what_was_stored(open_again: Opener, url: str) -
     store = await open_again()
     (kept,) = await store.sessions.messages("anna", "api:one")
     assert kept.message == UserMessage(id="msg_1", parts=(Text(text="from before"),))
+    assert await store.sessions.resume_turn("turn_1", None) is not None
     assert await store.sessions.end_turn("turn_1", "finished", [answer("and now")], outbound=[event("new")]) == 2
     assert (await claimed(store)).event.text == "new"
 
