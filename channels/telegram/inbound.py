@@ -14,45 +14,22 @@ from assistant.contracts.inbox import COMMANDS, Command, FileKind, InboundFile, 
 from assistant.contracts.util import display_name, replace_surrogates
 from channels.telegram.conversation import command_of
 from channels.telegram.sender import pressed
+from channels.telegram.words import Content, markdown_of, own_words
 
 _MOST_NAME: Final = 128
 _UNKNOWN: Final = "application/octet-stream"
+_HIDDEN: Final = "hidden"
+"""The id of an author whom Telegram does not name."""
 _STICKERS: Final = {True: ("sticker.webm", "video/webm"), False: ("sticker.webp", "image/webp")}
-
-
-def own_words(message: Message) -> str:
-    """The text, caption, place, contact, poll or dice of a message, in words; empty: none of them."""
-    said = message.text or message.caption or ""
-    return replace_surrogates("\n".join(filter(None, [said, *_in_words(message)])))
 
 
 def shown(name: str) -> str:
     return replace_surrogates(name)[:_MOST_NAME]
 
 
-def _in_words(message: Message) -> Iterator[str]:
-    if venue := message.venue:
-        at = venue.location
-        yield f"[place: {venue.title}, {venue.address} ({at.latitude:.6f}, {at.longitude:.6f})]"
-    elif at := message.location:
-        yield f"[location: {at.latitude:.6f}, {at.longitude:.6f}]"
-    if contact := message.contact:
-        name = " ".join(filter(None, [contact.first_name, contact.last_name]))
-        yield f"[contact: {name}, {contact.phone_number}]"
-    if poll := message.poll:
-        options = "; ".join(option.text for option in poll.options)
-        yield f"[poll: {poll.question} Options: {options}]"
-    if dice := message.dice:
-        yield f"[dice {dice.emoji}: {dice.value}]"
-    if (sticker := message.sticker) and sticker.emoji:
-        yield f"[sticker {sticker.emoji}]"
-    if message.story:
-        yield "[a story, which bots can't see]"
-
-
-def files_of(message: Message) -> Iterator[InboundFile]:
+def files_of(message: Content) -> Iterator[InboundFile]:
     """The files of a message; of a photo its largest size. `ref` is Telegram's file_id."""
-    photo = max(message.photo, key=lambda size: size.width * size.height, default=None)
+    photo = max(message.photo or (), key=lambda size: size.width * size.height, default=None)
     audio, sticker = message.audio, message.sticker
     title = (audio and audio.title) or "audio.mp3"
     picture = (
@@ -86,17 +63,7 @@ def sender_of(message: Message) -> Sender | None:
 
 def forwarded_from(message: Message) -> str | None:
     """The author of a forwarded message (empty: unknown). None: it is not forwarded."""
-    match message.forward_origin:
-        case None:
-            return None
-        case telegram.MessageOriginUser(sender_user=user):
-            return shown(user.full_name)
-        case telegram.MessageOriginHiddenUser(sender_user_name=name):
-            return shown(name)
-        case telegram.MessageOriginChat(sender_chat=chat) | telegram.MessageOriginChannel(chat=chat):
-            return shown(chat.effective_name or "")
-        case _:
-            return ""
+    return None if message.forward_origin is None else _origin(message.forward_origin)[1]
 
 
 def answered_message(message: Message) -> Message | None:
@@ -105,18 +72,42 @@ def answered_message(message: Message) -> Message | None:
     return None if replied is None or replied.forum_topic_created else replied
 
 
-def quote_of(message: Message) -> Quote | None:
-    """What a reply quotes: the selected part, else the whole message."""
-    replied = answered_message(message)
-    marked = replace_surrogates(message.quote.text) if message.quote else ""
+def quote_of(message: Message, me: int) -> Quote | None:
+    """What a reply quotes: the selected part, else the whole message, of this chat or of another; with the files of that message.
+
+    `me`: the bot's own id.
+    """
+    replied: Content | None = answered_message(message) or message.external_reply
+    marked = markdown_of(message.quote.text, message.quote.entities) if message.quote else ""
     if replied is None:
         return Quote(text=marked, author="") if marked else None
-    words = marked or own_words(replied) or ", ".join(f"[{file.kind}: {file.name}]" for file in files_of(replied))
+    files = tuple(files_of(replied))
+    words = marked or own_words(replied) or ", ".join(f"[{file.kind}: {file.name}]" for file in files)
     if not words:
         return None
-    who = replied.from_user
-    author = (replied.sender_chat.effective_name or "") if replied.sender_chat else who.full_name if who else ""
-    return Quote(text=words, author=shown(author))
+    author_id, author = _author(replied)
+    return Quote(text=words, author=author, author_id="" if author_id == str(me) else author_id, files=files)
+
+
+def _author(replied: Content) -> tuple[str, str]:
+    """(id, name) of who wrote a message that is answered; an id of its own kind where Telegram does not say whose it is."""
+    if isinstance(replied, Message):
+        if chat := replied.sender_chat:
+            return str(chat.id), shown(chat.effective_name or "")
+        return (str(replied.from_user.id), shown(replied.from_user.full_name)) if replied.from_user else (_HIDDEN, "")
+    return _origin(replied.origin)
+
+
+def _origin(origin: telegram.MessageOrigin) -> tuple[str, str]:
+    match origin:
+        case telegram.MessageOriginUser(sender_user=user):
+            return str(user.id), shown(user.full_name)
+        case telegram.MessageOriginHiddenUser(sender_user_name=name):
+            return _HIDDEN, shown(name)
+        case telegram.MessageOriginChat(sender_chat=chat) | telegram.MessageOriginChannel(chat=chat):
+            return str(chat.id), shown(chat.effective_name or "")
+        case _:
+            return _HIDDEN, ""
 
 
 _REMEMBERED: Final = 2000
@@ -148,7 +139,9 @@ class Reader:
                 self._moved(str(update.message.chat.id), update.message.migrate_to_chat_id)
             return self._message([update.message])
         edited = update.edited_message
-        if edited is None or not (edited.text or edited.caption) or self._said.get((edited.chat.id, edited.message_id)) == _hash(edited):
+        if edited is None or not (edited.text or edited.caption or edited.checklist):
+            return None
+        if self._said.get((edited.chat.id, edited.message_id)) == _hash(edited):
             return None
         return self._message([edited], edited=True)
 
@@ -167,9 +160,9 @@ class Reader:
         if sender is None or not (text or files):
             return None
         author = forwarded_from(first)
-        quote = Quote(text=text, author=author, kind="forward") if author is not None and text else quote_of(first)
+        quote = Quote(text=text, author=author, kind="forward") if author is not None and text else quote_of(first, self._me.id)
         private = first.chat.type == "private"
-        command, bot = (author is None and command_of(text)) or (None, None)
+        command, bot = (author is None and command_of(first.text or text)) or (None, None)
         if (bot is not None and not self._is_my_name(f"@{bot}")) or not (private or self._is_for_me(messages, command)):
             return None
         if not private:
@@ -228,7 +221,7 @@ class Reader:
 
 
 def _hash(message: Message) -> int:
-    return hash(message.text or message.caption)
+    return hash(own_words(message))
 
 
 def _external_id(messages: Sequence[Message], *, edited: bool) -> str:

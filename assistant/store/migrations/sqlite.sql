@@ -286,6 +286,7 @@ CREATE TABLE outbox_parts (
 	started BIGINT,
 	receipt_id VARCHAR,
 	receipt_at BIGINT,
+	receipt_notice VARCHAR,
 	PRIMARY KEY (event, place),
 	FOREIGN KEY(event) REFERENCES outbox (seq) ON DELETE CASCADE
 );
@@ -324,5 +325,5 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0007');
+INSERT INTO alembic_version (version_num) VALUES ('0008');
 

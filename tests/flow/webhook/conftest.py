@@ -38,6 +38,9 @@ class KeptLink:
     async def last_seen(self) -> Mapping[str, str]:
         return {}
 
+    async def moved(self, chat_id: str, now: str) -> None:
+        raise NotImplementedError
+
     def connected(self, detail: str = "") -> None:
         self.detail = detail
         self.up.set()
