@@ -165,7 +165,13 @@ class InboxStore:
 
     async def moved(self, channel: str, chat_id: str, now: str) -> None:
         """See `ChannelLink.moved`; in one transaction."""
-        await self._database.write(lambda connection: move_chat(connection, channel, chat_id, now))
+
+        def move(connection: Transaction) -> None:
+            move_chat(connection, channel, chat_id, now)
+            self._notifier.announce(connection)
+
+        await self._database.write(move)
+        self._notifier.announced()
 
     async def purge(self, before: datetime) -> int:
         """Remove what was answered or set aside before this time and is older than 48 h (repeats are recognised until then). Returns how many."""

@@ -2,9 +2,9 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import telegram
 from telegram import CallbackQuery, Message, MessageEntity, Update, User
@@ -12,8 +12,10 @@ from telegram import CallbackQuery, Message, MessageEntity, Update, User
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import COMMANDS, Command, FileKind, InboundFile, InboundMessage, Quote, Sender
 from assistant.contracts.util import display_name, replace_surrogates
+from channels.bots import BotTurns
 from channels.telegram.conversation import command_of
-from channels.telegram.sender import pressed
+from channels.telegram.plan import pressed
+from channels.telegram.settings import TelegramSettings
 from channels.telegram.words import Content, markdown_of, own_words
 
 _MOST_NAME: Final = 128
@@ -52,11 +54,11 @@ def files_of(message: Content) -> Iterator[InboundFile]:
 
 
 def sender_of(message: Message) -> Sender | None:
-    """The sender; for an anonymous admin or a channel that posts in a group, that chat. None: a bot, or no sender."""
+    """The sender; for an anonymous admin or a channel that posts in a group, that chat. None: there is none."""
     if chat := message.sender_chat:
         return Sender(id=str(chat.id), name=shown(chat.effective_name or ""))
     user = message.from_user
-    if user is None or user.is_bot:
+    if user is None:
         return None
     return Sender(id=str(user.id), name=shown(user.full_name))
 
@@ -117,15 +119,14 @@ _MENTIONS: Final[list[str | None]] = [MessageEntity.MENTION, MessageEntity.TEXT_
 class Reader:
     """Decides which updates are for the assistant, and turns them into messages.
 
-    Not for it: channel posts, messages of bots (two of them would talk for ever), service messages, edits that leave the text as it
-    was, commands for other bots, and in groups whatever `groups` leaves out.
+    Not for it: channel posts, its own messages, those of other bots without `allowBots`, service messages, edits that leave the text as it was,
+    commands for other bots, and in groups whatever `groups` leaves out.
     """
 
-    def __init__(self, me: User, groups: Literal["off", "mention", "all"], moved: Callable[[str, int], object]) -> None:
-        """`moved` is called with the old and the new id of a group."""
+    def __init__(self, me: User, settings: TelegramSettings) -> None:
         self._me = me
-        self._moved = moved
-        self._groups = groups
+        self._groups = settings.groups
+        self._bots = BotTurns(settings.allow_bots)
         self._name = re.compile(rf"[ \t]*{re.escape(me.name)}(?!\w)", re.IGNORECASE)
         self._said: OrderedDict[tuple[int, int], int] = OrderedDict()
         """(chat, message) → the hash of its text, to recognise edits that did not change it."""
@@ -135,8 +136,6 @@ class Reader:
         if update.callback_query is not None:
             return self._press(update.callback_query)
         if update.message is not None:
-            if update.message.migrate_to_chat_id is not None:
-                self._moved(str(update.message.chat.id), update.message.migrate_to_chat_id)
             return self._message([update.message])
         edited = update.edited_message
         if edited is None or not (edited.text or edited.caption or edited.checklist):
@@ -165,6 +164,9 @@ class Reader:
         command, bot = (author is None and command_of(first.text or text)) or (None, None)
         if (bot is not None and not self._is_my_name(f"@{bot}")) or not (private or self._is_for_me(messages, command)):
             return None
+        by_bot = self._is_bot(first)
+        if not self._bots.may(str(first.chat.id), by_bot=by_bot, own=sender.id == str(self._me.id)):
+            return None
         if not private:
             text = self._name.sub("", text).lstrip(" \t\n,:").rstrip() or text  # a bare mention stays
         return InboundMessage(
@@ -176,6 +178,7 @@ class Reader:
             quote=quote,
             files=files,
             command=command,
+            trusted=not by_bot,
             message_id=str(first.message_id),
             at=(first.edit_date if edited and first.edit_date else first.date).astimezone(UTC),
         )
@@ -194,6 +197,10 @@ class Reader:
                 if self._is_my_name(words) or (entity.user is not None and entity.user.id == self._me.id):
                     return True
         return False
+
+    @staticmethod
+    def _is_bot(message: Message) -> bool:
+        return message.sender_chat is None and message.from_user is not None and message.from_user.is_bot
 
     def _is_my_name(self, words: str) -> bool:
         return words.lower() == self._me.name.lower()
