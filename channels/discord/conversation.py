@@ -17,9 +17,10 @@ from yarl import URL
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Preview, SendLater, SendRefused
 from assistant.contracts.inbox import COMMANDS, Command, InboundFile, InboundMessage
-from channels.discord.http import CONNECTION_ERRORS, send_failure
+from channels.discord.http import CONNECTION_ERRORS
+from channels.discord.plan import MOST_CHARS, reply_in
+from channels.discord.refusals import send_failure
 from channels.discord.rest import DiscordClient, DiscordRest
-from channels.discord.sender import MOST_CHARS, reply_in
 from channels.preview import EditedPreview
 from channels.text.discord import discord_parts
 
