@@ -11,7 +11,7 @@ from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelL
 from channels.bots import BotTurns
 from channels.discord.conversation import DiscordConversation
 from channels.discord.gateway import CatchUp, GatewayClient
-from channels.discord.http import CONNECTION_ERRORS, Refusals
+from channels.discord.http import CONNECTION_ERRORS, Refusals, route_of
 from channels.discord.intake import DiscordIntake
 from channels.discord.plan import plan
 from channels.discord.refusals import connection_failure
@@ -33,6 +33,7 @@ class DiscordChannel:
     plan = staticmethod(plan)
 
     def __init__(self, settings: DiscordSettings, context: ChannelContext, waits: Waits | None = None) -> None:
+        route_of(settings)  # a proxy that can't be used is told now
         self._settings = settings
         self._waits = waits or Waits()
         self._refusals = Refusals(settings.secret)

@@ -17,6 +17,8 @@ from discord.gateway import DiscordWebSocket
 from discord.http import HTTPClient, Ratelimit, Route
 from yarl import URL
 
+from assistant.contracts.channels import ChannelFailed
+from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
 from assistant.contracts.redaction import Redactor
 from channels.discord.settings import DiscordSettings
 
@@ -114,13 +116,22 @@ class Bucket(Ratelimit):
         self.outgoing -= 1
 
 
+def route_of(settings: DiscordSettings, url: str | None = None) -> ProxyRoute:
+    """The way to Discord (one for REST and the gateway), or to this URL. Raises ChannelFailed if the proxy can't be used."""
+    try:
+        return route_to(url or settings.api_base or Route.BASE, settings.proxy)
+    except UnusableProxy as error:
+        raise ChannelFailed(f"{error} It is for channels.discord.", fatal=True) from None
+
+
 class DiscordHttp(HTTPClient):
     """discord.py's HTTP client with `Bucket` and `Refusals`. Also raises Doubtful."""
 
     def __init__(self, settings: DiscordSettings, refusals: Refusals) -> None:
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(refusals.note)
-        super().__init__(asyncio.get_running_loop(), proxy=settings.proxy, http_trace=trace)
+        route = route_of(settings)
+        super().__init__(asyncio.get_running_loop(), connector=route.connector(limit=0), proxy=route.http, http_trace=trace)
         self.max_ratelimit_timeout = _LONGEST_SLEEP
         self._refusals = refusals
         self._api_base = settings.api_base

@@ -54,7 +54,7 @@ def send_failure(error: BaseException, refusals: Refusals, *, written: bool) -> 
             failure = _answered(error, refusals.redact)
             # A server error leaves open whether the message was accepted; its nonce prevents a second one.
             return SendUnclear("server_error", str(failure)) if written and error.status >= 500 else failure
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.ClientHttpProxyError():
             return SendLater("network", "Discord can't be reached.", counts=False, whole_channel=True)
         case _:
             pass

@@ -115,10 +115,8 @@ class DiscordRest:
         """Take a thread out of the archive. Raises `error` where the bot may not: it is locked."""
         try:
             await (await self.client()).http.edit_channel(int(thread_id), archived=False)
-        except (discord.Forbidden, discord.NotFound):
-            raise error from None
         except discord.HTTPException as refused:
-            raise (error if refused.status == 400 else refused) from None
+            raise (error if 400 <= refused.status < 500 and refused.status != 429 else refused) from None
 
     def learn(self, channel_id: str, parent: str | None) -> None:
         _keep(self._parents, channel_id, parent)

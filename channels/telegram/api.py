@@ -5,7 +5,6 @@ import logging
 import math
 from io import BytesIO
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
 import aiohttp
 from telegram import Bot
@@ -13,6 +12,7 @@ from telegram.error import NetworkError, TelegramError
 from telegram.request import BaseRequest, RequestData
 
 from assistant.contracts.channels import ChannelFailed
+from assistant.contracts.proxies import UnusableProxy, route_to
 from assistant.contracts.redaction import Redactor
 from channels.telegram.settings import TelegramSettings
 
@@ -57,7 +57,7 @@ class TelegramHttp(BaseRequest):
         self._connections = connections
         self._pool_seconds = min(_POOL_SECONDS, answer_seconds)
         self._answer_seconds = answer_seconds
-        self._proxy = settings.proxy
+        self._route = route_to(settings.api_base, settings.proxy)
         self._headers = {"User-Agent": f"nanobot/{version}", **settings.extra_headers}
         self._redact = Redactor([settings.token.get_secret_value() if settings.token else "", *settings.extra_headers.values()])
         self._session: aiohttp.ClientSession | None = None
@@ -93,7 +93,7 @@ class TelegramHttp(BaseRequest):
                 method,
                 url,
                 data=_body(request_data),
-                proxy=self._proxy,
+                proxy=self._route.http,
                 timeout=aiohttp.ClientTimeout(
                     total=connect + _MOST_READS * wait, connect=connect, sock_connect=_CONNECT_SECONDS, sock_read=wait
                 ),
@@ -112,8 +112,8 @@ class TelegramHttp(BaseRequest):
         if self._closed:
             raise Unreached("closed")
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEP_SECONDS)
-            self._session = aiohttp.ClientSession(connector=connector, headers=self._headers, trust_env=self._proxy is None)
+            connector = self._route.connector(limit=self._connections, keepalive_timeout=_KEEP_SECONDS)
+            self._session = aiohttp.ClientSession(connector=connector, headers=self._headers)
         return self._session
 
     @staticmethod
@@ -199,10 +199,12 @@ class Api(Bot):
 
 
 def connect(settings: TelegramSettings, version: str, answer_seconds: float = READ_SECONDS) -> Api:
-    """A bot with separate connections for sending and for polling. No I/O. Raises ChannelFailed if the proxy is no HTTP URL."""
+    """A bot with separate connections for sending and for polling. No I/O. Raises ChannelFailed if the proxy can't be used."""
     assert settings.token is not None
-    if settings.proxy is not None and urlsplit(settings.proxy).scheme not in ("http", "https"):
-        raise ChannelFailed("channels.telegram.proxy can't be used: it takes the URL of an HTTP proxy.", fatal=True)
+    try:
+        wires = [TelegramHttp(settings, version, connections=count, answer_seconds=answer_seconds) for count in (_CONNECTIONS, 2)]
+    except UnusableProxy as error:
+        raise ChannelFailed(f"{error} It is for channels.telegram.", fatal=True) from None
     # The SDK logs parameters and answers, which hold messages.
     logging.getLogger("telegram").setLevel(logging.CRITICAL)
     base = settings.api_base.rstrip("/")
@@ -210,6 +212,6 @@ def connect(settings: TelegramSettings, version: str, answer_seconds: float = RE
         settings.token.get_secret_value(),
         base_url=f"{base}/bot",
         base_file_url=f"{base}/file/bot",
-        request=TelegramHttp(settings, version, connections=_CONNECTIONS, answer_seconds=answer_seconds),
-        get_updates_request=TelegramHttp(settings, version, connections=2, answer_seconds=answer_seconds),
+        request=wires[0],
+        get_updates_request=wires[1],
     )
