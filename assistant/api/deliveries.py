@@ -88,6 +88,8 @@ class DeliveryPart(Answer):
     message_id: str | None = None
     """The platform's own id of it; null while it is not sent, or where the platform gives none."""
     sent_at: Time | None = Field(default=None, validation_alias="at")
+    notice: str = ""
+    """What was left out or sent in another form because the platform refused it; empty: nothing."""
 
 
 class DeliveryTrouble(Answer):
@@ -110,6 +112,7 @@ class DeliveryAnswer(Answer):
     attempts: int
     due: Time | None = Field(description="When it is tried next; null unless it is queued.")
     error: DeliveryTrouble | None = Field(description="Why it is not sent (yet).")
+    notice: str = Field(description="What of a sent message the platform did not take, in words; empty: nothing.")
     maybe_duplicate: bool = Field(description="A part was sent again though an earlier try may have arrived.")
     parts: list[DeliveryPart] = Field(description="Empty until it is first tried.")
     created_at: Time
@@ -259,6 +262,7 @@ class DeliveryEndpoints:
                 "attempts": delivery.attempts,
                 "due": delivery.due if delivery.state == "queued" else None,
                 "error": delivery.trouble,
+                "notice": delivery.notice,
                 "maybe_duplicate": delivery.maybe_duplicate,
                 "parts": [part.receipt or {} for part in delivery.parts],
                 "created_at": delivery.created,

@@ -108,6 +108,8 @@ class Sending:
     """Of the first part only: edit that message instead of sending a new one. Harmless to repeat."""
     again: datetime | None
     """When an earlier try of this part started, if it may have arrived; None: there was none."""
+    first: str | None = None
+    """The platform's id of the event's first part; None: this is the first, or it has none."""
     repeat: bool = False
     """Send the part though it may arrive twice; the delivery is marked so."""
 
@@ -122,6 +124,11 @@ class ChannelLink(Protocol):
 
     async def last_seen(self) -> Mapping[str, str]:
         """chat_id → external_id of the last accepted message, for platforms that can return the messages since."""
+        ...
+
+    async def moved(self, chat_id: str, now: str) -> None:
+        """The platform gave a chat a new id: its sessions, its pairing and what waits for it belong to that one. Harmless to repeat. Raises
+        StoreUnavailable."""
         ...
 
     def connected(self, detail: str = "") -> None:

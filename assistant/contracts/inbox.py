@@ -45,6 +45,10 @@ class Quote:
     author: str
     """For display only; empty: unknown."""
     kind: Literal["reply", "forward"] = "reply"
+    author_id: str = ""
+    """The author's id, as of a `Sender`; empty: the assistant itself, or unknown."""
+    files: tuple[InboundFile, ...] = ()
+    """Of the message that is answered. They are fetched if its author may write, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,6 +92,8 @@ class OutboundPart:
     """The same words without formatting, for a platform that refuses the other."""
     media: tuple[Media, ...] = ()
     buttons: ButtonRows = ()
+    notice: str = ""
+    """What of the event the platform does not take, and so is in no part; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,8 @@ class Receipt:
     message_id: str | None
     """The platform's id; None: it gives none (apprise)."""
     at: datetime
+    notice: str = ""
+    """What was left out or sent in another form because the platform refused it, for people; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +141,11 @@ class Delivery:
     """A part was sent again although an earlier try may have arrived."""
     parts: tuple[PartState, ...]
     """Empty until it is planned."""
+
+    @property
+    def notice(self) -> str:
+        """What of it the platform did not take, though the rest was sent; empty: nothing."""
+        return "; ".join(dict.fromkeys(part.receipt.notice for part in self.parts if part.receipt and part.receipt.notice))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,6 +147,7 @@ class EventSender:
             return await self._settle(claim, Settlement(state="failed", trouble=refusal.trouble))
         plan = None if claim.parts else [state.part for state in parts]
         arrived: tuple[int, Receipt] | None = None
+        first = parts[0].receipt.message_id if parts[0].receipt else None
         for place in [place for place, state in enumerate(parts) if state.receipt is None]:
             started = parts[place].started
             stop = self._reason_to_stop(claim, place, started)
@@ -157,7 +158,8 @@ class EventSender:
             await self._note_start(claim, place, started, plan, arrived)
             plan = None
             try:
-                arrived = (place, await self._send(claim, parts[place].part, place, started))
+                arrived = (place, await self._send(claim, parts[place].part, place, started, first))
+                first = first or arrived[1].message_id
             except SendFailed as failure:
                 return await self._settle_failure(claim, place, failure, started, unreached)
         return await self._settle(claim, Settlement(state="sent"), arrived)
@@ -204,7 +206,7 @@ class EventSender:
             start = place if started is None else None
             await self.claims.keep(self.claims.outbox.note, claim, plan=plan, receipt=arrived, start=start, maybe_duplicate=twice)
 
-    async def _send(self, claim: Claim, part: OutboundPart, place: int, started: datetime | None) -> Receipt:
+    async def _send(self, claim: Claim, part: OutboundPart, place: int, started: datetime | None, first: str | None) -> Receipt:
         """Raises SendFailed, and ClaimLost before anything was sent."""
         event = claim.event
         self.claims.check(claim)
@@ -216,6 +218,7 @@ class EventSender:
             reply_to=event.reply_to if place == 0 else None,
             replaces=event.replaces if place == 0 else None,
             again=started,
+            first=first,
             repeat=claim.maybe_duplicate,
         )
         try:

@@ -110,6 +110,8 @@ def describe(delivery: Delivery, enabled: bool, now: datetime | None = None) -> 
             words = f"cancelled before it was sent{_progress(delivery)}{_doubt(delivery)}"
         case "unknown":
             words = f"unknown: it may have arrived or not{_because(delivery)}; it is not sent again unless you retry it"
+    if delivery.notice:
+        words = f"{words}; {delivery.notice}"
     return f"{words}; {_TWICE}" if delivery.maybe_duplicate else words
 
 

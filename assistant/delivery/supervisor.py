@@ -95,6 +95,8 @@ class InboundReceiver(Protocol):
 
     async def last_seen(self, channel: str) -> Mapping[str, str]: ...
 
+    async def moved(self, channel: str, chat_id: str, now: str) -> None: ...
+
 
 class Supervisors:
     """Keeps channels running, and knows their states."""
@@ -207,6 +209,9 @@ class _Link:
 
     async def last_seen(self) -> Mapping[str, str]:
         return await self.inbound.last_seen(self.channel)
+
+    async def moved(self, chat_id: str, now: str) -> None:
+        await self.inbound.moved(self.channel, chat_id, now)
 
     def connected(self, detail: str = "") -> None:
         self.reached = True

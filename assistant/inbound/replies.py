@@ -12,7 +12,7 @@ from typing import Final
 
 from assistant.contracts.channels import Conversation
 from assistant.contracts.errors import TurnCancelled
-from assistant.contracts.inbox import InboundMessage, Pairing, Quote, Role, SessionRef, Taken
+from assistant.contracts.inbox import InboundFile, InboundMessage, Pairing, Quote, Role, SessionRef, Taken
 from assistant.contracts.outbox import Origin, OriginKind, OutboundEvent
 from assistant.contracts.turns import TurnFailed, TurnFinished, Upload, UserText
 from assistant.contracts.util import Clock, derived_id, display_name, no_address, replace_surrogates, utc_now
@@ -41,7 +41,13 @@ def readable(message: InboundMessage) -> InboundMessage:
         message,
         text=replace_surrogates(message.text),
         sender=replace(message.sender, name=person(message.sender.name)),
-        quote=quote and replace(quote, text=replace_surrogates(quote.text), author=person(quote.author)),
+        quote=quote
+        and replace(
+            quote,
+            text=replace_surrogates(quote.text),
+            author=person(quote.author),
+            files=tuple(replace(file, name=display_name(file.name, file.kind)) for file in quote.files),
+        ),
         command=command and replace(command, arguments=replace_surrogates(command.arguments)),
         files=tuple(replace(file, name=display_name(file.name, file.kind)) for file in message.files),
     )
@@ -61,30 +67,47 @@ async def content_of(
     messages: Sequence[InboundMessage], fetcher: Fetcher, conversation: Conversation | None
 ) -> tuple[UserText | Upload, ...]:
     """All messages that a turn answers, in order, each with what it quotes before it and its files behind it. The uploads are the caller's."""
-    fetched = iter(await fetcher.fetch([file for message in messages for file in message.files], conversation))
+    wanted = [file for message in messages for file in (*_quoted_files(message), *message.files)]
+    fetched = iter(await fetcher.fetch(wanted, conversation))
     content: list[UserText | Upload] = []
+
+    def take(count: int) -> list[UserText | Upload]:
+        return [file if isinstance(file, Upload) else UserText(text=file, quoted=True) for file in islice(fetched, count)]
+
     for message in messages:
-        content += words_of(message)
-        content += [file if isinstance(file, Upload) else UserText(text=file, quoted=True) for file in islice(fetched, len(message.files))]
+        quote, own = words_of(message)
+        content += [*quote, *take(len(_quoted_files(message))), *own, *take(len(message.files))]
     return tuple(content) or (UserText(text="The message holds nothing that can be read here.", quoted=True),)
 
 
-def words_of(message: InboundMessage) -> list[UserText]:
-    """A quote as quoted words, then the sender's own, in a group behind their name."""
-    quote = [UserText(text=_quoted(message.quote), quoted=True)] if message.quote and message.quote.text.strip() else []
+def _quoted_files(message: InboundMessage) -> tuple[InboundFile, ...]:
+    return message.quote.files if message.quote else ()
+
+
+def without_quoted_files(message: InboundMessage, quote: Quote) -> InboundMessage:
+    """Where the quoted message is of somebody who may not write: its files are named, and not fetched."""
+    named = ", ".join(f"{file.kind} {file.name}" for file in quote.files)
+    text = "\n".join(filter(None, [quote.text, f"[not looked at, because its sender may not write to the assistant: {named}]"]))
+    return replace(message, quote=replace(quote, text=text, files=()))
+
+
+def words_of(message: InboundMessage) -> tuple[list[UserText], list[UserText]]:
+    """A quote as quoted words, and the sender's own, in a group behind their name."""
+    quote: list[UserText] = []
+    if message.quote and (message.quote.text.strip() or message.quote.files):
+        quote.append(UserText(text=_quoted(message.quote), quoted=True))
     name = "" if message.private else f"{no_address(message.sender.name) or 'Unknown'}:"
     if message.text.strip():
-        return [
-            *quote,
-            UserText(text=f"{name} {message.text}" if name else message.text, quoted=not message.trusted, chosen=message.chosen),
-        ]
-    return [*quote, *([UserText(text=name)] if name else [])]
+        said = f"{name} {message.text}" if name else message.text
+        return quote, [UserText(text=said, quoted=not message.trusted, chosen=message.chosen)]
+    return quote, [UserText(text=name)] if name else []
 
 
 def _quoted(quote: Quote) -> str:
     text = quote.text if len(quote.text) <= _MOST_QUOTED else f"{quote.text[:_MOST_QUOTED]}…"
     if quote.kind == "forward":
         return f"Passed on by the user{f', from {quote.author}' if quote.author else ''}:\n{text}"
+    text = text or "(no words, only what follows)"
     return f"What the user's next words refer to{f', by {quote.author}' if quote.author else ''}:\n{text}"
 
 

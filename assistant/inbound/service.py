@@ -15,7 +15,7 @@ from assistant.contracts.util import derived_id
 from assistant.inbound import phrases as words
 from assistant.inbound.files import Fetcher
 from assistant.inbound.preview import attempt
-from assistant.inbound.replies import PairingCodes, Writer, place_for, readable
+from assistant.inbound.replies import PairingCodes, Writer, place_for, readable, without_quoted_files
 from assistant.inbound.runner import SessionKey, TurnRunner
 from assistant.store.inbox import TurnLeft
 from assistant.store.store import Store
@@ -74,6 +74,10 @@ class InboundService:
             await self._pairing.meet(message)
             return ""
         place = place_for(message, standing)
+        quote = message.quote
+        asked = quote.author_id if quote is not None and quote.files else ""
+        if quote is not None and asked and await self._senders.standing(channel, asked) == "stranger":
+            message = without_quoted_files(message, quote)
         if message.command is not None and message.trusted:
             answer = await self._command_answer(message.command.name, message, place)
             if answer is not None:
@@ -91,6 +95,13 @@ class InboundService:
 
     async def last_seen(self, channel: str) -> Mapping[str, str]:
         return await self._inbox.last_seen(channel)
+
+    async def moved(self, channel: str, chat_id: str, now: str) -> None:
+        """A chat has a new id: what is stored of it follows, and what waits in its sessions is answered there. Raises StoreUnavailable."""
+        await self._inbox.moved(channel, chat_id, now)
+        log.info("inbound.chat_moved channel=%s", channel)
+        for key in await self._inbox.waiting():
+            self._workers.wake(key)
 
     async def start(self) -> None:
         """Resume turns that a process left unfinished, and take messages that wait. Raises StoreUnavailable."""

@@ -1,17 +1,16 @@
 """A provider's refusals as our errors: by status, headers and body, or by an error in a stream; with keys removed from what it said."""
 
-import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, cast
-from urllib.parse import quote
+from typing import Any, cast
 
 import orjson
 
 from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderOverloaded, ProviderTimeout
+from assistant.contracts.redaction import Redactor
 
 _CONTEXT = re.compile(
     r"context.?length.?exceeded|maximum context length|context (?:window|size|length)|exceed_context_size|prompt is too long"
@@ -22,37 +21,6 @@ _CONTEXT = re.compile(
 _NO_CREDIT = re.compile(
     r"insufficient_quota|insufficient.?(?:balance|credit)|billing|exceeded your current quota|credit balance", re.IGNORECASE
 )
-_LOOKS_SECRET = re.compile(
-    r"""
-    \b(?:sk|pk|rk|gsk|xai|hf|nvapi|ghp|gho|glpat|r8|pplx|tgp)[-_][A-Za-z0-9_\-*.]{4,}   # the usual prefixes of keys, masked or not
-    | \bAIza[A-Za-z0-9_\-]{10,}                                                         # Google
-    | \b(?:bearer|basic)\s+[A-Za-z0-9._~+/=\-]{4,}
-    | \beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-.]{8,}                                      # a JSON web token
-    | (?<=://)[^/\s@:]+:[^/\s@]+(?=@)                                                   # user:password in a URL
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_MARK: Final = "[redacted]"
-_SHORTEST: Final = 6
-"""A configured "key" shorter than this ("none", "x") is a placeholder; removing it would only garble the text."""
-
-
-class Redactor:
-    """Removes the given secrets, in every form in which they travel, and anything else that looks like a key."""
-
-    __slots__ = ("_known",)
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if forms else None
-
-    def __call__(self, text: str, *, limit: int = 300) -> str:
-        """`text` on one line without secrets, at most `limit` characters. Redaction comes first, so that no cut leaves half a key."""
-        if self._known is not None:
-            text = self._known.sub(_MARK, text)
-        text = " ".join(_LOOKS_SECRET.sub(_MARK, text).split())
-        return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,12 +112,3 @@ def _described(error: object) -> tuple[str, str]:
     fields = cast(dict[str, Any], error)
     kinds = " ".join(str(fields[name]) for name in ("type", "code", "status") if fields.get(name))
     return str(fields.get("message") or fields.get("detail") or ""), kinds
-
-
-def _forms(secret: str) -> Iterable[str]:
-    yield secret
-    yield quote(secret, safe="")
-    yield base64.b64encode(secret.encode()).decode().rstrip("=")
-    # What "invalid key: …wxyz" quotes of a key is not enough to use it, but the first half is.
-    if len(secret) >= 16:
-        yield secret[: len(secret) // 2]

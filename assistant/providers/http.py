@@ -1,8 +1,8 @@
 """HTTP to a provider: where a model is, and a client that turns every failure into one of our errors.
 
 Decisions. aiohttp is imported by the first request, in a thread: it costs 0.1 to 0.3 s, which the start of the server does not wait for. No
-redirects: a key must not follow one. No `trust_env` of aiohttp, which would read ~/.netrc on the event loop: the proxy is looked up once, here,
-and loopback never goes through one. Repeating a request is safe: a completion changes nothing at the provider.
+redirects: a key must not follow one. No `trust_env` of aiohttp, which would read ~/.netrc on the event loop: the proxy is looked up once, by
+`contracts.proxies`. Repeating a request is safe: a completion changes nothing at the provider.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ import orjson
 
 from assistant.contracts.errors import ProviderFailed, ProviderTimeout
 from assistant.contracts.models import EmitText, ModelInfo
+from assistant.contracts.proxies import UnusableProxy, route_to
 from assistant.providers.failures import Peer, Redactor, refusal
 from assistant.providers.messages import IncomingAnswer
 from assistant.providers.presets import LOOPBACK, KnownModel, known_model, preset_of
@@ -188,9 +189,14 @@ class HttpClient:
             settings = self._endpoint.settings
             self._stale = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError)
             self._errors = (aiohttp.ClientError, TimeoutError, ConnectionResetError, EventTooLong)
-            self._proxy = _proxy_for(self._endpoint.base, settings.proxy)
+            try:
+                route = route_to(self._endpoint.base, settings.proxy)
+            except UnusableProxy as error:
+                who = self._peer.provider
+                raise ProviderFailed(f"{error} It is for {who}: set providers.{who}.proxy, or NO_PROXY.", retryable=False) from None
+            self._proxy = route.http
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+                connector=route.connector(limit=0, ttl_dns_cache=60),
                 headers=self._endpoint.headers,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout, sock_read=settings.idle_timeout),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -240,24 +246,6 @@ async def _read(response: "aiohttp.ClientResponse", limit: int, *, cut: bool = F
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _proxy_for(base: str, configured: str | None) -> str | None:
-    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - comes with aiohttp, and is slow to import
-
-    url = urlsplit(base)
-    host = url.hostname or ""
-    if host in LOOPBACK:
-        return None
-    if configured:
-        return configured
-    if proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if proxy and not proxy.startswith(("http://", "https://")):
-        raise ProviderFailed("Only http:// proxies are supported: set providers.<name>.proxy, or NO_PROXY.", retryable=False)
-    return proxy
-
-
 def _failure(error: Exception, peer: Peer, idle_timeout: float) -> ProviderFailed:
     """What an error of aiohttp's, a timeout or a stream that is too long means."""
     import aiohttp  # noqa: PLC0415 - as in `_open`
@@ -268,6 +256,8 @@ def _failure(error: Exception, peer: Peer, idle_timeout: float) -> ProviderFaile
             return ProviderTimeout(f"{who} did not take a connection in time at {where}.")
         case TimeoutError():
             return ProviderTimeout(f"{who} sent nothing for {idle_timeout:g} seconds.")
+        case aiohttp.ClientHttpProxyError():
+            return ProviderFailed(f"{who} can't be reached at {where}: the proxy answered with {error.status}.")
         case aiohttp.ClientConnectorError():
             hint = " Is it running?" if urlsplit(where).hostname in LOOPBACK else ""
             reason = peer.redact(error.os_error.strerror or type(error.os_error).__name__)

@@ -40,7 +40,8 @@ class ProviderSettings(Settings):
     extra_query: dict[str, str] = Field(default_factory=dict[str, str])
     """Parameters added to every URL."""
     proxy: str | None = None
-    """An http:// proxy. None: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment; never for loopback."""
+    """A proxy: `"http://127.0.0.1:3128"`, `"socks5://127.0.0.1:1080"`. None: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the environment;
+    never for loopback."""
     connect_timeout: float = Field(default=10.0, gt=0)
     """Seconds to wait for a connection."""
     idle_timeout: float = Field(default=120.0, gt=0)

@@ -10,6 +10,7 @@ from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.codec import decode_inbound, encode_json, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
+from assistant.store.moves import move_chat
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
 from assistant.store.sessions import SETTLE_INBOX, interrupt
@@ -169,6 +170,16 @@ class InboxStore:
         since = to_micros(self._clock() - timedelta(days=30))
         rows = await self._database.select(LAST_SEEN, {"channel": json_column(channel), "since": since})
         return {unescape(chat_id): unescape(external_id) for chat_id, external_id in rows}
+
+    async def moved(self, channel: str, chat_id: str, now: str) -> None:
+        """See `ChannelLink.moved`; in one transaction."""
+
+        def move(connection: Transaction) -> None:
+            move_chat(connection, channel, chat_id, now)
+            self._notifier.announce(connection)
+
+        await self._database.write(move)
+        self._notifier.announced()
 
     async def purge(self, before: datetime) -> int:
         """Remove what was answered or set aside before this time and is older than 48 h (repeats are recognised until then). Returns how many."""

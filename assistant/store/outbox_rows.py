@@ -63,13 +63,15 @@ NEXT_IN_LANE = "SELECT MIN(due) FROM outbox WHERE lane = :lane AND state = 'queu
 TAKE = """
     UPDATE outbox SET state = 'sending', fence = fence + 1, attempts = attempts + 1, runner = :runner, lease = :lease
     WHERE seq = :seq RETURNING payload, expires, fence, attempts, held, maybe_duplicate"""
-PARTS = "SELECT body, started, receipt_id, receipt_at FROM outbox_parts WHERE event = :seq ORDER BY place"
+PARTS = "SELECT body, started, receipt_id, receipt_at, receipt_notice FROM outbox_parts WHERE event = :seq ORDER BY place"
 RENEW = "UPDATE outbox SET lease = :lease WHERE id = :id AND fence = :fence AND state = 'sending' RETURNING id"
 CLAIMED = "SELECT seq FROM outbox WHERE id = :id AND fence = :fence AND state = 'sending'"
 ADD_PART = "INSERT INTO outbox_parts (event, place, body) VALUES (:seq, :place, :body) ON CONFLICT (event, place) DO NOTHING"
 START_PART = "UPDATE outbox_parts SET started = :at WHERE event = :seq AND place = :place RETURNING place"
 UNSTART_PART = "UPDATE outbox_parts SET started = NULL WHERE event = :seq AND place = :place AND receipt_at IS NULL"
-NOTE_RECEIPT = "UPDATE outbox_parts SET receipt_id = :receipt, receipt_at = :at WHERE event = :seq AND place = :place RETURNING place"
+NOTE_RECEIPT = """
+    UPDATE outbox_parts SET receipt_id = :receipt, receipt_at = :at, receipt_notice = :notice
+    WHERE event = :seq AND place = :place RETURNING place"""
 MAYBE_TWICE = "UPDATE outbox SET maybe_duplicate = 1 WHERE seq = :seq"
 SETTLE = """
     UPDATE outbox SET state = :state, yields = CASE WHEN held + :counts >= :patience THEN 1 ELSE 0 END, held = held + :counts,
@@ -207,8 +209,10 @@ def decode_claim(stored: StoredDelivery) -> Claim:
     )
 
 
-def _part(body: str, started: int | None, receipt_id: str | None, receipt_at: int | None) -> PartState:
-    receipt = None if receipt_at is None else Receipt(message_id=optional(unescape, receipt_id), at=from_micros(receipt_at))
+def _part(body: str, started: int | None, receipt_id: str | None, receipt_at: int | None, notice: str | None) -> PartState:
+    receipt = None
+    if receipt_at is not None:
+        receipt = Receipt(message_id=optional(unescape, receipt_id), at=from_micros(receipt_at), notice=unescape(notice or ""))
     return PartState(part=decode_part(body), started=optional(from_micros, started), receipt=receipt)
 
 
@@ -263,7 +267,12 @@ def noted(
     ]
     if receipt is not None:
         place, given = receipt
-        values: dict[str, SqlValue] = {"place": place, "receipt": optional(json_column, given.message_id), "at": to_micros(given.at)}
+        values: dict[str, SqlValue] = {
+            "place": place,
+            "receipt": optional(json_column, given.message_id),
+            "at": to_micros(given.at),
+            "notice": json_column(given.notice) if given.notice else None,
+        }
         written.append((NOTE_RECEIPT, values))
     if maybe_duplicate:
         written.append((MAYBE_TWICE, {}))

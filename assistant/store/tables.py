@@ -165,6 +165,7 @@ class OutboxPartRow(SQLModel, table=True):
     started: int | None = Field(sa_type=BigInteger)
     receipt_id: str | None
     receipt_at: int | None = Field(sa_type=BigInteger)
+    receipt_notice: str | None
 
 
 class OutboxMediaRow(SQLModel, table=True):

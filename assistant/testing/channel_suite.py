@@ -76,6 +76,8 @@ class RecordingLink:
     async def last_seen(self) -> Mapping[str, str]:
         return {}
 
+    async def moved(self, chat_id: str, now: str) -> None: ...
+
     def connected(self, detail: str = "") -> None:
         self.up.set()
 

@@ -8,12 +8,15 @@ import discord
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
+from channels.bots import BotTurns
 from channels.discord.conversation import DiscordConversation
 from channels.discord.gateway import CatchUp, GatewayClient
-from channels.discord.http import CONNECTION_ERRORS, Refusals, connection_failure
+from channels.discord.http import CONNECTION_ERRORS, Refusals, route_of
 from channels.discord.intake import DiscordIntake
+from channels.discord.plan import plan
+from channels.discord.refusals import connection_failure
 from channels.discord.rest import DiscordRest, Waits
-from channels.discord.sender import DiscordSender, plan
+from channels.discord.sender import DiscordSender
 from channels.discord.settings import DiscordSettings
 
 _IN_ALL: Final = Limit(key="discord", amount=50, seconds=1)
@@ -30,20 +33,22 @@ class DiscordChannel:
     plan = staticmethod(plan)
 
     def __init__(self, settings: DiscordSettings, context: ChannelContext, waits: Waits | None = None) -> None:
+        route_of(settings)  # a proxy that can't be used is told now
         self._settings = settings
         self._waits = waits or Waits()
-        self._refusals = Refusals()
+        self._refusals = Refusals(settings.secret)
         self._rest = DiscordRest(settings, self._refusals)
         self.send = DiscordSender(self._rest, context.files, self._waits.send).send
         self.conversation = DiscordConversation(self._rest)
         self._tries: dict[str, int] = {}
+        self._bots = BotTurns(settings.allow_bots)
         self._catch_up = CatchUp(settings, self._waits.again)
 
     def limits(self, address: Address) -> Sequence[Limit]:
         return (_IN_ALL,)
 
     async def run(self, link: ChannelLink) -> None:
-        intake = DiscordIntake(link, self._rest, self._catch_up, self._tries, self._waits)
+        intake = DiscordIntake(link, self._rest, self._catch_up, self._tries, self._waits, self._bots)
         client = GatewayClient(self._settings, self._refusals, link, self._waits, intake.put)
         tasks: list[asyncio.Task[None]] = []
         try:

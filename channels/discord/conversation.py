@@ -17,9 +17,10 @@ from yarl import URL
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Preview, SendLater, SendRefused
 from assistant.contracts.inbox import COMMANDS, Command, InboundFile, InboundMessage
-from channels.discord.http import CONNECTION_ERRORS, send_failure
+from channels.discord.http import CONNECTION_ERRORS, route_of
+from channels.discord.plan import MOST_CHARS, reply_in
+from channels.discord.refusals import send_failure
 from channels.discord.rest import DiscordClient, DiscordRest
-from channels.discord.sender import MOST_CHARS, reply_in
 from channels.preview import EditedPreview
 from channels.text.discord import discord_parts
 
@@ -124,10 +125,11 @@ class DiscordConversation:
         own = self._settings.api_base is not None and url.host == URL(self._settings.api_base).host
         if not own and not (url.scheme == "https" and url.host in _HOSTS):
             return False
+        route = route_of(self._settings, address)
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(connector=route.connector(), timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
         try:
-            async with self._session.get(url, allow_redirects=False, proxy=self._settings.proxy) as response:
+            async with self._session.get(url, allow_redirects=False, proxy=route.http) as response:
                 if response.status in (403, 404, 410):
                     return False
                 if response.status != 200:

@@ -1,4 +1,4 @@
-"""HTTP under discord.py that tells waits and doubtful outcomes apart, and what its errors mean for a send and for the connection."""
+"""HTTP under discord.py that tells waits and doubtful outcomes apart."""
 
 import asyncio
 import contextlib
@@ -17,13 +17,17 @@ from discord.gateway import DiscordWebSocket
 from discord.http import HTTPClient, Ratelimit, Route
 from yarl import URL
 
-from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
+from assistant.contracts.channels import ChannelFailed
+from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
+from assistant.contracts.redaction import Redactor
 from channels.discord.settings import DiscordSettings
 
 # What discord.py logs below a warning holds what people wrote; and voice, of which it warns, is not used.
 logging.getLogger("discord").setLevel(logging.WARNING)
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
+CONNECTION_ERRORS: Final = (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError)
+"""What a call by discord.py raises."""
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=20)
 _TIMEOUT_OF_FILES: Final = aiohttp.ClientTimeout(total=55, sock_connect=5, sock_read=50)
 _LONGEST_SLEEP: Final = 1.0
@@ -46,7 +50,9 @@ class Refusals:
     """Counts answers of 401, 403 and 429: 10,000 in ten minutes bring a ban of an hour, so requests stop long before that.
     https://discord.com/developers/docs/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans"""
 
-    def __init__(self) -> None:
+    def __init__(self, token: str) -> None:
+        self.redact = Redactor([token])
+        """For what Discord says."""
         self._since, self._count = time.monotonic(), 0
         self.whole_until = 0.0
         """Until when (time.monotonic) Discord wants no request at all of this bot."""
@@ -110,13 +116,22 @@ class Bucket(Ratelimit):
         self.outgoing -= 1
 
 
+def route_of(settings: DiscordSettings, url: str | None = None) -> ProxyRoute:
+    """The way to Discord (one for REST and the gateway), or to this URL. Raises ChannelFailed if the proxy can't be used."""
+    try:
+        return route_to(url or settings.api_base or Route.BASE, settings.proxy)
+    except UnusableProxy as error:
+        raise ChannelFailed(f"{error} It is for channels.discord.", fatal=True) from None
+
+
 class DiscordHttp(HTTPClient):
     """discord.py's HTTP client with `Bucket` and `Refusals`. Also raises Doubtful."""
 
     def __init__(self, settings: DiscordSettings, refusals: Refusals) -> None:
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(refusals.note)
-        super().__init__(asyncio.get_running_loop(), proxy=settings.proxy, http_trace=trace)
+        route = route_of(settings)
+        super().__init__(asyncio.get_running_loop(), connector=route.connector(limit=0), proxy=route.http, http_trace=trace)
         self.max_ratelimit_timeout = _LONGEST_SLEEP
         self._refusals = refusals
         self._api_base = settings.api_base
@@ -149,80 +164,3 @@ class DiscordHttp(HTTPClient):
             self._buckets[key] = Bucket(self.max_ratelimit_timeout)
             self._try_clear_expired_ratelimits()
         return super().get_ratelimit(key)
-
-
-UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, NOT_OURS, NO_REPLIES_HERE = 10003, 10008, 50005, 160002
-TOKEN_WORDS: Final = "Discord refuses the bot's token: it may have been reset. Put the new one into channels.discord.token."  # noqa: S105 - words
-INTENT_WORDS: Final = (
-    'The bot may not read messages: switch on "Message Content Intent" (Developer Portal, the application, Bot, Privileged Gateway '
-    "Intents)."
-)
-CONNECTION_ERRORS: Final = (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError)
-"""What a call by discord.py raises."""
-_REFUSED: Final = {
-    UNKNOWN_CHANNEL: ("chat_not_found", "Discord knows no such channel, or the bot is not in its server."),
-    UNKNOWN_MESSAGE: ("message_not_found", "The message is no longer there."),
-    50001: ("forbidden", "The bot can't see this channel."),
-    50006: ("empty", "Discord takes no empty messages."),
-    50007: ("blocked", "This user takes no direct messages from the bot: blocked, switched off, or no server in common."),
-    50013: ("forbidden", "The bot has no permission to do this in this channel."),
-    50033: ("chat_not_found", "Discord knows no such channel, and no such user."),
-    50035: ("invalid", "Discord says that the message is not valid."),
-    40005: ("too_large", "Discord says that the files are too large."),
-    160005: ("forbidden", "The thread is locked."),
-}
-"""By https://discord.com/developers/docs/topics/opcodes-and-status-codes#json"""
-
-
-def send_failure(error: BaseException, refusals: Refusals, *, written: bool) -> SendFailed:
-    """The error of a send, from what discord.py raised. `written`: whether the message itself had been sent, and not only a question before it."""
-    match error:
-        case discord.RateLimited():
-            whole = refusals.whole_until > time.monotonic() or bool(refusals.wait)
-            words = f"Discord asks to wait {error.retry_after:.0f} s."
-            return SendLater("flood_wait", words, retry_after=error.retry_after, counts=False, whole_channel=whole)
-        case discord.LoginFailure():
-            return SendLater("unauthorized", TOKEN_WORDS, retry_after=300, counts=False, whole_channel=True)
-        case discord.HTTPException():
-            failure = _answered(error)
-            # A server error leaves open whether the message was accepted; its nonce prevents a second one.
-            return SendUnclear("server_error", str(failure)) if written and error.status >= 500 else failure
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return SendLater("network", "Discord can't be reached.", counts=False, whole_channel=True)
-        case _:
-            pass
-    if written:
-        return SendUnclear("network", "The connection to Discord broke before it answered.")
-    return SendLater("network", "The connection to Discord broke.", counts=False)
-
-
-def _answered(error: discord.HTTPException) -> SendFailed:
-    status = error.status
-    from_discord = error.response.headers.get("Content-Type") == "application/json"
-    if status == 401:
-        return SendLater("unauthorized", TOKEN_WORDS, retry_after=300, counts=False, whole_channel=True)
-    if status == 429 or (status == 403 and not from_discord):
-        # Discord's proxy: too many requests from this address. More of them make the ban longer.
-        wait = seconds_in(error.response.headers.get("Retry-After"), 600)
-        words = "Discord's network turns this address away for some time."
-        return SendLater("turned_away", words, retry_after=wait, counts=False, whole_channel=True)
-    if status >= 500 or status == 408:
-        return SendLater("server_error", f"Discord answered with {status}.")
-    code, words = _REFUSED.get(error.code, ("refused", f"Discord refused it with {status}, code {error.code}."))
-    return SendRefused(code, words)
-
-
-def connection_failure(error: discord.DiscordException | aiohttp.ClientError | OSError) -> ChannelFailed:
-    match error:
-        case discord.LoginFailure() | discord.ConnectionClosed(code=4004) | discord.HTTPException(status=401):
-            return ChannelFailed(TOKEN_WORDS, fatal=True)
-        case discord.PrivilegedIntentsRequired() | discord.ConnectionClosed(code=4013 | 4014):
-            return ChannelFailed(INTENT_WORDS, fatal=True)
-        case discord.ConnectionClosed():
-            return ChannelFailed(f"Discord closed the connection with code {error.code}.")
-        case discord.RateLimited():
-            return ChannelFailed(f"Discord asks to wait {error.retry_after:.0f} s.")
-        case discord.HTTPException():
-            return ChannelFailed(f"Discord answered with {error.status}.")
-        case _:
-            return ChannelFailed(f"Discord can't be reached ({type(error).__name__}).")

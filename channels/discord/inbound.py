@@ -1,28 +1,21 @@
 """Discord's messages and interactions as messages for the assistant, by the rules for servers."""
 
-import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 import discord
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.inbox import Command, FileKind, InboundFile, InboundMessage, Quote, Sender
-from assistant.contracts.util import no_address
+from assistant.contracts.inbox import Command, InboundMessage, Quote, Sender
+from channels.bots import BotTurns
 from channels.discord.conversation import command_in
-from channels.discord.sender import said_by
+from channels.discord.plan import said_by
 from channels.discord.settings import DiscordSettings
+from channels.discord.words import files_in, own_role, own_text, shot_lines, shown_lines, whole_text
 
 _WORDS_OF_PEOPLE: Final = (discord.MessageType.default, discord.MessageType.reply)
 _MOST_QUOTED: Final = 4000
-_KINDS: Final[dict[str, FileKind]] = {"image": "image", "video": "video", "audio": "audio"}
-_EMOJI: Final = re.compile(r"<a?:(\w{2,32}):\d+>", re.ASCII)
-_STICKERS: Final = {
-    discord.StickerFormatType.png: "image/png",
-    discord.StickerFormatType.apng: "image/png",
-    discord.StickerFormatType.gif: "image/gif",
-    discord.StickerFormatType.lottie: "application/json",
-}
 
 
 def id_of(message: discord.Message) -> str:
@@ -39,18 +32,23 @@ def position(external_id: str) -> int:
     return int(first) if first.isdecimal() else 0
 
 
-def read_message(message: discord.Message, me: discord.ClientUser, settings: DiscordSettings, parent: str | None) -> InboundMessage | None:
+def read_message(
+    message: discord.Message, me: discord.ClientUser, settings: DiscordSettings, parent: str | None, bots: BotTurns
+) -> InboundMessage | None:
     """None: it is not for the assistant. `parent`: the channel of the thread that the message is in."""
-    if message.author.bot or message.webhook_id is not None or message.type not in _WORDS_OF_PEOPLE:
+    by_bot = message.author.bot or message.webhook_id is not None
+    if message.type not in _WORDS_OF_PEOPLE:
         return None
     private = message.channel.type is discord.ChannelType.private
     address = _address(message.channel.id, parent)
     if not private and not _heard(message, me, settings, address):
         return None
-    text = _words(message, me)
-    quote = _quote(message)
-    attachments = [*message.attachments, *[each for shot in message.message_snapshots for each in shot.attachments]]
-    files = (*[_file(each, message) for each in attachments], *map(_sticker, message.stickers))
+    if not bots.may(str(message.channel.id), by_bot=by_bot, own=me.id in (message.author.id, message.application_id)):
+        return None
+    shown = shown_lines(message)
+    text = "\n".join(filter(None, [own_text(message, me), *(shown if by_bot else [])]))
+    quote = _quote(message, me, [] if by_bot else shown)
+    files = files_in(message)
     if not (text or files or quote):
         text = f"@{me.name}"  # only a mention
     return InboundMessage(
@@ -62,6 +60,7 @@ def read_message(message: discord.Message, me: discord.ClientUser, settings: Dis
         quote=quote,
         files=files,
         command=command_in(text),
+        trusted=not by_bot,
         message_id=str(message.id),
         at=message.edited_at or message.created_at,
     )
@@ -116,52 +115,21 @@ def _heard(message: discord.Message, me: discord.ClientUser, settings: DiscordSe
     answered = message.reference.resolved if message.reference is not None else None
     if isinstance(answered, discord.Message) and answered.author.id == me.id:
         return True
-    return _own_role(message) in message.raw_role_mentions
+    return own_role(message) in message.raw_role_mentions
 
 
-def _own_role(message: discord.Message) -> int | None:
-    role = message.guild.self_role if message.guild is not None else None
-    return role.id if role is not None else None
-
-
-def _words(message: discord.Message, me: discord.ClientUser) -> str:
-    """The text without mentions of the bot, and with names instead of the ids of others."""
-    text = re.sub(rf"<@!?{me.id}>", "", message.content)
-    if (role := _own_role(message)) is not None:
-        text = text.replace(f"<@&{role}>", "")
-    for user in message.mentions:
-        name = f"@{no_address(user.display_name)}"
-        text = text.replace(f"<@{user.id}>", name).replace(f"<@!{user.id}>", name)
-    for role in message.role_mentions:
-        text = text.replace(f"<@&{role.id}>", f"@{no_address(role.name)}")
-    for channel in message.channel_mentions:
-        text = text.replace(f"<#{channel.id}>", f"#{no_address(channel.name)}")
-    text = _EMOJI.sub(lambda found: f":{no_address(found[1])}:", text).strip()
-    if message.poll is not None:
-        answers = ", ".join(answer.text for answer in message.poll.answers)
-        text = f"{text}\n[Poll: {message.poll.question} Answers: {answers}]".strip()
-    return text
-
-
-def _quote(message: discord.Message) -> Quote | None:
+def _quote(message: discord.Message, me: discord.ClientUser, previews: Sequence[str]) -> Quote | None:
+    """What a message forwards or answers, and the previews of its links: other people's words, also where they stand in the sender's message."""
     if message.message_snapshots:
-        text = "\n".join(shot.content for shot in message.message_snapshots if shot.content)
+        lines = [line for shot in message.message_snapshots for line in shot_lines(shot)]
+        text = "\n".join(filter(None, [*lines, *previews]))
         return Quote(text=text[:_MOST_QUOTED], author="", kind="forward") if text else None
     answered = message.reference.resolved if message.reference is not None else None
     if not isinstance(answered, discord.Message):
+        return Quote(text="\n".join(previews)[:_MOST_QUOTED], author="", kind="forward") if previews else None
+    files = files_in(answered)
+    text = "\n".join(filter(None, [whole_text(answered), *[f"[file: {file.name}]" for file in files], *previews]))
+    if not text:
         return None
-    named = [f"[file: {attachment.filename}]" for attachment in answered.attachments]
-    text = "\n".join(filter(None, [answered.content, *named]))
-    return Quote(text=text[:_MOST_QUOTED], author=answered.author.display_name) if text else None
-
-
-def _file(attachment: discord.Attachment, message: discord.Message) -> InboundFile:
-    media_type = (attachment.content_type or "application/octet-stream").partition(";")[0].strip()
-    kind = "voice" if attachment.is_voice_message() else _KINDS.get(media_type.partition("/")[0], "document")
-    ref = f"{message.channel.id}/{message.id}/{attachment.id} {attachment.url}"
-    return InboundFile(name=attachment.filename, kind=kind, media_type=media_type, size=attachment.size, ref=ref)
-
-
-def _sticker(sticker: discord.StickerItem) -> InboundFile:
-    media_type = _STICKERS.get(sticker.format, "application/octet-stream")
-    return InboundFile(name=sticker.name, kind="sticker", media_type=media_type, size=None, ref=f" {sticker.url}")
+    author_id = "" if answered.author.id == me.id else str(answered.author.id)
+    return Quote(text=text[:_MOST_QUOTED], author=answered.author.display_name, author_id=author_id, files=files)

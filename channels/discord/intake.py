@@ -10,6 +10,7 @@ from assistant.contracts.channels import ChannelLink
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import backoff
+from channels.bots import BotTurns
 from channels.discord.conversation import tell
 from channels.discord.gateway import UNREADABLE, CatchUp, Event, GatewayClient, NewSession
 from channels.discord.http import CONNECTION_ERRORS
@@ -26,14 +27,17 @@ class DiscordIntake:
     """For one connection. Messages are accepted in order: one that the store can't take now holds up those behind it, because the next start
     fetches what came after the last accepted one. A message that is edited while it waits is read once, as edited."""
 
-    def __init__(self, link: ChannelLink, rest: DiscordRest, catch_up: CatchUp, tries: dict[str, int], waits: Waits) -> None:
-        """`tries`: attempts for each message that is not accepted yet; outlives the connection."""
+    def __init__(
+        self, link: ChannelLink, rest: DiscordRest, catch_up: CatchUp, tries: dict[str, int], waits: Waits, bots: BotTurns
+    ) -> None:
+        """`tries`: attempts for each message that is not accepted yet; they and `bots` outlive the connection."""
         self._link = link
         self._settings = rest.settings
         self._rest = rest
         self._catch_up = catch_up
         self._tries = tries
         self._waits = waits
+        self._bots = bots
         self._waiting: asyncio.Queue[tuple[float, Event]] = asyncio.Queue()
         self._answers: set[asyncio.Task[None]] = set()
 
@@ -72,7 +76,7 @@ class DiscordIntake:
 
     def _read(self, client: GatewayClient, message: discord.Message, parent: str | None) -> InboundMessage | None:
         try:
-            return read_message(message, client.me, self._settings, parent)
+            return read_message(message, client.me, self._settings, parent, self._bots)
         except UNREADABLE as error:
             log.error("discord.unreadable message=%s error=%s", message.id, traceback_location(error))  # noqa: TRY400 - no words
             return None
@@ -93,7 +97,8 @@ class DiscordIntake:
     async def _missed(self, client: GatewayClient) -> list[InboundMessage]:
         def read(message: discord.Message) -> InboundMessage | None:
             channel = message.channel
-            return read_message(message, client.me, self._settings, str(channel.parent_id) if isinstance(channel, discord.Thread) else None)
+            parent = str(channel.parent_id) if isinstance(channel, discord.Thread) else None
+            return read_message(message, client.me, self._settings, parent, self._bots)
 
         failures = 0
         while True:

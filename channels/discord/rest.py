@@ -11,8 +11,9 @@ from discord import AllowedMentions, Intents, MemberCacheFlags
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendRefused
-from channels.discord.http import UNKNOWN_CHANNEL, DiscordHttp, Refusals
+from channels.discord.http import DiscordHttp, Refusals
 from channels.discord.kind import is_snowflake
+from channels.discord.refusals import UNKNOWN_CHANNEL
 from channels.discord.settings import DiscordSettings
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class DiscordRest:
         self._refused_until = 0.0
         self._parents: OrderedDict[str, str | None] = OrderedDict()
         """thread → its channel; a channel that is no thread → None."""
+        self._forums: OrderedDict[str, bool] = OrderedDict()
         self._private: OrderedDict[str, str] = OrderedDict()
         """user → the channel of their direct messages."""
 
@@ -82,7 +84,8 @@ class DiscordRest:
             return client
 
     async def target(self, address: Address) -> str:
-        """The id of the channel of this address. Raises SendRefused for a thread of another chat: permission was checked for the chat."""
+        """The id of the channel of this address. Raises SendRefused for a thread of another chat: permission was checked for the chat. Raises what
+        discord.py raises, NotFound for a thread that is gone."""
         if address.thread_id is None:
             return self._private.get(address.chat_id, address.chat_id)
         if await self.parent(address.thread_id) != address.chat_id:
@@ -92,13 +95,28 @@ class DiscordRest:
     async def parent(self, channel_id: str) -> str | None:
         """The channel that a thread belongs to; None: it is no thread. Raises what discord.py raises."""
         if channel_id not in self._parents:
-            try:
-                channel: Any = await (await self.client()).http.get_channel(int(channel_id))
-            except discord.NotFound:
-                return None
+            channel: Any = await (await self.client()).http.get_channel(int(channel_id))
             is_thread = channel["type"] in (10, 11, 12)
             self.learn(channel_id, str(channel["parent_id"]) if is_thread else None)
         return self._parents.get(channel_id)
+
+    def holds_posts(self, channel_id: str) -> bool:
+        """Whether it is known as a channel that takes posts only."""
+        return channel_id in self._forums
+
+    async def learn_posts(self, channel_id: str) -> bool:
+        """Whether this channel, which takes no messages, takes posts. Raises what discord.py raises."""
+        about: Any = await (await self.client()).http.get_channel(int(channel_id))
+        if about["type"] in (discord.ChannelType.forum.value, discord.ChannelType.media.value):
+            _keep(self._forums, channel_id, True)
+        return channel_id in self._forums
+
+    async def reopen(self, thread_id: str, error: discord.HTTPException) -> None:
+        """Take a thread out of the archive. Raises `error` where the bot may not: it is locked."""
+        try:
+            await (await self.client()).http.edit_channel(int(thread_id), archived=False)
+        except discord.HTTPException as refused:
+            raise (error if 400 <= refused.status < 500 and refused.status != 429 else refused) from None
 
     def learn(self, channel_id: str, parent: str | None) -> None:
         _keep(self._parents, channel_id, parent)

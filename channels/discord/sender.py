@@ -1,105 +1,26 @@
-"""An event as Discord's messages: planned as parts, sent once each."""
+"""Sends the parts of an event to Discord, each once, in the richest form that is taken."""
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import discord
-from discord import ui
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Sending, SendRefused
-from assistant.contracts.outbox import Button, ButtonRows, Media, MediaFiles, OutboundEvent, OutboundPart, Receipt
-from assistant.contracts.util import replace_surrogates
-from channels.discord.http import CONNECTION_ERRORS, NO_REPLIES_HERE, NOT_OURS, UNKNOWN_MESSAGE, send_failure
+from assistant.contracts.outbox import Media, MediaFiles, OutboundPart, Receipt
+from channels.discord.http import CONNECTION_ERRORS
+from channels.discord.plan import MOST_CHARS, reply_in, view_of
+from channels.discord.posts import open_post
+from channels.discord.refusals import ARCHIVED, NOT_A_TEXT_CHANNEL, NOT_OURS, UNKNOWN_MESSAGE, blamed, send_failure
 from channels.discord.rest import DiscordClient, DiscordRest
-from channels.text.discord import discord_parts
-
-MOST_CHARS: Final = 2000
-_MOST_FILES, _MOST_FILE_BYTES = 10, 10 * 1024 * 1024
-_MOST_BYTES: Final = 24 * 1024 * 1024
-"""Of one request; Discord takes 25 MiB, the message itself included."""
-_MOST_ROWS, _MOST_IN_ROW, _MOST_LABEL, _MOST_ID = 5, 5, 80, 100
-SAID: Final = "say"
-"""Prefix of the ids of buttons whose press is the user's message: `say:<number>:<text>`."""
-
-
-def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
-    """Text first, its last part with the files (at most ten a message) and the last of all with the buttons. Raises SendRefused.
-    https://discord.com/developers/docs/resources/message#create-message, https://discord.com/developers/docs/reference#uploading-files"""
-    for media in event.media:
-        if media.size > _MOST_FILE_BYTES:
-            raise SendRefused("too_large", f"Discord takes files of at most 10 MB; {media.name} has {media.size / 1024 / 1024:.1f} MB.")
-    rows = _rows(event.buttons)
-    parts = [OutboundPart(text=part.text, plain=part.plain) for part in discord_parts(event.text, MOST_CHARS)]
-    batches = _batches(event.media)
-    if parts and batches:
-        parts[-1] = replace(parts[-1], media=batches.pop(0))
-    parts += [OutboundPart(text="", plain="", media=batch) for batch in batches]
-    if not parts:
-        raise SendRefused("empty", "There is nothing in the message.")
-    return [*parts[:-1], replace(parts[-1], buttons=rows)]
-
-
-def view_of(rows: ButtonRows) -> ui.View:
-    view = ui.View(timeout=None)
-    number = 0
-    for row, buttons in enumerate(rows):
-        for button in buttons:
-            label = button.text if len(button.text) <= _MOST_LABEL else f"{button.text[: _MOST_LABEL - 1]}…"
-            if button.url is not None:
-                view.add_item(ui.Button(label=label, url=button.url, row=row))
-            else:
-                view.add_item(ui.Button(label=label, custom_id=f"{SAID}:{number}:{button.text}", row=row))
-            number += 1
-    view.stop()  # presses come as interactions: discord.py must not keep every view that it has sent
-    return view
-
-
-def reply_in(channel: discord.PartialMessageable, reply_to: str | None) -> dict[str, Any]:
-    if reply_to is None or not reply_to.isdecimal():
-        return {}
-    return {"reference": channel.get_partial_message(int(reply_to)).to_reference(fail_if_not_exists=False)}
-
-
-def said_by(custom_id: str) -> str | None:
-    """The text of the button with this id; None: it is not one of ours."""
-    mark, _, rest = custom_id.partition(":")
-    number, _, text = rest.partition(":")
-    return text if mark == SAID and number.isdecimal() and text else None
-
-
-def _batches(media: Sequence[Media]) -> list[tuple[Media, ...]]:
-    batches: list[tuple[Media, ...]] = []
-    for each in media:
-        last = batches[-1] if batches else ()
-        if last and len(last) < _MOST_FILES and sum(one.size for one in last) + each.size <= _MOST_BYTES:
-            batches[-1] = (*last, each)
-        else:
-            batches.append((each,))
-    return batches
-
-
-def _rows(given: ButtonRows) -> ButtonRows:
-    """Rows of at most five. Raises SendRefused."""
-    rows: list[tuple[Button, ...]] = []
-    for buttons in given:
-        row = tuple([replace(button, text=replace_surrogates(button.text)) for button in buttons])
-        rows += [row[start : start + _MOST_IN_ROW] for start in range(0, len(row), _MOST_IN_ROW)]
-    if len(rows) > _MOST_ROWS:
-        raise SendRefused("buttons", "Discord takes at most five rows of five buttons.")
-    for button in (button for row in rows for button in row):
-        if not button.text.strip():
-            raise SendRefused("buttons", "A button needs a text.")
-        if button.url is not None and not button.url.startswith(("https://", "http://")):
-            raise SendRefused("buttons", "On Discord the address of a button begins with https:// or http://.")
-        if button.url is None and len(button.text) + len(SAID) + 4 > _MOST_ID:
-            raise SendRefused("buttons", f"The text of a button has at most {_MOST_ID - len(SAID) - 4} characters.")
-    return tuple(rows)
-
+from channels.forms import Form, in_some_form
+from channels.text.blocks import utf16
+from channels.text.discord import escape
 
 T = TypeVar("T")
 _NONCE_HOLDS: Final = timedelta(seconds=60)
@@ -138,7 +59,9 @@ class DiscordSender:
             raise send_failure(error, self._rest.refusals, written=attempt.written) from error
 
     async def _send(self, client: DiscordClient, sending: Sending, attempt: _Try) -> Receipt:
-        if sending.replaces is not None and (receipt := await self._edit(client, sending, sending.replaces)) is not None:
+        reply_to = sending.reply_to if self._settings.reply_to_message else None
+        form = Form(part=sending.part, reply_to=reply_to, thread_id=sending.address.thread_id)
+        if sending.replaces is not None and (receipt := await self._edit(client, sending, form, sending.replaces)) is not None:
             return receipt
         if sending.again is not None and datetime.now(UTC) - sending.again > _NONCE_HOLDS:
             since = sending.again + self._rest.refusals.ahead
@@ -146,16 +69,12 @@ class DiscordSender:
             if found is not None:
                 return found
 
-        async def post(target: str) -> Receipt:
-            reply_to = sending.reply_to if self._settings.reply_to_message else None
-            try:
-                return await self._post(client, target, sending, reply_to, attempt)
-            except discord.HTTPException as error:
-                if error.code != NO_REPLIES_HERE:
-                    raise
-                return await self._post(client, target, sending, None, attempt)
+        async def send(form: Form) -> Receipt:
+            address = replace(sending.address, thread_id=form.thread_id)
+            return await self._there(address, lambda target: self._post(client, target, sending, form, attempt))
 
-        return await self._there(sending.address, post)
+        receipt, form = await in_some_form(form, send, blamed, channel="discord")
+        return replace(receipt, notice="; ".join(filter(None, [form.notice, receipt.notice])))
 
     async def _there(self, address: Address, act: Callable[[str], Awaitable[T]]) -> T:
         """Call `act` with the channel of an address; if the id is a user's, with their direct messages."""
@@ -166,41 +85,83 @@ class DiscordSender:
                 raise
             return await act(await self._rest.open_private(address.chat_id, error))
 
-    async def _post(self, client: DiscordClient, target: str, sending: Sending, reply_to: str | None, attempt: _Try) -> Receipt:
-        channel = client.get_partial_messageable(int(target))
-        more = reply_in(channel, reply_to)
-        if sending.part.buttons:
-            more["view"] = view_of(sending.part.buttons)
-        if sending.part.media:
-            more["files"] = await self._open(sending)
+    async def _post(self, client: DiscordClient, target: str, sending: Sending, form: Form, attempt: _Try) -> Receipt:
+        if form.single and len(form.part.media) > 1:
+            return await self._one_by_one(client, target, sending, form, attempt)
+        if sending.first is not None and self._rest.holds_posts(target):
+            target = sending.first  # a post has the id of its first message
+        try:
+            return await self._post_once(client, target, sending, form, attempt)
+        except discord.HTTPException as error:
+            if error.code == ARCHIVED:
+                await self._rest.reopen(target, error)
+                return await self._post_once(client, target, sending, form, attempt)
+            if error.code != NOT_A_TEXT_CHANNEL or not await self._rest.learn_posts(target):
+                raise
+        if sending.first is not None:
+            return await self._post_once(client, sending.first, sending, form, attempt)
         attempt.written = True
-        message = await channel.send(
-            sending.part.text or None, nonce=sending.key, suppress_embeds=not self._settings.link_previews, mention_author=False, **more
-        )
+        return await open_post(self._rest, target, sending, await self._message(form))
+
+    async def _post_once(self, client: DiscordClient, target: str, sending: Sending, form: Form, attempt: _Try) -> Receipt:
+        channel = client.get_partial_messageable(int(target))
+        more = {**await self._message(form), **reply_in(channel, form.reply_to)}
+        attempt.written = True
+        message = await channel.send(nonce=sending.key, mention_author=False, **more)
         return Receipt(message_id=str(message.id), at=message.created_at)
 
-    async def _edit(self, client: DiscordClient, sending: Sending, message_id: str) -> Receipt | None:
-        """Edit a message to show the part. None: it is gone."""
-        more: dict[str, Any] = {"attachments": await self._open(sending)} if sending.part.media else {}
+    async def _message(self, form: Form) -> dict[str, Any]:
+        """Parameters of the message itself."""
+        more: dict[str, Any] = {"content": _words(form) or None, "suppress_embeds": not self._settings.link_previews}
+        if form.part.buttons:
+            more["view"] = view_of(form.part.buttons)
+        if form.part.media:
+            more["files"] = await self._open(form.part.media)
+        return more
 
-        async def edit(target: str) -> Receipt:
+    async def _one_by_one(self, client: DiscordClient, target: str, sending: Sending, form: Form, attempt: _Try) -> Receipt:
+        """The words, then each file in a message of its own; one that is refused is left out, unless nothing was sent."""
+        part, first = form.part, None
+        left: list[str] = []
+        for place, media in enumerate(part.media):
+            words = ("", "") if first is not None else (part.text, part.plain)
+            one = replace(form, part=OutboundPart(text=words[0], plain=words[1], media=(media,)), single=False, notices=())
+            key = replace(sending, key=f"{sending.key[:23]}{place}", first=sending.first or (first.message_id if first else None))
+            try:
+                send = partial(self._post, client, target, key)
+                receipt, taken = await in_some_form(one, lambda form, send=send: send(form, attempt), blamed, channel="discord")
+            except discord.HTTPException as error:
+                if blamed(error) is None or (first is None and media is part.media[-1]):
+                    raise
+                left.append(f"{media.name} left out (Discord: {self._rest.refusals.redact(error.text)})")
+            else:
+                first = first or receipt
+                left += taken.notices
+        assert first is not None
+        return replace(first, notice="; ".join(left))
+
+    async def _edit(self, client: DiscordClient, sending: Sending, form: Form, message_id: str) -> Receipt | None:
+        """Edit a message to show the part. None: it is gone."""
+
+        async def edit(form: Form) -> Receipt:
+            more: dict[str, Any] = {"attachments": await self._open(form.part.media)} if form.part.media else {}
+            target = await self._rest.target(sending.address)
             message = client.get_partial_messageable(int(target)).get_partial_message(int(message_id))
-            view = view_of(sending.part.buttons) if sending.part.buttons else None
-            done = await message.edit(content=sending.part.text or None, view=view, **more)  # a message stays without previews
+            view = view_of(form.part.buttons) if form.part.buttons else None
+            done = await message.edit(content=_words(form) or None, view=view, **more)  # a message stays without previews
             return Receipt(message_id=str(done.id), at=done.edited_at or done.created_at)
 
         try:
-            return await edit(await self._rest.target(sending.address))
+            receipt, form = await in_some_form(replace(form, reply_to=None, thread_id=None), edit, blamed, channel="discord")
         except (discord.NotFound, discord.Forbidden) as error:
             if error.code in (UNKNOWN_MESSAGE, NOT_OURS):
                 return None
             raise
+        return replace(receipt, notice=form.notice)
 
-    async def _open(self, sending: Sending) -> list[discord.File]:
+    async def _open(self, media: Sequence[Media]) -> list[discord.File]:
         try:
-            return await asyncio.to_thread(
-                lambda: [discord.File(self._files.path(each), filename=each.name) for each in sending.part.media]
-            )
+            return await asyncio.to_thread(lambda: [discord.File(self._files.path(each), filename=each.name) for each in media])
         except OSError as error:
             raise SendRefused("media_missing", "A file of the message is no longer there.") from error
 
@@ -209,7 +170,12 @@ class DiscordSender:
         after = discord.utils.time_snowflake(since)
         others = {message_id for message_id, key in self._sent if key != sending.key}
         for _ in range(_MOST_PAGES):
-            page: list[Any] = await client.http.logs_from(int(target), _PAGE, after=after)
+            try:
+                page: list[Any] = await client.http.logs_from(int(target), _PAGE, after=after)
+            except discord.HTTPException as error:
+                if error.code == NOT_A_TEXT_CHANNEL:  # a forum: `open_post` looks for the post
+                    return None
+                raise
             for message in reversed(page):
                 if int(message["author"]["id"]) == client.me.id and str(message["id"]) not in others and _is(message, sending):
                     return Receipt(message_id=str(message["id"]), at=datetime.fromisoformat(message["timestamp"]))
@@ -225,3 +191,10 @@ def _is(message: dict[str, Any], sending: Sending) -> bool:
         return False
     names = len(message.get("attachments", ()))
     return str(message["content"]).strip() == sending.part.text.strip() and names == len(sending.part.media)
+
+
+def _words(form: Form) -> str:
+    """The text, with the lines of buttons that are left out where they fit."""
+    text = form.part.text if form.styled else form.part.plain
+    whole = "\n\n".join(filter(None, [text, "\n".join([escape(line) for line in form.lines])]))
+    return whole if utf16(whole) <= MOST_CHARS else text

@@ -17,6 +17,9 @@ class DiscordSettings(ChannelSettings):
     `"all"`: every message; `"off"`: nothing. nanobot's `groupPolicy` (`"open"`, `"mention"`) is its old name."""
     allow_channels: tuple[SenderId, ...] = ()
     """Ids of the channels and threads of servers that are read; empty: all that the bot can see. Direct messages are always read."""
+    allow_bots: bool = False
+    """Whether messages of other bots and of webhooks are read, under the rules for people (`allowFrom` names them by their ids). They are material,
+    not a person's wish. After three in a row, a person has to write in the channel first, so that two bots never answer each other for ever."""
     react_emoji: str = Field(default="👀", validation_alias=AliasChoices("reactEmoji", "readReceiptEmoji"))
     """The reaction to an accepted message; empty: none. nanobot's `readReceiptEmoji` is its old name."""
     preview: PreviewMode = "off"
@@ -27,7 +30,8 @@ class DiscordSettings(ChannelSettings):
     reply_to_message: bool = True
     """Whether an answer in a server refers to the message that it answers."""
     proxy: OptionalText = None
-    """An HTTP proxy: `"http://127.0.0.1:3128"`, or with a login `"http://user:password@127.0.0.1:3128"`."""
+    """A proxy for REST, the gateway and files: `"http://127.0.0.1:3128"`, `"socks5://127.0.0.1:1080"`, or with a login
+    `"http://user:password@127.0.0.1:3128"`. null: what the environment says (HTTPS_PROXY, ALL_PROXY, NO_PROXY)."""
     api_base: OptionalText = None
     """The address of the REST API; its gateway is then /gateway on the same host. null: Discord's own. For tests."""
 

@@ -9,11 +9,13 @@ from telegram.error import TelegramError
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
 from assistant.contracts.inbox import COMMANDS
-from channels.telegram.api import READ_SECONDS, channel_failure, connect
+from channels.telegram.api import READ_SECONDS, connect
 from channels.telegram.conversation import TelegramConversation
 from channels.telegram.inbound import Reader
 from channels.telegram.intake import Polling, TelegramIntake, TelegramWebhook
-from channels.telegram.sender import TelegramSender, plan
+from channels.telegram.plan import plan
+from channels.telegram.refusals import channel_failure
+from channels.telegram.sender import TelegramSender
 from channels.telegram.settings import TelegramSettings
 
 log = logging.getLogger(__name__)
@@ -54,7 +56,8 @@ class TelegramChannel:
             await self._api.set_my_commands([BotCommand(name, meaning) for name, meaning in COMMANDS.items()])
         except TelegramError as error:  # they can be typed without it
             log.warning("telegram.commands_not_offered reason=%s", type(error).__name__)
-        intake = TelegramIntake(self._api, Reader(me, self._settings.groups, self._sender.moved), link, self._tries)
+        self._sender.tell_moved = link.moved
+        intake = TelegramIntake(self._api, Reader(me, self._settings), link, self._tries, self._sender.moved)
         if self._settings.mode == "webhook":
             await TelegramWebhook(self._api, intake, link, self._settings, _shown(me)).run()
             return

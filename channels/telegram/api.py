@@ -1,18 +1,19 @@
-"""Telegram's Bot API: the SDK's bot on HTTP of our own, which distinguishes refused, unreached and unanswered, and what that means for a send."""
+"""Telegram's Bot API: the SDK's bot on HTTP of our own, which distinguishes refused, unreached and unanswered."""
 
 import json
 import logging
 import math
 from io import BytesIO
-from typing import Any, Final, Literal, cast
-from urllib.parse import urlsplit
+from typing import Any, Final, cast
 
 import aiohttp
 from telegram import Bot
 from telegram.error import NetworkError, TelegramError
 from telegram.request import BaseRequest, RequestData
 
-from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
+from assistant.contracts.channels import ChannelFailed
+from assistant.contracts.proxies import UnusableProxy, route_to
+from assistant.contracts.redaction import Redactor
 from channels.telegram.settings import TelegramSettings
 
 log = logging.getLogger(__name__)
@@ -56,8 +57,9 @@ class TelegramHttp(BaseRequest):
         self._connections = connections
         self._pool_seconds = min(_POOL_SECONDS, answer_seconds)
         self._answer_seconds = answer_seconds
-        self._proxy = settings.proxy
+        self._route = route_to(settings.api_base, settings.proxy)
         self._headers = {"User-Agent": f"nanobot/{version}", **settings.extra_headers}
+        self._redact = Redactor([settings.token.get_secret_value() if settings.token else "", *settings.extra_headers.values()])
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -91,7 +93,7 @@ class TelegramHttp(BaseRequest):
                 method,
                 url,
                 data=_body(request_data),
-                proxy=self._proxy,
+                proxy=self._route.http,
                 timeout=aiohttp.ClientTimeout(
                     total=connect + _MOST_READS * wait, connect=connect, sock_connect=_CONNECT_SECONDS, sock_read=wait
                 ),
@@ -104,14 +106,14 @@ class TelegramHttp(BaseRequest):
             raise Unanswered(type(error).__name__) from None
         if 200 <= response.status <= 299:
             return response.status, answer
-        raise _answered(response.status, answer)
+        raise _answered(response.status, answer, self._redact)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
             raise Unreached("closed")
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEP_SECONDS)
-            self._session = aiohttp.ClientSession(connector=connector, headers=self._headers, trust_env=self._proxy is None)
+            connector = self._route.connector(limit=self._connections, keepalive_timeout=_KEEP_SECONDS)
+            self._session = aiohttp.ClientSession(connector=connector, headers=self._headers)
         return self._session
 
     @staticmethod
@@ -150,14 +152,14 @@ def _body(data: RequestData | None) -> aiohttp.FormData | None:
     return form
 
 
-def _answered(status: int, body: bytes) -> Answered:
+def _answered(status: int, body: bytes, redact: Redactor) -> Answered:
     try:
         answer = json.loads(body)
         parameters: dict[str, object] = answer.get("parameters") or {}
         description = str(answer.get("description") or f"status {status}").removeprefix("Bad Request: ").removeprefix("Forbidden: ")
         return Answered(
             status,
-            description[:300].encode("utf-8", "replace").decode().replace("\x00", ""),
+            redact(description.encode("utf-8", "replace").decode().replace("\x00", "")),
             retry_after=_wait(parameters.get("retry_after")),
             moved_to=moved if isinstance(moved := parameters.get("migrate_to_chat_id"), int) else None,
         )
@@ -197,10 +199,12 @@ class Api(Bot):
 
 
 def connect(settings: TelegramSettings, version: str, answer_seconds: float = READ_SECONDS) -> Api:
-    """A bot with separate connections for sending and for polling. No I/O. Raises ChannelFailed if the proxy is no HTTP URL."""
+    """A bot with separate connections for sending and for polling. No I/O. Raises ChannelFailed if the proxy can't be used."""
     assert settings.token is not None
-    if settings.proxy is not None and urlsplit(settings.proxy).scheme not in ("http", "https"):
-        raise ChannelFailed("channels.telegram.proxy can't be used: it takes the URL of an HTTP proxy.", fatal=True)
+    try:
+        wires = [TelegramHttp(settings, version, connections=count, answer_seconds=answer_seconds) for count in (_CONNECTIONS, 2)]
+    except UnusableProxy as error:
+        raise ChannelFailed(f"{error} It is for channels.telegram.", fatal=True) from None
     # The SDK logs parameters and answers, which hold messages.
     logging.getLogger("telegram").setLevel(logging.CRITICAL)
     base = settings.api_base.rstrip("/")
@@ -208,101 +212,6 @@ def connect(settings: TelegramSettings, version: str, answer_seconds: float = RE
         settings.token.get_secret_value(),
         base_url=f"{base}/bot",
         base_file_url=f"{base}/file/bot",
-        request=TelegramHttp(settings, version, connections=_CONNECTIONS, answer_seconds=answer_seconds),
-        get_updates_request=TelegramHttp(settings, version, connections=2, answer_seconds=answer_seconds),
+        request=wires[0],
+        get_updates_request=wires[1],
     )
-
-
-_REVOKED = (
-    "Telegram does not know the bot's token: it is mistyped or was revoked. @BotFather shows the current one (channels.telegram.token)."
-)
-_CODES: Final = {
-    "chat not found": "chat_not_found",
-    "peer_id_invalid": "chat_not_found",
-    "message thread not found": "thread_not_found",
-    "topic_deleted": "thread_not_found",
-    "topic_closed": "thread_closed",
-    "too long": "too_long",
-    "too big": "too_large",
-    "blocked by the user": "blocked",
-    "user is deactivated": "user_deactivated",
-    "kicked": "kicked",
-    "not a member": "not_a_member",
-    "initiate conversation": "never_started",
-    "not enough rights": "no_rights",
-    "have no rights": "no_rights",
-}
-"""The codes of refusals, by what Telegram says."""
-_NOT_FIRST: Final = "a bot can write only to people who have written to it first, and in groups that it is in"
-_HINTS: Final = {
-    "chat_not_found": _NOT_FIRST,
-    "never_started": _NOT_FIRST,
-    "blocked": "they have to unblock it in Telegram",
-    "kicked": "an administrator has to add it to the group again",
-    "not_a_member": "an administrator has to add it to the group",
-    "no_rights": "an administrator of the chat has to allow it",
-}
-"""What to do about it, by code."""
-Reason = Literal["bad_html", "not_modified", "gone", "no_photo"]
-_REASONS: Final[dict[Reason, tuple[str, ...]]] = {
-    "bad_html": ("can't parse entities",),
-    "not_modified": ("message is not modified",),
-    "gone": ("message to edit not found", "message can't be edited", "message_id_invalid"),
-    "no_photo": ("photo_", "image_process", "wrong type of the web page", "wrong file"),
-}
-
-
-def send_failure(error: TelegramError) -> SendFailed:
-    match error:
-        case Answered():
-            return _of_answer(error)
-        case Unreached():
-            return SendLater("network", unreachable(error), counts=False, whole_channel=True)
-        case Unanswered():
-            return SendUnclear("no_answer", f"No answer came from Telegram ({error}); the message may have arrived.")
-        case _:  # an error of the SDK: its words may quote anything
-            return SendUnclear(
-                "no_answer", f"The answer from Telegram was not understood ({type(error).__name__}); the message may have arrived."
-            )
-
-
-def _of_answer(error: Answered) -> SendFailed:
-    match error.status:
-        case 429:
-            wait = error.retry_after
-            words = f"Telegram asks to wait {wait:g} s." if wait is not None else "Telegram asks to wait."
-            return SendLater("flood_wait", words, retry_after=wait, counts=False)
-        case 401 | 404:  # not the message's fault: it goes out when the token is replaced
-            return SendLater("unauthorized", _REVOKED, counts=False, whole_channel=True)
-        case 502 | 504:  # the server behind the gateway may have taken the message
-            return SendUnclear("gateway", f"Telegram's gateway failed (status {error.status}); the message may have arrived.")
-        case 408 | 409 | 425:
-            return SendLater("not_now", f"Telegram did not take it now: {error.description}.")
-        case 413:
-            return SendRefused("too_large", "Telegram refused it: the file is too large.")
-        case status if status >= 500:
-            return SendLater("server_error", f"Telegram failed (status {status}).")
-        case status:
-            said, otherwise = error.description.lower(), "forbidden" if status == 403 else "refused"
-            code = next((code for words, code in _CODES.items() if words in said), otherwise)
-            hint = f" ({_HINTS[code]})" if code in _HINTS else ""
-            return SendRefused(code, f"Telegram refused it: {error.description}{hint}.")
-
-
-def refused_as(error: TelegramError, reason: Reason) -> bool:
-    """Whether Telegram refused a call for this reason, after which something else is tried."""
-    return isinstance(error, Answered) and error.status == 400 and any(words in error.description.lower() for words in _REASONS[reason])
-
-
-def channel_failure(error: TelegramError) -> ChannelFailed:
-    match error:
-        case Answered(status=401 | 404):
-            return ChannelFailed(_REVOKED, fatal=True)
-        case Answered():
-            return ChannelFailed(f"Telegram answered: {error.description}.")
-        case _:
-            return ChannelFailed(unreachable(error))
-
-
-def unreachable(error: TelegramError) -> str:
-    return f"Telegram can't be reached ({error})."

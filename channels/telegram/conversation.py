@@ -15,8 +15,10 @@ from assistant.contracts.channels import Preview, SendLater, SendRefused, SendUn
 from assistant.contracts.inbox import Command, InboundFile, InboundMessage
 from assistant.contracts.util import replace_surrogates
 from channels.preview import EditedPreview
-from channels.telegram.api import READ_SECONDS, Answered, Api, refused_as, send_failure
-from channels.telegram.sender import TEXT_UNITS, where_to
+from channels.telegram.api import READ_SECONDS, Answered, Api
+from channels.telegram.plan import TEXT_UNITS
+from channels.telegram.refusals import refused_as, send_failure
+from channels.telegram.sender import where_to
 from channels.telegram.settings import TelegramSettings
 
 _SECONDS: Final = 2.0

@@ -2,9 +2,9 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import telegram
 from telegram import CallbackQuery, Message, MessageEntity, Update, User
@@ -12,47 +12,26 @@ from telegram import CallbackQuery, Message, MessageEntity, Update, User
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import COMMANDS, Command, FileKind, InboundFile, InboundMessage, Quote, Sender
 from assistant.contracts.util import display_name, replace_surrogates
+from channels.bots import BotTurns
 from channels.telegram.conversation import command_of
-from channels.telegram.sender import pressed
+from channels.telegram.plan import pressed
+from channels.telegram.settings import TelegramSettings
+from channels.telegram.words import Content, markdown_of, own_words
 
 _MOST_NAME: Final = 128
 _UNKNOWN: Final = "application/octet-stream"
+_HIDDEN: Final = "hidden"
+"""The id of an author whom Telegram does not name."""
 _STICKERS: Final = {True: ("sticker.webm", "video/webm"), False: ("sticker.webp", "image/webp")}
-
-
-def own_words(message: Message) -> str:
-    """The text, caption, place, contact, poll or dice of a message, in words; empty: none of them."""
-    said = message.text or message.caption or ""
-    return replace_surrogates("\n".join(filter(None, [said, *_in_words(message)])))
 
 
 def shown(name: str) -> str:
     return replace_surrogates(name)[:_MOST_NAME]
 
 
-def _in_words(message: Message) -> Iterator[str]:
-    if venue := message.venue:
-        at = venue.location
-        yield f"[place: {venue.title}, {venue.address} ({at.latitude:.6f}, {at.longitude:.6f})]"
-    elif at := message.location:
-        yield f"[location: {at.latitude:.6f}, {at.longitude:.6f}]"
-    if contact := message.contact:
-        name = " ".join(filter(None, [contact.first_name, contact.last_name]))
-        yield f"[contact: {name}, {contact.phone_number}]"
-    if poll := message.poll:
-        options = "; ".join(option.text for option in poll.options)
-        yield f"[poll: {poll.question} Options: {options}]"
-    if dice := message.dice:
-        yield f"[dice {dice.emoji}: {dice.value}]"
-    if (sticker := message.sticker) and sticker.emoji:
-        yield f"[sticker {sticker.emoji}]"
-    if message.story:
-        yield "[a story, which bots can't see]"
-
-
-def files_of(message: Message) -> Iterator[InboundFile]:
+def files_of(message: Content) -> Iterator[InboundFile]:
     """The files of a message; of a photo its largest size. `ref` is Telegram's file_id."""
-    photo = max(message.photo, key=lambda size: size.width * size.height, default=None)
+    photo = max(message.photo or (), key=lambda size: size.width * size.height, default=None)
     audio, sticker = message.audio, message.sticker
     title = (audio and audio.title) or "audio.mp3"
     picture = (
@@ -75,28 +54,18 @@ def files_of(message: Message) -> Iterator[InboundFile]:
 
 
 def sender_of(message: Message) -> Sender | None:
-    """The sender; for an anonymous admin or a channel that posts in a group, that chat. None: a bot, or no sender."""
+    """The sender; for an anonymous admin or a channel that posts in a group, that chat. None: there is none."""
     if chat := message.sender_chat:
         return Sender(id=str(chat.id), name=shown(chat.effective_name or ""))
     user = message.from_user
-    if user is None or user.is_bot:
+    if user is None:
         return None
     return Sender(id=str(user.id), name=shown(user.full_name))
 
 
 def forwarded_from(message: Message) -> str | None:
     """The author of a forwarded message (empty: unknown). None: it is not forwarded."""
-    match message.forward_origin:
-        case None:
-            return None
-        case telegram.MessageOriginUser(sender_user=user):
-            return shown(user.full_name)
-        case telegram.MessageOriginHiddenUser(sender_user_name=name):
-            return shown(name)
-        case telegram.MessageOriginChat(sender_chat=chat) | telegram.MessageOriginChannel(chat=chat):
-            return shown(chat.effective_name or "")
-        case _:
-            return ""
+    return None if message.forward_origin is None else _origin(message.forward_origin)[1]
 
 
 def answered_message(message: Message) -> Message | None:
@@ -105,18 +74,42 @@ def answered_message(message: Message) -> Message | None:
     return None if replied is None or replied.forum_topic_created else replied
 
 
-def quote_of(message: Message) -> Quote | None:
-    """What a reply quotes: the selected part, else the whole message."""
-    replied = answered_message(message)
-    marked = replace_surrogates(message.quote.text) if message.quote else ""
+def quote_of(message: Message, me: int) -> Quote | None:
+    """What a reply quotes: the selected part, else the whole message, of this chat or of another; with the files of that message.
+
+    `me`: the bot's own id.
+    """
+    replied: Content | None = answered_message(message) or message.external_reply
+    marked = markdown_of(message.quote.text, message.quote.entities) if message.quote else ""
     if replied is None:
         return Quote(text=marked, author="") if marked else None
-    words = marked or own_words(replied) or ", ".join(f"[{file.kind}: {file.name}]" for file in files_of(replied))
+    files = tuple(files_of(replied))
+    words = marked or own_words(replied) or ", ".join(f"[{file.kind}: {file.name}]" for file in files)
     if not words:
         return None
-    who = replied.from_user
-    author = (replied.sender_chat.effective_name or "") if replied.sender_chat else who.full_name if who else ""
-    return Quote(text=words, author=shown(author))
+    author_id, author = _author(replied)
+    return Quote(text=words, author=author, author_id="" if author_id == str(me) else author_id, files=files)
+
+
+def _author(replied: Content) -> tuple[str, str]:
+    """(id, name) of who wrote a message that is answered; an id of its own kind where Telegram does not say whose it is."""
+    if isinstance(replied, Message):
+        if chat := replied.sender_chat:
+            return str(chat.id), shown(chat.effective_name or "")
+        return (str(replied.from_user.id), shown(replied.from_user.full_name)) if replied.from_user else (_HIDDEN, "")
+    return _origin(replied.origin)
+
+
+def _origin(origin: telegram.MessageOrigin) -> tuple[str, str]:
+    match origin:
+        case telegram.MessageOriginUser(sender_user=user):
+            return str(user.id), shown(user.full_name)
+        case telegram.MessageOriginHiddenUser(sender_user_name=name):
+            return _HIDDEN, shown(name)
+        case telegram.MessageOriginChat(sender_chat=chat) | telegram.MessageOriginChannel(chat=chat):
+            return str(chat.id), shown(chat.effective_name or "")
+        case _:
+            return _HIDDEN, ""
 
 
 _REMEMBERED: Final = 2000
@@ -126,15 +119,14 @@ _MENTIONS: Final[list[str | None]] = [MessageEntity.MENTION, MessageEntity.TEXT_
 class Reader:
     """Decides which updates are for the assistant, and turns them into messages.
 
-    Not for it: channel posts, messages of bots (two of them would talk for ever), service messages, edits that leave the text as it
-    was, commands for other bots, and in groups whatever `groups` leaves out.
+    Not for it: channel posts, its own messages, those of other bots without `allowBots`, service messages, edits that leave the text as it was,
+    commands for other bots, and in groups whatever `groups` leaves out.
     """
 
-    def __init__(self, me: User, groups: Literal["off", "mention", "all"], moved: Callable[[str, int], object]) -> None:
-        """`moved` is called with the old and the new id of a group."""
+    def __init__(self, me: User, settings: TelegramSettings) -> None:
         self._me = me
-        self._moved = moved
-        self._groups = groups
+        self._groups = settings.groups
+        self._bots = BotTurns(settings.allow_bots)
         self._name = re.compile(rf"[ \t]*{re.escape(me.name)}(?!\w)", re.IGNORECASE)
         self._said: OrderedDict[tuple[int, int], int] = OrderedDict()
         """(chat, message) → the hash of its text, to recognise edits that did not change it."""
@@ -144,11 +136,11 @@ class Reader:
         if update.callback_query is not None:
             return self._press(update.callback_query)
         if update.message is not None:
-            if update.message.migrate_to_chat_id is not None:
-                self._moved(str(update.message.chat.id), update.message.migrate_to_chat_id)
             return self._message([update.message])
         edited = update.edited_message
-        if edited is None or not (edited.text or edited.caption) or self._said.get((edited.chat.id, edited.message_id)) == _hash(edited):
+        if edited is None or not (edited.text or edited.caption or edited.checklist):
+            return None
+        if self._said.get((edited.chat.id, edited.message_id)) == _hash(edited):
             return None
         return self._message([edited], edited=True)
 
@@ -167,10 +159,13 @@ class Reader:
         if sender is None or not (text or files):
             return None
         author = forwarded_from(first)
-        quote = Quote(text=text, author=author, kind="forward") if author is not None and text else quote_of(first)
+        quote = Quote(text=text, author=author, kind="forward") if author is not None and text else quote_of(first, self._me.id)
         private = first.chat.type == "private"
-        command, bot = (author is None and command_of(text)) or (None, None)
+        command, bot = (author is None and command_of(first.text or text)) or (None, None)
         if (bot is not None and not self._is_my_name(f"@{bot}")) or not (private or self._is_for_me(messages, command)):
+            return None
+        by_bot = self._is_bot(first)
+        if not self._bots.may(str(first.chat.id), by_bot=by_bot, own=sender.id == str(self._me.id)):
             return None
         if not private:
             text = self._name.sub("", text).lstrip(" \t\n,:").rstrip() or text  # a bare mention stays
@@ -183,6 +178,7 @@ class Reader:
             quote=quote,
             files=files,
             command=command,
+            trusted=not by_bot,
             message_id=str(first.message_id),
             at=(first.edit_date if edited and first.edit_date else first.date).astimezone(UTC),
         )
@@ -201,6 +197,10 @@ class Reader:
                 if self._is_my_name(words) or (entity.user is not None and entity.user.id == self._me.id):
                     return True
         return False
+
+    @staticmethod
+    def _is_bot(message: Message) -> bool:
+        return message.sender_chat is None and message.from_user is not None and message.from_user.is_bot
 
     def _is_my_name(self, words: str) -> bool:
         return words.lower() == self._me.name.lower()
@@ -228,7 +228,7 @@ class Reader:
 
 
 def _hash(message: Message) -> int:
-    return hash(message.text or message.caption)
+    return hash(own_words(message))
 
 
 def _external_id(messages: Sequence[Message], *, edited: bool) -> str:

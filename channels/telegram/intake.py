@@ -7,7 +7,7 @@ import json
 import logging
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,8 +19,9 @@ from assistant.contracts.channels import ChannelFailed, ChannelLink
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import backoff
-from channels.telegram.api import ALLOWED_UPDATES, Answered, Api, channel_failure, unreachable
+from channels.telegram.api import ALLOWED_UPDATES, Answered, Api
 from channels.telegram.inbound import Reader
+from channels.telegram.refusals import channel_failure, unreachable
 from channels.telegram.settings import TelegramSettings
 
 log = logging.getLogger(__name__)
@@ -34,12 +35,14 @@ _UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexErro
 
 
 class TelegramIntake:
-    def __init__(self, api: Api, reader: Reader, link: ChannelLink, tries: dict[int, int]) -> None:
-        """`tries`: attempts for each update that is not accepted yet; outlives the connection."""
+    def __init__(self, api: Api, reader: Reader, link: ChannelLink, tries: dict[int, int], moved: Callable[[str, int], object]) -> None:
+        """`tries`: attempts for each update that is not accepted yet; outlives the connection. `moved` is called with the old and the new id of a
+        group that became a supergroup."""
         self._tries = tries
         self._api = api
         self._reader = reader
         self._link = link
+        self._moved = moved
 
     def parse(self, raw: Any) -> Update | None:
         """None: it can't be read, which is logged."""
@@ -52,6 +55,8 @@ class TelegramIntake:
     async def take(self, updates: Sequence[Update]) -> None:
         """One update, or those of an album. When it returns, they are stored or not for the assistant. Raises StoreUnavailable."""
         first = updates[0]
+        if first.message is not None:
+            await self._follow(first.message)
         try:
             messages = [message for update in updates if (message := update.message) is not None]
             message = self._reader.album(messages) if album_of(first) else self._reader.read(first)
@@ -65,6 +70,15 @@ class TelegramIntake:
                 await self._api.answer_callback_query(first.callback_query.id, read_timeout=3)
             except TelegramError as error:
                 log.info("telegram.press_unanswered reason=%s", type(error).__name__)
+
+    async def _follow(self, message: Message) -> None:
+        """A group that becomes a supergroup says so in both. https://core.telegram.org/bots/api#message, migrate_to_chat_id"""
+        old, now = message.chat.id, message.migrate_to_chat_id
+        if message.migrate_from_chat_id is not None:
+            old, now = message.migrate_from_chat_id, message.chat.id
+        if now is not None:
+            await self._link.moved(str(old), str(now))
+            self._moved(str(old), now)
 
     async def _accept(self, number: int, message: InboundMessage) -> None:
         """A message that hits a bug each time is dropped: it would hold up all others."""

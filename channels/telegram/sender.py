@@ -1,4 +1,4 @@
-"""An event as Telegram's messages: planned as parts, sent once each."""
+"""Sends the parts of an event to Telegram, each once, in the richest form that is taken."""
 
 import asyncio
 import logging
@@ -7,111 +7,35 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, Literal, TypeVar
+from html import escape
+from typing import Any, Final
 
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile, InputMediaPhoto, LinkPreviewOptions, Message, ReplyParameters
+from telegram import InputFile, InputMediaPhoto, LinkPreviewOptions, Message, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import TelegramError
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Sending, SendLater, SendRefused, SendUnclear, SendUndecided
-from assistant.contracts.outbox import Button, ButtonRows, Media, MediaFiles, OutboundEvent, OutboundPart, Receipt
-from channels.telegram.api import Answered, Api, refused_as, send_failure
-from channels.text.blocks import clean
-from channels.text.telegram import telegram_parts
-
-TEXT_UNITS: Final = 4000
-"""UTF-16 units of a message, of 4096 allowed."""
-CAPTION_UNITS: Final = 1000
-"""Of 1024."""
-PHOTO_BYTES: Final = 10_000_000
-FILE_BYTES: Final = 50_000_000
-ALBUM_FILES: Final = 10
-PHOTO_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
-
-
-def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
-    """Text first, then files: a photo or a few as an album, everything else one by one. A text that fits is the caption of the first.
-
-    What replaces a preview begins with text, because an edit can't bring a file. Buttons are under the last part; an album has none.
-    """
-    for media in event.media:
-        if media.size > FILE_BYTES:
-            raise SendRefused("too_large", f"{media.name} is larger than the 50 MB that Telegram takes.")
-        if media.size == 0:
-            raise SendRefused("empty_file", f"{media.name} is empty, which Telegram does not take.")
-    texts = _texts(event.text, TEXT_UNITS)
-    files = [OutboundPart(text="", plain="", media=album) for album in _albums(event.media, together=not event.buttons)]
-    if files and texts and event.replaces is None and len(captions := _texts(event.text, CAPTION_UNITS)) == 1:
-        texts, files[0] = [], replace(captions[0], media=files[0].media)
-    parts = [*texts, *files]
-    if not parts:
-        raise SendRefused("empty", "The message has no words that can be seen.")
-    buttons = tuple(tuple(Button(text=clean(button.text), url=button.url) for button in row) for row in event.buttons)
-    return [*parts[:-1], replace(parts[-1], buttons=buttons)]
-
-
-def _texts(text: str, limit: int) -> list[OutboundPart]:
-    return [OutboundPart(text=part.text, plain=part.plain) for part in telegram_parts(text, limit)]
-
-
-def is_photo(media: Media) -> bool:
-    return media.media_type in PHOTO_TYPES and media.size <= PHOTO_BYTES
-
-
-def _albums(media: Sequence[Media], *, together: bool) -> list[tuple[Media, ...]]:
-    """Photos that follow one another go as one album, within what one request may hold; every other file goes alone."""
-    albums: list[tuple[Media, ...]] = []
-    for file in media:
-        last = albums[-1] if albums else ()
-        photos = together and bool(last) and is_photo(last[-1]) and is_photo(file)
-        if photos and len(last) < ALBUM_FILES and sum(each.size for each in last) + file.size <= FILE_BYTES:
-            albums[-1] = (*last, file)
-        else:
-            albums.append((file,))
-    return albums
-
-
-_MOST_BUTTON_BYTES: Final = 64
-_WORDS, _PLACE = "t", "#"
-"""What the data of a button begins with: before the button's own words, or before its place where they are too long."""
-
-
-def keyboard(rows: ButtonRows) -> InlineKeyboardMarkup | None:
-    """Buttons without words are left out; one whose URL Telegram would refuse sends its words instead."""
-    made = [
-        [_button(button, f"{row}.{column}") for column, button in enumerate(line) if button.text.strip()] for row, line in enumerate(rows)
-    ]
-    made = [line for line in made if line]
-    return InlineKeyboardMarkup(made) if made else None
-
-
-def pressed(data: str, markup: InlineKeyboardMarkup | None) -> str | None:
-    """The text of a pressed button. `markup`: of its message. None: it is not one of ours."""
-    if data.startswith(_WORDS):
-        return data[len(_WORDS) :]
-    if data.startswith(_PLACE) and markup is not None:
-        return next((button.text for line in markup.inline_keyboard for button in line if button.callback_data == data), None)
-    return None
-
-
-def _button(button: Button, place: str) -> InlineKeyboardButton:
-    if button.url is not None and button.url.startswith(("https://", "http://", "tg://")):
-        return InlineKeyboardButton(button.text, url=button.url)
-    data = _WORDS + button.text
-    return InlineKeyboardButton(button.text, callback_data=data if len(data.encode()) <= _MOST_BUTTON_BYTES else _PLACE + place)
-
+from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.outbox import Media, MediaFiles, OutboundPart, Receipt
+from channels.forms import Form, in_some_form
+from channels.telegram.api import Answered, Api
+from channels.telegram.plan import is_photo, keyboard
+from channels.telegram.refusals import blamed, refused_as, send_failure
+from channels.text.blocks import utf16
 
 log = logging.getLogger(__name__)
 _SECONDS: Final = 55.0
 """For a part with all its retries; the port allows 60."""
 _MOST_MOVED: Final = 1000
+_MOST_TEXT, _MOST_CAPTION = 4096, 1024
+"""UTF-16 units that Telegram takes; parts are planned with room."""
 _AUDIO: Final = frozenset({"audio/mpeg", "audio/mp3", "audio/mp4", "audio/m4a", "audio/x-m4a"})
 _VOICE: Final = frozenset({"audio/ogg", "audio/opus"})
 _VIDEO: Final = frozenset({"video/mp4"})
-_Sent = TypeVar("_Sent")
 Where = dict[str, Any]
 """Parameters: the chat, the topic, and the message that is answered."""
+Moved = Callable[[str, str], Awaitable[None]]
 
 
 def where_to(address: Address, reply_to: str | None) -> Where:
@@ -130,6 +54,8 @@ class TelegramSender:
         self._link_preview = LinkPreviewOptions(is_disabled=not link_previews)
         self._moved: OrderedDict[str, int] = OrderedDict()
         """old id → new id of groups that became supergroups; saves a request for each message."""
+        self.tell_moved: Moved | None = None
+        """Told (old id, new id) of such a group; None: nobody listens now."""
 
     def moved(self, chat_id: str, now: int) -> None:
         self._moved[chat_id] = now
@@ -139,12 +65,13 @@ class TelegramSender:
     async def send(self, sending: Sending) -> Receipt:
         try:
             async with asyncio.timeout(_SECONDS):
-                message_id = await self._send(sending)
+                message_id, notice = await self._send(sending)
         except TimeoutError:
             raise SendUnclear("no_answer", f"Telegram did not answer within {_SECONDS:.0f} s; the message may have arrived.") from None
-        return Receipt(message_id=str(message_id), at=datetime.now(UTC))
+        return Receipt(message_id=str(message_id), at=datetime.now(UTC), notice=notice)
 
-    async def _send(self, sending: Sending) -> int:
+    async def _send(self, sending: Sending) -> tuple[int, str]:
+        """(the message's id, what was left out)."""
         chat_id = sending.address.chat_id
         try:
             try:
@@ -152,62 +79,108 @@ class TelegramSender:
             except Answered as error:
                 if error.moved_to is None:
                     raise
-                self.moved(chat_id, error.moved_to)
-                log.info("telegram.group_moved chat=%s", chat_id)
-                return await self._to(error.moved_to, sending)
+                sent = await self._to(error.moved_to, sending)
+                await self._follow(chat_id, error.moved_to)
+                return sent
         except TelegramError as error:
             raise send_failure(error) from error
 
-    async def _to(self, chat_id: int | str, sending: Sending) -> int:
+    async def _follow(self, chat_id: str, now: int) -> None:
+        log.info("telegram.group_moved chat=%s", chat_id)
+        self.moved(chat_id, now)
+        if self.tell_moved is not None:
+            try:
+                await self.tell_moved(chat_id, str(now))
+            except StoreUnavailable:  # the group's own message tells it again
+                log.warning("telegram.move_not_kept chat=%s", chat_id)
+
+    async def _to(self, chat_id: int | str, sending: Sending) -> tuple[int, str]:
         part = sending.part
+        form = Form(part=part, reply_to=sending.reply_to, thread_id=sending.address.thread_id)
         if sending.replaces is not None and sending.replaces.isdigit():
             message_id = int(sending.replaces)
-            if not part.media and await self._edited(chat_id, message_id, part):
-                return message_id
+            if not part.media and (notice := await self._edited(chat_id, message_id, form)) is not None:
+                return message_id, notice
             if sending.again is not None and not sending.repeat:
                 raise SendUndecided("preview_gone", "The message that showed the answer is gone; an earlier try may have sent a new one.")
             if part.media:  # a preview can't be edited into a file
                 await self._api.remove_preview(chat_id, message_id)
-        where = where_to(sending.address, sending.reply_to) | {"chat_id": chat_id}
-        if not part.media:
-            markup = keyboard(part.buttons)
-            call = partial(self._api.send_message, link_preview_options=self._link_preview, reply_markup=markup, **where)
-            return (await _formed_or_plain(call, part, "text")).message_id
+        contents = await self._read(part.media)
+        (sent, more), form = await in_some_form(form, partial(self._post, chat_id, contents), blamed, channel="telegram")
+        return sent, "; ".join(filter(None, [form.notice, *more]))
+
+    async def _read(self, media: Sequence[Media]) -> dict[str, bytes]:
+        """By digest. Raises SendRefused."""
         try:
-            contents = await asyncio.to_thread(lambda: [self._files.path(media).read_bytes() for media in part.media])
+            return await asyncio.to_thread(lambda: {each.digest: self._files.path(each).read_bytes() for each in media})
         except OSError:
             raise SendRefused("media_missing", "The file is not kept any more.") from None
-        if len(contents) == 1:
-            return (await self._file(where, part, contents[0])).message_id
-        items = [InputMediaPhoto(data, filename=media.name) for media, data in zip(part.media, contents, strict=True)]
-        return (await _formed_or_plain(partial(self._api.send_media_group, media=items, **where), part, "caption"))[0].message_id
 
-    async def _edited(self, chat_id: int | str, message_id: int, part: OutboundPart) -> bool:
-        """Edit a message to show the part. False: that message is gone. An edit may be repeated, so a lost answer is SendLater."""
-        where: Where = {"chat_id": chat_id, "message_id": message_id}
+    async def _post(self, chat_id: int | str, contents: dict[str, bytes], form: Form) -> tuple[int, list[str]]:
+        """(the first message's id, what of an album was left out). Raises Answered and the other errors of `TelegramHttp`."""
+        part = form.part
+        where = where_to(Address(channel="telegram", chat_id=str(chat_id), thread_id=form.thread_id), form.reply_to)
+        if form.apart and part.media:
+            words = replace(form, part=replace(part, media=(), buttons=()))
+            first, _ = await self._post(chat_id, contents, words)
+            await self._post(chat_id, contents, replace(form, part=replace(part, text="", plain=""), apart=False, lines=()))
+            return first, []
         markup = keyboard(part.buttons)
-        call = partial(self._api.edit_message_text, link_preview_options=self._link_preview, reply_markup=markup, **where)
+        if not part.media:
+            call = partial(self._api.send_message, link_preview_options=self._link_preview, reply_markup=markup, **where)
+            return (await call(**_words(form, "text", _MOST_TEXT))).message_id, []
+        if len(part.media) > 1 and not form.single:
+            items = [InputMediaPhoto(contents[media.digest], filename=media.name) for media in part.media]
+            said = _words(form, "caption", _MOST_CAPTION)
+            return (await self._api.send_media_group(media=items, **where, **said))[0].message_id, []
+        if len(part.media) > 1:
+            return await self._one_by_one(chat_id, contents, form)
+        media = next(iter(part.media))
+        send = self._api.send_document if form.as_documents else self._method(media)
+        file = InputFile(contents[media.digest], filename=media.name)
+        rest = {name: value for name, value in where.items() if name != "chat_id"}
+        message = await send(where["chat_id"], file, reply_markup=markup, **rest, **_words(form, "caption", _MOST_CAPTION))
+        return message.message_id, []
+
+    async def _one_by_one(self, chat_id: int | str, contents: dict[str, bytes], form: Form) -> tuple[int, list[str]]:
+        """An album as messages of its own. A file that no form brings is left out, unless nothing was sent."""
+        first: int | None = None
+        left: list[str] = []
+        part = form.part
+        for media in part.media:
+            words = ("", "") if first is not None else (part.text, part.plain)
+            one = replace(form, part=OutboundPart(text=words[0], plain=words[1], media=(media,)), single=False, notices=())
+            try:
+                (sent, _), taken = await in_some_form(one, partial(self._post, chat_id, contents), blamed, channel="telegram")
+            except TelegramError as error:
+                if first is not None and (not isinstance(error, Answered) or blamed(error) is None):
+                    raise SendUnclear("album_cut", f"Telegram took some files of the album, and then: {send_failure(error)}") from error
+                if not isinstance(error, Answered) or blamed(error) is None or (first is None and media is part.media[-1]):
+                    raise
+                left.append(f"{media.name} left out (Telegram: {error.description})")
+            else:
+                first = sent if first is None else first
+                left += taken.notices
+        assert first is not None
+        return first, left
+
+    async def _edited(self, chat_id: int | str, message_id: int, form: Form) -> str | None:
+        """Edit a message to show the part; returns what was left out. None: that message is gone. An edit may be repeated, so a lost answer is
+        SendLater."""
+        where: Where = {"chat_id": chat_id, "message_id": message_id, "link_preview_options": self._link_preview}
+
+        async def edit(form: Form) -> object:
+            return await self._api.edit_message_text(reply_markup=keyboard(form.part.buttons), **where, **_words(form, "text", _MOST_TEXT))
+
         try:
-            await _formed_or_plain(call, part, "text")
+            _, form = await in_some_form(replace(form, reply_to=None, thread_id=None), edit, blamed, channel="telegram")
         except TelegramError as error:
             if refused_as(error, "gone"):
-                return False
+                return None
             if not refused_as(error, "not_modified"):
                 failure = send_failure(error)
                 raise SendLater(failure.trouble.code, failure.trouble.words) if isinstance(failure, SendUnclear) else failure from error
-        return True
-
-    async def _file(self, where: Where, part: OutboundPart, data: bytes) -> Message:
-        media = part.media[0]
-        file, markup = InputFile(data, filename=media.name), keyboard(part.buttons)
-        chat_id, more = where["chat_id"], {name: value for name, value in where.items() if name != "chat_id"}
-        try:
-            call = partial(self._method(media), chat_id, file, reply_markup=markup, **more)
-            return await _formed_or_plain(call, part, "caption")
-        except Answered as error:
-            if not refused_as(error, "no_photo"):
-                raise
-        return await _formed_or_plain(partial(self._api.send_document, chat_id, file, reply_markup=markup, **more), part, "caption")
+        return form.notice
 
     def _method(self, media: Media) -> Callable[..., Awaitable[Message]]:
         kind = media.media_type.split(";")[0].lower()
@@ -220,12 +193,14 @@ class TelegramSender:
         return self._api.send_video if kind in _VIDEO else self._api.send_document
 
 
-async def _formed_or_plain(call: Callable[..., Awaitable[_Sent]], part: OutboundPart, name: Literal["text", "caption"]) -> _Sent:
-    """The text as HTML; where Telegram can't parse that, the same words as plain text. `name`: the parameter that takes it."""
-    try:
-        return await call(**({name: part.text, "parse_mode": ParseMode.HTML} if part.text else {}))
-    except Answered as error:
-        if not refused_as(error, "bad_html"):
-            raise
-    log.warning("telegram.form_refused chars=%d", len(part.text))
-    return await call(**{name: part.plain})
+def _words(form: Form, name: str, most: int) -> dict[str, Any]:
+    """The text as HTML or plain, under the parameter `name`, with the lines of buttons that are left out where they fit."""
+    part = form.part
+    plain = "\n\n".join(filter(None, [part.plain, "\n".join(form.lines)]))
+    fits = utf16(plain) <= most
+    if not form.styled:
+        return {name: plain if fits else part.plain}
+    if not part.text and not (form.lines and fits):
+        return {}
+    lines = [escape("\n".join(form.lines), quote=False)] if form.lines and fits else []
+    return {name: "\n\n".join(filter(None, [part.text, *lines])), "parse_mode": ParseMode.HTML}

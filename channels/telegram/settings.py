@@ -23,6 +23,9 @@ class TelegramSettings(ChannelSettings):
     """Which messages in groups are read: none (`"off"`), those that mention the bot, answer it or are one of its commands (`"mention"`), or all that
     Telegram sends (`"all"`; switch off the bot's privacy mode for that). Only from senders who may write. nanobot's `groupPolicy`
     (`"open"`, `"mention"`) is its old name."""
+    allow_bots: bool = False
+    """Whether messages of other bots are read, under the rules for people (`allowFrom` names them by their ids). They are material, not a
+    person's wish. After three in a row, a person has to write in the chat first, so that two bots never answer each other for ever."""
     preview: PreviewMode = "off"
     """Whether an answer is shown while it is made, by edits of one message. nanobot's `streaming` (true: `"edit"`) is its old name."""
     link_previews: bool = False
@@ -46,7 +49,8 @@ class TelegramSettings(ChannelSettings):
     api_base: str = "https://api.telegram.org"
     """Where the Bot API is, for a server of one's own."""
     proxy: OptionalText = None
-    """A proxy for all requests: `"http://127.0.0.1:3128"`. null: what the environment says (HTTPS_PROXY)."""
+    """A proxy for all requests: `"http://127.0.0.1:3128"`, `"socks5://127.0.0.1:1080"`. null: what the environment says (HTTPS_PROXY, ALL_PROXY,
+    NO_PROXY)."""
     extra_headers: dict[str, str] = Field(default_factory=dict[str, str])
     """Headers that are sent with every request, for an `apiBase` that asks for them."""
 

@@ -26,6 +26,8 @@ class Style:
     spoiler: bool = False
     code: bool = False
     link: str = ""
+    underline: bool = False
+    """Only of what people write; Markdown has no sign for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

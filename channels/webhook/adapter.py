@@ -32,6 +32,7 @@ from assistant.contracts.channels import (
 from assistant.contracts.errors import Forbidden, InvalidJson, InvalidRequest, NotFound, StoreUnavailable, Unauthenticated
 from assistant.contracts.inbox import InboundMessage, Sender
 from assistant.contracts.outbox import MediaFiles, OutboundEvent, OutboundPart, Receipt
+from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
 from assistant.contracts.util import new_id
 from channels.webhook.settings import HookSettings, WebhookSettings
 
@@ -197,7 +198,8 @@ class WebhookChannel:
         self._hooks = settings.hooks
         self._context = context
         self._link: ChannelLink | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._proxy = settings.proxy
+        self._sessions: dict[ProxyRoute, aiohttp.ClientSession] = {}
         self._accepted: OrderedDict[str, None] = OrderedDict()
         """The latest ids, to answer a repeat as one. After a restart, a repeat gets its id and is answered as new."""
 
@@ -241,9 +243,12 @@ class WebhookChannel:
             raise SendLater("media_unreadable", "A file of the message can't be read now.") from None
         headers = headers_of(hook, sending.key, body, datetime.now(UTC), self._context.version)
         try:
-            async with self._client().post(url, data=body, headers=headers, allow_redirects=False) as answer:
+            route = route_to(url, self._proxy)
+            async with self._client(route).post(url, data=body, headers=headers, allow_redirects=False, proxy=route.http) as answer:
                 _check_answer(answer.status, answer.headers, datetime.now(UTC))
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+        except UnusableProxy as error:
+            raise SendLater("bad_proxy", f"{error} It is for channels.webhook.", counts=False, whole_channel=True) from None
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError):
             raise SendLater("network", "The receiver can't be reached.", counts=False) from None
         except aiohttp.InvalidURL:
             raise SendRefused("bad_url", "The hook's url is not one that can be posted to.") from None
@@ -261,8 +266,8 @@ class WebhookChannel:
         return f"hooks: {', '.join(ways)}"
 
     async def close(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             await session.close()
 
     def _way_out(self, name: str) -> tuple[HookSettings, str]:
@@ -273,10 +278,10 @@ class WebhookChannel:
             raise SendRefused("no_url", f"The hook {name!r} has no url: messages come in from it, and none go out.")
         return hook, hook.url.get_secret_value()
 
-    def _client(self) -> aiohttp.ClientSession:
+    def _client(self, route: ProxyRoute) -> aiohttp.ClientSession:
         """A new connection for each message: a kept one may be dead, and then it is unknown whether the message arrived."""
-        if self._session is None:
+        if route not in self._sessions:
             timeout = aiohttp.ClientTimeout(total=_SECONDS, sock_connect=_CONNECT_SECONDS)
-            connector = aiohttp.TCPConnector(force_close=True, limit=100)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
-        return self._session
+            connector = route.connector(force_close=True, limit=100)
+            self._sessions[route] = aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        return self._sessions[route]

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from assistant.contracts.channels import ChannelSettings, SenderId
 from assistant.contracts.util import Settings
-from channels.settings import BLANK_IS_NONE, ChannelName
+from channels.settings import BLANK_IS_NONE, ChannelName, OptionalText
 
 _SHORTEST: Final = 16
 
@@ -54,3 +54,6 @@ class WebhookSettings(ChannelSettings):
     """Not used here: a hook takes messages from everyone who knows its secret."""
     hooks: dict[ChannelName, HookSettings] = Field(default_factory=dict)
     """By name: `POST /hooks/<name>` comes in, `webhook:<name>` is written to."""
+    proxy: OptionalText = None
+    """A proxy for messages out: `"http://127.0.0.1:3128"`, `"socks5://127.0.0.1:1080"`. null: what the environment says (HTTPS_PROXY, HTTP_PROXY,
+    ALL_PROXY, NO_PROXY); never for loopback."""

@@ -286,6 +286,7 @@ CREATE TABLE outbox_parts (
 	started BIGINT,
 	receipt_id VARCHAR,
 	receipt_at BIGINT,
+	receipt_notice VARCHAR,
 	PRIMARY KEY (event, place),
 	FOREIGN KEY(event) REFERENCES outbox (seq) ON DELETE CASCADE
 );

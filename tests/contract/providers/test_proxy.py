@@ -4,6 +4,7 @@ import pytest
 
 from assistant.contracts.errors import ProviderFailed
 from tests.doubles.model_server import ModelServer
+from tests.doubles.proxy import ProxyServer
 
 from .samples import request, unheard, wire_provider
 
@@ -38,9 +39,36 @@ async def test_no_proxy_is_asked_for_what_is_here(server: ModelServer, monkeypat
     await provider.close()
 
 
+@pytest.mark.parametrize("login", [None, ("me", "secret")])
+@pytest.mark.parametrize("kind", ["http", "socks"])
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "all_proxy", None])
+async def test_every_kind_of_proxy_is_gone_through(
+    server: ModelServer, monkeypatch: pytest.MonkeyPatch, kind: str, variable: str | None, login: tuple[str, str] | None
+) -> None:
+    async with ProxyServer(to=server.port, login=login) as proxy:
+        url = proxy.http if kind == "http" else proxy.socks
+        if variable is not None:
+            monkeypatch.setenv(variable, url)
+        provider = wire_provider(server, apiBase=ELSEWHERE, **({} if variable else {"proxy": url}))
+        assert (await provider.complete(request("ECHO there"), unheard)).text == "there"
+        await provider.close()
+    assert proxy.asked == ["SOCKS model.invalid:80" if kind == "socks" else f"POST {ELSEWHERE}/chat/completions"]
+
+
+@pytest.mark.parametrize(("kind", "words"), [("http", "the proxy answered with 503"), ("socks", "by the SOCKS proxy")])
+async def test_a_proxy_that_refuses_is_told(server: ModelServer, kind: str, words: str) -> None:
+    async with ProxyServer(to=server.port, refuses=True) as proxy:
+        base = "https://model.invalid/v1" if kind == "http" else ELSEWHERE
+        provider = wire_provider(server, apiBase=base, proxy=getattr(proxy, kind))
+        with pytest.raises(ProviderFailed, match=words):
+            await provider.complete(request(), unheard)
+        await provider.close()
+
+
 async def test_a_proxy_of_another_kind_is_refused_in_words(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "ftp://me:secret@127.0.0.1:1")
     provider = wire_provider(server, apiBase=ELSEWHERE)
-    with pytest.raises(ProviderFailed, match="Only http:// proxies"):
+    with pytest.raises(ProviderFailed, match=r"The proxy of ALL_PROXY can't be used.*providers\.\w+\.proxy") as failed:
         await provider.complete(request(), unheard)
+    assert "secret" not in str(failed.value)
     await provider.close()

@@ -29,6 +29,9 @@ class Heard:
     async def last_seen(self, channel: str) -> Mapping[str, str]:
         return {channel: "7"}
 
+    async def moved(self, channel: str, chat_id: str, now: str) -> None:
+        raise NotImplementedError
+
 
 class Written:
     """`ChannelStates` in memory; while `broken`, it can't be written."""

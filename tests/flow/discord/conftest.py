@@ -52,6 +52,9 @@ class Kept:
     async def last_seen(self) -> Mapping[str, str]:
         return {**self.before, **{message.address.chat_id: each for each, message in self.messages.items()}}
 
+    async def moved(self, chat_id: str, now: str) -> None:
+        raise NotImplementedError
+
     def connected(self, detail: str = "") -> None:
         self.states.append(("connected", detail))
         self._changed.set()

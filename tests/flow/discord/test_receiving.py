@@ -122,7 +122,10 @@ async def test_files_stickers_voice_and_what_is_passed_on_come_along(rig: Rig) -
     ]
     assert [(file.name, file.kind, file.media_type) for file in messages[2].files] == [("wave", "sticker", "image/png")]
     assert messages[3].quote == Quote(text="what somebody else said", author="", kind="forward")
-    assert messages[4].quote == Quote(text="bob's words\n[file: plan.pdf]", author="bob")
+    quote = messages[4].quote
+    assert quote is not None
+    assert (quote.text, quote.author, quote.author_id) == ("bob's words\n[file: plan.pdf]", "bob", bob["id"])
+    assert [(file.name, file.media_type, file.size) for file in quote.files] == [("plan.pdf", "application/pdf", 1)]
 
 
 async def test_a_voice_message_is_one(rig: Rig) -> None:

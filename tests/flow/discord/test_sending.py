@@ -93,15 +93,19 @@ async def test_a_plan_has_parts_of_a_length_and_files_of_a_size_that_discord_tak
         assert [bool(part.buttons) for part in parts] == [False, False, False, False, True]
         [small] = channel.plan(event("half \ud800 of a character"))
         assert small.text == "half \ufffd of a character"
-        for refused in (
-            event("x", media=(rig.media.add("big.bin", bytes(10 * 1024 * 1024 + 1)),)),
-            event("x", buttons=((Button(text="open", url="javascript:alert(1)"),),)),
-            event("x", buttons=((Button(text="y" * 100),),)),
-            event("x", buttons=tuple((Button(text="y"),) for _ in range(6))),
-            event(" \n"),
-        ):
+        big = rig.media.add("big.bin", bytes(10 * 1024 * 1024 + 1))
+        for refused in (event("", media=(big,)), event(" \n")):
             with pytest.raises(SendRefused):
                 channel.plan(refused)
+        for without, text, notice in (
+            (event("x", media=(big,)), "x", "big.bin left out: Discord takes files of at most 10 MB"),
+            (event("x", buttons=((Button(text="open", url="javascript:alert(1)"),),)), "x\n\nopen: javascript:alert(1)", "“open”"),
+            (event("x", buttons=((Button(text="y" * 100),),)), "x\n\n" + "y" * 100, "y" * 100),
+            (event("x", buttons=tuple((Button(text=f"y{n}"),) for n in range(6))), "x\n\ny5", "written as text"),
+        ):
+            [part] = channel.plan(without)
+            assert part.text == text
+            assert notice in part.notice
 
 
 async def test_an_answer_refers_to_its_message_and_is_sent_without_where_that_is_gone(rig: Rig) -> None:
@@ -128,11 +132,13 @@ async def test_a_thread_is_written_to_only_as_one_of_its_channel(rig: Rig) -> No
     thread = world.thread(room, "topic")
     async with rig.open() as channel:
         await channel.send(sending(room, thread=thread["id"]))
-        for place in (sending(other, thread=thread["id"]), sending(room, thread=other["id"]), sending(room, thread="1187654321098765432")):
+        for place in (sending(other, thread=thread["id"]), sending(room, thread=other["id"])):
             with pytest.raises(SendRefused) as refused:
                 await channel.send(place)
             assert refused.value.trouble.code == "chat_not_found"
-    assert [entry.channel_id for entry in world.ledger] == [thread["id"]]
+        gone = await channel.send(sending(room, thread="1187654321098765432", key="key2"))
+        assert gone.notice == "sent to the chat and not to its topic (Discord: Unknown Channel, code 10003)"
+    assert [entry.channel_id for entry in world.ledger] == [thread["id"], room["id"]]
 
 
 async def test_the_id_of_a_user_means_their_direct_messages(rig: Rig) -> None:

@@ -28,6 +28,7 @@ class Listener:
         self.breaks_on: str | None = None
         """The text of a message that meets a bug."""
         self.states: list[tuple[str, str]] = []
+        self.chats_moved: list[tuple[str, str]] = []
         self._news = asyncio.Event()
 
     async def accept(self, message: InboundMessage) -> str:
@@ -43,6 +44,9 @@ class Listener:
 
     async def last_seen(self) -> Mapping[str, str]:
         return {}
+
+    async def moved(self, chat_id: str, now: str) -> None:
+        self.chats_moved.append((chat_id, now))
 
     def connected(self, detail: str = "") -> None:
         self.states.append(("connected", detail))

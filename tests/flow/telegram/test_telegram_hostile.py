@@ -74,7 +74,7 @@ async def test_what_telegram_says_can_be_shown_whatever_it_holds(rig: Rig, impos
     impostor.answers["sendMessage"] = 400, b'{"ok": false, "description": "half \\ud800 and \\u0000"}'
     refused = await failure(rig, opened(rig, impostor))
     assert isinstance(refused, SendRefused)
-    assert refused.trouble.words == "Telegram refused it: half ? and ."
+    assert refused.trouble.words == "Telegram refused it: half ? and."
 
 
 @pytest.mark.parametrize("status", [200, 400])

@@ -128,8 +128,8 @@ async def test_a_reply_brings_what_it_quotes(rig: Rig, server: TelegramServer):
     server.say(42, "why?", reply_to_message=first)
     server.say(42, "and this?", reply_to_message=first, quote={"text": "whole", "position": 4})
     whole, part = await rig.link.received(2)
-    assert whole.quote == Quote(text="the whole sentence", author="Bob")
-    assert part.quote == Quote(text="whole", author="Bob")
+    assert whole.quote == Quote(text="the whole sentence", author="Bob", author_id="43")
+    assert part.quote == Quote(text="whole", author="Bob", author_id="43")
 
 
 async def test_forwarded_words_are_not_the_senders_own(rig: Rig, server: TelegramServer):
@@ -242,7 +242,7 @@ async def test_bots_channels_and_notices_are_not_heard(rig: Rig, server: Telegra
                     "members_only": False,
                 }
             },
-            "[poll: Tea? Options: yes; no]",
+            "[poll: Tea?]\n- yes\n- no",
         ),
     ],
 )

@@ -95,8 +95,11 @@ async def test_files_that_telegram_never_takes_are_refused_before_anything_is_se
     media = rig.files.add("a.bin", b"x", "application/octet-stream")
     for size, code in ((50_000_001, "too_large"), (0, "empty_file")):
         with pytest.raises(SendRefused) as refused:
-            rig.open().plan(event(media=[replace(media, size=size)]))
+            rig.open().plan(event("", media=[replace(media, size=size)]))
         assert refused.value.trouble.code == code
+        (part,) = rig.open().plan(event("words", media=[replace(media, size=size)]))
+        assert (part.text, part.media) == ("words", ())
+        assert part.notice.startswith("a.bin left out: ")
     assert server.ledger == []
 
 

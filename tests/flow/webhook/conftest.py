@@ -38,6 +38,9 @@ class KeptLink:
     async def last_seen(self) -> Mapping[str, str]:
         return {}
 
+    async def moved(self, chat_id: str, now: str) -> None:
+        raise NotImplementedError
+
     def connected(self, detail: str = "") -> None:
         self.detail = detail
         self.up.set()
@@ -77,11 +80,10 @@ async def receiver() -> AsyncGenerator[Receiver]:
 
 
 @asynccontextmanager
-async def webhook(folder: Path, hooks: Mapping[str, object]) -> AsyncGenerator[WebhookChannel]:
+async def webhook(folder: Path, hooks: Mapping[str, object], **more: object) -> AsyncGenerator[WebhookChannel]:
     """The adapter with these hooks."""
-    channel = WebhookChannel(
-        WebhookSettings.model_validate({"enabled": True, "hooks": hooks}), ChannelContext(files=MediaFolder(folder), version="9.8.7")
-    )
+    settings = WebhookSettings.model_validate({"enabled": True, "hooks": hooks, **more})
+    channel = WebhookChannel(settings, ChannelContext(files=MediaFolder(folder), version="9.8.7"))
     try:
         yield channel
     finally:

@@ -1,0 +1,11 @@
+"""What a platform did not take of a part stands with its receipt."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    op.add_column("outbox_parts", sa.Column("receipt_notice", sa.String))

@@ -1,0 +1,65 @@
+"""A chat whose platform gave it a new id (a Telegram group that became a supergroup): what is stored of it follows."""
+
+from dataclasses import replace
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.inbox import InboundMessage
+from assistant.contracts.outbox import OutboundEvent
+from assistant.store.codec import decode_event, decode_inbound, encode_json, from_micros, json_key, unescape
+from assistant.store.database import SqlValue, Transaction
+
+SESSIONS_OF = "SELECT id, key FROM sessions WHERE owner = :old"
+IS_SESSION = "SELECT 1 FROM sessions WHERE owner = :owner AND key = :key"
+RENAME_SESSION = "UPDATE sessions SET owner = :owner, key = :key WHERE id = :id"
+RENAME_ATTACHMENTS = "UPDATE attachments SET owner = :owner, session = :key WHERE owner = :old AND session = :was"
+WAITING_OF = "SELECT seq, session, payload FROM inbox WHERE owner = :old AND state IN ('waiting', 'taken')"
+RENAME_WAITING = "UPDATE inbox SET owner = :owner, session = :session, payload = :payload WHERE seq = :seq"
+QUEUED_IN = "SELECT seq, payload, expires FROM outbox WHERE lane = :old AND state = 'queued'"
+RENAME_QUEUED = "UPDATE outbox SET lane = :lane, owner = :owner, payload = :payload WHERE seq = :seq"
+OWNED = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in ("outbox", "jobs", "files", "responses"))  # noqa: S608 - names of ours
+MOVE_CHAT = """
+    UPDATE chats SET chat_id = :now WHERE channel = :channel AND chat_id = :was
+        AND NOT EXISTS (SELECT 1 FROM chats AS other WHERE other.channel = :channel AND other.chat_id = :now)"""
+MOVE_SENDER = """
+    UPDATE pairings SET sender_id = :now WHERE channel = :channel AND sender_id = :was
+        AND NOT EXISTS (SELECT 1 FROM pairings AS other WHERE other.channel = :channel AND other.sender_id = :now)"""
+MOVE_PAIRED_CHAT = "UPDATE pairings SET chat_id = :now WHERE channel = :channel AND chat_id = :was"
+
+
+def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None:
+    """Rename everything of a chat. Sessions that exist under the new id already stay as they are, and so does the old one then."""
+    (old, owner), (_, chat_was, chat_now) = json_key(f"{channel}:{was}", f"{channel}:{now}"), json_key(channel, was, now)
+    names: dict[str, SqlValue] = {"old": old, "owner": owner}
+    for row, key in connection.execute(SESSIONS_OF, {"old": old}):
+        renamed = _session(key, old, owner)
+        if not connection.execute(IS_SESSION, {"owner": owner, "key": renamed}):
+            connection.execute(RENAME_SESSION, {"owner": owner, "key": renamed, "id": row})
+            connection.execute(RENAME_ATTACHMENTS, {**names, "key": renamed, "was": key})
+    for seq, session, payload in connection.execute(WAITING_OF, {"old": old}):
+        message = decode_inbound(payload)
+        moved: InboundMessage = replace(message, address=replace(message.address, chat_id=now))
+        renamed = _session(session, old, owner)
+        connection.execute(RENAME_WAITING, {"seq": seq, "owner": owner, "session": renamed, "payload": encode_json(moved)})
+    for seq, payload, expires in connection.execute(QUEUED_IN, {"old": old}):
+        event = _moved(decode_event(payload, from_micros(expires)), f"{channel}:{was}", f"{channel}:{now}", now)
+        lane, event_owner = json_key(event.address.lane, event.origin.owner)
+        connection.execute(RENAME_QUEUED, {"seq": seq, "lane": lane, "owner": event_owner, "payload": encode_json(event)})
+    for statement in OWNED:
+        connection.execute(statement, names)
+    ids: dict[str, SqlValue] = {"channel": channel, "was": chat_was, "now": chat_now}
+    for statement in (MOVE_CHAT, MOVE_SENDER, MOVE_PAIRED_CHAT):
+        connection.execute(statement, ids)
+
+
+def _session(key: str, old: str, owner: str) -> str:
+    """The key of a session of the chat, or of one of its threads, under the new id."""
+    return owner + key.removeprefix(old) if key == old or key.startswith(f"{old}:") else key
+
+
+def _moved(event: OutboundEvent, old: str, owner: str, now: str) -> OutboundEvent:
+    address: Address = replace(event.address, chat_id=now)
+    origin = event.origin
+    if origin.owner == old:
+        session = origin.session and _session(unescape(origin.session), old, owner)
+        origin = replace(origin, owner=owner, session=session)
+    return replace(event, address=address, origin=origin)

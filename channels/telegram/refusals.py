@@ -1,0 +1,135 @@
+"""What Telegram's answers mean: for a send, for the form of a message, for the connection."""
+
+import re
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from telegram.error import TelegramError
+
+from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
+from channels.forms import ANY, Piece
+from channels.telegram.api import Answered, Unanswered, Unreached
+
+_REVOKED = (
+    "Telegram does not know the bot's token: it is mistyped or was revoked. @BotFather shows the current one (channels.telegram.token)."
+)
+_CODES: Final = {
+    "chat not found": "chat_not_found",
+    "peer_id_invalid": "chat_not_found",
+    "message thread not found": "thread_not_found",
+    "topic_deleted": "thread_not_found",
+    "topic_id_invalid": "thread_not_found",
+    "topic_closed": "thread_closed",
+    "too long": "too_long",
+    "too big": "too_large",
+    "blocked by the user": "blocked",
+    "user is deactivated": "user_deactivated",
+    "kicked": "kicked",
+    "not a member": "not_a_member",
+    "initiate conversation": "never_started",
+    "not enough rights": "no_rights",
+    "have no rights": "no_rights",
+}
+"""The codes of refusals, by what Telegram says."""
+_NOT_FIRST: Final = "a bot can write only to people who have written to it first, and in groups that it is in"
+_HINTS: Final = {
+    "chat_not_found": _NOT_FIRST,
+    "never_started": _NOT_FIRST,
+    "blocked": "they have to unblock it in Telegram",
+    "kicked": "an administrator has to add it to the group again",
+    "not_a_member": "an administrator has to add it to the group",
+    "no_rights": "an administrator of the chat has to allow it",
+}
+"""What to do about it, by code."""
+Reason = Literal["not_modified", "gone"]
+_REASONS: Final[dict[Reason, tuple[str, ...]]] = {
+    "not_modified": ("message is not modified",),
+    "gone": ("message to edit not found", "message can't be edited", "message_id_invalid"),
+}
+
+
+_FILES: Final[tuple[Piece, ...]] = ("album", "kind", "files")
+_ABOUT: Final[tuple[tuple[str, tuple[Piece, ...]], ...]] = (
+    ("message thread not found|topic_(?:deleted|closed|id_invalid)", ("thread",)),
+    ("repl(?:y|ied)[ _](?:message|to)|message to (?:be replied|reply)|quote_text", ("reply",)),
+    ("keyboard|button|reply_markup", ("buttons",)),
+    ("parse entities|entit(?:y|ies)_", ("style",)),
+    ("caption", ("caption", "style")),
+    ("media group|album|multi_media", _FILES),
+    ("(?:voice|video|photo|audio|gif|animation|image|document|media|sticker|docs|round)[a-z]*_", _FILES),
+    ("wrong (?:file|type)|file (?:must|is too)|too big|entity too large|not enough rights to send (?!text)", _FILES),
+    ("chat_send_(?!plain)", _FILES),
+)
+"""What a refusal is about, by Telegram's own words in lower case: the first that fits."""
+_HEALED: Final = frozenset({"refused", "forbidden", "no_rights", "thread_not_found", "thread_closed", "too_long", "too_large"})
+"""The codes of refusals that may be about the form, and not about the chat."""
+
+
+def blamed(error: Exception) -> tuple[Sequence[Piece], str] | None:
+    """See `channels.forms.in_some_form`. A refusal of the chat itself is healed by no form, nor is one of an unknown kind that is no 400."""
+    if not isinstance(error, Answered) or error.status not in (400, 403, 413):
+        return None
+    refusal = _of_answer(error)
+    if refusal.trouble.code not in _HEALED or refused_as(error, "gone") or refused_as(error, "not_modified"):
+        return None
+    said, words = error.description.lower(), f"Telegram: {error.description}"
+    pieces = next((pieces for pattern, pieces in _ABOUT if re.search(pattern, said)), None)
+    if pieces is not None:
+        return pieces, words
+    return (ANY, words) if error.status == 400 and refusal.trouble.code == "refused" else None
+
+
+def send_failure(error: TelegramError) -> SendFailed:
+    match error:
+        case Answered():
+            return _of_answer(error)
+        case Unreached():
+            return SendLater("network", unreachable(error), counts=False, whole_channel=True)
+        case Unanswered():
+            return SendUnclear("no_answer", f"No answer came from Telegram ({error}); the message may have arrived.")
+        case _:  # an error of the SDK: its words may quote anything
+            return SendUnclear(
+                "no_answer", f"The answer from Telegram was not understood ({type(error).__name__}); the message may have arrived."
+            )
+
+
+def _of_answer(error: Answered) -> SendFailed:
+    match error.status:
+        case 429:
+            wait = error.retry_after
+            words = f"Telegram asks to wait {wait:g} s." if wait is not None else "Telegram asks to wait."
+            return SendLater("flood_wait", words, retry_after=wait, counts=False)
+        case 401 | 404:  # not the message's fault: it goes out when the token is replaced
+            return SendLater("unauthorized", _REVOKED, counts=False, whole_channel=True)
+        case 502 | 504:  # the server behind the gateway may have taken the message
+            return SendUnclear("gateway", f"Telegram's gateway failed (status {error.status}); the message may have arrived.")
+        case 408 | 409 | 425:
+            return SendLater("not_now", f"Telegram did not take it now: {error.description}.")
+        case 413:
+            return SendRefused("too_large", "Telegram refused it: the file is too large.")
+        case status if status >= 500:
+            return SendLater("server_error", f"Telegram failed (status {status}).")
+        case status:
+            said, otherwise = error.description.lower(), "forbidden" if status == 403 else "refused"
+            code = next((code for words, code in _CODES.items() if words in said), otherwise)
+            hint = f" ({_HINTS[code]})" if code in _HINTS else ""
+            return SendRefused(code, f"Telegram refused it: {error.description}{hint}.")
+
+
+def refused_as(error: TelegramError, reason: Reason) -> bool:
+    """Whether Telegram refused a call for this reason, after which something else is tried."""
+    return isinstance(error, Answered) and error.status == 400 and any(words in error.description.lower() for words in _REASONS[reason])
+
+
+def channel_failure(error: TelegramError) -> ChannelFailed:
+    match error:
+        case Answered(status=401 | 404):
+            return ChannelFailed(_REVOKED, fatal=True)
+        case Answered():
+            return ChannelFailed(f"Telegram answered: {error.description}.")
+        case _:
+            return ChannelFailed(unreachable(error))
+
+
+def unreachable(error: TelegramError) -> str:
+    return f"Telegram can't be reached ({error})."

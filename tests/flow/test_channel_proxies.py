@@ -1,0 +1,110 @@
+"""Every channel through a proxy: by HTTP and by SOCKS, from the settings and from the environment."""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from assistant.contracts.channels import ChannelFailed, SendLater
+from assistant.contracts.outbox import OutboundPart
+from tests.doubles.discord_api.server import DiscordApi
+from tests.doubles.proxy import ProxyServer
+from tests.doubles.telegram_api.server import TelegramServer
+from tests.flow.discord.conftest import Rig as DiscordRig
+from tests.flow.discord.conftest import sending
+from tests.flow.media_folder import MediaFolder
+from tests.flow.telegram.rig import Rig as TelegramRig
+from tests.flow.telegram.rig import event
+from tests.flow.webhook.conftest import Receiver, receiver, webhook
+from tests.flow.webhook.conftest import sending as posting
+
+KINDS = ("http", "socks")
+__all__ = ["receiver"]
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(params=[(kind, where) for kind in KINDS for where in ("setting", "HTTP_PROXY", "ALL_PROXY")], ids="-".join)
+def choose(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[ProxyServer], dict[str, str]]:
+    """The settings that name a proxy, or none where the environment does."""
+    kind, where = request.param
+
+    def chosen(proxy: ProxyServer) -> dict[str, str]:
+        url = proxy.http if kind == "http" else proxy.socks
+        if where == "setting":
+            return {"proxy": url}
+        monkeypatch.setenv(where, url)
+        return {}
+
+    return chosen
+
+
+async def test_telegram(tmp_path: Path, choose: Callable[[ProxyServer], dict[str, str]]) -> None:
+    async with TelegramServer() as server, ProxyServer(to=urlsplit(server.url).port or 0, login=("me", "secret")) as proxy:
+        rig = TelegramRig(server, tmp_path)
+        channel = await rig.run(apiBase="http://api.telegram.invalid", **choose(proxy))
+        server.say(42, "hi")
+        await rig.link.received(1)
+        await rig.send(channel, event("hello"))
+        await rig.stop()
+    assert server.texts(42) == ["hello"]
+    assert proxy.asked
+    assert all("api.telegram.invalid" in each for each in proxy.asked)
+
+
+async def test_discord_with_its_gateway_and_files(tmp_path: Path, choose: Callable[[ProxyServer], dict[str, str]]) -> None:
+    async with DiscordApi() as api, ProxyServer(to=api.port, login=("me", "secret")) as proxy:
+        api.world.base = "http://discord.invalid"
+        api.gateway.url = "ws://discord.invalid/gateway"
+        rig = DiscordRig(api, MediaFolder(tmp_path))
+        alice = api.world.user("alice")
+        async with rig.running(**choose(proxy)) as (channel, kept):
+            api.world.write(api.world.dm(alice), alice, "hi", files=[("a.txt", "text/plain", b"words")])
+            (message,) = await kept.has("hi")
+            assert channel.conversation is not None
+            await channel.conversation.fetch(message.files[0], tmp_path / "a", 100)
+            await channel.send(sending(api.world.dm(alice), "hello"))
+    assert (tmp_path / "a").read_bytes() == b"words"
+    assert [entry.content for entry in api.world.ledger] == ["hello"]
+    assert all("discord.invalid" in each for each in proxy.asked)
+    assert len(proxy.asked) >= 3
+
+
+async def test_webhooks_out(tmp_path: Path, receiver: Receiver, choose: Callable[[ProxyServer], dict[str, str]]) -> None:
+    async with ProxyServer(to=urlsplit(receiver.url).port or 0) as proxy:
+        more = choose(proxy)
+        async with webhook(tmp_path, {"build": {"url": "http://ci.invalid/in"}}, **more) as channel:
+            await channel.send(posting(OutboundPart(text="hello", plain="hello")))
+    assert len(receiver.requests) == 1
+    assert len(proxy.asked) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_proxy_that_refuses_says_nothing_against_the_message(tmp_path: Path, kind: str) -> None:
+    async with ProxyServer(to=1, refuses=True) as proxy:
+        url = getattr(proxy, kind)
+        async with TelegramServer() as server:
+            rig = TelegramRig(server, tmp_path)
+            with pytest.raises(SendLater) as later:
+                await rig.send(rig.open(apiBase="https://api.telegram.invalid", proxy=url), event("hello"))
+            await rig.stop()
+        assert (later.value.trouble.code, later.value.counts) == ("network", False)
+        async with DiscordApi() as api:
+            api.world.base = "https://discord.invalid"
+            async with DiscordRig(api, MediaFolder(tmp_path)).open(proxy=url) as channel:
+                with pytest.raises(SendLater) as later:
+                    await channel.send(sending("1187654321098765432"))
+        assert (later.value.trouble.code, later.value.counts) == ("network", False)
+
+
+async def test_a_proxy_that_cannot_be_used_is_told_when_the_channel_is_opened(tmp_path: Path) -> None:
+    async with TelegramServer() as server:
+        with pytest.raises(ChannelFailed, match=r"channels\.telegram") as failed:
+            TelegramRig(server, tmp_path).open(apiBase="http://api.telegram.invalid", proxy="ftp://me:secret@proxy:1")
+        assert "secret" not in str(failed.value)
