@@ -211,7 +211,7 @@ async def test_a_tool_of_the_client_replaces_one_of_ours_with_its_name(house: Ho
             [True] * 2,
         ),
     ],
-    ids=str,
+    ids=["left open", "auto", "none", "required", "a tool of the client", "a tool of ours"],
 )
 async def test_the_choice_holds_until_it_is_met(
     house: House, choice: ToolChoice | None, replies: list[AssistantMessage | str], choices: list[ToolChoice | None], may_call: list[bool]
