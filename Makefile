@@ -43,9 +43,10 @@ bench: .venv/test.done             ## the table of docs/performance.md
 	$(BIN)/python -m bench
 
 KILLS ?= 50
+PROCESSES ?= 1
 
 crash: .venv/test.done             ## kill a server under load KILLS times: nothing may be lost
-	$(BIN)/python -m tests.crash --kills $(KILLS)
+	$(BIN)/python -m tests.crash --kills $(KILLS) --processes $(PROCESSES)
 
 MINUTES ?= 10
 DOORS ?=
