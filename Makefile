@@ -51,7 +51,7 @@ crash: .venv/test.done             ## kill a server under load KILLS times: noth
 MINUTES ?= 10
 DOORS ?=
 
-soak: .venv/test.done              ## a mixed load for MINUTES: what memory, descriptors and files become of it (DOORS=chat,hook for some)
+soak: .venv/test.done              ## a mixed load for MINUTES: memory, descriptors, files (DOORS=chat,hook for some)
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) --doors "$(DOORS)"
 
 CASES ?= 10000
