@@ -48,14 +48,15 @@ bench: .venv/test.done             ## the table of docs/performance.md
 	$(BIN)/python -m bench
 
 KILLS ?= 50
+PROCESSES ?= 1
 
 crash: .venv/test.done             ## kill a server under load KILLS times: nothing may be lost
-	$(BIN)/python -m tests.crash --kills $(KILLS)
+	$(BIN)/python -m tests.crash --kills $(KILLS) --processes $(PROCESSES)
 
 MINUTES ?= 10
 DOORS ?=
 
-soak: .venv/test.done              ## a mixed load for MINUTES: what memory, descriptors and files become of it (DOORS=chat,hook for some)
+soak: .venv/test.done              ## a mixed load for MINUTES: memory, descriptors, files (DOORS=chat,hook for some)
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) --doors "$(DOORS)"
 
 CASES ?= 10000

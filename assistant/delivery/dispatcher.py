@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 _AFTER_STORE_FAILED: Final = 1.0
 _AFTER_BUG: Final = 30.0
 _BREATH: Final = 0.005
+_LONGEST_BREATH: Final = 1.0
 """Seconds between two looks at least, while there is much to do: many enqueues are one look."""
 _END: Final = 5.0
 
@@ -109,8 +110,8 @@ class Dispatcher:
                 self._timer.cancel()  # before the look: a worker may set it meanwhile
             began = loop.time()
             self._wake_in(await self._look())
-            # Longer where a look takes longer, so that looking never takes most of the time.
-            await asyncio.sleep(max(_BREATH, 3 * (loop.time() - began)))
+            # Longer where a look takes longer, so that looking never takes most of the time; bounded, as this process may have stood still meanwhile.
+            await asyncio.sleep(min(max(_BREATH, 3 * (loop.time() - began)), _LONGEST_BREATH))
             await self._wake.wait()
 
     async def _look(self) -> float:

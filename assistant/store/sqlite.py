@@ -114,21 +114,19 @@ class SqliteWriter(SqliteLink):
 
     def begin(self) -> None:
         deadline = time.monotonic() + (min(_SHORT_SECONDS, self._busy_seconds) if self._in_vain else self._busy_seconds)
-        while not self._began():
-            if time.monotonic() > deadline:
-                self._in_vain = True
-                raise StoreUnavailable(_LOCKED, retry_after=_RETRY_SECONDS)
-            time.sleep(_LOOK_SECONDS)
-        self._in_vain = False
-
-    def _began(self) -> bool:
-        try:
-            self._raw.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-                return False
-            raise _explained(error) from error
-        return True
+        while True:
+            try:
+                self._raw.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise _explained(error) from error
+                if time.monotonic() > deadline:
+                    self._in_vain = True
+                    raise StoreUnavailable(_LOCKED, retry_after=_RETRY_SECONDS) from error
+                time.sleep(_LOOK_SECONDS)
+            else:
+                self._in_vain = False
+                return
 
 
 def _switch_to_wal(raw: sqlite3.Connection, seconds: float) -> None:

@@ -19,9 +19,11 @@ class LaneTicket:
 
     __slots__ = ("_reached", "key")
 
-    def __init__(self, key: Hashable) -> None:
+    def __init__(self, key: Hashable, *, first: bool) -> None:
         self.key = key
         self._reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if first:
+            self._reached.set_result(None)
 
     async def reached(self) -> None:
         """Wait until the places before it are left. Cancelling the wait keeps the place: it must still be left."""
@@ -45,10 +47,8 @@ class Lanes:
         lane = self._lanes.setdefault(key, deque())
         if len(lane) > self._waiting:
             raise errors.SessionBusy(retry_after=1)
-        place = LaneTicket(key)
+        place = LaneTicket(key, first=not lane)
         lane.append(place)
-        if len(lane) == 1:
-            place.call()
         return place
 
     def leave(self, place: LaneTicket) -> None:

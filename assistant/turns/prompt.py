@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from sys import getsizeof
 from typing import Final
 
 from assistant.agent.transcript import cut, heal, message_tokens, text_tokens, unanswered
@@ -36,6 +37,10 @@ WORKSPACE_FILES: Final = ("AGENTS.md", "USER.md")
 FILE_CHARS: Final = 64_000
 ANSWER_TOKENS: Final = 4_096
 """Kept free for the answer where the request names no limit of its own."""
+
+
+_PER_MESSAGE: Final = 600
+"""Bytes beside its texts."""
 
 
 class Instructions:
@@ -116,6 +121,16 @@ def _tool_tokens(tool: ToolSpec) -> int:
     return text_tokens(f"{tool.name} {tool.description} {tool.parameters}")
 
 
+def message_bytes(message: Message) -> int:
+    """What a message takes in memory, with its place in the caches; measured for short ones."""
+    if message.role == "user":
+        texts = [part.text for part in message.parts if part.kind != "image"]
+    else:
+        calls = message.tool_calls if message.role == "assistant" else ()
+        texts = [message.text, *[call.arguments for call in calls]]
+    return _PER_MESSAGE + sum(map(getsizeof, texts))
+
+
 class Transcript:
     """The messages of a session that the model sees, and what they cost. Changed only by the turn that holds the session's lane."""
 
@@ -128,6 +143,8 @@ class Transcript:
         self.tokens = 0
         self.scale = 1.0
         """Tokens that the provider counted for each that was estimated; at least 1."""
+        self.size = 4_000
+        """Bytes that it takes, about."""
         self._costs: list[int] = []
         self._seqs: dict[str, int] = {}
         self.extend(history.messages, history.seq - 1)
@@ -146,6 +163,7 @@ class Transcript:
         healed = heal(messages, unanswered(self.messages))
         costs = [message_tokens(message) for message in healed]
         self.messages += healed
+        self.size += sum(map(message_bytes, healed))
         self._costs += costs
         self.tokens += sum(costs)
         self.seq = seq
@@ -187,18 +205,16 @@ class Transcript:
         for message in gone:
             self._seqs.pop(message.id, None)
         self.tokens = sum(self._costs)
+        self.size -= sum(map(message_bytes, gone))
         self.images = [part for kept in self.messages if isinstance(kept, UserMessage) for part in kept.parts if isinstance(part, Image)]
 
 
 class Transcripts:
     """The transcripts used last, up to a bound; the others are read anew when they are needed."""
 
-    OVERHEAD = 1_000
-    """What a transcript takes besides its words, in tokens of 4 bytes."""
-
-    def __init__(self, *, tokens: int = 3_000_000) -> None:
-        """`tokens`: how much to remember over all sessions, about 4 bytes each."""
-        self._limit = tokens
+    def __init__(self, *, limit: int = 16 * 1024 * 1024) -> None:
+        """`limit`: bytes to keep over all sessions, about."""
+        self._limit = limit
         self._total = 0
         self._held: OrderedDict[tuple[str, str], tuple[Transcript, int]] = OrderedDict()
 
@@ -209,9 +225,8 @@ class Transcripts:
     def put(self, owner: str, session: str, transcript: Transcript) -> None:
         """Remember it as the one used last; the longest unused ones are forgotten where that takes too much."""
         self.forget(owner, session)
-        size = transcript.tokens + self.OVERHEAD
-        self._held[owner, session] = transcript, size
-        self._total += size
+        self._held[owner, session] = transcript, transcript.size
+        self._total += transcript.size
         while self._total > self._limit and len(self._held) > 1:
             _, (_, size) = self._held.popitem(last=False)
             self._total -= size

@@ -21,6 +21,7 @@ from typing import Final
 
 from tests.crash.boundaries import ALL
 from tests.crash.load import under_load
+from tests.crash.peers import LONGEST_GAP, Peer, gaps, without_channels
 from tests.crash.platforms import DISCORD_CHATS, TELEGRAM_CHATS, Platforms, running_platforms
 from tests.crash.process import Server
 from tests.crash.verdict import Verdict, verdict
@@ -47,11 +48,14 @@ class Ran:
     slowest_stop: float
     """Seconds."""
     orderly: bool
+    gaps: list[tuple[str, int, float]]
+    """With two servers: what happened to one, how often, and the longest time without an answer of the other."""
 
     @property
     def holds(self) -> bool:
         told_twice = self.orderly and self.found.maybe_twice
-        return self.found.holds and self.slowest_stop <= _GRACE and not told_twice
+        slow = max((longest for _, _, longest in self.gaps), default=0.0)
+        return self.found.holds and self.slowest_stop <= _GRACE and not told_twice and slow <= LONGEST_GAP
 
 
 def main() -> int:
@@ -64,11 +68,15 @@ def main() -> int:
     parser.add_argument("--at", choices=ALL, metavar="BOUNDARY", help="kill at this boundary only; otherwise at random and at each in turn")
     parser.add_argument("--stop", action="store_true", help="SIGTERM instead of SIGKILL: it must end within the grace, and double nothing")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the server's state and log there")
+    parser.add_argument(
+        "--processes", type=int, choices=[1, 2], default=1, help="servers on the store; of two, either is killed or stands still"
+    )
     given = parser.parse_args()
     seed: int = given.seed if given.seed is not None else random.SystemRandom().randrange(1_000_000)
     with tempfile.TemporaryDirectory(prefix="nanobot-crash-") as folder, running_platforms() as platforms:
         home = given.keep or Path(folder)
-        ran = _run(home, platforms, given.kills, seed, at=given.at, broken=given.broken, orderly=given.stop)
+        run = _run_two if given.processes == 2 else _run
+        ran = run(home, platforms, given.kills, seed, at=given.at, broken=given.broken, orderly=given.stop)
     _report(ran, seed)
     return 0 if ran.holds else 1
 
@@ -78,18 +86,13 @@ def _run(home: Path, platforms: Platforms, count: int, seed: int, *, at: str | N
     places = _places(chance, at, orderly)
     kills: list[Kill] = []
     stops: list[float] = []
-    ended = threading.Event()
-
-    def end(number: int, frame: object) -> None:
-        ended.set()
-
-    signal.signal(signal.SIGINT, end)
+    ended = _interrupted()
     with Server(home, json.dumps(platforms.configuration()), broken=broken) as server:
         server.start()
         server.wait_ready()
         _greet(platforms)
         server.kill()
-        with under_load(platforms, server.port, seed) as promises:
+        with under_load(platforms, [server.port], seed) as promises:
             while len(kills) < count and not ended.is_set():
                 kills.append(_kill(server, platforms, next(places), chance, stops if orderly else None))
                 _progress(len(kills), count)
@@ -98,7 +101,39 @@ def _run(home: Path, platforms: Platforms, count: int, seed: int, *, at: str | N
         _settle(home, len(promises.written) + TELEGRAM_CHATS + DISCORD_CHATS)
         stops.append(server.stop())
     found = asyncio.run(verdict(home, promises, platforms.posted()))
-    return Ran(kills=kills, found=found, slowest_stop=max(stops), orderly=orderly)
+    return Ran(kills=kills, found=found, slowest_stop=max(stops), orderly=orderly, gaps=[])
+
+
+def _run_two(home: Path, platforms: Platforms, count: int, seed: int, *, at: str | None, broken: str | None, orderly: bool) -> "Ran":
+    chance, ended = random.Random(seed), _interrupted()
+    with (
+        Server(home, json.dumps(platforms.configuration()), broken=broken) as server,
+        Server(home, without_channels(platforms, home), broken=broken, name="peer") as beside,
+    ):
+        peer = Peer(server, beside, chance)
+        server.start()
+        server.wait_ready()
+        peer.start()
+        _greet(platforms)
+        with under_load(platforms, [server.port, beside.port], seed) as promises:
+            while len(peer.outages) < count and not ended.is_set():
+                peer.disturb()
+                _progress(len(peer.outages), count)
+        _settle(home, len(promises.written) + TELEGRAM_CHATS + DISCORD_CHATS)
+        stops = [beside.stop(), server.stop()]
+    found = asyncio.run(verdict(home, promises, platforms.posted()))
+    return Ran(kills=[], found=found, slowest_stop=max(stops), orderly=orderly, gaps=gaps(peer.outages, promises))
+
+
+def _interrupted() -> threading.Event:
+    """Set by Ctrl-C."""
+    ended = threading.Event()
+
+    def end(number: int, frame: object) -> None:
+        ended.set()
+
+    signal.signal(signal.SIGINT, end)
+    return ended
 
 
 def _places(chance: random.Random, at: str | None, orderly: bool) -> Iterator[str]:
@@ -162,12 +197,16 @@ def _progress(done: int, count: int) -> None:
 def _report(ran: Ran, seed: int) -> None:
     kills, found = ran.kills, ran.found
     print(f"seed {seed}, {len(kills)} {'stops' if ran.orderly else 'kills'}")
-    print("\n| where | times | first message after the start, median (highest) |\n|---|---|---|")
+    if kills:
+        print("\n| where | times | first message after the start, median (highest) |\n|---|---|---|")
     for where in dict.fromkeys(kill.where for kill in sorted(kills, key=lambda kill: kill.where)):
         times = [kill.first_send for kill in kills if kill.where == where]
         sent = [seconds for seconds in times if seconds is not None]
         shown = f"{statistics.median(sent):.2f} s ({max(sent):.2f} s)" if sent else "none was sent"
         print(f"| {where} | {len(times)} | {shown} |")
+    if ran.gaps:
+        print("\n| of two servers, one | times | longest time without an answer of the other |\n|---|---|---|")
+        print("\n".join(f"| {kind} | {times} | {longest:.2f} s |" for kind, times, longest in ran.gaps))
     print("\n| what | how many |\n|---|---|")
     for name, value in found.figures.items():
         print(f"| {name.replace('_', ' ')} | {value} |")

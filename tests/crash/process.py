@@ -19,15 +19,17 @@ _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE"
 class Server:
     """One home, one port, one process at a time."""
 
-    def __init__(self, home: Path, configuration: str, *, broken: str | None) -> None:
+    def __init__(self, home: Path, configuration: str, *, broken: str | None, name: str = "server") -> None:
+        """`name`: tells servers of one home apart."""
         self.home = home
+        self._name = name
         self.port = free_port()
         self.started_at = 0.0
         """Of the process that runs; seconds since 1970."""
         self._broken = broken
         self._process: subprocess.Popen[bytes] | None = None
         home.mkdir(parents=True, exist_ok=True)
-        (home / "config.json").write_text(configuration, encoding="utf-8")
+        (home / f"{name}.json").write_text(configuration, encoding="utf-8")
 
     def __enter__(self) -> Self:
         return self
@@ -48,11 +50,11 @@ class Server:
             "tests.crash.server",
             "serve",
             "--config",
-            str(self.home / "config.json"),
+            str(self.home / f"{self._name}.json"),
             "--port",
             str(self.port),
         ]
-        with (self.home / "server.log").open("ab") as log:
+        with (self.home / f"{self._name}.log").open("ab") as log:
             self.started_at = time.time()
             self._process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
@@ -71,7 +73,7 @@ class Server:
                 time.sleep(0.02)
             finally:
                 connection.close()
-        raise TimeoutError(f"the server was not ready within {within:g} s; its log: {self.home / 'server.log'}")
+        raise TimeoutError(f"the server was not ready within {within:g} s; its log: {self.home / self._name}.log")
 
     def died(self, within: float = 0.0) -> bool:
         """Whether it ended within `within` seconds."""
@@ -86,6 +88,13 @@ class Server:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    def stand_still(self, seconds: float) -> None:
+        """SIGSTOP, and SIGCONT after that time."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> float:
         """SIGTERM; the seconds that it took. Raises TimeoutExpired after twenty, which is twice the grace."""

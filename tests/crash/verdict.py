@@ -4,7 +4,7 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ _EXAMPLES: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How many of each kind; all but the first five must be 0."""
+    """How many of each kind; all but the first six must be 0."""
 
     accepted: int
     parts: int
@@ -39,6 +39,8 @@ class Verdict:
     """Turns answered with 200 whose message is not in the outbox."""
     unsent: int
     """Accepted messages that are not "sent" at the end."""
+    interleaved: int
+    """Turns of a session with another turn's messages between theirs."""
 
     examples: tuple[str, ...]
     """Details of the failures, for debugging."""
@@ -49,7 +51,7 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        return not (self.lost or self.doubled or self.out_of_order or self.unanswered or self.unkept or self.unsent)
+        return not (self.lost or self.doubled or self.out_of_order or self.unanswered or self.unkept or self.unsent or self.interleaved)
 
 
 async def verdict(home: Path, promises: Promises, posted: Sequence[Posted]) -> Verdict:
@@ -69,7 +71,7 @@ async def verdict(home: Path, promises: Promises, posted: Sequence[Posted]) -> V
     wrongly = [(delivery, place) for delivery, place in twice if delivery not in allowed]
     disordered = _out_of_order(told, posted)
     answers = Counter(mark for delivery in deliveries if delivery.event.origin.kind == "reply" for mark in _answered(delivery.event.text))
-    aside = _set_aside(home)
+    aside, mixed = _set_aside(home), _interleaved(home)
     sent_by_tool = " ".join(delivery.event.text for delivery in deliveries if delivery.event.origin.kind == "tool")
     return Verdict(
         accepted=len(deliveries),
@@ -84,9 +86,11 @@ async def verdict(home: Path, promises: Promises, posted: Sequence[Posted]) -> V
         unanswered=max(0, sum(answers[mark] != 1 for mark in promises.written) - aside),
         unkept=sum(mark not in sent_by_tool for mark in promises.answered),
         unsent=sum(delivery.state != "sent" for delivery in deliveries),
+        interleaved=len(mixed),
         examples=(
             *[f"lost: {_about(delivery, place)}" for delivery, place in lost[:_EXAMPLES]],
             *[f"doubled: {_about(delivery, place)}" for delivery, place in wrongly[:_EXAMPLES]],
+            *[f"interleaved: {words}" for words in mixed[:_EXAMPLES]],
             *[f"out of order: {words}" for words in disordered[:_EXAMPLES]],
             *[f"answered {answers[mark]} times: {mark}" for mark in promises.written if answers[mark] != 1][: _EXAMPLES * (not aside)],
         ),
@@ -109,6 +113,14 @@ def _answered(text: str) -> list[str]:
 def _set_aside(home: Path) -> int:
     with sqlite3.connect(f"file:{home / 'nanobot.db'}?mode=ro", uri=True) as database:
         return database.execute("SELECT COUNT(*) FROM inbox WHERE state NOT IN ('waiting', 'taken', 'answered')").fetchone()[0]
+
+
+def _interleaved(home: Path) -> list[str]:
+    """Turns whose messages do not lie together in their session."""
+    with sqlite3.connect(f"file:{home / 'nanobot.db'}?mode=ro", uri=True) as database:
+        rows = database.execute("SELECT session_id, turn_id FROM messages ORDER BY session_id, seq").fetchall()
+    runs = [row for row, _ in groupby(rows)]
+    return [f"turn {turn} of session {session}" for (session, turn), times in Counter(runs).items() if times > 1]
 
 
 def _about(delivery: Delivery, place: int) -> str:

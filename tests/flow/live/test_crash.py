@@ -35,3 +35,9 @@ def test_the_crash_test_finds_out_a_server_that_calls_a_message_sent_before_it_i
     run = _crash("--kills", "2", "--at", "send.before", "--break", "settle-before-send")
     assert run.returncode == 1, run.stdout + run.stderr
     assert "lost: " in run.stdout
+
+
+@pytest.mark.timeout(560)
+def test_of_two_servers_on_a_store_one_is_killed_or_stands_still_and_the_other_answers_on() -> None:
+    run = _crash("--kills", os.environ.get("KILLS", "4"), "--processes", "2")
+    assert run.returncode == 0, run.stdout + run.stderr
