@@ -73,7 +73,9 @@ WRONG_FORMS: list[tuple[str, dict[str, str], dict[str, tuple[str, bytes]]]] = [
     ("message", {"message": ""}, {}),
     ("message", {"session_id": "mine"}, {}),
     ("files", {"message": "hi", "files": "not a file"}, {}),
-    ("picture", {"message": "hi"}, {"picture": ("a.png", b"a")}),
+    ("files[0]", {"message": "hi", "files[0]": "not a file"}, {}),
+    ("image", {"message": "hi", "image": "data:image/png;base64,AAAA"}, {}),
+    ("portrait", {"message": "hi"}, {"portrait": ("a.png", b"a")}),
     ("message", {}, {"message": ("a.txt", b"a")}),
 ]
 
@@ -102,6 +104,12 @@ NAMES = [
     ("filename*=UTF-8''%E2%82%AC%00.txt", "€.txt"),
     ("filename=\"old.txt\"; filename*=UTF-8''n%C3%A9w.txt", "néw.txt"),
     ('filename=".."', "file-1"),
+    ("filename*=ISO-8859-1''r%E9sum%E9.txt", "résumé.txt"),
+    ('filename*0="long"; filename*1="name.txt"', "longname.txt"),
+    ("filename*0*=UTF-8''r%C3%A9; filename*1*=sum%C3%A9.txt", "résumé.txt"),
+    ('filename="say %22hi%22.txt"', 'say "hi".txt'),
+    ('filename="a%0D%0Ab.txt"', "ab.txt"),
+    ("filename*=UTF-8''..%2F..%2Fetc%2Fpasswd", "passwd"),
     (f'filename="{"n" * 400}.docx"', "n" * 250 + ".docx"),
 ]
 
@@ -111,6 +119,70 @@ async def test_a_name_is_shown_safely(api: Running, disposition: str, shown: str
     response = await send_form(api, form_part('name="files"; ' + disposition))
     assert response.status_code == 200
     assert uploads(api)[0].name == shown
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "files[0]",
+        "files[]",
+        "file",
+        "image",
+        "images",
+        "document",
+        "documents[]",
+        "attachment",
+        "photo_1",
+        "Image",
+        "upload",
+        "file.2",
+        "pdf",
+    ],
+)
+async def test_a_field_that_says_that_it_holds_a_file_does(api: Running, field: str) -> None:
+    response = await api.client.post(PATH, data={"message": "hi"}, files={field: ("a.txt", b"text")})
+    assert response.status_code == 200, response.text
+    assert [(upload.name, upload.param) for upload in uploads(api)] == [("a.txt", "files.0")]
+
+
+async def test_files_in_a_list_as_axios_writes_it_stay_in_order(api: Running) -> None:
+    files = [(f"files[{n}]", (f"{n}.txt", b"text")) for n in range(3)]
+    assert (await api.client.post(PATH, data={"message": "hi"}, files=files)).status_code == 200
+    assert [upload.name for upload in uploads(api)] == ["0.txt", "1.txt", "2.txt"]
+
+
+async def test_an_empty_text_in_place_of_a_picture_is_nothing(api: Running) -> None:
+    response = await api.client.post(PATH, files={"message": (None, b"hi"), "image": (None, b"")})
+    assert response.status_code == 200
+    assert uploads(api) == []
+
+
+PREAMBLES = [
+    b"", b"\r\n", b"\n", b"\r\n\r\n", b"This is a multi-part message in MIME format.\r\n", b"one\r\ntwo\r\n\r\n", b"--\r\n", b"--Bx\r\n",
+    b"not --B\r\n", b"x" * 60_000 + b"\r\n", b"ends in a line feed\n", "\ufeff\r\n".encode(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("preamble", PREAMBLES, ids=lambda preamble: repr(preamble[:20]))
+@pytest.mark.parametrize("pieces", [1, 7])
+async def test_what_comes_before_the_first_boundary_is_ignored(api: Running, preamble: bytes, pieces: int) -> None:
+    body = preamble + form_part('name="message"', b"hi") + form_part('name="files"; filename="a.txt"', b"text") + b"--B--\r\nepilogue"
+    size = len(body) // pieces + 1 if pieces > 1 else len(body)
+
+    async def sent() -> AsyncGenerator[bytes]:
+        for start in range(0, len(body), size):
+            yield body[start : start + size]
+
+    response = await api.client.post(PATH, content=sent(), headers={"content-type": "multipart/form-data; boundary=B"})
+    assert response.status_code == 200, response.text
+    assert (api.turns.only.content[0], api.turns.files) == (UserText(text="hi"), [b"text"])
+
+
+async def test_a_body_without_its_boundary_is_400_before_it_is_read_whole(api: Running) -> None:
+    for body in (b"x" * 5_000_000, b"--C\r\n" * 100, b"B" * 100):
+        response = await send_form(api, body, end=b"")
+        assert response.status_code == 400
+    assert api.turns.requests == []
 
 
 async def test_an_empty_file_input_of_a_browser_is_no_file(api: Running) -> None:

@@ -1,9 +1,12 @@
 """What the API refuses in a request, with which status, and how it says so."""
 
+import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+
+from assistant.contracts.turns import UserText
 
 from .api_rig import Running, error_of, serving
 
@@ -164,6 +167,15 @@ WRONG_JSON = [
     b'{"x": "\xed\xa0\x80"}',
     b"[" * 100_000,
     b"[" * 65 + b"]" * 65,
+    b"\xef\xbb\xbf",
+    b"\xef\xbb\xbf{",
+    b"\xef\xbb{}",
+    b"\xff\xfe{",
+    b"\xff\xfe" + '{"x": "\ud83d"}'.encode("utf-16-le", "surrogatepass"),
+    b"\xff\xfe" + ("[" * 65 + "]" * 65).encode("utf-16-le"),
+    b"\xfe\xff\x00",
+    "{}".encode("utf-16-le"),
+    b"\x80{}",
 ]
 
 
@@ -174,7 +186,20 @@ async def test_what_is_not_json_is_400_invalid_json(api: Running, body: bytes) -
     assert error_of(response)["code"] == "invalid_json"
 
 
-@pytest.mark.parametrize("body", [b"[]", b"5", b'"hi"', b"null"])
+WORDS = "字" * 300 + " naïve 🙂"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le"])
+@pytest.mark.parametrize("lead", ["\ufeff", "\ufeff\ufeff", "\ufeff \r\n"], ids=ascii)
+async def test_json_behind_a_byte_order_mark_is_read(api: Running, encoding: str, lead: str) -> None:
+    body = lead + json.dumps({"messages": [{"role": "user", "content": WORDS}]}, ensure_ascii=False)
+    headers = {"content-type": "application/json; charset=utf-8"}
+    response = await api.client.post("/v1/chat/completions", content=body.encode(encoding), headers=headers)
+    assert response.status_code == 200, response.text
+    assert api.turns.only.content == (UserText(text=WORDS),)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"5", b'"hi"', b"null", b"\xef\xbb\xbf[]"])
 async def test_json_that_is_no_object_is_400(api: Running, body: bytes) -> None:
     response = await api.client.post("/v1/chat/completions", content=body, headers={"content-type": "application/json"})
     assert response.status_code == 400

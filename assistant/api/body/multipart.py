@@ -3,13 +3,13 @@
 import asyncio
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
+from assistant.api.body.naming import holds_files, may_hold_files, read_disposition
 from assistant.api.body.spool import Spool, SpooledFile
 from assistant.api.middleware.request import announced_length
 from assistant.api.settings import MIB
@@ -18,10 +18,9 @@ from assistant.contracts.messages import human_size
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import display_name
 
-FILE_FIELDS = frozenset({"files", "file", "files[]"})
 _ROOM_FOR_FIELDS = MIB
 _MAX_PARTS = 200
-_EXTENDED_NAME = re.compile(rb"filename\*\s*=\s*\"?(?:utf-8|iso-8859-1)'[^']*'([^;\"]*)", re.IGNORECASE)
+_MOST_PREAMBLE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +32,9 @@ class MultipartForm:
 
 
 async def read_form(
-    scope: Scope, receive: Receive, content_type: bytes, spool: Spool, *, named: frozenset[str] = frozenset()
+    scope: Scope, receive: Receive, content_type: bytes, spool: Spool, *, named: frozenset[str] | None = None
 ) -> MultipartForm:
-    """`named`: fields that hold a file, besides FILE_FIELDS; the `param` of such an upload is the field's name.
+    """`named`: fields that hold a file besides `files`; the `param` of such an upload is the field's name. None: any that says it does (`image`).
 
     Raises RequestTooLarge and FileTooLarge (as soon as a limit is exceeded), InvalidRequest, RequestTimeout, ClientDisconnect. Files received
     until then stay in `spool`.
@@ -66,9 +65,13 @@ async def read_form(
 class _FormReader:
     """The state of parsing between two pieces of a form."""
 
-    def __init__(self, boundary: bytes, spool: Spool, named: frozenset[str]) -> None:
+    def __init__(self, boundary: bytes, spool: Spool, named: frozenset[str] | None) -> None:
         self._spool = spool
-        self._named = named
+        self._any_name = named is None
+        self._named = named or frozenset[str]()
+        self._first = re.compile(rb"(?:\A|\n)(?=--" + re.escape(boundary) + rb"(?:[ \t]*\r|--|\Z))")
+        self._before: bytearray | None = bytearray()
+        """What came before the first boundary; None: that has come."""
         self._fields: dict[str, bytearray] = {}
         self._files: list[Upload] = []
         self._parts = 0
@@ -98,7 +101,15 @@ class _FormReader:
             raise InvalidRequest("The multipart body's boundary is too long.") from None
 
     def feed(self, piece: bytes) -> None:
-        """Blocks: it writes files."""
+        """Blocks: it writes files. What comes before the first boundary is ignored (RFC 2046, 5.1.1)."""
+        if self._before is not None:
+            self._before += piece
+            first = self._first.search(self._before)
+            if first is None:
+                if len(self._before) > _MOST_PREAMBLE:
+                    raise InvalidRequest("The body is not valid multipart/form-data: it does not begin with its boundary.")
+                return
+            piece, self._before = bytes(self._before[first.end() :]), None
         try:
             self._parser.write(piece)
         except FormParserError:
@@ -134,15 +145,13 @@ class _FormReader:
         self._header_name = self._header_value = b""
 
     def _on_headers_finished(self) -> None:
-        kind, options = parse_options_header(self._disposition)
-        if kind != b"form-data" or b"name" not in options:
+        named = read_disposition(self._disposition)
+        if named is None:
             raise InvalidRequest("Each part of the form needs a Content-Disposition with a name.")
-        name = options[b"name"].decode("utf-8", "replace")[:100]
-        extended = _EXTENDED_NAME.search(self._disposition)
-        filename = unquote_to_bytes(extended.group(1)) if extended else options.get(b"filename")
+        name, filename = named
         if filename is not None:
-            self._begin_file(name, filename.decode("utf-8", "replace"))
-        elif name in FILE_FIELDS | self._named:
+            self._begin_file(name, filename)
+        elif holds_files(name) or name in self._named:
             raise InvalidRequest(f"'{name}' must be a file: its part needs a filename.", param=name)
         elif name in self._fields:
             raise InvalidRequest(f"'{name}' was sent twice.", param=name)
@@ -150,7 +159,7 @@ class _FormReader:
             self._field = self._fields[name] = bytearray()
 
     def _begin_file(self, name: str, filename: str) -> None:
-        if name not in FILE_FIELDS | self._named:
+        if name not in self._named and not holds_files(name) and not (self._any_name and may_hold_files(name)):
             raise InvalidRequest(f"A file was sent as '{name}': send files as 'files'.", param=name)
         self._nameless = not filename
         param = name if name in self._named else f"files.{len(self._files)}"

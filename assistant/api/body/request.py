@@ -1,6 +1,7 @@
 """The body of a request by its Content-Type: a JSON object, or a form with files."""
 
 import asyncio
+import codecs
 import re
 from typing import cast
 
@@ -87,12 +88,21 @@ def _backslashes_before(body: bytes | bytearray, position: int) -> int:
     return position - first
 
 
+_ENCODINGS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+"""By the byte order mark, which PowerShell and .NET write before JSON."""
 _LARGE = 64 * 1024
 """A body of more bytes is checked in a thread."""
 
 
 async def parse_object(body: bytes | bytearray, what: str) -> dict[str, Json]:
     """`what` the text is, for errors. Raises RequestTooLarge (more values than any message needs), InvalidJson, InvalidRequest."""
+    if body[:1] > b"\x7f":  # a byte order mark: JSON begins in ASCII
+        body = await asyncio.to_thread(_as_utf8, body, what)
     if len(body) > _SMALL or body.count(b"[") + body.count(b"{") > MAX_DEPTH:  # else it can't be too deep, whatever the brackets are
         if len(body) > _LARGE:
             await asyncio.to_thread(check_shape, body)
@@ -126,6 +136,17 @@ async def receive_body(scope: Scope, receive: Receive, limit: int) -> bytes | by
     return body
 
 
+def _as_utf8(body: bytes | bytearray, what: str) -> bytes:
+    """Without its byte order mark, in UTF-8. Blocks. Raises InvalidJson."""
+    encoding = next((encoding for mark, encoding in _ENCODINGS if body.startswith(mark)), None)
+    if encoding is None:
+        raise InvalidJson(f"The {what} is not valid JSON: it does not begin as JSON in UTF-8.")
+    try:
+        return body.decode(encoding).lstrip("\ufeff").encode()
+    except UnicodeDecodeError:
+        raise InvalidJson(f"The {what} begins with the mark of {encoding.upper()}, and is not valid in it.") from None
+
+
 async def _parse_repaired(body: bytes | bytearray, error: orjson.JSONDecodeError, what: str) -> object:
     if "surrogate" not in error.msg or b"\\u" not in body:
         raise InvalidJson(f"The {what} is not valid JSON: {error.msg} (at character {error.pos}).") from None
@@ -145,7 +166,7 @@ async def read_json(scope: Scope, receive: Receive, limits: ApiLimits) -> dict[s
 
 
 async def read_request(
-    scope: Scope, receive: Receive, spool: Spool, *, named: frozenset[str] = frozenset()
+    scope: Scope, receive: Receive, spool: Spool, *, named: frozenset[str] | None = None
 ) -> dict[str, Json] | MultipartForm:
     """The body; a form's files are put into the spool. `named`: see `read_form`.
 

@@ -9,6 +9,7 @@ from typing import cast
 from starlette.types import Receive, Scope
 
 from assistant.api.body.multipart import MultipartForm
+from assistant.api.body.naming import may_hold_files
 from assistant.api.body.request import read_request
 from assistant.api.body.spool import EncodedFile, Spool, decode_to_disk, parse_data_url
 from assistant.api.chat.route import (
@@ -231,6 +232,8 @@ async def read_chat(scope: Scope, receive: Receive, spool: Spool, known: AgentCa
     model_options = options_of(options, chosen)
     instructions: list[str] = []
     if isinstance(body, MultipartForm):
+        if nameless := next((name for name, value in body.fields.items() if value and may_hold_files(name)), None):
+            raise InvalidRequest(f"'{nameless}' must be a file: its part needs a filename.", param=nameless)
         text = body.fields.get("message", "")
         content = (*([UserText(text=text)] if text else []), *body.files)
         check_said(content, "message")

@@ -190,7 +190,7 @@ CHAT_FORM: Final = Form(
     }),
     fields={
         "message": {"type": "string", "default": "", "description": "What the user says. May be empty where there are files."},
-        "files": {"type": "array", "items": FILE, "default": [], "description": "Files; `file` and `files[]` are names for the same."},
+        "files": {"type": "array", "items": FILE, "default": [], "description": "Files; `file`, `files[0]`, `image`, `document` … mean the same."},
         "stream": {"type": "boolean", "default": False, "description": '"true", "1", "yes", "on", or "false", "0", "no", "off".'},
         "stop": {"type": "string", "minLength": 1, "description": "One sequence."},
     },
