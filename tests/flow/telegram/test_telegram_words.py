@@ -59,8 +59,8 @@ async def test_entities_become_markdown_wherever_they_stand(rig: Rig, server: Te
     await rig.run()
     formed = entities(text, made)
     origin = {"type": "hidden_user", "sender_user_name": "Eve", "date": 1}
-    caption = {"caption": text, "caption_entities": formed}
-    document = {"document": {"file_id": "f", "file_unique_id": "u", "file_size": 1, "file_name": "a.txt"}}
+    caption: dict[str, Any] = {"caption": text, "caption_entities": formed}
+    document: dict[str, Any] = {"document": {"file_id": "f", "file_unique_id": "u", "file_size": 1, "file_name": "a.txt"}}
     said: dict[str, dict[str, Any]] = {
         "text": {"text": text, "entities": formed},
         "caption": {**caption, **document},
@@ -168,8 +168,9 @@ async def test_what_is_no_text_is_read_in_words_also_where_it_is_answered(
     rig: Rig, server: TelegramServer, field: str, content: dict[str, Any], words: str
 ):
     await rig.run()
-    server.deliver("message", server.message(42, **{field: content}))
-    server.deliver("message", server.message(42, text="what?", reply_to_message=server.message(42, **{field: content})))
+    more: dict[str, Any] = {field: content}
+    server.deliver("message", server.message(42, **more))
+    server.deliver("message", server.message(42, text="what?", reply_to_message=server.message(42, **more)))
     own, answered = await rig.link.received(2)
     assert (own.text, answered.quote and answered.quote.text) == (words, words)
 
@@ -235,7 +236,7 @@ async def test_other_bots_are_heard_where_that_is_wished_and_never_for_ever(rig:
     await rig.run(allowBots=True)
 
     def bot(text: str) -> None:
-        words = {"text": text, "entities": entities(text, [("mention", "@test_bot", {})])}
+        words: dict[str, Any] = {"text": text, "entities": entities(text, [("mention", "@test_bot", {})])}
         server.deliver("message", server.message(GROUP, **words) | {"from": GENERAL_BOT})
 
     for number in range(10):
