@@ -97,7 +97,8 @@ async def test_what_others_say_is_read_where_it_is_answered_and_forwarded(rig: R
                 "edited_timestamp": None,
             }
             forward: dict[str, Any] = {"message_reference": {"type": 1, "channel_id": chat["id"], "message_id": said["id"]}}
-            world.write(chat, alice, "", **forward, message_snapshots=[{"message": {**shot, "flags": 0, "mentions": [], **content}}])
+            snapshot: dict[str, Any] = {**shot, "flags": 0, "mentions": [], **content}
+            world.write(chat, alice, "", **forward, message_snapshots=[{"message": snapshot}])
             await kept.until(lambda: len(kept.messages) == 2)
     answered, *forwarded = kept.messages.values()
     for text in [quoted(answered), *map(quoted, forwarded)]:
