@@ -23,6 +23,8 @@ Piece = Literal["thread", "reply", "style", "buttons", "caption", "album", "kind
 shown as what it is (a photo, a voice message), and not as a document."""
 ANY: Final[tuple[Piece, ...]] = ("style", "buttons", "reply", "album", "kind", "files")
 """What is taken away for a refusal that does not say what it is about. Not the topic: others would read it."""
+ANY_BUT_KIND: Final[tuple[Piece, ...]] = tuple(piece for piece in ANY if piece != "kind")
+"""The same, for a platform that shows a file as what it is by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ class Form:
 
 def simpler(form: Form, pieces: Sequence[Piece], why: str) -> Form | None:
     """Without the first of these pieces that the form has."""
-    sure = pieces is not ANY
+    sure = pieces not in (ANY, ANY_BUT_KIND)
     return next((less for piece in pieces if (less := form.without(piece, why, sure=sure)) is not None), None)
 
 

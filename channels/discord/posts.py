@@ -21,7 +21,7 @@ _REQUIRES_TAG: Final = 1 << 4
 def post_name(sending: Sending) -> str:
     """The first line with words, without its Markdown; of a message without words, the name of its first file."""
     part = sending.part
-    lines = [line.strip(" #>*-_`") for line in part.plain.splitlines()]
+    lines = [line.strip(" #>*-_`•◦▪☐☑") for line in part.plain.splitlines()]
     name = next((line for line in lines if line), "") or next((media.name for media in part.media), "") or "Message"
     return name if len(name) <= _MOST_NAME else f"{name[: _MOST_NAME - 1].rstrip()}…"
 

@@ -11,7 +11,7 @@ import discord
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
 from assistant.contracts.redaction import Redactor
 from channels.discord.http import Refusals, seconds_in
-from channels.forms import ANY, Piece
+from channels.forms import ANY_BUT_KIND, Piece
 
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, NOT_OURS, NO_REPLIES_HERE = 10003, 10008, 50005, 160002
 NOT_A_TEXT_CHANNEL, ARCHIVED, LOCKED, TAG_REQUIRED = 50008, 50083, 160005, 40067
@@ -114,7 +114,7 @@ def blamed(error: Exception) -> tuple[Sequence[Piece], str] | None:
     pieces = next((pieces for fields, pieces in _NAMED if re.search(fields, error.text, re.IGNORECASE)), None)
     if pieces is not None:
         return pieces, words
-    return (ANY, words) if error.status == 400 else None
+    return (ANY_BUT_KIND, words) if error.status == 400 else None
 
 
 def connection_failure(error: discord.DiscordException | aiohttp.ClientError | OSError) -> ChannelFailed:

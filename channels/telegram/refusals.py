@@ -70,13 +70,14 @@ def blamed(error: Exception) -> tuple[Sequence[Piece], str] | None:
     if not isinstance(error, Answered) or error.status not in (400, 403, 413):
         return None
     refusal = _of_answer(error)
-    if refusal.trouble.code not in _HEALED or refused_as(error, "gone") or refused_as(error, "not_modified"):
+    if refusal.trouble.code not in _HEALED:
         return None
     said, words = error.description.lower(), f"Telegram: {error.description}"
     pieces = next((pieces for pattern, pieces in _ABOUT if re.search(pattern, said)), None)
     if pieces is not None:
         return pieces, words
-    return (ANY, words) if error.status == 400 and refusal.trouble.code == "refused" else None
+    about_itself = refused_as(error, "gone") or refused_as(error, "not_modified")
+    return (ANY, words) if error.status == 400 and refusal.trouble.code == "refused" and not about_itself else None
 
 
 def send_failure(error: TelegramError) -> SendFailed:

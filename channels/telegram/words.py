@@ -4,7 +4,7 @@ https://core.telegram.org/bots/api#messageentity: offsets and lengths count UTF-
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Final, NamedTuple
@@ -23,6 +23,7 @@ _STYLES: Final = {
     "code": "code",
 }
 _SIGNS: Final = {"bold": ("**", "**"), "italic": ("*", "*"), "strike": ("~~", "~~"), "spoiler": ("||", "||"), "underline": ("<u>", "</u>")}
+_WITHIN: Final = ("bold", "italic", "underline", "strike", "spoiler", "link")
 _TICKS: Final = re.compile(r"`+")
 _LANGUAGE: Final = re.compile(r"[\w+#.-]{1,64}")
 _MENTION: Final = "tg://user?id="
@@ -126,13 +127,22 @@ def _lines(text: str, chars: Sequence[_Char]) -> list[str]:
 
 
 def _joined(spans: Sequence[Span]) -> list[Span]:
-    """Without empty ones. Blanks between two pieces of a link belong to it."""
+    """Without empty ones. Blanks between two pieces of a link, or within marks that go on, belong to them."""
     kept = [span for span in spans if span.text]
-    for place in range(1, len(kept) - 1):
-        before, after = kept[place - 1].style, kept[place + 1].style
-        if kept[place].style == PLAIN and not kept[place].text.strip() and before.link == after.link:
-            kept[place] = replace(kept[place], style=replace(PLAIN, link=before.link))
+    since: dict[str, int] = {}
+    for place, span in enumerate(kept):
+        if span.style == PLAIN and not span.text.strip() and 0 < place < len(kept) - 1:
+            kept[place] = replace(span, style=_shared(kept[place - 1].style, kept[place + 1].style, since))
+        since = {mark: since.get(mark, place) for mark in _WITHIN if getattr(kept[place].style, mark)}
     return kept
+
+
+def _shared(before: Style, after: Style, since: Mapping[str, int]) -> Style:
+    """The marks of both that began no later than those that end between them, which would otherwise have to be begun again."""
+    both = {mark for mark in since if getattr(before, mark) == getattr(after, mark)}
+    first_to_end = min((began for mark, began in since.items() if mark not in both), default=len(since) + max(since.values(), default=0))
+    link = before.link if before.link == after.link else ""
+    return replace(PLAIN, link=link, **{mark: True for mark in both if mark != "link" and since[mark] <= first_to_end})
 
 
 def _marks(style: Style) -> tuple[Mark, ...]:
@@ -173,7 +183,7 @@ def _in_words(message: Content) -> Iterator[str]:
         at = venue.location
         yield f"[place: {venue.title}, {venue.address} ({at.latitude:.6f}, {at.longitude:.6f})]"
     elif at := message.location:
-        yield f"[{'live location' if at.live_period else 'location'}: {at.latitude:.6f}, {at.longitude:.6f}]"
+        yield f"[{'live location' if 'live_period' in at.to_dict() else 'location'}: {at.latitude:.6f}, {at.longitude:.6f}]"
     if contact := message.contact:
         name = " ".join(filter(None, [contact.first_name, contact.last_name]))
         yield f"[contact: {name}, {contact.phone_number}]"

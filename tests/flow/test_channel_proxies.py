@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -64,7 +65,8 @@ async def test_discord_with_its_gateway_and_files(tmp_path: Path, choose: Callab
         api.gateway.url = "ws://discord.invalid/gateway"
         rig = DiscordRig(api, MediaFolder(tmp_path))
         alice = api.world.user("alice")
-        async with rig.running(**choose(proxy)) as (channel, kept):
+        chosen: dict[str, Any] = {**choose(proxy)}
+        async with rig.running(**chosen) as (channel, kept):
             api.world.write(api.world.dm(alice), alice, "hi", files=[("a.txt", "text/plain", b"words")])
             (message,) = await kept.has("hi")
             assert channel.conversation is not None

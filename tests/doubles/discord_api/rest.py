@@ -11,11 +11,10 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
-from tests.doubles.discord_api.limits import SendLimits
+from tests.doubles.discord_api.limits import MOST_NAME, SendLimits, wrong_fields
 from tests.doubles.discord_api.shapes import Payload, recent
-from tests.doubles.discord_api.world import DM, THREAD, World
+from tests.doubles.discord_api.world import DM, POSTS, REQUIRES_TAG, THREAD, World
 
-MOST_CHARS, MOST_FILES, MOST_BYTES, MOST_NONCE = 2000, 10, 10 * 1024 * 1024, 25
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 _PING: Final = re.compile(r"@everyone|@here|<@[!&]?\d+>")
 
@@ -23,9 +22,10 @@ _PING: Final = re.compile(r"@everyone|@here|<@[!&]?\d+>")
 class Refused(Exception):
     """Answered with an error of Discord's."""
 
-    def __init__(self, status: int, code: int, message: str) -> None:
+    def __init__(self, status: int, code: int, message: str, errors: Payload | None = None) -> None:
+        """`errors`: what is wrong with which field, nested by the field's path."""
         super().__init__(message)
-        self.answer = answer({"message": message, "code": code}, status)
+        self.answer = answer({"message": message, "code": code, **({"errors": errors} if errors else {})}, status)
 
 
 def answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -37,6 +37,8 @@ class Rest:
     def __init__(self, world: World) -> None:
         self._world = world
         self.limits = SendLimits()
+        self.archived_threads_refuse = False
+        """Whether a message to an archived thread is refused, and the thread has to be opened first."""
         self.nonce_seconds = 300.0
         """How long a nonce is remembered."""
 
@@ -53,6 +55,8 @@ class Rest:
             ("GET", "/guilds/{guild}", self._guild),
             ("GET", "/guilds/{guild}/threads/active", self._threads),
             ("GET", "/channels/{channel}", self._channel),
+            ("PATCH", "/channels/{channel}", self._patch_channel),
+            ("POST", "/channels/{channel}/threads", self._post_thread),
             ("GET", "/channels/{channel}/messages", self._history),
             ("POST", "/channels/{channel}/messages", self._post),
             ("GET", message, self._message),
@@ -107,7 +111,7 @@ class Rest:
         return answer(self._visible(request))
 
     async def _history(self, request: web.Request) -> web.Response:
-        channel, query = self._visible(request), request.query
+        channel, query = self._texts(request), request.query
         messages = sorted(self._world.messages[channel["id"]].values(), key=lambda message: int(message["id"]))
         limit = int(query.get("limit", 50))
         if "after" in query:
@@ -120,8 +124,35 @@ class Rest:
     async def _message(self, request: web.Request) -> web.Response:
         return answer(self._known(request))
 
+    async def _patch_channel(self, request: web.Request) -> web.Response:
+        """A thread is opened again by everybody who may write there, unless it is locked."""
+        channel, body = self._visible(request), await _json(request)
+        about = channel.get("thread_metadata")
+        if about is None or about["locked"]:
+            raise Refused(403, 50013, "Missing Permissions")
+        about |= {key: value for key, value in body.items() if key in ("archived", "locked")}
+        return answer(channel)
+
+    async def _post_thread(self, request: web.Request) -> web.Response:
+        """A post of a forum. https://discord.com/developers/docs/resources/channel#start-thread-in-forum-or-media-channel"""
+        forum = self._visible(request)
+        if forum["type"] not in POSTS:
+            raise Refused(400, 50024, "Cannot execute action on this channel type")
+        body, files = await _body(request)
+        if not 1 <= len(str(body.get("name") or "")) <= MOST_NAME:
+            raise form_error("name", "BASE_TYPE_BAD_LENGTH", f"Must be between 1 and {MOST_NAME} in length.")
+        tags = {tag["id"] for tag in forum.get("available_tags", ())}
+        if forum["flags"] & REQUIRES_TAG and not set(body.get("applied_tags") or ()) & tags:
+            raise Refused(400, 40067, "A tag is required to create a forum post in this channel")
+        message = cast(Payload, body.get("message") or {})
+        _check(message, files)
+        thread = self._world.thread(forum, body["name"], id=self._world.new_id(), applied_tags=body.get("applied_tags") or [])
+        self._world.accept(thread, message, files, _pings(message), id=thread["id"])
+        return answer({**thread, "message": self._world.messages[thread["id"]][thread["id"]]}, 201)
+
     async def _post(self, request: web.Request) -> web.Response:
-        channel = self._visible(request)
+        channel = self._texts(request)
+        self._unarchive(channel)
         if channel["type"] == DM and channel["recipients"][0]["id"] in self._world.closed_dms:
             raise Refused(403, 50007, "Cannot send messages to this user")
         body, files = await _body(request)
@@ -133,7 +164,7 @@ class Rest:
         known = self._world.messages[channel["id"]]
         if reference and str(reference["message_id"]) not in known:
             if reference.get("fail_if_not_exists", True):
-                raise Refused(400, 50035, "Invalid Form Body")
+                raise form_error("message_reference", "REPLIES_UNKNOWN_MESSAGE", "Unknown message")
             del body["message_reference"]
         return answer(self._world.accept(channel, body, files, _pings(body)), headers=headers)
 
@@ -173,6 +204,23 @@ class Rest:
             raise Refused(403, 50001, "Missing Access")
         return channel
 
+    def _texts(self, request: web.Request) -> Payload:
+        """A channel that holds messages itself."""
+        channel = self._visible(request)
+        if channel["type"] in POSTS:
+            raise Refused(400, 50008, "Cannot send messages in a non-text channel")
+        return channel
+
+    def _unarchive(self, channel: Payload) -> None:
+        """A message takes a thread out of the archive, unless it is locked. https://discord.com/developers/docs/topics/threads#active--archived-threads"""
+        about = channel.get("thread_metadata")
+        if about is not None and about["archived"]:
+            if about["locked"] or self.archived_threads_refuse:
+                raise Refused(400, 50083, "Thread is archived")
+            about["archived"] = False
+        elif about is not None and about["locked"]:
+            raise Refused(403, 160005, "Thread is locked")
+
     def _known(self, request: web.Request) -> Payload:
         message = self._world.messages[self._visible(request)["id"]].get(request.match_info["message"])
         if message is None:
@@ -195,16 +243,20 @@ class Rest:
         return None
 
 
+def form_error(path: str, code: str, message: str) -> Refused:
+    """50035, with the field's path. https://discord.com/developers/docs/reference#error-messages"""
+    errors: Payload = {"_errors": [{"code": code, "message": message}]}
+    for name in reversed(path.split(".")):
+        errors = {name: errors}
+    return Refused(400, 50035, "Invalid Form Body", errors)
+
+
 def _check(body: Payload, files: list[tuple[str, bytes]]) -> None:
-    if any(len(data) > MOST_BYTES for _, data in files):
-        raise Refused(413, 40005, "Request entity too large")
-    content: str = body.get("content") or ""
-    rows: list[Payload] = body.get("components") or []
-    nonce = body.get("nonce")
-    wrong = len(content) > MOST_CHARS or len(files) > MOST_FILES or (nonce is not None and len(str(nonce)) > MOST_NONCE)
-    if wrong or len(rows) > 5 or any(not 1 <= len(row["components"]) <= 5 for row in rows):
-        raise Refused(400, 50035, "Invalid Form Body")
-    if not content.strip() and not files:
+    """Raises Refused."""
+    wrong = wrong_fields(body, files)
+    if wrong is not None:
+        raise form_error(*wrong) if isinstance(wrong, tuple) else Refused(413, 40005, "Request entity too large")
+    if not str(body.get("content") or "").strip() and not files and not body.get("embeds"):
         raise Refused(400, 50006, "Cannot send an empty message")
 
 

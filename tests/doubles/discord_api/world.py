@@ -10,7 +10,10 @@ from datetime import UTC, datetime
 
 from tests.doubles.discord_api.shapes import EPOCH_MS, EVERYTHING, Payload, member, numbered, role, stamp
 
-DM, TEXT, THREAD = 1, 0, 11
+DM, TEXT, THREAD, FORUM, MEDIA = 1, 0, 11, 15, 16
+POSTS = (FORUM, MEDIA)
+"""Channels that hold posts, and no messages of their own."""
+REQUIRES_TAG = 1 << 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,7 +107,15 @@ class World:
         self._emit("CHANNEL_CREATE", channel)
         return channel
 
-    def thread(self, parent: Payload, name: str, *, told: bool = True) -> Payload:
+    def forum(self, guild: Payload, name: str, *, kind: int = FORUM, tags: Sequence[str] = (), needs_tag: bool = False) -> Payload:
+        """A forum, or a media channel."""
+        about: Payload = {"type": kind, "guild_id": guild["id"], "name": name, "position": 0, "permission_overwrites": []}
+        made = [{"id": self.new_id(), "name": tag, "moderated": False, "emoji_id": None, "emoji_name": None} for tag in tags]
+        channel = self._channel({**about, "available_tags": made, "flags": REQUIRES_TAG if needs_tag else 0})
+        self._emit("CHANNEL_CREATE", channel)
+        return channel
+
+    def thread(self, parent: Payload, name: str, *, told: bool = True, **more: object) -> Payload:
         """A public thread. `told`: whether the application gets it before its first message."""
         about = {"archived": False, "auto_archive_duration": 60, "archive_timestamp": stamp(datetime.now(UTC)), "locked": False}
         thread = self._channel(
@@ -119,6 +130,7 @@ class World:
                 "member_count": 1,
                 "rate_limit_per_user": 0,
                 "told": told,
+                **more,
             }
         )
         if told:
@@ -178,9 +190,9 @@ class World:
                 for attachment in message["attachments"]:
                     attachment["url"] = self.base + moved[attachment["url"].removeprefix(self.base)]
 
-    def accept(self, channel: Payload, body: Payload, files: Sequence[tuple[str, bytes]], pings: bool) -> Payload:
+    def accept(self, channel: Payload, body: Payload, files: Sequence[tuple[str, bytes]], pings: bool, **more: object) -> Payload:
         """The application writes."""
-        message = self._message(channel, self.me, body.get("content") or "", None)
+        message: Payload = {**self._message(channel, self.me, body.get("content") or "", None), **more}
         kinds = [(name, "application/octet-stream", data) for name, data in files]
         message |= {"nonce": body.get("nonce"), "flags": body.get("flags", 0), "components": numbered(body.get("components") or [])}
         message |= {"attachments": [self._attachment(channel, *file) for file in kinds], "mention_everyone": pings}

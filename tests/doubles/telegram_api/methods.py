@@ -1,8 +1,11 @@
 """The methods of the Bot API that change or show what the stand-in holds."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+from telegram.constants import ReactionEmoji
 
 from tests.doubles.telegram_api import sending
 from tests.doubles.telegram_api.chats import Chats, chat
@@ -10,6 +13,8 @@ from tests.doubles.telegram_api.faults import Refusal
 from tests.doubles.telegram_api.params import Params
 from tests.doubles.telegram_api.posted import Posted, SentFile
 
+_COMMAND: Final = re.compile(r"[a-z0-9_]{1,32}")
+_REACTIONS: Final = {each.value for each in ReactionEmoji}
 _MEDIA: Final = {"sendPhoto": "photo", "sendDocument": "document", "sendAudio": "audio", "sendVoice": "voice", "sendVideo": "video"}
 
 
@@ -32,6 +37,14 @@ class Methods(Chats):
         self.unknown_chats: set[str] = set()
         self.topics: dict[str, set[int]] = {}
         """Of a forum, those that there are; a chat that is not named here takes any."""
+        self.closed_topics: set[tuple[str, int]] = set()
+        """(chat, topic) in which only administrators may write."""
+        self.no_voice: set[str] = set()
+        """People who take no voice messages."""
+        self.no_rights: dict[str, set[str]] = {}
+        """Kinds of files ("photo", "document" …) that a group does not let the bot send."""
+        self.upgraded: dict[str, int] = {}
+        """Groups that became supergroups, with their new ids."""
         self.commands: list[dict[str, str]] = []
         self.actions: list[tuple[str, str, int | None]] = []
         """(chat, action, topic) of sendChatAction."""
@@ -77,9 +90,24 @@ class Methods(Chats):
 
     def _chat(self, params: Params) -> str:
         name = params.text("chat_id")
+        if name in self.upgraded:
+            words = "Bad Request: group chat was upgraded to a supergroup chat"
+            raise Refusal(400, words, migrate_to_chat_id=self.upgraded[name])
         if not name or name in self.unknown_chats:
             raise Refusal(400, "Bad Request: chat not found")
         return name
+
+    def upgrade(self, chat_id: int, now: int) -> None:
+        """A group becomes a supergroup: both say so, and the old one takes nothing more."""
+        self.upgraded[str(chat_id)] = now
+        self.deliver("message", self.message(chat_id, migrate_to_chat_id=now, sender=7))
+        self.deliver("message", self.message(now, migrate_from_chat_id=chat_id, sender=7))
+
+    def _check_rights(self, name: str, kind: str) -> None:
+        if kind == "voice" and name in self.no_voice:
+            raise Refusal(400, "Bad Request: VOICE_MESSAGES_FORBIDDEN")
+        if kind in self.no_rights.get(name, ()):
+            raise Refusal(400, f"Bad Request: not enough rights to send {kind}s to the chat")
 
     def _post(
         self, params: Params, method: str, text: str, source: str, files: tuple[SentFile, ...] = (), album: str | None = None
@@ -88,6 +116,8 @@ class Methods(Chats):
         thread = params.number("message_thread_id") or None
         if thread is not None and name in self.topics and thread not in self.topics[name]:
             raise Refusal(400, "Bad Request: message thread not found")
+        if thread is not None and (name, thread) in self.closed_topics:
+            raise Refusal(400, "Bad Request: TOPIC_CLOSED")
         preview = params.object("link_preview_options")
         answered = self._answered(params.object("reply_parameters"))
         posted = Posted(
@@ -131,7 +161,7 @@ class Methods(Chats):
 
     def _sender_of(self, method: str, field: str) -> Callable[[Params], Any]:
         def send(params: Params) -> Any:
-            self._chat(params)
+            self._check_rights(self._chat(params), field)
             file = sending.upload(params, field)
             caption = sending.seen(params.text("caption"), params.text("parse_mode") or None, sending.CAPTION_UNITS)
             return self._result(self._post(params, method, caption, params.text("caption"), (file,)))
@@ -139,7 +169,7 @@ class Methods(Chats):
         return send
 
     def _send_media_group(self, params: Params) -> Any:
-        self._chat(params)
+        name = self._chat(params)
         items: list[dict[str, Any]] = params.items("media")
         if not 2 <= len(items) <= 10:
             raise Refusal(400, "Bad Request: there must be from 2 to 10 items in an album")
@@ -150,9 +180,11 @@ class Methods(Chats):
             file = params.files.get(str(item["media"]).removeprefix("attach://"))
             if file is None:
                 raise Refusal(400, "Bad Request: wrong file identifier/HTTP URL specified")
+            self._check_rights(name, item["type"])
             caption = str(item.get("caption") or "")
             text = sending.seen(caption, item.get("parse_mode"), sending.CAPTION_UNITS)
             taken.append((text, caption, sending.checked(file, item["type"])))
+        sending.check_album([item["type"] for item in items], [file for _, _, file in taken])
         album = f"album-{self.next_message_id()}"
         return [self._result(self._post(params, "sendMediaGroup", text, source, (file,), album)) for text, source, file in taken]
 
@@ -160,6 +192,8 @@ class Methods(Chats):
         posted = self._posted.get((self._chat(params), params.number("message_id")))
         if posted is None or posted.deleted:
             raise Refusal(400, "Bad Request: message to edit not found")
+        if posted.method != "sendMessage":
+            raise Refusal(400, "Bad Request: there is no text in the message to edit")
         text, buttons = sending.whole_text(params), sending.keyboard(params)
         if (text, params.text("text"), buttons) == (posted.edits[-1] if posted.edits else posted.text, posted.source, posted.buttons):
             raise Refusal(
@@ -186,11 +220,18 @@ class Methods(Chats):
 
     def _set_message_reaction(self, params: Params) -> bool:
         emoji = [str(each.get("emoji")) for each in params.items("reaction")]
+        if len(emoji) > 1 or not set(emoji) <= _REACTIONS:
+            raise Refusal(400, "Bad Request: REACTION_INVALID")
         self.reactions.append((self._chat(params), params.number("message_id"), "".join(emoji)))
         return True
 
     def _set_my_commands(self, params: Params) -> bool:
-        self.commands = params.items("commands")
+        commands = params.items("commands")
+        if len(commands) > 100 or not all(
+            _COMMAND.fullmatch(each["command"]) and 1 <= len(each["description"]) <= 256 for each in commands
+        ):
+            raise Refusal(400, "Bad Request: BOT_COMMAND_INVALID")
+        self.commands = commands
         return True
 
     def _get_file(self, params: Params) -> Any:

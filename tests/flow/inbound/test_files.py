@@ -1,7 +1,9 @@
 """Files of chats: fetched, read, or said to be missing."""
 
-from assistant.contracts.inbox import FileKind, InboundFile
-from assistant.contracts.messages import Document, Image, UserMessage
+import pytest
+
+from assistant.contracts.inbox import FileKind, InboundFile, Quote
+from assistant.contracts.messages import Document, Image, Text, UserMessage
 from assistant.inbound.files import Fetcher
 from assistant.testing.scripted import ScriptedModel
 from tests.flow.inbound.chat import Chat, said
@@ -90,3 +92,37 @@ async def test_a_name_of_a_file_is_for_display_only(rig: Rig) -> None:
         (part,) = (await asked(server)).parts
         assert isinstance(part, Document)
         assert part.name == "passwd"
+
+
+@pytest.mark.parametrize(
+    ("author_id", "read"),
+    [("2", True), ("", True), ("666", False), ("hidden", False)],
+    ids=["a friend", "the assistant", "a stranger", "unknown"],
+)
+async def test_the_files_of_what_is_answered_are_fetched_from_those_who_may_write(rig: Rig, author_id: str, read: bool) -> None:
+    chat = Chat()
+    chat.files = {"report.txt": b"words of the report", "own.txt": b"own words"}
+    quote = Quote(text="[document: report.txt]", author="Bob", author_id=author_id, files=(file("report.txt"),))
+    async with rig.server(ScriptedModel("seen"), chat=chat) as server:
+        await server.hear(said("what is this?", group="-7", quote=quote, files=(file("own.txt"),)))
+        await server.told(1)
+        message = (await server.kept("chat:-7", "chat:-7"))[0]
+    assert isinstance(message, UserMessage)
+    assert [part.text for part in message.parts if isinstance(part, Document)] == [*(["words of the report"] if read else []), "own words"]
+    told, own = words([message])[0].split("|")
+    assert ("not looked at, because its sender may not write to the assistant: document report.txt" in told) is not read
+    assert own == "Alice: what is this?"
+    assert told.startswith("<")
+    places = [place for place, part in enumerate(message.parts) if isinstance(part, Text) and not part.quoted]
+    assert places == [2 if read else 1], "the file stands between the quote and the question"
+
+
+async def test_the_files_of_what_is_answered_keep_the_limits(rig: Rig) -> None:
+    chat = Chat()
+    chat.files = {"big.txt": b"x" * 200}
+    quote = Quote(text="", author="Bob", author_id="2", files=(file("big.txt"), file("gone.txt"), file("huge.txt", size=1_000_000)))
+    async with rig.server(ScriptedModel("seen"), chat=chat, fetcher=Fetcher(rig.folder / "spool", most_bytes=100)) as server:
+        await server.hear(said("these?", quote=quote))
+        text = words([await asked(server)])[0]
+    for reason in ("big.txt", "larger than 100 bytes", "gone.txt", "does not have it any more", "huge.txt"):
+        assert reason in text

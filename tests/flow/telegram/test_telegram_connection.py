@@ -25,6 +25,7 @@ async def test_the_offset_moves_behind_what_was_accepted_only(rig: Rig, server: 
 
 async def test_what_a_stopped_process_had_not_acknowledged_comes_again_with_the_same_id(rig: Rig, server: TelegramServer):
     await rig.run()
+    await server.until(lambda: len(server.asked_offsets) > 0)  # the poll that will bring it
     said = server.say(42, "one")
     server.fail(Fault(method="getUpdates", code=500))  # the answer that would have acknowledged it
     await rig.link.received(1)
