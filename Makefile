@@ -50,8 +50,8 @@ bench: .venv/test.done             ## the table of docs/performance.md
 KILLS ?= 50
 PROCESSES ?= 1
 
-crash: .venv/test.done             ## kill a server under load KILLS times: nothing may be lost
-	$(BIN)/python -m tests.crash --kills $(KILLS) --processes $(PROCESSES)
+crash: .venv/test.done             ## kill a server under load KILLS times (of PROCESSES=2 one, POSTGRES=1): nothing may be lost
+	$(BIN)/python -m tests.crash --kills $(KILLS) --processes $(PROCESSES) $(if $(POSTGRES),--postgres)
 
 MINUTES ?= 10
 DOORS ?=

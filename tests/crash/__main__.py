@@ -8,23 +8,25 @@ import itertools
 import json
 import random
 import signal
-import sqlite3
 import statistics
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from tests.crash.boundaries import ALL
+from tests.crash.boundaries import ALL, BREAKS
 from tests.crash.load import under_load
 from tests.crash.peers import LONGEST_GAP, Peer, gaps, without_channels
 from tests.crash.platforms import DISCORD_CHATS, TELEGRAM_CHATS, Platforms, running_platforms
 from tests.crash.process import Server
+from tests.crash.stored import Stored
 from tests.crash.verdict import Verdict, verdict
+from tests.postgres import new_database, running_postgres
 
 _BOUNDARY_SECONDS: Final = 3.0
 """Seconds until a boundary must be reached; after that the process is killed anyway."""
@@ -50,44 +52,51 @@ class Ran:
     orderly: bool
     gaps: list[tuple[str, int, float]]
     """With two servers: what happened to one, how often, and the longest time without an answer of the other."""
+    longest_gap: float = LONGEST_GAP
 
     @property
     def holds(self) -> bool:
         told_twice = self.orderly and self.found.maybe_twice
         slow = max((longest for _, _, longest in self.gaps), default=0.0)
-        return self.found.holds and self.slowest_stop <= _GRACE and not told_twice and slow <= LONGEST_GAP
+        return self.found.holds and self.slowest_stop <= _GRACE and not told_twice and slow <= self.longest_gap
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--kills", type=int, default=50, help="how often the server is killed (default 50)")
     parser.add_argument("--seed", type=int, default=None, help="what chance is drawn from; printed, so that a run can be made again")
-    parser.add_argument(
-        "--break", dest="broken", choices=["settle-before-send"], help="the control: break a promise, which must be found out"
-    )
+    parser.add_argument("--break", dest="broken", choices=list(BREAKS), help="the control: break a promise, which must be found out")
     parser.add_argument("--at", choices=ALL, metavar="BOUNDARY", help="kill at this boundary only; otherwise at random and at each in turn")
     parser.add_argument("--stop", action="store_true", help="SIGTERM instead of SIGKILL: it must end within the grace, and double nothing")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the server's state and log there")
     parser.add_argument(
         "--processes", type=int, choices=[1, 2], default=1, help="servers on the store; of two, either is killed or stands still"
     )
+    parser.add_argument("--postgres", action="store_true", help="the store is a PostgreSQL of the run's own, not a SQLite file")
+    parser.add_argument("--gap", type=float, default=LONGEST_GAP, help="seconds that one of two servers may give no answer (default 2.5)")
     given = parser.parse_args()
     seed: int = given.seed if given.seed is not None else random.SystemRandom().randrange(1_000_000)
-    with tempfile.TemporaryDirectory(prefix="nanobot-crash-") as folder, running_platforms() as platforms:
-        home = given.keep or Path(folder)
+    with ExitStack() as stack:
+        folder, platforms = (
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="nanobot-crash-")),
+            stack.enter_context(running_platforms()),
+        )
+        url = new_database(stack.enter_context(running_postgres())) if given.postgres else None
+        stored = Stored(home=given.keep or Path(folder), url=url)
         run = _run_two if given.processes == 2 else _run
-        ran = run(home, platforms, given.kills, seed, at=given.at, broken=given.broken, orderly=given.stop)
+        ran = run(stored, platforms, given.kills, seed, at=given.at, broken=given.broken, orderly=given.stop)
+    ran = replace(ran, longest_gap=given.gap)
     _report(ran, seed)
     return 0 if ran.holds else 1
 
 
-def _run(home: Path, platforms: Platforms, count: int, seed: int, *, at: str | None, broken: str | None, orderly: bool) -> "Ran":
+def _run(stored: Stored, platforms: Platforms, count: int, seed: int, *, at: str | None, broken: str | None, orderly: bool) -> "Ran":
     chance = random.Random(seed)
     places = _places(chance, at, orderly)
     kills: list[Kill] = []
     stops: list[float] = []
     ended = _interrupted()
-    with Server(home, json.dumps(platforms.configuration()), broken=broken) as server:
+    with Server(stored.home, json.dumps({**platforms.configuration(), **stored.configuration}), broken=broken) as server:
         server.start()
         server.wait_ready()
         _greet(platforms)
@@ -98,17 +107,18 @@ def _run(home: Path, platforms: Platforms, count: int, seed: int, *, at: str | N
                 _progress(len(kills), count)
         server.start()
         server.wait_ready()
-        _settle(home, len(promises.written) + TELEGRAM_CHATS + DISCORD_CHATS)
+        _settle(stored, len(promises.written) + TELEGRAM_CHATS + DISCORD_CHATS)
         stops.append(server.stop())
-    found = asyncio.run(verdict(home, promises, platforms.posted()))
+    found = asyncio.run(verdict(stored, promises, platforms.posted()))
     return Ran(kills=kills, found=found, slowest_stop=max(stops), orderly=orderly, gaps=[])
 
 
-def _run_two(home: Path, platforms: Platforms, count: int, seed: int, *, at: str | None, broken: str | None, orderly: bool) -> "Ran":
+def _run_two(stored: Stored, platforms: Platforms, count: int, seed: int, *, at: str | None, broken: str | None, orderly: bool) -> "Ran":
     chance, ended = random.Random(seed), _interrupted()
+    configuration = {**platforms.configuration(), **stored.configuration}
     with (
-        Server(home, json.dumps(platforms.configuration()), broken=broken) as server,
-        Server(home, without_channels(platforms, home), broken=broken, name="peer") as beside,
+        Server(stored.home, json.dumps(configuration), broken=broken) as server,
+        Server(stored.home, without_channels(configuration), broken=broken, name="peer") as beside,
     ):
         peer = Peer(server, beside, chance)
         server.start()
@@ -119,9 +129,9 @@ def _run_two(home: Path, platforms: Platforms, count: int, seed: int, *, at: str
             while len(peer.outages) < count and not ended.is_set():
                 peer.disturb()
                 _progress(len(peer.outages), count)
-        _settle(home, len(promises.written) + TELEGRAM_CHATS + DISCORD_CHATS)
+        _settle(stored, len(promises.written) + TELEGRAM_CHATS + DISCORD_CHATS)
         stops = [beside.stop(), server.stop()]
-    found = asyncio.run(verdict(home, promises, platforms.posted()))
+    found = asyncio.run(verdict(stored, promises, platforms.posted()))
     return Ran(kills=[], found=found, slowest_stop=max(stops), orderly=orderly, gaps=gaps(peer.outages, promises))
 
 
@@ -175,18 +185,17 @@ def _kill(server: Server, platforms: Platforms, where: str, chance: random.Rando
     return Kill(where=where, first_send=None if first is None else first - server.started_at)
 
 
-def _settle(home: Path, written: int) -> None:
+def _settle(stored: Stored, written: int) -> None:
     """Wait until every message of a chat (greetings, too) is answered and the outbox is empty."""
     deadline = time.monotonic() + _SETTLE_SECONDS
-    with sqlite3.connect(f"file:{home / 'nanobot.db'}?mode=ro", uri=True) as database:
-        while time.monotonic() < deadline:
-            waiting, heard = database.execute(
-                "SELECT (SELECT COUNT(*) FROM outbox WHERE state IN ('queued', 'sending'))"
-                " + (SELECT COUNT(*) FROM inbox WHERE state IN ('waiting', 'taken')), (SELECT COUNT(*) FROM inbox)"
-            ).fetchone()
-            if not waiting and heard >= written:
-                return
-            time.sleep(0.1)
+    while time.monotonic() < deadline:
+        waiting, heard = stored.rows(
+            "SELECT (SELECT COUNT(*) FROM outbox WHERE state IN ('queued', 'sending'))"
+            " + (SELECT COUNT(*) FROM inbox WHERE state IN ('waiting', 'taken')), (SELECT COUNT(*) FROM inbox)"
+        )[0]
+        if not waiting and heard >= written:
+            return
+        time.sleep(0.1)
 
 
 def _progress(done: int, count: int) -> None:

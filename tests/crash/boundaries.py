@@ -13,6 +13,7 @@ from typing import Any, Final
 from assistant.contracts.outbox import Settlement
 from assistant.delivery.sender import EventSender
 from assistant.store.inbox import InboxStore
+from assistant.store.line import SessionLine
 from assistant.store.outbox import OutboxStore
 from assistant.store.sessions import Sessions
 
@@ -80,3 +81,15 @@ def settle_before_send() -> None:
         return held
 
     setattr(OutboxStore, "note", note)  # noqa: B010 - an assignment would not pass the types, and should not
+
+
+def side_by_side() -> None:
+    """The other control: turns of one session do not wait for those of another process."""
+
+    def is_first(*_: object) -> bool:
+        return True
+
+    setattr(SessionLine, "_is_first", is_first)  # noqa: B010
+
+
+BREAKS: Final = {"settle-before-send": settle_before_send, "side-by-side": side_by_side}

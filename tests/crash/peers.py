@@ -7,11 +7,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 from tests.crash.load import Promises
-from tests.crash.platforms import Platforms
 from tests.crash.process import Server
 
 LONGEST_GAP: Final = 2.5
@@ -69,10 +67,8 @@ class Peer:
         self.outages.append(Outage(kind=kind, port=other.port, began=began, ended=time.monotonic()))
 
 
-def without_channels(platforms: Platforms, home: Path) -> str:
-    configuration: dict[str, Any] = {**platforms.configuration()}
-    configuration["channels"] = {name: {**settings, "enabled": False} for name, settings in configuration["channels"].items()}
-    return json.dumps(configuration)
+def without_channels(configuration: dict[str, Any]) -> str:
+    return json.dumps({**configuration, "channels": {name: {**each, "enabled": False} for name, each in configuration["channels"].items()}})
 
 
 def gaps(outages: list[Outage], promises: Promises) -> list[tuple[str, int, float]]:

@@ -3,11 +3,11 @@
 import os
 
 from assistant.cli import main
-from tests.crash.boundaries import Trap, lay, settle_before_send
+from tests.crash.boundaries import BREAKS, Trap, lay
 
 if __name__ == "__main__":
     where, _, count = os.environ.get("CRASH_AT", "").partition(":")
-    if os.environ.get("CRASH_BREAK") == "settle-before-send":
-        settle_before_send()
+    if broken := os.environ.get("CRASH_BREAK"):
+        BREAKS[broken]()
     lay(Trap(where, int(count or 0)))
     main()

@@ -1,19 +1,17 @@
 """Compares the accepted messages with those that arrived."""
 
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby, pairwise
-from pathlib import Path
 from typing import Final
 
 from assistant.contracts.outbox import Delivery
 from assistant.delivery.sender import part_key
-from assistant.store.database import StoreSettings
 from assistant.store.store import open_store
 from tests.crash.load import Promises
 from tests.crash.platforms import Posted
+from tests.crash.stored import Stored
 
 _EXAMPLES: Final = 5
 
@@ -54,9 +52,9 @@ class Verdict:
         return not (self.lost or self.doubled or self.out_of_order or self.unanswered or self.unkept or self.unsent or self.interleaved)
 
 
-async def verdict(home: Path, promises: Promises, posted: Sequence[Posted]) -> Verdict:
+async def verdict(stored: Stored, promises: Promises, posted: Sequence[Posted]) -> Verdict:
     """Reads the store of a stopped server."""
-    store = await open_store(StoreSettings(), home)
+    store = await open_store(stored.settings, stored.home)
     try:
         deliveries = list(reversed(await store.outbox.list(None, limit=1_000_000)))
     finally:
@@ -71,7 +69,7 @@ async def verdict(home: Path, promises: Promises, posted: Sequence[Posted]) -> V
     wrongly = [(delivery, place) for delivery, place in twice if delivery not in allowed]
     disordered = _out_of_order(told, posted)
     answers = Counter(mark for delivery in deliveries if delivery.event.origin.kind == "reply" for mark in _answered(delivery.event.text))
-    aside, mixed = _set_aside(home), _interleaved(home)
+    aside, mixed = _set_aside(stored), _interleaved(stored)
     sent_by_tool = " ".join(delivery.event.text for delivery in deliveries if delivery.event.origin.kind == "tool")
     return Verdict(
         accepted=len(deliveries),
@@ -110,16 +108,13 @@ def _answered(text: str) -> list[str]:
     return [line.removeprefix("answer to ") for line in text.split("\n") if line.startswith("answer to ")]
 
 
-def _set_aside(home: Path) -> int:
-    with sqlite3.connect(f"file:{home / 'nanobot.db'}?mode=ro", uri=True) as database:
-        return database.execute("SELECT COUNT(*) FROM inbox WHERE state NOT IN ('waiting', 'taken', 'answered')").fetchone()[0]
+def _set_aside(stored: Stored) -> int:
+    return stored.rows("SELECT COUNT(*) FROM inbox WHERE state NOT IN ('waiting', 'taken', 'answered')")[0][0]
 
 
-def _interleaved(home: Path) -> list[str]:
+def _interleaved(stored: Stored) -> list[str]:
     """Turns whose messages do not lie together in their session."""
-    with sqlite3.connect(f"file:{home / 'nanobot.db'}?mode=ro", uri=True) as database:
-        rows = database.execute("SELECT session_id, turn_id FROM messages ORDER BY session_id, seq").fetchall()
-    runs = [row for row, _ in groupby(rows)]
+    runs = [row for row, _ in groupby(stored.rows("SELECT session_id, turn_id FROM messages ORDER BY session_id, seq"))]
     return [f"turn {turn} of session {session}" for (session, turn), times in Counter(runs).items() if times > 1]
 
 
