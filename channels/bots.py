@@ -1,4 +1,7 @@
-"""Messages of other bots: read if the settings say so, and never two bots answering each other for ever."""
+"""Messages of other bots: read if the settings say so, and never two bots answering each other for ever.
+
+An adapter passes them on as material (`InboundMessage.trusted` is false): they give no commands, and get no code to be let in.
+"""
 
 from collections import OrderedDict
 from typing import Final
@@ -9,27 +12,30 @@ _MOST_CHATS: Final = 4096
 
 
 class BotTurns:
-    """Counts, for each chat, the messages of bots since the last one of a person. Asked about every message that is for the assistant.
+    """The messages of bots in each chat since the last one of a person. Asked about every message that is for the assistant.
 
     The count is of this process: a restart begins at none, so that a loop takes at most three messages for each start.
     """
 
     def __init__(self, allowed: bool) -> None:
         self._allowed = allowed
-        self._since_person: OrderedDict[str, int] = OrderedDict()
+        self._since_person: OrderedDict[str, set[str]] = OrderedDict()
+        """chat → the messages of bots that were read."""
 
-    def may(self, chat_id: str, *, by_bot: bool, own: bool) -> bool:
-        """Whether a message is read. `own`: it is the assistant's own, which never is."""
+    def may(self, chat_id: str, message_id: str, *, by_bot: bool, own: bool) -> bool:
+        """Whether a message is read; the same answer for one that comes again. `own`: it is the assistant's own, which never is."""
         if own:
             return False
         if not by_bot:
             self._since_person.pop(chat_id, None)
             return True
-        count = self._since_person.get(chat_id, 0)
-        if not self._allowed or count >= MOST_IN_A_ROW:
+        if not self._allowed:
             return False
-        self._since_person[chat_id] = count + 1
+        read = self._since_person.setdefault(chat_id, set())
         self._since_person.move_to_end(chat_id)
         while len(self._since_person) > _MOST_CHATS:
             self._since_person.popitem(last=False)
+        if message_id not in read and len(read) >= MOST_IN_A_ROW:
+            return False
+        read.add(message_id)
         return True

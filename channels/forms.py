@@ -28,7 +28,7 @@ ANY_BUT_KIND: Final[tuple[Piece, ...]] = tuple(piece for piece in ANY if piece !
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class MessageForm:
     """What of a part is sent, and how."""
 
     part: OutboundPart
@@ -49,7 +49,7 @@ class Form:
         """For the receipt: what was left out, and what the plan left out already."""
         return "; ".join(filter(None, [self.part.notice, *self.notices]))
 
-    def without(self, piece: Piece, why: str, *, sure: bool = True) -> "Form | None":
+    def without(self, piece: Piece, why: str, *, sure: bool = True) -> "MessageForm | None":
         """The form without this piece; None: it has none. `why`: the platform's own words. `sure`: whether the refusal names the piece."""
         part = self.part
         match piece:
@@ -73,19 +73,23 @@ class Form:
             case _:
                 return None
 
-    def _less(self, notice: str, **changes: object) -> "Form":
+    def _less(self, notice: str, **changes: object) -> "MessageForm":
         return replace(self, notices=(*self.notices, notice), **changes)  # pyright: ignore[reportArgumentType] - fields of its own, above
 
 
-def simpler(form: Form, pieces: Sequence[Piece], why: str) -> Form | None:
+def simpler(form: MessageForm, pieces: Sequence[Piece], why: str) -> MessageForm | None:
     """Without the first of these pieces that the form has."""
     sure = pieces not in (ANY, ANY_BUT_KIND)
     return next((less for piece in pieces if (less := form.without(piece, why, sure=sure)) is not None), None)
 
 
 async def in_some_form(
-    form: Form, send: Callable[[Form], Awaitable[R]], blamed: Callable[[Exception], tuple[Sequence[Piece], str] | None], *, channel: str
-) -> tuple[R, Form]:
+    form: MessageForm,
+    send: Callable[[MessageForm], Awaitable[R]],
+    blamed: Callable[[Exception], tuple[Sequence[Piece], str] | None],
+    *,
+    channel: str,
+) -> tuple[R, MessageForm]:
     """Send in the richest form that is taken. `blamed`: (the pieces that a refusal may be about, the platform's words), or None for an error that
     no other form heals. Raises the last error."""
     while True:

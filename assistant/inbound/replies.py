@@ -85,7 +85,7 @@ def _quoted_files(message: InboundMessage) -> tuple[InboundFile, ...]:
 
 
 def without_quoted_files(message: InboundMessage, quote: Quote) -> InboundMessage:
-    """Where the quoted message is of somebody who may not write: its files are named, and not fetched."""
+    """For a quoted message whose author may not write: its files are named, and not fetched."""
     named = ", ".join(f"{file.kind} {file.name}" for file in quote.files)
     text = "\n".join(filter(None, [quote.text, f"[not looked at, because its sender may not write to the assistant: {named}]"]))
     return replace(message, quote=replace(quote, text=text, files=()))

@@ -18,7 +18,7 @@ from channels.discord.plan import MOST_CHARS, reply_in, view_of
 from channels.discord.posts import open_post
 from channels.discord.refusals import ARCHIVED, NOT_A_TEXT_CHANNEL, NOT_OURS, UNKNOWN_MESSAGE, blamed, send_failure
 from channels.discord.rest import DiscordClient, DiscordRest
-from channels.forms import Form, in_some_form
+from channels.forms import MessageForm, in_some_form
 from channels.text.blocks import utf16
 from channels.text.discord import escape
 
@@ -60,7 +60,7 @@ class DiscordSender:
 
     async def _send(self, client: DiscordClient, sending: Sending, attempt: _Try) -> Receipt:
         reply_to = sending.reply_to if self._settings.reply_to_message else None
-        form = Form(part=sending.part, reply_to=reply_to, thread_id=sending.address.thread_id)
+        form = MessageForm(part=sending.part, reply_to=reply_to, thread_id=sending.address.thread_id)
         if sending.replaces is not None and (receipt := await self._edit(client, sending, form, sending.replaces)) is not None:
             return receipt
         if sending.again is not None and datetime.now(UTC) - sending.again > _NONCE_HOLDS:
@@ -69,7 +69,7 @@ class DiscordSender:
             if found is not None:
                 return found
 
-        async def send(form: Form) -> Receipt:
+        async def send(form: MessageForm) -> Receipt:
             address = replace(sending.address, thread_id=form.thread_id)
             return await self._there(address, lambda target: self._post(client, target, sending, form, attempt))
 
@@ -85,7 +85,7 @@ class DiscordSender:
                 raise
             return await act(await self._rest.open_private(address.chat_id, error))
 
-    async def _post(self, client: DiscordClient, target: str, sending: Sending, form: Form, attempt: _Try) -> Receipt:
+    async def _post(self, client: DiscordClient, target: str, sending: Sending, form: MessageForm, attempt: _Try) -> Receipt:
         if form.single and len(form.part.media) > 1:
             return await self._one_by_one(client, target, sending, form, attempt)
         if sending.first is not None and self._rest.holds_posts(target):
@@ -103,14 +103,14 @@ class DiscordSender:
         attempt.written = True
         return await open_post(self._rest, target, sending, await self._message(form))
 
-    async def _post_once(self, client: DiscordClient, target: str, sending: Sending, form: Form, attempt: _Try) -> Receipt:
+    async def _post_once(self, client: DiscordClient, target: str, sending: Sending, form: MessageForm, attempt: _Try) -> Receipt:
         channel = client.get_partial_messageable(int(target))
         more = {**await self._message(form), **reply_in(channel, form.reply_to)}
         attempt.written = True
         message = await channel.send(nonce=sending.key, mention_author=False, **more)
         return Receipt(message_id=str(message.id), at=message.created_at)
 
-    async def _message(self, form: Form) -> dict[str, Any]:
+    async def _message(self, form: MessageForm) -> dict[str, Any]:
         """Parameters of the message itself."""
         more: dict[str, Any] = {"content": _words(form) or None, "suppress_embeds": not self._settings.link_previews}
         if form.part.buttons:
@@ -119,7 +119,7 @@ class DiscordSender:
             more["files"] = await self._open(form.part.media)
         return more
 
-    async def _one_by_one(self, client: DiscordClient, target: str, sending: Sending, form: Form, attempt: _Try) -> Receipt:
+    async def _one_by_one(self, client: DiscordClient, target: str, sending: Sending, form: MessageForm, attempt: _Try) -> Receipt:
         """The words, then each file in a message of its own; one that is refused is left out, unless nothing was sent."""
         part, first = form.part, None
         left: list[str] = []
@@ -140,10 +140,10 @@ class DiscordSender:
         assert first is not None
         return replace(first, notice="; ".join(left))
 
-    async def _edit(self, client: DiscordClient, sending: Sending, form: Form, message_id: str) -> Receipt | None:
+    async def _edit(self, client: DiscordClient, sending: Sending, form: MessageForm, message_id: str) -> Receipt | None:
         """Edit a message to show the part. None: it is gone."""
 
-        async def edit(form: Form) -> Receipt:
+        async def edit(form: MessageForm) -> Receipt:
             more: dict[str, Any] = {"attachments": await self._open(form.part.media)} if form.part.media else {}
             target = await self._rest.target(sending.address)
             message = client.get_partial_messageable(int(target)).get_partial_message(int(message_id))
@@ -193,7 +193,7 @@ def _is(message: dict[str, Any], sending: Sending) -> bool:
     return str(message["content"]).strip() == sending.part.text.strip() and names == len(sending.part.media)
 
 
-def _words(form: Form) -> str:
+def _words(form: MessageForm) -> str:
     """The text, with the lines of buttons that are left out where they fit."""
     text = form.part.text if form.styled else form.part.plain
     whole = "\n\n".join(filter(None, [text, "\n".join([escape(line) for line in form.lines])]))

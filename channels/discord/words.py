@@ -40,7 +40,7 @@ def own_text(message: discord.Message, me: discord.ClientUser) -> str:
 
 
 def whole_text(message: discord.Message) -> str:
-    """All that a message of somebody else says: its text, embeds, components and poll, and what it forwards."""
+    """All that a message of another says: its text, embeds, components and poll, and what it forwards."""
     shots = [line for shot in message.message_snapshots for line in shot_lines(shot)]
     return "\n".join(filter(None, [_named(message, message.content), *shown_lines(message), *_polls(message), *shots]))
 

@@ -165,7 +165,7 @@ class Reader:
         if (bot is not None and not self._is_my_name(f"@{bot}")) or not (private or self._is_for_me(messages, command)):
             return None
         by_bot = self._is_bot(first)
-        if not self._bots.may(str(first.chat.id), by_bot=by_bot, own=sender.id == str(self._me.id)):
+        if not self._bots.may(str(first.chat.id), str(first.message_id), by_bot=by_bot, own=sender.id == str(self._me.id)):
             return None
         if not private:
             text = self._name.sub("", text).lstrip(" \t\n,:").rstrip() or text  # a bare mention stays

@@ -18,7 +18,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Sending, SendLater, SendRefused, SendUnclear, SendUndecided
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.outbox import Media, MediaFiles, OutboundPart, Receipt
-from channels.forms import Form, in_some_form
+from channels.forms import MessageForm, in_some_form
 from channels.telegram.api import Answered, Api
 from channels.telegram.plan import is_photo, keyboard
 from channels.telegram.refusals import blamed, refused_as, send_failure
@@ -55,7 +55,7 @@ class TelegramSender:
         self._moved: OrderedDict[str, int] = OrderedDict()
         """old id → new id of groups that became supergroups; saves a request for each message."""
         self.tell_moved: Moved | None = None
-        """Told (old id, new id) of such a group; None: nobody listens now."""
+        """Told (old id, new id) of such a group; None: the channel is not running."""
 
     def moved(self, chat_id: str, now: int) -> None:
         self._moved[chat_id] = now
@@ -96,7 +96,7 @@ class TelegramSender:
 
     async def _to(self, chat_id: int | str, sending: Sending) -> tuple[int, str]:
         part = sending.part
-        form = Form(part=part, reply_to=sending.reply_to, thread_id=sending.address.thread_id)
+        form = MessageForm(part=part, reply_to=sending.reply_to, thread_id=sending.address.thread_id)
         if sending.replaces is not None and sending.replaces.isdigit():
             message_id = int(sending.replaces)
             if not part.media and (notice := await self._edited(chat_id, message_id, form)) is not None:
@@ -116,7 +116,7 @@ class TelegramSender:
         except OSError:
             raise SendRefused("media_missing", "The file is not kept any more.") from None
 
-    async def _post(self, chat_id: int | str, contents: dict[str, bytes], form: Form) -> tuple[int, list[str]]:
+    async def _post(self, chat_id: int | str, contents: dict[str, bytes], form: MessageForm) -> tuple[int, list[str]]:
         """(the first message's id, what of an album was left out). Raises Answered and the other errors of `TelegramHttp`."""
         part = form.part
         where = where_to(Address(channel="telegram", chat_id=str(chat_id), thread_id=form.thread_id), form.reply_to)
@@ -142,7 +142,7 @@ class TelegramSender:
         message = await send(where["chat_id"], file, reply_markup=markup, **rest, **_words(form, "caption", _MOST_CAPTION))
         return message.message_id, []
 
-    async def _one_by_one(self, chat_id: int | str, contents: dict[str, bytes], form: Form) -> tuple[int, list[str]]:
+    async def _one_by_one(self, chat_id: int | str, contents: dict[str, bytes], form: MessageForm) -> tuple[int, list[str]]:
         """An album as messages of its own. A file that no form brings is left out, unless nothing was sent."""
         first: int | None = None
         left: list[str] = []
@@ -164,12 +164,12 @@ class TelegramSender:
         assert first is not None
         return first, left
 
-    async def _edited(self, chat_id: int | str, message_id: int, form: Form) -> str | None:
+    async def _edited(self, chat_id: int | str, message_id: int, form: MessageForm) -> str | None:
         """Edit a message to show the part; returns what was left out. None: that message is gone. An edit may be repeated, so a lost answer is
         SendLater."""
         where: Where = {"chat_id": chat_id, "message_id": message_id, "link_preview_options": self._link_preview}
 
-        async def edit(form: Form) -> object:
+        async def edit(form: MessageForm) -> object:
             return await self._api.edit_message_text(reply_markup=keyboard(form.part.buttons), **where, **_words(form, "text", _MOST_TEXT))
 
         try:
@@ -193,7 +193,7 @@ class TelegramSender:
         return self._api.send_video if kind in _VIDEO else self._api.send_document
 
 
-def _words(form: Form, name: str, most: int) -> dict[str, Any]:
+def _words(form: MessageForm, name: str, most: int) -> dict[str, Any]:
     """The text as HTML or plain, under the parameter `name`, with the lines of buttons that are left out where they fit."""
     part = form.part
     plain = "\n\n".join(filter(None, [part.plain, "\n".join(form.lines)]))
