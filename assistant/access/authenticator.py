@@ -174,6 +174,14 @@ class Authenticator:
             raise Unauthenticated(_ONLY_HERE)
         return who
 
+    async def needs_key(self) -> bool:
+        """Whether a request without any credential is refused."""
+        try:
+            await self.access.identify(None)
+        except Unauthenticated:
+            return True
+        return False
+
     async def admit(self, who: Principal) -> Admission:
         """Count a request. Costs nothing without limits. Raises NotAdmitted, StoreUnavailable."""
         limits = who.limits.over(self.defaults)

@@ -46,7 +46,11 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
 _LIMITS: Final[tuple[str, ...]] = tuple([name for name in HEADERS if name.startswith("x-ratelimit-")])
 
 SECURITY_SCHEMES: Final[dict[str, dict[str, Any]]] = {
-    "key": {"type": "http", "scheme": "bearer", "description": "A key of nanobot keys, or api.apiKey. `x-scope` says what it must open."},
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key of nanobot keys, or api.apiKey; `x-api-key` and `api-key` take it, too. `x-scope` says what it must open.",
+    },
     "hook": {"type": "http", "scheme": "bearer", "description": "The hook's own bearer secret."},
     "hookSignature": {
         "type": "apiKey",

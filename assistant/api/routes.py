@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Match
 
 from assistant.api import openapi
@@ -80,6 +80,10 @@ def create_routes(*, version: str, chat: ChatEndpoint | None, resources: Iterabl
     async def docs(request: Request) -> HTMLResponse:
         return HTMLResponse(docs_page(app.openapi()), headers=PAGE_HEADERS)
 
+    async def root(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("nanobot is running. Its API is described at /docs.\n")
+
+    app.router.add_route("/", root, methods=["GET"], include_in_schema=False)
     app.router.add_route("/docs", docs, methods=["GET"], include_in_schema=False)
     return app
 

@@ -83,7 +83,7 @@ class ApiSettings(Settings):
     """nanobot's own `api` section (host, port, timeout, apiKey) with additions."""
 
     host: str = "127.0.0.1"
-    """The address to listen on. If other machines can reach it, `apiKey` is required."""
+    """The address to listen on; 127.0.0.1 and localhost mean [::1], too. If other machines can reach it, `apiKey` is required."""
     port: int = Field(default=8900, ge=0, le=65535)
     """0: any free one."""
     timeout: float = Field(default=120, gt=0)
@@ -91,7 +91,8 @@ class ApiSettings(Settings):
     api_key: SecretStr | None = None
     """The shared key: a client that sends it as `Authorization: Bearer <key>` is the owner. Empty: none."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names in the Host header, with or without a port, that are accepted in addition to localhost, 127.0.0.1, [::1] and `host`."""
+    """Names in the Host header, with or without a port, that are accepted in addition to localhost, 127.0.0.1, [::1] and `host`.
+    With the right key, where one is set, any name is."""
     allowed_origins: tuple[str, ...] = ()
     """Origins of web pages that may call, such as "https://chat.example.org", in addition to the server's own and those of `cors`."""
     cors: CorsSettings = CorsSettings()

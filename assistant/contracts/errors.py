@@ -141,7 +141,7 @@ class UnsupportedFileType(UnsupportedMediaType, code="unsupported_file_type"):
 
 
 class MisdirectedHost(NanobotError, status=421, type="invalid_request_error", code="misdirected_host"):
-    """This server does not answer to that Host. Add it to api.allowedHosts in the configuration if it should."""
+    """This server does not answer to that Host. Add it to api.allowedHosts in the configuration, or send the API key where one is set."""
 
 
 class IdempotencyMismatch(NanobotError, status=422, type="invalid_request_error", code="idempotency_key_reused"):

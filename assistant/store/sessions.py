@@ -26,7 +26,8 @@ ADD_SESSION = """
 ADD_MESSAGE = "INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"
 ADD_TURN = "INSERT INTO turns (id, session_id, state, runner, started, lease) VALUES (:turn, :id, 'running', :runner, :at, :lease)"
 HISTORY = "SELECT payload FROM messages WHERE session_id = :id AND seq >= :start AND seq < :end ORDER BY seq"
-SINCE_USER = "SELECT role, payload FROM messages WHERE session_id = :id AND seq >= :start ORDER BY seq DESC LIMIT 1000"
+SINCE_USER = "SELECT role, payload FROM messages WHERE session_id = :id AND seq >= :start ORDER BY seq DESC LIMIT 200"
+"""A step has 128 calls at most where a client says so, and few otherwise."""
 RUNNING_TURN = "SELECT session_id FROM turns WHERE id = :turn AND state = 'running' AND runner = :runner"
 TURNS_OF_OTHERS = """
     SELECT id, runner, state FROM turns WHERE ended IS NULL AND runner <> :runner
@@ -352,9 +353,19 @@ def _attachments(message: Message) -> list[str]:
 
 
 def _since_user(connection: Transaction, row: int, last: int, context_from: int) -> list[Message]:
-    """What the model sees of a session behind its last user message, in order."""
-    newest = connection.execute(SINCE_USER, {"id": row, "start": context_from})
-    return [decode_message(payload) for _, payload in takewhile(lambda each: each[0] != "user", newest)][::-1]
+    """What the model sees of a session behind its last user message, in order: the last step alone, unless a turn was cut off behind it."""
+    found: list[Message] = []
+    for role, payload in connection.execute(SINCE_USER, {"id": row, "start": context_from}):
+        if role == "user":
+            break
+        found.append(decode_message(payload))
+        if _is_whole(found[-1]) and (len(found) == 1 or found[0].role == "tool"):
+            break
+    return found[::-1]
+
+
+def _is_whole(message: Message) -> bool:
+    return message.role == "assistant" and message.cut_off is None
 
 
 def _behind_user(history: Sequence[Message]) -> list[Message]:

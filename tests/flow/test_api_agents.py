@@ -117,3 +117,70 @@ async def test_every_agent_is_listed_under_its_name(api: Running) -> None:
     async with openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{api.port}/v1", api_key="dummy") as client:
         assert [model.id async for model in client.models.list()] == ["gpt-test", "agent:main", "agent:beta"]
         assert (await client.models.retrieve("agent:beta")).owned_by == "nanobot"
+
+
+_ASKED = {"role": "user", "content": "go"}
+_CALLED = {"role": "assistant", "content": None, "tool_calls": [_CALL]}
+_SAID = {"role": "assistant", "content": "done"}
+_NOTE = {"role": "system", "content": "Be brief."}
+
+
+def _told(call: str = "call_1", content: str = "red") -> dict[str, object]:
+    return {"role": "tool", "tool_call_id": call, "content": content}
+
+
+@pytest.mark.parametrize(
+    ("model", "session", "messages", "history", "results", "words"),
+    [
+        ("gpt-test", None, [_told()], 0, ["call_1"], ""),
+        ("gpt-test", "s", [_told("a"), _told("b")], 0, ["a", "b"], ""),
+        ("gpt-test", "s", [_NOTE, _told("a"), _NOTE, _told("b")], 0, ["a", "b"], ""),
+        ("gpt-test", "s", [_told("a"), _ASKED], 0, ["a"], "go"),
+        ("gpt-test", "s", [_CALLED, _told()], 0, ["call_1"], ""),
+        ("gpt-test", "s", [_NOTE, _ASKED, _CALLED, _told()], 0, ["call_1"], ""),
+        ("gpt-test", "s", [_ASKED, _CALLED, _told(content="one"), _CALLED, _told()], 0, ["call_1"], ""),
+        ("agent:beta", None, [_ASKED, _CALLED, _told()], 2, ["call_1"], ""),
+        ("agent:beta", None, [_ASKED, _CALLED, _told(), _ASKED], 2, ["call_1"], "go"),
+        ("agent:beta", None, [_ASKED, _CALLED, _told(), _SAID, _ASKED], 4, [], "go"),
+        ("agent:beta", None, [_ASKED, _SAID, _ASKED, _CALLED, _told()], 4, ["call_1"], ""),
+        ("agent:beta", "s", [_told("x")], 0, ["x"], ""),
+        ("agent:beta", "s", [_ASKED, _CALLED, _told()], 2, ["call_1"], ""),
+        ("Moltbot/beta", "s", [_told("x"), _ASKED], 0, ["x"], "go"),
+    ],
+)
+async def test_results_of_the_clients_tools_are_apart_from_history_and_words(
+    api: Running, model: str, session: str | None, messages: list[object], history: int, results: list[str], words: str
+) -> None:
+    body = {"model": model, "messages": messages, "tools": [{"type": "function", "function": {"name": "look"}}]}
+    response = await api.client.post("/v1/chat/completions", json=body if session is None else {**body, "session_id": session})
+    assert response.status_code == 200, response.text
+    request = api.turns.only
+    assert len(request.history) == history
+    assert [(result.call_id, result.from_client) for result in request.results] == [(call, True) for call in results]
+    assert request.content == ((UserText(text=words),) if words else ())
+    assert [spec.name for spec in request.client_tools] == ["look"]
+
+
+@pytest.mark.parametrize(
+    ("model", "session", "messages", "param"),
+    [
+        ("gpt-test", "s", [_ASKED, _CALLED, _told(), _SAID, _ASKED], "messages.0.role"),
+        ("gpt-test", "s", [_ASKED, _ASKED, _CALLED, _told()], "messages.0.role"),
+        ("gpt-test", "s", [_ASKED, _CALLED, _told(), _ASKED], "messages.0.role"),
+        ("gpt-test", "s", [_ASKED, _CALLED], "messages.1.role"),
+        ("gpt-test", "s", [_told(), _NOTE], "messages.0.role"),
+        ("gpt-test", "s", [_told(""), _ASKED], "messages.0.tool_call_id"),
+        ("agent:beta", None, [_told()], "messages.0.tool_call_id"),
+        ("agent:beta", "s", [_ASKED, _told()], "messages.1.tool_call_id"),
+        ("agent:beta", "s", [_ASKED, _CALLED], "messages"),
+        ("agent:beta", None, [_ASKED, _CALLED, _told("other")], "messages.2.tool_call_id"),
+        ("agent:beta", None, [_ASKED, _CALLED, _told(), _told()], "messages.3.tool_call_id"),
+    ],
+)
+async def test_what_can_not_be_gone_on_with_is_refused_where_it_is_wrong(
+    api: Running, model: str, session: str | None, messages: list[object], param: str
+) -> None:
+    body = {"model": model, "messages": messages}
+    response = await api.client.post("/v1/chat/completions", json=body if session is None else {**body, "session_id": session})
+    assert (response.status_code, error_of(response)["param"]) == (400, param), response.text
+    assert api.turns.requests == []

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -210,12 +212,34 @@ async def test_a_second_request_that_is_malformed_does_not_cost_the_first_its_an
         assert answer.count(b"HTTP/1.1") == 1
 
 
-def test_a_port_in_use_is_one_clear_sentence() -> None:
-    (taken,) = bind(ApiSettings(port=0))
-    taken.listen()
-    port = taken.getsockname()[1]
-    with taken, pytest.raises(CannotServe, match=rf"127\.0\.0\.1:{port} is in use already"):
-        bind(ApiSettings(port=port))
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_port_in_use_on_either_loopback_is_one_clear_sentence(place: int, host: str) -> None:
+    taken = bind(ApiSettings(port=0))
+    port = taken[0].getsockname()[1]
+    taken[place].listen()
+    taken[1 - place].close()
+    named = f"[::1]:{port} is in use already, where clients may look for 'localhost':" if place else f"{host}:{port} is in use already:"
+    with taken[place], pytest.raises(CannotServe, match=f"^{re.escape(named)} stop what listens there"):
+        bind(ApiSettings(port=port, host=host))
+
+
+@pytest.mark.parametrize(("host", "addresses"), [("127.0.0.1", 2), ("localhost", 2), ("127.0.0.2", 1), ("::1", 1), ("[::1]", 1)])
+def test_both_loopbacks_are_bound_where_the_host_is_the_default(host: str, addresses: int) -> None:
+    with ExitStack() as sockets:
+        bound = [sockets.enter_context(each) for each in bind(ApiSettings(port=0, host=host))]
+        assert len(bound) == addresses
+        assert len({each.getsockname()[1] for each in bound}) == 1
+
+
+async def test_localhost_is_answered_on_both_loopbacks(tmp_path: Path) -> None:
+    async with serving(tmp_path) as api:
+        for address, host in (("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("::1", "localhost")):
+            reader, writer = await asyncio.open_connection(address, api.port)
+            writer.write(f"GET /v1/models HTTP/1.1\r\nHost: {host}:{api.port}\r\nConnection: close\r\n\r\n".encode())
+            async with asyncio.timeout(5):
+                assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+            writer.close()
 
 
 def test_a_host_that_is_not_this_machines_is_one_clear_sentence() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import openai
 import pytest
 from pydantic import SecretStr
 
@@ -127,7 +128,8 @@ WRONG_KEYS = [
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/chat/completions", "/v1/models", "/v1/sessions", "/docs", "/openapi.json", "/nowhere", "//health", "/health/"]
+    "path",
+    ["/v1/chat/completions", "/v1/models", "/v1/sessions", "/docs", "/openapi.json", "/nowhere", "/nowhere//", "/healthy", "/ready/x"],
 )
 async def test_without_the_key_every_path_is_401(locked: Running, path: str) -> None:
     response = await locked.client.get(path)
@@ -147,6 +149,128 @@ async def test_two_authorization_headers_are_401(locked: Running) -> None:
     right = f"Bearer {KEY}".encode()
     response = await locked.client.get("/v1/models", headers=[(b"authorization", right), (b"authorization", right)])
     assert response.status_code == 401
+
+
+SLASHES = ["//v1/models", "/v1/models/", "/v1//models", "//v1//models//", "/v1/models///", "///v1/models"]
+
+
+@pytest.mark.parametrize("path", SLASHES)
+async def test_a_slash_too_many_changes_nothing(api: Running, path: str) -> None:
+    url = f"http://127.0.0.1:{api.port}{path}"
+    answer = await api.client.get(url)
+    assert (answer.status_code, answer.json()["object"]) == (200, "list")
+    assert (await api.client.head(url)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions/", "//v1/chat/completions", "/v1//chat/completions", "//v1/chat/completions//"])
+async def test_a_slash_too_many_in_the_base_url_of_a_client(api: Running, path: str) -> None:
+    assert (await api.client.post(f"http://127.0.0.1:{api.port}{path}", json=BODY)).status_code == 200
+
+
+async def test_the_official_client_with_a_slash_at_the_end_of_its_base_url(api: Running) -> None:
+    for base in ("/v1/", "//v1", "/v1//"):
+        async with openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{api.port}{base}", api_key="x", max_retries=0) as client:
+            assert [model.id async for model in client.models.list()] == ["gpt-test", "agent:main"]
+
+
+async def test_encoded_slashes_stay_in_an_id(api: Running) -> None:
+    assert (await api.client.get("/v1/sessions/a%2F%2Fb%2F")).status_code == 404
+    assert (await api.client.get("/v1/models/agent:main/")).json()["id"] == "agent:main"
+
+
+OTHER_HEADERS = [b"x-api-key", b"X-Api-Key", b"api-key", b"API-KEY"]
+
+
+@pytest.mark.parametrize("name", OTHER_HEADERS)
+async def test_the_key_opens_in_other_headers(locked: Running, name: bytes) -> None:
+    for value, status in ((KEY.encode(), 200), (b"wrong", 401), (b"", 401), (f"Bearer {KEY}".encode(), 401)):
+        assert (await locked.client.get("/v1/models", headers=[(name, value)])).status_code == status, value
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([(b"authorization", b"Bearer wrong"), (b"x-api-key", KEY.encode())], 401),
+        ([(b"authorization", f"Bearer {KEY}".encode()), (b"x-api-key", b"wrong")], 200),
+        ([(b"x-api-key", b"wrong"), (b"api-key", KEY.encode())], 401),
+        ([(b"api-key", b"wrong"), (b"x-api-key", KEY.encode())], 200),
+        ([(b"x-api-key", b""), (b"api-key", KEY.encode())], 200),
+        ([(b"x-api-key", KEY.encode()), (b"x-api-key", KEY.encode())], 401),
+        ([(b"authorization", b"Basic dXNlcjpwYXNz"), (b"x-api-key", KEY.encode())], 401),
+    ],
+)
+async def test_the_first_header_that_is_there_counts(locked: Running, headers: list[tuple[bytes, bytes]], status: int) -> None:
+    assert (await locked.client.get("/v1/models", headers=headers)).status_code == status
+
+
+OTHER_NAMES = [
+    "nanobot:8900",
+    "nanobot",
+    "evil.example",
+    "host.docker.internal:8900",
+    "172.17.0.2:8900",
+    "[fd00::1]:8900",
+    "my_box",
+    "xn--bcher-kva.example",
+]
+
+
+@pytest.mark.parametrize("host", OTHER_NAMES)
+async def test_any_name_is_answered_where_the_key_is_right(locked: Running, host: str) -> None:
+    right = [(b"host", host.encode()), (b"authorization", b"Bearer " + KEY.encode())]
+    for path in ("/v1/models", "/health", "/", "/docs"):
+        assert (await locked.client.get(path, headers=right)).status_code == 200, path
+    other = [right[0], (b"x-api-key", KEY.encode())]
+    assert (await locked.client.post("/v1/chat/completions", json=BODY, headers=other)).status_code == 200
+
+
+@pytest.mark.parametrize("host", OTHER_NAMES)
+@pytest.mark.parametrize("path", ["/v1/models", "/health", "/ready", "/", "/docs", "/nowhere", "/hooks/x", "/v1//models/"])
+async def test_without_the_right_key_another_name_gets_the_same_421_everywhere(locked: Running, host: str, path: str) -> None:
+    answers = [
+        await locked.client.get(path, headers={"host": host, **more})
+        for more in ({}, {"authorization": "Bearer wrong"}, {"x-api-key": "wrong"}, {"authorization": "Basic eDp5"})
+    ]
+    assert {answer.status_code for answer in answers} == {421}
+    assert len({answer.text for answer in answers}) == 1
+    assert (await locked.client.options(path, headers={"host": host})).status_code == 421
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        {"origin": "http://evil.example"}, {"origin": "null"}, {"referer": "http://evil.example/"}, {"sec-fetch-site": "same-origin"},
+        {"sec-fetch-mode": "cors"}, {"cookie": "a=b"},
+    ],
+)  # fmt: skip
+async def test_a_page_under_another_name_is_refused_with_the_key_too(locked: Running, sign: dict[str, str]) -> None:
+    headers = [(b"host", b"evil.example"), (b"x-api-key", KEY.encode()), *[(n.encode(), v.encode()) for n, v in sign.items()]]
+    assert (await locked.client.get("/v1/models", headers=headers)).status_code == 421
+    assert (await locked.client.post("/v1/chat/completions", json=BODY, headers=headers)).status_code == 421
+
+
+async def test_a_page_that_guesses_under_another_name_blocks_that_name_alone(locked: Running) -> None:
+    guess = {"host": "evil.example", "authorization": "Bearer guess"}
+    statuses = [(await locked.client.get("/v1/models", headers=guess)).status_code for _ in range(12)]
+    assert statuses == [421] * 10 + [429] * 2
+    right = [(b"authorization", b"Bearer " + KEY.encode())]
+    assert (await locked.client.get("/v1/models", headers=[(b"host", b"evil.example"), *right])).status_code == 429
+    assert (await locked.client.get("/v1/models", headers=right)).status_code == 200
+
+
+@pytest.mark.parametrize("host", [b"nano bot", b"", b"a/b", b"evil.example:99999", b"[::1"])
+async def test_a_malformed_name_is_421_with_the_key_too(locked: Running, host: bytes) -> None:
+    head = b"GET /v1/models HTTP/1.1\r\nHost: " + host + b"\r\nX-Api-Key: " + KEY.encode() + b"\r\nConnection: close\r\n\r\n"
+    assert (await locked.raw(head)).split()[1] in (b"421", b"400")
+
+
+async def test_health_checks_by_head_need_no_key_where_get_needs_none(locked: Running) -> None:
+    for path, status in (("/", 200), ("/health", 200), ("/ready", 200), ("/v1/models", 401), ("/docs", 401), ("/nowhere", 401)):
+        head, get = await locked.client.head(path), await locked.client.get(path)
+        assert (head.status_code, get.status_code, head.content) == (status, status, b"")
+        assert head.headers["content-length"] == get.headers["content-length"]
+    assert (await locked.client.post("/")).status_code == 405
+    assert (await locked.client.get("/")).text == "nanobot is running. Its API is described at /docs.\n"
 
 
 async def test_health_ready_and_options_need_no_key(locked: Running) -> None:

@@ -1,5 +1,6 @@
 """Who may open a socket, and from where."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ WITH_KEY = ApiSettings.model_validate({"apiKey": KEY})
         ("/chat", {"Authorization": f"Bearer {KEY}"}),
         (f"/chat?api_key={KEY}", {}),
         (f"/chat?x=1&token={KEY}", {}),
+        ("//chat/", {"X-API-Key": KEY}),
+        ("/chat/", {"Api-Key": KEY}),
+        ("/chat?api_key=wrong", {"x-api-key": KEY}),
         ("/chat?api_key=wrong", {"Authorization": f"Bearer {KEY}"}),
     ],
 )
@@ -79,9 +83,27 @@ async def test_a_name_that_is_made_to_point_here_gets_421(tmp_path: Path) -> Non
         assert (await api.raw(request)).startswith(b"HTTP/1.1 421 ")
 
 
+@pytest.mark.parametrize("host", ["nanobot:8900", "evil.example", "172.17.0.2", "[fd00::1]:8900"])
+async def test_another_name_opens_a_socket_with_the_key_alone_and_never_a_page(tmp_path: Path, host: str) -> None:
+    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    async with serving(tmp_path, WITH_KEY) as api:
+        for path, more, status in (
+            (f"/chat?api_key={KEY}", "", b"101"),
+            ("/chat", f"Authorization: Bearer {KEY}\r\n", b"101"),
+            ("/chat", "", b"421"),
+            ("/chat?api_key=wrong", "", b"421"),
+            (f"/chat?api_key={KEY}", f"Origin: http://{host}\r\n", b"421"),
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{upgrade}{more}\r\n".encode())
+            async with asyncio.timeout(5):
+                assert (await reader.readline()).split()[1] == status, (path, more)
+            writer.close()
+
+
 async def test_a_socket_to_elsewhere_is_404(tmp_path: Path) -> None:
     async with serving(tmp_path) as api:
-        for path in ("/", "/v1/chat/completions", "/chat/", "/predicts"):
+        for path in ("/", "/v1/chat/completions", "/chat/x", "/predicts"):
             with pytest.raises(InvalidStatus, match="404"):
                 async with talking(api.port, path=path):
                     pass

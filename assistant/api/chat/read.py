@@ -243,7 +243,8 @@ async def read_chat(scope: Scope, receive: Receive, spool: Spool, known: AgentCa
         in_session = isinstance(chosen, ToAgent) and chosen.session is not None
         instructions, said = await _conversation(_newest(messages) if alone else list(enumerate(messages)), spool, continues=in_session)
         if not isinstance(chosen, ToModel) and not (said and isinstance(said[-1], last_of(chosen))):
-            raise InvalidRequest("The last message must be the user's, or hold a result of a tool of yours.", param="messages")
+            more = ", or hold a result of a tool of yours" if isinstance(chosen, ToAgent) else ""
+            raise InvalidRequest(f"The last message must be the user's{more}.", param="messages")
     return ChatInput(
         route=chosen,
         said=tuple(said),

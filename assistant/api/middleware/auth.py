@@ -7,23 +7,26 @@ from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assistant.access.authenticator import Authenticator
+from assistant.access.authenticator import Authenticator, counted_as
 from assistant.access.principals import Principal
 from assistant.api.middleware.guard import Network, client_of
 from assistant.api.middleware.request import headers_named, state_of
 from assistant.contracts.access import UNLIMITED, Admission, NotAdmitted
-from assistant.contracts.errors import Unauthenticated
+from assistant.contracts.errors import MisdirectedHost, Unauthenticated
 
-_OPEN_PATHS = frozenset({"/health", "/ready"})
+_OPEN_PATHS = frozenset({"/", "/health", "/ready"})
 _OWN_SECRETS = "/hooks/"
 """Each path below checks a secret of its own."""
+_OTHER_HEADERS: Final = (b"x-api-key", b"api-key")
+"""For the key, where there is no Authorization: Anthropic's name of it, and Azure's."""
 _IN_ADDRESS: Final = ("api_key", "token")
 """Query parameters for a socket's key, since a browser can't set a socket's headers."""
 _LONGEST_ADDRESS: Final = 8192
 
 
 class AuthMiddleware:
-    """Authenticates and admits every request but OPTIONS, /health, /ready and hooks; unknown paths need the key as well.
+    """Authenticates and admits every request but OPTIONS, /, /health, /ready and hooks; unknown paths need the key as well. Where the Host is none
+    of the server's names, all of them need it, and without a right one the answer is MisdirectedHost, whatever is wrong.
 
     A request whose key expires or is revoked meanwhile is cut off within a second: with 401, or by an error event once the answer has begun.
     A socket's key may be in its address, which is then removed from the scope. An unauthenticated socket is accepted and closed with 1008,
@@ -41,11 +44,12 @@ class AuthMiddleware:
             await self._socket(scope, receive, send)
             return
         path: str = scope["path"]
-        if scope["type"] != "http" or path in _OPEN_PATHS or path.startswith(_OWN_SECRETS) or scope["method"] == "OPTIONS":
+        state = state_of(scope)
+        is_open = path in _OPEN_PATHS or path.startswith(_OWN_SECRETS) or scope["method"] == "OPTIONS"
+        if is_open and not state.unlisted_host:
             await self.app(scope, receive, send)
             return
-        state = state_of(scope)
-        who = state.principal = await self._identify(scope, headers_named(scope, b"authorization"))
+        who = state.principal = await self._identify(scope, headers_named(scope, b"authorization") or _from_other_header(scope))
         try:
             admission = state.admission = await self.authenticator.admit(who)
         except NotAdmitted as refused:
@@ -57,7 +61,7 @@ class AuthMiddleware:
             await self.app(scope, receive, send)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = headers_named(scope, b"authorization") or _from_address(scope)
+        given = headers_named(scope, b"authorization") or _from_other_header(scope) or _from_address(scope)
         scope["query_string"] = b""
         try:
             who = await self._identify(scope, given)
@@ -73,9 +77,20 @@ class AuthMiddleware:
 
     async def _identify(self, scope: Scope, given: list[bytes]) -> Principal:
         if len(given) > 1:
-            raise Unauthenticated("Send one Authorization header.")
+            raise Unauthenticated("Send the key once, in one header.")
         address, passed_on = client_of(scope, self.proxies)
+        if state_of(scope).unlisted_host:
+            return await self._identify_by_key(address, given)
         return await self.authenticator.identify(address, given[0] if given else None, passed_on=passed_on)
+
+    async def _identify_by_key(self, address: str, given: list[bytes]) -> Principal:
+        """The principal of a request to a name that is not listed. Wrong keys are counted apart: a page that guesses must not block its user."""
+        if not given or not await self.authenticator.needs_key():
+            raise MisdirectedHost
+        try:
+            return await self.authenticator.identify(f"{counted_as(address)} by another name", given[0])
+        except Unauthenticated:
+            raise MisdirectedHost from None
 
     async def _watched(self, who: Principal, admission: Admission, scope: Scope, receive: Receive, send: Send) -> None:
         """Cancel the request if its key ends first, and end its admission with its answer."""
@@ -103,6 +118,14 @@ class AuthMiddleware:
             if task is not None and state.cut_off is not None:
                 task.uncancel()
             await admission.end()
+
+
+def _from_other_header(scope: Scope) -> list[bytes]:
+    """The key in the first of the other headers that is there, as an Authorization header would hold it."""
+    for name in _OTHER_HEADERS:
+        if keys := [b"Bearer " + key.strip() for key in headers_named(scope, name) if key.strip()]:
+            return keys
+    return []
 
 
 def _from_address(scope: Scope) -> list[bytes]:

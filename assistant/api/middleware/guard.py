@@ -12,6 +12,7 @@ from assistant.contracts.errors import ForbiddenOrigin, MisdirectedHost
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _WILDCARDS = frozenset({"0.0.0.0", "::", "", "*"})  # noqa: S104 - compared with, never bound to
+_FROM_A_PAGE = frozenset({b"origin", b"referer", b"cookie", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
 _LONGEST_HOST = 300
 """A name has 253 characters at most, then a port. Nothing longer is parsed, or kept in a cache."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -20,8 +21,10 @@ _SCHEMES = {"https": "https", "wss": "https"}
 
 
 class HostGuard:
-    """Raises MisdirectedHost for a Host that is not listed, missing, doubled or malformed (against DNS rebinding), and ForbiddenOrigin for a
-    request of a web page from another origin.
+    """Raises MisdirectedHost for a Host that is missing, doubled or malformed, and ForbiddenOrigin for a request of a web page from another origin.
+
+    A Host that is not listed may be a page's that makes its own name point here (DNS rebinding): it is refused too, where the request comes from a
+    page, and otherwise marked, for AuthMiddleware to ask for what no page has: the key. So containers reach a server with a key by any name.
 
     The server's own origin (the page /docs) is allowed. Pages of `cors` may also read the answers: RequestIdMiddleware adds the headers.
     """
@@ -39,9 +42,13 @@ class HostGuard:
         if scope["type"] in ("http", "websocket"):
             values = headers_named(scope, b"host")
             host = parse_host(values[0]) if len(values) == 1 and len(values[0]) <= _LONGEST_HOST else None
-            if host is None or (host not in self.hosts and (host[0], None) not in self.hosts):
+            if host is None:
                 raise MisdirectedHost
-            if origins := headers_named(scope, b"origin"):
+            if host not in self.hosts and (host[0], None) not in self.hosts:
+                if any(name in _FROM_A_PAGE for name, _ in scope["headers"]):
+                    raise MisdirectedHost
+                state_of(scope).unlisted_host = True
+            elif origins := headers_named(scope, b"origin"):
                 self._check_origin(scope, host, origins)
             elif header(scope, b"sec-fetch-site") in (b"cross-site", b"same-site"):
                 raise ForbiddenOrigin

@@ -1,8 +1,10 @@
 """The state of a request that the middleware shares, its id, and the headers of every answer."""
 
+import re
 import time
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote, unquote
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,6 +33,8 @@ class RequestState:
     """Why the request's task was cancelled; None: the server is shutting down."""
     started: bool = False
     """Whether the answer has begun, or the socket is accepted."""
+    unlisted_host: bool = False
+    """Whether the Host is none of the server's names: then the request needs a right key, on every path."""
     cors_origin: bytes | None = None
     """The origin of the web page that sent the request, if it may read the answer."""
 
@@ -105,9 +109,20 @@ def _readable_by(origin: bytes, scope: Scope) -> Headers:
     return headers
 
 
+_SLASHES: Final = re.compile(rb"/{2,}")
+
+
+def _with_plain_path(scope: Scope) -> Scope:
+    """The scope without empty steps in its path and without a slash at its end, as base URLs with one too many make them. Slashes within an id,
+    which are encoded, stay."""
+    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    plain = _SLASHES.sub(b"/", raw).rstrip(b"/") or b"/"
+    return {**scope, "path": unquote(plain.decode("latin-1")), "raw_path": plain}
+
+
 class RequestIdMiddleware:
-    """Makes the RequestState, with an id of the server's own, and gives each answer `x-request-id`, `openai-processing-ms` (until the answer
-    begins; not for sockets), the caller's rate limits and the CORS headers.
+    """Tidies the path, makes the RequestState, with an id of the server's own, and gives each answer `x-request-id`, `openai-processing-ms`
+    (until the answer begins; not for sockets), the caller's rate limits and the CORS headers.
 
     The id is in the log lines of the request, and never chosen by a client. Sends to a client that is gone raise ClientDisconnect.
     """
@@ -117,6 +132,9 @@ class RequestIdMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
+        path: str = scope["path"]
+        if "//" in path or (len(path) > 1 and path.endswith("/")):
+            scope = _with_plain_path(scope)
         state = scope[STATE] = RequestState(id=new_id("req"))
 
         async def send_signed(message: Message) -> None:
