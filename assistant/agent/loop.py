@@ -44,6 +44,7 @@ class Loop:
         Messages behind the last user message are steps of this turn from before a crash: the loop continues behind them, and counts them.
         """
         transcript = list(request.messages)
+        request = replace(request, conversation=f"{ctx.owner} {ctx.session}")
         made = steps_made(transcript)
         said = [step.text for step in made if step.text]
         thought = [step.reasoning for step in made if step.reasoning]
