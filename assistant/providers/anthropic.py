@@ -166,7 +166,7 @@ def _text(text: str) -> dict[str, Any]:
 
 
 def _tool_use(call: ToolCall) -> dict[str, Any]:
-    return {"type": "tool_use", "id": call.id, "name": call.name, "input": orjson.loads(call.arguments)}
+    return {"type": "tool_use", "id": call.id, "name": call.name, "input": orjson.Fragment(call.arguments)}
 
 
 def _said(message: AssistantMessage) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ _NUMBERS: Final[tuple[tuple[str, re.Pattern[str], int, int], ...]] = tuple(
         ("Anthropic", r"exceed context limit: # \+ # > #", 3, 1),
         (
             "OpenAI, OpenRouter",
-            r"maximum context length is # tokens.{0,60}requested (?:about )?# tokens.{0,12}# (?:in the messages|of text input)",
+            r"maximum context length is # tokens.{0,60}requested (?:about )?# tokens \(# (?:in the messages|of text input)",
             1,
             3,
         ),
@@ -56,7 +56,7 @@ _FIELDS: Final = re.compile(r'"(n_ctx|n_prompt_tokens)"\s*:\s*(\d+)')
 
 def is_about_context(said: str) -> bool:
     """Whether a refusal, its words and kinds, says that the prompt is too long."""
-    return bool(_SAID.search(said)) and not (_OF_THE_ANSWER.search(said) and not re.search(r"context|prompt", said, re.IGNORECASE))
+    return bool(_SAID.search(said)) and not (_OF_THE_ANSWER.search(said) and not re.search(r"context|prompt|inputs?", said, re.IGNORECASE))
 
 
 def told_context(said: str, body: str = "") -> tuple[int | None, int | None]:

@@ -27,7 +27,7 @@ from assistant.providers.messages import (
     user_parts,
 )
 from assistant.providers.openai_answer import THINKING_PARTS, OpenAIAnswer, OpenAITextAnswer
-from assistant.providers.transcript_rules import PromptForm, assistant_text
+from assistant.providers.transcript_rules import UNSIGNED, PromptForm, assistant_text
 
 _BATCH: Final = 128
 _BATCH_CHARS: Final = 400_000
@@ -164,6 +164,8 @@ def _said(message: AssistantMessage, form: PromptForm) -> dict[str, Any]:
         ]
         if form.rules.reasoning_beside_calls and "extras" not in form.without:
             value.setdefault("reasoning_content", "")
+        if form.rules.signs_calls and "extras" not in form.without:
+            value["tool_calls"][0].setdefault("extra_content", UNSIGNED)
     return value
 
 

@@ -9,16 +9,17 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final, cast
+from typing import Final
 
 import orjson
 
-from assistant.contracts.messages import AssistantMessage, CutOff, Extras, Message, Text, ToolCall, ToolMessage, UserMessage
+from assistant.contracts.messages import AssistantMessage, CutOff, Extras, Json, Message, Text, ToolCall, ToolMessage, UserMessage
 from assistant.contracts.models import LeftOut, ModelRequest, ToolSpec
 from assistant.contracts.util import replace_surrogates
 
 NO_WORDS: Final = "[No words.]"
 """Stands where a message says nothing: empty contents are refused, or answered with errors."""
+UNSIGNED: Final[dict[str, Json]] = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 EARLIER: Final = "[The beginning of this conversation is not shown.]"
 NOT_RUN: Final = "No result: this call was not run to its end."
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -39,7 +40,7 @@ class TranscriptRules:
     names: re.Pattern[str] = _NAME
     joins: bool = True
     """Neighbours of one side become one message: chat templates (Gemma's, Mistral's, Llama 2's) raise where the roles do not alternate."""
-    user_first: bool = False
+    user_first: bool = True
     answers_results: bool = False
     """The assistant speaks between a result and the user (mistral-common's `_validate_message_order`: "Unexpected role 'user' after role 'tool'")."""
     names_results: bool = False
@@ -47,17 +48,20 @@ class TranscriptRules:
     reasoning_beside_calls: bool = False
     """A message with calls must have `reasoning_content`, be it empty (DeepSeek's thinking mode, Kimi: "reasoning_content is missing in assistant
     tool call message")."""
+    signs_calls: bool = False
+    """The first call of a step has a thought signature: Gemini 3 refuses calls of the running turn without one, and takes this for those that other
+    models made ("thought signatures", the questions at the end)."""
     extras: bool = True
     """Whether a message may have fields besides OpenAI's own; OpenAI itself has none to give back."""
 
 
-_OPENAI: Final = TranscriptRules(joins=False, extras=False)
+_OPENAI: Final = TranscriptRules(joins=False, user_first=False, extras=False)
 _MISTRAL_IDS: Final = re.compile(r"[a-zA-Z0-9]{9}")
 """mistral-common: "Tool call id was … but must be a-z, A-Z, 0-9, with a length of 9."; also what vLLM's Mistral tokenizer checks."""
-_MISTRAL: Final = TranscriptRules(ids=_MISTRAL_IDS, user_first=True, answers_results=True)
-_ANTHROPIC: Final = TranscriptRules(ids=_PLAIN_ID, user_first=True, joins=False)  # the wire joins them, block by block
+_MISTRAL: Final = TranscriptRules(ids=_MISTRAL_IDS, answers_results=True)
+_ANTHROPIC: Final = TranscriptRules(ids=_PLAIN_ID, joins=False)  # the wire joins them, block by block
 """Ids by "String should match pattern '^[a-zA-Z0-9_-]+$'"; "messages: first message must use the user role"."""
-_GEMINI: Final = TranscriptRules(names=re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}"), user_first=True, names_results=True)
+_GEMINI: Final = TranscriptRules(names=re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}"), names_results=True, signs_calls=True)
 """Names as in FunctionDeclaration.name ("must start with a letter or an underscore"); "function call turn comes immediately after a user turn"."""
 _THINKS_ALOUD: Final = TranscriptRules(reasoning_beside_calls=True)
 _GENERAL: Final = TranscriptRules()
@@ -295,11 +299,6 @@ def fitting_arguments(arguments: str) -> str:
     return orjson.dumps({"not_json": _clean(arguments[:_MOST_WRAPPED])}).decode()
 
 
-def parsed_arguments(arguments: str) -> dict[str, Any]:
-    """Of a call whose arguments were made to fit."""
-    return cast("dict[str, Any]", orjson.loads(arguments))
-
-
 @lru_cache(_MOST_REMEMBERED)
 def fitting_name(name: str, pattern: re.Pattern[str] = _NAME) -> str:
     """A tool's name that fits: as it is, or with what does not fit replaced and a digest, so that no two become the same."""
@@ -326,7 +325,7 @@ def _clean(text: str) -> str:
 
 
 def _clean_user(message: UserMessage) -> UserMessage:
-    parts = tuple([part if part.kind == "image" else replace(part, text=_clean(part.text)) for part in message.parts])
-    if all(type(part) is Text and not part.text.strip() for part in parts):
-        parts = (Text(text=NO_WORDS),)
-    return message if parts == message.parts else replace(message, parts=parts)
+    """With clean texts, and without those that say nothing."""
+    parts = [part if part.kind == "image" else replace(part, text=_clean(part.text)) for part in message.parts]
+    kept = tuple([part for part in parts if type(part) is not Text or part.text.strip()]) or (Text(text=NO_WORDS),)
+    return message if kept == message.parts else replace(message, parts=kept)

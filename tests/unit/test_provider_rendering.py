@@ -46,7 +46,7 @@ def test_a_failed_tool_is_said_to_have_failed() -> None:
     assert tool_text(ToolMessage(id="m", call_id="c", name="x", text="no such file", ok=False)) == "Failed: no such file"
 
 
-FORM = PromptForm(provider="some", rules=TranscriptRules(joins=False))
+FORM = PromptForm(provider="some", rules=TranscriptRules(joins=False, user_first=False))
 
 
 class Encoder:
