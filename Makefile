@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test pytest lint-beside test-long test-local test-nanobot local lint format bench crash soak fuzz constraints release-check clean
+.PHONY: serve test pytest lint-beside test-long test-transcripts test-local test-nanobot local lint format bench crash soak fuzz constraints release-check clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -23,6 +23,9 @@ LONG := tests/flow/test_api_fuzz.py $(addprefix tests/flow/live/test_,crash.py f
 
 test-long: .venv/test.done         ## the crash test and the fuzz tests at length: KILLS kills, CASES requests and frames
 	KILLS=$(KILLS) CASES=$(CASES) $(BIN)/python -m pytest -rs $(LONG)
+
+test-transcripts: .venv/test.done  ## CASES transcripts, as any provider's answers make them, by the rules of every provider
+	CASES=$(CASES) $(BIN)/python -m pytest -n 0 --timeout 3600 tests/contract/providers/test_any_transcript.py
 
 test-local: .venv/local.done .venv/test.done ## models that are files, by llama.cpp: builds it first (minutes, once)
 	$(BIN)/python -m pytest -m local -rs

@@ -66,7 +66,12 @@ async def build_turns(
         return Agent(
             model=model,
             toolbox=toolbox,
-            context=Context(settings.context_window_tokens or model.info.context_tokens, instructions, toolbox.specs),
+            context=Context(
+                settings.context_window_tokens or model.info.context_tokens,
+                instructions,
+                toolbox.specs,
+                model=model,
+            ),
             max_steps=settings.max_tool_iterations,
             sampling=Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens, reasoning_effort=settings.reasoning_effort),
         )

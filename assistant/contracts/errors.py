@@ -49,6 +49,11 @@ class UnsupportedContent(InvalidRequest, code="unsupported_content"):
 class ContextLengthExceeded(InvalidRequest, code="context_length_exceeded"):
     """The message is longer than the model's context. Send less, or choose a model with a larger context."""
 
+    limit: int | None = None
+    """The context in tokens, as the provider's words tell it; None: they do not."""
+    counted: int | None = None
+    """The tokens that the provider counted in the prompt; None: it does not say."""
+
 
 class InvalidAddress(InvalidRequest, code="invalid_address"):
     """There can't be such an address on this channel."""
@@ -165,6 +170,10 @@ class ProviderFailed(NanobotError, status=502, code="provider_error"):
         """`retryable`: whether the same request may succeed later (a 500, a cut connection) or not (a refused key, an unknown model)."""
         super().__init__(message, param=param, retry_after=retry_after)
         self.retryable = retryable
+
+
+class RequestRefused(ProviderFailed):
+    """The model's provider does not take this request. For a client's own request to a registered model, this is a RefusedByProvider."""
 
 
 class ProviderOverloaded(ProviderFailed, status=503, code="provider_overloaded"):

@@ -48,6 +48,9 @@ class NamedTool:
     name: str
 
 
+LeftOut = Literal["pictures", "extras", "foreign calls", "calls"]
+"""What a prompt is sent without once its provider refused it: the pictures; what the provider wanted back; the calls of tools that other providers'
+models made, or all calls, which become words."""
 ToolChoice = Literal["auto", "none", "required"] | NamedTool
 
 
@@ -63,6 +66,8 @@ class ModelInfo:
     """Prompt and answer together."""
     vision: bool = True
     logprobs: bool = False
+    learned_context: int | None = None
+    """The context as a refusal of its provider told it, where that is less than `context_tokens`; None: it refused none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +101,12 @@ class ModelRequest:
     """Whether the text is read as it comes; if not, a provider may request the answer in one piece."""
     extra_fields: Mapping[str, Json] = field(default_factory=dict[str, Json])
     """Fields of a client's request that go to a registered model unchanged, by the wire's names. Where the fields above set one as well, they win."""
+
+    conversation: str = ""
+    """Whose prompt it is: one that is refused is sent again in another form, which is remembered under this name. Empty: a client's own request,
+    which is sent as it is, once."""
+    without: frozenset[LeftOut] = frozenset()
+    """What this form of the prompt leaves out."""
 
 
 class EmitText(Protocol):

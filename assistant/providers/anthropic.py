@@ -9,15 +9,15 @@ from typing import Any, Final, cast
 import orjson
 
 from assistant.contracts.errors import ProviderFailed
-from assistant.contracts.messages import AssistantMessage, FinishReason, Images, Message, ToolCall, Usage, UserMessage
+from assistant.contracts.messages import AssistantMessage, FinishReason, Images, Json, Message, ToolCall, Usage, UserMessage
 from assistant.contracts.models import EmitText, ModelRequest, NamedTool, Sampling
-from assistant.providers.failures import stream_failure
+from assistant.providers.failures import Peer, described_error, stream_failure
 from assistant.providers.http import HttpWire, ProviderEndpoint
 from assistant.providers.messages import (
     EncodedMessages,
+    EncodedPrompt,
     IncomingAnswer,
     ToolCallParts,
-    assistant_text,
     build_message,
     count,
     encode_with_images,
@@ -25,9 +25,13 @@ from assistant.providers.messages import (
     mapping,
     user_parts,
 )
+from assistant.providers.transcript_rules import assistant_text
 
 _CACHE_MARK: Final = b',"cache_control":{"type":"ephemeral"}}'
 _EFFORT: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
+BLOCKS: Final = "content"
+"""Of `extras`: the blocks of an answer in their order, calls without their input."""
+_THOUGHTS: Final = ("thinking", "redacted_thinking")
 _REASONS: Final[dict[str, FinishReason]] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
@@ -46,19 +50,26 @@ class AnthropicProvider(HttpWire):
     def __init__(self, endpoint: ProviderEndpoint) -> None:
         super().__init__(endpoint)
         self._encoded = EncodedMessages()
+        self._thinks_first = False
 
     async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
-        encode = partial(_encode, images=request.images, vision=self.info.vision)
-        messages = await encode_with_images(request, encode) if request.images else self._encoded.all(request.messages, encode)
-        answer = AnthropicAnswer(self._endpoint.peer)
+        form = self._endpoint.rules.form(request)
+        encode = partial(_encode, images=request.images, vision=self.info.vision and "pictures" not in request.without)
+        if request.images:
+            messages = await encode_with_images(request, form, encode)
+        else:
+            messages = self._encoded.all(request.messages, form, encode)
+        answer = AnthropicAnswer(self._endpoint.peer, thinks_first=self._thinks_first)
         await self._http.post("/v1/messages", self._body(request, messages), answer, emit if request.stream else None)
-        return answer.message(request, self.info.id)
+        message = answer.message(request, self.info.id)
+        self._thinks_first = answer.spoken.thinks_first
+        return message
 
-    def _body(self, request: ModelRequest, messages: list[bytes]) -> bytes:
+    def _body(self, request: ModelRequest, messages: EncodedPrompt) -> bytes:
         body: dict[str, Any] = {
             "model": self.info.id,
             "max_tokens": request.sampling.max_tokens or self._endpoint.max_output,
-            "messages": _two_sides(request.messages, messages),
+            "messages": _two_sides(messages.sent, messages.encoded),
             **self._sampling(request.sampling),
         }
         system = [_text(text) for text in request.instructions if text.strip()]
@@ -135,7 +146,7 @@ def _encode(message: Message, *, images: Images, vision: bool) -> bytes:
         result = {"type": "tool_result", "tool_use_id": message.call_id, "content": message.text}
         blocks = [result if message.ok else {**result, "is_error": True}]
     else:
-        blocks = [_text(assistant_text(message)), *map(_tool_use, message.tool_calls)]
+        blocks = _said(message)
     kept = [block for block in blocks if block.get("text", "-").strip()]
     return b",".join(map(orjson.dumps, kept or [_text("[No words.]")]))
 
@@ -155,29 +166,50 @@ def _text(text: str) -> dict[str, Any]:
 
 
 def _tool_use(call: ToolCall) -> dict[str, Any]:
-    """A call; the wire requires its arguments to be an object, so a text that is none is wrapped in one."""
-    try:
-        value: object = orjson.loads(call.arguments)
-    except orjson.JSONDecodeError:
-        value = None
-    arguments = cast(dict[str, Any], value) if isinstance(value, dict) else {"not_json": call.arguments}
-    return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
+    return {"type": "tool_use", "id": call.id, "name": call.name, "input": orjson.Fragment(call.arguments)}
+
+
+def _said(message: AssistantMessage) -> list[dict[str, Any]]:
+    """Words and calls; thinking blocks as they came, each before the block that it came before."""
+    calls = list(map(_tool_use, message.tool_calls))
+    text = assistant_text(message).rstrip()  # "final assistant content cannot end with trailing whitespace"
+    kept = [mapping(block) for block in listed(message.extras.get(BLOCKS))]
+    if not kept or message.cut_off is not None:
+        return [_text(text), *calls]
+    blocks: list[dict[str, Any]] = []
+    texts = [str(block.get("text") or "") for block in kept if block.get("type") == "text"]
+    whole = "".join(texts).strip() == text.strip()
+    for block in kept:
+        if block.get("type") == "tool_use":
+            blocks += calls[:1]
+            calls = calls[1:]
+        elif block.get("type") != "text":
+            blocks.append(block)
+        elif whole:
+            blocks.append(_text(str(block.get("text") or "").rstrip()))
+        elif text:
+            blocks.append(_text(text))
+            text = ""
+    return [*blocks, *calls]
 
 
 class AnthropicAnswer(IncomingAnswer):
-    """Thinking is not kept."""
+    """An answer of the messages API. Its blocks are kept where some are thoughts: their signatures hold for their place."""
 
-    def take(self, event: dict[str, Any] | None) -> str:
+    def __init__(self, peer: Peer, *, thinks_first: bool = False) -> None:
+        super().__init__(peer, thinks_first=thinks_first)
+        self._blocks: dict[str, dict[str, Any]] = {}
+        self._by_index: dict[str, ToolCallParts] = {}
+
+    def take(self, event: dict[str, Any] | None) -> None:
         event = event or {}
+        if (event.get("type") in {None, "error"} or "error" in event) and described_error(event) is not None:
+            raise stream_failure(self._peer, event)
         match event.get("type"):
             case "content_block_delta":
-                delta = mapping(event.get("delta"))
-                kind = delta.get("type")
-                if kind == "input_json_delta" and (call := self._by_index.get(str(event.get("index")))):
-                    call.arguments.append(str(delta.get("partial_json") or ""))
-                return self._take_text(delta) if kind == "text_delta" else ""
+                self._take_delta(str(event.get("index")), mapping(event.get("delta")))
             case "content_block_start":
-                return self._take_block(event.get("index"), mapping(event.get("content_block")))
+                self._take_block(str(event.get("index")), mapping(event.get("content_block")))
             case "message_start":
                 message = mapping(event.get("message"))
                 self._model = str(message.get("model") or "")
@@ -187,20 +219,17 @@ class AnthropicAnswer(IncomingAnswer):
                 self._usage |= {name: tokens for name, tokens in mapping(event.get("usage")).items() if tokens}
             case "message_stop":
                 self.done = True
-            case "error":
-                raise stream_failure(self._peer, event.get("error"))
             case _:  # "ping", "content_block_stop", and what may yet be added
                 pass
-        return ""
 
     def take_whole(self, value: dict[str, Any]) -> None:
-        if value.get("type") == "error":
-            raise stream_failure(self._peer, value.get("error"))
+        if described_error(value) is not None:
+            raise stream_failure(self._peer, value)
         if not isinstance(value.get("content"), list):
             who = self._peer.provider
             raise ProviderFailed(f"{who} answered with JSON that is not a message. Check providers.{who}.apiBase.")
         for index, block in enumerate(listed(value["content"])):
-            self._take_block(index, mapping(block))
+            self._take_block(str(index), mapping(block))
         self._model = str(value.get("model") or "")
         self._usage = mapping(value.get("usage"))
         self._reason = str(value.get("stop_reason") or "")
@@ -218,24 +247,51 @@ class AnthropicAnswer(IncomingAnswer):
             request,
             provider=who,
             model=self._model or default_model,
-            text="".join(self.pieces),
+            spoken=self.spoken,
             calls=self._calls,
             reason=_REASONS.get(self._reason, "stop"),
             usage=Usage(prompt_tokens=prompt, completion_tokens=count(usage, "output_tokens"), cached_tokens=cached) if prompt else None,
+            extras=self._kept(),
         )
 
-    def _take_block(self, index: object, block: dict[str, Any]) -> str:
-        if block.get("type") == "tool_use":
-            given = mapping(block.get("input"))
-            arguments = [orjson.dumps(given).decode()] if given else []
-            call = ToolCallParts(id=str(block.get("id") or ""), name=str(block.get("name") or ""), arguments=arguments)
-            self._by_index[str(index)] = call
-            self._calls.append(call)
-            return ""
-        return self._take_text(block) if block.get("type") == "text" else ""
+    def _take_block(self, index: str, block: dict[str, Any]) -> None:
+        self._blocks[index] = kept = dict(block)
+        match block.get("type"):
+            case "tool_use":
+                given = mapping(block.get("input"))
+                arguments = [orjson.dumps(given).decode()] if given else []
+                call = ToolCallParts(id=str(block.get("id") or ""), name=str(block.get("name") or ""), arguments=arguments)
+                self._by_index[index] = call
+                self._calls.append(call)
+                kept.pop("input", None)
+            case "text":
+                self.spoken.say(str(block.get("text") or ""))
+            case "thinking":
+                self.spoken.think(str(block.get("thinking") or ""))
+            case _:  # redacted thoughts, and what may yet be added
+                pass
 
-    def _take_text(self, block: dict[str, Any]) -> str:
-        text = str(block.get("text") or "")
-        if text:
-            self.pieces.append(text)
-        return text
+    def _take_delta(self, index: str, delta: dict[str, Any]) -> None:
+        block = self._blocks.setdefault(index, {})
+        match delta.get("type"):
+            case "input_json_delta":
+                if call := self._by_index.get(index):
+                    call.arguments.append(str(delta.get("partial_json") or ""))
+            case "text_delta":
+                text = str(delta.get("text") or "")
+                block["text"] = f"{block.get('text') or ''}{text}"
+                self.spoken.say(text)
+            case "thinking_delta":
+                thought = str(delta.get("thinking") or "")
+                block["thinking"] = f"{block.get('thinking') or ''}{thought}"
+                self.spoken.think(thought)
+            case "signature_delta":
+                block["signature"] = f"{block.get('signature') or ''}{delta.get('signature') or ''}"
+            case _:  # citations, and what may yet be added
+                pass
+
+    def _kept(self) -> dict[str, Json]:
+        blocks = list(self._blocks.values())
+        thoughts = any(block.get("type") in _THOUGHTS for block in blocks)
+        named = (*_THOUGHTS, "text", "tool_use")
+        return {BLOCKS: cast("Json", [block for block in blocks if block.get("type") in named])} if thoughts else {}

@@ -5,14 +5,15 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
 from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderTimeout
 from assistant.contracts.messages import AssistantMessage
-from assistant.contracts.models import EmitText, ModelProvider, ModelRequest
+from assistant.contracts.models import EmitText, ModelInfo, ModelProvider, ModelRequest
 from assistant.contracts.util import backoff
+from assistant.providers.ladder import PromptLadder, TextRelay
 
 T = TypeVar("T")
 
@@ -22,18 +23,6 @@ _THRESHOLD: Final = 3
 _COOLDOWN: Final = 60.0
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class TextRelay:
-    """An `emit` that remembers whether it passed any text on."""
-
-    emit: EmitText
-    started: bool = False
-
-    def __call__(self, text: str, /, *, reasoning: bool = False) -> None:
-        self.started = True
-        self.emit(text, reasoning=reasoning)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +61,7 @@ class RetryPolicy:
 class ModelLink:
     """One model of a chain: its failures in a row, and until when (on the clock) the others go first."""
 
-    wire: ModelProvider
+    wire: PromptLadder
     failures: int = 0
     last_until: float = float("-inf")
 
@@ -81,33 +70,28 @@ class ModelChain:
     """A ModelProvider over one or more: retries each by the policy, and falls back to the next while no text was passed on.
 
     After three failures in a row a model is tried last for a minute, but never skipped, so a single working one is always found. If all
-    fail, the error is that of the first one asked. A conversation too long for one model goes only to those with a larger context.
+    fail, the error is that of the first one asked. Each gets the prompt in its own form (`ladder`), be it the context or what it can see.
     """
 
     def __init__(
         self, wires: Sequence[ModelProvider], retry: RetryPolicy | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """`wires`: at least one, the preferred first."""
-        self.info = wires[0].info
-        self._links = [ModelLink(wire) for wire in wires]
+        self._links = [ModelLink(PromptLadder(wire, fits=place > 0)) for place, wire in enumerate(wires)]
+        self.info = self._facts()
         self._retry = retry or RetryPolicy()
         self._clock = clock
 
     async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         first_error: NanobotError | None = None
-        too_small = 0
         relay = TextRelay(emit)
         now = self._clock()
         for link in self._links if len(self._links) == 1 else sorted(self._links, key=lambda link: link.last_until > now):
-            info = link.wire.info
-            if info.context_tokens <= too_small:
-                continue
+            info = link.wire.model.info
             try:
                 message = await self._retry.run(info.provider, partial(link.wire.complete, request, relay), relay)
             except (ContextLengthExceeded, ProviderFailed) as error:
-                if isinstance(error, ContextLengthExceeded):
-                    too_small = info.context_tokens
-                else:
+                if not isinstance(error, ContextLengthExceeded):
                     link.failures += 1
                     link.last_until = self._clock() + _COOLDOWN if link.failures >= _THRESHOLD else link.last_until
                 if relay.started or len(self._links) == 1:
@@ -117,14 +101,22 @@ class ModelChain:
             else:
                 link.failures = 0
                 return message
+            finally:
+                if link.wire.learned:
+                    self.info = self._facts()
         assert first_error is not None, "a chain has at least one model"
         raise first_error
+
+    def _facts(self) -> ModelInfo:
+        """The first model's facts, as they are known now. Pictures are taken where any of them takes them."""
+        info = self._links[0].wire.info
+        return info if info.vision else replace(info, vision=any(link.wire.info.vision for link in self._links))
 
     async def probe(self) -> None:
         first_error: ProviderFailed | None = None
         for link in self._links:
             try:
-                return await link.wire.probe()
+                return await link.wire.model.probe()
             except ProviderFailed as error:
                 first_error = first_error or error
         assert first_error is not None, "a chain has at least one model"
@@ -132,4 +124,4 @@ class ModelChain:
 
     async def close(self) -> None:
         for link in self._links:
-            await link.wire.close()
+            await link.wire.model.close()

@@ -24,6 +24,8 @@ from assistant.providers.failures import Peer, Redactor, refusal
 from assistant.providers.messages import IncomingAnswer
 from assistant.providers.presets import LOOPBACK, KnownModel, known_model, preset_of
 from assistant.providers.settings import ProviderSettings
+from assistant.providers.sse import BOM, EventParser, EventTooLong, is_event_stream, tells_its_kind
+from assistant.providers.transcript_rules import RulesOf
 
 if TYPE_CHECKING:
     import aiohttp
@@ -68,10 +70,12 @@ class ProviderEndpoint:
             vision=settings.vision if settings.vision is not None else (known.vision if known else preset.vision),
             logprobs=preset.wire == "openai" and (known is None or known.samples),
         )
+        origin = "/".join(base.split("/")[:3])
+        self.rules = RulesOf(wire=self.wire, provider=provider, origin=origin, model=model)
         self.peer = Peer(
             provider=provider,
             model=model,
-            origin="/".join(base.split("/")[:3]),
+            origin=origin,
             key_source=f"{preset.key_variable} or providers.{provider}.apiKey" if preset.key_variable else f"providers.{provider}.apiKey",
             redact=Redactor([key, *extra.values()]),
         )
@@ -120,20 +124,25 @@ class HttpClient:
             raise _failure(error, self._peer, self._endpoint.settings.idle_timeout) from error
 
     async def post(self, path: str, body: bytes, answer: IncomingAnswer, emit: EmitText | None) -> None:
-        """Send a request and fill its answer. Text goes to `emit`, where there is one, as it comes."""
+        """Send a request and fill its answer. Words and thoughts go to `emit`, where there is one, as they come."""
+
         async with self.request("POST", path, body) as response:
-            if response.content_type != "text/event-stream":
-                answer.take_whole(await self.json(response))
-                if emit is not None and answer.pieces:
-                    emit("".join(answer.pieces))
-                return
-            async for batch in self._events(response):
-                for event in batch:
-                    text = answer.take(event)
-                    if text and emit is not None:
-                        emit(text)
+            first = await response.content.readany()
+            if not first.startswith((b"{", b"data:")):
+                first = await _more_of(first, response)
+            if first.startswith(b"{") or not is_event_stream(first, response.content_type):
+                answer.take_whole(self._object(first + await _read(response, _LARGEST_ANSWER), response.content_type))
+            else:
+                async for batch in self._events(response, first):
+                    for event in batch:
+                        answer.take(event)
+                        if emit is not None:
+                            _pass_on(answer, emit)
                     if answer.done:
-                        return
+                        break
+            if emit is not None:
+                answer.spoken.end()
+                _pass_on(answer, emit)
 
     async def get(self, path: str) -> dict[str, Any]:
         """The JSON object at `path`."""
@@ -142,13 +151,7 @@ class HttpClient:
 
     async def json(self, response: "aiohttp.ClientResponse") -> dict[str, Any]:
         """The body as a JSON object; one of another kind is named by its content type, never quoted."""
-        body = await _read(response, _LARGEST_ANSWER)
-        value = _json_object(body)
-        if value is None:
-            who, kind = self._peer.provider, response.content_type
-            hint = f" Check providers.{who}.apiBase." if kind.startswith("text/html") else ""
-            raise ProviderFailed(f"{who} answered with {len(body)} bytes of {kind} that are not a JSON object.{hint}")
-        return value
+        return self._object(await _read(response, _LARGEST_ANSWER), response.content_type)
 
     async def close(self) -> None:
         """Close the session. Safe to call twice."""
@@ -157,18 +160,32 @@ class HttpClient:
             await self._session.close()
             self._session = None
 
-    async def _events(self, response: "aiohttp.ClientResponse") -> AsyncIterator[list[dict[str, Any] | None]]:
+    def _object(self, body: bytes, kind: str) -> dict[str, Any]:
+        """The JSON object that a body is, be it within a list. Raises ProviderFailed."""
+        value = _json_object(body)
+        if value is None:
+            who = self._peer.provider
+            hint = f" Check providers.{who}.apiBase." if kind.startswith("text/html") else ""
+            raise ProviderFailed(f"{who} answered with {len(body)} bytes of {kind} that are not a JSON object.{hint}")
+        return value
+
+    async def _events(self, response: "aiohttp.ClientResponse", first: bytes) -> AsyncIterator[list[dict[str, Any] | None]]:
         """The events of a stream, those of each network read together; None is "[DONE]"."""
         parser = EventParser()
+        if found := parser.feed(first):
+            yield self._read_events(found)
         async for chunk in response.content.iter_any():
             if found := parser.feed(chunk):
-                yield list(map(self._event, found))
+                yield self._read_events(found)
         if found := parser.close():
-            yield list(map(self._event, found))
+            yield self._read_events(found)
 
-    def _event(self, data: bytes) -> dict[str, Any] | None:
-        if data == b"[DONE]":
-            return None
+    def _read_events(self, found: list[bytes]) -> list[dict[str, Any] | None]:
+        """Empty events, and those that hold null, say nothing."""
+        stripped = [data for each in found if (data := each.strip()) not in {b"", b"null", b"{}"}]
+        return [None if data == b"[DONE]" else self._event(data) for data in stripped]
+
+    def _event(self, data: bytes) -> dict[str, Any]:
         value = _json_object(data)
         if value is None:
             raise ProviderFailed(f"{self._peer.provider} sent an event that is not a JSON object ({len(data)} bytes).")
@@ -225,11 +242,26 @@ def preload() -> None:
 
 
 def _json_object(data: bytes) -> dict[str, Any] | None:
+    """The object that the data is, or the first of a list (so Gemini sends errors)."""
     try:
-        value: object = orjson.loads(data)
+        value: object = orjson.loads(data.removeprefix(BOM))
     except orjson.JSONDecodeError:
         return None
+    if isinstance(value, list) and value:
+        value = cast("list[object]", value)[0]
     return cast(dict[str, Any], value) if isinstance(value, dict) else None
+
+
+def _pass_on(answer: IncomingAnswer, emit: EmitText) -> None:
+    for text, thought in answer.spoken.fresh():
+        emit(text, reasoning=thought)
+
+
+async def _more_of(first: bytes, response: "aiohttp.ClientResponse") -> bytes:
+    """What comes first, up to what tells what follows."""
+    while not tells_its_kind(first) and len(first) <= _LARGEST_ERROR and (more := await response.content.readany()):
+        first += more
+    return first
 
 
 async def _read(response: "aiohttp.ClientResponse", limit: int, *, cut: bool = False) -> bytes:
@@ -268,79 +300,3 @@ def _failure(error: Exception, peer: Peer, idle_timeout: float) -> ProviderFaile
             return ProviderFailed(f"{who} sent an event that is larger than the limit.", retryable=False)
         case _:
             return ProviderFailed(f"{who} at {where} does not speak HTTP as expected: {type(error).__name__}.")
-
-
-class EventTooLong(Exception):
-    """A line of the stream is longer than the limit."""
-
-
-class EventParser:
-    """Bytes in, cut anywhere; the data of each finished event out. Work is linear in the bytes, however they are cut."""
-
-    __slots__ = ("_after_return", "_at_start", "_data", "_limit", "_size", "_tail")
-
-    def __init__(self, *, limit: int = 4 * 1024 * 1024) -> None:
-        """`limit`: bytes of the longest event. More raises EventTooLong."""
-        self._limit = limit
-        self._tail: list[bytes] = []
-        """The unfinished line."""
-        self._data: list[bytes] = []
-        """The data lines of the unfinished event."""
-        self._size = 0
-        self._after_return = False
-        self._at_start = True
-
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Take the next bytes; return the data of the events that they finish, several data lines joined by a newline."""
-        if not chunk:
-            return []
-        if self._after_return:
-            self._after_return = False
-            return self.feed(chunk.removeprefix(b"\n"))
-        self._after_return = chunk.endswith(b"\r")
-        if b"\n" not in chunk and b"\r" not in chunk:
-            self._keep(chunk)
-            return []
-        if self._tail:
-            chunk = b"".join([*self._tail, chunk])
-            self._tail.clear()
-        lines = chunk.splitlines()
-        rest = b"" if chunk.endswith((b"\n", b"\r")) else lines.pop()
-        self._size = sum(map(len, self._data))
-        events = self._take(lines)
-        if rest:
-            self._keep(rest)
-        return events
-
-    def close(self) -> list[bytes]:
-        """End the stream. An unfinished event is returned too, because some servers leave out the last empty line."""
-        lines = [b"".join(self._tail), b""]
-        self._tail.clear()
-        return self._take(lines)
-
-    def _keep(self, chunk: bytes) -> None:
-        self._tail.append(chunk)
-        self._grow(len(chunk))
-
-    def _grow(self, size: int) -> None:
-        self._size += size
-        if self._size > self._limit:
-            raise EventTooLong
-
-    def _take(self, lines: list[bytes]) -> list[bytes]:
-        events: list[bytes] = []
-        for line in lines:
-            if self._at_start:
-                self._at_start = False
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            if line.startswith(b"data:"):
-                self._data.append(line[6:] if line[5:6] == b" " else line[5:])
-                self._grow(len(line))
-            elif line == b"data":
-                self._data.append(b"")
-            elif not line:
-                if self._data:
-                    events.append(b"\n".join(self._data))
-                    self._data.clear()
-                self._size = 0
-        return events

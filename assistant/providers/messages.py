@@ -7,19 +7,21 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Final, cast
 
+import orjson
+
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import (
     AssistantMessage,
-    CutOff,
     Document,
     FinishReason,
     Image,
     Images,
+    Json,
     Message,
     Text,
     ToolCall,
@@ -32,15 +34,12 @@ from assistant.contracts.messages import (
 from assistant.contracts.models import ModelRequest
 from assistant.contracts.util import estimate_tokens, new_id
 from assistant.providers.failures import Peer
+from assistant.providers.thoughts import SpokenAnswer
+from assistant.providers.transcript_rules import PromptForm, TranscriptPass
 
 _FILE_TAG: Final = re.compile(r"<(?=\s*/?\s*file\b)", re.IGNORECASE)
 _QUOTED_TAG: Final = re.compile(r"<(?=\s*/?\s*quoted\b)", re.IGNORECASE)
-_CUT_OFF: Final[dict[CutOff, str]] = {
-    "interrupted": "[The answer ends here: the server stopped before it was whole.]",
-    "failed": "[The answer ends here: the model's provider failed before it was whole.]",
-    "cancelled": "[The answer ends here: the user stopped it.]",
-    "timeout": "[The answer ends here: its time was up.]",
-}
+Encode = Callable[[Message], bytes]
 _PER_CONVERSATION: Final = 2_000
 _PER_MESSAGE: Final = 600
 """Bytes that a conversation and a message cost in the cache beside the text, as measured over many short ones."""
@@ -88,14 +87,6 @@ def user_parts(message: UserMessage, images: Images, *, vision: bool) -> list[tu
     return parts
 
 
-def assistant_text(message: AssistantMessage) -> str:
-    """What the assistant said, with a note where it was cut off. Empty only beside tool calls."""
-    if message.cut_off is not None:
-        note = _CUT_OFF[message.cut_off]
-        return f"{message.text}\n\n{note}" if message.text else note
-    return message.text if message.text or message.tool_calls else "[No words.]"
-
-
 def tool_text(message: ToolMessage) -> str:
     """A tool's result for a wire that has no field for failure."""
     return message.text if message.ok else f"Failed: {message.text}"
@@ -105,7 +96,34 @@ def _attribute(text: str) -> str:
     return escape(" ".join(text.split()))
 
 
-_NOTHING: Final[tuple[tuple[Message, ...], list[bytes], int]] = ((), [], 0)
+@dataclass(slots=True)
+class EncodedPrompt:
+    """Messages as sent, and the JSON of each."""
+
+    sent: list[Message] = field(default_factory=list[Message])
+    encoded: list[bytes] = field(default_factory=list[bytes])
+
+    def add(self, replaces: bool, messages: list[Message], encode: Encode) -> int:
+        """Append messages, the first of them in the place of the last one if it `replaces` that; returns how many bytes were gained."""
+        gained = 0
+        for place, message in enumerate(messages):
+            # A copy: orjson's results keep a buffer of 4 KiB, however short they are.
+            data = bytes(memoryview(encode(message)))
+            gained += len(data) + _PER_MESSAGE
+            if replaces and place == 0:
+                self.sent.pop()
+                gained -= len(self.encoded.pop()) + _PER_MESSAGE
+            self.sent.append(message)
+            self.encoded.append(data)
+        return gained
+
+
+@dataclass(slots=True)
+class _Conversation:
+    stored: tuple[Message, ...]
+    walk: TranscriptPass
+    prompt: EncodedPrompt
+    cost: int = _PER_CONVERSATION
 
 
 class EncodedMessages:
@@ -120,35 +138,54 @@ class EncodedMessages:
         self.size = 0
         """Bytes kept."""
         self._limit = limit
-        self._conversations: OrderedDict[str, tuple[tuple[Message, ...], list[bytes], int]] = OrderedDict()
-        """Messages, the JSON of each, and their cost in bytes."""
+        self._conversations: OrderedDict[tuple[str, PromptForm], _Conversation] = OrderedDict()
 
-    def all(self, messages: tuple[Message, ...], encode: Callable[[Message], bytes]) -> list[bytes]:
-        """The JSON of each message. Only what a conversation gained is encoded; where it differs from before (a result was shortened), all."""
+    def all(self, messages: tuple[Message, ...], form: PromptForm, encode: Encode) -> EncodedPrompt:
+        """The messages in their form. Only what a conversation gained is encoded; where it differs from before (a result was shortened), all."""
         if not messages:
-            return []
-        before, encoded, cost = self._conversations.pop(messages[0].id, _NOTHING)
-        self.size -= cost
+            return EncodedPrompt()
+        key = messages[0].id, form
+        known = self._conversations.pop(key, None)
+        self.size -= known.cost if known else 0
         # Messages that are the same objects compare at once; only where they are not is their content compared.
-        if messages[: len(before)] != before:
-            before, encoded, cost = _NOTHING
-        # A copy: orjson's results keep a buffer of 4 KiB, however short they are.
-        new = [bytes(memoryview(encode(message))) for message in messages[len(before) :]]
-        encoded = encoded + new
-        cost = (cost or _PER_CONVERSATION) + sum(map(len, new)) + _PER_MESSAGE * len(new)
-        if cost * 4 <= self._limit:
-            self._conversations[messages[0].id] = (messages, encoded, cost)
-            self.size += cost
+        if known is None or messages[: len(known.stored)] != known.stored:
+            known = _Conversation((), TranscriptPass(form), EncodedPrompt())
+        for message in messages[len(known.stored) :]:
+            replaces, made = known.walk.add(message)
+            if replaces or len(made) != 1:
+                known.cost += known.prompt.add(replaces, made, encode)
+                continue
+            data = bytes(memoryview(encode(made[0])))
+            known.prompt.sent.append(made[0])
+            known.prompt.encoded.append(data)
+            known.cost += len(data) + _PER_MESSAGE
+        known.stored = messages
+        if known.cost * 4 <= self._limit:
+            self._conversations[key] = known
+            self.size += known.cost
             while self.size > self._limit:
-                self.size -= self._conversations.popitem(last=False)[1][2]
-        return encoded
+                self.size -= self._conversations.popitem(last=False)[1].cost
+        whole = EncodedPrompt(list(known.prompt.sent), list(known.prompt.encoded))
+        if known.walk.waits:
+            whole.add(*known.walk.rest(), encode)
+        return whole
 
 
-async def encode_with_images(request: ModelRequest, encode: Callable[[Message], bytes]) -> list[bytes]:
-    """The JSON of each message of a request with pictures, which are too large to be cached; many of them are encoded in a thread."""
+def encode_once(messages: tuple[Message, ...], form: PromptForm, encode: Encode) -> EncodedPrompt:
+    """The messages in their form, kept nowhere."""
+    walk, prompt = TranscriptPass(form), EncodedPrompt()
+    for message in messages:
+        prompt.add(*walk.add(message), encode)
+    if walk.waits:
+        prompt.add(*walk.rest(), encode)
+    return prompt
+
+
+async def encode_with_images(request: ModelRequest, form: PromptForm, encode: Encode) -> EncodedPrompt:
+    """The messages of a request with pictures, which are too large to be cached; many of them are encoded in a thread."""
     if sum(map(len, request.images.values())) > _SLOW:
-        return await asyncio.to_thread(lambda: list(map(encode, request.messages)))
-    return list(map(encode, request.messages))
+        return await asyncio.to_thread(encode_once, request.messages, form, encode)
+    return encode_once(request.messages, form, encode)
 
 
 @dataclass(slots=True)
@@ -158,27 +195,40 @@ class ToolCallParts:
     id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list[str])
+    index: object = None
+    """Its number within the answer, as the provider gave it."""
+    extras: dict[str, Json] = field(default_factory=dict[str, Json])
+
+    @property
+    def whole(self) -> bool:
+        """Whether the arguments are JSON to their end: what follows belongs to another call."""
+        text = "".join(self.arguments)
+        try:
+            return bool(text.strip()) and isinstance(orjson.loads(text), dict)
+        except orjson.JSONDecodeError:
+            return False
 
 
 class IncomingAnswer(ABC):
     """An answer, put together from one object or from the events of a stream."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, *, thinks_first: bool = False) -> None:
+        """`thinks_first`: as in SpokenAnswer."""
         self.done = False
         """Whether its end was announced."""
-        self.pieces: list[str] = []
-        """Its text."""
+        self.spoken = SpokenAnswer(thinks_first=thinks_first)
+        self._extras: dict[str, Json] = {}
+        """What the provider wants back."""
         self._peer = peer
         self._calls: list[ToolCallParts] = []
-        self._by_index: dict[str, ToolCallParts] = {}
         self._reason = ""
         self._model = ""
         self._usage: dict[str, Any] = {}
         self._logprobs: dict[str, list[object]] = {}
 
     @abstractmethod
-    def take(self, event: dict[str, Any] | None) -> str:
-        """Take an event (None: "[DONE]"); return the text that it adds. Raises the failure that an error in it describes."""
+    def take(self, event: dict[str, Any] | None) -> None:
+        """Take an event (None: "[DONE]"). Raises the failure that an error in it describes."""
 
     @abstractmethod
     def take_whole(self, value: dict[str, Any]) -> None:
@@ -206,16 +256,19 @@ def build_message(
     *,
     provider: str,
     model: str,
-    text: str,
+    spoken: SpokenAnswer,
     calls: Iterable[ToolCallParts],
     reason: FinishReason,
     usage: Usage | None,
+    extras: Mapping[str, Json] | None = None,
 ) -> AssistantMessage:
-    """The answer to a request. Raises ProviderFailed where it is empty. Calls without a name are left out; those without an id of
-    their own get one.
+    """The answer to a request. Raises ProviderFailed where it is empty, or thoughts alone. Calls without a name are left out; those without an id
+    of their own get one.
 
     `reason`: the provider's; "stop" and "tool_calls" are corrected by what is there. `usage` None: not counted, so estimated.
+    `extras`: what goes back with it.
     """
+    text, thoughts = spoken.whole()
     taken: set[str] = set()
     finished: list[ToolCall] = []
     for call in calls:
@@ -223,15 +276,25 @@ def build_message(
             continue
         call_id = call.id if call.id and call.id not in taken else new_id("call")
         taken.add(call_id)
-        finished.append(ToolCall(id=call_id, name=call.name, arguments="".join(call.arguments).strip() or "{}"))
+        finished.append(ToolCall(id=call_id, name=call.name, arguments="".join(call.arguments).strip() or "{}", extras=call.extras))
     if reason in {"stop", "tool_calls"}:
         reason = "tool_calls" if finished else "stop"
-    if not text and not finished and reason == "stop":
-        raise ProviderFailed(f"{provider} gave an empty answer.")
+    if not text.strip() and not finished and reason == "stop":
+        raise ProviderFailed(f"{provider} gave thoughts and no answer." if thoughts.strip() else f"{provider} gave an empty answer.")
     if usage is None:
-        said = len(text) + sum(len(call.arguments) for call in finished)
+        said = len(text) + len(thoughts) + sum(len(call.arguments) for call in finished)
         usage = Usage(prompt_tokens=estimate_prompt_tokens(request), completion_tokens=estimate_tokens(said))
-    return AssistantMessage(id=new_id("msg"), text=text, tool_calls=tuple(finished), finish_reason=reason, usage=usage, model=model)
+    return AssistantMessage(
+        id=new_id("msg"),
+        text=text,
+        tool_calls=tuple(finished),
+        finish_reason=reason,
+        usage=usage,
+        model=model,
+        reasoning=thoughts,
+        provider=provider,
+        extras=extras or {},
+    )
 
 
 def estimate_prompt_tokens(request: ModelRequest) -> int:

@@ -9,19 +9,15 @@ from typing import Any, Final, cast
 
 import orjson
 
-from assistant.contracts.errors import ProviderFailed, ProviderOverloaded
-from assistant.contracts.messages import AssistantMessage, FinishReason, Images, Json, Message, Usage, UserMessage
-from assistant.contracts.models import Embeddings, EmitText, ModelRequest, NamedTool, Sampling, Scored, ToolSpec
+from assistant.contracts.errors import ProviderFailed
+from assistant.contracts.messages import AssistantMessage, Images, Message, UserMessage
+from assistant.contracts.models import Embeddings, EmitText, ModelRequest, NamedTool, Sampling, ToolSpec
 from assistant.contracts.util import estimate_tokens
 from assistant.providers.chain import RetryPolicy
 from assistant.providers.failures import stream_failure
 from assistant.providers.http import HttpWire, ProviderEndpoint
 from assistant.providers.messages import (
     EncodedMessages,
-    IncomingAnswer,
-    ToolCallParts,
-    assistant_text,
-    build_message,
     count,
     encode_with_images,
     listed,
@@ -30,17 +26,9 @@ from assistant.providers.messages import (
     tool_text,
     user_parts,
 )
+from assistant.providers.openai_answer import THINKING_PARTS, OpenAIAnswer, OpenAITextAnswer
+from assistant.providers.transcript_rules import UNSIGNED, PromptForm, assistant_text
 
-_REASONS: Final[dict[str, FinishReason]] = {
-    "length": "length",
-    "max_tokens": "length",
-    "content_filter": "content_filter",
-    "safety": "content_filter",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-}
-_BROKEN: Final = frozenset({"error", "insufficient_system_resource", "abort"})
-"""Reasons that OpenRouter, DeepSeek and vLLM give for an answer that is not whole."""
 _BATCH: Final = 128
 _BATCH_CHARS: Final = 400_000
 """Texts and characters of a call: below what OpenAI (2,048 texts, 300,000 tokens) and smaller servers take. Parsing the answer blocks the loop:
@@ -55,14 +43,22 @@ class OpenAIProvider(HttpWire):
     def __init__(self, endpoint: ProviderEndpoint) -> None:
         super().__init__(endpoint)
         self._encoded = EncodedMessages()
+        self._rules = endpoint.rules
+        self._thinks_first = False
         self._tools: tuple[tuple[ToolSpec, ...], orjson.Fragment | None] = ((), None)
 
     async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
-        encode = partial(_encode, images=request.images, vision=self.info.vision)
-        messages = await encode_with_images(request, encode) if request.images else self._encoded.all(request.messages, encode)
-        answer = OpenAIAnswer(self._endpoint.peer)
-        await self._http.post("/chat/completions", self._body(request, messages), answer, emit if request.stream else None)
-        return answer.message(request, self.info.id)
+        form = self._rules.form(request)
+        encode = partial(_encode, form=form, images=request.images, vision=self.info.vision and "pictures" not in request.without)
+        if request.images:
+            messages = await encode_with_images(request, form, encode)
+        else:
+            messages = self._encoded.all(request.messages, form, encode)
+        answer = OpenAIAnswer(self._endpoint.peer, thinks_first=self._thinks_first)
+        await self._http.post("/chat/completions", self._body(request, messages.encoded), answer, emit if request.stream else None)
+        message = answer.message(request, self.info.id)
+        self._thinks_first = answer.spoken.thinks_first
+        return message
 
     def _body(self, request: ModelRequest, messages: list[bytes]) -> bytes:
         if request.instructions:
@@ -143,17 +139,34 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _encode(message: Message, *, images: Images, vision: bool) -> bytes:
+def _encode(message: Message, *, form: PromptForm, images: Images, vision: bool) -> bytes:
     if message.role == "user":
         return orjson.dumps({"role": "user", "content": _content(message, images, vision)})
     if message.role == "tool":
-        return orjson.dumps({"role": "tool", "tool_call_id": message.call_id, "content": tool_text(message)})
-    value: dict[str, Any] = {"role": "assistant", "content": assistant_text(message) or None}
+        named = {"name": message.name} if form.rules.names_results else {}
+        return orjson.dumps({"role": "tool", "tool_call_id": message.call_id, **named, "content": tool_text(message)})
+    if not message.tool_calls and not message.extras:
+        return orjson.dumps({"role": "assistant", "content": assistant_text(message)})
+    return orjson.dumps(_said(message, form))
+
+
+def _said(message: AssistantMessage, form: PromptForm) -> dict[str, Any]:
+    """What the assistant said, with what its provider wants back."""
+    extras = dict(message.extras)
+    text: str | list[Any] | None = assistant_text(message) or None
+    if isinstance(thinking := extras.pop(THINKING_PARTS, None), list):  # Mistral's thoughts are parts of the content
+        text = [*thinking, *([{"type": "text", "text": text}] if text else [])]
+    value: dict[str, Any] = {**extras, "role": "assistant", "content": text}
     if message.tool_calls:
         value["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in message.tool_calls
+            {**call.extras, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
         ]
-    return orjson.dumps(value)
+        if form.rules.reasoning_beside_calls and "extras" not in form.without:
+            value.setdefault("reasoning_content", "")
+        if form.rules.signs_calls and "extras" not in form.without:
+            value["tool_calls"][0].setdefault("extra_content", UNSIGNED)
+    return value
 
 
 def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequence[dict[str, Any]]:
@@ -167,103 +180,6 @@ def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequen
             data = base64.b64encode(images[image.attachment_id]).decode("ascii")
             content.append({"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{data}"}})
     return content if len(content) > len(texts) else "\n\n".join(texts)
-
-
-class OpenAIAnswer(IncomingAnswer):
-    """An answer of chat completions. The parts name the field of a choice that holds its content: an object, or a text."""
-
-    _stream_part = "delta"
-    _whole_part = "message"
-
-    def take(self, event: dict[str, Any] | None) -> str:
-        if event is None:
-            self.done = True
-            return ""
-        return self._take(event, self._stream_part)
-
-    def take_whole(self, value: dict[str, Any]) -> None:
-        self._take(value, self._whole_part)
-        if not isinstance(value.get("choices"), list):
-            who = self._peer.provider
-            raise ProviderFailed(f"{who} answered with JSON that is not a completion. Check providers.{who}.apiBase.")
-        self.done = True
-
-    def message(self, request: ModelRequest, default_model: str) -> AssistantMessage:
-        """The whole answer. Raises ProviderFailed where it is cut or empty."""
-        who, reason, usage = self._peer.provider, self._reason, self._usage
-        if reason in _BROKEN:
-            raise ProviderOverloaded(f"{who} broke its answer off ({reason}).")
-        if not self.done and not reason:
-            raise ProviderFailed(f"{who} ended the stream before its answer was whole.")
-        prompt = count(usage, "prompt_tokens")
-        cached = count(mapping(usage.get("prompt_tokens_details")), "cached_tokens")
-        cached = cached or count(usage, "prompt_cache_hit_tokens")  # DeepSeek's
-        counted = Usage(prompt_tokens=prompt, completion_tokens=count(usage, "completion_tokens"), cached_tokens=cached)
-        answer = build_message(
-            request,
-            provider=who,
-            model=self._model or default_model,
-            text="".join(self.pieces),
-            calls=self._calls,
-            # Gemini adds to "content_filter" what was filtered.
-            reason="content_filter" if reason.startswith("content_filter") else _REASONS.get(reason, "stop"),
-            usage=counted if prompt else None,
-        )
-        if request.top_logprobs is None:
-            return answer
-        fields: dict[str, Any] = {name: getattr(answer, name) for name in AssistantMessage.__slots__}
-        return Scored(**fields, logprobs=cast("Json", self._logprobs or None))
-
-    def _take(self, event: dict[str, Any], part: str) -> str:
-        if event.get("error"):
-            raise stream_failure(self._peer, event["error"])
-        if model := event.get("model"):
-            self._model = str(model)
-        if usage := event.get("usage"):
-            self._usage = mapping(usage)
-        choices = listed(event.get("choices"))
-        if not choices:
-            return ""
-        choice = mapping(choices[0])
-        if reason := choice.get("finish_reason"):
-            self._reason = str(reason)
-        if scores := choice.get("logprobs"):
-            for name, tokens in mapping(scores).items():
-                self._logprobs.setdefault(name, []).extend(listed(tokens))
-        content: object = choice.get(part)
-        if not isinstance(content, str):
-            delta = mapping(content)
-            if calls := delta.get("tool_calls"):
-                for position, piece in enumerate(listed(calls)):
-                    self._take_call(mapping(piece), position)
-            content = delta.get("content") or delta.get("refusal")
-        if not isinstance(content, str):  # parts, which Mistral's reasoning models send: those that are no text are not said
-            parts = map(mapping, listed(content)) if content else ()
-            content = "".join(str(part.get("text") or "") for part in parts if part.get("type") == "text")
-        if content:
-            self.pieces.append(content)
-        return content
-
-    def _take_call(self, piece: dict[str, Any], position: int) -> None:
-        index = str(piece.get("index", position))
-        function = mapping(piece.get("function"))
-        call_id, name = str(piece.get("id") or ""), str(function.get("name") or "")
-        call = self._by_index.get(index)
-        # Some servers number every call 0: then another id begins another call.
-        if call is None or (call_id and call.id and call_id != call.id):
-            call = self._by_index[index] = ToolCallParts()
-            self._calls.append(call)
-        call.id = call.id or call_id
-        call.name = call.name or name
-        if arguments := function.get("arguments"):
-            call.arguments.append(arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode())
-
-
-class OpenAITextAnswer(OpenAIAnswer):
-    """An answer of /completions."""
-
-    _stream_part = "text"
-    _whole_part = "text"
 
 
 class OpenAIEmbeddings(HttpWire):

@@ -9,11 +9,11 @@ from pathlib import Path
 from sys import getsizeof
 from typing import Final
 
-from assistant.agent.transcript import cut, heal, message_tokens, text_tokens, unanswered
 from assistant.contracts.errors import ContextLengthExceeded
 from assistant.contracts.messages import AssistantMessage, Image, Message, UserMessage
-from assistant.contracts.models import Sampling, ToolSpec
+from assistant.contracts.models import ModelProvider, Sampling, ToolSpec
 from assistant.contracts.sessions import CachedUpTo, History
+from assistant.contracts.transcripts import cut, heal, message_tokens, text_tokens, unanswered
 from assistant.contracts.turns import Earlier, HistoryMessage, TurnRequest, Upload, UserText
 from assistant.contracts.util import CHARACTERS_PER_TOKEN
 
@@ -93,9 +93,17 @@ class Room:
 class Context:
     """Measures what fits into a model's context."""
 
-    def __init__(self, context_tokens: int, instructions: Instructions, tools: Sequence[ToolSpec]) -> None:
-        """`context_tokens`: prompt and answer together."""
-        self._total = context_tokens
+    def __init__(
+        self,
+        context_tokens: int,
+        instructions: Instructions,
+        tools: Sequence[ToolSpec],
+        *,
+        model: ModelProvider | None = None,
+    ) -> None:
+        """`context_tokens`: prompt and answer together. `model`: the one whose server may turn out to take less."""
+        self._configured = context_tokens
+        self._model = model
         self._instructions = instructions
         self._tools_tokens = sum(map(_tool_tokens, tools))
 
@@ -104,17 +112,19 @@ class Context:
         instructions = (self._instructions.text(datetime.now(UTC)), *request.instructions)
         brought = sum(map(_tool_tokens, (*(tool.spec for tool in request.tools), *request.client_tools)))
         fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))
-        answer = min(request.sampling.max_tokens or ANSWER_TOKENS, self._total // 4)
-        left = self._total - answer - fixed
+        learned = self._model.info.learned_context if self._model else None
+        total = min(self._configured, learned or self._configured)
+        answer = min(request.sampling.max_tokens or ANSWER_TOKENS, total // 4)
+        left = total - answer - fixed
         needed = sum(map(message_tokens, request.results if message is None else (*request.results, message)))
-        if needed > left:
+        if needed > max(left, total // 4):  # a short one is not to blame for what the rest takes: the provider has the last word
             what = "These results take" if message is None else "This message takes"
             raise ContextLengthExceeded(
-                f"{what} about {needed:,} tokens, and {max(left, 0):,} of the model's {self._total:,} are free for it. "
+                f"{what} about {needed:,} tokens, and {max(left, 0):,} of the model's {total:,} are free for it. "
                 "Send less at a time, or choose a model with a larger context.",
                 param="messages",
             )
-        return Room(instructions=instructions, fixed_tokens=fixed, conversation_tokens=left)
+        return Room(instructions=instructions, fixed_tokens=fixed, conversation_tokens=max(left, needed))
 
 
 def _tool_tokens(tool: ToolSpec) -> int:

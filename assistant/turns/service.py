@@ -9,7 +9,6 @@ from functools import partial
 from assistant.access.authenticator import Allowance
 from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, steps_made
 from assistant.agent.toolbox import Toolbox
-from assistant.agent.transcript import fit
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.errors import (
     InvalidRequest,
@@ -24,6 +23,7 @@ from assistant.contracts.messages import AssistantMessage, Message, ToolMessage,
 from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
 from assistant.contracts.sessions import ONCE, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
+from assistant.contracts.transcripts import fit
 from assistant.contracts.turns import AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore

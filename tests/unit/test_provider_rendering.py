@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.contracts.messages import AssistantMessage, Document, Message, Text, ToolCall, ToolMessage, UserMessage
-from assistant.providers.messages import EncodedMessages, assistant_text, document_text, part_text, tool_text
+from assistant.providers.messages import EncodedMessages, document_text, part_text, tool_text
+from assistant.providers.transcript_rules import PromptForm, TranscriptRules, assistant_text
 
 
 def document(text: str, *, name: str = "a.txt", missing: str = "") -> Document:
@@ -45,6 +46,9 @@ def test_a_failed_tool_is_said_to_have_failed() -> None:
     assert tool_text(ToolMessage(id="m", call_id="c", name="x", text="no such file", ok=False)) == "Failed: no such file"
 
 
+FORM = PromptForm(provider="some", rules=TranscriptRules(joins=False, user_first=False))
+
+
 class Encoder:
     """Counts what it is asked for."""
 
@@ -63,36 +67,40 @@ def said(text: str, *, id: str = "m") -> UserMessage:
 
 def test_only_what_a_conversation_gained_is_encoded() -> None:
     kept, encode = EncodedMessages(), Encoder()
-    assert kept.all((said("abc"),), encode) == [b"xxx"]
-    assert kept.all((said("abc"), said("y", id="n")), encode) == [b"xxx", b"x"]
+    assert kept.all((said("abc"),), FORM, encode).encoded == [b"xxx"]
+    assert kept.all((said("abc"), said("y", id="n")), FORM, encode).encoded == [b"xxx", b"x"]
     assert encode.calls == 2
 
 
 def test_a_conversation_that_differs_is_encoded_anew() -> None:
     kept, encode = EncodedMessages(), Encoder()
-    assert [kept.all((said("first", id="0"), said(text)), encode)[1] for text in ("abc", "a", "abc")] == [b"xxx", b"x", b"xxx"]
+    assert [kept.all((said("first", id="0"), said(text)), FORM, encode).encoded[1] for text in ("abc", "a", "abc")] == [
+        b"xxx",
+        b"x",
+        b"xxx",
+    ]
 
 
 def test_nothing_is_encoded_of_nothing() -> None:
-    assert EncodedMessages().all((), Encoder()) == []
+    assert EncodedMessages().all((), FORM, Encoder()).encoded == []
 
 
 def test_what_is_kept_stays_within_its_bytes_and_the_longest_unused_goes() -> None:
     kept, encode = EncodedMessages(limit=20_000), Encoder()
     for n in range(50):
-        kept.all((said("y" * 1000, id=str(n)),), encode)
-        kept.all((said("first", id="first"),), encode)
+        kept.all((said("y" * 1000, id=str(n)),), FORM, encode)
+        kept.all((said("first", id="first"),), FORM, encode)
         assert 0 < kept.size <= 20_000
     assert encode.calls == 51
-    kept.all((said("y" * 1000, id="49"),), encode)
+    kept.all((said("y" * 1000, id="49"),), FORM, encode)
     assert encode.calls == 51
-    kept.all((said("y" * 1000, id="0"),), encode)
+    kept.all((said("y" * 1000, id="0"),), FORM, encode)
     assert encode.calls == 52
 
 
 def test_a_huge_conversation_is_not_kept() -> None:
     kept = EncodedMessages(limit=20_000)
-    kept.all((said("y" * 15_000),), Encoder())
+    kept.all((said("y" * 15_000),), FORM, Encoder())
     assert kept.size == 0
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.providers.http import EventParser, EventTooLong
+from assistant.providers.sse import EventParser, EventTooLong
 
 LINE = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=12)
 END = st.sampled_from(["\n", "\r\n", "\r"])

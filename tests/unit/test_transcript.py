@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.agent.transcript import NO_RESULT, cut, fit, heal, message_tokens
 from assistant.contracts.messages import AssistantMessage, Message, Text, ToolCall, ToolMessage, UserMessage
+from assistant.contracts.transcripts import NO_RESULT, cut, fit, heal, message_tokens
 
 
 def user(text: str) -> UserMessage:

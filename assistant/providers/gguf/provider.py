@@ -15,8 +15,10 @@ from assistant.contracts.messages import AssistantMessage, Message, Part, Usage
 from assistant.contracts.models import EmbeddingProvider, Embeddings, EmitText, ModelInfo, ModelProvider, ModelRequest
 from assistant.providers.gguf.file import NOT_INSTALLED, NoModelFile, find_gguf, is_installed
 from assistant.providers.gguf.request_queue import GgufLimits, GgufQueue, WorkerStart, worker_command
-from assistant.providers.messages import assistant_text, build_message, count, image_text, part_text, tool_text
+from assistant.providers.messages import build_message, count, image_text, part_text, tool_text
 from assistant.providers.settings import RegisteredModel
+from assistant.providers.thoughts import SpokenAnswer
+from assistant.providers.transcript_rules import assistant_text
 
 _LOCAL: Final = "local"
 _CONTEXT: Final = 8_192
@@ -38,20 +40,26 @@ class GgufProvider:
         self._check(request, parts)
         texts = (part_text(part) for part in parts if part.kind != "image")
         prompt: dict[str, object] = {"prompt": "".join(texts)} if self._raw else {"messages": _conversation(request)}
-        pieces: list[str] = []
+        spoken = SpokenAnswer()
+
+        def pass_on() -> None:
+            for text, thought in spoken.fresh():
+                if request.stream:
+                    emit(text, reasoning=thought)
 
         def collect(piece: str) -> None:
-            pieces.append(piece)
-            if request.stream:
-                emit(piece)
+            spoken.say(piece, raw=self._raw)
+            pass_on()
 
         ended = await self._queue.ask({**prompt, "sampling": asdict(request.sampling)}, collect)
+        spoken.end()
+        pass_on()
         usage = {name: count(ended, name) for name in ("prompt_tokens", "completion_tokens", "cached_tokens")}
         return build_message(
             request,
             provider=_LOCAL,
             model=self.info.id,
-            text="".join(pieces),
+            spoken=spoken,
             calls=(),
             reason="length" if ended["end"] == "length" else "stop",
             usage=Usage(**usage),

@@ -68,7 +68,7 @@ async def test_the_request_is_that_of_chat_completions(server: ModelServer) -> N
             "content": None,
             "tool_calls": [
                 {"id": "call_1", "type": "function", "function": {"name": "read_file", "arguments": '{"path": "a"}'}},
-                {"id": "call_2", "type": "function", "function": {"name": "x", "arguments": "{oops"}},
+                {"id": "call_2", "type": "function", "function": {"name": "x", "arguments": '{"not_json":"{oops"}'}},
             ],
         },
         {"role": "tool", "tool_call_id": "call_1", "content": "forty-two"},

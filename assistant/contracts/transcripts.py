@@ -27,7 +27,8 @@ def message_tokens(message: Message) -> int:
             return MESSAGE_TOKENS + sum(_part_tokens(part) for part in message.parts)
         case AssistantMessage():
             calls = sum(text_tokens(call.name) + text_tokens(call.arguments) + MESSAGE_TOKENS for call in message.tool_calls)
-            return MESSAGE_TOKENS + text_tokens(message.text) + calls
+            opaque = [message.extras, *(call.extras for call in message.tool_calls)]
+            return MESSAGE_TOKENS + text_tokens(message.text) + calls + sum(text_tokens(str(extras)) for extras in opaque if extras)
         case ToolMessage():
             return MESSAGE_TOKENS + text_tokens(message.text)
 
