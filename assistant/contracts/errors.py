@@ -42,6 +42,10 @@ class UnreadableFile(InvalidRequest, code="unreadable_file"):
     """A file could not be read."""
 
 
+class RefusedByProvider(InvalidRequest, code="provider_refused"):
+    """The model's provider refused this request."""
+
+
 class UnsupportedContent(InvalidRequest, code="unsupported_content"):
     """This kind of content is not supported."""
 
@@ -165,6 +169,10 @@ class ProviderFailed(NanobotError, status=502, code="provider_error"):
         """`retryable`: whether the same request may succeed later (a 500, a cut connection) or not (a refused key, an unknown model)."""
         super().__init__(message, param=param, retry_after=retry_after)
         self.retryable = retryable
+
+
+class RequestRefused(ProviderFailed):
+    """The model's provider does not take this request. For a client's own request to a registered model, this is a RefusedByProvider."""
 
 
 class ProviderOverloaded(ProviderFailed, status=503, code="provider_overloaded"):

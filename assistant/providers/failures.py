@@ -11,7 +11,14 @@ from urllib.parse import quote
 
 import orjson
 
-from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderOverloaded, ProviderTimeout
+from assistant.contracts.errors import (
+    ContextLengthExceeded,
+    NanobotError,
+    ProviderFailed,
+    ProviderOverloaded,
+    ProviderTimeout,
+    RequestRefused,
+)
 
 _CONTEXT = re.compile(
     r"context.?length.?exceeded|maximum context length|context (?:window|size|length)|exceed_context_size|prompt is too long"
@@ -91,7 +98,8 @@ def refusal(peer: Peer, status: int, headers: Mapping[str, str], body: bytes) ->
         return ProviderFailed(f"{who} does not know the model {peer.model!r} at {peer.origin}{quoted}", retryable=False)
     if 300 <= status < 400:
         return ProviderFailed(f"{who} answered with a redirect ({status}): check providers.{who}.apiBase.", retryable=False)
-    return ProviderFailed(f"{who} refused the request ({status}){quoted}", retryable=False)
+    kind = RequestRefused if status in {400, 413, 422} else ProviderFailed
+    return kind(f"{who} refused the request ({status}){quoted}", retryable=False)
 
 
 def stream_failure(peer: Peer, error: object) -> NanobotError:
@@ -104,6 +112,8 @@ def stream_failure(peer: Peer, error: object) -> NanobotError:
         return ProviderOverloaded(f"{peer.provider} has no capacity now{quoted}")
     if _CONTEXT.search(f"{kinds} {said}"):
         return ContextLengthExceeded(f"The conversation is longer than {peer.model} takes{quoted}")
+    if re.search(r"invalid_request|bad_?request|\b4(?:00|22)\b", kinds, re.IGNORECASE):
+        return RequestRefused(f"{peer.provider} refused the request{quoted}", retryable=False)
     return ProviderFailed(f"{peer.provider} failed in the middle of its answer{quoted}")
 
 

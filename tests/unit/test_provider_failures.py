@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderOverloaded, ProviderTimeout
+from assistant.contracts.errors import (
+    ContextLengthExceeded,
+    NanobotError,
+    ProviderFailed,
+    ProviderOverloaded,
+    ProviderTimeout,
+    RequestRefused,
+)
 from assistant.providers.failures import Peer, Redactor, refusal, retry_after, stream_failure
 
 PEER = Peer(provider="openai", model="gpt-x", origin="https://host", key_source="OPENAI_API_KEY", redact=Redactor([]))
@@ -36,7 +43,7 @@ def test_every_way_to_say_that_the_context_is_full_is_understood(body: object) -
 
 def test_too_long_an_answer_asked_for_is_not_too_long_a_context() -> None:
     body = {"error": {"message": "max_tokens is too large: 999999. This model supports at most 16384 completion tokens."}}
-    assert type(refused(400, body)) is ProviderFailed
+    assert type(refused(400, body)) is RequestRefused
 
 
 @pytest.mark.parametrize("code", ["insufficient_quota", "billing_hard_limit_reached"])

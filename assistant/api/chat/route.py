@@ -1,16 +1,18 @@
 """Which agent, model or workflow answers a request, in which session, with which options."""
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from starlette.types import Scope
 
-from assistant.api.chat.wire import ChatOptions, ChosenTool
+from assistant.api.chat.tools import client_tools, functions_of, left_out, others_of
+from assistant.api.chat.wire import ChatOptions
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, SessionNotFound
-from assistant.contracts.models import NamedTool, ToolChoice, ToolSpec
+from assistant.contracts.messages import Json
+from assistant.contracts.models import ToolChoice, ToolSpec
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import MAIN
 from channels.catalog import OWN, installed_names
@@ -203,6 +205,10 @@ class ModelOptions:
     tool_choice: ToolChoice | None = None
     parallel_calls: bool | None = None
     top_logprobs: int | None = None
+    extra_fields: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    """What a registered model gets as the client sent it."""
+    notice: str = ""
+    """What of the request was left out, for the client; empty: nothing."""
 
 
 _NO_OPTIONS = ModelOptions()
@@ -221,37 +227,19 @@ def options_of(options: ChatOptions, chosen: Route) -> ModelOptions:
         answers, name, own = _OWN_WAYS[type(chosen)]
         if options.n is not None and options.n > 1:
             raise InvalidRequest(f"'n' must be 1: {answers}.", param="n")
-        if options.tools:
+        if functions_of(options):
             raise InvalidRequest(f"Tools of the client go to a registered model: {own}.", param="tools")
         if options.logprobs:
             raise InvalidRequest(f"'logprobs' go with a registered model: {name} has none.", param="logprobs")
-        return _NO_OPTIONS
+        return replace(_NO_OPTIONS, notice=notice) if (notice := left_out("Tools", others_of(options))) else _NO_OPTIONS
     if options.top_logprobs and not options.logprobs:
         raise InvalidRequest("'top_logprobs' needs 'logprobs'.", param="top_logprobs")
-    functions = [tool.function for tool in options.tools or ()]
-    names = [each.name for each in functions]
-    if len(set(names)) < len(names):
-        raise InvalidRequest("Two tools have the same name.", param="tools")
-    none: dict[str, Any] = {"type": "object", "properties": {}}
-    tools = [
-        ToolSpec(name=each.name, description=each.description or "", parameters=each.parameters or none, strict=each.strict)
-        for each in functions
-    ]
+    asked = client_tools(options)
     return ModelOptions(
         n=options.n or 1,
-        tools=tuple(tools),
-        tool_choice=_tool_choice(options, names),
+        tools=asked.tools,
+        tool_choice=asked.choice,
         parallel_calls=options.parallel_tool_calls,
         top_logprobs=(options.top_logprobs or 0) if options.logprobs else None,
+        notice=asked.notice,
     )
-
-
-def _tool_choice(options: ChatOptions, names: list[str]) -> ToolChoice | None:
-    choice = options.tool_choice
-    if isinstance(choice, ChosenTool):
-        if choice.function.name not in names:
-            raise InvalidRequest("'tool_choice' names a tool that is not one of 'tools'.", param="tool_choice")
-        return NamedTool(name=choice.function.name)
-    if choice == "required" and not names:
-        raise InvalidRequest("'tool_choice' needs 'tools'.", param="tool_choice")
-    return choice
