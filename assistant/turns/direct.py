@@ -8,7 +8,7 @@ from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.documents import DocumentReader, ReadImage
 from assistant.contracts.errors import RefusedByProvider, RequestRefused, drop_traceback
 from assistant.contracts.messages import AssistantMessage, Image, MediaType, Message, Usage, UserMessage
-from assistant.contracts.models import ModelProvider, ModelRequest
+from assistant.contracts.models import EmitText, ModelProvider, ModelRequest
 from assistant.contracts.turns import Earlier, HistoryMessage, Keep, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import new_id
 from assistant.turns.handle import RunningTurn, RunningTurns, kept, reason, remove_uploads
@@ -26,6 +26,8 @@ class DirectRequest:
     """The conversation for each answer; the same object where it is the same."""
     ask: ModelRequest
     """The call for each answer, still without its messages and images."""
+    hints: frozenset[str] = frozenset()
+    """Extra fields without which the answer is the same: where the provider refuses one by its name, it is asked again without them."""
     keep: Keep | None = None
     """Stores the end before it is emitted."""
 
@@ -90,7 +92,7 @@ class Direct:
 
                 async with seats:
                     wanted = replace(request.ask, messages=read[id(said)], images=images)
-                    return await request.model.complete(wanted, emit)
+                    return await _complete(request, wanted, emit)
 
             try:
                 async with asyncio.TaskGroup() as group:
@@ -128,6 +130,17 @@ class Direct:
             for part in parts_of(said.content, readings, self._document_chars)
         ]
         return UserMessage(id=new_id("msg"), parts=tuple(parts), extras=said.extras)
+
+
+async def _complete(request: DirectRequest, wanted: ModelRequest, emit: EmitText) -> AssistantMessage:
+    try:
+        return await request.model.complete(wanted, emit)
+    except RequestRefused as error:
+        hints = request.hints & wanted.extra_fields.keys()
+        if not any(name in error.message for name in hints):
+            raise
+    fewer = {name: value for name, value in wanted.extra_fields.items() if name not in hints}
+    return await request.model.complete(replace(wanted, extra_fields=fewer), emit)
 
 
 _SIGNATURES: Final[tuple[tuple[bytes, MediaType], ...]] = (

@@ -32,7 +32,7 @@ def completion(body: bytes) -> bytes:
         tokens = text.split()
         return {
             "tokens": tokens,
-            "token_logprobs": [None, *[-0.5] * len(tokens)][: len(tokens)],
+            "token_logprobs": [-0.5] * len(tokens),
             "top_logprobs": None,
             "text_offset": [0] * len(tokens),
         }

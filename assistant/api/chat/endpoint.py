@@ -76,6 +76,7 @@ async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistr
             stream=asked.stream,
             extra_fields=options.extra_fields,
         ),
+        hints=options.hints,
     )
 
 

@@ -207,6 +207,8 @@ class ModelOptions:
     top_logprobs: int | None = None
     extra_fields: Mapping[str, Json] = field(default_factory=dict[str, Json])
     """What a registered model gets as the client sent it."""
+    hints: frozenset[str] = frozenset()
+    """Those of them that a provider may do without."""
     notice: str = ""
     """What of the request was left out, for the client; empty: nothing."""
 

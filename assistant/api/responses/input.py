@@ -87,7 +87,7 @@ async def read_response(
     options = _options(request)
     model_options = options_of(options, chosen)
     if to_model:
-        model_options = replace(model_options, extra_fields=_extra_fields(body, request))
+        model_options = replace(model_options, extra_fields=_extra_fields(body, request), hints=_HINTS)
     sent: list[wire.InputItem] = (
         [wire.InputMessage(role="user", content=request.input)] if isinstance(request.input, str) else request.input
     )
@@ -254,19 +254,21 @@ def _choice(choice: wire.ResponseToolChoice | None) -> str | dict[str, Any] | No
     return _nested(choice)
 
 
-_PASSED_ON: Final = ("user", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
-"""Fields of a response's request that chat completions have by the same name."""
+_HINTS: Final = frozenset({"user", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "verbosity"})
+"""Fields of a response's request that chat completions have, too, and not every provider: programs send them without being asked to."""
 
 
 def _extra_fields(body: Mapping[str, Json], request: wire.ResponseRequest) -> Mapping[str, Json]:
     """What goes to a registered model as it is: what both APIs name alike, and what neither defines (an engine's own)."""
-    fields = {name: value for name in _PASSED_ON if (value := body.get(name)) is not None}
+    fields = {name: value for name in _HINTS if (value := body.get(name)) is not None}
     if request.text and request.text.verbosity:
         fields["verbosity"] = request.text.verbosity
     return fields | extra_fields(body, known=_KNOWN)
 
 
-_KNOWN: Final = (frozenset(wire.ResponseRequest.model_fields) | frozenset(ChatOptions.model_fields) | {"context_management"}) - {
+_KNOWN: Final = (
+    frozenset(wire.ResponseRequest.model_fields) | frozenset(ChatOptions.model_fields) | {"context_management", "client_metadata"}
+) - {
     "seed",
     "stop",
 }
