@@ -153,7 +153,7 @@ async def _user_content(
 ) -> Sequence[UserText | Upload | Verbatim]:
     if isinstance(content, str):
         return [UserText(text=content)]
-    sent = cast("list[Mapping[str, Json]]", raw["content"])
+    sent = cast("list[Mapping[str, Json]]", raw.get("content") or ())
     return [
         await _take_for_model(part, sent[place], f"{at}.content.{place}", place, spool)
         if to_model

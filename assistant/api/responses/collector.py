@@ -1,5 +1,6 @@
 """Items of a response's input, collected into messages: each call with its output behind it, wherever the client put that."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from assistant.api.chat.read import check_said
@@ -28,7 +29,7 @@ class _Step:
         """The step, the result of each of its calls, and what of these is no text as a message of the user's: a result holds text alone."""
         if not self.texts and not self.calls:
             return []
-        calls = [self._sealed(call) for call in self.calls.values()]
+        calls = [self._with_extras(call) for call in self.calls.values()]
         said: list[Earlier] = [
             AssistantMessage(
                 id=new_id("msg"),
@@ -40,29 +41,38 @@ class _Step:
                 extras={name: value for each in self.envelopes for name, value in each.extras.items()},
             )
         ]
-        shown: list[UserText | Upload | Verbatim] = []
-        for call in calls:
-            output = self.outputs[call.id]
-            text = "\n".join([part.text for part in output if isinstance(part, UserText)])
-            files = [part for part in output if not isinstance(part, UserText)]
-            if files:
-                shown += [UserText(text=f"Output of the call {call.id} of {call.name}:"), *files]
-                text = text or "The output is in the message that follows."
-            said.append(ToolMessage(id=new_id("msg"), call_id=call.id, name=call.name, text=text))
-        return [*said, HistoryMessage(content=tuple(shown))] if shown else said
+        return said + results_of([(call.id, call.name, self.outputs[call.id]) for call in calls])
 
-    def _sealed(self, call: ToolCall) -> ToolCall:
+    def _with_extras(self, call: ToolCall) -> ToolCall:
         extras = next((each.calls[call.id] for each in self.envelopes if call.id in each.calls), None)
         return call if extras is None else ToolCall(id=call.id, name=call.name, arguments=call.arguments, extras=extras)
+
+
+def results_of(outputs: Sequence[tuple[str, str, Taken]]) -> list[Earlier]:
+    """The results of calls (id, name and output each), and what of them is no text as a message of the user's behind them."""
+    said: list[Earlier] = []
+    shown: list[UserText | Upload | Verbatim] = []
+    for call_id, name, output in outputs:
+        text = "\n".join([part.text for part in output if isinstance(part, UserText)])
+        files = [part for part in output if not isinstance(part, UserText)]
+        if files:
+            shown += [UserText(text=f"Output of the call {call_id}{name and f' of {name}'}:"), *files]
+            text = text or "The output is in the message that follows."
+        said.append(ToolMessage(id=new_id("msg"), call_id=call_id, name=name, text=text))
+    return [*said, HistoryMessage(content=tuple(shown))] if shown else said
 
 
 class ItemCollector:
     """Collects items into messages. Consecutive calls and texts of the assistant are one message, as models expect them.
 
-    `at`: the path of an item, for errors. Each method raises InvalidRequest for an item that is out of place.
+    `at`: the path of an item, for errors. Each method raises InvalidRequest for an item that is out of place. `continues`: outputs that come first
+    may answer calls that a session has.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, continues: bool = False) -> None:
+        self._continues = continues
+        self._first: list[tuple[str, str, Taken]] = []
+        """Outputs that came first, of calls that a session has."""
         self.instructions: list[str] = []
         self._said: list[HistoryMessage | _Step] = []
         self._of_call: dict[str, _Step] = {}
@@ -71,7 +81,8 @@ class ItemCollector:
 
     @property
     def said(self) -> tuple[Earlier, ...]:
-        return tuple([each for entry in self._said for each in (entry.messages() if isinstance(entry, _Step) else [entry])])
+        said = [each for entry in self._said for each in (entry.messages() if isinstance(entry, _Step) else [entry])]
+        return (*results_of(self._first), *said)
 
     def message(self, message: wire.InputMessage, content: Taken, at: str) -> None:
         """`content`: a user's, with its files."""
@@ -103,6 +114,9 @@ class ItemCollector:
 
     def output(self, call_id: str, output: Taken, at: str) -> None:
         step = self._of_call.get(call_id)
+        if step is None and self._continues and not self._said:
+            self._first.append((call_id, "", output))
+            return
         if step is None:
             raise InvalidRequest("This answers no call that was made before.", param=f"{at}.call_id")
         if self._waiting.pop(call_id, None) is None and _alike(step.outputs[call_id]) != _alike(output):

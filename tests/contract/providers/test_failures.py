@@ -5,7 +5,14 @@ import logging
 
 import pytest
 
-from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderOverloaded, ProviderTimeout
+from assistant.contracts.errors import (
+    ContextLengthExceeded,
+    NanobotError,
+    ProviderFailed,
+    ProviderOverloaded,
+    ProviderTimeout,
+    RequestRefused,
+)
 from assistant.contracts.models import ModelProvider
 from tests.doubles.model_server import ModelServer
 
@@ -42,7 +49,7 @@ async def test_the_log_says_with_which_status_a_provider_refused(server: ModelSe
 @pytest.mark.parametrize(
     ("mode", "kind", "retryable"),
     [
-        ("400", ProviderFailed, False),
+        ("400", RequestRefused, False),
         ("401", ProviderFailed, False),
         ("403", ProviderFailed, False),
         ("404", ProviderFailed, False),
