@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test pytest lint-beside test-long test-transcripts test-local test-nanobot local lint format bench crash soak fuzz constraints release-check clean
+.PHONY: serve test pytest lint-beside test-long test-transcripts test-clients test-local test-nanobot local lint format bench crash soak fuzz constraints release-check clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -26,6 +26,9 @@ test-long: .venv/test.done         ## the crash test and the fuzz tests at lengt
 
 test-transcripts: .venv/test.done  ## CASES transcripts, as any provider's answers make them, by the rules of every provider
 	CASES=$(CASES) $(BIN)/python -m pytest -n 0 --timeout 3600 tests/contract/providers/test_any_transcript.py
+
+test-clients: .venv/test.done .venv-clients/clients.done ## real clients against a real server: installs them first; CODEX=1: Codex, too (424 MB)
+	$(BIN)/python -m tests.clients
 
 test-local: .venv/local.done .venv/test.done ## models that are files, by llama.cpp: builds it first (minutes, once)
 	$(BIN)/python -m pytest -m local -rs
@@ -100,13 +103,24 @@ NODE := tests/flow/compatibility/node
 	$(BIN)/pip install --quiet --require-hashes -r requirements/local.txt
 	@touch $@
 
+CLIENTS := tests/clients/node
+CLIENT_PINS := langchain-openai==1.7.4 'pydantic-ai-slim[openai]==2.68.0' openai-agents==0.24.0 llm==0.36 tiktoken==0.14.0
+
+.venv-clients/clients.done: requirements/clients.txt $(CLIENTS)/package-lock.json
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/pip install --quiet --require-hashes --no-deps -r requirements/clients.txt
+	@if command -v npm >/dev/null; then npm ci --prefix $(CLIENTS) $(if $(CODEX),,--omit=optional) --ignore-scripts --no-audit --no-fund --silent; \
+	else echo "npm is not here: the clients for Node are skipped"; fi
+	@touch $@
+
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 constraints: .venv/serve.done
 	echo 'uv>=0.13' | $(COMPILE) - -o requirements/uv.txt
 	$(COMPILE) --group build pyproject.toml -o requirements/serve.txt
 	$(COMPILE) --group build --group test --extra postgres pyproject.toml -c requirements/serve.txt -o requirements/test.txt
+	printf '%s\n' $(CLIENT_PINS) | $(COMPILE) - -o requirements/clients.txt
 	$(COMPILE) --group build --group local-test --extra local pyproject.toml -c requirements/test.txt -o requirements/local.txt
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dist $(NODE)/node_modules
+	rm -rf .venv .venv-clients .pytest_cache .ruff_cache .hypothesis dist $(NODE)/node_modules

@@ -73,6 +73,12 @@ class PromptTokensDetails(BaseModel):
     cached_tokens: int
 
 
+class CompletionTokensDetails(BaseModel):
+    """`reasoning_tokens`: 0 too where the provider does not say."""
+
+    reasoning_tokens: int
+
+
 class UsageAnswer(BaseModel):
     """Tokens of this request alone, summed over all the model calls that it took."""
 
@@ -80,6 +86,7 @@ class UsageAnswer(BaseModel):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails
 
 
 class AnsweredFunction(BaseModel):
@@ -88,17 +95,25 @@ class AnsweredFunction(BaseModel):
 
 
 class AnsweredCall(BaseModel):
+    """Further fields are the provider's (`extra_content`): send them back with the call."""
+
+    model_config = ConfigDict(extra="allow")
+
     id: str
     type: Literal["function"]
     function: AnsweredFunction
 
 
 class AnswerMessage(BaseModel):
-    """`tool_calls`: of the client's tools; then `content` may be null."""
+    """`tool_calls`: of the client's tools; then `content` may be null. `reasoning_content`: the model's thoughts, where it tells them. Further fields
+    are the provider's (`reasoning_details`, `audio` …): send them back with the message."""
+
+    model_config = ConfigDict(extra="allow")
 
     role: Literal["assistant"]
     content: str | None
     refusal: None
+    reasoning_content: str | None = None
     tool_calls: list[AnsweredCall] | None = None
 
 
@@ -123,9 +138,12 @@ class CallDelta(AnsweredCall):
 
 
 class Delta(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
     role: Literal["assistant"] | None = None
     content: str | None = None
     refusal: None = None
+    reasoning_content: str | None = None
     tool_calls: list[CallDelta] | None = None
 
 

@@ -42,6 +42,10 @@ class UnreadableFile(InvalidRequest, code="unreadable_file"):
     """A file could not be read."""
 
 
+class RefusedByProvider(InvalidRequest, code="provider_refused"):
+    """The model's provider refused this request."""
+
+
 class UnsupportedContent(InvalidRequest, code="unsupported_content"):
     """This kind of content is not supported."""
 

@@ -41,6 +41,10 @@ class Image:
     """Bytes, as received."""
     original: str
     """The received picture in words: "PNG, 4032×3024"."""
+    bare: bool = False
+    """Sent as received, without the line that names it."""
+    detail: str = ""
+    """OpenAI's word for how closely the model looks; empty: left to it."""
     kind: Literal["image"] = "image"
 
 
@@ -61,6 +65,16 @@ class Document:
     missing: str = ""
     """What is missing here and how to get it, for the model; empty: `text` is all."""
     kind: Literal["document"] = "document"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verbatim(Text):
+    """A client's part for a registered model, in the words of OpenAI's chat completions: `value` goes there as it is; never stored.
+
+    `text`: its words; empty where it is no text. `{"type": "tokens", "tokens": […]}` is the whole prompt of a completion.
+    """
+
+    value: Extras
 
 
 Part = Text | Image | Document
@@ -101,6 +115,8 @@ class ToolCall:
 class UserMessage:
     id: str
     parts: tuple[Part, ...]
+    extras: Extras = field(default_factory=dict[str, Json])
+    """A client's further fields for a registered model: `name` …"""
     role: Literal["user"] = "user"
 
 

@@ -150,17 +150,25 @@ class Embeddings:
     """The model that made them, by its provider's name for it."""
 
 
+TokenizedText = tuple[int, ...]
+"""A text as the model's own tokens."""
+EmbeddingInput = str | TokenizedText
+
+
 class EmbeddingProvider(Protocol):
     """A model that makes vectors of texts.
 
-    `embed` returns one vector for each text, in order, in as many batches as it takes. `dimensions`: their length; None: the model's default.
-    Raises InvalidRequest (a length that the model does not support, an empty text), and what ModelProvider raises.
+    `embed` returns one vector for each input, in order, in as many batches as it takes. `dimensions`: their length; None: the model's default.
+    `extra_fields`: as in ModelRequest.
+    Raises InvalidRequest (a length that the model does not support, an empty text, tokens where it takes none), and what ModelProvider raises.
     """
 
     @property
     def info(self) -> ModelInfo: ...
 
-    async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings: ...
+    async def embed(
+        self, inputs: Sequence[EmbeddingInput], dimensions: int | None, extra_fields: Mapping[str, Json] | None = None
+    ) -> Embeddings: ...
 
     async def close(self) -> None: ...
 
@@ -197,6 +205,8 @@ class OpenedModel:
     listed: ListedModel
     writes: ModelProvider | None = None
     """For the type "chat", and the type "completion", which continues the text of the only user message."""
+    completes: bool = False
+    """Whether `writes` is its provider's own completions, which take tokens and further fields."""
     embeds: EmbeddingProvider | None = None
     sampling: Sampling = field(default_factory=Sampling)
     """Defaults for requests that leave sampling open."""

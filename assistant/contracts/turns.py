@@ -7,7 +7,7 @@ from typing import Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError
-from assistant.contracts.messages import AssistantMessage, FinishReason, ToolMessage, Usage
+from assistant.contracts.messages import AssistantMessage, Extras, FinishReason, Json, ToolMessage, Usage, Verbatim
 from assistant.contracts.models import Sampling, ToolChoice, ToolSpec
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.tools import TurnTool
@@ -48,6 +48,8 @@ class Upload:
     """The dotted path of its request field, for errors."""
     unread: str = ""
     """Why it is stored without being read, for the model; empty: it is read."""
+    detail: str = ""
+    """Of a picture for a registered model; as in `messages.Image`."""
     kind: Literal["upload"] = "upload"
 
 
@@ -55,7 +57,10 @@ class Upload:
 class HistoryMessage:
     """A message of the user's within a history that the client sent."""
 
-    content: tuple[UserText | Upload, ...]
+    content: tuple[UserText | Upload | Verbatim, ...]
+    """Verbatim parts are for registered models alone."""
+    extras: Extras = field(default_factory=dict[str, Json])
+    """As in `messages.UserMessage`."""
     kind: Literal["asked"] = "asked"
 
 

@@ -154,7 +154,7 @@ def _encode(message: Message, *, images: Images, vision: bool) -> bytes:
 def _user_blocks(message: UserMessage, images: Images, vision: bool) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     for text, image in user_parts(message, images, vision=vision):
-        blocks.append(_text(text))
+        blocks += [_text(text)] if text or image is None else []
         if image is not None:
             data = base64.b64encode(images[image.attachment_id]).decode("ascii")
             blocks.append({"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": data}})

@@ -7,14 +7,14 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Final, cast
 
 import orjson
 
-from assistant.contracts.errors import ProviderFailed
+from assistant.contracts.errors import InvalidRequest, ProviderFailed, UnsupportedContent
 from assistant.contracts.messages import (
     AssistantMessage,
     Document,
@@ -28,10 +28,11 @@ from assistant.contracts.messages import (
     ToolMessage,
     Usage,
     UserMessage,
+    Verbatim,
     describe,
     human_size,
 )
-from assistant.contracts.models import ModelRequest
+from assistant.contracts.models import EmbeddingInput, ModelRequest
 from assistant.contracts.util import estimate_tokens, new_id
 from assistant.providers.failures import Peer
 from assistant.providers.thoughts import SpokenAnswer
@@ -49,7 +50,10 @@ _MOST_TOKENS: Final = 2**31
 
 
 def part_text(part: Text | Document) -> str:
-    """A part as text: the user's own words as they are, all others inside a block that says what they are and that they cannot close."""
+    """A part as text: the user's own words as they are, all others inside a block that says what they are and that they cannot close.
+    Raises UnsupportedContent for a client's part that is no text."""
+    if isinstance(part, Verbatim) and not part.text:
+        raise UnsupportedContent(f"This model does not take content of the type '{str(part.value.get('type'))[:40]}'.", param="messages")
     if part.kind == "document":
         return document_text(part)
     if not part.quoted:
@@ -81,7 +85,7 @@ def user_parts(message: UserMessage, images: Images, *, vision: bool) -> list[tu
     for part in message.parts:
         if part.kind == "image":
             shown = vision and part.attachment_id in images
-            parts.append((image_text(part, shown=shown, vision=vision), part if shown else None))
+            parts.append(("" if shown and part.bare else image_text(part, shown=shown, vision=vision), part if shown else None))
         else:
             parts.append((part_text(part), None))
     return parts
@@ -169,6 +173,14 @@ class EncodedMessages:
         if known.walk.waits:
             whole.add(*known.walk.rest(), encode)
         return whole
+
+
+def only_texts(inputs: Sequence[EmbeddingInput]) -> list[str]:
+    """For a model that has tokens of its own. Raises InvalidRequest for inputs that are tokens."""
+    texts = [text for text in inputs if isinstance(text, str)]
+    if len(texts) < len(inputs):
+        raise InvalidRequest("This model takes texts, not tokens: send the text itself.", param="input")
+    return texts
 
 
 def encode_once(messages: tuple[Message, ...], form: PromptForm, encode: Encode) -> EncodedPrompt:

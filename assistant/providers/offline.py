@@ -6,14 +6,14 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from assistant.contracts.errors import ContextLengthExceeded, InvalidRequest
-from assistant.contracts.messages import AssistantMessage, Document, Image, Text, ToolCall, ToolMessage, Usage, UserMessage, describe
-from assistant.contracts.models import Embeddings, EmitText, ModelInfo, ModelRequest
+from assistant.contracts.messages import AssistantMessage, Document, Image, Json, Text, ToolCall, ToolMessage, Usage, UserMessage, describe
+from assistant.contracts.models import EmbeddingInput, Embeddings, EmitText, ModelInfo, ModelRequest
 from assistant.contracts.util import estimate_tokens, new_id
-from assistant.providers.messages import estimate_prompt_tokens
+from assistant.providers.messages import estimate_prompt_tokens, only_texts
 
 NO_MODEL = (
     "No model is configured, so this answer was made without one. To set one, in one line: OPENAI_API_KEY=<your key> nanobot serve "
@@ -154,7 +154,10 @@ class OfflineEmbeddings:
         self._working = asyncio.Semaphore(1)  # threads are shared
         self.info = ModelInfo(id="offline-embedding", provider="offline", context_tokens=_CONTEXT, vision=False)
 
-    async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
+    async def embed(
+        self, inputs: Sequence[EmbeddingInput], dimensions: int | None, extra_fields: Mapping[str, Json] | None = None
+    ) -> Embeddings:
+        texts = only_texts(inputs)
         length = self._dimensions if dimensions is None else dimensions
         if not DIMENSIONS[0] <= length <= DIMENSIONS[-1]:
             raise InvalidRequest(f"'dimensions' must be {DIMENSIONS[0]} to {DIMENSIONS[-1]} for this model.", param="dimensions")

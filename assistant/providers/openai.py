@@ -3,16 +3,17 @@
 import asyncio
 import base64
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, cast
 
 import orjson
 
 from assistant.contracts.errors import ProviderFailed
-from assistant.contracts.messages import AssistantMessage, Images, Message, UserMessage
-from assistant.contracts.models import Embeddings, EmitText, ModelRequest, NamedTool, Sampling, ToolSpec
-from assistant.contracts.util import estimate_tokens
+from assistant.contracts.messages import AssistantMessage, Images, Json, Message, UserMessage, Verbatim
+from assistant.contracts.models import EmbeddingInput, Embeddings, EmitText, ModelRequest, NamedTool, Sampling, ToolSpec
+from assistant.contracts.util import CHARACTERS_PER_TOKEN, estimate_tokens
 from assistant.providers.chain import RetryPolicy
 from assistant.providers.failures import stream_failure
 from assistant.providers.http import HttpWire, ProviderEndpoint
@@ -103,9 +104,11 @@ class OpenAICompletions(HttpWire):
         parts = [part for message in request.messages if message.role == "user" for part in message.parts]
         fields = sampling_fields(self._endpoint, request.sampling)
         limit = fields.pop(self._endpoint.max_tokens_field, None)
+        tokens = next((part.value.get("tokens") for part in parts if isinstance(part, Verbatim)), None)
         body: dict[str, Any] = {
+            **request.extra_fields,
             "model": self.info.id,
-            "prompt": "".join(part_text(part) for part in parts if part.kind != "image"),
+            "prompt": tokens or "".join(part_text(part) for part in parts if part.kind != "image"),
             **fields,
             **({} if limit is None else {"max_tokens": limit}),
             **({"stream": True, "stream_options": {"include_usage": True}} if request.stream else {}),
@@ -141,7 +144,7 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
 
 def _encode(message: Message, *, form: PromptForm, images: Images, vision: bool) -> bytes:
     if message.role == "user":
-        return orjson.dumps({"role": "user", "content": _content(message, images, vision)})
+        return orjson.dumps({**message.extras, "role": "user", "content": _content(message, images, vision)})
     if message.role == "tool":
         named = {"name": message.name} if form.rules.names_results else {}
         return orjson.dumps({"role": "tool", "tool_call_id": message.call_id, **named, "content": tool_text(message)})
@@ -173,12 +176,18 @@ def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequen
     """The parts as blocks; as one text where none is a picture: servers without vision often take plain strings only."""
     texts: list[str] = []
     content: list[dict[str, Any]] = []
-    for text, image in user_parts(message, images, vision=vision):
-        texts.append(text)
-        content.append({"type": "text", "text": text})
+    for part in message.parts:
+        if isinstance(part, Verbatim):
+            content.append(dict(part.value))
+            continue
+        ((text, image),) = user_parts(replace(message, parts=(part,)), images, vision=vision)
+        if text or image is None:
+            texts.append(text)
+            content.append({"type": "text", "text": text})
         if image is not None:
             data = base64.b64encode(images[image.attachment_id]).decode("ascii")
-            content.append({"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{data}"}})
+            detail = {"detail": image.detail} if image.detail else {}
+            content.append({"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{data}", **detail}})
     return content if len(content) > len(texts) else "\n\n".join(texts)
 
 
@@ -189,14 +198,16 @@ class OpenAIEmbeddings(HttpWire):
         super().__init__(endpoint)
         self._retry = RetryPolicy()
 
-    async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
-        return await self._retry.run(self.info.provider, partial(self._embed, texts, dimensions))
+    async def embed(
+        self, inputs: Sequence[EmbeddingInput], dimensions: int | None, extra_fields: Mapping[str, Json] | None = None
+    ) -> Embeddings:
+        return await self._retry.run(self.info.provider, partial(self._embed, inputs, dimensions, extra_fields or {}))
 
-    async def _embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
+    async def _embed(self, inputs: Sequence[EmbeddingInput], dimensions: int | None, extra_fields: Mapping[str, Json]) -> Embeddings:
         vectors: list[Sequence[float]] = []
         tokens, model = 0, ""
-        for batch in batches(texts):
-            made = await self._batch(batch, dimensions)
+        for batch in batches(inputs):
+            made = await self._batch(batch, dimensions, extra_fields)
             vectors += made.vectors
             tokens += made.prompt_tokens
             model = made.model
@@ -204,8 +215,8 @@ class OpenAIEmbeddings(HttpWire):
             raise ProviderFailed(f"{self._endpoint.peer.provider} gave vectors of other lengths than requested.", retryable=False)
         return Embeddings(vectors=tuple(vectors), prompt_tokens=tokens, model=model or self.info.id)
 
-    async def _batch(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
-        body: dict[str, Any] = {"model": self.info.id, "input": list(texts), "encoding_format": "float"}
+    async def _batch(self, inputs: Sequence[EmbeddingInput], dimensions: int | None, extra_fields: Mapping[str, Json]) -> Embeddings:
+        body: dict[str, Any] = {**extra_fields, "model": self.info.id, "input": list(inputs), "encoding_format": "float"}
         if dimensions is not None:
             body["dimensions"] = dimensions
         async with self._http.request("POST", "/embeddings", orjson.dumps({**body, **self._endpoint.settings.extra_body})) as response:
@@ -213,8 +224,8 @@ class OpenAIEmbeddings(HttpWire):
         if answer.get("error"):
             raise stream_failure(self._endpoint.peer, answer["error"])
         usage = mapping(answer.get("usage"))
-        counted = count(usage, "prompt_tokens") or count(usage, "total_tokens") or sum(estimate_tokens(len(text)) for text in texts)
-        vectors = await asyncio.to_thread(self._vectors, answer, len(texts))
+        counted = count(usage, "prompt_tokens") or count(usage, "total_tokens") or sum(estimate_tokens(_size(text)) for text in inputs)
+        vectors = await asyncio.to_thread(self._vectors, answer, len(inputs))
         return Embeddings(vectors=vectors, prompt_tokens=counted, model=str(answer.get("model") or self.info.id))
 
     def _vectors(self, answer: dict[str, Any], wanted: int) -> tuple[Sequence[float], ...]:
@@ -239,14 +250,19 @@ def _vector(values: list[object]) -> Sequence[float]:
     return vector if min(vector) > -_LARGEST and max(vector) < _LARGEST else ()
 
 
-def batches(texts: Sequence[str]) -> list[list[str]]:
-    """The texts in order, in as few calls as the limits allow."""
-    made: list[list[str]] = []
+def batches(inputs: Sequence[EmbeddingInput]) -> list[list[EmbeddingInput]]:
+    """The inputs in order, in as few calls as the limits allow."""
+    made: list[list[EmbeddingInput]] = []
     size = 0
-    for text in texts:
-        if not made or len(made[-1]) >= _BATCH or size + len(text) > _BATCH_CHARS:
+    for text in inputs:
+        if not made or len(made[-1]) >= _BATCH or size + _size(text) > _BATCH_CHARS:
             made.append([])
             size = 0
         made[-1].append(text)
-        size += len(text)
+        size += _size(text)
     return made
+
+
+def _size(text: EmbeddingInput) -> int:
+    """Characters; a token counts as the four that it holds on average."""
+    return len(text) if isinstance(text, str) else len(text) * CHARACTERS_PER_TOKEN

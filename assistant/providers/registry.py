@@ -43,9 +43,12 @@ def open_provider(choice: ChosenModel, *, fallbacks: Sequence[ChosenModel] = ())
 
 def open_completions(choice: ChosenModel) -> ModelProvider:
     """What continues a text: the provider's own completions where its wire has them, else its chat."""
-    if choice.provider == OFFLINE or (endpoint := _endpoint(choice)).wire != "openai":
-        return open_provider(choice)
-    return ModelChain([OpenAICompletions(endpoint)])
+    return ModelChain([OpenAICompletions(_endpoint(choice))]) if is_openai(choice) else open_provider(choice)
+
+
+def is_openai(choice: ChosenModel) -> bool:
+    """Whether the provider speaks OpenAI's wire."""
+    return choice.provider != OFFLINE and _endpoint(choice).wire == "openai"
 
 
 def open_embeddings(choice: ChosenModel) -> EmbeddingProvider:
@@ -184,7 +187,8 @@ class ModelRegistry:
             embeds = OfflineEmbeddings(settings.dimensions) if choice.provider == OFFLINE else open_embeddings(choice)
             return OpenedModel(listed=listed, embeds=embeds)
         writes = open_completions(choice) if settings.type == "completion" else open_provider(choice)
-        return OpenedModel(listed=listed, writes=writes, sampling=sampling)
+        completes = settings.type == "completion" and is_openai(choice)
+        return OpenedModel(listed=listed, writes=writes, completes=completes, sampling=sampling)
 
 
 def _as_itself(choice: ChosenModel) -> ListedModel:

@@ -2,12 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import Final
 
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.documents import DocumentReader, ReadImage
-from assistant.contracts.errors import drop_traceback
-from assistant.contracts.messages import AssistantMessage, Message, Usage, UserMessage
-from assistant.contracts.models import ModelProvider, ModelRequest
+from assistant.contracts.errors import RefusedByProvider, RequestRefused, drop_traceback
+from assistant.contracts.messages import AssistantMessage, Image, MediaType, Message, Usage, UserMessage
+from assistant.contracts.models import EmitText, ModelProvider, ModelRequest
 from assistant.contracts.turns import Earlier, HistoryMessage, Keep, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import new_id
 from assistant.turns.handle import RunningTurn, RunningTurns, kept, reason, remove_uploads
@@ -25,6 +26,8 @@ class DirectRequest:
     """The conversation for each answer; the same object where it is the same."""
     ask: ModelRequest
     """The call for each answer, still without its messages and images."""
+    hints: frozenset[str] = frozenset()
+    """Extra fields without which the answer is the same: where the provider refuses one by its name, it is asked again without them."""
     keep: Keep | None = None
     """Stores the end before it is emitted."""
 
@@ -59,10 +62,11 @@ class Direct:
         end: TurnFinished | TurnFailed
         try:
             end = await self._answer(request, turn)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - passed on to the caller; `reason` logs a bug
+        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - passed on to the caller; `reason` logs a bug
+            error = RefusedByProvider(raised.message) if isinstance(raised, RequestRefused) else raised
             _, told = reason(turn, error, late="The model did not answer in time (api.timeout).")
             end = TurnFailed(turn_id=turn.id, error=told, acted=False)
-            drop_traceback(error)
+            drop_traceback(raised)
         finally:
             turn.sealed = True  # a stop now would end the task before its end is emitted
             if uploads := request.uploads:
@@ -88,7 +92,7 @@ class Direct:
 
                 async with seats:
                     wanted = replace(request.ask, messages=read[id(said)], images=images)
-                    return await request.model.complete(wanted, emit)
+                    return await _complete(request, wanted, emit)
 
             try:
                 async with asyncio.TaskGroup() as group:
@@ -111,11 +115,43 @@ class Direct:
         if not isinstance(said, HistoryMessage):
             return said
         readings: dict[int, tuple[str, Reading]] = {}
+        looks: dict[str, str] = {}
         for item in said.content:
             if isinstance(item, Upload):
                 reading, attachment = await self._reader.read(item), ""
                 if isinstance(reading, ReadImage):
                     attachment = new_id("att")
+                    looks[attachment] = item.detail
+                    reading = await asyncio.to_thread(_as_sent, reading, item)
                     images[attachment] = reading.data
                 readings[id(item)] = attachment, reading
-        return UserMessage(id=new_id("msg"), parts=parts_of(said.content, readings, self._document_chars))
+        parts = [
+            replace(part, bare=True, detail=looks[part.attachment_id]) if isinstance(part, Image) else part
+            for part in parts_of(said.content, readings, self._document_chars)
+        ]
+        return UserMessage(id=new_id("msg"), parts=tuple(parts), extras=said.extras)
+
+
+async def _complete(request: DirectRequest, wanted: ModelRequest, emit: EmitText) -> AssistantMessage:
+    try:
+        return await request.model.complete(wanted, emit)
+    except RequestRefused as error:
+        hints = request.hints & wanted.extra_fields.keys()
+        if not any(name in error.message for name in hints):
+            raise
+    fewer = {name: value for name, value in wanted.extra_fields.items() if name not in hints}
+    return await request.model.complete(replace(wanted, extra_fields=fewer), emit)
+
+
+_SIGNATURES: Final[tuple[tuple[bytes, MediaType], ...]] = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif")
+)  # fmt: skip
+
+
+def _as_sent(read: ReadImage, upload: Upload) -> ReadImage:
+    """The picture with the bytes that were sent, where these are of a format that every API takes."""
+    data = upload.path.read_bytes()
+    media_type = next((kind for signature, kind in _SIGNATURES if data.startswith(signature)), None)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        media_type = "image/webp"
+    return read if media_type is None else replace(read, data=data, media_type=media_type)

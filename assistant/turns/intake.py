@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from assistant.contracts.documents import DocumentReader, ReadDocument, ReadImage
 from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile, UnsupportedFileType
-from assistant.contracts.messages import Document, Image, Part, Text, UserMessage
+from assistant.contracts.messages import Document, Image, Part, Text, UserMessage, Verbatim
 from assistant.contracts.turns import TurnRequest, Upload, UserText
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
@@ -24,7 +24,7 @@ class MessageIntake:
     document_chars: int
     """How much text of documents one message may hold; the rest can be paged through."""
 
-    async def message(self, request: TurnRequest, content: Sequence[UserText | Upload]) -> UserMessage:
+    async def message(self, request: TurnRequest, content: Sequence[UserText | Upload | Verbatim]) -> UserMessage:
         """The request's message, or the `content` of one in its history. Reads the uploads side by side, then keeps them; the parts are in the
         order in which they were sent. Raises the first error.
 
@@ -63,7 +63,7 @@ class MessageIntake:
 
 
 def parts_of(
-    content: Sequence[UserText | Upload], readings: Mapping[int, tuple[str, Reading] | NanobotError], document_chars: int
+    content: Sequence[UserText | Upload | Verbatim], readings: Mapping[int, tuple[str, Reading] | NanobotError], document_chars: int
 ) -> tuple[Part, ...]:
     """The parts of a message. `readings`: by `id(upload)`, each with its attachment's id, or why there is none. `document_chars`: the budget of
     text that its documents share."""
@@ -71,6 +71,9 @@ def parts_of(
     shares = iter(share([len(text) for text in texts], document_chars))
     parts: list[Part] = []
     for item in content:
+        if isinstance(item, Verbatim):
+            parts.append(item)
+            continue
         if not isinstance(item, Upload):
             parts.append(Text(text=item.text, quoted=item.quoted, chosen=item.chosen))
             continue

@@ -14,7 +14,7 @@ from assistant.contracts.messages import AssistantMessage, Image, Message, UserM
 from assistant.contracts.models import ModelProvider, Sampling, ToolSpec
 from assistant.contracts.sessions import CachedUpTo, History
 from assistant.contracts.transcripts import cut, heal, message_tokens, text_tokens, unanswered
-from assistant.contracts.turns import Earlier, HistoryMessage, TurnRequest, Upload, UserText
+from assistant.contracts.turns import Earlier, HistoryMessage, TurnRequest, UserText
 from assistant.contracts.util import CHARACTERS_PER_TOKEN
 
 ANSWER_ESTIMATE: Final = 500
@@ -28,7 +28,7 @@ def estimated_tokens(said: Sequence[Earlier], instructions: Sequence[str], sampl
     parts = [part for message in said if isinstance(message, HistoryMessage) for part in message.content]
     chars = sum(len(part.text) for part in parts if isinstance(part, UserText)) + sum(map(len, instructions))
     chars += sum(len(message.text) for message in said if not isinstance(message, HistoryMessage))
-    files = sum(isinstance(part, Upload) for part in parts)
+    files = sum(not isinstance(part, UserText) for part in parts)
     return answers * (chars // CHARACTERS_PER_TOKEN + files * FILE_ESTIMATE + (sampling.max_tokens or ANSWER_ESTIMATE))
 
 

@@ -14,13 +14,28 @@ def answer_texts(path: str, body: bytes) -> bytes:
 def completion(body: bytes) -> bytes:
     """The response to a request at /completions: the prompt, in capitals, word by word."""
     asked: dict[str, Any] = json.loads(body)
-    words = asked["prompt"].upper().split(" ")
+    prompt = asked["prompt"]
+    words = [f"token{number}" for number in prompt] if isinstance(prompt, list) else prompt.upper().split(" ")
     pieces = [word if place == 0 else f" {word}" for place, word in enumerate(words)]
     usage = {"prompt_tokens": len(words), "completion_tokens": len(words), "total_tokens": 2 * len(words)}
 
     def answer(text: str, reason: str | None) -> dict[str, Any]:
-        choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": reason}
+        choice = {
+            "index": 0,
+            "text": text,
+            "logprobs": scores(text) if asked.get("logprobs") is not None else None,
+            "finish_reason": reason,
+        }
         return {"id": "cmpl-fake", "object": "text_completion", "created": 1_700_000_000, "model": script.MODEL, "choices": [choice]}
+
+    def scores(text: str) -> dict[str, Any]:
+        tokens = text.split()
+        return {
+            "tokens": tokens,
+            "token_logprobs": [-0.5] * len(tokens),
+            "top_logprobs": None,
+            "text_offset": [0] * len(tokens),
+        }
 
     if not asked.get("stream"):
         return _whole({**answer("".join(pieces), "stop"), "usage": usage})
@@ -34,10 +49,10 @@ def completion(body: bytes) -> bytes:
 
 
 def embeddings(body: bytes) -> bytes:
-    """The response to a request at /embeddings: of each text its length and the dimensions that were asked for, and zeros up to those; the last
+    """The response to a request at /embeddings: of each input its length and the dimensions that were asked for, and zeros up to those; the last
     text's first."""
     asked: dict[str, Any] = json.loads(body)
-    texts: list[str] = asked["input"]
+    texts: list[str | list[int]] = asked["input"]
     size: int = asked.get("dimensions", 0)
     vectors = [
         {"object": "embedding", "index": index, "embedding": [float(len(text)), float(size), *[0.0] * (size - 2)][: size or None]}

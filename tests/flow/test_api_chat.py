@@ -33,6 +33,7 @@ async def test_a_message_is_answered(api: Running) -> None:
         "completion_tokens": 3,
         "total_tokens": 15,
         "prompt_tokens_details": {"cached_tokens": 4},
+        "completion_tokens_details": {"reasoning_tokens": 0},
     }
     assert api.turns.only.content == (UserText(text="hi"),)
     assert api.turns.only.session == "api:mine"

@@ -11,6 +11,7 @@ from typing import Any
 import openai
 import pytest
 
+from tests.doubles import model_script as script
 from tests.doubles.model_server import ModelServer
 
 from .api_rig import Running, error_of
@@ -78,22 +79,35 @@ REFUSED: list[tuple[str, dict[str, Any], int, str | None]] = [
     ("completions", {"model": "texts"}, 400, "prompt"),
     ("completions", {"model": "texts", "prompt": ""}, 400, "prompt"),
     ("completions", {"model": "texts", "prompt": []}, 400, "prompt"),
-    ("completions", {"model": "texts", "prompt": [1, 2]}, 400, "prompt"),
-    ("completions", {"model": "texts", "prompt": [[1, 2]]}, 400, "prompt"),
     ("completions", {"model": "texts", "prompt": ["a", 1]}, 400, "prompt.1"),
     ("completions", {"model": "texts", "prompt": ["a"] * 129}, 400, "prompt"),
     ("completions", {"model": "texts", "prompt": ["a"] * 65, "n": 2}, 400, "n"),
-    ("completions", {"model": "texts", "prompt": "a", "echo": True}, 400, "echo"),
-    ("completions", {"model": "texts", "prompt": "a", "suffix": "x"}, 400, "suffix"),
-    ("completions", {"model": "texts", "prompt": "a", "best_of": 2}, 400, "best_of"),
-    ("completions", {"model": "texts", "prompt": "a", "logprobs": 0}, 400, "logprobs"),
+    ("completions", {"model": "tuned", "prompt": "a", "echo": True}, 400, "echo"),
+    ("completions", {"model": "tuned", "prompt": "a", "suffix": "x"}, 400, "suffix"),
+    ("completions", {"model": "tuned", "prompt": "a", "best_of": 2}, 400, "best_of"),
+    ("completions", {"model": "tuned", "prompt": "a", "logprobs": 0}, 400, "logprobs"),
+    ("completions", {"model": "tuned", "prompt": [1, 2]}, 400, "prompt"),
+    ("completions", {"model": "tuned", "prompt": [[1, 2]]}, 400, "prompt"),
+    ("completions", {"model": "texts", "prompt": "a", "max_tokens": 0}, 400, "max_tokens"),
+    ("completions", {"model": "texts", "prompt": "a", "logprobs": 21}, 400, "logprobs"),
+    ("completions", {"model": "texts", "prompt": [[1], "a"]}, 400, "prompt.1"),
+    ("completions", {"model": "texts", "prompt": [1, "a"]}, 400, "prompt"),
     ("completions", {"prompt": "a"}, 400, "model"),
     ("completions", {"model": "gpt-test", "prompt": "a"}, 400, "model"),
     ("completions", {"model": "vectors", "prompt": "a"}, 400, "model"),
     ("completions", {"model": "unheard-of", "prompt": "a"}, 404, "model"),
     ("embeddings", {"model": "vectors"}, 400, "input"),
     ("embeddings", {"model": "vectors", "input": [""]}, 400, "input.0"),
-    ("embeddings", {"model": "vectors", "input": [[1]]}, 400, "input"),
+    ("embeddings", {"model": "vectors", "input": [[1], []]}, 400, "input.1"),
+    ("embeddings", {"model": "vectors", "input": [[1], [True]]}, 400, "input.1"),
+    ("embeddings", {"model": "vectors", "input": [1, -1]}, 400, "input"),
+    ("embeddings", {"model": "vectors", "input": [2**31]}, 400, "input"),
+    ("embeddings", {"model": "vectors", "input": [1.5]}, 400, "input.0"),
+    ("embeddings", {"model": "vectors", "input": [True]}, 400, "input.0"),
+    ("embeddings", {"model": "vectors", "input": ["a", 1]}, 400, "input.1"),
+    ("embeddings", {"model": "vectors", "input": ["a", [1]]}, 400, "input.1"),
+    ("embeddings", {"model": "vectors", "input": [[1]] * 2_049}, 400, "input"),
+    ("embeddings", {"model": "offline-embedding", "input": [[1]]}, 400, "input"),
     ("embeddings", {"model": "vectors", "input": ["a"] * 2_049}, 400, "input"),
     ("embeddings", {"model": "vectors", "input": "a", "encoding_format": "hex"}, 400, "encoding_format"),
     ("embeddings", {"model": "tuned", "input": "a"}, 400, "model"),
@@ -237,3 +251,76 @@ async def test_answers_are_as_they_are_described(api: Running) -> None:
         check(answer.json(), described, document)
     shown = document["paths"]["/v1/models/{model_id}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     check((await api.client.get("/v1/models/tuned")).json(), shown, document)
+
+
+TOKENS: list[tuple[object, list[list[int]]]] = [
+    ([1, 2, 3], [[1, 2, 3]]),
+    ([0], [[0]]),
+    ([2**31 - 1], [[2**31 - 1]]),
+    ([[1, 2], [3]], [[1, 2], [3]]),
+    ([[7]], [[7]]),
+    ([[i] for i in range(200)], [[i] for i in range(200)]),
+    ([list(range(8_191))], [list(range(8_191))]),
+    ([5] * 3_000, [[5] * 3_000]),
+]
+
+
+@pytest.mark.parametrize(("sent", "got"), TOKENS, ids=lambda value: str(value)[:20])
+async def test_tokens_reach_the_embedding_model_as_they_are(
+    upstream: ModelServer, api: Running, sent: object, got: list[list[int]]
+) -> None:
+    response = await api.client.post("/v1/embeddings", json={"model": "vectors", "input": sent, "user": "u1", "input_type": "query"})
+    assert response.status_code == 200, response.text
+    passed = [json.loads(body) for body in upstream.bodies]
+    assert [item for body in passed for item in body["input"]] == got
+    assert all((body["user"], body["input_type"], body["encoding_format"]) == ("u1", "query", "float") for body in passed)
+    assert [item["embedding"][0] for item in response.json()["data"]] == [float(len(item)) for item in got]
+
+
+async def test_langchains_embeddings_by_their_defaults(upstream: ModelServer, client: openai.AsyncOpenAI) -> None:
+    """What its OpenAIEmbeddings sends: tokens of texts cut to the model's length, to be answered in base64."""
+    made = await client.embeddings.create(model="vectors", input=[[15339, 1917], [9906]], encoding_format="base64")
+    assert len(made.data) == 2
+    assert asked(upstream)["input"] == [[15339, 1917], [9906]]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_only_completions_have_reaches_a_completion_model(upstream: ModelServer, api: Running, stream: bool) -> None:
+    own: dict[str, Any] = {
+        "echo": True,
+        "suffix": "end",
+        "best_of": 3,
+        "logprobs": 2,
+        "max_tokens": 0,
+        "logit_bias": {"50256": -100},
+        "top_k": 7,
+    }
+    response = await api.client.post("/v1/completions", json={"model": "texts", "prompt": [[11, 12]], "stream": stream, **own})
+    assert response.status_code == 200, response.text
+    sent = asked(upstream)
+    assert {name: sent[name] for name in own} == own
+    assert sent["prompt"] == [11, 12]
+    answers = [json.loads(line[6:]) for line in response.text.splitlines() if line.startswith("data: {")] if stream else [response.json()]
+    choices: list[dict[str, Any]] = [choice for answer in answers for choice in answer["choices"]]
+    assert "".join(choice["text"] for choice in choices) == "token11 token12"
+    scores: list[dict[str, Any]] = [choice["logprobs"] for choice in choices if choice["logprobs"]]
+    assert [name for each in scores for name in each["tokens"]] == ["token11", "token12"]
+    if not stream:
+        openai.types.Completion.model_validate(answers[0])
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("completions", {"model": "texts", "prompt": "a"}), ("embeddings", {"model": "vectors", "input": "a"})]
+)
+async def test_a_providers_refusal_of_a_text_is_the_clients_400(
+    upstream: ModelServer, api: Running, path: str, body: dict[str, Any]
+) -> None:
+    said = b'{"error": {"message": "logit_bias is not a map. Key sk-1234567890123456", "type": "invalid_request_error"}}'
+    upstream.replies.append(script.head("400 Bad Request", len(said)) + said)
+    response = await api.client.post(f"/v1/{path}", json=body)
+    assert (response.status_code, response.headers["x-should-retry"]) == (400, "false")
+    error = error_of(response)
+    assert (error["code"], error["type"]) == ("provider_refused", "invalid_request_error")
+    assert "logit_bias is not a map" in str(error["message"])
+    assert "sk-1234" not in str(error["message"])
+    assert upstream.stats.requests == 1

@@ -12,15 +12,17 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from assistant.api.body.spool import spooled
+from assistant.api.chat.extras import owned_by
 from assistant.api.chat.read import ChatInput, parted, read_chat
 from assistant.api.chat.route import AgentCatalog, ToAgent, ToModel, ToWorkflow, name_of_workflow, names_of
-from assistant.api.chat.stream import ChatStream, Chunks, cancel_on_disconnect, completion
+from assistant.api.chat.stream import ChatStream, Chunks, cancel_on_disconnect, completion, notice_headers
 from assistant.api.files import FileService, files_of
 from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.request import principal, state_of
 from assistant.api.settings import ApiSettings
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, NanobotError
+from assistant.contracts.messages import Verbatim
 from assistant.contracts.models import ModelRequest
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import AgentFacts, Earlier, TurnFinished, TurnRequest
@@ -62,7 +64,7 @@ async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistr
     return DirectRequest(
         id=new_id("turn"),
         model=model,
-        conversations=(asked.said,) * options.n,
+        conversations=(owned_by(model.info.provider, asked.said),) * options.n,
         ask=ModelRequest(
             instructions=asked.instructions,
             messages=(),
@@ -72,7 +74,9 @@ async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistr
             top_logprobs=options.top_logprobs,
             sampling=asked.sampling.over(opened.sampling),
             stream=asked.stream,
+            extra_fields=options.extra_fields,
         ),
+        hints=options.hints,
     )
 
 
@@ -102,9 +106,9 @@ class ChatService:
                     owner=who.id,
                     agent=agent,
                     session=session or ONCE + turn_id,
-                    content=content,
+                    content=tuple([part for part in content if not isinstance(part, Verbatim)]),
                     results=results,
-                    history=history,
+                    history=owned_by(self.turns.facts(agent).provider, history) if history else (),
                     client_tools=asked.options.tools,
                     tool_choice=asked.options.tool_choice,
                     parallel_calls=asked.options.parallel_calls,
@@ -174,6 +178,7 @@ class ChatEndpoint:
 
     async def _answer(self, request: Request, turn: RunningTurn, asked: ChatInput) -> Response:
         created = int(time.time())
+        notice = notice_headers(asked.options.notice) if asked.options.notice else None
         cancels = self.settings.on_disconnect == "cancel"
         match asked.route:
             case ToAgent(shown=model):
@@ -184,6 +189,6 @@ class ChatEndpoint:
                 cancels = True  # the answer is stored nowhere
         if asked.stream:
             chunks = Chunks(turn.id, created=created, model=model, with_usage=asked.include_usage, answers=asked.options.n)
-            return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)
+            return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels, headers=notice)
         finished = await wait_for_result(turn, request, cancels=cancels)
-        return Response(completion(finished, created=created, model=model), media_type="application/json")
+        return Response(completion(finished, created=created, model=model), media_type="application/json", headers=notice)

@@ -1,10 +1,10 @@
 """From a request's body to a ChatInput: the conversation, its files, the options."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import cast
+from typing import Final, cast
 
 from starlette.types import Receive, Scope
 
@@ -12,6 +12,7 @@ from assistant.api.body.multipart import MultipartForm
 from assistant.api.body.naming import may_hold_files
 from assistant.api.body.request import read_request
 from assistant.api.body.spool import EncodedFile, Spool, decode_to_disk, parse_data_url
+from assistant.api.chat.extras import extra_fields, is_web_address, message_extras, thoughts_of, web_image
 from assistant.api.chat.route import (
     AgentCatalog,
     ModelOptions,
@@ -24,10 +25,20 @@ from assistant.api.chat.route import (
     options_of,
     route,
 )
-from assistant.api.chat.wire import ChatMessage, ChatOptions, ChatRequest, ContentPart, FilePart, ImagePart, TextPart
+from assistant.api.chat.wire import (
+    ChatMessage,
+    ChatOptions,
+    ChatRequest,
+    ContentPart,
+    FilePart,
+    ImagePart,
+    OtherPart,
+    SaidRefusal,
+    TextPart,
+)
 from assistant.api.complaints import validated
 from assistant.contracts.errors import InvalidRequest, UnsupportedContent
-from assistant.contracts.messages import AssistantMessage, Json, ToolCall, ToolMessage
+from assistant.contracts.messages import AssistantMessage, Json, ToolCall, ToolMessage, Verbatim
 from assistant.contracts.models import Sampling
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
 from assistant.contracts.util import display_name, new_id
@@ -40,6 +51,9 @@ async def take_in_part(part: ContentPart, at: str, index: int, spool: Spool) -> 
     match part:
         case TextPart():
             return UserText(text=part.text)
+        case SaidRefusal() | OtherPart():
+            words = f"Content of type '{part.type[:40]}' is not supported: send text, image_url or file."
+            raise UnsupportedContent(words, param=f"{at}.type")
         case ImagePart():
             file = encoded_image(part.image_url.url, f"{at}.image_url.url", index)
         case FilePart(file=sent):
@@ -51,19 +65,34 @@ async def take_in_part(part: ContentPart, at: str, index: int, spool: Spool) -> 
     return await asyncio.to_thread(decode_to_disk, file, spool)
 
 
+async def _take_for_model(part: ContentPart, sent: Mapping[str, Json], at: str, index: int, spool: Spool) -> UserText | Upload | Verbatim:
+    """The same for a registered model, which gets as it is what is not a file. `sent`: the part as the client wrote it."""
+    if isinstance(part, OtherPart) or (isinstance(part, TextPart) and len(sent) > 2):
+        return Verbatim(text=part.text if isinstance(part, TextPart) else "", value=sent)
+    if isinstance(part, ImagePart):
+        image = part.image_url
+        if is_web_address(image.url):
+            return web_image(image.url, image.detail)
+        file = encoded_image(image.url, f"{at}.image_url.url", index)
+        return replace(await asyncio.to_thread(decode_to_disk, file, spool), detail=image.detail or "")
+    return await take_in_part(part, at, index, spool)
+
+
 def words_only(content: str | Sequence[ContentPart] | None, param: str) -> str:
     """The text of a system or developer message. Raises UnsupportedContent for one with files."""
     if content is None or isinstance(content, str):
         return content or ""
+    texts: list[str] = []
     for index, part in enumerate(content):
-        if not isinstance(part, TextPart):
+        if not isinstance(part, TextPart | SaidRefusal):
             raise UnsupportedContent("Only a user message may hold images or files.", param=f"{param}.{index}.type")
-    return "\n".join([part.text for part in content if isinstance(part, TextPart)])
+        texts.append(part.text if isinstance(part, TextPart) else part.refusal)
+    return "\n".join(texts)
 
 
 def encoded_image(url: str, param: str, index: int) -> EncodedFile:
     """An image by its data URL; `index`: of its part, used in its name. Raises UnsupportedContent, InvalidRequest."""
-    if url[:8].lower().startswith(("http://", "https://")):
+    if is_web_address(url):
         raise UnsupportedContent("Images are not fetched from the web: send the image itself, as a data URL.", param=param)
     media_type, start = parse_data_url(url, param)
     return EncodedFile(text=url, start=start, name=f"image-{index + 1}{_suffix(media_type)}", param=param)
@@ -121,7 +150,7 @@ def _is_one_turn(earlier: Sequence[ChatMessage]) -> bool:
     return all(message.role in ("assistant", "tool") for message in earlier[1:]) and earlier[0].role in ("user", "assistant")
 
 
-def parted(said: Sequence[Earlier]) -> tuple[tuple[Earlier, ...], tuple[ToolMessage, ...], tuple[UserText | Upload, ...]]:
+def parted(said: Sequence[Earlier]) -> tuple[tuple[Earlier, ...], tuple[ToolMessage, ...], tuple[UserText | Upload | Verbatim, ...]]:
     """A conversation as (history, results of the client's tools, the user's new message, empty where it ends with results)."""
     last = said[-1]
     content = last.content if isinstance(last, HistoryMessage) else ()
@@ -132,29 +161,28 @@ def parted(said: Sequence[Earlier]) -> tuple[tuple[Earlier, ...], tuple[ToolMess
     return tuple(said[:start]), tuple([each for each in said[start:end] if isinstance(each, ToolMessage)]), content
 
 
-async def _conversation(messages: Sequence[tuple[int, ChatMessage]], spool: Spool, *, continues: bool) -> tuple[list[str], list[Earlier]]:
+async def _conversation(
+    messages: Sequence[tuple[int, ChatMessage]], sent: Sequence[Mapping[str, Json]], spool: Spool, *, to_model: bool, continues: bool
+) -> tuple[list[str], list[Earlier]]:
     """The instructions, which apply to the whole conversation from any position, and the other messages in order. Each tool call must be
-    answered right after it; `continues`: the first messages may be results of calls that a session has. Raises InvalidRequest and its kin,
-    each with the path of what is wrong."""
+    answered right after it. `sent`: all messages as the client wrote them; `continues`: the first messages may be results of calls that a session
+    has. Raises InvalidRequest and its kin, each with the path of what is wrong."""
     instructions: list[str] = []
     said: list[Earlier] = []
     waiting: dict[str, str] = {}
     for index, message in messages:
+        raw = sent[index]
         at = f"messages.{index}"
         if waiting and message.role != "tool":
             raise InvalidRequest(f"The call '{next(iter(waiting))[:64]}' of the message before has no answer by a tool message.", param=at)
         if message.role in _INSTRUCTS:
             instructions += [text for text in (words_only(message.content, f"{at}.content"),) if text.strip()]
         elif message.role == "user":
-            content = message.content or ()
-            if isinstance(content, str):
-                taken = [UserText(text=content)]
-            else:
-                taken = [await take_in_part(part, f"{at}.content.{place}", place, spool) for place, part in enumerate(content)]
+            taken = await _user_content(message.content or (), raw, at, spool, to_model=to_model)
             check_said(taken, f"{at}.content")
-            said.append(HistoryMessage(content=tuple(taken)))
+            said.append(HistoryMessage(content=tuple(taken), extras=message_extras(raw, every=True) if to_model else {}))
         elif message.role == "assistant":
-            said.append(_answer(message, at))
+            said.append(_answer(message, raw, at, to_model=to_model))
             waiting = {call.id: call.function.name for call in message.tool_calls or ()}
         else:
             of_session = continues and all(isinstance(each, ToolMessage) for each in said)
@@ -169,18 +197,44 @@ def last_of(chosen: ToAgent | ToWorkflow) -> tuple[type[HistoryMessage] | type[T
     return (HistoryMessage, ToolMessage) if isinstance(chosen, ToAgent) else (HistoryMessage,)
 
 
-def check_said(content: Sequence[UserText | Upload], param: str) -> None:
+async def _user_content(
+    content: str | Sequence[ContentPart], raw: Mapping[str, Json], at: str, spool: Spool, *, to_model: bool
+) -> Sequence[UserText | Upload | Verbatim]:
+    if isinstance(content, str):
+        return [UserText(text=content)]
+    sent = cast("list[Mapping[str, Json]]", raw.get("content") or ())
+    return [
+        await _take_for_model(part, sent[place], f"{at}.content.{place}", place, spool)
+        if to_model
+        else await take_in_part(part, f"{at}.content.{place}", place, spool)
+        for place, part in enumerate(content)
+    ]
+
+
+def check_said(content: Sequence[UserText | Upload | Verbatim], param: str) -> None:
     """Raises InvalidRequest for an empty message of the user."""
-    if not any(isinstance(part, Upload) or part.text.strip() for part in content):
+    if not any(not isinstance(part, UserText) or part.text.strip() for part in content):
         raise InvalidRequest("The message is empty: it needs text or a file.", param=param)
 
 
-def _answer(message: ChatMessage, at: str) -> AssistantMessage:
-    calls = [ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments) for call in message.tool_calls or ()]
+def _answer(message: ChatMessage, raw: Mapping[str, Json], at: str, *, to_model: bool) -> AssistantMessage:
+    made = message.tool_calls or ()
+    sent = cast("list[Mapping[str, Json]]", raw.get("tool_calls") or ())
+    calls = [
+        ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments, extras=message_extras(fields, every=to_model))
+        for call, fields in zip(made, sent, strict=True)
+    ]
     if len({call.id for call in calls}) < len(calls):
         raise InvalidRequest("Two calls of this message have the same id.", param=f"{at}.tool_calls")
-    text = words_only(message.content, f"{at}.content")
-    return AssistantMessage(id=new_id("msg"), text=text, tool_calls=tuple(calls), finish_reason="tool_calls" if calls else "stop")
+    extras = message_extras(raw, every=to_model)
+    return AssistantMessage(
+        id=new_id("msg"),
+        text=words_only(message.content, f"{at}.content"),
+        tool_calls=tuple(calls),
+        finish_reason="tool_calls" if calls else "stop",
+        reasoning=thoughts_of(extras),
+        extras=extras,
+    )
 
 
 def _result(message: ChatMessage, at: str, waiting: dict[str, str], *, of_session: bool) -> ToolMessage:
@@ -215,6 +269,10 @@ class ChatInput:
     """For a registered model; of them an agent takes those of the client's tools."""
 
 
+_HANDLED: Final = frozenset(ChatRequest.model_fields) - {"user"}
+"""Fields of a request that become options here; a registered model gets the others as they are."""
+
+
 async def read_chat(scope: Scope, receive: Receive, spool: Spool, known: AgentCatalog) -> ChatInput:
     """Raises ModelNotFound, and what `read_request` raises."""
     body = await read_request(scope, receive, spool)
@@ -230,6 +288,9 @@ async def read_chat(scope: Scope, receive: Receive, spool: Spool, known: AgentCa
     named = RoutingHints(model=options.model, session_id=options.session_id, user=options.user, agent_header=agent, session_header=session)
     chosen = route(named, known)
     model_options = options_of(options, chosen)
+    to_model = isinstance(chosen, ToModel)
+    if to_model and not isinstance(body, MultipartForm):
+        model_options = replace(model_options, extra_fields=extra_fields(body, known=_HANDLED))
     instructions: list[str] = []
     if isinstance(body, MultipartForm):
         if nameless := next((name for name, value in body.fields.items() if value and may_hold_files(name)), None):
@@ -239,9 +300,11 @@ async def read_chat(scope: Scope, receive: Receive, spool: Spool, known: AgentCa
         check_said(content, "message")
         said: list[Earlier] = [HistoryMessage(content=content)]
     else:
+        sent = cast("list[Mapping[str, Json]]", body["messages"])
         alone = isinstance(chosen, ToAgent) and not chosen.takes_history
         in_session = isinstance(chosen, ToAgent) and chosen.session is not None
-        instructions, said = await _conversation(_newest(messages) if alone else list(enumerate(messages)), spool, continues=in_session)
+        placed = _newest(messages) if alone else list(enumerate(messages))
+        instructions, said = await _conversation(placed, sent, spool, to_model=to_model, continues=in_session)
         if not isinstance(chosen, ToModel) and not (said and isinstance(said[-1], last_of(chosen))):
             more = ", or hold a result of a tool of yours" if isinstance(chosen, ToAgent) else ""
             raise InvalidRequest(f"The last message must be the user's{more}.", param="messages")

@@ -1,16 +1,18 @@
 """Which agent, model or workflow answers a request, in which session, with which options."""
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from starlette.types import Scope
 
-from assistant.api.chat.wire import ChatOptions, ChosenTool
+from assistant.api.chat.tools import client_tools, functions_of, left_out, others_of
+from assistant.api.chat.wire import ChatOptions
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, SessionNotFound
-from assistant.contracts.models import NamedTool, ToolChoice, ToolSpec
+from assistant.contracts.messages import Json
+from assistant.contracts.models import ToolChoice, ToolSpec
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import MAIN
 from channels.catalog import OWN, installed_names
@@ -203,6 +205,12 @@ class ModelOptions:
     tool_choice: ToolChoice | None = None
     parallel_calls: bool | None = None
     top_logprobs: int | None = None
+    extra_fields: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    """What a registered model gets as the client sent it."""
+    hints: frozenset[str] = frozenset()
+    """Those of them that a provider may do without."""
+    notice: str = ""
+    """What of the request was left out, for the client; empty: nothing."""
 
 
 _NO_OPTIONS = ModelOptions()
@@ -224,39 +232,18 @@ def options_of(options: ChatOptions, chosen: Route) -> ModelOptions:
             raise InvalidRequest(f"'n' must be 1: {answers}. {_MODELS}", param="n")
         if options.logprobs:
             raise InvalidRequest(f"'logprobs' go with a model: {name} has none. {_MODELS}", param="logprobs")
-        if isinstance(chosen, ToWorkflow):
-            if options.tools:
-                raise InvalidRequest("A workflow takes no tools: ask an agent ('agent:main') or a model.", param="tools")
-            return _NO_OPTIONS
-        if not options.tools and options.tool_choice is None and options.parallel_tool_calls is None:
-            return _NO_OPTIONS
+        if isinstance(chosen, ToWorkflow) and functions_of(options):
+            raise InvalidRequest("A workflow takes no tools: ask an agent ('agent:main') or a model.", param="tools")
+        if isinstance(chosen, ToWorkflow) or not (options.tools or options.tool_choice or options.parallel_tool_calls is not None):
+            return replace(_NO_OPTIONS, notice=notice) if (notice := left_out("Tools", others_of(options))) else _NO_OPTIONS
     if options.top_logprobs and not options.logprobs:
         raise InvalidRequest("'top_logprobs' needs 'logprobs'.", param="top_logprobs")
-    functions = [tool.function for tool in options.tools or ()]
-    names = [each.name for each in functions]
-    if len(set(names)) < len(names):
-        raise InvalidRequest("Two tools have the same name.", param="tools")
-    none: dict[str, Any] = {"type": "object", "properties": {}}
-    tools = [
-        ToolSpec(name=each.name, description=each.description or "", parameters=each.parameters or none, strict=each.strict)
-        for each in functions
-    ]
+    asked = client_tools(options, own=isinstance(chosen, ToAgent))
     return ModelOptions(
         n=options.n or 1,
-        tools=tuple(tools),
-        tool_choice=_tool_choice(options, names, own=isinstance(chosen, ToAgent)),
+        tools=asked.tools,
+        tool_choice=asked.choice,
         parallel_calls=options.parallel_tool_calls,
         top_logprobs=(options.top_logprobs or 0) if options.logprobs else None,
+        notice=asked.notice,
     )
-
-
-def _tool_choice(options: ChatOptions, names: list[str], *, own: bool) -> ToolChoice | None:
-    """`own`: whether there may be other tools than the client's, which the turn knows."""
-    choice = options.tool_choice
-    if isinstance(choice, ChosenTool):
-        if not own and choice.function.name not in names:
-            raise InvalidRequest("'tool_choice' names a tool that is not one of 'tools'.", param="tool_choice")
-        return NamedTool(name=choice.function.name)
-    if choice == "required" and not names and not own:
-        raise InvalidRequest("'tool_choice' needs 'tools'.", param="tool_choice")
-    return choice

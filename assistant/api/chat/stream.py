@@ -1,7 +1,8 @@
 """Chat completions as JSON, whole and in chunks, and the stream of a turn's events."""
 
 import asyncio
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Final, Protocol
 
 import orjson
 from starlette.responses import Response
@@ -13,7 +14,7 @@ from assistant.api.sse import DONE, EventStream, disconnected, error_event
 from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.messages import AssistantMessage, ToolCall, Usage
 from assistant.contracts.models import Scored
-from assistant.contracts.turns import TextDelta, TurnEvent, TurnFailed, TurnFinished
+from assistant.contracts.turns import ReasoningDelta, TextDelta, TurnEvent, TurnFailed, TurnFinished
 from assistant.turns.handle import RunningTurn
 
 _ID = "chatcmpl-"
@@ -33,16 +34,23 @@ def completion(finished: TurnFinished, *, created: int, model: str) -> bytes:
     )
 
 
+def notice_headers(*notices: str) -> dict[str, str]:
+    """What of the request was left out, as a header; none where nothing was."""
+    told = " ".join(filter(None, notices))
+    return {"x-nanobot-notice": told} if told else {}
+
+
 class Chunks:
     """The chunks of one stream, each a whole event with the same id, time and model."""
 
-    __slots__ = ("_after", "_answers", "_before", "_head", "_with_usage")
+    __slots__ = ("_after", "_answers", "_before", "_head", "_thinks", "_with_usage")
 
     def __init__(self, turn_id: str, *, created: int, model: str, with_usage: bool, answers: int = 1) -> None:
         """`answers`: how many, each with an index of its own."""
         head = {"id": _ID + turn_id.removeprefix("turn_"), "object": "chat.completion.chunk", "created": created, "model": model}
         self._head = b"data: " + orjson.dumps(head)[:-1]
         self._before = [self._head + b',"choices":[{"index":%d,"delta":{"content":' % index for index in range(answers)]
+        self._thinks = [self._head + b',"choices":[{"index":%d,"delta":{"reasoning_content":' % index for index in range(answers)]
         self._after = b'},"logprobs":null,"finish_reason":null}]' + (b',"usage":null' if with_usage else b"") + b"}\n\n"
         self._with_usage = with_usage
         self._answers = answers
@@ -54,6 +62,9 @@ class Chunks:
 
     def text(self, text: str, index: int = 0) -> bytes:
         return self._before[index] + orjson.dumps(text) + self._after
+
+    def thought(self, text: str, index: int = 0) -> bytes:
+        return self._thinks[index] + orjson.dumps(text) + self._after
 
     def end(self, finished: TurnFinished) -> bytes:
         """Calls of the client's tools, log probabilities, the finish reason, the usage (if requested), and [DONE]."""
@@ -71,10 +82,8 @@ class Chunks:
         """All calls come whole, in one delta."""
         scores = answer.logprobs if isinstance(answer, Scored) else None
         calls = [{"index": place, **_call(call)} for place, call in enumerate(answer.tool_calls)]
-        said = b""
-        if calls or scores:
-            delta = orjson.dumps({"tool_calls": calls}) if calls else b"{}"
-            said = self._choice(index, delta, orjson.dumps(scores), None)
+        more = _further(answer) | ({"tool_calls": calls} if calls else {})
+        said = self._choice(index, orjson.dumps(more), orjson.dumps(scores), None) if more or scores else b""
         return said + self._choice(index, b"{}", b"null", answer.finish_reason)
 
     def _choice(self, index: int, delta: bytes, scores: bytes, reason: str | None) -> bytes:
@@ -84,8 +93,11 @@ class Chunks:
 
 def _choice(index: int, answer: AssistantMessage | TurnFinished) -> dict[str, object]:
     message: dict[str, object] = {"role": "assistant", "content": answer.text, "refusal": None}
+    if answer.reasoning:
+        message["reasoning_content"] = answer.reasoning
     scores = None
     if isinstance(answer, AssistantMessage):
+        message |= _further(answer)
         scores = answer.logprobs if isinstance(answer, Scored) else None
         if answer.tool_calls:
             message |= {"content": answer.text or None, "tool_calls": [_call(call) for call in answer.tool_calls]}
@@ -93,7 +105,15 @@ def _choice(index: int, answer: AssistantMessage | TurnFinished) -> dict[str, ob
 
 
 def _call(call: ToolCall) -> dict[str, object]:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+    return {**call.extras, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+_WRITTEN: Final = frozenset({"role", "content", "refusal", "tool_calls", "reasoning_content", "reasoning"})
+
+
+def _further(answer: AssistantMessage) -> dict[str, object]:
+    """The provider's further fields of a message, which it wants back with it: `reasoning_details`, `audio`, `annotations` …"""
+    return {name: value for name, value in answer.extras.items() if name not in _WRITTEN}
 
 
 def usage(counted: Usage) -> dict[str, object]:
@@ -102,6 +122,7 @@ def usage(counted: Usage) -> dict[str, object]:
         "completion_tokens": counted.completion_tokens,
         "total_tokens": counted.prompt_tokens + counted.completion_tokens,
         "prompt_tokens_details": {"cached_tokens": counted.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": counted.reasoning_tokens},
     }
 
 
@@ -119,6 +140,10 @@ class EventEncoder(Protocol):
         ...
 
     def text(self, text: str, index: int = 0) -> bytes: ...
+
+    def thought(self, text: str, index: int = 0) -> bytes:
+        """A piece of the model's thoughts; empty where the format has no place for them."""
+        ...
 
     def end(self, finished: TurnFinished) -> bytes:
         """What follows the last word, [DONE] included."""
@@ -139,8 +164,18 @@ class ChatStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, turn: RunningTurn, chunks: EventEncoder, *, keep_alive: float, cancel_on_disconnect: bool) -> None:
+    def __init__(
+        self,
+        turn: RunningTurn,
+        chunks: EventEncoder,
+        *,
+        keep_alive: float,
+        cancel_on_disconnect: bool,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`headers`: in addition to those of every stream."""
         super().__init__()
+        self.more_headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in (headers or {}).items()]
         self.turn = turn
         self.chunks = chunks
         self.keep_alive = keep_alive
@@ -149,7 +184,7 @@ class ChatStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = state_of(scope)
         watcher = asyncio.create_task(cancel_on_disconnect(self.turn, receive)) if self.cancel_on_disconnect else None
-        with EventStream(send, keep_alive=self.keep_alive, begin=self.chunks.begin) as stream:
+        with EventStream(send, keep_alive=self.keep_alive, begin=self.chunks.begin, headers=self.more_headers) as stream:
             try:
                 async for batch in self.turn.events():
                     await self._write(batch, stream)
@@ -168,6 +203,8 @@ class ChatStream(Response):
             match event:
                 case TextDelta():
                     written.append(self.chunks.text(event.text, event.index))
+                case ReasoningDelta():
+                    written.append(self.chunks.thought(event.text, event.index))
                 case TurnFinished():
                     written.append(self.chunks.end(event))
                 case TurnFailed() if not stream.started and not written:
@@ -176,5 +213,5 @@ class ChatStream(Response):
                     written.append(self.chunks.failure(event.error))
                 case _:
                     pass
-        if written:
+        if any(written):
             await stream.write(b"".join(written), last=isinstance(batch[-1], TurnFinished | TurnFailed))

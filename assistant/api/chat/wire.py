@@ -13,6 +13,10 @@ _MOST = 2_048
 """Messages of a request, and parts of a message: OpenAI's own bound. It also bounds how many faults a validator may find."""
 
 
+_NOT_OURS: Final = {"not": {"enum": ["function", "allowed_tools"]}}
+"""Kinds of tools and of choices that have a form of their own."""
+
+
 class WireModel(BaseModel):
     """Types are taken as written: "1" is not a number and "yes" not a truth."""
 
@@ -25,7 +29,10 @@ class TextPart(WireModel):
 
 
 class ImageUrl(WireModel):
-    url: str = Field(description="A data URL: `data:image/png;base64,…`. PNG, JPEG, GIF or WebP.")
+    url: str = Field(
+        description="A data URL: `data:image/png;base64,…`. Of a registered model also a web address, which its provider fetches."
+    )
+    detail: str | None = Field(default=None, description="How closely a registered model looks: `low`, `high`, `auto` …")
 
 
 class ImagePart(WireModel):
@@ -44,6 +51,27 @@ class FilePart(WireModel):
     file: FileData
 
 
+class SaidRefusal(WireModel):
+    """What an assistant refused before."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
+_PARTS: Final = ("text", "image_url", "file", "refusal")
+
+
+class OtherPart(WireModel):
+    """Another kind of part (`input_audio`, `video_url` …): a registered model gets it as it is, where its provider speaks OpenAI's wire."""
+
+    type: Annotated[str, WithJsonSchema({"type": "string", "not": {"enum": list(_PARTS)}})]
+
+
+def _chat_part_tag(part: object) -> str | None:
+    tag = part_tag(part)
+    return tag if tag is None or tag.removeprefix(HASH) in _PARTS else "#other"
+
+
 def part_tag(part: object) -> str | None:
     kind = cast("dict[str, object]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
     return HASH + kind if isinstance(kind, str) else None
@@ -54,7 +82,12 @@ def content_tag(content: object) -> str:
 
 
 ContentPart = Annotated[
-    Annotated[TextPart, Tag("#text")] | Annotated[ImagePart, Tag("#image_url")] | Annotated[FilePart, Tag("#file")], Discriminator(part_tag)
+    Annotated[TextPart, Tag("#text")]
+    | Annotated[ImagePart, Tag("#image_url")]
+    | Annotated[FilePart, Tag("#file")]
+    | Annotated[SaidRefusal, Tag("#refusal")]
+    | Annotated[OtherPart, Tag("#other")],
+    Discriminator(_chat_part_tag),
 ]
 Content = Annotated[
     Annotated[str, Tag("#text")] | Annotated[list[ContentPart], Field(max_length=_MOST), Tag("#parts")], Discriminator(content_tag)
@@ -111,6 +144,22 @@ class WireTool(WireModel):
     function: FunctionSpec
 
 
+class OtherTool(WireModel):
+    """A tool that is no function: it runs at OpenAI, or takes no JSON. It is left out, with a notice; a `tool_choice` of one is refused."""
+
+    type: Annotated[
+        str, Field(min_length=1, max_length=64), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 64, **_NOT_OURS})
+    ]
+
+
+def tool_tag(tool: object) -> str | None:
+    kind = cast("dict[str, object]", tool).get("type") if isinstance(tool, dict) else getattr(tool, "type", None)
+    return None if not isinstance(kind, str) else "#function" if kind == "function" else "#other"
+
+
+AnyTool = Annotated[Annotated[WireTool, Tag("#function")] | Annotated[OtherTool, Tag("#other")], Discriminator(tool_tag)]
+
+
 class ChosenFunction(WireModel):
     name: str
 
@@ -120,12 +169,36 @@ class ChosenTool(WireModel):
     function: ChosenFunction
 
 
-def choice_tag(choice: object) -> str:
-    return "#word" if isinstance(choice, str) else "#tool"
+AnyChosenTool = Annotated[Annotated[ChosenTool, Tag("#function")] | Annotated[OtherTool, Tag("#other")], Discriminator(tool_tag)]
+
+
+class AllowedToolList(WireModel):
+    mode: Literal["auto", "required"]
+    tools: list[AnyChosenTool] = Field(max_length=128)
+
+
+class AllowedTools(WireModel):
+    """Of the tools, those that may be called now."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: AllowedToolList
+
+
+def choice_tag(choice: object) -> str | None:
+    if isinstance(choice, str):
+        return "#word"
+    kind = cast("dict[str, object]", choice).get("type") if isinstance(choice, dict) else getattr(choice, "type", None)
+    if not isinstance(kind, str):
+        return None
+    return HASH + kind if kind in ("function", "allowed_tools") else "#other"
 
 
 WireChoice = Annotated[
-    Annotated[Literal["none", "auto", "required"], Tag("#word")] | Annotated[ChosenTool, Tag("#tool")], Discriminator(choice_tag)
+    Annotated[Literal["none", "auto", "required"], Tag("#word")]
+    | Annotated[ChosenTool, Tag("#function")]
+    | Annotated[AllowedTools, Tag("#allowed_tools")]
+    | Annotated[OtherTool, Tag("#other")],
+    Discriminator(choice_tag),
 ]
 
 StopSequence = Annotated[str, Field(min_length=1)]
@@ -158,10 +231,11 @@ class ChatOptions(WireModel):
     reasoning_effort: ReasoningEffort | None = None
     response_format: ResponseFormat | None = None
     n: int | None = Field(default=None, ge=1, le=128, description="How many answers. Of an agent, only 1.")
-    tools: list[WireTool] | None = Field(
+    tools: list[AnyTool] | None = Field(
         default=None,
         max_length=128,
-        description="The client's own. An agent uses them beside its own, and its answer may end with calls of them.",
+        description="The client's own functions. An agent uses them beside its own, and its answer may end with calls of them. "
+        "Other kinds of tools are left out with a notice.",
     )
     tool_choice: WireChoice | None = None
     parallel_tool_calls: bool | None = None

@@ -16,6 +16,7 @@ from assistant.contracts.errors import (
     MethodNotAllowed,
     NanobotError,
     ProviderFailed,
+    RefusedByProvider,
     RequestTimeout,
     ShuttingDown,
     Unauthenticated,
@@ -120,7 +121,7 @@ def error_headers(error: NanobotError) -> dict[str, str]:
     if wait is not None:
         headers["retry-after"] = str(math.ceil(wait))
         headers["retry-after-ms"] = str(math.ceil(wait * 1000))
-    if isinstance(error, ProviderFailed) and not error.retryable:
+    if isinstance(error, RefusedByProvider) or (isinstance(error, ProviderFailed) and not error.retryable):
         headers["x-should-retry"] = "false"
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"

@@ -2,12 +2,22 @@
 
 from typing import Any, Final, Literal, Required, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from typing_extensions import TypedDict
 
 from assistant.api.answers import Answer, ErrorDetail, ListAnswer
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
+
+
+class _Sparse(Answer):
+    """Fields that are null are left out."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)  # pydantic applies it to a TypedDict's absent fields, too
+
+    @model_serializer(mode="wrap")
+    def _without_nulls(self, handler: SerializerFunctionWrapHandler):
+        return {name: value for name, value in handler(self).items() if value is not None}
 
 
 class OutputTextPart(Answer):
@@ -23,6 +33,20 @@ class OutputMessage(Answer):
     status: Literal["in_progress", "completed", "incomplete"]
     role: Literal["assistant"] = "assistant"
     content: list[OutputTextPart]
+
+
+class SummaryPart(Answer):
+    type: Literal["summary_text"] = "summary_text"
+    text: str
+
+
+class OutputReasoning(_Sparse):
+    """The model's thoughts, as far as it tells them. `encrypted_content`: what its provider wants back with the step; send the item back to go on."""
+
+    id: str
+    type: Literal["reasoning"] = "reasoning"
+    summary: list[SummaryPart]
+    encrypted_content: str | None = None
 
 
 class OutputCall(Answer):
@@ -53,16 +77,16 @@ class InputDetails(Answer):
 
 
 class OutputDetails(Answer):
-    """`reasoning_tokens` is always 0: they are not counted apart from `output_tokens`."""
+    """`reasoning_tokens`: 0 too where the provider does not say."""
 
-    reasoning_tokens: Literal[0] = 0
+    reasoning_tokens: int
 
 
 class ResponseUsage(Answer):
     input_tokens: int
     input_tokens_details: InputDetails
     output_tokens: int
-    output_tokens_details: OutputDetails = OutputDetails()
+    output_tokens_details: OutputDetails
     total_tokens: int
 
 
@@ -82,15 +106,14 @@ class ShownFormat(TypedDict, total=False):
     strict: bool | None
 
 
-class ShownText(Answer):
-    model_config = ConfigDict(json_schema_serialization_defaults_required=False)  # pydantic applies it to a TypedDict's absent fields, too
-
+class ShownText(_Sparse):
     format: ShownFormat
+    verbosity: str | None = None
 
 
 class ShownReasoning(Answer):
     effort: str | None
-    summary: None = None
+    summary: str | None
 
 
 class ShownChoice(Answer):
@@ -98,8 +121,18 @@ class ShownChoice(Answer):
     name: str
 
 
+class ShownAllowed(Answer):
+    type: Literal["allowed_tools"] = "allowed_tools"
+    mode: Literal["auto", "required"]
+    tools: list[ShownChoice]
+
+
+OutputItem = OutputMessage | OutputReasoning | OutputCall
+
+
 class ResponseObject(Answer):
-    """A response, and the request's options. `error` and `usage` belong to its end."""
+    """A response, and the request's options; where it set none, OpenAI's defaults. `error` and `usage` belong to its end.
+    `notices`: what of the request was left out."""
 
     id: str
     object: Literal["response"] = "response"
@@ -109,24 +142,32 @@ class ResponseObject(Answer):
     error: ResponseFailure | None = None
     incomplete_details: Incomplete | None = None
     model: str
-    output: list[OutputMessage | OutputCall] = Field(default=[])
+    output: list[OutputItem] = Field(default=[])
     usage: ResponseUsage | None = None
     instructions: str | None
     previous_response_id: str | None
     store: bool
     tools: list[ShownTool]
-    tool_choice: Literal["none", "auto", "required"] | ShownChoice
+    tool_choice: Literal["none", "auto", "required"] | ShownChoice | ShownAllowed
     parallel_tool_calls: bool
-    temperature: float | None
-    top_p: float | None
+    temperature: float
+    top_p: float
+    presence_penalty: float
+    frequency_penalty: float
     top_logprobs: int
     max_output_tokens: int | None
+    max_tool_calls: int | None
     text: ShownText
     reasoning: ShownReasoning
     truncation: Literal["auto", "disabled"]
     background: Literal[False] = False
+    service_tier: str
     user: str | None
+    safety_identifier: str | None
+    prompt_cache_key: str | None
+    prompt_cache_retention: str | None
     metadata: dict[str, str]
+    notices: list[str]
 
 
 class _Event(Answer):
@@ -145,7 +186,7 @@ class ResponseStateEvent(_Event):
 class OutputItemEvent(_Event):
     type: Literal["response.output_item.added", "response.output_item.done"]
     output_index: int
-    item: OutputMessage | OutputCall
+    item: OutputItem
 
 
 class _PlacedEvent(_Event):
@@ -171,6 +212,25 @@ class OutputTextDoneEvent(_PlacedEvent):
     content_index: int
     text: str
     logprobs: list[Any]
+
+
+class _SummaryEvent(_PlacedEvent):
+    summary_index: int
+
+
+class SummaryPartEvent(_SummaryEvent):
+    type: Literal["response.reasoning_summary_part.added", "response.reasoning_summary_part.done"]
+    part: SummaryPart
+
+
+class SummaryDeltaEvent(_SummaryEvent):
+    type: Literal["response.reasoning_summary_text.delta"] = "response.reasoning_summary_text.delta"
+    delta: str
+
+
+class SummaryDoneEvent(_SummaryEvent):
+    type: Literal["response.reasoning_summary_text.done"] = "response.reasoning_summary_text.done"
+    text: str
 
 
 class ArgumentsDeltaEvent(_PlacedEvent):
@@ -200,6 +260,9 @@ AnyEvent = (
     | ContentPartEvent
     | OutputTextDeltaEvent
     | OutputTextDoneEvent
+    | SummaryPartEvent
+    | SummaryDeltaEvent
+    | SummaryDoneEvent
     | ArgumentsDeltaEvent
     | ArgumentsDoneEvent
     | FailureEvent
@@ -208,7 +271,7 @@ RESPONSE_EVENTS: Final[tuple[type[BaseModel], ...]] = get_args(AnyEvent)
 
 
 class InputItemList(ListAnswer[dict[str, Any]]):
-    """The request's input: messages, calls and outputs, each with an id; files by theirs."""
+    """The request's input: messages, thoughts, calls and outputs, each with an id; files by theirs."""
 
     first_id: str | None
     last_id: str | None

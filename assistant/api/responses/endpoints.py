@@ -14,7 +14,7 @@ from assistant.api.answers import known_id
 from assistant.api.body.spool import FileLookup, spooled
 from assistant.api.chat.endpoint import ChatService, wait_for_result
 from assistant.api.chat.route import ToAgent
-from assistant.api.chat.stream import ChatStream
+from assistant.api.chat.stream import ChatStream, notice_headers
 from assistant.api.files import FileService, files_of
 from assistant.api.middleware.request import principal, state_of
 from assistant.api.openapi import WHY, described, endpoint, errors, takes
@@ -138,7 +138,7 @@ class ResponseEndpoints:
             previous=asked.request.previous_response_id,
             session=asked.session,
             at=datetime.fromtimestamp(draft.created, UTC),
-            input=kept_items(asked.items, asked.files),
+            input=kept_items(asked.items, asked.files, draft.id),
             body=draft.begun.model_dump(),
         )
         await self.store.begin(owner, kept, files)
@@ -155,8 +155,9 @@ class ResponseEndpoints:
     async def _answered(self, request: Request, turn: RunningTurn, draft: ResponseBuilder, asked: ResponseInput) -> Response:
         # A model's answer that is not kept can't be read later.
         cancels = self.settings.on_disconnect == "cancel" or not (asked.keeps or isinstance(asked.to, ToAgent))
+        notice = notice_headers(*asked.notices)
         if asked.chat.stream:
             events = ResponseEvents(draft)
-            return ChatStream(turn, events, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels)
+            return ChatStream(turn, events, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels, headers=notice)
         response = draft.finished(await wait_for_result(turn, request, cancels=cancels))
-        return Response(response.model_dump_json(), media_type="application/json")
+        return Response(response.model_dump_json(), media_type="application/json", headers=notice)

@@ -3,19 +3,34 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
+import orjson
 from starlette.types import Receive, Scope
 
 from assistant.api.body.request import read_json
 from assistant.api.body.spool import Spool
+from assistant.api.chat.extras import extra_fields, web_image
 from assistant.api.chat.read import ChatInput, parted, sampling_of
 from assistant.api.chat.route import AgentCatalog, RoutingHints, ToAgent, ToModel, ToWorkflow, headers_of, options_of, route
-from assistant.api.chat.wire import ChatOptions
+from assistant.api.chat.tools import left_out
+from assistant.api.chat.wire import ChatOptions, OtherTool
 from assistant.api.complaints import validated
 from assistant.api.responses import wire
-from assistant.api.responses.items import ItemCollector, PartPath, SentFiles, missing, recall_files, recalled, take_files
+from assistant.api.responses.collector import ItemCollector, Taken
+from assistant.api.responses.items import (
+    PartPath,
+    SentFiles,
+    dereferenced,
+    is_link,
+    missing,
+    parts_of_item,
+    recall_files,
+    recalled,
+    take_files,
+)
 from assistant.contracts.errors import InvalidRequest
-from assistant.contracts.messages import Json, ToolMessage
+from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
 from assistant.store.responses import KeptResponse, ResponseStore
 
@@ -42,6 +57,8 @@ class ResponseInput:
     chat: ChatInput
     items: Sequence[wire.InputItem]
     files: Mapping[PartPath, SentFiles]
+    notices: tuple[str, ...] = ()
+    """What of the request was left out."""
 
     @property
     def keeps(self) -> bool:
@@ -62,20 +79,24 @@ async def read_response(
 ) -> ResponseInput:
     """Raises UnsupportedMediaType, InvalidRequest and its kin, ModelNotFound, RequestTooLarge, FileTooLarge, RequestTimeout, StoreUnavailable;
     ClientDisconnect if the client left before its request was whole."""
-    request = validated(wire.ResponseRequest, await read_json(scope, receive, spool.limits))
+    body = await read_json(scope, receive, spool.limits)
+    request = validated(wire.ResponseRequest, body)
     _check(request)
     chain = await _chain(request.previous_response_id, store, owner)
     chosen = _route(scope, request, known, chain[-1] if chain else None)
+    to_model = isinstance(chosen, ToModel)
     options = _options(request)
     model_options = options_of(options, chosen)
-    if isinstance(chosen, ToModel) and request.truncation == "auto":
-        raise InvalidRequest("'truncation' is \"disabled\" for a model: what does not fit is refused.", param="truncation")
-    items: list[wire.InputItem] = (
+    if to_model:
+        model_options = replace(model_options, extra_fields=_extra_fields(body, request), hints=_HINTS)
+    sent: list[wire.InputItem] = (
         [wire.InputMessage(role="user", content=request.input)] if isinstance(request.input, str) else request.input
     )
-    files = await take_files(items, spool)
     in_session = isinstance(chosen, ToAgent) and chosen.session is not None
-    talk = await _said(() if in_session else chain, items, files, spool, continues=in_session)
+    before = () if in_session else chain
+    items = await dereferenced(sent, before, store, owner)
+    files = await take_files(items, spool, links=to_model)
+    talk = await _said(before, items, files, spool, links=to_model, continues=in_session)
     said = _newest(talk.said, chosen)
     chat = ChatInput(
         route=chosen,
@@ -86,7 +107,9 @@ async def read_response(
         include_usage=False,
         options=model_options,
     )
-    return ResponseInput(request=request, to=chosen, chat=chat, items=items, files=files)
+    hosted = left_out("Items", [item.type for item in items if isinstance(item, wire.HostedItem)])
+    notices = tuple(filter(None, [model_options.notice, hosted]))
+    return ResponseInput(request=request, to=chosen, chat=chat, items=items, files=files, notices=notices)
 
 
 def _check(request: wire.ResponseRequest) -> None:
@@ -134,41 +157,64 @@ def _route(scope: Scope, request: wire.ResponseRequest, known: AgentCatalog, pre
 
 
 async def _said(
-    chain: Sequence[KeptResponse], items: Sequence[wire.InputItem], files: Mapping[PartPath, SentFiles], spool: Spool, *, continues: bool
+    chain: Sequence[KeptResponse],
+    items: Sequence[wire.InputItem],
+    files: Mapping[PartPath, SentFiles],
+    spool: Spool,
+    *,
+    links: bool,
+    continues: bool,
 ) -> ItemCollector:
     """The items of the earlier responses, then the input. Raises InvalidRequest."""
     talk = ItemCollector(continues=continues)
     earlier = await asyncio.to_thread(recalled, chain)
     seen = await recall_files(earlier, spool)
     for index, item in enumerate(earlier):
-        if not isinstance(item, wire.FunctionOutput) or talk.waits_for(item):  # else its call was deleted, with the response that made it
-            _add(talk, item, index, seen, "previous_response_id")
+        if not isinstance(item, wire.FunctionOutput) or talk.knows(
+            item.call_id
+        ):  # else its call was deleted, with the response that made it
+            _add(talk, item, _taken(item, index, seen, links), "previous_response_id")
     own = {place: sent.upload for place, sent in files.items()}
     for index, item in enumerate(items):
-        _add(talk, item, index, own, f"input.{index}")
-    talk.check_answered("input")
+        _add(talk, item, _taken(item, index, own, links), f"input.{index}")
+    talk.check_answered()
     return talk
 
 
-def _add(talk: ItemCollector, item: wire.InputItem, index: int, files: Mapping[PartPath, Upload], at: str) -> None:
-    if isinstance(item, wire.FunctionCall):
-        talk.call(item, at)
-    elif isinstance(item, wire.FunctionOutput):
-        talk.output(item, at)
-    else:
-        talk.message(item, _content(item, index, files) if item.role == "user" else (), at)
+def _add(talk: ItemCollector, item: wire.InputItem, taken: Taken, at: str) -> None:
+    match item:
+        case wire.FunctionCall():
+            talk.call(ToolCall(id=item.call_id, name=item.name, arguments=item.arguments), at)
+        case wire.CustomCall():
+            talk.call(ToolCall(id=item.call_id, name=item.name, arguments=orjson.dumps({"input": item.input}).decode()), at)
+        case wire.FunctionOutput():
+            talk.output(item.call_id, taken, at)
+        case wire.ReasoningItem():
+            talk.thought(item)
+        case wire.InputMessage():
+            talk.message(item, taken, at)
+        case _:
+            pass
 
 
-def _content(message: wire.InputMessage, index: int, files: Mapping[PartPath, Upload]) -> tuple[UserText | Upload, ...]:
-    if isinstance(message.content, str):
-        return (UserText(text=message.content),)
-    content: list[UserText | Upload] = []
-    for place, part in enumerate(message.content):
-        if isinstance(part, wire.InputImage | wire.InputFile):
-            content.append(files.get((index, place)) or UserText(text=missing(part)))
+def _taken(item: wire.InputItem, index: int, files: Mapping[PartPath, Upload], links: bool) -> Taken:
+    """The parts of a user's message or of an output. `links`: pictures by their web addresses may be among them."""
+    if isinstance(item, wire.FunctionOutput) and isinstance(item.output, str):
+        return (UserText(text=item.output),)
+    if isinstance(item, wire.InputMessage) and isinstance(item.content, str):
+        return (UserText(text=item.content),)
+    content: list[Taken] = []
+    for place, part in enumerate(parts_of_item(item)):
+        file = files.get((index, place))
+        if isinstance(part, wire.InputImage) and file is None and links and is_link(part):
+            content.append((web_image(part.image_url or "", part.detail),))
+        elif isinstance(part, wire.InputImage):
+            content.append((replace(file, detail=part.detail or "") if file else UserText(text=missing(part)),))
+        elif isinstance(part, wire.InputFile):
+            content.append((file or UserText(text=missing(part)),))
         else:
-            content.append(UserText(text=part.refusal if isinstance(part, wire.RefusalPart) else part.text))
-    return tuple(content)
+            content.append((UserText(text=part.refusal if isinstance(part, wire.RefusalPart) else part.text),))
+    return tuple([each for parts in content for each in parts])
 
 
 def _newest(said: tuple[Earlier, ...], chosen: ToAgent | ToModel) -> tuple[Earlier, ...]:
@@ -188,22 +234,58 @@ def _newest(said: tuple[Earlier, ...], chosen: ToAgent | ToModel) -> tuple[Earli
 
 def _options(request: wire.ResponseRequest) -> ChatOptions:
     """The options as chat completions name them."""
-    choice = request.tool_choice
-    function = None if choice is None or isinstance(choice, str) else {"type": "function", "function": {"name": choice.name}}
     scored = "message.output_text.logprobs" in (request.include or ()) or bool(request.top_logprobs)
     return ChatOptions.model_validate(
         {
             "temperature": request.temperature,
             "top_p": request.top_p,
+            "presence_penalty": request.presence_penalty,
+            "frequency_penalty": request.frequency_penalty,
             "max_tokens": request.max_output_tokens,
             "reasoning_effort": request.reasoning.effort if request.reasoning else None,
-            "tools": [{"type": "function", "function": tool.model_dump(exclude={"type"})} for tool in request.tools or ()],
-            "tool_choice": function or choice,
+            "tools": [_nested(tool) for tool in request.tools or ()],
+            "tool_choice": _choice(request.tool_choice),
             "parallel_tool_calls": request.parallel_tool_calls,
             "logprobs": scored,
             "top_logprobs": request.top_logprobs if scored else None,
         }
     )
+
+
+def _nested(tool: wire.FunctionTool | wire.NamedFunction | OtherTool) -> dict[str, Any]:
+    """A tool, or its name, as chat completions have it: inside `function`."""
+    if isinstance(tool, OtherTool):
+        return {"type": tool.type}
+    return {"type": "function", "function": tool.model_dump(exclude={"type"})}
+
+
+def _choice(choice: wire.ResponseToolChoice | None) -> str | dict[str, Any] | None:
+    if choice is None or isinstance(choice, str):
+        return choice
+    if isinstance(choice, wire.AllowedFunctions):
+        return {"type": choice.type, "allowed_tools": {"mode": choice.mode, "tools": [_nested(tool) for tool in choice.tools]}}
+    return _nested(choice)
+
+
+_HINTS: Final = frozenset({"user", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "verbosity"})
+"""Fields of a response's request that chat completions have, too, and not every provider: programs send them without being asked to."""
+
+
+def _extra_fields(body: Mapping[str, Json], request: wire.ResponseRequest) -> Mapping[str, Json]:
+    """What goes to a registered model as it is: what both APIs name alike, and what neither defines (an engine's own)."""
+    fields = {name: value for name in _HINTS if (value := body.get(name)) is not None}
+    if request.text and request.text.verbosity:
+        fields["verbosity"] = request.text.verbosity
+    return fields | extra_fields(body, known=_KNOWN)
+
+
+_KNOWN: Final = (
+    frozenset(wire.ResponseRequest.model_fields) | frozenset(ChatOptions.model_fields) | {"context_management", "client_metadata"}
+) - {
+    "seed",
+    "stop",
+}
+"""Fields that are read here, or belong to the other API."""
 
 
 def _response_format(wanted: wire.TextFormat) -> dict[str, Json]:

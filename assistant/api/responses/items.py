@@ -1,6 +1,7 @@
-"""Items of a response's input: collected into messages, and recalled from the store."""
+"""Items of a response's input: their files, how they are stored, and how they are found again."""
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,14 +9,15 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from assistant.api.body.spool import Spool, decode_to_disk
-from assistant.api.chat.read import check_said, encoded_file, encoded_image
+from assistant.api.chat.extras import is_web_address
+from assistant.api.chat.read import encoded_file, encoded_image
 from assistant.api.responses import wire
 from assistant.api.responses.answers import OutputCall, OutputTextPart
-from assistant.contracts.errors import InvalidRequest, NoSuchFile, RequestTooLarge, UnsupportedContent
-from assistant.contracts.messages import AssistantMessage, Json, ToolCall, ToolMessage
-from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
+from assistant.contracts.errors import InvalidRequest, NoSuchFile, NotFound, RequestTooLarge, UnsupportedContent
+from assistant.contracts.messages import Json
+from assistant.contracts.turns import Upload
 from assistant.contracts.util import new_id
-from assistant.store.responses import Item, KeptResponse
+from assistant.store.responses import Item, KeptResponse, ResponseStore
 
 PartPath = tuple[int, int]
 """Of a file: which item, and which of its parts."""
@@ -29,12 +31,21 @@ class SentFiles:
     upload: Upload
 
 
-async def take_files(items: Sequence[wire.InputItem], spool: Spool) -> dict[PartPath, SentFiles]:
-    """All files of a request's own input. Raises InvalidRequest and its kin, each with the part's path."""
+async def take_files(items: Sequence[wire.InputItem], spool: Spool, *, links: bool) -> dict[PartPath, SentFiles]:
+    """All files of a request's own input. `links`: web addresses of pictures stay what they are. Raises InvalidRequest and its kin, each with the
+    part's path."""
     found: dict[PartPath, SentFiles] = {}
     for place, part in _files(items):
-        found[place] = SentFiles(new_id("file"), await _take(part, f"input.{place[0]}.content.{place[1]}", place[1], spool))
+        if links and is_link(part):
+            continue
+        where = "output" if isinstance(items[place[0]], wire.FunctionOutput) else "content"
+        found[place] = SentFiles(new_id("file"), await _take(part, f"input.{place[0]}.{where}.{place[1]}", place[1], spool))
     return found
+
+
+def is_link(part: wire.InputPart) -> bool:
+    """Whether it is a picture by its web address."""
+    return isinstance(part, wire.InputImage) and part.file_id is None and is_web_address(part.image_url or "")
 
 
 async def recall_files(items: Sequence[wire.InputItem], spool: Spool) -> dict[PartPath, Upload]:
@@ -57,10 +68,15 @@ def missing(part: wire.InputImage | wire.InputFile) -> str:
 
 def _files(items: Sequence[wire.InputItem]) -> Iterator[tuple[PartPath, wire.InputImage | wire.InputFile]]:
     for item_index, item in enumerate(items):
-        if isinstance(item, wire.InputMessage) and item.role == "user" and not isinstance(item.content, str):
-            for index, part in enumerate(item.content):
-                if isinstance(part, wire.InputImage | wire.InputFile):
-                    yield (item_index, index), part
+        for index, part in enumerate(parts_of_item(item)):
+            if isinstance(part, wire.InputImage | wire.InputFile):
+                yield (item_index, index), part
+
+
+def parts_of_item(item: wire.InputItem) -> Sequence[wire.InputPart]:
+    """The parts of a user's message or of an output; none of one that is a text, and of other items."""
+    content = item.content if isinstance(item, wire.InputMessage) and item.role == "user" else getattr(item, "output", "")
+    return () if isinstance(content, str) else content
 
 
 async def _take(part: wire.InputImage | wire.InputFile, at: str, index: int, spool: Spool) -> Upload:
@@ -83,99 +99,15 @@ async def _take(part: wire.InputImage | wire.InputFile, at: str, index: int, spo
     return await asyncio.to_thread(decode_to_disk, file, spool)
 
 
-class ItemCollector:
-    """Collects items into messages. Consecutive calls and texts of the assistant are one message, as models expect them.
-
-    `at`: the path of an item, for errors. Each method raises InvalidRequest for an item that is out of place. `continues`: outputs that come first
-    may answer calls that a session has.
-    """
-
-    def __init__(self, *, continues: bool = False) -> None:
-        self._continues = continues
-        self.instructions: list[str] = []
-        self._said: list[Earlier] = []
-        self._texts: list[str] = []
-        self._calls: list[ToolCall] = []
-        """The assistant's message that is being collected, with the texts."""
-        self._waiting: dict[str, str] = {}
-
-    @property
-    def said(self) -> tuple[Earlier, ...]:
-        self._close()
-        return tuple(self._said)
-
-    def message(self, message: wire.InputMessage, content: tuple[UserText | Upload, ...], at: str) -> None:
-        """`content`: a user's, with its files."""
-        match message.role:
-            case "user":
-                self.check_answered(at)
-                check_said(content, f"{at}.content")
-                self._say(HistoryMessage(content=content))
-            case "assistant":
-                self._texts.append(words_of(message, f"{at}.content"))
-            case _:
-                text = words_of(message, f"{at}.content")
-                self.instructions += [text] if text.strip() else []
-
-    def call(self, call: wire.FunctionCall, at: str) -> None:
-        if call.call_id in self._waiting:
-            raise InvalidRequest("Two calls have the same id.", param=f"{at}.call_id")
-        self._calls.append(ToolCall(id=call.call_id, name=call.name, arguments=call.arguments))
-        self._waiting[call.call_id] = call.name
-
-    def output(self, output: wire.FunctionOutput, at: str) -> None:
-        known = self.waits_for(output)
-        if not known and not (self._continues and all(isinstance(each, ToolMessage) for each in self.said)):
-            raise InvalidRequest("This answers no call that was made before and has no output yet.", param=f"{at}.call_id")
-        text = words_of(output, f"{at}.output")
-        name = self._waiting.pop(output.call_id, "")
-        self._say(ToolMessage(id=new_id("msg"), call_id=output.call_id, name=name, text=text, from_client=True))
-
-    def waits_for(self, output: wire.FunctionOutput) -> bool:
-        return output.call_id in self._waiting
-
-    def check_answered(self, at: str) -> None:
-        """Raises InvalidRequest where a call has no output yet."""
-        if self._waiting:
-            raise InvalidRequest(f"The function call '{next(iter(self._waiting))[:64]}' has no function_call_output.", param=at)
-
-    def _say(self, said: Earlier) -> None:
-        self._close()
-        self._said.append(said)
-
-    def _close(self) -> None:
-        if not self._texts and not self._calls:
-            return
-        text, calls = "\n".join(filter(None, self._texts)), tuple(self._calls)
-        self._said.append(AssistantMessage(id=new_id("msg"), text=text, tool_calls=calls, finish_reason="tool_calls" if calls else "stop"))
-        self._texts.clear()
-        self._calls.clear()
-
-
-def words_of(item: wire.InputMessage | wire.FunctionOutput, param: str) -> str:
-    """The text of an item that holds nothing else. Raises UnsupportedContent for one with files."""
-    content = item.content if isinstance(item, wire.InputMessage) else item.output
-    if isinstance(content, str):
-        return content
-    texts: list[str] = []
-    for index, part in enumerate(content):
-        if isinstance(part, wire.InputText | wire.OutputText):
-            texts.append(part.text)
-        elif isinstance(part, wire.RefusalPart):
-            texts.append(part.refusal)
-        else:
-            raise UnsupportedContent("Only a user's message may hold images or files.", param=f"{param}.{index}.type")
-    return "\n".join(texts)
-
-
 _ITEMS: TypeAdapter[list[wire.InputItem]] = TypeAdapter(list[wire.InputItem])
 _MOST_RECALLED: Final = 8_192
 """Items: four times what one request may hold."""
 
 
-def kept_items(items: Sequence[wire.InputItem], files: Mapping[PartPath, SentFiles]) -> tuple[Item, ...]:
-    """The items to be stored, which `recalled` reads again."""
-    return tuple([_item(item, index, files) for index, item in enumerate(items)])
+def kept_items(items: Sequence[wire.InputItem], files: Mapping[PartPath, SentFiles], response_id: str) -> tuple[Item, ...]:
+    """The items to be stored, which `recalled` reads again. Their ids name the response, as those of its output do."""
+    number = response_id.partition("_")[2]
+    return tuple([kept for index, item in enumerate(items) if (kept := _item(item, index, files, number)) is not None])
 
 
 def recalled(chain: Sequence[KeptResponse]) -> list[wire.InputItem]:
@@ -183,31 +115,88 @@ def recalled(chain: Sequence[KeptResponse]) -> list[wire.InputItem]:
     items. Slow: call it in a thread."""
     said: list[Item] = []
     for response in reversed(chain):
-        output = response.body.get("output")
-        items = [*response.input, *([item for item in output if isinstance(item, dict)] if isinstance(output, list) else [])]
+        items = _all(response)
         if said and len(said) + len(items) > _MOST_RECALLED:
             break
         said += reversed(items)
     return _ITEMS.validate_python(said[::-1])
 
 
-def _item(item: wire.InputItem, index: int, files: Mapping[PartPath, SentFiles]) -> Item:
-    if isinstance(item, wire.FunctionCall):
-        return OutputCall(id=new_id("fc"), call_id=item.call_id, name=item.name, arguments=item.arguments).model_dump()
-    if isinstance(item, wire.FunctionOutput):
-        output: Item = {"call_id": item.call_id, "output": words_of(item, "output")}
-        return {"id": new_id("fco"), "type": "function_call_output", "status": "completed", **output}
-    content: list[Json] = (
-        [_text("output_text" if item.role == "assistant" else "input_text", item.content)]
-        if isinstance(item.content, str)
-        else [_part(part, files.get((index, place))) for place, part in enumerate(item.content)]
-    )
-    return {"id": new_id("msg"), "type": "message", "status": "completed", "role": item.role, "content": content}
+class ItemNotFound(NotFound, code="item_not_found"):
+    """There is no such item."""
+
+
+async def dereferenced(
+    items: Sequence[wire.InputItem], chain: Sequence[KeptResponse], store: ResponseStore, owner: str
+) -> list[wire.InputItem]:
+    """The items, with what is referred to in place of the references: without what `chain` or the items hold already. Raises ItemNotFound."""
+    if not any(isinstance(item, wire.ItemReference) for item in items):
+        return list(items)
+    here: set[str] = {str(item["id"]) for response in chain for item in _all(response) if "id" in item}
+    looked: dict[str, dict[Json, Item]] = {}
+    found: list[wire.InputItem] = []
+    for index, item in enumerate(items):
+        if not isinstance(item, wire.ItemReference):
+            found.append(item)
+            continue
+        if item.id in here:
+            continue
+        made = _ITEM_ID.fullmatch(item.id)
+        response = f"resp_{made[1]}" if made else ""
+        if made and response not in looked:
+            kept = await store.get(owner, response)
+            looked[response] = {each.get("id"): each for each in _all(kept)} if kept else {}
+        value = looked.get(response, {}).get(item.id)
+        if value is None:
+            words = "it was never kept ('store': false), deleted, or is another server's. Send the item itself."
+            raise ItemNotFound(f"The item '{item.id[:64]}' is not here: {words}", param=f"input.{index}.id")
+        here.add(item.id)
+        found.append(_ITEMS.validate_python([value])[0])
+    return found
+
+
+def _all(response: KeptResponse) -> list[Item]:
+    output = response.body.get("output")
+    return [*response.input, *([item for item in output if isinstance(item, dict)] if isinstance(output, list) else [])]
+
+
+_ITEM_ID: Final = re.compile(r"[a-z]{2,8}_([0-9a-f]{28})(?:\d{1,4}|i\d{1,4})?")
+"""Of an item that this server gave out: the number of its response, and its place there."""
+
+
+def _item(item: wire.InputItem, index: int, files: Mapping[PartPath, SentFiles], number: str) -> Item | None:
+    match item:
+        case wire.FunctionCall():
+            made = OutputCall(id=f"fc_{number}i{index}", call_id=item.call_id, name=item.name, arguments=item.arguments)
+            return made.model_dump()
+        case wire.CustomCall():
+            return {"id": f"ctc_{number}i{index}", "status": "completed", **item.model_dump()}
+        case wire.FunctionOutput():
+            output: Json = item.output if isinstance(item.output, str) else _parts(item.output, index, files)
+            return {"id": f"fco_{number}i{index}", "type": item.type, "status": "completed", "call_id": item.call_id, "output": output}
+        case wire.ReasoningItem():
+            return {"id": f"rs_{number}i{index}", **item.model_dump(exclude_none=True), "summary": _dumped(item.summary)}
+        case wire.InputMessage():
+            said = item.content
+            kind = "output_text" if item.role == "assistant" else "input_text"
+            content: list[Json] = [_text(kind, said)] if isinstance(said, str) else _parts(said, index, files)
+            return {"id": f"msg_{number}i{index}", "type": "message", "status": "completed", "role": item.role, "content": content}
+        case _:
+            return None
+
+
+def _dumped(summary: Sequence[wire.ReasoningText] | None) -> list[Json]:
+    return [part.model_dump() for part in summary or ()]
+
+
+def _parts(parts: Sequence[wire.InputPart], index: int, files: Mapping[PartPath, SentFiles]) -> list[Json]:
+    return [_part(part, files.get((index, place))) for place, part in enumerate(parts)]
 
 
 def _part(part: wire.InputPart, sent: SentFiles | None) -> Json:
     if isinstance(part, wire.InputImage):
-        return {"type": "input_image", "detail": "auto", "image_url": None, "file_id": sent.id if sent else None}
+        link = part.image_url if sent is None and is_link(part) else None
+        return {"type": "input_image", "detail": part.detail or "auto", "image_url": link, "file_id": sent.id if sent else None}
     if isinstance(part, wire.InputFile):
         return {"type": "input_file", "filename": sent.upload.name if sent else part.filename, "file_id": sent.id if sent else None}
     return {"type": "refusal", "refusal": part.refusal} if isinstance(part, wire.RefusalPart) else _text(part.type, part.text)

@@ -1,10 +1,10 @@
 """What POST /v1/responses takes. Fields that are not here are ignored, as OpenAI's own server ignores them."""
 
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Final, Literal, Self, cast, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from assistant.api.chat.wire import HASH, WireModel, choice_tag, part_tag
+from assistant.api.chat.wire import HASH, OtherTool, WireModel, choice_tag, part_tag, tool_tag
 from assistant.contracts.models import ReasoningEffort
 
 _MOST = 2_048
@@ -19,8 +19,12 @@ class InputText(WireModel):
 
 class InputImage(WireModel):
     type: Literal["input_image"]
-    image_url: str | None = Field(default=None, description="A data URL: `data:image/png;base64,…`. PNG, JPEG, GIF or WebP.")
+    image_url: str | None = Field(
+        default=None,
+        description="A data URL: `data:image/png;base64,…`. Of a registered model also a web address, which its provider fetches.",
+    )
     file_id: str | None = Field(default=None, description="Of a file that was uploaded to /v1/files; in place of image_url.")
+    detail: str | None = Field(default=None, description="How closely a registered model looks: `low`, `high`, `auto` …")
 
 
 class InputFile(WireModel):
@@ -78,20 +82,80 @@ class FunctionCall(WireModel):
 
 
 class FunctionOutput(WireModel):
-    type: Literal["function_call_output"]
+    """It may stand anywhere behind its call."""
+
+    type: Literal["function_call_output", "custom_tool_call_output"]
     call_id: str = Field(min_length=1, max_length=256, description="Which call it answers.")
-    output: Parts = Field(description="A text, or parts of text.")
+    output: Parts = Field(description="A text, or parts: input_text, input_image, input_file.")
+
+
+class CustomCall(WireModel):
+    """A call of a tool that takes plain text, made elsewhere. The model sees it as a function's, with the text as its `input`."""
+
+    type: Literal["custom_tool_call"]
+    call_id: str = Field(min_length=1, max_length=256)
+    name: str = Field(min_length=1, max_length=128)
+    input: str
+
+
+class ReasoningText(WireModel):
+    type: Literal["summary_text", "reasoning_text"]
+    text: str
+
+
+class ReasoningItem(WireModel):
+    """What a model thought before the item that follows. `encrypted_content` of another server can't be read, and is left out."""
+
+    type: Literal["reasoning"]
+    summary: list[ReasoningText] | None = Field(default=None, max_length=_MOST)
+    content: list[ReasoningText] | None = Field(default=None, max_length=_MOST)
+    encrypted_content: str | None = None
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join([part.text for part in self.content or self.summary or ()])
+
+
+class ItemReference(WireModel):
+    """An item that this server gave out and keeps, by its id."""
+
+    type: Literal["item_reference"] | None = None
+    id: str = Field(min_length=1, max_length=256)
+
+
+class HostedItem(WireModel):
+    """What a tool that runs at OpenAI did. It is left out, with a notice."""
+
+    type: Literal[
+        "web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "computer_call", "computer_call_output",
+        "local_shell_call", "local_shell_call_output", "shell_call", "shell_call_output", "apply_patch_call", "apply_patch_call_output",
+        "mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "mcp_call", "tool_search_call", "tool_search_output",
+    ]  # fmt: skip
+
+
+_HOSTED: Final[frozenset[str]] = frozenset(get_args(HostedItem.model_fields["type"].annotation))
+_HOSTED_TAG: Final = "#web_search_call and the like"
 
 
 def _item_tag(item: object) -> str | None:
-    kind = cast("dict[str, object]", item).get("type", "message") if isinstance(item, dict) else getattr(item, "type", None)
-    return HASH + kind if isinstance(kind, str) else None
+    fields = cast("dict[str, object]", item) if isinstance(item, dict) else vars(item) if isinstance(item, WireModel) else {}
+    kind = fields.get("type")
+    if kind is None and "id" in fields and "role" not in fields:
+        kind = "item_reference"
+    kind = "message" if kind is None and "type" not in fields else kind
+    if not isinstance(kind, str):
+        return None
+    return _HOSTED_TAG if kind in _HOSTED else HASH + ("function_call_output" if kind == "custom_tool_call_output" else kind)
 
 
 InputItem = Annotated[
     Annotated[InputMessage, Tag("#message")]
     | Annotated[FunctionCall, Tag("#function_call")]
-    | Annotated[FunctionOutput, Tag("#function_call_output")],
+    | Annotated[FunctionOutput, Tag("#function_call_output")]
+    | Annotated[CustomCall, Tag("#custom_tool_call")]
+    | Annotated[ReasoningItem, Tag("#reasoning")]
+    | Annotated[ItemReference, Tag("#item_reference")]
+    | Annotated[HostedItem, Tag(_HOSTED_TAG)],
     Discriminator(_item_tag),
 ]
 Input = Annotated[
@@ -100,11 +164,14 @@ Input = Annotated[
 
 
 class FunctionTool(WireModel):
-    type: Literal["function"] = Field(description="The only kind: other tools are OpenAI's own.")
+    type: Literal["function"]
     name: str = Field(min_length=1, max_length=128, pattern=_NAME)
     description: str | None = None
     parameters: dict[str, Any] | None = Field(default=None, description="A JSON Schema of an object; null: no arguments.")
     strict: bool | None = None
+
+
+ResponseTool = Annotated[Annotated[FunctionTool, Tag("#function")] | Annotated[OtherTool, Tag("#other")], Discriminator(tool_tag)]
 
 
 class NamedFunction(WireModel):
@@ -112,8 +179,22 @@ class NamedFunction(WireModel):
     name: str
 
 
+class AllowedFunctions(WireModel):
+    """Of the tools, those that may be called now."""
+
+    type: Literal["allowed_tools"]
+    mode: Literal["auto", "required"]
+    tools: list[Annotated[Annotated[NamedFunction, Tag("#function")] | Annotated[OtherTool, Tag("#other")], Discriminator(tool_tag)]] = (
+        Field(max_length=128)
+    )
+
+
 ResponseToolChoice = Annotated[
-    Annotated[Literal["none", "auto", "required"], Tag("#word")] | Annotated[NamedFunction, Tag("#tool")], Discriminator(choice_tag)
+    Annotated[Literal["none", "auto", "required"], Tag("#word")]
+    | Annotated[NamedFunction, Tag("#function")]
+    | Annotated[AllowedFunctions, Tag("#allowed_tools")]
+    | Annotated[OtherTool, Tag("#other")],
+    Discriminator(choice_tag),
 ]
 
 
@@ -133,10 +214,14 @@ class TextFormat(WireModel):
 
 class TextOptions(WireModel):
     format: TextFormat | None = None
+    verbosity: str | None = Field(default=None, max_length=64, description="For a registered model: `low`, `medium` or `high`.")
 
 
 class Reasoning(WireModel):
     effort: ReasoningEffort | None = None
+    summary: Literal["auto", "concise", "detailed"] | None = Field(
+        default=None, description="Thoughts come as the provider gives them, whatever is chosen."
+    )
 
 
 class ResponseRequest(WireModel):
@@ -155,16 +240,22 @@ class ResponseRequest(WireModel):
     user: str | None = Field(default=None, description="With an agent: whose session this belongs to, where no session_id is given.")
     store: bool | None = Field(default=None, description="false: the response is not kept, and no session is taken that is not named.")
     stream: bool | None = None
-    tools: list[FunctionTool] | None = Field(
+    tools: list[ResponseTool] | None = Field(
         default=None,
         max_length=128,
-        description="The client's own. An agent uses them beside its own, and its answer may end with calls of them.",
+        description="The client's own functions. An agent uses them beside its own, and its answer may end with calls of them. "
+        "Other kinds of tools, which run at OpenAI, are left out with a notice.",
     )
     tool_choice: ResponseToolChoice | None = None
     parallel_tool_calls: bool | None = None
     temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
     top_p: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2, allow_inf_nan=False)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2, allow_inf_nan=False)
     max_output_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    max_tool_calls: int | None = Field(
+        default=None, ge=1, le=2**31 - 1, description="Of tools that run at OpenAI, of which there are none here."
+    )
     text: TextOptions | None = None
     reasoning: Reasoning | None = None
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] | None = Field(default=None, max_length=16)
@@ -173,8 +264,12 @@ class ResponseRequest(WireModel):
     )
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     truncation: Literal["auto", "disabled"] | None = Field(
-        default=None, description='"auto" of an agent only: it leaves out the oldest where a conversation is too long.'
+        default=None, description='"auto": an agent leaves out the oldest where a conversation is too long; a model refuses it.'
     )
+    service_tier: str | None = Field(default=None, max_length=64, description="For a registered model.")
+    safety_identifier: str | None = Field(default=None, max_length=256, description="For a registered model.")
+    prompt_cache_key: str | None = Field(default=None, max_length=256, description="For a registered model.")
+    prompt_cache_retention: str | None = Field(default=None, max_length=64, description="For a registered model.")
     background: bool | None = Field(default=None, description="Only false.")
     conversation: Any = Field(default=None, description="Not supported: send session_id or previous_response_id.")
     prompt: Any = Field(default=None, description="Not supported.")

@@ -4,18 +4,18 @@ import asyncio
 import os
 from array import array
 from base64 import b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from assistant.contracts.errors import InvalidRequest, ProviderFailed, UnsupportedContent
-from assistant.contracts.messages import AssistantMessage, Message, Part, Usage
-from assistant.contracts.models import EmbeddingProvider, Embeddings, EmitText, ModelInfo, ModelProvider, ModelRequest
+from assistant.contracts.messages import AssistantMessage, Json, Message, Part, Usage
+from assistant.contracts.models import EmbeddingInput, EmbeddingProvider, Embeddings, EmitText, ModelInfo, ModelProvider, ModelRequest
 from assistant.providers.gguf.file import NOT_INSTALLED, NoModelFile, find_gguf, is_installed
 from assistant.providers.gguf.request_queue import GgufLimits, GgufQueue, WorkerStart, worker_command
-from assistant.providers.messages import build_message, count, image_text, part_text, tool_text
+from assistant.providers.messages import build_message, count, image_text, only_texts, part_text, tool_text
 from assistant.providers.settings import RegisteredModel
 from assistant.providers.thoughts import SpokenAnswer
 from assistant.providers.transcript_rules import assistant_text
@@ -88,9 +88,12 @@ class GgufEmbeddings:
         self.info = info
         self._queue = queue
 
-    async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embeddings:
+    async def embed(
+        self, inputs: Sequence[EmbeddingInput], dimensions: int | None, extra_fields: Mapping[str, Json] | None = None
+    ) -> Embeddings:
+        texts = only_texts(inputs)
         vectors: list[tuple[float, ...]] = []
-        fields = {"texts": list(texts), "dimensions": dimensions}
+        fields = {"texts": texts, "dimensions": dimensions}
         ended = await self._queue.ask(fields, lambda piece: vectors.append(_vector(piece)))
         if len(vectors) != len(texts) or not all(vectors):
             raise ProviderFailed(f"The model '{self.info.id}' returned an unreadable vector.", retryable=False)

@@ -88,7 +88,7 @@ async def test_files_that_are_too_many_to_be_seen_again_are_left_out_in_words_th
 
 async def test_wrong_files_are_refused_with_their_path_and_nothing_is_kept(served: Served) -> None:
     for status, param, part in (
-        (openai.BadRequestError, "input.0.content.1.image_url", {"type": "input_image", "image_url": "https://example.org/x.png"}),
+        (openai.BadRequestError, "input.0.content.1.image_url", {"type": "input_image", "image_url": "ftp://example.org/x.png"}),
         (openai.BadRequestError, "input.0.content.1.image_url", {"type": "input_image"}),
         (openai.BadRequestError, "input.0.content.1.file_url", {"type": "input_file", "file_url": "https://example.org/x.pdf"}),
         (openai.BadRequestError, "input.0.content.1.file_data", {"type": "input_file", "file_data": "?"}),
@@ -105,5 +105,5 @@ async def test_wrong_files_are_refused_with_their_path_and_nothing_is_kept(serve
         )
     assert unread.value.status_code in (400, 415)
     system: Any = [{"role": "system", "content": [image()]}, {"role": "user", "content": "hi"}]
-    with pytest.raises(openai.BadRequestError, match="Only a user's message"):
+    with pytest.raises(openai.BadRequestError, match="Only a user's message and an output"):
         await served.sdk.responses.create(model="tuned", input=system)

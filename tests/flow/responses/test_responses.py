@@ -158,9 +158,7 @@ async def test_the_agents_sdk_is_told_in_its_own_errors_what_is_wrong(served: Se
         (openai.BadRequestError, {"model": "tuned", "input": ""}),
         (openai.BadRequestError, {"model": "tuned", "input": "hi", "background": True}),
         (openai.BadRequestError, {"model": "tuned", "input": "hi", "conversation": "conv_1"}),
-        (openai.BadRequestError, {"model": "tuned", "input": "hi", "truncation": "auto"}),
-        (openai.BadRequestError, {"model": "tuned", "input": "hi", "tools": [{"type": "web_search"}]}),
-        (openai.BadRequestError, {"model": "tuned", "input": [{"type": "item_reference", "id": "msg_1"}]}),
+        (openai.NotFoundError, {"model": "tuned", "input": [{"type": "item_reference", "id": "msg_1"}]}),
     ]
     for status, fields in wrong:
         with pytest.raises(status):
@@ -176,10 +174,10 @@ async def test_many_words_of_an_assistants_in_a_row_are_one_message_and_hold_nob
 
 
 async def test_what_is_no_item_or_part_here_is_refused_with_those_that_are(served: Served) -> None:
-    reasoning: dict[str, object] = {"type": "reasoning", "id": "rs_1"}
+    nonsense: dict[str, object] = {"type": "nonsense", "id": "rs_1"}
     text: dict[str, object] = {"role": "user", "content": [{"type": "text", "text": "hi"}]}
     for item, param, words in (
-        (reasoning, "input.0.type", "send message, function_call or function_call_output."),
+        (nonsense, "input.0.type", "reasoning, item_reference or web_search_call and the like."),
         (text, "input.0.content.0.type", "send input_text, input_image, input_file, output_text or refusal."),
     ):
         error = (await served.send(model="tuned", input=[item])).json()["error"]

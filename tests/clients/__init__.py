@@ -1,0 +1,1 @@
+"""Real clients against a real server, each in a process of its own: `make test-clients`."""
