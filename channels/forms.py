@@ -16,11 +16,13 @@ from assistant.contracts.outbox import Button, ButtonRows, Media, OutboundEvent,
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
+E = TypeVar("E", bound=Exception)
 _SPECIAL: Final = re.compile(r"[\\`*_\[\]<>|~#]")
 
 Piece = Literal["thread", "reply", "style", "buttons", "caption", "album", "kind", "files"]
 """thread: the topic. reply: the reference to a message. style: formatting. caption: words on a file. album: files that go together. kind: a file
 shown as what it is (a photo, a voice message), and not as a document."""
+Blame = tuple[Sequence[Piece], str]
 ANY: Final[tuple[Piece, ...]] = ("style", "buttons", "reply", "album", "kind", "files")
 """What is taken away for a refusal that does not say what it is about. Not the topic: others would read it."""
 ANY_BUT_KIND: Final[tuple[Piece, ...]] = tuple(piece for piece in ANY if piece != "kind")
@@ -84,23 +86,19 @@ def simpler(form: MessageForm, pieces: Sequence[Piece], why: str) -> MessageForm
 
 
 async def in_some_form(
-    form: MessageForm,
-    send: Callable[[MessageForm], Awaitable[R]],
-    blamed: Callable[[Exception], tuple[Sequence[Piece], str] | None],
-    *,
-    channel: str,
+    form: MessageForm, send: Callable[[MessageForm], Awaitable[R]], refusal: type[E], blamed: Callable[[E], Blame | None], *, channel: str
 ) -> tuple[R, MessageForm]:
-    """Send in the richest form that is taken. `blamed`: (the pieces that a refusal may be about, the platform's words), or None for an error that
-    no other form heals. Raises the last error."""
+    """Send in the richest form that is taken. `refusal`: what `send` raises where the platform refuses. `blamed`: the pieces that a refusal may be
+    about, and the platform's words; None: no other form heals it. Raises the last error."""
     while True:
         try:
             return await send(form), form
-        except Exception as error:
+        except refusal as error:
             blame = blamed(error)
             less = simpler(form, *blame) if blame is not None else None
             if less is None:
                 raise
-            log.info("%s.form_refused notices=%d", channel, len(less.notices))
+            log.info("forms.refused channel=%s notices=%d", channel, len(less.notices))
             form = less
 
 

@@ -79,11 +79,12 @@ def _named(env: Mapping[str, str], name: str) -> str:
 
 
 def _checked(proxy: str, which: str) -> str:
-    """A proxy's URL; without a scheme it is an HTTP proxy."""
+    """A proxy's URL; a host and a port without a scheme are an HTTP proxy's."""
     proxy = proxy.strip()
     try:
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         usable, port = parts.scheme in _HTTP | _SOCKS.keys() and bool(parts.hostname), parts.port
+        usable = usable and ("://" in proxy or port is not None)
     except ValueError:
         raise UnusableProxy(f"{which} {_WORDS}") from None
     if not usable:

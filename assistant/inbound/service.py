@@ -59,6 +59,8 @@ class InboundService:
         self._runner = TurnRunner(turns=turns, inbox=store.inbox, fetcher=fetcher, writer=writer, conversations=conversations)
         self._workers = KeyedWorkers("session", self._work, most=at_work)
         self._waiting: Counter[SessionKey] = Counter()
+        self._renamed: dict[str, str] = {}
+        """old → new owner of groups that got a new id while this process ran."""
         self._taking: set[asyncio.Task[Any]] = set()
         self._besides: set[asyncio.Task[object]] = set()
         self._looking: asyncio.Task[None] | None = None
@@ -99,6 +101,7 @@ class InboundService:
     async def moved(self, channel: str, chat_id: str, now: str) -> None:
         """A chat has a new id: what is stored of it follows, and what waits in its sessions is answered there. Raises StoreUnavailable."""
         await self._inbox.moved(channel, chat_id, now)
+        self._renamed[f"{channel}:{chat_id}"] = f"{channel}:{now}"
         log.info("inbound.chat_moved channel=%s", channel)
         for key in await self._inbox.waiting():
             self._workers.wake(key)
@@ -172,6 +175,8 @@ class InboundService:
         if taken is not None:
             log.info("inbound.turn turn=%s messages=%d", taken.turn_id, len(taken.messages))
             await self._runner.run(taken)
+            if now := self._renamed.get(key[0]):  # what came meanwhile waits under the new name
+                self._workers.wake((now, now + key[1].removeprefix(key[0])))
 
     async def _take(self, key: SessionKey) -> Taken | None:
         waited = self._waiting.pop(key, 0)

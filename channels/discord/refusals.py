@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import aiohttp
@@ -11,7 +11,7 @@ import discord
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
 from assistant.contracts.redaction import Redactor
 from channels.discord.http import Refusals, seconds_in
-from channels.forms import ANY_BUT_KIND, Piece
+from channels.forms import ANY_BUT_KIND, Blame, Piece
 
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, NOT_OURS, NO_REPLIES_HERE = 10003, 10008, 50005, 160002
 NOT_A_TEXT_CHANNEL, ARCHIVED, LOCKED, TAG_REQUIRED = 50008, 50083, 160005, 40067
@@ -104,9 +104,9 @@ _FINAL: Final = frozenset({20009, 40002, 50001, 50006, 50007, 50008, 50033, 2000
 """Codes of refusals of the chat, or of the words."""
 
 
-def blamed(error: Exception) -> tuple[Sequence[Piece], str] | None:
+def blamed(error: discord.HTTPException) -> Blame | None:
     """See `channels.forms.in_some_form`."""
-    if not isinstance(error, discord.HTTPException) or error.status not in (400, 403, 404, 413) or error.code in _FINAL:
+    if error.status not in (400, 403, 404, 413) or error.code in _FINAL:
         return None
     words = f"Discord: {_CLEAN(error.text, limit=200) or error.status}, code {error.code}"
     if error.code in _ABOUT:

@@ -73,7 +73,7 @@ class DiscordSender:
             address = replace(sending.address, thread_id=form.thread_id)
             return await self._there(address, lambda target: self._post(client, target, sending, form, attempt))
 
-        receipt, form = await in_some_form(form, send, blamed, channel="discord")
+        receipt, form = await in_some_form(form, send, discord.HTTPException, blamed, channel="discord")
         return replace(receipt, notice="; ".join(filter(None, [form.notice, receipt.notice])))
 
     async def _there(self, address: Address, act: Callable[[str], Awaitable[T]]) -> T:
@@ -128,8 +128,8 @@ class DiscordSender:
             one = replace(form, part=OutboundPart(text=words[0], plain=words[1], media=(media,)), single=False, notices=())
             key = replace(sending, key=f"{sending.key[:23]}{place}", first=sending.first or (first.message_id if first else None))
             try:
-                send = partial(self._post, client, target, key)
-                receipt, taken = await in_some_form(one, lambda form, send=send: send(form, attempt), blamed, channel="discord")
+                send = partial(self._post, client, target, key, attempt=attempt)
+                receipt, taken = await in_some_form(one, send, discord.HTTPException, blamed, channel="discord")
             except discord.HTTPException as error:
                 if blamed(error) is None or (first is None and media is part.media[-1]):
                     raise
@@ -152,7 +152,9 @@ class DiscordSender:
             return Receipt(message_id=str(done.id), at=done.edited_at or done.created_at)
 
         try:
-            receipt, form = await in_some_form(replace(form, reply_to=None, thread_id=None), edit, blamed, channel="discord")
+            receipt, form = await in_some_form(
+                replace(form, reply_to=None, thread_id=None), edit, discord.HTTPException, blamed, channel="discord"
+            )
         except (discord.NotFound, discord.Forbidden) as error:
             if error.code in (UNKNOWN_MESSAGE, NOT_OURS):
                 return None

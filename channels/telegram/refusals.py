@@ -1,13 +1,12 @@
 """What Telegram's answers mean: for a send, for the form of a message, for the connection."""
 
 import re
-from collections.abc import Sequence
 from typing import Final, Literal
 
 from telegram.error import TelegramError
 
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
-from channels.forms import ANY, Piece
+from channels.forms import ANY, Blame, Piece
 from channels.telegram.api import Answered, Unanswered, Unreached
 
 _REVOKED = (
@@ -65,9 +64,9 @@ _HEALED: Final = frozenset({"refused", "forbidden", "no_rights", "thread_not_fou
 """The codes of refusals that may be about the form, and not about the chat."""
 
 
-def blamed(error: Exception) -> tuple[Sequence[Piece], str] | None:
+def blamed(error: Answered) -> Blame | None:
     """See `channels.forms.in_some_form`. A refusal of the chat itself is healed by no form, nor is one of an unknown kind that is no 400."""
-    if not isinstance(error, Answered) or error.status not in (400, 403, 413):
+    if error.status not in (400, 403, 413):
         return None
     refusal = _of_answer(error)
     if refusal.trouble.code not in _HEALED:

@@ -106,7 +106,7 @@ class TelegramSender:
             if part.media:  # a preview can't be edited into a file
                 await self._api.remove_preview(chat_id, message_id)
         contents = await self._read(part.media)
-        (sent, more), form = await in_some_form(form, partial(self._post, chat_id, contents), blamed, channel="telegram")
+        (sent, more), form = await in_some_form(form, partial(self._post, chat_id, contents), Answered, blamed, channel="telegram")
         return sent, "; ".join(filter(None, [form.notice, *more]))
 
     async def _read(self, media: Sequence[Media]) -> dict[str, bytes]:
@@ -151,7 +151,7 @@ class TelegramSender:
             words = ("", "") if first is not None else (part.text, part.plain)
             one = replace(form, part=OutboundPart(text=words[0], plain=words[1], media=(media,)), single=False, notices=())
             try:
-                (sent, _), taken = await in_some_form(one, partial(self._post, chat_id, contents), blamed, channel="telegram")
+                (sent, _), taken = await in_some_form(one, partial(self._post, chat_id, contents), Answered, blamed, channel="telegram")
             except TelegramError as error:
                 if first is not None and (not isinstance(error, Answered) or blamed(error) is None):
                     raise SendUnclear("album_cut", f"Telegram took some files of the album, and then: {send_failure(error)}") from error
@@ -173,7 +173,7 @@ class TelegramSender:
             return await self._api.edit_message_text(reply_markup=keyboard(form.part.buttons), **where, **_words(form, "text", _MOST_TEXT))
 
         try:
-            _, form = await in_some_form(replace(form, reply_to=None, thread_id=None), edit, blamed, channel="telegram")
+            _, form = await in_some_form(replace(form, reply_to=None, thread_id=None), edit, Answered, blamed, channel="telegram")
         except TelegramError as error:
             if refused_as(error, "gone"):
                 return None

@@ -160,6 +160,7 @@ def _signs(mark: Mark) -> tuple[str, str]:
     kind, link = mark
     if kind != "link":
         return _SIGNS[kind]
+    link = re.sub(r"[<>]", lambda found: "%3C" if found[0] == "<" else "%3E", " ".join(link.split()))
     return "[", f"](<{link}>)" if re.search(r"[\s()<>]", link) else f"]({link})"
 
 

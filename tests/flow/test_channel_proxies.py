@@ -1,14 +1,18 @@
 """Every channel through a proxy: by HTTP and by SOCKS, from the settings and from the environment."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from assistant.contracts.channels import ChannelFailed, SendLater
+from assistant.contracts.addresses import address_of
+from assistant.contracts.channels import ChannelContext, ChannelFailed, SendLater
 from assistant.contracts.outbox import OutboundPart
+from channels.apprise.adapter import AppriseChannel
+from channels.apprise.settings import AppriseSettings
 from tests.doubles.discord_api.server import DiscordApi
 from tests.doubles.proxy import ProxyServer
 from tests.doubles.telegram_api.server import TelegramServer
@@ -22,6 +26,8 @@ from tests.flow.webhook.conftest import sending as posting
 
 KINDS = ("http", "socks")
 __all__ = ["receiver"]
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+"""Apprise's own, where it looks for PGP."""
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +89,19 @@ async def test_webhooks_out(tmp_path: Path, receiver: Receiver, choose: Callable
         more = choose(proxy)
         async with webhook(tmp_path, {"build": {"url": "http://ci.invalid/in"}}, **more) as channel:
             await channel.send(posting(OutboundPart(text="hello", plain="hello")))
+    assert len(receiver.requests) == 1
+    assert len(proxy.asked) == 1
+
+
+@pytest.mark.parametrize(("kind", "variable"), [("http", "HTTP_PROXY"), ("socks", "ALL_PROXY")])
+async def test_apprise_by_the_environment(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, kind: str, variable: str
+) -> None:
+    async with ProxyServer(to=urlsplit(receiver.url).port or 0) as proxy:
+        monkeypatch.setenv(variable, getattr(proxy, kind))
+        settings = AppriseSettings.model_validate({"enabled": True, "services": {"ci": "json://10.9.8.7/in"}})
+        channel = AppriseChannel(settings, ChannelContext(files=MediaFolder(tmp_path), version="1"))
+        await channel.send(replace(posting(OutboundPart(text="hello", plain="hello")), address=address_of("apprise", "ci")))
     assert len(receiver.requests) == 1
     assert len(proxy.asked) == 1
 

@@ -53,7 +53,9 @@ def test_the_setting_is_before_the_environment_and_its_exceptions() -> None:
     assert (route_to("https://a.example", S, {}).http, route_to("https://a.example", P, {}).http) == (None, P)
 
 
-@pytest.mark.parametrize("proxy", ["ftp://proxy:1", "socks6://proxy", "http://", "http://[::1", "http://proxy:port", "socks5://:1080"])
+@pytest.mark.parametrize(
+    "proxy", ["ftp://proxy:1", "socks6://proxy", "http://", "http://[::1", "http://proxy:port", "socks5://:1080", "no"]
+)
 def test_one_that_cannot_be_used_is_refused_without_its_password(proxy: str) -> None:
     for given in (proxy, proxy.replace("://", "://me:secret@")):
         with pytest.raises(UnusableProxy) as refused:

@@ -66,7 +66,7 @@ def test_without_a_token_it_cannot_be_opened(files: MediaFiles):
 
 @pytest.mark.parametrize(
     "given",
-    [{"token": "no token"}, {"token": "1:x\n2"}, {"token": "1:x", "proxy": "socks5://127.0.0.1:1"}, {"token": "1:x", "proxy": "no"}],
+    [{"token": "no token"}, {"token": "1:x\n2"}, {"token": "1:x", "proxy": "ftp://127.0.0.1:1"}, {"token": "1:x", "proxy": "no"}],
 )
 def test_what_cannot_be_connected_with_is_said_when_it_is_opened(files: MediaFiles, given: dict[str, str]):
     with pytest.raises(ChannelFailed) as failed:

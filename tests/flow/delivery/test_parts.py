@@ -34,6 +34,7 @@ async def test_a_retry_goes_on_at_the_part_that_failed(house: House, telegram: P
     house.turn(HOUR)
     sent = await house.until(event, "sent")
     assert telegram.texts() == ["one", "two", "three", "four"]
+    assert [sending.first for sending in telegram.tried] == [None, *["1"] * (len(telegram.tried) - 1)]
     assert sent.maybe_duplicate  # "three" may have arrived by the try that got no answer
 
 

@@ -71,6 +71,30 @@ async def test_words_of_others_are_marked_as_such(rig: Rig) -> None:
         assert words(await server.kept("chat:2", "chat:2"))[0] == "<build 7 failed>"
 
 
+async def test_a_group_that_got_a_new_id_goes_on_where_it_was(rig: Rig) -> None:
+    model = ScriptedModel("first", "second", "third")
+    async with rig.server(model) as server:
+        await server.hear(said("one", group="-5"))
+        await server.told(1)
+        model.gate.clear()
+        await server.hear(said("two", group="-5"))
+        await model.asked_times(2)
+        await server.hear(said("three", group="-5"))
+        await server.inbound.moved("chat", "-5", "-777")
+        model.gate.set()
+        events = await server.told(3)
+        assert words(await server.kept("chat:-777", "chat:-777")) == [
+            "Alice: one",
+            "first",
+            "Alice: two",
+            "second",
+            "Alice: three",
+            "third",
+        ]
+        assert await server.kept("chat:-5", "chat:-5") == []
+    assert [event.address.chat_id for event in events] == ["-777", "-5", "-777"], "a turn that runs answers where it was asked"
+
+
 async def test_a_message_that_comes_twice_is_answered_once(rig: Rig) -> None:
     model = ScriptedModel("once")
     async with rig.server(model) as server:

@@ -23,6 +23,7 @@ FORMED: list[tuple[str, list[Made], str]] = [
     ("read this page please", [("text_link", "this page", {"url": "https://e.org/s"})], "read [this page](https://e.org/s) please"),
     ("😀 👍🏽 this", [("text_link", "this", {"url": "https://e.org"})], "😀 👍🏽 [this](https://e.org)"),
     ("a (b) c", [("text_link", "(b)", {"url": "https://e.org/(x)"})], "a [(b)](<https://e.org/(x)>) c"),
+    ("a b c", [("text_link", "b", {"url": "https://e.org/a b>c\n<d"})], "a [b](<https://e.org/a b%3Ec %3Cd>) c"),
     ("see [1]", [("text_link", "[1]", {"url": "https://e.org"})], "see [\\[1\\]](https://e.org)"),
     ("Bob hi", [("text_link", "Bob", {"url": "tg://user?id=424242"})], "Bob hi"),
     ("run\nprint(1)\nnow", [("pre", "print(1)", {"language": "python"})], "run\n\n```python\nprint(1)\n```\n\nnow"),
