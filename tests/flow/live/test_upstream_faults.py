@@ -16,7 +16,7 @@ BEFORE_THE_FIRST_WORD: list[tuple[str, dict[str, str], int, str]] = [
     ("garbage", {}, 502, "provider_error"),
     ("empty", {}, 502, "provider_error"),
     ("drop", {}, 502, "provider_error"),
-    ("context", {}, 400, "context_length_exceeded"),
+    ("context", {}, 502, "provider_error"),  # "hello" is not what is too long
 ]
 
 
