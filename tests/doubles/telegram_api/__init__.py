@@ -10,3 +10,9 @@
 
 Everything a test calls may be called from any thread. Facts: core.telegram.org/bots/api.
 """
+
+from tests.doubles.telegram_api.faults import Fault
+from tests.doubles.telegram_api.server import TelegramServer
+from tests.doubles.telegram_api.thread import telegram_in_thread
+
+__all__ = ["Fault", "TelegramServer", "telegram_in_thread"]

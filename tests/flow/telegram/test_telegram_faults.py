@@ -182,7 +182,7 @@ async def test_no_log_holds_the_token_or_what_was_said(rig: Rig, server: Telegra
     server.deliver_raw({"update_id": 5000, "message": {"text": "a secret"}})
     server.say(42, "behind it")
     await rig.link.received(2)
-    assert "form_refused" in caplog.text
+    assert "forms.refused" in caplog.text
     assert "bad_update" in caplog.text
     assert server.token not in caplog.text
     assert "a secret" not in caplog.text
