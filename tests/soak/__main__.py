@@ -28,7 +28,7 @@ from tests.soak.watch import Sample, database, look, per_thousand, slope, wait_f
 
 _WORKERS: Final = 16
 _SAMPLES: Final = 60
-_MORE_DESCRIPTORS: Final = 24
+_MORE_DESCRIPTORS: Final = 48
 """Above those of the quiet server at its start: pools of connections stay open for a while."""
 _MORE_THREADS: Final = 16
 _ERRORS_SHOWN: Final = 5
