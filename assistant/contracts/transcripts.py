@@ -99,18 +99,13 @@ def heal(messages: Sequence[Message], waiting: Mapping[str, str] | None = None) 
     healed: list[Message] = []
     open_calls = dict(waiting or {})
 
-    def close() -> None:
-        for call_id, name in open_calls.items():
-            healed.append(ToolMessage(id=new_id("msg"), call_id=call_id, name=name, text=NO_RESULT, ok=False))
-        open_calls.clear()
-
     for message in messages:
         if isinstance(message, ToolMessage):
             if open_calls.pop(message.call_id, None) is not None:
                 healed.append(message)
             continue
-        close()
+        for call_id, name in open_calls.items():
+            healed.append(ToolMessage(id=new_id("msg"), call_id=call_id, name=name, text=NO_RESULT, ok=False))
+        open_calls = {call.id: call.name for call in message.tool_calls} if isinstance(message, AssistantMessage) else {}
         healed.append(message)
-        if isinstance(message, AssistantMessage):
-            open_calls = {call.id: call.name for call in message.tool_calls}
     return healed

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import orjson
 
 from assistant.contracts.errors import ProviderFailed
-from assistant.contracts.messages import AssistantMessage, Images, Json, Message, UserMessage, Verbatim
+from assistant.contracts.messages import AssistantMessage, Images, Json, Message, Text, UserMessage, Verbatim
 from assistant.contracts.models import EmbeddingInput, Embeddings, EmitText, ModelRequest, NamedTool, Sampling, ToolSpec
 from assistant.contracts.util import CHARACTERS_PER_TOKEN, estimate_tokens
 from assistant.providers.chain import RetryPolicy
@@ -174,6 +174,8 @@ def _said(message: AssistantMessage, form: PromptForm) -> dict[str, Any]:
 
 def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequence[dict[str, Any]]:
     """The parts as blocks; as one text where none is a picture: servers without vision often take plain strings only."""
+    if len(message.parts) == 1 and type(words := message.parts[0]) is Text and not words.quoted:
+        return words.text
     texts: list[str] = []
     content: list[dict[str, Any]] = []
     for part in message.parts:

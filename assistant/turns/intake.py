@@ -68,7 +68,7 @@ def parts_of(
     """The parts of a message. `readings`: by `id(upload)`, each with its attachment's id, or why there is none. `document_chars`: the budget of
     text that its documents share."""
     texts = [kept[1].text for kept in readings.values() if isinstance(kept, tuple) and isinstance(kept[1], ReadDocument)]
-    shares = iter(share([len(text) for text in texts], document_chars))
+    shares = iter(share([len(text) for text in texts], document_chars) if texts else ())
     parts: list[Part] = []
     for item in content:
         if isinstance(item, Verbatim):

@@ -170,7 +170,8 @@ class Transcript:
             if isinstance(message, UserMessage):
                 self._seqs[message.id] = place
                 self.images += [part for part in message.parts if isinstance(part, Image)]
-        healed = heal(messages, unanswered(self.messages))
+        waiting = unanswered(self.messages) if self.messages and not isinstance(self.messages[-1], UserMessage) else {}
+        healed = heal(messages, waiting)
         costs = [message_tokens(message) for message in healed]
         self.messages += healed
         self.size += sum(map(message_bytes, healed))
@@ -234,7 +235,8 @@ class Transcripts:
 
     def put(self, owner: str, session: str, transcript: Transcript) -> None:
         """Remember it as the one used last; the longest unused ones are forgotten where that takes too much."""
-        self.forget(owner, session)
+        _, before = self._held.pop((owner, session), (None, 0))
+        self._total -= before
         self._held[owner, session] = transcript, transcript.size
         self._total += transcript.size
         while self._total > self._limit and len(self._held) > 1:

@@ -20,7 +20,6 @@ from assistant.api.chat.route import (
     RoutingHints,
     ToAgent,
     ToModel,
-    ToWorkflow,
     headers_of,
     options_of,
     route,
@@ -178,7 +177,11 @@ async def _conversation(
         if message.role in _INSTRUCTS:
             instructions += [text for text in (words_only(message.content, f"{at}.content"),) if text.strip()]
         elif message.role == "user":
-            taken = await _user_content(message.content or (), raw, at, spool, to_model=to_model)
+            said_here = message.content or ()
+            if isinstance(said_here, str):
+                taken: Sequence[UserText | Upload | Verbatim] = [UserText(text=said_here)]
+            else:
+                taken = await _user_content(said_here, raw, at, spool, to_model=to_model)
             check_said(taken, f"{at}.content")
             said.append(HistoryMessage(content=tuple(taken), extras=message_extras(raw, every=True) if to_model else {}))
         elif message.role == "assistant":
@@ -192,16 +195,9 @@ async def _conversation(
     return instructions, said
 
 
-def last_of(chosen: ToAgent | ToWorkflow) -> tuple[type[HistoryMessage] | type[ToolMessage], ...]:
-    """What a conversation with it may end with."""
-    return (HistoryMessage, ToolMessage) if isinstance(chosen, ToAgent) else (HistoryMessage,)
-
-
 async def _user_content(
-    content: str | Sequence[ContentPart], raw: Mapping[str, Json], at: str, spool: Spool, *, to_model: bool
+    content: Sequence[ContentPart], raw: Mapping[str, Json], at: str, spool: Spool, *, to_model: bool
 ) -> Sequence[UserText | Upload | Verbatim]:
-    if isinstance(content, str):
-        return [UserText(text=content)]
     sent = cast("list[Mapping[str, Json]]", raw.get("content") or ())
     return [
         await _take_for_model(part, sent[place], f"{at}.content.{place}", place, spool)
@@ -305,7 +301,8 @@ async def read_chat(scope: Scope, receive: Receive, spool: Spool, known: AgentCa
         in_session = isinstance(chosen, ToAgent) and chosen.session is not None
         placed = _newest(messages) if alone else list(enumerate(messages))
         instructions, said = await _conversation(placed, sent, spool, to_model=to_model, continues=in_session)
-        if not isinstance(chosen, ToModel) and not (said and isinstance(said[-1], last_of(chosen))):
+        may_end = (HistoryMessage, ToolMessage) if isinstance(chosen, ToAgent) else HistoryMessage
+        if not isinstance(chosen, ToModel) and not (said and isinstance(said[-1], may_end)):
             more = ", or hold a result of a tool of yours" if isinstance(chosen, ToAgent) else ""
             raise InvalidRequest(f"The last message must be the user's{more}.", param="messages")
     return ChatInput(

@@ -234,8 +234,10 @@ def options_of(options: ChatOptions, chosen: Route) -> ModelOptions:
             raise InvalidRequest(f"'logprobs' go with a model: {name} has none. {_MODELS}", param="logprobs")
         if isinstance(chosen, ToWorkflow) and functions_of(options):
             raise InvalidRequest("A workflow takes no tools: ask an agent ('agent:main') or a model.", param="tools")
-        if isinstance(chosen, ToWorkflow) or not (options.tools or options.tool_choice or options.parallel_tool_calls is not None):
-            return replace(_NO_OPTIONS, notice=notice) if (notice := left_out("Tools", others_of(options))) else _NO_OPTIONS
+        if not options.tools and options.tool_choice is None and options.parallel_tool_calls is None:
+            return _NO_OPTIONS
+        if isinstance(chosen, ToWorkflow):
+            return replace(_NO_OPTIONS, notice=left_out("Tools", others_of(options)))
     if options.top_logprobs and not options.logprobs:
         raise InvalidRequest("'top_logprobs' needs 'logprobs'.", param="top_logprobs")
     asked = client_tools(options, own=isinstance(chosen, ToAgent))
