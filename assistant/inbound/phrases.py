@@ -44,9 +44,9 @@ def pairing(code: str) -> str:
 
 
 def answer(text: str, reason: FinishReason) -> str:
-    """An answer, with a truthful end where it is not whole; empty where there is nothing to say."""
+    """An answer, with a truthful end where it is not whole; empty where there is nothing to say. A model may think until its limit is reached."""
     if not text.strip():
-        return ""
+        return _CUT[reason] if reason == "length" else ""
     return f"{text}\n\n{_CUT[reason]}" if reason in _CUT else text
 
 

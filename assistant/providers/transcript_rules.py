@@ -172,9 +172,10 @@ class TranscriptPass:
                 made = [*self._closing(), asked] if self.waits else [asked]
                 self._open, self._late = [], []
         self.waits = bool(self._open or self._late)
-        if self._orders:
+        last = self._last
+        if self._orders and not (len(made) == 1 and last is not None and last.role != made[0].role and made[0].role != "user"):
             return self._join(made)
-        self._last = made[-1] if made else self._last
+        self._last = made[-1] if made else last
         return False, made
 
     def rest(self) -> tuple[bool, list[Message]]:

@@ -46,6 +46,27 @@ def test_too_long_an_answer_asked_for_is_not_too_long_a_context() -> None:
     assert type(refused(400, body)) is RequestRefused
 
 
+@pytest.mark.parametrize(
+    ("status", "words", "kind"),
+    [
+        (400, "tool_calls[0].function.name: string does not match pattern", RequestRefused),
+        (413, "Request Entity Too Large", RequestRefused),
+        (422, "Extra inputs are not permitted", RequestRefused),
+        (404, "No endpoints found that support image input", RequestRefused),
+        (500, "Failed to parse tool call arguments as JSON", RequestRefused),
+        (500, "Conversation roles must alternate user/assistant/user/assistant/...", RequestRefused),
+        (500, "EngineCore died", ProviderFailed),
+        (400, "API key not valid. Please pass a valid API key.", ProviderFailed),
+        (400, "The model `x` does not exist or you do not have access to it.", ProviderFailed),
+        (400, "Your credit balance is too low", ProviderFailed),
+        (401, "tool_calls", ProviderFailed),
+        (404, "model 'x' not found", ProviderFailed),
+    ],
+)
+def test_a_refusal_of_the_prompt_is_told_from_one_of_the_key_and_the_model(status: int, words: str, kind: type[NanobotError]) -> None:
+    assert type(refused(status, {"error": {"message": words}})) is kind
+
+
 @pytest.mark.parametrize("code", ["insufficient_quota", "billing_hard_limit_reached"])
 def test_an_empty_account_is_not_worth_another_try(code: str) -> None:
     error = refused(429, {"error": {"message": "You exceeded your current quota", "code": code}})
