@@ -358,14 +358,10 @@ def _since_user(connection: Transaction, row: int, last: int, context_from: int)
     for role, payload in connection.execute(SINCE_USER, {"id": row, "start": context_from}):
         if role == "user":
             break
-        found.append(decode_message(payload))
-        if _is_whole(found[-1]) and (len(found) == 1 or found[0].role == "tool"):
+        found.append(step := decode_message(payload))
+        if isinstance(step, AssistantMessage) and step.cut_off is None and (len(found) == 1 or found[0].role == "tool"):
             break
     return found[::-1]
-
-
-def _is_whole(message: Message) -> bool:
-    return message.role == "assistant" and message.cut_off is None
 
 
 def _behind_user(history: Sequence[Message]) -> list[Message]:

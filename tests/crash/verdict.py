@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass
 from itertools import groupby, pairwise
 from typing import Final
 
+from assistant.contracts.messages import AssistantMessage, ToolMessage
 from assistant.contracts.outbox import Delivery
 from assistant.delivery.sender import part_key
+from assistant.store.codec import decode_message
 from assistant.store.store import open_store
 from tests.crash.load import Promises
 from tests.crash.platforms import Posted
@@ -18,7 +20,7 @@ _EXAMPLES: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How many of each kind; all but the first six must be 0."""
+    """How many of each kind; all but the first seven must be 0."""
 
     accepted: int
     parts: int
@@ -28,13 +30,15 @@ class Verdict:
     doubled_marked: int
     set_aside: int
     """Messages of people whose turn was running in two crashes; each sender was notified."""
+    refused: int
+    """Calls of the tool that failed and said so: the store took nothing for 2 s."""
     lost: int
     doubled: int
     out_of_order: int
     unanswered: int
     """Messages of people without an answer, or with two."""
     unkept: int
-    """Turns answered with 200 whose message is not in the outbox."""
+    """Turns answered with 200 whose message is not in the outbox, though the tool did not say that it failed."""
     unsent: int
     """Accepted messages that are not "sent" at the end."""
     interleaved: int
@@ -71,6 +75,7 @@ async def verdict(stored: Stored, promises: Promises, posted: Sequence[Posted]) 
     answers = Counter(mark for delivery in deliveries if delivery.event.origin.kind == "reply" for mark in _answered(delivery.event.text))
     aside, mixed = _set_aside(stored), _interleaved(stored)
     sent_by_tool = " ".join(delivery.event.text for delivery in deliveries if delivery.event.origin.kind == "tool")
+    refused = _refused(stored)
     return Verdict(
         accepted=len(deliveries),
         parts=sum(len(delivery.parts) for delivery in deliveries),
@@ -82,7 +87,8 @@ async def verdict(stored: Stored, promises: Promises, posted: Sequence[Posted]) 
         doubled=len(wrongly),
         out_of_order=len(disordered),
         unanswered=max(0, sum(answers[mark] != 1 for mark in promises.written) - aside),
-        unkept=sum(mark not in sent_by_tool for mark in promises.answered),
+        unkept=sum(mark not in sent_by_tool and mark not in refused for mark in promises.answered),
+        refused=sum(mark in refused for mark in promises.answered),
         unsent=sum(delivery.state != "sent" for delivery in deliveries),
         interleaved=len(mixed),
         examples=(
@@ -110,6 +116,14 @@ def _answered(text: str) -> list[str]:
 
 def _set_aside(stored: Stored) -> int:
     return stored.rows("SELECT COUNT(*) FROM inbox WHERE state NOT IN ('waiting', 'taken', 'answered')")[0][0]
+
+
+def _refused(stored: Stored) -> str:
+    """The arguments of all calls whose result is a failure."""
+    messages = [decode_message(row[0]) for row in stored.rows("SELECT payload FROM messages WHERE role IN ('assistant', 'tool')")]
+    failed = {message.call_id for message in messages if isinstance(message, ToolMessage) and not message.ok}
+    steps = [message for message in messages if isinstance(message, AssistantMessage)]
+    return " ".join(call.arguments for step in steps for call in step.tool_calls if call.id in failed)
 
 
 def _interleaved(stored: Stored) -> list[str]:

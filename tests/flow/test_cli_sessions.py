@@ -48,7 +48,7 @@ def test_list_is_limited(nanobot: Nanobot):
 def test_list_as_json_has_one_object_a_line(nanobot: Nanobot):
     found = [json.loads(line) for line in nanobot("sessions", "list", "--json").stdout.splitlines()]
     assert [session["key"] for session in found] == [ODD, "api:talk"]
-    assert found[1]["usage"] == {"prompt_tokens": 1200, "completion_tokens": 34, "cached_tokens": 0}
+    assert found[1]["usage"] == {"prompt_tokens": 1200, "completion_tokens": 34, "cached_tokens": 0, "reasoning_tokens": 0}
 
 
 def test_show_prints_what_was_said(nanobot: Nanobot):

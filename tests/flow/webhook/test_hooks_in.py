@@ -122,7 +122,7 @@ async def test_a_wrong_bearer_stays_out(house: House, value: bytes) -> None:
     assert answer.status_code == 401
 
 
-@pytest.mark.parametrize("name", ["nothing", "out", "blank", "BUILD", "build/x", "", "%2e%2e"])
+@pytest.mark.parametrize("name", ["nothing", "out", "blank", "BUILD", "build/x", "%2e%2e"])
 async def test_without_a_secret_there_is_no_such_hook(house: House, name: str) -> None:
     assert error_of(await house.post(name, secret="")) | {"message": ""} == {
         "message": "",
