@@ -14,7 +14,7 @@ def answer_texts(path: str, body: bytes) -> bytes:
 def completion(body: bytes) -> bytes:
     """The response to a request at /completions: the prompt, in capitals, word by word."""
     asked: dict[str, Any] = json.loads(body)
-    prompt = asked["prompt"]
+    prompt: str | list[int] = asked["prompt"]
     words = [f"token{number}" for number in prompt] if isinstance(prompt, list) else prompt.upper().split(" ")
     pieces = [word if place == 0 else f" {word}" for place, word in enumerate(words)]
     usage = {"prompt_tokens": len(words), "completion_tokens": len(words), "total_tokens": 2 * len(words)}
