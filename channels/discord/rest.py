@@ -22,7 +22,7 @@ _MOST_KNOWN: Final = 4096
 
 
 class DiscordClient(discord.Client):
-    """discord.py's client on `DiscordHttp`: no cache of messages, no mentions."""
+    """discord.py's client on `DiscordHttp`: a small cache, no mentions."""
 
     def __init__(self, settings: DiscordSettings, refusals: Refusals, guilds_wait: float = 1) -> None:
         """`guilds_wait`: see `Waits.guilds`."""
@@ -30,7 +30,7 @@ class DiscordClient(discord.Client):
         intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
         super().__init__(
             intents=intents,
-            max_messages=None,
+            max_messages=1000,
             member_cache_flags=MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             guild_ready_timeout=guilds_wait,
