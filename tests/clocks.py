@@ -1,5 +1,6 @@
 """Clocks that a test turns."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 
@@ -27,3 +28,16 @@ class ShiftedClock:
 
     def turn(self, by: timedelta) -> None:
         self._ahead += by
+
+
+class TurnedLoop:
+    """The running event loop, whose time can be set forward: what falls due by then runs at once."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._ahead = 0.0
+        time = loop.time
+        loop.time = lambda: time() + self._ahead
+
+    def turn(self, seconds: float) -> None:
+        self._ahead += seconds

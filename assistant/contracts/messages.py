@@ -2,15 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import GetPydanticSchema
-from pydantic_core.core_schema import dict_schema
+from pydantic_core.core_schema import dict_schema, no_info_after_validator_function
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 MediaType = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
-Extras = Annotated[Mapping[str, Json], GetPydanticSchema(lambda _source, _handler: dict_schema())]
+NO_EXTRAS: Final[Mapping[str, Json]] = {}
+"""The empty ones that all messages share: an empty dict for each would be 64 bytes. Not to be written to."""
+
+
+def no_extras() -> Mapping[str, Json]:
+    return NO_EXTRAS
+
+
+Extras = Annotated[
+    Mapping[str, Json],
+    GetPydanticSchema(lambda _source, _handler: no_info_after_validator_function(lambda given: given or NO_EXTRAS, dict_schema())),
+]
 """Fields that are kept as they came, and never looked into."""
 CutOff = Literal["interrupted", "failed", "cancelled", "timeout"]
 
@@ -107,7 +118,7 @@ class ToolCall:
     id: str
     name: str
     arguments: str
-    extras: Extras = field(default_factory=dict[str, Json])
+    extras: Extras = field(default_factory=no_extras)
     """The provider's own fields of a call, by the wire's names (Gemini's `extra_content`); they go back to it alone, unchanged."""
 
 
@@ -115,7 +126,7 @@ class ToolCall:
 class UserMessage:
     id: str
     parts: tuple[Part, ...]
-    extras: Extras = field(default_factory=dict[str, Json])
+    extras: Extras = field(default_factory=no_extras)
     """A client's further fields for a registered model: `name` …"""
     role: Literal["user"] = "user"
 
@@ -135,7 +146,7 @@ class AssistantMessage:
     """Thoughts in words. They are no part of what was said: chats never show them, API clients get them as `reasoning_content`."""
     provider: str = ""
     """The provider that answered, by its name in the configuration: whose `extras` these are, and those of the calls."""
-    extras: Extras = field(default_factory=dict[str, Json])
+    extras: Extras = field(default_factory=no_extras)
     """What that provider wants back with this step, unchanged, by the wire's names: `reasoning_details`, `reasoning_content`, thinking blocks."""
     role: Literal["assistant"] = "assistant"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from sys import getsizeof
 
 from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, ToolMessage, UserMessage
 from assistant.contracts.util import estimate_tokens, new_id
@@ -10,6 +11,9 @@ MESSAGE_TOKENS = 4
 """What a message costs besides its words."""
 IMAGE_TOKENS = 1_500
 """A picture of 2048 px on the long side costs between 765 (OpenAI, high detail) and about 1,600 (Anthropic)."""
+USER_BYTES, ANSWER_BYTES, RESULT_BYTES = 210, 330, 250
+"""What messages take in memory besides what they say, as measured (CPython 3.11), and then what is inside: a test compares them."""
+PART_BYTES, FILE_BYTES, CALL_BYTES, OPAQUE_BYTES = 64, 420, 170, 500
 REMOVED = "[This result was removed to make room.]"
 NO_RESULT = "No result: the conversation went on without one. Whether the call took effect is not known."
 
@@ -41,6 +45,25 @@ def _part_tokens(part: Text | Image | Document) -> int:
             return IMAGE_TOKENS + text_tokens(part.name)
         case Document():
             return text_tokens(part.text) + text_tokens(part.missing) + text_tokens(part.name) + 30
+
+
+def message_bytes(message: Message) -> int:
+    """What a message takes in memory, about."""
+    match message:
+        case UserMessage():
+            size, opaque = USER_BYTES, [message.extras]
+            for part in message.parts:
+                size += FILE_BYTES if isinstance(part, Image) else PART_BYTES + getsizeof(part.text)
+                size += FILE_BYTES + getsizeof(part.missing) if isinstance(part, Document) else 0
+        case AssistantMessage():
+            size, opaque = ANSWER_BYTES + getsizeof(message.text), [message.extras]
+            size += getsizeof(message.reasoning) if message.reasoning else 0
+            for call in message.tool_calls:
+                size += CALL_BYTES + getsizeof(call.arguments)
+                opaque.append(call.extras)
+        case ToolMessage():
+            return RESULT_BYTES + getsizeof(message.text)
+    return size + sum([OPAQUE_BYTES + getsizeof(str(extras)) for extras in opaque if extras])
 
 
 def cut(messages: Sequence[Message], costs: Sequence[int], budget: int) -> int:

@@ -7,7 +7,7 @@ from typing import Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError
-from assistant.contracts.messages import AssistantMessage, Extras, FinishReason, Json, ToolMessage, Usage, Verbatim
+from assistant.contracts.messages import AssistantMessage, Extras, FinishReason, ToolMessage, Usage, Verbatim, no_extras
 from assistant.contracts.models import Sampling, ToolChoice, ToolSpec
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.tools import TurnTool
@@ -59,7 +59,7 @@ class HistoryMessage:
 
     content: tuple[UserText | Upload | Verbatim, ...]
     """Verbatim parts are for registered models alone."""
-    extras: Extras = field(default_factory=dict[str, Json])
+    extras: Extras = field(default_factory=no_extras)
     """As in `messages.UserMessage`."""
     kind: Literal["asked"] = "asked"
 

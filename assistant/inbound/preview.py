@@ -107,6 +107,7 @@ class TypingAndPreview:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1)
+            self._tasks.clear()  # their errors hold frames, and those this: a cycle, which would wait for the collector
         if self._preview is not None:
             closed = await attempt("preview", self._preview.close(), within=_CLOSE_SECONDS)
             if isinstance(closed, str):

@@ -20,7 +20,7 @@ from assistant.providers.messages import (
     ToolCallParts,
     build_message,
     count,
-    encode_with_images,
+    encode_uncached,
     listed,
     mapping,
     user_parts,
@@ -55,8 +55,8 @@ class AnthropicProvider(HttpWire):
     async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         form = self._endpoint.rules.form(request)
         encode = partial(_encode, images=request.images, vision=self.info.vision and "pictures" not in request.without)
-        if request.images:
-            messages = await encode_with_images(request, form, encode)
+        if request.images or not request.conversation:
+            messages = await encode_uncached(request, form, encode)
         else:
             messages = self._encoded.all(request.messages, form, encode)
         answer = AnthropicAnswer(self._endpoint.peer, thinks_first=self._thinks_first)

@@ -10,12 +10,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from operator import is_not
 from typing import Any, Final, cast
 
 import orjson
 
 from assistant.contracts.errors import InvalidRequest, ProviderFailed, UnsupportedContent
 from assistant.contracts.messages import (
+    NO_EXTRAS,
     AssistantMessage,
     Document,
     FinishReason,
@@ -33,6 +35,7 @@ from assistant.contracts.messages import (
     human_size,
 )
 from assistant.contracts.models import EmbeddingInput, ModelRequest
+from assistant.contracts.transcripts import message_bytes
 from assistant.contracts.util import estimate_tokens, new_id
 from assistant.providers.failures import Peer
 from assistant.providers.thoughts import SpokenAnswer
@@ -41,9 +44,9 @@ from assistant.providers.transcript_rules import PromptForm, TranscriptPass
 _FILE_TAG: Final = re.compile(r"<(?=\s*/?\s*file\b)", re.IGNORECASE)
 _QUOTED_TAG: Final = re.compile(r"<(?=\s*/?\s*quoted\b)", re.IGNORECASE)
 Encode = Callable[[Message], bytes]
-_PER_CONVERSATION: Final = 2_000
-_PER_MESSAGE: Final = 600
-"""Bytes that a conversation and a message cost in the cache beside the text, as measured over many short ones."""
+_PER_CONVERSATION: Final = 1_500
+_PER_MESSAGE: Final = 64
+"""Bytes that a conversation and a message cost in the cache beside the message and its JSON. The message counts: turns may have forgotten it."""
 _SLOW: Final = 1024 * 1024
 """Bytes of pictures above which they are encoded in a thread: base64 and JSON of 1 MiB take about 2 ms."""
 _MOST_TOKENS: Final = 2**31
@@ -113,10 +116,9 @@ class EncodedPrompt:
         for place, message in enumerate(messages):
             # A copy: orjson's results keep a buffer of 4 KiB, however short they are.
             data = bytes(memoryview(encode(message)))
-            gained += len(data) + _PER_MESSAGE
+            gained += message_bytes(message) + len(data) + _PER_MESSAGE
             if replaces and place == 0:
-                self.sent.pop()
-                gained -= len(self.encoded.pop()) + _PER_MESSAGE
+                gained -= message_bytes(self.sent.pop()) + len(self.encoded.pop()) + _PER_MESSAGE
             self.sent.append(message)
             self.encoded.append(data)
         return gained
@@ -128,6 +130,11 @@ class _Conversation:
     walk: TranscriptPass
     prompt: EncodedPrompt
     cost: int = _PER_CONVERSATION
+
+    def hold(self, messages: tuple[Message, ...]) -> None:
+        """Take the place of those that are stored here by equal ones, which were read anew: both would be held otherwise."""
+        anew = {id(old): new for old, new in zip(self.stored, messages, strict=False)}
+        self.prompt.sent = [anew.get(id(message), message) for message in self.prompt.sent]
 
 
 class EncodedMessages:
@@ -154,6 +161,8 @@ class EncodedMessages:
         # Messages that are the same objects compare at once; only where they are not is their content compared.
         if known is None or messages[: len(known.stored)] != known.stored:
             known = _Conversation((), TranscriptPass(form), EncodedPrompt())
+        elif any(map(is_not, known.stored, messages)):
+            known.hold(messages)
         for message in messages[len(known.stored) :]:
             replaces, made = known.walk.add(message)
             if replaces or len(made) != 1:
@@ -162,7 +171,7 @@ class EncodedMessages:
             data = bytes(memoryview(encode(made[0])))
             known.prompt.sent.append(made[0])
             known.prompt.encoded.append(data)
-            known.cost += len(data) + _PER_MESSAGE
+            known.cost += message_bytes(made[0]) + len(data) + _PER_MESSAGE
         known.stored = messages
         if known.cost * 4 <= self._limit:
             self._conversations[key] = known
@@ -193,8 +202,8 @@ def encode_once(messages: tuple[Message, ...], form: PromptForm, encode: Encode)
     return prompt
 
 
-async def encode_with_images(request: ModelRequest, form: PromptForm, encode: Encode) -> EncodedPrompt:
-    """The messages of a request with pictures, which are too large to be cached; many of them are encoded in a thread."""
+async def encode_uncached(request: ModelRequest, form: PromptForm, encode: Encode) -> EncodedPrompt:
+    """The messages of a request that is not asked again, or whose pictures are too large to be kept; many pictures are encoded in a thread."""
     if sum(map(len, request.images.values())) > _SLOW:
         return await asyncio.to_thread(encode_once, request.messages, form, encode)
     return encode_once(request.messages, form, encode)
@@ -288,7 +297,9 @@ def build_message(
             continue
         call_id = call.id if call.id and call.id not in taken else new_id("call")
         taken.add(call_id)
-        finished.append(ToolCall(id=call_id, name=call.name, arguments="".join(call.arguments).strip() or "{}", extras=call.extras))
+        finished.append(
+            ToolCall(id=call_id, name=call.name, arguments="".join(call.arguments).strip() or "{}", extras=call.extras or NO_EXTRAS)
+        )
     if reason in {"stop", "tool_calls"}:
         reason = "tool_calls" if finished else "stop"
     if not text.strip() and not finished and reason == "stop":
@@ -305,7 +316,7 @@ def build_message(
         model=model,
         reasoning=thoughts,
         provider=provider,
-        extras=extras or {},
+        extras=extras or NO_EXTRAS,
     )
 
 

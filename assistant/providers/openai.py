@@ -20,7 +20,7 @@ from assistant.providers.http import HttpWire, ProviderEndpoint
 from assistant.providers.messages import (
     EncodedMessages,
     count,
-    encode_with_images,
+    encode_uncached,
     listed,
     mapping,
     part_text,
@@ -51,8 +51,8 @@ class OpenAIProvider(HttpWire):
     async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         form = self._rules.form(request)
         encode = partial(_encode, form=form, images=request.images, vision=self.info.vision and "pictures" not in request.without)
-        if request.images:
-            messages = await encode_with_images(request, form, encode)
+        if request.images or not request.conversation:
+            messages = await encode_uncached(request, form, encode)
         else:
             messages = self._encoded.all(request.messages, form, encode)
         answer = OpenAIAnswer(self._endpoint.peer, thinks_first=self._thinks_first)

@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from assistant.contracts.messages import AssistantMessage, CutOff, Extras, Json, Message, Text, ToolCall, ToolMessage, UserMessage
+from assistant.contracts.messages import NO_EXTRAS, AssistantMessage, CutOff, Json, Message, Text, ToolCall, ToolMessage, UserMessage
 from assistant.contracts.models import LeftOut, ModelRequest, ToolSpec
 from assistant.contracts.util import replace_surrogates
 
@@ -123,6 +123,8 @@ class RulesOf:
         self._tools: tuple[ToolSpec, ...] = ()
         self._odd: frozenset[str] = frozenset()
         """The names of the tools asked about last that do not fit."""
+        self._form: PromptForm | None = None
+        """The one given last: a conversation keeps its form, and most have the same."""
         self._clients = replace(self._rules, joins=False, user_first=False, answers_results=False)
 
     def form(self, request: ModelRequest) -> PromptForm:
@@ -131,18 +133,23 @@ class RulesOf:
         if self._tools is not request.tools:
             self._tools = request.tools
             self._odd = frozenset([tool.name for tool in request.tools if not rules.names.fullmatch(tool.name)])
-        return PromptForm(provider=self._provider, rules=rules, tools=self._odd, without=request.without - {"pictures"})
+        form = PromptForm(provider=self._provider, rules=rules, tools=self._odd, without=request.without - {"pictures"})
+        if self._form is None or form != self._form:
+            self._form = form
+        return self._form
 
 
 class TranscriptPass:
     """One pass over a transcript, in order. It keeps what later messages depend on: the ids given out, and the calls that wait for results."""
+
+    __slots__ = ("_form", "_ids", "_last", "_late", "_open", "_orders", "_told", "waits")
 
     def __init__(self, form: PromptForm) -> None:
         self._form = form
         self._ids: set[str] = set()
         self._open: list[tuple[str, ToolCall]] = []
         """The calls of the last step without a result: (the id as stored, the call as sent)."""
-        self._told: set[str] = set()
+        self._told: frozenset[str] = frozenset()
         """The ids of calls of the last step that became words."""
         self._late: list[Message] = []
         """Results of other calls, in words, which wait until those of the last step are there."""
@@ -190,16 +197,16 @@ class TranscriptPass:
         return [*closed, *self._late]
 
     def _step(self, message: AssistantMessage) -> AssistantMessage:
-        self._told = set()
+        self._told = frozenset()
         if message.tool_calls and self._form.tells(message):
-            self._told = {call.id for call in message.tool_calls}
+            self._told = frozenset([call.id for call in message.tool_calls])
             told = "\n".join(f"[Called {call.name[:64]} with {call.arguments[:_MOST_WRAPPED]}]" for call in message.tool_calls)
             text = f"{message.text}\n\n{told}" if message.text.strip() else told
-            return replace(message, text=_clean(text), tool_calls=(), extras={}, reasoning="")
+            return replace(message, text=_clean(text), tool_calls=(), extras=NO_EXTRAS, reasoning="")
         keeps = self._form.keeps_extras(message)
         calls = tuple([self._call(call, keeps=keeps) for call in message.tool_calls])
         text = _clean(message.text)
-        extras: Extras = message.extras if keeps else {}
+        extras = message.extras if keeps else NO_EXTRAS
         if (
             extras == message.extras
             and text == message.text
@@ -215,7 +222,7 @@ class TranscriptPass:
         self._ids.add(given)
         name = call.name if call.name in self._form.tools else fitting_name(call.name, self._form.rules.names)
         arguments = fitting_arguments(call.arguments)
-        extras: Extras = call.extras if keeps else {}
+        extras = call.extras if keeps else NO_EXTRAS
         if (given, name, arguments) == (call.id, call.name, call.arguments) and extras == call.extras:
             return call
         return ToolCall(id=given, name=name, arguments=arguments, extras=extras)

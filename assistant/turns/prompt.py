@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from sys import getsizeof
 from typing import Final
 
 from assistant.contracts.errors import ContextLengthExceeded
 from assistant.contracts.messages import AssistantMessage, Image, Message, UserMessage
 from assistant.contracts.models import ModelProvider, Sampling, ToolSpec
 from assistant.contracts.sessions import CachedUpTo, History
-from assistant.contracts.transcripts import cut, heal, message_tokens, text_tokens, unanswered
+from assistant.contracts.transcripts import cut, heal, message_bytes, message_tokens, text_tokens, unanswered
 from assistant.contracts.turns import Earlier, HistoryMessage, TurnRequest, UserText
 from assistant.contracts.util import CHARACTERS_PER_TOKEN
 
@@ -39,8 +38,10 @@ ANSWER_TOKENS: Final = 4_096
 """Kept free for the answer where the request names no limit of its own."""
 
 
-_PER_MESSAGE: Final = 600
-"""Bytes beside its texts."""
+_PER_TRANSCRIPT: Final = 1_000
+"""Bytes beside its messages."""
+_PER_PLACE: Final = 64
+"""Bytes that a message's place in a transcript takes."""
 
 
 class Instructions:
@@ -131,16 +132,6 @@ def _tool_tokens(tool: ToolSpec) -> int:
     return text_tokens(f"{tool.name} {tool.description} {tool.parameters}")
 
 
-def message_bytes(message: Message) -> int:
-    """What a message takes in memory, with its place in the caches; measured for short ones."""
-    if message.role == "user":
-        texts = [part.text for part in message.parts if part.kind != "image"]
-    else:
-        calls = message.tool_calls if message.role == "assistant" else ()
-        texts = [message.text, *[call.arguments for call in calls]]
-    return _PER_MESSAGE + sum(map(getsizeof, texts))
-
-
 class Transcript:
     """The messages of a session that the model sees, and what they cost. Changed only by the turn that holds the session's lane."""
 
@@ -153,7 +144,7 @@ class Transcript:
         self.tokens = 0
         self.scale = 1.0
         """Tokens that the provider counted for each that was estimated; at least 1."""
-        self.size = 4_000
+        self.size = _PER_TRANSCRIPT
         """Bytes that it takes, about."""
         self._costs: list[int] = []
         self._seqs: dict[str, int] = {}
@@ -174,7 +165,7 @@ class Transcript:
         healed = heal(messages, waiting)
         costs = [message_tokens(message) for message in healed]
         self.messages += healed
-        self.size += sum(map(message_bytes, healed))
+        self.size += sum(map(message_bytes, healed)) + _PER_PLACE * len(healed)
         self._costs += costs
         self.tokens += sum(costs)
         self.seq = seq
@@ -209,6 +200,7 @@ class Transcript:
                 return
             if isinstance(message, AssistantMessage) and message.cut_off is not None:
                 del self.messages[place]
+                self.size -= message_bytes(message) + _PER_PLACE
                 self.tokens -= self._costs.pop(place)
 
     def _drop(self, start: int) -> None:
@@ -216,14 +208,14 @@ class Transcript:
         for message in gone:
             self._seqs.pop(message.id, None)
         self.tokens = sum(self._costs)
-        self.size -= sum(map(message_bytes, gone))
+        self.size -= sum(map(message_bytes, gone)) + _PER_PLACE * len(gone)
         self.images = [part for kept in self.messages if isinstance(kept, UserMessage) for part in kept.parts if isinstance(part, Image)]
 
 
 class Transcripts:
     """The transcripts used last, up to a bound; the others are read anew when they are needed."""
 
-    def __init__(self, *, limit: int = 16 * 1024 * 1024) -> None:
+    def __init__(self, *, limit: int = 8 * 1024 * 1024) -> None:
         """`limit`: bytes to keep over all sessions, about."""
         self._limit = limit
         self._total = 0

@@ -72,6 +72,14 @@ def test_only_what_a_conversation_gained_is_encoded() -> None:
     assert encode.calls == 2
 
 
+def test_messages_that_were_read_anew_are_held_once() -> None:
+    kept, encode = EncodedMessages(), Encoder()
+    kept.all((said("abc"), said("y", id="n")), FORM, encode)
+    anew = (said("abc"), said("y", id="n"), said("z", id="o"))
+    assert all(sent is message for sent, message in zip(kept.all(anew, FORM, encode).sent, anew, strict=True))
+    assert encode.calls == 3
+
+
 def test_a_conversation_that_differs_is_encoded_anew() -> None:
     kept, encode = EncodedMessages(), Encoder()
     assert [kept.all((said("first", id="0"), said(text)), FORM, encode).encoded[1] for text in ("abc", "a", "abc")] == [

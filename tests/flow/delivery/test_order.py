@@ -15,7 +15,7 @@ from assistant.store.blobs import MediaFolder
 from assistant.store.database import Database
 from assistant.store.outbox import OutboxStore
 from assistant.store.processes import Notifier, Runner
-from tests.clocks import ShiftedClock
+from tests.clocks import ShiftedClock, TurnedLoop
 from tests.doubles.platform import Platform
 from tests.flow.delivery.house import HOUR, House, until
 
@@ -180,6 +180,35 @@ class SlowToSayNothing(OutboxStore):
             self.found_nothing.set()
             await self.say.wait()
         return claim
+
+
+async def test_a_process_that_stood_still_goes_on_within_a_second(house: House, telegram: Platform) -> None:
+    store, loop = house.store, TurnedLoop()
+    outbox = StandsStill(store.database, store.runner, store.notifier, store.media, clock=house.clock)
+    outbox.loop = loop
+    house.dispatcher(telegram, outbox=outbox)
+    await house.enqueue("first")
+    await outbox.stood.wait()
+    second = await house.enqueue("second", "43")
+    loop.turn(1)
+    await house.until(second, "sent")
+
+
+class StandsStill(OutboxStore):
+    """The first look that finds something takes 17 s, by the event loop's clock."""
+
+    loop: TurnedLoop
+
+    def __init__(self, database: Database, runner: Runner, notifier: Notifier, media: MediaFolder, *, clock: ShiftedClock) -> None:
+        super().__init__(database, runner, notifier, media, clock=clock)
+        self.stood = asyncio.Event()
+
+    async def lanes(self, channels: Collection[str]) -> DueLanes:
+        due = await super().lanes(channels)
+        if due.ready and not self.stood.is_set():
+            self.loop.turn(17)
+            self.stood.set()
+        return due
 
 
 async def test_more_chats_than_are_at_work_at_once_are_all_served(house: House, telegram: Platform) -> None:
