@@ -97,7 +97,9 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         opened.push_async_callback(registry.close)
         store = await open_store(config.store, loaded.home, config.attachments)
         opened.push_async_callback(store.close)
-        reader = CachingReader(ChildReader(config.documents), store.attachments)  # one for all: it enforces documents.parallel
+        files = ChildReader(config.documents)  # one for all: it enforces documents.parallel
+        opened.push_async_callback(files.close)
+        reader = CachingReader(files, store.attachments)
         await store.sessions.recover()
         await store.responses.recover()
         directory = ConfiguredChannels(config.channels.by_name())

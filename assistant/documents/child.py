@@ -28,6 +28,8 @@ _MODULES = {
     "eml": "mail",
 }
 """Format → the module of `formats` that reads it; every other format is text."""
+FORMATS = tuple(dict.fromkeys((*_MODULES.values(), "text")))
+"""The modules of `formats`."""
 
 
 def main(suffix: str, limits: ReadLimits) -> None:

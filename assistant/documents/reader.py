@@ -1,13 +1,11 @@
-"""The server's document reader: a child process with limits for each file, always killed and reaped."""
+"""The server's document reader: a child process with limits for each file."""
 
 import asyncio
-import json
 import logging
 import os
 import signal
 import stat
 import sys
-from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import Annotated
 
@@ -17,18 +15,11 @@ import assistant
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile, UnsupportedFileType
 from assistant.contracts.turns import Upload
+from assistant.documents.children import ReaderProcesses
 from assistant.documents.protocol import MAX_HEAD, MIB, ReaderReply, ReadLimits, ReadRefusal, RefusalReason
 from assistant.documents.settings import DocumentSettings
 
 log = logging.getLogger(__name__)
-
-_START = (
-    "import json, sys; job = json.loads(sys.argv[1]); sys.path[:] = job['path']; "
-    "from assistant.documents.protocol import ReadLimits; from assistant.documents.child import main; "
-    "main(job['suffix'], ReadLimits(**job['limits']))"
-)
-_ENVIRONMENT = ("LD_LIBRARY_PATH", "SYSTEMROOT")
-"""The variables passed to the child: those an interpreter may need to start."""
 
 _ERRORS: dict[RefusalReason, type[NanobotError]] = {
     "unreadable": UnreadableFile, "unsupported": UnsupportedFileType, "too_large": FileTooLarge,
@@ -43,12 +34,13 @@ class ChildReader:
     At most `settings.parallel` run at a time; waiting for a slot does not count against a file's time. Cancelling a read kills its process.
     """
 
-    def __init__(self, settings: DocumentSettings, limits: ReadLimits | None = None) -> None:
-        """`limits`: `settings.limits()` by default."""
+    def __init__(self, settings: DocumentSettings, limits: ReadLimits | None = None, *, idle_seconds: float = 120) -> None:
+        """`limits`: `settings.limits()` by default. `idle_seconds`: without a file, after which no process stands by for the next one."""
         self._limits = limits = limits or settings.limits()
         self._slots = asyncio.Semaphore(settings.parallel)
         home = str(Path(assistant.__file__).parents[1])
-        self._imports = [home, *(os.path.abspath(folder) for folder in sys.path if folder)]  # absolute: the child runs in /
+        imports = [home, *(os.path.abspath(folder) for folder in sys.path if folder)]  # absolute: the child runs in /
+        self._processes = ReaderProcesses(imports, limits, idle=idle_seconds)
         self._max_reply = 4 + MAX_HEAD + max(4 * limits.text_chars, 2 * limits.image_bytes, 4 * limits.image_side**2 + MIB)
 
     async def read(self, upload: Upload) -> ReadDocument | ReadImage:
@@ -61,30 +53,18 @@ class ChildReader:
             raise _ERRORS[reply.reason](f"{upload.name} {reply.words[:1_000]}", param=upload.param)
         return reply
 
+    async def close(self) -> None:
+        """End the process that stands by for the next file. A later read starts another."""
+        await self._processes.close()
+
     async def _run_child(self, upload: Upload) -> ReaderReply:
-        job = {"path": self._imports, "suffix": PurePath(upload.name).suffix.lower()[:16], "limits": asdict(self._limits)}
         source = await asyncio.to_thread(_open, upload.path)
         try:
-            child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-I", "-S", "-c", _START, json.dumps(job)),
-                stdin=source,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env={"LC_ALL": "C.UTF-8", **{key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}},
-                cwd="/",
-                start_new_session=True,
-            )
-        finally:
-            os.close(source)
-        try:
-            async with asyncio.timeout(self._limits.wall_seconds):
-                data = await _receive(child, self._max_reply)
-                code = await child.wait()
+            data, code = await self._processes.run(PurePath(upload.name).suffix.lower()[:16], source, self._max_reply)
         except TimeoutError:
             return ReadRefusal(words=f"takes longer than {self._limits.wall_seconds:g} s to read (documents.wallSeconds).", detail="wall")
         finally:
-            await _end(child)
+            os.close(source)
         return self._interpret(data, code)
 
     def _interpret(self, data: bytearray | None, code: int) -> ReaderReply:
@@ -108,28 +88,6 @@ def _open(path: Path) -> int:
         os.close(descriptor)
         raise UnreadableFile
     return descriptor
-
-
-async def _receive(child: asyncio.subprocess.Process, limit: int) -> bytearray | None:
-    """The child's output; None where it exceeds `limit` bytes."""
-    data = bytearray()
-    while child.stdout is not None and (chunk := await child.stdout.read(MIB)):
-        data += chunk
-        if len(data) > limit:
-            return None
-    return data
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    """Kills the child and its process group unless it has exited, and reaps it."""
-    if child.returncode is None:
-        try:
-            os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            log.debug("document.child_gone")
-        while child.stdout is not None and await child.stdout.read(MIB):
-            pass  # asyncio reports the exit only after the pipe is drained
-        await child.wait()
 
 
 def unpack(data: bytes | bytearray) -> ReaderReply:
