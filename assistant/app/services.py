@@ -109,7 +109,12 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         turns = await build_turns(loaded, models, store, directory, deliveries, reader, opened)
         opened.push_async_callback(turns.close, grace=0)
-        direct = Direct(reader=reader, document_chars=config.agent.document_chars, timeout=config.api.timeout)
+        direct = Direct(
+            reader=reader,
+            document_chars=config.agent.document_chars,
+            document_pictures=config.agent.document_pictures,
+            timeout=config.api.timeout,
+        )
         opened.push_async_callback(direct.close)
         workflows = build_workflows(loaded, {name: file for name, file in offers.items() if file}, store, turns, deliveries, reader)
         workflow_models = WorkflowModels(workflows, tuple(offers))

@@ -1,4 +1,4 @@
-"""The port to the document reader: a file of unknown format in, text or a clean picture out."""
+"""The port to the document reader: a file of unknown format in, text with its pictures, or a clean picture, out."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -20,6 +20,21 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentPicture:
+    """A picture in a document, or a page of it that has no text, made as `ReadImage` is. The text has a mark in its place: "[Picture 2: …]"."""
+
+    number: int
+    """From 1, as in its mark."""
+    label: str
+    """What it shows, in words: "page 3", its description, or empty."""
+    media_type: MediaType
+    width: int
+    height: int
+    data: bytes
+    """Empty where only the text was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadDocument:
     """The text of a file, up to the limits, as Markdown that keeps its structure."""
 
@@ -31,6 +46,8 @@ class ReadDocument:
     """Counts in words: ("12 pages",)."""
     missing: str = ""
     """What a limit left unread, in words: "pages 501-612"; empty when nothing was."""
+    pictures: tuple[DocumentPicture, ...] = ()
+    """By number. Those that are small, or beyond a limit, have a mark without a number."""
     kind: Literal["document"] = "document"
 
 

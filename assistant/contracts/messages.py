@@ -24,7 +24,8 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A picture, decoded, upright, without metadata, scaled down. Its bytes are stored by `attachment_id`; `name` is for display only."""
+    """A picture, decoded, upright, without metadata, scaled down. Its bytes are stored by `attachment_id`, of a picture in a document by that
+    document's id and the picture's number: "att_1/3". `name` is for display only."""
 
     attachment_id: str
     name: str

@@ -108,9 +108,9 @@ class ReaderProcesses:
         self._running = 0
         self._rest: asyncio.TimerHandle | None = None
 
-    async def run(self, suffix: str, source: int, most: int) -> tuple[bytearray | None, int]:
-        """(What the file's process wrote, its exit code). None: more than `most` bytes, and it was killed. Raises TimeoutError after
-        `limits.wall_seconds`; then, and when it is cancelled, the process is killed and waited for."""
+    async def run(self, suffix: str, source: int, most: int) -> tuple[bytearray, int | None]:
+        """(What the file's process wrote, its exit code). None: its `limits.wall_seconds` were over. Then, when it wrote more than `most` bytes,
+        and when this is cancelled, it is killed and waited for."""
         server, number = self._begun(), next(self._numbers)
         ours, theirs = socket.socketpair()
         try:
@@ -119,12 +119,15 @@ class ReaderProcesses:
                 ended = server.begin(number, suffix, source, theirs)
             finally:
                 theirs.close()
+            data = bytearray()
             try:
                 async with asyncio.timeout(self._limits.wall_seconds):
-                    data = await _receive(ours, most)
-                    if data is None:
+                    await _receive(ours, most, data)
+                    if len(data) > most:
                         server.kill(number)
                     return data, await asyncio.shield(ended)
+            except TimeoutError:
+                return data, None
             finally:
                 if not ended.done():
                     server.kill(number)
@@ -157,12 +160,8 @@ class ReaderProcesses:
             server.end()
 
 
-async def _receive(connection: socket.socket, most: int) -> bytearray | None:
-    """All that comes until the other end closes; None where that exceeds `most` bytes."""
+async def _receive(connection: socket.socket, most: int, data: bytearray) -> None:
+    """Adds to `data` what comes until the other end closes, or it is more than `most` bytes."""
     loop = asyncio.get_running_loop()
-    data = bytearray()
-    while chunk := await loop.sock_recv(connection, MIB):
+    while len(data) <= most and (chunk := await loop.sock_recv(connection, MIB)):
         data += chunk
-        if len(data) > most:
-            return None
-    return data

@@ -11,7 +11,8 @@ from assistant.contracts.models import ModelProvider, ModelRequest
 from assistant.contracts.turns import Earlier, HistoryMessage, Keep, TextDelta, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import new_id
 from assistant.turns.handle import RunningTurn, RunningTurns, kept, reason, remove_uploads
-from assistant.turns.intake import Reading, parts_of
+from assistant.turns.intake import Reading, parts_of, picture_id
+from assistant.turns.prompt import pictures_within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +39,12 @@ class DirectRequest:
 class Direct:
     """Runs direct requests, each in a task of its own."""
 
-    def __init__(self, *, reader: DocumentReader, document_chars: int, timeout: float) -> None:
-        """`document_chars`: how much text of documents a message may hold. `timeout`: seconds from `start` to the answer."""
+    def __init__(self, *, reader: DocumentReader, document_chars: int, document_pictures: int = 20, timeout: float) -> None:
+        """`document_chars`, `document_pictures`: how much text and how many pictures of documents a message may hold. `timeout`: seconds from
+        `start` to the answer."""
         self._reader = reader
         self._document_chars = document_chars
+        self._document_pictures = document_pictures
         self._timeout = timeout
         self._running = RunningTurns()
 
@@ -76,10 +79,12 @@ class Direct:
         images: dict[str, bytes] = {}
         seats = asyncio.Semaphore(8)  # answers of one request that are made at the same time
         async with asyncio.timeout(self._timeout):
+            info = request.model.info
+            pictures = min(self._document_pictures, pictures_within(info.context_tokens)) if info.vision else 0
             read: dict[int, tuple[Message, ...]] = {}
             for said in request.conversations:
                 if id(said) not in read:
-                    read[id(said)] = tuple([await self._message(earlier, images) for earlier in said])
+                    read[id(said)] = tuple([await self._message(earlier, images, pictures) for earlier in said])
 
             async def ask(index: int, said: tuple[Earlier, ...]) -> AssistantMessage:
                 async with seats:
@@ -97,7 +102,7 @@ class Direct:
             turn_id=turn.id, text=first.text, finish_reason=first.finish_reason, usage=usage, model=first.model, answers=answers
         )
 
-    async def _message(self, said: Earlier, images: dict[str, bytes]) -> Message:
+    async def _message(self, said: Earlier, images: dict[str, bytes], pictures: int) -> Message:
         if not isinstance(said, HistoryMessage):
             return said
         readings: dict[int, tuple[str, Reading]] = {}
@@ -107,5 +112,7 @@ class Direct:
                 if isinstance(reading, ReadImage):
                     attachment = new_id("att")
                     images[attachment] = reading.data
+                else:
+                    images |= {picture_id(item.digest, picture): picture.data for picture in reading.pictures[:pictures]}
                 readings[id(item)] = attachment, reading
-        return UserMessage(id=new_id("msg"), parts=parts_of(said.content, readings, self._document_chars))
+        return UserMessage(id=new_id("msg"), parts=parts_of(said.content, readings, self._document_chars, pictures))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from assistant.agent.transcript import cut, heal, message_tokens, text_tokens
+from assistant.agent.transcript import IMAGE_TOKENS, cut, heal, message_tokens, text_tokens
 from assistant.contracts.errors import ContextLengthExceeded
 from assistant.contracts.messages import Image, Message, UserMessage
 from assistant.contracts.models import Sampling, ToolSpec
@@ -85,6 +85,11 @@ class Room:
         return int(self.conversation_tokens / scale)
 
 
+def pictures_within(context_tokens: int) -> int:
+    """How many pictures of documents a message may hold: what a quarter of the context has room for."""
+    return context_tokens // 4 // IMAGE_TOKENS
+
+
 class Context:
     """Measures what fits into a model's context."""
 
@@ -93,6 +98,10 @@ class Context:
         self._total = context_tokens
         self._instructions = instructions
         self._tools_tokens = sum(map(_tool_tokens, tools))
+
+    @property
+    def pictures(self) -> int:
+        return pictures_within(self._total)
 
     def room(self, request: TurnRequest, message: UserMessage) -> Room:
         """The room for a turn. Raises ContextLengthExceeded where the new message alone would not fit."""

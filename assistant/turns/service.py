@@ -38,6 +38,11 @@ class Agent:
     sampling: Sampling
     """Defaults for what a request leaves open."""
 
+    @property
+    def pictures(self) -> int:
+        """How many pictures of documents a message may bring."""
+        return self.context.pictures if self.model.info.vision else 0
+
 
 class Turns:
     """Runs turns. Each runs in a task of its own to its end, even when its caller has gone."""
@@ -151,11 +156,14 @@ class Turns:
         agent = self.agents[request.agent]
         toolbox = agent.toolbox.for_turn(request.only_tools, request.tools)
         transcript = await self._resume(request, turn) if request.resumes else None
-        message = _last_words(transcript) if transcript else await self._intake.message(request, request.content)
+        message = _last_words(transcript) if transcript else await self._intake.message(request, request.content, agent.pictures)
         room = agent.context.room(request, message)
         if transcript is None:
             history = tuple(
-                [await self._intake.message(request, m.content) if isinstance(m, HistoryMessage) else m for m in request.history]
+                [
+                    await self._intake.message(request, m.content, agent.pictures) if isinstance(m, HistoryMessage) else m
+                    for m in request.history
+                ]
             )
             turn.begun = True
             transcript = await self._load(request, message, history)
