@@ -112,7 +112,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         direct = Direct(
             reader=reader,
             document_chars=config.agent.document_chars,
-            document_pictures=config.agent.document_pictures,
+            document_pictures=config.documents.pictures,
             timeout=config.api.timeout,
         )
         opened.push_async_callback(direct.close)

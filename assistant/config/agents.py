@@ -84,9 +84,6 @@ class AgentSettings(ModelChoice):
     themselves."""
     document_chars: Annotated[int, Field(ge=1000)] = 100_000
     """How many characters of documents one message may bring into the prompt, shared fairly between its files; the rest can be paged through."""
-    document_pictures: Annotated[int, Field(ge=0, le=100)] = 20
-    """How many pictures of documents (in them, or pages without text) one message may bring to a model that takes pictures; the others can be
-    asked for."""
     may_message: Annotated[MayMessage, BeforeValidator(_word_or_addresses)] = "known"
     """The chats that the assistant may write to with its `message` tool, besides the chat of the conversation. `"known"`: chats that have written
     to it or are paired, that this configuration names (`allowFrom`, `owners`, hooks, services, `instructions`), or that the user's own words in

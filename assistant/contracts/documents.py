@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from assistant.contracts.messages import MediaType
-
-if TYPE_CHECKING:  # the child process imports this module, and `turns` would import pydantic
+if TYPE_CHECKING:  # the child process imports this module, and these would import pydantic
     from assistant.contracts.turns import Upload
+
+MediaType = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
+"""The formats that models take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from assistant.contracts.documents import MediaType
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
-MediaType = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
 CutOff = Literal["interrupted", "failed", "cancelled", "timeout"]
 
 

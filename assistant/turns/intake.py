@@ -108,7 +108,7 @@ def document_parts(upload: Upload, attachment_id: str, read: ReadDocument, chars
     shown = excerpt(read.text, chars)
     missing = [
         _rest(read, attachment_id, len(shown)),
-        _unseen(read, attachment_id, pictures),
+        _unseen(read, pictures),
         read.missing and f"Not read at all: {read.missing}.",
     ]
     document = Document(
@@ -145,14 +145,15 @@ def picture_part(name: str, identity: str, picture: DocumentPicture) -> Image:
     )
 
 
-def _unseen(read: ReadDocument, attachment_id: str, shown: int) -> str:
-    """Which of its pictures the model does not see, and how to see them."""
+def _unseen(read: ReadDocument, shown: int) -> str:
+    """Which of its pictures the model does not see, and what to do about that."""
     rest = [picture.number for picture in read.pictures[shown:]]
     if not rest:
         return ""
     which = f"Picture {rest[0]} is" if len(rest) == 1 else f"Pictures {rest[0]} to {rest[-1]} are"
-    more = f'; read_attachment(id="{attachment_id}", picture={rest[0]}) shows one, to a model that takes pictures' if attachment_id else ""
-    return f"{which} not shown here{more}."
+    if not shown:
+        return f"{which} not shown: this model does not take pictures, or has no room for them."
+    return f"{which} not shown: there are too many for one message. Sent as a file of their own, they would be seen."
 
 
 def _rest(read: ReadDocument, attachment_id: str, shown: int) -> str:

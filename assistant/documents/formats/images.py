@@ -6,8 +6,7 @@ from typing import Literal
 import pi_heif  # pyright: ignore[reportMissingTypeStubs]
 from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError
 
-from assistant.contracts.documents import ReadImage
-from assistant.contracts.messages import MediaType
+from assistant.contracts.documents import MediaType, ReadImage
 from assistant.documents.formats.markdown import count
 from assistant.documents.protocol import FileRefused, ReadLimits, damaged, too_large
 

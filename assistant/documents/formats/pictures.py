@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from assistant.contracts.documents import DocumentPicture, ReadDocument
-from assistant.contracts.messages import MediaType
+from assistant.contracts.documents import DocumentPicture, MediaType, ReadDocument
 from assistant.documents.formats.images import encode_embedded, measure
 from assistant.documents.formats.markdown import count, shorten
 from assistant.documents.protocol import IllustratedDocument, ReadLimits
