@@ -50,7 +50,7 @@ class _ForkServer:
         finally:
             theirs.close()
         self._control.setblocking(False)
-        self._end = weakref.finalize(self, _end, self._control, process)  # also where nobody closes the reader
+        self._end = weakref.finalize(self, _end, self._control, process)  # also of a reader that was not closed
         self.loop.add_reader(self._control, self._listen)
 
     def begin(self, number: int, suffix: str, source: int, answer: socket.socket) -> asyncio.Future[int]:

@@ -45,7 +45,7 @@ def in_word(*pictures: bytes, alt: str = "") -> bytes:
     made = docx.Document()
     made.add_paragraph("Before.")
     for picture in pictures:
-        shape = made.add_picture(BytesIO(picture), width=Inches(2))
+        shape: Any = made.add_picture(BytesIO(picture), width=Inches(2))
         if alt:
             shape._inline.docPr.set("descr", alt)
     made.add_paragraph("After.")

@@ -38,7 +38,8 @@ _DRAFTED = 4
 """A JPEG may have so many times the megapixels: it is decoded at a fraction of its size."""
 _LARGE_PNG = 500_000
 """Bytes above which a picture in a document is sent as WebP."""
-_BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError)
+BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError)
+"""What Pillow raises for a damaged picture."""
 
 # Threads are counted as processes, which a reader may not start.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -54,7 +55,7 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadImage:
             frames = _check(source, limits)
             width, height = source.size
             picture = _decode(source, limits, limits.image_side)
-    except _BROKEN as error:
+    except BROKEN as error:
         raise damaged(f"{'an' if shown[0] in 'AIai' else 'a'} {shown} picture") from error
     except Image.DecompressionBombError as error:
         raise _too_many_pixels(limits.image_megapixels) from error
@@ -71,7 +72,7 @@ def measure(data: bytes, limits: ReadLimits) -> tuple[int, int] | None:
         with Image.open(BytesIO(data), formats=_EMBEDDED) as source:
             _check_size(source, limits)
             return source.size
-    except (*_BROKEN, Image.DecompressionBombError, FileRefused):
+    except (*BROKEN, Image.DecompressionBombError, FileRefused):
         return None
 
 
@@ -86,19 +87,6 @@ def encode_source(source: Image.Image, limits: ReadLimits) -> tuple[MediaType, i
     _check_size(source, limits)
     photo = source.format == "JPEG"
     return encode_page(_decode(source, limits, limits.picture_side), photo=photo)
-
-
-def count_pages(data: bytes, most: int) -> int:
-    """The frames of a TIFF, counted up to `most`; 0 where it is damaged."""
-    pages = 0
-    try:
-        with Image.open(BytesIO(data), formats=["TIFF"]) as source:
-            while pages < most:
-                source.seek(pages)
-                pages += 1
-    except (*_BROKEN, Image.DecompressionBombError):
-        return pages
-    return pages
 
 
 def encode_page(picture: Image.Image, *, photo: bool) -> tuple[MediaType, int, int, bytes]:

@@ -53,7 +53,7 @@ async def test_a_file_that_was_read_wrongly_is_read_rightly(live: Live, name: st
     told, pictures = answer.text, 0
     if answer.status_code == 200:
         content: Any = live.asked()["messages"][-1]["content"]
-        blocks: list[dict[str, Any]] = content if isinstance(content, list) else [{"type": "text", "text": content}]
+        blocks: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
         told = "\n".join(block["text"] for block in blocks if block["type"] == "text")
         pictures = sum(block["type"] == "image_url" for block in blocks)
     expected = _CASES[name]
