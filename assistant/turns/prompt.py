@@ -86,8 +86,8 @@ class Room:
 
 
 def pictures_within(context_tokens: int) -> int:
-    """How many pictures of documents a message may hold: what a quarter of the context has room for."""
-    return context_tokens // 4 // IMAGE_TOKENS
+    """How many pictures of documents a message may hold: what a quarter of the context has room for, at least one."""
+    return max(1, context_tokens // 4 // IMAGE_TOKENS)
 
 
 class Context:
