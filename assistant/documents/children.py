@@ -8,6 +8,7 @@ import socket
 import sys
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import count
 
@@ -61,7 +62,7 @@ class _ForkServer:
         return ended
 
     def kill(self, number: int) -> None:
-        if not self.gone:
+        with suppress(OSError):  # it died, and its readers with it
             self._control.send(json.dumps({"kill": number}).encode())
 
     def end(self) -> None:
@@ -111,12 +112,13 @@ class ReaderProcesses:
     async def run(self, suffix: str, source: int, most: int) -> tuple[bytearray, int | None]:
         """(What the file's process wrote, its exit code). None: its `limits.wall_seconds` were over. Then, when it wrote more than `most` bytes,
         and when this is cancelled, it is killed and waited for."""
-        server, number = self._begun(), next(self._numbers)
+        number = next(self._numbers)
         ours, theirs = socket.socketpair()
+        self._running += 1
         try:
             ours.setblocking(False)
             try:
-                ended = server.begin(number, suffix, source, theirs)
+                server, ended = self._start(number, suffix, source, theirs)
             finally:
                 theirs.close()
             data = bytearray()
@@ -136,11 +138,21 @@ class ReaderProcesses:
             ours.close()
             self._running -= 1
             if not self._running:
-                self._rest = server.loop.call_later(self._idle, self._end)
+                self._rest = asyncio.get_running_loop().call_later(self._idle, self._end)
 
     async def close(self) -> None:
         """End the process that stands by. No file is being read any more."""
         self._end()
+
+    def _start(self, number: int, suffix: str, source: int, answer: socket.socket) -> tuple[_ForkServer, asyncio.Future[int]]:
+        """(The process that the reader is forked from, what `begin` of it gives.)"""
+        server = self._begun()
+        try:
+            return server, server.begin(number, suffix, source, answer)
+        except OSError:  # it died a moment ago
+            server.end()
+        server = self._begun()
+        return server, server.begin(number, suffix, source, answer)
 
     def _begun(self) -> _ForkServer:
         """The process that stands by; started where there is none, or it died, or it belonged to a loop that has ended."""
@@ -151,7 +163,6 @@ class ReaderProcesses:
             self._end()
         if self._server is None:
             self._server = _ForkServer(self._imports, self._limits)
-        self._running += 1
         return self._server
 
     def _end(self) -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from assistant.contracts.errors import UnreadableFile, UnsupportedFileType
 from assistant.documents.compound import MAGIC, root_names
+from assistant.documents.protocol import FileRefused
 from assistant.documents.sniff import sniff
-from tests.documents.making import ReadText
+from tests.documents.making import ReadText, pack
 
 _END, _FREE, _TABLE = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
 
@@ -102,3 +103,35 @@ def test_a_directory_that_leads_back_to_itself_ends() -> None:
     whole = bytearray(compound(["A", "B", "C", "D", "E"]))
     whole[512 + 8 : 512 + 12] = struct.pack("<I", 1)
     assert root_names(bytes(whole)) == {"a", "b", "c", "d", "e", "objectpool"}
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("a.pages", "is a Pages document (.pages)"),
+        ("a.key", "is a Keynote presentation (.key)"),
+        ("a.numbers", "is a Numbers sheet (.numbers)"),
+        ("a.zip", "is a Pages, Keynote or Numbers document"),
+    ],
+)
+@pytest.mark.parametrize("entry", ["Index/Document.iwa", "Index.zip", "index.xml", "index.apxl", "Letter.pages/Index/Document.iwa"])
+def test_files_of_apple_s_programs_are_named(name: str, what: str, entry: str) -> None:
+    with pytest.raises(FileRefused) as caught:
+        sniff(pack({entry: "x", "Data/a.jpg": "x"}), name[1:])
+    assert caught.value.refusal.words.startswith(f"{what}. Export it as PDF and send that")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MZ is a mark.", "BM stands for something", "II* or MM",
+        "PK is a mark, too", "ID3 tags of a song", "OggS", "BZh is compressed", "AC1015 is a drawing",
+        "8BPS", "wOFF and wOF2", "PAR1 and PAR2", "gimp xcf is a format",
+        "AT&TFORM", "#!AMR", "RIFF and WAVE", "fLaC", "FORM 12 AIFF", "RIFF 12 WAVE", "RIFF 12 AVI ", "Rar! is a word",
+        "abcdftyp is nothing", "TPZ", "ITSF", "DICM",
+        "GIF is a picture", "0BOOKMOBI", "SQLite format 3 is old", "MSCF", "a" * 257 + "ustar in a long line",
+        "\u00ffWPC", "%!PS-Adobe-3.0 is text", "P3 1 1 255 0 0 0",
+    ],
+)  # fmt: skip
+def test_texts_that_begin_like_other_files_are_texts(text: str) -> None:
+    assert sniff(text.encode(), ".txt") == "text"
