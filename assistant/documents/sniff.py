@@ -43,10 +43,8 @@ _UNSUPPORTED: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
             rb"OggS\0|RIFF...[\0-\x1f\xff]AVI |\x1aE\xdf\xa3|FLV\x01|\0\0\x01[\xba\xb3]|\x30\x26\xb2\x75\x8e\x66\xcf\x11",
             "is a sound or a film",
         ),
-        (
-            rb"fLaC\0|ID3[\x02-\x04]|R(?:IFF|F64)...[\0-\x1f\xff]WAVE|FORM[\0-\x1f]...AIF[FC]|\.snd\0\0|MThd\0\0|#!AMR(?:-WB)?\n[^\n -~]|\0...ftypM4[ABP]",
-            "is a sound",
-        ),
+        (rb"fLaC\0|ID3[\x02-\x04]|R(?:IFF|F64)...[\0-\x1f\xff]WAVE|FORM[\0-\x1f]...AIF[FC]", "is a sound"),
+        (rb"\.snd\0\0|MThd\0\0|#!AMR(?:-WB)?\n[^\n -~]|\0...ftypM4[ABP]", "is a sound"),
         (rb"\0...ftypcr[x3]", "is a raw photo. Export it as JPEG"),
         (rb"\0...ftyp", "is a film or a sound"),
         (rb"8BPS\0\x02", "is a large Photoshop picture. Export it as PNG or JPEG"),
