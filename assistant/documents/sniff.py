@@ -4,50 +4,100 @@ import re
 from io import BytesIO
 from zipfile import BadZipFile, ZipFile
 
+from assistant.documents import compound
 from assistant.documents.protocol import FileRefused, encrypted, unsupported
 
-_MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"\xff\xd8\xff", "jpeg"),
-    (b"GIF87a", "gif"),
-    (b"GIF89a", "gif"),
-    (b"{\\rtf", "rtf"),
+_MAGIC: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
+    (re.compile(pattern, re.DOTALL), name)
+    for pattern, name in (
+        (rb"\x89PNG\r\n\x1a\n", "png"),
+        (rb"\xff\xd8\xff", "jpeg"),
+        (rb"GIF8[79]a", "gif"),
+        (rb"RIFF....WEBP", "webp"),
+        (rb"BM....\0\0\0\0....[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", "bmp"),
+        (rb"II[*+]\0|MM\0[*+]", "tiff"),
+        (rb"\0\0\x01\0[\x01-\xff]\0", "ico"),
+        (rb"8BPS\0\x01", "psd"),
+        (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "jp2"),
+        (rb"\0...ftyp(?:avi[fs]|(?:mif1|msf1|miaf)....(?:....){0,8}?avif)", "avif"),
+        (rb"\0...ftyp(?:he[iv][a-z]|mif1|msf1)", "heic"),
+        (rb"\{\\rtf", "rtf"),
+    )
 )
-_UNSUPPORTED: tuple[tuple[int, tuple[bytes, ...], str], ...] = (
-    (0, (b"MZ",), "is a Windows program"),
-    (0, (b"\x7fELF", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"), "is a program"),
-    (0, (b"Rar!\x1a\x07",), "is a RAR archive. Unpack it and send the files in it"),
-    (0, (b"7z\xbc\xaf\x27\x1c",), "is a 7-Zip archive. Unpack it and send the files in it"),
-    (0, (b"\x1f\x8b",), "is a gzip archive. Unpack it and send the files in it"),
-    (0, (b"BZh",), "is a bzip2 archive. Unpack it and send the files in it"),
-    (0, (b"\xfd7zXZ\x00",), "is an xz archive. Unpack it and send the files in it"),
-    (0, (b"\x28\xb5\x2f\xfd",), "is a Zstandard archive. Unpack it and send the files in it"),
-    (257, (b"ustar",), "is a tar archive. Unpack it and send the files in it"),
-    (0, (b"SQLite format 3\x00",), "is a SQLite database"),
-    (0, (b"OggS",), "is a sound or a film"),
-    (0, (b"fLaC", b"ID3", b"\xff\xfb"), "is a sound"),
-    (8, (b"WAVE",), "is a sound"),
-    (8, (b"AVI ",), "is a film"),
-    (0, (b"\x1aE\xdf\xa3",), "is a film"),
-    (4, (b"ftypheic",), "is a HEIC picture. Send it as JPEG or PNG"),
-    (4, (b"ftypmif1",), "is a HEIF picture. Send it as JPEG or PNG"),
-    (4, (b"ftypavif",), "is an AVIF picture. Send it as JPEG or PNG"),
-    (4, (b"ftyp",), "is a film or a sound"),
-    (0, (b"II*\x00", b"MM\x00*"), "is a TIFF picture. Send it as PNG or JPEG"),
-    (0, (b"8BPS",), "is a Photoshop picture. Send it as PNG or JPEG"),
-    (0, (b"BM",), "is a BMP picture. Send it as PNG or JPEG"),
-    (0, (b"\x00\x00\x01\x00",), "is an icon. Send it as PNG"),
-    (0, (b"wOF",), "is a font"),
+_SIGNED = "is a signed or encrypted message (.p7m). Open it in a mail program and send the text, or export it as PDF"
+_ARCHIVE = "archive. Unpack it and send the files in it"
+_UNSUPPORTED: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
+    (re.compile(pattern, re.DOTALL), what)
+    for pattern, what in (
+        (rb"\x7fELF|\xfe\xed\xfa[\xce\xcf]|[\xce\xcf]\xfa\xed\xfe|\xca\xfe\xba\xbe", "is a program"),
+        (rb"Rar!\x1a\x07", f"is a RAR {_ARCHIVE}"),
+        (rb"7z\xbc\xaf\x27\x1c", f"is a 7-Zip {_ARCHIVE}"),
+        (rb"\x1f\x8b\x08", f"is a gzip {_ARCHIVE}"),
+        (rb"BZh[1-9]1AY&SY", f"is a bzip2 {_ARCHIVE}"),
+        (rb"\xfd7zXZ\0", f"is an xz {_ARCHIVE}"),
+        (rb"\x28\xb5\x2f\xfd", f"is a Zstandard {_ARCHIVE}"),
+        (rb"MSCF\0\0\0\0", f"is a cabinet {_ARCHIVE}"),
+        (rb"(?=[^\0]{1,99}\0).{257}ustar", f"is a tar {_ARCHIVE}"),
+        (rb"SQLite format 3\0", "is a SQLite database"),
+        (
+            rb"OggS\0|RIFF...[\0-\x1f\xff]AVI |\x1aE\xdf\xa3|FLV\x01|\0\0\x01[\xba\xb3]|\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+            "is a sound or a film",
+        ),
+        (rb"fLaC\0|ID3[\x02-\x04]|R(?:IFF|F64)...[\0-\x1f\xff]WAVE|FORM[\0-\x1f]...AIF[FC]", "is a sound"),
+        (rb"\.snd\0\0|MThd\0\0|#!AMR(?:-WB)?\n[^\n -~]|\0...ftypM4[ABP]", "is a sound"),
+        (rb"\0...ftypcr[x3]", "is a raw photo. Export it as JPEG"),
+        (rb"\0...ftyp", "is a film or a sound"),
+        (rb"8BPS\0\x02", "is a large Photoshop picture. Export it as PNG or JPEG"),
+        (rb"\0\0\0\x0cJXL ", "is a JPEG XL picture. Export it as PNG or JPEG"),
+        (rb"gimp xcf (?:file|v[0-9])", "is a GIMP picture. Export it as PNG or JPEG"),
+        (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "is a Windows metafile picture. Export it as PNG"),
+        (rb"\xc5\xd0\xd3\xc6", "is a PostScript picture. Export it as PDF"),
+        (rb"\0{128}DICM", "is a medical picture (DICOM). Export it as PNG or JPEG"),
+        (rb"\0\0\x02\0[\x01-\xff]\0|icns\0", "is an icon. Export it as PNG"),
+        (rb"wOF[F2](?:\0\x01\0\0|OTTO|true)|OTTO\0|\0\x01\0\0\0|ttcf\0", "is a font"),
+        (rb"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", "is a OneNote section (.one). Export it as PDF and send that"),
+        (rb"\xffWPC", "is a WordPerfect document (.wpd). Export it as PDF and send that"),
+        (rb"AT&TFORM....DJV", "is a DjVu document. Export it as PDF and send that"),
+        (rb".{60}BOOKMOBI|ITOLITLS", "is an e-book. Export it as PDF or text and send that"),
+        (rb"ITSF\x03", "is a Windows help file (.chm). Export it as PDF and send that"),
+        (rb"\x30[\x80-\x84].{0,8}?\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07", _SIGNED),
+        (rb"PAR1.*PAR1\Z|ARROW1\0|\x89HDF\r|\x93NUMPY", "is a file of data. Export it as CSV and send that"),
+    )
 )
-"""Offset, marks, description. Checked after text, since words also begin with short marks such as "MZ"."""
+"""Marks that no text begins with."""
+_UNSUPPORTED_IF_NOT_TEXT: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
+    (re.compile(pattern, re.DOTALL), what)
+    for pattern, what in (
+        (rb"MZ", "is a Windows program"),
+        (rb"\xff[\xfb\xf3\xf2\xf1\xf9]", "is a sound"),
+        (rb"\xff\x0a", "is a JPEG XL picture. Export it as PNG or JPEG"),
+        (rb"AC10[0-9]{2}", "is a drawing (.dwg). Export it as PDF and send that"),
+    )
+)
+"""Short marks, which words begin with, too: asked of what is not text."""
 
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_OLE_STREAMS: tuple[tuple[str, str], ...] = (
-    ("Workbook", "xls"),
-    ("Book", "xls"),
-    ("WordDocument", "is an old Word document (.doc). Save it as .docx or PDF and send that"),
-    ("PowerPoint Document", "is an old PowerPoint document (.ppt). Save it as .pptx or PDF and send that"),
-    ("__substg1.0_", "is an Outlook message (.msg). Save it as .eml, PDF or text and send that"),
+_ZIP = re.compile(rb"PK(?:\x03\x04|\x05\x06|\x07\x08|00PK)")
+_OLE_STREAMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), what)
+    for pattern, what in (
+        ("worddocument", "is an old Word document (.doc). Save it as .docx or PDF and send that"),
+        ("workbook|book", "xls"),
+        ("powerpoint document", "is an old PowerPoint document (.ppt). Save it as .pptx or PDF and send that"),
+        ("__properties_version1.0|__substg1.0_.*", "is an Outlook message (.msg). Save it as .eml, PDF or text and send that"),
+        ("visiodocument", "is a Visio drawing (.vsd). Export it as PDF and send that"),
+        ("quill", "is a Publisher document (.pub). Export it as PDF and send that"),
+        ("matost|mm", "is a Works document (.wps). Save it as .docx or PDF and send that"),
+        ("fileheader", "is a Hangul document (.hwp). Export it as PDF and send that"),
+        ("props(?:9|12|14)?", "is a Microsoft Project plan (.mpp). Export it as PDF and send that"),
+    )
+)
+"""What a compound file is, by the stream at its root; streams below are of files within it."""
+_IWORK = {".pages": "is a Pages document (.pages)", ".key": "is a Keynote presentation (.key)", ".numbers": "is a Numbers sheet (.numbers)"}
+_IN_ZIP = (
+    (re.compile(r"(?:.*/)?Index(?:\.zip|/Document\.iwa)|index\.(?:xml|apxl)(?:\.gz)?$"), "is a Pages, Keynote or Numbers document"),
+    (re.compile(r"visio/"), "is a Visio drawing (.vsdx)"),
+    (re.compile(r"FixedDoc(?:ument)?Seq(?:uence)?\.fdseq|FixedDocSeq", re.IGNORECASE), "is an XPS document"),
+    (re.compile(r"Contents/section0\.xml"), "is a Hangul document (.hwpx)"),
 )
 _HTML = re.compile(rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html[\s>]|head[\s>]|body[\s>])", re.IGNORECASE | re.DOTALL)
 _MAIL_FIELD = re.compile(rb"^(from|to|date|subject|received|return-path|message-id|mime-version|delivered-to|content-type):", re.I | re.M)
@@ -68,26 +118,27 @@ def sniff(data: bytes, suffix: str) -> str:
     if not data:
         raise FileRefused("is empty.")
     for magic, name in _MAGIC:
-        if data.startswith(magic):
+        if magic.match(data):
             return name
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    if data.startswith(b"PK"):
-        return _zip(data)
-    if data.startswith(_OLE):
+    if _ZIP.match(data):
+        return _zip(data, suffix)
+    if data.startswith(compound.MAGIC):
         return _ole(data)
+    for magic, what in _UNSUPPORTED:
+        if magic.match(data):
+            raise unsupported(what)
     start = data[:1024].find(b"%PDF-")
     if start == 0 or (start > 0 and b" obj" in data and b"stream" in data):  # text that mentions PDF has no objects
         return "pdf"
     if _is_text(data):
         return _text(data, suffix)
-    for offset, marks, what in _UNSUPPORTED:
-        if data.startswith(marks, offset):
+    for magic, what in _UNSUPPORTED_IF_NOT_TEXT:
+        if magic.match(data):
             raise unsupported(what)
     raise unsupported("is of an unknown kind")
 
 
-def _zip(data: bytes) -> str:
+def _zip(data: bytes, suffix: str) -> str:
     try:
         with ZipFile(BytesIO(data)) as archive:
             names = set(archive.namelist())
@@ -106,19 +157,29 @@ def _zip(data: bytes) -> str:
     for name, mark in (("xlsb", "xl/workbook.bin"), ("docx", "word/"), ("xlsx", "xl/"), ("pptx", "ppt/")):
         if any(entry.startswith(mark) for entry in names):
             return name
-    raise unsupported("is a ZIP archive. Unpack it and send the files in it")
+    for mark, what in _IN_ZIP:
+        if any(mark.match(entry) for entry in names):
+            raise unsupported(f"{_IWORK.get(suffix, what)}. Export it as PDF and send that")
+    raise unsupported(f"is a ZIP {_ARCHIVE}")
 
 
 def _ole(data: bytes) -> str:
-    """For the container of Office files before 2007 and of encrypted ones since. Its directory names streams in UTF-16."""
-    if "EncryptedPackage".encode("utf-16-le") in data:
+    """For a compound file. Where its directory can't be read, what its bytes mention."""
+    names = compound.root_names(data)
+    if names is None:
+        names = {name for name in ("encryptedpackage", "worddocument") if _mentions(data, name)}
+    if "encryptedpackage" in names:
         raise encrypted()
-    for stream, what in _OLE_STREAMS:
-        if stream.encode("utf-16-le") in data:
+    for pattern, what in _OLE_STREAMS:
+        if any(pattern.fullmatch(name) for name in names):
             if what == "xls":
                 return what
             raise unsupported(what)
-    raise unsupported("is an old Office or system file")
+    raise unsupported("is an old Office or system file. Export it as PDF and send that")
+
+
+def _mentions(data: bytes, name: str) -> bool:
+    return name.encode("utf-16-le") in data.lower()
 
 
 def _is_text(data: bytes) -> bool:

@@ -6,8 +6,9 @@
 import ctypes
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from io import BytesIO
 from typing import Any
@@ -16,10 +17,19 @@ import pypdfium2
 from pypdfium2 import raw
 
 from assistant.contracts.documents import ReadDocument
+from assistant.documents.formats.images import encode_page
 from assistant.documents.formats.markdown import DocumentBuilder, clean, count, shorten
-from assistant.documents.protocol import ReadLimits, damaged, encrypted, too_large
+from assistant.documents.formats.pictures import DocumentPictures, EncodedPicture
+from assistant.documents.protocol import IllustratedDocument, ReadLimits, damaged, encrypted, too_large
 
 _BLANK = "(This page holds no text. It may be a picture, such as a scan.)"
+_FEW_WORDS = 15
+"""A page with fewer is shown as a picture where an image covers a part of it."""
+_LEAST_SHARE = 0.25
+_MAX_OBJECTS = 200
+"""Objects of a page among which an image is looked for."""
+_MOST_SCALE = 4.0
+"""Pixels for a point (1/72 inch): small pages are not blown up."""
 _MAX_OUTLINE = 300
 _PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
 """Placeholders that programs write for a missing title or author."""
@@ -42,12 +52,14 @@ class _PdfPage:
     annotations: str
     doubtful: bool = False
     """pypdf reads it better."""
+    drawn: bool = False
+    """It says more as a picture than as text."""
 
 
 _DAMAGED = _PdfPage("", "(This page is damaged.)")
 
 
-def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument | IllustratedDocument:
     """The pages up to the limit. Falls back to pypdf where pdfium fails."""
     try:
         document = pypdfium2.PdfDocument(data)
@@ -69,7 +81,14 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     if doubtful := [index for index, page in enumerate(pages) if page.doubtful]:
         for index, text in _read_pages_by_pypdf(data, doubtful).items():
             texts[index] = text
-    return _compose(join_lines(texts), [page.annotations for page in pages], total, limits, head=_read_head(document))
+    pictures = DocumentPictures(limits)
+    marks = {
+        number: pictures.page(f"page {number}", partial(_render, document, number - 1, limits))
+        for number, page in enumerate(pages, start=1)
+        if page.drawn and limits.pictures
+    }
+    annotations = [page.annotations for page in pages]
+    return pictures.illustrate(_compose(join_lines(texts), annotations, total, limits, head=_read_head(document), marks=marks))
 
 
 def _check_pages(total: int, limits: ReadLimits) -> int:
@@ -79,8 +98,10 @@ def _check_pages(total: int, limits: ReadLimits) -> int:
     return min(total, limits.pdf_pages)
 
 
-def _compose(texts: list[str], annotations: list[str], total: int, limits: ReadLimits, *, head: str = "") -> ReadDocument:
-    """The document of its pages' texts, each under a heading with its number."""
+def _compose(
+    texts: list[str], annotations: list[str], total: int, limits: ReadLimits, *, head: str = "", marks: Mapping[int, str] | None = None
+) -> ReadDocument:
+    """The document of its pages' texts, each under a heading with its number. `marks`: of the pages that are shown, by number."""
     builder = DocumentBuilder(limits.text_chars)
     builder.add(head)
     for number, (text, extra) in enumerate(zip(texts, annotations, strict=True), start=1):
@@ -88,6 +109,7 @@ def _compose(texts: list[str], annotations: list[str], total: int, limits: ReadL
         builder.add(f"## Page {number}")
         builder.add(text if text.strip() or extra else _BLANK)
         builder.add(extra)
+        builder.add((marks or {}).get(number, ""))
     facts = [count(total, "page")]
     if blank := [number for number, text in enumerate(texts, start=1) if not text.strip()]:
         facts.append(f"no text on {name_pages(blank)} (pictures or scans?)")
@@ -123,12 +145,41 @@ def _read_page(document: pypdfium2.PdfDocument, index: int) -> _PdfPage:
         doubtful = bool(_RIGHT_TO_LEFT.search(words)) and any(
             raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(text.count_chars())
         )
+        drawn = _is_drawn(page, words)
         text.close()
     except pypdfium2.PdfiumError:
         return _DAMAGED
     finally:
         page.close()
-    return _PdfPage(words.replace("\r\n", "\n"), annotations, doubtful)
+    return _PdfPage(words.replace("\r\n", "\n"), annotations, doubtful, drawn)
+
+
+def _is_drawn(page: pypdfium2.PdfPage, words: str) -> bool:
+    """Whether the page has hardly any text, and something else instead."""
+    number = raw.FPDFPage_CountObjects(page)
+    if not words.strip() or not number:
+        return number > 0
+    if len(words.split()) >= _FEW_WORDS:
+        return False
+    width, height = page.get_size()
+    for index in range(min(number, _MAX_OBJECTS)):
+        thing = raw.FPDFPage_GetObject(page, index)
+        if raw.FPDFPageObj_GetType(thing) == raw.FPDF_PAGEOBJ_IMAGE:
+            left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+            raw.FPDFPageObj_GetBounds(thing, left, bottom, right, top)
+            if abs((right.value - left.value) * (top.value - bottom.value)) >= _LEAST_SHARE * width * height:
+                return True
+    return False
+
+
+def _render(document: pypdfium2.PdfDocument, index: int, limits: ReadLimits) -> EncodedPicture:
+    """The page as it is printed, with its form fields filled in."""
+    page = document[index]
+    try:
+        scale = min(limits.picture_side / max(*page.get_size(), 1.0), _MOST_SCALE)
+        return EncodedPicture(*encode_page(page.render(scale=scale).to_pil(), photo=True))
+    finally:
+        page.close()
 
 
 def _read_head(document: pypdfium2.PdfDocument) -> str:

@@ -19,6 +19,7 @@ from assistant.documents.formats.office.package import (
     XmlElement,
     address,
     attribute,
+    blob,
     child,
     children,
     descendants,
@@ -29,12 +30,16 @@ from assistant.documents.formats.office.package import (
     target,
     tree,
 )
-from assistant.documents.protocol import ReadLimits, damaged
+from assistant.documents.formats.office.repair import openable
+from assistant.documents.formats.pictures import DocumentPictures
+from assistant.documents.protocol import IllustratedDocument, ReadLimits, damaged
 
 _DROPPED = frozenset({"del", "moveFrom", "delText", "delInstrText", "rPr", "pPr", "sdtPr", "sdtEndPr", "tblPr", "trPr", "tcPr", "proofErr"})
 _WRAPPERS = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo"})
-_DRAWN = frozenset({"txbxContent", "chart", "relIds", "docPr", "textpath"})
+_DRAWN = frozenset({"txbxContent", "chart", "relIds", "docPr", "textpath", "blip", "imagedata"})
 """The elements of a drawing with text."""
+_PICTURE_LINKS = {"blip": "embed", "imagedata": "id"}
+"""The attribute with the relationship to the picture."""
 _HYPERLINK = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
 _SYMBOLS = {0xF0B7: "•", 0xF0A7: "▪", 0xF0FC: "✓", 0xF0FE: "☑", 0xF0A8: "☐", 0xF0E0: "→", 0xF0E8: "→"}
 """Private-use characters of the symbol fonts."""
@@ -65,8 +70,8 @@ class _ComplexField:
 class DocxWalker:
     """Reads one part of a document: the body, a header, the notes."""
 
-    def __init__(self, part: OfficePart, styles: DocxStyles, numbering: DocxNumbering) -> None:
-        self._part, self._styles, self._numbering = part, styles, numbering
+    def __init__(self, part: OfficePart, styles: DocxStyles, numbering: DocxNumbering, pictures: DocumentPictures) -> None:
+        self._part, self._styles, self._numbering, self.pictures = part, styles, numbering, pictures
         self._line: list[str] = []
         self._fields: list[_ComplexField] = []
         self._boxes: list[DocxBlock] = []
@@ -194,6 +199,7 @@ class DocxWalker:
 
     def _drawing(self, element: XmlElement) -> None:
         """Text boxes, charts, diagrams, and descriptions of pictures."""
+        described = ""
         for item in _outermost(element, _DRAWN):
             match local(item):
                 case "txbxContent":
@@ -203,12 +209,22 @@ class DocxWalker:
                 case "relIds":
                     self._boxes.append(DocxBlock(diagram_text(target(self._part, reference(item, "dm"), _WHAT))))
                 case "docPr":
-                    if words := attribute(item, "descr").strip():
-                        self._line.append(f"[Picture: {' '.join(words.split())}]")
+                    self._describe(described)
+                    described = " ".join(attribute(item, "descr").split())
+                case "blip" | "imagedata":
+                    words = described or " ".join(attribute(item, "title").split())
+                    self._line.append(self.pictures.mark(blob(self._part, reference(item, _PICTURE_LINKS[local(item)])), words))
+                    described = ""
                 case "textpath":
                     self._write(attribute(item, "string"))
                 case _:
                     pass
+        self._describe(described)
+
+    def _describe(self, words: str) -> None:
+        """The mark of a drawing that is no picture and has a description."""
+        if words:
+            self._line.append(self.pictures.mark(None, words))
 
     def _table(self, element: XmlElement) -> list[DocxBlock]:
         rows = [self._row(item) for item in _rows(element, "tr")]
@@ -268,23 +284,23 @@ def _symbol(code: str) -> str:
     return _SYMBOLS.get(number, chr(number) if 0x20 <= number < 0xE000 else "•")
 
 
-def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument | IllustratedDocument:
     """Headers, body with text boxes, footers, notes, comments."""
-    OfficeArchive(data, limits, what=_WHAT)
-    main = _open(data)
+    main = _open(openable(data, OfficeArchive(data, limits, what=_WHAT), _WHAT))
     body = child(tree(main, _WHAT), "body")
     if body is None:
         raise damaged(_WHAT)
     styles = DocxStyles(_first(main, "styles"))
-    walk = DocxWalker(main, styles, DocxNumbering(_first(main, "numbering")))
+    pictures = DocumentPictures(limits)
+    walk = DocxWalker(main, styles, DocxNumbering(_first(main, "numbering")), pictures)
     builder = DocumentBuilder(limits.text_chars)
-    for block in (*_edges(main, styles, "header"), *tighten(walk.blocks(body)), *_edges(main, styles, "footer")):
+    for block in (*_edges(main, styles, pictures, "header"), *tighten(walk.blocks(body)), *_edges(main, styles, pictures, "footer")):
         builder.add(block)
     for block in (*_notes(main, walk, styles, "footnote"), *_notes(main, walk, styles, "endnote")):
         builder.add(block)
     builder.add("\n".join(_comments(main, walk, styles)))
     builder.split_at_headings()
-    return builder.finish(name)
+    return pictures.illustrate(builder.finish(name))
 
 
 def tighten(blocks: list[DocxBlock]) -> list[str]:
@@ -300,10 +316,10 @@ def tighten(blocks: list[DocxBlock]) -> list[str]:
     return joined
 
 
-def _open(data: bytes) -> OfficePart:
+def _open(data: BytesIO) -> OfficePart:
     """The main part; also of templates, documents with macros and strict ones, which `docx.Document` refuses."""
     with opening(_WHAT):
-        found = related(cast("RelationSource", Package.open(BytesIO(data))), "officeDocument")
+        found = related(cast("RelationSource", Package.open(data)), "officeDocument")
     if not found:
         raise damaged(_WHAT)
     return found[0]
@@ -313,9 +329,10 @@ def _first(main: OfficePart, kind: str) -> XmlElement | None:
     return next((tree(part, _WHAT) for part in related(main, kind)), None)
 
 
-def _edges(main: OfficePart, styles: DocxStyles, kind: str) -> list[str]:
+def _edges(main: OfficePart, styles: DocxStyles, pictures: DocumentPictures, kind: str) -> list[str]:
     """The headers or footers, each text once."""
-    texts = ("\n".join(tighten(DocxWalker(part, styles, DocxNumbering(None)).blocks(tree(part, _WHAT)))) for part in related(main, kind))
+    walkers = ((part, DocxWalker(part, styles, DocxNumbering(None), pictures)) for part in related(main, kind))
+    texts = ("\n".join(tighten(walk.blocks(tree(part, _WHAT)))) for part, walk in walkers)
     return list(dict.fromkeys(f"{kind.capitalize()}: {text.strip()}" for text in texts if text.strip()))
 
 
@@ -323,7 +340,7 @@ def _notes(main: OfficePart, walk: DocxWalker, styles: DocxStyles, kind: str) ->
     """Footnotes or endnotes, each with the mark used in the text."""
     lines: list[str] = []
     for part in related(main, f"{kind}s"):
-        own = DocxWalker(part, styles, DocxNumbering(None))
+        own = DocxWalker(part, styles, DocxNumbering(None), walk.pictures)
         for note in children(tree(part, _WHAT), kind):
             words = "\n".join(tighten(own.blocks(note))).strip()
             if attribute(note, "type") not in _SEPARATORS and words:
@@ -334,7 +351,7 @@ def _notes(main: OfficePart, walk: DocxWalker, styles: DocxStyles, kind: str) ->
 def _comments(main: OfficePart, walk: DocxWalker, styles: DocxStyles) -> list[str]:
     lines: list[str] = []
     for part in related(main, "comments"):
-        own = DocxWalker(part, styles, DocxNumbering(None))
+        own = DocxWalker(part, styles, DocxNumbering(None), walk.pictures)
         for comment in descendants(tree(part, _WHAT), "comment"):
             words = " ".join(" ".join(tighten(own.blocks(comment))).split())
             about = " ".join(walk.commented(attribute(comment, "id")).split())

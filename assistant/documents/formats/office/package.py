@@ -6,6 +6,7 @@ Names are compared without namespaces, the only difference between the strict an
 # pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # (lxml declares no types; `XmlElement` says what is used of it.)
 
+import posixpath
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -57,6 +58,14 @@ class OfficeArchive:
         for entry in entries:
             left -= self._measure(entry, left)
 
+    @property
+    def names(self) -> list[str]:
+        """The parts, as the archive calls them."""
+        return [entry.filename for entry in self._entries.values() if not entry.is_dir()]
+
+    def has(self, name: str) -> bool:
+        return posixpath.normpath(name).lstrip("/").lower() in self._entries
+
     def part(self, name: str) -> bytes | None:
         """The bytes of a part by its case-insensitive name; None where it is missing."""
         entry = self._entries.get(name.lower())
@@ -77,7 +86,7 @@ class OfficeArchive:
                 raise too_large(f"unpacks to more than {self._limits.archive_mib} MiB (documents.archiveMib).")
             if tree and parsed and size > self._limits.archive_part_mib * MIB:
                 raise too_large(f"holds a part that unpacks to more than {self._limits.archive_part_mib} MiB.")
-            if tree and size > MIB and size > self._limits.archive_ratio * max(1, entry.compress_size):
+            if tree and parsed and size > MIB and size > self._limits.archive_ratio * max(1, entry.compress_size):
                 raise too_large("unpacks to far more than its size, as only harmful files do.")
             window = end + piece
             if parsed and not self._document_types and any(mark in window for mark in _DOCTYPES):
@@ -169,6 +178,12 @@ def target(source: RelationSource, identity: str, what: str) -> XmlElement | Non
     """The prepared root of the part that a relationship points to; None where there is none."""
     relation = source.rels.get(identity)
     return None if relation is None or relation.is_external else parse(relation.target_part.blob, what)
+
+
+def blob(source: RelationSource, identity: str) -> bytes | None:
+    """The bytes of the part that a relationship points to; None where there is none."""
+    relation = source.rels.get(identity)
+    return None if relation is None or relation.is_external else relation.target_part.blob
 
 
 def address(source: RelationSource, identity: str) -> str:

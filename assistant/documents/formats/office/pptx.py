@@ -5,7 +5,6 @@ descriptions of pictures, and some kinds of charts.
 """
 
 from collections.abc import Iterable, Iterator
-from io import BytesIO
 from typing import cast
 
 from pptx.enum.shapes import PP_PLACEHOLDER
@@ -24,6 +23,7 @@ from assistant.documents.formats.office.package import (
     XmlElement,
     address,
     attribute,
+    blob,
     child,
     children,
     descendants,
@@ -35,7 +35,9 @@ from assistant.documents.formats.office.package import (
     related,
     target,
 )
-from assistant.documents.protocol import ReadLimits
+from assistant.documents.formats.office.repair import openable
+from assistant.documents.formats.pictures import DocumentPictures
+from assistant.documents.protocol import IllustratedDocument, ReadLimits
 
 _WHAT = "a presentation"
 _TITLES = frozenset({PP_PLACEHOLDER.TITLE, PP_PLACEHOLDER.CENTER_TITLE})
@@ -44,25 +46,25 @@ _IGNORED_IN_NOTES = _IGNORED | {PP_PLACEHOLDER.HEADER, PP_PLACEHOLDER.FOOTER, PP
 _LISTS = frozenset({PP_PLACEHOLDER.BODY, PP_PLACEHOLDER.OBJECT})
 
 
-def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
-    OfficeArchive(data, limits, what=_WHAT)
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument | IllustratedDocument:
+    source = openable(data, OfficeArchive(data, limits, what=_WHAT), _WHAT)
     with opening(_WHAT):
         # pptx.Presentation refuses templates and slide shows
-        slides = list(Package.open(BytesIO(data)).main_document_part.presentation.slides)
-    builder = DocumentBuilder(limits.text_chars)
+        slides = list(Package.open(source).main_document_part.presentation.slides)
+    builder, pictures = DocumentBuilder(limits.text_chars), DocumentPictures(limits)
     for number, slide in enumerate(slides, start=1):
         builder.begin(f"slide {number}")
-        _SlideReader(slide).write(number, builder)
+        _SlideReader(slide, pictures).write(number, builder)
         if builder.full:
             break
-    return builder.finish(name, facts=(count(len(slides), "slide"),))
+    return pictures.illustrate(builder.finish(name, facts=(count(len(slides), "slide"),)))
 
 
 class _SlideReader:
     """Reads one slide and its related parts."""
 
-    def __init__(self, slide: Slide) -> None:
-        self._slide, self._part = slide, cast("OfficePart", slide.part)
+    def __init__(self, slide: Slide, pictures: DocumentPictures) -> None:
+        self._slide, self._part, self._pictures = slide, cast("OfficePart", slide.part), pictures
         self._root = ready(_element(slide), _WHAT)
         self._title = ""
 
@@ -83,7 +85,8 @@ class _SlideReader:
             self._title = " ".join(" ".join(shape_texts(body)).split())
             return []
         lines = self._paragraphs(body, listed=kind in _LISTS)
-        return ["\n".join(lines)] if lines else _picture(_element(shape))
+        picture = self._picture(_element(shape), any_words=bool(lines))
+        return ["\n".join(lines), *picture] if lines else picture
 
     def _frame(self, frame: XmlElement) -> list[str]:
         data = child(frame, "graphic", "graphicData")
@@ -101,7 +104,15 @@ class _SlideReader:
                     blocks.append(diagram_text(target(self._part, reference(item, "dm"), _WHAT)))
                 case _:
                     blocks += ["\n".join(shape_texts(body)) for body in descendants(item, "txBody")]
-        return [block for block in blocks if block] or _picture(frame)
+        return [block for block in blocks if block] or self._picture(frame, any_words=False)
+
+    def _picture(self, shape: XmlElement, *, any_words: bool) -> list[str]:
+        """The mark of a shape's picture; of a shape without one, and without words, its description."""
+        described = next((words for part in shape if (words := " ".join(attribute(child(part, "cNvPr"), "descr").split()))), "")
+        fill = next((item for item in descendants(shape, "blip") if reference(item, "embed")), None)
+        if fill is not None:
+            return [self._pictures.mark(blob(self._part, reference(fill, "embed")), described)]
+        return [self._pictures.mark(None, described)] if described and not any_words else []
 
     def _notes(self) -> list[str]:
         if not self._slide.has_notes_slide:
@@ -168,9 +179,3 @@ def _body(shape: BaseShape) -> XmlElement | None:
 def _placeholder(shape: BaseShape) -> PP_PLACEHOLDER | None:
     """The placeholder type of a shape; None for other shapes."""
     return shape.placeholder_format.type if shape.is_placeholder else None
-
-
-def _picture(shape: XmlElement) -> list[str]:
-    """The description of a picture."""
-    described = (" ".join(attribute(child(properties, "cNvPr"), "descr").split()) for properties in shape)
-    return [f"[Picture: {words}]" for words in described if words][:1]

@@ -4,7 +4,7 @@ calamine reads them; of .xlsx files it omits formulas without a cached value, er
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from html import unescape
@@ -14,7 +14,7 @@ from typing import cast
 import python_calamine as calamine
 from openpyxl import load_workbook
 from openpyxl.packaging.relationship import Relationship, get_dependents, get_rels_path  # pyright: ignore[reportUnknownVariableType] - it has no types
-from openpyxl.utils.cell import coordinate_to_tuple  # pyright: ignore[reportUnknownVariableType] - untyped
+from openpyxl.utils.cell import coordinate_to_tuple, get_column_letter  # pyright: ignore[reportUnknownVariableType] - untyped
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 from assistant.contracts.documents import ReadDocument
@@ -32,7 +32,8 @@ from assistant.documents.formats.office.package import (
     parse,
     reference,
 )
-from assistant.documents.protocol import MIB, ReadLimits, damaged, encrypted
+from assistant.documents.formats.pictures import DocumentPictures
+from assistant.documents.protocol import MIB, IllustratedDocument, ReadLimits, damaged, encrypted
 
 _WHAT = "a workbook"
 _FORMULA = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><f(?: [^>]*)?>([^<]{1,8000})</f>(?:<v ?/>|<v></v>)?</c>')
@@ -51,6 +52,7 @@ _STREAMED = re.compile(r"xl/(?:worksheets/[^/]*|sharedstrings\.(?:xml|bin))|cont
 _LARGEST_AREA = 8_000_000
 """Cells of the rectangle around a sheet's values that calamine may allocate: some 250 MB."""
 _MAX_RULE = 200
+_MAX_COLUMN = 16_384
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ class SheetExtras:
     """Links, comments, text boxes and charts."""
 
 
-def read_extras(archive: OfficeArchive) -> dict[str, SheetExtras]:
+def read_extras(archive: OfficeArchive, pictures: DocumentPictures) -> dict[str, SheetExtras]:
     """The extras by sheet name."""
     main = next(iter(_related(archive, "", "officeDocument")), "xl/workbook.xml")
     parts = {relation.Id: relation.Target for relation in _relations(archive, main) if relation.TargetMode != "External"}
@@ -75,7 +77,7 @@ def read_extras(archive: OfficeArchive) -> dict[str, SheetExtras]:
     for sheet in children(child(_tree(archive, main), "sheets"), "sheet"):
         part = parts.get(reference(sheet))
         if part is not None:
-            found[attribute(sheet, "name")] = _read_sheet_extras(archive, part)
+            found[attribute(sheet, "name")] = _read_sheet_extras(archive, part, pictures)
     return found
 
 
@@ -99,7 +101,7 @@ def _related(archive: OfficeArchive, part: str, kind: str) -> list[str]:
     return [item.Target for item in found if item.TargetMode != "External" and item.Type.rpartition("/")[2] == kind]
 
 
-def _read_sheet_extras(archive: OfficeArchive, part: str) -> SheetExtras:
+def _read_sheet_extras(archive: OfficeArchive, part: str, pictures: DocumentPictures) -> SheetExtras:
     data = archive.part(part) or b""
     extras = SheetExtras()
     extras.last_row, last_column = _measure(data)
@@ -112,7 +114,7 @@ def _read_sheet_extras(archive: OfficeArchive, part: str) -> SheetExtras:
             if len(extras.cells) >= _MAX_CELLS:
                 break
     lines = [*_read_links(archive, part, data), *_read_comments(archive, part)]
-    extras.notes = "\n\n".join(filter(None, ["\n".join(lines), *_read_drawings(archive, part)]))
+    extras.notes = "\n\n".join(filter(None, ["\n".join(lines), *_read_drawings(archive, part, pictures)]))
     return extras
 
 
@@ -156,13 +158,27 @@ def _read_comments(archive: OfficeArchive, part: str) -> list[str]:
     return lines
 
 
-def _read_drawings(archive: OfficeArchive, part: str) -> list[str]:
+def _read_drawings(archive: OfficeArchive, part: str, pictures: DocumentPictures) -> list[str]:
     blocks: list[str] = []
     for drawing in _related(archive, part, "drawing"):
         root = _tree(archive, drawing)
         blocks += ["\n".join(shape_texts(body)) for body in descendants(root, "txBody")]
         blocks += [chart_text(_tree(archive, chart)) for chart in _related(archive, drawing, "chart")]
+        links = {relation.Id: relation.Target for relation in _relations(archive, drawing) if relation.TargetMode != "External"}
+        blocks += [
+            _read_picture(archive, anchor, links, pictures) for anchor in root or () if next(descendants(anchor, "blip"), None) is not None
+        ]
     return blocks
+
+
+def _read_picture(archive: OfficeArchive, anchor: XmlElement, links: Mapping[str | None, str], pictures: DocumentPictures) -> str:
+    """The mark of a picture, with the cell that its corner is in."""
+    described = next((words for item in descendants(anchor, "cNvPr") if (words := attribute(item, "descr").strip())), "")
+    target = next((links[place] for item in descendants(anchor, "blip") if (place := reference(item, "embed")) in links), "")
+    corner = [child(anchor, "from", axis) for axis in ("col", "row")]
+    column, line = (int(item.text or 0) if item is not None and (item.text or "").isdecimal() else None for item in corner)
+    place = f" at {get_column_letter(column + 1)}{line + 1}" if column is not None and line is not None and column < _MAX_COLUMN else ""
+    return pictures.mark(archive.part(target) if target else None, described) + place
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +197,14 @@ class _CellBudget:
     left_out: list[str] = field(default_factory=list[str])
 
 
-def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument | IllustratedDocument:
+    pictures = DocumentPictures(limits)
     extras: dict[str, SheetExtras] = {}
     if name != "xls":
         archive = OfficeArchive(data, limits, what=_WHAT, streamed=_STREAMED.fullmatch, document_types=name == "ods")
         if name == "ods" and b"encryption-data" in (archive.part("META-INF/manifest.xml") or b""):
             raise encrypted()
-        extras = read_extras(archive) if name == "xlsx" else {}
+        extras = read_extras(archive, pictures) if name == "xlsx" else {}
     try:
         book = calamine.CalamineWorkbook.from_filelike(BytesIO(data))
     except calamine.PasswordError as error:
@@ -200,7 +217,8 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     for number, sheet in enumerate(book.sheets_metadata, start=1):
         rows += _read_sheet(_SheetSource(data, book, sheet, extras.get(sheet.name, SheetExtras())), number, builder, budget)
     missing = f"{'; '.join(budget.left_out)} (documents.cells: {limits.cells:,})" if budget.left_out else ""
-    return builder.finish(name, facts=(count(len(book.sheets_metadata), "sheet"), count(rows, "row")), missing=missing)
+    facts = count(len(book.sheets_metadata), "sheet"), count(rows, "row")
+    return pictures.illustrate(builder.finish(name, facts=facts, missing=missing))
 
 
 def _read_sheet(source: _SheetSource, number: int, builder: DocumentBuilder, budget: _CellBudget) -> int:
