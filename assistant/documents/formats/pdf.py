@@ -5,7 +5,6 @@
 
 import ctypes
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,17 +16,13 @@ from pypdfium2 import raw
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, clean, count, shorten
+from assistant.documents.formats.pdf_text import RIGHT_TO_LEFT, PageText, join_lines
 from assistant.documents.protocol import ReadLimits, damaged, encrypted, too_large
 
 _BLANK = "(This page holds no text. It may be a picture, such as a scan.)"
 _MAX_OUTLINE = 300
 _PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
 """Placeholders that programs write for a missing title or author."""
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
-
-_LINE_HYPHEN = re.compile("(\\w*)[\ufffe\x02](\\w*)")
-_WORD = re.compile(r"\w+(?:-\w+)*")
-_MIN_HALF = 3
 _MAX_ANNOTATIONS = 400
 """Annotations read per page."""
 _MAX_STRING = 20_000
@@ -117,11 +112,12 @@ def _read_page(document: pypdfium2.PdfDocument, index: int) -> _PdfPage:
         return _DAMAGED
     try:
         text = page.get_textpage()
-        words = text.get_text_range()
+        characters = PageText(text)
+        words = characters.words
         annotations = _read_annotations(document, page, text)
         # Some programs map a whole right-to-left word to one glyph without a letter, which pdfium reads backwards.
-        doubtful = bool(_RIGHT_TO_LEFT.search(words)) and any(
-            raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(text.count_chars())
+        doubtful = bool(RIGHT_TO_LEFT.search(words)) and (
+            characters.doubtful or any(raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(characters.count))
         )
         text.close()
     except pypdfium2.PdfiumError:
@@ -189,26 +185,6 @@ def _import_pypdf() -> Any:
     pypdf.overwrite_configuration(jbig2dec_binary=None)  # would start a program for JBIG2 pictures
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     return pypdf
-
-
-def join_lines(pages: list[str]) -> list[str]:
-    """The pages with words joined that a line's end broke, where pdfium puts a mark for the hyphen.
-
-    The hyphen stays where the document writes the word with one elsewhere, or uses both halves as words.
-    """
-    if not any(_LINE_HYPHEN.search(page) for page in pages):
-        return pages
-    words = {word.lower() for page in pages for word in _WORD.findall(_LINE_HYPHEN.sub(" ", page))}
-
-    def join(match: re.Match[str]) -> str:
-        left, right = match[1], match[2]
-        whole, parted = (left + right).lower(), f"{left}-{right}".lower()
-        if whole in words and parted not in words:
-            return left + right
-        both = min(len(left), len(right)) >= _MIN_HALF and left.lower() in words and right.lower() in words
-        return f"{left}-{right}" if parted in words or both or not right else left + right
-
-    return [_LINE_HYPHEN.sub(join, page) for page in pages]
 
 
 def _read_annotations(document: pypdfium2.PdfDocument, page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> str:
