@@ -180,6 +180,22 @@ async def test_documents_of_other_kinds_are_read(read: ReadText, old: bytes, new
     assert (await read("a.docx", pack({name: part.replace(old, new) for name, part in parts.items()}))).text == "x"
 
 
-async def test_a_part_that_is_missing_is_said(read: ReadText) -> None:
-    with pytest.raises(UnreadableFile, match=r"^a\.docx can't be read as a Word document: parts of it are missing"):
-        await read("a.docx", word(paragraph("x"), [("rId1", "image", "NULL")]))
+@pytest.mark.parametrize(
+    "link",
+    [
+        ("rId1", "image", "NULL"),
+        ("rId1", "image", "media/gone.png"),
+        ("rId1", "styles", "styles.xml"),
+        ("rId1", "numbering", "../numbering.xml"),
+        ("rId1", "header", "/word/header9.xml"),
+        ("rId1", "comments", "#"),
+        ("rId1", "footnotes", "..\\..\\..\\etc\\passwd"),
+    ],
+)
+async def test_the_rest_of_a_document_is_read_where_a_part_is_missing(read: ReadText, link: tuple[str, str, str]) -> None:
+    assert (await read("a.docx", word(paragraph("x"), [link]))).text == "x"
+
+
+async def test_a_document_without_its_main_part_is_refused(read: ReadText) -> None:
+    with pytest.raises(UnreadableFile, match=r"^a\.docx can't be read as a Word document: it is damaged"):
+        await read("a.docx", office({"_rels/.rels": relations([("a", "officeDocument", "word/gone.xml")]), "word/styles.xml": "<a/>"}))

@@ -3,19 +3,15 @@
 import re
 from collections.abc import Set
 from dataclasses import dataclass
-from io import BytesIO
-from typing import cast
-
-from docx.package import Package
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, table
 from assistant.documents.formats.office.docx_styles import DocxNumbering, DocxStyles
 from assistant.documents.formats.office.drawing import chart_text, diagram_text, equation
+from assistant.documents.formats.office.opc import main_part
 from assistant.documents.formats.office.package import (
     OfficeArchive,
     OfficePart,
-    RelationSource,
     XmlElement,
     address,
     attribute,
@@ -23,7 +19,6 @@ from assistant.documents.formats.office.package import (
     children,
     descendants,
     local,
-    opening,
     reference,
     related,
     target,
@@ -270,8 +265,7 @@ def _symbol(code: str) -> str:
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     """Headers, body with text boxes, footers, notes, comments."""
-    OfficeArchive(data, limits, what=_WHAT)
-    main = _open(data)
+    main = main_part(OfficeArchive(data, limits, what=_WHAT), "word/document.xml", _WHAT)
     body = child(tree(main, _WHAT), "body")
     if body is None:
         raise damaged(_WHAT)
@@ -298,15 +292,6 @@ def tighten(blocks: list[DocxBlock]) -> list[str]:
             joined.append(block.text)
         tight = block.item
     return joined
-
-
-def _open(data: bytes) -> OfficePart:
-    """The main part; also of templates, documents with macros and strict ones, which `docx.Document` refuses."""
-    with opening(_WHAT):
-        found = related(cast("RelationSource", Package.open(BytesIO(data))), "officeDocument")
-    if not found:
-        raise damaged(_WHAT)
-    return found[0]
 
 
 def _first(main: OfficePart, kind: str) -> XmlElement | None:
