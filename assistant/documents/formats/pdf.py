@@ -5,6 +5,7 @@
 
 import ctypes
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,11 +17,14 @@ from pypdfium2 import raw
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, clean, count, shorten
+from assistant.documents.formats.pdf_layout import PdfLine, read_lines, to_texts
 from assistant.documents.formats.pdf_text import RIGHT_TO_LEFT, PageText, join_lines
 from assistant.documents.protocol import ReadLimits, damaged, encrypted, too_large
 
 _BLANK = "(This page holds no text. It may be a picture, such as a scan.)"
 _MAX_OUTLINE = 300
+_LAYOUT_SECONDS = 1.0
+"""Computing time of one document until which tables are searched for."""
 _PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
 """Placeholders that programs write for a missing title or author."""
 _MAX_ANNOTATIONS = 400
@@ -33,13 +37,15 @@ _WITHOUT_VALUE = (raw.FPDF_FORMFIELD_PUSHBUTTON, raw.FPDF_FORMFIELD_SIGNATURE, r
 
 @dataclass(frozen=True, slots=True)
 class _PdfPage:
-    text: str
+    lines: list[PdfLine]
     annotations: str
+    size: int = 0
+    """Characters of its text."""
     doubtful: bool = False
     """pypdf reads it better."""
 
 
-_DAMAGED = _PdfPage("", "(This page is damaged.)")
+_DAMAGED = _PdfPage([], "(This page is damaged.)")
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
@@ -55,12 +61,13 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     document.init_forms()
     pages: list[_PdfPage] = []
     size = 0
+    layout_ends = time.process_time() + _LAYOUT_SECONDS
     for index in range(read_to):
-        pages.append(_read_page(document, index))
-        size += len(pages[-1].text) + len(pages[-1].annotations)
+        pages.append(_read_page(document, index, tables=time.process_time() < layout_ends))
+        size += pages[-1].size + len(pages[-1].annotations)
         if size > limits.text_chars:
             break
-    texts = [page.text for page in pages]
+    texts = to_texts([page.lines for page in pages])
     if doubtful := [index for index, page in enumerate(pages) if page.doubtful]:
         for index, text in _read_pages_by_pypdf(data, doubtful).items():
             texts[index] = text
@@ -104,8 +111,8 @@ def name_pages(pages: list[int]) -> str:
     return f"{'page' if len(pages) == 1 else 'pages'} {joined}"
 
 
-def _read_page(document: pypdfium2.PdfDocument, index: int) -> _PdfPage:
-    """The text and annotations of a page; neither where it is damaged."""
+def _read_page(document: pypdfium2.PdfDocument, index: int, *, tables: bool) -> _PdfPage:
+    """The lines and annotations of a page; neither where it is damaged."""
     try:
         page = document[index]
     except pypdfium2.PdfiumError:
@@ -119,12 +126,13 @@ def _read_page(document: pypdfium2.PdfDocument, index: int) -> _PdfPage:
         doubtful = bool(RIGHT_TO_LEFT.search(words)) and (
             characters.doubtful or any(raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(characters.count))
         )
+        lines = read_lines(page, characters, tables=tables)
         text.close()
     except pypdfium2.PdfiumError:
         return _DAMAGED
     finally:
         page.close()
-    return _PdfPage(words.replace("\r\n", "\n"), annotations, doubtful)
+    return _PdfPage(lines, annotations, len(words), doubtful)
 
 
 def _read_head(document: pypdfium2.PdfDocument) -> str:
