@@ -26,6 +26,7 @@ _MODULES = {
     "pptx": "office.pptx",
     "html": "html",
     "eml": "mail",
+    "ipynb": "notebook",
 }
 """Format → the module of `formats` that reads it; every other format is text."""
 
