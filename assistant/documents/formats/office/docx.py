@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, table
+from assistant.documents.formats.office.docx_forms import control_value, field_value, is_box
 from assistant.documents.formats.office.docx_styles import DocxNumbering, DocxStyles
 from assistant.documents.formats.office.drawing import chart_text, diagram_text, equation
 from assistant.documents.formats.office.opc import main_part
@@ -33,6 +34,7 @@ _DRAWN = frozenset({"txbxContent", "chart", "relIds", "docPr", "textpath"})
 _HYPERLINK = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
 _SYMBOLS = {0xF0B7: "•", 0xF0A7: "▪", 0xF0FC: "✓", 0xF0FE: "☑", 0xF0A8: "☐", 0xF0E0: "→", 0xF0E8: "→"}
 """Private-use characters of the symbol fonts."""
+_UNKNOWN_SYMBOL = "•"
 _MAX_SPAN = 60
 """Columns that one cell may span."""
 _WHAT = "a Word document"
@@ -53,6 +55,8 @@ class _ComplexField:
     """A complex field (a link, a page number) between its begin and its end."""
 
     instruction: str = ""
+    form: XmlElement | None = None
+    """What is filled in, where it is a form's field."""
     start: int = -1
     """Index in the line where its result begins; -1 until then."""
 
@@ -91,6 +95,10 @@ class DocxWalker:
                     found.append(DocxBlock(f"${equation(item)}$"))
                 case "commentRangeStart" | "commentRangeEnd":
                     self._one(item)
+                case "sdt":
+                    inner = self.blocks(item)
+                    value = "" if inner else control_value(item)
+                    found += [DocxBlock(value)] if value else inner
                 case name if name not in _DROPPED:
                     found += self.blocks(item)
                 case _:
@@ -137,10 +145,14 @@ class DocxWalker:
             case "hyperlink":
                 self._link(item, address(self._part, reference(item)))
             case "fldChar":
-                self._field(attribute(item, "fldCharType"))
+                self._field(attribute(item, "fldCharType"), child(item, "ffData"))
             case "instrText":
                 if self._fields:
                     self._fields[-1].instruction += item.text or ""
+            case "ffData":
+                self._write(field_value(item))
+            case "sdt":
+                self._control(item)
             case "fldSimple":
                 self._link(item, _hyperlink(attribute(item, "instr")))
             case "footnoteReference" | "endnoteReference" as name:
@@ -177,14 +189,26 @@ class DocxWalker:
         if outside and words.strip():
             self._line[start:] = [f"[{words}]({outside})"]
 
-    def _field(self, kind: str) -> None:
+    def _control(self, element: XmlElement) -> None:
+        """A content control: what it shows, else its value."""
+        start = len(self._line)
+        self._inline(element)
+        shown = "".join(self._line[start:]).strip()
+        if not shown or (len(shown) == 1 and (shown == _UNKNOWN_SYMBOL or "\ue000" <= shown <= "\uf8ff")):
+            value = control_value(element)
+            self._line[start:] = [value] if value else self._line[start:]
+
+    def _field(self, kind: str, form: XmlElement | None) -> None:
         if kind == "begin":
-            self._fields.append(_ComplexField())
+            self._fields.append(_ComplexField(form=form))
         elif kind == "separate" and self._fields:
             self._fields[-1].start = len(self._line)
         elif kind == "end" and self._fields:
             done = self._fields.pop()
-            if done.start >= 0:
+            shown = "".join(self._line[done.start :]).strip() if done.start >= 0 else ""
+            if is_box(done.form) or not shown:
+                self._write(field_value(done.form))
+            elif done.start >= 0:
                 self._wrap(done.start, _hyperlink(done.instruction))
 
     def _drawing(self, element: XmlElement) -> None:
@@ -260,7 +284,7 @@ def _symbol(code: str) -> str:
         number = int(code, 16)
     except ValueError:
         return ""
-    return _SYMBOLS.get(number, chr(number) if 0x20 <= number < 0xE000 else "•")
+    return _SYMBOLS.get(number, chr(number) if 0x20 <= number < 0xE000 else _UNKNOWN_SYMBOL)
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
