@@ -27,6 +27,7 @@ _MODULES = {
     "html": "html",
     "eml": "mail",
     "ipynb": "notebook",
+    "rtf": "rtf",
 }
 """Format → the module of `formats` that reads it; every other format is text."""
 
