@@ -28,6 +28,10 @@ _MODULES = {
     "eml": "mail",
     "ipynb": "notebook",
     "rtf": "rtf",
+    "odt": "office.odf",
+    "odp": "office.odf",
+    "epub": "epub",
+    "msg": "outlook",
 }
 """Format → the module of `formats` that reads it; every other format is text."""
 

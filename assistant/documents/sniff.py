@@ -47,7 +47,7 @@ _OLE_STREAMS: tuple[tuple[str, str], ...] = (
     ("Book", "xls"),
     ("WordDocument", "is an old Word document (.doc). Save it as .docx or PDF and send that"),
     ("PowerPoint Document", "is an old PowerPoint document (.ppt). Save it as .pptx or PDF and send that"),
-    ("__substg1.0_", "is an Outlook message (.msg). Save it as .eml, PDF or text and send that"),
+    ("__substg1.0_", "msg"),
 )
 _HTML = re.compile(rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html[\s>]|head[\s>]|body[\s>])", re.IGNORECASE | re.DOTALL)
 _MAIL_FIELD = re.compile(rb"^(from|to|date|subject|received|return-path|message-id|mime-version|delivered-to|content-type):", re.I | re.M)
@@ -98,10 +98,13 @@ def _zip(data: bytes) -> str:
         raise FileRefused("can't be read: it is a damaged Office file or archive.") from error
     if kind.startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
         return "ods"
+    for name, mark in ((b"text", "odt"), (b"presentation", "odp"), (b"graphics", "odp")):
+        if kind.startswith(b"application/vnd.oasis.opendocument." + name):
+            return mark
     if kind.startswith(b"application/vnd.oasis.opendocument"):
         raise unsupported("is an OpenDocument file. Save it as .docx, .pptx or PDF and send that")
     if kind.startswith(b"application/epub"):
-        raise unsupported("is an e-book. Save it as PDF or text and send that")
+        return "epub"
     if locked:
         raise encrypted()
     for name, mark in (("xlsb", "xl/workbook.bin"), ("docx", "word/"), ("xlsx", "xl/"), ("pptx", "ppt/")):
@@ -116,7 +119,7 @@ def _ole(data: bytes) -> str:
         raise encrypted()
     for stream, what in _OLE_STREAMS:
         if stream.encode("utf-16-le") in data:
-            if what == "xls":
+            if what in {"xls", "msg"}:
                 return what
             raise unsupported(what)
     raise unsupported("is an old Office or system file")

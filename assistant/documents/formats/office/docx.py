@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, table
-from assistant.documents.formats.office.docx_forms import control_value, field_value, is_box
+from assistant.documents.formats.office.docx_forms import UNKNOWN_SYMBOL, control_value, field_value, hides_value, is_box
 from assistant.documents.formats.office.docx_styles import DocxNumbering, DocxStyles
 from assistant.documents.formats.office.drawing import chart_text, diagram_text, equation
 from assistant.documents.formats.office.opc import main_part
@@ -34,7 +34,6 @@ _DRAWN = frozenset({"txbxContent", "chart", "relIds", "docPr", "textpath"})
 _HYPERLINK = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
 _SYMBOLS = {0xF0B7: "•", 0xF0A7: "▪", 0xF0FC: "✓", 0xF0FE: "☑", 0xF0A8: "☐", 0xF0E0: "→", 0xF0E8: "→"}
 """Private-use characters of the symbol fonts."""
-_UNKNOWN_SYMBOL = "•"
 _MAX_SPAN = 60
 """Columns that one cell may span."""
 _WHAT = "a Word document"
@@ -194,7 +193,7 @@ class DocxWalker:
         start = len(self._line)
         self._inline(element)
         shown = "".join(self._line[start:]).strip()
-        if not shown or (len(shown) == 1 and (shown == _UNKNOWN_SYMBOL or "\ue000" <= shown <= "\uf8ff")):
+        if hides_value(shown):
             value = control_value(element)
             self._line[start:] = [value] if value else self._line[start:]
 
@@ -284,7 +283,7 @@ def _symbol(code: str) -> str:
         number = int(code, 16)
     except ValueError:
         return ""
-    return _SYMBOLS.get(number, chr(number) if 0x20 <= number < 0xE000 else _UNKNOWN_SYMBOL)
+    return _SYMBOLS.get(number, chr(number) if 0x20 <= number < 0xE000 else UNKNOWN_SYMBOL)
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:

@@ -2,6 +2,8 @@
 
 from assistant.documents.formats.office.package import XmlElement, attribute, child, children, is_on
 
+UNKNOWN_SYMBOL = "•"
+"""Stands for a character of a symbol font whose look is unknown."""
 _TICKED, _EMPTY = "[x]", "[ ]"
 
 
@@ -37,3 +39,8 @@ def control_value(control: XmlElement) -> str:
             shown = {attribute(item, "value"): attribute(item, "displayText") for item in children(choices, "listItem")}
             return shown.get(last) or last
     return ""
+
+
+def hides_value(shown: str) -> bool:
+    """Whether what a control shows says nothing: no words, or one character of a symbol font."""
+    return not shown or (len(shown) == 1 and (shown == UNKNOWN_SYMBOL or "\ue000" <= shown <= "\uf8ff"))

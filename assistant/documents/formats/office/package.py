@@ -124,6 +124,7 @@ class XmlElement(Protocol):
 
     tag: object
     text: str | None
+    tail: str | None
     nsmap: Mapping[str | None, str]
 
     def __iter__(self) -> Iterator["XmlElement"]: ...
