@@ -14,8 +14,8 @@ MAX_HEAD = 2_000_000
 """Bytes of a reply before its text or picture."""
 RefusalReason = Literal["unreadable", "unsupported", "too_large"]
 _SUPPORTED = (
-    "Supported are pictures (PNG, JPEG, GIF, WebP), PDF, Word (.docx), Excel (.xlsx, .xls, .xlsb), OpenDocument spreadsheets (.ods), "
-    "PowerPoint (.pptx), web pages, e-mail (.eml), RTF and any text."
+    "Supported are pictures (PNG, JPEG, GIF, WebP), PDF, Word (.docx), Excel (.xlsx, .xls, .xlsb), PowerPoint (.pptx), OpenDocument "
+    "(.odt, .ods, .odp), e-books (.epub), web pages, e-mail (.eml, .msg), notebooks (.ipynb), RTF and any text."
 )
 
 
