@@ -51,6 +51,15 @@ async def test_a_password_is_named_as_the_reason(read: ReadText) -> None:
     assert caught.value.param == "files[0]"
 
 
+@pytest.mark.parametrize("algorithm", ["RC4-40", "RC4-128", "AES-128", "AES-256"])
+async def test_a_file_that_opens_without_a_password_is_read(read: ReadText, algorithm: str) -> None:
+    writer = pypdf.PdfWriter(BytesIO(pdf([show("opened")])))
+    writer.encrypt("", "secret", algorithm=algorithm)
+    target = BytesIO()
+    writer.write(target)
+    assert "opened" in (await read("a.pdf", target.getvalue())).text
+
+
 async def test_links_notes_and_fields_are_read(read: ReadText) -> None:
     notes = (
         "/Annots[<</Type/Annot/Subtype/Link/Rect[70 715 110 735]/A<</S/URI/URI(https://a.example/)>>>>"

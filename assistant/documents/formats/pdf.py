@@ -52,10 +52,8 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     """The pages up to the limit. Falls back to pypdf where pdfium fails."""
     try:
         document = pypdfium2.PdfDocument(data)
-    except pypdfium2.PdfiumError as error:
-        if "password" in str(error).lower():
-            raise encrypted() from error
-        return _read_by_pypdf(data, limits)
+    except pypdfium2.PdfiumError:
+        return _read_by_pypdf(data, limits)  # which also tries an empty password as the owner's
     total = len(document)
     read_to = _check_pages(total, limits)
     document.init_forms()
@@ -170,7 +168,7 @@ def _read_by_pypdf(data: bytes, limits: ReadLimits) -> ReadDocument:
         texts = [document.pages[index].extract_text() for index in range(_check_pages(total, limits))]
     except (pypdf.errors.FileNotDecryptedError, pypdf.errors.DependencyError) as error:
         raise encrypted() from error
-    except pypdf.errors.PyPdfError as error:
+    except (pypdf.errors.PyPdfError, pypdf.errors.DeprecationError) as error:
         raise damaged("a PDF") from error
     if not texts:
         raise damaged("a PDF")
@@ -183,7 +181,7 @@ def _read_pages_by_pypdf(data: bytes, indexes: list[int]) -> dict[int, str]:
     try:
         document = pypdf.PdfReader(BytesIO(data), strict=False)
         return {index: text for index in indexes if (text := document.pages[index].extract_text()).strip()}
-    except pypdf.errors.PyPdfError:
+    except (pypdf.errors.PyPdfError, pypdf.errors.DeprecationError):
         return {}
 
 

@@ -20,7 +20,7 @@ _MAX_SPACES = 200
 
 @dataclass(slots=True)
 class _Inline:
-    """One paragraph while it is read: its words, and what stands behind it."""
+    """One paragraph while it is read: its words, and the frames that follow it."""
 
     words: list[str] = field(default_factory=list[str])
     behind: list[str] = field(default_factory=list[str])
