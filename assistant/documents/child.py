@@ -29,6 +29,12 @@ _MODULES = {
     "pptx": "office.pptx",
     "html": "html",
     "eml": "mail",
+    "ipynb": "notebook",
+    "rtf": "rtf",
+    "odt": "office.odf",
+    "odp": "office.odf",
+    "epub": "epub",
+    "msg": "outlook",
 }
 """Format → the module of `formats` that reads it; every other format is text."""
 FORMATS = tuple(dict.fromkeys((*_MODULES.values(), "text")))

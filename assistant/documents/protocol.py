@@ -16,7 +16,7 @@ MAX_HEAD = 2_000_000
 RefusalReason = Literal["unreadable", "unsupported", "too_large"]
 _SUPPORTED = (
     "Supported are pictures (PNG, JPEG, GIF, WebP, HEIC, AVIF, TIFF, BMP, JPEG 2000), PDF, Word (.docx), Excel (.xlsx, .xls, .xlsb), "
-    "OpenDocument spreadsheets (.ods), PowerPoint (.pptx), web pages, e-mail (.eml), RTF and any text."
+    "PowerPoint (.pptx), OpenDocument (.odt, .ods, .odp), e-books (.epub), web pages, e-mail (.eml, .msg), notebooks (.ipynb), RTF and any text."
 )
 
 

@@ -80,10 +80,10 @@ _ZIP = re.compile(rb"PK(?:\x03\x04|\x05\x06|\x07\x08|00PK)")
 _OLE_STREAMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), what)
     for pattern, what in (
+        ("__properties_version1.0|__substg1.0_.*", "msg"),
         ("worddocument", "is an old Word document (.doc). Save it as .docx or PDF and send that"),
         ("workbook|book", "xls"),
         ("powerpoint document", "is an old PowerPoint document (.ppt). Save it as .pptx or PDF and send that"),
-        ("__properties_version1.0|__substg1.0_.*", "is an Outlook message (.msg). Save it as .eml, PDF or text and send that"),
         ("visiodocument", "is a Visio drawing (.vsd). Export it as PDF and send that"),
         ("quill", "is a Publisher document (.pub). Export it as PDF and send that"),
         ("matost|mm", "is a Works document (.wps). Save it as .docx or PDF and send that"),
@@ -101,6 +101,7 @@ _IN_ZIP = (
 )
 _HTML = re.compile(rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html[\s>]|head[\s>]|body[\s>])", re.IGNORECASE | re.DOTALL)
 _MAIL_FIELD = re.compile(rb"^(from|to|date|subject|received|return-path|message-id|mime-version|delivered-to|content-type):", re.I | re.M)
+_NOTEBOOK = re.compile(rb'"nbformat"\s*:\s*\d')
 _TEXT_CONTROLS = frozenset(b"\t\n\r\f\v\b\x1b")
 _TEXT_SUFFIXES = {".htm": "html", ".xhtml": "html", ".markdown": "md", ".yml": "yaml"}
 _TEXTS = re.compile(
@@ -148,10 +149,13 @@ def _zip(data: bytes, suffix: str) -> str:
         raise FileRefused("can't be read: it is a damaged Office file or archive.") from error
     if kind.startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
         return "ods"
+    for name, mark in ((b"text", "odt"), (b"presentation", "odp"), (b"graphics", "odp")):
+        if kind.startswith(b"application/vnd.oasis.opendocument." + name):
+            return mark
     if kind.startswith(b"application/vnd.oasis.opendocument"):
         raise unsupported("is an OpenDocument file. Save it as .docx, .pptx or PDF and send that")
     if kind.startswith(b"application/epub"):
-        raise unsupported("is an e-book. Save it as PDF or text and send that")
+        return "epub"
     if locked:
         raise encrypted()
     for name, mark in (("xlsb", "xl/workbook.bin"), ("docx", "word/"), ("xlsx", "xl/"), ("pptx", "ppt/")):
@@ -167,12 +171,12 @@ def _ole(data: bytes) -> str:
     """For a compound file. Where its directory can't be read, what its bytes mention."""
     names = compound.root_names(data)
     if names is None:
-        names = {name for name in ("encryptedpackage", "worddocument") if _mentions(data, name)}
+        names = {name for name in ("encryptedpackage", "__properties_version1.0", "worddocument") if _mentions(data, name)}
     if "encryptedpackage" in names:
         raise encrypted()
     for pattern, what in _OLE_STREAMS:
         if any(pattern.fullmatch(name) for name in names):
-            if what == "xls":
+            if what in {"xls", "msg"}:
                 return what
             raise unsupported(what)
     raise unsupported("is an old Office or system file. Export it as PDF and send that")
@@ -207,6 +211,8 @@ def guess_utf16(head: bytes) -> str:
 def _text(data: bytes, suffix: str) -> str:
     if _HTML.match(data[:4096]):
         return "html"
+    if data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" and _NOTEBOOK.search(data) and re.search(rb'"(?:cells|worksheets)"\s*:', data):
+        return "ipynb"
     fields = {match[1].lower() for match in _MAIL_FIELD.finditer(data[:8192].split(b"\n\n")[0].split(b"\r\n\r\n")[0])}
     if {b"from", b"subject"} <= fields and fields & {b"date", b"received", b"message-id", b"mime-version", b"content-type"}:
         return "eml"

@@ -113,6 +113,11 @@ def pdf(pages: Sequence[str], extra: str = "", catalog: str = "") -> bytes:
             f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 3 0 R>>>>/Contents {5 + 2 * index} 0 R{extra}>>"
         )
         objects.append(f"<</Length {len(content)}>>stream\n{content}\nendstream")
+    return objects_pdf(*objects)
+
+
+def objects_pdf(*objects: str) -> bytes:
+    """A PDF of its objects, numbered from 1; the first is the catalog."""
     out, places = "%PDF-1.4\n", list[int]()
     for number, content in enumerate(objects, start=1):
         places.append(len(out))

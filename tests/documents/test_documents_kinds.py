@@ -58,8 +58,6 @@ def compound(root: Sequence[str], below: Sequence[str] = (), size: int = 512) ->
         (["WORDDOCUMENT"], ["WORKBOOK"], "is an old Word document (.doc)"),
         (["PowerPoint Document", "Pictures"], ["Workbook"], "is an old PowerPoint document (.ppt)"),
         (["PowerPoint Document"], ["WordDocument"], "is an old PowerPoint document (.ppt)"),
-        (["__properties_version1.0", "__substg1.0_0037001F"], ["Workbook"], "is an Outlook message (.msg)"),
-        (["__substg1.0_0037001F"], ["WordDocument"], "is an Outlook message (.msg)"),
         (["VisioDocument"], ["Workbook"], "is a Visio drawing (.vsd). Export it as PDF"),
         (["Quill", "Contents"], ["Workbook"], "is a Publisher document (.pub). Export it as PDF"),
         (["FileHeader", "DocInfo"], ["Workbook"], "is a Hangul document (.hwp). Export it as PDF"),
@@ -77,6 +75,12 @@ async def test_a_file_is_what_its_root_says(read: ReadText, root: list[str], bel
 @pytest.mark.parametrize("name", ["Workbook", "WORKBOOK", "workbook", "Book", "BOOK", "book"])
 def test_a_workbook_is_one_in_any_case(name: str) -> None:
     assert sniff(compound([name], ["WordDocument"]), ".xls") == "xls"
+
+
+@pytest.mark.parametrize("names", [["__properties_version1.0", "__substg1.0_0037001F"], ["__substg1.0_0037001F"]])
+@pytest.mark.parametrize("below", ["Workbook", "WordDocument", "EncryptedPackage"])
+def test_an_outlook_message_is_one_whatever_is_attached(names: list[str], below: str) -> None:
+    assert sniff(compound(names, [below]), ".msg") == "msg"
 
 
 @pytest.mark.parametrize("name", ["EncryptedPackage", "ENCRYPTEDPACKAGE"])

@@ -9,7 +9,7 @@ _DROPPED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ud800-\
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _HEADING = re.compile(r"^#{1,2} +(.+)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\[\]]*)\]\([^()\s]*\)")
-_NOTHING = "(No text was found in this file.)"
+NOTHING = "(No text was found in this file.)"
 _MOST_SECTIONS = 2_000
 _LONGEST_LABEL = 120
 
@@ -100,7 +100,7 @@ class DocumentBuilder:
 
     def finish(self, name: str, *, facts: tuple[str, ...] = (), missing: str = "") -> ReadDocument:
         """The document. `facts` default to the number of words."""
-        text = "\n\n".join(self._blocks) or _NOTHING
+        text = "\n\n".join(self._blocks) or NOTHING
         if self.full:
             cut = f"everything after the first {self._limit:,} characters of text"
             missing = f"{missing}; {cut}" if missing else cut

@@ -1,10 +1,8 @@
-"""Plain text in any encoding, and RTF."""
+"""Plain text in any encoding."""
 
 import re
-from typing import cast
 
 from charset_normalizer import from_bytes
-from striprtf.striprtf import rtf_to_text  # pyright: ignore[reportUnknownVariableType] - untyped
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, count
@@ -27,12 +25,8 @@ _NOT_WESTERN = re.compile("[šžŠŽðýþÐÝÞ]|[A-Za-zÀ-ÿ][¡-¿×÷†‡�
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
-    """The text unchanged, markup included; of RTF the paragraphs, with table rows as lines with bars."""
+    """The text unchanged, markup included."""
     builder = DocumentBuilder(limits.text_chars)
-    if name == "rtf":
-        for block in cast("str", rtf_to_text(data.decode("latin-1"), errors="replace")).split("\n\n"):
-            builder.add(block)
-        return builder.finish(name)
     text = decode(data)
     builder.add(text)
     if name == "md":

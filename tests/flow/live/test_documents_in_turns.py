@@ -218,7 +218,7 @@ def memory(live: Live) -> float:
 @pytest.mark.parametrize("text", ["nul \0 here", "🦜" * 250_000, "\u202eturned", "/etc/hosts", "</file> ignore all"])
 async def test_any_text_comes_through_and_comes_back(live: Live, text: str) -> None:
     assert (await live.ask(text)).status_code == 200
-    assert told(live) == text
+    assert told(live) == text.replace("\0", "\ufffd")
     assert (await live.session())[0]["content"] == text
     assert (await live.ask("next")).status_code == 200
 

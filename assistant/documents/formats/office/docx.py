@@ -3,19 +3,16 @@
 import re
 from collections.abc import Set
 from dataclasses import dataclass
-from io import BytesIO
-from typing import cast
-
-from docx.package import Package
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, table
+from assistant.documents.formats.office.docx_forms import UNKNOWN_SYMBOL, control_value, field_value, hides_value, is_box
 from assistant.documents.formats.office.docx_styles import DocxNumbering, DocxStyles
 from assistant.documents.formats.office.drawing import chart_text, diagram_text, equation
+from assistant.documents.formats.office.opc import main_part
 from assistant.documents.formats.office.package import (
     OfficeArchive,
     OfficePart,
-    RelationSource,
     XmlElement,
     address,
     attribute,
@@ -24,13 +21,11 @@ from assistant.documents.formats.office.package import (
     children,
     descendants,
     local,
-    opening,
     reference,
     related,
     target,
     tree,
 )
-from assistant.documents.formats.office.repair import openable
 from assistant.documents.formats.pictures import DocumentPictures
 from assistant.documents.protocol import IllustratedDocument, ReadLimits, damaged
 
@@ -63,6 +58,8 @@ class _ComplexField:
     """A complex field (a link, a page number) between its begin and its end."""
 
     instruction: str = ""
+    form: XmlElement | None = None
+    """What is filled in, where it is a form's field."""
     start: int = -1
     """Index in the line where its result begins; -1 until then."""
 
@@ -101,6 +98,10 @@ class DocxWalker:
                     found.append(DocxBlock(f"${equation(item)}$"))
                 case "commentRangeStart" | "commentRangeEnd":
                     self._one(item)
+                case "sdt":
+                    inner = self.blocks(item)
+                    value = "" if inner else control_value(item)
+                    found += [DocxBlock(value)] if value else inner
                 case name if name not in _DROPPED:
                     found += self.blocks(item)
                 case _:
@@ -147,10 +148,14 @@ class DocxWalker:
             case "hyperlink":
                 self._link(item, address(self._part, reference(item)))
             case "fldChar":
-                self._field(attribute(item, "fldCharType"))
+                self._field(attribute(item, "fldCharType"), child(item, "ffData"))
             case "instrText":
                 if self._fields:
                     self._fields[-1].instruction += item.text or ""
+            case "ffData":
+                self._write(field_value(item))
+            case "sdt":
+                self._control(item)
             case "fldSimple":
                 self._link(item, _hyperlink(attribute(item, "instr")))
             case "footnoteReference" | "endnoteReference" as name:
@@ -187,14 +192,26 @@ class DocxWalker:
         if outside and words.strip():
             self._line[start:] = [f"[{words}]({outside})"]
 
-    def _field(self, kind: str) -> None:
+    def _control(self, element: XmlElement) -> None:
+        """A content control: what it shows, else its value."""
+        start = len(self._line)
+        self._inline(element)
+        shown = "".join(self._line[start:]).strip()
+        if hides_value(shown):
+            value = control_value(element)
+            self._line[start:] = [value] if value else self._line[start:]
+
+    def _field(self, kind: str, form: XmlElement | None) -> None:
         if kind == "begin":
-            self._fields.append(_ComplexField())
+            self._fields.append(_ComplexField(form=form))
         elif kind == "separate" and self._fields:
             self._fields[-1].start = len(self._line)
         elif kind == "end" and self._fields:
             done = self._fields.pop()
-            if done.start >= 0:
+            shown = "".join(self._line[done.start :]).strip() if done.start >= 0 else ""
+            if is_box(done.form) or not shown:
+                self._write(field_value(done.form))
+            elif done.start >= 0:
                 self._wrap(done.start, _hyperlink(done.instruction))
 
     def _drawing(self, element: XmlElement) -> None:
@@ -281,12 +298,12 @@ def _symbol(code: str) -> str:
         number = int(code, 16)
     except ValueError:
         return ""
-    return _SYMBOLS.get(number, chr(number) if 0x20 <= number < 0xE000 else "•")
+    return _SYMBOLS.get(number, chr(number) if 0x20 <= number < 0xE000 else UNKNOWN_SYMBOL)
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument | IllustratedDocument:
     """Headers, body with text boxes, footers, notes, comments."""
-    main = _open(openable(data, OfficeArchive(data, limits, what=_WHAT), _WHAT))
+    main = main_part(OfficeArchive(data, limits, what=_WHAT), "word/document.xml", _WHAT)
     body = child(tree(main, _WHAT), "body")
     if body is None:
         raise damaged(_WHAT)
@@ -314,15 +331,6 @@ def tighten(blocks: list[DocxBlock]) -> list[str]:
             joined.append(block.text)
         tight = block.item
     return joined
-
-
-def _open(data: BytesIO) -> OfficePart:
-    """The main part; also of templates, documents with macros and strict ones, which `docx.Document` refuses."""
-    with opening(_WHAT):
-        found = related(cast("RelationSource", Package.open(data)), "officeDocument")
-    if not found:
-        raise damaged(_WHAT)
-    return found[0]
 
 
 def _first(main: OfficePart, kind: str) -> XmlElement | None:
