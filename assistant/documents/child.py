@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from importlib import import_module
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import cast
 
 from assistant.contracts.documents import ReadDocument, ReadImage
@@ -30,6 +30,11 @@ _MODULES = {
 """Format → the module of `formats` that reads it; every other format is text."""
 
 
+def module_of(name: str) -> ModuleType:
+    """The module of `formats` that reads a format."""
+    return import_module(f"assistant.documents.formats.{_MODULES.get(name, 'text')}")
+
+
 def main(suffix: str, limits: ReadLimits) -> None:
     """Reads standard input, replies, and ends the process. `suffix` of the file's name, ".csv": tells kinds of text apart."""
     answer = os.dup(1)
@@ -46,8 +51,7 @@ def _read(data: bytes, suffix: str, limits: ReadLimits) -> bytes:
     _limit_costs(limits)
     try:
         name = sniff(data, suffix)
-        module = import_module(f"assistant.documents.formats.{_MODULES.get(name, 'text')}")
-        read = cast("Callable[[bytes, str, ReadLimits], ReadDocument | ReadImage]", module.read)
+        read = cast("Callable[[bytes, str, ReadLimits], ReadDocument | ReadImage]", module_of(name).read)
         # Only now, behind the imports: no file may grow and (unless root) no process may start.
         for limit, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 32), (resource.RLIMIT_NPROC, 0)):
             resource.setrlimit(limit, (most, most))

@@ -11,6 +11,8 @@ _HEADING = re.compile(r"^#{1,2} +(.+)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\[\]]*)\]\([^()\s]*\)")
 _MOST_SECTIONS = 2_000
 _LONGEST_LABEL = 120
+_MOST_EVEN = 2_000_000
+"""Cells of a table up to which its rows are filled up to one width."""
 
 
 def clean(text: str) -> str:
@@ -46,7 +48,8 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     width = max((max(index + 1 for index, text in enumerate(line) if text) for line in kept), default=0)
     if not width:
         return ""
-    full = [[*line[:width], *[""] * (width - len(line))] for line in kept]
+    even = width * len(kept) <= _MOST_EVEN
+    full = [[*line[:width], *[""] * (width - len(line) if even else 0)] for line in kept]
     return "\n".join([row(full[0]), row(["---"] * width), *(row(line) for line in full[1:])])
 
 
