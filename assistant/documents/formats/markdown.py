@@ -33,6 +33,8 @@ def shorten(label: str) -> str:
 
 def cell(text: str) -> str:
     """A cell's text on one line: line breaks become <br>, bars are escaped."""
+    if "\n" not in text and "\r" not in text:
+        return text.strip().replace("|", "\\|")
     lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
     return "<br>".join(line for line in lines if line).replace("|", "\\|")
 
@@ -65,6 +67,11 @@ class DocumentBuilder:
         self._labels: set[str] = set()
         self.full = False
         """The limit is reached: further blocks are ignored."""
+
+    @property
+    def room(self) -> int:
+        """Characters that may still be added."""
+        return max(0, self._limit - self._size)
 
     def begin(self, label: str) -> None:
         """Starts a section at the next block; a repeated label gets a number."""
