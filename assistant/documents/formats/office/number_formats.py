@@ -55,9 +55,9 @@ _Show = Callable[[float], str]
 
 def general(value: float) -> str:
     """A number without a format: all digits of a whole one, 15 of any other."""
-    if value.is_integer() and abs(value) < 1e21:
-        return str(int(value)) if abs(value) < 2**53 else f"{Decimal(repr(value)):f}"
-    return format(value, ".15g")
+    if value.is_integer() and -1e21 < value < 1e21:
+        return str(int(value)) if -(2**53) < value < 2**53 else f"{Decimal(repr(value)):f}"
+    return f"{value:.15g}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""OpenDocument spreadsheets (.ods): how cells show their numbers, which stands beside each value (ODF 1.3 Part 3, 9.1.4)."""
+"""OpenDocument spreadsheets (.ods): how cells show their numbers, which is written beside each value (ODF 1.3 Part 3, 9.1.4)."""
 
 # pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # (lxml declares no types.)

@@ -159,8 +159,8 @@ def _open_sheet(book: _Book, name: str, extras: SheetExtras) -> tuple[int, int, 
         if not book.can_stream:
             raise damaged(_WHAT) from error
         return extras.last_row, 0, _stream_rows(book.data, name)
-    top, left = sheet.start or (0, 0)
-    return (sheet.end or (0, 0))[0], left, enumerate(sheet.iter_rows() if sheet.start else (), start=top)
+    _, left = sheet.start or (0, 0)
+    return (sheet.end or (0, 0))[0], left, enumerate(sheet.iter_rows() if sheet.start else ())  # from the sheet's first row
 
 
 def _merge(
@@ -170,7 +170,7 @@ def _merge(
     first = min([left, *(column for _, column in extras.cells)])
     rest: dict[int, dict[int, str]] = {}
     for (at, column), text in sorted(extras.cells.items()):
-        rest.setdefault(at, {})[column - first] = text
+        rest.setdefault(at, {})[column - first] = cell(text)
 
     def merged() -> Iterator[tuple[int, list[str]]]:
         shown = _RowFormats(formats)
@@ -215,10 +215,9 @@ def _fill(texts: list[str], more: dict[int, str]) -> list[str]:
 
 
 def _trim(texts: list[str]) -> list[str]:
-    cells = [cell(text) if text else "" for text in texts]
-    while cells and not cells[-1]:
-        cells.pop()
-    return cells
+    while texts and not texts[-1]:
+        texts.pop()
+    return texts
 
 
 def _list_sheets(data: bytes) -> list[calamine.SheetMetadata]:
@@ -257,16 +256,16 @@ def _load(data: bytes):
 
 
 def _write(value: CellValue, shown: CellFormat | None = None) -> str:
-    """A cell's value as text: in its format, else 3 rather than 3.0, dates as ISO 8601 without midnight."""
+    """A cell's value as its text in a table: in its format, else 3 rather than 3.0, dates as ISO 8601 without midnight."""
     match value:
         case str():
-            return value if shown is None or shown.text is None or not value else shown.text(value)
+            return cell(value if shown is None or shown.text is None or not value else shown.text(value))
         case bool():
             return "TRUE" if value else "FALSE"
-        case int():
-            return str(value) if shown is None else shown.show(value)
         case float():
-            return general(value) if shown is None else shown.show(value)
+            return general(value) if shown is None else cell(shown.show(value))
+        case int():
+            return str(value) if shown is None else cell(shown.show(float(value)))
         case datetime():
             return value.date().isoformat() if value.time() == time() else value.isoformat(" ", "seconds")
         case date():
