@@ -33,6 +33,7 @@ THAI = "กรุณาส่งใบเสนอราคาภายในว
         *((FRENCH, name) for name in ("cp1252", "iso8859_15", "mac_roman")),
         *((GERMAN, name) for name in ("cp1252", "cp850", "mac_roman")),
         *((JAPANESE, name) for name in ("cp932", "euc_jp", "iso2022_jp")),
+        ("名前,年齢,住所\n佐藤太郎,30,東京\n三木英子,25,大阪", "euc_jp"),
         (ARABIC, "cp1256"),
         (LITHUANIAN, "cp1257"),
         (CHINESE, "gb18030"),

@@ -6,6 +6,7 @@ Of multipart/alternative one part is read, since they say the same; the parts of
 import re
 from collections.abc import Iterator
 from email import message_from_bytes, policy
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.utils import collapse_rfc2231_value
@@ -124,18 +125,18 @@ def _field(message: EmailMessage, key: str) -> str:
     else:
         try:
             return " ".join(str(message[key] or "").split())
-        except (ValueError, IndexError, AttributeError, TypeError, LookupError):
+        except (ValueError, IndexError, AttributeError, TypeError, LookupError, MessageError):
             pass
     try:
         return " ".join(str(make_header(decode_header(raw))).split())
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, MessageError):
         return " ".join(raw.split())
 
 
 def _name(part: EmailMessage) -> str:
     try:
         name = collapse_rfc2231_value(part.get_filename() or "")
-    except (ValueError, IndexError, AttributeError, TypeError, LookupError):
+    except (ValueError, IndexError, AttributeError, TypeError, LookupError, MessageError):
         name = ""
     return shorten(name or part.get_content_type())
 

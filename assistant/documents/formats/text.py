@@ -54,6 +54,9 @@ _RELATED = frozenset(
 """Those that short Western texts are mistaken for."""
 _NEAR = 0.6
 """Of the best one's confidence, what Windows-1252 needs to be preferred to a related encoding: it is by far the most common."""
+_PAIR = re.compile(rb"[\xb0-\xfe][\xa1-\xfe]")
+_ENOUGH_PAIRS = 12
+"""Ideographs of which a quarter would begin with a byte from D0 on in Chinese, and hardly any in Japanese."""
 _NOT_WESTERN = re.compile("[šžŠŽðýþÐÝÞõûÕÛ]")
 """Letters that Czech, Turkish and Hungarian texts have where they are decoded as Windows-1252."""
 _IMPLAUSIBLE = re.compile(
@@ -132,6 +135,10 @@ def _detect(sample: bytes) -> str:
         and not _NOT_WESTERN.search(sample.decode("cp1252", "replace"))
     ):
         return "cp1252"
+    if best == "gb18030" and plausible.get("euc_jis_2004", 0) >= _NEAR * plausible[best]:
+        leads = [pair[0] for pair in _PAIR.findall(sample)]
+        if len(leads) >= _ENOUGH_PAIRS and max(leads) < 0xD0:
+            return "euc_jis_2004"
     return best
 
 
