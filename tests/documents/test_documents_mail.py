@@ -269,3 +269,9 @@ async def test_a_report_of_delivery_is_shown(read: ReadText) -> None:
     report = b"--B\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\nFinal-Recipient: rfc822; bob@b.example\nStatus: 5.1.1\n--B--\n"
     text = (await read("a.eml", HEAD.encode() + b'Content-Type: multipart/report; boundary="B"\n\n' + report)).text
     assert "Final-Recipient: rfc822; bob@b.example\nStatus: 5.1.1" in text
+
+
+async def test_a_file_that_is_kept_elsewhere_is_named(read: ReadText) -> None:
+    part = b"Content-Type: message/external-body; name=plan.txt; access-type=ANON-FTP\n\nContent-Type: text/plain\n\n"
+    text = (await read("a.eml", HEAD.encode() + part)).text
+    assert text.endswith("Attached file: plan.txt is kept elsewhere and not in the message.")

@@ -67,6 +67,8 @@ class _MailReader:
                 self._show(message, depth + 1)
         elif kind == "multipart/alternative":
             self._show_alternative(part, depth)
+        elif kind == "message/external-body":
+            self._builder.add(f"Attached file: {_name(part)} is kept elsewhere and not in the message.")
         elif kind.startswith("message/") and kind not in {"message/rfc822", "message/global"}:
             for child in _children(part):  # reports of delivery and reading, which consist of fields
                 self._builder.add("\n".join(f"{key}: {_field(child, key)}" for key in child))
