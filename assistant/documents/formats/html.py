@@ -75,7 +75,7 @@ class _MarkdownTarget:
         """The address and the start within the line of each open link; None where a block ended it."""
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if self._skipped or _SKIPPED.fullmatch(tag) or _is_hidden(tag, attributes):
+        if self._skipped or _SKIPPED.fullmatch(tag) or (attributes and _is_hidden(tag, attributes)):
             self._skipped += 1
             return
         if _BLOCKS.fullmatch(tag):
