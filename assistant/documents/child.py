@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import cast
 
 from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadImage
@@ -39,6 +39,11 @@ _MODULES = {
 """Format → the module of `formats` that reads it; every other format is text."""
 FORMATS = tuple(dict.fromkeys((*_MODULES.values(), "text")))
 """The modules of `formats`."""
+
+
+def module_of(name: str) -> ModuleType:
+    """The module of `formats` that reads a format."""
+    return import_module(f"assistant.documents.formats.{_MODULES.get(name, 'text')}")
 
 
 def main(suffix: str, limits: ReadLimits) -> None:
@@ -74,8 +79,7 @@ def _read(data: bytes, suffix: str, limits: ReadLimits) -> tuple[bytes, Iterator
     nothing: Iterator[DocumentPicture] = iter(())
     try:
         name = sniff(data, suffix)
-        module = import_module(f"assistant.documents.formats.{_MODULES.get(name, 'text')}")
-        read = cast("Callable[[bytes, str, ReadLimits], ReadDocument | ReadImage | IllustratedDocument]", module.read)
+        read = cast("Callable[[bytes, str, ReadLimits], ReadDocument | ReadImage | IllustratedDocument]", module_of(name).read)
         # Only now, behind the imports: no file may grow and (unless root) no process may start.
         for limit, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 32), (resource.RLIMIT_NPROC, 0)):
             resource.setrlimit(limit, (most, most))

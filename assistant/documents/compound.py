@@ -11,7 +11,8 @@ _LAST_SECTOR = 0xFFFFFFFA
 _IN_HEADER = 109
 """Sectors of the allocation table that the header names; more are in sectors of their own."""
 _MOST_ENTRIES = 100_000
-_ROOT, _UNUSED = 5, 0
+_ROOT, _UNUSED, _STREAM = 5, 0, 2
+_SMALL_SECTOR = 64
 
 
 def root_names(data: bytes) -> set[str] | None:
@@ -81,3 +82,29 @@ def _allocation(data: bytes, size: int) -> list[int]:
             break
         table += struct.unpack(f"<{size // 4}I", block)
     return table
+
+
+def read_stream(data: bytes, name: str) -> bytes:
+    """The content of the first stream of that name (in small letters); empty where there is none. Its chain may end early."""
+    shift = int.from_bytes(data[30:32], "little")
+    entries = list(_entries(data))
+    found = next((entry for entry in entries if entry[66] == _STREAM and _name(entry) == name), None)
+    if found is None:
+        return b""
+    size, table = 1 << shift, _allocation(data, 1 << shift)
+    length = _number(found, 120)
+    if length >= _number(data, 56):
+        return _follow(data, _number(found, 116), table, size, size)[:length]
+    small = _follow(data, _number(entries[0], 116), table, size, size)
+    packed = _follow(data, _number(data, 60), table, size, size)
+    chains = struct.unpack(f"<{len(packed) // 4}I", packed[: len(packed) // 4 * 4])
+    return _follow(small, _number(found, 116), list(chains), _SMALL_SECTOR, 0)[:length]
+
+
+def _follow(data: bytes, sector: int, table: list[int], size: int, first: int) -> bytes:
+    """The sectors of a chain, the first one at `first`."""
+    found: list[bytes] = []
+    while sector < len(table) and len(found) <= len(table):
+        found.append(data[first + sector * size : first + (sector + 1) * size])
+        sector = table[sector]
+    return b"".join(found)

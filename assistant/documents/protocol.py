@@ -31,6 +31,7 @@ class ReadLimits:
     image_megapixels: int
     pdf_pages: int
     pictures: int
+    """Of one document; -1: none, as for 0, and those left out are not counted."""
     cells: int
     archive_mib: int
     text_chars: int = 11_000_000

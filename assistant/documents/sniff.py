@@ -6,6 +6,7 @@ from zipfile import BadZipFile, ZipFile
 
 from assistant.documents import compound
 from assistant.documents.protocol import FileRefused, encrypted, unsupported
+from assistant.documents.wide import guess_wide
 
 _MAGIC: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), name)
@@ -100,7 +101,14 @@ _IN_ZIP = (
     (re.compile(r"Contents/section0\.xml"), "is a Hangul document (.hwpx)"),
 )
 _HTML = re.compile(rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html[\s>]|head[\s>]|body[\s>])", re.IGNORECASE | re.DOTALL)
-_MAIL_FIELD = re.compile(rb"^(from|to|date|subject|received|return-path|message-id|mime-version|delivered-to|content-type):", re.I | re.M)
+_MAIL_FIELD = re.compile(
+    rb"^(from|to|date|subject|received|return-path|message-id|mime-version|delivered-to|content-type)[ \t]*:[ \t]*(.{0,100})", re.I | re.M
+)
+_MAIL_DATE = re.compile(rb"(?:[a-z]{3}, *)?[0-9]{1,2} [a-z]{3} [0-9]{2,4} [0-9]{1,2}:[0-9]{2}", re.IGNORECASE)
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_HEAD = 512 * 1024
+"""Bytes in which the header of a message ends."""
+_WIDE_MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _NOTEBOOK = re.compile(rb'"nbformat"\s*:\s*\d')
 _TEXT_CONTROLS = frozenset(b"\t\n\r\f\v\b\x1b")
 _TEXT_SUFFIXES = {".htm": "html", ".xhtml": "html", ".markdown": "md", ".yml": "yaml"}
@@ -189,34 +197,39 @@ def _mentions(data: bytes, name: str) -> bool:
 def _is_text(data: bytes) -> bool:
     """Whether at most 1 % of the first 64 KiB are control characters (a log may have a few), or they are UTF-16 or UTF-32."""
     head = data[: 64 * 1024]
-    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")) or guess_utf16(head):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")) or guess_wide(head):
         return True
     controls = sum(1 for byte in head.translate(None, bytes(range(32, 256))) if byte not in _TEXT_CONTROLS)
     return controls * 100 <= len(head)
 
 
-def guess_utf16(head: bytes) -> str:
-    """ "utf-16-le" or "utf-16-be" for text without a byte-order mark where nearly every other byte is zero; else ""."""
-    size = len(head) // 2
-    if size < 2:
-        return ""
-    even, odd = head[0 : size * 2 : 2].count(0), head[1 : size * 2 : 2].count(0)
-    if odd * 10 >= size * 7 and even * 50 <= size:
-        return "utf-16-le"
-    if even * 10 >= size * 7 and odd * 50 <= size:
-        return "utf-16-be"
-    return ""
-
-
 def _text(data: bytes, suffix: str) -> str:
-    if _HTML.match(data[:4096]):
+    head = _narrow(data[:_HEAD])
+    if _HTML.match(head[:4096]):
         return "html"
     if data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" and _NOTEBOOK.search(data) and re.search(rb'"(?:cells|worksheets)"\s*:', data):
         return "ipynb"
-    fields = {match[1].lower() for match in _MAIL_FIELD.finditer(data[:8192].split(b"\n\n")[0].split(b"\r\n\r\n")[0])}
-    if {b"from", b"subject"} <= fields and fields & {b"date", b"received", b"message-id", b"mime-version", b"content-type"}:
+    if _is_mail(head, suffix):
         return "eml"
     claimed = _TEXT_SUFFIXES.get(suffix, suffix[1:])
-    if claimed == "html" and re.search(rb"<[a-z]+[^>]*>", data[:65536], re.IGNORECASE):
+    if claimed == "html" and re.search(rb"<[a-z]+[^>]*>", head[:65536], re.IGNORECASE):
         return "html"
     return claimed if _TEXTS.fullmatch(claimed) else "text"
+
+
+def _narrow(head: bytes) -> bytes:
+    """The head in ASCII where it is UTF-16 or UTF-32, and without a mark."""
+    if encoding := next((name for mark, name in _WIDE_MARKS if head.startswith(mark)), "") or guess_wide(head):
+        return head.decode(encoding, "replace").encode("ascii", "replace").lstrip(b"?")
+    return head.removeprefix(b"\xef\xbb\xbf")
+
+
+def _is_mail(head: bytes, suffix: str) -> bool:
+    """RFC 5322, 3.6: a message has From and Date. Drafts and stored messages may lack one of them, and texts may begin like one."""
+    fields = {match[1].lower(): match[2] for match in _MAIL_FIELD.finditer(_BLANK_LINE.split(head, 1)[0])}
+    transport = fields.keys() & {b"received", b"message-id", b"mime-version", b"content-type", b"return-path", b"delivered-to"}
+    if b"from" in fields and ((b"subject" in fields and b"date" in fields) or transport):
+        return True
+    if b"from" in fields and _MAIL_DATE.match(fields.get(b"date", b"")):
+        return True
+    return len(transport) >= 2 or (suffix == ".eml" and len(fields) >= 2)

@@ -130,7 +130,7 @@ async def test_a_child_has_limits_and_nothing_of_our_environment(reader: ChildRe
 
 
 def test_a_child_imports_no_library_that_its_file_does_not_need() -> None:
-    heavy = ("asyncio", "charset_normalizer", "docx", "email", "lxml", "openpyxl", "PIL", "pptx", "pydantic", "pypdf", "pypdfium2", "ssl")
+    heavy = ("asyncio", "chardet", "docx", "email", "lxml", "openpyxl", "PIL", "pptx", "pydantic", "pypdf", "pypdfium2", "ssl")
     code = f"import sys, assistant.documents.fork_server; print([name for name in {heavy} if name in sys.modules])"
     seen = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=True

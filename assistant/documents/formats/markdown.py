@@ -12,6 +12,8 @@ _LINK = re.compile(r"\[([^\[\]]*)\]\([^()\s]*\)")
 NOTHING = "(No text was found in this file.)"
 _MOST_SECTIONS = 2_000
 _LONGEST_LABEL = 120
+_MOST_EVEN = 2_000_000
+"""Cells of a table up to which its rows are filled up to one width."""
 
 
 def clean(text: str) -> str:
@@ -32,6 +34,8 @@ def shorten(label: str) -> str:
 
 def cell(text: str) -> str:
     """A cell's text on one line: line breaks become <br>, bars are escaped."""
+    if "\n" not in text and "\r" not in text:
+        return text.strip().replace("|", "\\|")
     lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
     return "<br>".join(line for line in lines if line).replace("|", "\\|")
 
@@ -47,7 +51,8 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     width = max((max(index + 1 for index, text in enumerate(line) if text) for line in kept), default=0)
     if not width:
         return ""
-    full = [[*line[:width], *[""] * (width - len(line))] for line in kept]
+    even = width * len(kept) <= _MOST_EVEN
+    full = [[*line[:width], *[""] * (width - len(line) if even else 0)] for line in kept]
     return "\n".join([row(full[0]), row(["---"] * width), *(row(line) for line in full[1:])])
 
 
@@ -63,6 +68,11 @@ class DocumentBuilder:
         self._labels: set[str] = set()
         self.full = False
         """The limit is reached: further blocks are ignored."""
+
+    @property
+    def room(self) -> int:
+        """Characters that may still be added."""
+        return max(0, self._limit - self._size)
 
     def begin(self, label: str) -> None:
         """Starts a section at the next block; a repeated label gets a number."""

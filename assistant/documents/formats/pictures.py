@@ -49,7 +49,7 @@ class DocumentPictures:
 
     def illustrate(self, document: ReadDocument) -> ReadDocument | IllustratedDocument:
         """The finished document, with the pictures to follow."""
-        if self._left_out:
+        if self._left_out and self._limits.pictures >= 0:
             told = f"{count(self._left_out, 'further picture')} (documents.pictures: {self._limits.pictures})"
             document = replace(document, missing="; ".join(filter(None, (document.missing, told))))
         return IllustratedDocument(document, len(self._planned), self._make()) if self._planned else document

@@ -13,11 +13,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 _FOLDER = Path(__file__).parents[4] / "shared" / "cases" / "documents"
 _CASES: dict[str, dict[str, Any]] = json.loads((_FOLDER / "expected.json").read_text(encoding="utf-8")) if _FOLDER.is_dir() else {}
-NOT_YET = {
-    "rowspan.html", "list_footer.eml", "formats.xlsx", "arabic.pdf", "ink.pptx", "names_cp1250.csv", "names_cp1255.csv",
-    "notes_and_comments.xlsx", "empty_cells.pdf", "plot.ipynb", "no_subject.eml", "footnote.rtf",
-}  # fmt: skip
-"""Cases whose readers are being changed elsewhere."""
 
 
 @pytest.fixture
@@ -46,8 +41,6 @@ def faults(expected: dict[str, Any], status: int, told: str, pictures: int) -> l
 @pytest.mark.skipif(not _CASES, reason="the cases are not at hand")
 @pytest.mark.parametrize("name", sorted(_CASES) or ["none"])
 async def test_a_file_that_was_read_wrongly_is_read_rightly(live: Live, name: str) -> None:
-    if name in NOT_YET:
-        pytest.skip("its reader is being changed elsewhere")
     data = {"message": "What does it say?", "session_id": live.id_of(name)}
     answer = await live.client.post("/v1/chat/completions", data=data, files=[("files", (name, (_FOLDER / name).read_bytes()))])
     told, pictures = answer.text, 0
