@@ -28,7 +28,7 @@ class DocumentSettings(Settings):
         "pages without text. Only for models that take pictures; the text has a mark for each. 0: none.",
     )
     cells: int = Field(default=1_000_000, ge=1, le=10_000_000, description="Cells read of one workbook.")
-    archive_mib: int = Field(default=50, ge=1, le=10_000, description="All parts of an Office file together, unpacked, in MiB.")
+    archive_mib: int = Field(default=150, ge=1, le=10_000, description="All parts of an Office file together, unpacked, in MiB.")
 
     def limits(self) -> ReadLimits:
         """The limits of one child process: these settings and the fixed limits."""
