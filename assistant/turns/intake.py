@@ -1,7 +1,7 @@
 """From a request's text and files to the user's message: files are read once, and their text shares a budget."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -26,7 +26,9 @@ class MessageIntake:
     document_pictures: int = 20
     """How many pictures of documents one message may hold."""
 
-    async def message(self, request: TurnRequest, content: Sequence[UserText | Upload | Verbatim], pictures: int) -> UserMessage:
+    async def message(
+        self, request: TurnRequest, content: Sequence[UserText | Upload | Verbatim], pictures: Callable[[], int]
+    ) -> UserMessage:
         """The request's message, or the `content` of one in its history. `pictures`: how many of its documents the model can take.
 
         Reads the uploads side by side, then keeps them; the parts are in the order in which they were sent. Raises the first error.
@@ -35,7 +37,8 @@ class MessageIntake:
         """
         uploads = [item for item in content if isinstance(item, Upload)]
         readings = await self._read_all(request, uploads) if uploads else {}
-        return UserMessage(id=new_id("msg"), parts=parts_of(content, readings, self.document_chars, min(pictures, self.document_pictures)))
+        shown = min(pictures(), self.document_pictures) if uploads else 0
+        return UserMessage(id=new_id("msg"), parts=parts_of(content, readings, self.document_chars, shown))
 
     async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, tuple[str, Reading] | NanobotError]:
         """By `id(upload)`. Nothing is kept before everything is read: over the API one unreadable file refuses the request."""

@@ -46,7 +46,6 @@ class Agent:
     sampling: Sampling
     """Defaults for what a request leaves open."""
 
-    @property
     def pictures(self) -> int:
         """How many pictures of documents a message may bring."""
         return self.context.pictures if self.model.info.vision else 0
