@@ -80,7 +80,7 @@ async def build_turns(
         agents={name: agent(name, settings) for name, settings in agents.items()},
         sessions=store.sessions,
         attachments=attachments,
-        intake=MessageIntake(reader, attachments, document_chars=config.agent.document_chars),
+        intake=MessageIntake(reader, attachments, document_chars=config.agent.document_chars, document_pictures=config.documents.pictures),
         timeout=config.api.timeout,
         allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=config.default_limits),
     )

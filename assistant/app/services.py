@@ -97,7 +97,9 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         opened.push_async_callback(registry.close)
         store = await open_store(config.store, loaded.home, config.attachments)
         opened.push_async_callback(store.close)
-        reader = CachingReader(ChildReader(config.documents), store.attachments)  # one for all: it enforces documents.parallel
+        files = ChildReader(config.documents)  # one for all: it enforces documents.parallel
+        opened.push_async_callback(files.close)
+        reader = CachingReader(files, store.attachments)
         await store.sessions.recover()
         await store.responses.recover()
         directory = ConfiguredChannels(config.channels.by_name())
@@ -107,7 +109,12 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         turns = await build_turns(loaded, models, store, directory, deliveries, reader, opened)
         opened.push_async_callback(turns.close, grace=0)
-        direct = Direct(reader=reader, document_chars=config.agent.document_chars, timeout=config.api.timeout)
+        direct = Direct(
+            reader=reader,
+            document_chars=config.agent.document_chars,
+            document_pictures=config.documents.pictures,
+            timeout=config.api.timeout,
+        )
         opened.push_async_callback(direct.close)
         workflows = build_workflows(loaded, {name: file for name, file in offers.items() if file}, store, turns, deliveries, reader)
         workflow_models = WorkflowModels(workflows, tuple(offers))

@@ -1,12 +1,13 @@
-"""The port to the document reader: a file of unknown format in, text or a clean picture out."""
+"""The port to the document reader: a file of unknown format in, text with its pictures, or a clean picture, out."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from assistant.contracts.messages import MediaType
-
-if TYPE_CHECKING:  # the child process imports this module, and `turns` would import pydantic
+if TYPE_CHECKING:  # the child process imports this module, and these would import pydantic
     from assistant.contracts.turns import Upload
+
+MediaType = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
+"""The formats that models take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,21 @@ class Section:
     """"page 3", "sheet 2: Costs", "slide 7": unique within the document."""
     start: int
     """Offset of its first character in the text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentPicture:
+    """A picture in a document, or a page of it that has no text, made as `ReadImage` is. The text has a mark in its place: "[Picture 2: …]"."""
+
+    number: int
+    """From 1, as in its mark."""
+    label: str
+    """What it shows, in words: "page 3", its description, or empty."""
+    media_type: MediaType
+    width: int
+    height: int
+    data: bytes
+    """Empty where only the text was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +47,8 @@ class ReadDocument:
     """Counts in words: ("12 pages",)."""
     missing: str = ""
     """What a limit left unread, in words: "pages 501-612"; empty when nothing was."""
+    pictures: tuple[DocumentPicture, ...] = ()
+    """By number. Those that are small, or beyond a limit, have a mark without a number."""
     kind: Literal["document"] = "document"
 
 

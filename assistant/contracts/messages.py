@@ -7,9 +7,10 @@ from typing import Annotated, Final, Literal
 from pydantic import GetPydanticSchema
 from pydantic_core.core_schema import dict_schema, no_info_after_validator_function
 
+from assistant.contracts.documents import MediaType
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
-MediaType = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
 NO_EXTRAS: Final[Mapping[str, Json]] = {}
 """The empty ones that all messages share: an empty dict for each would be 64 bytes. Not to be written to."""
 
@@ -40,7 +41,8 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A picture, decoded, upright, without metadata, scaled down. Its bytes are stored by `attachment_id`; `name` is for display only."""
+    """A picture, decoded, upright, without metadata, scaled down. Its bytes are stored by `attachment_id`, of a picture in a document by that
+    document's id and the picture's number: "att_1/3". `name` is for display only."""
 
     attachment_id: str
     name: str

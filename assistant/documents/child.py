@@ -8,26 +8,42 @@ import os
 import resource
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import import_module
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import cast
 
-from assistant.contracts.documents import ReadDocument, ReadImage
-from assistant.documents.protocol import MIB, FileRefused, ReadLimits, ReadRefusal, pack
+from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadImage
+from assistant.documents.protocol import MIB, FileRefused, IllustratedDocument, ReadLimits, ReadRefusal, pack, pack_picture
 from assistant.documents.sniff import sniff
 
 _MODULES = {
-    **dict.fromkeys(("png", "jpeg", "gif", "webp"), "images"),
+    **dict.fromkeys(("png", "jpeg", "gif", "webp", "bmp", "ico", "psd", "jp2", "avif", "heic"), "images"),
     **dict.fromkeys(("xlsx", "xlsb", "xls", "ods"), "office.sheets"),
+    "tiff": "scans",
     "pdf": "pdf",
     "docx": "office.docx",
     "pptx": "office.pptx",
     "html": "html",
     "eml": "mail",
+    "ipynb": "notebook",
+    "rtf": "rtf",
+    "odt": "office.odf",
+    "odp": "office.odf",
+    "epub": "epub",
+    "msg": "outlook",
 }
 """Format → the module of `formats` that reads it; every other format is text."""
+FORMATS = tuple(dict.fromkeys((*_MODULES.values(), "text")))
+"""The modules of `formats`."""
+
+
+def module_of(name: str) -> ModuleType:
+    """The module of `formats` that reads a format."""
+    return import_module(f"assistant.documents.formats.{_MODULES.get(name, 'text')}")
 
 
 def main(suffix: str, limits: ReadLimits) -> None:
@@ -37,28 +53,47 @@ def main(suffix: str, limits: ReadLimits) -> None:
     sys.excepthook = lambda kind, error, trace: _send(answer, pack(_describe(error, trace)))
     with os.fdopen(0, "rb", closefd=False) as source:
         data = source.read()
-    _send(answer, _read(data, suffix, limits))
+    _limit_costs(limits)
+    reply, pictures = _read(data, suffix, limits)
+    _send(answer, reply)
+    del data, reply
+    with suppress(Exception):  # the text is sent: whatever a picture does, it counts
+        _send_pictures(answer, pictures, limits)
     os._exit(0)  # skips a slow teardown
 
 
-def _read(data: bytes, suffix: str, limits: ReadLimits) -> bytes:
-    """The packed reply: packing counts against the memory limit, too."""
-    _limit_costs(limits)
+def _send_pictures(answer: int, pictures: Iterator[DocumentPicture], limits: ReadLimits) -> None:
+    """Each as soon as it is made, up to the limits of bytes and time."""
+    left = limits.pictures_bytes
+    for picture in pictures:
+        left -= len(picture.data)
+        if left < 0:
+            break
+        _send(answer, pack_picture(picture))
+        if time.process_time() > limits.pictures_time * limits.cpu_seconds:
+            break
+
+
+def _read(data: bytes, suffix: str, limits: ReadLimits) -> tuple[bytes, Iterator[DocumentPicture]]:
+    """The packed reply (packing counts against the memory limit, too), and the pictures to follow."""
+    nothing: Iterator[DocumentPicture] = iter(())
     try:
         name = sniff(data, suffix)
-        module = import_module(f"assistant.documents.formats.{_MODULES.get(name, 'text')}")
-        read = cast("Callable[[bytes, str, ReadLimits], ReadDocument | ReadImage]", module.read)
+        read = cast("Callable[[bytes, str, ReadLimits], ReadDocument | ReadImage | IllustratedDocument]", module_of(name).read)
         # Only now, behind the imports: no file may grow and (unless root) no process may start.
         for limit, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 32), (resource.RLIMIT_NPROC, 0)):
             resource.setrlimit(limit, (most, most))
-        return pack(read(data, name, limits))
+        found = read(data, name, limits)
+        if isinstance(found, IllustratedDocument):
+            return pack(found.document, found.planned), found.pictures
+        return pack(found), nothing
     except FileRefused as refused:
-        return pack(refused.refusal)
+        return pack(refused.refusal), nothing
     except RecursionError:
-        return pack(ReadRefusal(words="is nested too deeply to read."))
+        return pack(ReadRefusal(words="is nested too deeply to read.")), nothing
     except MemoryError:
         pass  # the error holds the memory: leaving the handler frees it for the reply
-    return pack(ReadRefusal(words=f"needs more than {limits.memory_mib} MiB of memory to read (documents.memoryMib)."))
+    return pack(ReadRefusal(words=f"needs more than {limits.memory_mib} MiB of memory to read (documents.memoryMib).")), nothing
 
 
 def _limit_costs(limits: ReadLimits) -> None:

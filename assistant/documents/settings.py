@@ -20,8 +20,15 @@ class DocumentSettings(Settings):
     )
     image_megapixels: int = Field(default=40, ge=1, le=500, description="Largest picture that is decoded, in millions of pixels.")
     pdf_pages: int = Field(default=500, ge=1, le=100_000, description="Pages read of one PDF.")
-    cells: int = Field(default=200_000, ge=1, le=10_000_000, description="Cells read of one workbook.")
-    archive_mib: int = Field(default=50, ge=1, le=10_000, description="All parts of an Office file together, unpacked, in MiB.")
+    pictures: int = Field(
+        default=20,
+        ge=0,
+        le=100,
+        description="Pictures that a model is shown of one document, and of all documents of one message: those in it that are not small, and "
+        "pages without text. Only for models that take pictures; the text has a mark for each. 0: none.",
+    )
+    cells: int = Field(default=1_000_000, ge=1, le=10_000_000, description="Cells read of one workbook.")
+    archive_mib: int = Field(default=150, ge=1, le=10_000, description="All parts of an Office file together, unpacked, in MiB.")
 
     def limits(self) -> ReadLimits:
         """The limits of one child process: these settings and the fixed limits."""

@@ -4,53 +4,112 @@ import re
 from io import BytesIO
 from zipfile import BadZipFile, ZipFile
 
+from assistant.documents import compound
 from assistant.documents.protocol import FileRefused, encrypted, unsupported
+from assistant.documents.wide import guess_wide
 
-_MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"\xff\xd8\xff", "jpeg"),
-    (b"GIF87a", "gif"),
-    (b"GIF89a", "gif"),
-    (b"{\\rtf", "rtf"),
+_MAGIC: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
+    (re.compile(pattern, re.DOTALL), name)
+    for pattern, name in (
+        (rb"\x89PNG\r\n\x1a\n", "png"),
+        (rb"\xff\xd8\xff", "jpeg"),
+        (rb"GIF8[79]a", "gif"),
+        (rb"RIFF....WEBP", "webp"),
+        (rb"BM....\0\0\0\0....[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", "bmp"),
+        (rb"II[*+]\0|MM\0[*+]", "tiff"),
+        (rb"\0\0\x01\0[\x01-\xff]\0", "ico"),
+        (rb"8BPS\0\x01", "psd"),
+        (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "jp2"),
+        (rb"\0...ftyp(?:avi[fs]|(?:mif1|msf1|miaf)....(?:....){0,8}?avif)", "avif"),
+        (rb"\0...ftyp(?:he[iv][a-z]|mif1|msf1)", "heic"),
+        (rb"\{\\rtf", "rtf"),
+    )
 )
-_UNSUPPORTED: tuple[tuple[int, tuple[bytes, ...], str], ...] = (
-    (0, (b"MZ",), "is a Windows program"),
-    (0, (b"\x7fELF", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"), "is a program"),
-    (0, (b"Rar!\x1a\x07",), "is a RAR archive. Unpack it and send the files in it"),
-    (0, (b"7z\xbc\xaf\x27\x1c",), "is a 7-Zip archive. Unpack it and send the files in it"),
-    (0, (b"\x1f\x8b",), "is a gzip archive. Unpack it and send the files in it"),
-    (0, (b"BZh",), "is a bzip2 archive. Unpack it and send the files in it"),
-    (0, (b"\xfd7zXZ\x00",), "is an xz archive. Unpack it and send the files in it"),
-    (0, (b"\x28\xb5\x2f\xfd",), "is a Zstandard archive. Unpack it and send the files in it"),
-    (257, (b"ustar",), "is a tar archive. Unpack it and send the files in it"),
-    (0, (b"SQLite format 3\x00",), "is a SQLite database"),
-    (0, (b"OggS",), "is a sound or a film"),
-    (0, (b"fLaC", b"ID3", b"\xff\xfb"), "is a sound"),
-    (8, (b"WAVE",), "is a sound"),
-    (8, (b"AVI ",), "is a film"),
-    (0, (b"\x1aE\xdf\xa3",), "is a film"),
-    (4, (b"ftypheic",), "is a HEIC picture. Send it as JPEG or PNG"),
-    (4, (b"ftypmif1",), "is a HEIF picture. Send it as JPEG or PNG"),
-    (4, (b"ftypavif",), "is an AVIF picture. Send it as JPEG or PNG"),
-    (4, (b"ftyp",), "is a film or a sound"),
-    (0, (b"II*\x00", b"MM\x00*"), "is a TIFF picture. Send it as PNG or JPEG"),
-    (0, (b"8BPS",), "is a Photoshop picture. Send it as PNG or JPEG"),
-    (0, (b"BM",), "is a BMP picture. Send it as PNG or JPEG"),
-    (0, (b"\x00\x00\x01\x00",), "is an icon. Send it as PNG"),
-    (0, (b"wOF",), "is a font"),
+_SIGNED = "is a signed or encrypted message (.p7m). Open it in a mail program and send the text, or export it as PDF"
+_ARCHIVE = "archive. Unpack it and send the files in it"
+_UNSUPPORTED: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
+    (re.compile(pattern, re.DOTALL), what)
+    for pattern, what in (
+        (rb"\x7fELF|\xfe\xed\xfa[\xce\xcf]|[\xce\xcf]\xfa\xed\xfe|\xca\xfe\xba\xbe", "is a program"),
+        (rb"Rar!\x1a\x07", f"is a RAR {_ARCHIVE}"),
+        (rb"7z\xbc\xaf\x27\x1c", f"is a 7-Zip {_ARCHIVE}"),
+        (rb"\x1f\x8b\x08", f"is a gzip {_ARCHIVE}"),
+        (rb"BZh[1-9]1AY&SY", f"is a bzip2 {_ARCHIVE}"),
+        (rb"\xfd7zXZ\0", f"is an xz {_ARCHIVE}"),
+        (rb"\x28\xb5\x2f\xfd", f"is a Zstandard {_ARCHIVE}"),
+        (rb"MSCF\0\0\0\0", f"is a cabinet {_ARCHIVE}"),
+        (rb"(?=[^\0]{1,99}\0).{257}ustar", f"is a tar {_ARCHIVE}"),
+        (rb"SQLite format 3\0", "is a SQLite database"),
+        (
+            rb"OggS\0|RIFF...[\0-\x1f\xff]AVI |\x1aE\xdf\xa3|FLV\x01|\0\0\x01[\xba\xb3]|\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+            "is a sound or a film",
+        ),
+        (rb"fLaC\0|ID3[\x02-\x04]|R(?:IFF|F64)...[\0-\x1f\xff]WAVE|FORM[\0-\x1f]...AIF[FC]", "is a sound"),
+        (rb"\.snd\0\0|MThd\0\0|#!AMR(?:-WB)?\n[^\n -~]|\0...ftypM4[ABP]", "is a sound"),
+        (rb"\0...ftypcr[x3]", "is a raw photo. Export it as JPEG"),
+        (rb"\0...ftyp", "is a film or a sound"),
+        (rb"8BPS\0\x02", "is a large Photoshop picture. Export it as PNG or JPEG"),
+        (rb"\0\0\0\x0cJXL ", "is a JPEG XL picture. Export it as PNG or JPEG"),
+        (rb"gimp xcf (?:file|v[0-9])", "is a GIMP picture. Export it as PNG or JPEG"),
+        (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "is a Windows metafile picture. Export it as PNG"),
+        (rb"\xc5\xd0\xd3\xc6", "is a PostScript picture. Export it as PDF"),
+        (rb"\0{128}DICM", "is a medical picture (DICOM). Export it as PNG or JPEG"),
+        (rb"\0\0\x02\0[\x01-\xff]\0|icns\0", "is an icon. Export it as PNG"),
+        (rb"wOF[F2](?:\0\x01\0\0|OTTO|true)|OTTO\0|\0\x01\0\0\0|ttcf\0", "is a font"),
+        (rb"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", "is a OneNote section (.one). Export it as PDF and send that"),
+        (rb"\xffWPC", "is a WordPerfect document (.wpd). Export it as PDF and send that"),
+        (rb"AT&TFORM....DJV", "is a DjVu document. Export it as PDF and send that"),
+        (rb".{60}BOOKMOBI|ITOLITLS", "is an e-book. Export it as PDF or text and send that"),
+        (rb"ITSF\x03", "is a Windows help file (.chm). Export it as PDF and send that"),
+        (rb"\x30[\x80-\x84].{0,8}?\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07", _SIGNED),
+        (rb"PAR1.*PAR1\Z|ARROW1\0|\x89HDF\r|\x93NUMPY", "is a file of data. Export it as CSV and send that"),
+    )
 )
-"""Offset, marks, description. Checked after text, since words also begin with short marks such as "MZ"."""
+"""Marks that no text begins with."""
+_UNSUPPORTED_IF_NOT_TEXT: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
+    (re.compile(pattern, re.DOTALL), what)
+    for pattern, what in (
+        (rb"MZ", "is a Windows program"),
+        (rb"\xff[\xfb\xf3\xf2\xf1\xf9]", "is a sound"),
+        (rb"\xff\x0a", "is a JPEG XL picture. Export it as PNG or JPEG"),
+        (rb"AC10[0-9]{2}", "is a drawing (.dwg). Export it as PDF and send that"),
+    )
+)
+"""Short marks, which words begin with, too: asked of what is not text."""
 
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_OLE_STREAMS: tuple[tuple[str, str], ...] = (
-    ("Workbook", "xls"),
-    ("Book", "xls"),
-    ("WordDocument", "is an old Word document (.doc). Save it as .docx or PDF and send that"),
-    ("PowerPoint Document", "is an old PowerPoint document (.ppt). Save it as .pptx or PDF and send that"),
-    ("__substg1.0_", "is an Outlook message (.msg). Save it as .eml, PDF or text and send that"),
+_ZIP = re.compile(rb"PK(?:\x03\x04|\x05\x06|\x07\x08|00PK)")
+_OLE_STREAMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), what)
+    for pattern, what in (
+        ("__properties_version1.0|__substg1.0_.*", "msg"),
+        ("worddocument", "is an old Word document (.doc). Save it as .docx or PDF and send that"),
+        ("workbook|book", "xls"),
+        ("powerpoint document", "is an old PowerPoint document (.ppt). Save it as .pptx or PDF and send that"),
+        ("visiodocument", "is a Visio drawing (.vsd). Export it as PDF and send that"),
+        ("quill", "is a Publisher document (.pub). Export it as PDF and send that"),
+        ("matost|mm", "is a Works document (.wps). Save it as .docx or PDF and send that"),
+        ("fileheader", "is a Hangul document (.hwp). Export it as PDF and send that"),
+        ("props(?:9|12|14)?", "is a Microsoft Project plan (.mpp). Export it as PDF and send that"),
+    )
+)
+"""What a compound file is, by the stream at its root; streams below are of files within it."""
+_IWORK = {".pages": "is a Pages document (.pages)", ".key": "is a Keynote presentation (.key)", ".numbers": "is a Numbers sheet (.numbers)"}
+_IN_ZIP = (
+    (re.compile(r"(?:.*/)?Index(?:\.zip|/Document\.iwa)|index\.(?:xml|apxl)(?:\.gz)?$"), "is a Pages, Keynote or Numbers document"),
+    (re.compile(r"visio/"), "is a Visio drawing (.vsdx)"),
+    (re.compile(r"FixedDoc(?:ument)?Seq(?:uence)?\.fdseq|FixedDocSeq", re.IGNORECASE), "is an XPS document"),
+    (re.compile(r"Contents/section0\.xml"), "is a Hangul document (.hwpx)"),
 )
 _HTML = re.compile(rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html[\s>]|head[\s>]|body[\s>])", re.IGNORECASE | re.DOTALL)
-_MAIL_FIELD = re.compile(rb"^(from|to|date|subject|received|return-path|message-id|mime-version|delivered-to|content-type):", re.I | re.M)
+_MAIL_FIELD = re.compile(
+    rb"^(from|to|date|subject|received|return-path|message-id|mime-version|delivered-to|content-type)[ \t]*:[ \t]*(.{0,100})", re.I | re.M
+)
+_MAIL_DATE = re.compile(rb"(?:[a-z]{3}, *)?[0-9]{1,2} [a-z]{3} [0-9]{2,4} [0-9]{1,2}:[0-9]{2}", re.IGNORECASE)
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_HEAD = 512 * 1024
+"""Bytes in which the header of a message ends."""
+_WIDE_MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_NOTEBOOK = re.compile(rb'"nbformat"\s*:\s*\d')
 _TEXT_CONTROLS = frozenset(b"\t\n\r\f\v\b\x1b")
 _TEXT_SUFFIXES = {".htm": "html", ".xhtml": "html", ".markdown": "md", ".yml": "yaml"}
 _TEXTS = re.compile(
@@ -68,26 +127,27 @@ def sniff(data: bytes, suffix: str) -> str:
     if not data:
         raise FileRefused("is empty.")
     for magic, name in _MAGIC:
-        if data.startswith(magic):
+        if magic.match(data):
             return name
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    if data.startswith(b"PK"):
-        return _zip(data)
-    if data.startswith(_OLE):
+    if _ZIP.match(data):
+        return _zip(data, suffix)
+    if data.startswith(compound.MAGIC):
         return _ole(data)
+    for magic, what in _UNSUPPORTED:
+        if magic.match(data):
+            raise unsupported(what)
     start = data[:1024].find(b"%PDF-")
     if start == 0 or (start > 0 and b" obj" in data and b"stream" in data):  # text that mentions PDF has no objects
         return "pdf"
     if _is_text(data):
         return _text(data, suffix)
-    for offset, marks, what in _UNSUPPORTED:
-        if data.startswith(marks, offset):
+    for magic, what in _UNSUPPORTED_IF_NOT_TEXT:
+        if magic.match(data):
             raise unsupported(what)
     raise unsupported("is of an unknown kind")
 
 
-def _zip(data: bytes) -> str:
+def _zip(data: bytes, suffix: str) -> str:
     try:
         with ZipFile(BytesIO(data)) as archive:
             names = set(archive.namelist())
@@ -97,59 +157,79 @@ def _zip(data: bytes) -> str:
         raise FileRefused("can't be read: it is a damaged Office file or archive.") from error
     if kind.startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
         return "ods"
+    for name, mark in ((b"text", "odt"), (b"presentation", "odp"), (b"graphics", "odp")):
+        if kind.startswith(b"application/vnd.oasis.opendocument." + name):
+            return mark
     if kind.startswith(b"application/vnd.oasis.opendocument"):
         raise unsupported("is an OpenDocument file. Save it as .docx, .pptx or PDF and send that")
     if kind.startswith(b"application/epub"):
-        raise unsupported("is an e-book. Save it as PDF or text and send that")
+        return "epub"
     if locked:
         raise encrypted()
     for name, mark in (("xlsb", "xl/workbook.bin"), ("docx", "word/"), ("xlsx", "xl/"), ("pptx", "ppt/")):
         if any(entry.startswith(mark) for entry in names):
             return name
-    raise unsupported("is a ZIP archive. Unpack it and send the files in it")
+    for mark, what in _IN_ZIP:
+        if any(mark.match(entry) for entry in names):
+            raise unsupported(f"{_IWORK.get(suffix, what)}. Export it as PDF and send that")
+    raise unsupported(f"is a ZIP {_ARCHIVE}")
 
 
 def _ole(data: bytes) -> str:
-    """For the container of Office files before 2007 and of encrypted ones since. Its directory names streams in UTF-16."""
-    if "EncryptedPackage".encode("utf-16-le") in data:
+    """For a compound file. Where its directory can't be read, what its bytes mention."""
+    names = compound.root_names(data)
+    if names is None:
+        names = {name for name in ("encryptedpackage", "__properties_version1.0", "worddocument") if _mentions(data, name)}
+    if "encryptedpackage" in names:
         raise encrypted()
-    for stream, what in _OLE_STREAMS:
-        if stream.encode("utf-16-le") in data:
-            if what == "xls":
+    for pattern, what in _OLE_STREAMS:
+        if any(pattern.fullmatch(name) for name in names):
+            if what in {"xls", "msg"}:
                 return what
             raise unsupported(what)
-    raise unsupported("is an old Office or system file")
+    raise unsupported("is an old Office or system file. Export it as PDF and send that")
+
+
+def _mentions(data: bytes, name: str) -> bool:
+    return name.encode("utf-16-le") in data.lower()
 
 
 def _is_text(data: bytes) -> bool:
     """Whether at most 1 % of the first 64 KiB are control characters (a log may have a few), or they are UTF-16 or UTF-32."""
     head = data[: 64 * 1024]
-    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")) or guess_utf16(head):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")) or guess_wide(head):
         return True
     controls = sum(1 for byte in head.translate(None, bytes(range(32, 256))) if byte not in _TEXT_CONTROLS)
     return controls * 100 <= len(head)
 
 
-def guess_utf16(head: bytes) -> str:
-    """ "utf-16-le" or "utf-16-be" for text without a byte-order mark where nearly every other byte is zero; else ""."""
-    size = len(head) // 2
-    if size < 2:
-        return ""
-    even, odd = head[0 : size * 2 : 2].count(0), head[1 : size * 2 : 2].count(0)
-    if odd * 10 >= size * 7 and even * 50 <= size:
-        return "utf-16-le"
-    if even * 10 >= size * 7 and odd * 50 <= size:
-        return "utf-16-be"
-    return ""
-
-
 def _text(data: bytes, suffix: str) -> str:
-    if _HTML.match(data[:4096]):
+    head = _narrow(data[:_HEAD])
+    if _HTML.match(head[:4096]):
         return "html"
-    fields = {match[1].lower() for match in _MAIL_FIELD.finditer(data[:8192].split(b"\n\n")[0].split(b"\r\n\r\n")[0])}
-    if {b"from", b"subject"} <= fields and fields & {b"date", b"received", b"message-id", b"mime-version", b"content-type"}:
+    if data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" and _NOTEBOOK.search(data) and re.search(rb'"(?:cells|worksheets)"\s*:', data):
+        return "ipynb"
+    if _is_mail(head, suffix):
         return "eml"
     claimed = _TEXT_SUFFIXES.get(suffix, suffix[1:])
-    if claimed == "html" and re.search(rb"<[a-z]+[^>]*>", data[:65536], re.IGNORECASE):
+    if claimed == "html" and re.search(rb"<[a-z]+[^>]*>", head[:65536], re.IGNORECASE):
         return "html"
     return claimed if _TEXTS.fullmatch(claimed) else "text"
+
+
+def _narrow(head: bytes) -> bytes:
+    """The head in ASCII where it is UTF-16 or UTF-32, and without a mark."""
+    if encoding := next((name for mark, name in _WIDE_MARKS if head.startswith(mark)), "") or guess_wide(head):
+        return head.decode(encoding, "replace").encode("ascii", "replace").lstrip(b"?")
+    return head.removeprefix(b"\xef\xbb\xbf")
+
+
+def _is_mail(head: bytes, suffix: str) -> bool:
+    """RFC 5322, 3.6: a message has From and Date. Drafts and stored messages may lack one of them, and texts may begin like one."""
+    fields = {match[1].lower(): match[2] for match in _MAIL_FIELD.finditer(_BLANK_LINE.split(head, 1)[0])}
+    transport = fields.keys() & {b"received", b"message-id", b"mime-version", b"content-type", b"return-path", b"delivered-to"}
+    if b"from" in fields and ((b"subject" in fields and b"date" in fields) or transport):
+        return True
+    if b"from" in fields and _MAIL_DATE.match(fields.get(b"date", b"")):
+        return True
+    return len(transport) >= 2 or (suffix == ".eml" and len(fields) >= 2)

@@ -86,14 +86,18 @@ class AttachmentStore:
 
     async def images(self, parts: Sequence[Image]) -> dict[str, bytes]:
         """The bytes of those that are still stored, by attachment id."""
-        ids = list(dict.fromkeys(part.attachment_id for part in parts))
-        if not ids:
+        wanted = {part.attachment_id: part.attachment_id.partition("/") for part in parts}
+        if not wanted:
             return {}
-        rows = await self._database.read(lambda connection: _select_in(connection, "id, digest", "id", ids))
+        ids = list(dict.fromkeys(attachment for attachment, _, _ in wanted.values()))
+        digests = dict(await self._database.read(lambda connection: _select_in(connection, "id, digest", "id", ids)))
 
         def read() -> dict[str, bytes]:
-            found = {attachment: self._files.image(digest) for attachment, digest in rows}
-            return {attachment: data for attachment, data in found.items() if data is not None}
+            there = {
+                name: (digests[attachment], int(number or 0)) for name, (attachment, _, number) in wanted.items() if attachment in digests
+            }
+            found = {name: self._files.image(*place) for name, place in there.items()}
+            return {name: data for name, data in found.items() if data is not None}
 
         return await asyncio.to_thread(read)
 

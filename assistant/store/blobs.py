@@ -161,13 +161,13 @@ def _write(file: FileIO, block: bytes) -> None:
             left = left[file.write(left) :]
 
 
-_READING, _IMAGE = ".read.json", ".image"
+_READING, _IMAGE, _PICTURES = ".read.json", ".image", ".pictures"
 HeldFile = tuple[str, ReadDocument | ReadImage, Path | None]
 """A file's digest, what was read in it, and where its bytes are; None: there are none."""
 
 
 class ReadingStore(BlobStore):
-    """Files with what was read in them: the reading as JSON, and a picture as it is sent to models. The reading is written last."""
+    """Files with what was read in them: the reading as JSON, and pictures as they are sent to models. The reading is written last."""
 
     async def hold(self, files: Sequence[HeldFile], add: Callable[[], Awaitable[object]]) -> None:
         """Store files, then `add` the rows that hold them."""
@@ -184,10 +184,13 @@ class ReadingStore(BlobStore):
         if source is not None and not self.path(digest).is_file():
             self.write(digest, source)
         stored = self.read(digest, _READING)
-        image = reading.data if isinstance(reading, ReadImage) else None
-        if stored is None or not is_current(stored) or (image is not None and not self.path(digest, _IMAGE).is_file()):
-            if image is not None:
-                self.write(digest, image, _IMAGE)
+        if isinstance(reading, ReadImage):
+            suffix, pictures = _IMAGE, reading.data
+        else:
+            suffix, pictures = _PICTURES, b"".join(picture.data for picture in reading.pictures)
+        if stored is None or not is_current(stored) or (pictures and not self.path(digest, suffix).is_file()):
+            if pictures:
+                self.write(digest, pictures, suffix)
             self.write(digest, encode_reading(reading), _READING)
             self.sync(digest)
 
@@ -196,15 +199,25 @@ class ReadingStore(BlobStore):
         stored = self.read(digest, _READING)
         if stored is None or not is_current(stored):
             return None
-        return decode_document(stored) or optional(partial(decode_image, stored), self.image(digest))
+        document = decode_document(stored)
+        if document is None:
+            return optional(partial(decode_image, stored), self.image(digest))
+        if not document.pictures:
+            return document
+        pictures = self.read(digest, _PICTURES)
+        return None if pictures is None else decode_document(stored, pictures)
 
     def document(self, digest: str) -> ReadDocument | None:
         """The text that any version read in the file. None: it is not stored, or an image."""
         return optional(decode_document, self.read(digest, _READING))
 
-    def image(self, digest: str) -> bytes | None:
-        """The bytes of the picture as it is sent to models, if they are stored."""
-        return self.read(digest, _IMAGE)
+    def image(self, digest: str, number: int = 0) -> bytes | None:
+        """The bytes of a picture as it is sent to models, if they are stored. `number`: of a picture in a document."""
+        if not number:
+            return self.read(digest, _IMAGE)
+        document, pictures = self.document(digest), self.read(digest, _PICTURES)
+        whole = decode_document(self.read(digest, _READING) or b"{}", pictures) if document and pictures else None
+        return next((picture.data for picture in whole.pictures if picture.number == number), None) if whole else None
 
     def copy(self, digest: str, to: Path) -> bool:
         """Copy the bytes as received into a new file. False: they are not stored."""
@@ -219,7 +232,7 @@ class ReadingStore(BlobStore):
 
     def remove_all(self, digest: str) -> bool:
         """Remove all that is stored of a file. False: there was nothing."""
-        return self.remove(digest, _READING, _IMAGE)
+        return self.remove(digest, _READING, _IMAGE, _PICTURES)
 
     def _is_whole(self, digest: str, source: Path | None) -> bool:
         return self.path(digest, _READING).is_file() and (source is None or self.path(digest).is_file())

@@ -11,7 +11,7 @@ import orjson
 from pydantic import Discriminator, TypeAdapter
 from pydantic_core import SchemaValidator
 
-from assistant.contracts.documents import ReadDocument, ReadImage
+from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadImage
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.messages import Message
@@ -145,14 +145,16 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-READER_VERSION = 1
+READER_VERSION = 2
 """Raise it when a reader finds more in the same bytes: a file that is sent again is then read again."""
 
 
 def encode_reading(reading: ReadDocument | ReadImage) -> bytes:
-    """The JSON of all but an image's bytes."""
+    """The JSON of all but the bytes of pictures; a document's are stored one behind the other, `size` each."""
     if isinstance(reading, ReadDocument):
-        return orjson.dumps({"version": READER_VERSION, "kind": "document", "document": reading})
+        pictures = [{**_plain_fields(picture), "size": len(picture.data)} for picture in reading.pictures]
+        document = _plain_fields(reading) | {"pictures": pictures}
+        return orjson.dumps({"version": READER_VERSION, "kind": "document", "document": document})
     image = {"media_type": reading.media_type, "width": reading.width, "height": reading.height, "original": reading.original}
     return orjson.dumps({"version": READER_VERSION, "kind": "image", "image": image})
 
@@ -162,10 +164,21 @@ def is_current(stored: bytes) -> bool:
     return orjson.loads(stored)["version"] == READER_VERSION
 
 
-def decode_document(stored: bytes) -> ReadDocument | None:
-    """The document of any version; None: it is an image's."""
+def _plain_fields(value: ReadDocument | DocumentPicture) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value) if field.name not in {"data", "pictures"}}
+
+
+def decode_document(stored: bytes, pictures: bytes = b"") -> ReadDocument | None:
+    """The document of any version; None: it is an image's. `pictures`: their bytes, without which they are empty."""
     raw: dict[str, Any] | None = orjson.loads(stored).get("document")
-    return _decoder(ReadDocument).validate_python(raw) if raw is not None else None
+    if raw is None:
+        return None
+    start = 0
+    for picture in raw.get("pictures", ()):
+        size = picture.pop("size")
+        picture["data"] = pictures[start : start + size]
+        start += size
+    return _decoder(ReadDocument).validate_python(raw)
 
 
 def decode_image(stored: bytes, data: bytes) -> ReadImage | None:

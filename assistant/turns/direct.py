@@ -12,7 +12,8 @@ from assistant.contracts.models import EmitText, ModelProvider, ModelRequest
 from assistant.contracts.turns import Earlier, HistoryMessage, Keep, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import new_id
 from assistant.turns.handle import RunningTurn, RunningTurns, kept, reason, remove_uploads
-from assistant.turns.intake import Reading, parts_of
+from assistant.turns.intake import Reading, parts_of, picture_id
+from assistant.turns.prompt import pictures_within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +42,12 @@ class DirectRequest:
 class Direct:
     """Runs direct requests, each in a task of its own."""
 
-    def __init__(self, *, reader: DocumentReader, document_chars: int, timeout: float) -> None:
-        """`document_chars`: how much text of documents a message may hold. `timeout`: seconds from `start` to the answer."""
+    def __init__(self, *, reader: DocumentReader, document_chars: int, document_pictures: int = 20, timeout: float) -> None:
+        """`document_chars`, `document_pictures`: how much text and how many pictures of documents a message may hold. `timeout`: seconds from
+        `start` to the answer."""
         self._reader = reader
         self._document_chars = document_chars
+        self._document_pictures = document_pictures
         self._timeout = timeout
         self._running = RunningTurns()
 
@@ -80,10 +83,12 @@ class Direct:
         images: dict[str, bytes] = {}
         seats = asyncio.Semaphore(8)  # answers of one request that are made at the same time
         async with asyncio.timeout(self._timeout):
+            info = request.model.info
+            pictures = min(self._document_pictures, pictures_within(info.context_tokens)) if info.vision else 0
             read: dict[int, tuple[Message, ...]] = {}
             for said in request.conversations:
                 if id(said) not in read:
-                    read[id(said)] = tuple([await self._message(earlier, images) for earlier in said])
+                    read[id(said)] = tuple([await self._message(earlier, images, pictures) for earlier in said])
 
             async def ask(index: int, said: tuple[Earlier, ...]) -> AssistantMessage:
                 def emit(text: str, /, *, reasoning: bool = False) -> None:
@@ -111,7 +116,7 @@ class Direct:
             reasoning=first.reasoning,
         )
 
-    async def _message(self, said: Earlier, images: dict[str, bytes]) -> Message:
+    async def _message(self, said: Earlier, images: dict[str, bytes], pictures: int) -> Message:
         if not isinstance(said, HistoryMessage):
             return said
         readings: dict[int, tuple[str, Reading]] = {}
@@ -124,10 +129,12 @@ class Direct:
                     looks[attachment] = item.detail
                     reading = await asyncio.to_thread(_as_sent, reading, item)
                     images[attachment] = reading.data
+                else:
+                    images |= {picture_id(item.digest, picture): picture.data for picture in reading.pictures[:pictures]}
                 readings[id(item)] = attachment, reading
         parts = [
-            replace(part, bare=True, detail=looks[part.attachment_id]) if isinstance(part, Image) else part
-            for part in parts_of(said.content, readings, self._document_chars)
+            replace(part, bare=True, detail=looks[part.attachment_id]) if isinstance(part, Image) and part.attachment_id in looks else part
+            for part in parts_of(said.content, readings, self._document_chars, pictures)
         ]
         return UserMessage(id=new_id("msg"), parts=tuple(parts), extras=said.extras)
 

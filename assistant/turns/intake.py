@@ -1,11 +1,11 @@
 """From a request's text and files to the user's message: files are read once, and their text shares a budget."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from assistant.contracts.documents import DocumentReader, ReadDocument, ReadImage
+from assistant.contracts.documents import DocumentPicture, DocumentReader, ReadDocument, ReadImage
 from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile, UnsupportedFileType
 from assistant.contracts.messages import Document, Image, Part, Text, UserMessage, Verbatim
 from assistant.contracts.turns import TurnRequest, Upload, UserText
@@ -23,16 +23,22 @@ class MessageIntake:
     attachments: AttachmentStore
     document_chars: int
     """How much text of documents one message may hold; the rest can be paged through."""
+    document_pictures: int = 20
+    """How many pictures of documents one message may hold."""
 
-    async def message(self, request: TurnRequest, content: Sequence[UserText | Upload | Verbatim]) -> UserMessage:
-        """The request's message, or the `content` of one in its history. Reads the uploads side by side, then keeps them; the parts are in the
-        order in which they were sent. Raises the first error.
+    async def message(
+        self, request: TurnRequest, content: Sequence[UserText | Upload | Verbatim], pictures: Callable[[], int]
+    ) -> UserMessage:
+        """The request's message, or the `content` of one in its history. `pictures`: how many of its documents the model can take.
+
+        Reads the uploads side by side, then keeps them; the parts are in the order in which they were sent. Raises the first error.
 
         In a chat, an unreadable file becomes a sentence in its place: the sender would not send it again.
         """
         uploads = [item for item in content if isinstance(item, Upload)]
         readings = await self._read_all(request, uploads) if uploads else {}
-        return UserMessage(id=new_id("msg"), parts=parts_of(content, readings, self.document_chars))
+        shown = min(pictures(), self.document_pictures) if uploads else 0
+        return UserMessage(id=new_id("msg"), parts=parts_of(content, readings, self.document_chars, shown))
 
     async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, tuple[str, Reading] | NanobotError]:
         """By `id(upload)`. Nothing is kept before everything is read: over the API one unreadable file refuses the request."""
@@ -63,12 +69,16 @@ class MessageIntake:
 
 
 def parts_of(
-    content: Sequence[UserText | Upload | Verbatim], readings: Mapping[int, tuple[str, Reading] | NanobotError], document_chars: int
+    content: Sequence[UserText | Upload | Verbatim],
+    readings: Mapping[int, tuple[str, Reading] | NanobotError],
+    document_chars: int,
+    document_pictures: int,
 ) -> tuple[Part, ...]:
-    """The parts of a message. `readings`: by `id(upload)`, each with its attachment's id, or why there is none. `document_chars`: the budget of
-    text that its documents share."""
-    texts = [kept[1].text for kept in readings.values() if isinstance(kept, tuple) and isinstance(kept[1], ReadDocument)]
-    shares = iter(share([len(text) for text in texts], document_chars) if texts else ())
+    """The parts of a message. `readings`: by `id(upload)`, each with its attachment's id, or why there is none. `document_chars`,
+    `document_pictures`: the budgets of text and of pictures that its documents share."""
+    read_documents = [kept[1] for kept in readings.values() if isinstance(kept, tuple) and isinstance(kept[1], ReadDocument)]
+    chars = iter(share([len(document.text) for document in read_documents], document_chars) if read_documents else ())
+    pictures = iter(share([len(document.pictures) for document in read_documents], document_pictures) if read_documents else ())
     parts: list[Part] = []
     for item in content:
         if isinstance(item, Verbatim):
@@ -94,22 +104,62 @@ def parts_of(
                 )
             )
         else:
-            parts.append(document_part(item, kept[0], kept[1], next(shares)))
+            parts += document_parts(item, kept[0], kept[1], next(chars), next(pictures))
     return tuple(parts)
 
 
-def document_part(upload: Upload, attachment_id: str, read: ReadDocument, chars: int) -> Document:
-    """A document as a part of a message, `chars` characters of its text. `attachment_id`: what the rest can be read by; empty: it can't be."""
+def document_parts(upload: Upload, attachment_id: str, read: ReadDocument, chars: int, pictures: int) -> list[Document | Image]:
+    """A document as parts of a message: `chars` characters of its text, and its first `pictures`. `attachment_id`: what the rest can be read by;
+    empty: it can't be."""
     shown = excerpt(read.text, chars)
-    return Document(
+    missing = [
+        _rest(read, attachment_id, len(shown)),
+        _unseen(read, pictures),
+        read.missing and f"Not read at all: {read.missing}.",
+    ]
+    document = Document(
         attachment_id=attachment_id,
         name=upload.name,
         format=read.format,
         size=upload.size,
         facts=read.facts,
         text=shown,
-        missing=" ".join(filter(None, [_rest(read, attachment_id, len(shown)), read.missing and f"Not read at all: {read.missing}."])),
+        missing=" ".join(filter(None, missing)),
     )
+    return [
+        document,
+        *(picture_part(upload.name, picture_id(attachment_id or upload.digest, picture), picture) for picture in read.pictures[:pictures]),
+    ]
+
+
+def picture_id(document: str, picture: DocumentPicture) -> str:
+    """What the bytes of a document's picture are known by. `document`: its attachment's id; its digest where it is not stored."""
+    return f"{document}/{picture.number}"
+
+
+def picture_part(name: str, identity: str, picture: DocumentPicture) -> Image:
+    """`name`: the document's."""
+    about = f", {picture.label}" if picture.label else ""
+    return Image(
+        attachment_id=identity,
+        name=f"{name}: picture {picture.number}{about}",
+        media_type=picture.media_type,
+        width=picture.width,
+        height=picture.height,
+        size=len(picture.data),
+        original=f"{picture.width}×{picture.height}",
+    )
+
+
+def _unseen(read: ReadDocument, shown: int) -> str:
+    """Which of its pictures the model does not see, and what to do about that."""
+    rest = [picture.number for picture in read.pictures[shown:]]
+    if not rest:
+        return ""
+    which = f"Picture {rest[0]} is" if len(rest) == 1 else f"Pictures {rest[0]} to {rest[-1]} are"
+    if not shown:
+        return f"{which} not shown: this model does not take pictures, or has no room for them."
+    return f"{which} not shown: there are too many for one message. Sent as a file of their own, they would be seen."
 
 
 def _rest(read: ReadDocument, attachment_id: str, shown: int) -> str:

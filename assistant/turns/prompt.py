@@ -12,7 +12,7 @@ from assistant.contracts.errors import ContextLengthExceeded
 from assistant.contracts.messages import AssistantMessage, Image, Message, UserMessage
 from assistant.contracts.models import ModelProvider, Sampling, ToolSpec
 from assistant.contracts.sessions import CachedUpTo, History
-from assistant.contracts.transcripts import cut, heal, message_bytes, message_tokens, text_tokens, unanswered
+from assistant.contracts.transcripts import IMAGE_TOKENS, cut, heal, message_bytes, message_tokens, text_tokens, unanswered
 from assistant.contracts.turns import Earlier, HistoryMessage, TurnRequest, UserText
 from assistant.contracts.util import CHARACTERS_PER_TOKEN
 
@@ -91,6 +91,11 @@ class Room:
         return int(self.conversation_tokens / scale)
 
 
+def pictures_within(context_tokens: int) -> int:
+    """How many pictures of documents a message may hold: what a quarter of the context has room for, at least one."""
+    return max(1, context_tokens // 4 // IMAGE_TOKENS)
+
+
 class Context:
     """Measures what fits into a model's context."""
 
@@ -108,13 +113,21 @@ class Context:
         self._instructions = instructions
         self._tools_tokens = sum(map(_tool_tokens, tools))
 
+    @property
+    def pictures(self) -> int:
+        """How many pictures of documents a message may hold."""
+        return pictures_within(self._total())
+
+    def _total(self) -> int:
+        learned = self._model.info.learned_context if self._model else None
+        return min(self._configured, learned or self._configured)
+
     def room(self, request: TurnRequest, message: UserMessage | None) -> Room:
         """The room for a turn. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
         instructions = (self._instructions.text(datetime.now(UTC)), *request.instructions)
         brought = sum(map(_tool_tokens, (*(tool.spec for tool in request.tools), *request.client_tools)))
         fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))
-        learned = self._model.info.learned_context if self._model else None
-        total = min(self._configured, learned or self._configured)
+        total = self._total()
         answer = min(request.sampling.max_tokens or ANSWER_TOKENS, total // 4)
         left = total - answer - fixed
         needed = sum(map(message_tokens, request.results if message is None else (*request.results, message)))

@@ -46,6 +46,10 @@ class Agent:
     sampling: Sampling
     """Defaults for what a request leaves open."""
 
+    def pictures(self) -> int:
+        """How many pictures of documents a message may bring."""
+        return self.context.pictures if self.model.info.vision else 0
+
 
 class Turns:
     """Runs turns. Each runs in a task of its own to its end, even when its caller has gone."""
@@ -172,11 +176,15 @@ class Turns:
         if transcript:
             message = _last_words(transcript)
         else:
-            message = await self._intake.message(request, request.content) if request.content or not request.results else None
+            brought = request.content or not request.results
+            message = await self._intake.message(request, request.content, agent.pictures) if brought else None
         room = agent.context.room(request, message)
         if transcript is None:
             history = tuple(
-                [await self._intake.message(request, m.content) if isinstance(m, HistoryMessage) else m for m in request.history]
+                [
+                    await self._intake.message(request, m.content, agent.pictures) if isinstance(m, HistoryMessage) else m
+                    for m in request.history
+                ]
             )
             turn.begun = True
             transcript = await self._load(request, message, history)

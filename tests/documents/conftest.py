@@ -1,6 +1,7 @@
 """The reader, as the server uses it, over a folder of its own."""
 
 import hashlib
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,10 @@ def spool(tmp_path: Path) -> Spool:
 
 
 @pytest.fixture
-def reader() -> ChildReader:
-    return ChildReader(DocumentSettings())
+async def reader() -> AsyncGenerator[ChildReader]:
+    made = ChildReader(DocumentSettings())
+    yield made
+    await made.close()
 
 
 @pytest.fixture

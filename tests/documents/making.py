@@ -1,5 +1,6 @@
 """Files that no library here would write: Office files from their parts, PDF files from their pages."""
 
+import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from io import BytesIO
@@ -113,6 +114,11 @@ def pdf(pages: Sequence[str], extra: str = "", catalog: str = "") -> bytes:
             f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 3 0 R>>>>/Contents {5 + 2 * index} 0 R{extra}>>"
         )
         objects.append(f"<</Length {len(content)}>>stream\n{content}\nendstream")
+    return objects_pdf(*objects)
+
+
+def objects_pdf(*objects: str) -> bytes:
+    """A PDF of its objects, numbered from 1; the first is the catalog."""
     out, places = "%PDF-1.4\n", list[int]()
     for number, content in enumerate(objects, start=1):
         places.append(len(out))
@@ -147,3 +153,24 @@ def limited(**limits: int) -> ChildReader:
     """A reader with other values for limits that no setting changes."""
     settings = DocumentSettings()
     return ChildReader(settings, replace(settings.limits(), **limits))
+
+
+def compound(name: str, content: bytes) -> bytes:
+    """A compound file with one stream."""
+    content = content.ljust(4096, b"\0")
+    sectors = -(-len(content) // 512)
+    tables = -(-(sectors + 1) // 127)
+    first = tables + 1  # of the stream, behind the tables and the directory
+    chain = [0xFFFFFFFD] * tables + [0xFFFFFFFE] + [first + number + 1 for number in range(sectors - 1)] + [0xFFFFFFFE]
+    table = struct.pack(f"<{len(chain)}I", *chain).ljust(tables * 512, b"\xff")
+    places = struct.pack(f"<{tables}I", *range(tables)).ljust(436, b"\xff")
+    head = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<HHHHH6xII", 0x3E, 3, 0xFFFE, 9, 6, 0, tables)
+    head += struct.pack("<IIIIIII", tables, 0, 4096, 0xFFFFFFFE, 0, 0xFFFFFFFE, 0)[: 512 - len(head)]
+
+    def entry(label: str, kind: int, below: int, start: int, size: int) -> bytes:
+        words = label.encode("utf-16-le")
+        links = struct.pack("<III", 0xFFFFFFFF, 0xFFFFFFFF, below)
+        return words.ljust(64, b"\0") + struct.pack("<HBB", len(words) + 2, kind, 1) + links + bytes(36) + struct.pack("<IQ", start, size)
+
+    directory = entry("Root Entry", 5, 1, 0xFFFFFFFE, 0) + entry(name, 2, 0xFFFFFFFF, first, len(content))
+    return head + places + table + directory.ljust(512, b"\0") + content.ljust(sectors * 512, b"\0")

@@ -116,7 +116,7 @@ async def test_the_answer_is_clear_quick_and_cheap(
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        ({"word/document.xml": b"abcdefgh" * (11 * MIB // 8)}, "holds a part that unpacks to more than 10 MiB"),
+        ({"word/document.xml": b"abcdefgh" * (33 * MIB // 8)}, "holds a part that unpacks to more than 32 MiB"),
         ({"word/document.xml": bytes(5 * MIB)}, "unpacks to far more than its size"),
         (
             {f"word/media/{number}.bin": random.Random(number).randbytes(MIB // 16) * 150 for number in range(6)},

@@ -1,5 +1,6 @@
 """Pictures: what comes out is upright, small enough, and says nothing of where it was taken."""
 
+import base64
 import struct
 import zlib
 from io import BytesIO
@@ -39,6 +40,59 @@ async def test_each_format_keeps_its_kind_and_its_colours(read_picture: ReadPict
     assert abs(red - 200) < 12
     assert abs(green - 30) < 12
     assert abs(blue - 30) < 12
+
+
+_HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAX1tZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAACJpbG9jAAAAAERAAAEAAQAAAAABoQAB"
+    "AAAAAAAAAB0AAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRtAAAAAAABAAAA/WlwcnAAAADdaXBjbwAAAHZodmNDAQNwAAAAkAAAAAAAHvAA/P34"
+    "+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkAAAATY29s"
+    "cm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xhcAAAADwAAAABAAAAKAAAAAH////8AAAAAv///+gAAAACAAAAEHBpeGkAAAAAAwgICAAAABhpcG1hAAAA"
+    "AAAAAAEAAQWBAgMFhAAAACVtZGF0AAAAGSgBrxOA9SeBP//gpUf/utZ4fg8Lfnny1PA="
+)
+"""60 × 40 in the same red, as a phone would write it: no library here writes HEIC."""
+
+
+def _photoshop() -> bytes:
+    """A composite of three planes, without layers."""
+    planes = b"".join(bytes([value]) * 2_400 for value in (200, 30, 30))
+    return struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 40, 60, 8, 3) + bytes(12) + b"\0\0" + planes
+
+
+_RED = Image.new("RGB", (60, 40), (200, 30, 30))
+
+
+@pytest.mark.parametrize(
+    ("data", "shown", "media_type"),
+    [
+        (_save(_RED, "BMP"), "BMP", "image/png"),
+        (_save(_RED.quantize(), "BMP"), "BMP", "image/png"),
+        (_save(_RED, "TIFF"), "TIFF", "image/png"),
+        (_save(_RED, "TIFF", compression="tiff_lzw"), "TIFF", "image/png"),
+        (_save(_RED.convert("CMYK"), "TIFF"), "TIFF", "image/png"),
+        (_save(_RED, "TIFF", compression="jpeg"), "TIFF", "image/png"),
+        (_save(_RED, "TIFF", big_tiff=True), "TIFF", "image/png"),
+        (_save(_RED, "AVIF"), "AVIF", "image/jpeg"),
+        (_save(_RED, "JPEG2000"), "JPEG 2000", "image/jpeg"),
+        (_save(_RED, "JPEG2000", no_jp2=True), "JPEG 2000", "image/jpeg"),
+        (_save(_RED, "ICO", sizes=[(60, 40)], bitmap_format="bmp"), "icon", "image/png"),
+        (_photoshop(), "Photoshop", "image/png"),
+        (_HEIC, "HEIC", "image/jpeg"),
+    ],
+    ids=range(13),
+)
+async def test_other_formats_become_one_that_models_take(read_picture: ReadPicture, data: bytes, shown: str, media_type: str) -> None:
+    result = await read_picture("x.txt", data)
+    assert (result.media_type, result.original) == (media_type, f"{shown}, 60×40")
+    red, green, blue = _average(_open(result.data))
+    assert abs(red - 200) < 16
+    assert abs(green - 30) < 16
+    assert abs(blue - 30) < 16
+
+
+async def test_a_photo_of_a_phone_with_48_megapixels_is_scaled_down(read_picture: ReadPicture) -> None:
+    result = await read_picture("photo.jpg", _save(Image.new("RGB", (8_064, 6_048), "navy"), "JPEG"))
+    assert result.original == "JPEG, 8064×6048"
+    assert (result.width, result.height) == (2_048, 1_536)
 
 
 async def test_a_photo_is_turned_upright_and_tells_no_secrets(read_picture: ReadPicture) -> None:

@@ -7,7 +7,7 @@ import pypdf
 import pytest
 
 from assistant.contracts.errors import FileTooLarge, UnreadableFile
-from assistant.documents.formats.pdf import join_lines, name_pages
+from assistant.documents.formats.pdf import name_pages
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from tests.documents.making import ReadText, Spool, limited, pdf, show
@@ -51,6 +51,15 @@ async def test_a_password_is_named_as_the_reason(read: ReadText) -> None:
     assert caught.value.param == "files[0]"
 
 
+@pytest.mark.parametrize("algorithm", ["RC4-40", "RC4-128", "AES-128", "AES-256"])
+async def test_a_file_that_opens_without_a_password_is_read(read: ReadText, algorithm: str) -> None:
+    writer = pypdf.PdfWriter(BytesIO(pdf([show("opened")])))
+    writer.encrypt("", "secret", algorithm=algorithm)
+    target = BytesIO()
+    writer.write(target)
+    assert "opened" in (await read("a.pdf", target.getvalue())).text
+
+
 async def test_links_notes_and_fields_are_read(read: ReadText) -> None:
     notes = (
         "/Annots[<</Type/Annot/Subtype/Link/Rect[70 715 110 735]/A<</S/URI/URI(https://a.example/)>>>>"
@@ -66,11 +75,6 @@ async def test_links_notes_and_fields_are_read(read: ReadText) -> None:
 async def test_a_damaged_file_says_so(read: ReadText) -> None:
     with pytest.raises(UnreadableFile, match=r"^a\.pdf can't be read"):
         await read("a.pdf", pdf([show("Hello")])[:200])
-
-
-def test_a_word_broken_at_the_end_of_a_line_is_whole_again() -> None:
-    pages = ["con\ufffefirming chat\ufffeoptimized multi\ufffeagent", "a multi-agent system, a chat is optimized"]
-    assert join_lines(pages)[0] == "confirming chat-optimized multi-agent"
 
 
 def test_page_numbers_are_named_in_runs() -> None:

@@ -1,7 +1,9 @@
 """The reader itself: its errors name the file, its children have limits, and none outlives its reading."""
 
 import asyncio
+import os
 import re
+import signal
 import subprocess
 import sys
 from io import BytesIO
@@ -18,17 +20,25 @@ from assistant.documents.settings import DocumentSettings
 from tests.documents.making import SLOW, ReadText, Spool, pack, paragraph, pdf, refusal, show, word
 
 
-def _children() -> list[Path]:
-    """The /proc folders of this process' children."""
-    numbers = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split()
-    return [Path("/proc") / number for number in numbers]
+def _below(process: str) -> list[str]:
+    """The numbers of a process' children."""
+    return " ".join(path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children")).split()
 
 
-async def _limited_child() -> Path:
+def _children(server: str = "self") -> list[Path]:
+    """The /proc folders of the processes that read a file; their parents are the children of this process, or of `server`."""
+    return [Path("/proc") / reader for stands_by in _below(server) for reader in _below(stands_by)]
+
+
+def _parent(child: Path) -> int:
+    return int((child / "stat").read_text().rpartition(")")[2].split()[1])
+
+
+async def _limited_child(server: str = "self") -> Path:
     """The child, once it has set its last limit."""
     async with asyncio.timeout(10):
         while True:
-            for child in _children():
+            for child in _children(server):
                 if re.search(r"Max file size +0 ", (child / "limits").read_text()):
                     return child
             await asyncio.sleep(0.005)
@@ -47,9 +57,25 @@ async def test_an_empty_file_says_so(read: ReadText) -> None:
         (b"\x7fELF" + bytes(200), "is a program"),
         (pack({"a.txt": "x"}), "is a ZIP archive"),
         (b"\x1f\x8b\x08" + bytes(range(256)), "is a gzip archive"),
-        (b"\x00\x00\x00\x18ftypheic" + bytes(200), "is a HEIC picture"),
         (b"\x00\x00\x00\x18ftypisom" + bytes(200), "is a film or a sound"),
         (b"ID3\x04" + bytes(range(256)), "is a sound"),
+        (b"RIFF\xe8\x03\0\0WAVEfmt " + b"\xff" * 1_000, "is a sound"),
+        (b"fLaC\0\0\0\x22" + b"a" * 500, "is a sound"),
+        (b"MThd\0\0\0\6" + b"a" * 500, "is a sound"),
+        (b"\0\0\0\x20ftypM4A " + b"a" * 500, "is a sound"),
+        (b"OggS\0\2" + b"a" * 500, "is a sound or a film"),
+        (b"RIFF\xe8\x03\0\0AVI LIST" + b"a" * 500, "is a sound or a film"),
+        (b"\x1aE\xdf\xa3" + b"a" * 500, "is a sound or a film"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + b"a" * 500, "is a JPEG XL picture"),
+        (b"\x01\0\0\0" + b"a" * 36 + b" EMF" + b"a" * 500, "is a Windows metafile picture"),
+        (b"\0" * 128 + b"DICM" + b"a" * 5_000, "is a medical picture (DICOM)"),
+        (b"\0\x01\0\0\0\x12" + b"a" * 500, "is a font"),
+        (b"name.txt" + b"\0" * 249 + b"ustar\x0000" + b"a" * 20_000, "is a tar archive"),
+        (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d" + b"a" * 500, "is a OneNote section (.one). Export it as PDF"),
+        (b"\xffWPC" + b"a" * 500, "is a WordPerfect document (.wpd). Export it as PDF"),
+        (b"\x30\x82\x10\x00\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" + b"a" * 900, "is a signed or encrypted message (.p7m)"),
+        (pack({"Index/Document.iwa": "x", "Index/Tables/a.iwa": "x"}), "is a Pages, Keynote or Numbers document. Export it as PDF"),
+        (pack({"visio/document.xml": "x"}), "is a Visio drawing (.vsdx). Export it as PDF"),
         (bytes(range(256)) * 4, "is of an unknown kind"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "WordDocument".encode("utf-16-le"), "is an old Word document (.doc). Save it as .docx"),
     ],
@@ -104,11 +130,95 @@ async def test_a_child_has_limits_and_nothing_of_our_environment(reader: ChildRe
 
 
 def test_a_child_imports_no_library_that_its_file_does_not_need() -> None:
-    code = "import sys, assistant.documents.child; print([name for name in ('asyncio', 'lxml', 'pydantic', 'PIL') if name in sys.modules])"
+    heavy = ("asyncio", "chardet", "docx", "email", "lxml", "openpyxl", "PIL", "pptx", "pydantic", "pypdf", "pypdfium2", "ssl")
+    code = f"import sys, assistant.documents.fork_server; print([name for name in {heavy} if name in sys.modules])"
     seen = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=True
     )
     assert seen.stdout.strip() == "[]"
+
+
+async def test_a_child_holds_its_file_and_its_reply_and_nothing_else(reader: ChildReader, spool: Spool) -> None:
+    await reader.read(spool("before.txt", b"hello"))
+    upload = spool("a.rtf", SLOW)
+    task = asyncio.create_task(reader.read(upload))
+    child = await _limited_child()
+    held = {entry.name: str(entry.readlink()) for entry in (child / "fd").iterdir()}
+    standing_by = {str(entry.readlink()) for entry in (child / f"../{_parent(child)}/fd").iterdir()}
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert held.pop("0") == str(upload.path)
+    assert sorted(held) == ["1", "2", "3"]
+    assert held["1"] == held["2"] == "/dev/null"
+    assert held["3"].startswith("socket:")
+    assert not any(str(upload.path.parent) in place for place in standing_by)
+
+
+async def test_each_file_has_a_process_of_its_own_from_one_that_stands_by(reader: ChildReader, spool: Spool) -> None:
+    before, seen = set(_below("self")), list[str]()
+    for name in ("a.rtf", "b.rtf"):
+        task = asyncio.create_task(reader.read(spool(name, SLOW + name.encode())))
+        seen.append((await _limited_child()).name)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert len(set(seen)) == 2
+    assert len(set(_below("self")) - before) == 1
+    await reader.close()
+    assert set(_below("self")) <= before
+    assert (await reader.read(spool("c.txt", b"hello"))) == ReadDocument(format="text", text="hello", facts=("1 line",))
+
+
+async def test_where_the_process_that_stands_by_died_another_one_starts(reader: ChildReader, spool: Spool) -> None:
+    slow = asyncio.create_task(reader.read(spool("a.rtf", SLOW)))
+    child = await _limited_child()
+    stands_by = _parent(child)
+    os.kill(stands_by, signal.SIGKILL)
+    with pytest.raises(UnreadableFile, match=r"^a\.rtf can't be read"):
+        await slow
+    await _gone(child.name)
+    assert str(stands_by) not in _below("self")
+    assert (await reader.read(spool("b.txt", b"hello"))).kind == "document"
+
+
+async def test_after_a_while_without_files_nothing_stands_by(spool: Spool) -> None:
+    before = set(_below("self"))
+    reader = ChildReader(DocumentSettings(), idle_seconds=0)
+    assert (await reader.read(spool("a.txt", b"hello"))).kind == "document"
+    for process in set(_below("self")) - before:
+        await _gone(process)
+
+
+async def test_nothing_is_left_of_a_server_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "a.rtf").write_bytes(SLOW)
+    code = f"""
+import asyncio
+from pathlib import Path
+from assistant.contracts.turns import Upload
+from assistant.documents.reader import ChildReader
+from assistant.documents.settings import DocumentSettings
+path = Path({str(tmp_path / "a.rtf")!r})
+asyncio.run(ChildReader(DocumentSettings()).read(Upload(name=path.name, path=path, size=path.stat().st_size, digest="0" * 64)))
+"""
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=Path(__file__).parents[2])
+    child = await _limited_child(str(server.pid))
+    server.kill()
+    await server.wait()
+    await _gone(child.name)
+
+
+async def _gone(process: str) -> None:
+    """Waits until a process has ended (it may be a zombie where nothing takes orphans)."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                status = await asyncio.to_thread(Path(f"/proc/{process}/status").read_text)
+            except (FileNotFoundError, ProcessLookupError):
+                return
+            if "State:\tZ" in status:
+                return
+            await asyncio.sleep(0.005)
 
 
 _REFUSAL = protocol.ReadRefusal(words="is empty.")

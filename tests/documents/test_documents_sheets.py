@@ -81,8 +81,8 @@ async def test_links_comments_and_merged_cells_are_kept(read: ReadText) -> None:
     sheet.merge_cells("D1:E2")
     sheet["D1"] = "merged"
     text = (await read("a.xlsx", _save(book))).text
-    assert "- Link in B2: https://a.example/" in text
-    assert "- Comment on C3: Checked twice" in text
+    assert "- Link in B2 (site): https://a.example/" in text
+    assert "- Comment on C3 (5) by Ann: Checked twice" in text
     assert "|  |  | merged |" in text
 
 

@@ -1,7 +1,5 @@
 """Text in any encoding, pages, messages; and that a file's content, not its name, says what it is."""
 
-from email.message import EmailMessage
-
 import pytest
 
 from tests.documents.making import ReadText, pdf, show
@@ -93,21 +91,6 @@ async def test_a_page_of_links_that_are_never_closed_is_read_in_its_time(read: R
 async def test_a_list_of_many_items_is_read_in_its_time(read: ReadText) -> None:
     page = "<html><ul>" + "<li>words of an item that make its line a little longer</li>" * 90_000
     assert len((await read("list.html", page.encode())).text.split("\n")) == 90_000
-
-
-async def test_a_message_is_read_with_its_fields_and_the_names_of_its_attachments(read: ReadText) -> None:
-    message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = "Ann <ann@a.example>", "bob@b.example", "Grüße"
-    message["Date"] = "Fri, 20 Nov 2026 08:00:00 +0000"
-    message.set_content("Hello Bob,\nsee the file.")
-    message.add_alternative("<p>Hello</p>", subtype="html")
-    message.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="plan.pdf")
-    result = await read("mail.eml", bytes(message))
-    assert result.text == (
-        "From: Ann <ann@a.example>\nTo: bob@b.example\nDate: Fri, 20 Nov 2026 08:00:00 +0000\nSubject: Grüße\n\n"
-        "Hello Bob,\nsee the file.\n\nAttached files (not read): plan.pdf"
-    )
-    assert result.facts == ("1 message", "1 attached file")
 
 
 async def test_rich_text_is_read(read: ReadText) -> None:

@@ -180,6 +180,89 @@ async def test_documents_of_other_kinds_are_read(read: ReadText, old: bytes, new
     assert (await read("a.docx", pack({name: part.replace(old, new) for name, part in parts.items()}))).text == "x"
 
 
-async def test_a_part_that_is_missing_is_said(read: ReadText) -> None:
-    with pytest.raises(UnreadableFile, match=r"^a\.docx can't be read as a Word document: parts of it are missing"):
-        await read("a.docx", word(paragraph("x"), [("rId1", "image", "NULL")]))
+@pytest.mark.parametrize("kind", ["header", "styles", "numbering", "comments", "footnotes", "theme", "customXml"])
+async def test_a_document_without_one_of_its_parts_is_read(read: ReadText, kind: str) -> None:
+    assert (await read("a.docx", word(paragraph("x"), [("rId1", kind, f"{kind}1.xml")]))).text == "x"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        ("rId1", "image", "NULL"),
+        ("rId1", "image", "media/gone.png"),
+        ("rId1", "styles", "styles.xml"),
+        ("rId1", "numbering", "../numbering.xml"),
+        ("rId1", "header", "/word/header9.xml"),
+        ("rId1", "comments", "#"),
+        ("rId1", "footnotes", "..\\..\\..\\etc\\passwd"),
+    ],
+)
+async def test_the_rest_of_a_document_is_read_where_a_part_is_missing(read: ReadText, link: tuple[str, str, str]) -> None:
+    assert (await read("a.docx", word(paragraph("x"), [link]))).text == "x"
+
+
+async def test_a_document_without_its_main_part_is_refused(read: ReadText) -> None:
+    with pytest.raises(UnreadableFile, match=r"^a\.docx can't be read as a Word document: it is damaged"):
+        await read("a.docx", office({"_rels/.rels": relations([("a", "officeDocument", "word/gone.xml")]), "word/styles.xml": "<a/>"}))
+
+
+def _field(data: str, kind: str, shown: str = "") -> str:
+    char = "<w:r><w:fldChar w:fldCharType='{}'/></w:r>"
+    begin = f"<w:r><w:fldChar w:fldCharType='begin'><w:ffData><w:name w:val='f'/>{data}</w:ffData></w:fldChar></w:r>"
+    result = f"<w:r><w:t>{shown}</w:t></w:r>" if shown else ""
+    code = f"<w:r><w:instrText>{kind}</w:instrText></w:r>"
+    return f"<w:p><w:r><w:t>F:</w:t></w:r>{begin}{code}{char.format('separate')}{result}{char.format('end')}</w:p>"
+
+
+def _list(*properties: str) -> str:
+    entries = "".join(f"<w:listEntry w:val='{name}'/>" for name in ("red", "green", "blue"))
+    return f"<w:ddList>{''.join(properties)}{entries}</w:ddList>"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "shown", "words"),
+    [
+        ("<w:checkBox><w:default w:val='0'/><w:checked/></w:checkBox>", "FORMCHECKBOX", "", "F:[x]"),
+        ("<w:checkBox><w:checked w:val='1'/></w:checkBox>", "FORMCHECKBOX", "", "F:[x]"),
+        ("<w:checkBox><w:default w:val='1'/></w:checkBox>", "FORMCHECKBOX", "", "F:[x]"),
+        ("<w:checkBox><w:default w:val='1'/><w:checked w:val='0'/></w:checkBox>", "FORMCHECKBOX", "", "F:[ ]"),
+        ("<w:checkBox><w:sizeAuto/></w:checkBox>", "FORMCHECKBOX", "", "F:[ ]"),
+        (_list("<w:result w:val='2'/>"), "FORMDROPDOWN", "", "F:blue"),
+        (_list("<w:default w:val='1'/>"), "FORMDROPDOWN", "", "F:green"),
+        (_list(), "FORMDROPDOWN", "", "F:red"),
+        (_list("<w:result w:val='9'/>"), "FORMDROPDOWN", "", "F:"),
+        (_list("<w:result w:val='x'/>"), "FORMDROPDOWN", "", "F:"),
+        (_list("<w:result w:val='2'/>"), "FORMDROPDOWN", "blue", "F:blue"),
+        ("<w:textInput><w:default w:val='Bonn'/></w:textInput>", "FORMTEXT", "Cologne", "F:Cologne"),
+    ],
+)
+async def test_what_is_filled_into_a_form_is_read(read: ReadText, data: str, kind: str, shown: str, words: str) -> None:
+    assert (await read("a.docx", word(_field(data, kind, shown)))).text == words
+
+
+@pytest.mark.parametrize(
+    ("properties", "shown", "words"),
+    [
+        ("<w:checkbox><w:checked w:val='1'/></w:checkbox>", "☒", "C:☒"),
+        ("<w:checkbox><w:checked w:val='1'/></w:checkbox>", "", "C:[x]"),
+        ("<w:checkbox><w:checked w:val='0'/></w:checkbox>", "", "C:[ ]"),
+        ("<w:checkbox/>", "", "C:[ ]"),
+        ("<w:checkbox><w:checked w:val='true'/></w:checkbox>", "\uf052", "C:[x]"),
+        ("<w:date w:fullDate='2026-11-28T00:00:00Z'/>", "28 November", "C:28 November"),
+        ("<w:date w:fullDate='2026-11-28T00:00:00Z'/>", "", "C:2026-11-28"),
+        ("<w:dropDownList w:lastValue='2'><w:listItem w:displayText='Two' w:value='2'/></w:dropDownList>", "Two", "C:Two"),
+        ("<w:dropDownList w:lastValue='2'><w:listItem w:displayText='Two' w:value='2'/></w:dropDownList>", "", "C:Two"),
+        ("<w:comboBox w:lastValue='own words'/>", "", "C:own words"),
+        ("<w:text/>", "typed", "C:typed"),
+        ("<w:text/>", "", "C:"),
+    ],
+)
+async def test_content_controls_are_read(read: ReadText, properties: str, shown: str, words: str) -> None:
+    content = f"<w:sdtContent><w:r><w:t>{shown}</w:t></w:r></w:sdtContent>"
+    inline = f"<w:p><w:r><w:t>C:</w:t></w:r><w:sdt><w:sdtPr>{properties}</w:sdtPr>{content}</w:sdt></w:p>"
+    assert (await read("a.docx", word(inline))).text == words
+
+
+async def test_a_control_around_an_empty_paragraph_is_read(read: ReadText) -> None:
+    control = "<w:sdt><w:sdtPr><w:checkbox><w:checked/></w:checkbox></w:sdtPr><w:sdtContent><w:p/></w:sdtContent></w:sdt>"
+    assert (await read("a.docx", word(control + paragraph("after")))).text == "[x]\n\nafter"

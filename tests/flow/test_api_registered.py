@@ -1,6 +1,8 @@
 """Models that clients name themselves: the whole conversation goes to them, and nothing is kept."""
 
 import asyncio
+import base64
+import io
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +12,7 @@ from typing import Any
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
+from PIL import Image
 
 from assistant.providers.choice import ChosenModel, choose
 from assistant.providers.listing import ListedModels
@@ -211,6 +214,18 @@ async def test_files_and_pictures_of_any_message_are_seen(
     first = asked(upstream)["messages"][0]["content"]
     assert [part["type"] for part in first] == ["text", "image_url"]
     assert first[1]["image_url"]["url"] == picture()
+
+
+async def test_a_scan_is_seen_as_far_as_the_context_has_room(upstream: ModelServer, client: openai.AsyncOpenAI) -> None:
+    scan = io.BytesIO()
+    pages = [Image.new("RGB", (600, 800), (200, page, 200)) for page in range(3)]
+    pages[0].save(scan, "PDF", save_all=True, append_images=pages[1:])
+    data = f"data:application/pdf;base64,{base64.b64encode(scan.getvalue()).decode()}"
+    content: Any = [{"type": "text", "text": "Read"}, {"type": "file", "file": {"filename": "scan.pdf", "file_data": data}}]
+    await client.chat.completions.create(model="tuned", messages=[{"role": "user", "content": content}])
+    parts = asked(upstream)["messages"][0]["content"]
+    assert [part["type"] for part in parts] == ["text", "text", "text", "image_url"]
+    assert "Pictures 2 to 3 are not shown: there are too many for one message" in parts[1]["text"]
 
 
 @pytest.fixture

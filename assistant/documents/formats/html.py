@@ -1,19 +1,23 @@
-"""Web pages as Markdown: headings, lists, tables, links; without scripts and styles."""
+"""Web pages as Markdown: headings, lists, tables, links; without scripts, styles and what the page hides.
+
+Hidden is an element with the attribute `hidden` (unless "until-found") or an inline style `display: none`, `visibility: hidden` or
+`mso-hide: all`. Styles from elsewhere are not known here.
+"""
 
 # pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # (lxml declares no types.)
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import cast
 
 from lxml import etree
 
 from assistant.contracts.documents import ReadDocument
+from assistant.documents.formats.html_tables import HtmlTable, SpanBudget
 from assistant.documents.formats.markdown import DocumentBuilder, table
-from assistant.documents.formats.text import decode
+from assistant.documents.formats.text import decode, decode_as
 from assistant.documents.protocol import ReadLimits
 
 _SKIPPED = re.compile("script|style|template|svg|noscript|iframe|object|canvas|select")
@@ -24,16 +28,23 @@ _BLOCKS = re.compile(
 _PREFIXES = {"title": "Title: ", **{f"h{level}": f"{'#' * level} " for level in range(1, 7)}}
 _SPACE = re.compile(r"[ \t\r\n\f\xa0]+")
 _ITEM = re.compile(r" *(?:-|\d+\.) ")
-_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_CHARSET = re.compile(rb"<(?:meta[^>]+charset|\?xml[^>]+encoding)\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_HIDING = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all)", re.IGNORECASE)
 _MAX_INDENT = 12
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     builder = DocumentBuilder(limits.text_chars)
-    for block in to_markdown(_decode(data)):
+    for block in read_page(data):
         builder.add(block)
     builder.split_at_headings()
     return builder.finish(name)
+
+
+def read_page(data: bytes) -> list[str]:
+    """The blocks of a page in the encoding that it declares, else in what its bytes resemble."""
+    declared = _CHARSET.search(data[:4096])
+    return to_markdown(decode_as(data, declared[1].decode()) if declared else decode(data))
 
 
 def to_markdown(page: str) -> list[str]:
@@ -47,23 +58,6 @@ def to_markdown(page: str) -> list[str]:
     return blocks
 
 
-def _decode(data: bytes) -> str:
-    declared = _CHARSET.search(data[:4096])
-    if declared and not data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        try:
-            return data.decode(declared[1].decode().lower())
-        except (LookupError, UnicodeError):
-            pass
-    return decode(data)
-
-
-@dataclass(slots=True)
-class _HtmlTable:
-    outer: list[str]
-    """The blocks before it."""
-    rows: list[list[str]] = field(default_factory=list[list[str]])
-
-
 class _MarkdownTarget:
     """Receives start tags, end tags and text from lxml, which closes every tag. Collects inline text until a block starts or ends."""
 
@@ -75,12 +69,13 @@ class _MarkdownTarget:
         self._pre = 0
         self._lists: list[int | None] = []
         """The number of the next item of each open list; None for bullets."""
-        self._tables: list[_HtmlTable] = []
+        self._tables: list[HtmlTable] = []
+        self._spans = SpanBudget()
         self._links: list[tuple[str, int] | None] = []
         """The address and the start within the line of each open link; None where a block ended it."""
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if self._skipped or _SKIPPED.fullmatch(tag):
+        if self._skipped or _SKIPPED.fullmatch(tag) or (attributes and _is_hidden(tag, attributes)):
             self._skipped += 1
             return
         if _BLOCKS.fullmatch(tag):
@@ -107,10 +102,14 @@ class _MarkdownTarget:
                 if number is not None:
                     self._lists[-1] = number + 1
             case "table":
-                self._tables.append(_HtmlTable(outer=self._blocks))
+                self._tables.append(HtmlTable(outer=self._blocks))
                 self._blocks = []
+            case "thead" | "tbody" | "tfoot" if self._tables:
+                self._tables[-1].begin_group(foot=tag == "tfoot")
             case "tr" if self._tables:
-                self._tables[-1].rows.append([])
+                self._tables[-1].begin_row()
+            case "td" | "th" if self._tables:
+                self._tables[-1].begin_cell(attributes)
             case _:
                 pass
 
@@ -128,8 +127,7 @@ class _MarkdownTarget:
             case "ul" | "ol":
                 self._lists.pop()
             case "td" | "th" if self._tables:
-                rows = self._tables[-1].rows
-                rows[-1:] = [[*(rows[-1] if rows else ()), "\n".join(self._blocks)]]
+                self._tables[-1].end_cell("\n".join(self._blocks))
                 self._blocks = []
             case "table":
                 self._end_table(self._tables.pop())
@@ -175,11 +173,17 @@ class _MarkdownTarget:
         if text.strip():
             self._blocks.append(f"```\n{text}\n```")
 
-    def _end_table(self, done: _HtmlTable) -> None:
+    def _end_table(self, done: HtmlTable) -> None:
         self._blocks = [*done.outer, *self._blocks]
         if self._tables:  # within a cell its rows become lines
-            self._blocks += [" ; ".join(filter(None, cells)) for cells in done.rows]
-        elif max((len(cells) for cells in done.rows), default=0) <= 1:  # a table that only lays out the page
-            self._blocks += [text for cells in done.rows for text in cells]
-        elif text := table(done.rows):
+            self._blocks += [" ; ".join(filter(None, cells)) for cells in done.texts()]
+        elif done.lays_out:
+            self._blocks += [text for cells in done.texts() for text in cells]
+        elif text := table(done.form(self._spans)):
             self._blocks.append(text)
+
+
+def _is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
+    if tag in {"html", "body"}:  # hidden until a script shows it
+        return False
+    return attributes.get("hidden", "until-found").lower() != "until-found" or _HIDING.search(attributes.get("style", "")) is not None

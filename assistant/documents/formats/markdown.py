@@ -9,8 +9,11 @@ _DROPPED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ud800-\
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _HEADING = re.compile(r"^#{1,2} +(.+)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\[\]]*)\]\([^()\s]*\)")
+NOTHING = "(No text was found in this file.)"
 _MOST_SECTIONS = 2_000
 _LONGEST_LABEL = 120
+_MOST_EVEN = 2_000_000
+"""Cells of a table up to which its rows are filled up to one width."""
 
 
 def clean(text: str) -> str:
@@ -31,6 +34,8 @@ def shorten(label: str) -> str:
 
 def cell(text: str) -> str:
     """A cell's text on one line: line breaks become <br>, bars are escaped."""
+    if "\n" not in text and "\r" not in text:
+        return text.strip().replace("|", "\\|")
     lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
     return "<br>".join(line for line in lines if line).replace("|", "\\|")
 
@@ -46,7 +51,8 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     width = max((max(index + 1 for index, text in enumerate(line) if text) for line in kept), default=0)
     if not width:
         return ""
-    full = [[*line[:width], *[""] * (width - len(line))] for line in kept]
+    even = width * len(kept) <= _MOST_EVEN
+    full = [[*line[:width], *[""] * (width - len(line) if even else 0)] for line in kept]
     return "\n".join([row(full[0]), row(["---"] * width), *(row(line) for line in full[1:])])
 
 
@@ -62,6 +68,11 @@ class DocumentBuilder:
         self._labels: set[str] = set()
         self.full = False
         """The limit is reached: further blocks are ignored."""
+
+    @property
+    def room(self) -> int:
+        """Characters that may still be added."""
+        return max(0, self._limit - self._size)
 
     def begin(self, label: str) -> None:
         """Starts a section at the next block; a repeated label gets a number."""
@@ -99,7 +110,7 @@ class DocumentBuilder:
 
     def finish(self, name: str, *, facts: tuple[str, ...] = (), missing: str = "") -> ReadDocument:
         """The document. `facts` default to the number of words."""
-        text = "\n\n".join(self._blocks)
+        text = "\n\n".join(self._blocks) or NOTHING
         if self.full:
             cut = f"everything after the first {self._limit:,} characters of text"
             missing = f"{missing}; {cut}" if missing else cut

@@ -5,9 +5,10 @@
 
 import ctypes
 import logging
-import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from io import BytesIO
 from typing import Any
@@ -16,18 +17,26 @@ import pypdfium2
 from pypdfium2 import raw
 
 from assistant.contracts.documents import ReadDocument
+from assistant.documents.formats.images import encode_page
 from assistant.documents.formats.markdown import DocumentBuilder, clean, count, shorten
-from assistant.documents.protocol import ReadLimits, damaged, encrypted, too_large
+from assistant.documents.formats.pdf_layout import PdfLine, read_lines, to_texts
+from assistant.documents.formats.pdf_text import RIGHT_TO_LEFT, PageText, join_lines
+from assistant.documents.formats.pictures import DocumentPictures, EncodedPicture
+from assistant.documents.protocol import IllustratedDocument, ReadLimits, damaged, encrypted, too_large
 
 _BLANK = "(This page holds no text. It may be a picture, such as a scan.)"
+_FEW_WORDS = 15
+"""A page with fewer is shown as a picture where an image covers a part of it."""
+_LEAST_SHARE = 0.25
+_MAX_OBJECTS = 200
+"""Objects of a page among which an image is looked for."""
+_MOST_SCALE = 4.0
+"""Pixels for a point (1/72 inch): small pages are not blown up."""
 _MAX_OUTLINE = 300
+_LAYOUT_SECONDS = 1.0
+"""Computing time of one document until which tables are searched for."""
 _PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
 """Placeholders that programs write for a missing title or author."""
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
-
-_LINE_HYPHEN = re.compile("(\\w*)[\ufffe\x02](\\w*)")
-_WORD = re.compile(r"\w+(?:-\w+)*")
-_MIN_HALF = 3
 _MAX_ANNOTATIONS = 400
 """Annotations read per page."""
 _MAX_STRING = 20_000
@@ -38,38 +47,48 @@ _WITHOUT_VALUE = (raw.FPDF_FORMFIELD_PUSHBUTTON, raw.FPDF_FORMFIELD_SIGNATURE, r
 
 @dataclass(frozen=True, slots=True)
 class _PdfPage:
-    text: str
+    lines: list[PdfLine]
     annotations: str
+    size: int = 0
+    """Characters of its text."""
     doubtful: bool = False
     """pypdf reads it better."""
+    drawn: bool = False
+    """It says more as a picture than as text."""
 
 
-_DAMAGED = _PdfPage("", "(This page is damaged.)")
+_DAMAGED = _PdfPage([], "(This page is damaged.)")
 
 
-def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument | IllustratedDocument:
     """The pages up to the limit. Falls back to pypdf where pdfium fails."""
     try:
         document = pypdfium2.PdfDocument(data)
-    except pypdfium2.PdfiumError as error:
-        if "password" in str(error).lower():
-            raise encrypted() from error
-        return _read_by_pypdf(data, limits)
+    except pypdfium2.PdfiumError:
+        return _read_by_pypdf(data, limits)  # which also tries an empty password as the owner's
     total = len(document)
     read_to = _check_pages(total, limits)
     document.init_forms()
     pages: list[_PdfPage] = []
     size = 0
+    layout_ends = time.process_time() + _LAYOUT_SECONDS
     for index in range(read_to):
-        pages.append(_read_page(document, index))
-        size += len(pages[-1].text) + len(pages[-1].annotations)
+        pages.append(_read_page(document, index, tables=time.process_time() < layout_ends))
+        size += pages[-1].size + len(pages[-1].annotations)
         if size > limits.text_chars:
             break
-    texts = [page.text for page in pages]
+    texts = to_texts([page.lines for page in pages])
     if doubtful := [index for index, page in enumerate(pages) if page.doubtful]:
         for index, text in _read_pages_by_pypdf(data, doubtful).items():
             texts[index] = text
-    return _compose(join_lines(texts), [page.annotations for page in pages], total, limits, head=_read_head(document))
+    pictures = DocumentPictures(limits)
+    marks = {
+        number: pictures.page(f"page {number}", partial(_render, document, number - 1, limits))
+        for number, page in enumerate(pages, start=1)
+        if page.drawn and limits.pictures
+    }
+    annotations = [page.annotations for page in pages]
+    return pictures.illustrate(_compose(join_lines(texts), annotations, total, limits, head=_read_head(document), marks=marks))
 
 
 def _check_pages(total: int, limits: ReadLimits) -> int:
@@ -79,8 +98,10 @@ def _check_pages(total: int, limits: ReadLimits) -> int:
     return min(total, limits.pdf_pages)
 
 
-def _compose(texts: list[str], annotations: list[str], total: int, limits: ReadLimits, *, head: str = "") -> ReadDocument:
-    """The document of its pages' texts, each under a heading with its number."""
+def _compose(
+    texts: list[str], annotations: list[str], total: int, limits: ReadLimits, *, head: str = "", marks: Mapping[int, str] | None = None
+) -> ReadDocument:
+    """The document of its pages' texts, each under a heading with its number. `marks`: of the pages that are shown, by number."""
     builder = DocumentBuilder(limits.text_chars)
     builder.add(head)
     for number, (text, extra) in enumerate(zip(texts, annotations, strict=True), start=1):
@@ -88,6 +109,7 @@ def _compose(texts: list[str], annotations: list[str], total: int, limits: ReadL
         builder.add(f"## Page {number}")
         builder.add(text if text.strip() or extra else _BLANK)
         builder.add(extra)
+        builder.add((marks or {}).get(number, ""))
     facts = [count(total, "page")]
     if blank := [number for number, text in enumerate(texts, start=1) if not text.strip()]:
         facts.append(f"no text on {name_pages(blank)} (pictures or scans?)")
@@ -109,26 +131,57 @@ def name_pages(pages: list[int]) -> str:
     return f"{'page' if len(pages) == 1 else 'pages'} {joined}"
 
 
-def _read_page(document: pypdfium2.PdfDocument, index: int) -> _PdfPage:
-    """The text and annotations of a page; neither where it is damaged."""
+def _read_page(document: pypdfium2.PdfDocument, index: int, *, tables: bool) -> _PdfPage:
+    """The lines and annotations of a page; neither where it is damaged."""
     try:
         page = document[index]
     except pypdfium2.PdfiumError:
         return _DAMAGED
     try:
         text = page.get_textpage()
-        words = text.get_text_range()
+        characters = PageText(text)
+        words = characters.words
         annotations = _read_annotations(document, page, text)
         # Some programs map a whole right-to-left word to one glyph without a letter, which pdfium reads backwards.
-        doubtful = bool(_RIGHT_TO_LEFT.search(words)) and any(
-            raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(text.count_chars())
+        doubtful = bool(RIGHT_TO_LEFT.search(words)) and (
+            characters.doubtful or any(raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(characters.count))
         )
+        drawn = _is_drawn(page, words)
+        lines = read_lines(page, characters, tables=tables)
         text.close()
     except pypdfium2.PdfiumError:
         return _DAMAGED
     finally:
         page.close()
-    return _PdfPage(words.replace("\r\n", "\n"), annotations, doubtful)
+    return _PdfPage(lines, annotations, len(words), doubtful, drawn)
+
+
+def _is_drawn(page: pypdfium2.PdfPage, words: str) -> bool:
+    """Whether the page has hardly any text, and something else instead."""
+    number = raw.FPDFPage_CountObjects(page)
+    if not words.strip() or not number:
+        return number > 0
+    if len(words.split()) >= _FEW_WORDS:
+        return False
+    width, height = page.get_size()
+    for index in range(min(number, _MAX_OBJECTS)):
+        thing = raw.FPDFPage_GetObject(page, index)
+        if raw.FPDFPageObj_GetType(thing) == raw.FPDF_PAGEOBJ_IMAGE:
+            left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+            raw.FPDFPageObj_GetBounds(thing, left, bottom, right, top)
+            if abs((right.value - left.value) * (top.value - bottom.value)) >= _LEAST_SHARE * width * height:
+                return True
+    return False
+
+
+def _render(document: pypdfium2.PdfDocument, index: int, limits: ReadLimits) -> EncodedPicture:
+    """The page as it is printed, with its form fields filled in."""
+    page = document[index]
+    try:
+        scale = min(limits.picture_side / max(*page.get_size(), 1.0), _MOST_SCALE)
+        return EncodedPicture(*encode_page(page.render(scale=scale).to_pil(), photo=True))
+    finally:
+        page.close()
 
 
 def _read_head(document: pypdfium2.PdfDocument) -> str:
@@ -166,7 +219,7 @@ def _read_by_pypdf(data: bytes, limits: ReadLimits) -> ReadDocument:
         texts = [document.pages[index].extract_text() for index in range(_check_pages(total, limits))]
     except (pypdf.errors.FileNotDecryptedError, pypdf.errors.DependencyError) as error:
         raise encrypted() from error
-    except pypdf.errors.PyPdfError as error:
+    except (pypdf.errors.PyPdfError, pypdf.errors.DeprecationError) as error:
         raise damaged("a PDF") from error
     if not texts:
         raise damaged("a PDF")
@@ -179,7 +232,7 @@ def _read_pages_by_pypdf(data: bytes, indexes: list[int]) -> dict[int, str]:
     try:
         document = pypdf.PdfReader(BytesIO(data), strict=False)
         return {index: text for index in indexes if (text := document.pages[index].extract_text()).strip()}
-    except pypdf.errors.PyPdfError:
+    except (pypdf.errors.PyPdfError, pypdf.errors.DeprecationError):
         return {}
 
 
@@ -189,26 +242,6 @@ def _import_pypdf() -> Any:
     pypdf.overwrite_configuration(jbig2dec_binary=None)  # would start a program for JBIG2 pictures
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     return pypdf
-
-
-def join_lines(pages: list[str]) -> list[str]:
-    """The pages with words joined that a line's end broke, where pdfium puts a mark for the hyphen.
-
-    The hyphen stays where the document writes the word with one elsewhere, or uses both halves as words.
-    """
-    if not any(_LINE_HYPHEN.search(page) for page in pages):
-        return pages
-    words = {word.lower() for page in pages for word in _WORD.findall(_LINE_HYPHEN.sub(" ", page))}
-
-    def join(match: re.Match[str]) -> str:
-        left, right = match[1], match[2]
-        whole, parted = (left + right).lower(), f"{left}-{right}".lower()
-        if whole in words and parted not in words:
-            return left + right
-        both = min(len(left), len(right)) >= _MIN_HALF and left.lower() in words and right.lower() in words
-        return f"{left}-{right}" if parted in words or both or not right else left + right
-
-    return [_LINE_HYPHEN.sub(join, page) for page in pages]
 
 
 def _read_annotations(document: pypdfium2.PdfDocument, page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> str:

@@ -108,6 +108,73 @@ async def test_a_picture_is_shown_again_in_later_turns_as_the_same_bytes(live: L
     assert live.asked()["messages"][: len(first)] == first
 
 
+def scan(pages: int) -> bytes:
+    frames = [Image.new("RGB", (600, 800), (200, page, 200)) for page in range(pages)]
+    file = io.BytesIO()
+    frames[0].save(file, "PDF", save_all=True, append_images=frames[1:])
+    return file.getvalue()
+
+
+def illustrated() -> bytes:
+    document = docx.Document()
+    document.add_paragraph("Look at this:")
+    document.add_picture(io.BytesIO(picture()))
+    return _saved(document)
+
+
+def shown(live: Live) -> list[bytes]:
+    """The pictures of the last message of the user."""
+    blocks = live.asked()["messages"][-1]["content"]
+    addresses = [block["image_url"]["url"] for block in blocks if block["type"] == "image_url"]
+    return [base64.b64decode(address.partition(";base64,")[2]) for address in addresses]
+
+
+async def test_pages_without_text_and_pictures_of_documents_are_shown(live: Live) -> None:
+    response = await upload(live, "Compare these", ("scan.pdf", scan(2)), ("letter.docx", illustrated()), session="seen")
+    assert response.status_code == 200
+    assert [Image.open(io.BytesIO(data)).format for data in shown(live)] == ["JPEG", "JPEG", "PNG"]
+    assert "[Picture 2: page 2]" in told(live)
+    assert "scan.pdf: picture 2, page 2" in told(live)
+    assert "Look at this:\n\n[Picture 1: 640×480]" in told(live)
+    first = live.asked()["messages"]
+    await live.ask("And now?", "seen")
+    assert live.asked()["messages"][: len(first)] == first
+    attached = (await live.session("seen"))[0]["attachments"]
+    assert [each["name"] for each in attached if each["kind"] == "document"] == ["scan.pdf", "letter.docx"]
+
+
+async def test_a_file_that_was_read_before_brings_the_same_pictures(live: Live) -> None:
+    data = scan(3)
+    seen: list[list[bytes]] = []
+    for session in ("first", "second"):
+        await upload(live, "Look", ("scan.pdf", data), session=session)
+        seen.append(shown(live))
+    assert seen[0] == seen[1]
+    assert len(seen[0]) == 3
+
+
+async def test_a_message_holds_no_more_pictures_than_a_model_takes(live: Live) -> None:
+    response = await upload(live, "Look", ("a.pdf", scan(15)), ("b.pdf", scan(16)), session="many")
+    assert response.status_code == 200
+    assert len(shown(live)) <= 20
+    assert "not shown: there are too many for one message" in told(live)
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_model_without_eyes_reads_where_the_pictures_are(start: Start) -> None:
+    live = await start()
+    await live.client.aclose()
+    live.server.process.terminate()
+    live.server.process.wait()
+    live = await start(providers={"custom": {"apiBase": live.model.url, "apiKey": "not-a-secret", "vision": False}})
+    response = await upload(live, "Look", ("scan.pdf", scan(1)), ("letter.docx", illustrated()))
+    assert response.status_code == 200
+    assert "[Picture 1: page 1]" in told(live)
+    assert "[Picture 1: 640×480]" in told(live)
+    assert told(live).count("Picture 1 is not shown: this model does not take pictures") == 2
+    assert isinstance(live.asked()["messages"][-1]["content"], str)
+
+
 @pytest.mark.asyncio(loop_scope="function")
 async def test_a_model_without_eyes_is_told_so(start: Start) -> None:
     live = await start()

@@ -3,38 +3,38 @@
 import re
 from collections.abc import Set
 from dataclasses import dataclass
-from io import BytesIO
-from typing import cast
-
-from docx.package import Package
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, table
+from assistant.documents.formats.office.docx_forms import UNKNOWN_SYMBOL, control_value, field_value, hides_value, is_box
 from assistant.documents.formats.office.docx_styles import DocxNumbering, DocxStyles
 from assistant.documents.formats.office.drawing import chart_text, diagram_text, equation
+from assistant.documents.formats.office.opc import main_part
 from assistant.documents.formats.office.package import (
     OfficeArchive,
     OfficePart,
-    RelationSource,
     XmlElement,
     address,
     attribute,
+    blob,
     child,
     children,
     descendants,
     local,
-    opening,
     reference,
     related,
     target,
     tree,
 )
-from assistant.documents.protocol import ReadLimits, damaged
+from assistant.documents.formats.pictures import DocumentPictures
+from assistant.documents.protocol import IllustratedDocument, ReadLimits, damaged
 
 _DROPPED = frozenset({"del", "moveFrom", "delText", "delInstrText", "rPr", "pPr", "sdtPr", "sdtEndPr", "tblPr", "trPr", "tcPr", "proofErr"})
 _WRAPPERS = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo"})
-_DRAWN = frozenset({"txbxContent", "chart", "relIds", "docPr", "textpath"})
+_DRAWN = frozenset({"txbxContent", "chart", "relIds", "docPr", "textpath", "blip", "imagedata"})
 """The elements of a drawing with text."""
+_PICTURE_LINKS = {"blip": "embed", "imagedata": "id"}
+"""The attribute with the relationship to the picture."""
 _HYPERLINK = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
 _SYMBOLS = {0xF0B7: "•", 0xF0A7: "▪", 0xF0FC: "✓", 0xF0FE: "☑", 0xF0A8: "☐", 0xF0E0: "→", 0xF0E8: "→"}
 """Private-use characters of the symbol fonts."""
@@ -58,6 +58,8 @@ class _ComplexField:
     """A complex field (a link, a page number) between its begin and its end."""
 
     instruction: str = ""
+    form: XmlElement | None = None
+    """What is filled in, where it is a form's field."""
     start: int = -1
     """Index in the line where its result begins; -1 until then."""
 
@@ -65,8 +67,8 @@ class _ComplexField:
 class DocxWalker:
     """Reads one part of a document: the body, a header, the notes."""
 
-    def __init__(self, part: OfficePart, styles: DocxStyles, numbering: DocxNumbering) -> None:
-        self._part, self._styles, self._numbering = part, styles, numbering
+    def __init__(self, part: OfficePart, styles: DocxStyles, numbering: DocxNumbering, pictures: DocumentPictures) -> None:
+        self._part, self._styles, self._numbering, self.pictures = part, styles, numbering, pictures
         self._line: list[str] = []
         self._fields: list[_ComplexField] = []
         self._boxes: list[DocxBlock] = []
@@ -96,6 +98,10 @@ class DocxWalker:
                     found.append(DocxBlock(f"${equation(item)}$"))
                 case "commentRangeStart" | "commentRangeEnd":
                     self._one(item)
+                case "sdt":
+                    inner = self.blocks(item)
+                    value = "" if inner else control_value(item)
+                    found += [DocxBlock(value)] if value else inner
                 case name if name not in _DROPPED:
                     found += self.blocks(item)
                 case _:
@@ -142,10 +148,14 @@ class DocxWalker:
             case "hyperlink":
                 self._link(item, address(self._part, reference(item)))
             case "fldChar":
-                self._field(attribute(item, "fldCharType"))
+                self._field(attribute(item, "fldCharType"), child(item, "ffData"))
             case "instrText":
                 if self._fields:
                     self._fields[-1].instruction += item.text or ""
+            case "ffData":
+                self._write(field_value(item))
+            case "sdt":
+                self._control(item)
             case "fldSimple":
                 self._link(item, _hyperlink(attribute(item, "instr")))
             case "footnoteReference" | "endnoteReference" as name:
@@ -182,18 +192,31 @@ class DocxWalker:
         if outside and words.strip():
             self._line[start:] = [f"[{words}]({outside})"]
 
-    def _field(self, kind: str) -> None:
+    def _control(self, element: XmlElement) -> None:
+        """A content control: what it shows, else its value."""
+        start = len(self._line)
+        self._inline(element)
+        shown = "".join(self._line[start:]).strip()
+        if hides_value(shown):
+            value = control_value(element)
+            self._line[start:] = [value] if value else self._line[start:]
+
+    def _field(self, kind: str, form: XmlElement | None) -> None:
         if kind == "begin":
-            self._fields.append(_ComplexField())
+            self._fields.append(_ComplexField(form=form))
         elif kind == "separate" and self._fields:
             self._fields[-1].start = len(self._line)
         elif kind == "end" and self._fields:
             done = self._fields.pop()
-            if done.start >= 0:
+            shown = "".join(self._line[done.start :]).strip() if done.start >= 0 else ""
+            if is_box(done.form) or not shown:
+                self._write(field_value(done.form))
+            elif done.start >= 0:
                 self._wrap(done.start, _hyperlink(done.instruction))
 
     def _drawing(self, element: XmlElement) -> None:
         """Text boxes, charts, diagrams, and descriptions of pictures."""
+        described = ""
         for item in _outermost(element, _DRAWN):
             match local(item):
                 case "txbxContent":
@@ -203,12 +226,22 @@ class DocxWalker:
                 case "relIds":
                     self._boxes.append(DocxBlock(diagram_text(target(self._part, reference(item, "dm"), _WHAT))))
                 case "docPr":
-                    if words := attribute(item, "descr").strip():
-                        self._line.append(f"[Picture: {' '.join(words.split())}]")
+                    self._describe(described)
+                    described = " ".join(attribute(item, "descr").split())
+                case "blip" | "imagedata":
+                    words = described or " ".join(attribute(item, "title").split())
+                    self._line.append(self.pictures.mark(blob(self._part, reference(item, _PICTURE_LINKS[local(item)])), words))
+                    described = ""
                 case "textpath":
                     self._write(attribute(item, "string"))
                 case _:
                     pass
+        self._describe(described)
+
+    def _describe(self, words: str) -> None:
+        """The mark of a drawing that is no picture and has a description."""
+        if words:
+            self._line.append(self.pictures.mark(None, words))
 
     def _table(self, element: XmlElement) -> list[DocxBlock]:
         rows = [self._row(item) for item in _rows(element, "tr")]
@@ -265,26 +298,26 @@ def _symbol(code: str) -> str:
         number = int(code, 16)
     except ValueError:
         return ""
-    return _SYMBOLS.get(number, chr(number) if 0x20 <= number < 0xE000 else "•")
+    return _SYMBOLS.get(number, chr(number) if 0x20 <= number < 0xE000 else UNKNOWN_SYMBOL)
 
 
-def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument | IllustratedDocument:
     """Headers, body with text boxes, footers, notes, comments."""
-    OfficeArchive(data, limits, what=_WHAT)
-    main = _open(data)
+    main = main_part(OfficeArchive(data, limits, what=_WHAT), "word/document.xml", _WHAT)
     body = child(tree(main, _WHAT), "body")
     if body is None:
         raise damaged(_WHAT)
     styles = DocxStyles(_first(main, "styles"))
-    walk = DocxWalker(main, styles, DocxNumbering(_first(main, "numbering")))
+    pictures = DocumentPictures(limits)
+    walk = DocxWalker(main, styles, DocxNumbering(_first(main, "numbering")), pictures)
     builder = DocumentBuilder(limits.text_chars)
-    for block in (*_edges(main, styles, "header"), *tighten(walk.blocks(body)), *_edges(main, styles, "footer")):
+    for block in (*_edges(main, styles, pictures, "header"), *tighten(walk.blocks(body)), *_edges(main, styles, pictures, "footer")):
         builder.add(block)
     for block in (*_notes(main, walk, styles, "footnote"), *_notes(main, walk, styles, "endnote")):
         builder.add(block)
     builder.add("\n".join(_comments(main, walk, styles)))
     builder.split_at_headings()
-    return builder.finish(name)
+    return pictures.illustrate(builder.finish(name))
 
 
 def tighten(blocks: list[DocxBlock]) -> list[str]:
@@ -300,22 +333,14 @@ def tighten(blocks: list[DocxBlock]) -> list[str]:
     return joined
 
 
-def _open(data: bytes) -> OfficePart:
-    """The main part; also of templates, documents with macros and strict ones, which `docx.Document` refuses."""
-    with opening(_WHAT):
-        found = related(cast("RelationSource", Package.open(BytesIO(data))), "officeDocument")
-    if not found:
-        raise damaged(_WHAT)
-    return found[0]
-
-
 def _first(main: OfficePart, kind: str) -> XmlElement | None:
     return next((tree(part, _WHAT) for part in related(main, kind)), None)
 
 
-def _edges(main: OfficePart, styles: DocxStyles, kind: str) -> list[str]:
+def _edges(main: OfficePart, styles: DocxStyles, pictures: DocumentPictures, kind: str) -> list[str]:
     """The headers or footers, each text once."""
-    texts = ("\n".join(tighten(DocxWalker(part, styles, DocxNumbering(None)).blocks(tree(part, _WHAT)))) for part in related(main, kind))
+    walkers = ((part, DocxWalker(part, styles, DocxNumbering(None), pictures)) for part in related(main, kind))
+    texts = ("\n".join(tighten(walk.blocks(tree(part, _WHAT)))) for part, walk in walkers)
     return list(dict.fromkeys(f"{kind.capitalize()}: {text.strip()}" for text in texts if text.strip()))
 
 
@@ -323,7 +348,7 @@ def _notes(main: OfficePart, walk: DocxWalker, styles: DocxStyles, kind: str) ->
     """Footnotes or endnotes, each with the mark used in the text."""
     lines: list[str] = []
     for part in related(main, f"{kind}s"):
-        own = DocxWalker(part, styles, DocxNumbering(None))
+        own = DocxWalker(part, styles, DocxNumbering(None), walk.pictures)
         for note in children(tree(part, _WHAT), kind):
             words = "\n".join(tighten(own.blocks(note))).strip()
             if attribute(note, "type") not in _SEPARATORS and words:
@@ -334,7 +359,7 @@ def _notes(main: OfficePart, walk: DocxWalker, styles: DocxStyles, kind: str) ->
 def _comments(main: OfficePart, walk: DocxWalker, styles: DocxStyles) -> list[str]:
     lines: list[str] = []
     for part in related(main, "comments"):
-        own = DocxWalker(part, styles, DocxNumbering(None))
+        own = DocxWalker(part, styles, DocxNumbering(None), walk.pictures)
         for comment in descendants(tree(part, _WHAT), "comment"):
             words = " ".join(" ".join(tighten(own.blocks(comment))).split())
             about = " ".join(walk.commented(attribute(comment, "id")).split())

@@ -6,6 +6,8 @@ Names are compared without namespaces, the only difference between the strict an
 # pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # (lxml declares no types; `XmlElement` says what is used of it.)
 
+import posixpath
+import re
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,11 +22,20 @@ from assistant.documents.protocol import MIB, FileRefused, ReadLimits, damaged, 
 _PARSER = etree.XMLParser(resolve_entities=False)
 """Like the libraries' own: fetches nothing, resolves no entities, limits depth and amplification."""
 _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
+_UNDERSTOOD = re.compile(
+    r"https?://(?:schemas\.openxmlformats\.org|purl\.oclc\.org/ooxml)/|urn:schemas-microsoft-com:|"
+    r"http://schemas\.microsoft\.com/office/(?:word/20\d\d/word(?!processingInk)|excel/20|spreadsheetml/20|"
+    r"drawing/(?!20\d\d/(?:ink|model3d|slicer|timeslicer)))"
+)
+"""Namespaces whose words are found here by their local names; not those of ink, 3D models, slide zooms."""
 _PIECE = 256 * 1024
 _HEAD = 30
 """Bytes of a local file header before the name."""
 _DOCTYPES = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16-le", "utf-16-be"))
 """Starts of a document type declaration, which Office Open XML forbids and only attacks contain."""
+_TREES = (".xml", ".rels", ".vml")
+_BOOK_TREES = (*_TREES, ".xhtml", ".html", ".htm", ".opf")
+"""Endings of the parts that are parsed; those of web pages in e-books, too."""
 _LONGEST_MARK = max(map(len, _DOCTYPES))
 
 
@@ -57,6 +68,9 @@ class OfficeArchive:
         for entry in entries:
             left -= self._measure(entry, left)
 
+    def has(self, name: str) -> bool:
+        return posixpath.normpath(name).lstrip("/").lower() in self._entries
+
     def part(self, name: str) -> bytes | None:
         """The bytes of a part by its case-insensitive name; None where it is missing."""
         entry = self._entries.get(name.lower())
@@ -70,14 +84,14 @@ class OfficeArchive:
     def _measure(self, entry: ZipInfo, left: int) -> int:
         """The size of a part, by inflating it: the size in the directory may be false."""
         name, size, end = entry.filename.lower(), 0, b""
-        tree, parsed = not self._streamed(name), name.endswith((".xml", ".rels", ".vml"))
+        tree, parsed = not self._streamed(name), name.endswith(_BOOK_TREES if self._document_types else _TREES)
         for piece in self._inflate(entry):
             size += len(piece)
             if size > left:
                 raise too_large(f"unpacks to more than {self._limits.archive_mib} MiB (documents.archiveMib).")
             if tree and parsed and size > self._limits.archive_part_mib * MIB:
                 raise too_large(f"holds a part that unpacks to more than {self._limits.archive_part_mib} MiB.")
-            if tree and size > MIB and size > self._limits.archive_ratio * max(1, entry.compress_size):
+            if tree and parsed and size > MIB and size > self._limits.archive_ratio * max(1, entry.compress_size):
                 raise too_large("unpacks to far more than its size, as only harmful files do.")
             window = end + piece
             if parsed and not self._document_types and any(mark in window for mark in _DOCTYPES):
@@ -114,6 +128,8 @@ class XmlElement(Protocol):
 
     tag: object
     text: str | None
+    tail: str | None
+    nsmap: Mapping[str | None, str]
 
     def __iter__(self) -> Iterator["XmlElement"]: ...
     def get(self, key: str, /) -> str | None: ...
@@ -128,20 +144,23 @@ class XmlElement(Protocol):
 class OfficeRelation(Protocol):
     """A relationship to another part or to an address outside the file."""
 
-    is_external: bool
-    reltype: str
-    target_ref: str
-    target_part: "OfficePart"
+    @property
+    def is_external(self) -> bool: ...
+    @property
+    def reltype(self) -> str: ...
+    @property
+    def target_ref(self) -> str: ...
+    @property
+    def target_part(self) -> "OfficePart": ...
 
 
-class RelationSource(Protocol):
-    """A package or part of python-docx or python-pptx, with its relationships by id."""
+class OfficePart(Protocol):
+    """A part (`opc.OpcPart`): its bytes, and its relationships by id."""
 
-    rels: Mapping[str, OfficeRelation]
-
-
-class OfficePart(RelationSource, Protocol):
-    blob: bytes
+    @property
+    def blob(self) -> bytes: ...
+    @property
+    def rels(self) -> Mapping[str, OfficeRelation]: ...
 
 
 @contextmanager
@@ -160,18 +179,24 @@ def opening(what: str) -> Generator[None]:
         raise FileRefused(f"can't be read as {what}: {words}") from error
 
 
-def related(source: RelationSource, kind: str) -> list[OfficePart]:
+def related(source: OfficePart, kind: str) -> list[OfficePart]:
     """The parts related by one kind of relationship, the last segment of its type: "comments"."""
     return [item.target_part for item in source.rels.values() if item.reltype.rpartition("/")[2] == kind and not item.is_external]
 
 
-def target(source: RelationSource, identity: str, what: str) -> XmlElement | None:
+def target(source: OfficePart, identity: str, what: str) -> XmlElement | None:
     """The prepared root of the part that a relationship points to; None where there is none."""
     relation = source.rels.get(identity)
     return None if relation is None or relation.is_external else parse(relation.target_part.blob, what)
 
 
-def address(source: RelationSource, identity: str) -> str:
+def blob(source: OfficePart, identity: str) -> bytes | None:
+    """The bytes of the part that a relationship points to; None where there is none."""
+    relation = source.rels.get(identity)
+    return None if relation is None or relation.is_external else relation.target_part.blob
+
+
+def address(source: OfficePart, identity: str) -> str:
     """The external address of a relationship; "" where there is none."""
     relation = source.rels.get(identity)
     return relation.target_ref if relation is not None and relation.is_external else ""
@@ -184,23 +209,33 @@ def parse(data: bytes, what: str) -> XmlElement:
 
 
 def tree(part: OfficePart, what: str) -> XmlElement:
-    """The prepared root of a part, reusing the tree that python-docx keeps for known kinds."""
-    root = cast("XmlElement | None", getattr(part, "element", None))
-    return parse(part.blob, what) if root is None else ready(root, what)
+    """The prepared root of a part."""
+    return parse(part.blob, what)
 
 
 def ready(root: XmlElement, what: str) -> XmlElement:
-    """The root with each AlternateContent replaced by its first choice. Raises FileRefused for a document type declaration."""
+    """The root with each AlternateContent replaced by the alternative to read. Raises FileRefused for a document type declaration."""
     if root.getroottree().docinfo.internalDTD is not None:
         raise damaged(what)
     for element in list(root.iter(_ALTERNATIVES)):
-        parent, choice = element.getparent(), child(element, "Choice")
+        parent = element.getparent()
         if parent is None:
             continue
-        for item in list(choice if choice is not None else child(element, "Fallback") or ()):
+        for item in list(_alternative(element) or ()):
             element.addprevious(item)
         parent.remove(element)
     return root
+
+
+def _alternative(element: XmlElement) -> XmlElement | None:
+    """The first Choice whose namespaces are understood, else the Fallback (ECMA-376 Part 3, 7.6); the first Choice where there is neither."""
+    choices = list(children(element, "Choice"))
+    for choice in choices:
+        needed = attribute(choice, "Requires").split()
+        if needed and all(_UNDERSTOOD.match(choice.nsmap.get(prefix, "")) for prefix in needed):
+            return choice
+    fallback = child(element, "Fallback")
+    return fallback if fallback is not None else choices[0] if choices else None
 
 
 def local(element: XmlElement) -> str:

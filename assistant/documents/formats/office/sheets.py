@@ -1,176 +1,47 @@
-"""Workbooks (.xlsx, .xlsb, .xls, .ods): a Markdown table for every sheet, up to a number of cells.
+"""Workbooks (.xlsx, .xlsb, .xls, .ods): Markdown tables for every sheet, up to a number of cells.
 
-calamine reads them; of .xlsx files it omits formulas without a cached value, errors, links, comments, text boxes and charts, which are read here.
+calamine reads them; what it omits is read by `sheet_extras` and `biff`, and openpyxl reads an .xlsx file that it refuses.
 """
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from html import unescape
 from io import BytesIO
 from typing import cast
 
 import python_calamine as calamine
-from openpyxl import load_workbook
-from openpyxl.packaging.relationship import Relationship, get_dependents, get_rels_path  # pyright: ignore[reportUnknownVariableType] - it has no types
-from openpyxl.utils.cell import coordinate_to_tuple  # pyright: ignore[reportUnknownVariableType] - untyped
-from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 from assistant.contracts.documents import ReadDocument
-from assistant.documents.formats.markdown import DocumentBuilder, cell, count, row
-from assistant.documents.formats.office.drawing import chart_text, shape_texts
-from assistant.documents.formats.office.package import (
-    OfficeArchive,
-    XmlElement,
-    attribute,
-    child,
-    children,
-    descendants,
-    local,
-    opening,
-    parse,
-    reference,
-)
-from assistant.documents.protocol import MIB, ReadLimits, damaged, encrypted
+from assistant.documents.formats.markdown import DocumentBuilder, cell, count
+from assistant.documents.formats.office.biff import read_old_book
+from assistant.documents.formats.office.number_formats import Displayed, NumberFormat, general
+from assistant.documents.formats.office.ods import OpenSheets
+from assistant.documents.formats.office.package import OfficeArchive
+from assistant.documents.formats.office.sheet_extras import BookExtras, CellPlace, SheetExtras, place, read_extras
+from assistant.documents.formats.office.sheet_layout import SheetLayout
+from assistant.documents.formats.pictures import DocumentPictures
+from assistant.documents.protocol import IllustratedDocument, ReadLimits, damaged, encrypted
 
 _WHAT = "a workbook"
-_FORMULA = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><f(?: [^>]*)?>([^<]{1,8000})</f>(?:<v ?/>|<v></v>)?</c>')
-_ERROR = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]* t="e"[^>]*>(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)?<v>(#[^<]{1,20})</v>')
-_LINK = re.compile(rb"<hyperlink [^>]*>")
-_DIMENSION = re.compile(rb'<dimension ref="(?:[A-Z]+[0-9]+:)?([A-Z]{1,3}[0-9]{1,7})"')
-_ROW = re.compile(rb'<row [^>]*?\br="([0-9]{1,7})"')
-_FAR_CELL = re.compile(rb'<c r="([A-Z]{3}[0-9]{1,7})"')
-_USUAL_COLUMNS = 25
-_ATTRIBUTE = re.compile(rb'([A-Za-z:]+)="([^"]*)"')
-_LARGEST_SHEET = 10 * MIB
-_MAX_CELLS = 20_000
-CellValue = int | float | str | bool | time | date | datetime | timedelta
-_STREAMED = re.compile(r"xl/(?:worksheets/[^/]*|sharedstrings\.(?:xml|bin))|content\.xml")
-"""Sheets and shared strings, which are streamed and so may be larger than other parts."""
 _LARGEST_AREA = 8_000_000
 """Cells of the rectangle around a sheet's values that calamine may allocate: some 250 MB."""
-_MAX_RULE = 200
+CellValue = int | float | str | bool | time | date | datetime | timedelta
+CellFormat = NumberFormat | Displayed
+CellFormats = Iterator[tuple[int, int, NumberFormat]] | Iterator[tuple[int, int, Displayed]]
+"""Rows and columns from 0 and formats, in the order of the file."""
 
 
 @dataclass(slots=True)
-class SheetExtras:
-    """The additional content of one sheet."""
+class _Book:
+    """A workbook as calamine opens it, or as openpyxl does where `rows` is given, and what else is known of it."""
 
-    cells: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
-    """Texts of cells that calamine reads as empty, by row and column from 0."""
-    last_row: int = 0
-    """From 0, by the last <row> and the declared dimension."""
-    area: int = 0
-    """Cells of the rectangle around all values."""
-    notes: str = ""
-    """Links, comments, text boxes and charts."""
-
-
-def read_extras(archive: OfficeArchive) -> dict[str, SheetExtras]:
-    """The extras by sheet name."""
-    main = next(iter(_related(archive, "", "officeDocument")), "xl/workbook.xml")
-    parts = {relation.Id: relation.Target for relation in _relations(archive, main) if relation.TargetMode != "External"}
-    found: dict[str, SheetExtras] = {}
-    for sheet in children(child(_tree(archive, main), "sheets"), "sheet"):
-        part = parts.get(reference(sheet))
-        if part is not None:
-            found[attribute(sheet, "name")] = _read_sheet_extras(archive, part)
-    return found
-
-
-def _tree(archive: OfficeArchive, name: str) -> XmlElement | None:
-    data = archive.part(name)
-    return None if data is None else parse(data, _WHAT)
-
-
-def _relations(archive: OfficeArchive, part: str) -> list[Relationship]:
-    """The relationships of a part; for "", of the package."""
-    name = cast("str", get_rels_path(part))
-    if name not in archive.zip.namelist():
-        return []
-    with opening(_WHAT):
-        return list(get_dependents(archive.zip, name))
-
-
-def _related(archive: OfficeArchive, part: str, kind: str) -> list[str]:
-    """The names of parts related by one kind of relationship."""
-    found = _relations(archive, part)
-    return [item.Target for item in found if item.TargetMode != "External" and item.Type.rpartition("/")[2] == kind]
-
-
-def _read_sheet_extras(archive: OfficeArchive, part: str) -> SheetExtras:
-    data = archive.part(part) or b""
-    extras = SheetExtras()
-    extras.last_row, last_column = _measure(data)
-    extras.area = (extras.last_row + 1) * (last_column + 1)
-    if len(data) > _LARGEST_SHEET:
-        return extras
-    for pattern, sign in ((_FORMULA, "="), (_ERROR, "")):
-        for match in pattern.finditer(data):
-            extras.cells[_parse_place(match[1])] = sign + unescape(match[2].decode("utf-8", "replace"))
-            if len(extras.cells) >= _MAX_CELLS:
-                break
-    lines = [*_read_links(archive, part, data), *_read_comments(archive, part)]
-    extras.notes = "\n\n".join(filter(None, ["\n".join(lines), *_read_drawings(archive, part)]))
-    return extras
-
-
-def _measure(data: bytes) -> tuple[int, int]:
-    """The last row and the last column from 0: by the number of the last <row> and the declared dimension."""
-    rows, columns = 0, _USUAL_COLUMNS
-    if dimension := _DIMENSION.search(data[:4096]):
-        rows, columns = _parse_place(dimension[1])
-    elif far := _FAR_CELL.search(data):
-        columns = _parse_place(far[1])[1]
-    if end := _ROW.match(data, max(0, data.rfind(b"<row "))):
-        rows = max(rows, int(end[1]) - 1)
-    return rows, columns
-
-
-def _parse_place(place: bytes) -> tuple[int, int]:
-    """Row and column from 0 of "B3"."""
-    row, column = coordinate_to_tuple(place.decode())
-    return row - 1, column - 1
-
-
-def _read_links(archive: OfficeArchive, part: str, data: bytes) -> list[str]:
-    tags = _LINK.findall(data)
-    outside = {relation.Id: relation.Target for relation in _relations(archive, part) if relation.TargetMode == "External"}
-    lines: list[str] = []
-    for tag in tags[:_MAX_CELLS]:
-        found = {key.rpartition(b":")[2]: value.decode("utf-8", "replace") for key, value in _ATTRIBUTE.findall(tag)}
-        if address := outside.get(found.get(b"id", "")):
-            lines.append(f"- Link in {found.get(b'ref', '?')}: {address}")
-    return lines
-
-
-def _read_comments(archive: OfficeArchive, part: str) -> list[str]:
-    lines: list[str] = []
-    threaded = _related(archive, part, "threadedComment")
-    for name in threaded or _related(archive, part, "comments"):
-        root = _tree(archive, name)
-        for comment in (*descendants(root, "comment"), *descendants(root, "threadedComment")):
-            words = "".join(text.text or "" for text in comment.iter() if local(text) in {"t", "text"})
-            lines.append(f"- Comment on {attribute(comment, 'ref', '?')}: {' '.join(words.split())}")
-    return lines
-
-
-def _read_drawings(archive: OfficeArchive, part: str) -> list[str]:
-    blocks: list[str] = []
-    for drawing in _related(archive, part, "drawing"):
-        root = _tree(archive, drawing)
-        blocks += ["\n".join(shape_texts(body)) for body in descendants(root, "txBody")]
-        blocks += [chart_text(_tree(archive, chart)) for chart in _related(archive, drawing, "chart")]
-    return blocks
-
-
-@dataclass(frozen=True, slots=True)
-class _SheetSource:
     data: bytes
-    book: calamine.CalamineWorkbook
-    about: calamine.SheetMetadata
-    extras: SheetExtras
+    sheets: list[calamine.SheetMetadata]
+    calamine: calamine.CalamineWorkbook | None
+    extras: BookExtras
+    formats: Callable[[str], CellFormats]
+    can_stream: bool
+    """openpyxl can read it."""
 
 
 @dataclass(slots=True)
@@ -181,88 +52,161 @@ class _CellBudget:
     left_out: list[str] = field(default_factory=list[str])
 
 
-def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
-    extras: dict[str, SheetExtras] = {}
-    if name != "xls":
-        archive = OfficeArchive(data, limits, what=_WHAT, streamed=_STREAMED.fullmatch, document_types=name == "ods")
-        if name == "ods" and b"encryption-data" in (archive.part("META-INF/manifest.xml") or b""):
-            raise encrypted()
-        extras = read_extras(archive) if name == "xlsx" else {}
-    try:
-        book = calamine.CalamineWorkbook.from_filelike(BytesIO(data))
-    except calamine.PasswordError as error:
-        raise encrypted() from error
-    except calamine.CalamineError as error:
-        raise damaged(_WHAT) from error
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument | IllustratedDocument:
+    pictures = DocumentPictures(limits)
+    book = _open_book(data, name, limits, pictures)
     builder = DocumentBuilder(limits.text_chars)
     budget = _CellBudget(limits.cells)
     rows = 0
-    for number, sheet in enumerate(book.sheets_metadata, start=1):
-        rows += _read_sheet(_SheetSource(data, book, sheet, extras.get(sheet.name, SheetExtras())), number, builder, budget)
+    for number, sheet in enumerate(book.sheets, start=1):
+        rows += _read_sheet(book, sheet, number, builder, budget)
     missing = f"{'; '.join(budget.left_out)} (documents.cells: {limits.cells:,})" if budget.left_out else ""
-    return builder.finish(name, facts=(count(len(book.sheets_metadata), "sheet"), count(rows, "row")), missing=missing)
+    facts = count(len(book.sheets), "sheet"), count(rows, "row")
+    return pictures.illustrate(builder.finish(name, facts=facts, missing=missing))
 
 
-def _read_sheet(source: _SheetSource, number: int, builder: DocumentBuilder, budget: _CellBudget) -> int:
+def _open_book(data: bytes, name: str, limits: ReadLimits, pictures: DocumentPictures) -> _Book:
+    extras = BookExtras()
+    formats: Callable[[str], CellFormats] = lambda _: iter(())  # noqa: E731
+    if name == "xls":
+        old = read_old_book(data)
+        if old.encrypted:
+            raise encrypted()
+        formats = old.formats
+        extras.sheets = {
+            sheet: SheetExtras(cells={(row, column): error for row, column, error in old.errors(sheet)}) for sheet in old.sheets
+        }
+    else:
+        archive = OfficeArchive(data, limits, what=_WHAT, streamed=_is_streamed, document_types=name == "ods")
+        if name == "ods":
+            if b"encryption-data" in (archive.part("META-INF/manifest.xml") or b""):
+                raise encrypted()
+            formats = OpenSheets(archive.part("content.xml") or b"").formats
+        elif name == "xlsx":
+            extras = read_extras(archive, pictures)
+            formats = extras.formats
+    try:
+        opened = calamine.CalamineWorkbook.from_filelike(BytesIO(data))
+        sheets = list(opened.sheets_metadata)
+    except calamine.PasswordError as error:
+        raise encrypted() from error
+    except calamine.CalamineError as error:
+        if name != "xlsx":
+            raise damaged(_WHAT) from error
+        opened, sheets = None, _list_sheets(data)
+    return _Book(data, sheets, opened, extras, formats, can_stream=name == "xlsx")
+
+
+def _is_streamed(name: str) -> bool:
+    """Sheets and shared strings, which are streamed and so may be larger than other parts."""
+    return name.startswith("xl/worksheets/") or name in {"xl/sharedstrings.xml", "xl/sharedstrings.bin", "content.xml"}
+
+
+def _read_sheet(book: _Book, about: calamine.SheetMetadata, number: int, builder: DocumentBuilder, budget: _CellBudget) -> int:
     """Adds a sheet; returns the number of its non-empty rows."""
-    about = source.about
     hidden = "" if about.visible == calamine.SheetVisibleEnum.Visible else " (hidden)"
+    extras = book.extras.sheets.get(about.name) or SheetExtras()
     builder.begin(f"sheet {number}: {about.name}")
     builder.add(f"## Sheet: {about.name}{hidden}")
-    rows = 0
+    layout = SheetLayout()
+    texts: dict[CellPlace, str] = {}
     if about.typ == calamine.SheetTypeEnum.WorkSheet:
         if budget.cells <= 0:
             budget.left_out.append(f'sheet "{about.name}"')
         else:
-            rows = _read_cells(source, builder, budget)
-    builder.add(source.extras.notes)
-    return rows
+            texts = _read_cells(book, about.name, extras, layout, budget, builder)
+            for block in layout.blocks():
+                builder.add(block)
+    remarks = "\n".join(f"- {kind} {where}{_quote(texts.get(place(where), ''))}{words}" for kind, where, words in extras.remarks)
+    if not layout.rows and not remarks and not extras.notes and about.typ == calamine.SheetTypeEnum.WorkSheet and budget.cells > 0:
+        builder.add("(This sheet is empty.)")
+    builder.add(remarks)
+    builder.add(extras.notes)
+    return len(layout.rows)
 
 
-def _read_cells(source: _SheetSource, builder: DocumentBuilder, budget: _CellBudget) -> int:
-    last, left, rows = _open(source)
-    lines: list[str] = []
-    width = 0
-    for at, texts in _merge(rows, left, source.extras):
-        if budget.cells <= 0 or builder.full:
-            budget.left_out.append(f'rows {at + 1:,} to {max(at, last) + 1:,} of sheet "{source.about.name}"')
+def _quote(text: str) -> str:
+    """A cell's text behind its reference, since no row bears its number."""
+    return f" ({text if len(text) <= 60 else f'{text[:59]}…'})" if text else ""
+
+
+def _read_cells(
+    book: _Book, name: str, extras: SheetExtras, layout: SheetLayout, budget: _CellBudget, builder: DocumentBuilder
+) -> dict[CellPlace, str]:
+    """Puts the rows into the layout; returns the texts of the cells that links and comments refer to."""
+    wanted = {place(where) for _, where, _ in extras.remarks}
+    wanted_rows = {row for row, _ in wanted}
+    texts_found: dict[CellPlace, str] = {}
+    last, left, rows = _open_sheet(book, name, extras)
+    left, merged = _merge(rows, left, extras, book.formats(name))
+    layout.left = left
+    for at, texts in merged:
+        if budget.cells <= 0 or builder.full or layout.size > builder.room:
+            budget.left_out.append(f'rows {at + 1:,} to {max(at, last) + 1:,} of sheet "{name}"')
             break
         budget.cells -= len(texts)
-        width = max(width, len(texts))
         if texts:
-            lines.append(row(texts))
-    if lines:
-        builder.add("\n".join([lines[0], row(["---"] * min(width, _MAX_RULE)), *lines[1:]]))
-    elif not source.extras.notes:
-        builder.add("(This sheet is empty.)")
-    return len(lines)
+            layout.add(at, texts)
+        if at in wanted_rows:
+            texts_found |= {(at, left + index): text for index, text in enumerate(texts) if (at, left + index) in wanted}
+    return texts_found
 
 
-def _open(source: _SheetSource) -> tuple[int, int, Iterator[tuple[int, list[CellValue]]]]:
+def _open_sheet(book: _Book, name: str, extras: SheetExtras) -> tuple[int, int, Iterator[tuple[int, list[CellValue]]]]:
     """A sheet's last row, its first column, and its rows from there, numbered from 0."""
-    if source.extras.area > _LARGEST_AREA:
-        return source.extras.last_row, 0, _sparse_rows(source.data, source.about.name)
+    if book.calamine is None or extras.area > _LARGEST_AREA:
+        return extras.last_row, 0, _stream_rows(book.data, name)
     try:
-        sheet = source.book.get_sheet_by_name(source.about.name)
+        sheet = book.calamine.get_sheet_by_name(name)
     except calamine.CalamineError as error:
-        raise damaged(_WHAT) from error
-    top, left = sheet.start or (0, 0)
-    return (sheet.end or (0, 0))[0], left, enumerate(sheet.iter_rows() if sheet.start else (), start=top)
+        if not book.can_stream:
+            raise damaged(_WHAT) from error
+        return extras.last_row, 0, _stream_rows(book.data, name)
+    _, left = sheet.start or (0, 0)
+    return (sheet.end or (0, 0))[0], left, enumerate(sheet.iter_rows() if sheet.start else ())  # from the sheet's first row
 
 
-def _merge(rows: Iterable[tuple[int, list[CellValue]]], left: int, extras: SheetExtras) -> Iterator[tuple[int, list[str]]]:
-    """The rows as texts, with the cells that only the extras have, each row up to its last non-empty cell."""
-    shift = min([left, *(column for _, column in extras.cells)])
+def _merge(
+    rows: Iterable[tuple[int, list[CellValue]]], left: int, extras: SheetExtras, formats: CellFormats
+) -> tuple[int, Iterator[tuple[int, list[str]]]]:
+    """The first column, and the rows as texts, with the cells that only the extras have, each row up to its last non-empty cell."""
+    first = min([left, *(column for _, column in extras.cells)])
     rest: dict[int, dict[int, str]] = {}
     for (at, column), text in sorted(extras.cells.items()):
-        rest.setdefault(at, {})[column - shift] = text
-    for at, values in rows:
-        for before in [number for number in rest if number < at] if rest else ():
-            yield before, _trim(_fill([], rest.pop(before)))
-        texts = [""] * (left - shift) + [_write_value(value) for value in values]
-        yield at, _trim(_fill(texts, rest.pop(at, {})))
-    for at, more in rest.items():
-        yield at, _trim(_fill([], more))
+        rest.setdefault(at, {})[column - first] = cell(text)
+
+    def merged() -> Iterator[tuple[int, list[str]]]:
+        shown = _RowFormats(formats)
+        for at, values in rows:
+            for before in [number for number in rest if number < at] if rest else ():
+                yield before, _trim(_fill([], rest.pop(before)))
+            found = shown.take(at)
+            texts = (
+                [_write(value, found.get(column)) for column, value in enumerate(values, start=left)]
+                if found
+                else list(map(_write, values))
+            )
+            yield at, _trim(_fill([""] * (left - first) + texts, rest.pop(at, {})))
+        for at, more in rest.items():
+            yield at, _trim(_fill([], more))
+
+    return first, merged()
+
+
+class _RowFormats:
+    """The formats of one row after the other. Cells that the file does not have in their order are shown without."""
+
+    def __init__(self, formats: CellFormats) -> None:
+        self._formats = formats
+        self._next = next(formats, None)
+
+    def take(self, row: int) -> dict[int, CellFormat]:
+        found: dict[int, CellFormat] = {}
+        while self._next is not None and self._next[0] <= row:
+            if self._next[0] == row:
+                found[self._next[1]] = self._next[2]
+            self._next = next(self._formats, None)
+        return found
 
 
 def _fill(texts: list[str], more: dict[int, str]) -> list[str]:
@@ -274,33 +218,57 @@ def _fill(texts: list[str], more: dict[int, str]) -> list[str]:
 
 
 def _trim(texts: list[str]) -> list[str]:
-    cells = [cell(text) if text else "" for text in texts]
-    while cells and not cells[-1]:
-        cells.pop()
-    return cells
+    while texts and not texts[-1]:
+        texts.pop()
+    return texts
 
 
-def _sparse_rows(data: bytes, sheet: str) -> Iterator[tuple[int, list[CellValue]]]:
+def _list_sheets(data: bytes) -> list[calamine.SheetMetadata]:
+    """The sheets of a file that calamine refuses, such as one with macro sheets."""
+    try:
+        book = _load(data)
+        states = {"visible": calamine.SheetVisibleEnum.Visible}
+        return [
+            calamine.SheetMetadata(
+                sheet.title, calamine.SheetTypeEnum.WorkSheet, states.get(sheet.sheet_state, calamine.SheetVisibleEnum.Hidden)
+            )
+            for sheet in book.worksheets
+        ]
+    except Exception as error:
+        raise damaged(_WHAT) from error
+
+
+def _stream_rows(data: bytes, name: str) -> Iterator[tuple[int, list[CellValue]]]:
     """The non-empty rows with their numbers from 0, streamed by openpyxl: calamine allocates the whole rectangle."""
-    book = load_workbook(BytesIO(data), read_only=True, data_only=True, keep_links=False)
-    rows = cast("ReadOnlyWorksheet", book[sheet])
-    rows.reset_dimensions()  # else every row is filled up to the size that the file claims
-    for number, values in enumerate(rows.iter_rows(values_only=True)):
-        if any(value is not None for value in values):
-            yield number, [cast("CellValue", "" if value is None else value) for value in values]
+    try:
+        sheet = _load(data)[name]
+        sheet.reset_dimensions()  # else every row is filled up to the size that the file claims
+        for number, values in enumerate(sheet.iter_rows(values_only=True)):
+            if any(value is not None for value in values):
+                yield number, [cast("CellValue", "" if value is None else value) for value in values]
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise damaged(_WHAT) from error
 
 
-def _write_value(value: CellValue) -> str:
-    """A cell's value as text: 3 rather than 3.0, dates as ISO 8601 without midnight."""
+def _load(data: bytes):
+    from openpyxl import load_workbook  # noqa: PLC0415 - few files need it
+
+    return load_workbook(BytesIO(data), read_only=True, data_only=True, keep_links=False)
+
+
+def _write(value: CellValue, shown: CellFormat | None = None) -> str:
+    """A cell's value as its text in a table: in its format, else 3 rather than 3.0, dates as ISO 8601 without midnight."""
     match value:
         case str():
-            return value
+            return cell(value if shown is None or shown.text is None or not value else shown.text(value))
         case bool():
             return "TRUE" if value else "FALSE"
-        case int():
-            return str(value)
         case float():
-            return str(int(value)) if value.is_integer() and abs(value) < 1e15 else format(value, ".15g")
+            return general(value) if shown is None else cell(shown.show(value))
+        case int():
+            return str(value) if shown is None else cell(shown.show(float(value)))
         case datetime():
             return value.date().isoformat() if value.time() == time() else value.isoformat(" ", "seconds")
         case date():

@@ -1,0 +1,212 @@
+"""Tables without rules on PDF pages: rows of short texts whose columns align, with gaps between them."""
+
+# pyright: basic
+# (pypdfium2's raw binding is generated from C and has no types.)
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
+
+from pypdfium2 import raw
+
+from assistant.documents.formats.pdf_grids import Grid, turned
+from assistant.documents.formats.pdf_text import PageText
+
+_MAX_RECTANGLES = 3_000
+_LEAST_ROWS, _MIN_ROWS, _MIN_COLUMNS, _MAX_COLUMNS = 2, 3, 3, 20
+"""Two rows are a table where four columns or more are filled."""
+_NEAR = 3.0
+"""Points within which edges are aligned, and baselines one."""
+_WIDE_GAP = 8.0
+"""Points between texts of a row that may be columns."""
+_LONGEST_AVERAGE = 24
+"""Letters; lines of prose in columns have more."""
+_MEASURED = 12
+"""Letters by which the width of a chunk's type is known."""
+_FULL = 0.85
+"""The share of a column that lines of prose fill."""
+_MOST_BETWEEN = 3
+"""Rows of one text that follow each other within a table."""
+_ROW_DISTANCE = 4.5
+"""Heights of a row within which the next one follows."""
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """Words on one line without a wide gap."""
+
+    left: float
+    right: float
+    base: float
+    top: float
+    length: int
+    space: float = 0.0
+    """The widest gap that is still one between words."""
+
+    def measure(self) -> None:
+        self.space = min(max(4.0, 2.2 * (self.right - self.left) / self.length), 14.0)
+
+
+_Row = list[_Chunk]
+
+
+def find_columns(text: PageText, turn: int) -> list[Grid]:
+    """The grids around rows of three texts or more that stand in columns."""
+    if not _may_hold_table(text, turn):
+        return []
+    return [grid for block in _blocks(_rows(_chunks(text, turn))) for grid in _to_grids(block)]
+
+
+def _to_grids(block: list[_Row]) -> list[Grid]:
+    """The grid of a block; of its parts between rows of one text where the whole is no table."""
+    whole = _to_grid(block)
+    if whole is not None:
+        return [whole]
+    parts: list[list[_Row]] = [[]]
+    for row in block:
+        if len(row) > 1:
+            parts[-1].append(row)
+        else:
+            parts.append([])
+    return [grid for part in parts if len(parts) > 1 and (grid := _to_grid(part)) is not None]
+
+
+def _may_hold_table(text: PageText, turn: int) -> bool:
+    """Whether enough rows hold several texts with gaps, by the rectangles that pdfium has at hand."""
+    count = raw.FPDFText_CountRects(text.raw.raw, 0, -1)
+    if not _LEAST_ROWS * _MIN_COLUMNS <= count <= _MAX_RECTANGLES:
+        return False
+    left, top, right, bottom = (ctypes.c_double() for _ in range(4))
+    chunks: list[_Chunk] = []
+    for index in range(count):
+        raw.FPDFText_GetRect(text.raw.raw, index, left, top, right, bottom)
+        one, other = turned(left.value, bottom.value, turn), turned(right.value, top.value, turn)
+        chunks.append(_Chunk(min(one[0], other[0]), max(one[0], other[0]), min(one[1], other[1]), max(one[1], other[1]), 1))
+    return sum(1 for row in _rows(chunks) if _gaps(row) >= _MIN_COLUMNS - 1) >= _LEAST_ROWS
+
+
+def _gaps(row: _Row) -> int:
+    return sum(1 for one, other in pairwise(row) if other.left - one.right >= _WIDE_GAP)
+
+
+def _chunks(text: PageText, turn: int) -> Iterator[_Chunk]:
+    """The words of the page joined where the gap between them is that of a space."""
+    page, letter, box, origin = text.raw.raw, raw.FPDFText_GetUnicode, raw.FPDFText_GetCharBox, raw.FPDFText_GetCharOrigin
+    x, y = ctypes.c_double(), ctypes.c_double()
+    low, high, bottom, top = (ctypes.c_double() for _ in range(4))
+    now: _Chunk | None = None
+    for index in range(text.count):
+        if letter(page, index) <= 32:
+            continue
+        box(page, index, low, high, bottom, top)
+        origin(page, index, x, y)
+        left, right, base, upper = low.value, high.value, y.value, top.value
+        if turn:
+            (left, base), (right, upper) = turned(left, bottom.value, turn), turned(right, upper, turn)
+            left, right, upper = min(left, right), max(left, right), max(base, upper)
+            base = turned(x.value, y.value, turn)[1]
+        if now is not None and -_NEAR < base - now.base < _NEAR and -_NEAR < left - now.right < now.space:
+            now.length += 1
+            now.right = right if right > now.right else now.right
+            now.top = upper if upper > now.top else now.top
+            if now.length < _MEASURED:
+                now.measure()
+            continue
+        if now is not None:
+            yield now
+        now = _Chunk(left, right, base, upper, 1)
+        now.measure()
+    if now is not None:
+        yield now
+
+
+def _rows(chunks: Iterator[_Chunk] | Sequence[_Chunk]) -> list[_Row]:
+    """The chunks by baseline from the top, each row from the left."""
+    rows: list[_Row] = []
+    for chunk in sorted(chunks, key=lambda chunk: -chunk.base):
+        if rows and abs(rows[-1][0].base - chunk.base) < _NEAR:
+            rows[-1].append(chunk)
+        else:
+            rows.append([chunk])
+    for row in rows:
+        row.sort(key=lambda chunk: chunk.left)
+    return rows
+
+
+def _blocks(rows: list[_Row]) -> Iterator[list[_Row]]:
+    """Runs of rows that may be one table: they begin and end with a row of several texts; rows of one text may lie between."""
+    block: list[_Row] = []
+    between: list[_Row] = []
+    for row in rows:
+        height = max(chunk.top - chunk.base for chunk in row)
+        last = between[-1] if between else block[-1] if block else None
+        follows = last is not None and last[0].base - row[0].base <= _ROW_DISTANCE * max(height, 6.0)
+        if follows and len(row) == 1 and len(between) < _MOST_BETWEEN:
+            between.append(row)
+        elif follows and len(row) > 1 and (not between or all(_fits(one, [*block, row]) for one in between)):
+            block += [*between, row]
+            between = []
+        else:
+            yield block
+            block, between = [row] if len(row) > 1 else [], []
+    yield block
+
+
+def _fits(row: _Row, others: list[_Row]) -> bool:
+    """Whether the one text of a row stays within a column of the others."""
+    spans = _spans([chunk for other in others if len(other) > 1 for chunk in other])
+    return any(low - _NEAR <= row[0].left and row[0].right <= high + _NEAR for low, high in spans)
+
+
+def _to_grid(block: list[_Row]) -> Grid | None:
+    """The grid of a block; None where its texts are no table."""
+    full = [row for row in block if len(row) >= _MIN_COLUMNS]
+    spans = _spans([chunk for row in block for chunk in row])
+    least = _LEAST_ROWS if len(spans) > _MIN_COLUMNS else _MIN_ROWS
+    if len(full) < least or len(full) * 2 < len(block) or not _MIN_COLUMNS <= len(spans) <= _MAX_COLUMNS:
+        return None
+    columns = [[chunk for row in block for chunk in row if low <= chunk.left <= high] for low, high in spans]
+    lengths = [chunk.length for column in columns for chunk in column]
+    filled = sum(len(column) for column in columns) / (len(block) * len(columns))
+    enough = 0.5 if len(full) >= _MIN_ROWS else 0.9
+    if fmean(lengths) > _LONGEST_AVERAGE or filled < enough or not all(map(_aligned, columns)) or _is_prose(columns, spans):
+        return None
+    borders = [
+        spans[0][0] - 1.0,
+        *((one[1] + other[0]) / 2 for one, other in pairwise(spans)),
+        spans[-1][1] + 1.0,
+    ]
+    tops = [-(max(chunk.top for chunk in row) + 1.0) for row in block]
+    return Grid(borders, [*tops, -(min(chunk.base for chunk in block[-1]) - 4.0)], {})
+
+
+def _spans(chunks: list[_Chunk]) -> list[tuple[float, float]]:
+    """Where columns reach from and to: the chunks of all rows laid over each other."""
+    spans: list[tuple[float, float]] = []
+    for chunk in sorted(chunks, key=lambda chunk: chunk.left):
+        if spans and chunk.left <= spans[-1][1] + 1.0:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], chunk.right))
+        else:
+            spans.append((chunk.left, chunk.right))
+    return spans
+
+
+def _aligned(column: list[_Chunk]) -> bool:
+    """Whether the texts of a column share their left or right edges or their middles, but for a few."""
+    for place in (lambda chunk: chunk.left, lambda chunk: chunk.right, lambda chunk: (chunk.left + chunk.right) / 2):
+        places = sorted(map(place, column))
+        middle = places[len(places) // 2]
+        if sum(1 for found in places if abs(found - middle) <= _NEAR) >= 0.7 * len(places):
+            return True
+    return False
+
+
+def _is_prose(columns: list[list[_Chunk]], spans: list[tuple[float, float]]) -> bool:
+    """Whether two columns or more are filled from edge to edge by most of their lines, and wide."""
+    filled = 0
+    for column, (low, high) in zip(columns, spans, strict=True):
+        wide = sum(1 for chunk in column if chunk.right - chunk.left >= _FULL * (high - low))
+        filled += wide >= 0.6 * len(column) and high - low > 90 and fmean(chunk.length for chunk in column) > 15
+    return filled >= 2

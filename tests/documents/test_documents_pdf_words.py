@@ -1,0 +1,108 @@
+"""Words of PDF pages: ligatures of right-to-left scripts, and words that the end of a line broke."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from assistant.documents.formats.pdf_text import join_lines
+from tests.documents.making import ReadText, objects_pdf
+
+
+def glyphs(letters: Sequence[str]) -> bytes:
+    """A PDF whose line shows one glyph for each text, the last one leftmost, as right-to-left lines are drawn."""
+    codes = range(1, len(letters) + 1)
+    pairs = "".join(f"<{code:04x}> <{text.encode('utf-16-be').hex()}>\n" for code, text in zip(codes, letters, strict=True))
+    content = f"BT /F1 20 Tf 100 700 Td <{''.join(f'{code:04x}' for code in reversed(codes))}> Tj ET"
+    mapping = (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def 1 begincodespacerange <0000> <ffff> "
+        f"endcodespacerange {len(letters)} beginbfchar\n{pairs}endbfchar endcmap end end"
+    )
+    system = "/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)/Supplement 0>>"
+    return objects_pdf(
+        "<</Type/Catalog/Pages 2 0 R>>",
+        "<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 5 0 R>>>>/Contents 4 0 R>>",
+        f"<</Length {len(content)}>>stream\n{content}\nendstream",
+        "<</Type/Font/Subtype/Type0/BaseFont/X/Encoding/Identity-H/DescendantFonts[6 0 R]/ToUnicode 7 0 R>>",
+        f"<</Type/Font/Subtype/CIDFontType2/BaseFont/X{system}/DW 600/FontDescriptor 8 0 R>>",
+        f"<</Length {len(mapping)}>>stream\n{mapping}\nendstream",
+        "<</Type/FontDescriptor/FontName/X/Flags 4/FontBBox[0 -200 600 800]/Ascent 800/Descent -200/ItalicAngle 0/CapHeight 700/StemV 80>>",
+    )
+
+
+@pytest.mark.parametrize(
+    ("letters", "words"),
+    [
+        (["ا", "لإ", "ن", "ت", "ا", "ج"], "الإنتاج"),
+        (["ا", "ل", "م", "ش", "ك", "لا", "ت"], "المشكلات"),
+        (["خ", "لا", "ل"], "خلال"),
+        (["ا", "لأ", "ع", "م", "ا", "ل"], "الأعمال"),
+        (["ا", "لآ", "ن"], "الآن"),
+        (["ب", "\ufedf", "\ufefc"], "بللا"),  # one character for the ligature, which pdfium takes apart itself
+        (["\ufefb", "ب"], "لاب"),
+        (["\ufdf2", "\u0020", "أ"], "الله أ"),
+        (["الله", " ", "أ"], "الله أ"),
+        (["جح", "ب"], "جحب"),  # either order of these letters is a ligature: pypdf reads the page
+        (["حج", "ب"], "حجب"),
+        (["لاً", "ب"], "لاًب"),
+        (["محمد", " ", "رسول"], "محمد رسول"),
+        (["کہ", " ", "ں"], "کہ ں"),
+        (["وو", "ש"], "ووש"),
+        (["שׁל", "ום"], "שׁלום"),
+        (["\ufb4f", "ש"], "אלש"),
+        (["ש", "\u05bc", "ל"], "שּל"),
+    ],
+)
+async def test_the_letters_of_a_ligature_keep_their_order(read: ReadText, letters: list[str], words: str) -> None:
+    assert words in (await read("a.pdf", glyphs(letters))).text
+
+
+@pytest.mark.parametrize(
+    ("broken", "whole"),
+    [
+        ("con|firming", "confirming"),
+        ("(inter|na|tional)", "(international)"),
+        ("COVID|19", "COVID-19"),
+        ("F|16", "F-16"),
+        ("2019|2020", "2019-2020"),
+        ("Müller|Lüdenscheidt", "Müller-Lüdenscheidt"),
+        ("Jean|Paul", "Jean-Paul"),
+        ("NATO|Gipfel", "NATO-Gipfel"),
+        ("https://example.com/foo|bar", "https://example.com/foo-bar"),
+        ("www.a|b.example", "www.a-b.example"),
+        ("example.org/some|thing", "example.org/some-thing"),
+        ("anna|maria@x.example", "anna-maria@x.example"),
+        ("/usr/lib/foo|bar", "/usr/lib/foo-bar"),
+        ("state-of-the|art", "state-of-the-art"),
+        ("state|of-the-art", "state-of-the-art"),
+        ("e|mail", "e-mail"),
+        ("x|ray", "x-ray"),
+        ("short|and long-term", "short- and long-term"),
+        ("Vor|und Nachteile", "Vor- und Nachteile"),
+        ("Haupt|oder Nebensatz", "Haupt- oder Nebensatz"),
+        ("thous|and people", "thousand people"),
+        ("long-stand|ing; standing", "long-standing; standing"),
+        ("INTRO|DUCTION introduction", "INTRODUCTION introduction"),
+        ("chat|optimized; a chat is optimized", "chat-optimized; a chat is optimized"),
+        ("multi|agent; a multi-agent system", "multi-agent; a multi-agent system"),
+        ("co|operate; cooperate", "cooperate; cooperate"),
+        ("well|, he said", "well-, he said"),
+    ],
+)
+def test_a_hyphen_at_the_end_of_a_line_stays_where_it_belongs(broken: str, whole: str) -> None:
+    assert join_lines([broken.replace("|", "\ufffe")]) == [whole]
+    assert join_lines([broken.replace("|", "\x02")]) == [whole]
+
+
+async def test_hyphens_of_a_page_are_joined_as_it_is_drawn(read: ReadText) -> None:
+    lines = "".join(f"({line}) Tj 0 -14 Td " for line in ("the COVID-", "19 virus is con-", "firmed at foo.example/a-", "b today"))
+    content = f"BT /F1 12 Tf 72 720 Td {lines}ET"
+    data = objects_pdf(
+        "<</Type/Catalog/Pages 2 0 R>>",
+        "<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 5 0 R>>>>/Contents 4 0 R>>",
+        f"<</Length {len(content)}>>stream\n{content}\nendstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    )
+    text = (await read("a.pdf", data)).text
+    assert "COVID-19 virus is confirmed at foo.example/a-b today" in " ".join(text.split())
