@@ -28,7 +28,8 @@ def message_tokens(message: Message) -> int:
     """What a message takes of the context, estimated."""
     match message:
         case UserMessage():
-            return MESSAGE_TOKENS + sum(_part_tokens(part) for part in message.parts)
+            words = sum(text_tokens(part.text) + (30 if part.quoted else 0) for part in message.parts if isinstance(part, Text))
+            return MESSAGE_TOKENS + words + sum(_file_tokens(part) for part in message.parts if not isinstance(part, Text))
         case AssistantMessage():
             calls = sum(text_tokens(call.name) + text_tokens(call.arguments) + MESSAGE_TOKENS for call in message.tool_calls)
             opaque = [message.extras, *(call.extras for call in message.tool_calls)]
@@ -37,14 +38,10 @@ def message_tokens(message: Message) -> int:
             return MESSAGE_TOKENS + text_tokens(message.text)
 
 
-def _part_tokens(part: Text | Image | Document) -> int:
-    match part:
-        case Text():
-            return text_tokens(part.text) + (30 if part.quoted else 0)
-        case Image():
-            return IMAGE_TOKENS + text_tokens(part.name)
-        case Document():
-            return text_tokens(part.text) + text_tokens(part.missing) + text_tokens(part.name) + 30
+def _file_tokens(part: Image | Document) -> int:
+    if isinstance(part, Image):
+        return IMAGE_TOKENS + text_tokens(part.name)
+    return text_tokens(part.text) + text_tokens(part.missing) + text_tokens(part.name) + 30
 
 
 def message_bytes(message: Message) -> int:

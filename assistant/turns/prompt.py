@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from assistant.contracts.errors import ContextLengthExceeded
-from assistant.contracts.messages import AssistantMessage, Image, Message, UserMessage
+from assistant.contracts.messages import AssistantMessage, Image, Message, ToolMessage, UserMessage
 from assistant.contracts.models import ModelProvider, Sampling, ToolSpec
 from assistant.contracts.sessions import CachedUpTo, History
 from assistant.contracts.transcripts import IMAGE_TOKENS, cut, heal, message_bytes, message_tokens, text_tokens, unanswered
@@ -174,8 +174,9 @@ class Transcript:
             if isinstance(message, UserMessage):
                 self._seqs[message.id] = place
                 self.images += [part for part in message.parts if isinstance(part, Image)]
-        waiting = unanswered(self.messages) if self.messages and not isinstance(self.messages[-1], UserMessage) else {}
-        healed = heal(messages, waiting)
+        last = self.messages[-1] if self.messages else None
+        may_wait = isinstance(last, ToolMessage) or (isinstance(last, AssistantMessage) and bool(last.tool_calls))
+        healed = heal(messages, unanswered(self.messages) if may_wait else None)
         costs = [message_tokens(message) for message in healed]
         self.messages += healed
         self.size += sum(map(message_bytes, healed)) + _PER_PLACE * len(healed)
