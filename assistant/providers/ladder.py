@@ -30,7 +30,7 @@ _ABOUT: Final[tuple[tuple[str, tuple[Rung, ...]], ...]] = (
     (r"(?:reasoning|thinking|thought|signature).{0,60}(?:missing|must be passed|required)", _MISSING),
     (r"signature|thinking|reasoning|extra_content|(?:extra|unknown|unexpected|unrecognized|additional).{0,20}(?:field|input|propert|argument|key)"
      r"|not permitted|unsupported (?:field|property|parameter)|is unsupported", ("extras", "foreign calls", "calls")),
-    (r"tool|function|arguments|call_id|role", ("foreign calls", "calls")),
+    (r"tool|function|arguments|call_id|role|template|jinja|not callable", ("foreign calls", "calls")),
 )  # fmt: skip
 """What a refusal's words are about, and which rungs are tried first then."""
 _MOST_TIMES: Final = 8

@@ -31,6 +31,8 @@ ERRORS: list[dict[str, Any]] = [
     {"errorCode": "X", "errorMessage": "it broke"},
     {"base_resp": {"status_code": 1013, "status_msg": "it broke"}},
     {"message": "it broke"},
+    {"error": True, "message": "it broke"},
+    {"code": 1113, "msg": "it broke", "success": False},
     {"choices": [{"index": 0, "delta": {}, "finish_reason": "error", "error": {"code": 502, "message": "it broke"}}]},
 ]
 
