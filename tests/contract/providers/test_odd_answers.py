@@ -124,6 +124,30 @@ async def test_odd_events_say_nothing(server: ModelServer) -> None:
     assert (await answered(server, raw)).text == "x"
 
 
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (rb'"caf\ud83d"', "caf\ufffd"),
+        (rb'"\ude00 caf"', "\ufffd caf"),
+        (rb'"\ud83d\ude00"', "\U0001f600"),
+        (b'"caf\xc3"', "caf\ufffd"),
+        (b'"a\x01b\tc"', "a\x01b\tc"),
+        (b'"x", "score": NaN, "other": -Infinity', "x"),
+        (rb'"a\u0000b"', "a\0b"),
+    ],
+)
+async def test_half_a_character_and_other_loose_json_do_not_cost_the_answer(
+    server: ModelServer, raw: bytes, said: str, stream: bool
+) -> None:
+    made = choice({"content": "@"}) if stream else {"choices": [{"message": {"content": "@"}, "finish_reason": "stop"}]}
+    body = json.dumps(made).encode().replace(b'"@"', raw)
+    body = b"data: %s\n\ndata: %s\n\ndata: [DONE]\n\n" % (body, json.dumps(choice({}, "stop")).encode()) if stream else body
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+    reply = head % (b"text/event-stream" if stream else b"application/json", len(body)) + body
+    assert (await answered(server, reply, stream=stream)).text == said
+
+
 def call(name: str | None, arguments: object, **more: Any) -> dict[str, Any]:
     function = {key: value for key, value in {"name": name, "arguments": arguments}.items() if value is not None}
     return {**more, "function": function}
