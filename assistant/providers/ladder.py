@@ -85,7 +85,7 @@ class PromptLadder:
 
     async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         """As ModelProvider. Raises the first refusal where no form is taken; a short message is never called too long."""
-        known = form = self._forms.get(request.conversation, _WHOLE)
+        form = self._forms.get(request.conversation, _WHOLE)
         if self._fits and form.room is None and request.conversation:
             form = replace(form, room=self._room(request))
         first_error: NanobotError | None = None
@@ -107,7 +107,7 @@ class PromptLadder:
                 info = self.model.info
                 log.warning("provider.prompt_refused provider=%s model=%s code=%s next=%s", info.provider, info.id, error.code, rung)
             else:
-                if request.conversation and form != known:
+                if request.conversation and form != _WHOLE:
                     self._remember(request.conversation, form)
                 return message
 
