@@ -46,6 +46,17 @@ async def test_an_error_in_any_shape_ends_a_stream(server: ModelServer, error: d
         await answered(server, streamed(*after, error, "[DONE]"))
 
 
+@pytest.mark.parametrize(
+    "before", [b"", b"data: %s\n\n" % json.dumps(choice({"content": "Half of it"})).encode()], ids=["at once", "midway"]
+)
+@pytest.mark.parametrize("kind", [b"text/event-stream", b"text/plain"])
+async def test_an_error_in_a_field_of_its_own_ends_a_stream(server: ModelServer, before: bytes, kind: bytes) -> None:
+    body = before + b'error: {"code": 500, "message": "it broke", "type": "server_error"}\n\ndata: [DONE]\n\n'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (kind, len(body))
+    with pytest.raises(ProviderFailed, match="it broke"):
+        await answered(server, head + body)
+
+
 @pytest.mark.parametrize("error", ERRORS, ids=json.dumps)
 async def test_an_error_in_any_shape_is_no_answer(server: ModelServer, error: dict[str, Any]) -> None:
     with pytest.raises(ProviderFailed, match="it broke"):
