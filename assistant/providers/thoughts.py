@@ -26,7 +26,7 @@ _TOKEN: Final = re.compile(
 )
 _UNFINISHED: Final = re.compile(rf"</?(?:{'|'.join(_NAMES)}|final)(?:\s[^<>\n]{{0,90}})?\Z", re.IGNORECASE)
 _QUOTED: Final = re.compile(r"(?:[„«‚‹「『《〈（(]|(?:\A|[\s(\[{=—])['\"`“‘]|[\u2e80-\uffef][“‘])\Z")
-"""What stands before a tag that is spoken of: a quote that opens. One behind a word closes a quotation: `He wants "hello"</think>`."""
+"""Before a tag that is spoken of: a quote that opens. One behind a word closes a quotation: `He wants "hello"</think>`."""
 _MAY_BE_TAG: Final = re.compile(r"[<\[`~]")
 _TICKS_AT_END: Final = re.compile(r"(?:`+|~+)\Z")
 
