@@ -113,3 +113,15 @@ async def test_a_picture_that_a_provider_refuses_does_not_end_the_session(tmp_pa
             assert (await ask(client, "and?")).status_code == 200
             assert len(model.bodies) == before + 1, "what is taken is remembered"
             assert "image_url" not in model.bodies[-1].decode()
+
+
+async def test_an_answer_longer_than_a_small_context_is_asked_for_shorter(tmp_path: Path) -> None:
+    words = "max_tokens is too large: 8192. This model's maximum context length is 4096 tokens and your request has 900 input tokens"
+    async with ModelServer() as model, running(tmp_path, with_model(model.url)) as client:
+        model.replies.append(refusal(400, words))
+        asked = {"messages": [{"role": "user", "content": "hi"}], "session_id": "refused", "max_tokens": 8192}
+        for _ in range(2):
+            answered = await client.post("/v1/chat/completions", json=asked)
+            assert answered.status_code == 200, answered.text
+        limits = [json.loads(body)["max_tokens"] for body in model.bodies]
+        assert limits == [8192, 1024, 1024]
