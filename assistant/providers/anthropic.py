@@ -25,7 +25,7 @@ from assistant.providers.messages import (
     mapping,
     user_parts,
 )
-from assistant.providers.transcript_rules import assistant_text
+from assistant.providers.transcript_rules import NO_WORDS, assistant_text
 
 _CACHE_MARK: Final = b',"cache_control":{"type":"ephemeral"}}'
 _EFFORT: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
@@ -148,7 +148,7 @@ def _encode(message: Message, *, images: Images, vision: bool) -> bytes:
     else:
         blocks = _said(message)
     kept = [block for block in blocks if block.get("text", "-").strip()]
-    return b",".join(map(orjson.dumps, kept or [_text("[No words.]")]))
+    return b",".join(map(orjson.dumps, kept or [_text(NO_WORDS)]))
 
 
 def _user_blocks(message: UserMessage, images: Images, vision: bool) -> list[dict[str, Any]]:
@@ -170,10 +170,12 @@ def _tool_use(call: ToolCall) -> dict[str, Any]:
 
 
 def _said(message: AssistantMessage) -> list[dict[str, Any]]:
-    """Words and calls; thinking blocks as they came, each before the block that it came before."""
+    """Words and calls; thinking blocks as they came, each before the block that it came before. One that was cut off before its signature is
+    refused ("thinking.signature: Field required"), and so is a message that ends with one ("The final block … cannot be `thinking`")."""
     calls = list(map(_tool_use, message.tool_calls))
     text = assistant_text(message).rstrip()  # "final assistant content cannot end with trailing whitespace"
-    kept = [mapping(block) for block in listed(message.extras.get(BLOCKS))]
+    given = map(mapping, listed(message.extras.get(BLOCKS)))
+    kept = [block for block in given if block.get("type") != "thinking" or block.get("signature")]
     if not kept or message.cut_off is not None:
         return [_text(text), *calls]
     blocks: list[dict[str, Any]] = []
@@ -190,6 +192,9 @@ def _said(message: AssistantMessage) -> list[dict[str, Any]]:
         elif text:
             blocks.append(_text(text))
             text = ""
+    blocks = [block for block in blocks if block.get("text", "-").strip()]
+    if not message.tool_calls and (not blocks or blocks[-1].get("type") in _THOUGHTS):
+        blocks.append(_text(NO_WORDS if texts else text))
     return [*blocks, *calls]
 
 

@@ -8,6 +8,9 @@ _SAID: Final = re.compile(
     r"|input (?:length|is too long)|too many (?:input )?tokens|exceeds? the (?:model'?s )?(?:maximum|limit).{0,40}tokens|longer than the model"
     r"|longer than the maximum model length|exceeded model token limit|maximum prompt length|prompt exceeds max length|reduce the length of"
     r"|tokens to keep from the initial prompt|inputs?`? tokens \+ `?max_new_tokens|string_above_max_length|request too large for model"
+    r"|context.?window.?exceeded|exceed(?:s|ed)? (?:the |n_ctx|its )*(?:token limit|n_ctx)|token (?:count|limit) (?:was )?exceed"
+    r"|tokens? exceeds? the.{0,20}limit|(?:conversation|messages?) (?:is|are)? ?too long|max(?:imum)? context|reduce your prompt|超长"
+    r"|(?:超过|超出).{0,12}(?:上下文|最大长度)"
     r"|too large for model with \d+ maximum context|exceeds (?:the )?available context|tokens_limit_reached|max(?:imum)? input (?:length|tokens)",
     re.IGNORECASE,
 )
@@ -16,7 +19,10 @@ _OF_THE_ANSWER: Final = re.compile(
 )
 """About the answer that was asked for, and not about the prompt."""
 
-_NUMBER: Final = r"(\d[\d,]*)"
+_NUMBER: Final = r"(\d{1,3}(?:[,.' _\u00a0\u202f]\d{3}){1,4}\b|\d{1,12}(?:\.\d{1,3})?)(?: ?([km])\b)?"
+"""With what parts its thousands, or with its unit: "131,072", "131 072", "128k", "1M"."""
+_UNITS: Final = {"": 1, "k": 1_000, "m": 1_000_000}
+"""Where 1,024 are meant, this is less than there is, and nothing that is sent is refused for it."""
 _NUMBERS: Final[tuple[tuple[str, re.Pattern[str], int, int], ...]] = tuple(
     (who, re.compile(pattern.replace("#", _NUMBER), re.IGNORECASE | re.DOTALL), limit, counted)
     for who, pattern, limit, counted in (
@@ -66,7 +72,11 @@ def told_context(said: str, body: str = "") -> tuple[int | None, int | None]:
         return fields["n_ctx"], fields.get("n_prompt_tokens")
     for _, pattern, limit, counted in _NUMBERS:
         if found := pattern.search(said):
-            numbers = [None if number is None else int(number.replace(",", "")) for number in found.groups()]
+            numbers = list(map(_number, found.groups()[::2], found.groups()[1::2]))
             told = numbers[limit - 1], numbers[counted - 1] if counted else None
             return told if told[0] is not None and told[0] >= 128 else (None, None)
     return None, None
+
+
+def _number(digits: str | None, unit: str | None) -> int | None:
+    return None if digits is None else int(float(re.sub(r"\D(?=\d{3}\b)", "", digits)) * _UNITS[(unit or "").lower()])

@@ -31,12 +31,17 @@ _NOT_THE_PROMPT = re.compile(
 """A 400 about the key or the name of the model: no other form of the prompt helps."""
 _BROKEN_ON_THE_PROMPT = re.compile(
     r"tool.?call|tool_use|function.?call|arguments as JSON|jinja|chat.?template|template error|roles? must alternate|after (?:the )?optional system"
-    r"|failed to (?:parse|process) (?:the )?(?:image|input|message|prompt|tool)|unsupported content|image (?:input|data)|invalid (?:message|role)",
+    r"|failed to (?:parse|process) (?:the )?(?:image|input|message|prompt|tool)|unsupported content|image (?:input|data)|invalid (?:message|role)"
+    r"|(?:not|n't|cannot|no) (?:support|accept|take|process|handle)\w*.{0,30}(?:image|vision|picture|multi.?modal)"
+    r"|(?:image|vision|picture|multi.?modal)\w*.{0,40}(?:not|n't|un) ?(?:supported|accepted|allowed|implemented)"
+    r"|template: ?:|(?:this|the) template|not callable: null|assistant messages at the end",
     re.IGNORECASE,
 )
 """A 500 about what was sent: llama.cpp, Ollama and vLLM fail this way on what they can't parse ("Failed to parse tool call arguments as JSON")."""
 _UNSEEING = re.compile(r"(?:image|vision|multimodal)", re.IGNORECASE)
 """OpenRouter's 404: "No endpoints found that support image input"."""
+_MARKUP = re.compile(r"</|<[!?a-z]", re.IGNORECASE)
+"""A page and no message, which may hold a "<=" or a "<|"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +105,7 @@ def _classified(
         return ProviderFailed(f"{who} does not know the model {peer.model!r} at {peer.origin}{quoted}", retryable=False)
     if 300 <= status < 400:
         return ProviderFailed(f"{who} answered with a redirect ({status}): check providers.{who}.apiBase.", retryable=False)
-    about_prompt = status in {400, 404, 413, 422} and not _NOT_THE_PROMPT.search(said)
+    about_prompt = status in {400, 404, 413, 415, 422} and not _NOT_THE_PROMPT.search(said)
     return (RequestRefused if about_prompt else ProviderFailed)(f"{who} refused the request ({status}){quoted}", retryable=False)
 
 
@@ -124,7 +129,7 @@ def _message(body: bytes) -> tuple[str, str]:
         value: object = orjson.loads(body)
     except orjson.JSONDecodeError:
         text = body[:2_000].decode("utf-8", "replace").strip()
-        return ("" if "<" in text or "\ufffd" in text else text), ""
+        return ("" if _MARKUP.search(text) or "\ufffd" in text else text), ""
     if isinstance(value, list) and value:  # Gemini wraps its error in a list
         value = cast(list[object], value)[0]
     if not isinstance(value, dict):
@@ -137,11 +142,13 @@ _WELL: Final = frozenset({None, False, 200, "", "0", "200", "ok", "OK", "success
 
 
 def described_error(value: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(Words, kinds) of the error that an object is or holds; None: it is none. The shapes that servers use: `error` (an object or a text),
+    """(Words, kinds) of the error that an object is or holds; None: it is none. The shapes that servers use: `error` (an object, a text, or a flag),
     `object: "error"` (vLLM), `type: "error"` (Anthropic), `detail` (FastAPI), `error_code` and `text` (FastChat), `code` and `message` (DashScope),
-    `base_resp` (MiniMax), `errors`, a `message` alone."""
+    `base_resp` (MiniMax), `errors`, `success: false`, a `message` or `msg` alone."""
     if error := value.get("error"):
-        return _described(error)
+        said, kinds = _described(error)
+        beside = ("", "") if said else _described({**value, "error": None})
+        return said or beside[0], f"{kinds} {beside[1]}".strip()
     if "error" in (value.get("object"), value.get("type")):
         return _described(value)
     base: object = value.get("base_resp")
@@ -152,7 +159,10 @@ def described_error(value: Mapping[str, Any]) -> tuple[str, str] | None:
     for name in ("error_code", "errorCode", "errors", "detail", "errorMessage", "error_msg"):
         if _hashable(value.get(name)) not in _WELL:
             return _described(value)
-    if not isinstance(value.get("message"), str) or not value["message"]:
+    if value.get("success") is False or value.get("status") == "error":
+        return _described(value)
+    said = value.get("message") or value.get("msg")
+    if not isinstance(said, str) or not said:
         return None
     alone = not any(name in value for name in ("choices", "usage", "model", "delta", "id"))
     return _described(value) if alone or _hashable(value.get("code")) not in _WELL else None
@@ -175,7 +185,20 @@ def _described(error: object) -> tuple[str, str]:
     names = ("type", "code", "status", "error_code", "errorCode", "status_code", "__type")
     kinds = " ".join(str(fields[name]) for name in names if isinstance(fields.get(name), str | int) and fields[name])
     said = ""
-    for name in ("message", "detail", "error", "msg", "errorMessage", "error_msg", "status_msg", "text", "errors", "reason"):
+    for name in (
+        "message",
+        "detail",
+        "error",
+        "msg",
+        "errorMessage",
+        "error_message",
+        "Message",
+        "error_msg",
+        "status_msg",
+        "text",
+        "errors",
+        "reason",
+    ):
         if fields.get(name):
             said, inner = _described(fields[name])
             kinds = f"{kinds} {inner}".strip()

@@ -7,6 +7,7 @@ redirects: a key must not follow one. No `trust_env` of aiohttp, which would rea
 
 import asyncio
 import io
+import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ import orjson
 from assistant.contracts.errors import ProviderFailed, ProviderTimeout
 from assistant.contracts.models import EmitText, ModelInfo
 from assistant.contracts.proxies import UnusableProxy, route_to
+from assistant.contracts.util import replace_surrogates
 from assistant.providers.failures import Peer, Redactor, refusal
 from assistant.providers.messages import IncomingAnswer
 from assistant.providers.presets import LOOPBACK, KnownModel, known_model, preset_of
@@ -243,13 +245,24 @@ def preload() -> None:
 
 def _json_object(data: bytes) -> dict[str, Any] | None:
     """The object that the data is, or the first of a list (so Gemini sends errors)."""
+    data = data.removeprefix(BOM)
     try:
-        value: object = orjson.loads(data.removeprefix(BOM))
+        value: object = orjson.loads(data)
     except orjson.JSONDecodeError:
-        return None
+        value = _loosely(data)
     if isinstance(value, list) and value:
         value = cast("list[object]", value)[0]
     return cast(dict[str, Any], value) if isinstance(value, dict) else None
+
+
+def _loosely(data: bytes) -> object:
+    """JSON as some servers write it, who cut a text between two tokens: with half a character, as bytes or as an escape; with NaN, or bare controls
+    within a text. What is no character becomes U+FFFD. None: it is no JSON at all."""
+    try:
+        value: object = json.loads(data.decode("utf-8", "replace"), strict=False, parse_constant=lambda _: None)
+        return orjson.loads(replace_surrogates(json.dumps(value, ensure_ascii=False)))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _pass_on(answer: IncomingAnswer, emit: EmitText) -> None:

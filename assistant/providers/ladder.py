@@ -1,8 +1,9 @@
 """What a provider refuses once must not end a conversation: the same prompt is sent again in other forms, and the one that is taken is remembered.
 
-The rungs, each once: without pictures; the older half of the conversation left out; without what the provider wanted back; other providers' calls as
-words; all calls as words. What the refusal is about is tried first. A context that the provider's words tell is kept for the model. All of it is
-in memory, for as many conversations as fit: after a restart a conversation may be refused once more, and climbs again.
+The rungs, each once: an answer of a quarter of the context at most; without pictures; the older half of the conversation left out; without what the
+provider wanted back; other providers' calls as words; all calls as words. What the refusal is about is tried first. A context that the provider's
+words tell is kept for the model. All of it is in memory, for as many conversations as fit: after a restart a conversation may be refused once more,
+and climbs again.
 """
 
 import logging
@@ -19,7 +20,7 @@ from assistant.contracts.transcripts import cut, fit, message_tokens, text_token
 
 log = logging.getLogger(__name__)
 
-Rung = LeftOut | Literal["older half"]
+Rung = LeftOut | Literal["older half", "long answer"]
 _ORDER: Final[tuple[Rung, ...]] = ("pictures", "older half", "extras", "foreign calls", "calls")
 _MISSING: Final[tuple[Rung, ...]] = ("foreign calls", "extras", "calls")
 _ABOUT: Final[tuple[tuple[str, tuple[Rung, ...]], ...]] = (
@@ -30,7 +31,7 @@ _ABOUT: Final[tuple[tuple[str, tuple[Rung, ...]], ...]] = (
     (r"(?:reasoning|thinking|thought|signature).{0,60}(?:missing|must be passed|required)", _MISSING),
     (r"signature|thinking|reasoning|extra_content|(?:extra|unknown|unexpected|unrecognized|additional).{0,20}(?:field|input|propert|argument|key)"
      r"|not permitted|unsupported (?:field|property|parameter)|is unsupported", ("extras", "foreign calls", "calls")),
-    (r"tool|function|arguments|call_id|role", ("foreign calls", "calls")),
+    (r"tool|function|arguments|call_id|role|template|jinja|not callable", ("foreign calls", "calls")),
 )  # fmt: skip
 """What a refusal's words are about, and which rungs are tried first then."""
 _MOST_TIMES: Final = 8
@@ -85,7 +86,7 @@ class PromptLadder:
 
     async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         """As ModelProvider. Raises the first refusal where no form is taken; a short message is never called too long."""
-        known = form = self._forms.get(request.conversation, _WHOLE)
+        form = self._forms.get(request.conversation, _WHOLE)
         if self._fits and form.room is None and request.conversation:
             form = replace(form, room=self._room(request))
         first_error: NanobotError | None = None
@@ -93,6 +94,8 @@ class PromptLadder:
         relay = TextRelay(emit)
         while True:
             form, shaped = (form, request) if form is _WHOLE else _shaped(request, form)
+            if self.learned is not None and self._asks_too_much(shaped):
+                shaped = replace(shaped, sampling=replace(shaped.sampling, max_tokens=self.learned // _ANSWER_SHARE))
             try:
                 message = await self.model.complete(shaped, relay)
             except (ContextLengthExceeded, RequestRefused) as error:
@@ -107,7 +110,7 @@ class PromptLadder:
                 info = self.model.info
                 log.warning("provider.prompt_refused provider=%s model=%s code=%s next=%s", info.provider, info.id, error.code, rung)
             else:
-                if request.conversation and form != known:
+                if request.conversation and form != _WHOLE:
                     self._remember(request.conversation, form)
                 return message
 
@@ -118,7 +121,10 @@ class PromptLadder:
             if rung in tried and not (again and rung == "older half"):
                 continue
             tried.append(rung)
-            if rung == "older half":
+            if rung == "long answer":
+                if self._asks_too_much(refused):
+                    return rung, form
+            elif rung == "older half":
                 shorter = self._halved(error, refused, form)
                 if shorter is not None:
                     return rung, shorter
@@ -128,9 +134,13 @@ class PromptLadder:
 
     def _order(self, error: NanobotError) -> Sequence[Rung]:
         if isinstance(error, ContextLengthExceeded):
-            return ("older half", "pictures")
+            return ("long answer", "older half", "pictures")
         about = next((rungs for pattern, rungs in _ABOUT if re.search(pattern, error.message, re.IGNORECASE)), ())
         return [*about, *(rung for rung in _ORDER if rung not in about)]
+
+    def _asks_too_much(self, request: ModelRequest) -> bool:
+        """Whether the answer that is asked for takes more than its share of the context as it was learned: servers count it to the prompt."""
+        return bool(request.conversation and self.learned and (request.sampling.max_tokens or 0) > self.learned // _ANSWER_SHARE)
 
     def _halved(self, error: NanobotError, refused: ModelRequest, form: TakenForm) -> TakenForm | None:
         """The form without the older half; None: nothing can be left out any more."""

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 BOM: Final = b"\xef\xbb\xbf"
-_BEGINS: Final = re.compile(rb"(?:data|event|id|retry)?:")
+_BEGINS: Final = re.compile(rb"(?:data|event|id|retry|error)?:")
 _LONGEST_FIELD: Final = len(b"event:")
 
 
@@ -88,6 +88,9 @@ class EventParser:
                 line = line.removeprefix(BOM)
             if line.startswith(b"data:"):
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+                self._grow(len(line))
+            elif line.startswith(b"error:"):  # of older servers of llama.cpp: what failed has a field of its own
+                self._data.append(line[6:])
                 self._grow(len(line))
             elif line == b"data":
                 self._data.append(b"")

@@ -19,10 +19,14 @@ _OPENING: Final = frozenset({*(f"<{name}>" for name in _NAMES), "[think]"})
 _CLOSING: Final = frozenset({*(f"</{name}>" for name in _NAMES), "[/think]"})
 _TAGS: Final = (*_OPENING, *_CLOSING, "<final>", "</final>")
 _LONGEST: Final = max(map(len, _TAGS))
+_ATTRIBUTES: Final = r"(?:\s+[\w-]+=[^<>\n]{0,80})?\s?"
+"""`<think effort="high">`, `<think >`."""
 _TOKEN: Final = re.compile(
-    rf"(?P<tag>{'|'.join(map(re.escape, sorted(_TAGS, key=len, reverse=True)))})|(?P<ticks>`+|~{{3,}})|(?P<line>\n)", re.IGNORECASE
+    rf"(?P<tag></?(?:{'|'.join(_NAMES)}|final){_ATTRIBUTES}>|\[/?think\])|(?P<ticks>`+|~{{3,}})|(?P<line>\n)", re.IGNORECASE
 )
-_QUOTES: Final = frozenset("'\"`“‘„«")
+_UNFINISHED: Final = re.compile(rf"</?(?:{'|'.join(_NAMES)}|final)(?:\s[^<>\n]{{0,90}})?\Z", re.IGNORECASE)
+_QUOTED: Final = re.compile(r"(?:[„«‚‹「『《〈（(]|(?:\A|[\s(\[{=—])['\"`“‘]|[\u2e80-\uffef][“‘])\Z")
+"""Before a tag that is spoken of: a quote that opens. One behind a word closes a quotation: `He wants "hello"</think>`."""
 _MAY_BE_TAG: Final = re.compile(r"[<\[`~]")
 _TICKS_AT_END: Final = re.compile(r"(?:`+|~+)\Z")
 
@@ -44,8 +48,8 @@ class ThoughtFilter:
         self._opened = ""
         """The tag of a doubted thought."""
         self._line_start = not after.rpartition("\n")[2].strip()
-        self._before = after[-1:]
-        """The character before."""
+        self._before = after[-2:]
+        """The two characters before."""
         self._spoke, self._final = bool(after), False
         self._space = ""
         """White space before the first word."""
@@ -94,7 +98,7 @@ class ThoughtFilter:
         """Text without tags."""
         if not text:
             return []
-        self._before = text[-1]
+        self._before = (self._before + text)[-2:]
         _, newline, after = text.rpartition("\n")
         self._line_start = (bool(newline) or self._line_start) and not after.strip()
         if self._thinking:
@@ -113,8 +117,8 @@ class ThoughtFilter:
         return [(text, "words")]
 
     def _tag(self, found: str) -> list[Piece]:
-        tag = found.lower()
-        quoted = self._before in _QUOTES
+        tag = re.sub(r"\s.*", ">", found.lower())
+        quoted = _QUOTED.search(self._before) is not None
         if tag in _OPENING and not self._thinking and not quoted:
             # Within a line it may be spoken of: it is a thought if it is closed.
             self._doubted, self._opened = None if self._line_start else [], found
@@ -155,6 +159,8 @@ def _may_go_on(text: str) -> int:
     """How many characters at the end may be the beginning of a tag, or of a longer fence."""
     if ticks := _TICKS_AT_END.search(text):
         return len(text) - ticks.start()
+    if unfinished := _UNFINISHED.search(text, max(0, text.rfind("<"))):
+        return len(text) - unfinished.start()
     tail = text[-_LONGEST:].lower()
     for place, character in enumerate(tail):
         if character in "<[" and any(tag.startswith(tail[place:]) and tag != tail[place:] for tag in _TAGS):

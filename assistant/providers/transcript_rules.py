@@ -238,7 +238,7 @@ class TranscriptPass:
         about = (
             f"Result of {message.name[:64]}" if message.call_id in self._told else f"Result of {message.name[:64]}, whose call is not shown"
         )
-        words = UserMessage(id=message.id, parts=(Text(text=f"{about}{'' if message.ok else ' (failed)'}:\n{text}", quoted=True),))
+        words = UserMessage(id=message.id, parts=(Text(text=_clean(f"{about}{'' if message.ok else ' (failed)'}:\n{text}"), quoted=True),))
         if not self._open:
             return [words]
         self._late.append(words)

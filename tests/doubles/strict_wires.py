@@ -178,6 +178,8 @@ def anthropic(body: Body) -> None:
                 need(block["id"] not in taken, "tool_use ids must be unique")
                 taken.add(block["id"])
                 waiting.append(block["id"])
+        thought = blocks[-1]["type"] in {"thinking", "redacted_thinking"}
+        need(waiting or not thought, "The final block in an assistant message cannot be `thinking`.")
         last = role
     need(not waiting, "tool_use ids were found without tool_result blocks")
     final = messages[-1]["content"][-1]

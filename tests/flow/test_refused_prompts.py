@@ -1,5 +1,6 @@
 """A provider's refusal of a prompt, as a person with a session sees it: the next message is answered, and so are those after it."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,51 @@ async def test_a_call_that_another_server_would_refuse_for_ever_goes_back_in_a_f
         (call,) = calls
         assert json.loads(call["function"]["arguments"]) == {"not_json": '{"path": "a'}
         assert call["function"]["name"].startswith("functions_list_dir_")
+
+
+PIXEL = base64.b64encode(
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde\0\0\0\x0cIDATx\x9cc\xf8\xcf\xc0\0\0\3\1\1\0\xc9\xfe\x92\xef\0\0\0\0IEND\xaeB`\x82"
+).decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "Could not process image"),
+        (400, "At most 0 image(s) may be provided in one prompt."),
+        (404, "No endpoints found that support image input"),
+        (413, "Request Entity Too Large"),
+        (415, "Unsupported Media Type"),
+        (422, "content.1: Input should be a valid string"),
+        (500, "image input is not supported - hint: you may need to provide the mmproj"),
+        (500, "this model does not support multimodal requests"),
+        (501, "Vision is not implemented"),
+    ],
+)
+async def test_a_picture_that_a_provider_refuses_does_not_end_the_session(tmp_path: Path, status: int, words: str) -> None:
+    async with ModelServer() as model:
+        config = with_model(model.url)
+        config["providers"] = {"custom": {"apiBase": model.url, "apiKey": "not-a-secret", "vision": True}}
+        async with running(tmp_path, config) as client:
+            model.replies.append(refusal(status, words))
+            shown = [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}]
+            asked = {"messages": [{"role": "user", "content": shown}], "session_id": "refused"}
+            answered = await client.post("/v1/chat/completions", json=asked)
+            assert answered.status_code == 200, answered.text
+            before = len(model.bodies)
+            assert "image_url" in model.bodies[-2].decode()
+            assert (await ask(client, "and?")).status_code == 200
+            assert len(model.bodies) == before + 1, "what is taken is remembered"
+            assert "image_url" not in model.bodies[-1].decode()
+
+
+async def test_an_answer_longer_than_a_small_context_is_asked_for_shorter(tmp_path: Path) -> None:
+    words = "max_tokens is too large: 8192. This model's maximum context length is 4096 tokens and your request has 900 input tokens"
+    async with ModelServer() as model, running(tmp_path, with_model(model.url)) as client:
+        model.replies.append(refusal(400, words))
+        asked = {"messages": [{"role": "user", "content": "hi"}], "session_id": "refused", "max_tokens": 8192}
+        for _ in range(2):
+            answered = await client.post("/v1/chat/completions", json=asked)
+            assert answered.status_code == 200, answered.text
+        limits = [json.loads(body)["max_tokens"] for body in model.bodies]
+        assert limits == [8192, 1024, 1024]

@@ -13,7 +13,7 @@ from assistant.contracts.errors import (
     ProviderTimeout,
     RequestRefused,
 )
-from assistant.providers.failures import Peer, Redactor, refusal, retry_after, stream_failure
+from assistant.providers.failures import Peer, Redactor, described_error, refusal, retry_after, stream_failure
 
 PEER = Peer(provider="openai", model="gpt-x", origin="https://host", key_source="OPENAI_API_KEY", redact=Redactor([]))
 
@@ -55,7 +55,15 @@ def test_too_long_an_answer_asked_for_is_not_too_long_a_context() -> None:
         (404, "No endpoints found that support image input", RequestRefused),
         (500, "Failed to parse tool call arguments as JSON", RequestRefused),
         (500, "Conversation roles must alternate user/assistant/user/assistant/...", RequestRefused),
+        (415, "Unsupported Media Type", RequestRefused),
+        (500, "this model does not support images", RequestRefused),
+        (500, "multimodal content is not supported", RequestRefused),
+        (501, "Vision is not implemented here", RequestRefused),
+        (500, "Value is not callable: null at row 3, column 9", RequestRefused),
+        (500, 'template: :5:12: executing "" at <.Tool>: can\'t evaluate field', RequestRefused),
+        (500, "Cannot have 2 or more assistant messages at the end of the list.", RequestRefused),
         (500, "EngineCore died", ProviderFailed),
+        (500, "This service is not supported in your region", ProviderFailed),
         (400, "API key not valid. Please pass a valid API key.", ProviderFailed),
         (400, "The model `x` does not exist or you do not have access to it.", ProviderFailed),
         (400, "Your credit balance is too low", ProviderFailed),
@@ -65,6 +73,46 @@ def test_too_long_an_answer_asked_for_is_not_too_long_a_context() -> None:
 )
 def test_a_refusal_of_the_prompt_is_told_from_one_of_the_key_and_the_model(status: int, words: str, kind: type[NanobotError]) -> None:
     assert type(refused(status, {"error": {"message": words}})) is kind
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": True, "message": "boom"},
+        {"error": 1, "msg": "boom"},
+        {"error": {"message": None, "code": 400}, "detail": "boom"},
+        {"error": {"error_message": "boom"}},
+        {"status": "error", "msg": "boom"},
+        {"code": 500, "msg": "boom", "success": False},
+        {"success": False, "errors": [{"message": "boom"}], "result": None},
+        {"Message": "boom"},
+        {"title": "Bad Request", "status": 400, "detail": "boom"},
+        b"boom",
+    ],
+)
+def test_the_words_of_a_refusal_are_found_in_every_shape(body: object) -> None:
+    assert refused(400, body).message.endswith(": boom")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"error": True, "message": "boom"},
+        {"code": 500, "msg": "boom", "success": False},
+        {"status": "error", "msg": "boom"},
+        {"success": False, "message": "boom", "choices": []},
+        {"msg": "boom"},
+    ],
+)
+def test_an_error_within_a_good_response_is_found_in_every_shape(event: dict[str, object]) -> None:
+    found = described_error(event)
+    assert found is not None
+    assert found[0] == "boom"
+
+
+def test_a_refusal_in_plain_text_is_no_page_because_of_a_sign() -> None:
+    assert type(refused(400, b"5000 tokens: must be <= context length 4096")) is ContextLengthExceeded
+    assert "<" not in refused(400, b"sorry, <b>no</b>").message
 
 
 @pytest.mark.parametrize("code", ["insufficient_quota", "billing_hard_limit_reached"])

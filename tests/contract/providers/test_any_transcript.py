@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import AssistantMessage, Message, Text, ToolCall, ToolMessage, UserMessage
-from assistant.contracts.models import ModelRequest
+from assistant.contracts.models import LeftOut, ModelRequest
 from assistant.providers.anthropic import AnthropicAnswer
 from assistant.providers.failures import Peer, Redactor
 from assistant.providers.messages import EncodedMessages, encode_once
@@ -96,7 +96,7 @@ class Drawn:
         for _ in range(self.random.randrange(6)):
             kind = self.random.choice(["thinking", "redacted_thinking", "text", "tool_use"])
             if kind == "thinking":
-                blocks.append({"type": kind, "thinking": "hmm", "signature": mark(provider)})
+                blocks.append({"type": kind, "thinking": "hmm", **({} if self.one_in(4) else {"signature": mark(provider)})})
             elif kind == "redacted_thinking":
                 blocks.append({"type": kind, "data": mark(provider)})
             elif kind == "text":
@@ -210,3 +210,21 @@ def test_names_fit_and_no_two_become_one(provider: str, names: list[str]) -> Non
     assert len(set(made)) == len(names)
     assert all(re.fullmatch("[a-zA-Z0-9_-]{1,64}", name) for name in made)
     assert all(new == old for new, old in zip(made, names, strict=True) if re.fullmatch("[a-zA-Z_][a-zA-Z0-9_-]{0,63}", old))
+
+
+@pytest.mark.parametrize("odd", ["a\ud800", "\udc00", "a\0b", "名前", "<|channel|>", "x" * 500, " "])
+async def test_no_text_of_a_model_or_tool_keeps_a_request_from_being_written(server: ModelServer, odd: str) -> None:
+    step = AssistantMessage(
+        id="a", text=odd, tool_calls=(ToolCall(id=odd, name=odd, arguments=odd), ToolCall(id=odd, name=odd, arguments="[]"))
+    )
+    results = [
+        ToolMessage(id=f"t{place}", call_id=call_id, name=odd, text=odd, ok=True) for place, call_id in enumerate(["gone", odd, odd, odd])
+    ]
+    messages = (UserMessage(id="u", parts=(Text(text=odd),)), step, *results, UserMessage(id="last", parts=(Text(text=odd),)))
+    for name in STRICT:
+        wire = wire_provider(server, name)
+        for without in (frozenset[LeftOut](), frozenset[LeftOut]({"calls"})):
+            request = ModelRequest(instructions=("Be kind.",), messages=messages, tools=(TOOL,), conversation="s", without=without)
+            await wire.complete(request, unheard)
+            checked(name, server.bodies[-1])
+        await wire.close()

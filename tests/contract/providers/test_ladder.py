@@ -187,11 +187,13 @@ async def test_as_many_conversations_are_remembered_as_are_bound() -> None:
     model = Picky(lambda request: None if "pictures" in request.without else refused("no image"))
     ladder = PromptLadder(model)
     for n in range(5_000):
-        await ladder.complete(replace(asked(SEEN, images={"att_1": b"x"}), conversation=str(n)), unheard)
+        for each in (n, 0):  # the first one stays in use
+            await ladder.complete(replace(asked(SEEN, images={"att_1": b"x"}), conversation=str(each)), unheard)
     model.requests.clear()
-    for n in (0, 4_999):
+    for n in (0, 1, 4_999):
         await ladder.complete(replace(asked(SEEN, images={"att_1": b"x"}), conversation=str(n)), unheard)
-    assert [request.without for request in model.requests] == [frozenset(), frozenset({"pictures"}), frozenset({"pictures"})]
+    without = frozenset({"pictures"})
+    assert [request.without for request in model.requests] == [without, frozenset(), without, without]
 
 
 SAID: list[tuple[str, int | None, int | None]] = [
@@ -220,6 +222,23 @@ SAID: list[tuple[str, int | None, int | None]] = [
     ("Please reduce the length of the messages or completion.", None, None),
     ("the input length exceeds the context length", None, None),
     ("Input is too long for requested model.", None, None),
+    ("This model's maximum context length is 128k tokens.", 128_000, None),
+    ("The context window is 200K.", 200_000, None),
+    ("maximum context length is 1M tokens", 1_000_000, None),
+    ("exceeds the context limit: 32.5k", 32_500, None),
+    ("context size 131 072 exceeded", 131_072, None),
+    ("maximum context length is 8.192 tokens", 8_192, None),
+    ("Maximum context length is 8\u202f192 tokens, you requested 9\u202f000 tokens", 8_192, 9_000),
+    ("prompt is too long: 205,000 tokens > 200,000 maximum", 200_000, 205_000),
+    ("Requested tokens (5000) exceed context window of 4096", 4096, None),
+    ("Input tokens exceed the configured limit of 272000 tokens.", 272_000, None),
+    (f"maximum context length is {'9' * 500} tokens", 999_999_999_999, None),
+    ("ContextWindowExceededError", None, None),
+    ("Request exceeds the token limit", None, None),
+    ("prompt tokens exceed n_ctx", None, None),
+    ("The conversation is too long.", None, None),
+    ("Prompt 超长", None, None),
+    ("输入长度超过模型最大上下文限制", None, None),
 ]  # fmt: skip
 
 

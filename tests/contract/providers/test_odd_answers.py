@@ -31,6 +31,8 @@ ERRORS: list[dict[str, Any]] = [
     {"errorCode": "X", "errorMessage": "it broke"},
     {"base_resp": {"status_code": 1013, "status_msg": "it broke"}},
     {"message": "it broke"},
+    {"error": True, "message": "it broke"},
+    {"code": 1113, "msg": "it broke", "success": False},
     {"choices": [{"index": 0, "delta": {}, "finish_reason": "error", "error": {"code": 502, "message": "it broke"}}]},
 ]
 
@@ -42,6 +44,17 @@ ERRORS: list[dict[str, Any]] = [
 async def test_an_error_in_any_shape_ends_a_stream(server: ModelServer, error: dict[str, Any], after: list[dict[str, Any]]) -> None:
     with pytest.raises(ProviderFailed, match="it broke"):
         await answered(server, streamed(*after, error, "[DONE]"))
+
+
+@pytest.mark.parametrize(
+    "before", [b"", b"data: %s\n\n" % json.dumps(choice({"content": "Half of it"})).encode()], ids=["at once", "midway"]
+)
+@pytest.mark.parametrize("kind", [b"text/event-stream", b"text/plain"])
+async def test_an_error_in_a_field_of_its_own_ends_a_stream(server: ModelServer, before: bytes, kind: bytes) -> None:
+    body = before + b'error: {"code": 500, "message": "it broke", "type": "server_error"}\n\ndata: [DONE]\n\n'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (kind, len(body))
+    with pytest.raises(ProviderFailed, match="it broke"):
+        await answered(server, head + body)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=json.dumps)
@@ -120,6 +133,30 @@ async def test_odd_events_say_nothing(server: ModelServer) -> None:
     ]
     raw = streamed(*odd, choice({"content": "x"}), *odd, choice({}, "stop"), *odd, " [DONE] ")
     assert (await answered(server, raw)).text == "x"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (rb'"caf\ud83d"', "caf\ufffd"),
+        (rb'"\ude00 caf"', "\ufffd caf"),
+        (rb'"\ud83d\ude00"', "\U0001f600"),
+        (b'"caf\xc3"', "caf\ufffd"),
+        (b'"a\x01b\tc"', "a\x01b\tc"),
+        (b'"x", "score": NaN, "other": -Infinity', "x"),
+        (rb'"a\u0000b"', "a\0b"),
+    ],
+)
+async def test_half_a_character_and_other_loose_json_do_not_cost_the_answer(
+    server: ModelServer, raw: bytes, said: str, stream: bool
+) -> None:
+    made = choice({"content": "@"}) if stream else {"choices": [{"message": {"content": "@"}, "finish_reason": "stop"}]}
+    body = json.dumps(made).encode().replace(b'"@"', raw)
+    body = b"data: %s\n\ndata: %s\n\ndata: [DONE]\n\n" % (body, json.dumps(choice({}, "stop")).encode()) if stream else body
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+    reply = head % (b"text/event-stream" if stream else b"application/json", len(body)) + body
+    assert (await answered(server, reply, stream=stream)).text == said
 
 
 def call(name: str | None, arguments: object, **more: Any) -> dict[str, Any]:
