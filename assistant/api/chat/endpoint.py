@@ -61,6 +61,8 @@ async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistr
         raise InvalidRequest(f"This model is of the type '{kind}': use it at {where}.", param="model")
     if options.top_logprobs is not None and not model.info.logprobs:
         raise InvalidRequest(f"The model '{model_id[:100]}' has no 'logprobs'.", param="logprobs")
+    if not asked.said and not asked.instructions:
+        raise InvalidRequest("There is nothing to answer: no message holds words or a file.")
     return DirectRequest(
         id=new_id("turn"),
         model=model,
