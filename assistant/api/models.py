@@ -69,9 +69,8 @@ class ModelEndpoints:
     @endpoint("GET", "/v1/models/{model_id:path}", "Show a model", scope="models", responses=errors(401, 404))
     async def show(self, request: Request, model_id: str) -> ModelDetail:
         """With what is known of it, by each name that a request may ask it by."""
-        known = AgentCatalog(model=self.agents[MAIN].id, agents=self.agents)
-        chosen = route(RoutingHints(model=model_id), known)
-        listed = f"agent:{chosen.agent}" if isinstance(chosen, ToAgent) and model_id != known.model else model_id
+        chosen = route(RoutingHints(model=model_id), AgentCatalog(model=self.agents[MAIN].id, agents=self.agents))
+        listed = f"agent:{chosen.agent}" if isinstance(chosen, ToAgent) and model_id != self.agents[MAIN].id else model_id
         found = next((one for one in await self._all(request) if one.id == listed), None)
         if found is None:
             raise ModelNotFound(param="model")
