@@ -62,7 +62,7 @@ def complaint(errors: Sequence[ErrorDetails], *, skip: int = 0) -> InvalidReques
         is_object = isinstance(error["input"], dict)
         path = [*path, "type"] if is_object else path
         wanted = 'must be a string such as "text"' if is_object else "must be an object"
-    elif error["type"] == "string_type" and path[-1:] == ["content"]:
+    elif error["type"] == "string_type" and path[-1:] in (["content"], ["output"]):
         wanted = "must be a string or an array of parts"
     elif error["type"] == "value_error":  # raised by a validator of ours, in words of ours
         wanted = f"is not valid: {context['error']}"

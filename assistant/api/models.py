@@ -8,7 +8,7 @@ from typing import Literal
 from fastapi import Request
 
 from assistant.api.answers import Answer
-from assistant.api.chat.route import name_of_workflow, names_of_agent
+from assistant.api.chat.route import AgentCatalog, RoutingHints, ToAgent, name_of_workflow, names_of_agent, route
 from assistant.api.middleware.request import principal
 from assistant.api.openapi import endpoint, errors
 from assistant.contracts.errors import ModelNotFound
@@ -68,8 +68,10 @@ class ModelEndpoints:
 
     @endpoint("GET", "/v1/models/{model_id:path}", "Show a model", scope="models", responses=errors(401, 404))
     async def show(self, request: Request, model_id: str) -> ModelDetail:
-        """With what is known of it."""
-        found = next((one for one in await self._all(request) if one.id == model_id), None)
+        """With what is known of it, by each name that a request may ask it by."""
+        chosen = route(RoutingHints(model=model_id), AgentCatalog(model=self.agents[MAIN].id, agents=self.agents))
+        listed = f"agent:{chosen.agent}" if isinstance(chosen, ToAgent) and model_id != self.agents[MAIN].id else model_id
+        found = next((one for one in await self._all(request) if one.id == listed), None)
         if found is None:
             raise ModelNotFound(param="model")
         return found

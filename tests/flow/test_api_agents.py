@@ -66,6 +66,27 @@ async def test_files_of_earlier_messages_come_along(api: Running) -> None:
     assert [part.name for part in earlier.content if isinstance(part, Upload)] == ["a.txt"]
 
 
+@pytest.mark.parametrize("role", ["system", "developer", "assistant", "tool"])
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}, "Only a user message may hold images or files."),
+        ({"type": "file", "file": {"file_id": "file_1"}}, "Only a user message may hold images or files."),
+        ({"type": "thinking", "thinking": "hm"}, "Content of type 'thinking' is not supported in this message: send text."),
+        ({"type": "input_audio", "input_audio": {}}, "Content of type 'input_audio' is not supported in this message: send text."),
+        ({"type": "x" * 99}, f"Content of type '{'x' * 40}' is not supported in this message: send text."),
+    ],
+)
+async def test_what_a_message_that_is_not_the_users_may_not_hold(api: Running, role: str, part: dict[str, object], words: str) -> None:
+    called = {"role": "assistant", "tool_calls": [_CALL]}
+    message = {"role": role, "content": [{"type": "text", "text": "a"}, part], **({"tool_call_id": "call_1"} if role == "tool" else {})}
+    messages = [{"role": "user", "content": "hi"}, *([called] if role == "tool" else []), message, {"role": "user", "content": "hi"}]
+    refused = await api.client.post("/v1/chat/completions", json={"model": "agent:main", "messages": messages})
+    error = error_of(refused)
+    assert (refused.status_code, error["code"], error["message"]) == (400, "unsupported_content", words)
+    assert error["param"] == f"messages.{2 if role == 'tool' else 1}.content.1.type"
+
+
 async def test_the_header_beats_the_model_and_names_a_session(api: Running) -> None:
     headers = {"x-openclaw-agent-id": "beta", "x-moltbot-session-key": "theirs"}
     body = {"model": "agent:main", "user": "bob", "messages": [{"role": "user", "content": "hi"}]}

@@ -49,7 +49,9 @@ async def test_a_named_page_reads_answers_errors_and_streams(api: Running) -> No
         assert response.headers["access-control-allow-origin"] == PAGE
         assert response.headers["vary"] == "Origin"
         exposed = response.headers["access-control-expose-headers"].split(", ")
-        assert {"x-request-id", "retry-after", "x-ratelimit-remaining-requests", "x-ratelimit-reset-tokens"} <= set(exposed)
+        assert {"x-request-id", "retry-after", "x-ratelimit-remaining-requests", "x-ratelimit-reset-tokens", "x-nanobot-notice"} <= set(
+            exposed
+        )
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:3001", "https://localhost:3000", "http://localhost:3000.evil.example", "null", "*"])

@@ -178,6 +178,21 @@ async def test_encoded_slashes_stay_in_an_id(api: Running) -> None:
     assert (await api.client.get("/v1/models/agent:main/")).json()["id"] == "agent:main"
 
 
+@pytest.mark.parametrize("name", ["agent:main", "Agent:MAIN", "moltbot/main", "MOLTBOT:default", "nanobot/main", "openclaw", "agent: main"])
+async def test_an_agent_is_shown_by_each_name_that_it_is_asked_by(api: Running, name: str) -> None:
+    shown = await api.client.get(f"/v1/models/{name}")
+    assert (shown.status_code, shown.json().get("id"), shown.json().get("type")) == (200, "agent:main", "agent")
+    assert (await api.client.post("/v1/chat/completions", json={**BODY, "model": name})).json()["model"] == "agent:main"
+    assert (await api.client.get("/v1/models/gpt-test")).json()["id"] == "gpt-test"
+
+
+@pytest.mark.parametrize("name", ["agent:none", "agent:", "moltbot/none", "GPT-TEST", "agent/main", "nanobot"])
+async def test_a_name_that_nobody_is_asked_by_is_404_in_both_places(api: Running, name: str) -> None:
+    shown = await api.client.get(f"/v1/models/{name}")
+    assert (shown.status_code, error_of(shown)["code"]) == (404, "model_not_found")
+    assert (await api.client.post("/v1/chat/completions", json={**BODY, "model": name})).status_code == 404
+
+
 OTHER_HEADERS = [b"x-api-key", b"X-Api-Key", b"api-key", b"API-KEY"]
 
 

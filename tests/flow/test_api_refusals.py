@@ -175,6 +175,9 @@ WRONG_JSON = [
     b"\xff\xfe" + ("[" * 65 + "]" * 65).encode("utf-16-le"),
     b"\xfe\xff\x00",
     "{}".encode("utf-16-le"),
+    "{}".encode("utf-16-be"),
+    b"\x00\x00\xfe\xff{}",
+    b"\x00",
     b"\x80{}",
 ]
 
@@ -189,7 +192,7 @@ async def test_what_is_not_json_is_400_invalid_json(api: Running, body: bytes) -
 WORDS = "字" * 300 + " naïve 🙂"
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("lead", ["\ufeff", "\ufeff\ufeff", "\ufeff \r\n"], ids=ascii)
 async def test_json_behind_a_byte_order_mark_is_read(api: Running, encoding: str, lead: str) -> None:
     body = lead + json.dumps({"messages": [{"role": "user", "content": WORDS}]}, ensure_ascii=False)

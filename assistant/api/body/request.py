@@ -91,6 +91,7 @@ def _backslashes_before(body: bytes | bytearray, position: int) -> int:
 _ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
@@ -101,7 +102,7 @@ _LARGE = 64 * 1024
 
 async def parse_object(body: bytes | bytearray, what: str) -> dict[str, Json]:
     """`what` the text is, for errors. Raises RequestTooLarge (more values than any message needs), InvalidJson, InvalidRequest."""
-    if body[:1] > b"\x7f":  # a byte order mark: JSON begins in ASCII
+    if body[:1] > b"\x7f" or body[:1] == b"\0":  # a byte order mark: JSON begins in ASCII
         body = await asyncio.to_thread(_as_utf8, body, what)
     if len(body) > _SMALL or body.count(b"[") + body.count(b"{") > MAX_DEPTH:  # else it can't be too deep, whatever the brackets are
         if len(body) > _LARGE:

@@ -61,6 +61,8 @@ async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistr
         raise InvalidRequest(f"This model is of the type '{kind}': use it at {where}.", param="model")
     if options.top_logprobs is not None and not model.info.logprobs:
         raise InvalidRequest(f"The model '{model_id[:100]}' has no 'logprobs'.", param="logprobs")
+    if not asked.said and not asked.instructions:
+        raise InvalidRequest("There is nothing to answer: no message holds words or a file.")
     return DirectRequest(
         id=new_id("turn"),
         model=model,
@@ -112,6 +114,7 @@ class ChatService:
                     client_tools=asked.options.tools,
                     tool_choice=asked.options.tool_choice,
                     parallel_calls=asked.options.parallel_calls,
+                    only_tools=self._own_tools(agent, asked) if asked.options.named_tools or asked.options.barred_tools else None,
                     instructions=asked.instructions,
                     sampling=asked.sampling,
                     stream=asked.stream,
@@ -123,6 +126,13 @@ class ChatService:
         if state.admission is not UNLIMITED:
             await state.admission.reserve(estimated_tokens(asked.said, asked.instructions, asked.sampling, answers=asked.options.n))
         return wanted
+
+    def _own_tools(self, agent: str, asked: ChatInput) -> frozenset[str]:
+        """Those of the agent's own tools that `allowed_tools` leaves. Raises InvalidRequest where it names one that is not there."""
+        own, named = self.turns.facts(agent).tools, asked.options.named_tools
+        if named - own:
+            raise InvalidRequest("'tool_choice' names a tool that is neither one of 'tools' nor one of this agent's.", param="tool_choice")
+        return (named or own) - asked.options.barred_tools
 
     def start(self, wanted: TurnRequest | DirectRequest, admission: Admission) -> RunningTurn:
         """`admission`: pays for the turn's tokens. Raises SessionBusy, ShuttingDown; then the uploads are still the caller's."""

@@ -78,13 +78,15 @@ async def _take_for_model(part: ContentPart, sent: Mapping[str, Json], at: str, 
 
 
 def words_only(content: str | Sequence[ContentPart] | None, param: str) -> str:
-    """The text of a system or developer message. Raises UnsupportedContent for one with files."""
+    """The text of a message that is not the user's. Raises UnsupportedContent for one with anything else."""
     if content is None or isinstance(content, str):
         return content or ""
     texts: list[str] = []
     for index, part in enumerate(content):
         if not isinstance(part, TextPart | SaidRefusal):
-            raise UnsupportedContent("Only a user message may hold images or files.", param=f"{param}.{index}.type")
+            other = f"Content of type '{part.type[:40]}' is not supported in this message: send text."
+            words = other if isinstance(part, OtherPart) else "Only a user message may hold images or files."
+            raise UnsupportedContent(words, param=f"{param}.{index}.type")
         texts.append(part.text if isinstance(part, TextPart) else part.refusal)
     return "\n".join(texts)
 

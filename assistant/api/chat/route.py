@@ -204,6 +204,10 @@ class ModelOptions:
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: ToolChoice | None = None
     parallel_calls: bool | None = None
+    named_tools: frozenset[str] = frozenset()
+    """The agent's own tools that `allowed_tools` names; empty: none, which allows all."""
+    barred_tools: frozenset[str] = frozenset()
+    """Functions of the client that it does not name: an own tool of that name stays replaced."""
     top_logprobs: int | None = None
     extra_fields: Mapping[str, Json] = field(default_factory=dict[str, Json])
     """What a registered model gets as the client sent it."""
@@ -246,6 +250,8 @@ def options_of(options: ChatOptions, chosen: Route) -> ModelOptions:
         tools=asked.tools,
         tool_choice=asked.choice,
         parallel_calls=options.parallel_tool_calls,
+        named_tools=asked.named,
+        barred_tools=asked.barred,
         top_logprobs=(options.top_logprobs or 0) if options.logprobs else None,
         notice=asked.notice,
     )

@@ -112,7 +112,7 @@ _WRITTEN: Final = frozenset({"role", "content", "refusal", "tool_calls", "reason
 
 
 def _further(answer: AssistantMessage) -> dict[str, object]:
-    """The provider's further fields of a message, which it wants back with it: `reasoning_details`, `audio`, `annotations` …"""
+    """The provider's further fields of a message, which it wants back with it: `reasoning_details`, `thinking_blocks` …"""
     return {name: value for name, value in answer.extras.items() if name not in _WRITTEN}
 
 

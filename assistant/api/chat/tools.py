@@ -17,6 +17,10 @@ class ClientTools:
 
     tools: tuple[ToolSpec, ...] = ()
     choice: ToolChoice | None = None
+    named: frozenset[str] = frozenset()
+    """What `allowed_tools` names besides the functions: tools that are not the client's."""
+    barred: frozenset[str] = frozenset()
+    """The functions that it does not name."""
     notice: str = ""
 
 
@@ -36,7 +40,13 @@ def client_tools(options: ChatOptions, *, own: bool = False) -> ClientTools:
         for each in functions
         if each.name in allowed
     ]
-    return ClientTools(tools=tuple(tools), choice=choice, notice=left_out("Tools", others))
+    return ClientTools(
+        tools=tuple(tools),
+        choice=choice,
+        named=frozenset(allowed).difference(names),
+        barred=frozenset(names).difference(allowed),
+        notice=left_out("Tools", others),
+    )
 
 
 def functions_of(options: ChatOptions) -> list[FunctionSpec]:

@@ -70,7 +70,7 @@ def announced_length(scope: Scope) -> int | None:
 Headers = list[tuple[bytes, bytes]]
 
 _EXPOSED: Final = b", ".join([
-    b"x-request-id", b"openai-processing-ms", b"retry-after", b"retry-after-ms", b"x-should-retry", b"idempotency-replayed",
+    b"x-request-id", b"openai-processing-ms", b"retry-after", b"retry-after-ms", b"x-should-retry", b"idempotency-replayed", b"x-nanobot-notice",
     *[b"x-ratelimit-%b-%b" % (what, of) for of in (b"requests", b"tokens") for what in (b"limit", b"remaining", b"reset")],
 ])  # fmt: skip
 _TOKENS: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~, ")

@@ -149,8 +149,8 @@ class ResponseEvents:
         return self._open() + self._event(answers.OutputTextDeltaEvent, **self._content(), delta=text)
 
     def thought(self, text: str, index: int = 0) -> bytes:
-        if self._draft.message_id in self._places:
-            return b""
+        if self._draft.message_id in self._places and self._draft.reasoning_id not in self._places:
+            return b""  # `end` sends them
         return self._think(self._draft.reasoning(text)) + self._event(answers.SummaryDeltaEvent, **self._summary(), delta=text)
 
     def end(self, finished: TurnFinished) -> bytes:

@@ -224,6 +224,30 @@ async def test_what_tools_at_openai_did_is_left_out_with_a_notice(served: Served
         assert kept["notices"] == made.json()["notices"]
 
 
+@pytest.mark.parametrize(
+    "item",
+    [{"type": HOSTED[0], "id": "x_1"}, {"type": "reasoning", "id": "rs_1", "summary": []}, {"role": "system", "content": " "}],
+    ids=lambda item: item.get("type", "blank"),
+)
+async def test_an_input_without_words_asks_nobody(served: Served, item: dict[str, Any]) -> None:
+    asked = len(served.model.bodies)
+    for model in ("tuned", "agent:main"):
+        refused = await served.send(model=model, input=[item])
+        assert refused.status_code == 400, refused.text
+    assert "nothing to answer" in (await served.send(model="tuned", input=[item])).json()["error"]["message"]
+    assert len(served.model.bodies) == asked
+    with_words = await served.send(model="tuned", input=[item], instructions="Say hello.")
+    assert with_words.status_code == 200, with_words.text
+
+
+@pytest.mark.parametrize("value", [5, None, {"a": 1}, True])
+async def test_an_output_of_another_form_is_told_what_it_may_be(served: Served, value: object) -> None:
+    refused = await served.send(
+        model="tuned", input=[user("go"), call("c"), {"type": "function_call_output", "call_id": "c", "output": value}]
+    )
+    assert refused.json()["error"]["message"] == "'input.2.output' must be a string or an array of parts."
+
+
 async def test_a_tool_of_plain_text_is_seen_as_a_function(served: Served) -> None:
     items = [
         user("go"),

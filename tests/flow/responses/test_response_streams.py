@@ -140,3 +140,26 @@ async def test_a_client_that_goes_away_finds_the_response_later(served: Served) 
             kept = await served.sdk.responses.retrieve(created.response.id)
     assert kept.output_text.endswith("tok19 ")
     served.model.configure(chunk_delay_ms=0)
+
+
+@pytest.mark.parametrize("model", ["tuned", "agent:main"])
+@pytest.mark.parametrize("order", ["rrw", "rwr", "rwrwr", "wr", "wrwr"])
+async def test_the_pieces_of_thoughts_and_words_make_the_whole_in_any_order(served: Served, model: str, order: str) -> None:
+    """`order`: of thoughts (r) and words (w), as a model that thinks again between its words sends them."""
+    deltas = [{"reasoning_content" if kind == "r" else "content": f"{kind}{place} "} for place, kind in enumerate(order)]
+    chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    data = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(data)
+    served.model.replies.append(head + data)
+    heard = await events(served, model=model, input="think")
+    for piece, whole in (
+        ("response.reasoning_summary_text.delta", "response.reasoning_summary_text.done"),
+        ("response.output_text.delta", "response.output_text.done"),
+    ):
+        said = "".join(cast("Any", event).delta for event in heard if event.type == piece)
+        assert [cast("Any", event).text for event in heard if event.type == whole] == [said]
+    last = heard[-1]
+    assert last.type == "response.completed"
+    assert sorted(item.type for item in last.response.output) == ["message", "reasoning"]
+    assert [event.sequence_number for event in heard] == list(range(len(heard)))

@@ -106,6 +106,30 @@ async def test_the_choice_holds(served: Served, api: str) -> None:
 
 
 @pytest.mark.parametrize("api", ["responses", "chat"])
+async def test_allowed_tools_of_an_agent(served: Served, api: str) -> None:
+    """Its own stay unless some are named; one that a function of the client replaces does not come back where that is not allowed."""
+    tools = [function(name, api) for name in ("a", "b", "message")]
+
+    async def chosen(choice: object, given: list[Any] = tools) -> tuple[list[str], object]:
+        made = await served.http.post(path(api), json=body(api, tools=given, tool_choice=choice) | {"model": "agent:main"})
+        assert made.status_code == 200, made.text
+        return sent_names(served), served.asked().get("tool_choice")
+
+    files = ["list_attachments", "read_attachment"]
+    assert await chosen("auto") == ([*files, "a", "b", "message"], "auto")
+    assert await chosen(allowed(api, "auto", "a")) == ([*files, "a"], "auto")
+    assert await chosen(allowed(api, "auto", "a", "message")) == ([*files, "a", "message"], "auto")
+    assert await chosen(allowed(api, "required", "read_attachment")) == (["read_attachment"], "required")
+    assert await chosen(allowed(api, "auto", "read_attachment", "b")) == (["read_attachment", "b"], "auto")
+    assert await chosen(allowed(api, "auto")) == (files, "auto")
+    assert await chosen(allowed(api, "auto", "message"), []) == (["message"], "auto")
+    for names in (["nope"], ["a", "nope"], ["read_attachment", "nope"], ["MESSAGE"], [""]):
+        wrong = body(api, tools=tools, tool_choice=allowed(api, "auto", *names)) | {"model": "agent:main"}
+        refused = await served.http.post(path(api), json=wrong)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "tool_choice"), names
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
 async def test_a_choice_that_can_not_be_kept_is_refused(served: Served, api: str) -> None:
     tools = [function("a", api), {"type": "web_search"}]
     wrong: list[tuple[object, list[Any], str]] = [
