@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from assistant.contracts.channels import SendRefused
+from assistant.contracts.channels import SendRefused, SendUnclear
 from assistant.contracts.outbox import Button, OutboundPart
 from tests.doubles.telegram_api.faults import Fault
 from tests.doubles.telegram_api.server import TelegramServer
@@ -180,6 +180,36 @@ async def test_a_caption_that_is_refused_goes_before_its_file(rig: Rig, server: 
     (receipt,) = await rig.send(rig.open(), event("the words", media=[media]))
     assert [(posted.method, posted.text) for posted in server.ledger] == [("sendMessage", "the words"), ("sendDocument", "")]
     assert (receipt.message_id, "apart" in receipt.notice) == (str(server.ledger[0].message_id), True)
+
+
+@pytest.mark.parametrize(
+    ("method", "said", "sent"),
+    [
+        ("sendPhoto", "PHOTO_INVALID_DIMENSIONS", ["sendMessage", "sendDocument"]),
+        ("sendPhoto", "file is too big", ["sendMessage", "sendDocument"]),
+        ("send", "CHAT_SEND_DOCS_FORBIDDEN", ["sendMessage"]),
+    ],
+)
+async def test_words_that_went_before_their_file_come_once(rig: Rig, server: TelegramServer, method: str, said: str, sent: list[str]):
+    server.fail(Fault(code=400, description="Bad Request: message caption is too long", method="sendPhoto"))
+    for refused in ("sendPhoto", "sendDocument") if method == "send" else (method,):
+        server.fail(Fault(code=400, description=f"Bad Request: {said}", method=refused, times=None))
+    media = rig.files.add("a.jpg", JPEG, "image/jpeg")
+    (receipt,) = await rig.send(rig.open(), event("the words", media=[media]))
+    assert [posted.method for posted in server.ledger] == sent
+    assert server.texts(42).count("the words") == 1
+    assert said in receipt.notice
+
+
+@pytest.mark.parametrize("fault", [Fault.flood(3, method="sendDocument"), Fault(method="sendDocument"), Fault.blocked(42)])
+async def test_words_before_a_file_that_fails_otherwise_may_have_arrived(rig: Rig, server: TelegramServer, fault: Fault):
+    server.fail(Fault(code=400, description="Bad Request: message caption is too long", method="sendDocument"))
+    fault = replace(fault, method="sendDocument", met=0)
+    server.fail(fault)
+    media = rig.files.add("a.pdf", b"%PDF", "application/pdf")
+    with pytest.raises(SendUnclear, match="took the words"):
+        await rig.send(rig.open(), event("the words", media=[media]))
+    assert server.texts(42) == ["the words"]
 
 
 async def test_an_album_with_one_bad_picture_goes_one_by_one(rig: Rig, server: TelegramServer):
