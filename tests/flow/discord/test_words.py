@@ -170,6 +170,23 @@ async def test_other_bots_and_webhooks_are_heard_where_that_is_wished_and_never_
     assert "unit tests: 3 failed" in next(iter(kept.messages.values())).text
 
 
+async def test_a_bot_that_edits_its_message_for_ever_is_heard_three_times(rig: Rig) -> None:
+    world = rig.api.world
+    alice, ci = world.user("alice"), world.user("ci", bot=True)
+    room = world.text_channel(world.guild("Home"), "general")
+    me = f"<@{world.me['id']}>"
+    async with rig.running(allowBots=True) as (_, kept):
+        board = world.write(room, ci, f"{me} 0")
+        await kept.has("0")
+        for number in range(1, 3):
+            world.edit(board, f"{me} {number}")
+            await kept.until(lambda number=number: str(number) in kept.texts)
+        for number in range(3, 9):
+            world.edit(board, f"{me} {number}")
+        world.write(world.dm(alice), alice, "the last one")
+        await kept.has("0", "1", "2", "the last one")
+
+
 async def test_without_the_wish_no_bot_is_heard(rig: Rig) -> None:
     world = rig.api.world
     alice, ci = world.user("alice"), world.user("ci", bot=True)
