@@ -89,6 +89,7 @@ _ABOUT: Final[Mapping[int, tuple[Piece, ...]]] = {
     NO_REPLIES_HERE: ("reply",),
     UNKNOWN_MESSAGE: ("reply",),
     40005: ("album", "files"),
+    50045: ("album", "files"),
     50013: ("files",),
     50046: ("files",),
 }
@@ -112,6 +113,8 @@ def blamed(error: discord.HTTPException) -> Blame | None:
     if error.code in _ABOUT:
         return _ABOUT[error.code], words
     pieces = next((pieces for fields, pieces in _NAMED if re.search(fields, error.text, re.IGNORECASE)), None)
+    if error.status == 413:
+        pieces = _ABOUT[40005]
     if pieces is not None:
         return pieces, words
     return (ANY_BUT_KIND, words) if error.status == 400 else None
