@@ -73,6 +73,8 @@ def _answered(error: discord.HTTPException, redact: Redactor) -> SendFailed:
         wait = seconds_in(error.response.headers.get("Retry-After"), 600)
         words = "Discord's network turns this address away for some time."
         return SendLater("turned_away", words, retry_after=wait, counts=False, whole_channel=True)
+    if status == 407:  # by plain HTTP a proxy answers in Discord's place
+        return SendLater("network", "The proxy wants another login.", counts=False, whole_channel=True)
     if status >= 500 or status == 408:
         return SendLater("server_error", f"Discord answered with {status}.")
     code, words = _REFUSED.get(error.code, ("refused", ""))

@@ -116,6 +116,8 @@ def _of_answer(error: Answered) -> SendFailed:
             return SendLater("unauthorized", _REVOKED, counts=False, whole_channel=True)
         case 502 | 504:  # the server behind the gateway may have taken the message
             return SendUnclear("gateway", f"Telegram's gateway failed (status {error.status}); the message may have arrived.")
+        case 407:  # by plain HTTP a proxy answers in Telegram's place
+            return SendLater("network", "The proxy wants another login.", counts=False, whole_channel=True)
         case 408 | 409 | 425:
             return SendLater("not_now", f"Telegram did not take it now: {error.description}.")
         case 413:
