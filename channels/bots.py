@@ -22,8 +22,9 @@ class BotTurns:
         self._since_person: OrderedDict[str, set[str]] = OrderedDict()
         """chat → the messages of bots that were read."""
 
-    def may(self, chat_id: str, message_id: str, *, by_bot: bool, own: bool) -> bool:
-        """Whether a message is read; the same answer for one that comes again. `own`: it is the assistant's own, which never is."""
+    def may(self, chat_id: str, external_id: str, *, by_bot: bool, own: bool) -> bool:
+        """Whether a message, or an edit of one, is read; the same answer for one that comes again. `own`: it is the assistant's own, which never
+        is."""
         if own:
             return False
         if not by_bot:
@@ -35,7 +36,7 @@ class BotTurns:
         self._since_person.move_to_end(chat_id)
         while len(self._since_person) > _MOST_CHATS:
             self._since_person.popitem(last=False)
-        if message_id not in read and len(read) >= MOST_IN_A_ROW:
+        if external_id not in read and len(read) >= MOST_IN_A_ROW:
             return False
-        read.add(message_id)
+        read.add(external_id)
         return True

@@ -12,7 +12,7 @@ _LOOKS_SECRET = re.compile(
     | \bAIza[A-Za-z0-9_\-]{10,}                                                         # Google
     | \b(?:bearer|basic)\s+[A-Za-z0-9._~+/=\-]{4,}
     | \beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-.]{8,}                                      # a JSON web token
-    | (?<=://)[^/\s@:]+:[^/\s@]+(?=@)                                                   # user:password in a URL
+    | (?<=://)[^/\s]+(?=@)                                                              # user:password, or a token, in a URL
     """,
     re.VERBOSE | re.IGNORECASE,
 )

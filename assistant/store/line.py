@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final, TypeVar
 
 from assistant.contracts.errors import StoreUnavailable
-from assistant.contracts.util import Clock, backoff
+from assistant.contracts.util import Clock, backoff, new_id
 from assistant.store.codec import to_micros
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.processes import Notifier, Runner, dead_among
@@ -77,6 +77,19 @@ class SessionLine:
                 async with asyncio.timeout(backoff(tries, first=0.05, longest=_LONGEST_WAIT)):
                     await freed.wait()
         return done[0]
+
+    async def last(self, owner: str, key: str, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a write behind all turns that run or wait in the session. One that is cancelled meanwhile leaves its place at once."""
+        place = new_id("turn")
+        self.hold(place)
+        try:
+            return await self.first(owner, key, place, work)
+        except BaseException:
+            with suppress(StoreUnavailable):  # then its lease ends
+                await self._database.execute(LEAVE, {"turn": place})
+            raise
+        finally:
+            self.held.discard(place)
 
     async def close(self) -> None:
         if self._timer is not None:

@@ -281,7 +281,7 @@ class Sessions:
             found = _find(connection, owner, key)
             return _remove(connection, found[0]) if found else None
 
-        digests = await (self._database.write(remove) if owner is None else self._last(owner, key, remove))
+        digests = await (self._database.write(remove) if owner is None else self.line.last(*identity(owner, key), remove))
         if digests:
             await self._collect(digests)
         return digests is not None
@@ -307,15 +307,6 @@ class Sessions:
 
     async def close(self) -> None:
         await self.line.close()
-
-    async def _last(self, owner: str, key: str, work: Callable[[Transaction], T]) -> T:
-        """Run `work` behind the turns that run or wait in the session, in other processes too."""
-        place = new_id("turn")
-        self.line.hold(place)
-        try:
-            return await self.line.first(*identity(owner, key), place, work)
-        finally:
-            self.line.held.discard(place)
 
     def _now(self) -> int:
         return to_micros(self._clock())

@@ -43,7 +43,7 @@ def read_message(
     address = _address(message.channel.id, parent)
     if not private and not _heard(message, me, settings, address):
         return None
-    if not bots.may(str(message.channel.id), str(message.id), by_bot=by_bot, own=me.id in (message.author.id, message.application_id)):
+    if not bots.may(str(message.channel.id), id_of(message), by_bot=by_bot, own=me.id in (message.author.id, message.application_id)):
         return None
     shown = shown_lines(message)
     text = "\n".join(filter(None, [own_text(message, me), *(shown if by_bot else [])]))

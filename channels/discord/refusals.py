@@ -73,6 +73,8 @@ def _answered(error: discord.HTTPException, redact: Redactor) -> SendFailed:
         wait = seconds_in(error.response.headers.get("Retry-After"), 600)
         words = "Discord's network turns this address away for some time."
         return SendLater("turned_away", words, retry_after=wait, counts=False, whole_channel=True)
+    if status == 407:  # by plain HTTP a proxy answers in Discord's place
+        return SendLater("network", "The proxy wants another login.", counts=False, whole_channel=True)
     if status >= 500 or status == 408:
         return SendLater("server_error", f"Discord answered with {status}.")
     code, words = _REFUSED.get(error.code, ("refused", ""))
@@ -89,6 +91,7 @@ _ABOUT: Final[Mapping[int, tuple[Piece, ...]]] = {
     NO_REPLIES_HERE: ("reply",),
     UNKNOWN_MESSAGE: ("reply",),
     40005: ("album", "files"),
+    50045: ("album", "files"),
     50013: ("files",),
     50046: ("files",),
 }
@@ -112,6 +115,8 @@ def blamed(error: discord.HTTPException) -> Blame | None:
     if error.code in _ABOUT:
         return _ABOUT[error.code], words
     pieces = next((pieces for fields, pieces in _NAMED if re.search(fields, error.text, re.IGNORECASE)), None)
+    if error.status == 413:
+        pieces = _ABOUT[40005]
     if pieces is not None:
         return pieces, words
     return (ANY_BUT_KIND, words) if error.status == 400 else None

@@ -120,12 +120,13 @@ class DiscordSender:
         return more
 
     async def _one_by_one(self, client: DiscordClient, target: str, sending: Sending, form: MessageForm, attempt: _Try) -> Receipt:
-        """The words, then each file in a message of its own; one that is refused is left out, unless nothing was sent."""
+        """The words and buttons with the first file, each other file in a message of its own. A file that is refused is left out, unless nothing
+        was sent."""
         part, first = form.part, None
         left: list[str] = []
         for place, media in enumerate(part.media):
-            words = ("", "") if first is not None else (part.text, part.plain)
-            one = replace(form, part=OutboundPart(text=words[0], plain=words[1], media=(media,)), single=False, notices=())
+            own = replace(part, media=(media,), notice="") if first is None else OutboundPart(text="", plain="", media=(media,))
+            one = replace(form, part=own, single=False, lines=() if first else form.lines, notices=())
             key = replace(sending, key=f"{sending.key[:23]}{place}", first=sending.first or (first.message_id if first else None))
             try:
                 send = partial(self._post, client, target, key, attempt=attempt)
@@ -153,7 +154,7 @@ class DiscordSender:
 
         try:
             receipt, form = await in_some_form(
-                replace(form, reply_to=None, thread_id=None), edit, discord.HTTPException, blamed, channel="discord"
+                replace(form, reply_to=None, thread_id=None, single=True), edit, discord.HTTPException, blamed, channel="discord"
             )
         except (discord.NotFound, discord.Forbidden) as error:
             if error.code in (UNKNOWN_MESSAGE, NOT_OURS):
@@ -189,10 +190,13 @@ class DiscordSender:
 
 def _is(message: dict[str, Any], sending: Sending) -> bool:
     nonce = message.get("nonce")
-    if nonce is not None and str(nonce) != sending.key:
-        return False
-    names = len(message.get("attachments", ()))
-    return str(message["content"]).strip() == sending.part.text.strip() and names == len(sending.part.media)
+    if nonce is not None:
+        return str(nonce) == sending.key
+    said, files = str(message["content"]).strip(), len(message.get("attachments", ()))
+    part = sending.part
+    if said and said in (part.text.strip(), part.plain.strip()):
+        return files in (len(part.media), 0)  # words arrive without the files that Discord refuses
+    return said == part.text.strip() and files == len(part.media)
 
 
 def _words(form: MessageForm) -> str:

@@ -43,7 +43,7 @@ class Answered(TelegramError):
 
 
 class Unreached(NetworkError):
-    """There was no connection: the request was not carried out. The message is the name of the error."""
+    """There was no connection: the request was not carried out. The message is the name of the error, or what the proxy did."""
 
 
 class Unanswered(NetworkError):
@@ -100,7 +100,11 @@ class TelegramHttp(BaseRequest):
                 allow_redirects=False,
             ) as response:
                 answer = await _read(response)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as error:
+        except aiohttp.ClientHttpProxyError as error:
+            raise Unreached(f"the proxy answered with {error.status}") from None
+        except aiohttp.ClientProxyConnectionError:
+            raise Unreached("the proxy takes no connection") from None
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise Unreached(type(error).__name__) from None  # its message may hold the URL with the token
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unanswered(type(error).__name__) from None

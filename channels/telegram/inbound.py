@@ -165,12 +165,13 @@ class Reader:
         if (bot is not None and not self._is_my_name(f"@{bot}")) or not (private or self._is_for_me(messages, command)):
             return None
         by_bot = self._is_bot(first)
-        if not self._bots.may(str(first.chat.id), str(first.message_id), by_bot=by_bot, own=sender.id == str(self._me.id)):
+        external_id = _external_id(messages, edited=edited)
+        if not self._bots.may(str(first.chat.id), external_id, by_bot=by_bot, own=sender.id == str(self._me.id)):
             return None
         if not private:
             text = self._name.sub("", text).lstrip(" \t\n,:").rstrip() or text  # a bare mention stays
         return InboundMessage(
-            external_id=_external_id(messages, edited=edited),
+            external_id=external_id,
             address=_address(first),
             sender=sender,
             private=private,

@@ -28,6 +28,15 @@ _CODES: Final = {
     "initiate conversation": "never_started",
     "not enough rights": "no_rights",
     "have no rights": "no_rights",
+    "need administrator rights": "no_rights",
+    "chat_write_forbidden": "no_rights",
+    "chat_restricted": "no_rights",
+    "chat_admin_required": "no_rights",
+    "chat_send_plain_forbidden": "no_rights",
+    "user_banned_in_channel": "no_rights",
+    "channel_private": "not_a_member",
+    "group chat was deactivated": "chat_not_found",
+    "group chat was deleted": "chat_not_found",
 }
 """The codes of refusals, by what Telegram says."""
 _NOT_FIRST: Final = "a bot can write only to people who have written to it first, and in groups that it is in"
@@ -51,11 +60,11 @@ _FILES: Final[tuple[Piece, ...]] = ("album", "kind", "files")
 _ABOUT: Final[tuple[tuple[str, tuple[Piece, ...]], ...]] = (
     ("message thread not found|topic_(?:deleted|closed|id_invalid)", ("thread",)),
     ("repl(?:y|ied)[ _](?:message|to)|message to (?:be replied|reply)|quote_text", ("reply",)),
-    ("keyboard|button|reply_markup", ("buttons",)),
+    ("keyboard|button|reply[ _]markup", ("buttons",)),
     ("parse entities|entit(?:y|ies)_", ("style",)),
     ("caption", ("caption", "style")),
     ("media group|album|multi_media", _FILES),
-    ("(?:voice|video|photo|audio|gif|animation|image|document|media|sticker|docs|round)[a-z]*_", _FILES),
+    ("(?:voice|video|photo|audio|gif|animation|image|document|media|sticker|docs|round|file)[a-z]*_", _FILES),
     ("wrong (?:file|type)|file (?:must|is too)|too big|entity too large|not enough rights to send (?!text)", _FILES),
     ("chat_send_(?!plain)", _FILES),
 )
@@ -72,11 +81,15 @@ def blamed(error: Answered) -> Blame | None:
     if refusal.trouble.code not in _HEALED:
         return None
     said, words = error.description.lower(), f"Telegram: {error.description}"
+    if refused_as(error, "not_modified"):  # its words name the buttons
+        return None
     pieces = next((pieces for pattern, pieces in _ABOUT if re.search(pattern, said)), None)
+    if pieces is None and error.status == 413:  # the page of a proxy
+        pieces = _FILES
     if pieces is not None:
         return pieces, words
-    about_itself = refused_as(error, "gone") or refused_as(error, "not_modified")
-    return (ANY, words) if error.status == 400 and refusal.trouble.code == "refused" and not about_itself else None
+    anything = error.status == 400 and refusal.trouble.code == "refused" and not refused_as(error, "gone")
+    return (ANY, words) if anything else None
 
 
 def send_failure(error: TelegramError) -> SendFailed:
@@ -103,6 +116,8 @@ def _of_answer(error: Answered) -> SendFailed:
             return SendLater("unauthorized", _REVOKED, counts=False, whole_channel=True)
         case 502 | 504:  # the server behind the gateway may have taken the message
             return SendUnclear("gateway", f"Telegram's gateway failed (status {error.status}); the message may have arrived.")
+        case 407:  # by plain HTTP a proxy answers in Telegram's place
+            return SendLater("network", "The proxy wants another login.", counts=False, whole_channel=True)
         case 408 | 409 | 425:
             return SendLater("not_now", f"Telegram did not take it now: {error.description}.")
         case 413:

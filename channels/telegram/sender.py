@@ -18,7 +18,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Sending, SendLater, SendRefused, SendUnclear, SendUndecided
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.outbox import Media, MediaFiles, OutboundPart, Receipt
-from channels.forms import MessageForm, in_some_form
+from channels.forms import MessageForm, in_some_form, named
 from channels.telegram.api import Answered, Api
 from channels.telegram.plan import is_photo, keyboard
 from channels.telegram.refusals import blamed, refused_as, send_failure
@@ -123,8 +123,8 @@ class TelegramSender:
         if form.apart and part.media:
             words = replace(form, part=replace(part, media=(), buttons=()))
             first, _ = await self._post(chat_id, contents, words)
-            await self._post(chat_id, contents, replace(form, part=replace(part, text="", plain=""), apart=False, lines=()))
-            return first, []
+            files = replace(form, part=replace(part, text="", plain=""), apart=False, lines=(), notices=())
+            return first, await self._behind_words(chat_id, contents, files)
         markup = keyboard(part.buttons)
         if not part.media:
             call = partial(self._api.send_message, link_preview_options=self._link_preview, reply_markup=markup, **where)
@@ -141,6 +141,16 @@ class TelegramSender:
         rest = {name: value for name, value in where.items() if name != "chat_id"}
         message = await send(where["chat_id"], file, reply_markup=markup, **rest, **_words(form, "caption", _MOST_CAPTION))
         return message.message_id, []
+
+    async def _behind_words(self, chat_id: int | str, contents: dict[str, bytes], form: MessageForm) -> list[str]:
+        """The files of a part whose words were sent, so that no refusal may bring those again; returns what was left out."""
+        try:
+            (_, left), taken = await in_some_form(form, partial(self._post, chat_id, contents), Answered, blamed, channel="telegram")
+        except TelegramError as error:
+            if not isinstance(error, Answered) or blamed(error) is None:
+                raise SendUnclear("files_cut", f"Telegram took the words, and not the files: {send_failure(error)}") from error
+            return [f"{named(form.part.media)} left out (Telegram: {error.description})"]
+        return [*taken.notices, *left]
 
     async def _one_by_one(self, chat_id: int | str, contents: dict[str, bytes], form: MessageForm) -> tuple[int, list[str]]:
         """An album as messages of its own. A file that no form brings is left out, unless nothing was sent."""

@@ -158,6 +158,8 @@ def _check_answer(status: int, headers: Mapping[str, str], now: datetime) -> Non
     """Raises SendLater or SendRefused where an answer does not say that the message was accepted."""
     if 200 <= status < 300:
         return
+    if status == 407:  # by plain HTTP a proxy answers in its place
+        raise SendLater("network", "The proxy wants another login.", counts=False)
     words = f"The receiver answered {status}."
     if status in _LATER or status >= 500:
         wait = seconds_until(headers.get("Retry-After"), now)

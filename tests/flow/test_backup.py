@@ -27,6 +27,7 @@ def test_a_copy_made_while_the_server_runs_has_its_sessions_and_files(tmp_path: 
         )
         urllib.request.urlopen(request, timeout=LIMIT).close()
         subprocess.run(["bash", "-euc", script[1]], cwd=tmp_path, env=nanobot.environment, timeout=LIMIT, check=True)
+    assert [path.stat().st_mode & 0o077 for path in (tmp_path / "nanobot-backup", tmp_path / "nanobot-backup" / "nanobot.db")] == [0, 0]
     shutil.rmtree(nanobot.home)
     (tmp_path / "nanobot-backup").rename(nanobot.home)
     shown = nanobot("sessions", "show", "kept").stdout

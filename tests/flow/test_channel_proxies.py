@@ -124,6 +124,34 @@ async def test_a_proxy_that_refuses_says_nothing_against_the_message(tmp_path: P
         assert (later.value.trouble.code, later.value.counts) == ("network", False)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_proxy_that_wants_another_login_says_nothing_against_the_message(tmp_path: Path, kind: str, scheme: str) -> None:
+    failures: list[SendLater] = []
+    async with ProxyServer(to=1, login=("me", "secret")) as proxy:
+        url = getattr(proxy, kind).replace("secret", "wrong")
+        async with TelegramServer() as server:
+            rig = TelegramRig(server, tmp_path)
+            with pytest.raises(SendLater) as later:
+                await rig.send(rig.open(apiBase=f"{scheme}://api.telegram.invalid", proxy=url), event("hello"))
+            await rig.stop()
+        failures.append(later.value)
+        async with (
+            DiscordApi() as api,
+            DiscordRig(api, MediaFolder(tmp_path)).open(apiBase=f"{scheme}://discord.invalid", proxy=url) as channel,
+        ):
+            with pytest.raises(SendLater) as later:
+                await channel.send(sending("1187654321098765432"))
+        failures.append(later.value)
+        async with webhook(tmp_path, {"build": {"url": f"{scheme}://ci.invalid/in"}}, proxy=url) as channel:
+            with pytest.raises(SendLater) as later:
+                await channel.send(posting(OutboundPart(text="hello", plain="hello")))
+        failures.append(later.value)
+    assert [(each.trouble.code, each.counts) for each in failures] == [("network", False)] * 3
+    assert not any(word in str(each) for each in failures for word in ("wrong", "secret"))
+    assert "proxy" in failures[0].trouble.words
+
+
 async def test_a_proxy_that_cannot_be_used_is_told_when_the_channel_is_opened(tmp_path: Path) -> None:
     async with TelegramServer() as server:
         with pytest.raises(ChannelFailed, match=r"channels\.telegram") as failed:

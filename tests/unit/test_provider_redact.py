@@ -35,8 +35,12 @@ def test_what_looks_like_a_key_goes_without_being_configured(secret: str) -> Non
     assert secret not in Redactor([])(f"the key {secret} is wrong")
 
 
-def test_a_password_in_a_url_goes() -> None:
-    assert Redactor([])("at http://me:secret@host/x") == "at http://[redacted]@host/x"
+@pytest.mark.parametrize(
+    "login", ["me:secret", "me:sec@ret", ":secret", "me:sec:ret", "me:se?c#ret", "a-token", "me:secret@", "m%40e:s%2Fecret"]
+)
+def test_a_login_in_a_url_goes(login: str) -> None:
+    said = Redactor([])(f"at http://{login}@host:80/x, and socks5://{login}@[::1]:5/ or https://host:80/x@y")
+    assert said == "at http://[redacted]@host:80/x, and socks5://[redacted]@[::1]:5/ or https://host:80/x@y"
 
 
 def test_words_stay_as_they_are_on_one_line() -> None:

@@ -206,3 +206,18 @@ async def test_a_deletion_waits_for_turns_of_other_processes(open_again: Opener,
         await one.close()
     assert await deleting
     assert await two.sessions.get("anna", "api:one") is None
+
+
+async def test_a_deletion_that_is_given_up_keeps_nobody_waiting(open_again: Opener) -> None:
+    one, two, three = await open_again(), await open_again(), await open_again()
+    await begins(one, "a")
+    deleting = asyncio.create_task(two.sessions.delete("anna", "api:one"))
+    await in_line(one, "?")
+    behind = begins(three, "b")
+    await in_line(one, "?", "b")
+    deleting.cancel()
+    await asyncio.wait([deleting])
+    await in_line(one, "b")
+    await ends(one, "a")
+    await behind
+    assert (await said(one), two.sessions.line.held) == (["a", "to a", "b"], set())

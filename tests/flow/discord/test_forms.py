@@ -1,6 +1,6 @@
 """Whatever form Discord refuses, the words arrive without it, the receipt says so, and a refusal has Discord's own words."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -98,6 +98,42 @@ async def test_of_several_files_those_go_that_are_taken(rig: Rig, room: Payload)
     ]
     assert receipt.message_id == rig.api.world.ledger[0].message_id
     assert receipt.notice.startswith("files sent one by one")
+
+
+async def test_files_that_go_one_by_one_keep_the_buttons(rig: Rig, room: Payload) -> None:
+    media = tuple(rig.media.add(f"{number}.bin", bytes([number])) for number in range(3))
+    part = OutboundPart(text="files", plain="files", media=media, buttons=((Button(text="Yes"),),))
+    rig.api.faults.add("answer", status=413, body="<html>413 of a proxy</html>")
+    async with rig.open() as channel:
+        receipt = await channel.send(sending(room, part=part))
+    sent = [(entry.content, len(entry.files), bool(entry.body.get("components"))) for entry in rig.api.world.ledger]
+    assert sent == [("files", 1, True), ("", 1, False), ("", 1, False)]
+    assert "buttons" not in receipt.notice
+
+
+async def test_files_that_an_edit_can_not_bring_are_left_out_and_said(rig: Rig, room: Payload) -> None:
+    media = tuple(rig.media.add(f"{number}.bin", bytes([number])) for number in range(2))
+    body = {"message": "Request entity too large", "code": 40005}
+    async with rig.open() as channel:
+        preview = await channel.send(sending(room, "fil"))
+        rig.api.faults.add("answer", "PATCH /channels/.*/messages/.*", status=413, body=body)
+        part = OutboundPart(text="files", plain="files", media=media)
+        receipt = await channel.send(sending(room, part=part, replaces=str(preview.message_id)))
+    assert (receipt.message_id, rig.api.world.ledger[0].edits) == (preview.message_id, ["files"])
+    assert receipt.notice == "0.bin, 1.bin left out (Discord: Request entity too large, code 40005)"
+
+
+@pytest.mark.parametrize("name", ["plain", "no files"])
+async def test_what_arrived_without_what_was_refused_is_found_again(rig: Rig, room: Payload, name: str) -> None:
+    media = (rig.media.add("a.bin", b"a"),) if name == "no files" else ()
+    part = OutboundPart(text="**bold** words", plain="bold words", media=media)
+    refuse(rig, 50046 if media else 50035, "Invalid")
+    async with rig.open() as channel:
+        first = await channel.send(sending(room, part=part))
+    rig.api.rest.nonce_seconds = 0
+    async with rig.open() as channel:
+        again = await channel.send(sending(room, part=part, again=datetime.now(UTC) - timedelta(seconds=90)))
+    assert (again.message_id, len(rig.api.world.ledger)) == (first.message_id, 1)
 
 
 @pytest.mark.parametrize("field", ["components.0.components.0.url", "components.0.components.0.custom_id", "components"])

@@ -1,5 +1,6 @@
 """Embeds, components, polls, forwards and files of what is answered, as the model reads them."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -168,6 +169,22 @@ async def test_other_bots_and_webhooks_are_heard_where_that_is_wished_and_never_
         ("the last one", True),
     ]
     assert "unit tests: 3 failed" in next(iter(kept.messages.values())).text
+
+
+async def test_a_bot_that_edits_its_message_for_ever_is_heard_three_times(rig: Rig) -> None:
+    world = rig.api.world
+    alice, ci = world.user("alice"), world.user("ci", bot=True)
+    room = world.text_channel(world.guild("Home"), "general")
+    me = f"<@{world.me['id']}>"
+    async with rig.running(allowBots=True) as (_, kept):
+        board = world.write(room, ci, f"{me} 0")
+        await kept.has("0")
+        for number in range(1, 9):
+            edited = datetime.now(UTC) + timedelta(seconds=number)
+            world.edit(board, f"{me} {number}", edited_timestamp=edited.isoformat())
+        world.write(world.dm(alice), alice, "the last one")
+        await kept.until(lambda: "the last one" in kept.texts)
+    assert (kept.texts[0], kept.texts[-1], len(kept.texts)) == ("0", "the last one", 4)
 
 
 async def test_without_the_wish_no_bot_is_heard(rig: Rig) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from assistant.contracts.channels import SendRefused
+from assistant.contracts.channels import SendRefused, SendUnclear
 from assistant.contracts.outbox import Button, OutboundPart
 from tests.doubles.telegram_api.faults import Fault
 from tests.doubles.telegram_api.server import TelegramServer
@@ -57,11 +57,20 @@ async def test_a_file_that_may_not_be_shown_goes_as_a_file(rig: Rig, server: Tel
 
 
 @pytest.mark.parametrize("kind", list(FILES))
-@pytest.mark.parametrize("said", ["Bad Request: CHAT_SEND_DOCS_FORBIDDEN", "Request Entity Too Large", "Bad Request: what?"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Bad Request: CHAT_SEND_DOCS_FORBIDDEN",
+        "Bad Request: FILE_PARTS_INVALID",
+        "Request Entity Too Large",
+        "413 of a proxy",
+        "Bad Request: what?",
+    ],
+)
 async def test_where_no_file_is_taken_the_words_arrive(rig: Rig, server: TelegramServer, kind: str, said: str):
     name, data, media_type, method = FILES[kind]
     for refused in {method, "sendDocument"}:
-        server.fail(Fault(code=413 if "Entity" in said else 400, description=said, method=refused, times=None))
+        server.fail(Fault(code=413 if said[0] in "R4" else 400, description=said, method=refused, times=None))
     media = rig.files.add(name, data, media_type)
     (receipt,) = await rig.send(rig.open(), event("the words", media=[media], buttons=((Button(text="Yes"),),)))
     assert server.texts(42) == ["the words"]
@@ -124,7 +133,14 @@ async def test_an_address_that_no_button_takes_is_written_under_the_text(rig: Ri
 
 
 @pytest.mark.parametrize(
-    "said", ["BUTTON_URL_INVALID", "BUTTON_DATA_INVALID", "REPLY_MARKUP_TOO_LONG", "can't parse inline keyboard button: x"]
+    "said",
+    [
+        "BUTTON_URL_INVALID",
+        "BUTTON_DATA_INVALID",
+        "REPLY_MARKUP_TOO_LONG",
+        "reply markup is too long",
+        "can't parse inline keyboard button: x",
+    ],
 )
 async def test_buttons_that_telegram_refuses_leave_their_addresses(rig: Rig, server: TelegramServer, said: str):
     server.fail(Fault(code=400, description=f"Bad Request: {said}", method="sendMessage"))
@@ -182,6 +198,36 @@ async def test_a_caption_that_is_refused_goes_before_its_file(rig: Rig, server: 
     assert (receipt.message_id, "apart" in receipt.notice) == (str(server.ledger[0].message_id), True)
 
 
+@pytest.mark.parametrize(
+    ("method", "said", "sent"),
+    [
+        ("sendPhoto", "PHOTO_INVALID_DIMENSIONS", ["sendMessage", "sendDocument"]),
+        ("sendPhoto", "file is too big", ["sendMessage", "sendDocument"]),
+        ("send", "CHAT_SEND_DOCS_FORBIDDEN", ["sendMessage"]),
+    ],
+)
+async def test_words_that_went_before_their_file_come_once(rig: Rig, server: TelegramServer, method: str, said: str, sent: list[str]):
+    server.fail(Fault(code=400, description="Bad Request: message caption is too long", method="sendPhoto"))
+    for refused in ("sendPhoto", "sendDocument") if method == "send" else (method,):
+        server.fail(Fault(code=400, description=f"Bad Request: {said}", method=refused, times=None))
+    media = rig.files.add("a.jpg", JPEG, "image/jpeg")
+    (receipt,) = await rig.send(rig.open(), event("the words", media=[media]))
+    assert [posted.method for posted in server.ledger] == sent
+    assert server.texts(42).count("the words") == 1
+    assert said in receipt.notice
+
+
+@pytest.mark.parametrize("fault", [Fault.flood(3, method="sendDocument"), Fault(method="sendDocument"), Fault.blocked(42)])
+async def test_words_before_a_file_that_fails_otherwise_may_have_arrived(rig: Rig, server: TelegramServer, fault: Fault):
+    server.fail(Fault(code=400, description="Bad Request: message caption is too long", method="sendDocument"))
+    fault = replace(fault, method="sendDocument", met=0)
+    server.fail(fault)
+    media = rig.files.add("a.pdf", b"%PDF", "application/pdf")
+    with pytest.raises(SendUnclear, match="took the words"):
+        await rig.send(rig.open(), event("the words", media=[media]))
+    assert server.texts(42) == ["the words"]
+
+
 async def test_an_album_with_one_bad_picture_goes_one_by_one(rig: Rig, server: TelegramServer):
     pictures = [JPEG + b"1", b"no picture", png(30, 1), JPEG + b"2"]
     media = [rig.files.add(f"{place}.jpg", data, "image/jpeg") for place, data in enumerate(pictures)]
@@ -232,11 +278,30 @@ async def test_a_preview_becomes_the_message_in_the_form_that_is_taken(rig: Rig,
     assert said in receipt.notice
 
 
-async def test_chats_that_take_nothing_are_asked_once(rig: Rig, server: TelegramServer):
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (403, "Forbidden: bot was blocked by the user"),
+        (403, "Forbidden: bot was kicked from the supergroup chat"),
+        (403, "Forbidden: bot can't send messages to bots"),
+        (400, "Bad Request: chat not found"),
+        (400, "Bad Request: CHAT_WRITE_FORBIDDEN"),
+        (400, "Bad Request: CHAT_RESTRICTED"),
+        (400, "Bad Request: CHAT_ADMIN_REQUIRED"),
+        (400, "Bad Request: CHANNEL_PRIVATE"),
+        (400, "Bad Request: USER_BANNED_IN_CHANNEL"),
+        (400, "Bad Request: need administrator rights in the channel chat"),
+        (400, "Bad Request: have no rights to send a message"),
+        (400, "Bad Request: not enough rights to send text messages to the chat"),
+        (403, "Forbidden: the group chat was deleted"),
+        (400, "Bad Request: group chat was deactivated"),
+    ],
+)
+async def test_chats_that_take_nothing_are_asked_once(rig: Rig, server: TelegramServer, code: int, said: str):
     media = rig.files.add("a.ogg", b"OggS", "audio/ogg")
-    server.fail(Fault.blocked(42))
+    server.fail(replace(Fault.blocked(42), code=code, description=said))
     with pytest.raises(SendRefused):
-        await rig.send(rig.open(), event("*listen*", media=[media]))
+        await rig.send(rig.open(), event("*listen*", media=[media], buttons=((Button(text="Yes"),),)))
     assert len(server.requests) == 1
 
 

@@ -255,3 +255,15 @@ async def test_other_bots_are_heard_where_that_is_wished_and_never_for_ever(rig:
         *[(f"again {number}", "777", False) for number in range(3)],
         ("the last one", "99", True),
     ]
+
+
+async def test_a_bot_that_edits_its_message_for_ever_is_heard_three_times(rig: Rig, server: TelegramServer):
+    await rig.run(allowBots=True)
+    words: dict[str, Any] = {"text": "@test_bot 0", "entities": entities("@test_bot 0", [("mention", "@test_bot", {})])}
+    said = server.message(GROUP, **words) | {"from": GENERAL_BOT}
+    server.deliver("message", said)
+    for number in range(1, 9):
+        server.edit(said, f"@test_bot {number}", after=number)
+    server.say(99, "the last one")
+    await rig.link.until(lambda: any(message.text == "the last one" for message in rig.link.messages))
+    assert [message.text for message in rig.link.messages] == ["0", "1", "2", "the last one"]
