@@ -74,6 +74,7 @@ async def test_an_empty_file_says_so(read: ReadText) -> None:
         (b"name.txt" + b"\0" * 249 + b"ustar\x0000" + b"a" * 20_000, "is a tar archive"),
         (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d" + b"a" * 500, "is a OneNote section (.one). Export it as PDF"),
         (b"\xffWPC" + b"a" * 500, "is a WordPerfect document (.wpd). Export it as PDF"),
+        (b"\x78\x9f\x3e\x22" + b"a" * 500, "is a message in Outlook's own form (winmail.dat)"),
         (b"\x30\x82\x10\x00\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" + b"a" * 900, "is a signed or encrypted message (.p7m)"),
         (pack({"Index/Document.iwa": "x", "Index/Tables/a.iwa": "x"}), "is a Pages, Keynote or Numbers document. Export it as PDF"),
         (pack({"visio/document.xml": "x"}), "is a Visio drawing (.vsdx). Export it as PDF"),
@@ -199,7 +200,7 @@ async def test_a_process_that_stands_by_and_does_not_answer_is_replaced(spool: S
 
 async def test_a_library_that_is_broken_refuses_its_format_alone(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pi_heif.py").write_text("raise ImportError")
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     reader = ChildReader(DocumentSettings())
     for _ in range(2):
         with pytest.raises(UnreadableFile, match=r"^a\.png can't be read"):
@@ -217,14 +218,14 @@ async def test_where_the_system_has_no_descriptor_left_the_others_are_read_on(re
     slow = asyncio.create_task(reader.read(spool("a.rtf", SLOW)))
     child = await _limited_child()
     stands_by = _parent(child)
-    held = len(list(Path(f"/proc/{stands_by}/fd").iterdir()))
+    held = len(os.listdir(f"/proc/{stands_by}/fd"))
     before = resource.prlimit(stands_by, resource.RLIMIT_NOFILE, (held + free, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     with pytest.raises(UnreadableFile, match=r"^b\.txt can't be read"):
         await reader.read(spool("b.txt", b"hello"))
     resource.prlimit(stands_by, resource.RLIMIT_NOFILE, before)
     assert (await reader.read(spool("c.txt", b"hello"))).kind == "document"
     assert [path.name for path in _children()] == [child.name]
-    assert len(list(Path(f"/proc/{stands_by}/fd").iterdir())) == held
+    assert len(os.listdir(f"/proc/{stands_by}/fd")) == held
     slow.cancel()
     with pytest.raises(asyncio.CancelledError):
         await slow
