@@ -24,6 +24,8 @@ _CONTROL = 3
 _ENVIRONMENT = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 """The variables passed on: those an interpreter may need to start."""
 _PACKET = 4096
+_KILLED_WITHIN = 3.0
+"""Seconds in which a killed reader is reported. After that the process that it was forked from stands still itself."""
 
 
 class _ForkServer:
@@ -61,9 +63,13 @@ class _ForkServer:
         ended = self._exits[number] = self.loop.create_future()
         return ended
 
-    def kill(self, number: int) -> None:
+    async def kill(self, number: int, ended: asyncio.Future[int]) -> None:
+        """Kills a reader and waits for its end; ends the whole process where it does not answer."""
         with suppress(OSError):  # it died, and its readers with it
             self._control.send(json.dumps({"kill": number}).encode())
+        await asyncio.wait([ended], timeout=_KILLED_WITHIN)
+        if not ended.done():
+            self.end()
 
     def end(self) -> None:
         """Ends the process, and the readers with it."""
@@ -94,8 +100,9 @@ class _ForkServer:
 def _end(control: socket.socket, process: int) -> None:
     """Ends the process and waits for it. Its readers end with it."""
     control.close()
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
+    with suppress(ProcessLookupError, ChildProcessError):  # where the server ignores SIGCHLD, the system has taken it
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
 
 
 class ReaderProcesses:
@@ -126,14 +133,13 @@ class ReaderProcesses:
                 async with asyncio.timeout(self._limits.wall_seconds):
                     await _receive(ours, most, data)
                     if len(data) > most:
-                        server.kill(number)
+                        await server.kill(number, ended)
                     return data, await asyncio.shield(ended)
             except TimeoutError:
                 return data, None
             finally:
                 if not ended.done():
-                    server.kill(number)
-                    await asyncio.shield(ended)
+                    await server.kill(number, ended)
         finally:
             ours.close()
             self._running -= 1

@@ -41,7 +41,8 @@ def serve(limits: ReadLimits) -> None:
     while True:
         ready, _, _ = select.select([control, woken], [], [], 0 if waiting else None)
         if not ready:
-            import_module(f"assistant.documents.formats.{waiting.pop(0)}")
+            with suppress(Exception):  # a reader that needs it fails with the same error; the other formats are read
+                import_module(f"assistant.documents.formats.{waiting.pop(0)}")
             gc.freeze()  # a collection in a reader would copy the pages that it shares with this process
         if woken in ready:
             woken.recv(_PACKET)
@@ -62,13 +63,17 @@ def _take(control: socket.socket, running: dict[int, int], limits: ReadLimits) -
         for process in [process for process, number in running.items() if number == job["kill"]]:
             _kill(process)
         return True
-    source, answer = descriptors
-    process = os.fork()
-    if process == 0:
-        _read(source, answer, job["suffix"], limits)
-    running[process] = job["job"]
-    os.close(source)
-    os.close(answer)
+    try:
+        source, answer = descriptors
+        process = os.fork()
+    except (OSError, ValueError):  # the system has no descriptor or process left: no reason to end the readers that run
+        control.send(json.dumps({"job": job["job"], "code": 1}).encode())
+    else:
+        if process == 0:
+            _read(source, answer, job["suffix"], limits)
+        running[process] = job["job"]
+    for descriptor in descriptors:
+        os.close(descriptor)
     return True
 
 

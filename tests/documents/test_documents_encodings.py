@@ -45,6 +45,19 @@ async def test_an_old_encoding_is_found(read: ReadText, text: str, encoding: str
     assert (await read("a.csv", text.encode(encoding))).text == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Prix : 5 €", "£5", "20 °C ± 2", "It’s “fine” — ok", "• one\n• two", "«oui»", "§ 5", "© 2024 Acme", "Acme™", "100 µm²", "wait…", "€"],
+)
+async def test_a_text_whose_only_foreign_characters_are_signs_is_western(read: ReadText, text: str) -> None:
+    assert (await read("a.txt", text.encode("cp1252"))).text == text
+
+
+@pytest.mark.parametrize(("text", "encoding"), [("АБВ", "cp866"), ("Киев", "cp866"), ("日本", "cp932"), ("Łódź", "cp1250")])
+async def test_a_short_text_of_letters_is_not_signs(read: ReadText, text: str, encoding: str) -> None:
+    assert not set((await read("a.txt", text.encode(encoding))).text) & set("€…‘’“”•–—™£§©®°±²³µ·¼½¾«»")
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("text", [HUNGARIAN, HEBREW, GREEK, RUSSIAN, JAPANESE, ARABIC, HINDI, CHINESE, KOREAN, THAI, "hi 😀 there"])
 async def test_wide_text_without_a_mark_is_read_in_any_script(read: ReadText, text: str, encoding: str) -> None:

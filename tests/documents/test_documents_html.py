@@ -30,6 +30,20 @@ async def test_each_cell_of_a_table_is_in_its_slot(read: ReadText, table: str, l
 
 
 @pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<table><caption>Sales <b>2024</b></caption><tr><td>a<td>b</table>", "Sales 2024\n\n| a | b |\n| --- | --- |"),
+        ("<table><caption><p>One<p>Two</caption><thead><tr><th>a<th>b</table>", "One\n\nTwo\n\n| a | b |\n| --- | --- |"),
+        ("<p>x<table><caption></caption><tr><td>a<td>b</table>", "x\n\n| a | b |\n| --- | --- |"),
+        ("<table><tr><td>a<td><table><caption>In</caption><tr><td>1<td>2</table></table>", "| a | In<br>1 ; 2 |\n| --- | --- |"),
+        ("<caption>stray</caption><p>x", "stray\n\nx"),
+    ],
+)
+async def test_a_caption_stands_above_its_table(read: ReadText, page: str, text: str) -> None:
+    assert (await read("a.html", f"<html><body>{page}".encode())).text == text
+
+
+@pytest.mark.parametrize(
     "page",
     [
         "<tr><td colspan=1000>a<td>b" * 30_000,

@@ -58,6 +58,16 @@ def _photoshop() -> bytes:
     return struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 40, 60, 8, 3) + bytes(12) + b"\0\0" + planes
 
 
+def _reserved(bmp: bytes) -> bytes:
+    """With something in the four bytes of its header that programs may use for themselves."""
+    return bmp[:6] + b"\x01\0\xe0\x02" + bmp[10:]
+
+
+def _system2() -> bytes:
+    """With the short header of OS/2."""
+    return b"BM" + struct.pack("<IHHI", 26 + 7_200, 0, 0, 26) + struct.pack("<IHHHH", 12, 60, 40, 1, 24) + b"\x1e\x1e\xc8" * 2_400
+
+
 _RED = Image.new("RGB", (60, 40), (200, 30, 30))
 
 
@@ -66,6 +76,10 @@ _RED = Image.new("RGB", (60, 40), (200, 30, 30))
     [
         (_save(_RED, "BMP"), "BMP", "image/png"),
         (_save(_RED.quantize(), "BMP"), "BMP", "image/png"),
+        (_reserved(_save(_RED, "BMP")), "BMP", "image/png"),
+        (_reserved(_save(_RED.quantize(), "BMP")), "BMP", "image/png"),
+        (_reserved(_system2()), "BMP", "image/png"),
+        (_system2(), "BMP", "image/png"),
         (_save(_RED, "TIFF"), "TIFF", "image/png"),
         (_save(_RED, "TIFF", compression="tiff_lzw"), "TIFF", "image/png"),
         (_save(_RED.convert("CMYK"), "TIFF"), "TIFF", "image/png"),
@@ -78,7 +92,7 @@ _RED = Image.new("RGB", (60, 40), (200, 30, 30))
         (_photoshop(), "Photoshop", "image/png"),
         (_HEIC, "HEIC", "image/jpeg"),
     ],
-    ids=range(13),
+    ids=range(17),
 )
 async def test_other_formats_become_one_that_models_take(read_picture: ReadPicture, data: bytes, shown: str, media_type: str) -> None:
     result = await read_picture("x.txt", data)

@@ -145,11 +145,25 @@ async def test_two_full_rows_of_four_columns_are_a_table(read: ReadText) -> None
     assert "| v00 | v01 | v02 | v03 |\n| --- | --- | --- | --- |\n| v10 | v11 | v12 | v13 |" in (await read("a.pdf", page(shown))).text
 
 
+async def test_columns_of_longer_texts_are_a_table(read: ReadText) -> None:
+    rows = [
+        (f"A-{100 + row}", f"Product number {row}, size {'XL'[: row % 3]}", f"Delivered on {row + 1} March", f"{row}.50")
+        for row in range(24)
+    ]
+    shown = words(
+        [((60, 140, 320, 480)[column], 740 - 14 * row, text) for row, line in enumerate(rows) for column, text in enumerate(line)]
+    )
+    assert "| A-104 | Product number 4, size X | Delivered on 5 March | 4.50 |" in (await read("a.pdf", page(shown))).text
+
+
 @pytest.mark.parametrize(
     "content",
     [
         words([(60 + 260 * column, 700 - 12 * row, PROSE) for row in range(12) for column in range(2)]),  # two columns of prose
         words([(40 + 190 * column, 700 - 12 * row, PROSE[: 40 - row % 2]) for row in range(12) for column in range(3)]),
+        words(
+            [(40 + 190 * column, 740 - 12 * row, PROSE[: 20 + row * (7 + column) % 10]) for row in range(40) for column in range(3)]
+        ),  # ragged
         words([(60, 700 - 12 * row, PROSE) for row in range(12)]),
         words([(60, 700 - 14 * row, f"Label {row}:") for row in range(4)] + [(160, 700 - 14 * row, "a value") for row in range(4)]),
         box(50, 500, 500, 250) + words([(60, 700 - 12 * row, PROSE) for row in range(12)]),  # a frame

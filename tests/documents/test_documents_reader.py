@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from assistant.contracts.errors import UnreadableFile, UnsupportedFileType
 from assistant.documents import protocol
 from assistant.documents.reader import ChildReader, unpack
 from assistant.documents.settings import DocumentSettings
-from tests.documents.making import SLOW, ReadText, Spool, pack, paragraph, pdf, refusal, show, word
+from tests.documents.making import SLOW, ReadText, Spool, limited, pack, paragraph, pdf, refusal, show, word
 
 
 def _below(process: str) -> list[str]:
@@ -73,6 +74,7 @@ async def test_an_empty_file_says_so(read: ReadText) -> None:
         (b"name.txt" + b"\0" * 249 + b"ustar\x0000" + b"a" * 20_000, "is a tar archive"),
         (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d" + b"a" * 500, "is a OneNote section (.one). Export it as PDF"),
         (b"\xffWPC" + b"a" * 500, "is a WordPerfect document (.wpd). Export it as PDF"),
+        (b"\x78\x9f\x3e\x22" + b"a" * 500, "is a message in Outlook's own form (winmail.dat)"),
         (b"\x30\x82\x10\x00\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" + b"a" * 900, "is a signed or encrypted message (.p7m)"),
         (pack({"Index/Document.iwa": "x", "Index/Tables/a.iwa": "x"}), "is a Pages, Keynote or Numbers document. Export it as PDF"),
         (pack({"visio/document.xml": "x"}), "is a Visio drawing (.vsdx). Export it as PDF"),
@@ -180,6 +182,53 @@ async def test_where_the_process_that_stands_by_died_another_one_starts(reader: 
     await _gone(child.name)
     assert str(stands_by) not in _below("self")
     assert (await reader.read(spool("b.txt", b"hello"))).kind == "document"
+
+
+async def test_a_process_that_stands_by_and_does_not_answer_is_replaced(spool: Spool) -> None:
+    reader = limited(wall_seconds=2)
+    slow = asyncio.create_task(reader.read(spool("a.rtf", SLOW)))
+    child = await _limited_child()
+    stands_by = _parent(child)
+    os.kill(stands_by, signal.SIGSTOP)
+    with pytest.raises(UnreadableFile, match=r"^a\.rtf takes longer than 2 s to read"):
+        await slow
+    await _gone(child.name)
+    assert str(stands_by) not in _below("self")
+    assert (await reader.read(spool("b.txt", b"hello"))).kind == "document"
+    await reader.close()
+
+
+async def test_a_library_that_is_broken_refuses_its_format_alone(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pi_heif.py").write_text("raise ImportError")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    reader = ChildReader(DocumentSettings())
+    for _ in range(2):
+        with pytest.raises(UnreadableFile, match=r"^a\.png can't be read"):
+            await reader.read(spool("a.png", b"\x89PNG\r\n\x1a\n"))
+        assert (await reader.read(spool("b.txt", b"hello"))).kind == "document"
+        assert (await reader.read(spool("c.html", b"<html><p>hello"))).kind == "document"
+    stands_by = _below("self")
+    assert (await reader.read(spool("b.txt", b"hello"))).kind == "document"
+    assert _below("self") == stands_by
+    await reader.close()
+
+
+@pytest.mark.parametrize("free", [0, 1])
+async def test_where_the_system_has_no_descriptor_left_the_others_are_read_on(reader: ChildReader, spool: Spool, free: int) -> None:
+    slow = asyncio.create_task(reader.read(spool("a.rtf", SLOW)))
+    child = await _limited_child()
+    stands_by = _parent(child)
+    held = len(os.listdir(f"/proc/{stands_by}/fd"))
+    before = resource.prlimit(stands_by, resource.RLIMIT_NOFILE, (held + free, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    with pytest.raises(UnreadableFile, match=r"^b\.txt can't be read"):
+        await reader.read(spool("b.txt", b"hello"))
+    resource.prlimit(stands_by, resource.RLIMIT_NOFILE, before)
+    assert (await reader.read(spool("c.txt", b"hello"))).kind == "document"
+    assert [path.name for path in _children()] == [child.name]
+    assert len(os.listdir(f"/proc/{stands_by}/fd")) == held
+    slow.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await slow
 
 
 async def test_after_a_while_without_files_nothing_stands_by(spool: Spool) -> None:

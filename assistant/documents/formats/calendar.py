@@ -12,6 +12,7 @@ _METHODS = {"REQUEST": "Invitation", "CANCEL": "Cancelled", "REPLY": "Reply to a
 _ANSWERS = {"ACCEPTED": "accepted", "DECLINED": "declined", "TENTATIVE": "tentative", "DELEGATED": "delegated"}
 _MOST_ENTRIES = 500
 _MOST_PEOPLE = 100
+_MOST_DATES = 100
 
 _Property = tuple[dict[str, str], str]
 
@@ -51,6 +52,9 @@ def _describe(entry: dict[str, list[_Property]], method: str) -> str:
         ("Organizer", _person(entry["ORGANIZER"][0]) if "ORGANIZER" in entry else ""),
         ("Attendees", ", ".join(people[:_MOST_PEOPLE]) + (" …" if len(people) > _MOST_PEOPLE else "")),
         ("Repeats", _text(entry, "RRULE")),
+        ("Also", _moments(entry, "RDATE")),
+        ("Not", _moments(entry, "EXDATE")),
+        ("In place of", _moments(entry, "RECURRENCE-ID")),
         ("Status", _text(entry, "STATUS").lower()),
         ("Link", _text(entry, "URL")),
     ):
@@ -86,6 +90,11 @@ def _span(entry: dict[str, list[_Property]]) -> str:
         return begin if end == begin or (whole_days and end < begin) else f"{begin} to {end}"
     duration = _text(entry, "DURATION")
     return f"{begin}, for {duration}" if duration else begin
+
+
+def _moments(entry: dict[str, list[_Property]], name: str) -> str:
+    items = [(parameters, value) for parameters, values in entry.get(name, []) for value in values.split(",")]
+    return ", ".join(map(_moment, items[:_MOST_DATES])) + (" …" if len(items) > _MOST_DATES else "")
 
 
 def _moment(item: _Property, days: int = 0) -> str:

@@ -126,6 +126,9 @@ class _MarkdownTarget:
                 self._end_link(self._links.pop())
             case "ul" | "ol":
                 self._lists.pop()
+            case "caption" if self._tables:
+                self._tables[-1].outer += self._blocks
+                self._blocks = []
             case "td" | "th" if self._tables:
                 self._tables[-1].end_cell("\n".join(self._blocks))
                 self._blocks = []

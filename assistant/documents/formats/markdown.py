@@ -110,9 +110,10 @@ class DocumentBuilder:
 
     def finish(self, name: str, *, facts: tuple[str, ...] = (), missing: str = "") -> ReadDocument:
         """The document. `facts` default to the number of words."""
-        text = "\n\n".join(self._blocks) or NOTHING
+        words = "\n\n".join(self._blocks)
+        text = words or NOTHING
         if self.full:
             cut = f"everything after the first {self._limit:,} characters of text"
             missing = f"{missing}; {cut}" if missing else cut
         sections = tuple(section for section in self._sections if section.start <= len(text))
-        return ReadDocument(format=name, text=text, sections=sections, facts=facts or (count(len(text.split()), "word"),), missing=missing)
+        return ReadDocument(format=name, text=text, sections=sections, facts=facts or (count(len(words.split()), "word"),), missing=missing)

@@ -27,6 +27,8 @@ _MEASURED = 12
 """Letters by which the width of a chunk's type is known."""
 _FULL = 0.85
 """The share of a column that lines of prose fill."""
+_RAGGED, _MANY_LINES = 0.65, 20
+"""The share that nearly all lines of ragged prose fill, and how many lines tell so: most rows of tables are fewer or shorter."""
 _MOST_BETWEEN = 3
 """Rows of one text that follow each other within a table."""
 _ROW_DISTANCE = 4.5
@@ -204,9 +206,11 @@ def _aligned(column: list[_Chunk]) -> bool:
 
 
 def _is_prose(columns: list[list[_Chunk]], spans: list[tuple[float, float]]) -> bool:
-    """Whether two columns or more are filled from edge to edge by most of their lines, and wide."""
-    filled = 0
+    """Whether two columns or more are filled from edge to edge by most of their lines, and wide; or all nearly so by many lines."""
+    filled = ragged = 0
     for column, (low, high) in zip(columns, spans, strict=True):
-        wide = sum(1 for chunk in column if chunk.right - chunk.left >= _FULL * (high - low))
-        filled += wide >= 0.6 * len(column) and high - low > 90 and fmean(chunk.length for chunk in column) > 15
-    return filled >= 2
+        if high - low > 90 and fmean(chunk.length for chunk in column) > 15:
+            shares = sorted((chunk.right - chunk.left) / (high - low) for chunk in column)
+            filled += shares[int(0.4 * len(shares))] >= _FULL
+            ragged += len(shares) >= _MANY_LINES and shares[len(shares) // 8] >= _RAGGED
+    return filled >= 2 or ragged == len(columns)

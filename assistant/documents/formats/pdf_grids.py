@@ -52,10 +52,11 @@ class Grid:
 
     def cell(self, x: float, y: float) -> tuple[int, int] | None:
         """Row and column of the cell at a point; None outside."""
-        column, row = bisect_right(self.columns, x) - 1, bisect_right(self.rows, -y) - 1
-        if not (0 <= column < len(self.columns) - 1 and 0 <= row < len(self.rows) - 1):
+        columns, rows = self.columns, self.rows
+        if not (columns[0] <= x < columns[-1] and rows[0] <= -y < rows[-1]):
             return None
-        return self.merged.get((row, column), (row, column))
+        place = bisect_right(rows, -y) - 1, bisect_right(columns, x) - 1
+        return self.merged.get(place, place)
 
     def overlaps(self, other: "Grid") -> bool:
         """Whether the two share a part of the page."""

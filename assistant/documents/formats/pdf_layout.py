@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import pypdfium2
 from pypdfium2 import raw
@@ -21,6 +22,8 @@ from assistant.documents.formats.pdf_text import PageText
 _LINE = re.compile(r"[^\r\n]+")
 _BOLD = re.compile(rb"bold|black|heavy|semibold|demi", re.IGNORECASE)
 _BOLD_WEIGHT = 600
+_LONGEST_NAME = 100
+"""Bytes of a font's name."""
 _LARGER = 1.12
 """How much larger than the body's a heading's type is."""
 _LONGEST_HEADING = 160
@@ -83,6 +86,7 @@ class _Layout:
         self._turn = self._read_turn()
         self._x, self._y = ctypes.c_double(), ctypes.c_double()
         self._sides = [ctypes.c_double() for _ in range(4)]
+        self._matrix, self._name, self._flags = raw.FS_MATRIX(), ctypes.create_string_buffer(_LONGEST_NAME), ctypes.c_int()
         self.lines: list[PdfLine] = []
         if not tables or not self._read_around(page):
             self.lines = []
@@ -135,18 +139,21 @@ class _Layout:
         if not grids:
             return places
         areas, end, end_y, behind_space = places.areas, -math.inf, 0.0, True
+        page, letter, box, turn = self._raw, raw.FPDFText_GetUnicode, raw.FPDFText_GetCharBox, self._turn
+        low, high, bottom, top = self._sides
         for index in range(self._text.count):
-            if raw.FPDFText_GetUnicode(self._raw, index) <= ord(" "):
+            if letter(page, index) <= 32:
                 areas.append(areas[-1] if areas else None)
                 behind_space = True
                 continue
-            raw.FPDFText_GetCharBox(self._raw, index, *self._sides)
-            low, high, bottom, top = (side.value for side in self._sides)
-            (left, base), (right, upper) = turned(low, bottom, self._turn), turned(high, top, self._turn)
+            box(page, index, low, high, bottom, top)
+            left, base, right, upper = low.value, bottom.value, high.value, top.value
+            if turn:
+                (left, base), (right, upper) = turned(left, base, turn), turned(right, upper, turn)
             x, y = (left + right) / 2, (base + upper) / 2
             before = areas[-1] if areas else None
             gap = min(left, right) - end if abs(y - end_y) < _SAME_LINE else math.inf
-            area = next(((number, *cell) for number, grid in enumerate(grids) if (cell := grid.cell(x, y))), None)
+            area = _area_at(grids, x, y)
             if area != before and gap + 1 >= 0 and gap < _WORD_GAP:
                 places.cut |= {found[0] for found in (area, before) if found is not None}
                 area = area if behind_space else before  # a word stays whole
@@ -191,19 +198,30 @@ class _Layout:
 
     def _type(self, index: int) -> tuple[float, bool]:
         """The size in points and whether the type is bold."""
-        matrix, flags = raw.FS_MATRIX(), ctypes.c_int()
+        matrix, name = self._matrix, self._name
         size = raw.FPDFText_GetFontSize(self._raw, index)
         if raw.FPDFText_GetMatrix(self._raw, index, matrix):
             size *= math.hypot(matrix.c, matrix.d)
-        name = ctypes.create_string_buffer(100)
-        raw.FPDFText_GetFontInfo(self._raw, index, name, 100, flags)
-        weight = raw.FPDFText_GetFontWeight(self._raw, index)
-        return round(size * 2) / 2, weight >= _BOLD_WEIGHT or bool(_BOLD.search(name.raw))
+        name[0] = b"\0"  # a longer name is not written
+        raw.FPDFText_GetFontInfo(self._raw, index, name, _LONGEST_NAME, self._flags)
+        return round(size * 2) / 2, _is_bold(name.value) or raw.FPDFText_GetFontWeight(self._raw, index) >= _BOLD_WEIGHT
+
+
+@lru_cache(maxsize=1_024)
+def _is_bold(name: bytes) -> bool:
+    return bool(_BOLD.search(name))
 
 
 def read_lines(page: pypdfium2.PdfPage, text: PageText, *, tables: bool) -> list[PdfLine]:
     """The lines and tables of a page in reading order. `tables`: whether tables are searched for."""
     return _Layout(page, text, tables=tables).lines
+
+
+def _area_at(grids: Sequence[Grid], x: float, y: float) -> _Area | None:
+    for number, grid in enumerate(grids):
+        if cell := grid.cell(x, y):
+            return number, *cell
+    return None
 
 
 def _is_table(number: int, grid: Grid, places: _Places) -> bool:

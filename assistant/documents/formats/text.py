@@ -56,6 +56,8 @@ _ENOUGH_PAIRS = 12
 """Ideographs of which a quarter would begin with a byte from D0 on in Chinese, and hardly any in Japanese."""
 _NOT_WESTERN = re.compile("[šžŠŽðýþÐÝÞõûÕÛ]")
 """Letters that Czech, Turkish and Hungarian texts have where they are decoded as Windows-1252."""
+_SIGNS = re.compile("[\x00-\x7f]*(?:[€…‘’“”•–—™£§©®°±²³µ·¼½¾«»]{1,2}[\x00-\x7f]+)*[€…‘’“”•–—™£§©®°±²³µ·¼½¾«»]{0,2}")
+"""Text whose only characters beyond ASCII are signs: there is nothing to tell a language by, and Windows-1252 is by far the most common."""
 _IMPLAUSIBLE = re.compile(
     "[A-Za-z][\u0370-\u07ff\u0e00-\u0e7f]|[\u0370-\u07ff\u0e00-\u0e7f][A-Za-z]|[\x80-\x9f]|"
     r"[^\W\d_][¡-©«-¹»-¿×÷†‡‰ƒˆ˜←-◿]+[^\W\d_]|[a-zß-öø-ÿ][À-ÖØ-Þ]"
@@ -116,6 +118,8 @@ def _unescape(data: bytes) -> str:
 
 def _detect(sample: bytes) -> str:
     """The likeliest encoding of bytes that are not UTF-8."""
+    if _SIGNS.fullmatch(sample.decode("cp1252", "replace")):
+        return "cp1252"
     from chardet import detect_all  # noqa: PLC0415 - a tenth of a second that few texts need
 
     found = detect_all(sample, compat_names=False, include_encodings=_IN_USE, ignore_threshold=True)
