@@ -160,7 +160,8 @@ def _faults(soaked: Soaked, first: Sample, last: Sample, logged: Sequence[str], 
             f"{last.descriptors - first.descriptors} more descriptors than at the start",
         ),
         (last.threads > first.threads + _MORE_THREADS, f"{last.threads - first.threads} more threads than at the start"),
-        (last.children > first.children, f"{last.children} child processes are left"),
+        # The process that forks document readers stands by for two minutes behind the last file.
+        (last.children > first.children + 1, f"{last.children} child processes are left"),
         (last.spooled > 0, f"{last.spooled} spooled files are left"),
     ]
     return [said for wrong, said in checks if wrong]
