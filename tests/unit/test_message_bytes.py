@@ -3,6 +3,7 @@
 import gc
 import tracemalloc
 from collections.abc import Callable
+from statistics import median
 
 import pytest
 
@@ -87,6 +88,12 @@ KINDS: dict[str, Callable[[int], Message]] = {
 def test_a_message_counts_as_what_it_takes(kind: str, read_back: bool) -> None:
     make = KINDS[kind]
     decode_message(encode_message(make(0)))
+    # Of three: threads that other tests left behind may allocate meanwhile.
+    assert 0.9 < median(_ratio(make, read_back=read_back) for _ in range(3)) < 1.5
+
+
+def _ratio(make: Callable[[int], Message], *, read_back: bool) -> float:
+    """What many messages count as, over what they take."""
     gc.collect()
     tracemalloc.start()
     try:
@@ -96,8 +103,7 @@ def test_a_message_counts_as_what_it_takes(kind: str, read_back: bool) -> None:
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-
-    assert 0.9 < sum(map(message_bytes, held)) / taken < 1.5
+    return sum(map(message_bytes, held)) / taken
 
 
 @pytest.mark.parametrize("kind", ["short question", "short answer", "five calls"])
