@@ -99,7 +99,8 @@ def flaws(html: str) -> list[str]:
     parsed = parse(html)
     found = [f"{len(parsed.entities)} entities"] if len(parsed.entities) > _MOST_ENTITIES else []
     found += [f"link to {entity.url!r}" for entity in parsed.entities if entity.type == "text_link" and not _HOST.fullmatch(entity.url)]
-    order = sorted(parsed.entities, key=lambda entity: (entity.offset, -entity.length))
+    # Of two of one range the quote is the outer one, though the inner one was closed first.
+    order = sorted(parsed.entities, key=lambda entity: (entity.offset, -entity.length, entity.type != "blockquote"))
     around: list[Entity] = []
     for entity in order:
         while around and around[-1].offset + around[-1].length <= entity.offset:
