@@ -32,7 +32,7 @@ from assistant.api.chat.wire import (
     FilePart,
     ImagePart,
     OtherPart,
-    SaidRefusal,
+    RefusalPart,
     TextPart,
 )
 from assistant.api.complaints import validated
@@ -50,7 +50,7 @@ async def take_in_part(part: ContentPart, at: str, index: int, spool: Spool) -> 
     match part:
         case TextPart():
             return UserText(text=part.text)
-        case SaidRefusal() | OtherPart():
+        case RefusalPart() | OtherPart():
             words = f"Content of type '{part.type[:40]}' is not supported: send text, image_url or file."
             raise UnsupportedContent(words, param=f"{at}.type")
         case ImagePart():
@@ -83,7 +83,7 @@ def words_only(content: str | Sequence[ContentPart] | None, param: str) -> str:
         return content or ""
     texts: list[str] = []
     for index, part in enumerate(content):
-        if not isinstance(part, TextPart | SaidRefusal):
+        if not isinstance(part, TextPart | RefusalPart):
             other = f"Content of type '{part.type[:40]}' is not supported in this message: send text."
             words = other if isinstance(part, OtherPart) else "Only a user message may hold images or files."
             raise UnsupportedContent(words, param=f"{param}.{index}.type")

@@ -51,7 +51,7 @@ class FilePart(WireModel):
     file: FileData
 
 
-class SaidRefusal(WireModel):
+class RefusalPart(WireModel):
     """What an assistant refused before."""
 
     type: Literal["refusal"]
@@ -85,7 +85,7 @@ ContentPart = Annotated[
     Annotated[TextPart, Tag("#text")]
     | Annotated[ImagePart, Tag("#image_url")]
     | Annotated[FilePart, Tag("#file")]
-    | Annotated[SaidRefusal, Tag("#refusal")]
+    | Annotated[RefusalPart, Tag("#refusal")]
     | Annotated[OtherPart, Tag("#other")],
     Discriminator(_chat_part_tag),
 ]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal, Self, cast, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from assistant.api.chat.wire import HASH, OtherTool, WireModel, choice_tag, part_tag, tool_tag
+from assistant.api.chat.wire import HASH, OtherTool, RefusalPart, WireModel, choice_tag, part_tag, tool_tag
 from assistant.contracts.models import ReasoningEffort
 
 _MOST = 2_048
@@ -40,13 +40,6 @@ class OutputText(WireModel):
 
     type: Literal["output_text"]
     text: str
-
-
-class RefusalPart(WireModel):
-    """What an assistant refused before."""
-
-    type: Literal["refusal"]
-    refusal: str
 
 
 def _list_tag(value: object) -> str:
