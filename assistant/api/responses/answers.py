@@ -194,22 +194,23 @@ class _PlacedEvent(_Event):
     output_index: int
 
 
-class ContentPartEvent(_PlacedEvent):
-    type: Literal["response.content_part.added", "response.content_part.done"]
+class _ContentEvent(_PlacedEvent):
     content_index: int
+
+
+class ContentPartEvent(_ContentEvent):
+    type: Literal["response.content_part.added", "response.content_part.done"]
     part: OutputTextPart
 
 
-class OutputTextDeltaEvent(_PlacedEvent):
+class OutputTextDeltaEvent(_ContentEvent):
     type: Literal["response.output_text.delta"] = "response.output_text.delta"
-    content_index: int
     delta: str
     logprobs: list[Any] = Field(default=[])
 
 
-class OutputTextDoneEvent(_PlacedEvent):
+class OutputTextDoneEvent(_ContentEvent):
     type: Literal["response.output_text.done"] = "response.output_text.done"
-    content_index: int
     text: str
     logprobs: list[Any]
 

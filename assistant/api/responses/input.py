@@ -30,7 +30,7 @@ from assistant.api.responses.items import (
     take_files,
 )
 from assistant.contracts.errors import InvalidRequest
-from assistant.contracts.messages import Json, ToolCall, ToolMessage
+from assistant.contracts.messages import Json, ToolCall, ToolMessage, Verbatim
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
 from assistant.store.responses import KeptResponse, ResponseStore
 
@@ -170,9 +170,8 @@ async def _said(
     earlier = await asyncio.to_thread(recalled, chain)
     seen = await recall_files(earlier, spool)
     for index, item in enumerate(earlier):
-        if not isinstance(item, wire.FunctionOutput) or talk.knows(
-            item.call_id
-        ):  # else its call was deleted, with the response that made it
+        # an output is left out where its call was deleted, with the response that made it
+        if not isinstance(item, wire.FunctionOutput) or talk.knows(item.call_id):
             _add(talk, item, _taken(item, index, seen, links), "previous_response_id")
     own = {place: sent.upload for place, sent in files.items()}
     for index, item in enumerate(items):
@@ -203,18 +202,18 @@ def _taken(item: wire.InputItem, index: int, files: Mapping[PartPath, Upload], l
         return (UserText(text=item.output),)
     if isinstance(item, wire.InputMessage) and isinstance(item.content, str):
         return (UserText(text=item.content),)
-    content: list[Taken] = []
+    content: list[UserText | Upload | Verbatim] = []
     for place, part in enumerate(parts_of_item(item)):
         file = files.get((index, place))
         if isinstance(part, wire.InputImage) and file is None and links and is_link(part):
-            content.append((web_image(part.image_url or "", part.detail),))
+            content.append(web_image(part.image_url or "", part.detail))
         elif isinstance(part, wire.InputImage):
-            content.append((replace(file, detail=part.detail or "") if file else UserText(text=missing(part)),))
+            content.append(replace(file, detail=part.detail or "") if file else UserText(text=missing(part)))
         elif isinstance(part, wire.InputFile):
-            content.append((file or UserText(text=missing(part)),))
+            content.append(file or UserText(text=missing(part)))
         else:
-            content.append((UserText(text=part.refusal if isinstance(part, wire.RefusalPart) else part.text),))
-    return tuple([each for parts in content for each in parts])
+            content.append(UserText(text=part.refusal if isinstance(part, wire.RefusalPart) else part.text))
+    return tuple(content)
 
 
 def _newest(said: tuple[Earlier, ...], chosen: ToAgent | ToModel) -> tuple[Earlier, ...]:
@@ -279,12 +278,7 @@ def _extra_fields(body: Mapping[str, Json], request: wire.ResponseRequest) -> Ma
     return fields | extra_fields(body, known=_KNOWN)
 
 
-_KNOWN: Final = (
-    frozenset(wire.ResponseRequest.model_fields) | frozenset(ChatOptions.model_fields) | {"context_management", "client_metadata"}
-) - {
-    "seed",
-    "stop",
-}
+_KNOWN: Final = {*wire.ResponseRequest.model_fields, *ChatOptions.model_fields, "context_management", "client_metadata"} - {"seed", "stop"}
 """Fields that are read here, or belong to the other API."""
 
 
