@@ -164,7 +164,7 @@ PREAMBLES = [
 
 
 @pytest.mark.parametrize("preamble", PREAMBLES, ids=lambda preamble: repr(preamble[:20]))
-@pytest.mark.parametrize("pieces", [1, 7])
+@pytest.mark.parametrize("pieces", [1, 7, 500])
 async def test_what_comes_before_the_first_boundary_is_ignored(api: Running, preamble: bytes, pieces: int) -> None:
     body = preamble + form_part('name="message"', b"hi") + form_part('name="files"; filename="a.txt"', b"text") + b"--B--\r\nepilogue"
     size = len(body) // pieces + 1 if pieces > 1 else len(body)

@@ -69,9 +69,9 @@ class _FormReader:
         self._spool = spool
         self._any_name = named is None
         self._named = named or frozenset[str]()
-        self._first = re.compile(rb"(?:\A|\n)(?=--" + re.escape(boundary) + rb"(?:[ \t]*\r|--|\Z))")
-        self._before: bytearray | None = bytearray()
-        """What came before the first boundary; None: that has come."""
+        self._first = re.compile(rb"\n(?=--" + re.escape(boundary) + rb"(?:[ \t]*\r|--))")
+        self._before: bytearray | None = bytearray(b"\n")
+        """What came before the first boundary, behind a line feed; None: that has come."""
         self._fields: dict[str, bytearray] = {}
         self._files: list[Upload] = []
         self._parts = 0
@@ -103,8 +103,9 @@ class _FormReader:
     def feed(self, piece: bytes) -> None:
         """Blocks: it writes files. What comes before the first boundary is ignored (RFC 2046, 5.1.1)."""
         if self._before is not None:
+            unfinished = self._before.rfind(b"\n")  # the lines above it have been searched
             self._before += piece
-            first = self._first.search(self._before)
+            first = self._first.search(self._before, unfinished)
             if first is None:
                 if len(self._before) > _MOST_PREAMBLE:
                     raise InvalidRequest("The body is not valid multipart/form-data: it does not begin with its boundary.")
