@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from assistant.api.settings import ApiSettings
 from tests.doubles.live_server import live_server, with_model
 from tests.doubles.model_server import ModelServer
 
@@ -60,13 +59,12 @@ class Outcome:
 
 
 def config(url: str) -> dict[str, Any]:
-    """The assistant takes the client's history where this version can be told to."""
-    history = {"history": "client"} if "history" in ApiSettings.model_fields else {}
+    """The assistant takes the client's history."""
     models: dict[str, Any] = {
         "tuned": {"provider": "custom", "model": "tuned-upstream"},
         "text-embedding-3-small": {"type": "embedding", "provider": "custom"},
     }
-    return {**with_model(url), "models": models, "api": history}
+    return {**with_model(url), "models": models, "api": {"history": "client"}}
 
 
 def command(name: str, python: Path) -> list[str] | None:
