@@ -27,12 +27,6 @@ from .test_api_registered import TOOL, asked, server_with
 
 
 @pytest.fixture
-async def upstream() -> AsyncGenerator[ModelServer]:
-    async with ModelServer() as server:
-        yield server
-
-
-@pytest.fixture
 async def api(tmp_path: Path, upstream: ModelServer) -> AsyncGenerator[Running]:
     async with server_with(tmp_path, upstream) as running:
         yield running

@@ -61,12 +61,6 @@ async def server_with(folder: Path, server: ModelServer, *, offline: bool = Fals
 
 
 @pytest.fixture
-async def upstream() -> AsyncGenerator[ModelServer]:
-    async with ModelServer() as server:
-        yield server
-
-
-@pytest.fixture
 async def api(tmp_path: Path, upstream: ModelServer) -> AsyncGenerator[Running]:
     async with server_with(tmp_path, upstream) as running:
         yield running

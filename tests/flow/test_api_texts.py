@@ -20,12 +20,6 @@ from .test_api_registered import asked, server_with
 
 
 @pytest.fixture
-async def upstream() -> AsyncGenerator[ModelServer]:
-    async with ModelServer() as server:
-        yield server
-
-
-@pytest.fixture
 async def api(tmp_path: Path, upstream: ModelServer) -> AsyncGenerator[Running]:
     async with server_with(tmp_path, upstream, offline=True) as running:
         yield running

@@ -88,11 +88,11 @@ def test_a_workspace_that_is_there_is_left_alone(tmp_path: Path):
 
 @pytest.mark.parametrize("home", ["/dev/null/none", None])
 def test_a_user_without_a_home_has_the_state_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str | None):
-    def nobody(uid: int) -> NoReturn:
+    def no_such_user(uid: int) -> NoReturn:
         raise KeyError(uid)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pwd.getpwuid", nobody)
+    monkeypatch.setattr("pwd.getpwuid", no_such_user)
     monkeypatch.delenv("HOME") if home is None else monkeypatch.setenv("HOME", home)
     loaded = load_config(None, {}, directory=tmp_path)
     assert (loaded.home, loaded.workspace) == (tmp_path / ".nanobot", tmp_path / ".nanobot" / "workspace")

@@ -78,7 +78,7 @@ WRONG: list[tuple[list[dict[str, Any]], str, str]] = [
     ([user("go"), call("a")], "input.1", "The function call 'a' has no function_call_output."),
     ([user("go"), call("a"), call("b"), output("b"), user("x")], "input.1", "The function call 'a' has no function_call_output."),
     ([output("a"), call("a")], "input.0.call_id", "This answers no call that was made before."),
-    ([user("go"), output("nobody")], "input.1.call_id", "This answers no call that was made before."),
+    ([user("go"), output("unknown")], "input.1.call_id", "This answers no call that was made before."),
     ([call("a"), output("a"), output("a", "else")], "input.2.call_id", "This call has another output already."),
     ([call("a"), {**call("a"), "arguments": "[]"}, output("a")], "input.1.call_id", "Two calls have the same id."),
 ]
