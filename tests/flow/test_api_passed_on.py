@@ -266,13 +266,16 @@ async def test_thoughts_are_answered_apart_from_the_words_with_their_tokens(tmp_
 
 
 async def test_thoughts_are_streamed_before_the_words(tmp_path: Path) -> None:
-    async with thinking(tmp_path, CALLS) as (api, _):
+    async with thinking(tmp_path, replace(CALLS, text="Four.")) as (api, _):
         text = (await api.chat("hi", model="deep", stream=True, tools=[TOOL])).text
     chunks = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
     for chunk in chunks:
         ChatCompletionChunk.model_validate(chunk)
     deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
-    assert "".join(delta.get("reasoning_content") or "" for delta in deltas) == "Two and two."
+    said = [(name, delta[name]) for delta in deltas for name in ("reasoning_content", "content") if delta.get(name)]
+    assert "".join(words for _, words in said) == "Two and two.Four."
+    names = [name for name, _ in said]
+    assert "reasoning_content" not in names[names.index("content") :]
     [calls] = [delta["tool_calls"] for delta in deltas if "tool_calls" in delta]
     assert calls[0]["extra_content"] == {"google": {"thought_signature": "c2ln"}}
     assert [delta["reasoning_details"] for delta in deltas if "reasoning_details" in delta] == [THINKS.extras["reasoning_details"]]
