@@ -17,7 +17,7 @@ from assistant.providers.messages import estimate_prompt_tokens, only_texts
 
 NO_MODEL = (
     "No model is configured, so this answer was made without one. To set one, in one line: OPENAI_API_KEY=<your key> nanobot serve "
-    "(ANTHROPIC_API_KEY, OPENROUTER_API_KEY and GEMINI_API_KEY work as well, and so does a running Ollama)."
+    "(in a checkout: make serve). ANTHROPIC_API_KEY, OPENROUTER_API_KEY and GEMINI_API_KEY work as well, and so does a running Ollama."
 )
 MESSAGE = "message"
 _SEND = re.compile(
