@@ -145,6 +145,15 @@ async def test_a_field_that_says_that_it_holds_a_file_does(api: Running, field: 
     assert [(upload.name, upload.param) for upload in uploads(api)] == [("a.txt", "files.0")]
 
 
+@pytest.mark.parametrize(
+    "tail", ["1" * 90 + "x", "[1]" * 30 + "x", "-1" * 45 + "x", "[" * 90, "[1" * 45, "[]" * 45 + "[", "1." * 45, "_" * 90]
+)
+@pytest.mark.parametrize("begin", ["file", "files", "image", "photos"])
+async def test_a_long_name_that_is_nearly_one_of_files_is_refused_at_once(api: Running, begin: str, tail: str) -> None:
+    response = await api.client.post(PATH, data={"message": "hi"}, files={begin + tail: ("a.txt", b"text")})
+    assert (response.status_code, error_of(response)["param"]) == (400, (begin + tail)[:100])
+
+
 async def test_files_in_a_list_as_axios_writes_it_stay_in_order(api: Running) -> None:
     files = [(f"files[{n}]", (f"{n}.txt", b"text")) for n in range(3)]
     assert (await api.client.post(PATH, data={"message": "hi"}, files=files)).status_code == 200

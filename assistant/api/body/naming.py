@@ -9,7 +9,8 @@ from typing import Final, cast
 
 from python_multipart.multipart import parse_options_header
 
-_INDEX: Final = r"(?:\[[^\]]*\]|[._-]?\d+)*"
+_INDEX: Final = r"(?:\[[^\]]*+\]|[._-]?\d++)*+"
+"""Possessive: else many digits before another character would be tried in every way to part them, for years."""
 _FILES: Final = re.compile(rf"files?{_INDEX}", re.IGNORECASE)
 _KINDS: Final = re.compile(
     rf"(?:file|image|img|picture|photo|document|doc|pdf|attachment|upload|media|audio|video)s?{_INDEX}", re.IGNORECASE
