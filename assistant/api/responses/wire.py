@@ -65,12 +65,15 @@ class InputMessage(WireModel):
     content: Parts = Field(description="Images and files are a user's; output_text and refusal an assistant's.")
 
 
-class FunctionCall(WireModel):
+class _Call(WireModel):
+    call_id: str = Field(min_length=1, max_length=256)
+    name: str = Field(min_length=1, max_length=128)
+
+
+class FunctionCall(_Call):
     """A call of a function of the client's that a model made before."""
 
     type: Literal["function_call"]
-    call_id: str = Field(min_length=1, max_length=256)
-    name: str = Field(min_length=1, max_length=128)
     arguments: str
 
 
@@ -82,12 +85,10 @@ class FunctionOutput(WireModel):
     output: Parts = Field(description="A text, or parts: input_text, input_image, input_file.")
 
 
-class CustomCall(WireModel):
+class CustomCall(_Call):
     """A call of a tool that takes plain text, made elsewhere. The model sees it as a function's, with the text as its `input`."""
 
     type: Literal["custom_tool_call"]
-    call_id: str = Field(min_length=1, max_length=256)
-    name: str = Field(min_length=1, max_length=128)
     input: str
 
 
