@@ -72,10 +72,12 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored(AssistantMessage):
-    """An answer with the requested log probabilities."""
+    """An answer with what goes to the client alone: the requested log probabilities, and what its provider told besides words."""
 
     logprobs: Json = None
     """OpenAI's object for a choice, as the provider gave it: {"content": [{"token", "logprob", "bytes", "top_logprobs"}, …]}."""
+    told: tuple[Mapping[str, Json], ...] = ()
+    """Further fields of the message, by the wire's names: `annotations`, `audio` …; of a stream piece by piece, as they came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -246,6 +246,7 @@ class IncomingAnswer(ABC):
         self._model = ""
         self._usage: dict[str, Any] = {}
         self._logprobs: dict[str, list[object]] = {}
+        self._told: list[dict[str, Json]] = []
 
     @abstractmethod
     def take(self, event: dict[str, Any] | None) -> None:
@@ -282,12 +283,13 @@ def build_message(
     reason: FinishReason,
     usage: Usage | None,
     extras: Mapping[str, Json] | None = None,
+    wordless: bool = False,
 ) -> AssistantMessage:
     """The answer to a request. Raises ProviderFailed where it is empty, or thoughts alone. Calls without a name are left out; those without an id
     of their own get one.
 
     `reason`: the provider's; "stop" and "tool_calls" are corrected by what is there. `usage` None: not counted, so estimated.
-    `extras`: what goes back with it.
+    `extras`: what goes back with it. `wordless`: whether it is one without words, too: a sound, a picture.
     """
     text, thoughts = spoken.whole()
     taken: set[str] = set()
@@ -302,7 +304,7 @@ def build_message(
         )
     if reason in {"stop", "tool_calls"}:
         reason = "tool_calls" if finished else "stop"
-    if not text.strip() and not finished and reason == "stop":
+    if not text.strip() and not finished and reason == "stop" and not wordless:
         raise ProviderFailed(f"{provider} gave thoughts and no answer." if thoughts.strip() else f"{provider} gave an empty answer.")
     if usage is None:
         said = len(text) + len(thoughts) + sum(len(call.arguments) for call in finished)
