@@ -25,11 +25,11 @@ from assistant.contracts.messages import (
     Images,
     Json,
     Message,
+    Part,
     Text,
     ToolCall,
     ToolMessage,
     Usage,
-    UserMessage,
     Verbatim,
     describe,
     human_size,
@@ -82,16 +82,12 @@ def image_text(image: Image, *, shown: bool, vision: bool) -> str:
     return f"[Image: {describe(image)}; not shown: {reason}]"
 
 
-def user_parts(message: UserMessage, images: Images, *, vision: bool) -> list[tuple[str, Image | None]]:
-    """Each part as text, with the picture that follows it where that is sent."""
-    parts: list[tuple[str, Image | None]] = []
-    for part in message.parts:
-        if part.kind == "image":
-            shown = vision and part.attachment_id in images
-            parts.append(("" if shown and part.bare else image_text(part, shown=shown, vision=vision), part if shown else None))
-        else:
-            parts.append((part_text(part), None))
-    return parts
+def shown_part(part: Part, images: Images, *, vision: bool) -> tuple[str, Image | None]:
+    """A part of a user's message as text, with the picture that follows it where that is sent."""
+    if part.kind != "image":
+        return part_text(part), None
+    shown = vision and part.attachment_id in images
+    return "" if shown and part.bare else image_text(part, shown=shown, vision=vision), part if shown else None
 
 
 def tool_text(message: ToolMessage) -> str:
