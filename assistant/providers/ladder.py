@@ -16,7 +16,7 @@ from typing import Final, Literal
 from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, RequestRefused
 from assistant.contracts.messages import AssistantMessage, Message, UserMessage
 from assistant.contracts.models import EmitText, LeftOut, ModelInfo, ModelProvider, ModelRequest
-from assistant.contracts.transcripts import cut, fit, message_tokens, text_tokens
+from assistant.contracts.transcripts import cut, fit, message_tokens, text_tokens, tool_tokens
 
 log = logging.getLogger(__name__)
 
@@ -206,8 +206,7 @@ def _from(messages: tuple[Message, ...], start: str) -> tuple[Message, ...]:
 
 
 def _fixed(request: ModelRequest) -> int:
-    tools = sum(text_tokens(f"{tool.name} {tool.description} {tool.parameters}") for tool in request.tools)
-    return tools + sum(map(text_tokens, request.instructions))
+    return sum(map(tool_tokens, request.tools)) + sum(map(text_tokens, request.instructions))
 
 
 def _changes(rung: Rung, request: ModelRequest, info: ModelInfo) -> bool:

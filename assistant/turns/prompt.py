@@ -12,7 +12,7 @@ from assistant.contracts.errors import ContextLengthExceeded
 from assistant.contracts.messages import AssistantMessage, Image, Message, ToolMessage, UserMessage
 from assistant.contracts.models import ModelProvider, Sampling, ToolSpec
 from assistant.contracts.sessions import CachedUpTo, History
-from assistant.contracts.transcripts import IMAGE_TOKENS, cut, heal, message_bytes, message_tokens, text_tokens, unanswered
+from assistant.contracts.transcripts import IMAGE_TOKENS, cut, heal, message_bytes, message_tokens, text_tokens, tool_tokens, unanswered
 from assistant.contracts.turns import Earlier, HistoryMessage, TurnRequest, UserText
 from assistant.contracts.util import CHARACTERS_PER_TOKEN
 
@@ -111,7 +111,7 @@ class Context:
         self._configured = context_tokens
         self._model = model
         self._instructions = instructions
-        self._tools_tokens = sum(map(_tool_tokens, tools))
+        self._tools_tokens = sum(map(tool_tokens, tools))
 
     @property
     def pictures(self) -> int:
@@ -125,7 +125,7 @@ class Context:
     def room(self, request: TurnRequest, message: UserMessage | None) -> Room:
         """The room for a turn. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
         instructions = (self._instructions.text(datetime.now(UTC)), *request.instructions)
-        brought = sum(map(_tool_tokens, (*(tool.spec for tool in request.tools), *request.client_tools)))
+        brought = sum(map(tool_tokens, (*(tool.spec for tool in request.tools), *request.client_tools)))
         fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))
         total = self._total()
         answer = min(request.sampling.max_tokens or ANSWER_TOKENS, total // 4)
@@ -139,10 +139,6 @@ class Context:
                 param="messages",
             )
         return Room(instructions=instructions, fixed_tokens=fixed, conversation_tokens=max(left, needed))
-
-
-def _tool_tokens(tool: ToolSpec) -> int:
-    return text_tokens(f"{tool.name} {tool.description} {tool.parameters}")
 
 
 class Transcript:
