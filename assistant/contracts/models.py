@@ -67,7 +67,7 @@ class ModelInfo:
     vision: bool = True
     logprobs: bool = False
     learned_context: int | None = None
-    """The context as a refusal of its provider told it, where that is less than `context_tokens`; None: it refused none."""
+    """The context as a refusal of its provider told it, at most `context_tokens`; None: none told it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

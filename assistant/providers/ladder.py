@@ -82,7 +82,7 @@ class PromptLadder:
     def info(self) -> ModelInfo:
         """The model's facts, with the context as it was learned."""
         info = self.model.info
-        return info if self.learned is None else replace(info, learned_context=self.learned)
+        return info if self.learned is None else replace(info, learned_context=min(self.learned, info.context_tokens))
 
     async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         """As ModelProvider. Raises the first refusal where no form is taken; a short message is never called too long."""
@@ -177,8 +177,8 @@ class PromptLadder:
             return error
         last = next((message for message in reversed(request.messages) if isinstance(message, UserMessage)), None)
         own = message_tokens(last) if last is not None else 0
-        info = self.info
-        context = info.learned_context or info.context_tokens
+        info = self.model.info
+        context = self.learned or info.context_tokens
         if own >= min(context, _fixed(request) + sum(map(message_tokens, request.messages))) // 2:
             return error
         return ProviderFailed(
