@@ -122,7 +122,7 @@ class ModelProvider(Protocol):
 
     Promises: `complete` returns the whole answer, having passed each piece of its text to `emit` in order (all of it in one piece, or not at all,
     where `request.stream` is false), and each piece of its thoughts with `reasoning`. `usage` is that of this call. An empty answer (no text, no
-    tool calls, finish_reason "stop") is a failure.
+    tool calls, no sound or picture for a client, finish_reason "stop") is a failure.
     Tool call ids are unique within the answer; missing ones are made. Cancelling the call closes the connection.
     Raises: ProviderFailed, ProviderOverloaded (429, 503, 529; with `retry_after` where the provider says), ProviderTimeout,
     ContextLengthExceeded. No error text holds a key: a provider's words are redacted first.
