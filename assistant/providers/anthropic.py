@@ -209,7 +209,7 @@ class AnthropicAnswer(IncomingAnswer):
 
     def take(self, event: dict[str, Any] | None) -> None:
         event = event or {}
-        if (event.get("type") in {None, "error"} or "error" in event) and described_error(event) is not None:
+        if (event.get("type") in (None, "error") or "error" in event) and described_error(event) is not None:
             raise stream_failure(self._peer, event)
         match event.get("type"):
             case "content_block_delta":
