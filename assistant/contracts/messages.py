@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NoReturn
 
 from pydantic import GetPydanticSchema
 from pydantic_core.core_schema import dict_schema, no_info_after_validator_function
@@ -11,8 +11,19 @@ from assistant.contracts.documents import MediaType
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
-NO_EXTRAS: Final[Mapping[str, Json]] = {}
-"""The empty ones that all messages share: an empty dict for each would be 64 bytes. Not to be written to."""
+
+
+class _NoExtras(dict[str, Json]):
+    """A dict, so that orjson and pydantic write it as fast as any other, which takes no entry."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("The empty extras are shared by all messages: make a dict of your own.")
+
+    __setitem__ = __ior__ = setdefault = update = _refuse  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
+
+
+NO_EXTRAS: Final[Mapping[str, Json]] = _NoExtras()
+"""The empty ones that all messages share: an empty dict for each would be 64 bytes."""
 
 
 def no_extras() -> Mapping[str, Json]:

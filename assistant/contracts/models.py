@@ -67,15 +67,17 @@ class ModelInfo:
     vision: bool = True
     logprobs: bool = False
     learned_context: int | None = None
-    """The context as a refusal of its provider told it, where that is less than `context_tokens`; None: it refused none."""
+    """The context as a refusal of its provider told it, at most `context_tokens`; None: none told it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored(AssistantMessage):
-    """An answer with the requested log probabilities."""
+    """An answer with what goes to the client alone: the requested log probabilities, and what its provider told besides words."""
 
     logprobs: Json = None
     """OpenAI's object for a choice, as the provider gave it: {"content": [{"token", "logprob", "bytes", "top_logprobs"}, …]}."""
+    told: tuple[Mapping[str, Json], ...] = ()
+    """Further fields of the message, by the wire's names: `annotations`, `audio` …; of a stream piece by piece, as they came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,7 @@ class ModelProvider(Protocol):
 
     Promises: `complete` returns the whole answer, having passed each piece of its text to `emit` in order (all of it in one piece, or not at all,
     where `request.stream` is false), and each piece of its thoughts with `reasoning`. `usage` is that of this call. An empty answer (no text, no
-    tool calls, finish_reason "stop") is a failure.
+    tool calls, no sound or picture for a client, finish_reason "stop") is a failure.
     Tool call ids are unique within the answer; missing ones are made. Cancelling the call closes the connection.
     Raises: ProviderFailed, ProviderOverloaded (429, 503, 529; with `retry_after` where the provider says), ProviderTimeout,
     ContextLengthExceeded. No error text holds a key: a provider's words are redacted first.

@@ -5,6 +5,7 @@ from dataclasses import replace
 from sys import getsizeof
 
 from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, ToolMessage, UserMessage
+from assistant.contracts.models import ToolSpec
 from assistant.contracts.util import estimate_tokens, new_id
 
 MESSAGE_TOKENS = 4
@@ -22,6 +23,11 @@ def text_tokens(text: str) -> int:
     """An estimate, low for CJK and emoji until `Transcript.learn` corrects it by the provider's count: better a provider that refuses than a
     refusal of what would have fitted."""
     return estimate_tokens(len(text))
+
+
+def tool_tokens(tool: ToolSpec) -> int:
+    """What the description of a tool takes of the context, estimated."""
+    return text_tokens(f"{tool.name} {tool.description} {tool.parameters}")
 
 
 def message_tokens(message: Message) -> int:

@@ -23,7 +23,7 @@ from assistant.providers.messages import (
     encode_uncached,
     listed,
     mapping,
-    user_parts,
+    shown_part,
 )
 from assistant.providers.transcript_rules import NO_WORDS, assistant_text
 
@@ -153,7 +153,8 @@ def _encode(message: Message, *, images: Images, vision: bool) -> bytes:
 
 def _user_blocks(message: UserMessage, images: Images, vision: bool) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
-    for text, image in user_parts(message, images, vision=vision):
+    for part in message.parts:
+        text, image = shown_part(part, images, vision=vision)
         blocks += [_text(text)] if text or image is None else []
         if image is not None:
             data = base64.b64encode(images[image.attachment_id]).decode("ascii")
@@ -208,7 +209,7 @@ class AnthropicAnswer(IncomingAnswer):
 
     def take(self, event: dict[str, Any] | None) -> None:
         event = event or {}
-        if (event.get("type") in {None, "error"} or "error" in event) and described_error(event) is not None:
+        if (event.get("type") in (None, "error") or "error" in event) and described_error(event) is not None:
             raise stream_failure(self._peer, event)
         match event.get("type"):
             case "content_block_delta":

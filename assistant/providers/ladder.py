@@ -16,7 +16,7 @@ from typing import Final, Literal
 from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, RequestRefused
 from assistant.contracts.messages import AssistantMessage, Message, UserMessage
 from assistant.contracts.models import EmitText, LeftOut, ModelInfo, ModelProvider, ModelRequest
-from assistant.contracts.transcripts import cut, fit, message_tokens, text_tokens
+from assistant.contracts.transcripts import cut, fit, message_tokens, text_tokens, tool_tokens
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class PromptLadder:
     def info(self) -> ModelInfo:
         """The model's facts, with the context as it was learned."""
         info = self.model.info
-        return info if self.learned is None else replace(info, learned_context=self.learned)
+        return info if self.learned is None else replace(info, learned_context=min(self.learned, info.context_tokens))
 
     async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         """As ModelProvider. Raises the first refusal where no form is taken; a short message is never called too long."""
@@ -177,8 +177,8 @@ class PromptLadder:
             return error
         last = next((message for message in reversed(request.messages) if isinstance(message, UserMessage)), None)
         own = message_tokens(last) if last is not None else 0
-        info = self.info
-        context = info.learned_context or info.context_tokens
+        info = self.model.info
+        context = self.learned or info.context_tokens
         if own >= min(context, _fixed(request) + sum(map(message_tokens, request.messages))) // 2:
             return error
         return ProviderFailed(
@@ -206,8 +206,7 @@ def _from(messages: tuple[Message, ...], start: str) -> tuple[Message, ...]:
 
 
 def _fixed(request: ModelRequest) -> int:
-    tools = sum(text_tokens(f"{tool.name} {tool.description} {tool.parameters}") for tool in request.tools)
-    return tools + sum(map(text_tokens, request.instructions))
+    return sum(map(tool_tokens, request.tools)) + sum(map(text_tokens, request.instructions))
 
 
 def _changes(rung: Rung, request: ModelRequest, info: ModelInfo) -> bool:

@@ -25,11 +25,11 @@ from assistant.contracts.messages import (
     Images,
     Json,
     Message,
+    Part,
     Text,
     ToolCall,
     ToolMessage,
     Usage,
-    UserMessage,
     Verbatim,
     describe,
     human_size,
@@ -82,16 +82,12 @@ def image_text(image: Image, *, shown: bool, vision: bool) -> str:
     return f"[Image: {describe(image)}; not shown: {reason}]"
 
 
-def user_parts(message: UserMessage, images: Images, *, vision: bool) -> list[tuple[str, Image | None]]:
-    """Each part as text, with the picture that follows it where that is sent."""
-    parts: list[tuple[str, Image | None]] = []
-    for part in message.parts:
-        if part.kind == "image":
-            shown = vision and part.attachment_id in images
-            parts.append(("" if shown and part.bare else image_text(part, shown=shown, vision=vision), part if shown else None))
-        else:
-            parts.append((part_text(part), None))
-    return parts
+def shown_part(part: Part, images: Images, *, vision: bool) -> tuple[str, Image | None]:
+    """A part of a user's message as text, with the picture that follows it where that is sent."""
+    if part.kind != "image":
+        return part_text(part), None
+    shown = vision and part.attachment_id in images
+    return "" if shown and part.bare else image_text(part, shown=shown, vision=vision), part if shown else None
 
 
 def tool_text(message: ToolMessage) -> str:
@@ -246,6 +242,7 @@ class IncomingAnswer(ABC):
         self._model = ""
         self._usage: dict[str, Any] = {}
         self._logprobs: dict[str, list[object]] = {}
+        self._told: list[dict[str, Json]] = []
 
     @abstractmethod
     def take(self, event: dict[str, Any] | None) -> None:
@@ -282,12 +279,13 @@ def build_message(
     reason: FinishReason,
     usage: Usage | None,
     extras: Mapping[str, Json] | None = None,
+    wordless: bool = False,
 ) -> AssistantMessage:
     """The answer to a request. Raises ProviderFailed where it is empty, or thoughts alone. Calls without a name are left out; those without an id
     of their own get one.
 
     `reason`: the provider's; "stop" and "tool_calls" are corrected by what is there. `usage` None: not counted, so estimated.
-    `extras`: what goes back with it.
+    `extras`: what goes back with it. `wordless`: whether it is one without words, too: a sound, a picture.
     """
     text, thoughts = spoken.whole()
     taken: set[str] = set()
@@ -302,7 +300,7 @@ def build_message(
         )
     if reason in {"stop", "tool_calls"}:
         reason = "tool_calls" if finished else "stop"
-    if not text.strip() and not finished and reason == "stop":
+    if not text.strip() and not finished and reason == "stop" and not wordless:
         raise ProviderFailed(f"{provider} gave thoughts and no answer." if thoughts.strip() else f"{provider} gave an empty answer.")
     if usage is None:
         said = len(text) + len(thoughts) + sum(len(call.arguments) for call in finished)

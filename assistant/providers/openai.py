@@ -4,7 +4,6 @@ import asyncio
 import base64
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, cast
 
@@ -24,8 +23,8 @@ from assistant.providers.messages import (
     listed,
     mapping,
     part_text,
+    shown_part,
     tool_text,
-    user_parts,
 )
 from assistant.providers.openai_answer import THINKING_PARTS, OpenAIAnswer, OpenAITextAnswer
 from assistant.providers.transcript_rules import UNSIGNED, PromptForm, assistant_text
@@ -182,7 +181,7 @@ def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequen
         if isinstance(part, Verbatim):
             content.append(dict(part.value))
             continue
-        ((text, image),) = user_parts(replace(message, parts=(part,)), images, vision=vision)
+        text, image = shown_part(part, images, vision=vision)
         if text or image is None:
             texts.append(text)
             content.append({"type": "text", "text": text})

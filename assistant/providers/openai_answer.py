@@ -24,6 +24,8 @@ _OWN_CALL_FIELDS: Final = frozenset({"index", "id", "type", "function"})
 _PLAIN: Final = frozenset({"role", "content", "refusal"})
 _KEPT: Final = ("reasoning_details", "extra_content", "thinking_blocks", "reasoning_opaque", "reasoning_signature", "thought_signature")
 """Fields of a message that go back with it: OpenRouter's, Gemini's, LiteLLM's of Anthropic's models, Copilot's."""
+_TOLD: Final = ("annotations", "audio", "images")
+"""Fields of a message that are for the client of a registered model alone: OpenAI's, and OpenRouter's pictures."""
 _BESIDE_CALLS: Final = "reasoning_content"
 """Goes back beside calls alone: DeepSeek's thinking mode needs it there, and its R1 refuses it elsewhere."""
 _THOUGHTS: Final = ("reasoning_content", "reasoning", "thinking")
@@ -57,8 +59,7 @@ class OpenAIAnswer(IncomingAnswer):
         who, reason, usage = self._peer.provider, self._reason, self._usage
         if reason in _BROKEN:
             raise ProviderOverloaded(f"{who} broke its answer off ({reason}).")
-        cut = any(call.arguments and not call.whole for call in self._calls)
-        if not reason and (not self.done or cut):
+        if not reason and (not self.done or any(call.arguments and not call.whole for call in self._calls)):
             raise ProviderFailed(f"{who} ended the stream before its answer was whole.")
         prompt = count(usage, "prompt_tokens")
         cached = count(mapping(usage.get("prompt_tokens_details")), "cached_tokens")
@@ -69,6 +70,7 @@ class OpenAIAnswer(IncomingAnswer):
             cached_tokens=cached,
             reasoning_tokens=count(mapping(usage.get("completion_tokens_details")), "reasoning_tokens"),
         )
+        told = () if request.conversation else tuple(self._told)
         answer = build_message(
             request,
             provider=who,
@@ -79,11 +81,12 @@ class OpenAIAnswer(IncomingAnswer):
             reason="content_filter" if reason.startswith("content_filter") else _REASONS.get(reason, "stop"),
             usage=counted if prompt else None,
             extras=self._kept() if self._extras else None,
+            wordless=any(each.keys() - {"annotations"} for each in told),
         )
-        if request.top_logprobs is None:
+        if request.top_logprobs is None and not told:
             return answer
         fields: dict[str, Any] = {name: getattr(answer, name) for name in AssistantMessage.__slots__}
-        return Scored(**fields, logprobs=cast("Json", self._logprobs or None))
+        return Scored(**fields, logprobs=cast("Json", self._logprobs or None), told=told)
 
     def _take(self, event: dict[str, Any], part: str) -> None:
         choices = [mapping(choice) for choice in listed(event.get("choices")) if choice]
@@ -139,6 +142,8 @@ class OpenAIAnswer(IncomingAnswer):
         for name in _KEPT:
             if (given := delta.get(name)) is not None:
                 self._merge(name, cast("Json", given))
+        if told := {name: given for name in _TOLD if (given := delta.get(name))}:
+            self._told.append(told)
 
     def _merge(self, name: str, given: Json) -> None:
         self._extras[name] = _merged(self._extras.get(name), given)

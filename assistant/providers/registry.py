@@ -17,6 +17,7 @@ from assistant.providers.listing import FoundModel, ListedModels
 from assistant.providers.messages import listed, mapping
 from assistant.providers.offline import DIMENSIONS, OfflineEmbeddings, OfflineProvider
 from assistant.providers.openai import OpenAICompletions, OpenAIEmbeddings, OpenAIProvider
+from assistant.providers.presets import preset_of
 from assistant.providers.settings import RegisteredModel
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def open_completions(choice: ChosenModel) -> ModelProvider:
 
 def is_openai(choice: ChosenModel) -> bool:
     """Whether the provider speaks OpenAI's wire."""
-    return choice.provider != OFFLINE and _endpoint(choice).wire == "openai"
+    return choice.provider != OFFLINE and preset_of(choice.provider).wire == "openai"
 
 
 def open_embeddings(choice: ChosenModel) -> EmbeddingProvider:

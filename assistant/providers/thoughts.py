@@ -58,7 +58,6 @@ class ThoughtFilter:
         """Take more text."""
         text = self._held + text
         if not self._held and not _MAY_BE_TAG.search(text):
-            self._held = ""
             return self._plain(text)
         keep = _may_go_on(text)
         self._held = text[len(text) - keep :] if keep else ""

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from assistant.contracts.errors import ContextLengthExceeded
-from assistant.contracts.messages import AssistantMessage, Image, Message, ToolMessage, UserMessage
+from assistant.contracts.messages import AssistantMessage, Image, Message, ToolMessage, UserMessage, Verbatim
 from assistant.contracts.models import ModelProvider, Sampling, ToolSpec
 from assistant.contracts.sessions import CachedUpTo, History
-from assistant.contracts.transcripts import IMAGE_TOKENS, cut, heal, message_bytes, message_tokens, text_tokens, unanswered
-from assistant.contracts.turns import Earlier, HistoryMessage, TurnRequest, UserText
+from assistant.contracts.transcripts import IMAGE_TOKENS, cut, heal, message_bytes, message_tokens, text_tokens, tool_tokens, unanswered
+from assistant.contracts.turns import Earlier, HistoryMessage, TurnRequest, Upload
 from assistant.contracts.util import CHARACTERS_PER_TOKEN
 
 ANSWER_ESTIMATE: Final = 500
@@ -25,9 +25,9 @@ FILE_ESTIMATE: Final = 1_000
 def estimated_tokens(said: Sequence[Earlier], instructions: Sequence[str], sampling: Sampling, *, answers: int = 1) -> int:
     """Of the request alone: the session's history shows only in the usage, which settles it. `answers`: how many."""
     parts = [part for message in said if isinstance(message, HistoryMessage) for part in message.content]
-    chars = sum(len(part.text) for part in parts if isinstance(part, UserText)) + sum(map(len, instructions))
+    chars = sum([len(part.text) for part in parts if not isinstance(part, Upload)]) + sum(map(len, instructions))
     chars += sum(len(message.text) for message in said if not isinstance(message, HistoryMessage))
-    files = sum(not isinstance(part, UserText) for part in parts)
+    files = sum([isinstance(part, Upload) or (isinstance(part, Verbatim) and not part.text) for part in parts])
     return answers * (chars // CHARACTERS_PER_TOKEN + files * FILE_ESTIMATE + (sampling.max_tokens or ANSWER_ESTIMATE))
 
 
@@ -111,7 +111,7 @@ class Context:
         self._configured = context_tokens
         self._model = model
         self._instructions = instructions
-        self._tools_tokens = sum(map(_tool_tokens, tools))
+        self._tools_tokens = sum(map(tool_tokens, tools))
 
     @property
     def pictures(self) -> int:
@@ -125,7 +125,7 @@ class Context:
     def room(self, request: TurnRequest, message: UserMessage | None) -> Room:
         """The room for a turn. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
         instructions = (self._instructions.text(datetime.now(UTC)), *request.instructions)
-        brought = sum(map(_tool_tokens, (*(tool.spec for tool in request.tools), *request.client_tools)))
+        brought = sum(map(tool_tokens, (*(tool.spec for tool in request.tools), *request.client_tools)))
         fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))
         total = self._total()
         answer = min(request.sampling.max_tokens or ANSWER_TOKENS, total // 4)
@@ -139,10 +139,6 @@ class Context:
                 param="messages",
             )
         return Room(instructions=instructions, fixed_tokens=fixed, conversation_tokens=max(left, needed))
-
-
-def _tool_tokens(tool: ToolSpec) -> int:
-    return text_tokens(f"{tool.name} {tool.description} {tool.parameters}")
 
 
 class Transcript:

@@ -19,6 +19,7 @@ from assistant.contracts.models import ListedModel, OpenedModel, Scored
 from assistant.providers.listing import ListedModels
 from assistant.providers.registry import ModelRegistry
 from assistant.testing.scripted import ScriptedModel
+from tests.contract.providers.test_wire_openai import choice, streamed, whole
 from tests.doubles import model_script as script
 from tests.doubles.model_server import ModelServer
 
@@ -305,6 +306,59 @@ async def test_logprobs_and_thoughts_go_together(tmp_path: Path) -> None:
     async with thinking(tmp_path, Scored(**fields, logprobs={"content": []})) as (api, _):
         message = (await api.chat("hi", model="deep")).json()["choices"][0]["message"]
         assert message["reasoning_content"] == "Two and two."
+
+
+CITED = {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 4, "title": "A", "url": "https://example.org/a"}}
+SOUND = {"id": "audio_1", "data": "UklGRg==", "expires_at": 1, "transcript": "Four."}
+PAINTED = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]
+TOLD: list[dict[str, Any]] = [
+    {"content": "Four.", "annotations": [CITED]},
+    {"content": "Four.", "annotations": [CITED, CITED], "audio": None},
+    {"content": None, "audio": SOUND},
+    {"content": "", "audio": SOUND, "annotations": []},
+    {"content": "Here.", "images": PAINTED},
+    {"content": None, "images": PAINTED},
+    {"content": None, "images": PAINTED, "audio": SOUND},
+    {"content": "Four.", "annotations": [], "audio": None, "images": []},
+    {"content": "Four.", "reasoning_content": "hm", "annotations": [CITED]},
+]
+
+
+@pytest.mark.parametrize("said", TOLD, ids=str)
+async def test_what_a_provider_tells_besides_words_reaches_the_client(api: Running, upstream: ModelServer, said: dict[str, Any]) -> None:
+    told = {name: said[name] for name in ("annotations", "audio", "images") if said.get(name)}
+    upstream.replies.append(whole({"choices": [{"index": 0, "message": {"role": "assistant", **said}, "finish_reason": "stop"}]}))
+    body = (await api.chat("hi", model="tuned")).json()
+    ChatCompletion.model_validate(body)
+    message = body["choices"][0]["message"]
+    assert {name: message[name] for name in told} == told
+    assert message.keys() == {"role", "content", "refusal", *told, *(said.keys() & {"reasoning_content"})}
+    assert message["content"] == (said["content"] or "")
+
+
+async def test_what_a_provider_tells_besides_words_is_streamed_as_it_came(api: Running, upstream: ModelServer) -> None:
+    pieces: list[dict[str, Any]] = [
+        {"audio": {"id": "audio_1", "transcript": "Fo"}},
+        {"audio": {"data": "UklGRg=="}},
+        {"audio": {"data": "AAA=", "transcript": "ur."}},
+        {"audio": {"expires_at": 1}, "annotations": [CITED]},
+    ]
+    upstream.replies.append(streamed(choice({"role": "assistant"}), *map(choice, pieces), choice({}, "stop"), "[DONE]"))
+    text = (await api.chat("hi", model="tuned", stream=True)).text
+    chunks = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+    for chunk in chunks:
+        ChatCompletionChunk.model_validate(chunk)
+    deltas = [each["delta"] for chunk in chunks for each in chunk["choices"]]
+    assert [delta for delta in deltas if "audio" in delta] == pieces
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert text.endswith("data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("content", [None, "", " "])
+async def test_sources_of_nothing_are_no_answer(api: Running, upstream: ModelServer, content: str | None) -> None:
+    empty = {"choices": [{"index": 0, "message": {"content": content, "annotations": [CITED]}, "finish_reason": "stop"}]}
+    upstream.replies += [whole(empty)] * 3
+    assert (await api.chat("hi", model="tuned")).status_code == 502
 
 
 async def test_refusals_of_an_assistant_are_part_of_a_history(api: Running, upstream: ModelServer) -> None:

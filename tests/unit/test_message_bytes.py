@@ -112,3 +112,21 @@ def test_what_is_empty_is_shared(kind: str) -> None:
     assert not isinstance(message, ToolMessage)
     calls = message.tool_calls if isinstance(message, AssistantMessage) else ()
     assert all(extras is NO_EXTRAS for extras in [message.extras, *(call.extras for call in calls)])
+
+
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("__setitem__", ("a", 1)),
+        ("__ior__", ({"a": 1},)),
+        ("__ior__", ([("a", 1)],)),
+        ("update", ({"a": 1},)),
+        ("update", ([("a", 1)],)),
+        ("setdefault", ("a", 1)),
+        ("setdefault", ("a",)),
+    ],
+)
+def test_what_is_shared_takes_no_entry(method: str, given: tuple[object, ...]) -> None:
+    with pytest.raises(TypeError, match="shared by all messages"):
+        getattr(answered(1).extras, method)(*given)
+    assert answered(2).extras == {}

@@ -80,10 +80,11 @@ class Chunks:
 
     def _rest(self, index: int, answer: AssistantMessage) -> bytes:
         """All calls come whole, in one delta."""
-        scores = answer.logprobs if isinstance(answer, Scored) else None
+        scores, told = (answer.logprobs, answer.told) if isinstance(answer, Scored) else (None, ())
         calls = [{"index": place, **_call(call)} for place, call in enumerate(answer.tool_calls)]
         more = _further(answer) | ({"tool_calls": calls} if calls else {})
-        said = self._choice(index, orjson.dumps(more), orjson.dumps(scores), None) if more or scores else b""
+        said = b"".join([self._choice(index, orjson.dumps(each), b"null", None) for each in told])
+        said += self._choice(index, orjson.dumps(more), orjson.dumps(scores), None) if more or scores else b""
         return said + self._choice(index, b"{}", b"null", answer.finish_reason)
 
     def _choice(self, index: int, delta: bytes, scores: bytes, reason: str | None) -> bytes:
@@ -98,9 +99,11 @@ def _choice(index: int, answer: AssistantMessage | TurnFinished) -> dict[str, ob
     scores = None
     if isinstance(answer, AssistantMessage):
         message |= _further(answer)
-        scores = answer.logprobs if isinstance(answer, Scored) else None
         if answer.tool_calls:
             message |= {"content": answer.text or None, "tool_calls": [_call(call) for call in answer.tool_calls]}
+    if isinstance(answer, Scored):
+        scores = answer.logprobs
+        message |= {name: value for each in answer.told for name, value in each.items()}
     return {"index": index, "message": message, "logprobs": scores, "finish_reason": answer.finish_reason}
 
 

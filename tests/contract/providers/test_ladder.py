@@ -139,6 +139,16 @@ async def test_what_is_too_long_for_the_server_is_shortened_and_stays_so(told: i
     assert history[0].id == "u0"
 
 
+@pytest.mark.parametrize("told", [1_900, 2_000, 2_001, 50_000, 1_000_000])
+async def test_a_context_that_is_configured_holds_where_the_server_takes_more(told: int) -> None:
+    model = Picky(lambda _: too_long(told) if len(model.requests) == 1 else None, context_tokens=2_000)
+    ladder = PromptLadder(model, fits=True)
+    await ladder.complete(asked(steps("picky", words=10)), unheard)
+    assert ladder.info.learned_context == min(told, 2_000)
+    await ladder.complete(replace(asked(steps("picky", turns=12)), conversation="another"), unheard)
+    assert size(model.requests[-1]) < 2_000 * 4
+
+
 async def test_a_short_message_is_never_called_too_long() -> None:
     model = Picky(lambda _: too_long(4_096))
     with pytest.raises(ProviderFailed, match=r"takes 4,096 tokens there"):

@@ -249,6 +249,22 @@ async def test_what_a_provider_wants_back_goes_back_to_it_alone(
         await each.close()
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "told", [{"annotations": [{"type": "url_citation"}]}, {"audio": {"id": "a", "data": "x"}}, {"images": [{"index": 0}]}]
+)
+async def test_what_is_for_a_client_alone_is_no_part_of_a_conversation(server: ModelServer, told: dict[str, Any], stream: bool) -> None:
+    said = {"content": "x", **told}
+    reply = streamed(choice(said), choice({}, "stop"), "[DONE]") if stream else None
+    server.replies.append(reply or whole({"choices": [{"message": said, "finish_reason": "stop"}]}))
+    provider = wire_provider(server)
+    step = await provider.complete(replace(request(stream=stream), conversation="s"), unheard)
+    assert (type(step), step.extras) == (AssistantMessage, {})
+    await provider.complete(after(step), unheard)
+    assert json.loads(server.bodies[-1])["messages"][2] == {"role": "assistant", "content": "x"}
+    await provider.close()
+
+
 async def test_pieces_of_reasoning_details_are_joined_by_their_number(server: ModelServer) -> None:
     pieces: list[dict[str, Any]] = [
         {"type": "reasoning.text", "text": "I ", "index": 0, "format": "anthropic"},

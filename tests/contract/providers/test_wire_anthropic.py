@@ -145,3 +145,25 @@ async def test_a_call_without_arguments_has_an_empty_object(server: ModelServer)
         {"type": "message_stop"},
     )
     assert [(call.id, call.arguments) for call in message.tool_calls] == [("t", "{}")]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": ["x"]},
+        {"type": {"a": 1}},
+        {"type": 5},
+        {"type": "x_new", "message": "all is well", "id": "1"},
+        {"type": "content_block_start", "index": ["a"], "content_block": {"type": ["x"]}},
+        {"type": "content_block_start", "index": 9, "content_block": None},
+        {"type": "content_block_delta", "index": 9, "delta": {"type": ["x"]}},
+        {"type": "content_block_delta", "index": 9, "delta": {"type": "signature_delta", "signature": 5}},
+        {"type": "content_block_delta", "index": {"a": 1}, "delta": {"type": "input_json_delta", "partial_json": [1]}},
+        {"type": "message_delta", "delta": 5, "usage": [1]},
+        {"type": "message_start", "message": {"model": None, "usage": {"input_tokens": "5"}}},
+    ],
+    ids=json.dumps,
+)
+async def test_odd_events_say_nothing(server: ModelServer, odd: dict[str, Any]) -> None:
+    words = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}}
+    assert (await answered(server, odd, words, odd, {"type": "message_stop"})).text == "x"
