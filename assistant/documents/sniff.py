@@ -4,7 +4,7 @@ import re
 from io import BytesIO
 from zipfile import BadZipFile, ZipFile
 
-from assistant.documents import compound
+from assistant.documents.compound import MAGIC, CompoundFile
 from assistant.documents.protocol import FileRefused, encrypted, unsupported
 from assistant.documents.wide import guess_wide
 
@@ -133,7 +133,7 @@ def sniff(data: bytes, suffix: str) -> str:
             return name
     if _ZIP.match(data):
         return _zip(data, suffix)
-    if data.startswith(compound.MAGIC):
+    if data.startswith(MAGIC):
         return _ole(data)
     for magic, what in _UNSUPPORTED:
         if magic.match(data):
@@ -179,8 +179,9 @@ def _zip(data: bytes, suffix: str) -> str:
 
 def _ole(data: bytes) -> str:
     """For a compound file. Where its directory can't be read, what its bytes mention."""
-    names = compound.root_names(data)
-    if names is None:
+    container = CompoundFile(data)
+    names = container.root_names()
+    if not container.is_readable:
         names = {name for name in ("encryptedpackage", "__properties_version1.0", "worddocument") if _mentions(data, name)}
     if "encryptedpackage" in names:
         raise encrypted()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from assistant.contracts.errors import UnreadableFile, UnsupportedFileType
-from assistant.documents.compound import MAGIC, root_names
+from assistant.documents.compound import MAGIC, CompoundFile
 from assistant.documents.protocol import FileRefused
 from assistant.documents.sniff import sniff
 from tests.documents.making import ReadText, pack
@@ -95,18 +95,19 @@ def test_a_broken_tree_gives_the_names_of_all_entries() -> None:
     whole = compound(["Workbook"])
     at = whole.index("Workbook".encode("utf-16-le"))
     broken = whole[: at + 72] + struct.pack("<I", 900) + whole[at + 76 :]
-    assert root_names(broken) == {"workbook", "objectpool"}
+    assert CompoundFile(broken).root_names() == {"workbook", "objectpool"}
 
 
 @pytest.mark.parametrize("data", [MAGIC, MAGIC + bytes(600), compound(["Workbook"])[:700], b"", b"text"])
 def test_without_a_directory_there_are_no_names(data: bytes) -> None:
-    assert root_names(data) is None
+    assert not CompoundFile(data).is_readable
+    assert CompoundFile(data).root_names() == set()
 
 
 def test_a_directory_that_leads_back_to_itself_ends() -> None:
     whole = bytearray(compound(["A", "B", "C", "D", "E"]))
     whole[512 + 8 : 512 + 12] = struct.pack("<I", 1)
-    assert root_names(bytes(whole)) == {"a", "b", "c", "d", "e", "objectpool"}
+    assert CompoundFile(bytes(whole)).root_names() == {"a", "b", "c", "d", "e", "objectpool"}
 
 
 @pytest.mark.parametrize(

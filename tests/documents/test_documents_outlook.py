@@ -105,6 +105,22 @@ async def test_a_damaged_message_says_so(read: ReadText) -> None:
         await read("a.msg", data[:600] + data[600 + len(data) // 2 :])
 
 
+@pytest.mark.parametrize("missing", [1, 100, 511, 512])
+async def test_a_message_without_the_table_of_its_sectors_is_refused(read: ReadText, missing: int) -> None:
+    with pytest.raises(UnreadableFile, match=r"^a\.msg can't be read as an Outlook message"):
+        await read("a.msg", compound(LETTER)[:-missing])
+
+
+async def test_a_stream_whose_chain_leads_back_to_itself_ends(read: ReadText) -> None:
+    data = bytearray(compound({**numbers(32), **texts({0x0037: "Loop"}), "__substg1.0_1000001F": "x".encode("utf-16-le") * 9_000}))
+    first = data.index("x".encode("utf-16-le") * 9_000) // 512 - 1
+    entry = data.index("__substg1.0_1000001F".encode("utf-16-le"))
+    struct.pack_into("<I", data, entry + 120, 0x7FFFFFFF)  # its size
+    table = len(data) - 512
+    struct.pack_into("<I", data, table + 4 * first, first)
+    assert (await read("a.msg", bytes(data))).text.startswith("Subject: Loop\n\nxxxx")
+
+
 @pytest.mark.parametrize(
     ("packed", "text"),
     [

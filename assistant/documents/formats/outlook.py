@@ -1,17 +1,11 @@
 """Outlook messages (.msg, MS-OXMSG): sender, recipients, date, subject, the text, the names of attachments, messages attached."""
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# (olefile declares no types.)
-
 import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
-from typing import Any
-
-import olefile
 
 from assistant.contracts.documents import ReadDocument
+from assistant.documents.compound import CompoundFile
 from assistant.documents.formats.html import to_markdown
 from assistant.documents.formats.markdown import DocumentBuilder, clean, count, shorten
 from assistant.documents.formats.rtf import RtfReader
@@ -42,31 +36,23 @@ _Path = tuple[str, ...]
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
-    try:
-        with olefile.OleFileIO(BytesIO(data)) as container:
-            message = _Message(container, ())
-            builder = DocumentBuilder(limits.text_chars)
-            attached = message.write(builder, _DEEPEST)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error) as error:  # what olefile raises for damaged files
-        raise damaged(_WHAT) from error
+    container = CompoundFile(data)
+    if not container.is_readable or container.is_cut_off:
+        raise damaged(_WHAT)
+    builder = DocumentBuilder(limits.text_chars)
+    attached = _Message(container, ()).write(builder, _DEEPEST)
     return builder.finish(name, facts=("1 message", count(attached, "attached file")))
 
 
 class _Message:
     """One message: the file's own, or one attached to it."""
 
-    def __init__(self, container: Any, path: _Path) -> None:
+    def __init__(self, container: CompoundFile, path: _Path) -> None:
         self._container, self._path = container, path
         # the header before the properties: 32 bytes for the file's own message, 24 for one within
         self._numbers = _read_numbers(self._stream(_PROPERTIES), 24 if path else 32)
         self._encoding = next((encoding(page) for key in _CODE_PAGES if (page := self._numbers.get(key))), "cp1252")
-        self._folders = sorted(
-            {
-                entry[len(path)]
-                for entry in container.listdir(streams=False, storages=True)
-                if entry[: len(path)] == list(path) and len(entry) == len(path) + 1
-            }
-        )
+        self._folders = sorted(container.storages(*path))
 
     def write(self, builder: DocumentBuilder, depth: int) -> int:
         """Adds the message; how many files are attached."""
@@ -76,7 +62,7 @@ class _Message:
         names: list[str] = []
         inner: list[_Path] = []
         for folder in self._items("__attach"):
-            if self._container.exists("/".join((*self._path, folder, _ATTACHED_MESSAGE))):
+            if self._container.has(*self._path, folder, _ATTACHED_MESSAGE):
                 inner.append((*self._path, folder, _ATTACHED_MESSAGE))
                 continue
             known = (self._string(key, folder) for key in _FILE_NAMES)
@@ -138,11 +124,7 @@ class _Message:
         return self._stream(*folder, f"__substg1.0_{key:04X}001E").decode(self._encoding, "replace").rstrip("\x00")
 
     def _stream(self, *name: str) -> bytes:
-        path = "/".join((*self._path, *name))
-        if not self._container.exists(path) or self._container.get_type(path) != olefile.STGTY_STREAM:
-            return b""
-        with self._container.openstream(path) as stream:
-            return stream.read()
+        return self._container.read(*self._path, *name)
 
 
 def _read_numbers(data: bytes, start: int) -> dict[int, int]:

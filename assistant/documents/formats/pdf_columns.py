@@ -11,7 +11,7 @@ from statistics import fmean
 
 from pypdfium2 import raw
 
-from assistant.documents.formats.pdf_grids import Grid, turned
+from assistant.documents.formats.pdf_grids import Grid, turned, turned_box
 from assistant.documents.formats.pdf_text import PageText
 
 _MAX_RECTANGLES = 3_000
@@ -84,8 +84,8 @@ def _may_hold_table(text: PageText, turn: int) -> bool:
     chunks: list[_Chunk] = []
     for index in range(count):
         raw.FPDFText_GetRect(text.raw.raw, index, left, top, right, bottom)
-        one, other = turned(left.value, bottom.value, turn), turned(right.value, top.value, turn)
-        chunks.append(_Chunk(min(one[0], other[0]), max(one[0], other[0]), min(one[1], other[1]), max(one[1], other[1]), 1))
+        low, base, high, upper = turned_box(left.value, bottom.value, right.value, top.value, turn)
+        chunks.append(_Chunk(low, high, base, upper, 1))
     return sum(1 for row in _rows(chunks) if _gaps(row) >= _MIN_COLUMNS - 1) >= _LEAST_ROWS
 
 
@@ -95,20 +95,12 @@ def _gaps(row: _Row) -> int:
 
 def _chunks(text: PageText, turn: int) -> Iterator[_Chunk]:
     """The words of the page joined where the gap between them is that of a space."""
-    page, letter, box, origin = text.raw.raw, raw.FPDFText_GetUnicode, raw.FPDFText_GetCharBox, raw.FPDFText_GetCharOrigin
+    page, origin = text.raw.raw, raw.FPDFText_GetCharOrigin
     x, y = ctypes.c_double(), ctypes.c_double()
-    low, high, bottom, top = (ctypes.c_double() for _ in range(4))
     now: _Chunk | None = None
-    for index in range(text.count):
-        if letter(page, index) <= 32:
-            continue
-        box(page, index, low, high, bottom, top)
+    for index, left, _, right, upper in text.letters(turn):
         origin(page, index, x, y)
-        left, right, base, upper = low.value, high.value, y.value, top.value
-        if turn:
-            (left, base), (right, upper) = turned(left, bottom.value, turn), turned(right, upper, turn)
-            left, right, upper = min(left, right), max(left, right), max(base, upper)
-            base = turned(x.value, y.value, turn)[1]
+        base = turned(x.value, y.value, turn)[1] if turn else y.value
         if now is not None and -_NEAR < base - now.base < _NEAR and -_NEAR < left - now.right < now.space:
             now.length += 1
             now.right = right if right > now.right else now.right

@@ -103,6 +103,14 @@ def turned(x: float, y: float, turn: int) -> tuple[float, float]:
             return x, y
 
 
+def turned_box(left: float, bottom: float, right: float, top: float, turn: int) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of a box, turned as points are by `turned`."""
+    if not turn:
+        return left, bottom, right, top
+    (left, bottom), (right, top) = turned(left, bottom, turn), turned(right, top, turn)
+    return min(left, right), min(bottom, top), max(left, right), max(bottom, top)
+
+
 def _segments(page: pypdfium2.PdfPage) -> Iterator[tuple[float, float, float, float]]:
     """The straight edges of what is drawn on the page, up to a limit."""
     left = _MAX_SEGMENTS

@@ -16,7 +16,7 @@ from pypdfium2 import raw
 
 from assistant.documents.formats.markdown import table
 from assistant.documents.formats.pdf_columns import find_columns
-from assistant.documents.formats.pdf_grids import Grid, find_grids, turned
+from assistant.documents.formats.pdf_grids import Grid, find_grids, turned, turned_box
 from assistant.documents.formats.pdf_text import PageText
 
 _LINE = re.compile(r"[^\r\n]+")
@@ -138,48 +138,42 @@ class _Layout:
         places = _Places()
         if not grids:
             return places
-        areas, end, end_y, behind_space = places.areas, -math.inf, 0.0, True
-        page, letter, box, turn = self._raw, raw.FPDFText_GetUnicode, raw.FPDFText_GetCharBox, self._turn
-        low, high, bottom, top = self._sides
-        for index in range(self._text.count):
-            if letter(page, index) <= 32:
-                areas.append(areas[-1] if areas else None)
-                behind_space = True
-                continue
-            box(page, index, low, high, bottom, top)
-            left, base, right, upper = low.value, bottom.value, high.value, top.value
-            if turn:
-                (left, base), (right, upper) = turned(left, base, turn), turned(right, upper, turn)
+        areas, end, end_y = places.areas, -math.inf, 0.0
+        for index, left, base, right, upper in self._text.letters(self._turn):
+            behind_space = index > len(areas) or not index
+            if behind_space:
+                areas += [areas[-1] if areas else None] * (index - len(areas))
             x, y = (left + right) / 2, (base + upper) / 2
             before = areas[-1] if areas else None
-            gap = min(left, right) - end if abs(y - end_y) < _SAME_LINE else math.inf
+            gap = left - end if abs(y - end_y) < _SAME_LINE else math.inf
             area = _area_at(grids, x, y)
             if area != before and gap + 1 >= 0 and gap < _WORD_GAP:
                 places.cut |= {found[0] for found in (area, before) if found is not None}
                 area = area if behind_space else before  # a word stays whole
             elif area is not None and area == before and _WIDE_GAP < gap < math.inf:
                 places.parted[area] += 1
-            end, end_y, behind_space = max(left, right), y, False
+            end, end_y = right, y
             areas.append(area)
+        areas += [areas[-1] if areas else None] * (self._text.count - len(areas))
         return places
 
     def _add_lines(self, start: int, count: int) -> None:
         words = self._text.read(start, count)
         first = raw.FPDFText_GetTextIndexFromCharIndex(self._raw, start)
-        wide = max(words, default="") > "\uffff"  # pdfium counts those twice
+        wide = not words.isascii() and max(words) > "\uffff"  # pdfium counts those twice
         for match in _LINE.finditer(words):
             if not match[0].strip():
                 continue
             begin, end = (len(words[: match.start()].encode("utf-16-le")) // 2, len(match[0])) if wide else (match.start(), len(match[0]))
             index = raw.FPDFText_GetCharIndexFromTextIndex(self._raw, first + begin)
             last = raw.FPDFText_GetCharIndexFromTextIndex(self._raw, first + begin + end - 1)
-            size, bold = self._type(index)
-            size_at_end, bold_at_end = self._type(last) if last > index and not match[0][-1].isspace() else (size, bold)
+            size, bold = self._size(index), self._is_bold(index)
+            if last > index and not match[0][-1].isspace():
+                size, bold = min(size, self._size(last)), bold and self._is_bold(last)
             raw.FPDFText_GetCharOrigin(self._raw, index, self._x, self._y)
             height = turned(self._x.value, self._y.value, self._turn)[1]
-            bold = bold and bold_at_end
             parted = bold and len(match[0]) <= _LONGEST_HEADING and self._is_parted(index, last)
-            self.lines.append(PdfLine(match[0].rstrip(), min(size, size_at_end), bold, height, parted=parted))
+            self.lines.append(PdfLine(match[0].rstrip(), size, bold, height, parted=parted))
 
     def _is_parted(self, first: int, last: int) -> bool:
         end = math.inf
@@ -187,24 +181,24 @@ class _Layout:
             if raw.FPDFText_GetUnicode(self._raw, index) <= ord(" "):
                 continue
             raw.FPDFText_GetCharBox(self._raw, index, *self._sides)
-            sides = (
-                turned(self._sides[0].value, self._sides[2].value, self._turn),
-                turned(self._sides[1].value, self._sides[3].value, self._turn),
-            )
-            if min(x for x, _ in sides) - end > _WIDE_GAP:
+            low, high, bottom, top = (side.value for side in self._sides)
+            left, _, right, _ = turned_box(low, bottom, high, top, self._turn)
+            if left - end > _WIDE_GAP:
                 return True
-            end = max(x for x, _ in sides)
+            end = right
         return False
 
-    def _type(self, index: int) -> tuple[float, bool]:
-        """The size in points and whether the type is bold."""
-        matrix, name = self._matrix, self._name
+    def _size(self, index: int) -> float:
+        """Points of a character's type."""
         size = raw.FPDFText_GetFontSize(self._raw, index)
-        if raw.FPDFText_GetMatrix(self._raw, index, matrix):
-            size *= math.hypot(matrix.c, matrix.d)
-        name[0] = b"\0"  # a longer name is not written
-        raw.FPDFText_GetFontInfo(self._raw, index, name, _LONGEST_NAME, self._flags)
-        return round(size * 2) / 2, _is_bold(name.value) or raw.FPDFText_GetFontWeight(self._raw, index) >= _BOLD_WEIGHT
+        if raw.FPDFText_GetMatrix(self._raw, index, self._matrix):
+            size *= math.hypot(self._matrix.c, self._matrix.d)
+        return round(size * 2) / 2
+
+    def _is_bold(self, index: int) -> bool:
+        self._name[0] = b"\0"  # a longer name is not written
+        raw.FPDFText_GetFontInfo(self._raw, index, self._name, _LONGEST_NAME, self._flags)
+        return _is_bold(self._name.value) or raw.FPDFText_GetFontWeight(self._raw, index) >= _BOLD_WEIGHT
 
 
 @lru_cache(maxsize=1_024)

@@ -6,10 +6,14 @@
 import ctypes
 import re
 import unicodedata
+from array import array
+from collections.abc import Iterator
 from functools import cache
 
 import pypdfium2
 from pypdfium2 import raw
+
+from assistant.documents.formats.pdf_grids import turned_box
 
 RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _LAM_ALEF = re.compile("\u0644[\u0622\u0623\u0625\u0627\u0671]")
@@ -25,6 +29,7 @@ _LONGEST_TOKEN = 300
 _SUSPENDED = re.compile(r"(?:und|oder|bzw|sowie)\b|(?:and|or|et|ou|en|of)\s+(?:\w+\s+)?\w+-\w")
 """What follows a hyphen that stands for the end of a later word: "short- and long-term", "Vor- und Nachteile"."""
 _MIN_HALF = 3
+_Letters = tuple["array[int] | array[float]", ...]
 
 
 class PageText:
@@ -34,6 +39,7 @@ class PageText:
         self.raw = text
         self.count = text.count_chars()
         self._fixes: list[tuple[int, int, str]] = []
+        self._letters: _Letters = ()
         self.doubtful = False
         """The order of some letters can't be told from pdfium's characters."""
         words = text.get_text_range()
@@ -44,6 +50,26 @@ class PageText:
     def read(self, start: int, count: int) -> str:
         """The words of a range of characters."""
         return self._fix(self.raw.get_text_range(start, count), start, count)
+
+    def letters(self, turn: int) -> Iterator[tuple[int, float, float, float, float]]:
+        """Index, left, bottom, right and top of each character that is no space or control. `turn`: that of the page, as `turned` takes it."""
+        if not self._letters:
+            self._letters = self._measure(turn)
+        return zip(*self._letters, strict=True)
+
+    def _measure(self, turn: int) -> _Letters:
+        page, letter, box = self.raw.raw, raw.FPDFText_GetUnicode, raw.FPDFText_GetCharBox
+        low, high, bottom, top = (ctypes.c_double() for _ in range(4))
+        indexes = array("L", (index for index in range(self.count) if letter(page, index) > 32))
+        sides = lefts, bottoms, rights, tops = array("d"), array("d"), array("d"), array("d")
+        for index in indexes:
+            box(page, index, low, high, bottom, top)
+            left, base, right, upper = turned_box(low.value, bottom.value, high.value, top.value, turn)
+            lefts.append(left)
+            bottoms.append(base)
+            rights.append(right)
+            tops.append(upper)
+        return indexes, *sides
 
     def _fix(self, words: str, start: int, count: int) -> str:
         fixes = [fix for fix in self._fixes if start <= fix[0] and fix[0] + fix[1] <= start + count]

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from assistant.documents.compound import read_stream
+from assistant.documents.compound import CompoundFile
 from assistant.documents.formats.office.number_formats import BUILT_IN, NumberFormat, parse_format
 
 _BOF, _EOF, _SHEET, _PASSWORD, _FORMAT, _STYLE = 0x809, 0x0A, 0x85, 0x2F, 0x41E, 0xE0
@@ -73,7 +73,8 @@ class OldBook:
 
 
 def read_old_book(data: bytes) -> OldBook:
-    stream = read_stream(data, "workbook") or read_stream(data, "book") or data
+    container = CompoundFile(data)
+    stream = container.read_first("workbook") or container.read_first("book") or data
     book = OldBook(stream)
     codes = BUILT_IN | _MONEY
     styles: list[int] = []
