@@ -211,9 +211,10 @@ async def test_words_that_went_before_their_file_come_once(rig: Rig, server: Tel
     for refused in ("sendPhoto", "sendDocument") if method == "send" else (method,):
         server.fail(Fault(code=400, description=f"Bad Request: {said}", method=refused, times=None))
     media = rig.files.add("a.jpg", JPEG, "image/jpeg")
-    (receipt,) = await rig.send(rig.open(), event("the words", media=[media]))
+    (receipt,) = await rig.send(rig.open(), event("the words", media=[media], buttons=((Button(text="Yes"),),)))
     assert [posted.method for posted in server.ledger] == sent
     assert server.texts(42).count("the words") == 1
+    assert [button["text"] for posted in server.ledger for row in posted.buttons for button in row] == ["Yes"]
     assert said in receipt.notice
 
 
