@@ -128,7 +128,7 @@ class DiscordSender:
         for place, media in enumerate(part.media):
             own = replace(part, media=(media,), notice="") if first is None else OutboundPart(text="", plain="", media=(media,))
             one = replace(form, part=own, single=False, lines=() if first else form.lines, notices=())
-            key = replace(sending, key=f"{sending.key[:23]}{place}", first=sending.first or (first.message_id if first else None))
+            key = replace(sending, key=f"{sending.key[:24]}{place}", first=sending.first or (first.message_id if first else None))
             try:
                 send = partial(self._post, client, target, key, attempt=attempt)
                 receipt, taken = await in_some_form(one, send, discord.HTTPException, self._blamed, channel="discord")

@@ -100,6 +100,21 @@ async def test_of_several_files_those_go_that_are_taken(rig: Rig, room: Payload)
     assert receipt.notice.startswith("files sent one by one")
 
 
+async def test_files_whose_answers_were_lost_are_no_album_when_they_come_again(rig: Rig, room: Payload) -> None:
+    """The nonce of a file is never that of its album, though Discord takes few characters."""
+    media = tuple(rig.media.add(f"{number}.bin", bytes([number])) for number in range(3))
+    part = OutboundPart(text="files", plain="files", media=media)
+    key = "a" * 23 + "0"
+    refuse(rig, 40005, "Request entity too large", status=413)
+    async with rig.open() as channel:
+        await channel.send(sending(room, part=part, key=key))
+    assert key not in [entry.body["nonce"] for entry in rig.api.world.ledger]
+    refuse(rig, 40005, "Request entity too large", status=413)
+    async with rig.open() as channel:
+        await channel.send(sending(room, part=part, key=key, again=datetime.now(UTC)))
+    assert [[name for name, _ in entry.files] for entry in rig.api.world.ledger] == [["0.bin"], ["1.bin"], ["2.bin"]]
+
+
 async def test_files_that_go_one_by_one_keep_the_buttons(rig: Rig, room: Payload) -> None:
     media = tuple(rig.media.add(f"{number}.bin", bytes([number])) for number in range(3))
     part = OutboundPart(text="files", plain="files", media=media, buttons=((Button(text="Yes"),),))
