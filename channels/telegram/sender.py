@@ -55,7 +55,7 @@ class TelegramSender:
         self._moved: OrderedDict[str, int] = OrderedDict()
         """old id → new id of groups that became supergroups; saves a request for each message."""
         self.tell_moved: Moved | None = None
-        """Told (old id, new id) of such a group; None: the channel is not running."""
+        """Told (old id, new id) of such a group; None: the channel has not run."""
 
     def moved(self, chat_id: str, now: int) -> None:
         self._moved[chat_id] = now
