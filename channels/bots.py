@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import Final
 
 MOST_IN_A_ROW: Final = 3
-"""Messages of bots that are read in a chat before a person has to write there."""
+"""Messages of bots that are read in a chat before a person has to write to the assistant there."""
 _MOST_CHATS: Final = 4096
 
 

@@ -1,1 +1,1 @@
-"""The words everybody shares: messages, turns, events, ports and errors. Standard library and pydantic only, no I/O."""
+"""What everybody shares: messages, turns, events, ports, errors. No I/O, and no library but pydantic; `proxies` makes connectors of aiohttp."""

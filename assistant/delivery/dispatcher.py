@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 _AFTER_STORE_FAILED: Final = 1.0
 _AFTER_BUG: Final = 30.0
 _BREATH: Final = 0.005
-_LONGEST_BREATH: Final = 1.0
 """Seconds between two looks at least, while there is much to do: many enqueues are one look."""
+_LONGEST_BREATH: Final = 1.0
 _END: Final = 5.0
 
 

@@ -93,10 +93,9 @@ class AttachmentStore:
         digests = dict(await self._database.read(lambda connection: _select_in(connection, "id, digest", "id", ids)))
 
         def read() -> dict[str, bytes]:
-            there = {
-                name: (digests[attachment], int(number or 0)) for name, (attachment, _, number) in wanted.items() if attachment in digests
-            }
-            found = {name: self._files.image(*place) for name, place in there.items()}
+            there = {name: (digests[attachment], number) for name, (attachment, _, number) in wanted.items() if attachment in digests}
+            documents = {digest: self._files.pictures(digest) for digest in {digest for digest, number in there.values() if number}}
+            found = {name: documents[of].get(int(number)) if number else self._files.image(of) for name, (of, number) in there.items()}
             return {name: data for name, data in found.items() if data is not None}
 
         return await asyncio.to_thread(read)

@@ -211,13 +211,15 @@ class ReadingStore(BlobStore):
         """The text that any version read in the file. None: it is not stored, or an image."""
         return optional(decode_document, self.read(digest, _READING))
 
-    def image(self, digest: str, number: int = 0) -> bytes | None:
-        """The bytes of a picture as it is sent to models, if they are stored. `number`: of a picture in a document."""
-        if not number:
-            return self.read(digest, _IMAGE)
-        document, pictures = self.document(digest), self.read(digest, _PICTURES)
-        whole = decode_document(self.read(digest, _READING) or b"{}", pictures) if document and pictures else None
-        return next((picture.data for picture in whole.pictures if picture.number == number), None) if whole else None
+    def image(self, digest: str) -> bytes | None:
+        """The bytes of the picture as it is sent to models, if they are stored."""
+        return self.read(digest, _IMAGE)
+
+    def pictures(self, digest: str) -> dict[int, bytes]:
+        """The bytes of the pictures in a document as they are sent to models, by number, if they are stored."""
+        stored, pictures = self.read(digest, _READING), self.read(digest, _PICTURES)
+        document = decode_document(stored, pictures) if stored and pictures else None
+        return {picture.number: picture.data for picture in document.pictures} if document else {}
 
     def copy(self, digest: str, to: Path) -> bool:
         """Copy the bytes as received into a new file. False: they are not stored."""

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-from assistant.contracts.addresses import Address
-from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import OutboundEvent
 from assistant.store.codec import decode_event, decode_inbound, encode_json, from_micros, json_key, unescape
 from assistant.store.database import SqlValue, Transaction
@@ -37,7 +35,7 @@ def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None
             connection.execute(RENAME_ATTACHMENTS, {**names, "key": renamed, "was": key})
     for seq, session, payload in connection.execute(WAITING_OF, {"old": old}):
         message = decode_inbound(payload)
-        moved: InboundMessage = replace(message, address=replace(message.address, chat_id=now))
+        moved = replace(message, address=replace(message.address, chat_id=now))
         renamed = _session(session, old, owner)
         connection.execute(RENAME_WAITING, {"seq": seq, "owner": owner, "session": renamed, "payload": encode_json(moved)})
     for seq, payload, expires in connection.execute(QUEUED_IN, {"old": old}):
@@ -57,9 +55,8 @@ def _session(key: str, old: str, owner: str) -> str:
 
 
 def _moved(event: OutboundEvent, old: str, owner: str, now: str) -> OutboundEvent:
-    address: Address = replace(event.address, chat_id=now)
     origin = event.origin
     if origin.owner == old:
         session = origin.session and _session(unescape(origin.session), old, owner)
         origin = replace(origin, owner=owner, session=session)
-    return replace(event, address=address, origin=origin)
+    return replace(event, address=replace(event.address, chat_id=now), origin=origin)

@@ -17,6 +17,7 @@ from yarl import URL
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Preview, SendLater, SendRefused
 from assistant.contracts.inbox import COMMANDS, Command, InboundFile, InboundMessage
+from assistant.contracts.proxies import ProxyRoute
 from channels.discord.http import CONNECTION_ERRORS, route_of
 from channels.discord.plan import MOST_CHARS, reply_in
 from channels.discord.refusals import send_failure
@@ -46,7 +47,7 @@ class DiscordConversation:
     def __init__(self, rest: DiscordRest) -> None:
         self._settings = rest.settings
         self._rest = rest
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[ProxyRoute, aiohttp.ClientSession] = {}
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         """From Discord's file servers only. URLs of files expire after about a day; then a fresh one is requested.
@@ -98,8 +99,8 @@ class DiscordConversation:
         return EditedPreview(show, first_part, interval=_INTERVAL, posted=posted, note=note)
 
     async def close(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             await session.close()
 
     @asynccontextmanager
@@ -126,10 +127,12 @@ class DiscordConversation:
         if not own and not (url.scheme == "https" and url.host in _HOSTS):
             return False
         route = route_of(self._settings, address)
-        if self._session is None:
-            self._session = aiohttp.ClientSession(connector=route.connector(), timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+        if route not in self._sessions:
+            self._sessions[route] = aiohttp.ClientSession(
+                connector=route.connector(), timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()
+            )
         try:
-            async with self._session.get(url, allow_redirects=False, proxy=route.http) as response:
+            async with self._sessions[route].get(url, allow_redirects=False, proxy=route.http) as response:
                 if response.status in (403, 404, 410):
                     return False
                 if response.status != 200:

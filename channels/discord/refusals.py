@@ -102,16 +102,15 @@ _NAMED: Final[tuple[tuple[str, tuple[Piece, ...]], ...]] = (
     ("attachments|files|entity too large", ("album", "files")),
 )
 """By the fields that a form error (50035) names."""
-_CLEAN: Final = Redactor([])
 _FINAL: Final = frozenset({20009, 40002, 50001, 50006, 50007, 50008, 50033, 200000, 200001, 240000})
 """Codes of refusals of the chat, or of the words."""
 
 
-def blamed(error: discord.HTTPException) -> Blame | None:
+def blamed(error: discord.HTTPException, redact: Redactor) -> Blame | None:
     """See `channels.forms.in_some_form`."""
     if error.status not in (400, 403, 404, 413) or error.code in _FINAL:
         return None
-    words = f"Discord: {_CLEAN(error.text, limit=200) or error.status}, code {error.code}"
+    words = f"Discord: {redact(error.text, limit=200) or error.status}, code {error.code}"
     if error.code in _ABOUT:
         return _ABOUT[error.code], words
     pieces = next((pieces for fields, pieces in _NAMED if re.search(fields, error.text, re.IGNORECASE)), None)

@@ -43,6 +43,7 @@ class DiscordSender:
         self._rest = rest
         self._files = files
         self._within = within
+        self._blamed = partial(blamed, redact=rest.refusals.redact)
         self._sent: deque[tuple[str, str]] = deque(maxlen=_MOST_SENT)
         """(message, key) of the latest receipts."""
 
@@ -67,13 +68,13 @@ class DiscordSender:
             since = sending.again + self._rest.refusals.ahead
             found = await self._there(sending.address, lambda target: self._arrived(client, target, sending, since))
             if found is not None:
-                return found
+                return replace(found, notice=form.notice)
 
         async def send(form: MessageForm) -> Receipt:
             address = replace(sending.address, thread_id=form.thread_id)
             return await self._there(address, lambda target: self._post(client, target, sending, form, attempt))
 
-        receipt, form = await in_some_form(form, send, discord.HTTPException, blamed, channel="discord")
+        receipt, form = await in_some_form(form, send, discord.HTTPException, self._blamed, channel="discord")
         return replace(receipt, notice="; ".join(filter(None, [form.notice, receipt.notice])))
 
     async def _there(self, address: Address, act: Callable[[str], Awaitable[T]]) -> T:
@@ -127,12 +128,12 @@ class DiscordSender:
         for place, media in enumerate(part.media):
             own = replace(part, media=(media,), notice="") if first is None else OutboundPart(text="", plain="", media=(media,))
             one = replace(form, part=own, single=False, lines=() if first else form.lines, notices=())
-            key = replace(sending, key=f"{sending.key[:23]}{place}", first=sending.first or (first.message_id if first else None))
+            key = replace(sending, key=f"{sending.key[:24]}{place}", first=sending.first or (first.message_id if first else None))
             try:
                 send = partial(self._post, client, target, key, attempt=attempt)
-                receipt, taken = await in_some_form(one, send, discord.HTTPException, blamed, channel="discord")
+                receipt, taken = await in_some_form(one, send, discord.HTTPException, self._blamed, channel="discord")
             except discord.HTTPException as error:
-                if blamed(error) is None or (first is None and media is part.media[-1]):
+                if self._blamed(error) is None or (first is None and media is part.media[-1]):
                     raise
                 left.append(f"{media.name} left out (Discord: {self._rest.refusals.redact(error.text)})")
             else:
@@ -154,7 +155,7 @@ class DiscordSender:
 
         try:
             receipt, form = await in_some_form(
-                replace(form, reply_to=None, thread_id=None, single=True), edit, discord.HTTPException, blamed, channel="discord"
+                replace(form, reply_to=None, thread_id=None, single=True), edit, discord.HTTPException, self._blamed, channel="discord"
             )
         except (discord.NotFound, discord.Forbidden) as error:
             if error.code in (UNKNOWN_MESSAGE, NOT_OURS):

@@ -19,7 +19,7 @@ class DiscordSettings(ChannelSettings):
     """Ids of the channels and threads of servers that are read; empty: all that the bot can see. Direct messages are always read."""
     allow_bots: bool = False
     """Whether messages of other bots and of webhooks are read, under the rules for people (`allowFrom` names them by their ids). They are material,
-    not a person's wish. After three in a row, a person has to write in the channel first, so that two bots never answer each other for ever."""
+    not a person's wish. After three in a row, a person has to write to the assistant there first, so that bots never answer each other for ever."""
     react_emoji: str = Field(default="👀", validation_alias=AliasChoices("reactEmoji", "readReceiptEmoji"))
     """The reaction to an accepted message; empty: none. nanobot's `readReceiptEmoji` is its old name."""
     preview: PreviewMode = "off"

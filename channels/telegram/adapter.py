@@ -9,6 +9,7 @@ from telegram.error import TelegramError
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
 from assistant.contracts.inbox import COMMANDS
+from channels.bots import BotTurns
 from channels.telegram.api import READ_SECONDS, connect
 from channels.telegram.conversation import TelegramConversation
 from channels.telegram.inbound import Reader
@@ -39,6 +40,7 @@ class TelegramChannel:
         self._sender = TelegramSender(self._api, context.files, link_previews=settings.link_previews)
         self.send = self._sender.send
         self._tries: dict[int, int] = {}
+        self._bots = BotTurns(settings.allow_bots)
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """https://core.telegram.org/bots/faq: 30 a second in all, one a second in a chat, 20 a minute in a group."""
@@ -57,7 +59,7 @@ class TelegramChannel:
         except TelegramError as error:  # they can be typed without it
             log.warning("telegram.commands_not_offered reason=%s", type(error).__name__)
         self._sender.tell_moved = link.moved
-        intake = TelegramIntake(self._api, Reader(me, self._settings), link, self._tries, self._sender.moved)
+        intake = TelegramIntake(self._api, Reader(me, self._settings, self._bots), link, self._tries, self._sender.moved)
         if self._settings.mode == "webhook":
             await TelegramWebhook(self._api, intake, link, self._settings, _shown(me)).run()
             return

@@ -123,10 +123,11 @@ class Reader:
     commands for other bots, and in groups whatever `groups` leaves out.
     """
 
-    def __init__(self, me: User, settings: TelegramSettings) -> None:
+    def __init__(self, me: User, settings: TelegramSettings, bots: BotTurns) -> None:
+        """`bots` outlives the connection."""
         self._me = me
         self._groups = settings.groups
-        self._bots = BotTurns(settings.allow_bots)
+        self._bots = bots
         self._name = re.compile(rf"[ \t]*{re.escape(me.name)}(?!\w)", re.IGNORECASE)
         self._said: OrderedDict[tuple[int, int], int] = OrderedDict()
         """(chat, message) → the hash of its text, to recognise edits that did not change it."""

@@ -55,7 +55,7 @@ class TelegramSender:
         self._moved: OrderedDict[str, int] = OrderedDict()
         """old id → new id of groups that became supergroups; saves a request for each message."""
         self.tell_moved: Moved | None = None
-        """Told (old id, new id) of such a group; None: the channel is not running."""
+        """Told (old id, new id) of such a group; None: the channel has not run."""
 
     def moved(self, chat_id: str, now: int) -> None:
         self._moved[chat_id] = now
@@ -121,9 +121,9 @@ class TelegramSender:
         part = form.part
         where = where_to(Address(channel="telegram", chat_id=str(chat_id), thread_id=form.thread_id), form.reply_to)
         if form.apart and part.media:
-            words = replace(form, part=replace(part, media=(), buttons=()))
+            words = replace(form, part=replace(part, media=()))
             first, _ = await self._post(chat_id, contents, words)
-            files = replace(form, part=replace(part, text="", plain=""), apart=False, lines=(), notices=())
+            files = replace(form, part=OutboundPart(text="", plain="", media=part.media), apart=False, lines=(), notices=())
             return first, await self._behind_words(chat_id, contents, files)
         markup = keyboard(part.buttons)
         if not part.media:

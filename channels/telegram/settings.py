@@ -25,7 +25,7 @@ class TelegramSettings(ChannelSettings):
     (`"open"`, `"mention"`) is its old name."""
     allow_bots: bool = False
     """Whether messages of other bots are read, under the rules for people (`allowFrom` names them by their ids). They are material, not a
-    person's wish. After three in a row, a person has to write in the chat first, so that two bots never answer each other for ever."""
+    person's wish. After three in a row, a person has to write to the assistant there first, so that bots never answer each other for ever."""
     preview: PreviewMode = "off"
     """Whether an answer is shown while it is made, by edits of one message. nanobot's `streaming` (true: `"edit"`) is its old name."""
     link_previews: bool = False

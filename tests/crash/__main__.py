@@ -75,6 +75,8 @@ def main() -> int:
     parser.add_argument("--postgres", action="store_true", help="the store is a PostgreSQL of the run's own, not a SQLite file")
     parser.add_argument("--gap", type=float, default=LONGEST_GAP, help="seconds that one of two servers may give no answer (default 2.5)")
     given = parser.parse_args()
+    if given.processes == 2 and (given.at or given.stop):
+        parser.error("--at and --stop are for one server")
     seed: int = given.seed if given.seed is not None else random.SystemRandom().randrange(1_000_000)
     with ExitStack() as stack:
         folder, platforms = (

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from assistant.contracts.addresses import address_of
-from assistant.contracts.channels import ChannelContext, ChannelFailed, SendLater
+from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendLater
+from assistant.contracts.inbox import InboundFile
 from assistant.contracts.outbox import OutboundPart
 from channels.apprise.adapter import AppriseChannel
 from channels.apprise.settings import AppriseSettings
@@ -157,3 +158,15 @@ async def test_a_proxy_that_cannot_be_used_is_told_when_the_channel_is_opened(tm
         with pytest.raises(ChannelFailed, match=r"channels\.telegram") as failed:
             TelegramRig(server, tmp_path).open(apiBase="http://api.telegram.invalid", proxy="ftp://me:secret@proxy:1")
         assert "secret" not in str(failed.value)
+
+
+async def test_each_file_of_discord_goes_its_hosts_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with DiscordApi() as api, ProxyServer(to=1, refuses=True) as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.socks)
+        async with DiscordRig(api, MediaFolder(tmp_path)).open() as channel:
+            assert channel.conversation is not None
+            for base in (f"http://127.0.0.1:{api.port}", "https://cdn.discordapp.com"):
+                file = InboundFile(name="wave", kind="sticker", media_type="image/png", size=None, ref=f" {base}/stickers/1.png")
+                with pytest.raises(SendFailed):
+                    await channel.conversation.fetch(file, tmp_path / "wave", 100)
+    assert proxy.asked == ["SOCKS cdn.discordapp.com:443"]

@@ -36,6 +36,11 @@ async def in_line(store: Store, *names: str) -> None:
     raise AssertionError(f"they do not wait: {names}")
 
 
+async def stands_still(store: Store) -> None:
+    """From now on no lease is renewed by itself, however long the test takes."""
+    await store.sessions.line.close()
+
+
 async def said(store: Store, session: str = "api:one") -> list[str]:
     """The words of the session; an answer that was cut off as its reason."""
     words: list[str] = []
@@ -130,6 +135,7 @@ async def test_one_that_waits_in_a_process_that_is_killed_is_forgotten(
 async def test_a_process_that_gives_no_sign_loses_its_turn_and_its_later_words_are_refused(open_again: Opener, clock: TurnedClock) -> None:
     one, two = await open_again(), await open_again()
     await begins(one, "a")
+    await stands_still(one)
     clock.turn(LAPSED)
     await begins(two, "b")
     assert await one.sessions.append_step("turn_a", [answer("late")]) == 0
@@ -158,6 +164,7 @@ async def test_one_that_waits_and_gives_no_sign_is_passed(open_again: Opener, cl
     await in_line(one, "b")
     lost.cancel()
     await asyncio.wait([lost])
+    await stands_still(two)
     clock.turn(LAPSED)
     await one.sessions.line.renew()
     behind = begins(three, "c")

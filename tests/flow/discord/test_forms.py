@@ -37,7 +37,7 @@ WORDS = [
     (40002, 403, "You need to verify your account in order to perform this action."),
     (40333, 403, "Cloudflare is blocking your request"),
     (20016, 400, "This action cannot be performed due to slowmode rate limit"),
-    (99999, 400, "Something that nobody has seen"),
+    (99999, 400, "A new kind of refusal"),
 ]
 
 
@@ -100,6 +100,21 @@ async def test_of_several_files_those_go_that_are_taken(rig: Rig, room: Payload)
     assert receipt.notice.startswith("files sent one by one")
 
 
+async def test_files_whose_answers_were_lost_are_no_album_when_they_come_again(rig: Rig, room: Payload) -> None:
+    """The nonce of a file is never that of its album, though Discord takes few characters."""
+    media = tuple(rig.media.add(f"{number}.bin", bytes([number])) for number in range(3))
+    part = OutboundPart(text="files", plain="files", media=media)
+    key = "a" * 23 + "0"
+    refuse(rig, 40005, "Request entity too large", status=413)
+    async with rig.open() as channel:
+        await channel.send(sending(room, part=part, key=key))
+    assert key not in [entry.body["nonce"] for entry in rig.api.world.ledger]
+    refuse(rig, 40005, "Request entity too large", status=413)
+    async with rig.open() as channel:
+        await channel.send(sending(room, part=part, key=key, again=datetime.now(UTC)))
+    assert [[name for name, _ in entry.files] for entry in rig.api.world.ledger] == [["0.bin"], ["1.bin"], ["2.bin"]]
+
+
 async def test_files_that_go_one_by_one_keep_the_buttons(rig: Rig, room: Payload) -> None:
     media = tuple(rig.media.add(f"{number}.bin", bytes([number])) for number in range(3))
     part = OutboundPart(text="files", plain="files", media=media, buttons=((Button(text="Yes"),),))
@@ -123,10 +138,18 @@ async def test_files_that_an_edit_can_not_bring_are_left_out_and_said(rig: Rig, 
     assert receipt.notice == "0.bin, 1.bin left out (Discord: Request entity too large, code 40005)"
 
 
+async def test_what_was_left_out_is_said_without_the_token(rig: Rig, room: Payload) -> None:
+    part = OutboundPart(text="the words", plain="the words", media=(rig.media.add("plan.pdf", b"%PDF"),))
+    refuse(rig, 50046, "Not with token.of.bot")
+    async with rig.open() as channel:
+        receipt = await channel.send(sending(room, part=part))
+    assert receipt.notice == "plan.pdf left out (Discord: Not with [redacted], code 50046)"
+
+
 @pytest.mark.parametrize("name", ["plain", "no files"])
 async def test_what_arrived_without_what_was_refused_is_found_again(rig: Rig, room: Payload, name: str) -> None:
     media = (rig.media.add("a.bin", b"a"),) if name == "no files" else ()
-    part = OutboundPart(text="**bold** words", plain="bold words", media=media)
+    part = OutboundPart(text="**bold** words", plain="bold words", media=media, notice="b.bin left out: it is too large")
     refuse(rig, 50046 if media else 50035, "Invalid")
     async with rig.open() as channel:
         first = await channel.send(sending(room, part=part))
@@ -134,6 +157,7 @@ async def test_what_arrived_without_what_was_refused_is_found_again(rig: Rig, ro
     async with rig.open() as channel:
         again = await channel.send(sending(room, part=part, again=datetime.now(UTC) - timedelta(seconds=90)))
     assert (again.message_id, len(rig.api.world.ledger)) == (first.message_id, 1)
+    assert "b.bin left out: it is too large" in again.notice
 
 
 @pytest.mark.parametrize("field", ["components.0.components.0.url", "components.0.components.0.custom_id", "components"])

@@ -38,7 +38,7 @@ FILES = {
         ("audio", "Bad Request: wrong file identifier/HTTP URL specified"),
         ("video", "Bad Request: VIDEO_CONTENT_TYPE_INVALID"),
         ("video", "Bad Request: not enough rights to send videos to the chat"),
-        ("video", "Bad Request: something that nobody has seen"),
+        ("video", "Bad Request: a new kind of refusal"),
         ("photo", "Bad Request: PHOTO_INVALID_DIMENSIONS"),
         ("photo", "Bad Request: IMAGE_PROCESS_FAILED"),
         ("photo", "Bad Request: PHOTO_EXT_INVALID"),
@@ -158,7 +158,7 @@ async def test_too_many_buttons_are_words(rig: Rig, server: TelegramServer):
     assert receipt.notice
 
 
-@pytest.mark.parametrize("said", ["can't parse entities: x", "ENTITY_BOUNDS_INVALID", "ENTITIES_TOO_LONG", "never seen before"])
+@pytest.mark.parametrize("said", ["can't parse entities: x", "ENTITY_BOUNDS_INVALID", "ENTITIES_TOO_LONG", "a new kind of refusal"])
 async def test_a_form_of_words_that_is_refused_goes_as_plain_text(rig: Rig, server: TelegramServer, said: str):
     server.fail(Fault(code=400, description=f"Bad Request: {said}", method="sendMessage"))
     (receipt,) = await rig.send(rig.open(), event("**bold** words"))
@@ -211,9 +211,10 @@ async def test_words_that_went_before_their_file_come_once(rig: Rig, server: Tel
     for refused in ("sendPhoto", "sendDocument") if method == "send" else (method,):
         server.fail(Fault(code=400, description=f"Bad Request: {said}", method=refused, times=None))
     media = rig.files.add("a.jpg", JPEG, "image/jpeg")
-    (receipt,) = await rig.send(rig.open(), event("the words", media=[media]))
+    (receipt,) = await rig.send(rig.open(), event("the words", media=[media], buttons=((Button(text="Yes"),),)))
     assert [posted.method for posted in server.ledger] == sent
     assert server.texts(42).count("the words") == 1
+    assert [button["text"] for posted in server.ledger for row in posted.buttons for button in row] == ["Yes"]
     assert said in receipt.notice
 
 

@@ -1,5 +1,6 @@
 """What people write with entities, polls, lists and replies, as the model reads it."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -267,3 +268,17 @@ async def test_a_bot_that_edits_its_message_for_ever_is_heard_three_times(rig: R
     server.say(99, "the last one")
     await rig.link.until(lambda: any(message.text == "the last one" for message in rig.link.messages))
     assert [message.text for message in rig.link.messages] == ["0", "1", "2", "the last one"]
+
+
+async def test_a_new_connection_does_not_begin_the_count_of_bots_anew(rig: Rig, server: TelegramServer):
+    channel = rig.open(allowBots=True)
+    words: dict[str, Any] = {"text": "@test_bot again", "entities": entities("@test_bot again", [("mention", "@test_bot", {})])}
+    for number in (1, 2):
+        running = rig.start(channel)
+        for _ in range(3):
+            server.deliver("message", server.message(GROUP, **words) | {"from": GENERAL_BOT})
+        server.say(99, f"the last one of {number}")
+        await rig.link.until(lambda last=f"the last one of {number}": any(message.text == last for message in rig.link.messages))
+        running.cancel()
+        await asyncio.wait([running])
+    assert [message.text for message in rig.link.messages] == ["again"] * 3 + ["the last one of 1", "the last one of 2"]
