@@ -49,7 +49,6 @@ class Loop:
         other for the first. `made`: steps of this turn from before a crash: the loop continues behind them, and counts them.
         """
         transcript = list(request.messages)
-        request = replace(request, conversation=f"{ctx.owner} {ctx.session}")
         forced = request.tool_choice is not None and self._forced(request)
         said = [step.text for step in made if step.text]
         thought = [step.reasoning for step in made if step.reasoning]

@@ -25,9 +25,9 @@ class Sampling:
     """OpenAI's object: {"type": "text" | "json_object"} or {"type": "json_schema", "json_schema": {…}}."""
 
     def over(self, defaults: "Sampling") -> "Sampling":
-        """A copy whose open fields are taken from `defaults`."""
+        """The same with its open fields taken from `defaults`."""
         given = {name: value for name in self.__slots__ if (value := getattr(self, name)) not in (None, ())}
-        return replace(defaults, **given)
+        return replace(defaults, **given) if given else defaults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,14 +34,18 @@ def message_tokens(message: Message) -> int:
     """What a message takes of the context, estimated."""
     match message:
         case UserMessage():
-            words = sum(text_tokens(part.text) + (30 if part.quoted else 0) for part in message.parts if isinstance(part, Text))
-            return MESSAGE_TOKENS + words + sum(_file_tokens(part) for part in message.parts if not isinstance(part, Text))
+            tokens = MESSAGE_TOKENS
+            for part in message.parts:
+                tokens += text_tokens(part.text) + (30 if part.quoted else 0) if isinstance(part, Text) else _file_tokens(part)
         case AssistantMessage():
-            calls = sum(text_tokens(call.name) + text_tokens(call.arguments) + MESSAGE_TOKENS for call in message.tool_calls)
-            opaque = [message.extras, *(call.extras for call in message.tool_calls)]
-            return MESSAGE_TOKENS + text_tokens(message.text) + calls + sum(text_tokens(str(extras)) for extras in opaque if extras)
+            tokens = MESSAGE_TOKENS + text_tokens(message.text)
+            tokens += text_tokens(str(message.extras)) if message.extras else 0
+            for call in message.tool_calls:
+                tokens += text_tokens(call.name) + text_tokens(call.arguments) + MESSAGE_TOKENS
+                tokens += text_tokens(str(call.extras)) if call.extras else 0
         case ToolMessage():
-            return MESSAGE_TOKENS + text_tokens(message.text)
+            tokens = MESSAGE_TOKENS + text_tokens(message.text)
+    return tokens
 
 
 def _file_tokens(part: Image | Document) -> int:
@@ -54,19 +58,19 @@ def message_bytes(message: Message) -> int:
     """What a message takes in memory, about."""
     match message:
         case UserMessage():
-            size, opaque = USER_BYTES, [message.extras]
+            size, opaque = USER_BYTES, message.extras
             for part in message.parts:
                 size += FILE_BYTES if isinstance(part, Image) else PART_BYTES + getsizeof(part.text)
                 size += FILE_BYTES + getsizeof(part.missing) if isinstance(part, Document) else 0
         case AssistantMessage():
-            size, opaque = ANSWER_BYTES + getsizeof(message.text), [message.extras]
+            size, opaque = ANSWER_BYTES + getsizeof(message.text), message.extras
             size += getsizeof(message.reasoning) if message.reasoning else 0
             for call in message.tool_calls:
                 size += CALL_BYTES + getsizeof(call.arguments)
-                opaque.append(call.extras)
+                size += OPAQUE_BYTES + getsizeof(str(call.extras)) if call.extras else 0
         case ToolMessage():
             return RESULT_BYTES + getsizeof(message.text)
-    return size + sum([OPAQUE_BYTES + getsizeof(str(extras)) for extras in opaque if extras])
+    return size + OPAQUE_BYTES + getsizeof(str(opaque)) if opaque else size
 
 
 def cut(messages: Sequence[Message], costs: Sequence[int], budget: int) -> int:

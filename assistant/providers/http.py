@@ -252,7 +252,7 @@ def _json_object(data: bytes) -> dict[str, Any] | None:
         value = _loosely(data)
     if isinstance(value, list) and value:
         value = cast("list[object]", value)[0]
-    return cast(dict[str, Any], value) if isinstance(value, dict) else None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
 def _loosely(data: bytes) -> object:

@@ -63,7 +63,8 @@ class TextRelay:
     started: bool = False
 
     def __call__(self, text: str, /, *, reasoning: bool = False) -> None:
-        self.started = self.started or not reasoning
+        if not reasoning:
+            self.started = True
         self.emit(text, reasoning=reasoning)
 
 
@@ -91,7 +92,7 @@ class PromptLadder:
             form = replace(form, room=self._room(request))
         first_error: NanobotError | None = None
         tried: list[Rung] = []
-        relay = TextRelay(emit)
+        relay = emit if isinstance(emit, TextRelay) else TextRelay(emit)
         while True:
             form, shaped = (form, request) if form is _WHOLE else _shaped(request, form)
             if self.learned is not None and self._asks_too_much(shaped):

@@ -255,7 +255,7 @@ class IncomingAnswer(ABC):
 
 def mapping(value: object) -> dict[str, Any]:
     """The value if it is a JSON object, else an empty one: what a provider sends is not trusted to have the right shape."""
-    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def count(value: dict[str, Any], name: str) -> int:
@@ -266,7 +266,7 @@ def count(value: dict[str, Any], name: str) -> int:
 
 def listed(value: object) -> list[object]:
     """The value if it is a JSON array, else an empty one."""
-    return cast(list[object], value) if isinstance(value, list) else []
+    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def build_message(

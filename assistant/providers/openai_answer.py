@@ -89,8 +89,11 @@ class OpenAIAnswer(IncomingAnswer):
         return Scored(**fields, logprobs=cast("Json", self._logprobs or None), told=told)
 
     def _take(self, event: dict[str, Any], part: str) -> None:
-        choices = [mapping(choice) for choice in listed(event.get("choices")) if choice]
-        choice = choices[0] if choices else {}
+        choice: dict[str, Any] = {}
+        for each in listed(event.get("choices")):
+            if each:
+                choice = mapping(each)
+                break
         if (not choice or "error" in event) and described_error(event) is not None:
             raise stream_failure(self._peer, event)
         if choice.get("error"):  # OpenRouter's

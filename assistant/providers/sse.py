@@ -73,10 +73,7 @@ class EventParser:
 
     def _keep(self, chunk: bytes) -> None:
         self._tail.append(chunk)
-        self._grow(len(chunk))
-
-    def _grow(self, size: int) -> None:
-        self._size += size
+        self._size += len(chunk)
         if self._size > self._limit:
             raise EventTooLong
 
@@ -88,15 +85,18 @@ class EventParser:
                 line = line.removeprefix(BOM)
             if line.startswith(b"data:"):
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
-                self._grow(len(line))
             elif line.startswith(b"error:"):  # of older servers of llama.cpp: what failed has a field of its own
                 self._data.append(line[6:])
-                self._grow(len(line))
             elif line == b"data":
                 self._data.append(b"")
-            elif not line:
-                if self._data:
-                    events.append(b"\n".join(self._data))
-                    self._data.clear()
-                self._size = 0
+            else:
+                if not line:
+                    self._size = 0
+                    if self._data:
+                        events.append(b"\n".join(self._data))
+                        self._data.clear()
+                continue
+            self._size += len(line)
+            if self._size > self._limit:
+                raise EventTooLong
         return events

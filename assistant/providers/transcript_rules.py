@@ -30,9 +30,9 @@ _MOST_WRAPPED: Final = 10_000
 _MOST_REMEMBERED: Final = 2_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TranscriptRules:
-    """What a provider demands of the messages it is sent."""
+    """What a provider demands of the messages it is sent. Equal if it is the same object: forms are looked up by it with every request."""
 
     ids: re.Pattern[str] = re.compile(r"[\x21-\x7e]{1,40}")
     """Of calls. One that does not match, or was used before, gets a new one, the same in every request.
@@ -133,10 +133,10 @@ class RulesOf:
         if self._tools is not request.tools:
             self._tools = request.tools
             self._odd = frozenset([tool.name for tool in request.tools if not rules.names.fullmatch(tool.name)])
-        form = PromptForm(provider=self._provider, rules=rules, tools=self._odd, without=request.without - {"pictures"})
-        if self._form is None or form != self._form:
-            self._form = form
-        return self._form
+        form, without = self._form, request.without - {"pictures"} if request.without else request.without
+        if form is None or form.rules is not rules or form.tools != self._odd or form.without != without:
+            form = self._form = PromptForm(provider=self._provider, rules=rules, tools=self._odd, without=without)
+        return form
 
 
 class TranscriptPass:

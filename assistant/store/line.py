@@ -17,12 +17,13 @@ from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.processes import Notifier, Runner, dead_among
 
 OPEN_TURNS = """
-    SELECT turns.id, turns.session_id, turns.state, turns.runner, turns.lease, turns.started FROM sessions JOIN turns ON session_id = sessions.id
-    WHERE owner = :owner AND key = :key AND ended IS NULL ORDER BY started, turns.id"""
+    SELECT turns.id, sessions.id, turns.state, turns.runner, turns.lease, turns.started
+    FROM sessions LEFT JOIN turns ON session_id = sessions.id AND ended IS NULL
+    WHERE owner = :owner AND key = :key ORDER BY started, turns.id"""
+"""No row: there is no such session. One without a turn: it has none that is open."""
 WAIT = """
     INSERT INTO turns (id, session_id, state, runner, started, lease) VALUES (:turn, :id, 'waiting', :runner, :started, :lease)"""
 LEAVE = "DELETE FROM turns WHERE id = :turn AND state = 'waiting'"
-WAITING = "SELECT 1 FROM turns WHERE session_id = :id AND ended IS NULL LIMIT 1"
 RENEW = "UPDATE turns SET lease = :lease WHERE id = :turn AND runner = :runner AND ended IS NULL"
 RESUMED_LATER = """
     SELECT 1 FROM inbox WHERE turn = :turn AND state = 'taken' UNION ALL SELECT 1 FROM job_nodes WHERE turn = :turn AND state = 'running'"""
@@ -36,6 +37,8 @@ _LONGEST_WAIT: Final = 1.0
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 Interrupt = Callable[[Transaction, str, int], None]
+InLine = Callable[[Transaction, int | None], T]
+"""Work in a session, whose row it gets; None: there is no such session."""
 
 
 class SessionLine:
@@ -60,14 +63,16 @@ class SessionLine:
             self._timer = asyncio.get_running_loop().call_later(_RENEW_SECONDS, self._renew_later)
         return to_micros(self._clock()) + LEASE
 
-    async def first(self, owner: str, key: str, turn: str, work: Callable[[Transaction], T]) -> T:
+    async def first(self, owner: str, key: str, turn: str, work: InLine[T]) -> T:
         """Run `work` in a write once no turn is ahead in the session (`owner`, `key` as stored).
 
         Cancelling it may leave a row "waiting": `LEAVE` removes it."""
 
         def attempt(connection: Transaction) -> tuple[T] | None:
             rows = connection.execute(OPEN_TURNS, {"owner": owner, "key": key})
-            return (work(connection),) if not rows or self._is_first(connection, rows, turn) else None
+            session: int | None = rows[0][1] if rows else None
+            alone = session is None or rows[0][0] is None
+            return (work(connection, session),) if alone or self._is_first(connection, rows, turn) else None
 
         tries = 0
         while (done := await self._database.write(attempt)) is None:
@@ -78,7 +83,7 @@ class SessionLine:
                     await freed.wait()
         return done[0]
 
-    async def last(self, owner: str, key: str, work: Callable[[Transaction], T]) -> T:
+    async def last(self, owner: str, key: str, work: InLine[T]) -> T:
         """Run `work` in a write behind all turns that run or wait in the session. One that is cancelled meanwhile leaves its place at once."""
         place = new_id("turn")
         self.hold(place)

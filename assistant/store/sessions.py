@@ -13,12 +13,12 @@ from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, 
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.line import LEAVE, WAITING, SessionLine
+from assistant.store.line import LEAVE, SessionLine
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
 
 TOUCH_SESSION = """
-    UPDATE sessions SET messages = messages + :count, updated = :at WHERE owner = :owner AND key = :key
+    UPDATE sessions SET messages = messages + :count, updated = :at WHERE id = :id
     RETURNING id, messages, context_from"""
 ADD_SESSION = """
     INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens)
@@ -26,7 +26,9 @@ ADD_SESSION = """
 ADD_MESSAGE = "INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"
 ADD_TURN = "INSERT INTO turns (id, session_id, state, runner, started, lease) VALUES (:turn, :id, 'running', :runner, :at, :lease)"
 HISTORY = "SELECT payload FROM messages WHERE session_id = :id AND seq >= :start AND seq < :end ORDER BY seq"
-SINCE_USER = "SELECT role, payload FROM messages WHERE session_id = :id AND seq >= :start ORDER BY seq DESC LIMIT 200"
+SINCE_USER = """
+    SELECT role, payload FROM messages WHERE session_id = :id AND seq >= (SELECT context_from FROM sessions WHERE id = :id)
+    ORDER BY seq DESC LIMIT 200"""
 """A step has 128 calls at most where a client says so, and few otherwise."""
 RUNNING_TURN = "SELECT session_id FROM turns WHERE id = :turn AND state = 'running' AND runner = :runner"
 TURNS_OF_OTHERS = """
@@ -35,7 +37,9 @@ TURNS_OF_OTHERS = """
         AND NOT EXISTS (SELECT 1 FROM job_nodes WHERE job_nodes.turn = turns.id AND job_nodes.state = 'running')
     ORDER BY started, id"""
 _END = "UPDATE turns SET state = :state, ended = :at, error = :error WHERE id = :turn AND state = 'running'"
-END_TURN = f"{_END} AND runner = :runner RETURNING session_id"
+_AWAITED = "EXISTS (SELECT 1 FROM turns AS other WHERE other.session_id = turns.session_id AND other.ended IS NULL AND other.id <> :turn)"
+END_TURN = f"{_END} AND runner = :runner RETURNING session_id, {_AWAITED}"
+"""Tells, too, whether another turn of the session waits, or runs."""
 INTERRUPT_TURN = f"{_END} RETURNING session_id"
 OF_ANOTHER = "SELECT 1 FROM turns WHERE id = :turn AND ended IS NULL AND runner <> :runner"
 RESUME_TURN = "UPDATE turns SET runner = :runner, lease = :lease WHERE id = :turn AND state = 'running' RETURNING session_id"
@@ -118,6 +122,7 @@ def interrupt(connection: Transaction, turn: str, at: int) -> None:
 
 S = TypeVar("S")
 T = TypeVar("T")
+Said = tuple[UserMessage | ToolMessage, ...]
 _MANY_ROWS = 64
 Collect = Callable[[Sequence[str]], Awaitable[int]]
 
@@ -148,14 +153,15 @@ class Sessions:
         earlier = await _each(encode_message, turn.history)
         earlier_attachments = [attachment for message in turn.history for attachment in _attachments(message)]
 
-        def begin(connection: Transaction) -> _Rows:
-            said: tuple[UserMessage | ToolMessage, ...] = asked
+        def begin(connection: Transaction, session: int | None) -> _Rows:
+            said: Said = asked
             used = attachments
-            found = connection.execute(TOUCH_SESSION, {**values, "count": 0 if turn.results else 1})
             if turn.results:
-                said = (*accepted(turn, _since_user(connection, *found[0]) if found else _behind_user(turn.history)), *asked)
-                found = found and connection.execute(TOUCH_SESSION, {**values, "count": len(said)})
-            if not found:
+                before = _behind_user(turn.history) if session is None else _since_user(connection, session)
+                said = (*accepted(turn, before), *asked)
+            if session is not None:
+                found = connection.execute(TOUCH_SESSION, {**values, "id": session, "count": len(said)})
+            else:
                 found = connection.execute(ADD_SESSION, {**values, "seq": len(turn.history) + len(said)})
                 used = earlier_attachments + attachments
                 for place, (message, payload) in enumerate(zip(turn.history, earlier, strict=True), 1):
@@ -168,7 +174,7 @@ class Sessions:
             connection.execute(ADD_TURN, {**values, "id": row})
             for attachment in used:
                 connection.execute(USE_ATTACHMENT, {**values, "attachment": attachment})
-            return _history(connection, row, first, context_from, known)._replace(said=said)
+            return _history(connection, row, first, context_from, known, said)
 
         return await _decoded(await self.line.first(owner, key, turn.id, begin))
 
@@ -222,10 +228,10 @@ class Sessions:
             add_events(connection, drafts, self._notifier)
             if not ended:
                 return 0, False
-            awaited = bool(connection.execute(WAITING, {"id": ended[0][0]}))
+            session, awaited = ended[0]
             if awaited:
                 self._notifier.announce(connection)
-            return last_step.append(connection, ended[0][0]), awaited
+            return last_step.append(connection, session), bool(awaited)
 
         try:
             seq, awaited = await self._database.write(end)
@@ -277,7 +283,7 @@ class Sessions:
         return bool(await self._database.execute(START_OVER, {"owner": escape(owner), "key": escape(key)}))
 
     async def delete(self, owner: str | None, key: str) -> bool:
-        def remove(connection: Transaction) -> Sequence[str] | None:
+        def remove(connection: Transaction, _: int | None = None) -> Sequence[str] | None:
             found = _find(connection, owner, key)
             return _remove(connection, found[0]) if found else None
 
@@ -343,10 +349,10 @@ def _attachments(message: Message) -> list[str]:
     return [part.attachment_id for part in message.parts if part.kind != "text"] if message.role == "user" else []
 
 
-def _since_user(connection: Transaction, row: int, last: int, context_from: int) -> list[Message]:
+def _since_user(connection: Transaction, session: int) -> list[Message]:
     """What the model sees of a session behind its last user message, in order: the last step alone, unless a turn was cut off behind it."""
     found: list[Message] = []
-    for role, payload in connection.execute(SINCE_USER, {"id": row, "start": context_from}):
+    for role, payload in connection.execute(SINCE_USER, {"id": session}):
         if role == "user":
             break
         found.append(step := decode_message(payload))
@@ -367,16 +373,16 @@ class _Rows(NamedTuple):
     context_from: int
     fresh: bool
     payloads: list[SqlRow]
-    said: tuple[UserMessage | ToolMessage, ...] = ()
+    said: Said
 
 
-def _history(connection: Transaction, row: int, seq: int, context_from: int, known: CachedUpTo | None) -> _Rows:
+def _history(connection: Transaction, row: int, seq: int, context_from: int, known: CachedUpTo | None, said: Said = ()) -> _Rows:
     """The messages before `seq`, without those that the caller knows."""
     # If the session was started over after what is known, none of it counts.
     fresh = known is None or known.row != row or not context_from <= known.seq < seq
     start = context_from if known is None or fresh else known.seq + 1
     payloads = connection.execute(HISTORY, {"id": row, "start": start, "end": seq}) if start < seq else []
-    return _Rows(row, seq, context_from, fresh, payloads)
+    return _Rows(row, seq, context_from, fresh, payloads, said)
 
 
 async def _each(work: Callable[[S], T], items: Sequence[S]) -> list[T]:

@@ -170,6 +170,9 @@ class Transcript:
             if isinstance(message, UserMessage):
                 self._seqs[message.id] = place
                 self.images += [part for part in message.parts if isinstance(part, Image)]
+        self.seq = seq
+        if not messages:
+            return
         last = self.messages[-1] if self.messages else None
         may_wait = isinstance(last, ToolMessage) or (isinstance(last, AssistantMessage) and bool(last.tool_calls))
         healed = heal(messages, unanswered(self.messages) if may_wait else None)
@@ -178,7 +181,6 @@ class Transcript:
         self.size += sum(map(message_bytes, healed)) + _PER_PLACE * len(healed)
         self._costs += costs
         self.tokens += sum(costs)
-        self.seq = seq
 
     def learn(self, prompt_tokens: int, fixed_tokens: int) -> None:
         """Correct `scale` by what the provider counted for a prompt of these messages behind `fixed_tokens` estimated ones."""

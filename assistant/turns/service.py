@@ -144,14 +144,13 @@ class Turns:
             transcript, answer = await self._converse(request, turn, meters=meters)
         # Outside of the timeout, and not to be stopped any more: an answer that is whole is stored.
         turn.sealed = True
-        said = replace(answer.last, text=answer.text, tool_calls=answer.asks)
         end = TurnFinished(
             turn_id=turn.id,
             text=answer.text,
-            finish_reason=said.finish_reason,
+            finish_reason=answer.last.finish_reason,
             usage=answer.usage,
-            model=said.model,
-            answers=(said,) if answer.asks else (),
+            model=answer.last.model,
+            answers=(replace(answer.last, text=answer.text, tool_calls=answer.asks),) if answer.asks else (),
             reasoning=answer.reasoning,
         )
         outbound = await request.reply.outbound(end) if request.reply else ()
@@ -219,6 +218,7 @@ class Turns:
             sampling=request.sampling.over(agent.sampling),
             images=await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {},
             stream=request.stream,
+            conversation=f"{request.owner} {request.session}",
         )
         context = ToolContext(owner=request.owner, session=request.session, turn_id=turn.id, call_id="", address=request.address)
         answer = await loop.run(model_request, context, made=made)

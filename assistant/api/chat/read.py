@@ -130,6 +130,8 @@ def _newest(messages: Sequence[ChatMessage]) -> Sequence[tuple[int, ChatMessage]
     """Of a request to a session: the instructions, and either one message of the user, which results of the client's tools may precede, or such
     results alone, with their places. The steps before results, which the session has, are left out. Raises InvalidRequest for a history."""
     placed = list(enumerate(messages))
+    if len(messages) == 1 and messages[0].role == "user":
+        return placed
     said = [(index, message) for index, message in placed if message.role not in _INSTRUCTS]
     if not said or messages[-1].role in _INSTRUCTS:
         where = f"messages.{said[0][0]}.role" if said else "messages"

@@ -122,9 +122,13 @@ class AuthMiddleware:
 
 def _from_other_header(scope: Scope) -> list[bytes]:
     """The key in the first of the other headers that is there, as an Authorization header would hold it."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, key in scope["headers"]:
+        if name in _OTHER_HEADERS and key.strip():
+            found.setdefault(name, []).append(b"Bearer " + key.strip())
     for name in _OTHER_HEADERS:
-        if keys := [b"Bearer " + key.strip() for key in headers_named(scope, name) if key.strip()]:
-            return keys
+        if name in found:
+            return found[name]
     return []
 
 
