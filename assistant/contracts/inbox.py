@@ -5,7 +5,7 @@ waiting ──take──▶ taken ──▶ answered      with the end of its tu
                     └──▶ set aside        its process died during the turn, twice
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -102,6 +102,19 @@ class SessionRef:
     owner: str
     session: str
     role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandCall:
+    """A command that was written in a chat."""
+
+    place: SessionRef
+    message: InboundMessage
+    arguments: str
+
+
+ChatCommand = Callable[[CommandCall], Awaitable[str]]
+"""Answers a command in Markdown, beside the turn that runs, without a model. Raises NanobotError: its words are the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

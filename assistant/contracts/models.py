@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
+from assistant.contracts.causes import Payer
 from assistant.contracts.messages import AssistantMessage, Images, Json, Message
 
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -107,6 +108,8 @@ class ModelRequest:
     conversation: str = ""
     """Whose prompt it is: one that is refused is sent again in another form, which is remembered under this name. Empty: a client's own request,
     which is sent as it is, once."""
+    payer: Payer | None = None
+    """To whom the call is charged. None: it is charged to no one (a probe)."""
     without: frozenset[LeftOut] = frozenset()
     """What this form of the prompt leaves out."""
 

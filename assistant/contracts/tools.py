@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, run
 from pydantic import BaseModel
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.causes import MESSAGE, Cause
 from assistant.contracts.channels import ChannelDirectory
+from assistant.contracts.effects import Effect
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
 from assistant.contracts.sessions import SessionFiles
@@ -35,6 +37,7 @@ class ToolContext:
     gives then, so (turn_id, call_place) identifies an effect that must happen once."""
     address: Address | None = None
     """The chat that the turn answers; None: a caller of the API, or no one."""
+    cause: Cause = MESSAGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,8 @@ class ToolResult:
     """What the model reads. Of a text longer than the toolbox allows, the beginning is passed on; the rest is kept and can be paged through."""
 
     text: str
+    effects: tuple[Effect, ...] = ()
+    """What the call changed for the person, once it is stored."""
 
 
 @runtime_checkable

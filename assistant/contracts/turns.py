@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.causes import MESSAGE, Cause, Payer
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import AssistantMessage, Extras, FinishReason, ToolMessage, Usage, Verbatim, no_extras
 from assistant.contracts.models import Sampling, ToolChoice, ToolSpec
@@ -74,7 +75,7 @@ class TurnRequest:
     id: str
     """`turn_…`"""
     owner: str
-    """The principal's id; sessions belong to it."""
+    """The id of the person, or the group, whose session it is."""
     session: str
     """The session's key: "api:my-session"."""
     content: tuple[UserText | Upload, ...]
@@ -97,6 +98,9 @@ class TurnRequest:
     """The names of those of the agent's own tools that this turn may use; None: all."""
     address: Address | None = None
     """The chat that the turn answers; None: a caller of the API."""
+    cause: Cause = MESSAGE
+    caller: str = ""
+    """The credential or sender that asked, where it is not `owner`; its limits hold, too."""
     reply: "Reply | None" = None
     """For a turn of the inbox: what goes out when it ends. Such a turn is always `resumable`."""
     keep: "Keep | None" = None
@@ -104,6 +108,10 @@ class TurnRequest:
     resumable: bool = False
     """Whether it may be started again under its id after a crash or a stop, and continues after its last stored step. The row of its cause
     keeps the store from settling it meanwhile (inbox, job_nodes)."""
+
+    @property
+    def payer(self) -> Payer:
+        return Payer(owner=self.owner, caller=self.caller or self.owner, session=self.session, agent=self.agent, cause=self.cause)
 
     @property
     def resumes(self) -> bool:

@@ -5,12 +5,13 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from assistant.access.recipients import Senders
 from assistant.contracts.channels import Conversation
-from assistant.contracts.errors import StoreUnavailable
-from assistant.contracts.inbox import InboundMessage, SessionRef, Taken
+from assistant.contracts.errors import NanobotError, StoreUnavailable
+from assistant.contracts.inbox import ChatCommand, CommandCall, InboundMessage, SessionRef, Taken
 from assistant.contracts.util import derived_id
 from assistant.inbound import phrases as words
 from assistant.inbound.files import Fetcher
@@ -43,10 +44,12 @@ class InboundService:
         writer: Writer,
         model: str,
         overview: Callable[[], Awaitable[Sequence[str]]],
+        commands: Mapping[str, ChatCommand] = MappingProxyType({}),
         at_work: int = 64,
     ) -> None:
         """`conversations`: of the channels that were opened, by name. `model`: its name, for /status. `overview`: lines that /status tells the
-        owner in private. `at_work`: sessions at once."""
+        owner in private. `commands`: further ones, by name. `at_work`: sessions at once."""
+        self._commands = commands
         self._turns = turns
         self._inbox = store.inbox
         self._sessions = store.sessions
@@ -153,6 +156,13 @@ class InboundService:
                     waiting=self._waiting[key],
                     more=more,
                 )
+            case _ if (command := self._commands.get(name)) and message.command:
+                try:
+                    return await command(CommandCall(place=place, message=message, arguments=message.command.arguments))
+                except StoreUnavailable:
+                    raise  # the platform sends it again
+                except NanobotError as error:
+                    return error.message
             case _:
                 return None
 

@@ -26,7 +26,7 @@ from assistant.store.sessions import Sessions
 from assistant.store.sqlite import SqliteEngine
 
 _SQLITE = "sqlite:///"
-HEAD = "0009"
+HEAD = "0014"
 """The newest revision in `migrations/versions`."""
 _EXISTS = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",

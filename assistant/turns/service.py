@@ -219,9 +219,9 @@ class Turns:
             images=await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {},
             stream=request.stream,
             conversation=f"{request.owner} {request.session}",
+            payer=request.payer,
         )
-        context = ToolContext(owner=request.owner, session=request.session, turn_id=turn.id, call_id="", address=request.address)
-        answer = await loop.run(model_request, context, made=made)
+        answer = await loop.run(model_request, _context(request), made=made)
         transcript.learn(answer.last.usage.prompt_tokens, room.fixed_tokens)
         return transcript, answer
 
@@ -280,6 +280,17 @@ class Turns:
         drop_traceback(error)
         drop_traceback(told)
         return end
+
+
+def _context(request: TurnRequest) -> ToolContext:
+    return ToolContext(
+        owner=request.owner,
+        session=request.session,
+        turn_id=request.id,
+        call_id="",
+        address=request.address,
+        cause=request.cause,
+    )
 
 
 def _current(known: Transcript | None, history: History) -> Transcript:

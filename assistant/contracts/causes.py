@@ -1,0 +1,30 @@
+"""Why a turn or a model call happens, and who pays for it."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+CauseKind = Literal["message", "schedule", "task", "job", "memory", "compaction"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """`id`: of the schedule, task or job; empty for a message."""
+
+    kind: CauseKind
+    id: str = ""
+
+
+MESSAGE: Final = Cause(kind="message")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payer:
+    """To whom a model call is charged."""
+
+    owner: str
+    """The space: a person or a group."""
+    caller: str
+    """The credential's principal (`key:<id>`) or the sender that asked; the same as `owner` where nothing else is known."""
+    session: str = ""
+    agent: str = ""
+    cause: Cause = MESSAGE

@@ -1,0 +1,17 @@
+"""What a turn really did, as its tools report it; never what the model says it did."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+EffectKind = Literal["sent", "queued", "scheduled", "cancelled", "remembered", "forgotten", "stopped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Something that was done and stored."""
+
+    kind: EffectKind
+    text: str
+    """One line for the person, without a mark: "reminder · tomorrow 09:00 Europe/Berlin"."""
+    ref: str
+    """The id of what was made or changed: of the delivery, schedule, memory."""

@@ -1,0 +1,56 @@
+"""People: who owns what is kept. Everything belongs to a space: a person, or a group chat, which is a space of its own."""
+
+from dataclasses import dataclass
+from datetime import time
+from typing import Final, Literal, Protocol
+from zoneinfo import ZoneInfo
+
+OWNER_ID: Final = "local"
+"""The id of the person who runs the server: the local caller without a key, the configured secrets, and the owners that channels name."""
+PersonRole = Literal["owner", "user", "guest"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuietHours:
+    """When nothing but what is urgent is delivered, by the person's own clock; `start` may be later than `end`, over midnight."""
+
+    start: time
+    end: time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A human with identities. `id` is what sessions, memories, schedules and usage belong to (`owner` in requests and rows)."""
+
+    id: str
+    name: str
+    """For display; empty: unknown."""
+    role: PersonRole
+    zone: ZoneInfo
+    """Of the server, as long as the person has named none."""
+    zone_chosen: bool
+    quiet: QuietHours | None = None
+    identities: tuple[str, ...] = ()
+    """`key:<id>`, `telegram:42`, a Supabase subject."""
+
+
+class PeopleDirectory(Protocol):
+    """What the other parts ask about people. Raises StoreUnavailable."""
+
+    async def person(self, owner: str) -> Person | None:
+        """The person whose space this is. None: a group's, or one that was never seen."""
+        ...
+
+    async def zone(self, owner: str) -> ZoneInfo:
+        """By which clock times in this space are meant: the person's, of a group the server's."""
+        ...
+
+
+class UnknownPeople:
+    """A directory without people, all by UTC: for what runs without a store."""
+
+    async def person(self, owner: str) -> Person | None:
+        return None
+
+    async def zone(self, owner: str) -> ZoneInfo:
+        return ZoneInfo("UTC")
