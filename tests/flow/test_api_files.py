@@ -8,6 +8,7 @@ import os
 import resource
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -194,13 +195,18 @@ async def test_files_of_a_client_that_hung_up_in_the_middle_are_removed(api: Run
     assert api.turns.requests == []
 
 
-async def test_other_requests_do_not_wait_while_a_large_file_is_decoded(api: Running) -> None:
-    file = {"filename": "a.bin", "file_data": encoded(os.urandom(10 * MIB))}
+async def test_other_requests_are_answered_while_a_large_file_is_decoded(api: Running) -> None:
+    size = 10 * MIB
+    file = {"filename": "a.bin", "file_data": encoded(os.urandom(size))}
     body = json.dumps({"messages": [{"role": "user", "content": [{"type": "file", "file": file}]}]}).encode()
-    upload = asyncio.create_task(api.client.post(PATH, content=body, headers={"content-type": "application/json"}))
     answered = 0
-    while not upload.done():
-        assert (await api.client.get("/health")).status_code == 200
-        answered += not upload.done()
-    assert (await upload).status_code == 200
-    assert answered > 3  # how long each of them waited is for the bench to say
+    for _ in range(20):  # on a busy machine all of it may be decoded between two requests
+        upload = asyncio.create_task(api.client.post(PATH, content=body, headers={"content-type": "application/json"}))
+        while not upload.done():
+            assert (await api.client.get("/health")).status_code == 200
+            with suppress(FileNotFoundError):  # it was whole, and read
+                answered += any(0 < os.path.getsize(path) < size for path in api.spooled)  # noqa: ASYNC240 - as the loop sees it
+        assert (await upload).status_code == 200
+        if answered:
+            break
+    assert answered
