@@ -136,15 +136,17 @@ class _Conversation:
 class EncodedMessages:
     """A cache of messages as JSON: a session sends all of them again with every turn, and they never change.
 
-    Conversations are known by the id of their first message; the longest unused is dropped first, at most `limit` bytes are kept.
+    Conversations are known by the id of their first message; the longest unused is dropped first. At most `limit` bytes and `most` conversations
+    are kept: a bound of bytes alone fills for hours with short conversations that end.
     """
 
-    __slots__ = ("_conversations", "_limit", "size")
+    __slots__ = ("_conversations", "_limit", "_most", "size")
 
-    def __init__(self, *, limit: int = 8 * 1024 * 1024) -> None:
+    def __init__(self, *, limit: int = 8 * 1024 * 1024, most: int = 1_000) -> None:
         self.size = 0
         """Bytes kept."""
         self._limit = limit
+        self._most = most
         self._conversations: OrderedDict[tuple[str, PromptForm], _Conversation] = OrderedDict()
 
     def all(self, messages: tuple[Message, ...], form: PromptForm, encode: Encode) -> EncodedPrompt:
@@ -172,7 +174,7 @@ class EncodedMessages:
         if known.cost * 4 <= self._limit:
             self._conversations[key] = known
             self.size += known.cost
-            while self.size > self._limit:
+            while self.size > self._limit or len(self._conversations) > self._most:
                 self.size -= self._conversations.popitem(last=False)[1].cost
         whole = EncodedPrompt(list(known.prompt.sent), list(known.prompt.encoded))
         if known.walk.waits:

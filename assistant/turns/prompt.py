@@ -227,9 +227,10 @@ class Transcript:
 class Transcripts:
     """The transcripts used last, up to a bound; the others are read anew when they are needed."""
 
-    def __init__(self, *, limit: int = 8 * 1024 * 1024) -> None:
-        """`limit`: bytes to keep over all sessions, about."""
+    def __init__(self, *, limit: int = 8 * 1024 * 1024, most: int = 1_000) -> None:
+        """`limit`: bytes to keep over all sessions, about. `most`: sessions to keep."""
         self._limit = limit
+        self._most = most
         self._total = 0
         self._held: OrderedDict[tuple[str, str], tuple[Transcript, int]] = OrderedDict()
 
@@ -243,7 +244,7 @@ class Transcripts:
         self._total -= before
         self._held[owner, session] = transcript, transcript.size
         self._total += transcript.size
-        while self._total > self._limit and len(self._held) > 1:
+        while (self._total > self._limit and len(self._held) > 1) or len(self._held) > self._most:
             _, (_, size) = self._held.popitem(last=False)
             self._total -= size
 

@@ -106,6 +106,16 @@ def test_what_is_kept_stays_within_its_bytes_and_the_longest_unused_goes() -> No
     assert encode.calls == 52
 
 
+def test_a_bounded_number_of_conversations_is_kept() -> None:
+    kept, encode = EncodedMessages(most=3), Encoder()
+    for n in ("0", "1", "2", "0", "3"):
+        kept.all((said("hello", id=n),), FORM, encode)
+    assert encode.calls == 4
+    for n, calls in (("0", 4), ("3", 4), ("1", 5)):
+        kept.all((said("hello", id=n),), FORM, encode)
+        assert encode.calls == calls
+
+
 def test_a_huge_conversation_is_not_kept() -> None:
     kept = EncodedMessages(limit=20_000)
     kept.all((said("y" * 15_000),), FORM, Encoder())
