@@ -26,9 +26,12 @@ _NO_LIMITS: Final = Limits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """An authenticated caller and its rights. Sessions, deliveries and files belong to the id of the principal that made them."""
+    """An authenticated caller and its rights."""
 
     id: str
+    """Of the credential: limits and repeated requests are counted by it."""
+    person: str = ""
+    """Whose everything is that it makes; empty: a person of this id."""
     scopes: frozenset[Scope] | None = None
     """None: all."""
     models: tuple[str, ...] | None = None
@@ -38,6 +41,10 @@ class Principal:
     """The digest of the stored key's secret; None: the credential can't be revoked while the server runs."""
     until: float | None = None
     """When the credential expires by itself, in seconds since 1970; None: never, or (a stored key) the store knows."""
+
+    def __post_init__(self) -> None:
+        if not self.person:
+            object.__setattr__(self, "person", self.id)
 
     @property
     def may_end(self) -> bool:
@@ -165,7 +172,7 @@ class StoredKeys:
         if held is None:
             raise Unauthenticated("This API key is not valid.")
         key = held.key
-        who = Principal(id=_OWNER + key.id, scopes=key.scopes, models=key.models, limits=key.limits, credential=digest)
+        who = Principal(id=_OWNER + key.id, person=held.person, scopes=key.scopes, models=key.models, limits=key.limits, credential=digest)
         self._known[digest] = (began, held, who)
         if len(self._known) > _MOST_KNOWN:
             self._known.popitem(last=False)

@@ -190,7 +190,7 @@ class Turns:
             if meters:  # one that is resumed is not refused any more: its message was accepted
                 said = [HistoryMessage(content=request.content)]
                 tokens = estimated_tokens(said, request.instructions, request.sampling)
-                turn.admission = await self.allowance.admit(request.owner, tokens)
+                turn.admission = await self.allowance.admit(request.caller or request.owner, tokens)
         transcript.trim(room.budget(transcript.scale))
 
         async def append(step: list[AssistantMessage | ToolMessage]) -> None:

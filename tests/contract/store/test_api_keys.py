@@ -26,7 +26,7 @@ async def test_a_key_is_found_by_the_digest_of_its_secret_and_by_nothing_else(st
     limits = Limits.of(requests_per_minute=3, tokens_per_minute=2**40, parallel=1)
     full = key(clock, name=ODD, scopes=frozenset({"chat", "files"}), models=("gpt-*", ODD), limits=limits, expires=clock.now + HOUR)
     await store.keys.add(full, digest("one"))
-    assert await store.keys.find(digest("one")) == HeldKey(key=full, until=clock.now + HOUR)
+    assert await store.keys.find(digest("one")) == HeldKey(key=full, person=f"key:{full.id}", until=clock.now + HOUR)
     assert await store.keys.find(digest("two")) is None
     assert await store.keys.find("") is None
     assert await store.keys.list() == [full]
