@@ -68,7 +68,8 @@ class ApiKeys:
             return None
         *own, person, until = row
         key, overlap = _key(tuple(own)), optional(from_micros, until)
-        return HeldKey(key=key, person=unescape(person or f"key:{key.id}"), until=min((end for end in (key.expires, overlap) if end is not None), default=None))
+        end = min((end for end in (key.expires, overlap) if end is not None), default=None)
+        return HeldKey(key=key, person=unescape(person or f"key:{key.id}"), until=end)
 
     async def holding(self, digests: Collection[str]) -> Mapping[str, str]:
         wanted = tuple(digests)

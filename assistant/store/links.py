@@ -67,7 +67,7 @@ def _digest(code: str) -> str:
 
 
 class LinkStore:
-    """Joins identities to people. Whoever gives a person's code shares everything of that person, and everything of their own.
+    """Joins identities to people. The one who enters a code and the one who gave it share everything from then on.
 
     Every write is one transaction. Every method may raise StoreUnavailable.
     """

@@ -221,7 +221,9 @@ def read_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError):
-        raise InvalidRequest(f"There is no time zone {name[:64]!r}: give one like Europe/Berlin or America/New_York.", param="zone") from None
+        raise InvalidRequest(
+            f"There is no time zone {name[:64]!r}: give one like Europe/Berlin or America/New_York.", param="zone"
+        ) from None
 
 
 def read_quiet(text: str) -> QuietHours:

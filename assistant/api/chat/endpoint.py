@@ -32,7 +32,7 @@ from assistant.turns.direct import Direct, DirectRequest
 from assistant.turns.handle import RunningTurn
 from assistant.turns.prompt import estimated_tokens
 
-StartWorkflow = Callable[[str, str, Sequence[Earlier], bool], Awaitable[RunningTurn]]
+StartWorkflow = Callable[[str, str, Sequence[Earlier], bool, str], Awaitable[RunningTurn]]
 """`assistant.workflows.models.WorkflowModels.start`."""
 
 

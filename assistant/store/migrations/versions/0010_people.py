@@ -84,4 +84,3 @@ def _groups() -> set[str]:
         if of_itself and (chat.startswith("-") if channel == "telegram" else channel == "discord"):
             groups.add(owner)
     return groups
-
