@@ -1,6 +1,6 @@
 """`/link`: a code that joins another chat of the same person, and the entering of one."""
 
-from assistant.contracts.errors import NanobotError, StoreUnavailable
+from assistant.contracts.errors import NanobotError, RateLimited, StoreUnavailable
 from assistant.contracts.inbox import CommandCall, InboundMessage, Pairing
 from assistant.inbound import phrases as words
 from assistant.inbound.replies import identity_of
@@ -23,7 +23,7 @@ class ChatLinks:
         return words.LINKED
 
     async def of_stranger(self, message: InboundMessage) -> str | None:
-        """For a sender who may not write: with a right code, from then on they may. None: they entered none. Raises StoreUnavailable."""
+        """For a sender who may not write: with a right code, from then on they may. None: they entered none, or too many wrong ones. Raises StoreUnavailable."""
         command, sender = message.command, message.sender
         if command is None or command.name != "link" or not command.arguments.strip():
             return None
@@ -35,6 +35,8 @@ class ChatLinks:
             await self._links.enter(command.arguments, identity_of(message), stranger=let_in)
         except StoreUnavailable:
             raise  # the platform sends it again
+        except RateLimited:
+            return None  # told no more
         except NanobotError as error:
             return error.message
         return words.LINKED

@@ -143,7 +143,7 @@ class PeopleStore:
 
     async def forget(self, id: str) -> list[str]:
         """Delete everything of a person, identities, pairings and the person too (of the owner, only what is theirs); its keys are revoked. Returns
-        the digests of files that may have no holder any more. Raises PersonNotFound, PersonConflict where something of theirs is under way."""
+        the digests of files that may have no holder any more. Raises PersonNotFound, PersonConflict where work of this person is under way."""
         stored = json_column(id)
 
         def write(connection: Transaction) -> list[str]:
