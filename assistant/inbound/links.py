@@ -23,7 +23,8 @@ class ChatLinks:
         return words.LINKED
 
     async def of_stranger(self, message: InboundMessage) -> str | None:
-        """For a sender who may not write: with a right code, from then on they may. None: they entered none, or too many wrong ones. Raises StoreUnavailable."""
+        """For a sender who may not write: with a right code, from then on they may. None: they entered none, or too many wrong ones. Raises
+        StoreUnavailable."""
         command, sender = message.command, message.sender
         if command is None or command.name != "link" or not command.arguments.strip():
             return None
