@@ -81,24 +81,24 @@ class KeyWatch:
 
     def __init__(self, store: KeyStore) -> None:
         self._store = store
-        self._open: dict[str, set[Callable[[], None]]] = {}
+        self._open: dict[tuple[str, str], set[Callable[[], None]]] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def watch(self, credential: str, ended: Callable[[], None]) -> Callable[[], None]:
-        """Calls `ended` once, within a second of the key being revoked, expired or rotated out. Returns an unsubscribe function.
-
-        `credential`: `Principal.credential`. While the store is unavailable, `ended` is not called.
+    def watch(self, credential: str, person: str, ended: Callable[[], None]) -> Callable[[], None]:
+        """Calls `ended` once, within a second of the key being revoked, expired or rotated out, or becoming another person's. Returns an unsubscribe
+        function. The arguments are of the Principal. While the store is unavailable, `ended` is not called.
         """
-        self._open.setdefault(credential, set()).add(ended)
+        opened = credential, person
+        self._open.setdefault(opened, set()).add(ended)
         if self._task is None:
             self._task = asyncio.create_task(self._look())
 
         def forget() -> None:
-            waiting = self._open.get(credential)
+            waiting = self._open.get(opened)
             if waiting is not None:
                 waiting.discard(ended)
                 if not waiting:
-                    del self._open[credential]
+                    del self._open[opened]
 
         return forget
 
@@ -110,12 +110,12 @@ class KeyWatch:
                     return
                 asked = list(self._open)
                 try:
-                    valid = await self._store.holding(asked)
+                    valid = await self._store.holding([credential for credential, _ in asked])
                 except StoreUnavailable as error:
                     log.warning("keys.not_watched code=%s", error.code)
                     continue
-                for credential in set(asked) - valid:
-                    for ended in self._open.pop(credential, ()):
+                for opened in set(asked) - set(valid.items()):
+                    for ended in self._open.pop(opened, ()):
                         ended()
         finally:
             self._task = None
@@ -195,7 +195,7 @@ class Authenticator:
             return asyncio.get_running_loop().call_later(max(0.0, who.until - self.clock()), ended).cancel
         if who.credential is None or self.keys is None:
             return lambda: None
-        return self.keys.watch(who.credential, ended)
+        return self.keys.watch(who.credential, who.person, ended)
 
 
 _LOOK_AGAIN: Final = 5.0
@@ -204,19 +204,19 @@ _LOOK_AGAIN: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The limits of turns that come by no request, by their owner; a key's limits hold even after the key has ended."""
+    """The limits of turns that come by no request, by the credential that asked; a key's limits hold even after the key has ended."""
 
     keys: KeyStore
     limiter: Limiter
     defaults: Limits
     """Limits for principals that define none."""
 
-    async def admit(self, owner: str, tokens: int) -> Admission:
-        """Count a turn of `owner` and reserve its estimated tokens. Raises RateLimited, StoreUnavailable: then nothing counts."""
-        limits = await self._limits(owner)
+    async def admit(self, caller: str, tokens: int) -> Admission:
+        """Count a turn of a credential or sender and reserve its estimated tokens. Raises RateLimited, StoreUnavailable: then nothing counts."""
+        limits = await self._limits(caller)
         if not limits.any:
             return UNLIMITED
-        admission = await self.limiter.admit(owner, limits)
+        admission = await self.limiter.admit(caller, limits)
         try:
             await admission.reserve(tokens)
         except BaseException:
@@ -224,16 +224,16 @@ class Allowance:
             raise
         return admission
 
-    async def reserve(self, owner: str, tokens: int) -> Admission:
+    async def reserve(self, caller: str, tokens: int) -> Admission:
         """Reserve estimated tokens, waiting until there is room. Raises StoreUnavailable."""
-        limits = await self._limits(owner)
+        limits = await self._limits(caller)
         while True:
             try:
-                return await self.limiter.spend(owner, limits, tokens)
+                return await self.limiter.spend(caller, limits, tokens)
             except RateLimited as full:
                 await asyncio.sleep(min(full.retry_after or _LOOK_AGAIN, _LOOK_AGAIN))
 
-    async def _limits(self, owner: str) -> Limits:
-        key_id = key_of(owner)
+    async def _limits(self, caller: str) -> Limits:
+        key_id = key_of(caller)
         own = await self.keys.limits(key_id) if key_id is not None else None
         return self.defaults if own is None else own.over(self.defaults)

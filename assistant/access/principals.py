@@ -6,8 +6,8 @@ import logging
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -26,9 +26,12 @@ _NO_LIMITS: Final = Limits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """An authenticated caller and its rights. Sessions, deliveries and files belong to the id of the principal that made them."""
+    """An authenticated caller and its rights."""
 
     id: str
+    """Of the credential: limits and repeated requests are counted by it."""
+    person: str = ""
+    """Whose everything is that it makes; empty: a person of this id."""
     scopes: frozenset[Scope] | None = None
     """None: all."""
     models: tuple[str, ...] | None = None
@@ -38,6 +41,10 @@ class Principal:
     """The digest of the stored key's secret; None: the credential can't be revoked while the server runs."""
     until: float | None = None
     """When the credential expires by itself, in seconds since 1970; None: never, or (a stored key) the store knows."""
+
+    def __post_init__(self) -> None:
+        if not self.person:
+            object.__setattr__(self, "person", self.id)
 
     @property
     def may_end(self) -> bool:
@@ -71,6 +78,8 @@ class Access(Protocol):
     async def identify(self, authorization: bytes | None) -> Principal: ...
 
 
+PersonOf = Callable[[str], Awaitable[str]]
+"""Whom an identity belongs to. Raises StoreUnavailable."""
 _SCHEME = b"bearer "
 
 
@@ -109,6 +118,18 @@ class SharedKeys:
         if self._otherwise is None:
             raise Unauthenticated("This API key is not valid.")
         return await self._otherwise.identify(authorization)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPeople:
+    """Finds the person of each caller that another way of access identifies."""
+
+    access: Access
+    person_of: PersonOf
+
+    async def identify(self, authorization: bytes | None) -> Principal:
+        who = await self.access.identify(authorization)
+        return replace(who, person=await self.person_of(who.id))
 
 
 _FORM: Final = re.compile(rb"nbk_[A-Za-z0-9_-]{43}")
@@ -165,7 +186,7 @@ class StoredKeys:
         if held is None:
             raise Unauthenticated("This API key is not valid.")
         key = held.key
-        who = Principal(id=_OWNER + key.id, scopes=key.scopes, models=key.models, limits=key.limits, credential=digest)
+        who = Principal(id=_OWNER + key.id, person=held.person, scopes=key.scopes, models=key.models, limits=key.limits, credential=digest)
         self._known[digest] = (began, held, who)
         if len(self._known) > _MOST_KNOWN:
             self._known.popitem(last=False)
@@ -212,8 +233,8 @@ def auth_mode(auth: AuthSettings, api_key: SecretStr | None) -> Mode:
     return mode
 
 
-def build_access(auth: AuthSettings, api_key: SecretStr | None, keys: KeyStore) -> Access:
-    """Raises CannotLetIn."""
+def build_access(auth: AuthSettings, api_key: SecretStr | None, keys: KeyStore, person_of: PersonOf | None = None) -> Access:
+    """`person_of`: of callers with tokens of others; None: each is a person of its own. Raises CannotLetIn."""
     mode = auth_mode(auth, api_key)
     if mode == "none":
         return StoredKeys(keys, OpenAccess())
@@ -222,6 +243,7 @@ def build_access(auth: AuthSettings, api_key: SecretStr | None, keys: KeyStore) 
         from assistant.access.supabase import Supabase  # noqa: PLC0415 - PyJWT and its cryptography, for those who use them
 
         tokens = Supabase(auth.supabase.url, auth.supabase.key.get_secret_value().strip())
+        tokens = OwnPeople(tokens, person_of) if person_of else tokens
     return StoredKeys(keys, SharedKeys(_shared(auth, api_key, mode), tokens))
 
 

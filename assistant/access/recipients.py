@@ -10,6 +10,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelDirectory, ChannelSettings
 from assistant.contracts.inbox import KnownChats, PairedSenders
 from assistant.contracts.messages import Text, UserMessage
+from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.workflows import JOB_SESSION
@@ -35,13 +36,19 @@ class Recipients:
     inbox: KnownChats
     pairings: PairedSenders
     sessions: SessionStore
+    people: PeopleDirectory
 
     async def refusal(self, address: Address, ctx: ToolContext) -> str | None:
         """Why this address must not be written to in this turn, in words that tell the model what to do; None: it may.
 
         The chat that the turn answers may always be. Raises StoreUnavailable.
         """
-        if self.policy == "any" or (ctx.address is not None and ctx.address.lane == address.lane):
+        if ctx.address is not None and ctx.address.lane == address.lane:
+            return None
+        person = await self.people.person(ctx.owner)
+        if person is not None and person.role == "guest":
+            return f"Not sent: guests have nothing written to other chats, and {address} is one. Tell the user so."
+        if self.policy == "any":
             return None
         if self.policy != "known":
             listed = {each.casefold() for each in self.policy}

@@ -21,6 +21,7 @@ from assistant.api.middleware.errors import BodyTimeout, ErrorMiddleware
 from assistant.api.middleware.guard import HostGuard, networks
 from assistant.api.middleware.request import HeadAsGet, RequestIdMiddleware
 from assistant.api.models import ModelEndpoints
+from assistant.api.people import Household, PeopleEndpoints
 from assistant.api.responses.endpoints import ResponseEndpoints
 from assistant.api.routes import create_routes
 from assistant.api.sessions import SessionEndpoints
@@ -77,6 +78,8 @@ class ApiServices:
     """For /v1/files."""
     responses: ResponseStore | None = None
     """For /v1/responses, which needs `files` too."""
+    household: Household | None = None
+    """For /v1/people and /v1/link."""
 
 
 def create_app(services: ApiServices) -> ASGIApp:
@@ -105,6 +108,8 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(FileEndpoints(service=files, limits=settings.limits, spool_folder=spool_folder))
     if workflows is not None:
         resources.append(WorkflowEndpoints(workflows=workflows, settings=settings, spool_folder=spool_folder))
+    if services.household is not None:
+        resources.append(PeopleEndpoints(household=services.household))
     if services.hooks is not None:
         resources.append(HookEndpoints(hooks=services.hooks))
     start = models.start if models else None

@@ -185,7 +185,7 @@ class DeliveryEndpoints:
         """Accept a message: 202. It is kept, and tried until it is sent, refused or expired; `detail` reports a channel that is not enabled.
         With an `Idempotency-Key`, the delivery's id is derived from the key: a repeat finds the first delivery as long as that is kept, also
         after its answer was forgotten or lost, and is answered with 200 and the delivery in its present state."""
-        owner = principal(request.scope).id
+        owner = principal(request.scope).person
         key = idempotency_key(request.scope)
         async with spooled(self.spool_folder, self.limits) as spool:
             asked, files = await read_delivery(request.scope, request.receive, spool)
@@ -210,14 +210,14 @@ class DeliveryEndpoints:
         before: Before = None,
     ) -> DeliveryList:
         """The latest first; `before`: the id of the last one of the page before."""
-        owner = principal(request.scope).id
+        owner = principal(request.scope).person
         last = None if before is None else _known(before)
         found = await self.outgoing.outbox.list(owner, state=state, channel=channel, limit=limit + 1, before=last)
         return DeliveryList.page(found, limit, self._shown)
 
     @endpoint("GET", _ONE, "Show a delivery", scope="deliveries", responses=errors(401, 404, 503))
     async def show(self, request: Request, delivery_id: str) -> DeliveryAnswer:
-        delivery = await self.outgoing.outbox.get(principal(request.scope).id, _known(delivery_id))
+        delivery = await self.outgoing.outbox.get(principal(request.scope).person, _known(delivery_id))
         if delivery is None:
             raise DeliveryNotFound(param="delivery_id")
         return self._shown(delivery)
@@ -226,12 +226,12 @@ class DeliveryEndpoints:
     async def retry(self, request: Request, delivery_id: str) -> DeliveryAnswer:
         """Retry a delivery that failed, expired, was cancelled or is unknown, or a queued one now. Parts that arrived are not sent again."""
         expires_at = datetime.now(UTC) + self.outgoing.expire_after
-        return self._shown(await self.outgoing.outbox.retry(principal(request.scope).id, _known(delivery_id), expires_at))
+        return self._shown(await self.outgoing.outbox.retry(principal(request.scope).person, _known(delivery_id), expires_at))
 
     @endpoint("POST", _ONE + "/cancel", "Cancel a delivery", scope="deliveries", responses=errors(401, 404, 409, 503))
     async def cancel(self, request: Request, delivery_id: str) -> DeliveryAnswer:
         """Cancel a queued delivery; one that is being sent, or was sent, can't be cancelled."""
-        return self._shown(await self.outgoing.outbox.cancel(principal(request.scope).id, _known(delivery_id)))
+        return self._shown(await self.outgoing.outbox.cancel(principal(request.scope).person, _known(delivery_id)))
 
     async def _event(self, request: DeliveryRequest, files: Sequence[Upload], owner: str, event_id: str) -> OutboundEvent:
         """Raises InvalidAddress, InvalidRequest, StoreUnavailable."""

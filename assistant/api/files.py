@@ -97,7 +97,7 @@ class FileEndpoints:
     @endpoint("POST", _PATH, "Upload a file", scope="files", responses=errors(400, 401, 408, 413, 415, 503), extra=takes(form=FileForm))
     async def create(self, request: Request) -> FileObject:
         """Upload a file. It is kept until it is deleted, and named in messages by its id."""
-        owner = principal(request.scope).id
+        owner = principal(request.scope).person
         content_type = header(request.scope, b"content-type") or b""
         if content_type.partition(b";")[0].strip().lower() != b"multipart/form-data":
             raise UnsupportedMediaType("Send the file as multipart/form-data.")
@@ -116,14 +116,14 @@ class FileEndpoints:
         after: Annotated[str | None, Query(max_length=64)] = None,
     ) -> FileList:
         """The latest first, or (`order=asc`) the oldest; `after`: the id of the last one of the page before."""
-        owner = principal(request.scope).id
+        owner = principal(request.scope).person
         found = await self.service.files.list(owner, purpose=purpose, limit=limit + 1, after=after, oldest_first=order == "asc")
         first, last = (found[0].id, found[:limit][-1].id) if found else (None, None)
         return FileList.page(found, limit, FileObject.model_validate, first_id=first, last_id=last)
 
     @endpoint("GET", _ONE, "Show a file", scope="files", responses=errors(401, 404, 503))
     async def show(self, request: Request, file_id: str) -> FileObject:
-        file = await self.service.files.get(principal(request.scope).id, _known(file_id))
+        file = await self.service.files.get(principal(request.scope).person, _known(file_id))
         if file is None:
             raise NoSuchFile(param="file_id")
         return FileObject.model_validate(file)
@@ -133,7 +133,7 @@ class FileEndpoints:
     )
     async def content(self, request: Request, file_id: str) -> Response:
         """The bytes as they were uploaded, to be saved: never shown as a page."""
-        path = await self.service.files.path(principal(request.scope).id, _known(file_id))
+        path = await self.service.files.path(principal(request.scope).person, _known(file_id))
         try:
             data = None if path is None else await asyncio.to_thread(path.read_bytes)
         except FileNotFoundError:  # it was deleted just now
@@ -145,7 +145,7 @@ class FileEndpoints:
     @endpoint("DELETE", _ONE, "Delete a file", scope="files", responses=errors(401, 404, 503))
     async def delete(self, request: Request, file_id: str) -> FileDeleted:
         """Remove it. Sessions in which it was sent keep what they hold."""
-        if not await self.service.files.delete(principal(request.scope).id, _known(file_id)):
+        if not await self.service.files.delete(principal(request.scope).person, _known(file_id)):
             raise NoSuchFile(param="file_id")
         return FileDeleted(id=file_id)
 

@@ -82,7 +82,7 @@ class SessionEndpoints:
     ) -> SessionList:
         """The latest first; `before`: the id of the last one of the page before."""
         key = None if before is None else known_key(before)
-        found = await self.store.list(principal(request.scope).id, limit=limit + 1, before=key)
+        found = await self.store.list(principal(request.scope).person, limit=limit + 1, before=key)
         return SessionList.page(found, limit, lambda session: SessionAnswer(**_listed(session)))
 
     @endpoint("GET", "/v1/sessions/{session_id:path}", "Show a session", scope="sessions", responses=errors(400, 401, 404, 503))
@@ -94,7 +94,7 @@ class SessionEndpoints:
         after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
     ) -> SessionDetail:
         """With its messages in order; `after`: the `seq` of the last one of the page before."""
-        owner, key = principal(request.scope).id, known_key(session_id)
+        owner, key = principal(request.scope).person, known_key(session_id)
         session = await self.store.get(owner, key)
         if session is None:
             raise SessionNotFound(param="session_id")
@@ -104,7 +104,7 @@ class SessionEndpoints:
     @endpoint("DELETE", "/v1/sessions/{session_id:path}", "Delete a session", scope="sessions", responses=errors(401, 404, 409, 503))
     async def delete(self, request: Request, session_id: str) -> SessionDeleted:
         """With its messages, and the files that no other session holds; after the turns that run in it."""
-        await self.turns.delete_session(principal(request.scope).id, known_key(session_id))
+        await self.turns.delete_session(principal(request.scope).person, known_key(session_id))
         return SessionDeleted(id=session_id)
 
 

@@ -82,6 +82,7 @@ async def build_turns(
         attachments=attachments,
         intake=MessageIntake(reader, attachments, document_chars=config.agent.document_chars, document_pictures=config.documents.pictures),
         timeout=config.api.timeout,
+        people=store.people,
         allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=config.default_limits),
     )
 
@@ -100,6 +101,7 @@ def tool_services(agent: AgentSettings, loaded: Loaded, store: Store, directory:
             inbox=store.inbox,
             pairings=store.pairings,
             sessions=store.sessions,
+            people=store.people,
         ),
         media=store.media,
         describe=describe,

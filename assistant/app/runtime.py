@@ -20,6 +20,7 @@ from assistant.api.body.spool import sweep_spool
 from assistant.api.deliveries import Outgoing
 from assistant.api.files import FileService
 from assistant.api.health import ReadinessCheck
+from assistant.api.people import Household
 from assistant.api.server.websockets import preload as preload_sockets
 from assistant.app.services import OpenChannels, Services, open_services
 from assistant.app.workflows import check_workflow_models
@@ -63,6 +64,7 @@ class Runtime:
     async def start(self) -> None:
         """Start to send before anything is received; each part first recovers what a dead process left. Raises StoreUnavailable."""
         if self._gateway is not None:
+            await self._follow_owners()
             self._gateway.dispatcher.start()
             await self._gateway.inbound.start()
             self._gateway.supervisors.start()
@@ -118,6 +120,13 @@ class Runtime:
         waiting = sorted((where, count) for where, count in counts.items() if where[1] != "sent" and count)
         return lines + [f"Deliveries on {channel}, {state}: {count}" for (channel, state), count in waiting]
 
+    async def _follow_owners(self) -> None:
+        """The senders that the enabled channels name as owners are the owner. Those of channels that this process lacks stay as they are."""
+        enabled = self.services.loaded.config.enabled_channels
+        named = [f"{name}:{sender}" for name, settings in enabled.items() if not settings.let_in_by_secret for sender in settings.owners]
+        await self.services.store.links.follow(named, list(enabled))
+        await self.services.store.links.settle()
+
     def _open_gateway(self, channels: OpenChannels) -> _Gateway:
         services, store, config = self.services, self.services.store, self.services.loaded.config
         enabled = config.enabled_channels
@@ -154,6 +163,7 @@ class Runtime:
             try:
                 await store.attachments.sweep(now)
                 await store.sessions.recover()
+                await store.links.settle()
                 await store.sessions.purge(now - _KEEP_ONCE)
                 await asyncio.to_thread(sweep_spool, self.services.spool)
                 await store.idempotency.purge(now)
@@ -201,7 +211,7 @@ async def open_runtime(
         try:
             await check_workflow_models(services.workflows, services.workflow_models)
             authenticator = Authenticator(
-                access=build_access(config.auth, config.api.api_key, services.store.keys),
+                access=build_access(config.auth, config.api.api_key, services.store.keys, services.store.people.of),
                 limiter=services.store.limits,
                 defaults=config.default_limits,
                 keys=KeyWatch(services.store.keys),
@@ -244,6 +254,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         hooks=next((channel for channel in opened if isinstance(channel, Hooks)), None),
         idempotency=store.idempotency,
         responses=store.responses,
+        household=Household(people=store.people, links=store.links),
         files=FileService(files=store.files, reader=services.reader),
         workflows=services.workflows,
         workflow_models=services.workflow_models,

@@ -95,7 +95,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             opened.push_async_callback(model.provider.close)
         registry = open_registry(loaded, models[MAIN].choice)
         opened.push_async_callback(registry.close)
-        store = await open_store(config.store, loaded.home, config.attachments)
+        store = await open_store(config.store, loaded.home, config.attachments, zone=config.zone)
         opened.push_async_callback(store.close)
         files = ChildReader(config.documents)  # one for all: it enforces documents.parallel
         opened.push_async_callback(files.close)

@@ -161,17 +161,23 @@ def list_pairings(config: ConfigOption = None) -> None:
 @pairing.command()
 def approve(
     code: Annotated[str, typer.Argument(metavar="CODE", help="The 8 characters that the assistant gave to the stranger.")],
+    person: Annotated[
+        str | None,
+        typer.Option("--as", metavar="PERSON", help="A person of nanobot people list whose other chat this is.  [default: a new person]"),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Let a sender write to the assistant, and notify them.
 
     Only if you know who has this code: it came to you from its holder, not from the list alone. Names are chosen by their bearers.
 
-    Example: nanobot pairing approve 7KQ2M9XF
+    The sender becomes a person, with sessions that no other sees; with --as, this chat is joined to a person you know.
+
+    Example: nanobot pairing approve 7KQ2M9XF --as anna
     """
     wanted = replace_surrogates(code.strip())
     loaded = configured(config)
-    found = with_store(loaded, lambda store: _approve(store, loaded, wanted))
+    found = with_store(loaded, lambda store: _approve(store, loaded, wanted, person))
     if found is None:
         raise NotFound("There is no open pairing with this code; codes last an hour. nanobot pairing list shows those there are.")
     typer.echo(f"{found.channel} {harmless(found.sender.id)} ({harmless(found.sender.name)}) may write from now on")
@@ -182,10 +188,11 @@ def _row(found: Pairing) -> tuple[str, ...]:
     return found.channel, found.sender.id, found.sender.name, state, found.code or "", moment(found.created)
 
 
-async def _approve(store: Store, loaded: Loaded, code: str) -> Pairing | None:
+async def _approve(store: Store, loaded: Loaded, code: str, person: str | None) -> Pairing | None:
     """Approve the code and queue a message to the sender; None: there is no such code."""
     now = datetime.now(UTC)
-    found = await store.pairings.approve(code, now)
+    known = None if person is None else (await store.people.find(replace_surrogates(person))).id
+    found = await store.links.approve(code, now, known)
     if found is not None:
         told = OutboundEvent(
             id=derived_id("evt", "let in", found.channel, found.sender.id, found.created.isoformat()),

@@ -32,7 +32,7 @@ _PAGE = 1000
 async def opened_store(loaded: Loaded) -> AsyncGenerator[Store]:
     """The configured store. Raises ConfigError, StoreUnavailable."""
     make_home(loaded.home)
-    store = await open_store(loaded.config.store, loaded.home, loaded.config.attachments)
+    store = await open_store(loaded.config.store, loaded.home, loaded.config.attachments, zone=loaded.config.zone)
     try:
         yield store
     finally:

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, Self, cast
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -28,6 +29,13 @@ def _word_or_addresses(value: object) -> object:
         return tuple(str(parse_address(str(each))) for each in cast("Sequence[object]", value))
     except InvalidAddress as error:
         raise ValueError(error.message) from None
+
+
+def _zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (ValueError, OSError):
+        raise ValueError("must be a time zone such as Europe/Berlin") from None
 
 
 MayMessage = Literal["known", "any"] | tuple[str, ...]
@@ -71,6 +79,8 @@ class AgentSettings(ModelChoice):
     workspace: str = "~/.nanobot/workspace"
     """The folder that the assistant may read and write; created at the first start. `~/.nanobot` at its beginning means NANOBOT_HOME where that is
     set; a relative path starts at the configuration file's folder."""
+    timezone: Annotated[str, AfterValidator(_zone)] | None = None
+    """The time zone of people who have named none, by IANA's name: `"Europe/Berlin"`. null: the machine's."""
     model_preset: str | None = None
     """The name of one of `modelPresets`, whose settings replace those here. null or `"default"`: none."""
     max_tool_iterations: Annotated[int, Field(ge=1, le=1000)] = 40

@@ -18,7 +18,7 @@ KeyPath = tuple[str, ...]
 
 _KEYS: Final = {
     "agents.defaults": (
-        "contextBlockLimit maxConcurrentSubagents failOnToolError maxToolResultChars providerRetryMode toolHintMaxLength timezone "
+        "contextBlockLimit maxConcurrentSubagents failOnToolError maxToolResultChars providerRetryMode toolHintMaxLength "
         "timezoneMode botName botIcon unifiedSession disabledSkills idleCompactAfterMinutes idleCompactCheckIntervalSeconds sessionTtlMinutes "
         "consolidationRatio dream memoryWindow maxMessages"
     ),

@@ -1,9 +1,10 @@
-"""The folders of the state and of the workspace: where they are, and how a first start makes them."""
+"""The folders of the state and of the workspace: where they are, and how a first start makes them; and the machine's time zone."""
 
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from assistant.config.errors import ConfigError, ConfigProblem
 from assistant.contracts.util import expand_home
@@ -81,3 +82,14 @@ def _as_config_error(folder: Path, key: tuple[str, ...]) -> Generator[None]:
         raise ConfigError(ConfigProblem(path=key, text=f"{folder} is not a folder")) from error
     except OSError as error:
         raise ConfigError(ConfigProblem(path=key, text=f"{folder} can't be made ({error.strerror})")) from error
+
+
+def machine_zone() -> ZoneInfo:
+    """By TZ, else /etc/localtime; UTC where neither says it by a name."""
+    _, _, linked = os.path.realpath("/etc/localtime").partition("/zoneinfo/")
+    for name in (os.environ.get("TZ", "").removeprefix(":"), linked.removeprefix("posix/").removeprefix("right/")):
+        try:
+            return ZoneInfo(name.removeprefix("Etc/"))
+        except (ValueError, OSError):
+            continue
+    return ZoneInfo("UTC")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, create_model, field_validator, model_validator
 
@@ -9,6 +10,7 @@ from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
 from assistant.config.agents import DEFAULTS, AgentSettings, AgentsSettings, ModelPreset
 from assistant.config.extensions import ChannelsSettings, ToolsSettings
+from assistant.config.folders import machine_zone
 from assistant.contracts.access import WINDOWS, Limits
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.util import Settings
@@ -79,6 +81,12 @@ class Config(Settings):
     def agent(self) -> AgentSettings:
         """The default agent, with the settings of its model preset where it has one."""
         return self.agents.defaults.with_preset(self.model_presets)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Of people who have named none."""
+        named = self.agents.defaults.timezone
+        return ZoneInfo(named) if named else machine_zone()
 
     @property
     def named_agents(self) -> Mapping[str, AgentSettings]:

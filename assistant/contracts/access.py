@@ -69,7 +69,7 @@ class ApiKey:
     """A key as it is kept: all of it but the secret, of which there is only a hash."""
 
     id: str
-    """What its holder's sessions belong to, as `key:<id>`; the same after a rotation."""
+    """Its holder is the identity `key:<id>`; the same after a rotation."""
     name: str
     prefix: str
     """How the secret begins, to recognise it by: "nbk_ab12"."""
@@ -89,6 +89,8 @@ class HeldKey:
     """A valid key, and until when the given secret is (its expiry, or the end of a rotation's overlap)."""
 
     key: ApiKey
+    person: str
+    """The id of the person that it belongs to."""
     until: datetime | None
 
 
@@ -101,8 +103,8 @@ class KeyStore(Protocol):
         """The key of a valid secret; None: unknown, revoked, expired or rotated out."""
         ...
 
-    async def holding(self, digests: Collection[str]) -> frozenset[str]:
-        """Those that are valid now."""
+    async def holding(self, digests: Collection[str]) -> Mapping[str, str]:
+        """Those that are valid now, each with the person that it belongs to."""
         ...
 
     async def limits(self, key_id: str) -> Limits | None:

@@ -8,7 +8,7 @@ waiting ──take──▶ taken ──▶ answered      with the end of its tu
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
 
@@ -67,8 +67,11 @@ COMMANDS: Mapping[str, str] = {
     "stop": "Stop what is being done",
     "status": "How it is doing",
     "id": "The ids of this chat and of you",
+    "link": "Join this chat with another of yours",
 }
 """The commands of every chat, each with what it does, as platforms offer them. `assistant.inbound.service` answers them."""
+WITH_ARGUMENTS: Final = frozenset({"link"})
+"""Those that may be followed by words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,26 @@ from datetime import time
 from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo
 
+from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
+
 OWNER_ID: Final = "local"
 """The id of the person who runs the server: the local caller without a key, the configured secrets, and the owners that channels name."""
+OWNER_SHOWN: Final = "owner"
+"""What people see and write for OWNER_ID."""
 PersonRole = Literal["owner", "user", "guest"]
+"""A guest may talk, and has nothing written to other chats."""
+
+
+class PersonNotFound(NotFound, code="person_not_found"):
+    """There is no such person."""
+
+
+class WrongCode(InvalidRequest, code="wrong_code"):
+    """This code is not valid: it is wrong, has expired or was used."""
+
+
+class PersonConflict(NanobotError, status=409, type="conflict_error", code="person_conflict"):
+    """This can't be done with this person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +49,11 @@ class Person:
     quiet: QuietHours | None = None
     identities: tuple[str, ...] = ()
     """`key:<id>`, `telegram:42`, a Supabase subject."""
+
+
+def shown_person(id: str) -> str:
+    """A person's id, as it is shown; `OWNER_ID` is "owner"."""
+    return OWNER_SHOWN if id == OWNER_ID else id
 
 
 class PeopleDirectory(Protocol):

@@ -80,6 +80,12 @@ def no_address(name: str) -> str:
     return _ADDRESS.sub("…", name)
 
 
+def visible_name(name: str) -> str:
+    """A person's name on one line, of visible characters, at most 64; it may be empty."""
+    seen = "".join([" " if unicodedata.category(c)[0] in "CZ" else c for c in name[:1024]])
+    return " ".join(seen.split())[:64].strip()
+
+
 def replace_surrogates(text: str) -> str:
     """Join surrogate pairs, and replace a lone surrogate by U+FFFD: no encoding can write one."""
     if text.isascii():

@@ -103,6 +103,8 @@ class NewJob:
     sources: Mapping[str, str]
     """The texts of the workflow's file and of those that it calls, by id."""
     inputs: Mapping[str, Json]
+    caller: str = ""
+    """The credential that started it, where that is not `owner`: its limits hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +191,9 @@ class Workflows(Protocol):
         """Raises WorkflowNotFound ("Workflow <id> not found"), InvalidWorkflow."""
         ...
 
-    async def start(self, owner: str, workflow_id: str, params: Mapping[str, Json], files: Mapping[str, Upload]) -> Job:
-        """Accept a job, which is stored when this returns. `files`: by their input's name; they stay the caller's.
+    async def start(self, owner: str, workflow_id: str, params: Mapping[str, Json], files: Mapping[str, Upload], caller: str = "") -> Job:
+        """Accept a job, which is stored when this returns. `files`: by their input's name; they stay the caller's. `caller`: the
+        credential that asks, whose limits hold for it, where it is not `owner`.
 
         Raises WorkflowNotFound, InvalidWorkflow, InvalidRequest (`param`: an input that is missing, unknown or of another type),
         UnreadableFile and its subclasses, ShuttingDown, ServerOverloaded.

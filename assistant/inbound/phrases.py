@@ -16,6 +16,7 @@ Write to me as you would to a person; files and pictures can come along.
 - /stop stops what I am doing
 - /status says how things are
 - /id gives the ids of this chat and of you
+- /link joins this chat with another of yours: I give a code here, and you write it there
 - /help shows this"""
 NEW = "A new conversation begins: I no longer see what was said before."
 NEW_STOPPED = f"I stopped what I was doing. {NEW}"
@@ -32,6 +33,18 @@ _CUT: dict[FinishReason, str] = {
     "length": "[My answer ends here: it reached its limit.]",
     "content_filter": "[My answer ends here: the model's provider held the rest back.]",
 }
+
+
+LINK_IN_PRIVATE = "Write /link to me in a private chat: what is joined is you, not a group."
+LINKED = "This chat is joined with your others now: we share conversations, and what I know of you, in all of them."
+
+
+def link_code(code: str) -> str:
+    """`code`: of the sender, valid for ten minutes."""
+    return (
+        f"Your code: `{code}`. Write `/link {code}` in another private chat with me within ten minutes, once. The one who writes it "
+        "sees everything of yours, so keep it to yourself. With an API key: `POST /v1/link`."
+    )
 
 
 def pairing(code: str) -> str:

@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-import unicodedata
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,23 +14,27 @@ from assistant.contracts.errors import TurnCancelled
 from assistant.contracts.inbox import InboundFile, InboundMessage, Pairing, Quote, Role, SessionRef, Taken
 from assistant.contracts.outbox import Origin, OriginKind, OutboundEvent
 from assistant.contracts.turns import TurnFailed, TurnFinished, Upload, UserText
-from assistant.contracts.util import Clock, derived_id, display_name, no_address, replace_surrogates, utc_now
+from assistant.contracts.util import Clock, derived_id, display_name, no_address, replace_surrogates, utc_now, visible_name
 from assistant.inbound import phrases as words
 from assistant.inbound.files import Fetcher
 from assistant.inbound.preview import TypingAndPreview
 from assistant.store.channels import PairingStore
+from assistant.store.links import CODE_ALPHABET, CODE_LENGTH
 from assistant.store.outbox import OutboxStore
 
 log = logging.getLogger(__name__)
 
-_MOST_NAME: Final = 64
+
+def identity_of(message: InboundMessage) -> str:
+    """The sender's, as people have it."""
+    return f"{message.address.channel}:{message.sender.id}"
 
 
-def place_for(message: InboundMessage, role: Role) -> SessionRef:
-    """A private chat belongs to its sender, a group to itself; each thread of it is a conversation of its own (dmScope: "sender")."""
+def place_for(message: InboundMessage, role: Role, person: str) -> SessionRef:
+    """A private chat belongs to its sender, `person`, a group to itself; each thread of it is a conversation of its own (dmScope: "sender")."""
     address = message.address
-    whose = message.sender.id if message.private else address.chat_id
-    return SessionRef(owner=f"{address.channel}:{whose}", session=str(address), role=role)
+    owner = person if message.private else f"{address.channel}:{address.chat_id}"
+    return SessionRef(owner=owner, session=str(address), role=role)
 
 
 def readable(message: InboundMessage) -> InboundMessage:
@@ -40,23 +43,17 @@ def readable(message: InboundMessage) -> InboundMessage:
     return replace(
         message,
         text=replace_surrogates(message.text),
-        sender=replace(message.sender, name=person(message.sender.name)),
+        sender=replace(message.sender, name=visible_name(message.sender.name)),
         quote=quote
         and replace(
             quote,
             text=replace_surrogates(quote.text),
-            author=person(quote.author),
+            author=visible_name(quote.author),
             files=tuple(replace(file, name=display_name(file.name, file.kind)) for file in quote.files),
         ),
         command=command and replace(command, arguments=replace_surrogates(command.arguments)),
         files=tuple(replace(file, name=display_name(file.name, file.kind)) for file in message.files),
     )
-
-
-def person(name: str) -> str:
-    """A name on one line, of visible characters, at most 64; it may be empty."""
-    seen = "".join([" " if unicodedata.category(c)[0] in "CZ" else c for c in name[:1024]])
-    return " ".join(seen.split())[:_MOST_NAME].strip()
 
 
 _MOST_QUOTED: Final = 4_000
@@ -166,9 +163,6 @@ class ChatReply:
         return [self.writer.of_turn("notice", self.taken, words.failure(end))]
 
 
-ALPHABET: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
-"""Letters and digits that are not taken for each other. 31 to the power of 8: a code is not guessed within its hour."""
-CODE_LENGTH: Final = 8
 VALID_FOR: Final = timedelta(hours=1)
 MOST_OPEN: Final = 3
 """On a channel at once: strangers can't fill the owner's list."""
@@ -195,14 +189,16 @@ class PairingCodes:
         last = self._told.get((channel, sender.id))
         if last is not None and now - last < TOLD_AGAIN_AFTER:
             return
-        code = "".join([secrets.choice(ALPHABET) for _ in range(CODE_LENGTH)])
+        code = "".join([secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH)])
         asked = Pairing(channel=channel, sender=sender, chat_id=message.address.chat_id, code=code, created=now, expires_at=now + VALID_FOR)
         pairing = await self._pairings.request(asked, most_open=MOST_OPEN)
         if pairing is not None and pairing.code is not None:
             # One event for each ten minutes of a code: what a restart, or a message that comes twice, makes again is known.
             window = (now - pairing.created) // TOLD_AGAIN_AFTER
             id = derived_id("evt", "pairing", channel, sender.id, pairing.code, str(window))
-            event = self._writer.event(id, "pairing", message, place_for(message, "user"), words.pairing(pairing.code))
+            event = self._writer.event(
+                id, "pairing", message, place_for(message, "user", identity_of(message)), words.pairing(pairing.code)
+            )
             await self._outbox.enqueue([event])
         self._told[channel, sender.id] = now
         self._told.move_to_end((channel, sender.id))

@@ -15,7 +15,7 @@ from assistant.contracts.turns import TurnRequest
 from assistant.contracts.util import backoff
 from assistant.inbound.files import Fetcher
 from assistant.inbound.preview import TypingAndPreview
-from assistant.inbound.replies import ChatReply, Writer, content_of
+from assistant.inbound.replies import ChatReply, Writer, content_of, identity_of
 from assistant.store.inbox import InboxStore
 from assistant.turns.handle import RunningTurn, remove_uploads
 from assistant.turns.service import Turns
@@ -104,6 +104,7 @@ class TurnRunner:
             request = TurnRequest(
                 id=taken.turn_id,
                 owner=taken.place.owner,
+                caller=identity_of(message) if message.private else "",
                 session=taken.place.session,
                 content=content,
                 stream=shown.listens,

@@ -11,12 +11,14 @@ from typing import Any, Final, TypeVar
 from assistant.access.recipients import Senders
 from assistant.contracts.channels import Conversation
 from assistant.contracts.errors import NanobotError, StoreUnavailable
-from assistant.contracts.inbox import ChatCommand, CommandCall, InboundMessage, SessionRef, Taken
+from assistant.contracts.inbox import ChatCommand, CommandCall, InboundMessage, Role, SessionRef, Taken
+from assistant.contracts.people import OWNER_ID
 from assistant.contracts.util import derived_id
 from assistant.inbound import phrases as words
 from assistant.inbound.files import Fetcher
+from assistant.inbound.links import ChatLinks
 from assistant.inbound.preview import attempt
-from assistant.inbound.replies import PairingCodes, Writer, place_for, readable, without_quoted_files
+from assistant.inbound.replies import PairingCodes, Writer, identity_of, place_for, readable, without_quoted_files
 from assistant.inbound.runner import SessionKey, TurnRunner
 from assistant.store.inbox import TurnLeft
 from assistant.store.store import Store
@@ -49,7 +51,10 @@ class InboundService:
     ) -> None:
         """`conversations`: of the channels that were opened, by name. `model`: its name, for /status. `overview`: lines that /status tells the
         owner in private. `commands`: further ones, by name. `at_work`: sessions at once."""
-        self._commands = commands
+        self._people = store.people
+        self._outbox = store.outbox
+        self._linking = ChatLinks(store.links)
+        self._commands = {"link": self._linking.answer, **commands}
         self._turns = turns
         self._inbox = store.inbox
         self._sessions = store.sessions
@@ -76,9 +81,11 @@ class InboundService:
         message = readable(message)
         standing = await self._senders.standing(channel, message.sender.id)
         if standing == "stranger":
-            await self._pairing.meet(message)
-            return ""
-        place = place_for(message, standing)
+            if (told := await self._linking.of_stranger(message)) is None:
+                await self._pairing.meet(message)
+                return ""
+            return await self._tell_stranger(message, told)
+        place = await self._place(message, standing)
         quote = message.quote
         asked = quote.author_id if quote is not None and quote.files else ""
         if quote is not None and asked and await self._senders.standing(channel, asked) == "stranger":
@@ -86,6 +93,8 @@ class InboundService:
         if message.command is not None and message.trusted:
             answer = await self._command_answer(message.command.name, message, place)
             if answer is not None:
+                if message.command.name == "link":  # the sender may be another person now
+                    place = await self._place(message, standing)
                 return await self._answer_command(message.command.name, message, place, answer)
         if message.command and not message.text.strip():
             message = replace(message, text=f"/{message.command.name} {message.command.arguments}".strip())
@@ -97,6 +106,19 @@ class InboundService:
             self._workers.wake(key)
             self._acknowledge(message)
         return accepted.id
+
+    async def _place(self, message: InboundMessage, standing: Role) -> SessionRef:
+        person = await self._people.of(identity_of(message), message.sender.name) if message.private else ""
+        return place_for(message, "owner" if person == OWNER_ID else standing, person)
+
+    async def _tell_stranger(self, message: InboundMessage, told: str) -> str:
+        """Answer a code that came from a stranger; nothing is kept of one that was wrong."""
+        if await self._senders.standing(message.address.channel, message.sender.id) != "stranger":
+            return await self._answer_command("link", message, await self._place(message, "user"), told)
+        id = derived_id("evt", "command", message.address.channel, message.external_id)
+        place = place_for(message, "user", identity_of(message))
+        await self._outbox.enqueue([self._writer.event(id, "reply", message, place, told)])
+        return ""
 
     async def last_seen(self, channel: str) -> Mapping[str, str]:
         return await self._inbox.last_seen(channel)

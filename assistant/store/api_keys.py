@@ -1,6 +1,6 @@
 """Keys of the API. The contract is `assistant.contracts.access.KeyStore`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -10,6 +10,7 @@ from assistant.contracts.access import ApiKey, HeldKey, Limits, Scope
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import from_micros, json_column, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
+from assistant.store.people import ADD_IDENTITY, ADD_PERSON
 
 # Times are microseconds.
 _ADD = """
@@ -18,9 +19,10 @@ _ADD = """
 _COLUMNS = "id, name, prefix, scopes, models, requests, tokens, parallel, created, expires, last_used, revoked"
 _ALL = f"SELECT {_COLUMNS} FROM api_keys ORDER BY created, id"  # noqa: S608 - columns of this module
 _HOLDS = "revoked IS NULL AND (expires IS NULL OR expires > :now)"
-_BY_DIGEST = f"SELECT {_COLUMNS}, NULL FROM api_keys WHERE digest = :digest AND {_HOLDS}"  # noqa: S608 - as above
+_PERSON = "(SELECT person FROM identities WHERE identity = 'key:' || api_keys.id)"
+_BY_DIGEST = f"SELECT {_COLUMNS}, {_PERSON}, NULL FROM api_keys WHERE digest = :digest AND {_HOLDS}"  # noqa: S608 - as above
 _BY_PREVIOUS = f"""
-    SELECT {_COLUMNS}, previous_until FROM api_keys WHERE previous = :digest AND previous_until > :now AND {_HOLDS}"""  # noqa: S608 - as above
+    SELECT {_COLUMNS}, {_PERSON}, previous_until FROM api_keys WHERE previous = :digest AND previous_until > :now AND {_HOLDS}"""  # noqa: S608 - as above
 _LIMITS = "SELECT requests, tokens, parallel FROM api_keys WHERE id = :id"
 _USED = "UPDATE api_keys SET last_used = :at WHERE id = :id"
 _REVOKE = "UPDATE api_keys SET revoked = :now WHERE id = :id AND revoked IS NULL RETURNING id"
@@ -50,20 +52,29 @@ class ApiKeys:
             "created": to_micros(key.created),
             "expires": optional(to_micros, key.expires),
         }
-        await self._database.execute(_ADD, values)
+        identity = f"key:{key.id}"
+        person: dict[str, SqlValue] = {"id": identity, "identity": identity, "name": values["name"], "role": "user", "source": "cli"}
+
+        def add(connection: Transaction) -> None:
+            connection.execute(_ADD, values)
+            for statement in (ADD_PERSON, ADD_IDENTITY):
+                connection.execute(statement, {**person, "at": values["created"]})
+
+        await self._database.write(add)
 
     async def find(self, digest: str) -> HeldKey | None:
         row = await self._database.read(lambda connection: self._held(connection, digest))
         if row is None:
             return None
-        key, overlap = _key(row[:-1]), optional(from_micros, row[-1])
-        return HeldKey(key=key, until=min((end for end in (key.expires, overlap) if end is not None), default=None))
+        *own, person, until = row
+        key, overlap = _key(tuple(own)), optional(from_micros, until)
+        end = min((end for end in (key.expires, overlap) if end is not None), default=None)
+        return HeldKey(key=key, person=unescape(person or f"key:{key.id}"), until=end)
 
-    async def holding(self, digests: Collection[str]) -> frozenset[str]:
+    async def holding(self, digests: Collection[str]) -> Mapping[str, str]:
         wanted = tuple(digests)
-        return await self._database.read(
-            lambda connection: frozenset(digest for digest in wanted if self._held(connection, digest) is not None)
-        )
+        rows = await self._database.read(lambda connection: [(digest, self._held(connection, digest)) for digest in wanted])
+        return {digest: unescape(row[-2] or f"key:{row[0]}") for digest, row in rows if row is not None}
 
     async def limits(self, key_id: str) -> Limits | None:
         rows = await self._database.select(_LIMITS, {"id": json_column(key_id)})

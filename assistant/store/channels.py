@@ -21,6 +21,9 @@ ADD_PAIRING = """
 APPROVE = "UPDATE pairings SET code = NULL, expires = NULL WHERE channel = :channel AND sender_id = :sender_id"
 PAIRED = "SELECT 1 FROM pairings WHERE channel = :channel AND sender_id = :sender_id AND code IS NULL"
 PAIRINGS = f"{_PAIRING} WHERE expires IS NULL OR expires > :now ORDER BY created DESC, channel, sender_id"
+LET_IN = """
+    INSERT INTO pairings (channel, sender_id, sender_name, chat_id, created) VALUES (:channel, :sender_id, :sender_name, :chat_id, :created)
+    ON CONFLICT (channel, sender_id) DO UPDATE SET code = NULL, expires = NULL"""
 REVOKE = "DELETE FROM pairings WHERE channel = :channel AND sender_id = :sender_id RETURNING sender_id"
 
 
@@ -34,17 +37,8 @@ class PairingStore:
     async def request(self, pairing: Pairing, *, most_open: int) -> Pairing | None:
         """Open a pairing, or return the sender's. None: the channel has `most_open` open ones, or the code is in use (try another)."""
         now = to_micros(self._clock())
-        channel, sender_id = json_key(pairing.channel, pairing.sender.id)
-        # In the order of `PAIRING`.
-        values: dict[str, SqlValue] = {
-            "channel": channel,
-            "sender_id": sender_id,
-            "sender_name": json_column(pairing.sender.name),
-            "chat_id": json_column(pairing.chat_id),
-            "code": optional(json_column, pairing.code),
-            "created": to_micros(pairing.created),
-            "expires": optional(to_micros, pairing.expires_at),
-        }
+        values = _values(pairing)
+        channel, sender_id = values["channel"], values["sender_id"]
 
         def ask(connection: Transaction) -> SqlRow | None:
             connection.execute(FORGET_EXPIRED, {"now": now})
@@ -62,17 +56,7 @@ class PairingStore:
 
     async def approve(self, code: str, now: datetime) -> Pairing | None:
         """Approve the open pairing with this code (case-insensitive). None: there is none, or it has expired."""
-        wanted: dict[str, SqlValue] = {"code": json_column(code.upper()), "now": to_micros(now)}
-
-        def let_in(connection: Transaction) -> SqlRow | None:
-            found = connection.execute(PAIRING_BY_CODE, wanted)
-            if not found:
-                return None
-            who: dict[str, SqlValue] = {"channel": found[0][0], "sender_id": found[0][1]}
-            connection.execute(APPROVE, who)
-            return connection.execute(PAIRING, who)[0]
-
-        return optional(_pairing, await self._database.write(let_in))
+        return await self._database.write(lambda connection: approve_code(connection, code, now))
 
     async def paired(self, channel: str, sender_id: str) -> bool:
         return bool(await self._database.select(PAIRED, {"channel": json_column(channel), "sender_id": json_column(sender_id)}))
@@ -84,6 +68,35 @@ class PairingStore:
     async def revoke(self, channel: str, sender_id: str) -> bool:
         """Remove the sender's pairing, open or approved. Returns False if there is none."""
         return bool(await self._database.execute(REVOKE, {"channel": json_column(channel), "sender_id": json_column(sender_id)}))
+
+
+def approve_code(connection: Transaction, code: str, now: datetime) -> Pairing | None:
+    """Approve the open pairing with this code; see `PairingStore.approve`."""
+    found = connection.execute(PAIRING_BY_CODE, {"code": json_column(code.upper()), "now": to_micros(now)})
+    if not found:
+        return None
+    who: dict[str, SqlValue] = {"channel": found[0][0], "sender_id": found[0][1]}
+    connection.execute(APPROVE, who)
+    return _pairing(connection.execute(PAIRING, who)[0])
+
+
+def let_in(connection: Transaction, pairing: Pairing) -> None:
+    """Add an approved pairing, or approve the sender's."""
+    connection.execute(LET_IN, _values(pairing))
+
+
+def _values(pairing: Pairing) -> dict[str, SqlValue]:
+    """In the order of `PAIRING`."""
+    channel, sender_id = json_key(pairing.channel, pairing.sender.id)
+    return {
+        "channel": channel,
+        "sender_id": sender_id,
+        "sender_name": json_column(pairing.sender.name),
+        "chat_id": json_column(pairing.chat_id),
+        "code": optional(json_column, pairing.code),
+        "created": to_micros(pairing.created),
+        "expires": optional(to_micros, pairing.expires_at),
+    }
 
 
 def _pairing(row: SqlRow) -> Pairing:

@@ -66,7 +66,7 @@ class JobStore:
         """Accept a job, "queued" and held by this process."""
         now = self._now()
         owner, workflow = json_key(job.owner, job.workflow)
-        payload = _dumped({"sources": dict(job.sources), "inputs": dict(job.inputs)})
+        payload = _dumped({"sources": dict(job.sources), "inputs": dict(job.inputs), "caller": job.caller})
         values: dict[str, SqlValue] = {
             "id": job.id, "owner": owner, "workflow": workflow, "runner": self._runner.id, "at": now, "payload": payload,
         }  # fmt: skip
@@ -233,7 +233,14 @@ def _node(row: SqlRow) -> NodeRun:
 def _held(row: SqlRow, nodes: Sequence[SqlRow]) -> HeldJob:
     job, owner, workflow, created, payload = row
     raw: dict[str, Any] = orjson.loads(payload)
-    new = NewJob(id=job, owner=unescape(owner), workflow=unescape(workflow), sources=raw["sources"], inputs=raw["inputs"])
+    new = NewJob(
+        id=job,
+        owner=unescape(owner),
+        workflow=unescape(workflow),
+        sources=raw["sources"],
+        inputs=raw["inputs"],
+        caller=raw.get("caller", ""),
+    )
     return HeldJob(new=new, created=from_micros(created), nodes={node[0]: _node(node) for node in nodes})
 
 

@@ -7,6 +7,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.util import Clock, utc_now
@@ -19,7 +20,9 @@ from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
 from assistant.store.limits import StoredLimits
+from assistant.store.links import LinkStore
 from assistant.store.outbox import OutboxStore
+from assistant.store.people import PeopleStore
 from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner
 from assistant.store.responses import ResponseStore
 from assistant.store.sessions import Sessions
@@ -34,6 +37,7 @@ _EXISTS = {
 }
 log = logging.getLogger(__name__)
 _KEEP = AttachmentSettings()
+_UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,8 @@ class Store:
     responses: ResponseStore
     keys: ApiKeys
     limits: StoredLimits
+    people: PeopleStore
+    links: LinkStore
     notifier: Notifier
     database: Database
     runner: Runner
@@ -66,9 +72,9 @@ class Store:
 
 
 async def open_store(
-    settings: StoreSettings, state_folder: Path, attachments: AttachmentSettings = _KEEP, *, clock: Clock = utc_now
+    settings: StoreSettings, state_folder: Path, attachments: AttachmentSettings = _KEEP, *, zone: ZoneInfo = _UTC, clock: Clock = utc_now
 ) -> Store:
-    """Open the store; create it, or migrate its schema, if needed. Raises StoreUnavailable.
+    """Open the store; create it, or migrate its schema, if needed. Raises StoreUnavailable. `zone`: of people who named none.
 
     SQLite is in `state_folder` unless `settings.url` names another database; the files of attachments and media always are. Nothing is recovered,
     swept or purged: the server does that.
@@ -79,6 +85,7 @@ async def open_store(
     notifier = notifier_on(database)
     kept_files = AttachmentStore(database, state_folder / "attachments", attachments, clock=clock)
     media = MediaFolder(database, state_folder / "media")
+    people = PeopleStore(database, zone=zone, clock=clock)
     sessions = Sessions(database, runner, notifier, collect=kept_files.collect, clock=clock)
     store = Store(
         sessions=sessions,
@@ -94,6 +101,8 @@ async def open_store(
         idempotency=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, runner, clock=clock),
+        people=people,
+        links=LinkStore(database, people, clock=clock),
         notifier=notifier,
         database=database,
         runner=runner,

@@ -4,13 +4,15 @@ import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from assistant.contracts.errors import ContextLengthExceeded
 from assistant.contracts.messages import AssistantMessage, Image, Message, ToolMessage, UserMessage, Verbatim
 from assistant.contracts.models import ModelProvider, Sampling, ToolSpec
+from assistant.contracts.people import Person
 from assistant.contracts.sessions import CachedUpTo, History
 from assistant.contracts.transcripts import IMAGE_TOKENS, cut, heal, message_bytes, message_tokens, text_tokens, tool_tokens, unanswered
 from assistant.contracts.turns import Earlier, HistoryMessage, TurnRequest, Upload
@@ -53,8 +55,9 @@ class Instructions:
         self._stamps: list[tuple[int, int] | None] = []
         self._text = ""
 
-    def text(self, today: datetime) -> str:
-        """The instructions as of now. The date is their last line, so that the prompt's beginning changes once a day and no oftener."""
+    def text(self, today: datetime, person: Person | None = None) -> str:
+        """The instructions as of now, `today` by the person's clock; None: of a group. Name and date are their last lines, so that the prompt's
+        beginning is the same for all, and for one person changes once a day and no oftener."""
         stamps = [_stamp(path) for path in self._paths]
         if stamps != self._stamps or not self._text:
             pieces = [self._agent]
@@ -65,7 +68,8 @@ class Instructions:
                     pieces += [f"# {name}\n\n{text}"] if text else []
             self._text = "\n\n".join(pieces)
             self._stamps = stamps
-        return f"{self._text}\n\nToday is {today:%A, %d %B %Y} (UTC)."
+        named = f'The person you talk with calls themselves "{person.name}".\n' if person and person.name else ""
+        return f"{self._text}\n\n{named}Today is {today:%A, %d %B %Y} ({today.tzinfo})."
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
@@ -122,9 +126,10 @@ class Context:
         learned = self._model.info.learned_context if self._model else None
         return min(self._configured, learned or self._configured)
 
-    def room(self, request: TurnRequest, message: UserMessage | None) -> Room:
-        """The room for a turn. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
-        instructions = (self._instructions.text(datetime.now(UTC)), *request.instructions)
+    def room(self, request: TurnRequest, message: UserMessage | None, zone: ZoneInfo, person: Person | None = None) -> Room:
+        """The room for a turn. `zone`: by which the date is told; `person`: None in a group. Raises ContextLengthExceeded
+        where the new message alone, or the results of the client's tools, would not fit."""
+        instructions = (self._instructions.text(datetime.now(zone), person), *request.instructions)
         brought = sum(map(tool_tokens, (*(tool.spec for tool in request.tools), *request.client_tools)))
         fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))
         total = self._total()

@@ -21,6 +21,7 @@ from assistant.contracts.errors import (
 )
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
+from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.sessions import ONCE, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.transcripts import fit
@@ -63,12 +64,14 @@ class Turns:
         intake: MessageIntake,
         timeout: float,
         allowance: Allowance,
+        people: PeopleDirectory,
         waiting: int = 16,
     ) -> None:
         """`agents`: by id, MAIN among them. `timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one
         session. `allowance`: the limits of turns that start without an admission."""
         self.agents = agents
         self.allowance = allowance
+        self._people = people
         self._sessions = sessions
         self._attachments = attachments
         self._intake = intake
@@ -177,7 +180,9 @@ class Turns:
         else:
             brought = request.content or not request.results
             message = await self._intake.message(request, request.content, agent.pictures) if brought else None
-        room = agent.context.room(request, message)
+        person = await self._people.person(request.owner)
+        zone = person.zone if person else await self._people.zone(request.owner)
+        room = agent.context.room(request, message, zone, person)
         if transcript is None:
             history = tuple(
                 [
@@ -190,7 +195,7 @@ class Turns:
             if meters:  # one that is resumed is not refused any more: its message was accepted
                 said = [HistoryMessage(content=request.content)]
                 tokens = estimated_tokens(said, request.instructions, request.sampling)
-                turn.admission = await self.allowance.admit(request.owner, tokens)
+                turn.admission = await self.allowance.admit(request.caller or request.owner, tokens)
         transcript.trim(room.budget(transcript.scale))
 
         async def append(step: list[AssistantMessage | ToolMessage]) -> None:

@@ -26,18 +26,18 @@ class WorkflowModels:
         self._workflows = workflows
         self._running: set[RunningTurn] = set()
 
-    async def start(self, owner: str, workflow_id: str, said: Sequence[Earlier], stream: bool) -> RunningTurn:
+    async def start(self, owner: str, workflow_id: str, said: Sequence[Earlier], stream: bool, caller: str) -> RunningTurn:
         """Accept a job, which is stored when this returns. The uploads stay the caller's.
 
         A cancelled turn cancels its job; a turn interrupted by the server's shutdown leaves the job to be resumed after the next start.
-        `said`: the conversation, with the user's message last. Raises what `Workflows.start` raises.
+        `caller`: the credential that asks. `said`: the conversation, with the user's message last. Raises what `Workflows.start` raises.
         """
         *before, last = said
         if not isinstance(last, HistoryMessage):
             raise TypeError("the last message must be the user's")
         workflow = await self._workflows.show(workflow_id)
         files = message_files(workflow, [part for part in last.content if isinstance(part, Upload)])
-        job = await self._workflows.start(owner, workflow_id, message_params(workflow, _text(last), before), files)
+        job = await self._workflows.start(owner, workflow_id, message_params(workflow, _text(last), before), files, caller=caller)
         turn = RunningTurn(new_id("turn"))
         turn.acted = True  # its nodes may have had effects: clients must not repeat it by themselves
         turn.task = asyncio.create_task(self._follow(turn, owner, job, stream), name=turn.id)

@@ -49,6 +49,8 @@ class NodeKey:
     job: str
     owner: str
     path: str
+    caller: str = ""
+    """As in NewJob."""
     again: bool = False
     """It was started before, and did not end."""
 
@@ -99,12 +101,20 @@ class NodeExecutor:
             raise NodeFailed("its prompt is empty")
         said = HistoryMessage(content=tuple(words))
         admission = await self.turns.allowance.reserve(
-            key.owner, estimated_tokens([said], (), Sampling()) + FILE_ESTIMATE * len(prompt.files)
+            key.caller or key.owner, estimated_tokens([said], (), Sampling()) + FILE_ESTIMATE * len(prompt.files)
         )
         try:
             uploads = [await self._copy(reference, values, key) for reference in prompt.files]
             content = (*words, *uploads)
-            request = TurnRequest(id=key.turn_id, owner=key.owner, session=key.session, content=content, agent=prompt.agent, resumable=True)
+            request = TurnRequest(
+                id=key.turn_id,
+                owner=key.owner,
+                caller=key.caller,
+                session=key.session,
+                content=content,
+                agent=prompt.agent,
+                resumable=True,
+            )
             return await self._turn(request, admission, why_stopped)
         finally:
             await admission.end()

@@ -184,7 +184,7 @@ class RunningJob:
         return {**await self._graph(inner, _with_defaults(inner, params), own, f"{path}/")}
 
     def _key(self, path: str, *, again: bool = False) -> NodeKey:
-        return NodeKey(job=self.id, owner=self.new.owner, path=path, again=again)
+        return NodeKey(job=self.id, owner=self.new.owner, caller=self.new.caller, path=path, again=again)
 
     async def _write_held(self, write: Callable[[], Awaitable[bool]]) -> None:
         if not await self._write(write):

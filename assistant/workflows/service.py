@@ -72,7 +72,7 @@ class WorkflowService:
     async def show(self, workflow_id: str) -> WorkflowInfo:
         return describe((await asyncio.to_thread(self._library.linked, workflow_id)).definition)
 
-    async def start(self, owner: str, workflow_id: str, params: Mapping[str, Json], files: Mapping[str, Upload]) -> Job:
+    async def start(self, owner: str, workflow_id: str, params: Mapping[str, Json], files: Mapping[str, Upload], caller: str = "") -> Job:
         if self._closing:
             raise ShuttingDown(retry_after=1)
         if len(self._running) >= _MAX_WAITING:
@@ -80,7 +80,7 @@ class WorkflowService:
         workflow = await asyncio.to_thread(self._library.linked, workflow_id)
         job_id = new_id("job")
         taken = await self._inputs.take(job_id, owner, workflow.definition, params, files)
-        new = NewJob(id=job_id, owner=owner, workflow=workflow_id, sources=workflow.sources, inputs=taken)
+        new = NewJob(id=job_id, owner=owner, caller=caller, workflow=workflow_id, sources=workflow.sources, inputs=taken)
         job = await self._store.add(new)
         self._run(new, workflow, {})
         return job

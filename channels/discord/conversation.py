@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ from yarl import URL
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Preview, SendLater, SendRefused
-from assistant.contracts.inbox import COMMANDS, Command, InboundFile, InboundMessage
+from assistant.contracts.inbox import COMMANDS, WITH_ARGUMENTS, Command, InboundFile, InboundMessage
 from assistant.contracts.proxies import ProxyRoute
 from channels.discord.http import CONNECTION_ERRORS, route_of
 from channels.discord.plan import MOST_CHARS, reply_in
@@ -160,6 +160,8 @@ _WRITTEN: Final = re.compile(r"/([a-z][a-z0-9_]{0,31})(?:\s+(.*))?", re.DOTALL |
 _MESSAGE, _NOTHING = 4, 6
 """Types of answers: a message; for a button, nothing visible."""
 _EPHEMERAL: Final = 1 << 6
+_STRING: Final = 3
+"""A type of options."""
 
 
 def command_in(text: str) -> Command | None:
@@ -169,13 +171,21 @@ def command_in(text: str) -> Command | None:
 
 async def register(client: DiscordClient) -> None:
     """Register the slash commands, unless they are. Without them, the same words can be written."""
-    wanted = [{"name": name, "description": about, "type": 1} for name, about in COMMANDS.items()]
+    words = {"type": _STRING, "name": "words", "description": "What belongs to it", "required": False}
+    wanted = [
+        {"name": name, "description": about, "type": 1, **({"options": [words]} if name in WITH_ARGUMENTS else {})}
+        for name, about in COMMANDS.items()
+    ]
     try:
         known: list[Any] = await client.http.get_global_commands(client.me.id if client.application_id is None else client.application_id)
-        if {(each["name"], each["description"]) for each in known} != set(COMMANDS.items()):
+        if _offers(known) != _offers(wanted):
             await client.http.bulk_upsert_global_commands(client.application_id or client.me.id, wanted)
     except CONNECTION_ERRORS as error:
         log.warning("discord.commands_not_registered error=%s", type(error).__name__)
+
+
+def _offers(commands: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, bool]]:
+    return {(each["name"], each["description"], bool(each.get("options"))) for each in commands}
 
 
 async def tell(client: DiscordClient, interaction: discord.Interaction, words: str | None) -> None:

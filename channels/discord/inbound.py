@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import discord
 
@@ -80,8 +80,9 @@ def read_interaction(interaction: discord.Interaction, settings: DiscordSettings
         text = said_by(str(data.get("custom_id", "")))
         command = command_in(text or "")
     elif interaction.type is discord.InteractionType.application_command:
-        command = Command(name=str(data.get("name", "")).lower())
-        text = f"/{command.name}"
+        options: Any = data.get("options") or [{}]
+        command = Command(name=str(data.get("name", "")).lower(), arguments=str(options[0].get("value", "")).strip())
+        text = f"/{command.name} {command.arguments}".strip()
     else:
         return None
     if text is None:

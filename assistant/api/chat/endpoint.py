@@ -32,7 +32,7 @@ from assistant.turns.direct import Direct, DirectRequest
 from assistant.turns.handle import RunningTurn
 from assistant.turns.prompt import estimated_tokens
 
-StartWorkflow = Callable[[str, str, Sequence[Earlier], bool], Awaitable[RunningTurn]]
+StartWorkflow = Callable[[str, str, Sequence[Earlier], bool, str], Awaitable[RunningTurn]]
 """`assistant.workflows.models.WorkflowModels.start`."""
 
 
@@ -105,7 +105,8 @@ class ChatService:
                 history, results, content = parted(asked.said)
                 wanted = TurnRequest(
                     id=turn_id,
-                    owner=who.id,
+                    owner=who.person,
+                    caller=who.id,
                     agent=agent,
                     session=session or ONCE + turn_id,
                     content=tuple([part for part in content if not isinstance(part, Verbatim)]),
@@ -167,7 +168,7 @@ class ChatEndpoint:
     """Starts the workflows that `known` lists; None: there are none."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        uploaded = files_of(self.files, principal(scope).id)
+        uploaded = files_of(self.files, principal(scope).person)
         async with spooled(self.spool_folder, self.settings.limits, uploaded) as spool:
             asked = await read_chat(scope, receive, spool, self.asking.known)
             if isinstance(asked.route, ToWorkflow):
@@ -184,7 +185,7 @@ class ChatEndpoint:
         if self.start_workflow is None or not any(map(who.may_use, names_of(to, self.asking.known))):
             raise ModelNotFound(param="model")
         who.require("workflows")
-        return await self.start_workflow(who.id, to.id, asked.said, asked.stream)
+        return await self.start_workflow(who.person, to.id, asked.said, asked.stream, who.id)
 
     async def _answer(self, request: Request, turn: RunningTurn, asked: ChatInput) -> Response:
         created = int(time.time())

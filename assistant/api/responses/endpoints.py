@@ -56,7 +56,7 @@ class ResponseEndpoints:
     )
     async def create(self, request: Request) -> Response:
         """Ask, and have the answer kept: whole, or (`stream: true`) as server-sent events."""
-        owner = principal(request.scope).id
+        owner = principal(request.scope).person
         async with spooled(self.spool_folder, self.settings.limits, self._named(owner)) as spool:
             asked = await read_response(request.scope, request.receive, spool, self.asking.known, self.store, owner)
             wanted = await self.asking.prepare(request.scope, asked.chat)
@@ -110,12 +110,12 @@ class ResponseEndpoints:
     @endpoint("DELETE", _ONE, "Delete a response", scope="chat", responses=errors(401, 404, 503))
     async def delete(self, request: Request, response_id: str) -> ResponseDeleted:
         """Remove it. The conversation of a later response then begins after it; the session in which it was made keeps its messages."""
-        if not await self.store.delete(principal(request.scope).id, _known(response_id)):
+        if not await self.store.delete(principal(request.scope).person, _known(response_id)):
             raise ResponseNotFound(param="response_id")
         return ResponseDeleted(id=response_id)
 
     async def _get(self, request: Request, response_id: str) -> KeptResponse:
-        kept = await self.store.get(principal(request.scope).id, _known(response_id))
+        kept = await self.store.get(principal(request.scope).person, _known(response_id))
         if kept is None:
             raise ResponseNotFound(param="response_id")
         return kept

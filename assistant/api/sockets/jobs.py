@@ -42,19 +42,19 @@ class SocketJobs:
         if name == "run_job":
             await self._run(data)
         elif name == "get_status" and data.get("job_id") is None:
-            jobs = [_status(job) for job in await self.service.list(self._who.id) if job.state not in ENDED]
+            jobs = [_status(job) for job in await self.service.list(self._who.person) if job.state not in ENDED]
             await self._say({"active_jobs": cast("object", jobs)})
         elif not isinstance(job_id := data.get("job_id"), str) or not job_id:
             await self._say({"error": "job_id is required"})
         elif name == "reconnect_job":
-            job = await self.service.get(self._who.id, known_job(job_id))
+            job = await self.service.get(self._who.person, known_job(job_id))
             await self._say({"message": f"Reconnecting to job {job.id}", "job_id": job.id, "workflow_id": job.workflow})
             self._watch(job)
         elif name == "cancel_job":
-            job = await self.service.cancel(self._who.id, known_job(job_id))
+            job = await self.service.cancel(self._who.person, known_job(job_id))
             await self._say({"message": "Job cancellation requested", "job_id": job.id, "workflow_id": job.workflow})
         else:
-            await self._say(_status(await self.service.get(self._who.id, known_job(job_id))))
+            await self._say(_status(await self.service.get(self._who.person, known_job(job_id))))
 
     @property
     def service(self) -> Workflows:
@@ -76,19 +76,19 @@ class SocketJobs:
             files = message_files(workflow, [part for part in content if isinstance(part, Upload)])
             words = "\n".join([part.text for part in content if isinstance(part, UserText)])
             params = {**message_params(workflow, words), **cast("dict[str, Json]", message.params or {})}
-            return await self.service.start(self._who.id, workflow.id, params, files)
+            return await self.service.start(self._who.person, workflow.id, params, files, caller=self._who.id)
 
     async def frames(self, job: Job, thread: str) -> AsyncIterator[list[Frame]]:
         """The updates of a message's job, then its outputs as a message. Raises JobFailed, JobCancelled, StoreUnavailable."""
-        async for batch in self.service.updates(self._who.id, job.id):
+        async for batch in self.service.updates(self._who.person, job.id):
             yield [cast("Frame", update_frame(update)) for update in batch]
-        results = await self.service.result(self._who.id, job.id)
+        results = await self.service.result(self._who.person, job.id)
         yield [wire.chunk("", done=True), wire.message(results_text(dict(results)), thread=thread, workflow=job.workflow)]
 
     async def cancel(self, job: Job) -> None:
         """Does nothing if it has ended."""
         with suppress(JobConflict):
-            await self.service.cancel(self._who.id, job.id)
+            await self.service.cancel(self._who.person, job.id)
 
     async def _run(self, data: Frame) -> None:
         workflow_id, params = data.get("workflow_id"), data.get("params")
@@ -103,7 +103,7 @@ class SocketJobs:
             admission = await self._services.authenticator.admit(self._who)
             try:
                 inputs = await given_params(dict(cast("dict[str, Json]", params or {})), spool, workflow)
-                job = await self.service.start(self._who.id, workflow_id, *inputs)
+                job = await self.service.start(self._who.person, workflow_id, *inputs, caller=self._who.id)
             finally:
                 await admission.end()
         await self._say({"message": "Job started", "workflow_id": workflow_id, "job_id": job.id})
@@ -123,7 +123,7 @@ class SocketJobs:
 
     async def _tell(self, job_id: str) -> None:
         try:
-            async for batch in self.service.updates(self._who.id, job_id):
+            async for batch in self.service.updates(self._who.person, job_id):
                 for update in batch:
                     await self._say(cast("Frame", update_frame(update)))
         except NanobotError as error:

@@ -61,7 +61,15 @@ async def read_question(
     content = await take_in(message.content, spool)
     only = None if message.tools is None else frozenset(message.tools)
     turn = TurnRequest(
-        id=new_id("turn"), owner=who.id, agent=to.agent, session=session, content=content, stream=True, tools=tools, only_tools=only
+        id=new_id("turn"),
+        owner=who.person,
+        caller=who.id,
+        agent=to.agent,
+        session=session,
+        content=content,
+        stream=True,
+        tools=tools,
+        only_tools=only,
     )
     return Question(turn=turn, content=content, thread=thread, provider=facts.provider)
 

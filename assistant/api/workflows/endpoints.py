@@ -124,7 +124,7 @@ class WorkflowEndpoints:
         """Run it to its end. The body holds its inputs. The job continues when the client disconnects: `x-nanobot-job-id` names it."""
         job = await self._start(request, workflow_id)
         try:
-            results = await self.workflows.result(principal(request.scope).id, job.id)
+            results = await self.workflows.result(principal(request.scope).person, job.id)
         except (JobFailed, JobCancelled) as error:
             raise FailedAfterActing(error) from None
         except asyncio.CancelledError:
@@ -147,19 +147,19 @@ class WorkflowEndpoints:
     async def stream(self, request: Request, workflow_id: str) -> Response:
         """Run it, with server-sent events: `job_update`, `node_update`, `output_update`, then `complete`, then [DONE]."""
         job = await self._start(request, workflow_id)
-        updates = self.workflows.updates(principal(request.scope).id, job.id)
+        updates = self.workflows.updates(principal(request.scope).person, job.id)
         return JobStream(job, updates, keep_alive=self.settings.keep_alive_seconds)
 
     @endpoint("GET", "/v1/jobs", "List jobs", scope="workflows", responses=errors(400, 401, 404, 503))
     async def jobs(self, request: Request, limit: PageLimit = 50, before: Before = None) -> JobList:
         """The latest first; `before`: the id of the last one of the page before."""
-        owner = principal(request.scope).id
+        owner = principal(request.scope).person
         found = await self.workflows.list(owner, limit=limit + 1, before=None if before is None else known_job(before))
         return JobList.page(found, limit, JobAnswer.model_validate)
 
     @endpoint("GET", _JOB, "Show a job", scope="workflows", responses=errors(401, 404, 503))
     async def job(self, request: Request, job_id: str) -> JobAnswer:
-        return JobAnswer.model_validate(await self.workflows.get(principal(request.scope).id, known_job(job_id)))
+        return JobAnswer.model_validate(await self.workflows.get(principal(request.scope).person, known_job(job_id)))
 
     @endpoint(
         "GET",
@@ -171,7 +171,7 @@ class WorkflowEndpoints:
     )
     async def watch(self, request: Request, job_id: str) -> Response:
         """Its events so far, then new ones, as server-sent events: to reconnect to a run, as often as needed."""
-        owner = principal(request.scope).id
+        owner = principal(request.scope).person
         job = await self.workflows.get(owner, known_job(job_id))
         return JobStream(job, self.workflows.updates(owner, job.id), keep_alive=self.settings.keep_alive_seconds)
 
@@ -184,10 +184,11 @@ class WorkflowEndpoints:
     )
     async def cancel(self, request: Request, job_id: str) -> JobAnswer:
         """Stop it where it is, in whichever process. The effects of its nodes stay."""
-        return JobAnswer.model_validate(await self.workflows.cancel(principal(request.scope).id, known_job(job_id)))
+        return JobAnswer.model_validate(await self.workflows.cancel(principal(request.scope).person, known_job(job_id)))
 
     async def _start(self, request: Request, workflow_id: str) -> Job:
         workflow = await self.workflows.show(workflow_id)
         async with spooled(self.spool_folder, self.settings.limits) as spool:
             inputs = await read_params(request.scope, request.receive, spool, workflow)
-            return await self.workflows.start(principal(request.scope).id, workflow_id, *inputs)
+            who = principal(request.scope)
+            return await self.workflows.start(who.person, workflow_id, *inputs, caller=who.id)

@@ -85,6 +85,16 @@ CREATE INDEX files_by_digest ON files (digest);
 
 CREATE INDEX files_by_owner ON files (owner, at, id);
 
+CREATE TABLE identities (
+	identity VARCHAR NOT NULL,
+	person VARCHAR NOT NULL,
+	source VARCHAR NOT NULL,
+	created BIGINT NOT NULL,
+	PRIMARY KEY (identity)
+);
+
+CREATE INDEX identities_by_person ON identities (person);
+
 CREATE TABLE inbox (
 	seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	id VARCHAR NOT NULL,
@@ -149,6 +159,21 @@ CREATE INDEX limit_uses_by_time ON limit_uses (at);
 
 CREATE INDEX limit_uses_running ON limit_uses (owner, until) WHERE until IS NOT NULL;
 
+CREATE TABLE link_codes (
+	digest VARCHAR NOT NULL,
+	person VARCHAR NOT NULL,
+	expires BIGINT NOT NULL,
+	used BIGINT,
+	PRIMARY KEY (digest)
+);
+
+CREATE TABLE link_tries (
+	identity VARCHAR NOT NULL,
+	since BIGINT NOT NULL,
+	count INTEGER NOT NULL,
+	PRIMARY KEY (identity)
+);
+
 CREATE TABLE outbox (
 	seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	id VARCHAR NOT NULL,
@@ -201,6 +226,17 @@ CREATE TABLE pairings (
 	created BIGINT NOT NULL,
 	expires BIGINT,
 	PRIMARY KEY (channel, sender_id)
+);
+
+CREATE TABLE people (
+	id VARCHAR NOT NULL,
+	name VARCHAR NOT NULL,
+	role VARCHAR NOT NULL,
+	zone VARCHAR,
+	quiet_start INTEGER,
+	quiet_end INTEGER,
+	created BIGINT NOT NULL,
+	PRIMARY KEY (id)
 );
 
 CREATE TABLE pulse (

@@ -23,10 +23,13 @@ from assistant.store import (
     inbox,
     jobs,
     limits,
+    links,
     migrations,
     outbox_rows,
+    people,
     responses,
     sessions,
+    spaces,
     tables,
 )
 from assistant.store.database import SqlRow, Transaction
@@ -46,6 +49,7 @@ LISTS = [
     outbox_rows.next_yielding(2),
     *[attachments.files_of(purpose=asked, after=asked, oldest_first=first) for asked in (True, False) for first in (True, False)],
     *[jobs.jobs_of(everybody=asked, before=not asked) for asked in (True, False)],
+    *(*spaces.RENAME, *spaces.OWN, *spaces.AT_WORK, *spaces.DIGESTS_IN, *spaces.DELETE, *people.FORGET),
 ]
 STATEMENTS = LISTS + [
     value
@@ -60,6 +64,9 @@ STATEMENTS = LISTS + [
         limits,
         idempotency,
         responses,
+        people,
+        links,
+        spaces,
     )
     for name, value in vars(module).items()
     if isinstance(value, str) and name.isupper() and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", value)
@@ -109,6 +116,15 @@ OF_REVISION_0001 = [
     "INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (1, 1, 'turn_1', 1, 'user',"
     """ '{"id":"msg_1","parts":[{"text":"from before","kind":"text"}],"role":"user"}')""",
     "INSERT INTO turns (id, session_id, state, runner, started) VALUES ('turn_1', 1, 'running', 'run_old', 1)",
+]
+
+
+OF_REVISION_0009 = [
+    "INSERT INTO pairings (channel, sender_id, sender_name, chat_id, created) VALUES ('telegram', '43', 'Bert', '43', 5)",
+    "INSERT INTO pairings (channel, sender_id, sender_name, chat_id, code, created, expires) VALUES ('telegram', '44', 'X', '44', 'ABC', 5, 6)",
+    "INSERT INTO api_keys (id, name, prefix, digest, scopes, created) VALUES ('unused', 'build', 'nbk_', 'd', '[\"chat\"]', 3)",
+    "INSERT INTO inbox (id, channel, external_id, owner, session, role, state, at, crashes, payload)"
+    """ VALUES ('inb_1', 'other', '1', 'other:g', 'other:g', 'user', 'answered', 1, 0, '{"private":false}')""",
 ]
 
 
@@ -179,6 +195,36 @@ async def test_a_migration_keeps_what_was_stored(open_again: Opener, url: str) -
     assert await store.sessions.resume_turn("turn_1", None) is not None
     assert await store.sessions.end_turn("turn_1", "finished", [answer("and now")], outbound=[event("new")]) == 2
     assert (await claimed(store)).event.text == "new"
+
+
+async def test_owners_of_an_older_store_become_people(open_again: Opener, url: str) -> None:
+    upgrade(url, "0009")
+    sessions_of = {
+        "local": "api:one",
+        "key:1": "api:two",
+        "telegram:42": "telegram:42",
+        "telegram:-100": "telegram:-100",
+        "discord:7": "discord:77",
+        "discord:900": "discord:900:1",
+        "supabase:u": "api:x",
+        "once": "once:1",
+    }
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if url.startswith("postgresql") else url)
+    with engine.begin() as connection:
+        for owner, key in sessions_of.items():
+            connection.exec_driver_sql(OF_REVISION_0001[0].replace("'anna'", f"'{owner}'").replace("'api:one'", f"'{key}'"))
+        for statement in OF_REVISION_0009:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    store = await open_again()
+    found = {person.id: person for person in await store.people.list()}
+    assert set(found) == {"local", "key:1", "key:unused", "telegram:42", "telegram:43", "discord:7", "supabase:u"}
+    assert (found["local"].role, found["telegram:42"].role) == ("owner", "user")
+    assert (found["key:unused"].name, found["telegram:43"].name) == ("build", "Bert")
+    for id, person in found.items():
+        assert person.identities == (id,)
+    for owner, key in sessions_of.items():
+        assert await store.sessions.get(owner, key) is not None
 
 
 async def test_a_store_of_a_newer_version_is_refused_in_words(open_again: Opener, url: str) -> None:

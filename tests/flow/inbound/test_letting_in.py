@@ -9,7 +9,7 @@ import pytest
 from assistant.access.recipients import Senders
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.inbox import Command, Sender
-from assistant.inbound.replies import ALPHABET
+from assistant.store.links import CODE_ALPHABET
 from assistant.testing.scripted import ScriptedModel
 from tests.flow.inbound.chat import ALICE, BOB, EVE, said
 from tests.flow.inbound.rig import Rig, Server, words
@@ -59,7 +59,7 @@ async def test_a_stranger_gets_a_code_and_nothing_of_the_message_is_kept(rig: Ri
         assert await server.hear(said("my secret words", EVE)) == [""]
         (notice,) = await server.told(1)
         assert (str(notice.address), notice.origin.kind) == ("chat:666", "pairing")
-        assert set(await code(server)) <= set(ALPHABET)
+        assert set(await code(server)) <= set(CODE_ALPHABET)
         assert "secret" not in notice.text
         assert await rig.store.inbox.waiting() == []
         assert await rig.store.sessions.list(None) == []

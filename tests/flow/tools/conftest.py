@@ -44,6 +44,7 @@ class Desk:
             inbox=self.outbox.store.inbox,
             pairings=self.outbox.store.pairings,
             sessions=self.outbox.store.sessions,
+            people=self.outbox.store.people,
         )
         services = ToolServices(
             attachments=self.outbox.store.attachments,

@@ -62,6 +62,7 @@ class House:
             intake=MessageIntake(CachingReader(ChildReader(DocumentSettings()), files), files, document_chars=1_000),
             timeout=timeout,
             waiting=2,
+            people=self.store.people,
             allowance=Allowance(keys=self.store.keys, limiter=self.store.limits, defaults=budget),
         )
 

@@ -133,6 +133,7 @@ class Works:
             attachments=store.attachments,
             intake=MessageIntake(reader, store.attachments, document_chars=1_000),
             timeout=20,
+            people=store.people,
             allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=defaults),
         )
         targets = LinkTargets(tools=toolbox.names, agents=turns.agents.keys())
@@ -184,6 +185,7 @@ class Works:
                 inbox=store.inbox,
                 pairings=store.pairings,
                 sessions=store.sessions,
+                people=store.people,
             ),
             media=store.media,
             workspace=self.folder,

@@ -1,0 +1,114 @@
+"""A space, everything of one owner: moved to another owner, exported, deleted."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import count
+from typing import Any, Final
+
+import orjson
+
+from assistant.store.codec import decode_event, encode_json, from_micros, unescape
+from assistant.store.database import SqlRow, SqlValue, Transaction
+
+OWNED: Final = ("attachments", "files", "inbox", "jobs", "outbox", "responses", "sessions")
+"""The tables whose rows belong to a space, by their column `owner`: they are moved, exported and deleted with it."""
+NOT_OF_A_SPACE: Final[Mapping[str, str]] = {
+    "answers": "belong to the credential that repeats its request, and last a day",
+    "limit_uses": "count what a credential uses, and last a minute",
+}
+"""The other tables with such a column, and why. A test compares both with the tables."""
+
+SESSIONS_IN = "SELECT id, key FROM sessions WHERE owner = :old"
+IS_TAKEN = "SELECT 1 FROM sessions WHERE owner = :owner AND key = :key"
+RENAME = (
+    "UPDATE sessions SET key = :key WHERE owner = :old AND key = :was",
+    "UPDATE attachments SET session = :key WHERE owner = :old AND session = :was",
+    "UPDATE inbox SET session = :key WHERE owner = :old AND session = :was",
+    "UPDATE responses SET session = :key WHERE owner = :old AND session = :was",
+)
+UNSENT_IN = "SELECT seq, payload, expires FROM outbox WHERE owner = :old AND state IN ('queued', 'sending')"
+REWRITE_EVENT = "UPDATE outbox SET payload = :payload WHERE seq = :seq"
+OWN = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in OWNED)  # noqa: S608 - names of ours
+AT_WORK = (
+    "SELECT 1 FROM turns, sessions WHERE sessions.id = turns.session_id AND sessions.owner = :owner AND turns.ended IS NULL LIMIT 1",
+    "SELECT 1 FROM inbox WHERE owner = :owner AND state = 'taken' LIMIT 1",
+    "SELECT 1 FROM jobs WHERE owner = :owner AND ended IS NULL LIMIT 1",
+    "SELECT 1 FROM responses WHERE owner = :owner AND state = 'running' LIMIT 1",
+)
+DIGESTS_IN = (
+    "SELECT digest FROM attachments WHERE owner = :owner",
+    "SELECT digest FROM files WHERE owner = :owner",
+    "SELECT response_files.digest FROM response_files, responses WHERE responses.id = response AND responses.owner = :owner",
+)
+DELETE = tuple(f"DELETE FROM {table} WHERE owner = :owner" for table in OWNED)  # noqa: S608 - as above
+MESSAGES_IN = "SELECT seq, at, payload FROM messages WHERE session_id = :id ORDER BY seq"
+_COLUMNS: Final = {
+    "sqlite": "SELECT name FROM pragma_table_info(:table) ORDER BY cid",
+    "postgresql": "SELECT column_name FROM information_schema.columns"
+    " WHERE table_schema = current_schema() AND table_name = :table ORDER BY ordinal_position",
+}
+_JSON: Final = frozenset({"payload", "results", "label", "input", "body", "context"})
+"""Columns that hold JSON."""
+
+
+def is_at_work(connection: Transaction, owner: str) -> bool:
+    """Whether a turn, a job or a response of the space is under way. `owner`: as stored, here and below."""
+    return any(connection.execute(statement, {"owner": owner}) for statement in AT_WORK)
+
+
+def move_space(connection: Transaction, old: str, owner: str) -> None:
+    """Give everything of one owner to another. A session whose key the other has too becomes `<key>~2`."""
+    names: dict[str, SqlValue] = {"old": old, "owner": owner}
+    renamed: dict[str, str] = {}
+    for _, key in connection.execute(SESSIONS_IN, {"old": old}):
+        if connection.execute(IS_TAKEN, {"owner": owner, "key": key}):
+            free = (f"{key}~{number}" for number in count(2))
+            renamed[key] = next(
+                name for name in free if not any(connection.execute(IS_TAKEN, {"owner": of, "key": name}) for of in (owner, old))
+            )
+    for was, key in renamed.items():
+        for statement in RENAME:
+            connection.execute(statement, {"old": old, "was": was, "key": key})
+    shown = {unescape(was): unescape(key) for was, key in renamed.items()}
+    for seq, payload, expires in connection.execute(UNSENT_IN, {"old": old}):
+        event = decode_event(payload, from_micros(expires))
+        session = event.origin.session
+        origin = replace(event.origin, owner=unescape(owner), session=session and shown.get(session, session))
+        connection.execute(REWRITE_EVENT, {"seq": seq, "payload": encode_json(replace(event, origin=origin))})
+    for statement in OWN:
+        connection.execute(statement, names)
+
+
+def delete_space(connection: Transaction, owner: str) -> list[str]:
+    """Delete everything of an owner; returns the digests of files that may have no holder any more."""
+    digests = [digest for statement in DIGESTS_IN for (digest,) in connection.execute(statement, {"owner": owner})]
+    for statement in DELETE:
+        connection.execute(statement, {"owner": owner})
+    return list(dict.fromkeys(digests))
+
+
+def export_space(connection: Transaction, owner: str) -> dict[str, Any]:
+    """Everything of an owner, by table, as JSON takes it; sessions with their messages. Times are microseconds since 1970."""
+    exported: dict[str, Any] = {table: _rows(connection, table, owner) for table in OWNED}
+    for session in exported["sessions"]:
+        messages = connection.execute(MESSAGES_IN, {"id": session.pop("id")})
+        session["messages"] = [{"seq": seq, "at": at, **orjson.loads(payload)} for seq, at, payload in messages]
+    return exported
+
+
+def _rows(connection: Transaction, table: str, owner: str) -> list[dict[str, Any]]:
+    names = [name for (name,) in connection.execute(_COLUMNS[connection.dialect], {"table": table}) if name != "owner"]
+    statement = f"SELECT {', '.join(names)} FROM {table} WHERE owner = :owner ORDER BY 1"  # noqa: S608 - names of ours
+    return [_plain(names, row) for row in connection.execute(statement, {"owner": owner})]
+
+
+def _plain(names: list[str], row: SqlRow) -> dict[str, Any]:
+    return {name: _value(name, value) for name, value in zip(names, row, strict=True)}
+
+
+def _value(name: str, value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    if not isinstance(value, str):
+        return value
+    return orjson.loads(value) if name in _JSON else unescape(value)
