@@ -149,6 +149,45 @@ CREATE INDEX limit_uses_by_time ON limit_uses (at);
 
 CREATE INDEX limit_uses_running ON limit_uses (owner, until) WHERE until IS NOT NULL;
 
+CREATE TABLE memories (
+	id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	number INTEGER NOT NULL,
+	text VARCHAR NOT NULL,
+	kind VARCHAR NOT NULL,
+	provenance VARCHAR NOT NULL,
+	about VARCHAR NOT NULL,
+	digest VARCHAR NOT NULL,
+	session VARCHAR,
+	message VARCHAR,
+	seq INTEGER NOT NULL,
+	learned INTEGER NOT NULL,
+	seen BIGINT NOT NULL,
+	until BIGINT,
+	superseded VARCHAR,
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX memories_by_digest ON memories (owner, digest);
+
+CREATE UNIQUE INDEX memories_by_owner ON memories (owner, number);
+
+CREATE INDEX memories_by_subject ON memories (owner, about);
+
+CREATE TABLE memory_owners (
+	owner VARCHAR NOT NULL,
+	learn INTEGER NOT NULL,
+	PRIMARY KEY (owner)
+);
+
+CREATE TABLE memory_tombstones (
+	owner VARCHAR NOT NULL,
+	digest VARCHAR NOT NULL,
+	words VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (owner, digest)
+);
+
 CREATE TABLE outbox (
 	seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	id VARCHAR NOT NULL,
@@ -236,7 +275,8 @@ CREATE TABLE sessions (
 	context_from INTEGER NOT NULL,
 	prompt_tokens BIGINT NOT NULL,
 	completion_tokens BIGINT NOT NULL,
-	cached_tokens BIGINT NOT NULL
+	cached_tokens BIGINT NOT NULL,
+	edited INTEGER DEFAULT 0 NOT NULL
 );
 
 CREATE UNIQUE INDEX sessions_by_owner_and_key ON sessions (owner, "key");
@@ -258,6 +298,14 @@ CREATE TABLE job_nodes (
 );
 
 CREATE INDEX job_nodes_running ON job_nodes (turn) WHERE state = 'running';
+
+CREATE TABLE memory_learned (
+	session_id INTEGER NOT NULL,
+	seq INTEGER NOT NULL,
+	claim BIGINT NOT NULL,
+	PRIMARY KEY (session_id),
+	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
+);
 
 CREATE TABLE messages (
 	session_id INTEGER NOT NULL,
@@ -303,6 +351,15 @@ CREATE TABLE response_files (
 CREATE INDEX response_files_by_digest ON response_files (digest);
 
 CREATE INDEX response_files_by_response ON response_files (response);
+
+CREATE TABLE session_profiles (
+	session_id INTEGER NOT NULL,
+	context_from INTEGER NOT NULL,
+	text VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (session_id),
+	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
+);
 
 CREATE TABLE turns (
 	id VARCHAR NOT NULL,
