@@ -9,16 +9,15 @@ from typing import Final
 _TOKEN: Final = re.compile(r"[^\s\W]+(?:[.@:/+'’_-]+[^\s\W]+)*")
 _NO_SPACES: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 """Japanese and Chinese: compared by pairs of characters."""
-_STOP: Final = frozenset(
-    """a an the and or but not no of to in on at by for from with as is are was were be been am i me my mine you your yours he him his she her hers
-    it its we us our ours they them their theirs this that these those there here has have had do does did will would can could should may might
-    must so if then than too very just also about into over user user's person person's called remember please
-    ein eine einer eines einem einen der die das dem den des und oder aber nicht kein keine von zu zum zur im in am an auf bei für mit aus als
-    ist sind war waren sein bin hat habe haben hatte wird werden ich mich mir mein meine meinen meinem meiner du dich dir dein deine er ihn ihm
-    sie ihr ihre wir uns unser es dass daß so wenn auch nur noch heißt lautet merk merke bitte
-    и в во не на я с со что как а то он она оно они мы ты вы мой моя моё мое мои моего моей мне меня у по из за от для это эта этот есть был была
-    было были же ли бы о об к до запомни пожалуйста""".split()
-)
+_COMMON: Final = """a an the and or but not no of to in on at by for from with as is are was were be been am i me my mine you your yours he him his she her hers
+it its we us our ours they them their theirs this that these those there here has have had do does did will would can could should may might
+must so if then than too very just also about into over user user's person person's called remember please
+ein eine einer eines einem einen der die das dem den des und oder aber nicht kein keine von zu zum zur im in am an auf bei für mit aus als
+ist sind war waren sein bin hat habe haben hatte wird werden ich mich mir mein meine meinen meinem meiner du dich dir dein deine er ihn ihm
+sie ihr ihre wir uns unser es dass daß so wenn auch nur noch heißt lautet merk merke bitte
+и в во не на я с со что как а то он она оно они мы ты вы мой моя моё мое мои моего моей мне меня у по из за от для это эта этот есть был была
+было были же ли бы о об к до запомни пожалуйста"""
+_STOP: Final = frozenset(_COMMON.split())
 _STEM: Final = 6
 """Characters of a word that are compared: endings change with grammar."""
 _ATTRIBUTES: Final = (

@@ -467,7 +467,7 @@ class SessionProfileRow(SQLModel, table=True):
 
     __tablename__ = "session_profiles"
 
-    session_id: int = Field(sa_column=_session_id(primary_key=True))
+    owner: str = Field(primary_key=True)
+    session: str = Field(primary_key=True)
     context_from: int
     text: str
-    at: int = Field(sa_type=BigInteger)

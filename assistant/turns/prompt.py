@@ -53,8 +53,8 @@ class Instructions:
         self._stamps: list[tuple[int, int] | None] = []
         self._text = ""
 
-    def text(self, today: datetime) -> str:
-        """The instructions as of now. The date is their last line, so that the prompt's beginning changes once a day and no oftener."""
+    def text(self, today: datetime, profile: str = "") -> str:
+        """The instructions as of now, and what is remembered of the user behind them. The date is their last line, so that the prompt's beginning changes once a day and no oftener."""
         stamps = [_stamp(path) for path in self._paths]
         if stamps != self._stamps or not self._text:
             pieces = [self._agent]
@@ -65,7 +65,8 @@ class Instructions:
                     pieces += [f"# {name}\n\n{text}"] if text else []
             self._text = "\n\n".join(pieces)
             self._stamps = stamps
-        return f"{self._text}\n\nToday is {today:%A, %d %B %Y} (UTC)."
+        known = f"\n\n{profile}" if profile else ""
+        return f"{self._text}{known}\n\nToday is {today:%A, %d %B %Y} (UTC)."
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
@@ -122,9 +123,9 @@ class Context:
         learned = self._model.info.learned_context if self._model else None
         return min(self._configured, learned or self._configured)
 
-    def room(self, request: TurnRequest, message: UserMessage | None) -> Room:
-        """The room for a turn. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
-        instructions = (self._instructions.text(datetime.now(UTC)), *request.instructions)
+    def room(self, request: TurnRequest, message: UserMessage | None, profile: str = "") -> Room:
+        """The room for a turn. `profile`: what is remembered of the user. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
+        instructions = (self._instructions.text(datetime.now(UTC), profile), *request.instructions)
         brought = sum(map(tool_tokens, (*(tool.spec for tool in request.tools), *request.client_tools)))
         fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))
         total = self._total()
@@ -147,6 +148,7 @@ class Transcript:
     def __init__(self, history: History) -> None:
         self.row = history.row
         self.context_from = history.context_from
+        self.edited = history.edited
         self.seq = 0
         self.messages: list[Message] = []
         self.images: list[Image] = []
@@ -162,7 +164,7 @@ class Transcript:
 
     @property
     def known(self) -> CachedUpTo:
-        return CachedUpTo(row=self.row, seq=self.seq)
+        return CachedUpTo(row=self.row, seq=self.seq, edited=self.edited)
 
     def extend(self, messages: Sequence[Message], seq: int) -> None:
         """Note messages as the store has them; `seq` is that of the last one. Calls that others follow without a result are answered here."""

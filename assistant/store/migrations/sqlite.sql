@@ -265,6 +265,14 @@ CREATE INDEX responses_by_at ON responses (at);
 
 CREATE INDEX responses_running ON responses (runner) WHERE state = 'running';
 
+CREATE TABLE session_profiles (
+	owner VARCHAR NOT NULL,
+	session VARCHAR NOT NULL,
+	context_from INTEGER NOT NULL,
+	text VARCHAR NOT NULL,
+	PRIMARY KEY (owner, session)
+);
+
 CREATE TABLE sessions (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	owner VARCHAR NOT NULL,
@@ -351,15 +359,6 @@ CREATE TABLE response_files (
 CREATE INDEX response_files_by_digest ON response_files (digest);
 
 CREATE INDEX response_files_by_response ON response_files (response);
-
-CREATE TABLE session_profiles (
-	session_id INTEGER NOT NULL,
-	context_from INTEGER NOT NULL,
-	text VARCHAR NOT NULL,
-	at BIGINT NOT NULL,
-	PRIMARY KEY (session_id),
-	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
-);
 
 CREATE TABLE turns (
 	id VARCHAR NOT NULL,

@@ -45,10 +45,10 @@ def memories() -> None:
     )
     op.create_table(
         "session_profiles",
-        _of_session(),
+        sa.Column("owner", sa.String, primary_key=True),
+        sa.Column("session", sa.String, primary_key=True),
         sa.Column("context_from", sa.Integer, nullable=False),
         sa.Column("text", sa.String, nullable=False),
-        sa.Column("at", sa.BigInteger, nullable=False),
     )
     op.add_column("sessions", sa.Column("edited", sa.Integer, nullable=False, server_default=sa.text("0")))
 
