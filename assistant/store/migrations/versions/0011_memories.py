@@ -1,8 +1,10 @@
 """Memories, their index, and what was forgotten."""
 
+from assistant.store.migrations.search_tables import create_search_tables
+
 revision = "0011"
 down_revision = "0010"
 
 
 def upgrade() -> None:
-    pass
+    create_search_tables()
