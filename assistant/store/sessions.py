@@ -128,13 +128,24 @@ Collect = Callable[[Sequence[str]], Awaitable[int]]
 
 
 class Sessions:
-    """Implements SessionStore. `collect`: removes the files of a removed session's attachments, by digest."""
+    """Implements SessionStore. `collect`: removes the files of a removed session's attachments, by digest. `ended`: told the row of a session
+    in which a turn ended."""
 
-    def __init__(self, database: Database, runner: Runner, notifier: Notifier, *, collect: Collect, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        database: Database,
+        runner: Runner,
+        notifier: Notifier,
+        *,
+        collect: Collect,
+        ended: Callable[[int], None],
+        clock: Clock = utc_now,
+    ) -> None:
         self._database = database
         self._runner = runner
         self._notifier = notifier
         self._collect = collect
+        self._ended = ended
         self._clock = clock
         self.line = SessionLine(database, runner, notifier, interrupt=interrupt, clock=clock)
 
@@ -217,28 +228,30 @@ class Sessions:
         values: dict[str, SqlValue] = {"turn": turn_id, "state": state, "at": now, "error": error, "runner": self._runner.id}
         drafts = [prepare_event(event, now) for event in outbound]
 
-        def end(connection: Transaction) -> tuple[int, bool]:
+        def end(connection: Transaction) -> tuple[int, bool, int]:
             ended = connection.execute(END_TURN, values)
             if not ended:
                 connection.execute(LEAVE, values)
                 if connection.execute(OF_ANOTHER, values):
-                    return 0, False  # a process that seemed dead: what it answers is the other one's to answer
+                    return 0, False, 0  # a process that seemed dead: what it answers is the other one's to answer
             if inbound:
                 connection.execute(SETTLE_INBOX, {"turn": turn_id, "state": "answered", "at": now})
             add_events(connection, drafts, self._notifier)
             if not ended:
-                return 0, False
+                return 0, False, 0
             session, awaited = ended[0]
             if awaited:
                 self._notifier.announce(connection)
-            return last_step.append(connection, session), bool(awaited)
+            return last_step.append(connection, session), bool(awaited), session
 
         try:
-            seq, awaited = await self._database.write(end)
+            seq, awaited, session = await self._database.write(end)
         finally:
             self.line.held.discard(turn_id)
         if drafts or awaited:
             self._notifier.announced()
+        if seq:
+            self._ended(session)
         return seq
 
     async def recover(self) -> int:

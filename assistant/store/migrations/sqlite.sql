@@ -265,6 +265,27 @@ CREATE INDEX responses_by_at ON responses (at);
 
 CREATE INDEX responses_running ON responses (runner) WHERE state = 'running';
 
+CREATE TABLE search_spaces (
+	id INTEGER NOT NULL,
+	owner VARCHAR NOT NULL,
+	kind VARCHAR NOT NULL,
+	entries INTEGER NOT NULL,
+	terms BIGINT NOT NULL,
+	seen BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE UNIQUE INDEX search_spaces_by_owner ON search_spaces (owner, kind);
+
+CREATE TABLE search_terms (
+	space INTEGER NOT NULL,
+	term BIGINT NOT NULL,
+	entry BIGINT NOT NULL,
+	weight INTEGER NOT NULL,
+	PRIMARY KEY (space, term, entry)
+)
+ WITHOUT ROWID;
+
 CREATE TABLE session_profiles (
 	owner VARCHAR NOT NULL,
 	session VARCHAR NOT NULL,
@@ -360,6 +381,32 @@ CREATE INDEX response_files_by_digest ON response_files (digest);
 
 CREATE INDEX response_files_by_response ON response_files (response);
 
+CREATE TABLE search_entries (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	space INTEGER NOT NULL,
+	ref VARCHAR,
+	session_id INTEGER,
+	seq INTEGER,
+	at BIGINT NOT NULL,
+	text VARCHAR,
+	terms BLOB NOT NULL,
+	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE SET NULL
+);
+
+CREATE UNIQUE INDEX search_entries_by_message ON search_entries (session_id, seq);
+
+CREATE UNIQUE INDEX search_entries_by_ref ON search_entries (space, ref) WHERE ref IS NOT NULL;
+
+CREATE INDEX search_entries_orphaned ON search_entries (id) WHERE session_id IS NULL AND ref IS NULL;
+
+CREATE TABLE search_marks (
+	session_id INTEGER NOT NULL,
+	space INTEGER NOT NULL,
+	seq INTEGER NOT NULL,
+	PRIMARY KEY (session_id),
+	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
+);
+
 CREATE TABLE turns (
 	id VARCHAR NOT NULL,
 	session_id INTEGER NOT NULL,
@@ -376,6 +423,17 @@ CREATE TABLE turns (
 CREATE INDEX turns_by_session ON turns (session_id);
 
 CREATE INDEX turns_open ON turns (session_id, started) WHERE ended IS NULL;
+
+CREATE TABLE search_vectors (
+	entry INTEGER NOT NULL,
+	space INTEGER NOT NULL,
+	model VARCHAR NOT NULL,
+	vector BLOB NOT NULL,
+	PRIMARY KEY (entry),
+	FOREIGN KEY(entry) REFERENCES search_entries (id) ON DELETE CASCADE
+);
+
+CREATE INDEX search_vectors_by_space ON search_vectors (space, model);
 
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,

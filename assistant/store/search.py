@@ -1,0 +1,265 @@
+"""The index of what can be found: plain tables of terms, the same on both databases; see docs/search.md for the reasons.
+
+`index` and `remove` work inside of other parts' transactions; `candidates` reads. What a term weighs in an entry is BM25's share without the
+collection, computed once when it is indexed; how rare a term is, is counted when it is searched.
+"""
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from assistant.contracts.search import SearchKind
+from assistant.store.codec import json_column, unescape
+from assistant.store.database import SqlRow, SqlValue, Transaction
+from assistant.store.words import terms as terms_of
+
+MOST_TERMS: Final = 3000
+"""Of a text: more are left out."""
+POSTINGS: Final = 5000
+"""How many of a query's postings are read, those of its rarest terms first, of each the newest."""
+_K1: Final = 1.2
+_B: Final = 0.5
+_LENGTH: Final = 12
+"""A usual text's terms. A constant, so that what is stored stays right while the collection grows."""
+_IMAGINED: Final = 500
+"""Texts without any of the query's terms that every space is taken to have besides its own: in a small one no term is rare otherwise."""
+
+MAKE_SPACE = """
+    INSERT INTO search_spaces (owner, kind, entries, terms, seen) VALUES (:owner, :kind, 0, 0, 0)
+    ON CONFLICT (owner, kind) DO UPDATE SET entries = search_spaces.entries RETURNING id"""
+GROW_SPACE = "UPDATE search_spaces SET entries = entries + 1, terms = terms + :length WHERE id = :space"
+ADD_ENTRY = """
+    INSERT INTO search_entries (space, ref, session_id, seq, at, text, terms) VALUES (:space, :ref, :session, :seq, :at, :text, :terms)
+    RETURNING id"""
+ADD_TERM = "INSERT INTO search_terms (space, term, entry, weight) VALUES (:space, :term, :entry, :weight)"
+SPACE = "SELECT id, entries FROM search_spaces WHERE owner = :owner AND kind = :kind"
+ENTRY_OF_REF = """
+    SELECT id, space, terms FROM search_entries
+    WHERE space = (SELECT id FROM search_spaces WHERE owner = :owner AND kind = :kind) AND ref = :ref"""
+ENTRY_OF_MESSAGE = "SELECT id, space, terms FROM search_entries WHERE session_id = :session AND seq = :seq"
+ORPHANS = "SELECT id, space, terms FROM search_entries WHERE session_id IS NULL AND ref IS NULL ORDER BY id LIMIT :limit"
+REMOVE_TERM = "DELETE FROM search_terms WHERE space = :space AND term = :term AND entry = :entry"
+REMOVE_ENTRY = "DELETE FROM search_entries WHERE id = :entry"
+SHRINK_SPACE = "UPDATE search_spaces SET entries = entries - 1, terms = terms - :length WHERE id = :space"
+COUNT = "SELECT count(*) FROM (SELECT 1 FROM search_terms WHERE space = :space AND term = :term LIMIT :most) AS found"
+POSTINGS_OF = "SELECT entry, weight FROM search_terms WHERE space = :space AND term = :term ORDER BY entry DESC LIMIT :most"
+POSTINGS_WHERE = """
+    SELECT t.entry, t.weight FROM search_terms AS t JOIN search_entries AS e ON e.id = t.entry
+    WHERE t.space = :space AND t.term = :term AND e.at >= :after AND e.at < :before AND (CAST(:session AS BIGINT) IS NULL OR e.session_id = :session)
+    ORDER BY t.entry DESC LIMIT :most"""
+SAID = """
+    SELECT seq, at, role, payload FROM messages WHERE session_id = :session AND seq BETWEEN :first AND :last AND role IN ('user', 'assistant')
+    ORDER BY seq"""
+SESSION_ROW = "SELECT id FROM sessions WHERE owner = :owner AND key = :key"
+
+
+def index(connection: Transaction, owner: str, kind: SearchKind, ref: str, at: int, text: str) -> None:
+    """Make a text findable by its owner, in the place of what was indexed under `ref`. `at`: microseconds."""
+    remove(connection, owner, kind, ref)
+    space = connection.execute(MAKE_SPACE, {"owner": json_column(owner), "kind": kind})[0][0]
+    add_entry(connection, space, {"ref": ref, "session": None, "seq": None, "at": at, "text": json_column(text)}, text)
+
+
+def remove(connection: Transaction, owner: str, kind: SearchKind, ref: str) -> None:
+    """Let a text no more be found: nothing of it stays in the index."""
+    remove_entries(connection, connection.execute(ENTRY_OF_REF, {"owner": json_column(owner), "kind": kind, "ref": ref}))
+
+
+def remove_message(connection: Transaction, session: int, seq: int) -> None:
+    """The same for a message, by its session's row."""
+    remove_entries(connection, connection.execute(ENTRY_OF_MESSAGE, {"session": session, "seq": seq}))
+
+
+def add_entry(connection: Transaction, space: int, values: Mapping[str, SqlValue], text: str) -> None:
+    """`values`: the entry's other columns."""
+    terms = terms_of(text)[:MOST_TERMS]
+    connection.execute(GROW_SPACE, {"space": space, "length": len(terms)})
+    entry: int = connection.execute(ADD_ENTRY, {**values, "space": space, "terms": array("q", terms).tobytes()})[0][0]
+    for term, weight in weights(terms).items():
+        connection.execute(ADD_TERM, {"space": space, "term": term, "entry": entry, "weight": weight})
+
+
+def remove_entries(connection: Transaction, rows: Iterable[SqlRow]) -> None:
+    """`rows`: (id, space, terms)."""
+    for entry, space, packed in rows:
+        terms = array("q", packed)
+        for term in set(terms):
+            connection.execute(REMOVE_TERM, {"space": space, "term": term, "entry": entry})
+        connection.execute(REMOVE_ENTRY, {"entry": entry})
+        connection.execute(SHRINK_SPACE, {"space": space, "length": len(terms)})
+
+
+def weights(terms: Sequence[int]) -> dict[int, int]:
+    """What each term counts in a text: BM25's share of how often it is there and how long the text is, in thousandths."""
+    norm = _K1 * (1 - _B + _B * len(terms) / _LENGTH)
+    return {term: round(1000 * often * (_K1 + 1) / (often + norm)) for term, often in Counter(terms).items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An entry that has some of the query's terms."""
+
+    entry: int
+    score: float
+    """BM25."""
+    matched: float
+    """The share of the query's weight that its terms have, from 0 to 1."""
+
+
+def candidates(
+    connection: Transaction, owner: str, kind: SearchKind, query: Mapping[int, float], within: "Within", most: int
+) -> list[Candidate]:
+    """The best `most` by BM25, the newer first where equal. `query`: terms and how much the asker wants each."""
+    found = connection.execute(SPACE, {"owner": json_column(owner), "kind": kind})
+    if not found or not query:
+        return []
+    space, entries = found[0]
+    values: dict[str, SqlValue] = {"space": space, "most": POSTINGS, **within.values(connection, json_column(owner))}
+    counts = {term: int(connection.execute(COUNT, {**values, "term": term})[0][0]) for term in query}
+    whole_space = max(entries, max(counts.values())) + _IMAGINED
+    rare = {term: wanted * math.log(1 + (whole_space - counts[term] + 0.5) / (counts[term] + 0.5)) for term, wanted in query.items()}
+    whole = sum(rare.values())
+    scores: dict[int, float] = {}
+    matched: dict[int, float] = {}
+    read = 0
+    late: list[int] = []
+    for term in sorted((term for term in query if counts[term]), key=lambda term: (counts[term], term)):
+        if read and read + counts[term] > POSTINGS:
+            late.append(term)
+            continue
+        read += counts[term]
+        for entry, weight in connection.execute(within.statement, {**values, "term": term}):
+            scores[entry] = scores.get(entry, 0.0) + rare[term] * weight
+            matched[entry] = matched.get(entry, 0.0) + rare[term]
+    first = sorted(scores, key=lambda entry: (-scores[entry], -entry))[: 2 * most]
+    for term in late if first else ():
+        for entry, weight in connection.execute(postings_among(first), {"space": space, "term": term}):
+            scores[entry] += rare[term] * weight
+            matched[entry] += rare[term]
+    best = sorted(first, key=lambda entry: (-scores[entry], -entry))[:most]
+    return [Candidate(entry=entry, score=scores[entry] / 1000, matched=matched[entry] / whole) for entry in best]
+
+
+def postings_among(entries: Sequence[int]) -> str:
+    """The statement that reads a term's postings of some entries."""
+    return f"SELECT entry, weight FROM search_terms WHERE space = :space AND term = :term AND entry IN ({_list(entries)})"  # noqa: S608 - numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Within:
+    """Where is searched: times in microseconds, and a session's key."""
+
+    after: int | None = None
+    before: int | None = None
+    session: str | None = None
+
+    @property
+    def statement(self) -> str:
+        return POSTINGS_OF if self == EVERYWHERE else POSTINGS_WHERE
+
+    def values(self, connection: Transaction, owner: str) -> dict[str, SqlValue]:
+        if self == EVERYWHERE:
+            return {}
+        row = None
+        if self.session is not None:
+            found = connection.execute(SESSION_ROW, {"owner": owner, "key": json_column(self.session)})
+            row = found[0][0] if found else -1
+        return {"after": self.after or 0, "before": (1 << 62) if self.before is None else self.before, "session": row}
+
+
+EVERYWHERE: Final = Within()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundText:
+    """An entry with its text. Of a message `session` is its session's row, `key` that session's key."""
+
+    entry: int
+    at: int
+    text: str
+    ref: str = ""
+    session: int = 0
+    seq: int = 0
+    who: str = ""
+    key: str = ""
+    score: float = 0.0
+    matched: float = 0.0
+
+
+def read_entries(connection: Transaction, owner: str, found: Sequence[Candidate]) -> list[FoundText]:
+    """The candidates with their texts, in their order, without those whose session is gone or is another owner's now."""
+    if not found:
+        return []
+    by_entry = {each.entry: each for each in found}
+    read = {row[0]: row for row in connection.execute(entries_of([*by_entry]), {"owner": json_column(owner)})}
+    return [_found(read[each.entry], each) for each in found if each.entry in read]
+
+
+def _found(row: SqlRow, candidate: Candidate) -> FoundText:
+    entry, ref, session, seq, at, text, role, payload, key = row
+    return FoundText(
+        entry=entry,
+        at=at,
+        text=unescape(text) if ref is not None else words_of(role, payload),
+        ref=f"{session}/{seq}" if ref is None else ref,
+        session=session or 0,
+        seq=seq or 0,
+        who=role or "",
+        key="" if key is None else unescape(key),
+        score=candidate.score,
+        matched=candidate.matched,
+    )
+
+
+def entries_of(entries: Sequence[int]) -> str:
+    """The statement that reads some entries, with their messages where their session is still the owner's."""
+    return f"""
+        SELECT e.id, e.ref, e.session_id, e.seq, e.at, e.text, m.role, m.payload, s.key FROM search_entries AS e
+        LEFT JOIN sessions AS s ON s.id = e.session_id AND s.owner = :owner
+        LEFT JOIN messages AS m ON m.session_id = s.id AND m.seq = e.seq
+        WHERE e.id IN ({_list(entries)}) AND (e.ref IS NOT NULL OR m.seq IS NOT NULL)"""  # noqa: S608 - numbers
+
+
+def read_around(connection: Transaction, found: Sequence[FoundText], reach: int) -> dict[tuple[int, int], FoundText]:
+    """What was said before and after the found messages, `reach` on each side, by (session's row, seq); with the found ones."""
+    around = {(each.session, each.seq): each for each in found if each.session}
+    for session in dict.fromkeys(each.session for each in found if each.session):
+        mine = [each for each in found if each.session == session]
+        for first, last in _spans([each.seq for each in mine], 2 * reach):
+            rows = connection.execute(SAID, {"session": session, "first": first - 2 * reach, "last": last + 2 * reach})
+            for seq, at, role, payload in rows:
+                if (session, seq) not in around and (words := words_of(role, payload)).strip():
+                    around[session, seq] = FoundText(
+                        entry=0, at=at, text=words, ref=f"{session}/{seq}", session=session, seq=seq, who=role, key=mine[0].key
+                    )
+    return around
+
+
+def _spans(seqs: Sequence[int], gap: int) -> list[tuple[int, int]]:
+    """The stretches that lie at most `gap` apart, first and last."""
+    spans: list[tuple[int, int]] = []
+    for seq in sorted(seqs):
+        if spans and seq - spans[-1][1] <= gap:
+            spans[-1] = (spans[-1][0], seq)
+        else:
+            spans.append((seq, seq))
+    return spans
+
+
+def _list(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def words_of(role: str, payload: str) -> str:
+    """What the person or the assistant said in a stored message; empty for what a tool gave, and for what was recalled."""
+    if role == "assistant":
+        return orjson.loads(payload).get("text", "")
+    if role != "user":
+        return ""
+    parts = orjson.loads(payload).get("parts", ())
+    return "\n".join([part["text"] for part in parts if part.get("kind") == "text" and not part.get("recalled")])
