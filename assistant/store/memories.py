@@ -15,7 +15,7 @@ from assistant.store.processes import Notifier
 COLUMNS: Final = "id, owner, number, text, kind, provenance, about, session, message, seq, learned, seen, until, superseded"
 ADD: Final = f"""
     INSERT INTO memories ({COLUMNS}, digest)
-    VALUES (:id, :owner, (SELECT coalesce(max(number), 0) + 1 FROM memories WHERE owner = :owner), :text, :kind, :provenance, :about, :session,
+    VALUES (:id, :owner, (SELECT coalesce(max(number), 0) + 1 FROM memories WHERE owner = :whose), :text, :kind, :provenance, :about, :session,
         :message, :seq, :learned, :seen, :until, NULL, :digest)
     RETURNING {COLUMNS}"""  # noqa: S608 - columns of this module
 ANY = "SELECT 1 FROM memories WHERE owner = :owner LIMIT 1"
@@ -159,7 +159,7 @@ def add(connection: Transaction, owner: str, statement: Statement, at: int, *, e
         return again[0]
     compared = connection.execute(NEWEST, {**values, "limit": _COMPARED})
     compared += connection.execute(SAME_SUBJECT, values) if about else []
-    row = connection.execute(ADD, values)[0]
+    row = connection.execute(ADD, {**values, "whose": values["owner"]})[0]
     for old in {each[0]: memory(each) for each in compared}.values():
         if supersedes(statement.text, about, old.text, old.about):
             connection.execute(SUPERSEDE, {"id": old.id, "by": row[0]})

@@ -15,11 +15,14 @@ from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.blobs import MediaFolder
 from assistant.store.channels import PairingStore, StoredChannelStates
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
+from assistant.store.forgetting import Forgetting
 from assistant.store.history import HistoryIndex
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
 from assistant.store.limits import StoredLimits
+from assistant.store.learned import LearnedStore
+from assistant.store.memories import MemoryStore
 from assistant.store.outbox import OutboxStore
 from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner
 from assistant.store.responses import ResponseStore
@@ -55,6 +58,9 @@ class Store:
     keys: ApiKeys
     limits: StoredLimits
     history: HistoryIndex
+    memories: MemoryStore
+    forgetting: Forgetting
+    learned: LearnedStore
     notifier: Notifier
     database: Database
     runner: Runner
@@ -99,6 +105,9 @@ async def open_store(
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, runner, clock=clock),
         history=history,
+        memories=MemoryStore(database, notifier, clock=clock),
+        forgetting=Forgetting(database, notifier, clock=clock),
+        learned=LearnedStore(database, clock=clock),
         notifier=notifier,
         database=database,
         runner=runner,
