@@ -24,6 +24,7 @@ from assistant.contracts.tools import Tool, ToolKind, ToolServices
 from assistant.contracts.turns import MAIN
 from assistant.contracts.util import Settings
 from assistant.delivery.service import describe
+from assistant.memory.service import MemoryService
 from assistant.store.store import Store
 from assistant.turns.intake import MessageIntake
 from assistant.turns.prompt import Context, Instructions
@@ -48,6 +49,7 @@ async def build_turns(
     directory: ChannelDirectory,
     deliveries: Deliveries,
     reader: DocumentReader,
+    memory: MemoryService,
     opened: AsyncExitStack,
 ) -> Turns:
     """`models`: by agent, as `open_models` gives them. `opened`: closes the tools. Raises ConfigError where an agent names a tool that
@@ -60,7 +62,7 @@ async def build_turns(
         check_tool_names(sections[name], settings, kinds)
 
     def agent(name: str, settings: AgentSettings) -> Agent:
-        model, services = models[name].provider, tool_services(settings, loaded, store, directory, deliveries)
+        model, services = models[name].provider, tool_services(settings, loaded, store, directory, deliveries, memory)
         toolbox = Toolbox(open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments)
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(
@@ -83,10 +85,13 @@ async def build_turns(
         intake=MessageIntake(reader, attachments, document_chars=config.agent.document_chars, document_pictures=config.documents.pictures),
         timeout=config.api.timeout,
         allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=config.default_limits),
+        memory=memory,
     )
 
 
-def tool_services(agent: AgentSettings, loaded: Loaded, store: Store, directory: ChannelDirectory, deliveries: Deliveries) -> ToolServices:
+def tool_services(
+    agent: AgentSettings, loaded: Loaded, store: Store, directory: ChannelDirectory, deliveries: Deliveries, memory: MemoryService
+) -> ToolServices:
     deliver = loaded.config.deliver
     return ToolServices(
         workspace=loaded.workspace,
@@ -106,6 +111,7 @@ def tool_services(agent: AgentSettings, loaded: Loaded, store: Store, directory:
         expire_after=timedelta(seconds=deliver.expire_after),
         receipt_wait=deliver.receipt_wait,
         http=open_http,
+        memories=memory,
     )
 
 

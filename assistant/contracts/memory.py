@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, Protocol, get_args
 
-from assistant.contracts.errors import NanobotError, NotFound
+from assistant.contracts.errors import NanobotError, NotFound, ToolFailed
 from assistant.contracts.messages import UserMessage
-from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import TurnRequest
+
+if TYPE_CHECKING:
+    from assistant.contracts.tools import ToolContext
+    from assistant.contracts.turns import TurnRequest
 
 MemoryKind = Literal["fact", "preference", "person", "event", "instruction"]
 MEMORY_KINDS: Final[tuple[MemoryKind, ...]] = get_args(MemoryKind)
@@ -70,15 +72,15 @@ class ForgottenOnce(NanobotError, status=409, type="conflict_error", code="memor
 class MemoryTools(Protocol):
     """What the model's tools do with memories, for the person of the turn. Each raises StoreUnavailable, and ToolFailed with words for the model."""
 
-    async def remember(self, ctx: ToolContext, statement: Statement) -> Memory:
+    async def remember(self, ctx: "ToolContext", statement: Statement) -> Memory:
         """Keep a statement. Raises ToolFailed where it is not in the person's own words: they must confirm it first."""
         ...
 
-    async def recall(self, ctx: ToolContext, query: str, limit: int) -> Sequence[Memory]:
+    async def recall(self, ctx: "ToolContext", query: str, limit: int) -> Sequence[Memory]:
         """What is known about the query, the best first; an empty query: the newest."""
         ...
 
-    async def forget(self, ctx: ToolContext, what: str, *, everywhere: bool) -> Sequence[Memory]:
+    async def forget(self, ctx: "ToolContext", what: str, *, everywhere: bool) -> Sequence[Memory]:
         """Forget the one memory that is meant, by its id, its number or its words, with its older versions. `everywhere`: also in what was said.
         Raises ToolFailed where none or several are meant, or where a person's own words did not ask for it."""
         ...
@@ -87,21 +89,30 @@ class MemoryTools(Protocol):
 class TurnMemory(Protocol):
     """What turns need of memory. Costs nothing for an owner without memories."""
 
-    async def before(self, request: TurnRequest, message: UserMessage | None) -> tuple[str, UserMessage | None]:
+    async def before(self, request: "TurnRequest", message: UserMessage | None) -> tuple[str, UserMessage | None]:
         """(The profile that the session's prompts begin with, the message with what is recalled behind it.) `message` None: there is none, or
         it is stored already. Never fails: a store that is unavailable recalls nothing."""
         ...
 
-    def after(self, request: TurnRequest) -> None:
+    def after(self, request: "TurnRequest") -> None:
         """A turn ended. Never blocks, never raises."""
         ...
 
 
 class NoMemory:
-    """The memory of turns that have none."""
+    """Implements TurnMemory and MemoryTools where nothing is remembered."""
 
-    async def before(self, request: TurnRequest, message: UserMessage | None) -> tuple[str, UserMessage | None]:
+    async def before(self, request: "TurnRequest", message: UserMessage | None) -> tuple[str, UserMessage | None]:
         return "", message
 
-    def after(self, request: TurnRequest) -> None:
+    def after(self, request: "TurnRequest") -> None:
         pass
+
+    async def remember(self, ctx: "ToolContext", statement: Statement) -> NoReturn:
+        raise ToolFailed("There is no memory here.")
+
+    async def recall(self, ctx: "ToolContext", query: str, limit: int) -> Sequence[Memory]:
+        return ()
+
+    async def forget(self, ctx: "ToolContext", what: str, *, everywhere: bool) -> NoReturn:
+        raise ToolFailed("There is no memory here.")

@@ -9,14 +9,16 @@ from typing import Final
 _TOKEN: Final = re.compile(r"[^\s\W]+(?:[.@:/+'’_-]+[^\s\W]+)*")
 _NO_SPACES: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 """Japanese and Chinese: compared by pairs of characters."""
-_COMMON: Final = """a an the and or but not no of to in on at by for from with as is are was were be been am i me my mine you your yours he him his she her hers
-it its we us our ours they them their theirs this that these those there here has have had do does did will would can could should may might
-must so if then than too very just also about into over user user's person person's called remember please
-ein eine einer eines einem einen der die das dem den des und oder aber nicht kein keine von zu zum zur im in am an auf bei für mit aus als
-ist sind war waren sein bin hat habe haben hatte wird werden ich mich mir mein meine meinen meinem meiner du dich dir dein deine er ihn ihm
-sie ihr ihre wir uns unser es dass daß so wenn auch nur noch heißt lautet merk merke bitte
-и в во не на я с со что как а то он она оно они мы ты вы мой моя моё мое мои моего моей мне меня у по из за от для это эта этот есть был была
-было были же ли бы о об к до запомни пожалуйста"""
+_COMMON: Final = """
+a an the and or but not no of to in on at by for from with as is are was were be been am i me my mine you your yours he him his
+she her hers it its we us our ours they them their theirs this that these those there here has have had do does did will would can
+could should may might must so if then than too very just also about into over user user's person person's called remember please
+ein eine einer eines einem einen der die das dem den des und oder aber nicht kein keine von zu zum zur im in am an auf bei für mit
+aus als ist sind war waren sein bin hat habe haben hatte wird werden ich mich mir mein meine meinen meinem meiner du dich dir dein
+deine er ihn ihm sie ihr ihre wir uns unser es dass daß so wenn auch nur noch heißt lautet merk merke bitte и в во не на я с со
+что как а то он она оно они мы ты вы мой моя моё мое мои моего моей мне меня у по из за от для это эта этот есть был была было
+были же ли бы о об к до запомни пожалуйста
+"""
 _STOP: Final = frozenset(_COMMON.split())
 _STEM: Final = 6
 """Characters of a word that are compared: endings change with grammar."""
@@ -48,6 +50,15 @@ _ASKED: Final = re.compile(
 _YES: Final = re.compile(
     r"^\W*(?:yes|yep|yeah|ok(?:ay)?|sure|please do|do (?:it|so|that)|go ahead|correct|confirmed?|ja(?:wohl)?|gerne?|mach(?: das)?|stimmt|genau|"
     r"да|конечно|хорошо|верно|はい|うん|お願い)(?!\w)",
+    re.IGNORECASE,
+)
+_ASKED_AWAY: Final = re.compile(
+    r"\b(?:forget|delete|remove|erase|drop|vergiss|vergesst|lösch\w*|entfern\w*|забудь\w*|удали\w*|сотри\w*)\b|忘れて|削除|消して",
+    re.IGNORECASE,
+)
+_EVERYWHERE: Final = re.compile(
+    r"\b(?:everywhere|what (?:i|we)(?:'ve| have)? (?:said|wrote|written|told)|(?:our|this|the) (?:conversation|chat|history|messages)|überall|"
+    r"gesagt(?:e|en)?|geschrieben|(?:unser\w*|dies\w*|dem) (?:gespräch|chat|verlauf)|везде|сказал\w*|переписк\w*)\b|全部|すべて|会話",
     re.IGNORECASE,
 )
 ALIKE: Final = 0.8
@@ -131,6 +142,16 @@ def share(text: str, said: Iterable[str]) -> float:
 def asks_to_remember(words: str) -> bool:
     """Whether words ask for something to be remembered, explicitly."""
     return _ASKED.search(words) is not None
+
+
+def asks_to_forget(words: str) -> bool:
+    """Whether words ask for something to be forgotten."""
+    return _ASKED_AWAY.search(words) is not None
+
+
+def asks_everywhere(words: str) -> bool:
+    """Whether words ask to forget something in what was said, too."""
+    return _EVERYWHERE.search(words) is not None
 
 
 def says_yes(words: str) -> bool:

@@ -29,7 +29,9 @@ EDITED = "UPDATE sessions SET edited = edited + 1 WHERE id = :session"
 MARKED = """
     SELECT k.space, m.at, m.role FROM search_marks AS k JOIN messages AS m ON m.session_id = k.session_id
     WHERE k.session_id = :session AND m.seq = :seq AND k.seq >= :seq"""
-SESSION_WORDS: Final = "SELECT session_id, seq, payload FROM messages WHERE session_id IN (SELECT id FROM sessions WHERE owner = :owner{one})"
+SESSION_WORDS: Final = (
+    "SELECT session_id, seq, payload FROM messages WHERE session_id IN (SELECT id FROM sessions WHERE owner = :owner{one})"
+)
 _PAYLOADS: Final[Mapping[str, tuple[str, ...]]] = {
     "inbox": ("payload",), "outbox": ("payload",), "responses": ("input", "body"), "jobs": ("payload", "results")
 }  # fmt: skip

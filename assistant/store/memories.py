@@ -90,9 +90,7 @@ class MemoryStore:
             raise MemoryNotFound
         return memory(rows[0])
 
-    async def list(
-        self, owner: str | None, *, history: bool = False, limit: int = 50, before: str | None = None
-    ) -> Sequence[Memory]:
+    async def list(self, owner: str | None, *, history: bool = False, limit: int = 50, before: str | None = None) -> Sequence[Memory]:
         """The newest first. `before`: the id of the last one of the page before."""
         values: dict[str, SqlValue] = {"owner": optional(json_column, owner), "limit": limit, "before": optional(json_column, before)}
         wanted = memories_of(everybody=owner is None, history=history, before=before is not None)

@@ -20,8 +20,8 @@ from assistant.store.history import HistoryIndex
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
-from assistant.store.limits import StoredLimits
 from assistant.store.learned import LearnedStore
+from assistant.store.limits import StoredLimits
 from assistant.store.memories import MemoryStore
 from assistant.store.outbox import OutboxStore
 from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner

@@ -54,7 +54,8 @@ class Instructions:
         self._text = ""
 
     def text(self, today: datetime, profile: str = "") -> str:
-        """The instructions as of now, and what is remembered of the user behind them. The date is their last line, so that the prompt's beginning changes once a day and no oftener."""
+        """The instructions as of now. `profile`: what is remembered of the user. The date is their last line, so that the beginning changes
+        once a day and no oftener."""
         stamps = [_stamp(path) for path in self._paths]
         if stamps != self._stamps or not self._text:
             pieces = [self._agent]
@@ -124,7 +125,8 @@ class Context:
         return min(self._configured, learned or self._configured)
 
     def room(self, request: TurnRequest, message: UserMessage | None, profile: str = "") -> Room:
-        """The room for a turn. `profile`: what is remembered of the user. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
+        """The room for a turn. `profile`: what is remembered of the user.
+        Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
         instructions = (self._instructions.text(datetime.now(UTC), profile), *request.instructions)
         brought = sum(map(tool_tokens, (*(tool.spec for tool in request.tools), *request.client_tools)))
         fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))

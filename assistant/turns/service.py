@@ -19,6 +19,7 @@ from assistant.contracts.errors import (
     TurnCancelled,
     drop_traceback,
 )
+from assistant.contracts.memory import NoMemory, TurnMemory
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
 from assistant.contracts.sessions import ONCE, History, NewTurn, SessionStore
@@ -63,6 +64,7 @@ class Turns:
         intake: MessageIntake,
         timeout: float,
         allowance: Allowance,
+        memory: TurnMemory | None = None,
         waiting: int = 16,
     ) -> None:
         """`agents`: by id, MAIN among them. `timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one
@@ -72,6 +74,7 @@ class Turns:
         self._sessions = sessions
         self._attachments = attachments
         self._intake = intake
+        self._memory = memory or NoMemory()
         self._timeout = timeout
         self._lanes = Lanes(waiting=waiting)
         self._transcripts = Transcripts()
@@ -129,6 +132,7 @@ class Turns:
             end = await self._settle(request, turn, error)
         finally:
             self._lanes.leave(place)
+            self._memory.after(request)
             if uploads := request.uploads:
                 await asyncio.to_thread(remove_uploads, uploads)
         turn.emit(end if request.keep is None else await kept(turn, end, request.keep))
@@ -177,7 +181,9 @@ class Turns:
         else:
             brought = request.content or not request.results
             message = await self._intake.message(request, request.content, agent.pictures) if brought else None
-        room = agent.context.room(request, message)
+        profile, recalled = await self._memory.before(request, None if transcript else message)
+        message = message if transcript else recalled
+        room = agent.context.room(request, message, profile)
         if transcript is None:
             history = tuple(
                 [

@@ -198,7 +198,13 @@ async def test_forgetting_everywhere_leaves_nothing_at_all(store: Store, url: st
 
 @pytest.mark.parametrize(
     "again",
-    [PIN, "my LOCKER code is  77-quokka-31!", "The locker's code: 77-Quokka-31", "The code of my locker is 77-Quokka-31", "My locker code is 5"],
+    [
+        PIN,
+        "my LOCKER code is  77-quokka-31!",
+        "The locker's code: 77-Quokka-31",
+        "The code of my locker is 77-Quokka-31",
+        "My locker code is 5",
+    ],
 )
 async def test_what_was_forgotten_comes_back_at_the_persons_own_wish_alone(store: Store, again: str) -> None:
     made = await add(store, PIN)
