@@ -42,8 +42,6 @@ class CachedUpTo:
 
     row: int
     seq: int
-    edited: int = 0
-    """How often words had been removed from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +57,6 @@ class History:
     messages: tuple[Message, ...]
     seq: int
     """That of the turn's first own message: `said` is stored and not part of `messages`."""
-    edited: int = 0
     said: tuple[UserMessage | ToolMessage, ...] = ()
     """What the new turn added: the results that answer calls, then the user's message."""
 

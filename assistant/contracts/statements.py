@@ -130,11 +130,11 @@ def supersedes(new: str, new_about: str, old: str, old_about: str) -> bool:
     return likeness(new, old) >= ALIKE
 
 
-def share(text: str, said: Iterable[str]) -> float:
-    """The share of a text's words that occur in what was said; 0 where one of its numbers or addresses does not."""
+def share(text: str, said: Iterable[str], *, exact: bool = True) -> float:
+    """The share of a text's words that occur in what was said; with `exact` 0 where one of its numbers or addresses does not."""
     pool = {word for each in said for word in keys(each)}
     wanted = keys(text)
-    if any(is_exact(word) and word not in pool for word in wanted):
+    if exact and any(is_exact(word) and word not in pool for word in wanted):
         return 0.0
     return sum(word in pool for word in wanted) / len(wanted) if wanted else 0.0
 

@@ -71,7 +71,7 @@ def judge_forgetting(text: str, what: str, conversation: Sequence[Message]) -> V
     words = own_words(newest) if newest else ""
     if foreign(conversation) is None:
         return Verdict(says="yes" if words else "no words")
-    named = max(share(text, [words]), share(what, [words])) >= _NAMED
+    named = max(share(text, [words], exact=False), share(what, [words])) >= _NAMED
     if (named and asks_to_forget(words)) or _confirms(text, conversation):
         return Verdict(says="yes")
     return Verdict(says="ask")

@@ -25,7 +25,7 @@ RECALLED = """
     SELECT m.session_id, m.seq, m.payload FROM messages AS m JOIN sessions AS s ON s.id = m.session_id
     WHERE s.owner = :owner AND m.role = 'user' AND m.payload LIKE :mark"""
 CHANGE_MESSAGE = "UPDATE messages SET payload = :payload WHERE session_id = :session AND seq = :seq"
-EDITED = "UPDATE sessions SET edited = edited + 1 WHERE id = :session"
+EDITED = "UPDATE sessions SET revision = revision + 1 WHERE id = :session"
 MARKED = """
     SELECT k.space, m.at, m.role FROM search_marks AS k JOIN messages AS m ON m.session_id = k.session_id
     WHERE k.session_id = :session AND m.seq = :seq AND k.seq >= :seq"""

@@ -19,10 +19,10 @@ from assistant.store.processes import Notifier, Runner, dead_among
 
 TOUCH_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at WHERE id = :id
-    RETURNING id, messages, context_from, edited"""
+    RETURNING id, messages, context_from"""
 ADD_SESSION = """
     INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens)
-    VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0) RETURNING id, messages, context_from, edited"""
+    VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0) RETURNING id, messages, context_from"""
 ADD_MESSAGE = "INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"
 ADD_TURN = "INSERT INTO turns (id, session_id, state, runner, started, lease) VALUES (:turn, :id, 'running', :runner, :at, :lease)"
 HISTORY = "SELECT payload FROM messages WHERE session_id = :id AND seq >= :start AND seq < :end ORDER BY seq"
@@ -43,7 +43,7 @@ END_TURN = f"{_END} AND runner = :runner RETURNING session_id, {_AWAITED}"
 INTERRUPT_TURN = f"{_END} RETURNING session_id"
 OF_ANOTHER = "SELECT 1 FROM turns WHERE id = :turn AND ended IS NULL AND runner <> :runner"
 RESUME_TURN = "UPDATE turns SET runner = :runner, lease = :lease WHERE id = :turn AND state = 'running' RETURNING session_id"
-SESSION_OF_ROW = "SELECT messages, context_from, edited FROM sessions WHERE id = :id"
+SESSION_OF_ROW = "SELECT messages, context_from FROM sessions WHERE id = :id"
 START_OVER = "UPDATE sessions SET context_from = messages + 1 WHERE owner = :owner AND key = :key RETURNING id"
 GROW_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, prompt_tokens = prompt_tokens + :prompt,
@@ -177,7 +177,7 @@ class Sessions:
                 used = earlier_attachments + attachments
                 for place, (message, payload) in enumerate(zip(turn.history, earlier, strict=True), 1):
                     connection.execute(ADD_MESSAGE, {**values, "id": found[0][0], "seq": place, "role": message.role, "payload": payload})
-            row, last, context_from, edited = found[0]
+            row, last, context_from = found[0]
             first = last - len(said) + 1
             for seq, message in enumerate(said, first):
                 added: dict[str, SqlValue] = {"id": row, "seq": seq, "role": message.role, "payload": encode_message(message)}
@@ -185,7 +185,7 @@ class Sessions:
             connection.execute(ADD_TURN, {**values, "id": row})
             for attachment in used:
                 connection.execute(USE_ATTACHMENT, {**values, "attachment": attachment})
-            return _history(connection, row, first, (context_from, edited), known, said)
+            return _history(connection, row, first, context_from, known, said)
 
         return await _decoded(await self.line.first(owner, key, turn.id, begin))
 
@@ -197,8 +197,8 @@ class Sessions:
             if not running:
                 return None
             row: int = running[0][0]
-            last, *marks = connection.execute(SESSION_OF_ROW, {"id": row})[0]
-            return _history(connection, row, last + 1, tuple(marks), known)
+            last, context_from = connection.execute(SESSION_OF_ROW, {"id": row})[0]
+            return _history(connection, row, last + 1, context_from, known)
 
         rows = await self._database.write(resume)
         return None if rows is None else await _decoded(rows)
@@ -384,20 +384,18 @@ class _Rows(NamedTuple):
     row: int
     seq: int
     context_from: int
-    edited: int
     fresh: bool
     payloads: list[SqlRow]
     said: Said
 
 
-def _history(connection: Transaction, row: int, seq: int, marks: SqlRow, known: CachedUpTo | None, said: Said = ()) -> _Rows:
-    """The messages before `seq`, without those that the caller knows. `marks`: the session's `context_from` and `edited`."""
-    context_from, edited = marks
-    # If the session was started over after what is known, or words were removed from it, none of it counts.
-    fresh = known is None or known.row != row or known.edited != edited or not context_from <= known.seq < seq
+def _history(connection: Transaction, row: int, seq: int, context_from: int, known: CachedUpTo | None, said: Said = ()) -> _Rows:
+    """The messages before `seq`, without those that the caller knows."""
+    # If the session was started over after what is known, none of it counts.
+    fresh = known is None or known.row != row or not context_from <= known.seq < seq
     start = context_from if known is None or fresh else known.seq + 1
     payloads = connection.execute(HISTORY, {"id": row, "start": start, "end": seq}) if start < seq else []
-    return _Rows(row, seq, context_from, edited, fresh, payloads, said)
+    return _Rows(row, seq, context_from, fresh, payloads, said)
 
 
 async def _each(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
@@ -408,5 +406,4 @@ async def _each(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
 
 async def _decoded(rows: _Rows) -> History:
     messages = tuple(await _each(decode_message, [payload for (payload,) in rows.payloads]))
-    marks = {"context_from": rows.context_from, "edited": rows.edited}
-    return History(row=rows.row, fresh=rows.fresh, messages=messages, seq=rows.seq, said=rows.said, **marks)
+    return History(row=rows.row, fresh=rows.fresh, context_from=rows.context_from, messages=messages, seq=rows.seq, said=rows.said)

@@ -50,8 +50,6 @@ class SessionRow(SQLModel, table=True):
     prompt_tokens: int = Field(sa_type=BigInteger)
     completion_tokens: int = Field(sa_type=BigInteger)
     cached_tokens: int = Field(sa_type=BigInteger)
-    edited: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
-    """How often words of its messages were removed: what a process holds of an earlier time is stale."""
 
 
 class MessageRow(SQLModel, table=True):

@@ -150,7 +150,6 @@ class Transcript:
     def __init__(self, history: History) -> None:
         self.row = history.row
         self.context_from = history.context_from
-        self.edited = history.edited
         self.seq = 0
         self.messages: list[Message] = []
         self.images: list[Image] = []
@@ -166,7 +165,7 @@ class Transcript:
 
     @property
     def known(self) -> CachedUpTo:
-        return CachedUpTo(row=self.row, seq=self.seq, edited=self.edited)
+        return CachedUpTo(row=self.row, seq=self.seq)
 
     def extend(self, messages: Sequence[Message], seq: int) -> None:
         """Note messages as the store has them; `seq` is that of the last one. Calls that others follow without a result are answered here."""

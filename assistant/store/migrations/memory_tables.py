@@ -43,7 +43,6 @@ def create_memory_tables() -> None:
         sa.Column("context_from", sa.Integer, nullable=False),
         sa.Column("text", sa.String, nullable=False),
     )
-    op.add_column("sessions", sa.Column("edited", sa.Integer, nullable=False, server_default=sa.text("0")))
 
 
 def _of_session() -> sa.Column[int]:
