@@ -24,6 +24,7 @@ from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner
 from assistant.store.responses import ResponseStore
 from assistant.store.sessions import Sessions
 from assistant.store.sqlite import SqliteEngine
+from assistant.store.summaries import SummaryStore
 
 _SQLITE = "sqlite:///"
 HEAD = "0014"
@@ -51,6 +52,7 @@ class Store:
     idempotency: IdempotencyStore
     files: FileStore
     responses: ResponseStore
+    summaries: SummaryStore
     keys: ApiKeys
     limits: StoredLimits
     notifier: Notifier
@@ -91,6 +93,7 @@ async def open_store(
         media=media,
         files=FileStore(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         responses=ResponseStore(database, runner, state_folder / "attachments", collect=kept_files.collect),
+        summaries=SummaryStore(database, notifier, clock=clock),
         idempotency=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, runner, clock=clock),

@@ -240,6 +240,7 @@ CREATE TABLE sessions (
 	prompt_tokens BIGINT NOT NULL,
 	completion_tokens BIGINT NOT NULL,
 	cached_tokens BIGINT NOT NULL,
+	revision INTEGER DEFAULT '0' NOT NULL,
 	PRIMARY KEY (id)
 );
 
@@ -307,6 +308,18 @@ CREATE TABLE response_files (
 CREATE INDEX response_files_by_digest ON response_files (digest);
 
 CREATE INDEX response_files_by_response ON response_files (response);
+
+CREATE TABLE summaries (
+	session_id BIGINT NOT NULL,
+	seq INTEGER NOT NULL,
+	results_from INTEGER NOT NULL,
+	text VARCHAR NOT NULL,
+	tokens INTEGER NOT NULL,
+	made_by VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (session_id, seq),
+	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
+);
 
 CREATE TABLE turns (
 	id VARCHAR NOT NULL,

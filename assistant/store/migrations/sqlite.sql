@@ -236,7 +236,8 @@ CREATE TABLE sessions (
 	context_from INTEGER NOT NULL,
 	prompt_tokens BIGINT NOT NULL,
 	completion_tokens BIGINT NOT NULL,
-	cached_tokens BIGINT NOT NULL
+	cached_tokens BIGINT NOT NULL,
+	revision INTEGER DEFAULT '0' NOT NULL
 );
 
 CREATE UNIQUE INDEX sessions_by_owner_and_key ON sessions (owner, "key");
@@ -303,6 +304,18 @@ CREATE TABLE response_files (
 CREATE INDEX response_files_by_digest ON response_files (digest);
 
 CREATE INDEX response_files_by_response ON response_files (response);
+
+CREATE TABLE summaries (
+	session_id INTEGER NOT NULL,
+	seq INTEGER NOT NULL,
+	results_from INTEGER NOT NULL,
+	text VARCHAR NOT NULL,
+	tokens INTEGER NOT NULL,
+	made_by VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (session_id, seq),
+	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
+);
 
 CREATE TABLE turns (
 	id VARCHAR NOT NULL,
