@@ -111,7 +111,9 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         enabled = channels.dispatcher.enabled if channels else config.enabled_channels.__contains__
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         memory = build_memory(loaded, models, registry, store, UnknownPeople(), opened)
-        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory.service, opened)
+        turns = await build_turns(
+            loaded, models, store, directory, deliveries, reader, memory.service, opened, before_cut=memory.learning.before_cut
+        )
         opened.push_async_callback(turns.close, grace=0)
         direct = Direct(
             reader=reader,

@@ -111,6 +111,10 @@ class Learning:
             log.info("memory.learned count=%d", len(learned))
         return learned
 
+    async def before_cut(self, owner: str, session: str, up_to: int) -> None:
+        """A BeforeCut: learn what is about to be summed up."""
+        await self.learn(owner, session, up_to=up_to)
+
     async def close(self) -> None:
         """What is not learned is left to the next start. Safe to call twice."""
         self._open = False

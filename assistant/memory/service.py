@@ -61,6 +61,8 @@ class MemoryService:
 
     async def before(self, request: TurnRequest, message: UserMessage | None) -> tuple[str, UserMessage | None]:
         owner = request.owner
+        if self._tasks:  # the turn before may have words to take back
+            await asyncio.wait(self._tasks)
         if owner in self._without or request.cause.kind == "job":
             return "", message
         try:

@@ -43,7 +43,7 @@ _OVER: Final[Mapping[str, str]] = {
     "jobs": "ended IS NOT NULL",
 }
 _KEY: Final[Mapping[str, str]] = {"inbox": "seq", "outbox": "seq", "responses": "id", "jobs": "id"}
-Redact = Callable[[Transaction, str, Sequence[str]], None]
+Redact = Callable[[Transaction, str, Sequence[str]], object]
 """(connection, owner, texts): removes what mentions the texts, in this transaction."""
 
 

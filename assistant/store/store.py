@@ -28,6 +28,7 @@ from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner
 from assistant.store.responses import ResponseStore
 from assistant.store.sessions import Sessions
 from assistant.store.sqlite import SqliteEngine
+from assistant.store.summaries import SummaryStore, redact
 
 _SQLITE = "sqlite:///"
 HEAD = "0014"
@@ -55,6 +56,7 @@ class Store:
     idempotency: IdempotencyStore
     files: FileStore
     responses: ResponseStore
+    summaries: SummaryStore
     keys: ApiKeys
     limits: StoredLimits
     history: HistoryIndex
@@ -101,12 +103,13 @@ async def open_store(
         media=media,
         files=FileStore(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         responses=ResponseStore(database, runner, state_folder / "attachments", collect=kept_files.collect),
+        summaries=SummaryStore(database, notifier, clock=clock),
         idempotency=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, runner, clock=clock),
         history=history,
         memories=MemoryStore(database, notifier, clock=clock),
-        forgetting=Forgetting(database, notifier, clock=clock),
+        forgetting=Forgetting(database, notifier, redact=(redact,), clock=clock),
         learned=LearnedStore(database, clock=clock),
         notifier=notifier,
         database=database,

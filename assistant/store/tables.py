@@ -50,6 +50,8 @@ class SessionRow(SQLModel, table=True):
     prompt_tokens: int = Field(sa_type=BigInteger)
     completion_tokens: int = Field(sa_type=BigInteger)
     cached_tokens: int = Field(sa_type=BigInteger)
+    revision: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+    """Raised by what changes how the stored messages are shown to the model: a cut, a redaction, a conversation that is started over."""
 
 
 class MessageRow(SQLModel, table=True):
@@ -546,3 +548,20 @@ class SearchVectorRow(SQLModel, table=True):
     space: int
     model: str
     vector: bytes
+
+
+# Summaries
+
+
+class SummaryRow(SQLModel, table=True):
+    """A cut of a session: the model sees `text` in place of the messages before `seq`, and tool results before `results_from` in one line."""
+
+    __tablename__ = "summaries"
+
+    session_id: int = Field(sa_column=_session_id(primary_key=True))
+    seq: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    results_from: int
+    text: str
+    tokens: int
+    made_by: str
+    at: int = Field(sa_type=BigInteger)

@@ -307,7 +307,7 @@ CREATE TABLE sessions (
 	prompt_tokens BIGINT NOT NULL,
 	completion_tokens BIGINT NOT NULL,
 	cached_tokens BIGINT NOT NULL,
-	edited INTEGER DEFAULT 0 NOT NULL,
+	revision INTEGER DEFAULT '0' NOT NULL,
 	PRIMARY KEY (id)
 );
 
@@ -408,6 +408,18 @@ CREATE TABLE search_marks (
 	space INTEGER NOT NULL,
 	seq INTEGER NOT NULL,
 	PRIMARY KEY (session_id),
+	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
+);
+
+CREATE TABLE summaries (
+	session_id BIGINT NOT NULL,
+	seq INTEGER NOT NULL,
+	results_from INTEGER NOT NULL,
+	text VARCHAR NOT NULL,
+	tokens INTEGER NOT NULL,
+	made_by VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (session_id, seq),
 	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
 );
 
