@@ -94,7 +94,11 @@ def is_exact(word: str) -> bool:
 
 def keys(text: str) -> list[str]:
     """The words that say something, without their endings."""
-    return [word if is_exact(word) else word[:_STEM] for word in tokens(text) if word not in _STOP]
+    return [word if is_exact(word) else _stem(word) for word in tokens(text) if word not in _STOP]
+
+
+def _stem(word: str) -> str:
+    return (word[:-1] if len(word) > 3 and word.endswith("s") else word)[:_STEM]
 
 
 def slug(about: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from assistant.contracts.memory import FORGOTTEN, ForgottenOnce, Memory, MemoryNotFound, MemorySource, Statement
 from assistant.contracts.messages import Text, ToolCall, UserMessage
 from assistant.contracts.search import SearchWish
+from assistant.contracts.sessions import CachedUpTo
 from assistant.memory.search import StoredSearch
 from assistant.store.learned import SERVER
 from assistant.store.store import Store
@@ -169,9 +170,7 @@ async def test_forgetting_leaves_nothing_but_what_was_said(store: Store, open_ag
         f"Recalled:\n- {clock.now:%Y-%m-%d}: I like tea",
     ]
     assert PIN in str(second)
-    from assistant.contracts.sessions import CachedUpTo
-
-    again = await other.sessions.begin_turn(turn("turn_3", "more"), CachedUpTo(row=known.row, seq=known.seq + 1, edited=known.edited))
+    again = await other.sessions.begin_turn(turn("turn_3", "more"), CachedUpTo(row=known.row, seq=known.seq + 1, revision=known.revision))
     assert again.fresh
 
 
