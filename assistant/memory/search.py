@@ -1,18 +1,24 @@
 """Search: reads the candidates of an owner from the store, ranks them, and gives them with what was said around them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, time, timedelta
 
 from assistant.contracts.search import Hit, SearchKind, SearchWish
 from assistant.contracts.util import Clock, utc_now
+from assistant.memory.dates import Days
 from assistant.memory.ranking import Asked, Ranked, analyse, rank
 from assistant.store.codec import from_micros, to_micros
 from assistant.store.database import Database, Transaction
 from assistant.store.history import HistoryIndex
-from assistant.store.search import FoundText, Within, candidates, read_around, read_entries
+from assistant.store.search import FoundText, Within, candidates, candidates_within, read_around, read_entries
 
 _CANDIDATES = 120
+_DATED = 60
 _REACH = 2
 """How far around a candidate its neighbours count."""
+
+Around = dict[tuple[int, int], FoundText]
 
 
 class StoredSearch:
@@ -37,18 +43,29 @@ def found(connection: Transaction, wish: SearchWish, asked: Asked) -> list[Hit]:
         before=None if wish.before is None else to_micros(wish.before),
         session=wish.session,
     )
-    scored: list[tuple[SearchKind, Ranked]] = []
-    around: dict[tuple[int, int], FoundText] = {}
+    ranked: list[tuple[SearchKind, Ranked, Around]] = []
     for kind in wish.kinds:
-        texts = read_entries(connection, wish.owner, candidates(connection, wish.owner, kind, asked.terms, within, _CANDIDATES))
-        if kind == "message":
-            around = read_around(connection, texts, _REACH)
-        scored.extend((kind, each) for each in rank(asked, texts, around))
-    scored.sort(key=lambda each: (-each[1].score, -each[1].text.at, each[1].text.ref))
-    return [_hit(kind, each, around, wish.neighbours) for kind, each in scored[: wish.limit]]
+        best = {each.entry: each for each in candidates(connection, wish.owner, kind, asked.wanted, within, _CANDIDATES)}
+        for days in asked.days[:2] if kind == "message" else ():
+            named = _intersection(within, days, asked.now)
+            dated = candidates(connection, wish.owner, kind, asked.wanted, named, _DATED)
+            for each in (*dated, *candidates_within(connection, wish.owner, kind, named, _DATED)):
+                best.setdefault(each.entry, each)
+        texts = read_entries(connection, wish.owner, [*best.values()])
+        around = read_around(connection, texts, _REACH)
+        ranked.extend((kind, each, around) for each in rank(asked, texts, around) if each.score > 0 and within.holds(each.text.at))
+    ranked.sort(key=lambda each: (-each[1].score, -each[1].text.at, each[1].text.ref))
+    return [_hit(kind, each, around, wish.neighbours) for kind, each, around in ranked[: wish.limit]]
 
 
-def _hit(kind: SearchKind, scored: Ranked, around: dict[tuple[int, int], FoundText], reach: int) -> Hit:
+def _intersection(within: Within, days: Days, now: datetime) -> Within:
+    """The days that the question names, by the asker's clock, as far as they are searched."""
+    first = to_micros(datetime.combine(days.first, time.min, now.tzinfo))
+    end = to_micros(datetime.combine(days.last + timedelta(1), time.min, now.tzinfo))
+    return replace(within, after=max(first, within.after or first), before=min(end, within.before or end))
+
+
+def _hit(kind: SearchKind, scored: Ranked, around: Around, reach: int) -> Hit:
     text = scored.text
     near = sorted(seq for session, seq in around if session == text.session) if reach and text.session else []
     place = near.index(text.seq) if near else 0

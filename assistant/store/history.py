@@ -73,7 +73,9 @@ class HistoryIndex:
         self._closed = False
 
     def touch(self, session: int) -> None:
-        """A session, by its row, has new messages."""
+        """A session, by its row, has new messages; 0: none has."""
+        if not session:
+            return
         self._noted.add(session)
         self._last = asyncio.get_running_loop().time()
         if self._timer is None and self._task is None and not self._closed:

@@ -15,7 +15,6 @@ from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.blobs import MediaFolder
 from assistant.store.channels import PairingStore, StoredChannelStates
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
-from assistant.store.history import HistoryIndex
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
@@ -54,7 +53,6 @@ class Store:
     responses: ResponseStore
     keys: ApiKeys
     limits: StoredLimits
-    history: HistoryIndex
     notifier: Notifier
     database: Database
     runner: Runner
@@ -62,7 +60,6 @@ class Store:
     async def close(self) -> None:
         """Finish waiting calls, then close. Safe to call twice."""
         await self.sessions.close()
-        await self.history.close()
         await self.database.close()
         await self.notifier.close()
         self.runner.release()
@@ -82,8 +79,7 @@ async def open_store(
     notifier = notifier_on(database)
     kept_files = AttachmentStore(database, state_folder / "attachments", attachments, clock=clock)
     media = MediaFolder(database, state_folder / "media")
-    history = HistoryIndex(database, clock=clock)
-    sessions = Sessions(database, runner, notifier, collect=kept_files.collect, ended=history.touch, clock=clock)
+    sessions = Sessions(database, runner, notifier, collect=kept_files.collect, clock=clock)
     store = Store(
         sessions=sessions,
         attachments=kept_files,
@@ -98,7 +94,6 @@ async def open_store(
         idempotency=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, runner, clock=clock),
-        history=history,
         notifier=notifier,
         database=database,
         runner=runner,
