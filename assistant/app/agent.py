@@ -24,6 +24,7 @@ from assistant.contracts.tools import Tool, ToolKind, ToolServices
 from assistant.contracts.turns import MAIN
 from assistant.contracts.util import Settings
 from assistant.delivery.service import describe
+from assistant.memory.search import StoredSearch
 from assistant.store.store import Store
 from assistant.turns.intake import MessageIntake
 from assistant.turns.prompt import Context, Instructions
@@ -106,6 +107,7 @@ def tool_services(agent: AgentSettings, loaded: Loaded, store: Store, directory:
         expire_after=timedelta(seconds=deliver.expire_after),
         receipt_wait=deliver.receipt_wait,
         http=open_http,
+        search=StoredSearch(store.database, store.history),
     )
 
 

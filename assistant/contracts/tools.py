@@ -1,7 +1,7 @@
 """The ports to a tool, what the model can do besides talking, and to a kind of tool: its settings, and how one is opened."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
@@ -14,6 +14,7 @@ from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.effects import Effect
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
+from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.util import Settings
 
@@ -129,6 +130,7 @@ class ToolServices:
     """`deliver.receiptWait`, in seconds."""
     http: Callable[[], "ClientSession"]
     """Opens an HTTP session with this program's User-Agent, time limits, and the environment's proxies. The tool closes it in `close`."""
+    search: Search = field(default_factory=NoSearch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

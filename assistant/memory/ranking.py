@@ -18,6 +18,7 @@ from assistant.store.search import FoundText, Wanted
 from assistant.store.words import ends_of, fold, is_weak, number_of, runs, words
 
 _MOST_CHARS: Final = 2000
+_MOST_SEARCHED: Final = 800
 _MOST_TERMS: Final = 32
 _MOST_RELATED: Final = 40
 _WEAK: Final = 0.2
@@ -176,11 +177,13 @@ def _in_time(asked: Asked, text: FoundText) -> float:
 def _fit(asked: Asked, text: FoundText, *, asks: bool) -> float:
     """How well a text could answer the question, besides its words."""
     fit = 0.75 if asks else 1.0
-    if found := _SPEAKER.match(text.text):
-        fit *= 1.4 if any(run in asked.names for run in runs(found[1])) else 1.0
-    folded = fold(text.text[:_MOST_CHARS])
-    for sign in asked.signs:
-        if sign.search(text.text if sign is _PLACE else folded):
-            fit *= 1.15
+    if asked.names and (found := _SPEAKER.match(text.text)) and any(run in asked.names for run in runs(found[1])):
+        fit *= 1.4
+    if asked.signs:
+        written = text.text[:_MOST_SEARCHED]
+        folded = fold(written)
+        for sign in asked.signs:
+            if sign.search(written if sign is _PLACE else folded):
+                fit *= 1.15
     age = max(0.0, (asked.now - from_micros(text.at)).total_seconds() / 86_400)
     return fit * (1 + 0.05 * 0.5 ** (age / _RECENT_DAYS)) * min(1.0, 0.6 + len(text.text) / 130)

@@ -9,6 +9,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Final
 
 import orjson
@@ -20,9 +21,9 @@ from assistant.store.words import terms as terms_of
 
 MOST_TERMS: Final = 3000
 """Of a text: more are left out."""
-POSTINGS: Final = 5000
-"""How many of a query's postings are read, those of its rarest terms first, of each the newest."""
-RELATED_POSTINGS: Final = 1500
+POSTINGS: Final = 1500
+"""How many of a term's postings are read, the newest; one that has more finds nothing by itself where another has fewer."""
+RELATED_POSTINGS: Final = 300
 _K1: Final = 1.2
 _B: Final = 0.5
 _LENGTH: Final = 12
@@ -169,19 +170,24 @@ class _Reading:
         self._beside: dict[tuple[int, int], float] = {}
         self._late: list[Wanted] = []
 
-    def read(self, wanted: Sequence[Wanted], budget: int) -> None:
-        """Read postings, those of the rarest terms first. Terms beyond the budget wait for `complete`, if they are the query's own."""
+    def read(self, wanted: Sequence[Wanted], most: int) -> None:
+        """Read the postings of terms that are in fewer than `most` entries. Of the others the rarest is read as far, where no other term is rare
+        enough; the rest waits for `complete`."""
+        common: list[tuple[Wanted, list[SqlRow]]] = []
         for each in wanted:
-            values: dict[str, SqlValue] = {**self._values, "term": each.term, "most": budget}
-            self._counts[each.term] = int(self._connection.execute(COUNT, values)[0][0])
-        read = 0
-        for each in sorted((each for each in wanted if self._counts[each.term]), key=lambda each: (self._counts[each.term], each.term)):
-            count = self._counts[each.term]
-            if read + count > budget and (read or each.related):
-                self._late.append(each)
+            values: dict[str, SqlValue] = {**self._values, "term": each.term, "most": most}
+            postings = self._connection.execute(self._statement, values)
+            self._counts[each.term] = len(postings)
+            if len(postings) < most:
+                self._add(each, postings)
                 continue
-            read += count
-            self._add(each, self._connection.execute(self._statement, {**self._values, "term": each.term, "most": budget}))
+            if not each.related:
+                self._counts[each.term] = int(self._connection.execute(COUNT, {**values, "most": 4 * most})[0][0])
+            common.append((each, postings))
+        common.sort(key=lambda pair: (self._counts[pair[0].term], pair[0].term))
+        if common and not self.scores:
+            self._add(*common.pop(0))
+        self._late += [each for each, _ in common]
 
     def complete(self, entries: Sequence[int]) -> None:
         """Add what the terms that were too common say of some entries."""
@@ -189,7 +195,7 @@ class _Reading:
             self._add(each, self._connection.execute(postings_among(entries), {**self._values, "term": each.term}))
 
     def best(self, most: int, among: Sequence[int] | None = None) -> list[int]:
-        return sorted(self.scores if among is None else among, key=lambda entry: (-self.scores[entry], -entry))[:most]
+        return nsmallest(most, self.scores if among is None else among, key=lambda entry: (-self.scores[entry], -entry))
 
     def rarity(self, wanted: Wanted) -> float:
         """What a match of the term is worth; of a related one at most what the query's own word is."""
@@ -261,12 +267,12 @@ class FoundText:
     matched: float = 0.0
 
 
-def read_entries(connection: Transaction, owner: str, found: Sequence[Candidate]) -> list[FoundText]:
-    """The candidates with their texts, in their order, without those whose session is gone or is another owner's now."""
+def read_entries(connection: Transaction, owner: str, found: Sequence[Candidate], *, leave_out: str = "") -> list[FoundText]:
+    """The candidates with their texts, in their order, without those whose session is gone or is another owner's now. `leave_out`: a turn."""
     if not found:
         return []
     by_entry = {each.entry: each for each in found}
-    read = {row[0]: row for row in connection.execute(entries_of([*by_entry]), {"owner": json_column(owner)})}
+    read = {row[0]: row for row in connection.execute(entries_of([*by_entry]), {"owner": json_column(owner), "turn": leave_out})}
     return [_found(read[each.entry], each) for each in found if each.entry in read]
 
 
@@ -291,7 +297,7 @@ def entries_of(entries: Sequence[int]) -> str:
     return f"""
         SELECT e.id, e.ref, e.session_id, e.seq, e.at, e.text, m.role, m.payload, s.key FROM search_entries AS e
         LEFT JOIN sessions AS s ON s.id = e.session_id AND s.owner = :owner
-        LEFT JOIN messages AS m ON m.session_id = s.id AND m.seq = e.seq
+        LEFT JOIN messages AS m ON m.session_id = s.id AND m.seq = e.seq AND m.turn_id <> :turn
         WHERE e.id IN ({_list(entries)}) AND (e.ref IS NOT NULL OR m.seq IS NOT NULL)"""  # noqa: S608 - numbers
 
 
@@ -300,8 +306,8 @@ def read_around(connection: Transaction, found: Sequence[FoundText], reach: int)
     around = {(each.session, each.seq): each for each in found if each.session}
     for session in dict.fromkeys(each.session for each in found if each.session):
         mine = [each for each in found if each.session == session]
-        for first, last in _spans([each.seq for each in mine], 2 * reach):
-            rows = connection.execute(SAID, {"session": session, "first": first - 2 * reach, "last": last + 2 * reach})
+        for first, last in _spans([each.seq for each in mine], reach):
+            rows = connection.execute(SAID, {"session": session, "first": first - reach, "last": last + reach})
             for seq, at, role, payload in rows:
                 if (session, seq) not in around and (words := words_of(role, payload)).strip():
                     around[session, seq] = FoundText(

@@ -316,7 +316,6 @@ class Sessions:
 
     async def close(self) -> None:
         await self.line.close()
-        await self.history.close()
 
     def _now(self) -> int:
         return to_micros(self._clock())

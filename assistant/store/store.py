@@ -15,6 +15,7 @@ from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.blobs import MediaFolder
 from assistant.store.channels import PairingStore, StoredChannelStates
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
+from assistant.store.history import HistoryIndex
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
@@ -53,6 +54,7 @@ class Store:
     responses: ResponseStore
     keys: ApiKeys
     limits: StoredLimits
+    history: HistoryIndex
     notifier: Notifier
     database: Database
     runner: Runner
@@ -60,6 +62,7 @@ class Store:
     async def close(self) -> None:
         """Finish waiting calls, then close. Safe to call twice."""
         await self.sessions.close()
+        await self.history.close()
         await self.database.close()
         await self.notifier.close()
         self.runner.release()
@@ -94,6 +97,7 @@ async def open_store(
         idempotency=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, runner, clock=clock),
+        history=sessions.history,
         notifier=notifier,
         database=database,
         runner=runner,

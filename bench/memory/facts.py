@@ -16,9 +16,22 @@ class Fact(NamedTuple):
     """As something that happened at a time: "When did {who} …?"."""
 
 
-CITIES: Final = ("Lisbon", "Oslo", "Krakow", "Seville", "Toronto", "Porto", "Galway", "Ghent", "Naples", "Bergen", "Lyon", "Bristol")
-NAMES: Final = ("Marta", "Felix", "Priya", "Jonas", "Leila", "Oscar", "Ingrid", "Tomas", "Ruth", "Kenji", "Noor", "Pablo")
-FACTS: Final = (
+CITIES: Final[tuple[str, ...]] = (
+    "Lisbon",
+    "Oslo",
+    "Krakow",
+    "Seville",
+    "Toronto",
+    "Porto",
+    "Galway",
+    "Ghent",
+    "Naples",
+    "Bergen",
+    "Lyon",
+    "Bristol",
+)
+NAMES: Final[tuple[str, ...]] = ("Marta", "Felix", "Priya", "Jonas", "Leila", "Oscar", "Ingrid", "Tomas", "Ruth", "Kenji", "Noor", "Pablo")
+FACTS: Final[tuple[Fact, ...]] = (
     Fact(
         ("I finally signed the contract, I'll be a {x} from next month!", "They hired me! You're talking to a {x} now."),
         ("What does {who} do for a living?", "What is {who}'s profession?"),
@@ -164,7 +177,7 @@ FACTS: Final = (
         NAMES,
     ),
 )
-FILLERS: Final = (
+FILLERS: Final[tuple[str, ...]] = (
     "Ha, that's so you!",
     "Wow, I didn't know that.",
     "I'm so happy for you!",
@@ -217,7 +230,7 @@ FILLERS: Final = (
     "The film was longer than I thought.",
     "I bumped into an old teacher of ours.",
 )
-OPENERS: Final = (
+OPENERS: Final[tuple[str, ...]] = (
     "Hey {name}! How have you been?",
     "Hi {name}, long time!",
     "Good morning {name}, all well?",

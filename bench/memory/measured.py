@@ -1,6 +1,6 @@
 """Puts conversations into a real store, asks, and counts how much of the evidence is among the first results."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -63,14 +63,14 @@ def plain(_: int, conversation: Conversation) -> Find:
 
 
 @asynccontextmanager
-async def filled(conversations: Sequence[Conversation]) -> AsyncIterator[Store]:
+async def filled(conversations: Sequence[Conversation]) -> AsyncGenerator[Store]:
     """A store that holds the conversations, each its own owner's, all indexed."""
     with TemporaryDirectory() as folder:
         store = await open_store(StoreSettings(), Path(folder))
         try:
             for number, conversation in enumerate(conversations):
                 await store.database.write(lambda connection, n=number, c=conversation: _insert(connection, f"person-{n}", c))
-            await store.sessions.history.finish()
+            await store.history.finish()
             yield store
         finally:
             await store.close()
