@@ -25,6 +25,7 @@ from assistant.contracts.tools import Tool, ToolKind, ToolServices
 from assistant.contracts.turns import MAIN
 from assistant.contracts.util import Settings
 from assistant.delivery.service import describe
+from assistant.memory.search import StoredSearch
 from assistant.memory.service import MemoryService
 from assistant.store.store import Store
 from assistant.turns.compaction import Compaction
@@ -119,6 +120,7 @@ def tool_services(
         receipt_wait=deliver.receipt_wait,
         http=open_http,
         memories=memory,
+        search=StoredSearch(store.database, store.history),
     )
 
 

@@ -70,6 +70,7 @@ class Runtime:
         self.services.memory.service.listen()
         await self.services.memory.learning.start()
         await self.services.workflows.begin(takes_over=True)
+        self.services.store.history.start()
         self._upkeep = [asyncio.create_task(work) for work in (self._preload(), self._sweep(), _trim_memory())]
 
     async def stop(self, grace: float) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, Protocol
 
 SearchKind = Literal["message", "memory"]
@@ -32,26 +32,38 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchWish:
-    """What is searched, and where. `now`: from which moment "yesterday" and "last March" count."""
+    """What is searched, and where."""
 
     owner: str
     query: str
-    now: datetime
     kinds: tuple[SearchKind, ...] = ("message",)
     limit: int = 10
-    before: datetime | None = None
-    after: datetime | None = None
+    now: datetime | None = None
+    """From which moment, and by which clock, "yesterday" and "last March" count. None: now, by the owner's clock."""
+    after: date | None = None
+    """From this day or time on."""
+    before: date | None = None
+    """Up to this day or time, without it."""
     session: str | None = None
     """Messages of this session only."""
+    leave_out: str = ""
+    """The id of a turn whose messages are not wanted: that in which is searched."""
     neighbours: int = 0
-    """How many messages before and after each found one are given with it."""
+    """How many messages before and after each found one are given with it; two at most."""
 
 
 class Search(Protocol):
     """Finds what belongs to one owner, never anything of another. Raises StoreUnavailable.
 
-    Any text is a valid query: it has no syntax. What was said or stored before the call is found. A query without words that could be found gives
-    nothing.
+    Any text is a valid query: it has no syntax. What was said or stored before the call is found. A query without words that could be found, and
+    without a time, gives nothing. The times of hits are by the owner's clock.
     """
 
     async def search(self, wish: SearchWish) -> Sequence[Hit]: ...
+
+
+class NoSearch:
+    """For what runs without a store: finds nothing."""
+
+    async def search(self, wish: SearchWish) -> Sequence[Hit]:
+        return ()

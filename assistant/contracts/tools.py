@@ -15,6 +15,7 @@ from assistant.contracts.effects import Effect
 from assistant.contracts.memory import MemoryTools, NoMemory
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
+from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.util import Settings
 
@@ -131,6 +132,7 @@ class ToolServices:
     http: Callable[[], "ClientSession"]
     """Opens an HTTP session with this program's User-Agent, time limits, and the environment's proxies. The tool closes it in `close`."""
     memories: MemoryTools = field(default_factory=NoMemory)
+    search: Search = field(default_factory=NoSearch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

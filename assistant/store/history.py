@@ -73,7 +73,9 @@ class HistoryIndex:
         self._closed = False
 
     def touch(self, session: int) -> None:
-        """A session, by its row, has new messages."""
+        """A session, by its row, has new messages; 0: none has."""
+        if not session:
+            return
         self._noted.add(session)
         self._last = asyncio.get_running_loop().time()
         if self._timer is None and self._task is None and not self._closed:
@@ -111,9 +113,7 @@ class HistoryIndex:
         """Index all that waits, at once: for the command line and tests."""
         behind = 0
         while sessions := await self._database.select(WAITING_SESSIONS, {"behind": behind}):
-            for (session,) in sessions:
-                while await self._database.write(lambda connection, row=session: index_some(connection, row)):
-                    pass
+            await self._database.write(lambda connection, rows=sessions: [_index_all(connection, row) for (row,) in rows])
             behind = sessions[-1][0]
         while await self._database.write(sweep_some):
             pass
@@ -177,7 +177,7 @@ class HistoryIndex:
         return found
 
 
-def index_some(connection: Transaction, session: int) -> int:
+def index_some(connection: Transaction, session: int, most: int = BATCH) -> int:
     """Index the next messages of a session; returns how many were looked at, 0 when none wait."""
     found = connection.execute(SESSION, {"session": session})
     if not found:
@@ -189,7 +189,7 @@ def index_some(connection: Transaction, session: int) -> int:
     behind = mark or 0
     if mark is not None and behind >= messages:
         return 0
-    rows = connection.execute(NEXT, {"session": session, "behind": behind, "limit": BATCH})
+    rows = connection.execute(NEXT, {"session": session, "behind": behind, "limit": most})
     space = connection.execute(MAKE_SPACE, {"owner": owner, "kind": "message"})[0][0]
     for seq, at, role, payload in rows:
         words = words_of(role, payload)
@@ -198,6 +198,11 @@ def index_some(connection: Transaction, session: int) -> int:
     last = rows[-1][0] if rows else messages
     connection.execute(MARK, {"session": session, "space": space, "seq": last})
     return len(rows)
+
+
+def _index_all(connection: Transaction, session: int) -> None:
+    while index_some(connection, session):
+        pass
 
 
 def sweep_some(connection: Transaction) -> int:

@@ -9,6 +9,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Final
 
 import orjson
@@ -20,8 +21,9 @@ from assistant.store.words import terms as terms_of
 
 MOST_TERMS: Final = 3000
 """Of a text: more are left out."""
-POSTINGS: Final = 5000
-"""How many of a query's postings are read, those of its rarest terms first, of each the newest."""
+POSTINGS: Final = 1500
+"""How many of a term's postings are read, the newest; one that has more finds nothing by itself where another has fewer."""
+RELATED_POSTINGS: Final = 300
 _K1: Final = 1.2
 _B: Final = 0.5
 _LENGTH: Final = 12
@@ -52,6 +54,9 @@ POSTINGS_WHERE = """
     SELECT t.entry, t.weight FROM search_terms AS t JOIN search_entries AS e ON e.id = t.entry
     WHERE t.space = :space AND t.term = :term AND e.at >= :after AND e.at < :before AND (CAST(:session AS BIGINT) IS NULL OR e.session_id = :session)
     ORDER BY t.entry DESC LIMIT :most"""
+SAID_WITHIN = """
+    SELECT id FROM search_entries WHERE space = :space AND at >= :after AND at < :before
+        AND (CAST(:session AS BIGINT) IS NULL OR session_id = :session) ORDER BY at DESC LIMIT :most"""
 SAID = """
     SELECT seq, at, role, payload FROM messages WHERE session_id = :session AND seq BETWEEN :first AND :last AND role IN ('user', 'assistant')
     ORDER BY seq"""
@@ -111,38 +116,108 @@ class Candidate:
     """The share of the query's weight that its terms have, from 0 to 1."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A term that is looked for. `related`: not a word of the query, but one that may stand for `group`, which is."""
+
+    term: int
+    weight: float
+    group: int
+    related: bool = False
+
+
 def candidates(
-    connection: Transaction, owner: str, kind: SearchKind, query: Mapping[int, float], within: "Within", most: int
+    connection: Transaction, owner: str, kind: SearchKind, query: Sequence[Wanted], within: "Within", most: int
 ) -> list[Candidate]:
-    """The best `most` by BM25, the newer first where equal. `query`: terms and how much the asker wants each."""
+    """The best `most` by BM25, the newer first where equal. Of a group's related words, the best one alone counts."""
     found = connection.execute(SPACE, {"owner": json_column(owner), "kind": kind})
     if not found or not query:
         return []
     space, entries = found[0]
-    values: dict[str, SqlValue] = {"space": space, "most": POSTINGS, **within.values(connection, json_column(owner))}
-    counts = {term: int(connection.execute(COUNT, {**values, "term": term})[0][0]) for term in query}
-    whole_space = max(entries, max(counts.values())) + _IMAGINED
-    rare = {term: wanted * math.log(1 + (whole_space - counts[term] + 0.5) / (counts[term] + 0.5)) for term, wanted in query.items()}
-    whole = sum(rare.values())
-    scores: dict[int, float] = {}
-    matched: dict[int, float] = {}
-    read = 0
-    late: list[int] = []
-    for term in sorted((term for term in query if counts[term]), key=lambda term: (counts[term], term)):
-        if read and read + counts[term] > POSTINGS:
-            late.append(term)
-            continue
-        read += counts[term]
-        for entry, weight in connection.execute(within.statement, {**values, "term": term}):
-            scores[entry] = scores.get(entry, 0.0) + rare[term] * weight
-            matched[entry] = matched.get(entry, 0.0) + rare[term]
-    first = sorted(scores, key=lambda entry: (-scores[entry], -entry))[: 2 * most]
-    for term in late if first else ():
-        for entry, weight in connection.execute(postings_among(first), {"space": space, "term": term}):
-            scores[entry] += rare[term] * weight
-            matched[entry] += rare[term]
-    best = sorted(first, key=lambda entry: (-scores[entry], -entry))[:most]
-    return [Candidate(entry=entry, score=scores[entry] / 1000, matched=matched[entry] / whole) for entry in best]
+    reading = _Reading(connection, {"space": space, **within.values(connection, json_column(owner))}, within.statement, entries)
+    own = [each for each in query if not each.related]
+    reading.read(own, POSTINGS)
+    reading.read([each for each in query if each.related], RELATED_POSTINGS)
+    first = reading.best(2 * most)
+    reading.complete(first)
+    whole = sum(reading.rarity(each) for each in own)
+    return [
+        Candidate(entry=entry, score=reading.scores[entry] / 1000, matched=reading.matched.get(entry, 0.0) / whole if whole else 0.0)
+        for entry in reading.best(most, first)
+    ]
+
+
+def candidates_within(connection: Transaction, owner: str, kind: SearchKind, within: "Within", most: int) -> list[Candidate]:
+    """The newest entries of a time, whatever they say."""
+    stored = json_column(owner)
+    found = connection.execute(SPACE, {"owner": stored, "kind": kind})
+    values: dict[str, SqlValue] = {"most": most, **within.values(connection, stored)}
+    rows = connection.execute(SAID_WITHIN, {**values, "space": found[0][0]}) if found else []
+    return [Candidate(entry=entry, score=0.0, matched=0.0) for (entry,) in rows]
+
+
+class _Reading:
+    """Adds up what a query's postings say of each entry."""
+
+    def __init__(self, connection: Transaction, values: Mapping[str, SqlValue], statement: str, entries: int) -> None:
+        self.scores: dict[int, float] = {}
+        self.matched: dict[int, float] = {}
+        self._connection = connection
+        self._values = values
+        self._statement = statement
+        self._entries = entries
+        self._counts: dict[int, int] = {}
+        self._beside: dict[tuple[int, int], float] = {}
+        self._late: list[Wanted] = []
+
+    def read(self, wanted: Sequence[Wanted], most: int) -> None:
+        """Read the postings of terms that are in fewer than `most` entries. Of the others the rarest is read as far, where no other term is rare
+        enough; the rest waits for `complete`."""
+        common: list[tuple[Wanted, list[SqlRow]]] = []
+        for each in wanted:
+            values: dict[str, SqlValue] = {**self._values, "term": each.term, "most": most}
+            postings = self._connection.execute(self._statement, values)
+            self._counts[each.term] = len(postings)
+            if len(postings) < most:
+                self._add(each, postings)
+                continue
+            if not each.related:
+                self._counts[each.term] = int(self._connection.execute(COUNT, {**values, "most": 4 * most})[0][0])
+            common.append((each, postings))
+        common.sort(key=lambda pair: (self._counts[pair[0].term], pair[0].term))
+        if common and not self.scores:
+            self._add(*common.pop(0))
+        self._late += [each for each, _ in common]
+
+    def complete(self, entries: Sequence[int]) -> None:
+        """Add what the terms that were too common say of some entries."""
+        for each in self._late if entries else ():
+            self._add(each, self._connection.execute(postings_among(entries), {**self._values, "term": each.term}))
+
+    def best(self, most: int, among: Sequence[int] | None = None) -> list[int]:
+        return nsmallest(most, self.scores if among is None else among, key=lambda entry: (-self.scores[entry], -entry))
+
+    def rarity(self, wanted: Wanted) -> float:
+        """What a match of the term is worth; of a related one at most what the query's own word is."""
+        count = self._counts[wanted.term]
+        if wanted.related:
+            count = max(count, self._counts.get(wanted.group, 0))
+        whole = max(self._entries, count) + _IMAGINED
+        return wanted.weight * math.log(1 + (whole - count + 0.5) / (count + 0.5))
+
+    def _add(self, wanted: Wanted, postings: Iterable[SqlRow]) -> None:
+        rarity = self.rarity(wanted)
+        scores, matched = self.scores, self.matched
+        if not wanted.related:
+            for entry, weight in postings:
+                scores[entry] = scores.get(entry, 0.0) + rarity * weight
+                matched[entry] = matched.get(entry, 0.0) + rarity
+            return
+        for entry, weight in postings:
+            before = self._beside.get((entry, wanted.group), 0.0)
+            if (score := rarity * weight) > before:
+                self._beside[entry, wanted.group] = score
+                scores[entry] = scores.get(entry, 0.0) + score - before
 
 
 def postings_among(entries: Sequence[int]) -> str:
@@ -162,9 +237,10 @@ class Within:
     def statement(self) -> str:
         return POSTINGS_OF if self == EVERYWHERE else POSTINGS_WHERE
 
+    def holds(self, at: int) -> bool:
+        return (self.after is None or at >= self.after) and (self.before is None or at < self.before)
+
     def values(self, connection: Transaction, owner: str) -> dict[str, SqlValue]:
-        if self == EVERYWHERE:
-            return {}
         row = None
         if self.session is not None:
             found = connection.execute(SESSION_ROW, {"owner": owner, "key": json_column(self.session)})
@@ -191,12 +267,12 @@ class FoundText:
     matched: float = 0.0
 
 
-def read_entries(connection: Transaction, owner: str, found: Sequence[Candidate]) -> list[FoundText]:
-    """The candidates with their texts, in their order, without those whose session is gone or is another owner's now."""
+def read_entries(connection: Transaction, owner: str, found: Sequence[Candidate], *, leave_out: str = "") -> list[FoundText]:
+    """The candidates with their texts, in their order, without those whose session is gone or is another owner's now. `leave_out`: a turn."""
     if not found:
         return []
     by_entry = {each.entry: each for each in found}
-    read = {row[0]: row for row in connection.execute(entries_of([*by_entry]), {"owner": json_column(owner)})}
+    read = {row[0]: row for row in connection.execute(entries_of([*by_entry]), {"owner": json_column(owner), "turn": leave_out})}
     return [_found(read[each.entry], each) for each in found if each.entry in read]
 
 
@@ -221,7 +297,7 @@ def entries_of(entries: Sequence[int]) -> str:
     return f"""
         SELECT e.id, e.ref, e.session_id, e.seq, e.at, e.text, m.role, m.payload, s.key FROM search_entries AS e
         LEFT JOIN sessions AS s ON s.id = e.session_id AND s.owner = :owner
-        LEFT JOIN messages AS m ON m.session_id = s.id AND m.seq = e.seq
+        LEFT JOIN messages AS m ON m.session_id = s.id AND m.seq = e.seq AND m.turn_id <> :turn
         WHERE e.id IN ({_list(entries)}) AND (e.ref IS NOT NULL OR m.seq IS NOT NULL)"""  # noqa: S608 - numbers
 
 
@@ -230,8 +306,8 @@ def read_around(connection: Transaction, found: Sequence[FoundText], reach: int)
     around = {(each.session, each.seq): each for each in found if each.session}
     for session in dict.fromkeys(each.session for each in found if each.session):
         mine = [each for each in found if each.session == session]
-        for first, last in _spans([each.seq for each in mine], 2 * reach):
-            rows = connection.execute(SAID, {"session": session, "first": first - 2 * reach, "last": last + 2 * reach})
+        for first, last in _spans([each.seq for each in mine], reach):
+            rows = connection.execute(SAID, {"session": session, "first": first - reach, "last": last + reach})
             for seq, at, role, payload in rows:
                 if (session, seq) not in around and (words := words_of(role, payload)).strip():
                     around[session, seq] = FoundText(

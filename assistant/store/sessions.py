@@ -13,6 +13,7 @@ from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, 
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
+from assistant.store.history import HistoryIndex
 from assistant.store.line import LEAVE, SessionLine
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
@@ -126,26 +127,16 @@ Collect = Callable[[Sequence[str]], Awaitable[int]]
 
 
 class Sessions:
-    """Implements SessionStore. `collect`: removes the files of a removed session's attachments, by digest. `ended`: told the row of a session
-    in which a turn ended."""
+    """Implements SessionStore. `collect`: removes the files of a removed session's attachments, by digest."""
 
-    def __init__(
-        self,
-        database: Database,
-        runner: Runner,
-        notifier: Notifier,
-        *,
-        collect: Collect,
-        ended: Callable[[int], None],
-        clock: Clock = utc_now,
-    ) -> None:
+    def __init__(self, database: Database, runner: Runner, notifier: Notifier, *, collect: Collect, clock: Clock = utc_now) -> None:
         self._database = database
         self._runner = runner
         self._notifier = notifier
         self._collect = collect
-        self._ended = ended
         self._clock = clock
         self.line = SessionLine(database, runner, notifier, interrupt=interrupt, clock=clock)
+        self.history = HistoryIndex(database, clock=clock)
 
     async def begin_turn(self, turn: NewTurn, known: CachedUpTo | None) -> History:
         owner, key = identity(turn.owner, turn.session)
@@ -247,8 +238,7 @@ class Sessions:
             self.line.held.discard(turn_id)
         if drafts or awaited:
             self._notifier.announced()
-        if seq:
-            self._ended(session)
+        self.history.touch(session)
         return seq
 
     async def recover(self) -> int:

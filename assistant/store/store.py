@@ -90,8 +90,7 @@ async def open_store(
     notifier = notifier_on(database)
     kept_files = AttachmentStore(database, state_folder / "attachments", attachments, clock=clock)
     media = MediaFolder(database, state_folder / "media")
-    history = HistoryIndex(database, clock=clock)
-    sessions = Sessions(database, runner, notifier, collect=kept_files.collect, ended=history.touch, clock=clock)
+    sessions = Sessions(database, runner, notifier, collect=kept_files.collect, clock=clock)
     store = Store(
         sessions=sessions,
         attachments=kept_files,
@@ -107,10 +106,10 @@ async def open_store(
         idempotency=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, runner, clock=clock),
-        history=history,
         memories=MemoryStore(database, notifier, clock=clock),
         forgetting=Forgetting(database, notifier, redact=(redact,), clock=clock),
         learned=LearnedStore(database, clock=clock),
+        history=sessions.history,
         notifier=notifier,
         database=database,
         runner=runner,

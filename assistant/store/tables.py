@@ -498,6 +498,7 @@ class SearchEntryRow(SQLModel, table=True):
 
     __tablename__ = "search_entries"
     __table_args__ = (
+        Index("search_entries_by_time", "space", "at"),
         Index("search_entries_by_message", "session_id", "seq", unique=True),
         _where("search_entries_by_ref", "space", "ref", rows="ref IS NOT NULL", unique=True),
         _where("search_entries_orphaned", "id", rows="session_id IS NULL AND ref IS NULL"),

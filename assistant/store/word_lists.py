@@ -20,8 +20,10 @@ go went gone goes, buy bought, eat ate eaten, see saw seen, take took taken, mak
 come came, meet met, tell told, say said, think thought, find found, leave left, feel felt, keep kept, begin began begun, write wrote written
 speak spoke spoken, drive drove driven, ride rode ridden, fly flew flown, swim swam swum, run ran, sing sang sung, drink drank drunk
 break broke broken, choose chose chosen, fall fell fallen, grow grew grown, know knew known, throw threw thrown, wear wore worn
-win won, lose lost, sell sold, send sent, spend spent, build built, teach taught, catch caught, bring brought, fight fought, sleep slept, stand stood, understand understood
-hold held, hear heard, pay paid, sit sat, forget forgot forgotten, become became, child children, person people, man men, woman women, wife wives, life lives, foot feet
+win won, lose lost, sell sold, send sent, spend spent, build built, teach taught, catch caught, bring brought, fight fought
+sleep slept, stand stood, understand understood
+hold held, hear heard, pay paid, sit sat, forget forgot forgotten, become became, child children, person people
+man men, woman women, wife wives, life lives, foot feet
 tooth teeth, mouse mice, gehen ging gegangen, kommen kam gekommen, sehen sah gesehen, essen ass gegessen, fahren fuhr gefahren, kaufen gekauft
 sprechen sprach gesprochen, schreiben schrieb geschrieben, lesen las gelesen, finden fand gefunden, nehmen nahm genommen, geben gab gegeben
 treffen traf getroffen, fliegen flog geflogen, ziehen zog gezogen, trinken trank getrunken, lernen gelernt, machen gemacht, arbeiten gearbeitet
@@ -29,7 +31,7 @@ spielen gespielt, wohnen gewohnt, bekommen bekam, heiraten geheiratet, verlieren
 идти шел шла шли пошел пошла пошли, ехать ехал ехала поехал поехала поехали, ребенок дети детей детям, человек люди людей
 """
 _CYRILLIC = """
-иями ями ами ией ей ой ий ый ая яя ое ее ые ие ого его ому ему ыми ими ых их ую юю ою ею ов ев ев ям ам ях ах ом ем ия ию ии
+ьями ьям ьях ьев ья ье ью иями ями ами ией ей ой ий ый ая яя ое ее ые ие ого его ому ему ыми ими ых их ую юю ою ею ов ев ев ям ам ях ах ом ем ия ию ии
 а я о е и ы у ю ь й ть ти ешь ишь ет ит ем им ете ите ют ут ят ат ал ала ало али ил ила или ыл ел ела ели ял яла яли уть ать ить еть ять
 ался алась ались ился илась ились аться иться ется ится ются ятся ающий ающая вший шая ость остью ости
 """

@@ -1,6 +1,7 @@
 """What a text is found by: its terms, the same on every database and for every language; as numbers of 47 bits.
 
-Words lose case, accents and endings. Scripts without spaces give pairs of neighbouring characters. Words that every text has are left out.
+Words lose case, accents and endings. Scripts without spaces give pairs of neighbouring characters, long words
+their beginning and end, too. Words that every text has are left out.
 """
 
 import re
@@ -15,11 +16,14 @@ from assistant.store.word_lists import COMMON, CYRILLIC_ENDINGS, IRREGULAR, LATI
 MOST_CHARS: Final = 20_000
 """Of a longer text the beginning is found."""
 _MOST_WORD: Final = 64
+_COMPOUND: Final = 9
+_END: Final = 5
 _UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 """Thai, Lao, Burmese, Khmer, kana and Han, after NFKC. Hangul has spaces."""
 _RUN: Final = re.compile(rf"[{_UNSPACED}]+|(?:(?![{_UNSPACED}])[^\W_])+(?:[’'](?:s|t|re|ve|ll|d|m)\b)?")
 _IS_UNSPACED: Final = re.compile(rf"[{_UNSPACED}]")
-_KANA: Final = re.compile(r"[\u3040-\u309f]{2}")
+_KANA: Final = re.compile(r"[\u3040-\u309f]{1,2}")
+_HAN: Final = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _CYRILLIC: Final = re.compile(r"[\u0400-\u04ff]")
 
 
@@ -51,12 +55,27 @@ def words(text: str) -> list[str]:
     found: list[str] = []
     for run in runs(text):
         if _IS_UNSPACED.match(run):
-            pairs = [run[start : start + 2] for start in range(max(1, len(run) - 1))]
-            # Two hiragana are grammar more often than meaning; alone they are all there is.
-            found += [pair for pair in pairs if not _KANA.fullmatch(pair)] or pairs
+            found += pairs_of(run)
         elif (stemmed := stem(run)) is not None:
             found.append(stemmed)
+            if len(stemmed) >= _COMPOUND and not stemmed[0].isdigit():
+                found += ends_of(stemmed)
     return found
+
+
+def pairs_of(run: str) -> list[str]:
+    """Neighbouring characters, and each character of Han, which may be a word."""
+    return [run[start : start + 2] for start in range(len(run) - 1)] + [each for each in run if _HAN.match(each) or len(run) == 1]
+
+
+def ends_of(word: str) -> tuple[str, str]:
+    """What is indexed of a long word besides the whole: its beginning and its end, by which parts of compounds are found."""
+    return f"{word[:_END]}-", f"-{word[-_END:]}"
+
+
+def is_weak(word: str) -> bool:
+    """Whether a term of a script without spaces tells little: grammar in hiragana, a single character."""
+    return bool(_KANA.fullmatch(word)) or (len(word) == 1 and not word.isdigit())
 
 
 @lru_cache(65536)

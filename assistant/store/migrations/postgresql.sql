@@ -401,6 +401,8 @@ CREATE UNIQUE INDEX search_entries_by_message ON search_entries (session_id, seq
 
 CREATE UNIQUE INDEX search_entries_by_ref ON search_entries (space, ref) WHERE ref IS NOT NULL;
 
+CREATE INDEX search_entries_by_time ON search_entries (space, at);
+
 CREATE INDEX search_entries_orphaned ON search_entries (id) WHERE session_id IS NULL AND ref IS NULL;
 
 CREATE TABLE search_marks (

@@ -30,6 +30,7 @@ def create_search_tables() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("search_entries_by_message", "search_entries", ["session_id", "seq"], unique=True)
+    op.create_index("search_entries_by_time", "search_entries", ["space", "at"])
     _create_partial("search_entries_by_ref", ["space", "ref"], "ref IS NOT NULL", unique=True)
     _create_partial("search_entries_orphaned", ["id"], "session_id IS NULL AND ref IS NULL")
     op.create_table(
