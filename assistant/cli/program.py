@@ -23,6 +23,7 @@ _NAMES = (
     "people",
     "keys",
     "sessions",
+    "memory",
     "workflows",
     "doctor",
     "config",

@@ -68,6 +68,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "How it is doing",
     "id": "The ids of this chat and of you",
     "link": "Join this chat with another of yours",
+    "memory": "What is remembered of you",
 }
 """The commands of every chat, each with what it does, as platforms offer them. `assistant.inbound.service` answers them."""
 WITH_ARGUMENTS: Final = frozenset({"link"})

@@ -1,7 +1,7 @@
 """The ports to a tool, what the model can do besides talking, and to a kind of tool: its settings, and how one is opened."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
@@ -12,8 +12,10 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.causes import MESSAGE, Cause
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.effects import Effect
+from assistant.contracts.memory import MemoryTools, NoMemory
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
+from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.util import Settings
 
@@ -129,6 +131,8 @@ class ToolServices:
     """`deliver.receiptWait`, in seconds."""
     http: Callable[[], "ClientSession"]
     """Opens an HTTP session with this program's User-Agent, time limits, and the environment's proxies. The tool closes it in `close`."""
+    memories: MemoryTools = field(default_factory=NoMemory)
+    search: Search = field(default_factory=NoSearch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,17 +16,22 @@ from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.blobs import MediaFolder
 from assistant.store.channels import PairingStore, StoredChannelStates
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
+from assistant.store.forgetting import Forgetting
+from assistant.store.history import HistoryIndex
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
+from assistant.store.learned import LearnedStore
 from assistant.store.limits import StoredLimits
 from assistant.store.links import LinkStore
+from assistant.store.memories import MemoryStore
 from assistant.store.outbox import OutboxStore
 from assistant.store.people import PeopleStore
 from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner
 from assistant.store.responses import ResponseStore
 from assistant.store.sessions import Sessions
 from assistant.store.sqlite import SqliteEngine
+from assistant.store.summaries import SummaryStore, redact
 
 _SQLITE = "sqlite:///"
 HEAD = "0014"
@@ -55,10 +60,15 @@ class Store:
     idempotency: IdempotencyStore
     files: FileStore
     responses: ResponseStore
+    summaries: SummaryStore
     keys: ApiKeys
     limits: StoredLimits
     people: PeopleStore
     links: LinkStore
+    history: HistoryIndex
+    memories: MemoryStore
+    forgetting: Forgetting
+    learned: LearnedStore
     notifier: Notifier
     database: Database
     runner: Runner
@@ -66,6 +76,7 @@ class Store:
     async def close(self) -> None:
         """Finish waiting calls, then close. Safe to call twice."""
         await self.sessions.close()
+        await self.history.close()
         await self.database.close()
         await self.notifier.close()
         self.runner.release()
@@ -98,11 +109,16 @@ async def open_store(
         media=media,
         files=FileStore(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         responses=ResponseStore(database, runner, state_folder / "attachments", collect=kept_files.collect),
+        summaries=SummaryStore(database, notifier, clock=clock),
         idempotency=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, runner, clock=clock),
         people=people,
         links=LinkStore(database, people, clock=clock),
+        memories=MemoryStore(database, notifier, clock=clock),
+        forgetting=Forgetting(database, notifier, redact=(redact,), clock=clock),
+        learned=LearnedStore(database, clock=clock),
+        history=sessions.history,
         notifier=notifier,
         database=database,
         runner=runner,

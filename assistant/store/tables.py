@@ -47,6 +47,8 @@ class SessionRow(SQLModel, table=True):
     messages: int
     context_from: int
     """The first seq that the model sees."""
+    revision: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+    """Raised by what changes how the stored messages are shown to the model: a cut, a redaction, a conversation that is started over."""
     prompt_tokens: int = Field(sa_type=BigInteger)
     completion_tokens: int = Field(sa_type=BigInteger)
     cached_tokens: int = Field(sa_type=BigInteger)
@@ -448,3 +450,171 @@ class LinkTryRow(SQLModel, table=True):
     identity: str = Field(primary_key=True)
     since: int = Field(sa_type=BigInteger)
     count: int
+
+
+# Memories.
+
+
+class MemoryRow(SQLModel, table=True):
+    """A statement of a space. `superseded`: the id of the one that replaced it. `digest`: of its normal form. `seen`, `until`: when it was said,
+    and when it ends. `session`, `message`, `seq`: where it came from."""
+
+    __tablename__ = "memories"
+    __table_args__ = (
+        Index("memories_by_owner", "owner", "number", unique=True),
+        Index("memories_by_digest", "owner", "digest"),
+        Index("memories_by_subject", "owner", "about"),
+    )
+
+    id: str = Field(primary_key=True)
+    owner: str
+    number: int
+    text: str
+    kind: str
+    provenance: str
+    about: str
+    digest: str
+    session: str | None
+    message: str | None
+    seq: int
+    learned: int
+    """1 or 0."""
+    seen: int = Field(sa_type=BigInteger)
+    until: int | None = Field(sa_type=BigInteger)
+    superseded: str | None
+
+
+class MemoryTombstoneRow(SQLModel, table=True):
+    """What a space wants forgotten: the digest of a statement, or of what it was about, and the fingerprint of its words (`statements`)."""
+
+    __tablename__ = "memory_tombstones"
+
+    owner: str = Field(primary_key=True)
+    digest: str = Field(primary_key=True)
+    words: str
+    at: int = Field(sa_type=BigInteger)
+
+
+class MemoryLearnedRow(SQLModel, table=True):
+    """Up to which message a session was searched for memories. `claim`: until when a process does it."""
+
+    __tablename__ = "memory_learned"
+
+    session_id: int = Field(sa_column=_session_id(primary_key=True))
+    seq: int
+    claim: int = Field(sa_type=BigInteger)
+
+
+class MemoryOwnerRow(SQLModel, table=True):
+    """Whether a space is searched for memories (1 or 0); the row of the owner "" is the server's."""
+
+    __tablename__ = "memory_owners"
+
+    owner: str = Field(primary_key=True)
+    learn: int
+
+
+class SessionProfileRow(SQLModel, table=True):
+    """What a session's prompts begin with of its owner's memories, as long as its `context_from` is this one."""
+
+    __tablename__ = "session_profiles"
+
+    owner: str = Field(primary_key=True)
+    session: str = Field(primary_key=True)
+    context_from: int
+    text: str
+
+
+# Search: see `search`. Terms are numbers (`words`), the same on every database.
+
+
+class SearchSpaceRow(SQLModel, table=True):
+    """What an owner has of one kind: how many entries, with how many terms. `seen`: of sessions changed before it, every message is indexed."""
+
+    __tablename__ = "search_spaces"
+    __table_args__ = (Index("search_spaces_by_owner", "owner", "kind", unique=True),)
+
+    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=True))
+    owner: str
+    kind: str
+    entries: int
+    terms: int = Field(sa_type=BigInteger)
+    seen: int = Field(sa_type=BigInteger)
+
+
+class SearchEntryRow(SQLModel, table=True):
+    """A text that can be found: a message, by its session and seq, or by `ref` what another table holds, with its `text`.
+
+    `terms`: its terms in order, 8 bytes each. A message's entry whose session was deleted has no session any more, and is never found.
+    """
+
+    __tablename__ = "search_entries"
+    __table_args__ = (
+        Index("search_entries_by_time", "space", "at"),
+        Index("search_entries_by_message", "session_id", "seq", unique=True),
+        _where("search_entries_by_ref", "space", "ref", rows="ref IS NOT NULL", unique=True),
+        _where("search_entries_orphaned", "id", rows="session_id IS NULL AND ref IS NULL"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int = Field(sa_column=_seq())
+    space: int
+    ref: str | None
+    session_id: int | None = Field(sa_column=Column(_BigId, ForeignKey("sessions.id", ondelete="SET NULL"), nullable=True))
+    seq: int | None
+    at: int = Field(sa_type=BigInteger)
+    text: str | None
+    terms: bytes
+
+
+class SearchTermRow(SQLModel, table=True):
+    """That an entry has a term, and how much it counts there (thousandths; see `search.weights`)."""
+
+    __tablename__ = "search_terms"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    space: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    term: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    entry: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    weight: int
+
+
+class SearchMarkRow(SQLModel, table=True):
+    """Up to which message a session is indexed, and in which space."""
+
+    __tablename__ = "search_marks"
+
+    session_id: int = Field(sa_column=_session_id(primary_key=True))
+    space: int
+    seq: int
+
+
+class SearchVectorRow(SQLModel, table=True):
+    """An entry's vector: 32-bit floats of length 1, little-endian, and their signs as bits. `model`: who made it."""
+
+    __tablename__ = "search_vectors"
+    __table_args__ = (Index("search_vectors_by_space", "space", "model"),)
+
+    entry: int = Field(
+        sa_column=Column(_BigId, ForeignKey("search_entries.id", ondelete="CASCADE"), nullable=False, primary_key=True, autoincrement=False)
+    )
+    space: int
+    model: str
+    vector: bytes
+
+
+# Summaries
+
+
+class SummaryRow(SQLModel, table=True):
+    """A cut of a session: the model sees `text` in place of the messages before `seq`, and tool results before `results_from` in one line."""
+
+    __tablename__ = "summaries"
+
+    session_id: int = Field(sa_column=_session_id(primary_key=True))
+    seq: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    results_from: int
+    text: str
+    tokens: int
+    made_by: str
+    at: int = Field(sa_type=BigInteger)

@@ -174,6 +174,45 @@ CREATE TABLE link_tries (
 	PRIMARY KEY (identity)
 );
 
+CREATE TABLE memories (
+	id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	number INTEGER NOT NULL,
+	text VARCHAR NOT NULL,
+	kind VARCHAR NOT NULL,
+	provenance VARCHAR NOT NULL,
+	about VARCHAR NOT NULL,
+	digest VARCHAR NOT NULL,
+	session VARCHAR,
+	message VARCHAR,
+	seq INTEGER NOT NULL,
+	learned INTEGER NOT NULL,
+	seen BIGINT NOT NULL,
+	until BIGINT,
+	superseded VARCHAR,
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX memories_by_digest ON memories (owner, digest);
+
+CREATE UNIQUE INDEX memories_by_owner ON memories (owner, number);
+
+CREATE INDEX memories_by_subject ON memories (owner, about);
+
+CREATE TABLE memory_owners (
+	owner VARCHAR NOT NULL,
+	learn INTEGER NOT NULL,
+	PRIMARY KEY (owner)
+);
+
+CREATE TABLE memory_tombstones (
+	owner VARCHAR NOT NULL,
+	digest VARCHAR NOT NULL,
+	words VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (owner, digest)
+);
+
 CREATE TABLE outbox (
 	seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	id VARCHAR NOT NULL,
@@ -262,6 +301,35 @@ CREATE INDEX responses_by_at ON responses (at);
 
 CREATE INDEX responses_running ON responses (runner) WHERE state = 'running';
 
+CREATE TABLE search_spaces (
+	id INTEGER NOT NULL,
+	owner VARCHAR NOT NULL,
+	kind VARCHAR NOT NULL,
+	entries INTEGER NOT NULL,
+	terms BIGINT NOT NULL,
+	seen BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE UNIQUE INDEX search_spaces_by_owner ON search_spaces (owner, kind);
+
+CREATE TABLE search_terms (
+	space INTEGER NOT NULL,
+	term BIGINT NOT NULL,
+	entry BIGINT NOT NULL,
+	weight INTEGER NOT NULL,
+	PRIMARY KEY (space, term, entry)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE session_profiles (
+	owner VARCHAR NOT NULL,
+	session VARCHAR NOT NULL,
+	context_from INTEGER NOT NULL,
+	text VARCHAR NOT NULL,
+	PRIMARY KEY (owner, session)
+);
+
 CREATE TABLE sessions (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	owner VARCHAR NOT NULL,
@@ -270,6 +338,7 @@ CREATE TABLE sessions (
 	updated BIGINT NOT NULL,
 	messages INTEGER NOT NULL,
 	context_from INTEGER NOT NULL,
+	revision INTEGER DEFAULT '0' NOT NULL,
 	prompt_tokens BIGINT NOT NULL,
 	completion_tokens BIGINT NOT NULL,
 	cached_tokens BIGINT NOT NULL
@@ -294,6 +363,14 @@ CREATE TABLE job_nodes (
 );
 
 CREATE INDEX job_nodes_running ON job_nodes (turn) WHERE state = 'running';
+
+CREATE TABLE memory_learned (
+	session_id INTEGER NOT NULL,
+	seq INTEGER NOT NULL,
+	claim BIGINT NOT NULL,
+	PRIMARY KEY (session_id),
+	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
+);
 
 CREATE TABLE messages (
 	session_id INTEGER NOT NULL,
@@ -340,6 +417,46 @@ CREATE INDEX response_files_by_digest ON response_files (digest);
 
 CREATE INDEX response_files_by_response ON response_files (response);
 
+CREATE TABLE search_entries (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	space INTEGER NOT NULL,
+	ref VARCHAR,
+	session_id INTEGER,
+	seq INTEGER,
+	at BIGINT NOT NULL,
+	text VARCHAR,
+	terms BLOB NOT NULL,
+	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE SET NULL
+);
+
+CREATE UNIQUE INDEX search_entries_by_message ON search_entries (session_id, seq);
+
+CREATE UNIQUE INDEX search_entries_by_ref ON search_entries (space, ref) WHERE ref IS NOT NULL;
+
+CREATE INDEX search_entries_by_time ON search_entries (space, at);
+
+CREATE INDEX search_entries_orphaned ON search_entries (id) WHERE session_id IS NULL AND ref IS NULL;
+
+CREATE TABLE search_marks (
+	session_id INTEGER NOT NULL,
+	space INTEGER NOT NULL,
+	seq INTEGER NOT NULL,
+	PRIMARY KEY (session_id),
+	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
+);
+
+CREATE TABLE summaries (
+	session_id INTEGER NOT NULL,
+	seq INTEGER NOT NULL,
+	results_from INTEGER NOT NULL,
+	text VARCHAR NOT NULL,
+	tokens INTEGER NOT NULL,
+	made_by VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (session_id, seq),
+	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
+);
+
 CREATE TABLE turns (
 	id VARCHAR NOT NULL,
 	session_id INTEGER NOT NULL,
@@ -356,6 +473,17 @@ CREATE TABLE turns (
 CREATE INDEX turns_by_session ON turns (session_id);
 
 CREATE INDEX turns_open ON turns (session_id, started) WHERE ended IS NULL;
+
+CREATE TABLE search_vectors (
+	entry INTEGER NOT NULL,
+	space INTEGER NOT NULL,
+	model VARCHAR NOT NULL,
+	vector BLOB NOT NULL,
+	PRIMARY KEY (entry),
+	FOREIGN KEY(entry) REFERENCES search_entries (id) ON DELETE CASCADE
+);
+
+CREATE INDEX search_vectors_by_space ON search_vectors (space, model);
 
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,

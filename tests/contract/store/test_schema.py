@@ -30,6 +30,7 @@ from assistant.store import (
     responses,
     sessions,
     spaces,
+    summaries,
     tables,
 )
 from assistant.store.database import SqlRow, Transaction
@@ -67,6 +68,7 @@ STATEMENTS = LISTS + [
         people,
         links,
         spaces,
+        summaries,
     )
     for name, value in vars(module).items()
     if isinstance(value, str) and name.isupper() and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", value)

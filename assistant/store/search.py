@@ -1,0 +1,341 @@
+"""The index of what can be found: plain tables of terms, the same on both databases; see docs/search.md for the reasons.
+
+`index` and `remove` work inside of other parts' transactions; `candidates` reads. What a term weighs in an entry is BM25's share without the
+collection, computed once when it is indexed; how rare a term is, is counted when it is searched.
+"""
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+from typing import Final
+
+import orjson
+
+from assistant.contracts.search import SearchKind
+from assistant.store.codec import json_column, unescape
+from assistant.store.database import SqlRow, SqlValue, Transaction
+from assistant.store.words import terms as terms_of
+
+MOST_TERMS: Final = 3000
+"""Of a text: more are left out."""
+POSTINGS: Final = 1500
+"""How many of a term's postings are read, the newest; one that has more finds nothing by itself where another has fewer."""
+RELATED_POSTINGS: Final = 300
+_K1: Final = 1.2
+_B: Final = 0.5
+_LENGTH: Final = 12
+"""A usual text's terms. A constant, so that what is stored stays right while the collection grows."""
+_IMAGINED: Final = 500
+"""Texts without any of the query's terms that every space is taken to have besides its own: in a small one no term is rare otherwise."""
+
+MAKE_SPACE = """
+    INSERT INTO search_spaces (owner, kind, entries, terms, seen) VALUES (:owner, :kind, 0, 0, 0)
+    ON CONFLICT (owner, kind) DO UPDATE SET entries = search_spaces.entries RETURNING id"""
+GROW_SPACE = "UPDATE search_spaces SET entries = entries + 1, terms = terms + :length WHERE id = :space"
+ADD_ENTRY = """
+    INSERT INTO search_entries (space, ref, session_id, seq, at, text, terms) VALUES (:space, :ref, :session, :seq, :at, :text, :terms)
+    RETURNING id"""
+ADD_TERM = "INSERT INTO search_terms (space, term, entry, weight) VALUES (:space, :term, :entry, :weight)"
+SPACE = "SELECT id, entries FROM search_spaces WHERE owner = :owner AND kind = :kind"
+ENTRY_OF_REF = """
+    SELECT id, space, terms FROM search_entries
+    WHERE space = (SELECT id FROM search_spaces WHERE owner = :owner AND kind = :kind) AND ref = :ref"""
+ENTRY_OF_MESSAGE = "SELECT id, space, terms FROM search_entries WHERE session_id = :session AND seq = :seq"
+ORPHANS = "SELECT id, space, terms FROM search_entries WHERE session_id IS NULL AND ref IS NULL ORDER BY id LIMIT :limit"
+REMOVE_TERM = "DELETE FROM search_terms WHERE space = :space AND term = :term AND entry = :entry"
+REMOVE_ENTRY = "DELETE FROM search_entries WHERE id = :entry"
+SHRINK_SPACE = "UPDATE search_spaces SET entries = entries - 1, terms = terms - :length WHERE id = :space"
+COUNT = "SELECT count(*) FROM (SELECT 1 FROM search_terms WHERE space = :space AND term = :term LIMIT :most) AS found"
+POSTINGS_OF = "SELECT entry, weight FROM search_terms WHERE space = :space AND term = :term ORDER BY entry DESC LIMIT :most"
+POSTINGS_WHERE = """
+    SELECT t.entry, t.weight FROM search_terms AS t JOIN search_entries AS e ON e.id = t.entry
+    WHERE t.space = :space AND t.term = :term AND e.at >= :after AND e.at < :before AND (CAST(:session AS BIGINT) IS NULL OR e.session_id = :session)
+    ORDER BY t.entry DESC LIMIT :most"""
+SAID_WITHIN = """
+    SELECT id FROM search_entries WHERE space = :space AND at >= :after AND at < :before
+        AND (CAST(:session AS BIGINT) IS NULL OR session_id = :session) ORDER BY at DESC LIMIT :most"""
+SAID = """
+    SELECT seq, at, role, payload FROM messages WHERE session_id = :session AND seq BETWEEN :first AND :last AND role IN ('user', 'assistant')
+    ORDER BY seq"""
+SESSION_ROW = "SELECT id FROM sessions WHERE owner = :owner AND key = :key"
+
+
+def index(connection: Transaction, owner: str, kind: SearchKind, ref: str, at: int, text: str) -> None:
+    """Make a text findable by its owner, in the place of what was indexed under `ref`. `at`: microseconds."""
+    remove(connection, owner, kind, ref)
+    space = connection.execute(MAKE_SPACE, {"owner": json_column(owner), "kind": kind})[0][0]
+    add_entry(connection, space, {"ref": ref, "session": None, "seq": None, "at": at, "text": json_column(text)}, text)
+
+
+def remove(connection: Transaction, owner: str, kind: SearchKind, ref: str) -> None:
+    """Let a text no more be found: nothing of it stays in the index."""
+    remove_entries(connection, connection.execute(ENTRY_OF_REF, {"owner": json_column(owner), "kind": kind, "ref": ref}))
+
+
+def remove_message(connection: Transaction, session: int, seq: int) -> None:
+    """The same for a message, by its session's row."""
+    remove_entries(connection, connection.execute(ENTRY_OF_MESSAGE, {"session": session, "seq": seq}))
+
+
+def add_entry(connection: Transaction, space: int, values: Mapping[str, SqlValue], text: str) -> None:
+    """`values`: the entry's other columns."""
+    terms = terms_of(text)[:MOST_TERMS]
+    connection.execute(GROW_SPACE, {"space": space, "length": len(terms)})
+    entry: int = connection.execute(ADD_ENTRY, {**values, "space": space, "terms": array("q", terms).tobytes()})[0][0]
+    for term, weight in weights(terms).items():
+        connection.execute(ADD_TERM, {"space": space, "term": term, "entry": entry, "weight": weight})
+
+
+def remove_entries(connection: Transaction, rows: Iterable[SqlRow]) -> None:
+    """`rows`: (id, space, terms)."""
+    for entry, space, packed in rows:
+        terms = array("q", packed)
+        for term in set(terms):
+            connection.execute(REMOVE_TERM, {"space": space, "term": term, "entry": entry})
+        connection.execute(REMOVE_ENTRY, {"entry": entry})
+        connection.execute(SHRINK_SPACE, {"space": space, "length": len(terms)})
+
+
+def weights(terms: Sequence[int]) -> dict[int, int]:
+    """What each term counts in a text: BM25's share of how often it is there and how long the text is, in thousandths."""
+    norm = _K1 * (1 - _B + _B * len(terms) / _LENGTH)
+    return {term: round(1000 * often * (_K1 + 1) / (often + norm)) for term, often in Counter(terms).items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An entry that has some of the query's terms."""
+
+    entry: int
+    score: float
+    """BM25."""
+    matched: float
+    """The share of the query's weight that its terms have, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A term that is looked for. `related`: not a word of the query, but one that may stand for `group`, which is."""
+
+    term: int
+    weight: float
+    group: int
+    related: bool = False
+
+
+def candidates(
+    connection: Transaction, owner: str, kind: SearchKind, query: Sequence[Wanted], within: "Within", most: int
+) -> list[Candidate]:
+    """The best `most` by BM25, the newer first where equal. Of a group's related words, the best one alone counts."""
+    found = connection.execute(SPACE, {"owner": json_column(owner), "kind": kind})
+    if not found or not query:
+        return []
+    space, entries = found[0]
+    reading = _Reading(connection, {"space": space, **within.values(connection, json_column(owner))}, within.statement, entries)
+    own = [each for each in query if not each.related]
+    reading.read(own, POSTINGS)
+    reading.read([each for each in query if each.related], RELATED_POSTINGS)
+    first = reading.best(2 * most)
+    reading.complete(first)
+    whole = sum(reading.rarity(each) for each in own)
+    return [
+        Candidate(entry=entry, score=reading.scores[entry] / 1000, matched=reading.matched.get(entry, 0.0) / whole if whole else 0.0)
+        for entry in reading.best(most, first)
+    ]
+
+
+def candidates_within(connection: Transaction, owner: str, kind: SearchKind, within: "Within", most: int) -> list[Candidate]:
+    """The newest entries of a time, whatever they say."""
+    stored = json_column(owner)
+    found = connection.execute(SPACE, {"owner": stored, "kind": kind})
+    values: dict[str, SqlValue] = {"most": most, **within.values(connection, stored)}
+    rows = connection.execute(SAID_WITHIN, {**values, "space": found[0][0]}) if found else []
+    return [Candidate(entry=entry, score=0.0, matched=0.0) for (entry,) in rows]
+
+
+class _Reading:
+    """Adds up what a query's postings say of each entry."""
+
+    def __init__(self, connection: Transaction, values: Mapping[str, SqlValue], statement: str, entries: int) -> None:
+        self.scores: dict[int, float] = {}
+        self.matched: dict[int, float] = {}
+        self._connection = connection
+        self._values = values
+        self._statement = statement
+        self._entries = entries
+        self._counts: dict[int, int] = {}
+        self._beside: dict[tuple[int, int], float] = {}
+        self._late: list[Wanted] = []
+
+    def read(self, wanted: Sequence[Wanted], most: int) -> None:
+        """Read the postings of terms that are in fewer than `most` entries. Of the others the rarest is read as far, where no other term is rare
+        enough; the rest waits for `complete`."""
+        common: list[tuple[Wanted, list[SqlRow]]] = []
+        for each in wanted:
+            values: dict[str, SqlValue] = {**self._values, "term": each.term, "most": most}
+            postings = self._connection.execute(self._statement, values)
+            self._counts[each.term] = len(postings)
+            if len(postings) < most:
+                self._add(each, postings)
+                continue
+            if not each.related:
+                self._counts[each.term] = int(self._connection.execute(COUNT, {**values, "most": 4 * most})[0][0])
+            common.append((each, postings))
+        common.sort(key=lambda pair: (self._counts[pair[0].term], pair[0].term))
+        if common and not self.scores:
+            self._add(*common.pop(0))
+        self._late += [each for each, _ in common]
+
+    def complete(self, entries: Sequence[int]) -> None:
+        """Add what the terms that were too common say of some entries."""
+        for each in self._late if entries else ():
+            self._add(each, self._connection.execute(postings_among(entries), {**self._values, "term": each.term}))
+
+    def best(self, most: int, among: Sequence[int] | None = None) -> list[int]:
+        return nsmallest(most, self.scores if among is None else among, key=lambda entry: (-self.scores[entry], -entry))
+
+    def rarity(self, wanted: Wanted) -> float:
+        """What a match of the term is worth; of a related one at most what the query's own word is."""
+        count = self._counts[wanted.term]
+        if wanted.related:
+            count = max(count, self._counts.get(wanted.group, 0))
+        whole = max(self._entries, count) + _IMAGINED
+        return wanted.weight * math.log(1 + (whole - count + 0.5) / (count + 0.5))
+
+    def _add(self, wanted: Wanted, postings: Iterable[SqlRow]) -> None:
+        rarity = self.rarity(wanted)
+        scores, matched = self.scores, self.matched
+        if not wanted.related:
+            for entry, weight in postings:
+                scores[entry] = scores.get(entry, 0.0) + rarity * weight
+                matched[entry] = matched.get(entry, 0.0) + rarity
+            return
+        for entry, weight in postings:
+            before = self._beside.get((entry, wanted.group), 0.0)
+            if (score := rarity * weight) > before:
+                self._beside[entry, wanted.group] = score
+                scores[entry] = scores.get(entry, 0.0) + score - before
+
+
+def postings_among(entries: Sequence[int]) -> str:
+    """The statement that reads a term's postings of some entries."""
+    return f"SELECT entry, weight FROM search_terms WHERE space = :space AND term = :term AND entry IN ({_list(entries)})"  # noqa: S608 - numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Within:
+    """Where is searched: times in microseconds, and a session's key."""
+
+    after: int | None = None
+    before: int | None = None
+    session: str | None = None
+
+    @property
+    def statement(self) -> str:
+        return POSTINGS_OF if self == EVERYWHERE else POSTINGS_WHERE
+
+    def holds(self, at: int) -> bool:
+        return (self.after is None or at >= self.after) and (self.before is None or at < self.before)
+
+    def values(self, connection: Transaction, owner: str) -> dict[str, SqlValue]:
+        row = None
+        if self.session is not None:
+            found = connection.execute(SESSION_ROW, {"owner": owner, "key": json_column(self.session)})
+            row = found[0][0] if found else -1
+        return {"after": self.after or 0, "before": (1 << 62) if self.before is None else self.before, "session": row}
+
+
+EVERYWHERE: Final = Within()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundText:
+    """An entry with its text. Of a message `session` is its session's row, `key` that session's key."""
+
+    entry: int
+    at: int
+    text: str
+    ref: str = ""
+    session: int = 0
+    seq: int = 0
+    who: str = ""
+    key: str = ""
+    score: float = 0.0
+    matched: float = 0.0
+
+
+def read_entries(connection: Transaction, owner: str, found: Sequence[Candidate], *, leave_out: str = "") -> list[FoundText]:
+    """The candidates with their texts, in their order, without those whose session is gone or is another owner's now. `leave_out`: a turn."""
+    if not found:
+        return []
+    by_entry = {each.entry: each for each in found}
+    read = {row[0]: row for row in connection.execute(entries_of([*by_entry]), {"owner": json_column(owner), "turn": leave_out})}
+    return [_found(read[each.entry], each) for each in found if each.entry in read]
+
+
+def _found(row: SqlRow, candidate: Candidate) -> FoundText:
+    entry, ref, session, seq, at, text, role, payload, key = row
+    return FoundText(
+        entry=entry,
+        at=at,
+        text=unescape(text) if ref is not None else words_of(role, payload),
+        ref=f"{session}/{seq}" if ref is None else ref,
+        session=session or 0,
+        seq=seq or 0,
+        who=role or "",
+        key="" if key is None else unescape(key),
+        score=candidate.score,
+        matched=candidate.matched,
+    )
+
+
+def entries_of(entries: Sequence[int]) -> str:
+    """The statement that reads some entries, with their messages where their session is still the owner's."""
+    return f"""
+        SELECT e.id, e.ref, e.session_id, e.seq, e.at, e.text, m.role, m.payload, s.key FROM search_entries AS e
+        LEFT JOIN sessions AS s ON s.id = e.session_id AND s.owner = :owner
+        LEFT JOIN messages AS m ON m.session_id = s.id AND m.seq = e.seq AND m.turn_id <> :turn
+        WHERE e.id IN ({_list(entries)}) AND (e.ref IS NOT NULL OR m.seq IS NOT NULL)"""  # noqa: S608 - numbers
+
+
+def read_around(connection: Transaction, found: Sequence[FoundText], reach: int) -> dict[tuple[int, int], FoundText]:
+    """What was said before and after the found messages, `reach` on each side, by (session's row, seq); with the found ones."""
+    around = {(each.session, each.seq): each for each in found if each.session}
+    for session in dict.fromkeys(each.session for each in found if each.session):
+        mine = [each for each in found if each.session == session]
+        for first, last in _spans([each.seq for each in mine], reach):
+            rows = connection.execute(SAID, {"session": session, "first": first - reach, "last": last + reach})
+            for seq, at, role, payload in rows:
+                if (session, seq) not in around and (words := words_of(role, payload)).strip():
+                    around[session, seq] = FoundText(
+                        entry=0, at=at, text=words, ref=f"{session}/{seq}", session=session, seq=seq, who=role, key=mine[0].key
+                    )
+    return around
+
+
+def _spans(seqs: Sequence[int], gap: int) -> list[tuple[int, int]]:
+    """The stretches that lie at most `gap` apart, first and last."""
+    spans: list[tuple[int, int]] = []
+    for seq in sorted(seqs):
+        if spans and seq - spans[-1][1] <= gap:
+            spans[-1] = (spans[-1][0], seq)
+        else:
+            spans.append((seq, seq))
+    return spans
+
+
+def _list(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def words_of(role: str, payload: str) -> str:
+    """What the person or the assistant said in a stored message; empty for what a tool gave, and for what was recalled."""
+    if role == "assistant":
+        return orjson.loads(payload).get("text", "")
+    if role != "user":
+        return ""
+    parts = orjson.loads(payload).get("parts", ())
+    return "\n".join([part["text"] for part in parts if part.get("kind") == "text" and not part.get("recalled")])
