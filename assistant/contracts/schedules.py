@@ -12,12 +12,11 @@ delivered ──done──▶ done
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol
+from datetime import datetime
+from typing import Any, Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError, NotFound
-from assistant.contracts.messages import Json
 from assistant.contracts.turns import MAIN
 
 ScheduleKind = Literal["reminder", "ask", "watch", "workflow"]
@@ -27,13 +26,8 @@ OccurrenceState = Literal["waiting", "claimed", "delivered", "done", "failed", "
 OnMiss = Literal["run", "skip", "tell"]
 Provenance = Literal["person", "owner", "assistant", "file", "web", "mail", "tool", "mcp", "stranger", "system"]
 
-GRACE: Final[Mapping[ScheduleKind, timedelta]] = {
-    "reminder": timedelta(hours=24),
-    "ask": timedelta(hours=6),
-    "watch": timedelta(hours=6),
-    "workflow": timedelta(hours=6),
-}
-"""How late an occurrence may run where its schedule does not say."""
+GRACE: Final[Mapping[ScheduleKind, int]] = {"reminder": 86_400, "ask": 21_600, "watch": 21_600, "workflow": 21_600}
+"""Seconds by which an occurrence may be late and still run, where its schedule does not say."""
 FAILURES_TOLD: Final = 2
 """Failures in a row after which the person is told; of a schedule with a single instant: 1."""
 FAILURES_PAUSED: Final = 10
@@ -112,12 +106,12 @@ class NewSchedule:
     agent: str = MAIN
     watched: Watched | None = None
     """Of a watch."""
-    inputs: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    """Of a workflow."""
+    inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Of a workflow: JSON values."""
     on_miss: OnMiss = "run"
     """An occurrence that is due while no server runs: `run` within `grace`, else tell; `skip`; `tell` (a notice, it does not run)."""
-    grace: timedelta | None = None
-    """None: of `GRACE`."""
+    grace: int | None = None
+    """Seconds; None: of `GRACE`."""
     urgent: bool = False
     """Delivered in quiet hours, too."""
     until_done: int = 0
@@ -151,9 +145,8 @@ class Occurrence:
     """`occ_…`, the same for the same schedule and instant."""
     schedule: str
     instant: datetime
+    """When it is due."""
     state: OccurrenceState
-    due: datetime
-    """When it was to happen: `instant`."""
     started: datetime | None
     ended: datetime | None
     ref: str | None
@@ -172,7 +165,7 @@ class ScheduleChange:
     zone: str | None = None
     text: str | None = None
     on_miss: OnMiss | None = None
-    grace: timedelta | None = None
+    grace: int | None = None
     urgent: bool | None = None
     until_done: int | None = None
 
@@ -214,7 +207,9 @@ class ScheduleBook(Protocol):
         """Add an occurrence now, besides the rule; a running server does it."""
         ...
 
-    async def occurrences(self, owner: str | None, schedule_id: str, *, limit: int = 50, before: datetime | None = None) -> Sequence[Occurrence]:
+    async def occurrences(
+        self, owner: str | None, schedule_id: str, *, limit: int = 50, before: datetime | None = None
+    ) -> Sequence[Occurrence]:
         """The latest instant first."""
         ...
 

@@ -22,6 +22,7 @@ from assistant.store.limits import StoredLimits
 from assistant.store.outbox import OutboxStore
 from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner
 from assistant.store.responses import ResponseStore
+from assistant.store.schedules import ScheduleStore
 from assistant.store.sessions import Sessions
 from assistant.store.sqlite import SqliteEngine
 
@@ -47,6 +48,7 @@ class Store:
     pairings: PairingStore
     channel_states: StoredChannelStates
     jobs: JobStore
+    schedules: ScheduleStore
     media: MediaFolder
     idempotency: IdempotencyStore
     files: FileStore
@@ -88,6 +90,7 @@ async def open_store(
         pairings=PairingStore(database, clock=clock),
         channel_states=StoredChannelStates(database, runner),
         jobs=JobStore(database, runner, sessions, clock=clock),
+        schedules=ScheduleStore(database, notifier, clock=clock),
         media=media,
         files=FileStore(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         responses=ResponseStore(database, runner, state_folder / "attachments", collect=kept_files.collect),
