@@ -198,8 +198,19 @@ class ScheduleStore:
 def new_occurrence(schedule: str, instant: int, state: str, *, root: int | None = None, **more: SqlValue) -> dict[str, SqlValue]:
     """The parameters of `ADD_OCCURRENCE`; its id follows from the schedule and the instant."""
     blank: dict[str, SqlValue] = {"started": None, "ended": None, "ref": None, "runner": None, "round": 0, "error": None}
-    id = derived_id("occ", schedule, str(instant))
-    return blank | {"schedule": schedule, "instant": instant, "id": id, "state": state, "root": root} | more
+    known: dict[str, SqlValue] = {
+        "schedule": schedule,
+        "instant": instant,
+        "id": occurrence_id(schedule, instant),
+        "state": state,
+        "root": root,
+    }
+    return blank | known | more
+
+
+def occurrence_id(schedule: str, instant: int) -> str:
+    """`instant`: microseconds, as stored."""
+    return derived_id("occ", schedule, str(instant))
 
 
 def root_of(row: SqlRow) -> int:

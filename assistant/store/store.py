@@ -19,6 +19,7 @@ from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
 from assistant.store.limits import StoredLimits
+from assistant.store.occurrences import OccurrenceStore
 from assistant.store.outbox import OutboxStore
 from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner
 from assistant.store.responses import ResponseStore
@@ -49,6 +50,7 @@ class Store:
     channel_states: StoredChannelStates
     jobs: JobStore
     schedules: ScheduleStore
+    occurrences: OccurrenceStore
     media: MediaFolder
     idempotency: IdempotencyStore
     files: FileStore
@@ -89,8 +91,9 @@ async def open_store(
         inbox=InboxStore(database, runner, notifier, clock=clock),
         pairings=PairingStore(database, clock=clock),
         channel_states=StoredChannelStates(database, runner),
-        jobs=JobStore(database, runner, sessions, clock=clock),
+        jobs=JobStore(database, runner, notifier, sessions, clock=clock),
         schedules=ScheduleStore(database, notifier, clock=clock),
+        occurrences=OccurrenceStore(database, runner, notifier, clock=clock),
         media=media,
         files=FileStore(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         responses=ResponseStore(database, runner, state_folder / "attachments", collect=kept_files.collect),

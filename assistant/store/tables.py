@@ -437,7 +437,7 @@ class OccurrenceRow(SQLModel, table=True):
         Index("occurrences_ended", "ended"),
         _where("occurrences_by_ref", "ref", rows="ref IS NOT NULL"),
         _where("occurrences_waiting", "instant", rows="state = 'waiting'"),
-        _where("occurrences_held", "runner", rows="state = 'claimed' AND runner IS NOT NULL"),
+        _where("occurrences_held", "runner", rows="state = 'claimed'"),
     )
 
     schedule: str = Field(foreign_key="schedules.id", ondelete="CASCADE", primary_key=True)

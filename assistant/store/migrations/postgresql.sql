@@ -322,7 +322,7 @@ CREATE INDEX occurrences_by_ref ON occurrences (ref) WHERE ref IS NOT NULL;
 
 CREATE INDEX occurrences_ended ON occurrences (ended);
 
-CREATE INDEX occurrences_held ON occurrences (runner) WHERE state = 'claimed' AND runner IS NOT NULL;
+CREATE INDEX occurrences_held ON occurrences (runner) WHERE state = 'claimed';
 
 CREATE INDEX occurrences_waiting ON occurrences (instant) WHERE state = 'waiting';
 

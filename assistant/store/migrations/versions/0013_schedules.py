@@ -41,4 +41,4 @@ def upgrade() -> None:
     op.create_index("occurrences_ended", "occurrences", ["ended"])
     index_where("occurrences_by_ref", "occurrences", ["ref"], "ref IS NOT NULL")
     index_where("occurrences_waiting", "occurrences", ["instant"], "state = 'waiting'")
-    index_where("occurrences_held", "occurrences", ["runner"], "state = 'claimed' AND runner IS NOT NULL")
+    index_where("occurrences_held", "occurrences", ["runner"], "state = 'claimed'")
