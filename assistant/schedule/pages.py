@@ -59,8 +59,8 @@ class PageSource:
         except TimeoutError:
             raise PageRefused(f"it did not answer within {_SECONDS} seconds") from None
         except (aiohttp.ClientError, OSError, UnusableProxy, ValueError) as error:
-            if isinstance(error.__cause__, PageRefused):
-                raise error.__cause__ from None
+            if _PRIVATE in str(error):
+                raise PageRefused(_PRIVATE) from None
             raise PageRefused(f"it does not answer ({type(error).__name__})") from None
         raise PageRefused("it redirects too often")
 
@@ -126,7 +126,7 @@ def _guard(allowed: str | None) -> "AbstractResolver":
         async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> "list[ResolveResult]":
             found = await super().resolve(host, port, family)
             if host != allowed and not all(_is_public(each["host"]) for each in found):
-                raise OSError(_PRIVATE) from PageRefused(_PRIVATE)
+                raise OSError(_PRIVATE)
             return found
 
     return Guard()

@@ -115,7 +115,7 @@ def failure_notice(schedule: Schedule, why: str) -> str:
 
 
 def _counted(missed: int) -> str:
-    return f"{missed}{' or more' if missed >= MOST_COUNTED - 1 else ''}"
+    return str(missed) if missed < MOST_COUNTED - 1 else f"{MOST_COUNTED:,} or more"
 
 
 def _next(schedule: Schedule) -> str:

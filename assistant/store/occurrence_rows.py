@@ -34,9 +34,7 @@ ADVANCE = """
 CLAIM_WAITING = """
     UPDATE occurrences SET state = :state, started = :started, ended = :ended, ref = :ref, runner = :runner, error = :error
     WHERE schedule = :schedule AND instant = :instant AND state = 'waiting'"""
-NOTHING_WAITS = """
-    UPDATE schedules SET state = 'done', ended = :now WHERE id = :id AND state = 'active' AND next_at IS NULL
-        AND NOT EXISTS (SELECT 1 FROM occurrences WHERE schedule = :id AND state = 'waiting')"""
+
 
 # What a process works on.
 
@@ -78,7 +76,7 @@ LOST = """
 
 # Upkeep.
 
-STALE = f"SELECT {_SCHEDULE} FROM schedules AS s WHERE s.state = 'active' AND s.next_at IS NOT NULL AND s.zones <> :zones"  # noqa: S608
+STALE = f"SELECT {_SCHEDULE} FROM schedules AS s WHERE s.state = 'active' AND s.next_at IS NOT NULL AND s.zones <> :zones LIMIT :most"  # noqa: S608
 REZONE = "UPDATE schedules SET next_at = :next_at, zones = :zones WHERE id = :id"
 PURGE = "DELETE FROM occurrences WHERE ended < :before RETURNING id"
 PURGE_SCHEDULES = """

@@ -22,7 +22,6 @@ from assistant.store.occurrence_rows import (
     HELD_BY,
     HOLD,
     LEAVE,
-    NOTHING_WAITS,
     PURGE,
     PURGE_SCHEDULES,
     REZONE,
@@ -35,11 +34,12 @@ from assistant.store.occurrence_rows import (
 )
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
-from assistant.store.schedules import ADD_OCCURRENCE, decode_schedule, new_occurrence
+from assistant.store.schedules import ADD_OCCURRENCE, NOTHING_WAITS, decode_schedule, new_occurrence
 from assistant.store.sessions import interrupt
 
 HANDED_BACK: Final = ""
 _MOST_CRASHES: Final = 2
+_MOST_REZONED: Final = 200
 Ending = Literal["delivered", "done", "failed", "skipped", "missed"]
 
 
@@ -164,7 +164,7 @@ class OccurrenceStore:
 
         def take(connection: Transaction) -> tuple[list[HeldOccurrence], bool]:
             rows = connection.execute(HELD_BY, {"runner": self._runner.id})
-            dead = dead_among(self._runner, connection, [row[0] for row in rows]) | {HANDED_BACK}
+            dead = dead_among(self._runner, connection, [row[0] for row in rows if row[0] != HANDED_BACK]) | {HANDED_BACK}
             held: list[HeldOccurrence] = []
             failed = False
             for runner, crashes, *row in rows:
@@ -231,16 +231,20 @@ class OccurrenceStore:
     async def rezone(self, zones: str, next_at: Callable[[Schedule], datetime | None]) -> int:
         """Compute again the next instants that an older version of the time zones gave. Returns how many moved."""
 
-        def write(connection: Transaction) -> int:
-            moved = 0
-            for row in connection.execute(STALE, {"zones": zones}):
+        def write(connection: Transaction) -> tuple[int, int]:
+            moved, rows = 0, connection.execute(STALE, {"zones": zones, "most": _MOST_REZONED})
+            for row in rows:
                 schedule = decode_schedule(row)
                 at = next_at(schedule)
                 moved += at != schedule.next_at
                 connection.execute(REZONE, {"id": schedule.id, "zones": zones, "next_at": optional(to_micros, at)})
-            return moved
+            return moved, len(rows)
 
-        return await self._database.write(write)
+        moved, looked_at = await self._database.write(write)
+        while looked_at == _MOST_REZONED:  # in slices, so that other writes wait for none of them long
+            more, looked_at = await self._database.write(write)
+            moved += more
+        return moved
 
     async def purge(self, before: datetime) -> int:
         """Remove what ended before this time. Returns how many occurrences were removed."""

@@ -33,6 +33,9 @@ SKIP_WAITING = "UPDATE occurrences SET state = 'skipped', ended = :at, error = :
 SKIP_REPEATS = f"{SKIP_WAITING} AND root = :root"
 AGAIN = "DELETE FROM occurrences WHERE schedule = :id AND instant = :instant AND state = 'skipped' AND root = :root"
 SAY_DONE = "UPDATE occurrences SET state = 'done', ended = COALESCE(ended, :at), runner = NULL WHERE id = :id"
+NOTHING_WAITS = """
+    UPDATE schedules SET state = 'done', ended = :now WHERE id = :id AND state = 'active' AND next_at IS NULL
+        AND NOT EXISTS (SELECT 1 FROM occurrences WHERE schedule = :id AND state = 'waiting')"""
 REVIVE = "UPDATE schedules SET state = 'active', ended = NULL WHERE id = :id AND state = 'done'"
 _FAR = 1 << 62
 
@@ -157,6 +160,7 @@ class ScheduleStore:
                 raise ScheduleConflict(f"It can't be done: it is {row[3]}.")
             connection.execute(SAY_DONE, {"id": row[2], "at": now})
             connection.execute(SKIP_REPEATS, {"id": row[0], "root": root_of(row), "at": now, "error": "it was done before"})
+            connection.execute(NOTHING_WAITS, {"id": row[0], "now": now})
             return _find_occurrence(connection, owner, occurrence_id)
 
         return decode_occurrence(await self._database.write(say))
