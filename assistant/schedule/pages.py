@@ -59,7 +59,7 @@ class PageSource:
         except TimeoutError:
             raise PageRefused(f"it did not answer within {_SECONDS} seconds") from None
         except (aiohttp.ClientError, OSError, UnusableProxy, ValueError) as error:
-            if _PRIVATE in str(error):
+            if isinstance(error, aiohttp.ClientConnectorError) and str(error.os_error) == _PRIVATE:
                 raise PageRefused(_PRIVATE) from None
             raise PageRefused(f"it does not answer ({type(error).__name__})") from None
         raise PageRefused("it redirects too often")
