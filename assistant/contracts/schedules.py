@@ -46,7 +46,7 @@ class ScheduleConflict(NanobotError, status=409, type="conflict_error", code="sc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class At:
-    """Once. `at` aware: that instant. Naive: a time of day in the schedule's zone, whatever becomes of the zone until then; the first of two
+    """Once. `at` aware: that instant. Naive: a time of day in the schedule's zone, even if the zone changes until then; the first of two
     equal ones, the end of a gap for one in it."""
 
     at: datetime

@@ -88,7 +88,7 @@ class OccurrenceRunner:
         await self._turns.note(owner, session, turn_id, text)
 
     async def _step(self, held: HeldOccurrence) -> HeldOccurrence:
-        """Try it once. Raises _Ended when its end is stored, or somebody else sees to it; else returns it as it now is."""
+        """Try it once. Raises _Ended when its end is stored, or another process works on it; else returns it as it now is."""
         new = held.schedule.new
         try:
             if held.error is not None:

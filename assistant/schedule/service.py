@@ -70,7 +70,7 @@ class ScheduleService:
             await asyncio.wait([self._running])
 
     async def close(self, grace: float) -> None:
-        """Wait `grace` seconds for what was begun, and hand back the rest. Call it after `Turns.close`. Safe to call twice."""
+        """Wait `grace` seconds for work under way, and hand back the rest. Call it after `Turns.close`. Safe to call twice."""
         await self.stop_beginning()
         works = dict(self._works)
         if not works:
@@ -119,7 +119,7 @@ class ScheduleService:
             await self._until(wake)
 
     async def _until(self, wake: NextWake) -> None:
-        """Sleep until something is due, something new is heard, or others are to be looked after."""
+        """Sleep until something is due, a notification comes, or others are to be looked after."""
         looks = asyncio.get_running_loop().time() + _LOOK_AFTER
         while not self._heard.is_set():
             left = None if wake.at is None else min((wake.at - self._clock()).total_seconds(), _LONGEST_SLEEP)

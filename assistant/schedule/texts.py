@@ -87,7 +87,7 @@ def lasting(time: timedelta) -> str:
 
 
 def late(schedule: Schedule, instant: datetime, now: datetime, missed: int) -> str:
-    """What stands behind the words of one that is late, or that stands for others; empty for one on time."""
+    """What is added to the words of one that is late, or that replaces others; empty for one on time."""
     parts: list[str] = []
     if now - instant > ON_TIME:
         parts.append(f"It was due {clock_of(schedule, instant)}: {lasting(now - instant)} late, because no server ran.")

@@ -1,10 +1,11 @@
 """The statements of occurrences, in the SQL that SQLite and PostgreSQL share, and how the end of a delivery, turn or job ends its occurrence."""
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from assistant.contracts.schedules import FAILURES_PAUSED, FAILURES_TOLD
 from assistant.store.codec import json_column, optional
-from assistant.store.database import SqlValue, Transaction
+from assistant.store.database import SqlRow, SqlValue, Transaction
 from assistant.store.processes import Notifier
 
 _SCHEDULE: Final = "s.id, s.state, s.created, s.next_at, s.failures, s.last, s.payload"
@@ -43,7 +44,7 @@ HELD_BY = f"""
     FROM occurrences AS o JOIN schedules AS s ON s.id = o.schedule
     WHERE o.state = 'claimed' AND o.runner IS NOT NULL AND o.runner <> :runner ORDER BY o.instant"""  # noqa: S608
 HOLD = "UPDATE occurrences SET runner = :runner, crashes = :crashes WHERE id = :id"
-GIVE_BACK = "UPDATE occurrences SET runner = :nobody WHERE id = :id AND runner = :runner AND state = 'claimed'"
+GIVE_BACK = "UPDATE occurrences SET runner = :no_runner WHERE id = :id AND runner = :runner AND state = 'claimed'"
 LEAVE = "UPDATE occurrences SET runner = NULL WHERE id = :id AND runner = :runner"
 FOUND = "UPDATE occurrences SET ref = :ref, material = :material WHERE id = :id AND runner = :runner AND state = 'claimed' RETURNING id"
 SAW = "UPDATE schedules SET watch = :watch WHERE id = :id"
@@ -117,9 +118,8 @@ def end_with_delivery(connection: Transaction, notifier: Notifier, event: str, s
     return note_end(connection, notifier, "ref", event, ending, now, UNSENT.get(state))
 
 
-def end_lost(connection: Transaction, notifier: Notifier, now: int) -> bool:
-    """End the occurrences whose deliveries expired or were cancelled. True: as `note_end`."""
-    lost = connection.execute(LOST)
+def end_lost(connection: Transaction, notifier: Notifier, lost: Sequence[SqlRow], now: int) -> bool:
+    """End the occurrences whose deliveries expired or were cancelled: the rows of `LOST`. True: as `note_end`."""
     return any([end_with_delivery(connection, notifier, event, state, now) for event, state in lost])  # noqa: C419 - all of them
 
 

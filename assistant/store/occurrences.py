@@ -54,7 +54,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """What becomes of an instant that is due."""
+    """What is done about an instant that is due."""
 
     instant: datetime
     ref: str | None = None
@@ -102,7 +102,7 @@ class NextWake:
     at: datetime | None
     """When something falls due; None: nothing is scheduled."""
     untold: bool
-    """Somebody is to be told of failures."""
+    """There are failures to be told."""
     others: bool
     """Other processes work on occurrences, and may die."""
 
@@ -206,7 +206,7 @@ class OccurrenceStore:
 
     async def hand_back(self, held: HeldOccurrence) -> None:
         """Leave it to another process: this one stops."""
-        await self._database.execute(GIVE_BACK, {"id": held.id, "runner": self._runner.id, "nobody": HANDED_BACK})
+        await self._database.execute(GIVE_BACK, {"id": held.id, "runner": self._runner.id, "no_runner": HANDED_BACK})
 
     async def leave(self, held: HeldOccurrence) -> None:
         """Work on it no more: the job that was started ends it, in whichever process."""
@@ -265,7 +265,7 @@ class OccurrenceStore:
     def _begin(
         self, connection: Transaction, schedule: Schedule, plan: Plan, now: int, watch: str | None, zones: str
     ) -> list[HeldOccurrence]:
-        """Store what becomes of the rule's due instants."""
+        """Store what is done about the rule's due instants."""
         begun = plan.begun
         for instant, state, error in plan.earlier:
             ended = new_occurrence(schedule.id, to_micros(instant), state, ended=now, error=json_column(error))

@@ -11,7 +11,7 @@ from assistant.store import outbox_rows as rows
 from assistant.store.blobs import MediaFolder
 from assistant.store.codec import from_micros, json_column, optional, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
-from assistant.store.occurrence_rows import end_lost, end_with_delivery
+from assistant.store.occurrence_rows import LOST, end_lost, end_with_delivery
 from assistant.store.outbox_rows import StoredDelivery, decode_claim, decode_delivery
 from assistant.store.processes import Notifier, Runner, dead_among
 
@@ -131,7 +131,8 @@ class OutboxStore:
             connection.execute(rows.ALL_FALL_IN_LINE, {"now": now})
             if back:
                 self._notifier.announce(connection)
-            return back, end_lost(connection, self._notifier, now)
+            lost = connection.execute(LOST)
+            return back, bool(lost) and end_lost(connection, self._notifier, lost, now)
 
         back, lost = await self._database.write(put_back)
         if back or lost:

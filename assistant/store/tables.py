@@ -403,7 +403,7 @@ class JobNodeRow(SQLModel, table=True):
 
 class ScheduleRow(SQLModel, table=True):
     """A schedule (`payload`: JSON of `NewSchedule`). `next_at`: the next instant of its rule, computed with the time zones of version `zones`.
-    `last`: the last instant that was claimed. `untold`: 1 while the person is to be told of failures. `watch`: what a watch saw last."""
+    `last`: the last instant that was claimed. `untold`: 1 while its failures are to be told. `watch`: what a watch saw last."""
 
     __tablename__ = "schedules"
     __table_args__ = (
