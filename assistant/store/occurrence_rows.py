@@ -40,7 +40,7 @@ CLAIM_WAITING = """
 # What a process works on.
 
 HELD_BY = f"""
-    SELECT o.runner, o.crashes, o.id, o.instant, o.ref, o.error, o.material, {_SCHEDULE}, s.watch
+    SELECT o.runner, o.crashes, EXISTS (SELECT 1 FROM turns WHERE turns.id = o.ref), o.id, o.instant, o.ref, o.error, o.material, {_SCHEDULE}, s.watch
     FROM occurrences AS o JOIN schedules AS s ON s.id = o.schedule
     WHERE o.state = 'claimed' AND o.runner IS NOT NULL AND o.runner <> :runner ORDER BY o.instant"""  # noqa: S608
 HOLD = "UPDATE occurrences SET runner = :runner, crashes = :crashes WHERE id = :id"

@@ -167,10 +167,10 @@ class OccurrenceStore:
             dead = dead_among(self._runner, connection, [row[0] for row in rows if row[0] != HANDED_BACK]) | {HANDED_BACK}
             held: list[HeldOccurrence] = []
             failed = False
-            for runner, crashes, *row in rows:
+            for runner, crashes, begun, *row in rows:
                 if runner not in dead:
                     continue
-                crashes += runner != HANDED_BACK
+                crashes += bool(begun) and runner != HANDED_BACK  # what waited for its turn is not at fault
                 if crashes < _MOST_CRASHES:
                     held.append(_held(row))
                     connection.execute(HOLD, {"id": row[0], "runner": self._runner.id, "crashes": crashes})
