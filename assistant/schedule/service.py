@@ -20,7 +20,7 @@ from assistant.store.store import Store
 
 log = logging.getLogger(__name__)
 
-_MOST_AT_ONCE: Final = 25
+_MOST_AT_ONCE: Final = 20
 """Schedules that one transaction claims: other writes wait for a few milliseconds only."""
 _LONGEST_SLEEP: Final = 60.0
 """Seconds until the clock is read again while something is scheduled: it may have been set, or the machine have slept. The store is not read."""

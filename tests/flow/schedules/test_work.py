@@ -12,6 +12,7 @@ from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.people import OWNER_ID
 from assistant.contracts.schedules import At, Every, ScheduleKind, Watched
+from assistant.contracts.workflows import JobState, NewJob
 from assistant.store.database import StoreSettings
 from assistant.store.store import open_store
 from assistant.testing.scripted import ScriptedModel
@@ -133,6 +134,18 @@ async def test_a_workflow_is_a_job_under_a_derived_id(rig: Rig) -> None:
     assert (running.state, running.ref, owner, workflow, dict(inputs)) == ("claimed", job, OWNER_ID, "report", {"n": 1})
     await rig.run()
     assert len(rig.jobs) == 1
+
+
+@pytest.mark.parametrize(("state", "end"), [("completed", "done"), ("failed", "failed"), ("cancelled", "skipped")])
+async def test_the_end_of_a_job_is_the_end_of_its_occurrence(rig: Rig, state: JobState, end: str) -> None:
+    made = await rig.add(At(at=START + HOUR), kind="workflow", text="report")
+    await rig.run(HOUR)
+    ((job, *_),) = rig.jobs
+    await rig.store.jobs.add(NewJob(id=job, owner=OWNER_ID, workflow="report", sources={}, inputs={}))
+    await rig.store.jobs.end(job, state)
+    assert await rig.ends(made) == [end]
+    await rig.run()
+    assert await rig.texts() == (['The workflow "report" failed: the job failed.'] if end == "failed" else [])
 
 
 async def test_a_file_is_watched_and_the_model_asked_only_when_it_changed(rig: Rig) -> None:
