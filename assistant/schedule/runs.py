@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, Final
 
 from assistant.contracts.causes import Cause
-from assistant.contracts.errors import ModelNotFound, NanobotError, SessionBusy, ShuttingDown, StoreUnavailable
+from assistant.contracts.errors import ModelNotFound, NanobotError, SessionBusy, ShuttingDown, StoreUnavailable, traceback_location
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.schedules import Schedule
@@ -16,7 +16,7 @@ from assistant.contracts.turns import TurnFailed, TurnFinished, TurnRequest, Use
 from assistant.contracts.util import Clock, backoff, derived_id, utc_now
 from assistant.schedule.texts import EventWriter, clock_of, late
 from assistant.schedule.watches import WatchChecks, WatchFailed
-from assistant.store.occurrences import HeldOccurrence, OccurrenceStore
+from assistant.store.occurrences import Ending, HeldOccurrence, OccurrenceStore
 from assistant.turns.service import Turns
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,19 @@ class OccurrenceRunner:
                 return
             except (StoreUnavailable, SessionBusy, ShuttingDown) as error:
                 log.info("schedules.not_run occurrence=%s code=%s", held.id, error.code)
+            except Exception as bug:
+                log.exception("schedules.bug error=%s", traceback_location(bug), exc_info=False)
+                if await self._end(held, "failed", "there is an error in this server; its log says where"):
+                    return
             await asyncio.sleep(backoff(tries, longest=_LONGEST_WAIT))
+
+    async def _end(self, held: HeldOccurrence, state: Ending, error: str) -> bool:
+        """False: it could not be stored."""
+        try:
+            await self._store.end(held, state, error)
+        except StoreUnavailable:
+            return False
+        return True
 
     async def note(self, owner: str, session: str, turn_id: str, text: str) -> None:
         await self._turns.note(owner, session, turn_id, text)

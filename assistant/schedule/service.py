@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from assistant.contracts.errors import NanobotError, StoreUnavailable
+from assistant.contracts.errors import NanobotError, StoreUnavailable, traceback_location
 from assistant.contracts.people import PeopleDirectory, Person
 from assistant.contracts.schedules import Schedule
 from assistant.contracts.util import Clock, backoff, derived_id, new_id, utc_now
@@ -110,9 +110,10 @@ class ScheduleService:
             try:
                 wake = await self.look()
                 failures = 0
-            except StoreUnavailable as error:
+            except Exception as error:  # noqa: BLE001 - one schedule must not keep the others from running
                 failures += 1
-                log.warning("schedules.not_looked code=%s", error.code)
+                known = isinstance(error, NanobotError)
+                log.warning("schedules.not_looked error=%s", error.code if known else traceback_location(error))
                 await asyncio.sleep(backoff(failures, longest=30))
                 continue
             await asyncio.sleep(_SHORTEST_SLEEP)
@@ -146,8 +147,7 @@ class ScheduleService:
     def _again(self, schedule: Schedule) -> datetime | None:
         """The next instant by today's time zones; one that is due is left to its claim."""
         try:
-            after = max(schedule.last or schedule.created, self._clock() - timedelta(days=1))
-            found = next_instant(schedule.new.rule, zone_of(schedule.new.zone), after, schedule.created)
+            found = next_instant(schedule.new.rule, zone_of(schedule.new.zone), self._clock(), schedule.created)
         except NanobotError:
             return schedule.next_at
         return schedule.next_at if found is None or (schedule.next_at and schedule.next_at <= self._clock()) else found
@@ -158,10 +158,8 @@ class ScheduleService:
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
+        if not task.cancelled():  # one that is, `close` hands back
             del self._works[task]
-        if not task.cancelled() and (error := task.exception()):
-            log.error("schedules.bug error=%s", type(error).__qualname__)
 
     async def _take_over(self) -> None:
         taken = await self._store.take_over()

@@ -282,7 +282,7 @@ class OccurrenceStore:
         connection.execute(ADVANCE, values)
         if begun is not None and new and begun.ended == "failed":
             connection.execute(FAIL, {"id": schedule.id})
-        return [self._hold(schedule, begun, watch)] if begun is not None and new and begun.held else []
+        return [self._hold(connection, schedule, begun, watch)] if begun is not None and new and begun.held else []
 
     def _add(self, connection: Transaction, schedule: Schedule, plan: Plan, begun: Begun, now: int) -> bool:
         """Store the occurrence with what comes of it. False: the instant was claimed before (the clock went back)."""
@@ -307,7 +307,7 @@ class OccurrenceStore:
         add_events(connection, [prepare_event(event, now) for event in plan.events], self._notifier)
         self._repeat(connection, schedule.id, plan.again, root, due.round + 1)
         connection.execute(NOTHING_WAITS, {"id": schedule.id, "now": now})
-        return [self._hold(schedule, begun, watch)] if begun.held else []
+        return [self._hold(connection, schedule, begun, watch)] if begun.held else []
 
     def _columns(self, begun: Begun, now: int) -> dict[str, SqlValue]:
         return {
@@ -322,7 +322,8 @@ class OccurrenceStore:
         if again is not None:
             connection.execute(ADD_OCCURRENCE, new_occurrence(schedule, to_micros(again), "waiting", root=root, round=round))
 
-    def _hold(self, schedule: Schedule, begun: Begun, watch: str | None) -> HeldOccurrence:
+    def _hold(self, connection: Transaction, schedule: Schedule, begun: Begun, watch: str | None) -> HeldOccurrence:
+        self._notifier.announce(connection)  # other processes look after it
         id = str(new_occurrence(schedule.id, to_micros(begun.instant), "")["id"])
         return HeldOccurrence(
             schedule=schedule,

@@ -107,3 +107,20 @@ async def test_run_by_hand_and_cancelled(store: Store, clock: TurnedClock) -> No
         await store.schedules.run("anna", made.id)
     with pytest.raises(ScheduleConflict):
         await store.schedules.done("anna", ran.id)
+
+
+async def test_schedules_follow_a_chat_that_got_a_new_id(store: Store, clock: TurnedClock) -> None:
+    old, now, other = (Address(channel="telegram", chat_id=each) for each in ("-5", "-100", "-55"))
+    of_group = await add(store, replace(new(owner="telegram:-5"), address=old, home=old, session="telegram:-5:7"), clock)
+    of_person = await add(store, replace(new(), address=old), clock)
+    elsewhere = await add(store, replace(new(), address=other), clock)
+    elsewhere_too = await add(store, replace(new(), address=replace(old, channel="discord")), clock)
+    for _ in range(2):
+        await store.inbox.moved("telegram", "-5", "-100")
+    moved = await store.schedules.get("telegram:-100", of_group.id)
+    assert (moved.new.address, moved.new.home, moved.new.session) == (now, now, "telegram:-100:7")
+    assert (await store.schedules.get("anna", of_person.id)).new == replace(of_person.new, address=now)
+    assert await store.schedules.get("anna", elsewhere.id) == elsewhere
+    assert await store.schedules.get("anna", elsewhere_too.id) == elsewhere_too
+    with pytest.raises(ScheduleNotFound):
+        await store.schedules.get("telegram:-5", of_group.id)
