@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test pytest lint-beside test-long test-transcripts test-clients test-local test-nanobot local lint format bench crash soak fuzz constraints release-check clean
+.PHONY: serve test pytest lint-beside test-long test-transcripts test-clients test-local test-nanobot local lint format bench crash crash-schedules soak fuzz constraints release-check clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -58,6 +58,9 @@ PROCESSES ?= 1
 
 crash: .venv/test.done             ## kill a server under load KILLS times (of PROCESSES=2 one, POSTGRES=1): nothing may be lost
 	$(BIN)/python -m tests.crash --kills $(KILLS) --processes $(PROCESSES) $(if $(POSTGRES),--postgres)
+
+crash-schedules: .venv/test.done   ## kill a server KILLS times while schedules fall due (PROCESSES=2, POSTGRES=1): each occurrence once
+	$(BIN)/python -m tests.crash.schedules --kills $(KILLS) --processes $(PROCESSES) $(if $(POSTGRES),--postgres)
 
 MINUTES ?= 10
 DOORS ?=

@@ -73,6 +73,8 @@ class Runtime:
         await self.services.memory.learning.start()
         await self.services.workflows.begin(takes_over=True)
         self.services.store.history.start()
+        if self._gateway is not None:
+            await self.services.schedules.start()
         self._upkeep = [asyncio.create_task(work) for work in (self._preload(), self._sweep(), _trim_memory())]
 
     async def stop(self, grace: float) -> None:
@@ -84,10 +86,12 @@ class Runtime:
         def left(kept: float = 0) -> float:
             return max(0.0, end - loop.time() - kept)
 
+        await self.services.schedules.stop_beginning()
         self.services.workflows.stop_beginning()
         if self._gateway is not None:
             await self._gateway.supervisors.stop(left(kept))
         await self.services.turns.close(left(kept))
+        await self.services.schedules.close(left(kept / 2))
         await self.services.workflows.close(left(kept))
         await self.services.workflow_models.close()
         if self._gateway is not None:
@@ -96,6 +100,7 @@ class Runtime:
 
     async def close(self) -> None:
         """Close the channels and end what still runs. Safe after `stop`, and without it."""
+        await self.services.schedules.close(0)
         if self._gateway is not None:
             await self._gateway.inbound.close(0)
             await self._gateway.dispatcher.close(0)
@@ -176,6 +181,7 @@ class Runtime:
                 await store.responses.purge(now - timedelta(days=config.api.responses.keep_days))
                 await store.outbox.purge(sent)
                 await store.inbox.purge(sent)
+                await store.occurrences.purge(sent)
                 await store.limits.sweep(now)
                 await store.jobs.purge(now - timedelta(days=config.workflows.keep_days))
             except NanobotError as error:

@@ -11,6 +11,7 @@ from assistant import __version__
 from assistant.app.agent import build_turns
 from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
+from assistant.app.schedules import build_schedules
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import Loaded
 from assistant.config.extensions import ConfiguredChannels
@@ -20,13 +21,15 @@ from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.outbox import Deliveries
-from assistant.contracts.people import UnknownPeople
+from assistant.contracts.schedules import ScheduleBook
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.service import DeliveryService, Watch
 from assistant.documents.reader import ChildReader
 from assistant.providers.choice import ChosenModel
 from assistant.providers.registry import ModelRegistry
+from assistant.schedule.book import StoredSchedules
+from assistant.schedule.service import ScheduleService
 from assistant.store.store import Store, open_store
 from assistant.turns.direct import Direct
 from assistant.turns.intake import CachingReader
@@ -66,6 +69,8 @@ class Services:
     workflows: WorkflowService
     workflow_models: WorkflowModels
     """The workflows that requests can name as models."""
+    book: ScheduleBook
+    schedules: ScheduleService
     channels: OpenChannels | None
     """None: this process only writes to the outbox, and a server on the same store sends."""
 
@@ -110,7 +115,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         channels = _open_channels(loaded, directory, store, watch) if watch else None
         enabled = channels.dispatcher.enabled if channels else config.enabled_channels.__contains__
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
-        memory = build_memory(loaded, models, registry, store, UnknownPeople(), opened)
+        memory = build_memory(loaded, models, registry, store, store.people, opened)
         turns = await build_turns(
             loaded, models, store, directory, deliveries, reader, memory.service, opened, before_cut=memory.learning.before_cut
         )
@@ -139,6 +144,8 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             reader=reader,
             workflows=workflows,
             workflow_models=workflow_models,
+            book=StoredSchedules(store.schedules),
+            schedules=build_schedules(loaded, store, turns, workflows, store.people),
             channels=channels,
         )
 

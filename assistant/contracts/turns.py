@@ -207,6 +207,6 @@ class Reply(Protocol):
         """The messages to be enqueued in the transaction that stores this end. Called once, right before; must not fail or take long."""
         ...
 
-    def of_cut(self, cut: SessionCut) -> OutboundEvent:
-        """The line that tells of a cut of the session, enqueued with it."""
+    def of_cut(self, cut: SessionCut) -> OutboundEvent | None:
+        """The line that tells of a cut of the session, enqueued with it; None: it is not told."""
         ...

@@ -16,6 +16,7 @@ from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.messages import Message
 from assistant.contracts.outbox import OutboundEvent, OutboundPart
+from assistant.contracts.schedules import NewSchedule
 from assistant.contracts.util import replace_surrogates
 
 S = TypeVar("S")
@@ -113,6 +114,10 @@ def decode_part(body: str) -> OutboundPart:
 
 def decode_inbound(payload: str) -> InboundMessage:
     return _decoder(InboundMessage).validate_json(payload)
+
+
+def decode_new_schedule(payload: str) -> NewSchedule:
+    return _decoder(NewSchedule).validate_json(payload)
 
 
 def _plain(value: object) -> object:

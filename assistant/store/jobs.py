@@ -13,7 +13,8 @@ from assistant.contracts.util import Clock, utc_now
 from assistant.contracts.workflows import JOB_SESSION, HeldJob, Job, JobConflict, JobNotFound, JobState, NewJob, NodeRun, NodeState
 from assistant.store.codec import encode_json, from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.processes import Runner, dead_among
+from assistant.store.occurrence_rows import end_with_job
+from assistant.store.processes import Notifier, Runner, dead_among
 
 _JOB = "SELECT id, owner, workflow, state, created, ended, error, results FROM jobs"
 ADD = """
@@ -56,9 +57,10 @@ class JobStore:
     hold return False and write nothing.
     """
 
-    def __init__(self, database: Database, runner: Runner, sessions: SessionStore, *, clock: Clock = utc_now) -> None:
+    def __init__(self, database: Database, runner: Runner, notifier: Notifier, sessions: SessionStore, *, clock: Clock = utc_now) -> None:
         self._database = database
         self._runner = runner
+        self._notifier = notifier
         self._sessions = sessions
         self._clock = clock
 
@@ -109,11 +111,15 @@ class JobStore:
 
     async def end(self, job_id: str, state: JobState, *, results: Mapping[str, Json] | None = None, error: str | None = None) -> bool:
         """End a job; its running nodes get the same state."""
+        now = self._now()
         values: dict[str, SqlValue] = {
-            "id": job_id, "state": state, "at": self._now(), "error": optional(json_column, error),
+            "id": job_id, "state": state, "at": now, "error": optional(json_column, error),
             "results": None if results is None else _dumped(dict(results)),
         }  # fmt: skip
-        return await self._if_held(job_id, lambda connection: _end(connection, values))
+        ended = await self._if_held(job_id, lambda connection: _end(connection, self._notifier, values, now))
+        if ended and state == "failed":
+            self._notifier.announced()
+        return ended
 
     async def ask_to_cancel(self, owner: str | None, job_id: str) -> Job:
         """Tell the process that holds the job to cancel it; cancel a job that no living process holds at once.
@@ -131,7 +137,7 @@ class JobStore:
             connection.execute(ASK_TO_CANCEL, {"id": job_id})
             ((holder,),) = connection.execute(HOLDER, {"id": job_id})
             if holder is None or dead_among(self._runner, connection, [holder]):
-                _end(connection, {"id": job_id, "state": "cancelled", "at": now, "error": None, "results": None})
+                _end(connection, self._notifier, {"id": job_id, "state": "cancelled", "at": now, "error": None, "results": None}, now)
 
         await self._database.write(ask)
         found = await self.get(owner, job_id)
@@ -197,8 +203,10 @@ def _find(connection: Transaction, owner: str | None, job_id: str) -> SqlRow | N
     return rows[0] if rows and (owner is None or unescape(rows[0][1]) == owner) else None
 
 
-def _end(connection: Transaction, values: Mapping[str, SqlValue]) -> None:
+def _end(connection: Transaction, notifier: Notifier, values: Mapping[str, SqlValue], now: int) -> None:
+    """With the occurrence of a schedule that started it."""
     connection.execute(END, values)
+    end_with_job(connection, notifier, str(values["id"]), str(values["state"]), now)
     connection.execute(END_NODES, {name: values[name] for name in ("id", "state", "at")})
 
 

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from assistant.contracts.addresses import Address
 from assistant.contracts.outbox import OutboundEvent
-from assistant.store.codec import decode_event, decode_inbound, encode_json, from_micros, json_key, unescape
+from assistant.contracts.schedules import NewSchedule
+from assistant.store.codec import decode_event, decode_inbound, decode_new_schedule, encode_json, from_micros, json_key, unescape
 from assistant.store.database import SqlValue, Transaction
 
 SESSIONS_OF = "SELECT id, key FROM sessions WHERE owner = :old"
@@ -14,6 +16,9 @@ WAITING_OF = "SELECT seq, session, payload FROM inbox WHERE owner = :old AND sta
 RENAME_WAITING = "UPDATE inbox SET owner = :owner, session = :session, payload = :payload WHERE seq = :seq"
 QUEUED_IN = "SELECT seq, payload, expires FROM outbox WHERE lane = :old AND state = 'queued'"
 RENAME_QUEUED = "UPDATE outbox SET lane = :lane, owner = :owner, payload = :payload WHERE seq = :seq"
+SCHEDULES_OF = "SELECT id, payload FROM schedules WHERE state IN ('active', 'paused', 'done') AND (owner = :old OR payload LIKE :named)"
+"""A group moves once in its life: then all schedules may be looked at."""
+RENAME_SCHEDULE = "UPDATE schedules SET owner = :owner, payload = :payload WHERE id = :id"
 OWNED = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in ("outbox", "jobs", "files", "responses"))  # noqa: S608 - names of ours
 MOVE_CHAT = """
     UPDATE chats SET chat_id = :now WHERE channel = :channel AND chat_id = :was
@@ -42,6 +47,10 @@ def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None
         event = _moved(decode_event(payload, from_micros(expires)), f"{channel}:{was}", f"{channel}:{now}", now)
         lane, event_owner = json_key(event.address.lane, event.origin.owner)
         connection.execute(RENAME_QUEUED, {"seq": seq, "lane": lane, "owner": event_owner, "payload": encode_json(event)})
+    for schedule, payload in connection.execute(SCHEDULES_OF, {"old": old, "named": f'%"chat_id":{encode_json(was)}%'}):
+        new = _rescheduled(decode_new_schedule(payload), channel, was, now)
+        (schedule_owner,) = json_key(new.owner)
+        connection.execute(RENAME_SCHEDULE, {"id": schedule, "owner": schedule_owner, "payload": encode_json(new)})
     for statement in OWNED:
         connection.execute(statement, names)
     ids: dict[str, SqlValue] = {"channel": channel, "was": chat_was, "now": chat_now}
@@ -52,6 +61,16 @@ def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None
 def _session(key: str, old: str, owner: str) -> str:
     """The key of a session of the chat, or of one of its threads, under the new id."""
     return owner + key.removeprefix(old) if key == old or key.startswith(f"{old}:") else key
+
+
+def _rescheduled(new: NewSchedule, channel: str, was: str, now: str) -> NewSchedule:
+    old, owner = f"{channel}:{was}", f"{channel}:{now}"
+
+    def there(address: Address | None) -> Address | None:
+        return replace(address, chat_id=now) if address is not None and address.lane == old else address
+
+    session = new.session and _session(new.session, old, owner)
+    return replace(new, owner=owner if new.owner == old else new.owner, session=session, address=there(new.address), home=there(new.home))
 
 
 def _moved(event: OutboundEvent, old: str, owner: str, now: str) -> OutboundEvent:

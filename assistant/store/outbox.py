@@ -11,6 +11,7 @@ from assistant.store import outbox_rows as rows
 from assistant.store.blobs import MediaFolder
 from assistant.store.codec import from_micros, json_column, optional, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
+from assistant.store.occurrence_rows import LOST, end_lost, end_with_delivery
 from assistant.store.outbox_rows import StoredDelivery, decode_claim, decode_delivery
 from assistant.store.processes import Notifier, Runner, dead_among
 
@@ -107,8 +108,9 @@ class OutboxStore:
     ) -> bool:
         """Store what happened under a claim, in one transaction: the planned parts, a part's receipt, the part about to be sent, that it
         may arrive twice, and how the attempt ended (which ends the claim). Parts are counted from 0."""
+        ends = settle.state if settle and settle.state != "queued" and claim.event.origin.kind == "schedule" else None
         written = rows.noted(self._now(), plan=plan, receipt=receipt, start=start, maybe_duplicate=maybe_duplicate, settle=settle)
-        return await self._under(claim, written)
+        return await self._under(claim, written, ends)
 
     async def unstart(self, claim: Claim, place: int) -> bool:
         """Forget that a part was started: the platform surely did not accept it."""
@@ -121,7 +123,7 @@ class OutboxStore:
         """
         now = self._now()
 
-        def put_back(connection: Transaction) -> int:
+        def put_back(connection: Transaction) -> tuple[int, bool]:
             dead = dead_among(self._runner, connection, [runner for (runner,) in connection.execute(rows.SENDERS)])
             back = sum(len(connection.execute(rows.PUT_BACK, {"now": now, "dead": runner})) for runner in ("", *dead))
             connection.execute(rows.EXPIRE_ALL, {"now": now, **rows.EXPIRY})
@@ -129,10 +131,11 @@ class OutboxStore:
             connection.execute(rows.ALL_FALL_IN_LINE, {"now": now})
             if back:
                 self._notifier.announce(connection)
-            return back
+            lost = connection.execute(LOST)
+            return back, bool(lost) and end_lost(connection, self._notifier, lost, now)
 
-        back = await self._database.write(put_back)
-        if back:
+        back, lost = await self._database.write(put_back)
+        if back or lost:
             self._notifier.announced()
         return back
 
@@ -205,17 +208,23 @@ class OutboxStore:
         await self._media.sweep(self._clock())
         return removed
 
-    async def _under(self, claim: Claim, statements: Sequence[tuple[str, dict[str, SqlValue]]]) -> bool:
-        """Run statements on the event of a claim (`:seq`), if the claim still holds."""
+    async def _under(self, claim: Claim, statements: Sequence[tuple[str, dict[str, SqlValue]]], ends: str | None = None) -> bool:
+        """Run statements on the event of a claim (`:seq`), if the claim still holds. `ends`: the state in which a schedule's delivery ends."""
+        now = self._now()
         held: dict[str, SqlValue] = {"id": json_column(claim.event.id), "fence": claim.fence}
 
         def write(connection: Transaction) -> bool:
             found = connection.execute(rows.CLAIMED, held)
             for statement, values in statements if found else ():
                 connection.execute(statement, {**values, "seq": found[0][0]})
+            if found and ends:
+                end_with_delivery(connection, self._notifier, str(held["id"]), ends, now)
             return bool(found)
 
-        return await self._database.write(write)
+        written = await self._database.write(write)
+        if ends not in (None, "sent"):
+            self._notifier.announced()
+        return written
 
     async def _write_and_notify(self, job: Callable[[Transaction], T]) -> T:
         result = await self._database.write(job)

@@ -15,6 +15,7 @@ from assistant.store.codec import decode_message, encode_message, escape, from_m
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.history import HistoryIndex
 from assistant.store.line import LEAVE, SessionLine
+from assistant.store.occurrence_rows import end_with_turn
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
 
@@ -36,6 +37,7 @@ TURNS_OF_OTHERS = """
     SELECT id, runner, state FROM turns WHERE ended IS NULL AND runner <> :runner
         AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.turn = turns.id AND inbox.state = 'taken')
         AND NOT EXISTS (SELECT 1 FROM job_nodes WHERE job_nodes.turn = turns.id AND job_nodes.state = 'running')
+        AND NOT EXISTS (SELECT 1 FROM occurrences WHERE occurrences.ref = turns.id AND occurrences.state = 'claimed')
     ORDER BY started, id"""
 _END = "UPDATE turns SET state = :state, ended = :at, error = :error WHERE id = :turn AND state = 'running'"
 _AWAITED = "EXISTS (SELECT 1 FROM turns AS other WHERE other.session_id = turns.session_id AND other.ended IS NULL AND other.id <> :turn)"
@@ -224,6 +226,7 @@ class Sessions:
                     return 0, False, 0  # a process that seemed dead: what it answers is the other one's to answer
             if inbound:
                 connection.execute(SETTLE_INBOX, {"turn": turn_id, "state": "answered", "at": now})
+                end_with_turn(connection, self._notifier, turn_id, [str(each.values["id"]) for each in drafts], now, error)
             add_events(connection, drafts, self._notifier)
             if not ended:
                 return 0, False, 0
@@ -236,7 +239,7 @@ class Sessions:
             seq, awaited, session = await self._database.write(end)
         finally:
             self.line.held.discard(turn_id)
-        if drafts or awaited:
+        if drafts or awaited or (inbound and error):
             self._notifier.announced()
         self.history.touch(session)
         return seq

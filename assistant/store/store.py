@@ -25,10 +25,12 @@ from assistant.store.learned import LearnedStore
 from assistant.store.limits import StoredLimits
 from assistant.store.links import LinkStore
 from assistant.store.memories import MemoryStore
+from assistant.store.occurrences import OccurrenceStore
 from assistant.store.outbox import OutboxStore
 from assistant.store.people import PeopleStore
 from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner
 from assistant.store.responses import ResponseStore
+from assistant.store.schedules import ScheduleStore
 from assistant.store.sessions import Sessions
 from assistant.store.sqlite import SqliteEngine
 from assistant.store.summaries import SummaryStore, redact
@@ -56,6 +58,8 @@ class Store:
     pairings: PairingStore
     channel_states: StoredChannelStates
     jobs: JobStore
+    schedules: ScheduleStore
+    occurrences: OccurrenceStore
     media: MediaFolder
     idempotency: IdempotencyStore
     files: FileStore
@@ -105,7 +109,9 @@ async def open_store(
         inbox=InboxStore(database, runner, notifier, clock=clock),
         pairings=PairingStore(database, clock=clock),
         channel_states=StoredChannelStates(database, runner),
-        jobs=JobStore(database, runner, sessions, clock=clock),
+        jobs=JobStore(database, runner, notifier, sessions, clock=clock),
+        schedules=ScheduleStore(database, notifier, clock=clock),
+        occurrences=OccurrenceStore(database, runner, notifier, clock=clock),
         media=media,
         files=FileStore(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         responses=ResponseStore(database, runner, state_folder / "attachments", collect=kept_files.collect),

@@ -38,7 +38,7 @@ _OF_ROOM: Final = 0.75
 """Of what is free in the context of the model that sums up, what the conversation may take: the count is an estimate."""
 _SHORTEST: Final = 50
 """Tokens that any summary may take."""
-Tell = Callable[[SessionCut], OutboundEvent]
+Tell = Callable[[SessionCut], OutboundEvent | None]
 """Makes the line that tells the person of a cut, which goes out with it."""
 
 
@@ -183,9 +183,9 @@ class Compaction:
             finally:
                 learned.cancel()
             made = replace(made, text=text, tokens=text_tokens(text), made_by=by)
-        outbound = [whose.tell(made)] if whose.tell and planned.gone else []
+        told = whose.tell(made) if whose.tell and planned.gone else None
         try:
-            stored = await self._summaries.cut(whose.owner, planned.known, made, outbound=outbound)
+            stored = await self._summaries.cut(whose.owner, planned.known, made, outbound=[told] if told else [])
         except NanobotError as error:
             log.warning("session.not_cut code=%s", error.code)
         log.info("session.cut stored=%s summary=%d by=%s", stored, made.tokens, made.made_by or "no model")

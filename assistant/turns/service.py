@@ -118,6 +118,19 @@ class Turns:
         """Hide everything said so far, and by a turn that runs now, from later turns. False: there is no such session."""
         return await self._sessions.start_over(owner, session)
 
+    async def note(self, owner: str, session: str, turn_id: str, text: str) -> None:
+        """Put words of the assistant into a session, behind the turns that wait there; what waits for the turn (`TurnRequest.reply`) ends with it.
+        Raises SessionBusy, ShuttingDown, StoreUnavailable."""
+        self._running.check_open()
+        place = self._lanes.take((owner, session))
+        try:
+            await place.reached()
+            if await self._sessions.resume_turn(turn_id, None) is None:
+                await self._sessions.begin_turn(NewTurn(id=turn_id, owner=owner, session=session, message=None), None)
+            await self._sessions.end_turn(turn_id, "finished", [AssistantMessage(id=new_id("msg"), text=text)], inbound=True)
+        finally:
+            self._lanes.leave(place)
+
     async def close(self, grace: float) -> None:
         """Take no new turns, wait `grace` seconds for those that run, and interrupt the rest: their sessions record it, and the next start resumes
         those of the inbox (`RunningTurn.unsettled`)."""

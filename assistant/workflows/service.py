@@ -72,13 +72,17 @@ class WorkflowService:
     async def show(self, workflow_id: str) -> WorkflowInfo:
         return describe((await asyncio.to_thread(self._library.linked, workflow_id)).definition)
 
-    async def start(self, owner: str, workflow_id: str, params: Mapping[str, Json], files: Mapping[str, Upload], caller: str = "") -> Job:
+    async def start(
+        self, owner: str, workflow_id: str, params: Mapping[str, Json], files: Mapping[str, Upload], caller: str = "", *, job_id: str = ""
+    ) -> Job:
         if self._closing:
             raise ShuttingDown(retry_after=1)
+        if job_id and (known := await self._store.get(owner, job_id)):
+            return known
         if len(self._running) >= _MAX_WAITING:
             raise ServerOverloaded("Too many jobs are waiting. Try again later.", retry_after=10)
         workflow = await asyncio.to_thread(self._library.linked, workflow_id)
-        job_id = new_id("job")
+        job_id = job_id or new_id("job")
         taken = await self._inputs.take(job_id, owner, workflow.definition, params, files)
         new = NewJob(id=job_id, owner=owner, caller=caller, workflow=workflow_id, sources=workflow.sources, inputs=taken)
         job = await self._store.add(new)

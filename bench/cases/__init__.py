@@ -5,6 +5,7 @@ from bench.cases.documents import measure_documents
 from bench.cases.growth import measure_growth
 from bench.cases.memory import measure_memory
 from bench.cases.overhead import measure_overhead
+from bench.cases.schedules import measure_schedules
 from bench.cases.slow_model import measure_slow_model
 from bench.cases.sockets import measure_sockets
 from bench.cases.stalls import measure_stalls
@@ -21,6 +22,7 @@ CASES: dict[str, Case] = {
     "memory": measure_memory,
     "documents": measure_documents,
     "delivery": measure_delivery,
+    "schedules": measure_schedules,
     "sockets": measure_sockets,
     "stalls": measure_stalls,
 }

@@ -14,6 +14,7 @@ from assistant.contracts.outbox import Settlement
 from assistant.delivery.sender import EventSender
 from assistant.store.inbox import InboxStore
 from assistant.store.line import SessionLine
+from assistant.store.occurrences import OccurrenceStore
 from assistant.store.outbox import OutboxStore
 from assistant.store.sessions import Sessions
 
@@ -21,6 +22,9 @@ NAMES: Final = ("accept", "take", "enqueue", "reply", "claim", "start", "send", 
 """`accept`, `take`: of a message that came in. `enqueue`: by the tool; `reply`: with a turn's end. `receipt`: of a part that is not the last;
 the last one's is one transaction with the settlement."""
 ALL: Final = tuple(f"{name}.{side}" for name in NAMES for side in ("before", "after"))
+OF_SCHEDULES: Final = ("due", "begin", "reply", "start", "send", "settle")
+"""Those that an occurrence crosses. `due`: it is claimed, with its message or turn; `begin`: of its turn."""
+ALL_OF_SCHEDULES: Final = tuple(f"{name}.{side}" for name in OF_SCHEDULES for side in ("before", "after"))
 Method = Callable[..., Awaitable[Any]]
 
 
@@ -42,6 +46,8 @@ def lay(trap: Trap) -> None:
     _around(InboxStore, "accept", lambda _: "accept", trap)
     _around(InboxStore, "take", lambda _: "take", trap)
     _around(OutboxStore, "enqueue", lambda _: "enqueue", trap)
+    _around(OccurrenceStore, "claim", lambda _: "due", trap)
+    _around(Sessions, "begin_turn", lambda _: "begin", trap)
     _around(Sessions, "end_turn", lambda given: "reply" if given.get("inbound") else None, trap)
     _around(OutboxStore, "claim", lambda _: "claim", trap)
     _around(EventSender, "_send", lambda _: "send", trap)

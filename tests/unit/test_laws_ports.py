@@ -25,7 +25,7 @@ BRIDGES = {
     "SessionFiles": ("assistant/store/attachments.py", "tools/attachments.py"),
 }
 """Ports with one implementation: the file that has it, and a file that uses the port and must not import that one."""
-OPTIONAL = {"Workflows": "assistant/workflows/service.py"}
+OPTIONAL = {"ScheduleBook": "assistant/schedule/book.py", "Workflows": "assistant/workflows/service.py"}
 """The implementation is an optional part, which the rest must not import."""
 
 

@@ -301,6 +301,30 @@ CREATE INDEX responses_by_at ON responses (at);
 
 CREATE INDEX responses_running ON responses (runner) WHERE state = 'running';
 
+CREATE TABLE schedules (
+	id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	state VARCHAR NOT NULL,
+	created BIGINT NOT NULL,
+	ended BIGINT,
+	next_at BIGINT,
+	last BIGINT,
+	zones VARCHAR NOT NULL,
+	failures INTEGER NOT NULL,
+	untold INTEGER NOT NULL,
+	watch VARCHAR,
+	payload VARCHAR NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX schedules_by_owner ON schedules (owner, created, id);
+
+CREATE INDEX schedules_ended ON schedules (ended);
+
+CREATE INDEX schedules_next ON schedules (next_at) WHERE state = 'active' AND next_at IS NOT NULL;
+
+CREATE INDEX schedules_untold ON schedules (id) WHERE untold = 1;
+
 CREATE TABLE search_spaces (
 	id INTEGER NOT NULL,
 	owner VARCHAR NOT NULL,
@@ -382,6 +406,34 @@ CREATE TABLE messages (
 	PRIMARY KEY (session_id, seq),
 	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
 );
+
+CREATE TABLE occurrences (
+	schedule VARCHAR NOT NULL,
+	instant BIGINT NOT NULL,
+	id VARCHAR NOT NULL,
+	state VARCHAR NOT NULL,
+	started BIGINT,
+	ended BIGINT,
+	ref VARCHAR,
+	runner VARCHAR,
+	crashes INTEGER NOT NULL,
+	root BIGINT,
+	round INTEGER NOT NULL,
+	material VARCHAR,
+	error VARCHAR,
+	PRIMARY KEY (schedule, instant),
+	FOREIGN KEY(schedule) REFERENCES schedules (id) ON DELETE CASCADE
+);
+
+CREATE UNIQUE INDEX occurrences_by_id ON occurrences (id);
+
+CREATE INDEX occurrences_by_ref ON occurrences (ref) WHERE ref IS NOT NULL;
+
+CREATE INDEX occurrences_ended ON occurrences (ended);
+
+CREATE INDEX occurrences_held ON occurrences (runner) WHERE state = 'claimed';
+
+CREATE INDEX occurrences_waiting ON occurrences (instant) WHERE state = 'waiting';
 
 CREATE TABLE outbox_media (
 	event INTEGER NOT NULL,

@@ -1,0 +1,1 @@
+"""What happens later: rules, occurrences, watches. The port is `assistant.contracts.schedules.ScheduleBook`."""

@@ -1,0 +1,188 @@
+"""Does what is due: wakes for the earliest instant of the store, claims, and sees what it began to its end."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from assistant.contracts.errors import NanobotError, StoreUnavailable, traceback_location
+from assistant.contracts.people import PeopleDirectory, Person
+from assistant.contracts.schedules import Schedule
+from assistant.contracts.util import Clock, backoff, derived_id, new_id, utc_now
+from assistant.schedule.plans import plan_due
+from assistant.schedule.rules import next_instant, zone_of, zones_version
+from assistant.schedule.runs import OccurrenceRunner
+from assistant.schedule.texts import EventWriter, failure_notice
+from assistant.store.occurrences import Begun, Due, HeldOccurrence, NextWake, Plan
+from assistant.store.processes import Notifier
+from assistant.store.store import Store
+
+log = logging.getLogger(__name__)
+
+_MOST_AT_ONCE: Final = 20
+"""Schedules that one transaction claims: other writes wait for a few milliseconds only."""
+_LONGEST_SLEEP: Final = 60.0
+"""Seconds until the clock is read again while something is scheduled: it may have been set, or the machine have slept. The store is not read."""
+_SHORTEST_SLEEP: Final = 0.05
+"""Seconds between two reads of the store: each message that anybody enqueues is a notification."""
+_LOOK_AFTER: Final = 10.0
+"""Seconds until the work of other processes is looked after, while they have any: they may die."""
+
+
+class ScheduleService:
+    """Runs the schedules of a store, beside other processes that do so too. While nothing is scheduled it sleeps until it is notified."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        notifier: Notifier,
+        people: PeopleDirectory,
+        writer: EventWriter,
+        runner: OccurrenceRunner,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._schedules = store.schedules
+        self._store = store.occurrences
+        self._notifier = notifier
+        self._people = people
+        self._writer = writer
+        self._runner = runner
+        self._clock = clock
+        self._heard = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+        self._works: dict[asyncio.Task[None], HeldOccurrence] = {}
+
+    async def start(self) -> None:
+        """Resume what dead processes left, and do what became due meanwhile. Raises StoreUnavailable."""
+        moved = await self._store.rezone(zones_version(), self._again)
+        if moved:
+            log.info("schedules.zones_changed moved=%d", moved)
+        await self._take_over()
+        self._notifier.listen(self._heard.set)
+        self._running = asyncio.create_task(self._run())
+
+    async def stop_beginning(self) -> None:
+        """Claim nothing more."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+
+    async def close(self, grace: float) -> None:
+        """Wait `grace` seconds for work under way, and hand back the rest. Call it after `Turns.close`. Safe to call twice."""
+        await self.stop_beginning()
+        works = dict(self._works)
+        if not works:
+            return
+        await asyncio.wait(works, timeout=grace)
+        for task in works:
+            task.cancel()
+        await asyncio.wait(works)
+        for held in works.values():
+            try:
+                await self._store.hand_back(held)
+            except StoreUnavailable:  # taken over as one whose process died
+                log.warning("schedules.not_handed_back occurrence=%s", held.id)
+
+    async def look(self) -> NextWake:
+        """Do all that is due now. Returns what comes next."""
+        wake = await self._store.next_wake()
+        if wake.others:
+            await self._take_over()
+        if wake.untold:
+            for schedule in await self._store.untold():
+                await self._tell(schedule)
+        while wake.at is not None and wake.at <= self._clock():
+            people = {owner: await self._people.person(owner) for owner in await self._store.due_owners(_MOST_AT_ONCE)}
+            decided, held = await self._store.claim(lambda due, now: self._plan(due, now, people), _MOST_AT_ONCE, zones_version())  # noqa: B023
+            for each in held:
+                self._begin(each)
+            if not decided:
+                break
+            wake = await self._store.next_wake()
+        return wake
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            self._heard.clear()
+            try:
+                wake = await self.look()
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - one schedule must not keep the others from running
+                failures += 1
+                known = isinstance(error, NanobotError)
+                log.warning("schedules.not_looked error=%s", error.code if known else traceback_location(error))
+                await asyncio.sleep(backoff(failures, longest=30))
+                continue
+            await asyncio.sleep(_SHORTEST_SLEEP)
+            await self._until(wake)
+
+    async def _until(self, wake: NextWake) -> None:
+        """Sleep until something is due, a notification comes, or others are to be looked after."""
+        looks = asyncio.get_running_loop().time() + _LOOK_AFTER
+        while not self._heard.is_set():
+            left = None if wake.at is None else min((wake.at - self._clock()).total_seconds(), _LONGEST_SLEEP)
+            if wake.others:
+                left = min(left if left is not None else _LOOK_AFTER, looks - asyncio.get_running_loop().time())
+            if left is not None and left <= 0:
+                return
+            try:
+                async with asyncio.timeout(left):
+                    await self._heard.wait()
+            except TimeoutError:
+                continue
+
+    def _plan(self, due: Due, now: datetime, people: Mapping[str, Person | None]) -> Plan | None:
+        schedule = due.schedule
+        if schedule.new.owner not in people:
+            return None  # it became due since its owner was looked up
+        try:
+            return plan_due(due, now, people[schedule.new.owner], self._writer)
+        except NanobotError as error:  # such as a zone that this machine does not have: it must not keep the others from running
+            instant = due.extra or schedule.next_at or now
+            return Plan(begun=Begun(instant=instant, ended="failed", error=error.message), next_at=None)
+
+    def _again(self, schedule: Schedule) -> datetime | None:
+        """The next instant by today's time zones; one that is due is left to its claim."""
+        try:
+            found = next_instant(schedule.new.rule, zone_of(schedule.new.zone), self._clock(), schedule.created)
+        except NanobotError:
+            return schedule.next_at
+        return schedule.next_at if found is None or (schedule.next_at and schedule.next_at <= self._clock()) else found
+
+    def _begin(self, held: HeldOccurrence) -> None:
+        task = asyncio.create_task(self._runner.run(held), name=held.id)
+        self._works[task] = held
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():  # one that is, `close` hands back
+            del self._works[task]
+
+    async def _take_over(self) -> None:
+        taken = await self._store.take_over()
+        if taken:
+            log.warning("schedules.recovered again=%d", len(taken))
+        for held in taken:
+            self._begin(held)
+
+    async def _tell(self, schedule: Schedule) -> None:
+        """Say that a schedule fails: in the chat where it was made, or else where it goes; without one, or where that can't be reached, in its
+        session."""
+        latest = await self._schedules.occurrences(None, schedule.id, limit=20)
+        failed = next((each for each in latest if each.state == "failed"), None)
+        text = failure_notice(schedule, (failed and failed.error) or "")
+        new, now = schedule.new, self._clock()
+        unreachable = new.address if failed and failed.ref and failed.ref.startswith("evt_") else None
+        address = next((each for each in (new.home, new.address) if each is not None and each != unreachable), None)
+        session = new.session if address is None else None
+        if session is not None:
+            await self._runner.note(new.owner, session, new_id("turn"), text)
+        address = address or (new.address if session is None else None)
+        cause = derived_id("told", schedule.id, str(schedule.failures), failed.id if failed else "")
+        person = await self._people.person(new.owner)
+        events = [self._writer.event(schedule, cause, address, text, now, person=person)] if address else []
+        await self._store.told(schedule, events)
+        log.info("schedules.told schedule=%s failures=%d", schedule.id, schedule.failures)

@@ -1,0 +1,96 @@
+"""Looks whether something that is watched has changed, without a model: a page, a feed, a file of the workspace."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import unified_diff
+from hashlib import sha256
+from itertools import islice
+from typing import Any, Final
+
+import orjson
+
+from assistant.contracts.errors import ToolFailed
+from assistant.contracts.schedules import Watched
+from assistant.schedule.pages import Page, PageRefused, PageSource, feed_entries, visible_text
+
+_KEPT_TEXT: Final = 20_000
+"""Characters of what was seen that are kept, to say what is new."""
+_KEPT_ENTRIES: Final = 500
+_MOST_NEWS: Final = 8_000
+
+ReadFile = Callable[[str], bytes]
+"""The bytes of a file of the workspace, by its path. Blocks. Raises ToolFailed."""
+
+
+class WatchFailed(Exception):
+    """It can't be looked at, in words for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """`state`: to be kept for the next look. `news`: what changed, as quoted material; None: nothing, for the reason `words`."""
+
+    state: str
+    news: str | None = None
+    words: str = "nothing changed"
+
+
+class WatchChecks:
+    """Looks at what is watched. `pages`: fetches addresses. `read_file`: reads the workspace."""
+
+    def __init__(self, pages: PageSource, read_file: ReadFile) -> None:
+        self._pages = pages
+        self._read_file = read_file
+
+    async def look(self, watched: Watched, state: str | None) -> Seen:
+        """`state`: of the last look; None: the first one, which takes note of what is there. Raises WatchFailed."""
+        known: dict[str, Any] = orjson.loads(state) if state else {}
+        try:
+            if watched.kind == "file":
+                data = await asyncio.to_thread(self._read_file, watched.target)
+                return await asyncio.to_thread(_compared, known, data, data.decode(errors="replace"), {})
+            page = await self._pages.fetch(watched.target, etag=known.get("etag"), modified=known.get("modified"), private=watched.named)
+            if page is None:
+                return Seen(state=state or "{}")
+            compare = _of_feed if watched.kind == "feed" else _of_page
+            return await asyncio.to_thread(compare, known, page)
+        except ToolFailed as error:
+            raise WatchFailed(str(error)) from None
+        except PageRefused as error:
+            raise WatchFailed(f"{watched.target} can't be watched: {error}") from None
+
+
+def _of_page(known: dict[str, Any], page: Page) -> Seen:
+    text = visible_text(page)
+    return _compared(known, text.encode(), text, page.validators)
+
+
+def _of_feed(known: dict[str, Any], page: Page) -> Seen:
+    entries = feed_entries(page)
+    seen: list[str] = known.get("seen", [])
+    new = [(key, words) for key, words in entries if key not in set(seen)]
+    keys = [key for key, _ in entries]
+    kept = list(dict.fromkeys([*keys, *seen]))[:_KEPT_ENTRIES]
+    state = orjson.dumps({**page.validators, "seen": kept}).decode()
+    if "seen" not in known:
+        return Seen(state=state, words=f"the first look: {len(entries)} entries")
+    if not new:
+        return Seen(state=state, words="no new entries")
+    return Seen(state=state, news=_cut("\n\n".join([words for _, words in new])))
+
+
+def _compared(known: dict[str, Any], data: bytes, text: str, validators: dict[str, str]) -> Seen:
+    digest = sha256(data).hexdigest()
+    state = orjson.dumps({**validators, "hash": digest, "text": text[:_KEPT_TEXT]}).decode()
+    if known.get("hash") == digest:
+        return Seen(state=state)
+    if "hash" not in known:
+        return Seen(state=state, words="the first look")
+    lines = unified_diff(str(known.get("text", "")).splitlines(), text[:_KEPT_TEXT].splitlines(), n=0, lineterm="")
+    changed = [line for line in islice(lines, 2, None) if not line.startswith("@@")]
+    return Seen(state=state, news=_cut("\n".join(changed)) or "It changed behind what is compared in words.")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_NEWS else f"{text[:_MOST_NEWS]}…"
