@@ -18,6 +18,7 @@ from assistant.config.errors import ConfigProblem
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
+from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.tools import Tool, ToolKind, ToolServices
@@ -49,6 +50,7 @@ async def build_turns(
     deliveries: Deliveries,
     reader: DocumentReader,
     opened: AsyncExitStack,
+    metrics: Metrics,
 ) -> Turns:
     """`models`: by agent, as `open_models` gives them. `opened`: closes the tools. Raises ConfigError where an agent names a tool that
     does not exist, or does not open."""
@@ -61,7 +63,9 @@ async def build_turns(
 
     def agent(name: str, settings: AgentSettings) -> Agent:
         model, services = models[name].provider, tool_services(settings, loaded, store, directory, deliveries)
-        toolbox = Toolbox(open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments)
+        toolbox = Toolbox(
+            open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=metrics
+        )
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(
             model=model,
@@ -83,6 +87,7 @@ async def build_turns(
         intake=MessageIntake(reader, attachments, document_chars=config.agent.document_chars, document_pictures=config.documents.pictures),
         timeout=config.api.timeout,
         allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=config.default_limits),
+        metrics=metrics,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from assistant import __version__
 from assistant.app.agent import build_turns
+from assistant.app.ledger import build_meter
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import Loaded
@@ -17,12 +18,16 @@ from assistant.config.folders import make_home, make_workspace
 from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
+from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.outbox import Deliveries
+from assistant.contracts.people import PeopleDirectory, UnknownPeople
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.service import DeliveryService, Watch
 from assistant.documents.reader import ChildReader
+from assistant.ledger.meter import Meter
+from assistant.ledger.report import UsageReports
 from assistant.providers.choice import ChosenModel
 from assistant.providers.registry import ModelRegistry
 from assistant.store.store import Store, open_store
@@ -65,6 +70,10 @@ class Services:
     """The workflows that requests can name as models."""
     channels: OpenChannels | None
     """None: this process only writes to the outbox, and a server on the same store sends."""
+    meter: Meter
+    reports: UsageReports
+    people: PeopleDirectory
+    metrics: Metrics
 
     @property
     def choice(self) -> ChosenModel:
@@ -90,24 +99,27 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
     await asyncio.to_thread(make_workspace, loaded.workspace)
     offers = await asyncio.to_thread(offered, loaded)
     async with AsyncExitStack() as opened:
-        models = await open_models(config)
-        for model in models.values():
-            opened.push_async_callback(model.provider.close)
-        registry = open_registry(loaded, models[MAIN].choice)
-        opened.push_async_callback(registry.close)
         store = await open_store(config.store, loaded.home, config.attachments)
         opened.push_async_callback(store.close)
+        metrics, people = Metrics(), UnknownPeople()
+        meter = build_meter(config, store, people, metrics)
+        models = await open_models(config, meter)
+        for model in models.values():
+            opened.push_async_callback(model.provider.close)
+        registry = open_registry(loaded, models[MAIN].choice, meter)
+        opened.push_async_callback(registry.close)
         files = ChildReader(config.documents)  # one for all: it enforces documents.parallel
         opened.push_async_callback(files.close)
         reader = CachingReader(files, store.attachments)
         await store.sessions.recover()
         await store.responses.recover()
+        await store.ledger.recover()
         directory = ConfiguredChannels(config.channels.by_name())
         watch = Watch() if with_channels else None
-        channels = _open_channels(loaded, directory, store, watch) if watch else None
+        channels = _open_channels(loaded, directory, store, watch, metrics) if watch else None
         enabled = channels.dispatcher.enabled if channels else config.enabled_channels.__contains__
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
-        turns = await build_turns(loaded, models, store, directory, deliveries, reader, opened)
+        turns = await build_turns(loaded, models, store, directory, deliveries, reader, opened, metrics)
         opened.push_async_callback(turns.close, grace=0)
         direct = Direct(
             reader=reader,
@@ -133,10 +145,14 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             workflows=workflows,
             workflow_models=workflow_models,
             channels=channels,
+            meter=meter,
+            reports=UsageReports(store=store.ledger, budgets=meter.budgets, people=people),
+            people=people,
+            metrics=metrics,
         )
 
 
-def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, watch: Watch) -> OpenChannels:
+def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, watch: Watch, metrics: Metrics) -> OpenChannels:
     """Open the enabled channels. One that fails is noted and does not keep the others from opening. Imports the SDKs."""
     context = ChannelContext(files=store.media, version=__version__)
     opened: list[Channel] = []
@@ -153,5 +169,5 @@ def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, 
         except Exception as bug:  # noqa: BLE001 - one adapter's fault, or a broken SDK, must not keep the server from starting
             failed[name] = f"the adapter can't be opened ({type(bug).__name__}); the log has the details"
             log.error("channel.bug channel=%s error=%s", name, traceback_location(bug))  # noqa: TRY400 - no words
-    dispatcher = Dispatcher(store.outbox, store.notifier, opened, loaded.config.deliver, watch=watch)
+    dispatcher = Dispatcher(store.outbox, store.notifier, opened, loaded.config.deliver, watch=watch, metrics=metrics)
     return OpenChannels(opened=opened, failed=failed, dispatcher=dispatcher)

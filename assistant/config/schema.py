@@ -14,6 +14,7 @@ from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.util import Settings
 from assistant.delivery.settings import DeliverySettings
 from assistant.documents.settings import DocumentSettings
+from assistant.ledger.budgets import BudgetSettings, UsageSettings
 from assistant.providers.settings import ModelsSettings, ProviderSettings, ProvidersSettings, RegisteredModel
 from assistant.store.database import AttachmentSettings, StoreSettings
 from assistant.workflows.settings import WorkflowSettings
@@ -54,6 +55,9 @@ class Config(Settings):
     attachments: AttachmentSettings = AttachmentSettings()
     documents: DocumentSettings = DocumentSettings()
     workflows: WorkflowSettings = WorkflowSettings()
+    budgets: tuple[BudgetSettings, ...] = ()
+    """What may be used: `[{"of": "role:guest", "per": "day", "tokens": 100000}]`. `nanobot budgets` sets further ones."""
+    usage: UsageSettings = UsageSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
 

@@ -67,6 +67,7 @@ COMMANDS: Mapping[str, str] = {
     "stop": "Stop what is being done",
     "status": "How it is doing",
     "id": "The ids of this chat and of you",
+    "usage": "What you used, and what is left of your budget",
 }
 """The commands of every chat, each with what it does, as platforms offer them. `assistant.inbound.service` answers them."""
 

@@ -18,6 +18,7 @@ from assistant.store.database import AttachmentSettings, Database, DatabaseEngin
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
+from assistant.store.ledger import LedgerStore
 from assistant.store.limits import StoredLimits
 from assistant.store.outbox import OutboxStore
 from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner
@@ -53,6 +54,7 @@ class Store:
     responses: ResponseStore
     keys: ApiKeys
     limits: StoredLimits
+    ledger: LedgerStore
     notifier: Notifier
     database: Database
     runner: Runner
@@ -94,6 +96,7 @@ async def open_store(
         idempotency=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, runner, clock=clock),
+        ledger=LedgerStore(database, runner, clock=clock),
         notifier=notifier,
         database=database,
         runner=runner,
