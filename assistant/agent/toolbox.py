@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -66,7 +67,7 @@ class Toolbox:
         names = [tool.spec.name for tool in brought]
         if taken := set(self.names).intersection(names) or {name for name in names if names.count(name) > 1}:
             raise InvalidRequest(f"There is a tool called '{min(taken)}' already: give yours another name.", param="tools")
-        box = Toolbox((), self._attachments, result_chars=self._result_chars, metrics=self._metrics)
+        box = copy(self)
         theirs = {spec.name for spec in client}
         box._tools = {name: tool for name, tool in self._tools.items() if (only is None or name in only) and name not in theirs}
         box._brought = {tool.spec.name: tool for tool in brought if tool.spec.name not in theirs}

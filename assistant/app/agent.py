@@ -34,6 +34,8 @@ from tools.catalog import installed_kind, installed_names, own_kinds
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+    from assistant.app.traces import Traces
+
 log = logging.getLogger(__name__)
 
 INSTRUCTIONS: Final = """\
@@ -51,6 +53,7 @@ async def build_turns(
     reader: DocumentReader,
     opened: AsyncExitStack,
     metrics: Metrics,
+    traces: "Traces | None",
 ) -> Turns:
     """`models`: by agent, as `open_models` gives them. `opened`: closes the tools. Raises ConfigError where an agent names a tool that
     does not exist, or does not open."""
@@ -61,9 +64,11 @@ async def build_turns(
     for name, settings in agents.items():
         check_tool_names(sections[name], settings, kinds)
 
+    make_toolbox, make_turns = (Toolbox, Turns) if traces is None else (traces.toolbox, traces.turns)
+
     def agent(name: str, settings: AgentSettings) -> Agent:
         model, services = models[name].provider, tool_services(settings, loaded, store, directory, deliveries)
-        toolbox = Toolbox(
+        toolbox = make_toolbox(
             open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=metrics
         )
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
@@ -80,7 +85,7 @@ async def build_turns(
             sampling=Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens, reasoning_effort=settings.reasoning_effort),
         )
 
-    return Turns(
+    return make_turns(
         agents={name: agent(name, settings) for name, settings in agents.items()},
         sessions=store.sessions,
         attachments=attachments,

@@ -6,15 +6,18 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assistant import __version__
 from assistant.app.agent import build_turns
 from assistant.app.ledger import build_meter
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.workflows import build_workflows, offered
-from assistant.config import Loaded
+from assistant.config import ConfigError, Loaded
+from assistant.config.errors import ConfigProblem
 from assistant.config.extensions import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace
+from assistant.config.schema import TraceSettings
 from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
@@ -36,6 +39,9 @@ from assistant.turns.intake import CachingReader
 from assistant.turns.service import Turns
 from assistant.workflows.models import WorkflowModels
 from assistant.workflows.service import WorkflowService
+
+if TYPE_CHECKING:
+    from assistant.app.traces import Traces
 
 log = logging.getLogger(__name__)
 
@@ -103,10 +109,12 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         opened.push_async_callback(store.close)
         metrics, people = Metrics(), UnknownPeople()
         meter = build_meter(config, store, people, metrics)
-        models = await open_models(config, meter)
+        traces = await _open_traces(config.traces, opened)
+        metering = meter if traces is None else traces.metering(meter)
+        models = await open_models(config, metering)
         for model in models.values():
             opened.push_async_callback(model.provider.close)
-        registry = open_registry(loaded, models[MAIN].choice, meter)
+        registry = open_registry(loaded, models[MAIN].choice, metering)
         opened.push_async_callback(registry.close)
         files = ChildReader(config.documents)  # one for all: it enforces documents.parallel
         opened.push_async_callback(files.close)
@@ -119,7 +127,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         channels = _open_channels(loaded, directory, store, watch, metrics) if watch else None
         enabled = channels.dispatcher.enabled if channels else config.enabled_channels.__contains__
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
-        turns = await build_turns(loaded, models, store, directory, deliveries, reader, opened, metrics)
+        turns = await build_turns(loaded, models, store, directory, deliveries, reader, opened, metrics, traces)
         opened.push_async_callback(turns.close, grace=0)
         direct = Direct(
             reader=reader,
@@ -150,6 +158,20 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             people=people,
             metrics=metrics,
         )
+
+
+async def _open_traces(settings: TraceSettings, opened: AsyncExitStack) -> "Traces | None":
+    """None: they are not configured, and nothing of OpenTelemetry is imported."""
+    if settings.endpoint is None:
+        return None
+    try:
+        from assistant.app.traces import open_traces  # noqa: PLC0415 - the SDK is an extra
+    except ImportError:
+        words = "needs OpenTelemetry's SDK: pip install 'nanobot[otel]'"
+        raise ConfigError(ConfigProblem(path=("traces", "endpoint"), text=words)) from None
+    traces = await asyncio.to_thread(open_traces, settings.endpoint, settings.headers)
+    opened.push_async_callback(traces.close)
+    return traces
 
 
 def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, watch: Watch, metrics: Metrics) -> OpenChannels:

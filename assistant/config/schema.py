@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, create_model, field_validator, model_validator
+from pydantic import Field, SecretStr, create_model, field_validator, model_validator
 
 from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
@@ -36,6 +36,14 @@ class LogSettings(Settings):
         return value.lower() if isinstance(value, str) else value
 
 
+class TraceSettings(Settings):
+    endpoint: Annotated[str | None, Field(pattern=r"^https?://.+$")] = None
+    """Where spans go, by OTLP over HTTP: `"http://127.0.0.1:4318/v1/traces"`. They hold names and numbers, never words. It needs the extra `otel`.
+    null: no traces."""
+    headers: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
+    """Sent along with them: the collector's key."""
+
+
 class Config(Settings):
     """The configuration. Every key has a default: an empty file is valid."""
 
@@ -60,6 +68,7 @@ class Config(Settings):
     usage: UsageSettings = UsageSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
+    traces: TraceSettings = TraceSettings()
 
     @model_validator(mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -17,7 +18,7 @@ from tests.flow.api_rig import error_of
 
 from .house import LedgerHouse, ledger_house
 
-ASKED = {"model": "plain", "max_tokens": 20}
+ASKED: dict[str, Any] = {"model": "plain", "max_tokens": 20}
 
 
 async def estimate(house: LedgerHouse) -> int:

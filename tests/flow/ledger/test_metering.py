@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -66,7 +67,8 @@ async def test_the_sum_of_the_ledger_is_what_the_provider_counted(tmp_path: Path
 
 async def test_a_row_is_there_when_its_answer_is(tmp_path: Path, url: str, upstream: ModelServer) -> None:
     async with ledger_house(tmp_path, upstream, url) as house:
-        for number, fields in enumerate([{}, {"model": "plain"}, {"session_id": "a"}, {"model": "plain", "n": 2}, {"stream": True}], 1):
+        cases: list[dict[str, Any]] = [{}, {"model": "plain"}, {"session_id": "a"}, {"model": "plain", "n": 2}, {"stream": True}]
+        for number, fields in enumerate(cases):
             assert (await house.chat(**fields)).status_code == 200
             assert await house.total() == house.billed, number
 
