@@ -56,7 +56,10 @@ class Metrics:
     def add(self, metric: Metric, *labels: str, by: float = 1) -> None:
         """Add to a counter; `labels` in the order of the metric's."""
         series = self.counts[metric.name]
-        if labels not in series and len(series) >= MOST_SERIES:
+        if labels in series:
+            series[labels] += by
+            return
+        if len(series) >= MOST_SERIES:
             labels = ("other",) * len(labels)
         series[labels] = series.get(labels, 0) + by
 

@@ -106,8 +106,10 @@ class Meter:
         add, labels, usage = self.metrics.add, (call.provider, call.model), call.usage
         add(counted.MODEL_CALLS, *labels, call.operation, outcome)
         self.metrics.took(counted.MODEL_SECONDS, seconds, *labels)
-        add(counted.TOKENS, *labels, "prompt", by=usage.prompt_tokens)
-        add(counted.TOKENS, *labels, "completion", by=usage.completion_tokens)
+        if usage.prompt_tokens:
+            add(counted.TOKENS, *labels, "prompt", by=usage.prompt_tokens)
+        if usage.completion_tokens:
+            add(counted.TOKENS, *labels, "completion", by=usage.completion_tokens)
         if usage.cached_tokens:
             add(counted.TOKENS, *labels, "cached", by=usage.cached_tokens)
         if usage.reasoning_tokens:

@@ -54,8 +54,9 @@ class Transaction(Protocol):
 class DatabaseLink(Transaction, Protocol):
     """An open connection, owned by one thread. Each method raises StoreUnavailable like `execute`."""
 
-    def begin(self) -> None:
-        """Open a transaction. A writer waits (bounded) until no other process writes, and keeps others out until it ends."""
+    def begin(self, *, relaxed: bool = False) -> None:
+        """Open a transaction. A writer waits (bounded) until no other process writes, and keeps others out until it ends. `relaxed`: its commit
+        survives the process, and need not survive the machine."""
         ...
 
     def commit(self) -> None:
@@ -90,6 +91,7 @@ class DatabaseJob:
     work: Callable[[Transaction], Any]
     future: asyncio.Future[Any]
     alone: bool = False
+    relaxed: bool = False
     failed: Callable[[Exception], None] | None = None
     """Called with the error of a job whose future no one awaits."""
     result: Any = None
@@ -152,7 +154,7 @@ class DatabaseThread(threading.Thread):
 
     def _settle(self, batch: list[DatabaseJob]) -> None:
         try:
-            link = self._begun()
+            link = self._begun(relaxed=all(job.relaxed for job in batch))
             for job in batch:
                 job.result = job.work(link)
             link.commit()
@@ -165,11 +167,11 @@ class DatabaseThread(threading.Thread):
                 for job in batch:
                     self._settle([job])
 
-    def _begun(self) -> DatabaseLink:
+    def _begun(self, *, relaxed: bool) -> DatabaseLink:
         """The connection, with a transaction open. One that was lost while idle is replaced."""
         if self._link is not None:
             try:
-                self._link.begin()
+                self._link.begin(relaxed=relaxed)
             except StoreUnavailable:
                 if not self._link.lost:
                     raise
@@ -177,7 +179,7 @@ class DatabaseThread(threading.Thread):
             else:
                 return self._link
         link = self._link = self._connect()
-        link.begin()
+        link.begin(relaxed=relaxed)
         return link
 
     def _undo(self) -> None:
@@ -240,14 +242,15 @@ class Database:
         for worker in (self._writer, *self._readers):
             worker.start()
 
-    async def write(self, job: Callable[[Transaction], T], *, alone: bool = False) -> T:
-        """Run `job` in a transaction of the writer. `alone`: in one of its own, so that all it reads is committed."""
-        return await self._submit(self._writes, DatabaseJob(job, self._loop.create_future(), alone))
+    async def write(self, job: Callable[[Transaction], T], *, alone: bool = False, relaxed: bool = False) -> T:
+        """Run `job` in a transaction of the writer. `alone`: in one of its own, so that all it reads is committed. `relaxed`: it is kept when the
+        process is killed, and may be lost when the machine loses its power; it waits for no disk, unless others in its transaction do."""
+        return await self._submit(self._writes, DatabaseJob(job, self._loop.create_future(), alone, relaxed))
 
     def soon(self, job: Callable[[Transaction], None], failed: Callable[[Exception], None]) -> None:
         """Run `job` before whatever is written next, in the same commit. For a row that must be there when that write is, and not earlier.
         `failed`: called with the error where it could not be written."""
-        self._soon.append(DatabaseJob(job, self._loop.create_future(), failed=failed))
+        self._soon.append(DatabaseJob(job, self._loop.create_future(), relaxed=True, failed=failed))
         if self._soon_timer is None:
             self._soon_timer = self._loop.call_later(_SOON_SECONDS, self._write_soon)
 

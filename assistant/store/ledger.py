@@ -99,9 +99,10 @@ class LedgerStore:
         self._database.soon(partial(self._settle, call, held, to_micros(self._clock())), partial(self._try_later, call, held))
 
     async def keep_now(self, call: ModelCall | None, held: Reservation | None) -> None:
-        """`keep` for a call that no other write follows: returns once it is written. Where the store fails, it is tried again later."""
+        """`keep` for a call that no other write follows: returns once it is written, and kept if the process dies. Where the store fails, it is tried
+        again later."""
         try:
-            await self._database.write(partial(self._settle, call, held, to_micros(self._clock())))
+            await self._database.write(partial(self._settle, call, held, to_micros(self._clock())), relaxed=True)
         except StoreUnavailable as error:  # the answer is there, and is given
             self._try_later(call, held, error)
 

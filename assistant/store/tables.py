@@ -406,7 +406,6 @@ class LedgerRow(SQLModel, table=True):
 
     __tablename__ = "ledger"
     __table_args__ = (
-        Index("ledger_by_owner", "owner", "at"),
         Index("ledger_by_time", "at"),
         _where("ledger_reserved", "runner", rows="state = 'reserved'"),
     )

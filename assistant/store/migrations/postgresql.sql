@@ -177,8 +177,6 @@ CREATE TABLE ledger (
 	PRIMARY KEY (id)
 );
 
-CREATE INDEX ledger_by_owner ON ledger (owner, at);
-
 CREATE INDEX ledger_by_time ON ledger (at);
 
 CREATE INDEX ledger_reserved ON ledger (runner) WHERE state = 'reserved';

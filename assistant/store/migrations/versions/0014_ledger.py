@@ -21,7 +21,6 @@ def upgrade() -> None:
         sa.Column("estimate", sa.BigInteger, nullable=False),
         sa.Column("runner", sa.String),
     )
-    op.create_index("ledger_by_owner", "ledger", ["owner", "at"])
     op.create_index("ledger_by_time", "ledger", ["at"])
     index_where("ledger_reserved", "ledger", ["runner"], "state = 'reserved'")
     op.create_table(
