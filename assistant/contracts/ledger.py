@@ -71,6 +71,8 @@ class Reservation:
 
     id: str
     """Of its `ModelCall`."""
+    at: int
+    """Microseconds since 1970: the other half of the row's key."""
     tokens: int
     cost: int
     """Nanodollars, 0 where unknown."""

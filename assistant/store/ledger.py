@@ -27,12 +27,12 @@ ADD = """
         prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost, cost_source, state, estimate, runner)
     VALUES (:id, :at, :owner, :caller, :session, :agent, :cause, :cause_id, :operation, :provider, :model,
         :prompt, :completion, :cached, :reasoning, :cost, :source, :state, :estimate, :runner)
-    ON CONFLICT (id) DO NOTHING"""
+    ON CONFLICT (at, id) DO NOTHING"""
 SETTLE = """
     UPDATE ledger SET prompt_tokens = :prompt, completion_tokens = :completion, cached_tokens = :cached, reasoning_tokens = :reasoning,
         cost = :cost, cost_source = :source, state = :state, runner = NULL
-    WHERE id = :id AND state = 'reserved' RETURNING id"""
-RELEASE = "DELETE FROM ledger WHERE id = :id AND state = 'reserved' RETURNING id"
+    WHERE at = :at AND id = :id AND state = 'reserved' RETURNING id"""
+RELEASE = "DELETE FROM ledger WHERE at = :at AND id = :id AND state = 'reserved' RETURNING id"
 RESERVED_BY = "SELECT DISTINCT runner FROM ledger WHERE state = 'reserved'"
 ABANDON = "UPDATE ledger SET state = 'abandoned', runner = NULL WHERE state = 'reserved' AND runner = :runner RETURNING id"
 PURGE = "DELETE FROM ledger WHERE at < :before AND state <> 'reserved' RETURNING id"
@@ -93,18 +93,20 @@ class LedgerStore:
         self._runner = runner
         self._clock = clock
 
-    def keep(self, call: ModelCall | None, held: Reservation | None) -> None:
+    def keep(self, call: ModelCall | None, held: Reservation | None, at: int = 0) -> None:
         """Write a call's row in the commit of whatever is written next, or in a twentieth of a second; in place of its reservation, where it has
-        one. None: it took nothing, and the reservation is given back. A store that fails is tried again."""
-        self._database.soon(partial(self._settle, call, held, to_micros(self._clock())), partial(self._try_later, call, held))
+        one. None: it took nothing, and the reservation is given back. A store that fails is tried again. `at`: of an earlier try."""
+        at = at or to_micros(self._clock())
+        self._database.soon(partial(self._settle, call, held, at), partial(self._try_later, call, held, at))
 
     async def keep_now(self, call: ModelCall | None, held: Reservation | None) -> None:
         """`keep` for a call that no other write follows: returns once it is written, and kept if the process dies. Where the store fails, it is tried
         again later."""
+        at = to_micros(self._clock())
         try:
-            await self._database.write(partial(self._settle, call, held, to_micros(self._clock())), relaxed=True)
+            await self._database.write(partial(self._settle, call, held, at), relaxed=True)
         except StoreUnavailable as error:  # the answer is there, and is given
-            self._try_later(call, held, error)
+            self._try_later(call, held, at, error)
 
     async def reserve(self, call: ModelCall, windows: Sequence[BudgetWindow]) -> Reservation | Shortage:
         """Count an estimated call in all of its windows, or in none. Raises StoreUnavailable."""
@@ -190,7 +192,8 @@ class LedgerStore:
                 connection.execute(ADD, {**_values(call), "at": at, "estimate": 0, "runner": None})
             return
         used, cost = (0, 0) if call is None else (call.usage.prompt_tokens + call.usage.completion_tokens, call.cost or 0)
-        settled = connection.execute(RELEASE, {"id": held.id}) if call is None else connection.execute(SETTLE, _values(call))
+        row: dict[str, SqlValue] = {"at": held.at, "id": held.id}
+        settled = connection.execute(RELEASE, row) if call is None else connection.execute(SETTLE, {**_values(call), **row})
         if settled:  # else another process took this one for dead: the estimate counts
             for subject, period, start in held.windows:
                 key: dict[str, SqlValue] = {"subject": escape(subject), "period": period, "start": to_micros(start)}
@@ -212,9 +215,10 @@ class LedgerStore:
         for subject, period, start in sums:
             charge: dict[str, SqlValue] = {"subject": subject, "period": period, "start": start}
             connection.execute(CHARGE, {**charge, "tokens": wanted["tokens"], "cost": wanted["usd"]})
+        at = to_micros(self._clock())
         row = {
             **_values(call),
-            "at": to_micros(self._clock()),
+            "at": at,
             "state": "reserved",
             "estimate": wanted["tokens"],
             "runner": self._runner.id,
@@ -223,7 +227,7 @@ class LedgerStore:
         charged: dict[tuple[str, Period, datetime], None] = {
             (each.budget.subject, each.budget.period, each.start): None for each in windows
         }
-        return Reservation(id=call.id, tokens=wanted["tokens"], cost=wanted["usd"], windows=tuple(charged), near=tuple(near))
+        return Reservation(id=call.id, at=at, tokens=wanted["tokens"], cost=wanted["usd"], windows=tuple(charged), near=tuple(near))
 
     def _sums(self, connection: Transaction, key: dict[str, SqlValue]) -> dict[str, int]:
         rows = connection.execute(WINDOW, key)
@@ -237,14 +241,14 @@ class LedgerStore:
             rows = [(int(tokens), int(cost), 0)]
         return dict(zip(("tokens", "usd", "noticed"), rows[0], strict=True))
 
-    def _try_later(self, call: ModelCall | None, held: Reservation | None, error: Exception) -> None:
+    def _try_later(self, call: ModelCall | None, held: Reservation | None, at: int, error: Exception) -> None:
         use = held or call
         if not isinstance(error, StoreUnavailable):
             log.error("ledger.bug use=%s error=%s", use.id if use else "", traceback_location(error))
             return
         log.warning("ledger.not_written use=%s code=%s again=%s", use.id if use else "", error.code, not self._database.closed)
         if not self._database.closed:
-            asyncio.get_running_loop().call_later(_LATER, self.keep, call, held)
+            asyncio.get_running_loop().call_later(_LATER, self.keep, call, held, at)
 
 
 def _key(window: BudgetWindow) -> dict[str, SqlValue]:

@@ -402,16 +402,17 @@ class JobNodeRow(SQLModel, table=True):
 
 
 class LedgerRow(SQLModel, table=True):
-    """A call of a model. `cost`: nanodollars, NULL where unknown. `estimate`: the tokens that were reserved. `runner`: the process that makes it."""
+    """A call of a model, kept in the order of time. `cost`: nanodollars, NULL where unknown. `estimate`: the tokens that were reserved. `runner`: the
+    process that makes it."""
 
     __tablename__ = "ledger"
     __table_args__ = (
-        Index("ledger_by_time", "at"),
         _where("ledger_reserved", "runner", rows="state = 'reserved'"),
+        {"sqlite_with_rowid": False},
     )
 
+    at: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     id: str = Field(primary_key=True)
-    at: int = Field(sa_type=BigInteger)
     owner: str
     caller: str
     session: str

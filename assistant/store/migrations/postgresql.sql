@@ -154,8 +154,8 @@ CREATE INDEX jobs_by_owner ON jobs (owner, id);
 CREATE INDEX jobs_ended ON jobs (ended);
 
 CREATE TABLE ledger (
-	id VARCHAR NOT NULL,
 	at BIGINT NOT NULL,
+	id VARCHAR NOT NULL,
 	owner VARCHAR NOT NULL,
 	caller VARCHAR NOT NULL,
 	session VARCHAR NOT NULL,
@@ -174,10 +174,8 @@ CREATE TABLE ledger (
 	state VARCHAR NOT NULL,
 	estimate BIGINT NOT NULL,
 	runner VARCHAR,
-	PRIMARY KEY (id)
+	PRIMARY KEY (at, id)
 );
-
-CREATE INDEX ledger_by_time ON ledger (at);
 
 CREATE INDEX ledger_reserved ON ledger (runner) WHERE state = 'reserved';
 

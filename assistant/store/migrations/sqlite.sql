@@ -153,8 +153,8 @@ CREATE INDEX jobs_by_owner ON jobs (owner, id);
 CREATE INDEX jobs_ended ON jobs (ended);
 
 CREATE TABLE ledger (
-	id VARCHAR NOT NULL,
 	at BIGINT NOT NULL,
+	id VARCHAR NOT NULL,
 	owner VARCHAR NOT NULL,
 	caller VARCHAR NOT NULL,
 	session VARCHAR NOT NULL,
@@ -173,10 +173,9 @@ CREATE TABLE ledger (
 	state VARCHAR NOT NULL,
 	estimate BIGINT NOT NULL,
 	runner VARCHAR,
-	PRIMARY KEY (id)
-);
-
-CREATE INDEX ledger_by_time ON ledger (at);
+	PRIMARY KEY (at, id)
+)
+ WITHOUT ROWID;
 
 CREATE INDEX ledger_reserved ON ledger (runner) WHERE state = 'reserved';
 

@@ -12,16 +12,16 @@ down_revision = "0013"
 def upgrade() -> None:
     op.create_table(
         "ledger",
+        sa.Column("at", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("id", sa.String, primary_key=True),
-        sa.Column("at", sa.BigInteger, nullable=False),
         *columns(sa.String, "owner", "caller", "session", "agent", "cause", "cause_id", "operation", "provider", "model"),
         *columns(sa.BigInteger, "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"),
         sa.Column("cost", sa.BigInteger),
         *columns(sa.String, "cost_source", "state"),
         sa.Column("estimate", sa.BigInteger, nullable=False),
         sa.Column("runner", sa.String),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ledger_by_time", "ledger", ["at"])
     index_where("ledger_reserved", "ledger", ["runner"], "state = 'reserved'")
     op.create_table(
         "budgets",
