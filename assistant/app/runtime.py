@@ -158,6 +158,7 @@ class Runtime:
     async def _preload(self) -> None:
         """Import what the first model call and the first WebSocket need before one waits for it."""
         await asyncio.to_thread(preload_provider, self.services.choice)
+        await self.services.meter.prices.tariff(self.services.agents[MAIN], None)
         await asyncio.to_thread(preload_sockets)
 
     async def _sweep(self) -> None:

@@ -179,13 +179,14 @@ class MeteredModel(MeteredCalls):
             wanted = Usage(prompt_tokens=sends, completion_tokens=request.sampling.max_tokens or TYPICAL_ANSWER)
             cost, source = tariff.cost(wanted)
             held = await meter.reserve(self._call(id=id, payer=payer, usage=wanted, cost=cost, source=source), windows)
-        heard = HeardText(emit)
+        heard = HeardText(emit) if request.stream else None
         try:
-            answer = await self.model.complete(request, heard if request.stream else emit)
+            answer = await self.model.complete(request, heard or emit)
         except BaseException as error:
             # What was sent and what had come counts, as far as it is known: a provider bills a call that is cancelled.
-            sent = prompt_tokens(request) if heard.characters or isinstance(error, asyncio.CancelledError) else 0
-            took = Usage(prompt_tokens=sent, completion_tokens=estimate_tokens(heard.characters))
+            came = heard.characters if heard else 0
+            sent = prompt_tokens(request) if came or isinstance(error, asyncio.CancelledError) else 0
+            took = Usage(prompt_tokens=sent, completion_tokens=estimate_tokens(came))
             cost, source = tariff.cost(took)
             await self._broke_off(self._call(id=id, payer=payer, usage=took, cost=cost, source=source, state="cut"), held, error, began)
             raise
