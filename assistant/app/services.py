@@ -107,10 +107,9 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
     async with AsyncExitStack() as opened:
         store = await open_store(config.store, loaded.home, config.attachments)
         opened.push_async_callback(store.close)
-        metrics, people = Metrics(), UnknownPeople()
-        meter = build_meter(config, store, people, metrics)
+        meter = build_meter(config, store, people := UnknownPeople(), metrics := Metrics())
         traces = await _open_traces(config.traces, opened)
-        metering = meter if traces is None else traces.metering(meter)
+        metering = traces.metering(meter) if traces else meter
         models = await open_models(config, metering)
         for model in models.values():
             opened.push_async_callback(model.provider.close)
