@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from assistant.access.settings import AuthSettings, Mode
 from assistant.contracts.access import KEY_MARK, HeldKey, KeyStore, Limits, Scope
+from assistant.contracts.causes import Payer
 from assistant.contracts.errors import Forbidden, StoreUnavailable, Unauthenticated
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,11 @@ class Principal:
     def may_end(self) -> bool:
         """Whether the credential may expire or be revoked while a request or socket is open."""
         return self.credential is not None or self.until is not None
+
+    @property
+    def payer(self) -> Payer:
+        """To whom the calls of models are charged that are made without a turn."""
+        return Payer(owner=self.id, caller=self.id)
 
     def may(self, scope: Scope) -> bool:
         return self.scopes is None or scope in self.scopes or "admin" in self.scopes

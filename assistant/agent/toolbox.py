@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -13,6 +15,7 @@ from pydantic import ValidationError
 
 from assistant.contracts.errors import InvalidRequest, ToolFailed, traceback_location
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
+from assistant.contracts.metrics import TOOL_SECONDS, TOOLS, Metrics
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.tools import ClosableTool, HappensOnce, Tool, ToolContext, ToolResult, TurnTool
@@ -28,7 +31,9 @@ MAX_CALLS: Final = 32
 class Toolbox:
     """The tools of one agent."""
 
-    def __init__(self, tools: Sequence[Tool[Any]], attachments: SessionFiles, *, result_chars: int = 20_000) -> None:
+    def __init__(
+        self, tools: Sequence[Tool[Any]], attachments: SessionFiles, *, result_chars: int = 20_000, metrics: Metrics | None = None
+    ) -> None:
         """`result_chars`: how much of a result the model is given at once; the rest is kept as an attachment of the session."""
         self._tools = {tool.name: tool for tool in tools}
         self._brought: dict[str, TurnTool] = {}
@@ -36,6 +41,7 @@ class Toolbox:
         """The last of `specs`, for tools that the client runs: `run` does not know them."""
         self._attachments = attachments
         self._result_chars = result_chars
+        self._metrics = metrics or Metrics()
         schemas = [cast("dict[str, Json]", _untitled(tool.params.model_json_schema())) for tool in tools]
         self.specs = tuple(
             ToolSpec(name=tool.name, description=tool.description, parameters=schema) for tool, schema in zip(tools, schemas, strict=True)
@@ -61,7 +67,7 @@ class Toolbox:
         names = [tool.spec.name for tool in brought]
         if taken := set(self.names).intersection(names) or {name for name in names if names.count(name) > 1}:
             raise InvalidRequest(f"There is a tool called '{min(taken)}' already: give yours another name.", param="tools")
-        box = Toolbox((), self._attachments, result_chars=self._result_chars)
+        box = copy(self)
         theirs = {spec.name for spec in client}
         box._tools = {name: tool for name, tool in self._tools.items() if (only is None or name in only) and name not in theirs}
         box._brought = {tool.spec.name: tool for tool in brought if tool.spec.name not in theirs}
@@ -97,7 +103,11 @@ class Toolbox:
 
     async def _run_one(self, call: ToolCall, ctx: ToolContext, emit: Emit) -> ToolMessage:
         emit(ToolStarted(call_id=call.id, name=call.name, arguments=call.arguments, reads_only=self._reads_only(call)))
+        began = time.monotonic()
         message = await self._outcome(call, ctx)
+        name = call.name if call.name in self._tools else "other"  # names of clients' tools and of models' inventions are theirs
+        self._metrics.add(TOOLS, name, "ok" if message.ok else "failed")
+        self._metrics.took(TOOL_SECONDS, time.monotonic() - began, name)
         emit(ToolFinished(call_id=call.id, name=call.name, text=message.text, ok=message.ok))
         return message
 

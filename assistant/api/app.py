@@ -1,7 +1,7 @@
 """The whole of the HTTP side, put together."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -17,6 +17,7 @@ from assistant.api.health import HealthEndpoints, ReadinessCheck
 from assistant.api.hooks import HookEndpoints
 from assistant.api.idempotency.middleware import IdempotencyMiddleware
 from assistant.api.memories import MemoryEndpoints, MemoryResources
+from assistant.api.metrics import Depths, MetricsEndpoints
 from assistant.api.middleware.auth import AuthMiddleware
 from assistant.api.middleware.errors import BodyTimeout, ErrorMiddleware
 from assistant.api.middleware.guard import HostGuard, networks
@@ -29,12 +30,15 @@ from assistant.api.sessions import SessionEndpoints
 from assistant.api.settings import ApiSettings
 from assistant.api.sockets.conversation import SocketRoute
 from assistant.api.sockets.questions import SocketServices
+from assistant.api.usage import UsageEndpoints
 from assistant.api.workflows.endpoints import WorkflowEndpoints
 from assistant.contracts.channels import ChannelStatus, Hooks
+from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import Workflows as WorkflowService
+from assistant.ledger.report import UsageReports
 from assistant.providers.registry import ModelRegistry
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.responses import ResponseStore
@@ -83,6 +87,11 @@ class ApiServices:
     """For /v1/responses, which needs `files` too."""
     household: Household | None = None
     """For /v1/people and /v1/link."""
+    usage: UsageReports | None = None
+    """For /v1/usage."""
+    metrics: Metrics = field(default_factory=Metrics)
+    depths: Callable[[], Awaitable[Depths]] | None = None
+    """For /metrics: how much waits."""
 
 
 def create_app(services: ApiServices) -> ASGIApp:
@@ -115,6 +124,10 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(WorkflowEndpoints(workflows=workflows, settings=settings, spool_folder=spool_folder))
     if services.household is not None:
         resources.append(PeopleEndpoints(household=services.household))
+    if services.usage is not None:
+        resources.append(UsageEndpoints(reports=services.usage))
+    if services.depths is not None:
+        resources.append(MetricsEndpoints(metrics=services.metrics, depths=services.depths))
     if services.hooks is not None:
         resources.append(HookEndpoints(hooks=services.hooks))
     start = models.start if models else None
@@ -124,7 +137,7 @@ def create_app(services: ApiServices) -> ASGIApp:
         chat=asking, authenticator=services.authenticator, workflows=workflows, settings=settings, spool_folder=spool_folder
     )
     app.router.routes.append(SocketRoute(sockets))
-    return guarded(repeated(app, services.idempotency, settings), settings, services.authenticator)
+    return guarded(repeated(app, services.idempotency, settings), settings, services.authenticator, metrics=services.metrics)
 
 
 def repeated(app: ASGIApp, store: IdempotencyStore | None, settings: ApiSettings) -> ASGIApp:
@@ -133,10 +146,12 @@ def repeated(app: ASGIApp, store: IdempotencyStore | None, settings: ApiSettings
     return app if store is None else IdempotencyMiddleware(app, store, patience=settings.timeout + _MARGIN_SECONDS)
 
 
-def guarded(app: ASGIApp, settings: ApiSettings, authenticator: Authenticator, *, mounted: bool = False) -> ASGIApp:
+def guarded(
+    app: ASGIApp, settings: ApiSettings, authenticator: Authenticator, *, mounted: bool = False, metrics: Metrics | None = None
+) -> ASGIApp:
     """The middleware of requests and sockets, the outermost last. `mounted`: another program's server calls the app."""
     app = AuthMiddleware(app, authenticator, networks(settings.trusted_proxies))
     app = HostGuard(app, bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins, cors=settings.cors.origins)
     app = ErrorMiddleware(app, passes_on=mounted)
     app = BodyTimeout(app, settings.timeouts.body)
-    return RequestIdMiddleware(app)
+    return RequestIdMiddleware(app, metrics or Metrics())

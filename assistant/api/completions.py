@@ -288,6 +288,7 @@ class TextEndpoints:
                     stream=asked.stream is True,
                     top_logprobs=asked.logprobs,
                     extra_fields=own | extra_fields(body, known=CompletionRequest.model_fields.keys()),
+                    payer=principal(request.scope).payer,
                 ),
             ),
             state_of(request.scope).admission,
@@ -321,7 +322,8 @@ class TextEndpoints:
         further = extra_fields(body, known=EmbeddingRequest.model_fields.keys())
         try:
             async with asyncio.timeout(self.settings.timeout):
-                made = await unless_gone(opened.embeds.embed(inputs, dimensions, further), request.receive)
+                payer = principal(request.scope).payer
+                made = await unless_gone(opened.embeds.embed(inputs, dimensions, further, payer), request.receive)
         except RequestRefused as error:
             raise RefusedByProvider(error.message) from None
         except TimeoutError:

@@ -186,7 +186,7 @@ WHY: Final = {
     415: "The content type, or the type of a file, is not supported.",
     421: "This server does not answer to that Host.",
     422: "This Idempotency-Key was used with another request.",
-    429: "Too many requests or tokens in a minute, too many at the same time, or too many wrong keys from this address.",
+    429: "Too many requests or tokens in a minute, too many at the same time, a budget that is used up, or too many wrong keys from this address.",
     499: "The turn was cancelled.",
     500: "The server failed.",
     502: "The model's provider failed.",

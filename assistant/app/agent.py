@@ -18,6 +18,7 @@ from assistant.config.errors import ConfigProblem
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
+from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.sessions import BeforeCut
@@ -37,6 +38,8 @@ from tools.catalog import installed_kind, installed_names, own_kinds
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+    from assistant.app.traces import Traces
+
 log = logging.getLogger(__name__)
 
 INSTRUCTIONS: Final = """\
@@ -54,6 +57,8 @@ async def build_turns(
     reader: DocumentReader,
     memory: MemoryService,
     opened: AsyncExitStack,
+    metrics: Metrics,
+    traces: "Traces | None",
     *,
     summariser: ModelProvider | None = None,
     before_cut: BeforeCut | None = None,
@@ -68,9 +73,13 @@ async def build_turns(
     for name, settings in agents.items():
         check_tool_names(sections[name], settings, kinds)
 
+    make_toolbox, make_turns = (Toolbox, Turns) if traces is None else (traces.toolbox, traces.turns)
+
     def agent(name: str, settings: AgentSettings) -> Agent:
         model, services = models[name].provider, tool_services(settings, loaded, store, directory, deliveries, memory)
-        toolbox = Toolbox(open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments)
+        toolbox = make_toolbox(
+            open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=metrics
+        )
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(
             model=model,
@@ -85,7 +94,7 @@ async def build_turns(
             sampling=Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens, reasoning_effort=settings.reasoning_effort),
         )
 
-    return Turns(
+    return make_turns(
         agents={name: agent(name, settings) for name, settings in agents.items()},
         sessions=store.sessions,
         attachments=attachments,
@@ -95,6 +104,7 @@ async def build_turns(
         compaction=Compaction(store.summaries, model=summariser, before=before_cut),
         allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=config.default_limits),
         memory=memory,
+        metrics=metrics,
     )
 
 

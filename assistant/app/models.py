@@ -8,6 +8,7 @@ from assistant.config import Config, ConfigError, Loaded
 from assistant.config.agents import AgentSettings
 from assistant.config.errors import ConfigProblem
 from assistant.contracts.errors import ProviderFailed
+from assistant.contracts.ledger import Metering
 from assistant.contracts.models import ModelProvider
 from assistant.contracts.turns import MAIN
 from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose, reach
@@ -21,17 +22,17 @@ class OpenModel:
     provider: ModelProvider
 
 
-async def open_models(config: Config) -> Mapping[str, OpenModel]:
+async def open_models(config: Config, meter: Metering) -> Mapping[str, OpenModel]:
     """The model of each agent, the default agent's first; an agent that chooses no model shares it. Raises ConfigError."""
-    models = {MAIN: await _open_model(config, config.agent)}
+    models = {MAIN: await _open_model(config, config.agent, meter)}
     for name, settings in config.named_agents.items():
         own = config.agents.named[name]
         alone = own.chooses_model or own.fallback_models is not None
-        models[name] = await _open_model(config, settings) if alone else models[MAIN]
+        models[name] = await _open_model(config, settings, meter) if alone else models[MAIN]
     return models
 
 
-async def _open_model(config: Config, agent: AgentSettings) -> OpenModel:
+async def _open_model(config: Config, agent: AgentSettings, meter: Metering) -> OpenModel:
     try:
         choices = [await _choose(config, agent.model, agent.provider)]
         choices += [await _choose(config, fallback.model, fallback.provider) for fallback in config.fallbacks(agent)]
@@ -43,14 +44,14 @@ async def _open_model(config: Config, agent: AgentSettings) -> OpenModel:
         reason = first.reason
         first, *fallbacks = fallbacks
         first = replace(first, reason=f"{first.reason}; {reason}")
-    return OpenModel(choice=first, provider=open_provider(first, fallbacks=fallbacks))
+    return OpenModel(choice=first, provider=open_provider(first, fallbacks=fallbacks, meter=meter))
 
 
 async def _choose(config: Config, model: str | None, provider: str) -> ChosenModel:
     return await choose(model=model, provider=provider, providers=config.providers, environment=os.environ)
 
 
-def open_registry(loaded: Loaded, default: ChosenModel) -> ModelRegistry:
+def open_registry(loaded: Loaded, default: ChosenModel, meter: Metering) -> ModelRegistry:
     """`default`: the default agent's model. Raises ConfigError where a model names an unknown provider."""
     config = loaded.config
     for name, model in config.models.items():
@@ -68,7 +69,7 @@ def open_registry(loaded: Loaded, default: ChosenModel) -> ModelRegistry:
 
     lists = ListedModels({name: _list_models(config, name) for name, settings in config.providers.items() if settings.list})
     offline = default.provider == OFFLINE
-    return ModelRegistry(config.models, lists, choose_model, offline=offline, default=default, folder=loaded.folder)
+    return ModelRegistry(config.models, lists, choose_model, offline=offline, default=default, folder=loaded.folder, meter=meter)
 
 
 def _list_models(config: Config, provider: str) -> ListModels:

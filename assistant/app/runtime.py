@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ from assistant.api.health import ReadinessCheck
 from assistant.api.memories import MemoryResources
 from assistant.api.people import Household
 from assistant.api.server.websockets import preload as preload_sockets
+from assistant.app.ledger import BudgetNotices, UsageCommand
 from assistant.app.services import OpenChannels, Services, open_services
 from assistant.app.workflows import check_workflow_models
 from assistant.config import Loaded
@@ -44,6 +45,8 @@ _FOR_SENDING: Final = 0.2
 """The share of that which is kept for sends that run when the turns have ended."""
 _SWEEP_SECONDS: Final = 3600
 _TRIM_SECONDS: Final = 30
+_LONGEST_WINDOW: Final = timedelta(days=32)
+"""A month, for which what budgets used is kept."""
 _KEEP_ONCE: Final = timedelta(days=1)
 """How long the session of a request that brought its own history is kept."""
 
@@ -136,6 +139,16 @@ class Runtime:
         await self.services.store.links.follow(named, list(enabled))
         await self.services.store.links.settle()
 
+    async def depths(self) -> Mapping[str, float]:
+        """For GET /metrics: what waits or runs now."""
+        counts = await self.services.store.outbox.counts()
+        waiting = {state: sum(count for (_, each), count in counts.items() if each == state) for state in ("queued", "sending", "unknown")}
+        return {
+            **{f"outbox_{state}": count for state, count in waiting.items()},
+            "inbox": len(await self.services.store.inbox.waiting()),
+            "turns": self.services.turns.at_work,
+        }
+
     def _open_gateway(self, channels: OpenChannels) -> _Gateway:
         services, store, config = self.services, self.services.store, self.services.loaded.config
         enabled = config.enabled_channels
@@ -151,8 +164,9 @@ class Runtime:
             ),
             model=services.agents[MAIN].id,
             overview=self._overview,
-            commands={"memory": services.memory.command},
+            commands={"memory": services.memory.command, "usage": UsageCommand(services.reports)},
         )
+        services.meter.tell = BudgetNotices(store=store, people=store.people, channels=dict(enabled)).tell
         dispatcher = channels.dispatcher
         supervisors = Supervisors(
             channels.opened, inbound=inbound, states=store.channel_states, connected=dispatcher.connected, unopened=channels.failed
@@ -162,6 +176,7 @@ class Runtime:
     async def _preload(self) -> None:
         """Import what the first model call and the first WebSocket need before one waits for it."""
         await asyncio.to_thread(preload_provider, self.services.choice)
+        await self.services.meter.prices.tariff(self.services.agents[MAIN], None)
         await asyncio.to_thread(preload_sockets)
 
     async def _sweep(self) -> None:
@@ -183,6 +198,9 @@ class Runtime:
                 await store.inbox.purge(sent)
                 await store.occurrences.purge(sent)
                 await store.limits.sweep(now)
+                await store.ledger.recover()
+                await store.ledger.purge(now - timedelta(days=config.usage.keep_days))
+                await store.ledger.forget_windows(now - _LONGEST_WINDOW)
                 await store.jobs.purge(now - timedelta(days=config.workflows.keep_days))
             except NanobotError as error:
                 log.warning("store.not_swept code=%s", error.code)
@@ -270,4 +288,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         memory=MemoryResources(store=store, memory=services.memory.service),
         workflows=services.workflows,
         workflow_models=services.workflow_models,
+        usage=services.reports,
+        metrics=services.metrics,
+        depths=runtime.depths,
     )

@@ -6,19 +6,24 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assistant import __version__
 from assistant.app.agent import build_turns
+from assistant.app.ledger import build_meter
 from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.schedules import build_schedules
 from assistant.app.workflows import build_workflows, offered
-from assistant.config import Loaded
+from assistant.config import ConfigError, Loaded
+from assistant.config.errors import ConfigProblem
 from assistant.config.extensions import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace
+from assistant.config.schema import TraceSettings
 from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
+from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.schedules import ScheduleBook
@@ -26,6 +31,8 @@ from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.service import DeliveryService, Watch
 from assistant.documents.reader import ChildReader
+from assistant.ledger.meter import Meter
+from assistant.ledger.report import UsageReports
 from assistant.providers.choice import ChosenModel
 from assistant.providers.registry import ModelRegistry
 from assistant.schedule.book import StoredSchedules
@@ -36,6 +43,9 @@ from assistant.turns.intake import CachingReader
 from assistant.turns.service import Turns
 from assistant.workflows.models import WorkflowModels
 from assistant.workflows.service import WorkflowService
+
+if TYPE_CHECKING:
+    from assistant.app.traces import Traces
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +83,9 @@ class Services:
     schedules: ScheduleService
     channels: OpenChannels | None
     """None: this process only writes to the outbox, and a server on the same store sends."""
+    meter: Meter
+    reports: UsageReports
+    metrics: Metrics
 
     @property
     def choice(self) -> ChosenModel:
@@ -98,26 +111,40 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
     await asyncio.to_thread(make_workspace, loaded.workspace)
     offers = await asyncio.to_thread(offered, loaded)
     async with AsyncExitStack() as opened:
-        models = await open_models(config)
-        for model in models.values():
-            opened.push_async_callback(model.provider.close)
-        registry = open_registry(loaded, models[MAIN].choice)
-        opened.push_async_callback(registry.close)
         store = await open_store(config.store, loaded.home, config.attachments, zone=config.zone)
         opened.push_async_callback(store.close)
+        meter = build_meter(config, store, store.people, metrics := Metrics())
+        traces = await _open_traces(config.traces, opened)
+        metering = traces.metering(meter) if traces else meter
+        models = await open_models(config, metering)
+        for model in models.values():
+            opened.push_async_callback(model.provider.close)
+        registry = open_registry(loaded, models[MAIN].choice, metering)
+        opened.push_async_callback(registry.close)
         files = ChildReader(config.documents)  # one for all: it enforces documents.parallel
         opened.push_async_callback(files.close)
         reader = CachingReader(files, store.attachments)
         await store.sessions.recover()
         await store.responses.recover()
+        await store.ledger.recover()
         directory = ConfiguredChannels(config.channels.by_name())
         watch = Watch() if with_channels else None
-        channels = _open_channels(loaded, directory, store, watch) if watch else None
+        channels = _open_channels(loaded, directory, store, watch, metrics) if watch else None
         enabled = channels.dispatcher.enabled if channels else config.enabled_channels.__contains__
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
         turns = await build_turns(
-            loaded, models, store, directory, deliveries, reader, memory.service, opened, before_cut=memory.learning.before_cut
+            loaded,
+            models,
+            store,
+            directory,
+            deliveries,
+            reader,
+            memory.service,
+            opened,
+            metrics,
+            traces,
+            before_cut=memory.learning.before_cut,
         )
         opened.push_async_callback(turns.close, grace=0)
         direct = Direct(
@@ -147,10 +174,27 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             book=StoredSchedules(store.schedules),
             schedules=build_schedules(loaded, store, turns, workflows, store.people),
             channels=channels,
+            meter=meter,
+            reports=UsageReports(store=store.ledger, budgets=meter.budgets, people=store.people),
+            metrics=metrics,
         )
 
 
-def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, watch: Watch) -> OpenChannels:
+async def _open_traces(settings: TraceSettings, opened: AsyncExitStack) -> "Traces | None":
+    """None: they are not configured, and nothing of OpenTelemetry is imported."""
+    if settings.endpoint is None:
+        return None
+    try:
+        from assistant.app.traces import open_traces  # noqa: PLC0415 - the SDK is an extra
+    except ImportError:
+        words = "needs OpenTelemetry's SDK: pip install 'nanobot[otel]'"
+        raise ConfigError(ConfigProblem(path=("traces", "endpoint"), text=words)) from None
+    traces = await asyncio.to_thread(open_traces, settings.endpoint, settings.headers)
+    opened.push_async_callback(traces.close)
+    return traces
+
+
+def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, watch: Watch, metrics: Metrics) -> OpenChannels:
     """Open the enabled channels. One that fails is noted and does not keep the others from opening. Imports the SDKs."""
     context = ChannelContext(files=store.media, version=__version__)
     opened: list[Channel] = []
@@ -167,5 +211,5 @@ def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, 
         except Exception as bug:  # noqa: BLE001 - one adapter's fault, or a broken SDK, must not keep the server from starting
             failed[name] = f"the adapter can't be opened ({type(bug).__name__}); the log has the details"
             log.error("channel.bug channel=%s error=%s", name, traceback_location(bug))  # noqa: TRY400 - no words
-    dispatcher = Dispatcher(store.outbox, store.notifier, opened, loaded.config.deliver, watch=watch)
+    dispatcher = Dispatcher(store.outbox, store.notifier, opened, loaded.config.deliver, watch=watch, metrics=metrics)
     return OpenChannels(opened=opened, failed=failed, dispatcher=dispatcher)

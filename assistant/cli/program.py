@@ -27,6 +27,8 @@ _NAMES = (
     "workflows",
     "doctor",
     "config",
+    *("serve", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "keys", "budgets", "usage"),
+    *("sessions", "workflows", "doctor", "config"),
 )
 _MODULES: Final = {"chat-server": "chat_server", "send": "deliveries", "pairing": "channels"}
 """Of the commands that have no module of their name."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, create_model, field_validator, model_validator
+from pydantic import Field, SecretStr, create_model, field_validator, model_validator
 
 from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
@@ -16,6 +16,7 @@ from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.util import Settings
 from assistant.delivery.settings import DeliverySettings
 from assistant.documents.settings import DocumentSettings
+from assistant.ledger.budgets import BudgetSettings, UsageSettings
 from assistant.memory.settings import MemorySettings
 from assistant.providers.settings import ModelsSettings, ProviderSettings, ProvidersSettings, RegisteredModel
 from assistant.store.database import AttachmentSettings, StoreSettings
@@ -38,6 +39,14 @@ class LogSettings(Settings):
         return value.lower() if isinstance(value, str) else value
 
 
+class TraceSettings(Settings):
+    endpoint: Annotated[str | None, Field(pattern=r"^https?://.+$")] = None
+    """Where spans go, by OTLP over HTTP: `"http://127.0.0.1:4318/v1/traces"`. They hold names and numbers, never words. It needs the extra `otel`.
+    null: no traces."""
+    headers: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
+    """Sent along with them: the collector's key."""
+
+
 class Config(Settings):
     """The configuration. Every key has a default: an empty file is valid."""
 
@@ -58,8 +67,12 @@ class Config(Settings):
     documents: DocumentSettings = DocumentSettings()
     memory: MemorySettings = MemorySettings()
     workflows: WorkflowSettings = WorkflowSettings()
+    budgets: tuple[BudgetSettings, ...] = ()
+    """What may be used: `[{"of": "role:guest", "per": "day", "tokens": 100000}]`. `nanobot budgets` sets further ones."""
+    usage: UsageSettings = UsageSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
+    traces: TraceSettings = TraceSettings()
 
     @model_validator(mode="before")
     @classmethod

@@ -69,6 +69,7 @@ COMMANDS: Mapping[str, str] = {
     "id": "The ids of this chat and of you",
     "link": "Join this chat with another of yours",
     "memory": "What is remembered of you",
+    "usage": "What you used, and what is left of your budget",
 }
 """The commands of every chat, each with what it does, as platforms offer them. `assistant.inbound.service` answers them."""
 WITH_ARGUMENTS: Final = frozenset({"link"})

@@ -127,6 +127,14 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BilledUsage(Usage):
+    """Of a provider that tells what it bills."""
+
+    billed: int
+    """Nanodollars."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
     """The model's call of a tool. `arguments` is the model's own text: JSON if all went well."""
 

@@ -109,7 +109,7 @@ class ModelRequest:
     """Whose prompt it is: one that is refused is sent again in another form, which is remembered under this name. Empty: a client's own request,
     which is sent as it is, once."""
     payer: Payer | None = None
-    """To whom the call is charged. None: it is charged to no one (a probe)."""
+    """To whom the call is charged. None: to the person who runs the server."""
     without: frozenset[LeftOut] = frozenset()
     """What this form of the prompt leaves out."""
     compact: Callable[[int], Awaitable[tuple[Message, ...]]] | None = None
@@ -167,7 +167,7 @@ class EmbeddingProvider(Protocol):
     """A model that makes vectors of texts.
 
     `embed` returns one vector for each input, in order, in as many batches as it takes. `dimensions`: their length; None: the model's default.
-    `extra_fields`: as in ModelRequest.
+    `extra_fields`, `payer`: as in ModelRequest.
     Raises InvalidRequest (a length that the model does not support, an empty text, tokens where it takes none), and what ModelProvider raises.
     """
 
@@ -175,7 +175,11 @@ class EmbeddingProvider(Protocol):
     def info(self) -> ModelInfo: ...
 
     async def embed(
-        self, inputs: Sequence[EmbeddingInput], dimensions: int | None, extra_fields: Mapping[str, Json] | None = None
+        self,
+        inputs: Sequence[EmbeddingInput],
+        dimensions: int | None,
+        extra_fields: Mapping[str, Json] | None = None,
+        payer: Payer | None = None,
     ) -> Embeddings: ...
 
     async def close(self) -> None: ...

@@ -195,7 +195,8 @@ class Workflows(Protocol):
         self, owner: str, workflow_id: str, params: Mapping[str, Json], files: Mapping[str, Upload], caller: str = "", *, job_id: str = ""
     ) -> Job:
         """Accept a job, which is stored when this returns. `files`: by their input's name; they stay the caller's. `job_id`: of the caller's
-        choice, so that what is started again after a crash is started once. `caller`: the credential that asks, whose limits hold for it, where it is not
+        choice, so that what is started again after a crash is started once.
+        `caller`: the credential that asks, whose limits hold for it, where it is not
         `owner`.
 
         Raises WorkflowNotFound, InvalidWorkflow, InvalidRequest (`param`: an input that is missing, unknown or of another type),

@@ -13,6 +13,7 @@ from typing import Final
 
 from assistant.contracts.channels import Channel
 from assistant.contracts.errors import StoreUnavailable, traceback_location
+from assistant.contracts.metrics import Metrics
 from assistant.contracts.outbox import Claim, DueLanes
 from assistant.contracts.util import Clock, utc_now
 from assistant.delivery.retry import RetryPause
@@ -47,6 +48,7 @@ class Dispatcher:
         watch: Watch | None = None,
         clock: Clock = utc_now,
         jitter: Callable[[], float] = random.random,
+        metrics: Metrics | None = None,
     ) -> None:
         """Needs a running event loop. `channels`: the enabled ones. `watch`: told about every settled event. `clock`: that of the store.
         `jitter`: a number from 0 to 1."""
@@ -58,7 +60,13 @@ class Dispatcher:
         self._throttles = {channel.name: ChannelThrottle(channel, rate_limits=settings.rate_limits, clock=clock) for channel in channels}
         self._senders = {
             channel.name: EventSender(
-                channel=channel, claims=self._claims, settings=settings, clock=clock, jitter=jitter, closing=lambda: self._closing
+                channel=channel,
+                claims=self._claims,
+                settings=settings,
+                clock=clock,
+                jitter=jitter,
+                metrics=metrics or Metrics(),
+                closing=lambda: self._closing,
             )
             for channel in channels
         }

@@ -16,6 +16,7 @@ from typing import Concatenate, Final, ParamSpec
 
 from assistant.contracts.channels import Channel, SendFailed, Sending, SendRefused, SendUnclear
 from assistant.contracts.errors import StoreUnavailable, traceback_location
+from assistant.contracts.metrics import DELIVERIES, Metrics
 from assistant.contracts.outbox import Claim, DeliveryError, OutboundPart, PartState, Receipt, Settlement
 from assistant.contracts.util import Clock, backoff
 from assistant.delivery.retry import Next, RetryPause, Trial, after
@@ -117,6 +118,7 @@ class EventSender:
     settings: DeliverySettings
     clock: Clock
     jitter: Callable[[], float]
+    metrics: Metrics
     closing: Callable[[], bool]
     """Whether no part is to be begun any more."""
 
@@ -137,6 +139,7 @@ class EventSender:
         settled = ended.settlement
         code = settled.trouble.code if settled.trouble else "none"
         said = (event.id, event.address.channel, settled.state, claim.attempts, code)
+        self.metrics.add(DELIVERIES, event.address.channel, settled.state)
         log.info("delivery.settled event=%s channel=%s state=%s attempt=%d code=%s", *said)
         return ended.rest
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from assistant.contracts import errors
+from assistant.contracts.ledger import BudgetUsedUp
 from assistant.contracts.messages import FinishReason
 from assistant.contracts.turns import TurnFailed
 from assistant.delivery.service import span
@@ -17,6 +18,7 @@ Write to me as you would to a person; files and pictures can come along.
 - /status says how things are
 - /id gives the ids of this chat and of you
 - /link joins this chat with another of yours: I give a code here, and you write it there
+- /usage says what you used, and what is left of your budget
 - /help shows this"""
 NEW = "A new conversation begins: I no longer see what was said before."
 NEW_STOPPED = f"I stopped what I was doing. {NEW}"
@@ -77,6 +79,8 @@ def _failure(error: errors.NanobotError) -> str:
         case errors.RateLimited():
             wait = "later" if error.retry_after is None else f"in {span(ceil(error.retry_after))}"
             return f"You have reached your limit: I kept your message, and can answer it when you write to me again {wait}."
+        case BudgetUsedUp():
+            return f"I kept your message, and can't answer it now. {error.message}"
         case errors.TurnTimeout():
             return "I could not answer in time and stopped. Please ask again, perhaps for less at once."
         case errors.ProviderOverloaded() | errors.ProviderTimeout():

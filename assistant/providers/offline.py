@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
+from assistant.contracts.causes import Payer
 from assistant.contracts.errors import ContextLengthExceeded, InvalidRequest
 from assistant.contracts.messages import AssistantMessage, Document, Image, Json, Text, ToolCall, ToolMessage, Usage, UserMessage, describe
 from assistant.contracts.models import EmbeddingInput, Embeddings, EmitText, ModelInfo, ModelRequest
@@ -183,7 +184,11 @@ class OfflineEmbeddings:
         self.info = ModelInfo(id="offline-embedding", provider="offline", context_tokens=_CONTEXT, vision=False)
 
     async def embed(
-        self, inputs: Sequence[EmbeddingInput], dimensions: int | None, extra_fields: Mapping[str, Json] | None = None
+        self,
+        inputs: Sequence[EmbeddingInput],
+        dimensions: int | None,
+        extra_fields: Mapping[str, Json] | None = None,
+        payer: Payer | None = None,
     ) -> Embeddings:
         texts = only_texts(inputs)
         length = self._dimensions if dimensions is None else dimensions

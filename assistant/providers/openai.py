@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 import orjson
 
+from assistant.contracts.causes import Payer
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import AssistantMessage, Images, Json, Message, Text, UserMessage, Verbatim
 from assistant.contracts.models import EmbeddingInput, Embeddings, EmitText, ModelRequest, NamedTool, Sampling, ToolSpec
@@ -200,7 +201,11 @@ class OpenAIEmbeddings(HttpWire):
         self._retry = RetryPolicy()
 
     async def embed(
-        self, inputs: Sequence[EmbeddingInput], dimensions: int | None, extra_fields: Mapping[str, Json] | None = None
+        self,
+        inputs: Sequence[EmbeddingInput],
+        dimensions: int | None,
+        extra_fields: Mapping[str, Json] | None = None,
+        payer: Payer | None = None,
     ) -> Embeddings:
         return await self._retry.run(self.info.provider, partial(self._embed, inputs, dimensions, extra_fields or {}))
 

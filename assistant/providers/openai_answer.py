@@ -5,7 +5,8 @@ from typing import Any, Final, cast
 import orjson
 
 from assistant.contracts.errors import ProviderFailed, ProviderOverloaded
-from assistant.contracts.messages import AssistantMessage, FinishReason, Json, Usage
+from assistant.contracts.ledger import NANO
+from assistant.contracts.messages import AssistantMessage, BilledUsage, FinishReason, Json, Usage
 from assistant.contracts.models import ModelRequest, Scored
 from assistant.providers.failures import described_error, stream_failure
 from assistant.providers.messages import IncomingAnswer, ToolCallParts, build_message, count, listed, mapping
@@ -20,6 +21,7 @@ _REASONS: Final[dict[str, FinishReason]] = {
 }
 _BROKEN: Final = frozenset({"error", "insufficient_system_resource", "abort"})
 """Reasons that OpenRouter, DeepSeek and vLLM give for an answer that is not whole."""
+_MOST_DOLLARS: Final = 1_000_000
 _OWN_CALL_FIELDS: Final = frozenset({"index", "id", "type", "function"})
 _PLAIN: Final = frozenset({"role", "content", "refusal"})
 _KEPT: Final = ("reasoning_details", "extra_content", "thinking_blocks", "reasoning_opaque", "reasoning_signature", "thought_signature")
@@ -70,6 +72,8 @@ class OpenAIAnswer(IncomingAnswer):
             cached_tokens=cached,
             reasoning_tokens=count(mapping(usage.get("completion_tokens_details")), "reasoning_tokens"),
         )
+        if "cost" in usage:
+            counted = _billed(counted, usage)
         told = () if request.conversation else tuple(self._told)
         answer = build_message(
             request,
@@ -181,6 +185,17 @@ class OpenAIAnswer(IncomingAnswer):
             return next((call for call in reversed(self._calls) if call.index == index), None)
         known = next((call for call in reversed(self._calls) if call_id and call.id == call_id), None)
         return known or (self._calls[-1] if self._calls else None)
+
+
+def _billed(counted: Usage, usage: dict[str, Any]) -> Usage:
+    """With what OpenRouter bills, in US dollars; where the key is the caller's own, the other provider bills besides."""
+    cost: object = usage["cost"]
+    upstream: object = mapping(usage.get("cost_details")).get("upstream_inference_cost") if usage.get("is_byok") is True else 0
+    if not isinstance(cost, int | float) or isinstance(cost, bool) or not 0 <= cost < _MOST_DOLLARS:
+        return counted
+    more = upstream if isinstance(upstream, int | float) and 0 <= upstream < _MOST_DOLLARS else 0
+    fields = {name: getattr(counted, name) for name in Usage.__slots__}
+    return BilledUsage(**fields, billed=round((cost + more) * NANO))
 
 
 def _is_another(call: ToolCallParts, call_id: str, name: str, arguments: str) -> bool:

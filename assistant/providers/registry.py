@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from assistant.contracts.errors import ProviderFailed
+from assistant.contracts.ledger import Metering, Unmetered
 from assistant.contracts.models import EmbeddingProvider, ListedModel, ModelProvider, OpenedModel, Price, Sampling
 from assistant.providers import http
 from assistant.providers.anthropic import AnthropicProvider
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Choose = Callable[[str, str], Awaitable[ChosenModel]]
 """(model, provider) → the choice. Raises ProviderFailed."""
+_UNMETERED: Final = Unmetered()
 _MOST_MODELS: Final = 2_000
 _MOST_UNSURE: Final = 64
 """Models that are opened, and stay open, on a client's word that they exist."""
@@ -34,17 +36,23 @@ _STAND_INS: Final = {
 }
 
 
-def open_provider(choice: ChosenModel, *, fallbacks: Sequence[ChosenModel] = ()) -> ModelProvider:
-    """The model, with retries; `fallbacks` are tried in order when those before fail. Nothing is connected before the first call."""
+def open_provider(
+    choice: ChosenModel, *, fallbacks: Sequence[ChosenModel] = (), meter: Metering = _UNMETERED, price: Price | None = None
+) -> ModelProvider:
+    """The model, with retries; `fallbacks` are tried in order when those before fail. Nothing is connected before the first call.
+
+    `meter`: stands in front of each of them, so that each try is a call of its own. `price`: the configured one of `choice`."""
     if choice.provider == OFFLINE:
-        return OfflineProvider(choice.reason if choice.remedy else "")
-    endpoints = [_endpoint(each) for each in (choice, *fallbacks)]
-    return ModelChain([AnthropicProvider(each) if each.wire == "anthropic" else OpenAIProvider(each) for each in endpoints])
+        return meter.model(OfflineProvider(choice.reason if choice.remedy else ""), price)
+    wires = [AnthropicProvider(each) if each.wire == "anthropic" else OpenAIProvider(each) for each in map(_endpoint, (choice, *fallbacks))]
+    return ModelChain([meter.model(wire, None if place else price) for place, wire in enumerate(wires)])
 
 
-def open_completions(choice: ChosenModel) -> ModelProvider:
+def open_completions(choice: ChosenModel, *, meter: Metering = _UNMETERED, price: Price | None = None) -> ModelProvider:
     """What continues a text: the provider's own completions where its wire has them, else its chat."""
-    return ModelChain([OpenAICompletions(_endpoint(choice))]) if is_openai(choice) else open_provider(choice)
+    if is_openai(choice):
+        return ModelChain([meter.model(OpenAICompletions(_endpoint(choice)), price)])
+    return open_provider(choice, meter=meter, price=price)
 
 
 def is_openai(choice: ChosenModel) -> bool:
@@ -94,6 +102,7 @@ class ModelRegistry:
         offline: bool,
         default: ChosenModel | None = None,
         folder: Path | None = None,
+        meter: Metering = _UNMETERED,
     ) -> None:
         """`offline`: whether the default agent has no model; then there are stand-ins here, too. `default`: that agent's model, which is named
         `<provider>/<model>` unless a configured one is. `folder`: what relative paths of files start at; None: the current one."""
@@ -103,6 +112,7 @@ class ModelRegistry:
         self._folder = folder or Path.cwd()
         self._lists = lists
         self._choose = choose
+        self._meter = meter
         self._stand_ins = {name: listed for name, listed in _STAND_INS.items() if offline and name not in models}
         self._headers: dict[str, GgufHeader] = {}
         self._opened: dict[str, OpenedModel] = {}
@@ -152,14 +162,16 @@ class ModelRegistry:
             if found is not None:
                 opened = await self._open_found(found)
             elif choice := self._default.get(model_id):
-                opened = OpenedModel(listed=_as_itself(choice), writes=open_provider(choice))
+                opened = OpenedModel(listed=_as_itself(choice), writes=open_provider(choice, meter=self._meter))
             elif model_id in self._models:
                 opened = await self._open_configured(model_id, self._models[model_id])
             else:
                 listed = self._stand_ins[model_id]
                 embeds = listed.type == "embedding"
                 opened = OpenedModel(
-                    listed=listed, writes=None if embeds else OfflineProvider(), embeds=OfflineEmbeddings() if embeds else None
+                    listed=listed,
+                    writes=None if embeds else self._meter.model(OfflineProvider()),
+                    embeds=self._meter.embeddings(OfflineEmbeddings()) if embeds else None,
                 )
             self._opened[model_id] = opened
             return opened
@@ -169,14 +181,15 @@ class ModelRegistry:
             if self._unsure >= _MOST_UNSURE:
                 raise ProviderFailed(f"{found.provider} does not list its models now, so whether it has this one is unknown.")
             self._unsure += 1
-        return OpenedModel(listed=found.listed, writes=open_provider(await self._choose(found.model, found.provider)))
+        return OpenedModel(listed=found.listed, writes=open_provider(await self._choose(found.model, found.provider), meter=self._meter))
 
     async def _open_configured(self, model_id: str, settings: RegisteredModel) -> OpenedModel:
-        sampling = Sampling(temperature=settings.default_temperature)
+        sampling, price = Sampling(temperature=settings.default_temperature), _price(settings)
         if settings.path:
             from assistant.providers.gguf.provider import open_gguf  # noqa: PLC0415 - only where a model is a file
 
             writes, embeds = open_gguf(model_id, settings, self._folder)
+            writes, embeds = writes and self._meter.model(writes, price), embeds and self._meter.embeddings(embeds, price)
             return OpenedModel(listed=await self._own(model_id, settings), writes=writes, embeds=embeds, sampling=sampling)
         choice = await self._choose(settings.model or model_id, settings.provider)
         if choice.provider == OFFLINE and choice.remedy:
@@ -186,8 +199,9 @@ class ModelRegistry:
         listed = _as_listed(model_id, settings)
         if settings.type == "embedding":
             embeds = OfflineEmbeddings(settings.dimensions) if choice.provider == OFFLINE else open_embeddings(choice)
-            return OpenedModel(listed=listed, embeds=embeds)
-        writes = open_completions(choice) if settings.type == "completion" else open_provider(choice)
+            return OpenedModel(listed=listed, embeds=self._meter.embeddings(embeds, price))
+        open_model = open_completions if settings.type == "completion" else open_provider
+        writes = open_model(choice, meter=self._meter, price=price)
         completes = settings.type == "completion" and is_openai(choice)
         return OpenedModel(listed=listed, writes=writes, completes=completes, sampling=sampling)
 
@@ -198,7 +212,6 @@ def _as_itself(choice: ChosenModel) -> ListedModel:
 
 
 def _as_listed(model_id: str, settings: RegisteredModel) -> ListedModel:
-    price = settings.price
     return ListedModel(
         id=model_id,
         type=settings.type,
@@ -206,5 +219,9 @@ def _as_listed(model_id: str, settings: RegisteredModel) -> ListedModel:
         context_tokens=settings.context_length,
         dimensions=settings.dimensions,
         vision=False if settings.path else settings.vision,
-        price=None if price is None else Price(prompt=price.prompt, completion=price.completion),
+        price=_price(settings),
     )
+
+
+def _price(settings: RegisteredModel) -> Price | None:
+    return None if settings.price is None else Price(prompt=settings.price.prompt, completion=settings.price.completion)

@@ -84,7 +84,7 @@ ProvidersSettings = Annotated[Mapping[str, ProviderSettings], BeforeValidator(_s
 
 
 class PriceSettings(Settings):
-    """What a model costs, in US dollars a million tokens: shown by GET /v1/models/{id}."""
+    """What a model costs, in US dollars a million tokens: shown by GET /v1/models/{id}, and what its calls are charged at."""
 
     prompt: float = Field(default=0, ge=0)
     """For what is sent."""
@@ -113,7 +113,7 @@ class RegisteredModel(Settings):
     vision: bool | None = None
     """Whether it takes images. null: the preset for the model."""
     price: PriceSettings | None = None
-    """What it costs, for display."""
+    """What it costs: of agents that use this provider and model, too. null: as the provider tells, or as the shipped list of prices says."""
     threads: int | None = Field(default=None, ge=1, le=1_024)
     """With `path`: of the processor, while it computes. null: one for two processors."""
     gpu_layers: int = Field(default=0, ge=-1, le=10_000)

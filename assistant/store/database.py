@@ -54,8 +54,9 @@ class Transaction(Protocol):
 class DatabaseLink(Transaction, Protocol):
     """An open connection, owned by one thread. Each method raises StoreUnavailable like `execute`."""
 
-    def begin(self) -> None:
-        """Open a transaction. A writer waits (bounded) until no other process writes, and keeps others out until it ends."""
+    def begin(self, *, relaxed: bool = False) -> None:
+        """Open a transaction. A writer waits (bounded) until no other process writes, and keeps others out until it ends. `relaxed`: its commit
+        survives the process, and need not survive the machine."""
         ...
 
     def commit(self) -> None:
@@ -95,6 +96,9 @@ class DatabaseJob:
     work: Callable[[Transaction], Any]
     future: asyncio.Future[Any]
     alone: bool = False
+    relaxed: bool = False
+    failed: Callable[[Exception], None] | None = None
+    """Called with the error of a job whose future no one awaits."""
     result: Any = None
     error: Exception | None = None
 
@@ -155,7 +159,7 @@ class DatabaseThread(threading.Thread):
 
     def _settle(self, batch: list[DatabaseJob]) -> None:
         try:
-            link = self._begun()
+            link = self._begun(relaxed=all(job.relaxed for job in batch))
             for job in batch:
                 job.result = job.work(link)
             link.commit()
@@ -168,11 +172,11 @@ class DatabaseThread(threading.Thread):
                 for job in batch:
                     self._settle([job])
 
-    def _begun(self) -> DatabaseLink:
+    def _begun(self, *, relaxed: bool) -> DatabaseLink:
         """The connection, with a transaction open. One that was lost while idle is replaced."""
         if self._link is not None:
             try:
-                self._link.begin()
+                self._link.begin(relaxed=relaxed)
             except StoreUnavailable:
                 if not self._link.lost:
                     raise
@@ -180,7 +184,7 @@ class DatabaseThread(threading.Thread):
             else:
                 return self._link
         link = self._link = self._connect()
-        link.begin()
+        link.begin(relaxed=relaxed)
         return link
 
     def _undo(self) -> None:
@@ -202,7 +206,9 @@ def _tell(jobs: list[DatabaseJob]) -> None:
     for job in jobs:
         if job.future.done():
             continue
-        if job.error is not None:
+        if job.error is not None and job.failed is not None:
+            job.failed(job.error)
+        elif job.error is not None:
             job.future.set_exception(job.error)
         else:
             job.future.set_result(job.result)
@@ -210,6 +216,7 @@ def _tell(jobs: list[DatabaseJob]) -> None:
 
 T = TypeVar("T")
 _MOST_WAITING = 20_000
+_SOON_SECONDS = 0.05
 
 
 class Database:
@@ -220,6 +227,7 @@ class Database:
     undone and does not affect others; for that a job may run twice, and must have no effect outside of the database.
     `read(job)`: sees one moment of the database, never waits for the writer, and can't write.
     Both raise what the job raised, or StoreUnavailable with the reason. Cancelling a call does not undo it.
+    `soon(job)`: shares the transaction of the next write, or has one of its own in a twentieth of a second.
     """
 
     def __init__(self, engine: DatabaseEngine) -> None:
@@ -228,7 +236,9 @@ class Database:
         self.dialect: Dialect = engine.dialect
         self._writes: JobQueue = JobQueue()
         self._reads: JobQueue = JobQueue()
-        self._closed = False
+        self.closed = False
+        self._soon: list[DatabaseJob] = []
+        self._soon_timer: asyncio.TimerHandle | None = None
         self._writer = DatabaseThread("store-writer", self._writes, lambda: engine.connect(writes=True), loop=self._loop, batch=256)
         self._readers = [
             DatabaseThread(f"store-reader-{number}", self._reads, lambda: engine.connect(writes=False), loop=self._loop, batch=1)
@@ -237,9 +247,17 @@ class Database:
         for worker in (self._writer, *self._readers):
             worker.start()
 
-    async def write(self, job: Callable[[Transaction], T], *, alone: bool = False) -> T:
-        """Run `job` in a transaction of the writer. `alone`: in one of its own, so that all it reads is committed."""
-        return await self._submit(self._writes, DatabaseJob(job, self._loop.create_future(), alone))
+    async def write(self, job: Callable[[Transaction], T], *, alone: bool = False, relaxed: bool = False) -> T:
+        """Run `job` in a transaction of the writer. `alone`: in one of its own, so that all it reads is committed. `relaxed`: it is kept when the
+        process is killed, and may be lost when the machine loses its power; it waits for no disk, unless others in its transaction do."""
+        return await self._submit(self._writes, DatabaseJob(job, self._loop.create_future(), alone, relaxed))
+
+    def soon(self, job: Callable[[Transaction], None], failed: Callable[[Exception], None]) -> None:
+        """Run `job` before whatever is written next, in the same commit. For a row that must be there when that write is, and not earlier.
+        `failed`: called with the error where it could not be written."""
+        self._soon.append(DatabaseJob(job, self._loop.create_future(), relaxed=True, failed=failed))
+        if self._soon_timer is None:
+            self._soon_timer = self._loop.call_later(_SOON_SECONDS, self._write_soon)
 
     async def read(self, job: Callable[[Transaction], T]) -> T:
         """Run `job` in a transaction that only reads."""
@@ -271,8 +289,9 @@ class Database:
 
     async def close(self) -> None:
         """Finish waiting jobs, then close. Later calls are refused. Safe to call twice."""
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            self._write_soon()
+            self.closed = True
             for _ in self._readers:
                 self._reads.put(None)
             self._writes.put(None)
@@ -281,10 +300,21 @@ class Database:
             await asyncio.to_thread(worker.join)
 
     async def _submit(self, queue: JobQueue, job: DatabaseJob) -> Any:
-        if self._closed:
+        if self.closed:
             raise StoreUnavailable("The store is closed: the server is shutting down.")
         # Callers wait for their jobs: this many means that the disk is stuck.
         if queue.qsize() >= _MOST_WAITING:
             raise StoreUnavailable("The store can't keep up: too many calls wait for it. Nothing was accepted; try again later.")
+        while self._soon and queue is self._writes:
+            queue.put(self._soon.pop(0))
         queue.put(job)
         return await job.future
+
+    def _write_soon(self) -> None:
+        self._soon_timer = None
+        waiting, self._soon = self._soon, []
+        for job in waiting:
+            if not self.closed:
+                self._writes.put(job)
+            elif job.failed is not None:
+                job.failed(StoreUnavailable("The store is closed: the server is shutting down."))

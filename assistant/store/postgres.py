@@ -22,6 +22,7 @@ _SETTINGS = "SET synchronous_commit = on; SET lock_timeout = '2s'; SET idle_in_t
 _RETRY_SECONDS = 2.0
 # One writer at a time, as on SQLite: a write sees every write before it, so that no job needs to think of isolation levels or deadlocks.
 _BEGIN_WRITE = f"BEGIN; SELECT pg_advisory_xact_lock({WRITER_LOCK})"
+_RELAXED = "BEGIN; SET LOCAL synchronous_commit = off; "
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _NAMED = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)|%")
 
@@ -67,8 +68,8 @@ class PostgresLink:
         except psycopg.Error as error:
             raise _explained(error) from error
 
-    def begin(self) -> None:
-        self._plain(self._begin)
+    def begin(self, *, relaxed: bool = False) -> None:
+        self._plain(_RELAXED + self._begin.removeprefix("BEGIN; ") if relaxed else self._begin)
 
     def commit(self) -> None:
         self._plain("COMMIT")

@@ -85,7 +85,7 @@ class SqliteLink:
         except sqlite3.Error as error:
             raise _explained(error) from error
 
-    def begin(self) -> None:
+    def begin(self, *, relaxed: bool = False) -> None:
         self.execute("BEGIN")
 
     def commit(self) -> None:
@@ -116,8 +116,12 @@ class SqliteWriter(SqliteLink):
         raw.execute("PRAGMA busy_timeout = 0")
         self._busy_seconds = busy_seconds
         self._in_vain = False
+        self._relaxed = False
 
-    def begin(self) -> None:
+    def begin(self, *, relaxed: bool = False) -> None:
+        if relaxed != self._relaxed:  # in WAL, NORMAL leaves the sync to the next FULL commit
+            self.execute(f"PRAGMA synchronous = {'NORMAL' if relaxed else 'FULL'}")
+            self._relaxed = relaxed
         deadline = time.monotonic() + (min(_SHORT_SECONDS, self._busy_seconds) if self._in_vain else self._busy_seconds)
         while True:
             try:

@@ -22,6 +22,7 @@ from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
 from assistant.store.learned import LearnedStore
+from assistant.store.ledger import LedgerStore
 from assistant.store.limits import StoredLimits
 from assistant.store.links import LinkStore
 from assistant.store.memories import MemoryStore
@@ -73,6 +74,7 @@ class Store:
     memories: MemoryStore
     forgetting: Forgetting
     learned: LearnedStore
+    ledger: LedgerStore
     notifier: Notifier
     database: Database
     runner: Runner
@@ -125,6 +127,7 @@ async def open_store(
         forgetting=Forgetting(database, notifier, redact=(redact,), clock=clock),
         learned=LearnedStore(database, clock=clock),
         history=sessions.history,
+        ledger=LedgerStore(database, runner, clock=clock),
         notifier=notifier,
         database=database,
         runner=runner,

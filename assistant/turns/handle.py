@@ -170,6 +170,10 @@ class RunningTurns:
         self._turns: dict[asyncio.Task[None], RunningTurn] = {}
         self._closing = False
 
+    @property
+    def count(self) -> int:
+        return len(self._turns)
+
     def check_open(self) -> None:
         """Raises ShuttingDown after `close`."""
         if self._closing:

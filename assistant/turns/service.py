@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ from assistant.contracts.errors import (
 )
 from assistant.contracts.memory import NoMemory, TurnMemory
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
+from assistant.contracts.metrics import TURN_SECONDS, TURNS, Metrics
 from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
 from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.sessions import ONCE, History, NewTurn, SessionStore
@@ -69,6 +71,7 @@ class Turns:
         compaction: Compaction,
         memory: TurnMemory | None = None,
         waiting: int = 16,
+        metrics: Metrics | None = None,
     ) -> None:
         """`agents`: by id, MAIN among them. `timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one
         session. `allowance`: the limits of turns that start without an admission. `compaction`: sums up what outgrows a context.
@@ -85,6 +88,7 @@ class Turns:
         self._lanes = Lanes(waiting=waiting)
         self._transcripts = Transcripts()
         self._running = RunningTurns()
+        self._metrics = metrics or Metrics()
 
     def start(self, request: TurnRequest, admission: Admission | None = None) -> RunningTurn:
         """Begin a turn, or let it wait in its session's lane. Raises SessionBusy, ShuttingDown or ModelNotFound (no such agent) at once; then
@@ -131,6 +135,11 @@ class Turns:
         finally:
             self._lanes.leave(place)
 
+    @property
+    def at_work(self) -> int:
+        """How many turns run or wait."""
+        return self._running.count
+
     async def close(self, grace: float) -> None:
         """Take no new turns, wait `grace` seconds for those that run, and interrupt the rest: their sessions record it, and the next start resumes
         those of the inbox (`RunningTurn.unsettled`)."""
@@ -145,6 +154,7 @@ class Turns:
     async def _run(self, request: TurnRequest, turn: RunningTurn, place: LaneTicket, *, meters: bool) -> None:
         """The whole life of a turn: always settles it, leaves its lane, removes its uploads and emits its end."""
         end: TurnFinished | TurnFailed
+        began = time.monotonic()
         try:
             end = await self._answer(request, turn, place, meters=meters)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - settled and passed on; `reason` logs a bug
@@ -155,6 +165,8 @@ class Turns:
             self._memory.after(request)
             if uploads := request.uploads:
                 await asyncio.to_thread(remove_uploads, uploads)
+        self._metrics.add(TURNS, request.agent, end.error.code if isinstance(end, TurnFailed) else "finished")
+        self._metrics.took(TURN_SECONDS, time.monotonic() - began, request.agent)
         turn.emit(end if request.keep is None else await kept(turn, end, request.keep))
         if meters:
             await turn.admission.end()

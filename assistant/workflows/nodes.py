@@ -12,6 +12,7 @@ from assistant.agent.loop import BETWEEN_STEPS, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.access import Admission
 from assistant.contracts.addresses import Address, address_of, parse_address
+from assistant.contracts.causes import Cause
 from assistant.contracts.errors import InvalidAddress, NanobotError, ShuttingDown
 from assistant.contracts.messages import AssistantMessage, Json, ToolCall
 from assistant.contracts.models import Sampling
@@ -113,6 +114,7 @@ class NodeExecutor:
                 session=key.session,
                 content=content,
                 agent=prompt.agent,
+                cause=Cause(kind="job", id=key.job),
                 resumable=True,
             )
             return await self._turn(request, admission, why_stopped)

@@ -49,6 +49,8 @@ class Stats:
     bytes_in: int = 0
     last_bytes: int = 0
     connections: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 def error_body(message: str, kind: str, code: str | None = None) -> bytes:

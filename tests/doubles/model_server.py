@@ -23,6 +23,7 @@ from tests.doubles import model_script as script
 from tests.doubles.model_faults import FAULTS, Control, Stats, broken, error_body
 from tests.doubles.model_texts import answer_texts
 
+_USAGE = re.compile(rb'"(?:prompt|input)_tokens": ?(\d+)(?:, ?"(?:completion|output)_tokens": ?(\d+))?')
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
 
@@ -124,6 +125,13 @@ class ModelServer:
         self.bodies.append(body)
         self.heads.append(head)
 
+    def billed(self, answer: bytes) -> bytes:
+        """Count the tokens that an answer says it took; returns it."""
+        for prompt, completion in _USAGE.findall(answer):
+            self.stats.prompt_tokens += int(prompt)
+            self.stats.completion_tokens += int(completion or 0)
+        return answer
+
     def next_mode(self) -> str:
         """The mode of the next request, counting `fail_first` down."""
         if not self.control.fail_first or self.control.mode == "ok":
@@ -208,11 +216,11 @@ class _Connection(asyncio.Protocol):
             control, mode = server.control, server.next_mode()
             if server.replies:
                 raw = server.replies.popleft()
-                self._transport.write(raw)
+                self._transport.write(server.billed(raw))
                 if b"connection: close" in raw[:400].lower():
                     self._transport.close()
             elif mode == "ok" and not control.latency_ms and not control.chunk_delay_ms:
-                self._transport.write(server.answer(body, streams, wire))
+                self._transport.write(server.billed(server.answer(body, streams, wire)))
             else:
                 self._busy = asyncio.get_running_loop().create_task(self._slowly(mode, body, streams, wire))
                 server.tasks.add(self._busy)
@@ -220,7 +228,7 @@ class _Connection(asyncio.Protocol):
             return
         if url.path.endswith(("/completions", "/embeddings")) and server.control.mode not in FAULTS:
             server.received(head, body, streams=False)
-            self._transport.write(server.replies.popleft() if server.replies else answer_texts(url.path, body))
+            self._transport.write(server.billed(server.replies.popleft() if server.replies else answer_texts(url.path, body)))
             return
         if url.path.endswith(("/models", "/completions", "/embeddings")) and server.control.mode in FAULTS:
             self._fault(server.control.mode)
@@ -256,7 +264,7 @@ class _Connection(asyncio.Protocol):
             elif mode == "ok" and streams and server.control.chunk_delay_ms:
                 await self._drip(wire)
             elif mode == "ok":
-                self._transport.write(server.answer(body, streams, wire))
+                self._transport.write(server.billed(server.answer(body, streams, wire)))
             else:
                 self._break(mode, wire)
         finally:
@@ -265,7 +273,7 @@ class _Connection(asyncio.Protocol):
     async def _drip(self, wire: script.Wire) -> None:
         self._transport.write(script.SSE_HEAD)
         for event in self._server.events(wire):
-            self._transport.write(event)
+            self._transport.write(self._server.billed(event))
             await asyncio.sleep(self._server.control.chunk_delay_ms / 1000)
         self._transport.write(script.LAST_CHUNK)
 

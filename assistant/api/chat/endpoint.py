@@ -21,6 +21,7 @@ from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.request import principal, state_of
 from assistant.api.settings import ApiSettings
 from assistant.contracts.access import UNLIMITED, Admission
+from assistant.contracts.causes import Payer
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, NanobotError
 from assistant.contracts.messages import Verbatim
 from assistant.contracts.models import ModelRequest
@@ -52,7 +53,7 @@ class TurnStarter(Protocol):
         ...
 
 
-async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistry) -> DirectRequest:
+async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistry, payer: Payer) -> DirectRequest:
     """Raises ModelNotFound, ProviderFailed (unavailable), InvalidRequest (it is not for chat, or has no log probabilities)."""
     opened = await registry.open(model_id)
     model, kind, options = opened.writes, opened.listed.type, asked.options
@@ -77,6 +78,7 @@ async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistr
             sampling=asked.sampling.over(opened.sampling),
             stream=asked.stream,
             extra_fields=options.extra_fields,
+            payer=payer,
         ),
         hints=options.hints,
     )
@@ -121,7 +123,7 @@ class ChatService:
                     stream=asked.stream,
                 )
             case ToModel(id=model):
-                wanted = await direct_request(asked, model, self.registry)
+                wanted = await direct_request(asked, model, self.registry, who.payer)
             case ToWorkflow():
                 raise TypeError("a workflow is started, not prepared")
         if state.admission is not UNLIMITED:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assistant.access.authenticator import Authenticator, counted_as
+from assistant.access.authenticator import Authenticator, counted_as, is_loopback
 from assistant.access.principals import Principal
 from assistant.api.middleware.guard import Network, client_of
 from assistant.api.middleware.request import headers_named, state_of
@@ -15,6 +15,8 @@ from assistant.contracts.access import UNLIMITED, Admission, NotAdmitted
 from assistant.contracts.errors import MisdirectedHost, Unauthenticated
 
 _OPEN_PATHS = frozenset({"/", "/health", "/ready"})
+_METRICS = "/metrics"
+"""Open to this machine."""
 _OWN_SECRETS = "/hooks/"
 """Each path below checks a secret of its own."""
 _OTHER_HEADERS: Final = (b"x-api-key", b"api-key")
@@ -25,8 +27,9 @@ _LONGEST_ADDRESS: Final = 8192
 
 
 class AuthMiddleware:
-    """Authenticates and admits every request but OPTIONS, /, /health, /ready and hooks; unknown paths need the key as well. Where the Host is none
-    of the server's names, all of them need it, and without a right one the answer is MisdirectedHost, whatever is wrong.
+    """Authenticates and admits every request but OPTIONS, /, /health, /ready, hooks and this machine's to /metrics; unknown paths need the key as
+    well. Where the Host is none of the server's names, all of them need it, and without a right one the answer is MisdirectedHost, whatever is
+    wrong.
 
     A request whose key expires or is revoked meanwhile is cut off within a second: with 401, or by an error event once the answer has begun.
     A socket's key may be in its address, which is then removed from the scope. An unauthenticated socket is accepted and closed with 1008,
@@ -46,6 +49,7 @@ class AuthMiddleware:
         path: str = scope["path"]
         state = state_of(scope)
         is_open = path in _OPEN_PATHS or path.startswith(_OWN_SECRETS) or scope["method"] == "OPTIONS"
+        is_open = is_open or (path == _METRICS and self._is_here(scope))
         if is_open and not state.unlisted_host:
             await self.app(scope, receive, send)
             return
@@ -59,6 +63,11 @@ class AuthMiddleware:
             await self._watched(who, admission, scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    def _is_here(self, scope: Scope) -> bool:
+        """Whether the caller is surely this machine."""
+        address, passed_on = client_of(scope, self.proxies)
+        return is_loopback(address) and not passed_on
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = headers_named(scope, b"authorization") or _from_other_header(scope) or _from_address(scope)

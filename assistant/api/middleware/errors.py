@@ -23,6 +23,7 @@ from assistant.contracts.errors import (
     drop_traceback,
     traceback_location,
 )
+from assistant.contracts.ledger import BudgetUsedUp
 from assistant.contracts.messages import Json
 from assistant.store.idempotency import StoredAnswer
 
@@ -121,7 +122,7 @@ def error_headers(error: NanobotError) -> dict[str, str]:
     if wait is not None:
         headers["retry-after"] = str(math.ceil(wait))
         headers["retry-after-ms"] = str(math.ceil(wait * 1000))
-    if isinstance(error, RefusedByProvider) or (isinstance(error, ProviderFailed) and not error.retryable):
+    if isinstance(error, RefusedByProvider | BudgetUsedUp) or (isinstance(error, ProviderFailed) and not error.retryable):
         headers["x-should-retry"] = "false"
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"

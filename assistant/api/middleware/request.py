@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from assistant.access.principals import Principal
 from assistant.contracts.access import UNLIMITED, Admission, LimitStatus, Measure
 from assistant.contracts.errors import NanobotError
+from assistant.contracts.metrics import REQUEST_SECONDS, REQUESTS, Metrics
 from assistant.contracts.util import new_id
 
 STATE: Final = "nanobot.request"
@@ -110,6 +111,7 @@ def _readable_by(origin: bytes, scope: Scope) -> Headers:
     return headers
 
 
+_METHODS: Final = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"})
 _SLASHES: Final = re.compile(rb"/{2,}")
 
 
@@ -128,23 +130,25 @@ class RequestIdMiddleware:
     The id is in the log lines of the request, and never chosen by a client. Sends to a client that is gone raise ClientDisconnect.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
+        self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = time.perf_counter()
+        began, status = time.perf_counter(), 0
         path: str = scope["path"]
         if "//" in path or (len(path) > 1 and path.endswith("/")):
             scope = _with_plain_path(scope)
         state = scope[STATE] = RequestState(id=new_id("req"))
 
         async def send_signed(message: Message) -> None:
+            nonlocal status
             if state.started:
                 pass
             elif message["type"] == "websocket.accept":
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", state.id.encode())]
             elif message["type"] in ("http.response.start", "websocket.http.response.start"):
-                took = int((time.perf_counter() - began) * 1000)
+                took, status = int((time.perf_counter() - began) * 1000), message["status"]
                 headers = [*message["headers"], (b"x-request-id", state.id.encode()), (b"openai-processing-ms", b"%d" % took)]
                 if state.refused is not None or state.admission is not UNLIMITED:
                     limits = state.refused or state.admission.standing
@@ -159,6 +163,11 @@ class RequestIdMiddleware:
                 raise ClientDisconnect from None
 
         await self.app(scope, receive, send_signed)
+        if scope["type"] == "http":
+            route = scope.get("route")
+            path = "other" if route is None else route.path
+            self.metrics.add(REQUESTS, scope["method"] if scope["method"] in _METHODS else "other", path, str(status))
+            self.metrics.took(REQUEST_SECONDS, time.perf_counter() - began, path)
 
 
 class HeadAsGet:

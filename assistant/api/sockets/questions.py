@@ -12,6 +12,7 @@ from assistant.api.chat.route import ModelOptions, RoutingHints, ToAgent, ToMode
 from assistant.api.settings import ApiSettings
 from assistant.api.sockets.client_tools import ClientTool
 from assistant.api.sockets.wire import ClientMessage, take_in
+from assistant.contracts.causes import Payer
 from assistant.contracts.errors import InvalidRequest, ModelNotFound
 from assistant.contracts.models import Sampling
 from assistant.contracts.turns import AgentFacts, HistoryMessage, TurnRequest, Upload, UserText
@@ -55,7 +56,7 @@ async def read_question(
     if isinstance(to, ToWorkflow):
         raise InvalidRequest("Over a WebSocket, a workflow is named by 'workflow_id'.", param="model")
     if not isinstance(to, ToAgent):
-        return await _to_model(message, to, thread, chat, spool)
+        return await _to_model(message, to, thread, chat, spool, who.payer)
     facts = chat.turns.facts(to.agent)
     _check_tools(message, facts, tools)
     content = await take_in(message.content, spool)
@@ -74,14 +75,14 @@ async def read_question(
     return Question(turn=turn, content=content, thread=thread, provider=facts.provider)
 
 
-async def _to_model(message: ClientMessage, to: ToModel, thread: str, chat: ChatService, spool: Spool) -> Question:
+async def _to_model(message: ClientMessage, to: ToModel, thread: str, chat: ChatService, spool: Spool, payer: Payer) -> Question:
     """A registered model answers each message alone: without tools, and without the history, which only the client has."""
     if message.tools:
         raise InvalidRequest("A registered model uses no tools: leave 'tools' out, or ask an agent.", param="tools")
     content = await take_in(message.content, spool)
     said = (HistoryMessage(content=content),)
     asked = ChatInput(route=to, said=said, instructions=(), sampling=Sampling(), stream=True, include_usage=False, options=ModelOptions())
-    turn = await direct_request(asked, to.id, chat.registry)
+    turn = await direct_request(asked, to.id, chat.registry, payer)
     return Question(turn=turn, content=content, thread=thread, provider=turn.model.info.provider)
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from assistant.contracts.causes import Payer
 from assistant.contracts.errors import InvalidRequest, ProviderFailed, UnsupportedContent
 from assistant.contracts.messages import AssistantMessage, Json, Message, Part, Usage
 from assistant.contracts.models import EmbeddingInput, EmbeddingProvider, Embeddings, EmitText, ModelInfo, ModelProvider, ModelRequest
@@ -89,7 +90,11 @@ class GgufEmbeddings:
         self._queue = queue
 
     async def embed(
-        self, inputs: Sequence[EmbeddingInput], dimensions: int | None, extra_fields: Mapping[str, Json] | None = None
+        self,
+        inputs: Sequence[EmbeddingInput],
+        dimensions: int | None,
+        extra_fields: Mapping[str, Json] | None = None,
+        payer: Payer | None = None,
     ) -> Embeddings:
         texts = only_texts(inputs)
         vectors: list[tuple[float, ...]] = []

@@ -53,6 +53,24 @@ CREATE INDEX attachments_by_digest ON attachments (digest);
 
 CREATE INDEX attachments_by_session ON attachments (owner, session, at);
 
+CREATE TABLE budget_windows (
+	subject VARCHAR NOT NULL,
+	period VARCHAR NOT NULL,
+	start BIGINT NOT NULL,
+	tokens BIGINT NOT NULL,
+	cost BIGINT NOT NULL,
+	noticed INTEGER NOT NULL,
+	PRIMARY KEY (subject, period, start)
+);
+
+CREATE TABLE budgets (
+	subject VARCHAR NOT NULL,
+	period VARCHAR NOT NULL,
+	unit VARCHAR NOT NULL,
+	amount BIGINT NOT NULL,
+	PRIMARY KEY (subject, period, unit)
+);
+
 CREATE TABLE channel_states (
 	runner VARCHAR NOT NULL,
 	name VARCHAR NOT NULL,
@@ -143,6 +161,33 @@ CREATE INDEX jobs_at_work ON jobs (runner) WHERE ended IS NULL;
 CREATE INDEX jobs_by_owner ON jobs (owner, id);
 
 CREATE INDEX jobs_ended ON jobs (ended);
+
+CREATE TABLE ledger (
+	at BIGINT NOT NULL,
+	id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	caller VARCHAR NOT NULL,
+	session VARCHAR NOT NULL,
+	agent VARCHAR NOT NULL,
+	cause VARCHAR NOT NULL,
+	cause_id VARCHAR NOT NULL,
+	operation VARCHAR NOT NULL,
+	provider VARCHAR NOT NULL,
+	model VARCHAR NOT NULL,
+	prompt_tokens BIGINT NOT NULL,
+	completion_tokens BIGINT NOT NULL,
+	cached_tokens BIGINT NOT NULL,
+	reasoning_tokens BIGINT NOT NULL,
+	cost BIGINT,
+	cost_source VARCHAR NOT NULL,
+	state VARCHAR NOT NULL,
+	estimate BIGINT NOT NULL,
+	runner VARCHAR,
+	PRIMARY KEY (at, id)
+)
+ WITHOUT ROWID;
+
+CREATE INDEX ledger_reserved ON ledger (runner) WHERE state = 'reserved';
 
 CREATE TABLE limit_uses (
 	seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,

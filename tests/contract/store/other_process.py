@@ -13,6 +13,7 @@ from pathlib import Path
 
 from assistant.contracts.access import Limits
 from assistant.contracts.errors import RateLimited, StoreUnavailable
+from assistant.contracts.ledger import Reservation
 from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserMessage
 from assistant.contracts.sessions import NewTurn
 from assistant.contracts.util import new_id
@@ -22,6 +23,7 @@ from assistant.store.idempotency import IdempotencyClaim
 from assistant.store.responses import KeptResponse
 from assistant.store.sessions import PULSE
 from assistant.store.store import Store, open_store
+from tests.contract.store.charged import a_call, a_window
 from tests.contract.store.sent import claimed, event, parts, receipt
 
 WRITES = 200
@@ -150,6 +152,21 @@ async def admit(store: Store, requests: str) -> None:
     tell(str(sum(await asyncio.gather(*[one() for _ in range(int(requests))]))))
 
 
+async def reserve(store: Store, budget: str) -> None:
+    """On a word, try to reserve 50 calls of 10 tokens of a budget at once; tell how many were."""
+    tell("ready")
+    await asyncio.to_thread(sys.stdin.readline)
+    held = await asyncio.gather(*[store.ledger.reserve(a_call(), [a_window(int(budget))]) for _ in range(50)])
+    tell(str(sum(isinstance(each, Reservation) for each in held)))
+
+
+async def reserve_and_hold(store: Store) -> None:
+    """Reserve a call, and never settle it."""
+    await store.ledger.reserve(a_call(), [a_window(100)])
+    tell("reserved")
+    await asyncio.Event().wait()
+
+
 async def fill_the_disk(store: Store) -> None:
     """Write until files may not grow any more, then go on when they may."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -219,6 +236,10 @@ async def run(what: str, url: str, state_folder: Path, name: str = "") -> None:
             await admit(store, name)
         case "job":
             await job(store)
+        case "reserve":
+            await reserve(store, name)
+        case "reserve_and_hold":
+            await reserve_and_hold(store)
         case "stop":
             await stop_in_a_write(store)
         case "fill":

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -14,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
 
 from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.ledger import GroupBy
 from assistant.contracts.messages import Text, UserMessage
 from assistant.store import (
     api_keys,
@@ -22,6 +24,7 @@ from assistant.store import (
     idempotency,
     inbox,
     jobs,
+    ledger,
     limits,
     links,
     migrations,
@@ -49,6 +52,8 @@ LISTS = [
     *[outbox_rows.deliveries_of(owner=asked, state=asked, channel=asked, before=asked) for asked in (True, False)],
     outbox_rows.next_yielding(2),
     *[attachments.files_of(purpose=asked, after=asked, oldest_first=first) for asked in (True, False) for first in (True, False)],
+    *[ledger.usage_by(by, everyone=asked) for by in get_args(GroupBy) for asked in (True, False)],
+    *[ledger.used_of(kind) for kind in ("all", "person", "key", "agent", "cause")],
     *[jobs.jobs_of(everybody=asked, before=not asked) for asked in (True, False)],
     *(*spaces.RENAME, *spaces.OWN, *spaces.AT_WORK, *spaces.DIGESTS_IN, *spaces.DELETE, *people.FORGET),
 ]
@@ -62,6 +67,7 @@ STATEMENTS = LISTS + [
         channels,
         jobs,
         api_keys,
+        ledger,
         limits,
         idempotency,
         responses,
