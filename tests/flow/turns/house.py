@@ -44,6 +44,7 @@ class House:
         budget: Limits = NO_LIMITS,
         summariser: ModelProvider | None = None,
         before: BeforeCut | None = None,
+        deadline: float = 30,
     ) -> Turns:
         """`others`: more agents, by id, each with a model of its own."""
         files = self.store.attachments
@@ -66,7 +67,7 @@ class House:
             intake=MessageIntake(CachingReader(ChildReader(DocumentSettings()), files), files, document_chars=1_000),
             timeout=timeout,
             waiting=2,
-            compaction=Compaction(self.store.summaries, model=summariser, before=before),
+            compaction=Compaction(self.store.summaries, model=summariser, before=before, deadline=deadline),
             allowance=Allowance(keys=self.store.keys, limiter=self.store.limits, defaults=budget),
         )
 
