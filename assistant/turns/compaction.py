@@ -36,6 +36,8 @@ _GAIN: Final = 0.125
 """The share of the room that a cut after a turn must free: otherwise each turn of a crowded session would ask for a summary."""
 _OF_ROOM: Final = 0.75
 """Of what is free in the context of the model that sums up, what the conversation may take: the count is an estimate."""
+_WORTH_IT: Final = 200
+"""Tokens that a cut must free where a person asks for it: asked again at once, there is nothing more to sum up."""
 _SHORTEST: Final = 50
 """Tokens that any summary may take."""
 Tell = Callable[[SessionCut], OutboundEvent]
@@ -147,22 +149,17 @@ class Compaction:
         # One that is not stored holds for this turn: the next one reads what another process made of the session.
         transcript.begin_with(made.cut, planned.known.revision + made.stored)
 
-    async def compact(self, whose: Compacted, context: int) -> SessionCut | None:
-        """Sum up all but the last part of a session, however much of a context of `context` tokens it takes; None: there is nothing older, or the
-        session changed meanwhile. Raises SessionNotFound."""
+    async def compact(self, whose: Compacted, context: int) -> asyncio.Task[MadeCut] | None:
+        """Sum up all but the last part of a session, however little it takes of a context of `context` tokens; returns the cut that is being made.
+        None: there is nothing older. Raises SessionNotFound."""
         if running := self._running.get((whose.owner, whose.session)):
-            await asyncio.wait([running])
+            return running
         history = await self._summaries.shown(whose.owner, whose.session)
         if history is None:
             raise SessionNotFound(param="session_id")
         transcript = Transcript(history)
-        planned = plan(transcript, 0, context, keep=int(KEEP * min(transcript.tokens, context)))
-        if planned is None:
-            return None
-        task = self._start(whose, planned)
-        await asyncio.wait([task])
-        made = task.result()
-        return made.cut if made.stored else None
+        planned = plan(transcript, 0, context, keep=int(KEEP * min(transcript.tokens, context)), gain=_WORTH_IT)
+        return self._start(whose, planned) if planned else None
 
     async def close(self) -> None:
         """Give up the cuts under way: the sessions stay as they are. Call it when no turn runs any more."""
