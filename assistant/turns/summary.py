@@ -44,11 +44,13 @@ _PATTERNS: Final = {
     r"|\b[A-Z][a-z]{2,8} \d{1,2}, \d{4}\b|\d{1,4}年(?:\d{1,2}月(?:\d{1,2}日)?)?",
     "phone": r"(?<![\w+])\+?\d(?:[ ()/-]{0,2}\d){7,20}(?![\w-])",
     "id": r"(?<![\w#@-])[#@]?(?=[A-Za-z_#@./:-]{0,40}\d)(?=[\d_#@./:-]{0,40}[A-Za-z])[A-Za-z0-9]{1,64}(?:[-_.:/#][A-Za-z0-9]{1,64}){0,10}",
-    "number": r"(?<![\w.,])[€$£¥]?\d{1,30}(?:[.,:]\d{1,12}){0,6}%?",
-    "name": r"\b[A-ZÀ-ÖØ-ÞА-Я][\w'’]{1,30}(?: (?:von|van|de|der|den|del|da|di|la|le|bin|al|zu|ter))?(?:[ -][A-ZÀ-ÖØ-ÞА-Я][\w'’]{1,30}){1,3}"
-    r"|(?<=[a-zß-öø-ÿа-я,;] )[A-ZÀ-ÖØ-ÞА-Я][\w'’]{2,30}|[ァ-ヺー]{3,20}",
+    "number": r"(?<![\w.,])[#€$£¥]?\d{1,30}(?:[.,:]\d{1,12}){0,6}%?",
+    "name": r"\b[A-ZÀ-ÖØ-ÞА-Я][^\W\d_]{1,30}(?: (?:von|van|de|der|den|del|da|di|la|le|bin|al|zu|ter)){0,2}"
+    r"(?:[ '’-][A-ZÀ-ÖØ-ÞА-Я][^\W\d_]{1,30}){1,3}\b|(?<=[a-zß-öø-ÿа-я,;] )[A-ZÀ-ÖØ-ÞА-Я][^\W\d_]{2,30}\b|[ァ-ヺー]{3,20}",
 }
-_IDENTIFIER: Final = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS.items()))
+_PLAIN: Final = r"(?<![A-Za-zß-öø-ÿ])(?![a-zß-öø-ÿ]+[.,:;!?]?(?:\s|$))"
+"""Not within a word, and not at a plain one: most of a text is passed over by it."""
+_IDENTIFIER: Final = re.compile(f"{_PLAIN}(?:{'|'.join(f'(?P<{kind}>{pattern})' for kind, pattern in _PATTERNS.items())})")
 _WORTH: Final = {"url": 5.0, "mail": 6.0, "path": 5.0, "date": 4.0, "phone": 6.0, "id": 6.0, "number": 2.0, "name": 1.5}
 _SURE: Final = 4.0
 """From which worth on an identifier is listed even where another section says it, too: that line may go first."""
