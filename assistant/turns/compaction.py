@@ -13,7 +13,7 @@ from typing import Final
 from assistant.contracts.causes import Cause, Payer
 from assistant.contracts.errors import NanobotError, SessionNotFound, traceback_location
 from assistant.contracts.messages import Message, Text, ToolMessage, UserMessage
-from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
+from assistant.contracts.models import ModelProvider, ModelRequest
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.sessions import ONCE, BeforeCut, CachedUpTo, SessionCut
 from assistant.contracts.transcripts import cut, message_tokens, shortened, text_tokens
@@ -29,7 +29,10 @@ DEADLINE: Final = 30.0
 KEEP: Final = 0.25
 """The share of the conversation's room that stays as it is."""
 _SUMMARY_SHARE: Final = 0.15
-"""Of the context, what a summary may take."""
+"""Of the context, what a summary may take, but never more than `_LONGEST` tokens."""
+_LONGEST: Final = 4_000
+_MOST_WORDS: Final = 600
+"""That a model is asked for: it must be done within the deadline. Identifiers that it left out take the rest."""
 _ENOUGH: Final = 0.5
 """The share of the conversation's room down to which shortened results must bring it to need no summary."""
 _GAIN: Final = 0.125
@@ -101,7 +104,7 @@ def plan(transcript: Transcript, tokens: int, context: int, *, keep: int, gain: 
         shown = before or replace(made, seq=transcript.seqs[first.id])
         shown = replace(shown, results_from=seq, at=made.at)
         return CutPlan(known=known, gone=(), cut=shown, tokens=0, context=context, scale=transcript.scale)
-    most = max(int(_SUMMARY_SHARE * context), _SHORTEST)
+    most = min(max(int(_SUMMARY_SHARE * context), _SHORTEST), _LONGEST)
     return CutPlan(known=known, gone=tuple(messages[:start]), cut=made, tokens=most, context=context, scale=transcript.scale)
 
 
@@ -218,12 +221,11 @@ class Compaction:
         context = int((model.info.learned_context or model.info.context_tokens) / planned.scale)
         context = min(context, planned.context) if model is whose.model else context
         most = int(max(context - 2 * planned.tokens, context / 2) * _OF_ROOM)
-        words = summary.INSTRUCTIONS.format(words=planned.tokens // 2)
+        words = summary.INSTRUCTIONS.format(words=min(planned.tokens // 3, _MOST_WORDS))
         text = await asyncio.to_thread(summary.transcript_text, planned.gone, summary.room(most))
         request = ModelRequest(
             instructions=(words,),
             messages=(UserMessage(id=new_id("msg"), parts=(Text(text=f"{text}\n\nSum it up now, under the four headings."),)),),
-            sampling=Sampling(max_tokens=int(2 * planned.tokens * planned.scale)),
             payer=replace(whose.payer, cause=Cause(kind="compaction")),
         )
         answer = await model.complete(request, _unheard)
