@@ -1,5 +1,6 @@
-"""GET /v1/sessions, GET and DELETE /v1/sessions/{id}: conversations that the server keeps. Those of other owners are 404."""
+"""/v1/sessions: conversations that the server keeps; they can be listed, shown, deleted and compacted. Those of other owners are 404."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -40,6 +41,13 @@ class SessionDeleted(Answer):
     id: str
     object: Literal["session.deleted"] = "session.deleted"
     deleted: Literal[True] = True
+
+
+class SessionCompacted(Answer):
+    id: str
+    object: Literal["session.compacted"] = "session.compacted"
+    compacted: bool
+    """False: there was nothing older to sum up, or the session changed meanwhile."""
 
 
 class StoredAttachment(Answer):
@@ -106,6 +114,12 @@ class SessionEndpoints:
         """With its messages, and the files that no other session holds; after the turns that run in it."""
         await self.turns.delete_session(principal(request.scope).person, known_key(session_id))
         return SessionDeleted(id=session_id)
+
+    @endpoint("POST", "/v1/sessions/{session_id:path}/compact", "Compact a session", scope="sessions", responses=errors(401, 404, 503))
+    async def compact(self, request: Request, session_id: str) -> SessionCompacted:
+        """Sum up all but the last part of it now: the model sees the summary in place of the older messages, which stay stored."""
+        task = await self.turns.compact(principal(request.scope).id, known_key(session_id))
+        return SessionCompacted(id=session_id, compacted=task is not None and (await asyncio.shield(task)).stored)
 
 
 def _listed(session: Session) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""`nanobot sessions list | show | export | delete`."""
+"""`nanobot sessions list | show | export | compact | delete`."""
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,10 +11,11 @@ import typer
 from assistant.api.chat.route import known_key
 from assistant.cli.shared import ConfigOption, JsonOption, LimitOption, configured, harmless, moment, pages, print_list, with_store
 from assistant.config import Loaded
-from assistant.contracts.errors import SessionNotFound
+from assistant.contracts.errors import SessionNotFound, StoreUnavailable
 from assistant.contracts.messages import AssistantMessage, Text, ToolMessage, UserMessage, describe
 from assistant.contracts.sessions import Session, SessionStore, StoredMessage
 from assistant.store.store import Store
+from assistant.turns.compaction import MadeCut
 
 commands = typer.Typer(name="sessions", help="Stored conversations.", no_args_is_help=True)
 
@@ -70,6 +72,37 @@ def export(
         raise typer.BadParameter(f"{output} is there already; choose another name.", param_hint="--output") from None
     except OSError as error:
         raise typer.BadParameter(f"{output} can't be written ({error.strerror}).", param_hint="--output") from error
+
+
+@commands.command()
+def compact(session: SessionArgument, config: ConfigOption = None) -> None:
+    """Sum up the older part of a session.
+
+    The model then sees a summary in place of the older messages, which stay stored. A server does this by itself where a session outgrows the
+    model's context. Needs no server, and may be used beside one.
+
+    Example: nanobot sessions compact telegram:123456789
+    """
+    from assistant.app.services import open_services  # noqa: PLC0415 - the other commands need no model
+
+    loaded = configured(config)
+    found = with_store(loaded, lambda store: _find(store.sessions, session))
+
+    async def run() -> MadeCut | None:
+        async with open_services(loaded) as services:
+            task = await services.turns.compact(found.owner, found.key)
+            return await task if task else None
+
+    made = asyncio.run(run())
+    if made is None:
+        typer.echo(f"{harmless(found.key)} has nothing older to sum up")
+    elif made.stored:
+        by = made.cut.made_by or "the server, without a model"
+        typer.echo(
+            f"{harmless(found.key)} is summed up before message {made.cut.seq}, in about {made.cut.tokens:,} tokens, by {harmless(by)}"
+        )
+    else:
+        raise StoreUnavailable(f"{harmless(found.key)} changed meanwhile, and stays as it is. Try again.")
 
 
 @commands.command()

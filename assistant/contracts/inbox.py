@@ -64,6 +64,7 @@ COMMANDS: Mapping[str, str] = {
     "start": "Begin",
     "help": "What this assistant can do",
     "new": "Begin a new conversation",
+    "compact": "Sum up the older part of the conversation",
     "stop": "Stop what is being done",
     "status": "How it is doing",
     "id": "The ids of this chat and of you",

@@ -128,7 +128,7 @@ def shortened(result: ToolMessage) -> ToolMessage:
     text = result.text
     if len(text) <= LONG_RESULT:
         return result
-    begins = " ".join(text[:200].split())[:120]
+    begins = " ".join(text[:200].split())[:120].strip()
     kept = re.search(r'read_attachment\(id="([^"]{1,64})"', text)
     again = (
         f'read_attachment(id="{kept[1]}")'

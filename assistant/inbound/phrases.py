@@ -14,6 +14,7 @@ HELP = """\
 Write to me as you would to a person; files and pictures can come along.
 
 - /new begins a new conversation: I no longer see what was said before
+- /compact sums up the older part of the conversation, so that answers come faster and cost less
 - /stop stops what I am doing
 - /status says how things are
 - /id gives the ids of this chat and of you
@@ -30,6 +31,8 @@ SET_ASIDE = (
     "I could not answer your last message: the server broke down over it twice. I have put it aside and will not try again. "
     "Please send it in another way: shorter, or without its files."
 )
+SUMMING_UP = "I am summing up the older part of our conversation, and will say when it is done."
+NOTHING_TO_SUM_UP = "There is nothing to sum up yet: the conversation is short."
 SUMMED_UP = "I have summed up the older part of our conversation; everything stays searchable."
 NO_HEARING = "the sound or the film itself: there is nothing here that hears or watches it, so ask the user to say it in words"
 _CUT: dict[FinishReason, str] = {

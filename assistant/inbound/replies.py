@@ -139,6 +139,10 @@ class Writer:
         event = self.event(derived_id("evt", taken.turn_id, "end"), kind, taken.messages[-1], taken.place, text)
         return replace(event, replaces=replaces, origin=replace(event.origin, turn_id=taken.turn_id))
 
+    def of_cut(self, message: InboundMessage, place: SessionRef, _: SessionCut) -> OutboundEvent:
+        """For the chat whose older part was summed up; enqueued with the cut, so that each is told once."""
+        return self.event(new_id("evt"), "notice", message, place, words.SUMMED_UP)
+
     def set_aside(self, taken: Taken) -> OutboundEvent:
         """For the sender of a message that broke the server twice."""
         return self.of_turn("notice", taken, words.SET_ASIDE)
@@ -164,7 +168,7 @@ class ChatReply:
         return [self.writer.of_turn("notice", self.taken, words.failure(end))]
 
     def of_cut(self, cut: SessionCut) -> OutboundEvent:
-        return self.writer.event(new_id("evt"), "notice", self.taken.messages[-1], self.taken.place, words.SUMMED_UP)
+        return self.writer.of_cut(self.taken.messages[-1], self.taken.place, cut)
 
 
 VALID_FOR: Final = timedelta(hours=1)

@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -168,6 +169,10 @@ class InboundService:
             case "new":
                 await self._turns.start_over(*key)
                 return words.NEW_STOPPED if self._runner.works_on(key) else words.NEW
+            case "compact":
+                tell = partial(self._writer.of_cut, message, place)
+                summed_up = await self._sessions.get(*key) and await self._turns.compact(*key, tell=tell)
+                return words.SUMMING_UP if summed_up else words.NOTHING_TO_SUM_UP
             case "status":
                 session = await self._sessions.get(*key)
                 more = await self._overview() if place.role == "owner" and message.private else ()

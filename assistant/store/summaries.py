@@ -24,6 +24,7 @@ ADD_CUT = """
 CUTS = """
     SELECT seq, results_from, text, tokens, made_by, summaries.at FROM summaries JOIN sessions ON sessions.id = session_id
     WHERE owner = :owner AND key = :key ORDER BY seq"""
+CURRENT = "SELECT 1 FROM sessions WHERE id = :id AND owner = :owner AND revision = :revision"
 SHOWN = "SELECT id, messages, context_from, revision FROM sessions WHERE owner = :owner AND key = :key"
 SUMMARIES_OF = "SELECT session_id, seq, text FROM summaries JOIN sessions ON sessions.id = session_id WHERE owner = :owner AND text <> ''"
 REPLACE_SUMMARY = "UPDATE summaries SET text = :text WHERE session_id = :id AND seq = :seq"
@@ -66,6 +67,11 @@ class SummaryStore:
         if done and drafts:
             self._notifier.announced()
         return done
+
+    async def current(self, owner: str, known: CachedUpTo) -> bool:
+        """Whether the model still sees the session as in `known`."""
+        values: dict[str, SqlValue] = {"id": known.row, "owner": escape(owner), "revision": known.revision}
+        return bool(await self._database.select(CURRENT, values))
 
     async def list(self, owner: str, session: str) -> Sequence[SessionCut]:
         """The cuts of a session, the earliest first."""

@@ -13,7 +13,7 @@ from typing import Final
 from assistant.contracts.causes import Cause, Payer
 from assistant.contracts.errors import NanobotError, SessionNotFound, traceback_location
 from assistant.contracts.messages import Message, Text, ToolMessage, UserMessage
-from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
+from assistant.contracts.models import ModelProvider, ModelRequest
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.sessions import ONCE, BeforeCut, CachedUpTo, SessionCut
 from assistant.contracts.transcripts import cut, message_tokens, shortened, text_tokens
@@ -29,13 +29,18 @@ DEADLINE: Final = 30.0
 KEEP: Final = 0.25
 """The share of the conversation's room that stays as it is."""
 _SUMMARY_SHARE: Final = 0.15
-"""Of the context, what a summary may take."""
+"""Of the context, what a summary may take, but never more than `_LONGEST` tokens."""
+_LONGEST: Final = 4_000
+_MOST_WORDS: Final = 600
+"""That a model is asked for: it must be done within the deadline. Identifiers that it left out take the rest."""
 _ENOUGH: Final = 0.5
 """The share of the conversation's room down to which shortened results must bring it to need no summary."""
 _GAIN: Final = 0.125
 """The share of the room that a cut after a turn must free: otherwise each turn of a crowded session would ask for a summary."""
 _OF_ROOM: Final = 0.75
 """Of what is free in the context of the model that sums up, what the conversation may take: the count is an estimate."""
+_WORTH_IT: Final = 200
+"""Tokens that a cut must free where a person asks for it: asked again at once, there is nothing more to sum up."""
 _SHORTEST: Final = 50
 """Tokens that any summary may take."""
 Tell = Callable[[SessionCut], OutboundEvent | None]
@@ -53,6 +58,8 @@ class CutPlan:
     """Without its summary; with the one before, where nothing goes."""
     tokens: int
     """What the summary may take, estimated."""
+    context: int
+    """The agent's model's context, in estimated tokens."""
     scale: float
     """Tokens that the provider counts for each estimated one."""
 
@@ -79,8 +86,8 @@ class Compacted:
 
 
 def plan(transcript: Transcript, tokens: int, context: int, *, keep: int, gain: int = 1, clock: Clock = utc_now) -> CutPlan | None:
-    """The cut that leaves about `keep` tokens of a transcript, of a context of `context`; None: nothing older is there, or less than `gain` tokens.
-    Results alone are shortened where that brings it below half of `tokens`, what the conversation may take; 0: that is never enough."""
+    """The cut that leaves about `keep` tokens of a transcript; None: nothing older is there, or less than `gain`. `context`: the model's. All tokens
+    are estimated ones. Results alone are shortened where that brings it below half of `tokens`, the conversation's room; 0: never."""
     messages, costs = transcript.messages, transcript.costs
     start = cut(messages, costs, 0, keep)
     earlier, said = summary.earlier_summary(messages[:start])
@@ -95,9 +102,10 @@ def plan(transcript: Transcript, tokens: int, context: int, *, keep: int, gain: 
     made = SessionCut(seq=seq, text="", results_from=seq, tokens=0, made_by="", at=clock())
     if saved >= gain and transcript.tokens - saved <= _ENOUGH * tokens:
         shown = before or replace(made, seq=transcript.seqs[first.id])
-        return CutPlan(known=known, gone=(), cut=replace(shown, results_from=seq, at=made.at), tokens=0, scale=transcript.scale)
-    most = max(int(_SUMMARY_SHARE * context / transcript.scale), _SHORTEST)
-    return CutPlan(known=known, gone=tuple(messages[:start]), cut=made, tokens=most, scale=transcript.scale)
+        shown = replace(shown, results_from=seq, at=made.at)
+        return CutPlan(known=known, gone=(), cut=shown, tokens=0, context=context, scale=transcript.scale)
+    most = min(max(int(_SUMMARY_SHARE * context), _SHORTEST), _LONGEST)
+    return CutPlan(known=known, gone=tuple(messages[:start]), cut=made, tokens=most, context=context, scale=transcript.scale)
 
 
 class Compaction:
@@ -116,21 +124,22 @@ class Compaction:
     def begin(self, whose: Compacted, transcript: Transcript, room: Room) -> None:
         """Make a cut in the background, if it frees enough of a crowded transcript."""
         tokens = room.budget(transcript.scale)
-        planned = plan(transcript, tokens, room.context_tokens, keep=int(KEEP * tokens), gain=int(_GAIN * tokens))
+        context = int(room.context_tokens / transcript.scale)
+        planned = plan(transcript, tokens, context, keep=int(KEEP * tokens), gain=int(_GAIN * tokens))
         if planned and (whose.owner, whose.session) not in self._running:
-            self._start(whose, planned)
+            self._start(whose, planned, ahead=True)
 
     async def fit(self, whose: Compacted, transcript: Transcript, tokens: int, context: int) -> None:
         """Make the transcript of a running turn fit into `tokens` by a cut, as far as there is something older than the turn. Of a session of one
         request it is made without a model and kept nowhere."""
         if running := self._running.get((whose.owner, whose.session)):
             await asyncio.wait([running])
-            made = running.result()
+            made = running.result()  # a bug in it is this turn's
             if made.stored and made.known.revision == transcript.revision:
                 transcript.begin_with(made.cut, transcript.revision + 1)
             if transcript.tokens <= tokens:
                 return
-        planned = plan(transcript, 0, context, keep=int(KEEP * tokens))
+        planned = plan(transcript, 0, min(int(context / transcript.scale), tokens * 4 // 3), keep=int(KEEP * tokens))
         if planned is None:
             return
         if whose.session.startswith(ONCE):
@@ -143,22 +152,17 @@ class Compaction:
         # One that is not stored holds for this turn: the next one reads what another process made of the session.
         transcript.begin_with(made.cut, planned.known.revision + made.stored)
 
-    async def compact(self, whose: Compacted, context: int) -> SessionCut | None:
-        """Sum up all but the last part of a session, however much of a context of `context` tokens it takes; None: there is nothing older, or the
-        session changed meanwhile. Raises SessionNotFound."""
+    async def compact(self, whose: Compacted, context: int) -> asyncio.Task[MadeCut] | None:
+        """Sum up all but the last part of a session, however little it takes of a context of `context` tokens; returns the cut that is being made.
+        None: there is nothing older. Raises SessionNotFound."""
         if running := self._running.get((whose.owner, whose.session)):
-            await asyncio.wait([running])
+            return running
         history = await self._summaries.shown(whose.owner, whose.session)
         if history is None:
             raise SessionNotFound(param="session_id")
         transcript = Transcript(history)
-        planned = plan(transcript, 0, context, keep=int(KEEP * min(transcript.tokens, context)))
-        if planned is None:
-            return None
-        task = self._start(whose, planned)
-        await asyncio.wait([task])
-        made = task.result()
-        return made.cut if made.stored else None
+        planned = plan(transcript, 0, context, keep=int(KEEP * min(transcript.tokens, context)), gain=_WORTH_IT)
+        return self._start(whose, planned) if planned else None
 
     async def close(self) -> None:
         """Give up the cuts under way: the sessions stay as they are. Call it when no turn runs any more."""
@@ -166,30 +170,37 @@ class Compaction:
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    def _start(self, whose: Compacted, planned: CutPlan) -> asyncio.Task[MadeCut]:
+    def _start(self, whose: Compacted, planned: CutPlan, *, ahead: bool = False) -> asyncio.Task[MadeCut]:
         """A task of its own: a turn that waits for it may be stopped."""
         key = whose.owner, whose.session
-        task = self._running[key] = asyncio.create_task(self._made(whose, planned))
+        task = self._running[key] = asyncio.create_task(self._made(whose, planned, ahead=ahead))
         task.add_done_callback(lambda _: self._running.pop(key))
+        task.add_done_callback(_log_bug)
         return task
 
-    async def _made(self, whose: Compacted, planned: CutPlan) -> MadeCut:
+    async def _made(self, whose: Compacted, planned: CutPlan, *, ahead: bool) -> MadeCut:
+        """The cut. One that is made `ahead` is given up where the session was cut already while the turn ran."""
         made, stored = planned.cut, False
-        if planned.gone:
-            learned = asyncio.create_task(self._learned(whose, planned.cut.seq - 1))
-            try:
-                text, by = await self._text(whose, planned)
-                await learned
-            finally:
-                learned.cancel()
-            made = replace(made, text=text, tokens=text_tokens(text), made_by=by)
-        told = whose.tell(made) if whose.tell and planned.gone else None
         try:
+            if ahead and not await self._summaries.current(whose.owner, planned.known):
+                return MadeCut(cut=made, known=planned.known, stored=False)
+            if planned.gone:
+                made = await self._summed_up(whose, planned)
+            told = whose.tell(made) if whose.tell and planned.gone else None
             stored = await self._summaries.cut(whose.owner, planned.known, made, outbound=[told] if told else [])
         except NanobotError as error:
             log.warning("session.not_cut code=%s", error.code)
         log.info("session.cut stored=%s summary=%d by=%s", stored, made.tokens, made.made_by or "no model")
         return MadeCut(cut=made, known=planned.known, stored=stored)
+
+    async def _summed_up(self, whose: Compacted, planned: CutPlan) -> SessionCut:
+        learned = asyncio.create_task(self._learned(whose, planned.cut.seq - 1))
+        try:
+            text, by = await self._text(whose, planned)
+            await learned
+        finally:
+            learned.cancel()
+        return replace(planned.cut, text=text, tokens=text_tokens(text), made_by=by)
 
     async def _text(self, whose: Compacted, planned: CutPlan) -> tuple[str, str]:
         """The summary, and the model that wrote it; empty: put together without one, since it failed, was late, or gave no summary."""
@@ -197,7 +208,7 @@ class Compaction:
         if model.info.provider != "offline":
             try:
                 async with asyncio.timeout(self._deadline):
-                    text = await self._asked(model, whose.payer, planned)
+                    text = await self._asked(model, whose, planned)
                 if text:
                     return await asyncio.to_thread(summary.checked, text, planned.gone, planned.tokens), model.info.id
                 log.warning("session.summary_refused reason=form")
@@ -205,17 +216,17 @@ class Compaction:
                 log.warning("session.summary_failed error=%s", getattr(error, "code", type(error).__name__))
         return await asyncio.to_thread(summary.put_together, planned.gone, planned.tokens), ""
 
-    async def _asked(self, model: ModelProvider, payer: Payer, planned: CutPlan) -> str:
+    async def _asked(self, model: ModelProvider, whose: Compacted, planned: CutPlan) -> str:
         """What the model writes; empty where that is no summary."""
-        context = (model.info.learned_context or model.info.context_tokens) / planned.scale
+        context = int((model.info.learned_context or model.info.context_tokens) / planned.scale)
+        context = min(context, planned.context) if model is whose.model else context
         most = int(max(context - 2 * planned.tokens, context / 2) * _OF_ROOM)
-        words = summary.INSTRUCTIONS.format(words=planned.tokens // 2)
+        words = summary.INSTRUCTIONS.format(words=min(planned.tokens // 3, _MOST_WORDS))
         text = await asyncio.to_thread(summary.transcript_text, planned.gone, summary.room(most))
         request = ModelRequest(
             instructions=(words,),
             messages=(UserMessage(id=new_id("msg"), parts=(Text(text=f"{text}\n\nSum it up now, under the four headings."),)),),
-            sampling=Sampling(max_tokens=int(2 * planned.tokens * planned.scale)),
-            payer=replace(payer, cause=Cause(kind="compaction")),
+            payer=replace(whose.payer, cause=Cause(kind="compaction")),
         )
         answer = await model.complete(request, _unheard)
         return answer.text if summary.is_summary(answer.text) else ""
@@ -228,6 +239,12 @@ class Compaction:
                 await self._before(whose.owner, whose.session, up_to)
         except Exception as error:  # noqa: BLE001 - what another part does wrong must not keep a session from being cut
             log.warning("session.cut_before_learned error=%s", traceback_location(error))
+
+
+def _log_bug(task: asyncio.Task[MadeCut]) -> None:
+    """A cut that nothing waits for must not fail in silence."""
+    if not task.cancelled() and (bug := task.exception()):
+        log.error("session.compaction_bug error=%s", traceback_location(bug))
 
 
 def _unheard(text: str, /, *, reasoning: bool = False) -> None:

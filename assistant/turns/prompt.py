@@ -52,6 +52,8 @@ ANSWER_TOKENS: Final = 4_096
 
 LINE: Final = 0.7
 """The share of the context at which a conversation is compacted, after the turn that reached it."""
+LINE_OF_ROOM: Final = 0.85
+"""Where that comes first, the share of what a prompt may take: small contexts keep more free for the answer, and turns go on meanwhile."""
 SUMMARY: Final = (
     "[Made by this server: a summary of the older part of this conversation. All of it stays stored, and search_history finds it.]"
 )
@@ -228,7 +230,11 @@ class Transcript:
     def crowded(self) -> bool:
         """Whether the next prompt takes so much of the context, by the provider's last count and an estimate of what was added, that the
         older part should be summed up."""
-        return self.room is not None and (self.tokens + self.room.fixed_tokens) * self.scale >= LINE * self.room.context_tokens
+        room = self.room
+        if room is None:
+            return False
+        line = min(LINE * room.context_tokens, LINE_OF_ROOM * (room.conversation_tokens + room.fixed_tokens))
+        return (self.tokens + room.fixed_tokens) * self.scale >= line
 
     def begin_with(self, cut: SessionCut, revision: int) -> None:
         """Show what a cut leaves: its summary, then the messages from its place on, older results of tools in a line each."""

@@ -10,6 +10,7 @@ from assistant.access.authenticator import Allowance
 from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.access import UNLIMITED, Admission
+from assistant.contracts.causes import Payer
 from assistant.contracts.errors import (
     InvalidRequest,
     ModelNotFound,
@@ -27,10 +28,10 @@ from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.sessions import ONCE, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.transcripts import fit
-from assistant.contracts.turns import AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
+from assistant.contracts.turns import MAIN, AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
-from assistant.turns.compaction import Compacted, Compaction
+from assistant.turns.compaction import Compacted, Compaction, MadeCut, Tell
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
 from assistant.turns.intake import MessageIntake
 from assistant.turns.prompt import Context, Transcript, Transcripts, estimated_tokens
@@ -139,6 +140,14 @@ class Turns:
     def at_work(self) -> int:
         """How many turns run or wait."""
         return self._running.count
+
+    async def compact(self, owner: str, session: str, *, tell: Tell | None = None) -> "asyncio.Task[MadeCut] | None":
+        """Sum up the older part of a session now, beside a turn that runs, by the default agent's model; returns the cut that is being made, to be
+        awaited behind `asyncio.shield`. `tell`: makes the message that goes out with it. None: there is nothing older. Raises SessionNotFound."""
+        agent = self.agents[MAIN]
+        payer = Payer(owner=owner, caller=owner, session=session, agent=MAIN)
+        whose = Compacted(owner=owner, session=session, model=agent.model, payer=payer, tell=tell)
+        return await self._compaction.compact(whose, agent.context.total)
 
     async def close(self, grace: float) -> None:
         """Take no new turns, wait `grace` seconds for those that run, and interrupt the rest: their sessions record it, and the next start resumes

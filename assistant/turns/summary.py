@@ -12,7 +12,7 @@ from assistant.contracts.util import CHARACTERS_PER_TOKEN
 
 WHO, DECISIONS, PROMISES, EXACT = HEADINGS = ("Who and what", "Decisions", "Open promises", "Exact identifiers")
 _SHARES: Final = {WHO: 1.0, DECISIONS: 0.5, PROMISES: 0.4, EXACT: 1.0}
-"""Of the room that the sections before left, what a section may take; identifiers come first, with half of it all."""
+"""Of the room that the sections before left, what a section may take; identifiers come first, with half of it all or what the others leave."""
 _LINE: Final = 160
 """Characters of a line, about."""
 _AROUND: Final = 60
@@ -44,12 +44,16 @@ _PATTERNS: Final = {
     r"|\b[A-Z][a-z]{2,8} \d{1,2}, \d{4}\b|\d{1,4}年(?:\d{1,2}月(?:\d{1,2}日)?)?",
     "phone": r"(?<![\w+])\+?\d(?:[ ()/-]{0,2}\d){7,20}(?![\w-])",
     "id": r"(?<![\w#@-])[#@]?(?=[A-Za-z_#@./:-]{0,40}\d)(?=[\d_#@./:-]{0,40}[A-Za-z])[A-Za-z0-9]{1,64}(?:[-_.:/#][A-Za-z0-9]{1,64}){0,10}",
-    "number": r"(?<![\w.,])[€$£¥]?\d{1,30}(?:[.,:]\d{1,12}){0,6}%?",
-    "name": r"\b[A-ZÀ-ÖØ-ÞА-Я][\w'’]{1,30}(?: (?:von|van|de|der|den|del|da|di|la|le|bin|al|zu|ter))?(?:[ -][A-ZÀ-ÖØ-ÞА-Я][\w'’]{1,30}){1,3}"
-    r"|(?<=[a-zß-öø-ÿа-я,;] )[A-ZÀ-ÖØ-ÞА-Я][\w'’]{2,30}|[ァ-ヺー]{3,20}",
+    "number": r"(?<![\w.,])[#€$£¥]?\d{1,30}(?:[.,:]\d{1,12}){0,6}%?",
+    "name": r"\b[A-ZÀ-ÖØ-ÞА-Я][^\W\d_]{1,30}(?: (?:von|van|de|der|den|del|da|di|la|le|bin|al|zu|ter)){0,2}"
+    r"(?:[ '’-][A-ZÀ-ÖØ-ÞА-Я][^\W\d_]{1,30}){1,3}\b|(?<=[a-zß-öø-ÿа-я,;] )[A-ZÀ-ÖØ-ÞА-Я][^\W\d_]{2,30}\b|[ァ-ヺー]{3,20}",
 }
-_IDENTIFIER: Final = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS.items()))
+_PLAIN: Final = r"(?<![A-Za-zß-öø-ÿ])(?![a-zß-öø-ÿ]+[.,:;!?]?(?:\s|$))"
+"""Not within a word, and not at a plain one: most of a text is passed over by it."""
+_IDENTIFIER: Final = re.compile(f"{_PLAIN}(?:{'|'.join(f'(?P<{kind}>{pattern})' for kind, pattern in _PATTERNS.items())})")
 _WORTH: Final = {"url": 5.0, "mail": 6.0, "path": 5.0, "date": 4.0, "phone": 6.0, "id": 6.0, "number": 2.0, "name": 1.5}
+_SURE: Final = 4.0
+"""From which worth on an identifier is listed even where another section says it, too: that line may go first."""
 _WORDS_OF_ASKS: Final = re.compile(
     r"\b(?:remind|don'?t forget|remember to|to-?do|please|could you|can you|let me know|get back to|follow up|still (?:open|to)|waiting for|"
     r"i'?ll|i will|i am going to|erinner|vergiss nicht|bitte|kannst du|könntest du|melde mich|ich werde|noch offen|напомни|не забудь)\b"
@@ -137,7 +141,7 @@ def _around(text: str, start: int, end: int) -> str:
     before = re.split(r"[.!?\n]\s", text[max(0, start - _AROUND) : start])[-1]
     before = before.split(" ", 1)[-1] if start > _AROUND and len(before) >= _AROUND else before
     after = re.split(r"[.!?,;\n]", text[end : end + _AROUND])[0] if len(before) < _AROUND // 3 else ""
-    return " ".join(f"{before}…{after}".split()).strip("…")
+    return " ".join(f"{before}…{after}".split()).strip(" …")
 
 
 def open_asks(messages: Sequence[Message]) -> list[str]:
@@ -163,7 +167,7 @@ def open_asks(messages: Sequence[Message]) -> list[str]:
 
 
 def sections(text: str) -> dict[str, list[str]]:
-    """The lines of a summary under each heading; what stands under none, or another, is what was talked about."""
+    """The lines of a summary under each heading; those under none, or another, are what was talked about."""
     found: dict[str, list[str]] = {heading: [] for heading in HEADINGS}
     current = WHO
     for line in text.splitlines():
@@ -209,7 +213,8 @@ def put_together(messages: Sequence[Message], tokens: int) -> str:
 def _fitted(own: Mapping[str, Sequence[str]], messages: Sequence[Message], tokens: int) -> str:
     """Sections in their order, bounded: of the lines of each, those that tell most stay."""
     most = room(tokens) - sum(len(heading) + 5 for heading in HEADINGS)
-    exact = _exact(own, messages, most // 2)
+    others = sum(len(line) + 1 for heading in (WHO, DECISIONS, PROMISES) for line in own[heading])
+    exact = _exact(own, messages, max(most // 2, most - others))
     kept = {EXACT: exact}
     left = most - sum(len(line) + 1 for line in exact)
     for heading in (PROMISES, DECISIONS, WHO):
@@ -230,13 +235,14 @@ def _telling(lines: Sequence[str], most: int) -> list[str]:
 
 
 def _worth(line: str) -> float:
+    line = line.split(" → ")[0]  # the answer's side of it is no fact
     kinds = [match.lastgroup for match in _IDENTIFIER.finditer(line)]
     return 3.0 * bool(_ABOUT_SELF.search(line)) + min(2, sum(kind not in ("name", "number") for kind in kinds)) + 0.5 * min(2, len(kinds))
 
 
 def _exact(own: Mapping[str, Sequence[str]], messages: Sequence[Message], most: int) -> list[str]:
-    """The lines of identifiers: what the summary and the earlier one have there, then those that stand nowhere, the most telling ones; the words
-    they stand with go first where room is short."""
+    """The lines of identifiers: what the summary and the earlier one have there, then what else the conversation has, the most telling ones; the
+    words they stand with go first where room is short."""
     earlier, said = earlier_summary(messages)
     lines: dict[str, str] = {}
     worth: dict[str, float] = {}
@@ -245,9 +251,10 @@ def _exact(own: Mapping[str, Sequence[str]], messages: Sequence[Message], most: 
         if value not in lines and not _holds("\n".join(lines.values()), value):
             found = _IDENTIFIER.fullmatch(value)
             lines[value], worth[value] = line, _WORTH[found.lastgroup or ""] + 1 if found else 6.0
-    given = "\n".join([*lines.values(), *(line for heading in (WHO, DECISIONS, PROMISES) for line in own[heading])])
-    for value, (points, words) in identifiers(said).items():
-        if not _holds(given, value):
+    given = "\n".join(lines.values())
+    elsewhere = "\n".join(line for heading in (WHO, DECISIONS, PROMISES) for line in own[heading])
+    for value, (points, words) in identifiers([*_elsewhere(earlier), *said]).items():
+        if not (_holds(given, value) or (points < _SURE and _holds(elsewhere, value))):
             lines[value], worth[value] = f"- {value} ({words})" if words else f"- {value}", points
     chosen: list[str] = []
     for value in sorted(lines, key=lambda value: worth[value], reverse=True):
@@ -261,6 +268,13 @@ def _exact(own: Mapping[str, Sequence[str]], messages: Sequence[Message], most: 
         else:
             lines[value] = f"- {value}"
     return [line for value, line in lines.items() if value in set(chosen)]
+
+
+def _elsewhere(earlier: str) -> list[Message]:
+    """What an earlier summary says outside of its list of identifiers, as a message: its identifiers may not be there yet."""
+    own = sections(earlier)
+    text = "\n".join(line for heading in (WHO, DECISIONS, PROMISES) for line in own[heading])
+    return [AssistantMessage(id="earlier", text=text)] if text else []
 
 
 def _identifier_of(line: str) -> str:

@@ -29,6 +29,7 @@ from assistant.providers.choice import ChosenModel
 from assistant.providers.listing import ListedModels
 from assistant.providers.registry import ModelRegistry
 from assistant.store.idempotency import IdempotencyStore
+from assistant.turns.compaction import MadeCut
 from assistant.turns.direct import Direct
 from assistant.turns.handle import RunningTurn
 from assistant.workflows.models import WorkflowModels
@@ -96,6 +97,11 @@ class PlayedTurns:
     async def delete_session(self, owner: str, session: str) -> None:
         if not await self.sessions.delete(owner, session):
             raise SessionNotFound(param="session_id")
+
+    async def compact(self, owner: str, session: str) -> asyncio.Task[MadeCut] | None:
+        if await self.sessions.get(owner, session) is None:
+            raise SessionNotFound(param="session_id")
+        return None
 
     async def _run(self, turn: RunningTurn, request: TurnRequest) -> None:
         turn.awake = True

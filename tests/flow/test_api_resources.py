@@ -13,6 +13,7 @@ from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.messages import AssistantMessage, Document, Image, Text, ToolCall, ToolMessage, Usage, UserMessage
 
 from .api_rig import Running, error_of, serving
+from .test_path import running
 
 
 @pytest.fixture
@@ -103,6 +104,24 @@ async def test_a_deleted_session_is_gone(api: Running) -> None:
     for response in (await api.client.get("/v1/sessions/mine"), await api.client.delete("/v1/sessions/mine")):
         assert response.status_code == 404
         assert error_of(response)["code"] == "session_not_found"
+
+
+async def test_a_session_is_compacted(tmp_path: Path) -> None:
+    async with running(tmp_path, {"agents": {"defaults": {"provider": "offline"}}}) as client:
+        for number in range(6):
+            asked = {
+                "messages": [{"role": "user", "content": f"My order {number} is KX-{number}55. " + "It rains. " * 40}],
+                "session_id": "a/b",
+            }
+            assert (await client.post("/v1/chat/completions", json=asked)).status_code == 200
+        path = "/v1/sessions/a%2Fb/compact"
+        assert (await client.post(path)).json() == {"id": "a/b", "object": "session.compacted", "compacted": True}
+        assert (await client.get("/v1/sessions/a%2Fb")).json()["messages"] == 12, "all stay stored"
+        once = {"messages": [{"role": "user", "content": "hi"}], "session_id": "short"}
+        await client.post("/v1/chat/completions", json=once)
+        assert (await client.post("/v1/sessions/short/compact")).json()["compacted"] is False
+        gone = await client.post("/v1/sessions/none/compact")
+        assert (gone.status_code, gone.json()["error"]["code"]) == (404, "session_not_found")
 
 
 @pytest.mark.parametrize("identity", ["%00", "x" * 600, "%ED%A0%80%01"])

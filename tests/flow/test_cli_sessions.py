@@ -1,3 +1,4 @@
+import asyncio
 import json
 from pathlib import Path
 
@@ -103,3 +104,22 @@ def test_an_export_that_cannot_be_written_is_wrong_usage(tmp_path: Path):
     assert done.returncode == 2
     assert "nowhere/talk.json can't be written (No such file or directory)." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_compact_sums_up_the_older_part_without_a_model_too(nanobot: Nanobot):
+    store = await open_store(StoreSettings(), nanobot.home, AttachmentSettings())
+    for number in range(8):
+        message = UserMessage(id=f"msg_{number}", parts=(Text(text=f"My order number {number} is KX-{number}471. " + "It is late. " * 20),))
+        await store.sessions.begin_turn(NewTurn(id=f"turn_{number}", owner=OWNER.id, session="api:long", message=message), None)
+        await store.sessions.end_turn(f"turn_{number}", "finished", [AssistantMessage(id=f"msg_{number}_2", text="Noted.")])
+    await store.close()
+    done = await asyncio.to_thread(nanobot, "sessions", "compact", "long")
+    assert done.stdout.startswith("api:long is summed up before message 1"), done.stderr
+    assert "without a model" in done.stdout
+    store = await open_store(StoreSettings(), nanobot.home, AttachmentSettings())
+    (made,) = await store.summaries.list(OWNER.id, "api:long")
+    await store.close()
+    assert "KX-0471" in made.text
+    again = await asyncio.to_thread(nanobot, "sessions", "compact", "talk")
+    assert again.stdout == "api:talk has nothing older to sum up\n"
+    assert (await asyncio.to_thread(nanobot, "sessions", "compact", "none")).returncode != 0

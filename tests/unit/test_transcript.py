@@ -1,10 +1,15 @@
 """Pure passes over a transcript."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.contracts.messages import AssistantMessage, Message, Text, ToolCall, ToolMessage, UserMessage
-from assistant.contracts.transcripts import NO_RESULT, cut, fit, heal, message_tokens
+from assistant.contracts.messages import AssistantMessage, Image, Message, Text, ToolCall, ToolMessage, UserMessage
+from assistant.contracts.sessions import CachedUpTo, History, SessionCut
+from assistant.contracts.transcripts import NO_RESULT, cut, fit, heal, message_tokens, shortened
+from assistant.turns.prompt import Transcript
 
 
 def user(text: str) -> UserMessage:
@@ -83,3 +88,37 @@ def test_a_call_without_a_result_is_answered_truthfully() -> None:
 
 def test_a_result_without_a_call_is_left_out() -> None:
     assert heal([user("go"), result("a"), says("done")]) == [user("go"), says("done")]
+
+
+def picture(name: str) -> Image:
+    return Image(attachment_id=name, name=name, media_type="image/png", width=9, height=9, size=9, original="PNG, 9×9")
+
+
+def test_a_cut_takes_pictures_and_calls_along_whole_and_counts_what_is_left() -> None:
+    said: list[Message] = []
+    for number in range(6):
+        said += [UserMessage(id=f"u{number}", parts=(Text(text=f"q{number}"), picture(f"att_{number}"))), says("", f"c{number}")]
+        said += [result(f"c{number}", "x" * 1_000), says(f"a{number}")]
+    history = History(row=3, fresh=True, context_from=1, messages=tuple(said), seq=25)
+    made = SessionCut(seq=13, text="## Who and what\n- Anna", results_from=17, tokens=5, made_by="", at=datetime(2026, 11, 29, tzinfo=UTC))
+    grown = Transcript(history)
+    grown.begin_with(made, 1)
+    read = Transcript(replace(history, context_from=13, messages=tuple(said[12:]), revision=1, cut=made))
+    for transcript in (grown, read):
+        summary, *rest = transcript.messages
+        assert summary.id == "sum_3_13_1"
+        assert [message.id for message in rest] == [message.id for message in said[12:]]
+        assert [image.attachment_id for image in transcript.images] == ["att_3", "att_4", "att_5"]
+        results = [message for message in rest if isinstance(message, ToolMessage)]
+        assert results == [shortened(result("c3", "x" * 1_000)), result("c4", "x" * 1_000), result("c5", "x" * 1_000)]
+        assert transcript.tokens == sum(map(message_tokens, transcript.messages)) == sum(transcript.costs)
+        assert heal(transcript.messages) == transcript.messages
+        assert transcript.known == CachedUpTo(row=3, seq=24, revision=1)
+    assert (grown.messages, grown.size) == (read.messages, read.size)
+
+
+def test_what_is_left_out_of_a_prompt_is_never_the_summary() -> None:
+    summary = UserMessage(id="sum_1_5_1", parts=(Text(text="what was"),))
+    kept = fit([summary, *[message for number in range(20) for message in turn(number)]], 2_000)
+    assert kept[0] == summary
+    assert 1 < len(kept) < 60

@@ -29,6 +29,7 @@ from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import AgentFacts, Earlier, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.providers.registry import ModelRegistry
+from assistant.turns.compaction import MadeCut
 from assistant.turns.direct import Direct, DirectRequest
 from assistant.turns.handle import RunningTurn
 from assistant.turns.prompt import estimated_tokens
@@ -50,6 +51,10 @@ class TurnStarter(Protocol):
 
     async def delete_session(self, owner: str, session: str) -> None:
         """Remove a session after the turns that wait in it. Raises SessionNotFound, SessionBusy."""
+        ...
+
+    async def compact(self, owner: str, session: str) -> asyncio.Task[MadeCut] | None:
+        """Sum up the older part of a session; None: there is none. Raises SessionNotFound."""
         ...
 
 

@@ -65,7 +65,8 @@ class Drawn:
 
     def __init__(self, case: int) -> None:
         self.random = Random(case)
-        self.messages = self.transcript()
+        summary = UserMessage(id="sum_1_9_1", parts=(Text(text="[Made by this server.]\n\n## Who and what\n- Anna", quoted=True),))
+        self.messages = (*((summary,) if case % 3 == 0 else ()), *self.transcript())
 
     def one_in(self, times: int) -> bool:
         return self.random.randrange(times) == 0

@@ -1,7 +1,7 @@
 """What tests of the way in share: a store, turns on a scripted model, and as many servers on them as a test wants."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -50,13 +50,18 @@ class Server:
 
     async def told(self, count: int) -> list[OutboundEvent]:
         """All that was put into the outbox, the earliest first, once there is so much of it."""
+        events = await self.until(lambda events: len(events) >= count)
+        assert len(events) == count
+        return events
+
+    async def until(self, holds: Callable[[list[OutboundEvent]], bool]) -> list[OutboundEvent]:
+        """All that was put into the outbox, the earliest first, once `holds` of it."""
         async with asyncio.timeout(15):
             while True:
                 self._rung.clear()
-                deliveries = await self.store.outbox.list(None, limit=1000)
-                if len(deliveries) >= count:
-                    assert len(deliveries) == count
-                    return [delivery.event for delivery in reversed(deliveries)]
+                events = [delivery.event for delivery in reversed(await self.store.outbox.list(None, limit=1000))]
+                if holds(events):
+                    return events
                 await self._rung.wait()
 
     async def texts(self, count: int) -> list[str]:

@@ -1,12 +1,13 @@
-"""/start /help /new /stop /status /id: answered at once, once."""
+"""/start /help /new /compact /stop /status /id: answered at once, once."""
 
 import asyncio
 
 import pytest
 
 from assistant.contracts.inbox import COMMANDS
-from assistant.inbound.phrases import HELP
+from assistant.inbound.phrases import HELP, NOTHING_TO_SUM_UP, SUMMED_UP, SUMMING_UP
 from assistant.testing.scripted import ScriptedModel
+from tests.doubles.small_context import SmallContext
 from tests.flow.inbound.chat import ALICE, BOB, said
 from tests.flow.inbound.rig import Rig, words
 
@@ -134,3 +135,35 @@ async def test_a_stopped_turn_whose_end_the_store_did_not_take_is_stopped_again_
         await server.hear(said("something else"))
         assert await server.texts(2) == ["I stopped what I was doing.", "The next."]
     assert len(model.requests) == 2
+
+
+async def test_a_chat_is_told_once_when_its_older_part_was_summed_up(rig: Rig) -> None:
+    model = SmallContext(6_000)
+    async with rig.server(model) as server:
+        for number in range(30):
+            await server.hear(said(f"{number} " + "we talked of the weather " * 20, id=str(number)))
+            await server.until(lambda events, number=number: len(events) > number)
+            if model.sums:
+                break
+        events = await server.until(lambda events: any(event.text == SUMMED_UP for event in events))
+        assert [event.text for event in events].count(SUMMED_UP) == 1
+        assert len(await rig.store.summaries.list("chat:1", "chat:1")) == 1
+
+
+async def test_compact_sums_up_at_once_what_is_older(rig: Rig) -> None:
+    model = SmallContext(100_000)
+    async with rig.server(model) as server:
+        await server.hear(said("/compact", id="a"))
+        assert await server.texts(1) == [NOTHING_TO_SUM_UP]
+        for number in range(8):
+            await server.hear(said(f"My order {number} is KX-{number}881. " + "It rains. " * 30, id=str(number)))
+            await server.told(number + 2)
+        await server.hear(said("/compact", id="b"), said("/compact", id="b"))
+        texts = await server.texts(11)
+        assert texts[-2:] in ([SUMMING_UP, SUMMED_UP], [SUMMED_UP, SUMMING_UP])
+        (made,) = await rig.store.summaries.list("chat:1", "chat:1")
+        assert "KX-0881" in made.text
+        await server.hear(said("and now?", id="c"))
+        await server.told(12)
+    assert "KX-0881" in words(model.prompts[-1])[0]
+    assert await rig.store.summaries.list("chat:2", "chat:2") == []

@@ -44,6 +44,7 @@ class House:
         budget: Limits = NO_LIMITS,
         summariser: ModelProvider | None = None,
         before: BeforeCut | None = None,
+        deadline: float = 30,
     ) -> Turns:
         """`others`: more agents, by id, each with a model of its own."""
         files = self.store.attachments
@@ -67,7 +68,7 @@ class House:
             timeout=timeout,
             waiting=2,
             people=self.store.people,
-            compaction=Compaction(self.store.summaries, model=summariser, before=before),
+            compaction=Compaction(self.store.summaries, model=summariser, before=before, deadline=deadline),
             allowance=Allowance(keys=self.store.keys, limiter=self.store.limits, defaults=budget),
         )
 
