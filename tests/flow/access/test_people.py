@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from assistant.contracts.people import OWNER_ID
-from tests.flow.api_rig import error_of
+from tests.flow.api_rig import error_of, finish
 
-from .conftest import SHARED, Keyed, Opener, bearer
+from .conftest import SHARED, Keyed, Opener, bearer, begun
+from .test_keys import REVOKED_WITHIN, says_a_word_and_waits
 
 OWNER = bearer(SHARED)
 
@@ -88,3 +89,18 @@ async def test_the_owner_can_not_become_anothers_and_nothing_moves_by_the_attemp
     refused = await keyed.api.client.post("/v1/link", headers=OWNER, json={"code": code})
     assert (refused.status_code, error_of(refused)["code"]) == (409, "person_conflict")
     assert (await keyed.api.client.get("/v1/people/me", headers=OWNER)).json()["id"] == "owner"
+
+
+async def test_what_a_key_has_open_ends_when_it_becomes_another_persons(opened: Opener) -> None:
+    async with opened(play=says_a_word_and_waits) as keyed:
+        (first, _), (second, headers), (_, others) = await keyed.key(), await keyed.key(), await keyed.key()
+        await keyed.store.links.join(f"key:{second}", f"key:{first}")
+        waiting, going_on = asyncio.create_task(keyed.chat(headers)), asyncio.create_task(keyed.chat(others))
+        await begun(keyed.api.turns, 2)
+        await keyed.store.links.unlink(f"key:{second}")
+        async with asyncio.timeout(REVOKED_WITHIN + 0.5):
+            assert (await waiting).status_code == 401
+        assert not going_on.done()
+        for turn in keyed.api.turns.turns:
+            finish(turn, "done")
+        assert (await going_on).status_code == 200
