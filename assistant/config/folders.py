@@ -90,6 +90,6 @@ def machine_zone() -> ZoneInfo:
     for name in (os.environ.get("TZ", "").removeprefix(":"), linked.removeprefix("posix/").removeprefix("right/")):
         try:
             return ZoneInfo(name.removeprefix("Etc/"))
-        except (ValueError, OSError):
+        except (KeyError, ValueError, OSError):
             continue
     return ZoneInfo("UTC")

@@ -220,7 +220,7 @@ def read_zone(name: str) -> ZoneInfo:
     """Raises InvalidRequest for what is no zone."""
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise InvalidRequest(
             f"There is no time zone {name[:64]!r}: give one like Europe/Berlin or America/New_York.", param="zone"
         ) from None

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from assistant.contracts.errors import ContextLengthExceeded
 from assistant.contracts.messages import AssistantMessage, Image, Message, Text, ToolMessage, UserMessage, Verbatim
 from assistant.contracts.models import ModelProvider, Sampling, ToolSpec
-from assistant.contracts.people import Person
+from assistant.contracts.people import OWNER_ID, Person
 from assistant.contracts.sessions import CachedUpTo, History, SessionCut
 from assistant.contracts.transcripts import (
     IMAGE_TOKENS,
@@ -44,7 +44,9 @@ def estimated_tokens(said: Sequence[Earlier], instructions: Sequence[str], sampl
 
 
 WORKSPACE_FILES: Final = ("AGENTS.md", "USER.md")
-"""Files of the workspace about the assistant's work and its user, in this order; both may be absent."""
+"""Files of the workspace about the assistant's work and its owner, in this order; both may be absent."""
+OWNERS_FILE: Final = WORKSPACE_FILES[-1]
+"""Only the owner's own prompts have it."""
 FILE_CHARS: Final = 64_000
 ANSWER_TOKENS: Final = 4_096
 """Kept free for the answer where the request names no limit of its own."""
@@ -65,30 +67,35 @@ _PER_PLACE: Final = 64
 
 
 class Instructions:
-    """The stable beginning of every prompt: the agent's instructions, then the workspace's files. The same bytes until one of them changes."""
+    """The stable beginning of every prompt: the agent's instructions, then the workspace's files. The same bytes until one of them changes; the
+    owner's has one file more at its end."""
 
     def __init__(self, agent: str, workspace: Path) -> None:
         self._agent = agent
         self._paths = [str(workspace / name) for name in WORKSPACE_FILES]
         self._stamps: list[tuple[int, int] | None] = []
         self._text = ""
+        self._owners = ""
+        """With the file about the owner, which others have no business with."""
 
     def text(self, today: datetime, person: Person | None = None, profile: str = "") -> str:
         """The instructions as of now, `today` by the person's clock; None: of a group. `profile`: what is remembered of the person. Name and date
         are their last lines, so that the prompt's beginning is the same for all, and for one person changes once a day and no oftener."""
         stamps = [_stamp(path) for path in self._paths]
         if stamps != self._stamps or not self._text:
-            pieces = [self._agent]
+            self._text = self._owners = self._agent
             for name, path, stamp in zip(WORKSPACE_FILES, self._paths, stamps, strict=True):
                 if stamp:
                     with open(path, encoding="utf-8", errors="replace") as file:
                         text = file.read(FILE_CHARS).strip()
-                    pieces += [f"# {name}\n\n{text}"] if text else []
-            self._text = "\n\n".join(pieces)
+                    self._owners += f"\n\n# {name}\n\n{text}" if text else ""
+                if name != OWNERS_FILE:
+                    self._text = self._owners
             self._stamps = stamps
         known = f"\n\n{profile}" if profile else ""
         named = f'The person you talk with calls themselves "{person.name}".\n' if person and person.name else ""
-        return f"{self._text}{known}\n\n{named}Today is {today:%A, %d %B %Y} ({today.tzinfo})."
+        text = self._owners if person and person.id == OWNER_ID else self._text
+        return f"{text}{known}\n\n{named}Today is {today:%A, %d %B %Y} ({today.tzinfo})."
 
 
 def _stamp(path: str) -> tuple[int, int] | None:

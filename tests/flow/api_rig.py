@@ -14,6 +14,7 @@ from assistant.api.app import ApiServices, create_app
 from assistant.api.deliveries import Outgoing
 from assistant.api.files import FileService
 from assistant.api.health import ReadinessCheck
+from assistant.api.people import Household
 from assistant.api.server.serve import serve
 from assistant.api.settings import ApiSettings
 from assistant.contracts.access import UNLIMITED, Admission
@@ -165,6 +166,7 @@ async def serving(
     files: FileService | None = None,
     authenticator: Authenticator | None = None,
     workflow_models: WorkflowModels | None = None,
+    household: Household | None = None,
 ) -> AsyncGenerator[Running]:
     """A server on a free port, with these settings otherwise. `channels`: their states. `authenticator`: None: by the shared key alone."""
     settings = (settings or ApiSettings()).model_copy(update={"port": 0})
@@ -194,13 +196,13 @@ async def serving(
             idempotency=idempotency,
             files=files,
             workflow_models=workflow_models,
+            household=household,
         )
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     server = asyncio.create_task(serve(app, settings, stop=stop, grace=grace, on_listening=listening.set_result))
-    async with asyncio.timeout(5):
-        port = await listening
+    port = await asyncio.wait_for(listening, 5)
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
         try:
             yield Running(port=port, turns=turns, sessions=turns.sessions, client=client, spool=spool, stop=stop, checks=checks)

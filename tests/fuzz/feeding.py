@@ -33,6 +33,9 @@ _SAMPLES: Final[dict[str, tuple[object, ...]]] = {
     "x-nanobot-agent-id": ("main", "beta"),
     "x-nanobot-session-key": ("planted", "another", "agent:beta:mine"),
     "buttons": ('[["Yes", "No"]]',),
+    "person_id": ("me", "me", "owner"),
+    "zone": ("Europe/Berlin", ""),
+    "quiet": ("22:00-07:00", ""),
 }
 
 
@@ -51,6 +54,8 @@ class Larder:
         """Every object within that says what it is and has an id: `{"object": "file", "id": …}`."""
         for each in _objects(answer):
             kind, identity = each.get("object"), each.get("id")
+            if kind == "person.code":  # a new one ends those before it
+                self._ids["code"] = {str(each["code"]): None}
             if isinstance(kind, str) and isinstance(identity, str):
                 ids = self._ids[kind]
                 ids[identity] = None

@@ -63,6 +63,22 @@ async def job(store: Store) -> None:
     await asyncio.Event().wait()
 
 
+async def link(store: Store) -> None:
+    """Join person after person, each with a session, to one, and tell each that is joined."""
+    await store.people.of("anna")
+    for number in range(WRITES):
+        person = f"person:{number}"
+        await store.people.of(person)
+        for place in range(20):
+            key = f"api:{number}-{place}"
+            text = UserMessage(id=new_id("msg"), parts=(Text(text="hi"),))
+            await store.sessions.begin_turn(NewTurn(id=f"turn_{key}", owner=person, session=key, message=text), None)
+            await store.sessions.end_turn(f"turn_{key}", "finished", [])
+        tell(f"begins {number}")
+        await store.links.join(person, "anna")
+        tell(f"joined {number}")
+
+
 async def write(store: Store, name: str) -> None:
     """Write turn after turn, eight at a time, and tell each one that is stored."""
 
@@ -234,6 +250,8 @@ async def run(what: str, url: str, state_folder: Path, name: str = "") -> None:
             await hold(store)
         case "admit":
             await admit(store, name)
+        case "link":
+            await link(store)
         case "job":
             await job(store)
         case "reserve":

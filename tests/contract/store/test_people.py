@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from assistant.store.store import Store
 from tests.clocks import TurnedClock
 
 from .conftest import Opener
+from .processes import kill, line, other_process
 from .said import turn
 from .test_moves import conversation, history
 
@@ -155,3 +157,19 @@ async def test_a_link_is_seen_by_another_process_within_a_second(store: Store, o
     async with asyncio.timeout(1):
         while await other.people.of(BERT) != ANNA:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("many", [1, 4])
+async def test_a_killed_process_leaves_a_person_joined_or_not_at_all(open_again: Opener, url: str, tmp_path: Path, many: int) -> None:
+    store = await open_again()
+    async with other_process("link", url, tmp_path) as process:
+        while await line(process) != f"begins {many}":
+            pass
+        await kill(process)  # while it joins the next
+    for number in range(many + 1):
+        person = f"person:{number}"
+        joined = await store.people.of(person) == "anna"
+        assert joined or number == many
+        sessions = {session.key for session in await store.sessions.list("anna", limit=1000) if session.key.startswith(f"api:{number}-")}
+        assert len(sessions) == (20 if joined else 0)
+        assert len(await store.sessions.list(person)) == (0 if joined else 20)

@@ -171,9 +171,11 @@ class World:
         message |= more
         self._emit("MESSAGE_UPDATE", self._told(self.channels[message["channel_id"]], message))
 
-    def command(self, channel: Payload, user: Payload, name: str) -> str:
+    def command(self, channel: Payload, user: Payload, name: str, **options: str) -> str:
         """A user gives a slash command; the id of the interaction."""
-        return self._interaction(channel, user, {"type": 2, "data": {"id": self.new_id(), "name": name, "type": 1}})
+        given = [{"type": 3, "name": option, "value": value} for option, value in options.items()]
+        about = {"id": self.new_id(), "name": name, "type": 1, **({"options": given} if given else {})}
+        return self._interaction(channel, user, {"type": 2, "data": about})
 
     def press(self, message_id: str, user: Payload, custom_id: str) -> str:
         """A user presses a button under one of the application's messages; the id of the interaction."""

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from assistant.access.authenticator import Authenticator, FailedAttempts, KeyWatch
 from assistant.access.principals import build_access, digest_of, new_secret, prefix_of
 from assistant.access.settings import AuthSettings
+from assistant.api.people import Household
 from assistant.api.settings import ApiSettings
 from assistant.contracts.access import ApiKey, Limits, Scope
 from assistant.store.database import StoreSettings
@@ -113,7 +114,9 @@ def opened(tmp_path: Path, url: str) -> Opener:
             clock=wall,
         )
         try:
-            async with serving(tmp_path, settings, play=play, authenticator=authenticator) as api:
+            async with serving(
+                tmp_path, settings, play=play, authenticator=authenticator, household=Household(people=store.people, links=store.links)
+            ) as api:
                 yield Keyed(api=api, store=store, seconds=seconds)
         finally:
             await store.close()

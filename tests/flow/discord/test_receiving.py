@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.inbox import Command, Quote
+from assistant.contracts.inbox import COMMANDS, WITH_ARGUMENTS, Command, Quote
 from tests.flow.discord.conftest import Rig
 
 
@@ -176,13 +176,23 @@ async def test_a_slash_command_is_kept_and_then_answered_to_its_user_alone(rig: 
     world = rig.api.world
     alice = world.user("alice")
     async with rig.running() as (_, kept):
-        assert [command["name"] for command in world.commands] == ["start", "help", "new", "stop", "status", "id"]
+        assert [command["name"] for command in world.commands] == list(COMMANDS)
         interaction = world.command(world.dm(alice), alice, "status")
         [message] = await kept.has("/status")
         await rig.api.until(lambda: world.callbacks)
     assert (message.external_id, message.command, message.private) == (interaction, Command(name="status"), True)
     assert message.sender.id == alice["id"]
     assert world.callbacks == {interaction: [{"type": 4, "data": {"content": "/status", "flags": 64}}]}
+
+
+async def test_the_words_of_a_slash_command_come_along(rig: Rig) -> None:
+    world = rig.api.world
+    alice = world.user("alice")
+    async with rig.running() as (_, kept):
+        assert {command["name"] for command in world.commands if command.get("options")} == WITH_ARGUMENTS
+        world.command(world.dm(alice), alice, "link", words=" ABCD2345 ")
+        [message] = await kept.has("/link ABCD2345")
+    assert message.command == Command(name="link", arguments="ABCD2345")
 
 
 async def test_a_written_command_is_one_too(rig: Rig) -> None:

@@ -55,7 +55,7 @@ async def test_a_stranger_with_a_code_is_let_in_as_that_person(rig: Rig) -> None
         assert "joined" in (await server.texts(2))[-1]
         await server.hear(said("hi", EVE))
         assert (await server.texts(3))[-1] == "hello"
-        assert words(await server.kept("chat:3", "chat:1")) == ["hi", "hello"]
+        assert words(await server.kept(f"chat:{EVE.id}", "chat:1")) == ["hi", "hello"]
 
 
 async def test_in_a_group_no_code_is_told_or_taken(rig: Rig) -> None:
@@ -105,3 +105,18 @@ async def test_the_prompt_names_the_person_and_the_day_by_their_clock_and_a_grou
     assert "Alice of the house" not in group
     assert "(UTC)" in group
     assert private.partition("\n\nThe person")[0] == group.partition("\n\nToday")[0]
+
+
+async def test_the_file_about_the_owner_is_in_the_owners_prompts_alone(rig: Rig) -> None:
+    for name, text in (("AGENTS.md", "Be brief."), ("USER.md", "The owner's secret.")):
+        (rig.folder / name).write_text(text)
+    model = ScriptedModel(*["ok"] * 3)
+    async with rig.server(model) as server:
+        await rig.store.links.follow(["chat:1"], ["chat"])
+        for count, message in enumerate((said("hi", ALICE), said("hi", BOB), said("hi", ALICE, group="-5")), 1):
+            await server.hear(message)
+            await server.told(count)
+    prompts = ["\n".join(request.instructions) for request in model.requests]
+    assert ["The owner's secret." in prompt for prompt in prompts] == [True, False, False]
+    assert all("Be brief." in prompt for prompt in prompts)
+    assert {delivery.event.origin.owner for delivery in await rig.store.outbox.list(None, limit=10)} == {"local", "chat:2", "chat:-5"}

@@ -111,7 +111,7 @@ async def test_two_people_see_nothing_of_each_other_by_any_door(tmp_path: Path) 
             # Something of each kind.
             file = (await anna.post("/v1/files", files={"file": ("safe.txt", SECRET.encode())}, data={"purpose": "user_data"})).json()["id"]
             sent = (await anna.post("/v1/deliveries", json={"channel": "telegram", "chat_id": str(ANNA), "text": SECRET})).json()["id"]
-            asked = {"messages": [{"role": "user", "content": SECRET}], "session_id": "shared-name"}
+            asked: dict[str, Any] = {"messages": [{"role": "user", "content": SECRET}], "session_id": "shared-name"}
             assert (await anna.post("/v1/chat/completions", json=asked)).status_code == 200
             response = (await anna.post("/v1/responses", json={"model": "fake-model", "input": SECRET})).json()["id"]
             seen = await everything(anna)
@@ -140,7 +140,7 @@ async def test_two_people_see_nothing_of_each_other_by_any_door(tmp_path: Path) 
             asked["messages"][0]["content"] = "what did I say before?"
             await bert.post("/v1/chat/completions", json=asked)
             # The model with tools, which tries whatever it is told to.
-            calls = [["list_attachments", {}], ["read_attachment", {"id": file}]]
+            calls: list[list[Any]] = [["list_attachments", {}], ["read_attachment", {"id": file}]]
             await house.telegram_says(BERT, f"CALLTOOLS {json.dumps(calls)}")
             assert SECRET not in await house.telegram_says(BERT, "/status")
             assert house.model.bodies

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from assistant.contracts.inbox import Command, InboundMessage, Quote
+from assistant.contracts.inbox import COMMANDS, Command, InboundMessage, Quote
 from tests.doubles.telegram_api.chats import GENERAL_BOT, entity, person
 from tests.doubles.telegram_api.server import TelegramServer
 from tests.flow.telegram.rig import Rig
@@ -45,7 +45,7 @@ async def test_halves_of_characters_and_hidden_ones_do_no_harm(rig: Rig, server:
 
 async def test_the_commands_are_registered_and_parsed(rig: Rig, server: TelegramServer):
     await rig.run()
-    assert [command["command"] for command in server.commands] == ["start", "help", "new", "stop", "status", "id"]
+    assert [command["command"] for command in server.commands] == list(COMMANDS)
     server.say(42, "/new")
     server.say(42, "/Start@TEST_bot deep  link\nx")
     server.say(42, "/etc/hosts is a file")

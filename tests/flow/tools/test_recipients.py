@@ -1,5 +1,6 @@
 """Whom the assistant may write to: a rule outside of the model."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -154,3 +155,16 @@ async def test_a_list_lets_through_those_on_it_and_the_own_chat(desk: Desk) -> N
 
 async def test_any_lets_everybody_through(desk: Desk) -> None:
     assert (await desk.call(**TO)).ok
+
+
+async def test_for_a_guest_nothing_is_written_to_other_chats_whatever_the_policy(desk: Desk) -> None:
+    desk.policy = "any"
+    people = desk.outbox.store.people
+    guest, user = await people.of("telegram:7"), await people.of("telegram:8")
+    await people.change(guest, role="guest")
+    to = {"channel": "telegram", "chat_id": "123456789", "content": "hello"}
+    refused = await desk.call(replace(in_chat("7"), owner=guest), **to)
+    assert not refused.ok
+    assert "guests" in refused.text
+    assert (await desk.call(replace(in_chat("7"), owner=guest), content="here", channel="telegram", chat_id="7")).ok
+    assert (await desk.call(replace(in_chat("8"), owner=user), **to)).ok

@@ -9,7 +9,7 @@ from assistant.contracts.errors import ProviderFailed, RateLimited
 from assistant.contracts.util import utc_now
 from assistant.testing.scripted import ScriptedModel
 
-from .works import GREET, OWNER, Works, run
+from .works import GREET, OWNER, Works, heard, run
 
 LIMITS = Limits.of(tokens_per_minute=1_000, requests_per_minute=5)
 TOOK = 11
@@ -41,6 +41,20 @@ async def test_a_keys_own_limits_hold_for_its_jobs_after_its_end_too(works: Work
     standing = await left(works, "key:k1", limits)
     assert standing is not None
     assert standing.remaining == 2_000 - TOOK
+
+
+async def test_a_job_of_a_person_counts_for_the_key_that_started_it_in_any_process(works: Works) -> None:
+    works.write(greet=GREET)
+    keys, limits = works.outbox.store.keys, Limits.of(tokens_per_minute=2_000)
+    key = ApiKey(id="k1", name="k", prefix="nbk_ab12", scopes=frozenset({"workflows"}), models=None, limits=limits, created=utc_now())
+    await keys.add(key, "digest")
+    service = works.service(ScriptedModel("Hello Rome!"), defaults=LIMITS)
+    job = await service.start("telegram:42", "greet", {"city": "Rome"}, {}, caller="key:k1")
+    assert (await heard(service, job.id, owner="telegram:42"))[-1].job.state == "completed"
+    for caller, limited, remaining in (("key:k1", limits, 2_000 - TOOK), ("telegram:42", LIMITS, 1_000)):
+        standing = await left(works, caller, limited)
+        assert standing is not None
+        assert standing.remaining == remaining
 
 
 async def test_a_prompt_that_fails_gives_back_what_it_had_reserved(works: Works) -> None:

@@ -1,0 +1,105 @@
+"""`nanobot people` and `nanobot pairing approve --as`."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from assistant.contracts.inbox import Pairing, Sender
+from assistant.contracts.messages import AssistantMessage, Text, UserMessage
+from assistant.contracts.sessions import NewTurn
+from assistant.store.database import StoreSettings
+from assistant.store.store import open_store
+
+from .nanobot_process import Nanobot
+
+
+@pytest.fixture
+async def nanobot(tmp_path: Path) -> Nanobot:
+    """Anna has a session; a stranger waits to be let in."""
+    nanobot = Nanobot(folder=tmp_path)
+    nanobot.home.mkdir()
+    store = await open_store(StoreSettings(), nanobot.home)
+    try:
+        await store.people.of("telegram:42", "Anna")
+        message = UserMessage(id="msg_1", parts=(Text(text="my secret"),))
+        await store.sessions.begin_turn(NewTurn(id="turn_1", owner="telegram:42", session="telegram:42", message=message), None)
+        await store.sessions.end_turn("turn_1", "finished", [AssistantMessage(id="msg_2", text="well")])
+        now = datetime.now(UTC)
+        sender = Sender(id="7", name="anna on Discord")
+        for code, channel in (("ABCDEFGH", "discord"), ("JKMNPQRS", "telegram")):
+            asked = Pairing(channel=channel, sender=sender, chat_id="77", code=code, created=now, expires_at=now + timedelta(hours=1))
+            await store.pairings.request(asked, most_open=3)
+    finally:
+        await store.close()
+    return nanobot
+
+
+def done(nanobot: Nanobot, *arguments: str) -> str:
+    ran = nanobot(*arguments)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_people_are_listed_shown_and_changed(nanobot: Nanobot) -> None:
+    rows = [line.split() for line in done(nanobot, "people", "list").splitlines()]
+    assert rows[0] == ["PERSON", "NAME", "ROLE", "ZONE", "IDENTITIES"]
+    assert [row[0] for row in rows[1:]] == ["owner", "telegram:42"]
+    for change in (("zone", "Europe/Berlin"), ("quiet", "22:00-07:00"), ("role", "guest"), ("name", "Anna B.")):
+        done(nanobot, "people", change[0], "telegram:42", change[1])
+    shown = json.loads(done(nanobot, "people", "show", "anna b.", "--json"))
+    assert (shown["zone"], shown["quiet"], shown["role"], shown["name"]) == ("Europe/Berlin", "22:00-07:00", "guest", "Anna B.")
+    assert shown["kept"]["sessions"] == 1
+    assert "1 sessions" in done(nanobot, "people", "show", "telegram:42")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("show", "nobody"), "no such person"),
+        (("zone", "anna", "Mars/Olympus"), "no time zone"),
+        (("role", "owner", "guest"), "stays its owner"),
+        (("unlink", "local"), "owner's"),
+        (("unlink", "telegram:42"), "only identity"),
+        (("link", "anna", "local"), "can't become another's"),
+    ],
+)
+def test_what_can_not_be_is_said_in_a_line(nanobot: Nanobot, arguments: tuple[str, ...], told: str) -> None:
+    done(nanobot, "people", "name", "owner", "Me")  # the owner is recorded
+    ran = nanobot("people", *arguments)
+    assert ran.returncode == 1
+    assert told in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+def test_a_stranger_is_let_in_as_a_person_or_a_new_one(nanobot: Nanobot) -> None:
+    done(nanobot, "pairing", "approve", "ABCDEFGH", "--as", "anna")
+    done(nanobot, "pairing", "approve", "JKMNPQRS")
+    found = [json.loads(line) for line in done(nanobot, "people", "list", "--json").splitlines()]
+    identities = {person["id"]: set(person["identities"]) for person in found}
+    assert identities == {"owner": {"local"}, "telegram:42": {"telegram:42", "discord:7"}, "telegram:7": {"telegram:7"}}
+    ran = nanobot("pairing", "approve", "ABCDEFGH", "--as", "bert")
+    assert (ran.returncode, "no such person" in ran.stderr) == (1, True)
+    done(nanobot, "people", "unlink", "discord:7")
+    found = [json.loads(line) for line in done(nanobot, "people", "list", "--json").splitlines()]
+    assert [person["identities"] for person in found if person["id"].startswith("per_")] == [["discord:7"]]
+    code, words = done(nanobot, "people", "link", "anna").splitlines()
+    assert len(code) == 8
+    assert f"/link {code}" in words
+    done(nanobot, "people", "link", "anna", "discord:7")
+    assert "per_" not in done(nanobot, "people", "list")
+
+
+def test_a_person_is_exported_and_forgotten(nanobot: Nanobot, tmp_path: Path) -> None:
+    file = tmp_path / "anna.json"
+    done(nanobot, "people", "export", "anna", "-o", str(file))
+    exported = json.loads(file.read_text())
+    assert exported["person"]["name"] == "Anna"
+    (session,) = exported["sessions"]
+    assert session["messages"][0]["parts"][0]["text"] == "my secret"
+    assert nanobot("people", "export", "anna", "-o", str(file)).returncode == 2
+    assert nanobot("people", "forget", "anna", given="n\n").returncode == 1
+    done(nanobot, "people", "forget", "anna", "--yes")
+    assert done(nanobot, "sessions", "list").count("\n") == 1
+    assert "Anna" not in done(nanobot, "people", "list")
