@@ -1,5 +1,6 @@
 """Forgets: a memory, its index, its older versions, and every trace of its words, in one transaction."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -13,6 +14,8 @@ from assistant.store.codec import json_column, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
 from assistant.store.memories import BY_ID, COLUMNS, memory, profile_line
 from assistant.store.processes import Notifier
+
+log = logging.getLogger(__name__)
 
 OLDER = f"SELECT {COLUMNS} FROM memories WHERE owner = :owner AND superseded = :id"  # noqa: S608 - columns of this store
 REMOVE = "DELETE FROM memories WHERE id = :id"
@@ -82,13 +85,17 @@ class Forgetting:
         gone = await self._database.write(remove)
         if gone:
             self._notifier.announced()
-            await self._database.scrub()
+            await self._scrub()
         return gone
 
     async def black_out(self, owner: str, session: str, texts: Sequence[str]) -> None:
         """Remove the words of statements from a session, too: from what a turn said of them while they were forgotten."""
         await self._database.write(lambda connection: _black_out(connection, owner, texts, session))
-        await self._database.scrub()
+        await self._scrub()
+
+    async def _scrub(self) -> None:
+        if not await self._database.scrub():
+            log.warning("memory.log_not_emptied")  # a reader was at work all the time: the next time that something is forgotten
 
     def _unsay(self, connection: Transaction, owner: str, gone: Sequence[Memory]) -> None:
         """From what was derived: profiles, what was recalled, summaries."""
