@@ -96,9 +96,15 @@ class MemoryService:
         about = statement.about if share(statement.about, [statement.text, *told]) == 1 or verdict.provenance == "person" else ""
         kept = replace(statement, about=about, provenance=verdict.provenance, source=source, learned=False)
         try:
-            return await self._store.memories.add(ctx.owner, kept, explicit=verdict.explicit)
+            return await self.keep(ctx.owner, kept, explicit=verdict.explicit)
         except ForgottenOnce as error:
             raise ToolFailed(f"Not remembered: {error.message} Tell them so.") from None
+
+    async def keep(self, owner: str, statement: Statement, *, explicit: bool) -> Memory:
+        """Keep a statement, for the next turn to know. Raises ForgottenOnce, as `MemoryStore.add`."""
+        kept = await self._store.memories.add(owner, statement, explicit=explicit)
+        self._changed()
+        return kept
 
     async def recall(self, ctx: ToolContext, query: str, limit: int) -> Sequence[Memory]:
         if not query.strip():

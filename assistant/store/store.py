@@ -108,7 +108,7 @@ async def open_store(
         limits=StoredLimits(database, runner, clock=clock),
         memories=MemoryStore(database, notifier, clock=clock),
         forgetting=Forgetting(database, notifier, redact=(redact,), clock=clock),
-        learned=LearnedStore(database, clock=clock),
+        learned=LearnedStore(database, notifier, clock=clock),
         history=sessions.history,
         notifier=notifier,
         database=database,
