@@ -32,9 +32,6 @@ EDITED = "UPDATE sessions SET revision = revision + 1 WHERE id = :session"
 MARKED = """
     SELECT k.space, m.at, m.role FROM search_marks AS k JOIN messages AS m ON m.session_id = k.session_id
     WHERE k.session_id = :session AND m.seq = :seq AND k.seq >= :seq"""
-SESSION_WORDS: Final = (
-    "SELECT session_id, seq, payload FROM messages WHERE session_id IN (SELECT id FROM sessions WHERE owner = :owner{one})"
-)
 _PAYLOADS: Final[Mapping[str, tuple[str, ...]]] = {
     "inbox": ("payload",), "outbox": ("payload",), "responses": ("input", "body"), "jobs": ("payload", "results")
 }  # fmt: skip
@@ -148,7 +145,10 @@ def _black_out(connection: Transaction, owner: str, texts: Sequence[str], sessio
     values: dict[str, SqlValue] = {"owner": json_column(owner), "key": session and json_column(session)}
     likely, found = _likely(texts)
     one = "" if session is None else " AND key = :key"
-    for row, seq, payload in connection.execute(f"{SESSION_WORDS.format(one=one)} AND {likely('payload')}", {**values, **found}):
+    words = f"""
+        SELECT session_id, seq, payload FROM messages
+        WHERE session_id IN (SELECT id FROM sessions WHERE owner = :owner{one}) AND {likely("payload")}"""  # noqa: S608 - as above
+    for row, seq, payload in connection.execute(words, {**values, **found}):
         if (changed := redacted(payload, texts)) != payload:
             _change(connection, row, seq, changed)
     for table, columns in _PAYLOADS.items() if session is None else ():

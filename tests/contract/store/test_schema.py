@@ -19,10 +19,13 @@ from assistant.store import (
     api_keys,
     attachments,
     channels,
+    forgetting,
     idempotency,
     inbox,
     jobs,
+    learned,
     limits,
+    memories,
     migrations,
     outbox_rows,
     responses,
@@ -45,6 +48,7 @@ LISTS = [
     *[sessions.sessions_of(everybody=everybody, before=before) for everybody in (True, False) for before in (True, False)],
     *[outbox_rows.deliveries_of(owner=asked, state=asked, channel=asked, before=asked) for asked in (True, False)],
     outbox_rows.next_yielding(2),
+    *[memories.memories_of(everybody=asked, history=asked, before=not asked) for asked in (True, False)],
     *[attachments.files_of(purpose=asked, after=asked, oldest_first=first) for asked in (True, False) for first in (True, False)],
     *[jobs.jobs_of(everybody=asked, before=not asked) for asked in (True, False)],
 ]
@@ -61,6 +65,9 @@ STATEMENTS = LISTS + [
         limits,
         idempotency,
         responses,
+        memories,
+        forgetting,
+        learned,
         summaries,
     )
     for name, value in vars(module).items()
