@@ -17,6 +17,7 @@ Write to me as you would to a person; files and pictures can come along.
 - /compact sums up the older part of the conversation, so that answers come faster and cost less
 - /stop stops what I am doing
 - /status says how things are
+- /memory shows what I remember of you, where it came from, and how I forget it
 - /id gives the ids of this chat and of you
 - /link joins this chat with another of yours: I give a code here, and you write it there
 - /usage says what you used, and what is left of your budget

@@ -125,7 +125,7 @@ async def open_store(
         links=LinkStore(database, people, clock=clock),
         memories=MemoryStore(database, notifier, clock=clock),
         forgetting=Forgetting(database, notifier, redact=(redact,), clock=clock),
-        learned=LearnedStore(database, clock=clock),
+        learned=LearnedStore(database, notifier, clock=clock),
         history=sessions.history,
         ledger=LedgerStore(database, runner, clock=clock),
         notifier=notifier,
