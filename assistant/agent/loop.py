@@ -31,13 +31,13 @@ class LoopResult:
 class Loop:
     """What a run needs besides its request, which fits the model's context.
 
-    `append` makes a finished step durable before the next one starts; `fit` keeps the transcript within the context as it grows.
+    `append` makes a finished step durable before the next one starts; `fit` gives the transcript with it, within the context as it grows.
     """
 
     model: ModelProvider
     toolbox: Toolbox
     max_steps: int
-    fit: Callable[[Sequence[Message]], tuple[Message, ...]]
+    fit: Callable[[], Awaitable[tuple[Message, ...]]]
     append: Callable[[list[AssistantMessage | ToolMessage]], Awaitable[None]]
     emit: Emit
 
@@ -48,7 +48,6 @@ class Loop:
         A step that calls tools of both ends when ours have run. A `tool_choice` that only the client's tools can satisfy holds for every step, any
         other for the first. `made`: steps of this turn from before a crash: the loop continues behind them, and counts them.
         """
-        transcript = list(request.messages)
         forced = request.tool_choice is not None and self._forced(request)
         said = [step.text for step in made if step.text]
         thought = [step.reasoning for step in made if step.reasoning]
@@ -58,7 +57,7 @@ class Loop:
             if step:
                 choice = request.tool_choice if forced else None
                 request = replace(
-                    request, messages=self.fit(transcript), may_call=request.may_call and (forced or not last), tool_choice=choice
+                    request, messages=await self.fit(), may_call=request.may_call and (forced or not last), tool_choice=choice
                 )
             if last and forced:
                 request = replace(request, tools=self.toolbox.client_specs)
@@ -82,7 +81,6 @@ class Loop:
                 answer = replace(answer, finish_reason="tool_calls")
                 return LoopResult(last=answer, results=tuple(results), asks=asks, text=words, reasoning=thoughts, usage=usage)
             await self.append([answer, *results])
-            transcript += [answer, *results]
         raise AssertionError("the last step returns")
 
     def _forced(self, request: ModelRequest) -> bool:

@@ -16,6 +16,7 @@ from assistant.api.files import FileEndpoints, FileService
 from assistant.api.health import HealthEndpoints, ReadinessCheck
 from assistant.api.hooks import HookEndpoints
 from assistant.api.idempotency.middleware import IdempotencyMiddleware
+from assistant.api.memories import MemoryEndpoints, MemoryResources
 from assistant.api.middleware.auth import AuthMiddleware
 from assistant.api.middleware.errors import BodyTimeout, ErrorMiddleware
 from assistant.api.middleware.guard import HostGuard, networks
@@ -75,6 +76,8 @@ class ApiServices:
     """Keeps first answers for repeated requests; None: each request is executed."""
     files: FileService | None = None
     """For /v1/files."""
+    memory: MemoryResources | None = None
+    """For /v1/memories."""
     responses: ResponseStore | None = None
     """For /v1/responses, which needs `files` too."""
 
@@ -103,6 +106,8 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(DeliveryEndpoints(outgoing=outgoing, limits=settings.limits, spool_folder=spool_folder))
     if files is not None:
         resources.append(FileEndpoints(service=files, limits=settings.limits, spool_folder=spool_folder))
+    if services.memory is not None:
+        resources.append(MemoryEndpoints(known=services.memory, limits=settings.limits))
     if workflows is not None:
         resources.append(WorkflowEndpoints(workflows=workflows, settings=settings, spool_folder=spool_folder))
     if services.hooks is not None:

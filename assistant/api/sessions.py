@@ -128,7 +128,7 @@ def _message(stored: StoredMessage) -> StoredMessageAnswer:
             "seq": stored.seq,
             "role": message.role,
             "created": stored.at,
-            "content": "\n".join([part.text for part in parts if isinstance(part, Text)])
+            "content": "\n".join([part.text for part in parts if isinstance(part, Text) and not part.recalled])
             if isinstance(message, UserMessage)
             else message.text,
             "attachments": [part for part in parts if not isinstance(part, Text)],

@@ -11,6 +11,7 @@ from assistant import __version__
 from assistant.access.authenticator import Allowance
 from assistant.access.recipients import Recipients
 from assistant.agent.toolbox import Toolbox, close_tool
+from assistant.app.memory import OpenMemory
 from assistant.app.models import OpenModel
 from assistant.config import ConfigError, Loaded
 from assistant.config.agents import DEFAULTS, AgentSettings
@@ -18,14 +19,15 @@ from assistant.config.errors import ConfigProblem
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
-from assistant.contracts.models import Sampling
+from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.outbox import Deliveries
+from assistant.contracts.sessions import BeforeCut
 from assistant.contracts.tools import Tool, ToolKind, ToolServices
 from assistant.contracts.turns import MAIN
 from assistant.contracts.util import Settings
 from assistant.delivery.service import describe
-from assistant.memory.search import StoredSearch
 from assistant.store.store import Store
+from assistant.turns.compaction import Compaction
 from assistant.turns.intake import MessageIntake
 from assistant.turns.prompt import Context, Instructions
 from assistant.turns.service import Agent, Turns
@@ -49,9 +51,14 @@ async def build_turns(
     directory: ChannelDirectory,
     deliveries: Deliveries,
     reader: DocumentReader,
+    memory: OpenMemory,
     opened: AsyncExitStack,
+    *,
+    summariser: ModelProvider | None = None,
+    before_cut: BeforeCut | None = None,
 ) -> Turns:
-    """`models`: by agent, as `open_models` gives them. `opened`: closes the tools. Raises ConfigError where an agent names a tool that
+    """`models`: by agent, as `open_models` gives them. `opened`: closes the tools. `summariser`: writes the summaries of long sessions (None: the
+    agent's own model). `before_cut`: sees their messages first. Raises ConfigError where an agent names a tool that
     does not exist, or does not open."""
     config, attachments = loaded.config, store.attachments
     kinds = await asyncio.to_thread(tool_kinds)
@@ -61,7 +68,7 @@ async def build_turns(
         check_tool_names(sections[name], settings, kinds)
 
     def agent(name: str, settings: AgentSettings) -> Agent:
-        model, services = models[name].provider, tool_services(settings, loaded, store, directory, deliveries)
+        model, services = models[name].provider, tool_services(settings, loaded, store, directory, deliveries, memory)
         toolbox = Toolbox(open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments)
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(
@@ -83,11 +90,15 @@ async def build_turns(
         attachments=attachments,
         intake=MessageIntake(reader, attachments, document_chars=config.agent.document_chars, document_pictures=config.documents.pictures),
         timeout=config.api.timeout,
+        compaction=Compaction(store.summaries, model=summariser, before=before_cut),
         allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=config.default_limits),
+        memory=memory.service,
     )
 
 
-def tool_services(agent: AgentSettings, loaded: Loaded, store: Store, directory: ChannelDirectory, deliveries: Deliveries) -> ToolServices:
+def tool_services(
+    agent: AgentSettings, loaded: Loaded, store: Store, directory: ChannelDirectory, deliveries: Deliveries, memory: OpenMemory
+) -> ToolServices:
     deliver = loaded.config.deliver
     return ToolServices(
         workspace=loaded.workspace,
@@ -107,7 +118,8 @@ def tool_services(agent: AgentSettings, loaded: Loaded, store: Store, directory:
         expire_after=timedelta(seconds=deliver.expire_after),
         receipt_wait=deliver.receipt_wait,
         http=open_http,
-        search=StoredSearch(store.database, store.history),
+        search=memory.search,
+        memories=memory.service,
     )
 
 

@@ -20,6 +20,7 @@ from assistant.api.body.spool import sweep_spool
 from assistant.api.deliveries import Outgoing
 from assistant.api.files import FileService
 from assistant.api.health import ReadinessCheck
+from assistant.api.memories import MemoryResources
 from assistant.api.server.websockets import preload as preload_sockets
 from assistant.app.services import OpenChannels, Services, open_services
 from assistant.app.workflows import check_workflow_models
@@ -66,6 +67,8 @@ class Runtime:
             self._gateway.dispatcher.start()
             await self._gateway.inbound.start()
             self._gateway.supervisors.start()
+        self.services.memory.service.listen()
+        await self.services.memory.learning.start()
         await self.services.workflows.begin(takes_over=True)
         self.services.store.history.start()
         self._upkeep = [asyncio.create_task(work) for work in (self._preload(), self._sweep(), _trim_memory())]
@@ -134,6 +137,7 @@ class Runtime:
             ),
             model=services.agents[MAIN].id,
             overview=self._overview,
+            commands={"memory": services.memory.command},
         )
         dispatcher = channels.dispatcher
         supervisors = Supervisors(
@@ -246,6 +250,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         idempotency=store.idempotency,
         responses=store.responses,
         files=FileService(files=store.files, reader=services.reader),
+        memory=MemoryResources(store=store, memory=services.memory.service),
         workflows=services.workflows,
         workflow_models=services.workflow_models,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from assistant import __version__
 from assistant.app.agent import build_turns
+from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import Loaded
@@ -19,6 +20,7 @@ from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.outbox import Deliveries
+from assistant.contracts.people import UnknownPeople
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.service import DeliveryService, Watch
@@ -56,6 +58,7 @@ class Services:
     """The models that requests can name besides the agents; `direct` calls them."""
     direct: Direct
     store: Store
+    memory: OpenMemory
     turns: Turns
     directory: ChannelDirectory
     deliveries: Deliveries
@@ -107,7 +110,10 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         channels = _open_channels(loaded, directory, store, watch) if watch else None
         enabled = channels.dispatcher.enabled if channels else config.enabled_channels.__contains__
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
-        turns = await build_turns(loaded, models, store, directory, deliveries, reader, opened)
+        memory = build_memory(loaded, models, registry, store, UnknownPeople(), opened)
+        turns = await build_turns(
+            loaded, models, store, directory, deliveries, reader, memory, opened, before_cut=memory.learning.before_cut
+        )
         opened.push_async_callback(turns.close, grace=0)
         direct = Direct(
             reader=reader,
@@ -126,6 +132,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             registry=registry,
             direct=direct,
             store=store,
+            memory=memory,
             turns=turns,
             directory=directory,
             deliveries=deliveries,

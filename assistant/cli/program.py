@@ -12,7 +12,21 @@ from assistant.config import ConfigError
 from assistant.contracts.errors import NanobotError
 from assistant.providers.choice import NoSuchProvider
 
-_NAMES = ("serve", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "keys", "sessions", "workflows", "doctor", "config")
+_NAMES = (
+    "serve",
+    "chat-server",
+    "chat",
+    "send",
+    "deliveries",
+    "channels",
+    "pairing",
+    "keys",
+    "sessions",
+    "memory",
+    "workflows",
+    "doctor",
+    "config",
+)
 _MODULES: Final = {"chat-server": "chat_server", "send": "deliveries", "pairing": "channels"}
 """Of the commands that have no module of their name."""
 

@@ -122,7 +122,8 @@ def _markdown(session: Session, messages: Sequence[StoredMessage]) -> str:
         match stored.message:
             case UserMessage(parts=parts):
                 lines += ["", f"## You, {moment(stored.at)}", ""]
-                lines += [part.text if isinstance(part, Text) else f"*[{describe(part)}]*" for part in parts]
+                shown = [part for part in parts if not (isinstance(part, Text) and part.recalled)]
+                lines += [part.text if isinstance(part, Text) else f"*[{describe(part)}]*" for part in shown]
             case AssistantMessage(text=text, tool_calls=calls, cut_off=cut_off):
                 lines += ["", f"## Assistant, {moment(stored.at)}", ""]
                 lines += [text] if text else []

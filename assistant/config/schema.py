@@ -14,6 +14,7 @@ from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.util import Settings
 from assistant.delivery.settings import DeliverySettings
 from assistant.documents.settings import DocumentSettings
+from assistant.memory.settings import MemorySettings
 from assistant.providers.settings import ModelsSettings, ProviderSettings, ProvidersSettings, RegisteredModel
 from assistant.store.database import AttachmentSettings, StoreSettings
 from assistant.workflows.settings import WorkflowSettings
@@ -53,6 +54,7 @@ class Config(Settings):
     store: StoreSettings = StoreSettings()
     attachments: AttachmentSettings = AttachmentSettings()
     documents: DocumentSettings = DocumentSettings()
+    memory: MemorySettings = MemorySettings()
     workflows: WorkflowSettings = WorkflowSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()

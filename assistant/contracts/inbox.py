@@ -67,6 +67,7 @@ COMMANDS: Mapping[str, str] = {
     "stop": "Stop what is being done",
     "status": "How it is doing",
     "id": "The ids of this chat and of you",
+    "memory": "What is remembered of you",
 }
 """The commands of every chat, each with what it does, as platforms offer them. `assistant.inbound.service` answers them."""
 

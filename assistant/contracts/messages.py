@@ -47,6 +47,8 @@ class Text:
     """The sender passed it on (a quote, a forwarded message, a webhook's text): material, not the sender's own wish."""
     chosen: bool = False
     """The text of a button that the sender pressed: their wish, not their words. It names no one the assistant may write to."""
+    recalled: bool = False
+    """What memory found for the message, always `quoted`: no part of what the sender said."""
     kind: Literal["text"] = "text"
 
 

@@ -1,6 +1,6 @@
 """The ports to models: one request, one answer, streamed where the caller reads along; and embeddings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -112,6 +112,9 @@ class ModelRequest:
     """To whom the call is charged. None: it is charged to no one (a probe)."""
     without: frozenset[LeftOut] = frozenset()
     """What this form of the prompt leaves out."""
+    compact: Callable[[int], Awaitable[tuple[Message, ...]]] | None = None
+    """Sums up the older part of the conversation: the messages in at most so many estimated tokens, where that can be done. Asked once, when the
+    model's context turns out too small."""
 
 
 class EmitText(Protocol):

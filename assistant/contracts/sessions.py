@@ -1,6 +1,6 @@
 """Sessions with their messages, and the attachments that belong to them."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, Protocol
@@ -42,6 +42,24 @@ class CachedUpTo:
 
     row: int
     seq: int
+    revision: int = 0
+    """`History.revision` as it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCut:
+    """A cut of a session: what the model sees begins at message `seq`; all messages stay stored."""
+
+    seq: int
+    text: str
+    """The summary of what was before; empty: nothing was cut off yet."""
+    results_from: int
+    """The results of tools before this message are shown in one line each."""
+    tokens: int
+    """Of the summary, estimated."""
+    made_by: str
+    """The model that wrote the summary; empty: it was put together without one."""
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +71,16 @@ class History:
     fresh: bool
     """True: `messages` is all from `context_from` on. False: only what follows `CachedUpTo.seq`."""
     context_from: int
-    """The first seq that the model sees; earlier ones were trimmed."""
+    """The first seq that the model sees; earlier ones were cut off."""
     messages: tuple[Message, ...]
     seq: int
     """That of the turn's first own message: `said` is stored and not part of `messages`."""
     said: tuple[UserMessage | ToolMessage, ...] = ()
     """What the new turn added: the results that answer calls, then the user's message."""
+    revision: int = 0
+    """Another one than before: a cut, a redaction or a new beginning changed what the model sees."""
+    cut: SessionCut | None = None
+    """The cut at `context_from`. Only where `fresh`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +121,9 @@ def accepted(turn: NewTurn, since: Sequence[Message]) -> tuple[ToolMessage, ...]
     return tuple([replace(taken[call], name=name, from_client=True) for call, name in waiting.items() if call in taken])
 
 
+BeforeCut = Callable[[str, str, int], Awaitable[None]]
+"""Called with the owner, the session and the last seq before messages up to it leave what the model sees: what is learned of them is learned first.
+It has 30 s, while the summary is written. The messages stay stored: what it raises is logged, and the cut is made."""
 ONCE: Final = "once:"
 """Prefix of the key of a session of one request: it isn't listed, and is removed a day later (`SessionStore.purge`)."""
 
@@ -137,13 +162,11 @@ class SessionStore(Protocol):
         messages: Sequence[AssistantMessage | ToolMessage],
         *,
         error: str | None = None,
-        context_from: int | None = None,
         outbound: Sequence[OutboundEvent] = (),
         inbound: bool = False,
     ) -> int:
-        """Append the turn's last step and settle its state (with the error's code); returns the last seq. `context_from` moves what later
-        turns see, forwards only. In the same transaction, and even if the turn does not run, `outbound` is enqueued and with `inbound` the
-        turn's inbound messages are settled as answered.
+        """Append the turn's last step and settle its state (with the error's code); returns the last seq. In the same transaction, and even
+        if the turn does not run, `outbound` is enqueued and with `inbound` the turn's inbound messages are settled as answered.
 
         If the turn does not run any more (its session was deleted, it was settled before), no message is written and 0 is returned.
         """

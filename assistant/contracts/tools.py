@@ -12,6 +12,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.causes import MESSAGE, Cause
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.effects import Effect
+from assistant.contracts.memory import MemoryTools, NoMemory
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
 from assistant.contracts.search import NoSearch, Search
@@ -130,6 +131,7 @@ class ToolServices:
     """`deliver.receiptWait`, in seconds."""
     http: Callable[[], "ClientSession"]
     """Opens an HTTP session with this program's User-Agent, time limits, and the environment's proxies. The tool closes it in `close`."""
+    memories: MemoryTools = field(default_factory=NoMemory)
     search: Search = field(default_factory=NoSearch)
 
 

@@ -1,5 +1,6 @@
 """Pure passes over a transcript: how long it is, where to cut it, how to repair it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from sys import getsizeof
@@ -15,6 +16,10 @@ IMAGE_TOKENS = 1_500
 USER_BYTES, ANSWER_BYTES, RESULT_BYTES = 210, 330, 250
 """What messages take in memory besides what they say, as measured (CPython 3.11), and then what is inside: a test compares them."""
 PART_BYTES, FILE_BYTES, CALL_BYTES, OPAQUE_BYTES = 64, 420, 170, 500
+SUMMARY_ID = "sum_"
+"""Begins the id of the message that stands for what was cut off: it stays where older turns are left out."""
+LONG_RESULT = 400
+"""Characters of a tool's result that an old one may have before it is shortened."""
 REMOVED = "[This result was removed to make room.]"
 NO_RESULT = "No result: the conversation went on without one. Whether the call took effect is not known."
 
@@ -73,33 +78,40 @@ def message_bytes(message: Message) -> int:
     return size + OPAQUE_BYTES + getsizeof(str(opaque)) if opaque else size
 
 
-def cut(messages: Sequence[Message], costs: Sequence[int], budget: int) -> int:
-    """Index of the first message to keep so that the rest costs at most half of `budget`; 0 where all of it fits the whole.
+def cut(messages: Sequence[Message], costs: Sequence[int], budget: int, keep_tokens: int | None = None) -> int:
+    """Index of the first message to keep so that the rest costs at most `keep_tokens` (None: half of `budget`); 0 where all of it fits the budget.
 
-    Cutting to half at once, and not message by message, keeps the prompt's beginning the same for many turns, as a
+    Cutting much at once, and not message by message, keeps the prompt's beginning the same for many turns, as a
     provider's cache needs. The cut falls before a user message, so no tool message loses the call it answers.
     The last turn is always kept, whatever it costs.
     """
     total = sum(costs)
+    most = budget // 2 if keep_tokens is None else keep_tokens
     if total <= budget:
         return 0
     keep = 0
     for index, message in enumerate(messages):
         if isinstance(message, UserMessage):
             keep = index
-            if total <= budget // 2:
+            if total <= most:
                 break
         total -= costs[index]
     return keep
 
 
+def kept_from(messages: Sequence[Message], start: int) -> tuple[Message, ...]:
+    """The messages from `start` on, behind the summary that the transcript begins with, if it does."""
+    summary = messages[:1] if start and messages[0].id.startswith(SUMMARY_ID) else ()
+    return (*summary, *messages[start:])
+
+
 def fit(messages: Sequence[Message], budget: int) -> tuple[Message, ...]:
-    """A transcript that grew within a turn, made to fit: older turns go first, then the older tool results of this turn are emptied
-    (their calls stay answered). What still exceeds the budget after that is sent as it is: the provider has the last word."""
+    """A transcript made to fit: older turns go first, behind a summary that it begins with, then the older tool results of the last turn are
+    emptied (their calls stay answered). What still exceeds the budget after that is sent as it is: the provider has the last word."""
     costs = [message_tokens(message) for message in messages]
     start = cut(messages, costs, budget)
-    kept = list(messages[start:])
-    excess = sum(costs[start:]) - budget
+    kept = list(kept_from(messages, start))
+    excess = sum(map(message_tokens, kept)) - budget
     results = [index for index, message in enumerate(kept) if isinstance(message, ToolMessage)]
     for index in results[:-1]:
         if excess <= 0:
@@ -109,6 +121,21 @@ def fit(messages: Sequence[Message], budget: int) -> tuple[Message, ...]:
             excess -= text_tokens(message.text) - text_tokens(REMOVED)
             kept[index] = replace(message, text=REMOVED)
     return tuple(kept)
+
+
+def shortened(result: ToolMessage) -> ToolMessage:
+    """An old result in one line that says how to get it again; a short one as it is."""
+    text = result.text
+    if len(text) <= LONG_RESULT:
+        return result
+    begins = " ".join(text[:200].split())[:120]
+    kept = re.search(r'read_attachment\(id="([^"]{1,64})"', text)
+    again = (
+        f'read_attachment(id="{kept[1]}")'
+        if kept
+        else f"search_history finds it in message {result.id}, or call {result.name} again if it only reads"
+    )
+    return replace(result, text=f"[Shortened to make room: {len(text):,} characters that began {begins!r}. To see them: {again}.]")
 
 
 def unanswered(messages: Sequence[Message]) -> dict[str, str]:

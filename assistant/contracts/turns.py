@@ -11,6 +11,7 @@ from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import AssistantMessage, Extras, FinishReason, ToolMessage, Usage, Verbatim, no_extras
 from assistant.contracts.models import Sampling, ToolChoice, ToolSpec
 from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.sessions import SessionCut
 from assistant.contracts.tools import TurnTool
 
 MAIN: Final = "main"
@@ -204,4 +205,8 @@ class Reply(Protocol):
 
     async def outbound(self, end: TurnFinished | TurnFailed) -> Sequence[OutboundEvent]:
         """The messages to be enqueued in the transaction that stores this end. Called once, right before; must not fail or take long."""
+        ...
+
+    def of_cut(self, cut: SessionCut) -> OutboundEvent:
+        """The line that tells of a cut of the session, enqueued with it."""
         ...

@@ -27,6 +27,7 @@ SET_ASIDE = (
     "I could not answer your last message: the server broke down over it twice. I have put it aside and will not try again. "
     "Please send it in another way: shorter, or without its files."
 )
+SUMMED_UP = "I have summed up the older part of our conversation; everything stays searchable."
 NO_HEARING = "the sound or the film itself: there is nothing here that hears or watches it, so ask the user to say it in words"
 _CUT: dict[FinishReason, str] = {
     "length": "[My answer ends here: it reached its limit.]",

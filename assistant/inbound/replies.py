@@ -14,8 +14,9 @@ from assistant.contracts.channels import Conversation
 from assistant.contracts.errors import TurnCancelled
 from assistant.contracts.inbox import InboundFile, InboundMessage, Pairing, Quote, Role, SessionRef, Taken
 from assistant.contracts.outbox import Origin, OriginKind, OutboundEvent
+from assistant.contracts.sessions import SessionCut
 from assistant.contracts.turns import TurnFailed, TurnFinished, Upload, UserText
-from assistant.contracts.util import Clock, derived_id, display_name, no_address, replace_surrogates, utc_now
+from assistant.contracts.util import Clock, derived_id, display_name, new_id, no_address, replace_surrogates, utc_now
 from assistant.inbound import phrases as words
 from assistant.inbound.files import Fetcher
 from assistant.inbound.preview import TypingAndPreview
@@ -164,6 +165,9 @@ class ChatReply:
         if isinstance(end.error, TurnCancelled):
             return []
         return [self.writer.of_turn("notice", self.taken, words.failure(end))]
+
+    def of_cut(self, cut: SessionCut) -> OutboundEvent:
+        return self.writer.event(new_id("evt"), "notice", self.taken.messages[-1], self.taken.place, words.SUMMED_UP)
 
 
 ALPHABET: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"

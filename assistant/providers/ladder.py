@@ -1,9 +1,9 @@
 """What a provider refuses once must not end a conversation: the same prompt is sent again in other forms, and the one that is taken is remembered.
 
-The rungs, each once: an answer of a quarter of the context at most; without pictures; the older half of the conversation left out; without what the
-provider wanted back; other providers' calls as words; all calls as words. What the refusal is about is tried first. A context that the provider's
-words tell is kept for the model. All of it is in memory, for as many conversations as fit: after a restart a conversation may be refused once more,
-and climbs again.
+The rungs, each once: an answer of a quarter of the context at most; where the context is too small, the conversation as its session compacts it;
+without pictures; the older half of the conversation left out, behind its summary; without what the provider wanted back; other providers' calls as
+words; all calls as words. What the refusal is about is tried first. A context that the provider's words tell is kept for the model. All of it is in
+memory, for as many conversations as fit: after a restart a conversation may be refused once more, and climbs again.
 """
 
 import logging
@@ -16,7 +16,7 @@ from typing import Final, Literal
 from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, RequestRefused
 from assistant.contracts.messages import AssistantMessage, Message, UserMessage
 from assistant.contracts.models import EmitText, LeftOut, ModelInfo, ModelProvider, ModelRequest
-from assistant.contracts.transcripts import cut, fit, message_tokens, text_tokens, tool_tokens
+from assistant.contracts.transcripts import cut, fit, kept_from, message_tokens, text_tokens, tool_tokens
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +104,10 @@ class PromptLadder:
                     raise
                 self._learn(error)
                 first_error = first_error or error
+                if request.compact and isinstance(error, ContextLengthExceeded) and not (self._fits or self._asks_too_much(shaped)):
+                    request = replace(request, messages=await request.compact(self._smaller(error, shaped)), compact=None)
+                    form = replace(form, start="", room=None)
+                    continue
                 climbed = self._climb(error, shaped, form, tried) if request.conversation else None
                 if climbed is None:
                     raise self._told(first_error, request) from None
@@ -145,13 +149,17 @@ class PromptLadder:
 
     def _halved(self, error: NanobotError, refused: ModelRequest, form: TakenForm) -> TakenForm | None:
         """The form without the older half; None: nothing can be left out any more."""
+        shorter, shaped = _shaped(refused, replace(form, room=self._smaller(error, refused)))
+        return shorter if sum(map(message_tokens, shaped.messages)) < sum(map(message_tokens, refused.messages)) else None
+
+    def _smaller(self, error: NanobotError, refused: ModelRequest) -> int:
+        """The room to which the refused conversation is shortened next."""
         takes = sum(map(message_tokens, refused.messages))
         room = takes * 3 // 4
         if isinstance(error, ContextLengthExceeded) and error.limit is not None:
             scale = min(max(1.0, (error.counted or 0) / max(1, takes + _fixed(refused))), _MOST_SCALE)
             room = min(room, int(error.limit * (1 - 1 / _ANSWER_SHARE) / scale) - _fixed(refused))
-        shorter, shaped = _shaped(refused, replace(form, room=max(room, 1)))
-        return shorter if sum(map(message_tokens, shaped.messages)) < takes else None
+        return max(room, 1)
 
     def _room(self, request: ModelRequest) -> int | None:
         """What the conversation may take of this model's own context; None: it fits."""
@@ -197,13 +205,13 @@ def _shaped(request: ModelRequest, form: TakenForm) -> tuple[TakenForm, ModelReq
     if room is not None and sum(costs) > room:
         begins = cut(messages, costs, room)
         form = replace(form, start=messages[begins].id if begins else form.start)
-        messages = fit(messages[begins:], room)
+        messages = fit(kept_from(messages, begins), room)
     return form, replace(request, messages=messages, without=form.without)
 
 
 def _from(messages: tuple[Message, ...], start: str) -> tuple[Message, ...]:
     place = next((place for place, message in enumerate(messages) if message.id == start), 0) if start else 0
-    return messages[place:]
+    return kept_from(messages, place)
 
 
 def _fixed(request: ModelRequest) -> int:

@@ -6,7 +6,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from assistant.contracts.errors import ContextLengthExceeded, InvalidRequest
@@ -25,7 +25,24 @@ _SEND = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _WORDS_LOOKED_AT = 10_000
-"""Characters of a message that are searched for what to send."""
+"""Characters of a message that are searched for what to do."""
+_MEMORY: Final = (
+    ("recall", re.compile(r"what (?:do you|have you) (?:know|remember(?:ed)?) about (?:me|(?P<query>.+?))\W*", re.IGNORECASE)),
+    (
+        "recall",
+        re.compile(r"(?:what do you remember|was weißt du (?:über (?:mich|(?P<query>.+?)))?|was hast du dir gemerkt)\W*", re.IGNORECASE),
+    ),
+    ("remember", re.compile(r"(?:please )?(?:remember|don't forget|keep in mind)(?: that|:)? (?P<text>.+)", re.IGNORECASE | re.DOTALL)),
+    ("remember", re.compile(r"(?:bitte )?merke? dir(?: bitte)?(?:, dass|,| dass|:)? (?P<text>.+)", re.IGNORECASE | re.DOTALL)),
+    ("forget", re.compile(r"(?:please )?forget(?: that| about)? (?P<what>.+)", re.IGNORECASE | re.DOTALL)),
+    ("forget", re.compile(r"(?:bitte )?vergiss(?: bitte)?(?:, dass|,| dass)? (?P<what>.+)", re.IGNORECASE | re.DOTALL)),
+)
+"""What asks for which tool, with its argument by name."""
+_EVERYWHERE: Final = re.compile(
+    r",?\s+(?:and |und |also |auch )*(?:everywhere|from what (?:i|we)(?:'ve| have)? said|überall)\W*$", re.IGNORECASE
+)
+_OUTCOMES: Final = frozenset({MESSAGE, *(name for name, _ in _MEMORY)})
+"""Tools whose result is the answer."""
 _HEADING = re.compile(r"#{1,6} +(\S.*)")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _PIECE = re.compile(r".{1,48}(?:\s+|$)|\S+\s*|\s+", re.DOTALL)
@@ -44,8 +61,8 @@ _QUICK: Final = 10_000
 
 
 class OfflineProvider:
-    """Answers from what arrived and nothing else. Never fails. Calls one tool, `message`, and only where the user spells the call out: so that
-    deliveries can be tried without a key."""
+    """Answers from what arrived and nothing else. Never fails. Calls `message` and the tools of memory, and only where the user spells the call
+    out ("remember that …"): so that they can be tried without a key."""
 
     def __init__(self, unavailable: str = "") -> None:
         """`unavailable`: why the requested model is, as in "the model x needs Y, which is not set"; empty: none was requested."""
@@ -53,7 +70,7 @@ class OfflineProvider:
         self.info = ModelInfo(id="offline", provider="offline", context_tokens=10_000_000, vision=False)
 
     async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
-        call = asked_to_send(request)
+        call = asked_for(request)
         text = "" if call else answer(request, self._opening)
         if request.stream:
             for line in text.splitlines(keepends=True):
@@ -78,10 +95,10 @@ class OfflineProvider:
 
 
 def answer(request: ModelRequest, opening: str) -> str:
-    """Without a model: the outcome of the message that it asked to send; or the opening, then the files of the last user message, with their
+    """Without a model: the outcome of the call that it asked for; or the opening, then the files of the last user message, with their
     headings and first lines."""
     last = request.messages[-1] if request.messages else None
-    if isinstance(last, ToolMessage) and last.name == MESSAGE:
+    if isinstance(last, ToolMessage) and last.name in _OUTCOMES:
         return last.text
     asked = next((message for message in reversed(request.messages) if message.role == "user"), None)
     files = [part for part in asked.parts if part.kind != "text"] if asked else []
@@ -91,18 +108,29 @@ def answer(request: ModelRequest, opening: str) -> str:
     return "\n\n".join([opening, f"{count} arrived and could be read:", *map(_about, files)])
 
 
-def asked_to_send(request: ModelRequest) -> ToolCall | None:
-    """The call of the `message` tool that the last words of the user ask for: send "<text>" to <channel> <chat_id> [thread <thread_id>]."""
+def asked_for(request: ModelRequest) -> ToolCall | None:
+    """The call that the last words of the user ask for: send "<text>" to <channel> <chat_id> [thread <thread_id>], or one of a tool of memory."""
     last = request.messages[-1] if request.messages else None
-    if not isinstance(last, UserMessage) or not request.may_call or all(tool.name != MESSAGE for tool in request.tools):
+    if not isinstance(last, UserMessage) or not request.may_call:
         return None
-    own_words = "\n".join(part.text for part in last.parts if isinstance(part, Text) and not part.quoted)
-    found = _SEND.search(own_words[:_WORDS_LOOKED_AT])
+    own_words = "\n".join(part.text for part in last.parts if isinstance(part, Text) and not part.quoted)[:_WORDS_LOOKED_AT]
+    names = {tool.name for tool in request.tools}
+    found = _SEND.search(own_words) if MESSAGE in names else None
     if found is None:
-        return None
+        return _asked_of_memory(own_words.strip(), names)
     text, channel, chat_id, thread_id = found.groups()
     arguments = {"content": text, "channel": channel.lower(), "chat_id": chat_id} | ({"thread_id": thread_id} if thread_id else {})
     return ToolCall(id=new_id("call"), name=MESSAGE, arguments=json.dumps(arguments, ensure_ascii=False))
+
+
+def _asked_of_memory(words: str, names: Collection[str]) -> ToolCall | None:
+    for name, pattern in _MEMORY:
+        if name in names and (found := pattern.fullmatch(words)):
+            arguments: dict[str, Json] = {key: value.strip() for key, value in found.groupdict().items() if value}
+            if name == "forget" and (end := _EVERYWHERE.search(words)):
+                arguments |= {"what": str(arguments["what"])[: -len(end[0])], "everywhere": True}
+            return ToolCall(id=new_id("call"), name=name, arguments=json.dumps(arguments, ensure_ascii=False))
+    return None
 
 
 def _about(part: Image | Document) -> str:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
 
 from pydantic import Field
 
@@ -64,6 +64,11 @@ class DatabaseLink(Transaction, Protocol):
 
     def rollback(self) -> None:
         """Undo everything since `begin`; does nothing without a transaction. After a failure (StoreUnavailable) the link is useless."""
+        ...
+
+    def scrub(self) -> bool:
+        """Between transactions: leave nothing of what was deleted in the database's files, where that is possible. False: not now, readers are
+        at work."""
         ...
 
     def close(self) -> None: ...
@@ -247,6 +252,22 @@ class Database:
     async def select(self, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
         """`read` of one statement; returns its rows."""
         return await self.read(lambda connection: connection.execute(sql, params))
+
+    async def scrub(self) -> None:
+        """Leave nothing of what was deleted in the database's files (SQLite: its log is emptied). Tried for some seconds beside busy readers."""
+
+        def between(connection: Transaction) -> bool:
+            link = cast("DatabaseLink", connection)
+            link.commit()  # of a transaction that nothing else shares, and nothing was written in
+            try:
+                return link.scrub()
+            finally:
+                link.begin()
+
+        for wait in (0.01, 0.05, 0.2, 0.5, 1.0, None):
+            if await self.write(between, alone=True) or wait is None:
+                return
+            await asyncio.sleep(wait)
 
     async def close(self) -> None:
         """Finish waiting jobs, then close. Later calls are refused. Safe to call twice."""

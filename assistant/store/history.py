@@ -71,6 +71,8 @@ class HistoryIndex:
         self._last = self._first = 0.0
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self.indexed: Callable[[], None] | None = None
+        """Called when a pass has ended."""
 
     def touch(self, session: int) -> None:
         """A session, by its row, has new messages; 0: none has."""
@@ -139,6 +141,8 @@ class HistoryIndex:
                 await self._index_session(self._noted.pop())
             while await self._paced(sweep_some):
                 pass
+            if self.indexed is not None:
+                self.indexed()
         except NanobotError as error:
             log.warning("search.not_indexed reason=%s", error.code)  # the next turn's end tries again, and so does a search
         finally:

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import takewhile
 from typing import NamedTuple, TypeVar
 
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
-from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState, accepted
+from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, SessionCut, StoredMessage, TurnState, accepted
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
@@ -20,10 +20,10 @@ from assistant.store.processes import Notifier, Runner, dead_among
 
 TOUCH_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at WHERE id = :id
-    RETURNING id, messages, context_from"""
+    RETURNING id, messages, context_from, revision"""
 ADD_SESSION = """
     INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens)
-    VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0) RETURNING id, messages, context_from"""
+    VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0) RETURNING id, messages, context_from, revision"""
 ADD_MESSAGE = "INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"
 ADD_TURN = "INSERT INTO turns (id, session_id, state, runner, started, lease) VALUES (:turn, :id, 'running', :runner, :at, :lease)"
 HISTORY = "SELECT payload FROM messages WHERE session_id = :id AND seq >= :start AND seq < :end ORDER BY seq"
@@ -44,12 +44,12 @@ END_TURN = f"{_END} AND runner = :runner RETURNING session_id, {_AWAITED}"
 INTERRUPT_TURN = f"{_END} RETURNING session_id"
 OF_ANOTHER = "SELECT 1 FROM turns WHERE id = :turn AND ended IS NULL AND runner <> :runner"
 RESUME_TURN = "UPDATE turns SET runner = :runner, lease = :lease WHERE id = :turn AND state = 'running' RETURNING session_id"
-SESSION_OF_ROW = "SELECT messages, context_from FROM sessions WHERE id = :id"
-START_OVER = "UPDATE sessions SET context_from = messages + 1 WHERE owner = :owner AND key = :key RETURNING id"
+SESSION_OF_ROW = "SELECT messages, context_from, revision FROM sessions WHERE id = :id"
+CUT_AT = "SELECT seq, results_from, text, tokens, made_by, at FROM summaries WHERE session_id = :id AND seq = :seq"
+START_OVER = "UPDATE sessions SET context_from = messages + 1, revision = revision + 1 WHERE owner = :owner AND key = :key RETURNING id"
 GROW_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, prompt_tokens = prompt_tokens + :prompt,
-        completion_tokens = completion_tokens + :completion, cached_tokens = cached_tokens + :cached,
-        context_from = CASE WHEN :context_from > context_from THEN :context_from ELSE context_from END
+        completion_tokens = completion_tokens + :completion, cached_tokens = cached_tokens + :cached
     WHERE id = :id RETURNING messages"""
 _SESSION = "SELECT id, owner, key, created, updated, messages, prompt_tokens, completion_tokens, cached_tokens FROM sessions"
 SESSION = f"{_SESSION} WHERE owner = :owner AND key = :key"
@@ -86,7 +86,6 @@ class PreparedStep:
     rows: tuple[tuple[str, str], ...]
     """(role, payload)"""
     usage: Usage
-    context_from: int | None = None
 
     def append(self, connection: Transaction, session_id: int) -> int:
         """Add the messages to the session; returns the seq of its last one."""
@@ -97,7 +96,6 @@ class PreparedStep:
             "prompt": self.usage.prompt_tokens,
             "completion": self.usage.completion_tokens,
             "cached": self.usage.cached_tokens,
-            "context_from": self.context_from,
         }
         last: int = connection.execute(GROW_SESSION, values)[0][0]
         for seq, (role, payload) in enumerate(self.rows, last - len(self.rows) + 1):
@@ -106,11 +104,11 @@ class PreparedStep:
         return last
 
 
-def prepare_step(turn: str, at: int, messages: Sequence[AssistantMessage | ToolMessage], context_from: int | None = None) -> PreparedStep:
+def prepare_step(turn: str, at: int, messages: Sequence[AssistantMessage | ToolMessage]) -> PreparedStep:
     """`at`: microseconds, for all of them."""
     usage = sum((message.usage for message in messages if message.role == "assistant"), Usage())
     rows = tuple((message.role, encode_message(message)) for message in messages)
-    return PreparedStep(turn=turn, at=at, rows=rows, usage=usage, context_from=context_from)
+    return PreparedStep(turn=turn, at=at, rows=rows, usage=usage)
 
 
 def interrupt(connection: Transaction, turn: str, at: int) -> None:
@@ -155,7 +153,7 @@ class Sessions:
         earlier = await _each(encode_message, turn.history)
         earlier_attachments = [attachment for message in turn.history for attachment in _attachments(message)]
 
-        def begin(connection: Transaction, session: int | None) -> _Rows:
+        def begin(connection: Transaction, session: int | None) -> HistoryRows:
             said: Said = asked
             used = attachments
             if turn.results:
@@ -168,7 +166,7 @@ class Sessions:
                 used = earlier_attachments + attachments
                 for place, (message, payload) in enumerate(zip(turn.history, earlier, strict=True), 1):
                     connection.execute(ADD_MESSAGE, {**values, "id": found[0][0], "seq": place, "role": message.role, "payload": payload})
-            row, last, context_from = found[0]
+            row, last, context_from, revision = found[0]
             first = last - len(said) + 1
             for seq, message in enumerate(said, first):
                 added: dict[str, SqlValue] = {"id": row, "seq": seq, "role": message.role, "payload": encode_message(message)}
@@ -176,23 +174,23 @@ class Sessions:
             connection.execute(ADD_TURN, {**values, "id": row})
             for attachment in used:
                 connection.execute(USE_ATTACHMENT, {**values, "attachment": attachment})
-            return _history(connection, row, first, context_from, known, said)
+            return read_history(connection, row, first, context_from, revision, known, said)
 
-        return await _decoded(await self.line.first(owner, key, turn.id, begin))
+        return await decode_history(await self.line.first(owner, key, turn.id, begin))
 
     async def resume_turn(self, turn_id: str, known: CachedUpTo | None) -> History | None:
         lease = self.line.hold(turn_id)
 
-        def resume(connection: Transaction) -> _Rows | None:
+        def resume(connection: Transaction) -> HistoryRows | None:
             running = connection.execute(RESUME_TURN, {"turn": turn_id, "runner": self._runner.id, "lease": lease})
             if not running:
                 return None
             row: int = running[0][0]
-            last, context_from = connection.execute(SESSION_OF_ROW, {"id": row})[0]
-            return _history(connection, row, last + 1, context_from, known)
+            last, context_from, revision = connection.execute(SESSION_OF_ROW, {"id": row})[0]
+            return read_history(connection, row, last + 1, context_from, revision, known)
 
         rows = await self._database.write(resume)
-        return None if rows is None else await _decoded(rows)
+        return None if rows is None else await decode_history(rows)
 
     async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
         added = prepare_step(turn_id, self._now(), messages)
@@ -210,12 +208,11 @@ class Sessions:
         messages: Sequence[AssistantMessage | ToolMessage],
         *,
         error: str | None = None,
-        context_from: int | None = None,
         outbound: Sequence[OutboundEvent] = (),
         inbound: bool = False,
     ) -> int:
         now = self._now()
-        last_step = prepare_step(turn_id, now, messages, context_from)
+        last_step = prepare_step(turn_id, now, messages)
         values: dict[str, SqlValue] = {"turn": turn_id, "state": state, "at": now, "error": error, "runner": self._runner.id}
         drafts = [prepare_event(event, now) for event in outbound]
 
@@ -368,24 +365,30 @@ def _behind_user(history: Sequence[Message]) -> list[Message]:
     return list(takewhile(lambda message: message.role != "user", reversed(history)))[::-1]
 
 
-class _Rows(NamedTuple):
+class HistoryRows(NamedTuple):
     """A history whose messages are still encoded."""
 
-    row: int
-    seq: int
-    context_from: int
-    fresh: bool
+    history: History
     payloads: list[SqlRow]
-    said: Said
 
 
-def _history(connection: Transaction, row: int, seq: int, context_from: int, known: CachedUpTo | None, said: Said = ()) -> _Rows:
-    """The messages before `seq`, without those that the caller knows."""
-    # If the session was started over after what is known, none of it counts.
-    fresh = known is None or known.row != row or not context_from <= known.seq < seq
+def read_history(
+    connection: Transaction, row: int, seq: int, context_from: int, revision: int, known: CachedUpTo | None, said: Said = ()
+) -> HistoryRows:
+    """The messages before `seq`, without those that the caller knows; all of them where they are shown otherwise since."""
+    fresh = known is None or (known.row, known.revision) != (row, revision) or not context_from <= known.seq < seq
     start = context_from if known is None or fresh else known.seq + 1
     payloads = connection.execute(HISTORY, {"id": row, "start": start, "end": seq}) if start < seq else []
-    return _Rows(row, seq, context_from, fresh, payloads, said)
+    found = connection.execute(CUT_AT, {"id": row, "seq": context_from}) if fresh and revision else []
+    cut = decode_cut(found[0]) if found else None
+    history = History(row=row, fresh=fresh, context_from=context_from, messages=(), seq=seq, said=said, revision=revision, cut=cut)
+    return HistoryRows(history, payloads)
+
+
+def decode_cut(row: SqlRow) -> SessionCut:
+    seq, results_from, text, tokens, made_by, at = row
+    made = from_micros(at)
+    return SessionCut(seq=seq, results_from=results_from, text=unescape(text), tokens=tokens, made_by=unescape(made_by), at=made)
 
 
 async def _each(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
@@ -394,6 +397,6 @@ async def _each(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
     return list(done) if len(items) < _MANY_ROWS else await asyncio.to_thread(list[T], done)
 
 
-async def _decoded(rows: _Rows) -> History:
-    messages = tuple(await _each(decode_message, [payload for (payload,) in rows.payloads]))
-    return History(row=rows.row, fresh=rows.fresh, context_from=rows.context_from, messages=messages, seq=rows.seq, said=rows.said)
+async def decode_history(rows: HistoryRows) -> History:
+    messages = await _each(decode_message, [payload for (payload,) in rows.payloads])
+    return replace(rows.history, messages=tuple(messages))

@@ -18,6 +18,8 @@ _PRAGMAS = (
     "journal_size_limit = 67108864",
     # A checkpoint syncs the database while a commit waits: at 32 MiB of log it delays one turn in thousands, at SQLite's 4 MiB one in a hundred.
     "wal_autocheckpoint = 8000",
+    # What is deleted is overwritten: it costs a delete some microseconds, and an insert nothing.
+    "secure_delete = ON",
 )
 _LOCKED = "The store is locked by another process. Nothing was accepted; try again later."
 _REASONS = {
@@ -96,6 +98,9 @@ class SqliteLink:
                 self._raw.execute("ROLLBACK")
             except sqlite3.Error as error:
                 raise StoreUnavailable from error
+
+    def scrub(self) -> bool:
+        return not self.execute("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
 
     def close(self) -> None:
         self._raw.close()

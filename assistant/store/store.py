@@ -15,16 +15,20 @@ from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.blobs import MediaFolder
 from assistant.store.channels import PairingStore, StoredChannelStates
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
+from assistant.store.forgetting import Forgetting
 from assistant.store.history import HistoryIndex
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
+from assistant.store.learned import LearnedStore
 from assistant.store.limits import StoredLimits
+from assistant.store.memories import MemoryStore
 from assistant.store.outbox import OutboxStore
 from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner
 from assistant.store.responses import ResponseStore
 from assistant.store.sessions import Sessions
 from assistant.store.sqlite import SqliteEngine
+from assistant.store.summaries import SummaryStore, redact
 
 _SQLITE = "sqlite:///"
 HEAD = "0014"
@@ -52,9 +56,13 @@ class Store:
     idempotency: IdempotencyStore
     files: FileStore
     responses: ResponseStore
+    summaries: SummaryStore
     keys: ApiKeys
     limits: StoredLimits
     history: HistoryIndex
+    memories: MemoryStore
+    forgetting: Forgetting
+    learned: LearnedStore
     notifier: Notifier
     database: Database
     runner: Runner
@@ -94,10 +102,14 @@ async def open_store(
         media=media,
         files=FileStore(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         responses=ResponseStore(database, runner, state_folder / "attachments", collect=kept_files.collect),
+        summaries=SummaryStore(database, notifier, clock=clock),
         idempotency=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
         limits=StoredLimits(database, runner, clock=clock),
         history=sessions.history,
+        memories=MemoryStore(database, notifier, clock=clock),
+        forgetting=Forgetting(database, notifier, redact=(redact,), clock=clock),
+        learned=LearnedStore(database, clock=clock),
         notifier=notifier,
         database=database,
         runner=runner,

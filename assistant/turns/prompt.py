@@ -9,10 +9,20 @@ from pathlib import Path
 from typing import Final
 
 from assistant.contracts.errors import ContextLengthExceeded
-from assistant.contracts.messages import AssistantMessage, Image, Message, ToolMessage, UserMessage, Verbatim
+from assistant.contracts.messages import AssistantMessage, Image, Message, Text, ToolMessage, UserMessage, Verbatim
 from assistant.contracts.models import ModelProvider, Sampling, ToolSpec
-from assistant.contracts.sessions import CachedUpTo, History
-from assistant.contracts.transcripts import IMAGE_TOKENS, cut, heal, message_bytes, message_tokens, text_tokens, tool_tokens, unanswered
+from assistant.contracts.sessions import CachedUpTo, History, SessionCut
+from assistant.contracts.transcripts import (
+    IMAGE_TOKENS,
+    SUMMARY_ID,
+    heal,
+    message_bytes,
+    message_tokens,
+    shortened,
+    text_tokens,
+    tool_tokens,
+    unanswered,
+)
 from assistant.contracts.turns import Earlier, HistoryMessage, TurnRequest, Upload
 from assistant.contracts.util import CHARACTERS_PER_TOKEN
 
@@ -38,6 +48,12 @@ ANSWER_TOKENS: Final = 4_096
 """Kept free for the answer where the request names no limit of its own."""
 
 
+LINE: Final = 0.7
+"""The share of the context at which a conversation is compacted, after the turn that reached it."""
+SUMMARY: Final = (
+    "[Made by this server: a summary of the older part of this conversation. All of it stays stored, and search_history finds it.]"
+)
+
 _PER_TRANSCRIPT: Final = 1_000
 """Bytes beside its messages."""
 _PER_PLACE: Final = 64
@@ -53,8 +69,9 @@ class Instructions:
         self._stamps: list[tuple[int, int] | None] = []
         self._text = ""
 
-    def text(self, today: datetime) -> str:
-        """The instructions as of now. The date is their last line, so that the prompt's beginning changes once a day and no oftener."""
+    def text(self, today: datetime, profile: str = "") -> str:
+        """The instructions as of now. `profile`: what is remembered of the user. The date is their last line, so that the beginning changes
+        once a day and no oftener."""
         stamps = [_stamp(path) for path in self._paths]
         if stamps != self._stamps or not self._text:
             pieces = [self._agent]
@@ -65,7 +82,8 @@ class Instructions:
                     pieces += [f"# {name}\n\n{text}"] if text else []
             self._text = "\n\n".join(pieces)
             self._stamps = stamps
-        return f"{self._text}\n\nToday is {today:%A, %d %B %Y} (UTC)."
+        known = f"\n\n{profile}" if profile else ""
+        return f"{self._text}{known}\n\nToday is {today:%A, %d %B %Y} (UTC)."
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
@@ -85,6 +103,8 @@ class Room:
     """What instructions and tools take, estimated."""
     conversation_tokens: int
     """What the conversation may take, the new message included."""
+    context_tokens: int
+    """The model's context, prompt and answer together."""
 
     def budget(self, scale: float) -> int:
         """`conversation_tokens` in estimated tokens, where the provider counts `scale` tokens for each estimated one."""
@@ -116,18 +136,21 @@ class Context:
     @property
     def pictures(self) -> int:
         """How many pictures of documents a message may hold."""
-        return pictures_within(self._total())
+        return pictures_within(self.total)
 
-    def _total(self) -> int:
+    @property
+    def total(self) -> int:
+        """Tokens, prompt and answer together: as configured, or as its server turned out to take."""
         learned = self._model.info.learned_context if self._model else None
         return min(self._configured, learned or self._configured)
 
-    def room(self, request: TurnRequest, message: UserMessage | None) -> Room:
-        """The room for a turn. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
-        instructions = (self._instructions.text(datetime.now(UTC)), *request.instructions)
+    def room(self, request: TurnRequest, message: UserMessage | None, profile: str = "") -> Room:
+        """The room for a turn. `profile`: what is remembered of the user.
+        Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
+        instructions = (self._instructions.text(datetime.now(UTC), profile), *request.instructions)
         brought = sum(map(tool_tokens, (*(tool.spec for tool in request.tools), *request.client_tools)))
         fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))
-        total = self._total()
+        total = self.total
         answer = min(request.sampling.max_tokens or ANSWER_TOKENS, total // 4)
         left = total - answer - fixed
         needed = sum(map(message_tokens, request.results if message is None else (*request.results, message)))
@@ -138,7 +161,7 @@ class Context:
                 "Send less at a time, or choose a model with a larger context.",
                 param="messages",
             )
-        return Room(instructions=instructions, fixed_tokens=fixed, conversation_tokens=max(left, needed))
+        return Room(instructions=instructions, fixed_tokens=fixed, conversation_tokens=max(left, needed), context_tokens=total)
 
 
 class Transcript:
@@ -146,8 +169,10 @@ class Transcript:
 
     def __init__(self, history: History) -> None:
         self.row = history.row
-        self.context_from = history.context_from
+        self.revision = history.revision
         self.seq = 0
+        self.cut: SessionCut | None = history.cut
+        """The last one; None: nothing was cut off or shortened."""
         self.messages: list[Message] = []
         self.images: list[Image] = []
         self.tokens = 0
@@ -155,20 +180,27 @@ class Transcript:
         """Tokens that the provider counted for each that was estimated; at least 1."""
         self.size = _PER_TRANSCRIPT
         """Bytes that it takes, about."""
-        self._costs: list[int] = []
-        self._seqs: dict[str, int] = {}
+        self.room: Room | None = None
+        """That of the last turn."""
+        self.costs: list[int] = []
+        """What each message takes, estimated."""
+        self.seqs: dict[str, int] = {}
+        """The places of the user's messages, by their ids."""
         self.extend(history.messages, history.seq - 1)
-        self.begin_at(history.context_from)
+        # What a turn that was running at a new beginning said after it goes, too: a prompt begins with a user's message.
+        self._drop(next((place for place, message in enumerate(self.messages) if isinstance(message, UserMessage)), len(self.messages)))
+        if history.cut is not None:
+            self.begin_with(history.cut, history.revision)
 
     @property
     def known(self) -> CachedUpTo:
-        return CachedUpTo(row=self.row, seq=self.seq)
+        return CachedUpTo(row=self.row, seq=self.seq, revision=self.revision)
 
     def extend(self, messages: Sequence[Message], seq: int) -> None:
         """Note messages as the store has them; `seq` is that of the last one. Calls that others follow without a result are answered here."""
         for place, message in enumerate(messages, seq - len(messages) + 1):
             if isinstance(message, UserMessage):
-                self._seqs[message.id] = place
+                self.seqs[message.id] = place
                 self.images += [part for part in message.parts if isinstance(part, Image)]
         self.seq = seq
         if not messages:
@@ -179,30 +211,39 @@ class Transcript:
         costs = [message_tokens(message) for message in healed]
         self.messages += healed
         self.size += sum(map(message_bytes, healed)) + _PER_PLACE * len(healed)
-        self._costs += costs
+        self.costs += costs
         self.tokens += sum(costs)
 
-    def learn(self, prompt_tokens: int, fixed_tokens: int) -> None:
-        """Correct `scale` by what the provider counted for a prompt of these messages behind `fixed_tokens` estimated ones."""
-        self.scale = min(max(1.0, prompt_tokens / (self.tokens + fixed_tokens)), 8.0)
+    def learn(self, prompt_tokens: int, room: Room) -> None:
+        """Correct `scale` by what the provider counted for a prompt of these messages behind the room's fixed part."""
+        self.scale = min(max(1.0, prompt_tokens / (self.tokens + room.fixed_tokens)), 8.0)
+        self.room = room
 
-    def trim(self, budget: int) -> None:
-        """Drop the oldest turns where all of them cost more than `budget` tokens (see `cut`); `context_from` moves with them."""
-        start = cut(self.messages, self._costs, budget) if self.tokens > budget else 0
-        if start:
-            self._drop(start)
-            self.context_from = self._seqs[self.messages[0].id]
+    @property
+    def crowded(self) -> bool:
+        """Whether the next prompt takes so much of the context, by the provider's last count and an estimate of what was added, that the
+        older part should be summed up."""
+        return self.room is not None and (self.tokens + self.room.fixed_tokens) * self.scale >= LINE * self.room.context_tokens
 
-    def begin_at(self, context_from: int) -> None:
-        """Drop what later turns are not to see any more, because the conversation was started over or cut by another process.
-
-        What a turn that was running then said after it goes, too: a prompt begins with a user's message.
-        """
-        self.context_from = max(self.context_from, context_from)
-        seqs = (self._seqs.get(message.id, 0) for message in self.messages)
-        start = next((place for place, seq in enumerate(seqs) if seq >= context_from), len(self.messages))
-        if start:
-            self._drop(start)
+    def begin_with(self, cut: SessionCut, revision: int) -> None:
+        """Show what a cut leaves: its summary, then the messages from its place on, older results of tools in a line each."""
+        start = next((place for place, message in enumerate(self.messages) if self.seqs.get(message.id, 0) >= cut.seq), None)
+        if start is None:
+            return
+        self._drop(start)
+        whole = next((place for place, message in enumerate(self.messages) if self.seqs.get(message.id, 0) >= cut.results_from), 0)
+        shown = [shortened(message) if isinstance(message, ToolMessage) else message for message in self.messages[:whole]]
+        if cut.text:
+            about = UserMessage(
+                id=f"{SUMMARY_ID}{self.row}_{cut.seq}_{revision}", parts=(Text(text=f"{SUMMARY}\n\n{cut.text}", quoted=True),)
+            )
+            shown.insert(0, about)
+        rest = self.messages[whole:]
+        self.messages = [*shown, *rest]
+        self.costs = [*map(message_tokens, shown), *self.costs[whole:]]
+        self.tokens = sum(self.costs)
+        self.size = _PER_TRANSCRIPT + sum(map(message_bytes, self.messages)) + _PER_PLACE * len(self.messages)
+        self.cut, self.revision = cut, revision
 
     def drop_marks(self) -> None:
         """Forget what answers to the user's last message said before they were cut off: the model continues behind the last whole step."""
@@ -213,13 +254,15 @@ class Transcript:
             if isinstance(message, AssistantMessage) and message.cut_off is not None:
                 del self.messages[place]
                 self.size -= message_bytes(message) + _PER_PLACE
-                self.tokens -= self._costs.pop(place)
+                self.tokens -= self.costs.pop(place)
 
     def _drop(self, start: int) -> None:
-        gone, self.messages, self._costs = self.messages[:start], self.messages[start:], self._costs[start:]
+        if not start:
+            return
+        gone, self.messages, self.costs = self.messages[:start], self.messages[start:], self.costs[start:]
         for message in gone:
-            self._seqs.pop(message.id, None)
-        self.tokens = sum(self._costs)
+            self.seqs.pop(message.id, None)
+        self.tokens = sum(self.costs)
         self.size -= sum(map(message_bytes, gone)) + _PER_PLACE * len(gone)
         self.images = [part for kept in self.messages if isinstance(kept, UserMessage) for part in kept.parts if isinstance(part, Image)]
 

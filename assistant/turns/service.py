@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 from assistant.access.authenticator import Allowance
 from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, steps_made
@@ -19,6 +18,7 @@ from assistant.contracts.errors import (
     TurnCancelled,
     drop_traceback,
 )
+from assistant.contracts.memory import NoMemory, TurnMemory
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
 from assistant.contracts.sessions import ONCE, History, NewTurn, SessionStore
@@ -27,6 +27,7 @@ from assistant.contracts.transcripts import fit
 from assistant.contracts.turns import AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
+from assistant.turns.compaction import Compacted, Compaction
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
 from assistant.turns.intake import MessageIntake
 from assistant.turns.prompt import Context, Transcript, Transcripts, estimated_tokens
@@ -63,15 +64,20 @@ class Turns:
         intake: MessageIntake,
         timeout: float,
         allowance: Allowance,
+        compaction: Compaction,
+        memory: TurnMemory | None = None,
         waiting: int = 16,
     ) -> None:
         """`agents`: by id, MAIN among them. `timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one
-        session. `allowance`: the limits of turns that start without an admission."""
+        session. `allowance`: the limits of turns that start without an admission. `compaction`: sums up what outgrows a context. `memory`: what outlives
+        a session; None: nothing does."""
         self.agents = agents
         self.allowance = allowance
+        self._compaction = compaction
         self._sessions = sessions
         self._attachments = attachments
         self._intake = intake
+        self._memory = memory or NoMemory()
         self._timeout = timeout
         self._lanes = Lanes(waiting=waiting)
         self._transcripts = Transcripts()
@@ -113,6 +119,7 @@ class Turns:
         """Take no new turns, wait `grace` seconds for those that run, and interrupt the rest: their sessions record it, and the next start resumes
         those of the inbox (`RunningTurn.unsettled`)."""
         await self._running.close(grace)
+        await self._compaction.close()
 
     def _known(self, agent: str) -> Agent:
         if agent not in self.agents:
@@ -129,6 +136,7 @@ class Turns:
             end = await self._settle(request, turn, error)
         finally:
             self._lanes.leave(place)
+            self._memory.after(request)
             if uploads := request.uploads:
                 await asyncio.to_thread(remove_uploads, uploads)
         turn.emit(end if request.keep is None else await kept(turn, end, request.keep))
@@ -155,15 +163,15 @@ class Turns:
         )
         outbound = await request.reply.outbound(end) if request.reply else ()
         step = [answer.last, *answer.results]
-        seq = await self._sessions.end_turn(
-            turn.id, "finished", step, context_from=transcript.context_from, outbound=outbound, inbound=request.reply is not None
-        )
+        seq = await self._sessions.end_turn(turn.id, "finished", step, outbound=outbound, inbound=request.reply is not None)
         if not seq and request.reply is None:  # a chat gets its answer even if its session was deleted
             raise await self._cut_out(request)
         if seq:
             transcript.extend(step, seq)
             if not request.session.startswith(ONCE):
                 self._transcripts.put(request.owner, request.session, transcript)
+                if transcript.room is not None and transcript.crowded:
+                    self._compaction.begin(self._compacted(request), transcript, transcript.room)
         return end
 
     async def _converse(self, request: TurnRequest, turn: RunningTurn, *, meters: bool) -> tuple[Transcript, LoopResult]:
@@ -177,21 +185,26 @@ class Turns:
         else:
             brought = request.content or not request.results
             message = await self._intake.message(request, request.content, agent.pictures) if brought else None
-        room = agent.context.room(request, message)
+        profile, recalled = await self._memory.before(request, None if transcript else message)
+        message = recalled or message
+        room = agent.context.room(request, message, profile)
         if transcript is None:
-            history = tuple(
-                [
-                    await self._intake.message(request, m.content, agent.pictures) if isinstance(m, HistoryMessage) else m
-                    for m in request.history
-                ]
-            )
+            history = [
+                await self._intake.message(request, m.content, agent.pictures) if isinstance(m, HistoryMessage) else m
+                for m in request.history
+            ]
             turn.begun = True
-            transcript = await self._load(request, message, history)
+            transcript = await self._load(request, message, tuple(history))
             if meters:  # one that is resumed is not refused any more: its message was accepted
                 said = [HistoryMessage(content=request.content)]
                 tokens = estimated_tokens(said, request.instructions, request.sampling)
                 turn.admission = await self.allowance.admit(request.owner, tokens)
-        transcript.trim(room.budget(transcript.scale))
+        current, budget = transcript, room.budget(transcript.scale)
+
+        async def fitted(tokens: int = budget) -> tuple[Message, ...]:
+            if current.tokens > tokens:
+                await self._compaction.fit(self._compacted(request), current, tokens, room.context_tokens)
+            return tuple(current.messages) if current.tokens <= tokens else fit(current.messages, tokens)
 
         async def append(step: list[AssistantMessage | ToolMessage]) -> None:
             seq = await self._sessions.append_step(turn.id, step)
@@ -200,17 +213,10 @@ class Turns:
             transcript.extend(step, seq)
             turn.step_made(sum((message.usage for message in step if isinstance(message, AssistantMessage)), Usage()))
 
-        loop = Loop(
-            model=agent.model,
-            toolbox=toolbox,
-            max_steps=agent.max_steps,
-            fit=partial(fit, budget=room.budget(transcript.scale)),
-            append=append,
-            emit=turn.emit,
-        )
+        loop = Loop(model=agent.model, toolbox=toolbox, max_steps=agent.max_steps, fit=fitted, append=append, emit=turn.emit)
         model_request = ModelRequest(
             instructions=room.instructions,
-            messages=tuple(transcript.messages),
+            messages=await fitted(),
             tools=toolbox.specs or agent.toolbox.specs,  # none at all, behind calls of some, is what providers refuse
             may_call=bool(toolbox.specs) and choice != "none",
             tool_choice=None if choice == "none" else choice,
@@ -220,10 +226,17 @@ class Turns:
             stream=request.stream,
             conversation=f"{request.owner} {request.session}",
             payer=request.payer,
+            compact=fitted,
         )
         answer = await loop.run(model_request, _context(request), made=made)
-        transcript.learn(answer.last.usage.prompt_tokens, room.fixed_tokens)
+        transcript.learn(answer.last.usage.prompt_tokens, room)
         return transcript, answer
+
+    def _compacted(self, request: TurnRequest) -> Compacted:
+        tell = request.reply.of_cut if request.reply else None
+        return Compacted(
+            owner=request.owner, session=request.session, model=self.agents[request.agent].model, payer=request.payer, tell=tell
+        )
 
     async def _cut_out(self, request: TurnRequest) -> NanobotError:
         """Why a turn may write no more."""
@@ -295,11 +308,13 @@ def _context(request: TurnRequest) -> ToolContext:
 
 def _current(known: Transcript | None, history: History) -> Transcript:
     """The cached transcript with what is new in the store, or all of it."""
-    if known is None or history.fresh:
-        return Transcript(history)
-    known.extend(history.messages, history.seq - 1)
-    known.begin_at(history.context_from)
-    return known
+    if known is not None and not history.fresh:
+        known.extend(history.messages, history.seq - 1)
+        return known
+    transcript = Transcript(history)
+    if known is not None and known.row == transcript.row:
+        transcript.scale = known.scale
+    return transcript
 
 
 def _choice(wanted: ToolChoice, toolbox: Toolbox) -> ToolChoice:

@@ -55,7 +55,6 @@ class KeptSessions:
         messages: Sequence[AssistantMessage | ToolMessage],
         *,
         error: str | None = None,
-        context_from: int | None = None,
         outbound: Sequence[OutboundEvent] = (),
         inbound: bool = False,
     ) -> int:

@@ -151,6 +151,45 @@ CREATE INDEX limit_uses_by_time ON limit_uses (at);
 
 CREATE INDEX limit_uses_running ON limit_uses (owner, until) WHERE until IS NOT NULL;
 
+CREATE TABLE memories (
+	id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	number INTEGER NOT NULL,
+	text VARCHAR NOT NULL,
+	kind VARCHAR NOT NULL,
+	provenance VARCHAR NOT NULL,
+	about VARCHAR NOT NULL,
+	digest VARCHAR NOT NULL,
+	session VARCHAR,
+	message VARCHAR,
+	seq INTEGER NOT NULL,
+	learned INTEGER NOT NULL,
+	seen BIGINT NOT NULL,
+	until BIGINT,
+	superseded VARCHAR,
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX memories_by_digest ON memories (owner, digest);
+
+CREATE UNIQUE INDEX memories_by_owner ON memories (owner, number);
+
+CREATE INDEX memories_by_subject ON memories (owner, about);
+
+CREATE TABLE memory_owners (
+	owner VARCHAR NOT NULL,
+	learn INTEGER NOT NULL,
+	PRIMARY KEY (owner)
+);
+
+CREATE TABLE memory_tombstones (
+	owner VARCHAR NOT NULL,
+	digest VARCHAR NOT NULL,
+	words VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (owner, digest)
+);
+
 CREATE TABLE outbox (
 	seq BIGSERIAL NOT NULL,
 	id VARCHAR NOT NULL,
@@ -249,6 +288,14 @@ CREATE TABLE search_terms (
 	PRIMARY KEY (space, term, entry)
 );
 
+CREATE TABLE session_profiles (
+	owner VARCHAR NOT NULL,
+	session VARCHAR NOT NULL,
+	context_from INTEGER NOT NULL,
+	text VARCHAR NOT NULL,
+	PRIMARY KEY (owner, session)
+);
+
 CREATE TABLE sessions (
 	id BIGSERIAL NOT NULL,
 	owner VARCHAR NOT NULL,
@@ -260,6 +307,7 @@ CREATE TABLE sessions (
 	prompt_tokens BIGINT NOT NULL,
 	completion_tokens BIGINT NOT NULL,
 	cached_tokens BIGINT NOT NULL,
+	revision INTEGER DEFAULT '0' NOT NULL,
 	PRIMARY KEY (id)
 );
 
@@ -282,6 +330,14 @@ CREATE TABLE job_nodes (
 );
 
 CREATE INDEX job_nodes_running ON job_nodes (turn) WHERE state = 'running';
+
+CREATE TABLE memory_learned (
+	session_id BIGINT NOT NULL,
+	seq INTEGER NOT NULL,
+	claim BIGINT NOT NULL,
+	PRIMARY KEY (session_id),
+	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
+);
 
 CREATE TABLE messages (
 	session_id BIGINT NOT NULL,
@@ -354,6 +410,18 @@ CREATE TABLE search_marks (
 	space INTEGER NOT NULL,
 	seq INTEGER NOT NULL,
 	PRIMARY KEY (session_id),
+	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
+);
+
+CREATE TABLE summaries (
+	session_id BIGINT NOT NULL,
+	seq INTEGER NOT NULL,
+	results_from INTEGER NOT NULL,
+	text VARCHAR NOT NULL,
+	tokens INTEGER NOT NULL,
+	made_by VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (session_id, seq),
 	FOREIGN KEY(session_id) REFERENCES sessions (id) ON DELETE CASCADE
 );
 

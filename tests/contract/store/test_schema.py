@@ -27,6 +27,7 @@ from assistant.store import (
     outbox_rows,
     responses,
     sessions,
+    summaries,
     tables,
 )
 from assistant.store.database import SqlRow, Transaction
@@ -60,6 +61,7 @@ STATEMENTS = LISTS + [
         limits,
         idempotency,
         responses,
+        summaries,
     )
     for name, value in vars(module).items()
     if isinstance(value, str) and name.isupper() and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", value)

@@ -52,26 +52,6 @@ async def test_who_knows_a_deleted_session_gets_all_of_the_new_one(store: Store)
     assert new.row != old.row
 
 
-async def test_a_process_that_cut_less_does_not_undo_the_cut_of_another(store: Store) -> None:
-    for number, cut in enumerate((None, 3, 1)):
-        await store.sessions.begin_turn(turn(f"turn_{number}", "words"), None)
-        await store.sessions.end_turn(f"turn_{number}", "finished", [answer("yes")], context_from=cut)
-    assert (await store.sessions.begin_turn(turn("turn_9", "now"), None)).context_from == 3
-
-
-async def test_context_from_hides_what_is_before_it_from_later_turns(store: Store) -> None:
-    await store.sessions.begin_turn(turn("turn_1", "long ago"), None)
-    await store.sessions.end_turn("turn_1", "finished", [answer("yes")])
-    recent = turn("turn_2", "lately")
-    await store.sessions.begin_turn(recent, None)
-    await store.sessions.end_turn("turn_2", "finished", [], context_from=3)
-    history = await store.sessions.begin_turn(turn("turn_3", "now"), None)
-    assert (history.context_from, history.messages) == (3, (recent.message,))
-    await store.sessions.end_turn("turn_3", "finished", [])
-    assert (await store.sessions.begin_turn(turn("turn_4", "now"), None)).context_from == 3
-    assert len(await store.sessions.messages("anna", "api:one")) == 5
-
-
 async def test_usage_and_message_counts_add_up(store: Store, clock: TurnedClock) -> None:
     began = clock.now
     await store.sessions.begin_turn(turn("turn_1", "hello"), None)

@@ -10,12 +10,14 @@ from assistant.agent.toolbox import Toolbox
 from assistant.contracts.access import Limits
 from assistant.contracts.messages import Message, Text, UserMessage
 from assistant.contracts.models import ModelProvider, Sampling
+from assistant.contracts.sessions import BeforeCut
 from assistant.contracts.tools import Tool
 from assistant.contracts.turns import MAIN, TurnRequest, Upload, UserText
 from assistant.contracts.util import new_id
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.store.store import Store
+from assistant.turns.compaction import Compaction
 from assistant.turns.intake import CachingReader, MessageIntake
 from assistant.turns.prompt import Context, Instructions
 from assistant.turns.service import Agent, Turns
@@ -40,6 +42,8 @@ class House:
         tools: Sequence[Tool[Any]] = (),
         others: Mapping[str, ModelProvider] | None = None,
         budget: Limits = NO_LIMITS,
+        summariser: ModelProvider | None = None,
+        before: BeforeCut | None = None,
     ) -> Turns:
         """`others`: more agents, by id, each with a model of its own."""
         files = self.store.attachments
@@ -62,6 +66,7 @@ class House:
             intake=MessageIntake(CachingReader(ChildReader(DocumentSettings()), files), files, document_chars=1_000),
             timeout=timeout,
             waiting=2,
+            compaction=Compaction(self.store.summaries, model=summariser, before=before),
             allowance=Allowance(keys=self.store.keys, limiter=self.store.limits, defaults=budget),
         )
 

@@ -17,9 +17,10 @@ from assistant.contracts.inbox import InboundMessage, Sender, SessionRef, Taken
 from assistant.contracts.messages import AssistantMessage, Text, UserMessage
 from assistant.contracts.models import EmitText, ModelRequest
 from assistant.contracts.outbox import Origin, OutboundEvent
+from assistant.contracts.sessions import SessionCut
 from assistant.contracts.tools import ToolContext, ToolResult
 from assistant.contracts.turns import TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
-from assistant.contracts.util import derived_id
+from assistant.contracts.util import derived_id, new_id
 from assistant.testing.scripted import ScriptedModel, calling
 from tests.flow.turns.house import House, ask, texts
 
@@ -46,6 +47,11 @@ class Told:
         expires = datetime.now(UTC) + timedelta(days=1)
         origin = Origin(kind="reply", owner="local", turn_id=self.turn_id)
         return [OutboundEvent(id=derived_id("evt", self.turn_id), address=CHAT, text=text, expires_at=expires, origin=origin)]
+
+    def of_cut(self, cut: SessionCut) -> OutboundEvent:
+        expires = datetime.now(UTC) + timedelta(days=1)
+        origin = Origin(kind="notice", owner="local", turn_id=self.turn_id)
+        return OutboundEvent(id=new_id("evt"), address=CHAT, text=f"cut at {cut.seq}", expires_at=expires, origin=origin)
 
 
 class Nothing(BaseModel):

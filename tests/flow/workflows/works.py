@@ -26,6 +26,7 @@ from assistant.delivery.service import describe
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.store.jobs import JobStore
+from assistant.turns.compaction import Compaction
 from assistant.turns.intake import MessageIntake
 from assistant.turns.prompt import Context, Instructions
 from assistant.turns.service import Agent, Turns
@@ -133,6 +134,7 @@ class Works:
             attachments=store.attachments,
             intake=MessageIntake(reader, store.attachments, document_chars=1_000),
             timeout=20,
+            compaction=Compaction(store.summaries),
             allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=defaults),
         )
         targets = LinkTargets(tools=toolbox.names, agents=turns.agents.keys())

@@ -1,0 +1,97 @@
+"""Whose words are to be remembered: the gate between what was read and what is kept. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from assistant.contracts.memory import Provenance
+from assistant.contracts.messages import AssistantMessage, Message, Text, ToolMessage, UserMessage
+from assistant.contracts.statements import OWN_SHARE, asks_to_forget, asks_to_remember, says_yes, share
+
+_OF_OURS: Final = frozenset({"remember", "recall", "forget", "message"})
+"""Tools whose results hold nothing that others wrote."""
+_NAMED: Final = 0.5
+"""The share of a memory's words by which a person names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether a statement is the person's."""
+
+    says: Literal["yes", "ask", "no words"]
+    """"ask": they must confirm it first. "no words": the newest message has none of the person's own."""
+    provenance: Provenance = "person"
+    explicit: bool = False
+    """They asked for it in these words, or confirmed it."""
+
+
+def own_words(message: UserMessage, *, pressed: bool = False) -> str:
+    """What its sender wrote; with `pressed` also the text of a button."""
+    return "\n".join(
+        [part.text for part in message.parts if isinstance(part, Text) and not part.quoted and (pressed or not part.chosen)]
+    ).strip()
+
+
+def foreign(messages: Iterable[Message]) -> Provenance | None:
+    """Where words of others came from in a conversation; None: there are none."""
+    for message in messages:
+        if isinstance(message, ToolMessage) and message.name not in _OF_OURS:
+            return "web" if "fetch" in message.name or "web" in message.name else "tool"
+        for part in message.parts if isinstance(message, UserMessage) else ():
+            if not isinstance(part, Text):
+                return "file"
+            if part.quoted and not part.recalled:
+                return "stranger"
+    return None
+
+
+def judge(text: str, conversation: Sequence[Message]) -> Verdict:
+    """`conversation`: up to now; its last user message is the newest.
+
+    A statement is a person's if most of its words are among theirs, and all of its numbers and addresses. Where nothing of others was read in the
+    conversation, the model may put it in words of its own. Else their yes counts, to an answer that gave the statement.
+    """
+    newest = next((message for message in reversed(conversation) if isinstance(message, UserMessage)), None)
+    words = own_words(newest) if newest else ""
+    read = foreign(conversation)
+    if _confirms(text, conversation):
+        return Verdict(says="yes", provenance=read or "person", explicit=True)
+    if not words:
+        return Verdict(says="no words")
+    said = [own_words(message) for message in conversation if isinstance(message, UserMessage)]
+    if share(text, said) >= OWN_SHARE:
+        return Verdict(says="yes", explicit=asks_to_remember(words) and share(text, [words]) >= OWN_SHARE)
+    return Verdict(says="ask" if read else "yes")
+
+
+def judge_forgetting(text: str, what: str, conversation: Sequence[Message]) -> Verdict:
+    """Whether a person wants a memory forgotten. `what`: as the model named it. Where words of others were read in the conversation, they must
+    ask for it themselves, in words of it."""
+    newest = next((message for message in reversed(conversation) if isinstance(message, UserMessage)), None)
+    words = own_words(newest) if newest else ""
+    if foreign(conversation) is None:
+        return Verdict(says="yes" if words else "no words")
+    named = max(share(text, [words], exact=False), share(what, [words])) >= _NAMED
+    if (named and asks_to_forget(words)) or _confirms(text, conversation):
+        return Verdict(says="yes")
+    return Verdict(says="ask")
+
+
+def _confirms(text: str, conversation: Sequence[Message]) -> bool:
+    """Whether the newest message is a yes to an answer that gave the statement."""
+    place = max((at for at, message in enumerate(conversation) if isinstance(message, UserMessage)), default=0)
+    newest = conversation[place] if conversation else None
+    if not isinstance(newest, UserMessage) or not says_yes(own_words(newest, pressed=True)):
+        return False
+    return share(text, [_answer_before(conversation[:place])]) >= OWN_SHARE
+
+
+def _answer_before(conversation: Sequence[Message]) -> str:
+    """What the assistant said between the last two user messages."""
+    said: list[str] = []
+    for message in reversed(conversation):
+        if isinstance(message, UserMessage):
+            break
+        if isinstance(message, AssistantMessage):
+            said.append(message.text)
+    return "\n".join(said)

@@ -1,0 +1,234 @@
+"""Compaction: where a conversation outgrows its model's context, a summary takes the place of the older part. The messages stay stored.
+
+A cut is made after the turn that reached the line, beside the next turns, which see it from their beginning on; only a prompt that does not fit
+waits for it. Old results of tools go first, in one line each: where that is enough, nothing is summed up.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from assistant.contracts.causes import Cause, Payer
+from assistant.contracts.errors import NanobotError, SessionNotFound, traceback_location
+from assistant.contracts.messages import Message, Text, ToolMessage, UserMessage
+from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
+from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.sessions import ONCE, BeforeCut, CachedUpTo, SessionCut
+from assistant.contracts.transcripts import cut, message_tokens, shortened, text_tokens
+from assistant.contracts.util import Clock, new_id, utc_now
+from assistant.store.summaries import SummaryStore
+from assistant.turns import summary
+from assistant.turns.prompt import Room, Transcript
+
+log = logging.getLogger(__name__)
+
+DEADLINE: Final = 30.0
+"""Seconds for the model's summary."""
+KEEP: Final = 0.25
+"""The share of the conversation's room that stays as it is."""
+_SUMMARY_SHARE: Final = 0.15
+"""Of the context, what a summary may take."""
+_ENOUGH: Final = 0.5
+"""The share of the conversation's room down to which shortened results must bring it to need no summary."""
+_GAIN: Final = 0.125
+"""The share of the room that a cut after a turn must free: otherwise each turn of a crowded session would ask for a summary."""
+_OF_ROOM: Final = 0.75
+"""Of what is free in the context of the model that sums up, what the conversation may take: the count is an estimate."""
+_SHORTEST: Final = 50
+"""Tokens that any summary may take."""
+Tell = Callable[[SessionCut], OutboundEvent]
+"""Makes the line that tells the person of a cut, which goes out with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutPlan:
+    """A cut that is to be made."""
+
+    known: CachedUpTo
+    gone: tuple[Message, ...]
+    """What the summary is to stand for, an earlier summary first; empty: only results are shortened."""
+    cut: SessionCut
+    """Without its summary; with the one before, where nothing goes."""
+    tokens: int
+    """What the summary may take, estimated."""
+    scale: float
+    """Tokens that the provider counts for each estimated one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeCut:
+    """A cut as it was made. `stored`: not where the session changed meanwhile, or the store could not be written."""
+
+    cut: SessionCut
+    known: CachedUpTo
+    stored: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted:
+    """For whom a conversation is compacted, and who pays."""
+
+    owner: str
+    session: str
+    model: ModelProvider
+    """The agent's."""
+    payer: Payer
+    tell: Tell | None = None
+
+
+def plan(transcript: Transcript, tokens: int, context: int, *, keep: int, gain: int = 1, clock: Clock = utc_now) -> CutPlan | None:
+    """The cut that leaves about `keep` tokens of a transcript, of a context of `context`; None: nothing older is there, or less than `gain` tokens.
+    Results alone are shortened where that brings it below half of `tokens`, what the conversation may take; 0: that is never enough."""
+    messages, costs = transcript.messages, transcript.costs
+    start = cut(messages, costs, 0, keep)
+    earlier, said = summary.earlier_summary(messages[:start])
+    if not said or sum(costs[:start]) - text_tokens(earlier) < gain:
+        return None
+    seq = transcript.seqs[messages[start].id]
+    known, before = transcript.known, transcript.cut
+    first = next(message for message in messages if message.id in transcript.seqs)
+    saved = sum(
+        cost - message_tokens(shortened(each)) for each, cost in zip(messages[:start], costs, strict=False) if isinstance(each, ToolMessage)
+    )
+    made = SessionCut(seq=seq, text="", results_from=seq, tokens=0, made_by="", at=clock())
+    if saved >= gain and transcript.tokens - saved <= _ENOUGH * tokens:
+        shown = before or replace(made, seq=transcript.seqs[first.id])
+        return CutPlan(known=known, gone=(), cut=replace(shown, results_from=seq, at=made.at), tokens=0, scale=transcript.scale)
+    most = max(int(_SUMMARY_SHARE * context / transcript.scale), _SHORTEST)
+    return CutPlan(known=known, gone=tuple(messages[:start]), cut=made, tokens=most, scale=transcript.scale)
+
+
+class Compaction:
+    """Makes cuts: one at a time in a session."""
+
+    def __init__(
+        self, summaries: SummaryStore, *, model: ModelProvider | None = None, before: BeforeCut | None = None, deadline: float = DEADLINE
+    ) -> None:
+        """`model`: writes the summaries; None: the agent's own. `before`: sees the messages first."""
+        self._summaries = summaries
+        self._model = model
+        self._before = before
+        self._deadline = deadline
+        self._running: dict[tuple[str, str], asyncio.Task[MadeCut]] = {}
+
+    def begin(self, whose: Compacted, transcript: Transcript, room: Room) -> None:
+        """Make a cut in the background, if it frees enough of a crowded transcript."""
+        tokens = room.budget(transcript.scale)
+        planned = plan(transcript, tokens, room.context_tokens, keep=int(KEEP * tokens), gain=int(_GAIN * tokens))
+        if planned and (whose.owner, whose.session) not in self._running:
+            self._start(whose, planned)
+
+    async def fit(self, whose: Compacted, transcript: Transcript, tokens: int, context: int) -> None:
+        """Make the transcript of a running turn fit into `tokens` by a cut, as far as there is something older than the turn. Of a session of one
+        request it is made without a model and kept nowhere."""
+        if running := self._running.get((whose.owner, whose.session)):
+            await asyncio.wait([running])
+            made = running.result()
+            if made.stored and made.known.revision == transcript.revision:
+                transcript.begin_with(made.cut, transcript.revision + 1)
+            if transcript.tokens <= tokens:
+                return
+        planned = plan(transcript, 0, context, keep=int(KEEP * tokens))
+        if planned is None:
+            return
+        if whose.session.startswith(ONCE):
+            text = await asyncio.to_thread(summary.put_together, planned.gone, planned.tokens)
+            made = MadeCut(cut=replace(planned.cut, text=text), known=planned.known, stored=False)
+        else:
+            task = self._start(whose, planned)
+            await asyncio.wait([task])
+            made = task.result()
+        # One that is not stored holds for this turn: the next one reads what another process made of the session.
+        transcript.begin_with(made.cut, planned.known.revision + made.stored)
+
+    async def compact(self, whose: Compacted, context: int) -> SessionCut | None:
+        """Sum up all but the last part of a session, however much of a context of `context` tokens it takes; None: there is nothing older, or the
+        session changed meanwhile. Raises SessionNotFound."""
+        if running := self._running.get((whose.owner, whose.session)):
+            await asyncio.wait([running])
+        history = await self._summaries.shown(whose.owner, whose.session)
+        if history is None:
+            raise SessionNotFound(param="session_id")
+        transcript = Transcript(history)
+        planned = plan(transcript, 0, context, keep=int(KEEP * min(transcript.tokens, context)))
+        if planned is None:
+            return None
+        task = self._start(whose, planned)
+        await asyncio.wait([task])
+        made = task.result()
+        return made.cut if made.stored else None
+
+    async def close(self) -> None:
+        """Give up the cuts under way: the sessions stay as they are. Call it when no turn runs any more."""
+        for task in list(self._running.values()):
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    def _start(self, whose: Compacted, planned: CutPlan) -> asyncio.Task[MadeCut]:
+        """A task of its own: a turn that waits for it may be stopped."""
+        key = whose.owner, whose.session
+        task = self._running[key] = asyncio.create_task(self._made(whose, planned))
+        task.add_done_callback(lambda _: self._running.pop(key))
+        return task
+
+    async def _made(self, whose: Compacted, planned: CutPlan) -> MadeCut:
+        made, stored = planned.cut, False
+        if planned.gone:
+            learned = asyncio.create_task(self._learned(whose, planned.cut.seq - 1))
+            try:
+                text, by = await self._text(whose, planned)
+                await learned
+            finally:
+                learned.cancel()
+            made = replace(made, text=text, tokens=text_tokens(text), made_by=by)
+        outbound = [whose.tell(made)] if whose.tell and planned.gone else []
+        try:
+            stored = await self._summaries.cut(whose.owner, planned.known, made, outbound=outbound)
+        except NanobotError as error:
+            log.warning("session.not_cut code=%s", error.code)
+        log.info("session.cut stored=%s summary=%d by=%s", stored, made.tokens, made.made_by or "no model")
+        return MadeCut(cut=made, known=planned.known, stored=stored)
+
+    async def _text(self, whose: Compacted, planned: CutPlan) -> tuple[str, str]:
+        """The summary, and the model that wrote it; empty: put together without one, since it failed, was late, or gave no summary."""
+        model = self._model or whose.model
+        if model.info.provider != "offline":
+            try:
+                async with asyncio.timeout(self._deadline):
+                    text = await self._asked(model, whose.payer, planned)
+                if text:
+                    return await asyncio.to_thread(summary.checked, text, planned.gone, planned.tokens), model.info.id
+                log.warning("session.summary_refused reason=form")
+            except (NanobotError, TimeoutError) as error:
+                log.warning("session.summary_failed error=%s", getattr(error, "code", type(error).__name__))
+        return await asyncio.to_thread(summary.put_together, planned.gone, planned.tokens), ""
+
+    async def _asked(self, model: ModelProvider, payer: Payer, planned: CutPlan) -> str:
+        """What the model writes; empty where that is no summary."""
+        context = (model.info.learned_context or model.info.context_tokens) / planned.scale
+        most = int(max(context - 2 * planned.tokens, context / 2) * _OF_ROOM)
+        words = summary.INSTRUCTIONS.format(words=planned.tokens // 2)
+        text = await asyncio.to_thread(summary.transcript_text, planned.gone, summary.room(most))
+        request = ModelRequest(
+            instructions=(words,),
+            messages=(UserMessage(id=new_id("msg"), parts=(Text(text=f"{text}\n\nSum it up now, under the four headings."),)),),
+            sampling=Sampling(max_tokens=int(2 * planned.tokens * planned.scale)),
+            payer=replace(payer, cause=Cause(kind="compaction")),
+        )
+        answer = await model.complete(request, _unheard)
+        return answer.text if summary.is_summary(answer.text) else ""
+
+    async def _learned(self, whose: Compacted, up_to: int) -> None:
+        if self._before is None:
+            return
+        try:
+            async with asyncio.timeout(self._deadline):
+                await self._before(whose.owner, whose.session, up_to)
+        except Exception as error:  # noqa: BLE001 - what another part does wrong must not keep a session from being cut
+            log.warning("session.cut_before_learned error=%s", traceback_location(error))
+
+
+def _unheard(text: str, /, *, reasoning: bool = False) -> None:
+    """No one reads along."""
