@@ -70,8 +70,6 @@ _ANSWERED: Final = 0.60
 _IN_TIME: Final = 6.0
 """About what a rare word counts."""
 _FUSION: Final = 20
-_NEAR: Final = 0.8
-"""What the order by vectors counts against that by words."""
 _RECENT_DAYS: Final = 120.0
 
 
@@ -151,8 +149,9 @@ def rank(asked: Asked, found: Sequence[FoundText], around: Mapping[tuple[int, in
     return sorted(ranked, key=lambda each: (-each.score, -each.text.at, each.text.ref))
 
 
-def fuse(ranked: Sequence[Ranked], near: Mapping[int, float]) -> list[Ranked]:
-    """Reciprocal rank fusion (Cormack et al., 2009) with the order by cosine. Without vectors the ranks stay as they are."""
+def fuse(ranked: Sequence[Ranked], near: Mapping[int, float], weight: float) -> list[Ranked]:
+    """Reciprocal rank fusion (Cormack et al., 2009) with the order by cosine. `weight`: what that order counts.
+    Without vectors the ranks stay as they are."""
     if not near:
         return [*ranked]
     by_cosine = {entry: place for place, entry in enumerate(sorted(near, key=lambda entry: (-near[entry], -entry)), 1)}
@@ -160,7 +159,7 @@ def fuse(ranked: Sequence[Ranked], near: Mapping[int, float]) -> list[Ranked]:
         replace(
             each,
             score=(1 / (_FUSION + place) if each.score > 0 else 0.0)
-            + (_NEAR / (_FUSION + by_cosine[each.text.entry]) if each.text.entry in by_cosine else 0.0),
+            + (weight / (_FUSION + by_cosine[each.text.entry]) if each.text.entry in by_cosine else 0.0),
         )
         for place, each in enumerate(ranked, 1)
     ]

@@ -23,6 +23,7 @@ _DATED = 40
 _REACH = 2
 """How far around a candidate its neighbours count."""
 
+Near = Mapping[SearchKind, Mapping[int, float]]
 Around = dict[tuple[int, int], FoundText]
 
 
@@ -51,15 +52,17 @@ class StoredSearch:
         now = wish.now or self._clock().astimezone(await self._people.zone(wish.owner))
         asked = analyse(wish.query, now)
         near: dict[SearchKind, Mapping[int, float]] = {}
+        weight = 0.0
         if self._vectors and wish.query.strip():
             self._vectors.wake()
             if vector := await self._vectors.of(wish.query):
+                weight = self._vectors.weight
                 near = {kind: await self._vectors.nearest(wish.owner, kind, vector, _CANDIDATES) for kind in wish.kinds}
-        return await self._database.read(lambda connection: found(connection, wish, asked, near))
+        return await self._database.read(lambda connection: found(connection, wish, asked, near, weight))
 
 
-def found(connection: Transaction, wish: SearchWish, asked: Asked, near: Mapping[SearchKind, Mapping[int, float]]) -> list[Hit]:
-    """The hits, the best first. `near`: entries by their cosine."""
+def found(connection: Transaction, wish: SearchWish, asked: Asked, near: Near, weight: float = 0.0) -> list[Hit]:
+    """The hits, the best first. `near`: entries by their cosine; `weight`: what that counts."""
     zone = asked.now.tzinfo
     within = Within(
         after=optional(partial(_micros, zone), wish.after), before=optional(partial(_micros, zone), wish.before), session=wish.session
@@ -76,7 +79,7 @@ def found(connection: Transaction, wish: SearchWish, asked: Asked, near: Mapping
             best.setdefault(entry, Candidate(entry=entry, score=0.0, matched=0.0))
         texts = read_entries(connection, wish.owner, [*best.values()], leave_out=wish.leave_out)
         around = read_around(connection, texts[:_NEAR], _REACH)
-        both = fuse(rank(asked, texts, around), near.get(kind, {}))
+        both = fuse(rank(asked, texts, around), near.get(kind, {}), weight)
         ranked.extend((kind, each) for each in both if each.score > 0 and within.holds(each.text.at))
     ranked.sort(key=lambda each: (-each[1].score, -each[1].text.at, each[1].text.ref))
     best = ranked[: wish.limit]

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 QUERY_SECONDS: Final = 3.0
 """A model that takes longer for the question is done without."""
+_SEMANTIC: Final = 0.6
+_LEXICAL: Final = 0.3
+"""What the order by vectors counts against that by words: of a model that knows meanings, and of the offline one, which knows words only."""
 _BATCH: Final = 32
 _MOST_CHARS: Final = 4_000
 _CLOSEST: Final = 256
@@ -49,6 +52,7 @@ class Vectors:
         self._database = database
         self._model = model
         self._open = open_model
+        self.weight = _SEMANTIC
         self._signs: OrderedDict[int, _Signs] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
@@ -86,7 +90,9 @@ class Vectors:
         """A question's vector, of length 1; None where the model does not give one in time."""
         try:
             async with asyncio.timeout(QUERY_SECONDS):
-                embedded = await (await self._open()).embed([text[:_MOST_CHARS]], None)
+                model = await self._open()
+                self.weight = _LEXICAL if model.info.provider == "offline" else _SEMANTIC
+                embedded = await model.embed([text[:_MOST_CHARS]], None)
         except (NanobotError, TimeoutError) as error:
             log.warning("search.no_vector error=%s", type(error).__qualname__)
             return None

@@ -51,7 +51,7 @@ async def _measure(seed: int, count: int, *, kinds: bool, vectors: bool) -> int:
         baseline = await recall(conversations, plain)
         async with filled(conversations) as store:
             found = await recall(conversations, ours(StoredSearch(store.database, store.history)))
-            with_vectors = await recall(conversations, ours(await _with_vectors(store))) if vectors else None
+            with_vectors = await _recall_with_vectors(store, conversations) if vectors else None
         _show(f"{name}: plain BM25", baseline, kinds=kinds)
         _show(f"{name}: nanobot", found, kinds=kinds)
         if with_vectors:
@@ -62,7 +62,7 @@ async def _measure(seed: int, count: int, *, kinds: bool, vectors: bool) -> int:
     return 1 if missed else 0
 
 
-async def _with_vectors(store: Store) -> StoredSearch:
+async def _recall_with_vectors(store: Store, conversations: Sequence[Conversation]) -> Recall:
     model = OfflineEmbeddings(256)
 
     async def opened() -> OfflineEmbeddings:
@@ -70,7 +70,10 @@ async def _with_vectors(store: Store) -> StoredSearch:
 
     vectors = Vectors(store.database, "offline-embedding", opened)
     await vectors.fill()
-    return StoredSearch(store.database, store.history, vectors=vectors)
+    try:
+        return await recall(conversations, ours(StoredSearch(store.database, store.history, vectors=vectors)))
+    finally:
+        await vectors.close()
 
 
 async def _time() -> int:
