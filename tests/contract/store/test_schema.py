@@ -19,6 +19,7 @@ from assistant.store import (
     api_keys,
     attachments,
     channels,
+    history,
     idempotency,
     inbox,
     jobs,
@@ -26,6 +27,8 @@ from assistant.store import (
     migrations,
     outbox_rows,
     responses,
+    search,
+    search_vectors,
     sessions,
     summaries,
     tables,
@@ -61,6 +64,9 @@ STATEMENTS = LISTS + [
         limits,
         idempotency,
         responses,
+        search,
+        search_vectors,
+        history,
         summaries,
     )
     for name, value in vars(module).items()

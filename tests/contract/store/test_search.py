@@ -176,7 +176,7 @@ async def test_times_and_sessions_bound_a_search(store: Store, clock: TurnedCloc
     both = {"My tulips are in bloom", "My tulips are gone"}
 
     async def tulips(**more: object) -> set[str]:
-        return {hit.text for hit in await look(store, "tulips", **more)} & both
+        return {hit.text for hit in await look(store, "tulips", "anna", kinds=("message",), **more)} & both
 
     assert await tulips() == both
     assert await tulips(after=date(2023, 3, 15), before=date(2023, 3, 16)) == {"My tulips are in bloom"}
