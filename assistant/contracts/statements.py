@@ -94,7 +94,11 @@ def is_exact(word: str) -> bool:
 
 def keys(text: str) -> list[str]:
     """The words that say something, without their endings."""
-    return [word if is_exact(word) else word[:_STEM] for word in tokens(text) if word not in _STOP]
+    return [word if is_exact(word) else _stem(word) for word in tokens(text) if word not in _STOP]
+
+
+def _stem(word: str) -> str:
+    return (word[:-1] if len(word) > 3 and word.endswith("s") else word)[:_STEM]
 
 
 def slug(about: str) -> str:
@@ -159,23 +163,23 @@ def says_yes(words: str) -> bool:
     return len(words) <= 60 and _YES.search(words) is not None
 
 
-def digest(owner: str, text: str) -> str:
+def digest(text: str) -> str:
     """Of a statement's normal form or a subject's slug: what a tombstone is known by."""
-    return blake2b(f"{owner}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def fingerprint(owner: str, text: str) -> str:
+def fingerprint(text: str) -> str:
     """The words of a forgotten statement as 16 bits each: enough to know it in other words, too few to read any of them back."""
-    return " ".join(sorted({_mark(owner, word) for word in keys(text)}))
+    return " ".join(sorted({_mark(word) for word in keys(text)}))
 
 
-def _mark(owner: str, word: str) -> str:
-    return blake2b(f"{owner}\0{word}".encode("utf-8", "surrogatepass"), digest_size=2).hexdigest()
+def _mark(word: str) -> str:
+    return blake2b(word.encode("utf-8", "surrogatepass"), digest_size=2).hexdigest()
 
 
-def resembles(owner: str, text: str, prints: Collection[str]) -> bool:
+def resembles(text: str, prints: Collection[str]) -> bool:
     """Whether a text says what one of the forgotten statements did, by their fingerprints."""
-    marks = set(fingerprint(owner, text).split())
+    marks = set(fingerprint(text).split())
     for each in prints:
         gone = set(each.split())
         common = len(marks & gone)

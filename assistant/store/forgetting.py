@@ -113,10 +113,10 @@ def _remove(connection: Transaction, each: Memory, now: int) -> None:
     search.remove(connection, each.owner, "memory", each.id)
     connection.execute(REMOVE, {"id": each.id})
     grave: dict[str, SqlValue] = {"owner": json_column(each.owner), "at": now}
-    words = fingerprint(each.owner, each.text)
-    connection.execute(BURY, {**grave, "digest": digest(each.owner, normal(each.text)), "words": words})
+    words = fingerprint(each.text)
+    connection.execute(BURY, {**grave, "digest": digest(normal(each.text)), "words": words})
     if each.about:
-        connection.execute(BURY, {**grave, "digest": digest(each.owner, f"about:{each.about}"), "words": ""})
+        connection.execute(BURY, {**grave, "digest": digest(f"about:{each.about}"), "words": ""})
 
 
 def _without_lines(text: str, lines: set[str]) -> str:

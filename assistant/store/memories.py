@@ -28,6 +28,18 @@ NEWEST = f"""
 SUPERSEDE = "UPDATE memories SET superseded = :by WHERE id = :id"
 BY_ID = f"SELECT {COLUMNS} FROM memories WHERE id = :id"  # noqa: S608 - as above
 BY_NUMBER = f"SELECT {COLUMNS} FROM memories WHERE owner = :owner AND number = :number"  # noqa: S608 - as above
+LAST_NUMBER = "SELECT coalesce(max(number), 0) FROM memories WHERE owner = :owner"
+MOVE = f"UPDATE memories SET owner = :owner, number = number + :more WHERE owner = :old RETURNING {COLUMNS}"  # noqa: S608 - as above
+MOVE_TOMBSTONES = """
+    INSERT INTO memory_tombstones (owner, digest, words, at)
+    SELECT CAST(:owner AS VARCHAR), digest, words, at FROM memory_tombstones WHERE owner = :old ON CONFLICT (owner, digest) DO NOTHING"""
+MOVE_SWITCH = """
+    INSERT INTO memory_owners (owner, learn) SELECT CAST(:owner AS VARCHAR), learn FROM memory_owners WHERE owner = :old AND learn = 0
+    ON CONFLICT (owner) DO UPDATE SET learn = 0"""
+LEFT_BEHIND: Final = tuple(
+    f"DELETE FROM {table} WHERE owner = :old"  # noqa: S608 - names of ours
+    for table in ("memory_tombstones", "memory_owners", "session_profiles")
+)
 TOMBSTONES = "SELECT digest, words FROM memory_tombstones WHERE owner = :owner"
 RAISE = "DELETE FROM memory_tombstones WHERE owner = :owner AND digest = :digest"
 PROFILE = """
@@ -141,7 +153,7 @@ def add(connection: Transaction, owner: str, statement: Statement, at: int, *, e
         "kind": statement.kind,
         "provenance": statement.provenance,
         "about": json_column(about),
-        "digest": digest(owner, normal(statement.text)),
+        "digest": digest(normal(statement.text)),
         "session": source and json_column(source.session),
         "message": source and json_column(source.message),
         "seq": source.seq if source else 0,
@@ -162,15 +174,32 @@ def add(connection: Transaction, owner: str, statement: Statement, at: int, *, e
         if supersedes(statement.text, about, old.text, old.about):
             connection.execute(SUPERSEDE, {"id": old.id, "by": row[0]})
             search.remove(connection, owner, "memory", old.id)
-    search.index(connection, owner, "memory", row[0], at, f"{statement.text}\n{about.replace('-', ' ')}")
+    _index(connection, memory(row))
     return row
+
+
+def _index(connection: Transaction, each: Memory) -> None:
+    search.index(connection, each.owner, "memory", each.id, to_micros(each.seen_at), f"{each.text}\n{each.about.replace('-', ' ')}")
+
+
+def move_memories(connection: Transaction, old: str, owner: str) -> None:
+    """Give the memories of one owner to another, with what is forgotten, in the transaction that moves the rest. Both as stored."""
+    names: dict[str, SqlValue] = {"old": old, "owner": owner, "more": connection.execute(LAST_NUMBER, {"owner": owner})[0][0]}
+    moved = connection.execute(MOVE, names)
+    for row in moved:
+        search.remove(connection, unescape(old), "memory", row[0])
+    for row in moved:
+        if row[-1] is None:
+            _index(connection, memory(row))
+    for statement in (MOVE_TOMBSTONES, MOVE_SWITCH, *LEFT_BEHIND):
+        connection.execute(statement, names)
 
 
 def _tombstones(connection: Transaction, owner: str, text: str, about: str) -> list[str]:
     """The digests of what was forgotten and says the same, or is about the same thing."""
-    mine = {digest(owner, normal(text)), *([digest(owner, f"about:{about}")] if about else ())}
+    mine = {digest(normal(text)), *([digest(f"about:{about}")] if about else ())}
     rows = connection.execute(TOMBSTONES, {"owner": json_column(owner)})
-    return [gone for gone, words in rows if gone in mine or (words and resembles(owner, text, [words]))]
+    return [gone for gone, words in rows if gone in mine or (words and resembles(text, [words]))]
 
 
 def profile_text(memories: Sequence[Memory], now: datetime) -> str:

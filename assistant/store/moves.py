@@ -5,6 +5,7 @@ from dataclasses import replace
 from assistant.contracts.outbox import OutboundEvent
 from assistant.store.codec import decode_event, decode_inbound, encode_json, from_micros, json_key, unescape
 from assistant.store.database import SqlValue, Transaction
+from assistant.store.memories import move_memories
 
 SESSIONS_OF = "SELECT id, key FROM sessions WHERE owner = :old"
 IS_SESSION = "SELECT 1 FROM sessions WHERE owner = :owner AND key = :key"
@@ -44,6 +45,7 @@ def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None
         connection.execute(RENAME_QUEUED, {"seq": seq, "lane": lane, "owner": event_owner, "payload": encode_json(event)})
     for statement in OWNED:
         connection.execute(statement, names)
+    move_memories(connection, old, owner)
     ids: dict[str, SqlValue] = {"channel": channel, "was": chat_was, "now": chat_now}
     for statement in (MOVE_CHAT, MOVE_SENDER, MOVE_PAIRED_CHAT):
         connection.execute(statement, ids)

@@ -69,8 +69,8 @@ class Turns:
         waiting: int = 16,
     ) -> None:
         """`agents`: by id, MAIN among them. `timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one
-        session. `allowance`: the limits of turns that start without an admission. `compaction`: sums up what outgrows a context. `memory`: what outlives
-        a session; None: nothing does."""
+        session. `allowance`: the limits of turns that start without an admission. `compaction`: sums up what outgrows a context.
+        `memory`: what outlives a session; None: nothing does."""
         self.agents = agents
         self.allowance = allowance
         self._compaction = compaction

@@ -9,8 +9,10 @@ import pytest
 from assistant.contracts.memory import FORGOTTEN, ForgottenOnce, Memory, MemoryNotFound, MemorySource, Statement
 from assistant.contracts.messages import Text, ToolCall, UserMessage
 from assistant.contracts.search import SearchWish
+from assistant.contracts.sessions import CachedUpTo
 from assistant.memory.search import StoredSearch
 from assistant.store.learned import SERVER
+from assistant.store.memories import move_memories
 from assistant.store.store import Store
 
 from .conftest import Opener, TurnedClock
@@ -169,9 +171,7 @@ async def test_forgetting_leaves_nothing_but_what_was_said(store: Store, open_ag
         f"Recalled:\n- {clock.now:%Y-%m-%d}: I like tea",
     ]
     assert PIN in str(second)
-    from assistant.contracts.sessions import CachedUpTo
-
-    again = await other.sessions.begin_turn(turn("turn_3", "more"), CachedUpTo(row=known.row, seq=known.seq + 1, edited=known.edited))
+    again = await other.sessions.begin_turn(turn("turn_3", "more"), CachedUpTo(row=known.row, seq=known.seq + 1, revision=known.revision))
     assert again.fresh
 
 
@@ -217,6 +217,22 @@ async def test_what_was_forgotten_comes_back_at_the_persons_own_wish_alone(store
     await add(store, again, explicit=True)
     await add(store, again)
     assert await texts(store) == [again, "I like tea"]
+
+
+async def test_memories_move_with_their_owner(store: Store) -> None:
+    gone = await add(store, PIN, "telegram:77")
+    await store.forgetting.forget("telegram:77", [gone.id])
+    await add(store, "I keep falcons", "telegram:77")
+    await store.learned.switch("telegram:77", learn=False)
+    await add(store, "I like tea")
+    await store.database.write(lambda connection: move_memories(connection, "telegram:77", "anna"))
+    assert {each.text: each.number for each in await store.memories.list("anna")} == {"I keep falcons": 2, "I like tea": 1}
+    assert await texts(store, "telegram:77") == []
+    assert any("falcons" in text for text in await found(store, "falcons"))
+    assert await found(store, "falcons", "telegram:77") == []
+    assert not await store.learned.learns("anna")
+    with pytest.raises(ForgottenOnce):
+        await add(store, PIN)
 
 
 async def test_a_session_is_searched_by_one_process_once(store: Store, open_again: Opener, clock: TurnedClock) -> None:

@@ -3,6 +3,9 @@
 import asyncio
 import base64
 import json
+from collections.abc import Awaitable, Callable
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from tests.doubles import model_script as script
@@ -15,8 +18,19 @@ async def remember(live: Live, text: str, **more: object) -> None:
     assert made.status_code == 200, made.text
 
 
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until it holds, twenty seconds at most."""
+    async with asyncio.timeout(20):
+        while not await holds():  # noqa: ASYNC110 - each look is a request
+            await asyncio.sleep(0.02)
+
+
 async def known(live: Live) -> list[str]:
     return [each["text"] for each in (await live.client.get("/v1/memories")).json()["data"]]
+
+
+async def knows(live: Live) -> bool:
+    return bool(await known(live))
 
 
 def will_call(model: ModelServer, name: str, **arguments: object) -> None:
@@ -40,7 +54,7 @@ async def test_two_prompts_are_the_same_bytes_up_to_the_newest_message(live: Liv
     for text in ("What is my locker code?", "And is there anything I am allergic to?", "thanks"):
         await live.ask(text)
     bodies = list(live.model.bodies)
-    for earlier, later in zip(bodies, bodies[1:], strict=False):
+    for earlier, later in pairwise(bodies):
         end = (
             earlier.rindex(b"}]", 0, earlier.index(b'"tools"'))
             if earlier.index(b'"messages"') < earlier.index(b'"tools"')
@@ -139,9 +153,11 @@ async def test_forgetting_everywhere_takes_the_words_out_of_the_turn_that_asks_f
     will_say(live.model, f"I have forgotten that {secret}.")
     await say(live, f"Forget that {secret}, also from what we said.")
     assert await known(live) == []
-    async with asyncio.timeout(20):
-        while "Quokka" in (await live.client.get("/v1/sessions/s")).text:
-            await asyncio.sleep(0.02)
+
+    async def blacked_out() -> bool:
+        return "Quokka" not in (await live.client.get("/v1/sessions/s")).text
+
+    await until(blacked_out)
     await say(live, "hello again")
     await say(live, "hello again", session="other")
     assert not any(b"Quokka" in body for body in list(live.model.bodies)[-2:])
@@ -160,17 +176,17 @@ async def learns(live: Live, answer: object, words: str, session: str = "s") -> 
     will_say(live.model, f"Here it is: {json.dumps(answer)}")
     asked = len(live.model.bodies)
     await say(live, words, session)
-    async with asyncio.timeout(20):
-        while len(live.model.bodies) < asked + 2:
-            await asyncio.sleep(0.02)
+
+    async def looked_at() -> bool:
+        return len(live.model.bodies) >= asked + 2
+
+    await until(looked_at)
 
 
 async def test_an_idle_session_is_learned_from_once(start: Start) -> None:
     live = await start(memory={"idle": 0.2})
     await learns(live, LEARNED, "My daughter Enid plays the tuba. Where can she take lessons?")
-    async with asyncio.timeout(20):
-        while not await known(live):
-            await asyncio.sleep(0.02)
+    await until(partial(knows, live))
     [memory] = (await live.client.get("/v1/memories")).json()["data"]
     assert (memory["text"], memory["learned"], memory["kind"]) == ("My daughter Enid plays the tuba", True, "person")
     looked_at = json.loads(live.model.bodies[-1])["messages"][-1]["content"]
@@ -188,7 +204,5 @@ async def test_nothing_is_learned_where_it_is_off_or_said_by_a_file(start: Start
     live = await start(memory={"idle": 0.05})
     await learns(live, {"memories": [{"text": EVIL, "message": 1}]}, "My son is called Otto", "two")
     await learns(live, {"memories": [{"text": "My son is called Otto", "message": 1}]}, "My son is called Otto", "three")
-    async with asyncio.timeout(20):
-        while not await known(live):
-            await asyncio.sleep(0.02)
+    await until(partial(knows, live))
     assert await known(live) == ["My son is called Otto"]
