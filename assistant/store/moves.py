@@ -5,6 +5,7 @@ from dataclasses import replace
 from assistant.contracts.outbox import OutboundEvent
 from assistant.store.codec import decode_event, decode_inbound, encode_json, from_micros, json_key, unescape
 from assistant.store.database import SqlValue, Transaction
+from assistant.store.history import owner_moved
 from assistant.store.memories import move_memories
 
 SESSIONS_OF = "SELECT id, key FROM sessions WHERE owner = :old"
@@ -43,6 +44,7 @@ def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None
         event = _moved(decode_event(payload, from_micros(expires)), f"{channel}:{was}", f"{channel}:{now}", now)
         lane, event_owner = json_key(event.address.lane, event.origin.owner)
         connection.execute(RENAME_QUEUED, {"seq": seq, "lane": lane, "owner": event_owner, "payload": encode_json(event)})
+    owner_moved(connection, old, owner)
     for statement in OWNED:
         connection.execute(statement, names)
     move_memories(connection, old, owner)

@@ -168,7 +168,7 @@ class _Reading:
         self._entries = entries
         self._beside: dict[tuple[int, int], float] = {}
         self._late: list[int] = []
-        limits = {each.term: RELATED_POSTINGS if each.related else 4 * POSTINGS for each in query}
+        limits = {each.term: RELATED_POSTINGS if each.related else 2 * POSTINGS for each in query}
         self._counts: dict[int, int] = dict(connection.execute(counts_of(limits), values))  # pyright: ignore[reportArgumentType, reportCallIssue]
 
     def read_rare(self) -> None:

@@ -2,6 +2,7 @@
 
 Words lose case, accents and endings. Scripts without spaces give pairs of neighbouring characters, long words
 their beginning and end, too. Words that every text has are left out.
+After a change here the tables of search must be filled anew: a revision that empties them.
 """
 
 import re
