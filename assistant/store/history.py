@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 QUIET_SECONDS: Final = 3.0
 _LONGEST_WAIT: Final = 60.0
 """After so long the pass runs even if turns go on ending."""
-BATCH: Final = 24
-"""Messages in one transaction: some milliseconds of the writer."""
+BATCH: Final = 8
+"""Messages in one transaction of the pass: turns that end meanwhile wait some milliseconds for it at most."""
+_CATCH_UP: Final = 24
 _REST: Final = 4.0
 """The pass rests this many times as long as a batch took."""
 _MOST_NOTED: Final = 10_000
@@ -106,7 +107,9 @@ class HistoryIndex:
         seen, waiting = await self._database.read(lambda connection: _waiting_of(connection, stored))
         batches = 0
         for session in waiting:
-            while batches < _MOST_BEFORE_SEARCH and await self._database.write(lambda connection, row=session: index_some(connection, row)):
+            while batches < _MOST_BEFORE_SEARCH and await self._database.write(
+                lambda connection, row=session: index_some(connection, row, _CATCH_UP)
+            ):
                 batches += 1
         if batches < _MOST_BEFORE_SEARCH and len(waiting) < 200 and now - seen > 2 * _MARGIN:
             await self._database.write(lambda connection: connection.execute(SEE, {"owner": stored, "now": now - _MARGIN}))
@@ -205,7 +208,7 @@ def index_some(connection: Transaction, session: int, most: int = BATCH) -> int:
 
 
 def _index_all(connection: Transaction, session: int) -> None:
-    while index_some(connection, session):
+    while index_some(connection, session, _CATCH_UP):
         pass
 
 
