@@ -128,7 +128,7 @@ class MemoryEndpoints:
         if ends is not None and ends <= datetime.now(UTC):
             raise InvalidRequest("'valid_until' is in the past.", param="valid_until")
         statement = Statement(text=text, kind=asked.kind, about=asked.about, valid_until=ends)
-        return await self._detail(await self.known.store.memories.add(principal(request.scope).id, statement, explicit=True))
+        return await self._detail(await self.known.memory.keep(principal(request.scope).id, statement, explicit=True))
 
     @endpoint("GET", _ONE, "Show a memory", scope="memory", responses=errors(401, 404, 503))
     async def show(self, request: Request, memory_id: str) -> MemoryDetail:

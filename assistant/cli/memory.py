@@ -11,7 +11,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from assistant.cli.shared import ConfigOption, JsonOption, LimitOption, configured, harmless, moment, pages, print_list, with_store
-from assistant.contracts.memory import ForgottenOnce, Memory, MemoryNotFound, Statement
+from assistant.contracts.memory import MOST_CHARS, ForgottenOnce, Memory, MemoryNotFound, Statement
 from assistant.contracts.people import OWNER_ID
 from assistant.contracts.util import utc_now
 from assistant.memory.command import why as told
@@ -168,8 +168,8 @@ def _read(number: int, line: str) -> tuple[Statement, datetime]:
         names = ("text", "kind", "about", "provenance", "valid_until", "learned")
         statement = _LINES.validate_python({name: value[name] for name in names if value.get(name) is not None})
         seen = datetime.fromisoformat(value["seen_at"]) if value.get("seen_at") else utc_now()
-        if not statement.text.strip():
-            raise ValueError("empty")
+        if not statement.text.strip() or len(statement.text) > MOST_CHARS:
+            raise ValueError("empty or too long")
     except (ValueError, TypeError, AttributeError, ValidationError):
         raise typer.BadParameter(f'line {number} is no memory: it must be JSON with a "text".', param_hint="FILE") from None
     return statement, seen if seen.tzinfo else seen.replace(tzinfo=UTC)

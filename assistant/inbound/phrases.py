@@ -15,6 +15,7 @@ Write to me as you would to a person; files and pictures can come along.
 - /new begins a new conversation: I no longer see what was said before
 - /stop stops what I am doing
 - /status says how things are
+- /memory shows what I remember of you, where it came from, and how I forget it
 - /id gives the ids of this chat and of you
 - /help shows this"""
 NEW = "A new conversation begins: I no longer see what was said before."

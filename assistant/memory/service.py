@@ -43,8 +43,8 @@ class MemoryService:
         self._search = search
         self._idle = idle
         self._clock = clock
-        self._without: set[str] = set()
-        """Owners that have no memories."""
+        self._has: dict[str, bool] = {}
+        """Whether an owner has memories, as far as it is known."""
         self._changes = 0
         self._unsaid: dict[str, list[str]] = {}
         """What a running turn forgets everywhere."""
@@ -63,13 +63,16 @@ class MemoryService:
         owner = request.owner
         if self._tasks:  # the turn before may have words to take back
             await asyncio.wait(self._tasks)
-        if owner in self._without or request.cause.kind == "job":
+        has = self._has.get(owner)
+        if has is False or request.cause.kind == "job":
             return "", message
         try:
-            changes = self._changes
-            if not await self._store.memories.any(owner):
-                if changes == self._changes and len(self._without) < _MOST_KNOWN:
-                    self._without.add(owner)
+            if has is None:
+                changes = self._changes
+                has = await self._store.memories.any(owner)
+                if changes == self._changes and len(self._has) < _MOST_KNOWN:
+                    self._has[owner] = has
+            if not has:
                 return "", message
             profile = await self._store.memories.profile(owner, request.session, keep=not request.session.startswith(ONCE))
             return profile, message and await self._with_recalled(owner, message, profile)
@@ -93,9 +96,15 @@ class MemoryService:
         about = statement.about if share(statement.about, [statement.text, *told]) == 1 or verdict.provenance == "person" else ""
         kept = replace(statement, about=about, provenance=verdict.provenance, source=source, learned=False)
         try:
-            return await self._store.memories.add(ctx.owner, kept, explicit=verdict.explicit)
+            return await self.keep(ctx.owner, kept, explicit=verdict.explicit)
         except ForgottenOnce as error:
             raise ToolFailed(f"Not remembered: {error.message} Tell them so.") from None
+
+    async def keep(self, owner: str, statement: Statement, *, explicit: bool) -> Memory:
+        """Keep a statement, for the next turn to know. Raises ForgottenOnce, as `MemoryStore.add`."""
+        kept = await self._store.memories.add(owner, statement, explicit=explicit)
+        self._changed()
+        return kept
 
     async def recall(self, ctx: ToolContext, query: str, limit: int) -> Sequence[Memory]:
         if not query.strip():
@@ -164,7 +173,7 @@ class MemoryService:
 
     def _changed(self) -> None:
         self._changes += 1
-        self._without.clear()
+        self._has.clear()
 
 
 def _allowed(verdict: Verdict, what: str) -> Verdict:

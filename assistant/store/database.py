@@ -253,8 +253,9 @@ class Database:
         """`read` of one statement; returns its rows."""
         return await self.read(lambda connection: connection.execute(sql, params))
 
-    async def scrub(self) -> None:
-        """Leave nothing of what was deleted in the database's files (SQLite: its log is emptied). Tried for some seconds beside busy readers."""
+    async def scrub(self) -> bool:
+        """Leave nothing of what was deleted in the database's files (SQLite: its log is emptied). Tried for two seconds beside busy readers;
+        False: it was in vain."""
 
         def between(connection: Transaction) -> bool:
             link = cast("DatabaseLink", connection)
@@ -265,9 +266,11 @@ class Database:
                 link.begin()
 
         for wait in (0.01, 0.05, 0.2, 0.5, 1.0, None):
-            if await self.write(between, alone=True) or wait is None:
-                return
-            await asyncio.sleep(wait)
+            if await self.write(between, alone=True):
+                return True
+            if wait is not None:
+                await asyncio.sleep(wait)
+        return False
 
     async def close(self) -> None:
         """Finish waiting jobs, then close. Later calls are refused. Safe to call twice."""

@@ -1,5 +1,6 @@
 """Forgets: a memory, its index, its older versions, and every trace of its words, in one transaction."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -13,6 +14,8 @@ from assistant.store.codec import json_column, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
 from assistant.store.memories import BY_ID, COLUMNS, memory, profile_line
 from assistant.store.processes import Notifier
+
+log = logging.getLogger(__name__)
 
 OLDER = f"SELECT {COLUMNS} FROM memories WHERE owner = :owner AND superseded = :id"  # noqa: S608 - columns of this store
 REMOVE = "DELETE FROM memories WHERE id = :id"
@@ -29,9 +32,6 @@ EDITED = "UPDATE sessions SET revision = revision + 1 WHERE id = :session"
 MARKED = """
     SELECT k.space, m.at, m.role FROM search_marks AS k JOIN messages AS m ON m.session_id = k.session_id
     WHERE k.session_id = :session AND m.seq = :seq AND k.seq >= :seq"""
-SESSION_WORDS: Final = (
-    "SELECT session_id, seq, payload FROM messages WHERE session_id IN (SELECT id FROM sessions WHERE owner = :owner{one})"
-)
 _PAYLOADS: Final[Mapping[str, tuple[str, ...]]] = {
     "inbox": ("payload",), "outbox": ("payload",), "responses": ("input", "body"), "jobs": ("payload", "results")
 }  # fmt: skip
@@ -82,13 +82,17 @@ class Forgetting:
         gone = await self._database.write(remove)
         if gone:
             self._notifier.announced()
-            await self._database.scrub()
+            await self._scrub()
         return gone
 
     async def black_out(self, owner: str, session: str, texts: Sequence[str]) -> None:
         """Remove the words of statements from a session, too: from what a turn said of them while they were forgotten."""
         await self._database.write(lambda connection: _black_out(connection, owner, texts, session))
-        await self._database.scrub()
+        await self._scrub()
+
+    async def _scrub(self) -> None:
+        if not await self._database.scrub():
+            log.warning("memory.log_not_emptied")  # a reader was at work all the time: the next time that something is forgotten
 
     def _unsay(self, connection: Transaction, owner: str, gone: Sequence[Memory]) -> None:
         """From what was derived: profiles, what was recalled, summaries."""
@@ -141,7 +145,10 @@ def _black_out(connection: Transaction, owner: str, texts: Sequence[str], sessio
     values: dict[str, SqlValue] = {"owner": json_column(owner), "key": session and json_column(session)}
     likely, found = _likely(texts)
     one = "" if session is None else " AND key = :key"
-    for row, seq, payload in connection.execute(f"{SESSION_WORDS.format(one=one)} AND {likely('payload')}", {**values, **found}):
+    words = f"""
+        SELECT session_id, seq, payload FROM messages
+        WHERE session_id IN (SELECT id FROM sessions WHERE owner = :owner{one}) AND {likely("payload")}"""  # noqa: S608 - as above
+    for row, seq, payload in connection.execute(words, {**values, **found}):
         if (changed := redacted(payload, texts)) != payload:
             _change(connection, row, seq, changed)
     for table, columns in _PAYLOADS.items() if session is None else ():

@@ -12,6 +12,7 @@ from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import decode_message, from_micros, json_column, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
 from assistant.store.memories import add, memory
+from assistant.store.processes import Notifier
 
 WAITING = """
     SELECT s.owner, s.key, s.updated FROM sessions AS s LEFT JOIN memory_learned AS m ON m.session_id = s.id
@@ -54,8 +55,9 @@ class Unlearned:
 class LearnedStore:
     """Raises StoreUnavailable."""
 
-    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
+    def __init__(self, database: Database, notifier: Notifier, *, clock: Clock = utc_now) -> None:
         self._database = database
+        self._notifier = notifier
         self._clock = clock
 
     async def left(self, limit: int = 200) -> Sequence[tuple[str, str, datetime]]:
@@ -102,9 +104,13 @@ class LearnedStore:
             if not connection.execute(f"{LOOKED_AT} RETURNING seq", {"session": found.row, "until": found.until, "seq": found.seq}):
                 return []
             rows = [add(connection, owner, statement, to_micros(at), explicit=False) for statement, at in statements]
+            self._notifier.announce(connection)
             return [memory(row) for row in rows if row is not None]
 
-        return await self._database.write(keep)
+        kept = await self._database.write(keep)
+        if kept:
+            self._notifier.announced()
+        return kept
 
     async def let_go(self, found: Unlearned) -> None:
         """Give a claim back: it is searched another time."""

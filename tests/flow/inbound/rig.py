@@ -19,6 +19,9 @@ from assistant.contracts.tools import Tool
 from assistant.inbound.files import Fetcher
 from assistant.inbound.replies import Writer
 from assistant.inbound.service import InboundService
+from assistant.memory.command import MemoryCommand
+from assistant.memory.search import StoredSearch
+from assistant.memory.service import MemoryService
 from assistant.store.store import Store
 from assistant.turns.service import Turns
 from tests.clocks import TurnedClock
@@ -111,6 +114,7 @@ class Rig:
             model=model.info.id,
             at_work=at_work,
             overview=overview,
+            commands={"memory": MemoryCommand(store, MemoryService(store, StoredSearch(store.database, store.history)), learns=True)},
         )
         await inbound.start()
         server = Server(store=store, turns=turns, inbound=inbound, chat=chat, clock=clock, spool=self.folder / "spool")
