@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test pytest lint-beside test-long test-transcripts test-clients test-local test-nanobot local lint format bench crash crash-schedules soak fuzz constraints release-check clean
+.PHONY: serve test pytest lint-beside test-long test-transcripts test-clients test-local test-nanobot local lint format bench bench-memory crash crash-schedules soak fuzz constraints release-check clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -49,6 +49,10 @@ lint: .venv/test.done
 format: .venv/test.done
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-memory: .venv/test.done      ## does search find what was said? Recall beside plain BM25, in four languages
+	$(BIN)/python -m bench.memory --vectors
+	$(BIN)/python -m bench.memory --speed
 
 bench: .venv/test.done             ## the table of docs/performance.md
 	$(BIN)/python -m bench

@@ -1,4 +1,4 @@
-"""`search_history`: what was said in any conversation, of any age, of the person who asks."""
+"""`search_history`: what was said in any conversation with the person, of any age."""
 
 from datetime import date
 from typing import ClassVar, Final

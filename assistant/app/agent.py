@@ -11,6 +11,7 @@ from assistant import __version__
 from assistant.access.authenticator import Allowance
 from assistant.access.recipients import Recipients
 from assistant.agent.toolbox import Toolbox, close_tool
+from assistant.app.memory import OpenMemory
 from assistant.app.models import OpenModel
 from assistant.config import ConfigError, Loaded
 from assistant.config.agents import DEFAULTS, AgentSettings
@@ -26,8 +27,6 @@ from assistant.contracts.tools import Tool, ToolKind, ToolServices
 from assistant.contracts.turns import MAIN
 from assistant.contracts.util import Settings
 from assistant.delivery.service import describe
-from assistant.memory.search import StoredSearch
-from assistant.memory.service import MemoryService
 from assistant.store.store import Store
 from assistant.turns.compaction import Compaction
 from assistant.turns.intake import MessageIntake
@@ -55,7 +54,7 @@ async def build_turns(
     directory: ChannelDirectory,
     deliveries: Deliveries,
     reader: DocumentReader,
-    memory: MemoryService,
+    memory: OpenMemory,
     opened: AsyncExitStack,
     metrics: Metrics,
     traces: "Traces | None",
@@ -103,13 +102,13 @@ async def build_turns(
         people=store.people,
         compaction=Compaction(store.summaries, model=summariser, before=before_cut),
         allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=config.default_limits),
-        memory=memory,
+        memory=memory.service,
         metrics=metrics,
     )
 
 
 def tool_services(
-    agent: AgentSettings, loaded: Loaded, store: Store, directory: ChannelDirectory, deliveries: Deliveries, memory: MemoryService
+    agent: AgentSettings, loaded: Loaded, store: Store, directory: ChannelDirectory, deliveries: Deliveries, memory: OpenMemory
 ) -> ToolServices:
     deliver = loaded.config.deliver
     return ToolServices(
@@ -131,8 +130,8 @@ def tool_services(
         expire_after=timedelta(seconds=deliver.expire_after),
         receipt_wait=deliver.receipt_wait,
         http=open_http,
-        memories=memory,
-        search=StoredSearch(store.database, store.history),
+        search=memory.search,
+        memories=memory.service,
     )
 
 

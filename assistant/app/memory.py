@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from assistant.app.models import OpenModel
 from assistant.config import Loaded
 from assistant.contracts.errors import ProviderFailed
-from assistant.contracts.models import ModelProvider
+from assistant.contracts.models import EmbeddingProvider, ModelProvider
 from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.turns import MAIN
 from assistant.memory.command import MemoryCommand
 from assistant.memory.learning import Learning
 from assistant.memory.search import StoredSearch
 from assistant.memory.service import MemoryService
+from assistant.memory.settings import MemorySettings
+from assistant.memory.vectors import Vectors
 from assistant.providers.choice import OFFLINE
 from assistant.providers.registry import ModelRegistry
 from assistant.store.store import Store
@@ -22,6 +24,7 @@ from assistant.store.store import Store
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenMemory:
     service: MemoryService
+    search: StoredSearch
     learning: Learning
     command: MemoryCommand
 
@@ -42,7 +45,26 @@ def build_memory(
         return writes
 
     learning = Learning(store.learned, learner, people, enabled=learns, idle=settings.idle)
-    service = MemoryService(store, StoredSearch(store.database, store.history), idle=learning.touch)
+    search = StoredSearch(store.database, store.history, people, _vectors(settings, registry, store, opened))
+    service = MemoryService(store, search, idle=learning.touch)
     opened.push_async_callback(service.close)
     opened.push_async_callback(learning.close)
-    return OpenMemory(service=service, learning=learning, command=MemoryCommand(store, service, learns=learns))
+    return OpenMemory(service=service, search=search, learning=learning, command=MemoryCommand(store, service, learns=learns))
+
+
+def _vectors(settings: MemorySettings, registry: ModelRegistry, store: Store, opened: AsyncExitStack) -> Vectors | None:
+    """Where `memory.embeddings` names a model. `opened`: ends what makes vectors in the background."""
+    model = settings.embeddings
+    if model is None:
+        return None
+
+    async def embedder() -> EmbeddingProvider:
+        embeds = (await registry.open(model)).embeds
+        if embeds is None:
+            raise ProviderFailed(f"memory.embeddings is {model}, which makes no vectors.", retryable=False)
+        return embeds
+
+    vectors = Vectors(store.database, model, embedder)
+    store.history.indexed = vectors.wake
+    opened.push_async_callback(vectors.close)
+    return vectors

@@ -140,7 +140,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             directory,
             deliveries,
             reader,
-            memory.service,
+            memory,
             opened,
             metrics,
             traces,

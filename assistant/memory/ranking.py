@@ -6,7 +6,7 @@ question's names, times and question word are looked for.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Final
@@ -69,6 +69,7 @@ _ANSWERED: Final = 0.60
 """What a question's score counts for the message behind it."""
 _IN_TIME: Final = 6.0
 """About what a rare word counts."""
+_FUSION: Final = 20
 _RECENT_DAYS: Final = 120.0
 
 
@@ -146,6 +147,23 @@ def rank(asked: Asked, found: Sequence[FoundText], around: Mapping[tuple[int, in
         for place, each in texts.items()
     ]
     return sorted(ranked, key=lambda each: (-each.score, -each.text.at, each.text.ref))
+
+
+def fuse(ranked: Sequence[Ranked], near: Mapping[int, float], weight: float) -> list[Ranked]:
+    """Reciprocal rank fusion (Cormack et al., 2009) with the order by cosine. `weight`: what that order counts.
+    Without vectors the ranks stay as they are."""
+    if not near:
+        return [*ranked]
+    by_cosine = {entry: place for place, entry in enumerate(sorted(near, key=lambda entry: (-near[entry], -entry)), 1)}
+    fused = [
+        replace(
+            each,
+            score=(1 / (_FUSION + place) if each.score > 0 else 0.0)
+            + (weight / (_FUSION + by_cosine[each.text.entry]) if each.text.entry in by_cosine else 0.0),
+        )
+        for place, each in enumerate(ranked, 1)
+    ]
+    return sorted(fused, key=lambda each: (-each.score, -each.text.at, each.text.ref))
 
 
 def _in_context(

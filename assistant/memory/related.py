@@ -73,7 +73,7 @@ password code pin login key
 name call nickname named
 award prize win competition contest trophy medal
 lose lost missing misplace
-repair fix broken mend
+repair fix broken
 church religion faith pray
 news article paper magazine
 game play console chess board

@@ -1,6 +1,6 @@
 """Search: reads the candidates of an owner from the store, ranks them, and gives them with what was said around them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta, tzinfo
 from functools import partial
@@ -9,11 +9,12 @@ from assistant.contracts.people import PeopleDirectory, UnknownPeople
 from assistant.contracts.search import Hit, SearchKind, SearchWish
 from assistant.contracts.util import Clock, utc_now
 from assistant.memory.dates import Days
-from assistant.memory.ranking import Asked, Ranked, analyse, rank
+from assistant.memory.ranking import Asked, Ranked, analyse, fuse, rank
+from assistant.memory.vectors import Vectors
 from assistant.store.codec import from_micros, optional, to_micros
 from assistant.store.database import Database, Transaction
 from assistant.store.history import HistoryIndex
-from assistant.store.search import FoundText, Within, candidates, candidates_within, read_around, read_entries
+from assistant.store.search import Candidate, FoundText, Within, candidates, candidates_within, read_around, read_entries
 
 _CANDIDATES = 80
 _NEAR = 24
@@ -22,17 +23,27 @@ _DATED = 40
 _REACH = 2
 """How far around a candidate its neighbours count."""
 
+Near = Mapping[SearchKind, Mapping[int, float]]
 Around = dict[tuple[int, int], FoundText]
 
 
 class StoredSearch:
     """Implements Search."""
 
-    def __init__(self, database: Database, history: HistoryIndex, people: PeopleDirectory | None = None, *, clock: Clock = utc_now) -> None:
-        """`people`: by whose clocks times count; None: all by UTC."""
+    def __init__(
+        self,
+        database: Database,
+        history: HistoryIndex,
+        people: PeopleDirectory | None = None,
+        vectors: Vectors | None = None,
+        *,
+        clock: Clock = utc_now,
+    ) -> None:
+        """`people`: by whose clocks times count; None: all by UTC. `vectors`: where an embedding model is configured."""
         self._database = database
         self._history = history
         self._people = people or UnknownPeople()
+        self._vectors = vectors
         self._clock = clock
 
     async def search(self, wish: SearchWish) -> Sequence[Hit]:
@@ -40,11 +51,18 @@ class StoredSearch:
             await self._history.catch_up(wish.owner)
         now = wish.now or self._clock().astimezone(await self._people.zone(wish.owner))
         asked = analyse(wish.query, now)
-        return await self._database.read(lambda connection: found(connection, wish, asked))
+        near: dict[SearchKind, Mapping[int, float]] = {}
+        weight = 0.0
+        if self._vectors and wish.query.strip():
+            self._vectors.wake()
+            if vector := await self._vectors.of(wish.query):
+                weight = self._vectors.weight
+                near = {kind: await self._vectors.nearest(wish.owner, kind, vector, _CANDIDATES) for kind in wish.kinds}
+        return await self._database.read(lambda connection: found(connection, wish, asked, near, weight))
 
 
-def found(connection: Transaction, wish: SearchWish, asked: Asked) -> list[Hit]:
-    """The hits, the best first."""
+def found(connection: Transaction, wish: SearchWish, asked: Asked, near: Near, weight: float = 0.0) -> list[Hit]:
+    """The hits, the best first. `near`: entries by their cosine; `weight`: what that counts."""
     zone = asked.now.tzinfo
     within = Within(
         after=optional(partial(_micros, zone), wish.after), before=optional(partial(_micros, zone), wish.before), session=wish.session
@@ -57,9 +75,12 @@ def found(connection: Transaction, wish: SearchWish, asked: Asked) -> list[Hit]:
             dated = candidates(connection, wish.owner, kind, asked.wanted, named, _DATED)
             for each in (*dated, *candidates_within(connection, wish.owner, kind, named, _DATED)):
                 best.setdefault(each.entry, each)
+        for entry in near.get(kind, ()):
+            best.setdefault(entry, Candidate(entry=entry, score=0.0, matched=0.0))
         texts = read_entries(connection, wish.owner, [*best.values()], leave_out=wish.leave_out)
         around = read_around(connection, texts[:_NEAR], _REACH)
-        ranked.extend((kind, each) for each in rank(asked, texts, around) if each.score > 0 and within.holds(each.text.at))
+        both = fuse(rank(asked, texts, around), near.get(kind, {}), weight)
+        ranked.extend((kind, each) for each in both if each.score > 0 and within.holds(each.text.at))
     ranked.sort(key=lambda each: (-each[1].score, -each[1].text.at, each[1].text.ref))
     best = ranked[: wish.limit]
     beside = read_around(connection, [each.text for _, each in best], wish.neighbours) if wish.neighbours else {}

@@ -18,3 +18,6 @@ class MemorySettings(Settings):
     """The model that learns: its name, as in `agents.defaults.model`, or one of `models`. null: the default agent's."""
     idle: Annotated[float, Field(gt=0)] = 600
     """Seconds without a turn after which a session counts as idle."""
+    embeddings: str | None = None
+    """A registered embedding model (one of `models`, type `"embedding"`), by its id: search then finds what means the same in other words, too.
+    Everything that was said is sent to it once. null: search by words alone."""

@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 QUIET_SECONDS: Final = 3.0
 _LONGEST_WAIT: Final = 60.0
 """After so long the pass runs even if turns go on ending."""
-BATCH: Final = 24
-"""Messages in one transaction: some milliseconds of the writer."""
+BATCH: Final = 8
+"""Messages in one transaction of the pass: turns that end meanwhile wait some milliseconds for it at most."""
+_CATCH_UP: Final = 24
 _REST: Final = 4.0
 """The pass rests this many times as long as a batch took."""
 _MOST_NOTED: Final = 10_000
@@ -71,6 +72,8 @@ class HistoryIndex:
         self._last = self._first = 0.0
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self.indexed: Callable[[], None] | None = None
+        """Called when a pass has ended."""
 
     def touch(self, session: int) -> None:
         """A session, by its row, has new messages; 0: none has."""
@@ -104,7 +107,9 @@ class HistoryIndex:
         seen, waiting = await self._database.read(lambda connection: _waiting_of(connection, stored))
         batches = 0
         for session in waiting:
-            while batches < _MOST_BEFORE_SEARCH and await self._database.write(lambda connection, row=session: index_some(connection, row)):
+            while batches < _MOST_BEFORE_SEARCH and await self._database.write(
+                lambda connection, row=session: index_some(connection, row, _CATCH_UP)
+            ):
                 batches += 1
         if batches < _MOST_BEFORE_SEARCH and len(waiting) < 200 and now - seen > 2 * _MARGIN:
             await self._database.write(lambda connection: connection.execute(SEE, {"owner": stored, "now": now - _MARGIN}))
@@ -139,6 +144,8 @@ class HistoryIndex:
                 await self._index_session(self._noted.pop())
             while await self._paced(sweep_some):
                 pass
+            if self.indexed is not None:
+                self.indexed()
         except NanobotError as error:
             log.warning("search.not_indexed reason=%s", error.code)  # the next turn's end tries again, and so does a search
         finally:
@@ -201,7 +208,7 @@ def index_some(connection: Transaction, session: int, most: int = BATCH) -> int:
 
 
 def _index_all(connection: Transaction, session: int) -> None:
-    while index_some(connection, session):
+    while index_some(connection, session, _CATCH_UP):
         pass
 
 

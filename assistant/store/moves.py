@@ -7,6 +7,7 @@ from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.schedules import NewSchedule
 from assistant.store.codec import decode_event, decode_inbound, decode_new_schedule, encode_json, from_micros, json_key, unescape
 from assistant.store.database import SqlValue, Transaction
+from assistant.store.history import owner_moved
 from assistant.store.memories import move_memories
 
 SESSIONS_OF = "SELECT id, key FROM sessions WHERE owner = :old"
@@ -52,6 +53,7 @@ def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None
         new = _rescheduled(decode_new_schedule(payload), channel, was, now)
         (schedule_owner,) = json_key(new.owner)
         connection.execute(RENAME_SCHEDULE, {"id": schedule, "owner": schedule_owner, "payload": encode_json(new)})
+    owner_moved(connection, old, owner)
     for statement in OWNED:
         connection.execute(statement, names)
     move_memories(connection, old, owner)

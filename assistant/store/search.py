@@ -21,9 +21,9 @@ from assistant.store.words import terms as terms_of
 
 MOST_TERMS: Final = 3000
 """Of a text: more are left out."""
-POSTINGS: Final = 1500
+POSTINGS: Final = 1000
 """How many of a term's postings are read, the newest; one that has more finds nothing by itself where another has fewer."""
-RELATED_POSTINGS: Final = 300
+RELATED_POSTINGS: Final = 250
 _K1: Final = 1.2
 _B: Final = 0.5
 _LENGTH: Final = 12
@@ -48,12 +48,10 @@ ORPHANS = "SELECT id, space, terms FROM search_entries WHERE session_id IS NULL 
 REMOVE_TERM = "DELETE FROM search_terms WHERE space = :space AND term = :term AND entry = :entry"
 REMOVE_ENTRY = "DELETE FROM search_entries WHERE id = :entry"
 SHRINK_SPACE = "UPDATE search_spaces SET entries = entries - 1, terms = terms - :length WHERE id = :space"
-COUNT = "SELECT count(*) FROM (SELECT 1 FROM search_terms WHERE space = :space AND term = :term LIMIT :most) AS found"
-POSTINGS_OF = "SELECT entry, weight FROM search_terms WHERE space = :space AND term = :term ORDER BY entry DESC LIMIT :most"
-POSTINGS_WHERE = """
-    SELECT t.entry, t.weight FROM search_terms AS t JOIN search_entries AS e ON e.id = t.entry
-    WHERE t.space = :space AND t.term = :term AND e.at >= :after AND e.at < :before AND (CAST(:session AS BIGINT) IS NULL OR e.session_id = :session)
-    ORDER BY t.entry DESC LIMIT :most"""
+NEWEST = """
+    SELECT t.term, t.entry, t.weight FROM search_terms AS t JOIN search_entries AS e ON e.id = t.entry
+    WHERE t.space = :space AND t.term = :term AND e.at >= :after AND e.at < :before
+        AND (CAST(:session AS BIGINT) IS NULL OR e.session_id = :session) ORDER BY t.entry DESC LIMIT :most"""
 SAID_WITHIN = """
     SELECT id FROM search_entries WHERE space = :space AND at >= :after AND at < :before
         AND (CAST(:session AS BIGINT) IS NULL OR session_id = :session) ORDER BY at DESC LIMIT :most"""
@@ -130,19 +128,21 @@ def candidates(
     connection: Transaction, owner: str, kind: SearchKind, query: Sequence[Wanted], within: "Within", most: int
 ) -> list[Candidate]:
     """The best `most` by BM25, the newer first where equal. Of a group's related words, the best one alone counts."""
-    found = connection.execute(SPACE, {"owner": json_column(owner), "kind": kind})
-    if not found or not query:
-        return []
-    space, entries = found[0]
-    reading = _Reading(connection, {"space": space, **within.values(connection, json_column(owner))}, within.statement, entries)
+    stored = json_column(owner)
+    found = connection.execute(SPACE, {"owner": stored, "kind": kind})
     own = [each for each in query if not each.related]
-    reading.read(own, POSTINGS)
-    reading.read([each for each in query if each.related], RELATED_POSTINGS)
-    first = reading.best(2 * most)
+    if not found or not own:
+        return []
+    reading = _Reading(connection, {"space": found[0][0], **within.values(connection, stored)}, query, found[0][1])
+    if within == EVERYWHERE:
+        reading.read_rare()
+    else:
+        reading.read_within()
+    first = reading.best(most + most // 2)
     reading.complete(first)
     whole = sum(reading.rarity(each) for each in own)
     return [
-        Candidate(entry=entry, score=reading.scores[entry] / 1000, matched=reading.matched.get(entry, 0.0) / whole if whole else 0.0)
+        Candidate(entry=entry, score=reading.scores[entry] / 1000, matched=reading.matched.get(entry, 0.0) / whole)
         for entry in reading.best(most, first)
     ]
 
@@ -159,40 +159,39 @@ def candidates_within(connection: Transaction, owner: str, kind: SearchKind, wit
 class _Reading:
     """Adds up what a query's postings say of each entry."""
 
-    def __init__(self, connection: Transaction, values: Mapping[str, SqlValue], statement: str, entries: int) -> None:
+    def __init__(self, connection: Transaction, values: Mapping[str, SqlValue], query: Sequence[Wanted], entries: int) -> None:
         self.scores: dict[int, float] = {}
         self.matched: dict[int, float] = {}
         self._connection = connection
         self._values = values
-        self._statement = statement
+        self._query = {each.term: each for each in query}
         self._entries = entries
-        self._counts: dict[int, int] = {}
         self._beside: dict[tuple[int, int], float] = {}
-        self._late: list[Wanted] = []
+        self._late: list[int] = []
+        limits = {each.term: RELATED_POSTINGS if each.related else 2 * POSTINGS for each in query}
+        self._counts: dict[int, int] = dict(connection.execute(counts_of(limits), values))  # pyright: ignore[reportArgumentType, reportCallIssue]
 
-    def read(self, wanted: Sequence[Wanted], most: int) -> None:
-        """Read the postings of terms that are in fewer than `most` entries. Of the others the rarest is read as far, where no other term is rare
-        enough; the rest waits for `complete`."""
-        common: list[tuple[Wanted, list[SqlRow]]] = []
-        for each in wanted:
-            values: dict[str, SqlValue] = {**self._values, "term": each.term, "most": most}
-            postings = self._connection.execute(self._statement, values)
-            self._counts[each.term] = len(postings)
-            if len(postings) < most:
-                self._add(each, postings)
-                continue
+    def read_rare(self) -> None:
+        """Read the postings of the terms that are rare. Of the query's own the rarest is read, its newest, where none is rare; the rest waits for
+        `complete`, and related words that are common tell nothing."""
+        rare = [term for term, each in self._query.items() if self._counts[term] < (RELATED_POSTINGS if each.related else POSTINGS)]
+        self._add(self._connection.execute(postings_of(rare), self._values) if rare else ())
+        common = sorted((self._counts[term], term) for term, each in self._query.items() if not each.related and term not in rare)
+        self._late = [term for _, term in common]
+        if self._late and not self.scores:
+            self._add(self._newest(self._late.pop(0)))
+
+    def read_within(self) -> None:
+        """Read the newest postings of every own term, of those that are searched."""
+        for term, each in self._query.items():
             if not each.related:
-                self._counts[each.term] = int(self._connection.execute(COUNT, {**values, "most": 4 * most})[0][0])
-            common.append((each, postings))
-        common.sort(key=lambda pair: (self._counts[pair[0].term], pair[0].term))
-        if common and not self.scores:
-            self._add(*common.pop(0))
-        self._late += [each for each, _ in common]
+                self._add(self._newest(term))
 
     def complete(self, entries: Sequence[int]) -> None:
         """Add what the terms that were too common say of some entries."""
-        for each in self._late if entries else ():
-            self._add(each, self._connection.execute(postings_among(entries), {**self._values, "term": each.term}))
+        if self._late and entries:
+            among = f"{postings_of(self._late)} AND entry IN ({_list(entries)})"
+            self._add(self._connection.execute(among, self._values))
 
     def best(self, most: int, among: Sequence[int] | None = None) -> list[int]:
         return nsmallest(most, self.scores if among is None else among, key=lambda entry: (-self.scores[entry], -entry))
@@ -205,24 +204,33 @@ class _Reading:
         whole = max(self._entries, count) + _IMAGINED
         return wanted.weight * math.log(1 + (whole - count + 0.5) / (count + 0.5))
 
-    def _add(self, wanted: Wanted, postings: Iterable[SqlRow]) -> None:
-        rarity = self.rarity(wanted)
-        scores, matched = self.scores, self.matched
-        if not wanted.related:
-            for entry, weight in postings:
+    def _newest(self, term: int) -> list[SqlRow]:
+        values: dict[str, SqlValue] = {"after": 0, "before": 1 << 62, "session": None, **self._values, "term": term, "most": POSTINGS}
+        return self._connection.execute(NEWEST, values)
+
+    def _add(self, postings: Iterable[SqlRow]) -> None:
+        scores, matched, beside = self.scores, self.matched, self._beside
+        rarities = {term: (self.rarity(each), each.group if each.related else None) for term, each in self._query.items()}
+        for term, entry, weight in postings:
+            rarity, group = rarities[term]
+            if group is None:
                 scores[entry] = scores.get(entry, 0.0) + rarity * weight
                 matched[entry] = matched.get(entry, 0.0) + rarity
-            return
-        for entry, weight in postings:
-            before = self._beside.get((entry, wanted.group), 0.0)
-            if (score := rarity * weight) > before:
-                self._beside[entry, wanted.group] = score
+            elif (score := rarity * weight) > (before := beside.get((entry, group), 0.0)):
+                beside[entry, group] = score
                 scores[entry] = scores.get(entry, 0.0) + score - before
 
 
-def postings_among(entries: Sequence[int]) -> str:
-    """The statement that reads a term's postings of some entries."""
-    return f"SELECT entry, weight FROM search_terms WHERE space = :space AND term = :term AND entry IN ({_list(entries)})"  # noqa: S608 - numbers
+def counts_of(limits: Mapping[int, int]) -> str:
+    """The statement that counts the entries of each term, each up to its limit."""
+    some = "SELECT 1 FROM search_terms WHERE space = :space AND term ="
+    counts = [f"SELECT CAST({term} AS BIGINT), (SELECT count(*) FROM ({some} {term} LIMIT {most}) AS f)" for term, most in limits.items()]  # noqa: S608 - numbers
+    return " UNION ALL ".join(counts)
+
+
+def postings_of(terms: Sequence[int]) -> str:
+    """The statement that reads all postings of some terms."""
+    return f"SELECT term, entry, weight FROM search_terms WHERE space = :space AND term IN ({_list(terms)})"  # noqa: S608 - numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,10 +240,6 @@ class Within:
     after: int | None = None
     before: int | None = None
     session: str | None = None
-
-    @property
-    def statement(self) -> str:
-        return POSTINGS_OF if self == EVERYWHERE else POSTINGS_WHERE
 
     def holds(self, at: int) -> bool:
         return (self.after is None or at >= self.after) and (self.before is None or at < self.before)

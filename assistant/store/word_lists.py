@@ -35,12 +35,17 @@ _CYRILLIC = """
 а я о е и ы у ю ь й ть ти ешь ишь ет ит ем им ете ите ют ут ят ат ал ала ало али ил ила или ыл ел ела ели ял яла яли уть ать ить еть ять
 ался алась ались ился илась ились аться иться ется ится ются ятся ающий ающая вший шая ость остью ости
 """
-COMMON: Final = frozenset(_COMMON.split())
+COMMON: Final = frozenset(_COMMON.replace("й", "и").split())
 """What every text has: found by none."""
 IRREGULAR: Final = {
-    form: base for line in _IRREGULAR.replace("\n", ",").split(",") if line for base, *forms in [line.split()] for form in forms
+    form: base
+    for line in _IRREGULAR.replace("й", "и").replace("\n", ",").split(",")
+    if line
+    for base, *forms in [line.split()]
+    for form in forms
 }
 """By form, the word that it is a form of."""
+LATIN_DERIVED: Final = ("ations", "ation", "ments", "ment", "ness", "ungen", "ions", "ung", "ion")
 LATIN_ENDINGS: Final = ("ings", "ing", "edly", "ed", "ern", "erin", "ly", "er", "en", "em", "es", "e", "n", "s")
-CYRILLIC_ENDINGS: Final = tuple(sorted({*_CYRILLIC.split()}, key=lambda ending: (-len(ending), ending)))
+CYRILLIC_ENDINGS: Final = tuple(sorted({*_CYRILLIC.replace("й", "и").split()}, key=lambda ending: (-len(ending), ending)))
 """The longest first."""

@@ -2,6 +2,7 @@
 
 Words lose case, accents and endings. Scripts without spaces give pairs of neighbouring characters, long words
 their beginning and end, too. Words that every text has are left out.
+After a change here the tables of search must be filled anew: a revision that empties them.
 """
 
 import re
@@ -11,7 +12,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
-from assistant.store.word_lists import COMMON, CYRILLIC_ENDINGS, IRREGULAR, LATIN_ENDINGS
+from assistant.store.word_lists import COMMON, CYRILLIC_ENDINGS, IRREGULAR, LATIN_DERIVED, LATIN_ENDINGS
 
 MOST_CHARS: Final = 20_000
 """Of a longer text the beginning is found."""
@@ -93,12 +94,13 @@ def stem(word: str) -> str | None:
 
 
 def _latin(word: str) -> str:
-    """English and German: plurals, cases, -ing, -ed; "stopped" and "stop", "study" and "studies" become one."""
+    """English and German: plurals, cases, -ing, -ed; "stopped" and "stop", "study" and "studies", "adopt" and "adoption" become one."""
     for plural, singular in (("ies", "y"), ("ied", "y"), ("sses", "ss")):
         if word.endswith(plural) and len(word) > len(plural) + 2:
             word = word[: -len(plural)] + singular
     if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3:
         word = word[:-1]
+    word = _without(word, LATIN_DERIVED, 4 if word.endswith(("ung", "ungen")) else 5)
     shorter = _without(word, LATIN_ENDINGS, 3 if word.endswith(("ing", "ed", "e")) else 4)
     if shorter != word and len(shorter) > 3 and shorter[-1] == shorter[-2] and shorter[-1] not in "lsz":
         shorter = shorter[:-1]

@@ -6,6 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from assistant.memory.search import StoredSearch
+from assistant.memory.vectors import Vectors
+from assistant.providers.offline import OfflineEmbeddings
+from assistant.store.store import Store
 from bench.memory.conversations import Conversation, generate, generate_in
 from bench.memory.measured import AT, Recall, filled, ours, plain, recall
 from bench.memory.speed import measure
@@ -22,14 +25,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=100, help="the first of the seeds: other conversations, other questions")
     parser.add_argument("--conversations", type=int, default=4, help="of each kind")
     parser.add_argument("--kinds", action="store_true", help="each kind of question in a line of its own")
+    parser.add_argument(
+        "--vectors", action="store_true", help="with the offline embedding model as well, which knows words and not what they mean"
+    )
     parser.add_argument("--speed", action="store_true", help="only how long a search takes over 100,000 messages of one person")
     given = parser.parse_args()
     if given.speed:
         return asyncio.run(_time())
-    return asyncio.run(_measure(given.seed, given.conversations, kinds=given.kinds))
+    return asyncio.run(_measure(given.seed, given.conversations, kinds=given.kinds, vectors=given.vectors))
 
 
-async def _measure(seed: int, count: int, *, kinds: bool) -> int:
+async def _measure(seed: int, count: int, *, kinds: bool, vectors: bool) -> int:
     seeds = range(seed, seed + count)
     sets: dict[str, list[Conversation]] = {
         "English, chat": [generate(number, "chat") for number in seeds],
@@ -45,12 +51,29 @@ async def _measure(seed: int, count: int, *, kinds: bool) -> int:
         baseline = await recall(conversations, plain)
         async with filled(conversations) as store:
             found = await recall(conversations, ours(StoredSearch(store.database, store.history)))
+            with_vectors = await _recall_with_vectors(store, conversations) if vectors else None
         _show(f"{name}: plain BM25", baseline, kinds=kinds)
         _show(f"{name}: nanobot", found, kinds=kinds)
+        if with_vectors:
+            _show(f"{name}: nanobot, vectors", with_vectors, kinds=kinds)
         ratio = found.at(10) / baseline.at(10)
         missed |= ratio < TARGET
         print(f"{'':34}{'':10}{'':>11}{f'{ratio:.2f} ×':>11}")
     return 1 if missed else 0
+
+
+async def _recall_with_vectors(store: Store, conversations: Sequence[Conversation]) -> Recall:
+    model = OfflineEmbeddings(256)
+
+    async def opened() -> OfflineEmbeddings:
+        return model
+
+    vectors = Vectors(store.database, "offline-embedding", opened)
+    await vectors.fill()
+    try:
+        return await recall(conversations, ours(StoredSearch(store.database, store.history, vectors=vectors)))
+    finally:
+        await vectors.close()
 
 
 async def _time() -> int:

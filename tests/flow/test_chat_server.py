@@ -91,7 +91,11 @@ def test_a_signal_ends_it_in_order(tmp_path: Path) -> None:
         (["--remote-auth"], {}, "auth.mode is 'supabase': set auth.supabase.url and auth.supabase.key, or SUPABASE_URL and SUPABASE_KEY."),
         (["--remote-auth"], {"SUPABASE_URL": "https://x.supabase.co"}, "auth.mode is 'supabase': set"),
         ([], {"NODETOOL_ENVIRONMENT": "production"}, "NODETOOL_ENVIRONMENT is 'production', and requests would need no key"),
-        (["--tools", "nope"], {}, 'agents.defaults.tools: there is no tool "nope"; there are: list_attachments, read_attachment, message'),
+        (
+            ["--tools", "nope"],
+            {},
+            'agents.defaults.tools: there is no tool "nope"; there are: list_attachments, read_attachment, message, remember, recall',
+        ),
         (["--workflow", "nope"], {}, "workflows.models: there is no workflow 'nope'; there are: compare-documents, morning-briefing"),
         (["--workflow", "nope.yaml"], {}, "workflows.models: there is no file "),
         (["--workflow", "not in order.yaml"], {}, "workflows.models: 'not in order' can't be a workflow's id"),

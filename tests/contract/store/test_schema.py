@@ -22,6 +22,7 @@ from assistant.store import (
     attachments,
     channels,
     forgetting,
+    history,
     idempotency,
     inbox,
     jobs,
@@ -34,6 +35,8 @@ from assistant.store import (
     outbox_rows,
     people,
     responses,
+    search,
+    search_vectors,
     sessions,
     spaces,
     summaries,
@@ -81,6 +84,9 @@ STATEMENTS = LISTS + [
         memories,
         forgetting,
         learned,
+        search,
+        search_vectors,
+        history,
         summaries,
     )
     for name, value in vars(module).items()
