@@ -15,7 +15,7 @@ from assistant.contracts.errors import InvalidRequest, ToolFailed, traceback_loc
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.sessions import SessionFiles
-from assistant.contracts.tools import ClosableTool, HappensOnce, Tool, ToolContext, ToolResult, TurnTool
+from assistant.contracts.tools import ClosableTool, HappensOnce, ReportsEffects, Tool, ToolContext, ToolResult, TurnTool
 from assistant.contracts.turns import Emit, ToolFinished, ToolStarted
 from assistant.contracts.util import new_id
 
@@ -49,6 +49,11 @@ class Toolbox:
         """Whether a call that was cut off may be made again at the same place of the same turn."""
         tool = self._tools.get(name)
         return tool is None or tool.reads_only or isinstance(tool, HappensOnce)
+
+    def tells_all(self, name: str) -> bool:
+        """Whether the effects of a call of this tool are all that it changed."""
+        tool = self._tools.get(name)
+        return name not in self._brought and tool is not None and (tool.reads_only or isinstance(tool, ReportsEffects))
 
     def for_turn(self, only: Collection[str] | None, brought: Sequence[TurnTool], client: Sequence[ToolSpec] = ()) -> "Toolbox":
         """What one turn may use: of these tools `only` those named (None: all), those that it brings along, and those that the `client` runs,
@@ -98,7 +103,7 @@ class Toolbox:
     async def _run_one(self, call: ToolCall, ctx: ToolContext, emit: Emit) -> ToolMessage:
         emit(ToolStarted(call_id=call.id, name=call.name, arguments=call.arguments, reads_only=self._reads_only(call)))
         message = await self._outcome(call, ctx)
-        emit(ToolFinished(call_id=call.id, name=call.name, text=message.text, ok=message.ok))
+        emit(ToolFinished(call_id=call.id, name=call.name, text=message.text, ok=message.ok, effects=message.effects))
         return message
 
     async def _outcome(self, call: ToolCall, ctx: ToolContext) -> ToolMessage:
@@ -107,7 +112,7 @@ class Toolbox:
             timeout, run = self._prepared(call, ctx)
             async with asyncio.timeout(timeout):
                 result = await run()
-                return _message(call, await self._capped(call.name, result.text, ctx), ok=True)
+                return replace(_message(call, await self._capped(call.name, result.text, ctx), ok=True), effects=result.effects)
         except ToolFailed as error:
             return _message(call, str(error), ok=False)
         except TimeoutError:

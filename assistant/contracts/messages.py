@@ -8,6 +8,7 @@ from pydantic import GetPydanticSchema
 from pydantic_core.core_schema import dict_schema, no_info_after_validator_function
 
 from assistant.contracts.documents import MediaType
+from assistant.contracts.effects import Effect
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
@@ -173,6 +174,8 @@ class ToolMessage:
     ok: bool = True
     from_client: bool = False
     """Whether a tool of the client made it: the words are the client's."""
+    effects: tuple[Effect, ...] = ()
+    """What the call changed, as its tool reported; no provider sees it."""
     role: Literal["tool"] = "tool"
 
 

@@ -57,6 +57,13 @@ class HappensOnce(Protocol):
 
 
 @runtime_checkable
+class ReportsEffects(Protocol):
+    """A tool that changes something and says all of it in `ToolResult.effects`: where there are none, the call changed nothing."""
+
+    reports_effects: ClassVar[Literal[True]]
+
+
+@runtime_checkable
 class ClosableTool(Protocol):
     """A tool that holds something open, such as an HTTP session."""
 
