@@ -10,7 +10,7 @@ from assistant.access.authenticator import Allowance
 from assistant.agent.loop import BETWEEN_STEPS, Doubt, Loop, LoopResult, results_made, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.access import UNLIMITED, Admission
-from assistant.contracts.effects import EFFECT_KINDS
+from assistant.contracts.effects import EFFECT_KINDS, EffectKind
 from assistant.contracts.errors import (
     InvalidRequest,
     ModelNotFound,
@@ -330,13 +330,14 @@ def _last_words(transcript: Transcript) -> UserMessage:
 
 def doubt(request: TurnRequest, turn: RunningTurn, toolbox: Toolbox, transcript: Transcript, answer: str) -> Doubt | None:
     """Whether an answer says that something was done, and nothing shows it. None too where a tool ran that may have done it and does not tell."""
-    claims = claimed(answer)
+    claims = claimed(answer, "\n".join([item.text for item in request.content if isinstance(item, UserText) and not item.quoted]))
     if not claims or request.results or not all(map(toolbox.tells_all, turn.used)):
         return None
     results = [message for message in transcript.messages if isinstance(message, ToolMessage)]
-    before = {effect.kind for result in results for effect in result.effects} if transcript.context_from <= 1 else EFFECT_KINDS
-    asked = "\n".join([item.text for item in request.content if isinstance(item, UserText) and not item.quoted])
-    wrong = unbacked(claims, done={effect.kind for effect in turn.effects}, before=before, asked=asked)
+    before: frozenset[EffectKind] = (
+        frozenset({effect.kind for result in results for effect in result.effects}) if transcript.context_from <= 1 else EFFECT_KINDS
+    )
+    wrong = unbacked(claims, done={effect.kind for effect in turn.effects}, before=before)
     if not wrong:
         return None
     log.info("turn.claims turn=%s kinds=%s", turn.id, ",".join(claim.kind for claim in wrong))
