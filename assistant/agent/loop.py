@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from assistant.agent.toolbox import Toolbox
-from assistant.contracts.messages import AssistantMessage, Message, Text, ToolCall, ToolMessage, Usage, UserMessage
+from assistant.contracts.messages import AssistantMessage, Image, Images, Message, Text, ToolCall, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import EmitText, ModelProvider, ModelRequest, NamedTool
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import Emit, ReasoningDelta, TextDelta
@@ -52,6 +52,8 @@ class Loop:
     fit: Callable[[Sequence[Message]], tuple[Message, ...]]
     append: Callable[[list[AssistantMessage | ToolMessage]], Awaitable[None]]
     emit: Emit
+    pictures: Callable[[Sequence[Image]], Awaitable[Images]]
+    """The bytes of pictures that results bring."""
     doubt: Callable[[str], Doubt | None] | None = None
     """Compares an answer with what the turn did; None: answers are not checked."""
 
@@ -74,10 +76,9 @@ class Loop:
         for step in range(min(len(made), self.max_steps), self.max_steps + 1):
             last = step == self.max_steps
             if step:
-                choice = request.tool_choice if forced else None
-                request = replace(
-                    request, messages=(*self.fit(transcript), *note), may_call=request.may_call and (forced or not last), tool_choice=choice
-                )
+                may_call = request.may_call and (forced or not last)
+                messages, choice = (*self.fit(transcript), *note), request.tool_choice if forced else None
+                request = replace(request, messages=messages, may_call=may_call, tool_choice=choice)
                 note.clear()
             if last and forced:
                 request = replace(request, tools=self.toolbox.client_specs)
@@ -107,13 +108,14 @@ class Loop:
             words, thoughts = BETWEEN_STEPS.join(said), BETWEEN_STEPS.join(thought)
             if ends:
                 return LoopResult(last=answer, text=words, reasoning=thoughts, usage=usage)
-            ours = [call for call in answer.tool_calls if call not in asks]
-            results = await self.toolbox.run(ours, ctx, self.emit, step=step)
+            results = await self.toolbox.run([call for call in answer.tool_calls if call not in asks], ctx, self.emit, step=step)
             if asks:
                 answer = replace(answer, finish_reason="tool_calls")
                 return LoopResult(last=answer, results=tuple(results), asks=asks, text=words, reasoning=thoughts, usage=usage)
             await self.append([answer, *results])
             transcript += [answer, *results]
+            if brought := [image for result in results for image in result.images]:
+                request = replace(request, images={**request.images, **await self.pictures(brought)})
         raise AssertionError("the last step returns")
 
     def _marked(self, answer: AssistantMessage, mark: str, said: list[str], *, stream: bool) -> AssistantMessage:

@@ -112,7 +112,8 @@ class Toolbox:
             timeout, run = self._prepared(call, ctx)
             async with asyncio.timeout(timeout):
                 result = await run()
-                return replace(_message(call, await self._capped(call.name, result.text, ctx), ok=True), effects=result.effects)
+                made = _message(call, await self._capped(call.name, result.text, ctx), ok=True)
+                return replace(made, effects=result.effects, images=result.images[: ctx.pictures])
         except ToolFailed as error:
             return _message(call, str(error), ok=False)
         except TimeoutError:

@@ -12,6 +12,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.causes import MESSAGE, Cause
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.effects import Effect
+from assistant.contracts.messages import Image
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
 from assistant.contracts.sessions import SessionFiles
@@ -38,6 +39,8 @@ class ToolContext:
     address: Address | None = None
     """The chat that the turn answers; None: a caller of the API, or no one."""
     cause: Cause = MESSAGE
+    pictures: int = 0
+    """How many pictures a result may bring; 0: the model takes none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,8 @@ class ToolResult:
     text: str
     effects: tuple[Effect, ...] = ()
     """What the call changed for the person, once it is stored."""
+    images: tuple[Image, ...] = ()
+    """Pictures for the model, at most `ToolContext.pictures`, whose bytes are stored."""
 
 
 @runtime_checkable

@@ -44,7 +44,7 @@ def message_tokens(message: Message) -> int:
                 tokens += text_tokens(call.name) + text_tokens(call.arguments) + MESSAGE_TOKENS
                 tokens += text_tokens(str(call.extras)) if call.extras else 0
         case ToolMessage():
-            tokens = MESSAGE_TOKENS + text_tokens(message.text)
+            tokens = MESSAGE_TOKENS + text_tokens(message.text) + sum(map(_file_tokens, message.images))
     return tokens
 
 
@@ -52,6 +52,13 @@ def _file_tokens(part: Image | Document) -> int:
     if isinstance(part, Image):
         return IMAGE_TOKENS + text_tokens(part.name)
     return text_tokens(part.text) + text_tokens(part.missing) + text_tokens(part.name) + 30
+
+
+def images_of(message: Message) -> Sequence[Image]:
+    """The pictures that a message brings."""
+    if isinstance(message, UserMessage):
+        return [part for part in message.parts if isinstance(part, Image)]
+    return message.images if isinstance(message, ToolMessage) else ()
 
 
 def message_bytes(message: Message) -> int:
@@ -69,7 +76,7 @@ def message_bytes(message: Message) -> int:
                 size += CALL_BYTES + getsizeof(call.arguments)
                 size += OPAQUE_BYTES + getsizeof(str(call.extras)) if call.extras else 0
         case ToolMessage():
-            return RESULT_BYTES + getsizeof(message.text) + EFFECT_BYTES * len(message.effects)
+            return RESULT_BYTES + getsizeof(message.text) + EFFECT_BYTES * len(message.effects) + FILE_BYTES * len(message.images)
     return size + OPAQUE_BYTES + getsizeof(str(opaque)) if opaque else size
 
 
@@ -106,8 +113,8 @@ def fit(messages: Sequence[Message], budget: int) -> tuple[Message, ...]:
             break
         message = kept[index]
         if isinstance(message, ToolMessage) and len(message.text) > len(REMOVED):
-            excess -= text_tokens(message.text) - text_tokens(REMOVED)
-            kept[index] = replace(message, text=REMOVED)
+            excess -= costs[start + index] - MESSAGE_TOKENS - text_tokens(REMOVED)
+            kept[index] = replace(message, text=REMOVED, images=())
     return tuple(kept)
 
 

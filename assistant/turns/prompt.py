@@ -12,7 +12,17 @@ from assistant.contracts.errors import ContextLengthExceeded
 from assistant.contracts.messages import AssistantMessage, Image, Message, ToolMessage, UserMessage, Verbatim
 from assistant.contracts.models import ModelProvider, Sampling, ToolSpec
 from assistant.contracts.sessions import CachedUpTo, History
-from assistant.contracts.transcripts import IMAGE_TOKENS, cut, heal, message_bytes, message_tokens, text_tokens, tool_tokens, unanswered
+from assistant.contracts.transcripts import (
+    IMAGE_TOKENS,
+    cut,
+    heal,
+    images_of,
+    message_bytes,
+    message_tokens,
+    text_tokens,
+    tool_tokens,
+    unanswered,
+)
 from assistant.contracts.turns import Earlier, HistoryMessage, TurnRequest, Upload
 from assistant.contracts.util import CHARACTERS_PER_TOKEN
 
@@ -170,6 +180,8 @@ class Transcript:
             if isinstance(message, UserMessage):
                 self._seqs[message.id] = place
                 self.images += [part for part in message.parts if isinstance(part, Image)]
+            elif isinstance(message, ToolMessage):
+                self.images += message.images
         self.seq = seq
         if not messages:
             return
@@ -221,7 +233,7 @@ class Transcript:
             self._seqs.pop(message.id, None)
         self.tokens = sum(self._costs)
         self.size -= sum(map(message_bytes, gone)) + _PER_PLACE * len(gone)
-        self.images = [part for kept in self.messages if isinstance(kept, UserMessage) for part in kept.parts if isinstance(part, Image)]
+        self.images = [image for kept in self.messages for image in images_of(kept)]
 
 
 class Transcripts:

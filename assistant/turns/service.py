@@ -212,6 +212,7 @@ class Turns:
             fit=partial(fit, budget=room.budget(transcript.scale)),
             append=append,
             emit=turn.emit,
+            pictures=self._attachments.images,
             doubt=partial(doubt, request, turn, toolbox, transcript) if agent.claim_check else None,
         )
         model_request = ModelRequest(
@@ -227,7 +228,7 @@ class Turns:
             conversation=f"{request.owner} {request.session}",
             payer=request.payer,
         )
-        answer = await loop.run(model_request, _context(request), made=made)
+        answer = await loop.run(model_request, _context(request, agent), made=made)
         transcript.learn(answer.last.usage.prompt_tokens, room.fixed_tokens)
         return transcript, answer
 
@@ -290,7 +291,7 @@ class Turns:
         return end
 
 
-def _context(request: TurnRequest) -> ToolContext:
+def _context(request: TurnRequest, agent: Agent) -> ToolContext:
     return ToolContext(
         owner=request.owner,
         session=request.session,
@@ -298,6 +299,7 @@ def _context(request: TurnRequest) -> ToolContext:
         call_id="",
         address=request.address,
         cause=request.cause,
+        pictures=agent.pictures(),
     )
 
 
