@@ -9,8 +9,9 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import BaseModel, Field
 
 from assistant.contracts.addresses import Address, address_of
+from assistant.contracts.effects import Effect
 from assistant.contracts.errors import InvalidRequest, StoreUnavailable, ToolFailed
-from assistant.contracts.outbox import Media, Origin, OutboundEvent
+from assistant.contracts.outbox import Delivery, Media, Origin, OutboundEvent
 from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, MAX_FILES, ButtonsAsked, button_rows, check_ahead, check_words, read_time
 from assistant.contracts.tools import ToolContext, ToolKind, ToolResult, ToolServices
 from assistant.contracts.util import derived_id
@@ -52,6 +53,7 @@ class MessageTool:
     params: ClassVar[type[BaseModel]] = MessageParams
     reads_only: ClassVar[bool] = False
     happens_once: ClassVar[Literal[True]] = True
+    reports_effects: ClassVar[Literal[True]] = True
     timeout: ClassVar[float] = 120.0
 
     def __init__(self, services: ToolServices) -> None:
@@ -85,7 +87,7 @@ class MessageTool:
         except (InvalidRequest, StoreUnavailable) as error:
             raise ToolFailed(error.message) from None
         words = f"Message to {delivery.event.address}: {services.describe(delivery, services.deliveries.enabled(address.channel))}"
-        return ToolResult(text=words + _earlier(event, delivery.event))
+        return ToolResult(text=words + _earlier(event, delivery.event), effects=_effects(delivery))
 
     def _address(self, params: MessageParams, ctx: ToolContext) -> Address:
         """Raises InvalidAddress; ToolFailed where the arguments name no recipient."""
@@ -113,6 +115,19 @@ class MessageTool:
             finally:
                 await asyncio.to_thread(held.close)
         return tuple(kept)
+
+
+def _effects(delivery: Delivery) -> tuple[Effect, ...]:
+    """ "sent" is what the platform has confirmed; what failed, or may have arrived or not, is no effect."""
+    event = delivery.event
+    match delivery.state:
+        case "sent":
+            return (Effect(kind="sent", text=f"sent to {event.address}", ref=event.id),)
+        case "queued" | "sending":
+            at = f" · {event.not_before:%Y-%m-%d %H:%M UTC%z}" if event.not_before else ""
+            return (Effect(kind="queued", text=f"queued for {event.address}{at}", ref=event.id),)
+        case _:
+            return ()
 
 
 def _earlier(asked: OutboundEvent, accepted: OutboundEvent) -> str:

@@ -18,7 +18,7 @@ from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.metrics import TOOL_SECONDS, TOOLS, Metrics
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.sessions import SessionFiles
-from assistant.contracts.tools import ClosableTool, HappensOnce, Tool, ToolContext, ToolResult, TurnTool
+from assistant.contracts.tools import ClosableTool, HappensOnce, ReportsEffects, Tool, ToolContext, ToolResult, TurnTool
 from assistant.contracts.turns import Emit, ToolFinished, ToolStarted
 from assistant.contracts.util import new_id
 
@@ -55,6 +55,11 @@ class Toolbox:
         """Whether a call that was cut off may be made again at the same place of the same turn."""
         tool = self._tools.get(name)
         return tool is None or tool.reads_only or isinstance(tool, HappensOnce)
+
+    def tells_all(self, name: str) -> bool:
+        """Whether the effects of a call of this tool are all that it changed."""
+        tool = self._tools.get(name)
+        return name not in self._brought and tool is not None and (tool.reads_only or isinstance(tool, ReportsEffects))
 
     def for_turn(self, only: Collection[str] | None, brought: Sequence[TurnTool], client: Sequence[ToolSpec] = ()) -> "Toolbox":
         """What one turn may use: of these tools `only` those named (None: all), those that it brings along, and those that the `client` runs,
@@ -108,7 +113,7 @@ class Toolbox:
         name = call.name if call.name in self._tools else "other"  # names of clients' tools and of models' inventions are theirs
         self._metrics.add(TOOLS, name, "ok" if message.ok else "failed")
         self._metrics.took(TOOL_SECONDS, time.monotonic() - began, name)
-        emit(ToolFinished(call_id=call.id, name=call.name, text=message.text, ok=message.ok))
+        emit(ToolFinished(call_id=call.id, name=call.name, text=message.text, ok=message.ok, effects=message.effects))
         return message
 
     async def _outcome(self, call: ToolCall, ctx: ToolContext) -> ToolMessage:
@@ -117,7 +122,8 @@ class Toolbox:
             timeout, run = self._prepared(call, ctx)
             async with asyncio.timeout(timeout):
                 result = await run()
-                return _message(call, await self._capped(call.name, result.text, ctx), ok=True)
+                made = _message(call, await self._capped(call.name, result.text, ctx), ok=True)
+                return replace(made, effects=result.effects, images=result.images[: ctx.pictures])
         except ToolFailed as error:
             return _message(call, str(error), ok=False)
         except TimeoutError:

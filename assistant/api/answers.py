@@ -8,6 +8,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from assistant.contracts.effects import EffectKind
 from assistant.contracts.errors import NotFound
 from assistant.contracts.messages import FinishReason
 
@@ -29,7 +30,8 @@ Before = Annotated[str | None, Query(max_length=64)]
 """The id of the last entry of the page before."""
 
 
-def _always_there(schema: dict[str, Any]) -> None:
+def always_there(schema: dict[str, Any]) -> None:
+    """For `json_schema_extra`: no field has a default, since each is in every answer."""
     for field in schema.get("properties", {}).values():
         field.pop("default", None)
 
@@ -37,7 +39,7 @@ def _always_there(schema: dict[str, Any]) -> None:
 class Answer(BaseModel):
     """The JSON of an answer, made from keywords or from the attributes of an object. Fields with a default are always present, too."""
 
-    model_config = ConfigDict(from_attributes=True, json_schema_serialization_defaults_required=True, json_schema_extra=_always_there)
+    model_config = ConfigDict(from_attributes=True, json_schema_serialization_defaults_required=True, json_schema_extra=always_there)
 
 
 class ListAnswer(Answer, Generic[T]):
@@ -117,6 +119,20 @@ class AnswerMessage(BaseModel):
     tool_calls: list[AnsweredCall] | None = None
 
 
+class EffectAnswer(Answer):
+    """Something that the assistant did, known from its own records. `ref`: the id of what was made or changed."""
+
+    kind: EffectKind
+    text: str
+    ref: str
+
+
+class OwnAnswer(Answer):
+    """What nanobot adds to an answer in OpenAI's form: what was done, in order. Absent where nothing was."""
+
+    effects: list[EffectAnswer]
+
+
 class ChatChoice(BaseModel):
     index: int
     message: AnswerMessage
@@ -131,6 +147,7 @@ class ChatCompletion(BaseModel):
     model: str
     choices: list[ChatChoice]
     usage: UsageAnswer
+    nanobot: OwnAnswer | None = None
 
 
 class CallDelta(AnsweredCall):
@@ -155,7 +172,8 @@ class ChunkChoice(BaseModel):
 
 
 class ChatCompletionChunk(BaseModel):
-    """The data of one event of a stream. `usage` is there only where the request asked for it; the last chunk then holds it and no choices."""
+    """The data of one event of a stream. `usage` is there only where the request asked for it; the last chunk then holds it and no choices.
+    `nanobot` is in the last chunk alone."""
 
     id: str
     object: Literal["chat.completion.chunk"]
@@ -163,3 +181,4 @@ class ChatCompletionChunk(BaseModel):
     model: str
     choices: list[ChunkChoice]
     usage: UsageAnswer | None = None
+    nanobot: OwnAnswer | None = None

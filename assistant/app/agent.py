@@ -90,6 +90,7 @@ async def build_turns(
                 model=model,
             ),
             max_steps=settings.max_tool_iterations,
+            claim_check=settings.claim_check,
             sampling=Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens, reasoning_effort=settings.reasoning_effort),
         )
 

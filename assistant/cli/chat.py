@@ -295,6 +295,8 @@ def _answer(talk: TerminalChat, message: str, files: Sequence[Path]) -> bool:
 
 
 def _note(answer: TurnFinished) -> None:
+    for effect in answer.effects:
+        typer.echo(harmless(f"✓ {effect.text}"), err=True)
     if answer.finish_reason == "length":
         typer.echo("(The answer reached its limit of tokens: agents.defaults.maxTokens.)", err=True)
     if answer.finish_reason == "content_filter":

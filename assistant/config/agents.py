@@ -94,6 +94,9 @@ class AgentSettings(ModelChoice):
     themselves."""
     document_chars: Annotated[int, Field(ge=1000)] = 100_000
     """How many characters of documents one message may bring into the prompt, shared fairly between its files; the rest can be paged through."""
+    claim_check: bool = True
+    """Whether an answer that says "I've sent it" or "I'll remind you", in English or German, is compared with what was done. One that nothing was
+    done for costs one more model call; if it still says so, a sentence behind it says that it was not done."""
     may_message: Annotated[MayMessage, BeforeValidator(_word_or_addresses)] = "known"
     """The chats that the assistant may write to with its `message` tool, besides the chat of the conversation. `"known"`: chats that have written
     to it or are paired, that this configuration names (`allowFrom`, `owners`, hooks, services, `instructions`), or that the user's own words in
@@ -125,6 +128,7 @@ class NamedAgent(Settings):
     max_tool_iterations: Annotated[Annotated[int, Field(ge=1, le=1000)] | None, _AS_DEFAULT] = None
     tools: tuple[str, ...] | None = None
     """The names of the tools that this agent may use; `[]`: none."""
+    claim_check: Annotated[bool | None, _AS_DEFAULT] = None
     may_message: Annotated[MayMessage | None, BeforeValidator(_word_or_addresses)] = None
     """The chats that this agent may write to with its `message` tool."""
 

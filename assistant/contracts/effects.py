@@ -1,9 +1,10 @@
 """What a turn really did, as its tools report it; never what the model says it did."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, get_args
 
 EffectKind = Literal["sent", "queued", "scheduled", "cancelled", "remembered", "forgotten", "stopped"]
+EFFECT_KINDS: Final[frozenset[EffectKind]] = frozenset(get_args(EffectKind))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

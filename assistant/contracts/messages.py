@@ -7,7 +7,8 @@ from typing import Annotated, Final, Literal, NoReturn
 from pydantic import GetPydanticSchema
 from pydantic_core.core_schema import dict_schema, no_info_after_validator_function
 
-from assistant.contracts.documents import MediaType
+from assistant.contracts.documents import DocumentPicture, MediaType
+from assistant.contracts.effects import Effect
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
@@ -64,7 +65,7 @@ class Image:
     """Pixels, as sent to the model."""
     height: int
     size: int
-    """Bytes, as received."""
+    """Bytes, as received; 0: not known."""
     original: str
     """The received picture in words: "PNG, 4032×3024"."""
     bare: bool = False
@@ -183,6 +184,10 @@ class ToolMessage:
     ok: bool = True
     from_client: bool = False
     """Whether a tool of the client made it: the words are the client's."""
+    effects: tuple[Effect, ...] = ()
+    """What the call changed, as its tool reported; no provider sees it."""
+    images: tuple[Image, ...] = ()
+    """Pictures that belong to it: a model that takes pictures sees them behind the results of the step."""
     role: Literal["tool"] = "tool"
 
 
@@ -194,7 +199,26 @@ Images = Mapping[str, bytes]
 def describe(part: Image | Document) -> str:
     """One line that names an attachment: "report.pdf (pdf, 12 pages, 48.2 kB)"."""
     facts = (part.original,) if isinstance(part, Image) else (part.format, *part.facts)
-    return f"{part.name} ({', '.join([*facts, human_size(part.size)])})"
+    return f"{part.name} ({', '.join([*facts, *([human_size(part.size)] if part.size else [])])})"
+
+
+def picture_id(document: str, picture: DocumentPicture) -> str:
+    """What the bytes of a document's picture are known by. `document`: its attachment's id; its digest where it is not stored."""
+    return f"{document}/{picture.number}"
+
+
+def picture_part(name: str, identity: str, picture: DocumentPicture) -> Image:
+    """`name`: the document's."""
+    about = f", {picture.label}" if picture.label else ""
+    return Image(
+        attachment_id=identity,
+        name=f"{name}: picture {picture.number}{about}",
+        media_type=picture.media_type,
+        width=picture.width,
+        height=picture.height,
+        size=len(picture.data),
+        original=f"{picture.width}×{picture.height}",
+    )
 
 
 def human_size(size: int) -> str:

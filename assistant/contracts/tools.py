@@ -13,6 +13,7 @@ from assistant.contracts.causes import MESSAGE, Cause
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.effects import Effect
 from assistant.contracts.memory import MemoryTools, NoMemory
+from assistant.contracts.messages import Image
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
 from assistant.contracts.search import NoSearch, Search
@@ -40,6 +41,8 @@ class ToolContext:
     address: Address | None = None
     """The chat that the turn answers; None: a caller of the API, or no one."""
     cause: Cause = MESSAGE
+    pictures: int = 0
+    """How many pictures a result may bring; 0: the model takes none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,8 @@ class ToolResult:
     text: str
     effects: tuple[Effect, ...] = ()
     """What the call changed for the person, once it is stored."""
+    images: tuple[Image, ...] = ()
+    """Pictures for the model, at most `ToolContext.pictures`, whose bytes are stored."""
 
 
 @runtime_checkable
@@ -56,6 +61,13 @@ class HappensOnce(Protocol):
     """A tool that changes something and may still be called again: it identifies its effect by (turn_id, call_place)."""
 
     happens_once: ClassVar[Literal[True]]
+
+
+@runtime_checkable
+class ReportsEffects(Protocol):
+    """A tool that changes something and says all of it in `ToolResult.effects`: where there are none, the call changed nothing."""
+
+    reports_effects: ClassVar[Literal[True]]
 
 
 @runtime_checkable

@@ -15,7 +15,7 @@ IMAGE_TOKENS = 1_500
 """A picture of 2048 px on the long side costs between 765 (OpenAI, high detail) and about 1,600 (Anthropic)."""
 USER_BYTES, ANSWER_BYTES, RESULT_BYTES = 210, 330, 250
 """What messages take in memory besides what they say, as measured (CPython 3.11), and then what is inside: a test compares them."""
-PART_BYTES, FILE_BYTES, CALL_BYTES, OPAQUE_BYTES = 64, 420, 170, 500
+PART_BYTES, FILE_BYTES, CALL_BYTES, OPAQUE_BYTES, EFFECT_BYTES = 64, 420, 170, 500, 300
 SUMMARY_ID = "sum_"
 """Begins the id of the message that stands for what was cut off: it stays where older turns are left out."""
 LONG_RESULT = 400
@@ -49,7 +49,7 @@ def message_tokens(message: Message) -> int:
                 tokens += text_tokens(call.name) + text_tokens(call.arguments) + MESSAGE_TOKENS
                 tokens += text_tokens(str(call.extras)) if call.extras else 0
         case ToolMessage():
-            tokens = MESSAGE_TOKENS + text_tokens(message.text)
+            tokens = MESSAGE_TOKENS + text_tokens(message.text) + sum(map(_file_tokens, message.images))
     return tokens
 
 
@@ -57,6 +57,13 @@ def _file_tokens(part: Image | Document) -> int:
     if isinstance(part, Image):
         return IMAGE_TOKENS + text_tokens(part.name)
     return text_tokens(part.text) + text_tokens(part.missing) + text_tokens(part.name) + 30
+
+
+def images_of(message: Message) -> Sequence[Image]:
+    """The pictures that a message brings."""
+    if isinstance(message, UserMessage):
+        return [part for part in message.parts if isinstance(part, Image)]
+    return message.images if isinstance(message, ToolMessage) else ()
 
 
 def message_bytes(message: Message) -> int:
@@ -74,7 +81,7 @@ def message_bytes(message: Message) -> int:
                 size += CALL_BYTES + getsizeof(call.arguments)
                 size += OPAQUE_BYTES + getsizeof(str(call.extras)) if call.extras else 0
         case ToolMessage():
-            return RESULT_BYTES + getsizeof(message.text)
+            return RESULT_BYTES + getsizeof(message.text) + EFFECT_BYTES * len(message.effects) + FILE_BYTES * len(message.images)
     return size + OPAQUE_BYTES + getsizeof(str(opaque)) if opaque else size
 
 
@@ -118,8 +125,8 @@ def fit(messages: Sequence[Message], budget: int) -> tuple[Message, ...]:
             break
         message = kept[index]
         if isinstance(message, ToolMessage) and len(message.text) > len(REMOVED):
-            excess -= text_tokens(message.text) - text_tokens(REMOVED)
-            kept[index] = replace(message, text=REMOVED)
+            excess -= costs[start + index] - MESSAGE_TOKENS - text_tokens(REMOVED)
+            kept[index] = replace(message, text=REMOVED, images=())
     return tuple(kept)
 
 

@@ -7,6 +7,7 @@ from typing import Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.causes import MESSAGE, Cause, Payer
+from assistant.contracts.effects import Effect
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import AssistantMessage, Extras, FinishReason, ToolMessage, Usage, Verbatim, no_extras
 from assistant.contracts.models import Sampling, ToolChoice, ToolSpec
@@ -161,6 +162,7 @@ class ToolFinished:
     name: str
     text: str
     ok: bool
+    effects: tuple[Effect, ...] = ()
     kind: Literal["tool_finished"] = "tool_finished"
 
 
@@ -179,6 +181,8 @@ class TurnFinished:
     ends with such calls. `text`, `reasoning` and `finish_reason` are the first one's."""
     reasoning: str = ""
     """The model's thoughts in all steps, in words."""
+    effects: tuple[Effect, ...] = ()
+    """What the turn did, in order, steps from before a crash included."""
     kind: Literal["turn_finished"] = "turn_finished"
 
 
@@ -190,6 +194,8 @@ class TurnFailed:
     error: NanobotError
     acted: bool
     """Whether a tool that changes something ran: repeating the request is then not harmless."""
+    effects: tuple[Effect, ...] = ()
+    """What it did before it ended."""
     kind: Literal["turn_failed"] = "turn_failed"
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Final
 
 from assistant.contracts import errors
+from assistant.contracts.effects import Effect
 from assistant.contracts.ledger import BudgetUsedUp
 from assistant.contracts.messages import FinishReason
 from assistant.contracts.turns import TurnFailed
@@ -63,17 +65,30 @@ def pairing(code: str) -> str:
     )
 
 
-def answer(text: str, reason: FinishReason) -> str:
-    """An answer, with a truthful end where it is not whole; empty where there is nothing to say. A model may think until its limit is reached."""
-    if not text.strip():
-        return _CUT[reason] if reason == "length" else ""
-    return f"{text}\n\n{_CUT[reason]}" if reason in _CUT else text
+def answer(text: str, reason: FinishReason, effects: Sequence[Effect] = ()) -> str:
+    """An answer, with a truthful end where it is not whole, and what was done; empty where there is nothing to say. A model may think until its
+    limit is reached."""
+    said = text if text.strip() else ""
+    cut = _CUT[reason] if reason == "length" or (said and reason in _CUT) else ""
+    return "\n\n".join(filter(None, [said, cut, done(effects)]))
+
+
+MOST_LINES: Final = 5
+"""Effects that are told one by one."""
+
+
+def done(effects: Sequence[Effect]) -> str:
+    """What a turn did, a line each."""
+    lines = [f"✓ {' '.join(effect.text.split())}" for effect in effects[:MOST_LINES]]
+    return "\n".join([*lines, *([f"+{len(effects) - MOST_LINES} more"] if len(effects) > MOST_LINES else [])])
 
 
 def failure(end: TurnFailed) -> str:
-    """Why there is no answer, and what to do next."""
-    acted = " Some of what you asked for may have been done already." if end.acted else ""
-    return f"{_failure(end.error)}{acted}"
+    """Why there is no answer, what to do next, and what was done before. For a stopped turn the last alone: /stop has its own answer."""
+    if isinstance(end.error, errors.TurnCancelled):
+        return f"Before I stopped, this was done:\n\n{done(end.effects)}" if end.effects else ""
+    acted = " Some of what you asked for may have been done already." if end.acted and not end.effects else ""
+    return "\n\n".join(filter(None, [f"{_failure(end.error)}{acted}", done(end.effects)]))
 
 
 def _failure(error: errors.NanobotError) -> str:

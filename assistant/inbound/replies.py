@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Final
 
 from assistant.contracts.channels import Conversation
-from assistant.contracts.errors import TurnCancelled
 from assistant.contracts.inbox import InboundFile, InboundMessage, Pairing, Quote, Role, SessionRef, Taken
 from assistant.contracts.outbox import Origin, OriginKind, OutboundEvent
 from assistant.contracts.sessions import SessionCut
@@ -157,15 +156,14 @@ class ChatReply:
     shown: TypingAndPreview
 
     async def outbound(self, end: TurnFinished | TurnFailed) -> Sequence[OutboundEvent]:
-        """The answer, in place of its preview; or why there is none. Nothing for an answer without words, nor for a turn that was stopped:
-        /stop has been answered."""
+        """The answer and what was done, in place of its preview; or why there is none. Nothing for an answer without words, nor for a turn that was
+        stopped before it did anything: /stop has been answered."""
         posted = await self.shown.finish()
         if isinstance(end, TurnFinished):
-            text = words.answer(end.text, end.finish_reason)
+            text = words.answer(end.text, end.finish_reason, end.effects)
             return [self.writer.of_turn("reply", self.taken, text, replaces=posted)] if text else []
-        if isinstance(end.error, TurnCancelled):
-            return []
-        return [self.writer.of_turn("notice", self.taken, words.failure(end))]
+        told = words.failure(end)
+        return [self.writer.of_turn("notice", self.taken, told)] if told else []
 
     def of_cut(self, cut: SessionCut) -> OutboundEvent:
         return self.writer.of_cut(self.taken.messages[-1], self.taken.place, cut)

@@ -232,6 +232,9 @@ class TranscriptPass:
         for place, (stored, sent) in enumerate(self._open):
             if stored == message.call_id:
                 del self._open[place]
+                if message.images:
+                    about = Text(text=f"[Pictures that belong to the result of {sent.name}]")
+                    self._late.append(UserMessage(id=f"{message.id}_pictures", parts=(about, *message.images)))
                 same = (sent.id, sent.name, text) == (message.call_id, message.name, message.text)
                 late, self._late = ([], self._late) if self._open else (self._late, [])
                 return [message if same else replace(message, call_id=sent.id, name=sent.name, text=text), *late]

@@ -150,7 +150,7 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-READER_VERSION = 2
+READER_VERSION = 3
 """Raise it when a reader finds more in the same bytes: a file that is sent again is then read again."""
 
 

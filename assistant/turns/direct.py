@@ -7,12 +7,12 @@ from typing import Final
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.documents import DocumentReader, ReadImage
 from assistant.contracts.errors import RefusedByProvider, RequestRefused, drop_traceback
-from assistant.contracts.messages import AssistantMessage, Image, MediaType, Message, Usage, UserMessage
+from assistant.contracts.messages import AssistantMessage, Image, MediaType, Message, Usage, UserMessage, picture_id
 from assistant.contracts.models import EmitText, ModelProvider, ModelRequest
 from assistant.contracts.turns import Earlier, HistoryMessage, Keep, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import new_id
 from assistant.turns.handle import RunningTurn, RunningTurns, kept, reason, remove_uploads
-from assistant.turns.intake import Reading, parts_of, picture_id
+from assistant.turns.intake import Reading, parts_of
 from assistant.turns.prompt import pictures_within
 
 

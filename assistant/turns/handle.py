@@ -8,9 +8,20 @@ from typing import Any, Literal
 
 from assistant.contracts import errors
 from assistant.contracts.access import UNLIMITED, Admission
+from assistant.contracts.effects import Effect
 from assistant.contracts.errors import NanobotError, drop_traceback, traceback_location
-from assistant.contracts.messages import CutOff, Usage
-from assistant.contracts.turns import Keep, ReasoningDelta, TextDelta, ToolStarted, TurnEvent, TurnFailed, TurnFinished, Upload
+from assistant.contracts.messages import CutOff, ToolMessage, Usage
+from assistant.contracts.turns import (
+    Keep,
+    ReasoningDelta,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnEvent,
+    TurnFailed,
+    TurnFinished,
+    Upload,
+)
 from assistant.contracts.util import estimate_tokens
 
 
@@ -79,6 +90,10 @@ class RunningTurn:
         """Charged with the tokens at the end; its caller ends it."""
         self.acted = False
         """Whether a tool that changes something was started: then repeating the request is not harmless."""
+        self.effects: list[Effect] = []
+        """What its tools reported so far, steps from before a crash included."""
+        self.used: set[str] = set()
+        """The names of its tools that a call of succeeded."""
         self.begun = False
         """Whether the user's message may be stored: then the session must record how the turn ended."""
         self.unsettled = False
@@ -123,15 +138,21 @@ class RunningTurn:
             case ToolStarted():
                 self.acted = self.acted or not event.reads_only
                 self._unsaid.append(event.arguments)
+            case ToolFinished():
+                self.did(event)
             case TextDelta():
                 self.words.append(event.text)
             case ReasoningDelta():
                 self._unsaid.append(event.text)
-            case _:
-                pass
         self._events.append(event)
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
+
+    def did(self, call: ToolFinished | ToolMessage) -> None:
+        """Note what a call of a tool changed."""
+        self.effects += [effect for effect in call.effects if effect not in self.effects]
+        if call.ok:
+            self.used.add(call.name)
 
     async def events(self) -> AsyncIterator[list[TurnEvent]]:
         """All events, in batches; the last one is TurnFinished or TurnFailed. Leaving early leaves the turn alone."""
@@ -221,7 +242,12 @@ async def kept(turn: RunningTurn, end: TurnFinished | TurnFailed, keep: Keep) ->
     except Exception as error:  # noqa: BLE001 - the listener must get an end, after a bug too
         if not isinstance(error, NanobotError):
             log.error("turn.bug turn=%s error=%s", turn.id, traceback_location(error))  # noqa: TRY400 - no words
-        end = TurnFailed(turn_id=turn.id, error=error if isinstance(error, NanobotError) else NanobotError(), acted=turn.acted)
+        end = TurnFailed(
+            turn_id=turn.id,
+            error=error if isinstance(error, NanobotError) else NanobotError(),
+            acted=turn.acted,
+            effects=tuple(turn.effects),
+        )
         drop_traceback(error)
     return end
 

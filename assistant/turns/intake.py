@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from assistant.contracts.documents import DocumentPicture, DocumentReader, ReadDocument, ReadImage
+from assistant.contracts.documents import DocumentReader, ReadDocument, ReadImage
 from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile, UnsupportedFileType
-from assistant.contracts.messages import Document, Image, Part, Text, UserMessage, Verbatim
+from assistant.contracts.messages import Document, Image, Part, Text, UserMessage, Verbatim, picture_id, picture_part
 from assistant.contracts.turns import TurnRequest, Upload, UserText
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
@@ -114,7 +114,7 @@ def document_parts(upload: Upload, attachment_id: str, read: ReadDocument, chars
     shown = excerpt(read.text, chars)
     missing = [
         _rest(read, attachment_id, len(shown)),
-        _unseen(read, pictures),
+        _unseen(read, attachment_id, pictures),
         read.missing and f"Not read at all: {read.missing}.",
     ]
     document = Document(
@@ -132,26 +132,7 @@ def document_parts(upload: Upload, attachment_id: str, read: ReadDocument, chars
     ]
 
 
-def picture_id(document: str, picture: DocumentPicture) -> str:
-    """What the bytes of a document's picture are known by. `document`: its attachment's id; its digest where it is not stored."""
-    return f"{document}/{picture.number}"
-
-
-def picture_part(name: str, identity: str, picture: DocumentPicture) -> Image:
-    """`name`: the document's."""
-    about = f", {picture.label}" if picture.label else ""
-    return Image(
-        attachment_id=identity,
-        name=f"{name}: picture {picture.number}{about}",
-        media_type=picture.media_type,
-        width=picture.width,
-        height=picture.height,
-        size=len(picture.data),
-        original=f"{picture.width}×{picture.height}",
-    )
-
-
-def _unseen(read: ReadDocument, shown: int) -> str:
+def _unseen(read: ReadDocument, attachment_id: str, shown: int) -> str:
     """Which of its pictures the model does not see, and what to do about that."""
     rest = [picture.number for picture in read.pictures[shown:]]
     if not rest:
@@ -159,7 +140,8 @@ def _unseen(read: ReadDocument, shown: int) -> str:
     which = f"Picture {rest[0]} is" if len(rest) == 1 else f"Pictures {rest[0]} to {rest[-1]} are"
     if not shown:
         return f"{which} not shown: this model does not take pictures, or has no room for them."
-    return f"{which} not shown: there are too many for one message. Sent as a file of their own, they would be seen."
+    how = "read_attachment shows those of the part that it reads." if attachment_id else "Sent as a file of their own, they would be seen."
+    return f"{which} not shown: there are too many for one message. {how}"
 
 
 def _rest(read: ReadDocument, attachment_id: str, shown: int) -> str:

@@ -18,6 +18,7 @@ from assistant.contracts.transcripts import (
     IMAGE_TOKENS,
     SUMMARY_ID,
     heal,
+    images_of,
     message_bytes,
     message_tokens,
     shortened,
@@ -216,6 +217,8 @@ class Transcript:
             if isinstance(message, UserMessage):
                 self.seqs[message.id] = place
                 self.images += [part for part in message.parts if isinstance(part, Image)]
+            elif isinstance(message, ToolMessage):
+                self.images += message.images
         self.seq = seq
         if not messages:
             return
@@ -282,7 +285,7 @@ class Transcript:
             self.seqs.pop(message.id, None)
         self.tokens = sum(self.costs)
         self.size -= sum(map(message_bytes, gone)) + _PER_PLACE * len(gone)
-        self.images = [part for kept in self.messages if isinstance(kept, UserMessage) for part in kept.parts if isinstance(part, Image)]
+        self.images = [image for kept in self.messages for image in images_of(kept)]
 
 
 class Transcripts:

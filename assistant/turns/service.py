@@ -5,12 +5,14 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from assistant.access.authenticator import Allowance
-from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, steps_made
+from assistant.agent.loop import BETWEEN_STEPS, Doubt, Loop, LoopResult, results_made, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.causes import Payer
+from assistant.contracts.effects import EFFECT_KINDS, EffectKind
 from assistant.contracts.errors import (
     InvalidRequest,
     ModelNotFound,
@@ -28,9 +30,10 @@ from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.sessions import ONCE, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.transcripts import fit
-from assistant.contracts.turns import MAIN, AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
+from assistant.contracts.turns import MAIN, AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest, UserText
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
+from assistant.turns.claims import claimed, mark_for, note_for, unbacked
 from assistant.turns.compaction import Compacted, Compaction, MadeCut, Tell
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
 from assistant.turns.intake import MessageIntake
@@ -50,6 +53,8 @@ class Agent:
     """Model calls that may use tools, in one turn."""
     sampling: Sampling
     """Defaults for what a request leaves open."""
+    claim_check: bool = True
+    """Whether its answers are compared with what it did."""
 
     def pictures(self) -> int:
         """How many pictures of documents a message may bring."""
@@ -197,6 +202,7 @@ class Turns:
             model=answer.last.model,
             answers=(replace(answer.last, text=answer.text, tool_calls=answer.asks),) if answer.asks else (),
             reasoning=answer.reasoning,
+            effects=tuple(turn.effects),
         )
         outbound = await request.reply.outbound(end) if request.reply else ()
         step = [answer.last, *answer.results]
@@ -252,7 +258,16 @@ class Turns:
             transcript.extend(step, seq)
             turn.step_made(sum((message.usage for message in step if isinstance(message, AssistantMessage)), Usage()))
 
-        loop = Loop(model=agent.model, toolbox=toolbox, max_steps=agent.max_steps, fit=fitted, append=append, emit=turn.emit)
+        loop = Loop(
+            model=agent.model,
+            toolbox=toolbox,
+            max_steps=agent.max_steps,
+            fit=fitted,
+            append=append,
+            emit=turn.emit,
+            pictures=self._attachments.images,
+            doubt=partial(doubt, request, turn, toolbox, transcript) if agent.claim_check else None,
+        )
         model_request = ModelRequest(
             instructions=room.instructions,
             messages=await fitted(),
@@ -267,7 +282,7 @@ class Turns:
             payer=request.payer,
             compact=fitted,
         )
-        answer = await loop.run(model_request, _context(request), made=made)
+        answer = await loop.run(model_request, _context(request, agent), made=made)
         transcript.learn(answer.last.usage.prompt_tokens, room)
         return transcript, answer
 
@@ -303,6 +318,8 @@ class Turns:
         turn.begun = True
         transcript = _current(transcript, history)
         made = steps_made(transcript.messages)
+        for message in results_made(transcript.messages):
+            turn.did(message)
         log.info("turn.resumed turn=%s steps=%d", turn.id, len(made))
         said = BETWEEN_STEPS.join([step.text for step in made if step.text])
         if said and request.stream:
@@ -313,7 +330,7 @@ class Turns:
     async def _settle(self, request: TurnRequest, turn: RunningTurn, error: BaseException) -> TurnFailed:
         """Record in the session that the answer was cut off, and why; returns the failure for the caller."""
         state, told = reason(turn, error)
-        end = TurnFailed(turn_id=turn.id, error=told, acted=turn.acted)
+        end = TurnFailed(turn_id=turn.id, error=told, acted=turn.acted, effects=tuple(turn.effects))
         if turn.begun:
             self._transcripts.forget(request.owner, request.session)
         if request.resumes and (state == "interrupted" or isinstance(told, StoreUnavailable)):
@@ -334,7 +351,7 @@ class Turns:
         return end
 
 
-def _context(request: TurnRequest) -> ToolContext:
+def _context(request: TurnRequest, agent: Agent) -> ToolContext:
     return ToolContext(
         owner=request.owner,
         session=request.session,
@@ -342,6 +359,7 @@ def _context(request: TurnRequest) -> ToolContext:
         call_id="",
         address=request.address,
         cause=request.cause,
+        pictures=agent.pictures(),
     )
 
 
@@ -372,3 +390,19 @@ def _last_words(transcript: Transcript) -> UserMessage:
         if isinstance(message, UserMessage):
             return message
     raise TurnCancelled
+
+
+def doubt(request: TurnRequest, turn: RunningTurn, toolbox: Toolbox, transcript: Transcript, answer: str) -> Doubt | None:
+    """Whether an answer says that something was done, and nothing shows it. None too where a tool ran that may have done it and does not tell."""
+    claims = claimed(answer, "\n".join([item.text for item in request.content if isinstance(item, UserText) and not item.quoted]))
+    if not claims or request.results or not all(map(toolbox.tells_all, turn.used)):
+        return None
+    results = [message for message in transcript.messages if isinstance(message, ToolMessage)]
+    before: frozenset[EffectKind] = (
+        frozenset({effect.kind for result in results for effect in result.effects}) if 1 in transcript.seqs.values() else EFFECT_KINDS
+    )
+    wrong = unbacked(claims, done={effect.kind for effect in turn.effects}, before=before)
+    if not wrong:
+        return None
+    log.info("turn.claims turn=%s kinds=%s", turn.id, ",".join(claim.kind for claim in wrong))
+    return Doubt(note=note_for(wrong), mark=mark_for(wrong))

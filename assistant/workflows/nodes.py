@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from assistant.access.recipients import is_named
-from assistant.agent.loop import BETWEEN_STEPS, steps_made
+from assistant.agent.loop import BETWEEN_STEPS, steps_made, words_of
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.access import Admission
 from assistant.contracts.addresses import Address, address_of, parse_address
@@ -148,7 +148,7 @@ class NodeExecutor:
             return None
         if last.cut_off is not None:
             raise NodeFailed(f"its answer was cut off ({last.cut_off})")
-        return BETWEEN_STEPS.join([step.text for step in steps_made(messages) if step.text])
+        return BETWEEN_STEPS.join(filter(None, [*words_of(steps_made(messages)[:-1], withdrawn=False), last.text]))
 
     async def _copy(self, reference: Reference, values: Values, key: NodeKey) -> Upload:
         """A copy of a file input, which the turn reads and removes."""

@@ -22,7 +22,7 @@ XLINK = 'xmlns:xlink="http://www.w3.org/1999/xlink" xmlns:dc="http://purl.org/dc
 NUMBERS = '<text:list-style style:name="N"><text:list-level-style-number text:level="1" style:num-format="1"/></text:list-style>'
 
 
-def odf(body: str, kind: str = "text", styles: str = "", **parts: str) -> bytes:
+def odf(body: str, kind: str = "text", styles: str = "", **parts: str | bytes) -> bytes:
     content = f"<office:document-content {SPACES} {XLINK}><office:automatic-styles>{NUMBERS}</office:automatic-styles>"
     return pack(
         {

@@ -1,5 +1,6 @@
 """Pictures in documents: each has its mark in the text, and those that matter come along, within limits."""
 
+import base64
 import random
 from collections.abc import Callable
 from io import BytesIO
@@ -19,6 +20,8 @@ from assistant.contracts.documents import ReadDocument
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from tests.documents.making import ReadText, Spool, pack, paragraph, pdf, show, word
+from tests.documents.test_documents_books import odf
+from tests.documents.test_documents_notebooks import code, notebook, shown
 
 
 def photo(width: int = 300, height: int = 200, form: str = "PNG", shade: int = 0) -> bytes:
@@ -39,6 +42,16 @@ def saved(made: Any) -> bytes:
     target = BytesIO()
     made.save(target)
     return target.getvalue()
+
+
+def in_odf(kind: str) -> bytes:
+    frame = '<draw:frame><draw:image xlink:href="Pictures/cat.png"/><svg:desc>a cat</svg:desc></draw:frame>'
+    words = f"<text:p>Before. {frame}</text:p>"
+    return odf(words if kind == "text" else f"<draw:page>{frame}</draw:page>", kind, "", **{"Pictures/cat.png": photo()})
+
+
+def in_notebook(picture: bytes) -> bytes:
+    return notebook(code("plot()", shown(image__png=base64.b64encode(picture).decode(), text__plain="<Figure>")))
 
 
 def in_word(*pictures: bytes, alt: str = "") -> bytes:
@@ -87,6 +100,9 @@ def fax(pages: int) -> bytes:
         ("a.docx", lambda: in_word(photo(3000, 1500, "JPEG")), "[Picture 1: 3000×1500]", "image/jpeg", (1568, 784)),
         ("a.pptx", lambda: in_slides(photo()), "## Slide 1\n\n[Picture 1: image.png, 300×200]", "image/png", (300, 200)),
         ("a.xlsx", lambda: in_sheet(photo()), "[Picture 1: Picture, 300×200] at C5", "image/png", (300, 200)),
+        ("a.odt", lambda: in_odf("text"), "Before. [Picture 1: a cat, 300×200]", "image/png", (300, 200)),
+        ("a.odp", lambda: in_odf("presentation"), "[Picture 1: a cat, 300×200]", "image/png", (300, 200)),
+        ("a.ipynb", lambda: in_notebook(photo()), "[Picture 1: output, png, 300×200]", "image/png", (300, 200)),
         ("a.pdf", lambda: scans(1), "[Picture 1: page 1]", "image/jpeg", (1212, 1568)),
         ("a.pdf", lambda: pdf(["0 0 300 300 re f"]), "[Picture 1: page 1]", "image/jpeg", (1212, 1568)),
     ],

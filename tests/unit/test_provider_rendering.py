@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.contracts.messages import AssistantMessage, Document, Message, Text, ToolCall, ToolMessage, UserMessage
+from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, ToolCall, ToolMessage, UserMessage
 from assistant.providers.messages import EncodedMessages, document_text, part_text, tool_text
-from assistant.providers.transcript_rules import PromptForm, TranscriptRules, assistant_text
+from assistant.providers.transcript_rules import PromptForm, TranscriptPass, TranscriptRules, assistant_text, rules_for
 
 
 def document(text: str, *, name: str = "a.txt", missing: str = "") -> Document:
@@ -134,3 +134,30 @@ def test_quoted_words_stand_in_a_block_that_they_can_not_close(text: str) -> Non
 @given(st.text())
 def test_the_users_own_words_stand_for_themselves(text: str) -> None:
     assert part_text(Text(text=text)) == text
+
+
+@pytest.mark.parametrize(
+    ("wire", "provider", "roles"),
+    [
+        ("openai", "openai", ["user", "assistant", "tool", "tool", "user", "assistant"]),
+        ("anthropic", "anthropic", ["user", "assistant", "tool", "tool", "user", "assistant"]),
+        ("openai", "mistral", ["user", "assistant", "tool", "tool", "assistant", "user", "assistant"]),
+    ],
+)
+def test_the_pictures_of_results_follow_the_last_result_of_their_step(wire: str, provider: str, roles: list[str]) -> None:
+    picture = Image(
+        attachment_id="att_1/3", name="a.pdf: picture 3", media_type="image/png", width=600, height=800, size=0, original="600×800"
+    )
+    calls = tuple([ToolCall(id=f"call_{n}", name="read_attachment", arguments="{}") for n in range(2)])
+    results = [
+        ToolMessage(id=f"msg_r{n}", call_id=call.id, name=call.name, text="page", images=(picture,) if n == 0 else ())
+        for n, call in enumerate(calls)
+    ]
+    said: list[Message] = [UserMessage(id="msg_1", parts=(Text(text="Look"),)), AssistantMessage(id="msg_2", tool_calls=calls), *results]
+    walk = TranscriptPass(
+        PromptForm(provider=provider, rules=rules_for(wire=wire, provider=provider, origin="http://127.0.0.1", model="m"))
+    )
+    sent = [made for message in [*said, AssistantMessage(id="msg_3", text="I see.")] for made in walk.add(message)[1]]
+    assert [message.role for message in sent] == roles
+    (shown,) = [message for message in sent if isinstance(message, UserMessage)][1:]
+    assert shown.parts == (Text(text="[Pictures that belong to the result of read_attachment]"), picture)

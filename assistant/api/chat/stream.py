@@ -22,6 +22,7 @@ _ID = "chatcmpl-"
 
 
 def completion(finished: TurnFinished, *, created: int, model: str) -> bytes:
+    did = {"nanobot": {"effects": finished.effects}} if finished.effects else {}
     return orjson.dumps(
         {
             "id": _ID + finished.turn_id.removeprefix("turn_"),
@@ -30,6 +31,7 @@ def completion(finished: TurnFinished, *, created: int, model: str) -> bytes:
             "model": model,
             "choices": [_choice(*answer) for answer in enumerate(finished.answers or (finished,))],
             "usage": usage(finished.usage),
+            **did,
         }
     )
 
@@ -67,11 +69,14 @@ class Chunks:
         return self._thinks[index] + orjson.dumps(text) + self._after
 
     def end(self, finished: TurnFinished) -> bytes:
-        """Calls of the client's tools, log probabilities, the finish reason, the usage (if requested), and [DONE]."""
+        """Calls of the client's tools, log probabilities, the finish reason, the usage (if requested), and [DONE]. What the turn did is in the last
+        chunk before that."""
         rest = [self._rest(index, answer) for index, answer in enumerate(finished.answers)]
         reasons = rest or [self._choice(0, b"{}", b"null", finished.finish_reason)]
         if self._with_usage:
             reasons.append(self._head + b',"choices":[],"usage":' + orjson.dumps(usage(finished.usage)) + b"}\n\n")
+        if finished.effects:
+            reasons[-1] = reasons[-1].removesuffix(b"}\n\n") + b',"nanobot":' + orjson.dumps({"effects": finished.effects}) + b"}\n\n"
         return b"".join([*reasons, DONE])
 
     def failure(self, error: NanobotError) -> bytes:

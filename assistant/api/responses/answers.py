@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, Required, get_args
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from typing_extensions import TypedDict
 
-from assistant.api.answers import Answer, ErrorDetail, ListAnswer
+from assistant.api.answers import Answer, ErrorDetail, ListAnswer, OwnAnswer, always_there
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
 
@@ -130,9 +130,16 @@ class ShownAllowed(Answer):
 OutputItem = OutputMessage | OutputReasoning | OutputCall
 
 
+def _may_be_absent(schema: dict[str, Any]) -> None:
+    always_there(schema)
+    schema["required"].remove("nanobot")
+
+
 class ResponseObject(Answer):
     """A response, and the request's options; where it set none, OpenAI's defaults. `error` and `usage` belong to its end.
     `notices`: what of the request was left out."""
+
+    model_config = ConfigDict(json_schema_extra=_may_be_absent)
 
     id: str
     object: Literal["response"] = "response"
@@ -168,6 +175,11 @@ class ResponseObject(Answer):
     prompt_cache_retention: str | None
     metadata: dict[str, str]
     notices: list[str]
+    nanobot: OwnAnswer | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_effects(self, handler: SerializerFunctionWrapHandler):
+        return {name: value for name, value in handler(self).items() if value is not None or name != "nanobot"}
 
 
 class _Event(Answer):

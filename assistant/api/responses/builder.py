@@ -3,6 +3,7 @@
 import time
 from typing import Any, Final, Literal
 
+from assistant.api.answers import OwnAnswer
 from assistant.api.middleware.errors import error_fields
 from assistant.api.responses import answers
 from assistant.api.responses.input import ResponseInput
@@ -52,6 +53,7 @@ class ResponseBuilder:
                     "incomplete_details": reason,
                     "output": self._output(end),
                     "usage": usage,
+                    "nanobot": OwnAnswer.model_validate(end) if end.effects else None,
                 }
             )
         return self._finished

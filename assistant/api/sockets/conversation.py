@@ -294,7 +294,10 @@ def _about(event: ToolStarted | ToolFinished | TurnFinished | TurnFailed, questi
             return [wire.tool_result(event, thread)]
         case TurnFinished():
             provider = question.provider
-            return [wire.chunk("", done=True), wire.message(event.text, thread=thread, provider=provider, model=event.model)]
+            return [
+                wire.chunk("", done=True),
+                wire.message(event.text, thread=thread, provider=provider, model=event.model, effects=event.effects),
+            ]
         case TurnFailed(error=TurnCancelled()) if stopped:
             return []  # the client gets `generation_stopped`
         case TurnFailed():

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, cast
 
 import orjson
@@ -11,6 +12,7 @@ from assistant.api.body.spool import Spool
 from assistant.api.chat.read import check_said, take_in_part
 from assistant.api.chat.wire import FileData, FilePart, ImagePart, ImageUrl, TextPart, WireModel, content_tag, part_tag
 from assistant.api.sockets.codec import Frame
+from assistant.contracts.effects import Effect
 from assistant.contracts.errors import InvalidRequest, NanobotError
 from assistant.contracts.turns import ToolFinished, ToolStarted, Upload, UserText
 from assistant.contracts.util import display_name
@@ -147,9 +149,19 @@ def tool_result(event: ToolFinished, thread: str) -> Frame:
     return {"type": "tool_result", "tool_call_id": event.call_id, "name": event.name, "result": event.text, "thread_id": thread}
 
 
-def message(text: str, *, thread: str, provider: str | None = None, model: str | None = None, workflow: str | None = None) -> Frame:
-    """`provider` and `model` for a model's answer, `workflow` for a workflow's."""
+def message(
+    text: str,
+    *,
+    thread: str,
+    provider: str | None = None,
+    model: str | None = None,
+    workflow: str | None = None,
+    effects: Sequence[Effect] = (),
+) -> Frame:
+    """`provider` and `model` for a model's answer, `workflow` for a workflow's. `effects`: what was done, in the frame's `nanobot`."""
+    did = {"nanobot": {"effects": [{"kind": each.kind, "text": each.text, "ref": each.ref} for each in effects]}} if effects else {}
     return {
+        **did,
         "type": "message",
         "role": "assistant",
         "content": text,

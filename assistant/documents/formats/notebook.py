@@ -1,5 +1,6 @@
 """Jupyter notebooks (.ipynb, nbformat 3 and 4): their cells in order, code fenced, outputs as text."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -8,9 +9,10 @@ from typing import Any, cast
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.html import to_markdown
 from assistant.documents.formats.markdown import DocumentBuilder, count
+from assistant.documents.formats.pictures import DocumentPictures
 from assistant.documents.formats.text import decode
 from assistant.documents.formats.text import read as read_text
-from assistant.documents.protocol import ReadLimits
+from assistant.documents.protocol import IllustratedDocument, ReadLimits
 
 _HEADING = re.compile(r"\s*#{1,2} +(.+)")
 _EMBEDDED_PICTURE = re.compile(
@@ -23,8 +25,8 @@ _OLD_TEXTS = ("text", "latex")
 _Object = dict[str, Any]
 
 
-def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
-    """The cells; the file as plain text where it is no notebook. Pictures are marked, never written out."""
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument | IllustratedDocument:
+    """The cells; the file as plain text where it is no notebook. Pictures are marked, never written out; those of outputs can be seen."""
     try:
         notebook: object = json.loads(decode(data))
     except (ValueError, RecursionError):
@@ -33,12 +35,12 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     if not cells:
         return read_text(data, "json", limits)
     language = _language(_object(notebook))
-    builder = DocumentBuilder(limits.text_chars)
+    builder, pictures = DocumentBuilder(limits.text_chars), DocumentPictures(limits)
     for cell in cells:
         source, kind = _text(cell.get("source", cell.get("input"))), cell.get("cell_type")
         if kind == "code":
             builder.add(_fence(source, str(cell.get("language") or language)))
-            for output in _outputs(cell):
+            for output in _outputs(cell, pictures):
                 builder.add(output)
         else:
             words = f"{'#' * _level(cell)} {source}" if kind == "heading" else _without_data(source)
@@ -47,7 +49,7 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
             builder.add(words)
         if builder.full:
             break
-    return builder.finish(name, facts=(count(len(cells), "cell"),))
+    return pictures.illustrate(builder.finish(name, facts=(count(len(cells), "cell"),)))
 
 
 def _object(value: object) -> _Object:
@@ -95,7 +97,7 @@ def _fence(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text.strip(chr(10))}\n{fence}"
 
 
-def _outputs(cell: _Object) -> Iterator[str]:
+def _outputs(cell: _Object, pictures: DocumentPictures) -> Iterator[str]:
     printed: list[str] = []
     for output in _objects(cell.get("outputs")):
         kind = output.get("output_type")
@@ -108,7 +110,7 @@ def _outputs(cell: _Object) -> Iterator[str]:
         if kind in {"error", "pyerr"}:
             yield _error(output)
         else:
-            yield _shown(_object(output.get("data")) or output)
+            yield _shown(_object(output.get("data")) or output, pictures)
     yield _fence(_without_data("".join(printed)))
 
 
@@ -118,11 +120,19 @@ def _error(output: _Object) -> str:
     return _fence(_without_data(words))
 
 
-def _shown(data: _Object) -> str:
+def _bytes(value: object) -> bytes | None:
+    """A picture's bytes; None: it is not written in base64, as SVG is not."""
+    try:
+        return base64.b64decode(_text(value)) or None
+    except ValueError:
+        return None
+
+
+def _shown(data: _Object, pictures: DocumentPictures) -> str:
     """The richest form of one output that is text, and a mark for its picture. `data`: by media type; in nbformat 3 by "png", "text" …"""
     picture = next((kind for kind in data if kind.startswith("image/") or kind in {"png", "jpeg", "svg"}), "")
     if picture:
-        return f"[Picture: output, {picture.removeprefix('image/').removesuffix('+xml')}]"
+        return pictures.mark(_bytes(data[picture]), f"output, {picture.removeprefix('image/').removesuffix('+xml')}")
     if words := _text(data.get("text/markdown")) or _text(data.get("text/latex")):
         return _without_data(words)
     if words := next((found for key in ("text/plain", *_OLD_TEXTS) if (found := _text(data.get(key)))), ""):

@@ -226,7 +226,7 @@ async def test_a_reading_of_an_older_reader_is_shown_but_not_reused(store: Store
     sent = upload(tmp_path)
     attachment_id = await store.attachments.keep("anna", "api:one", sent, READ)
     path = tmp_path / "state" / "attachments" / sent.digest[:2] / f"{sent.digest}.read.json"
-    path.write_bytes(path.read_bytes().replace(b'"version":2', b'"version":1'))
+    path.write_bytes(path.read_bytes().replace(b'"version":3', b'"version":1'))
     assert await store.attachments.find(sent.digest) is None
     found = await store.attachments.document("anna", "api:one", attachment_id)
     assert found is not None

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from assistant.contracts.addresses import Address
@@ -11,7 +12,9 @@ from assistant.contracts.errors import NanobotError, ProviderFailed, ProviderOve
 from assistant.contracts.inbox import Quote, Sender
 from assistant.contracts.messages import AssistantMessage, Text, UserMessage
 from assistant.contracts.models import EmitText, ModelRequest
-from assistant.testing.scripted import ScriptedModel
+from assistant.inbound import phrases as words_of
+from assistant.testing.scripted import ScriptedModel, calling
+from tests.doubles.keeping import KeepTool
 from tests.flow.inbound.chat import ALICE, BOB, Chat, GrowingAnswer, said
 from tests.flow.inbound.rig import Rig, words
 
@@ -270,3 +273,44 @@ async def test_a_preview_with_a_bug_ends_and_the_answer_is_sent(rig: Rig) -> Non
         await server.hear(said("hi"))
         (event,) = await server.told(1)
         assert (event.text, event.replaces) == ("ab", None)
+
+
+MANY = orjson.dumps({"things": ["tea", "a  cat\nnamed Tom", *"abcde"]}).decode()
+
+
+async def test_what_was_done_stands_under_the_answer_and_is_no_word_of_the_models(rig: Rig) -> None:
+    model, chat = ScriptedModel(calling(("keep", MANY)), "As you like.", "Hm."), Chat(previews=True)
+    async with rig.server(model, chat=chat, tools=[KeepTool()]) as server:
+        await server.hear(said("I like tea."))
+        (told,) = await server.texts(1)
+        done = [
+            "✓ remembered · tea",
+            "✓ remembered · a cat named Tom",
+            "✓ remembered · a",
+            "✓ remembered · b",
+            "✓ remembered · c",
+            "+2 more",
+        ]
+        assert told == "As you like.\n\n" + "\n".join(done)
+        assert chat.previews[0].shown[-1] == "As you like."
+        await server.hear(said("And?"))
+        assert (await server.texts(2))[1] == "Hm."
+    assert words(model.requests[-1].messages) == ["I like tea.", "", "Kept.", "As you like.", "And?"]
+
+
+class HaltingAtFourth(ScriptedModel):
+    async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
+        if len(self.requests) == 3:
+            self.gate.clear()
+        return await super().complete(request, emit)
+
+
+async def test_a_turn_that_fails_or_is_stopped_says_what_it_did_before(rig: Rig) -> None:
+    model = HaltingAtFourth(calling(("keep", "{}")), ProviderFailed("no"), calling(("keep", "{}")), "never said")
+    async with rig.server(model, tools=[KeepTool()]) as server:
+        await server.hear(said("I like tea."))
+        assert (await server.texts(1))[0].endswith("\n\n✓ remembered · tea")
+        await server.hear(said("And now?"))
+        await model.asked_times(4)
+        await server.hear(said("/stop"))
+        assert sorted((await server.texts(3))[1:]) == ["Before I stopped, this was done:\n\n✓ remembered · tea", words_of.STOPPED]

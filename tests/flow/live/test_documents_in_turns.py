@@ -160,6 +160,23 @@ async def test_a_message_holds_no_more_pictures_than_a_model_takes(live: Live) -
     assert "not shown: there are too many for one message" in told(live)
 
 
+async def test_the_pictures_of_later_pages_are_seen_where_they_are_read(live: Live) -> None:
+    await upload(live, "Look", ("a.pdf", scan(15)), ("scan.pdf", scan(16)), session="later")
+    assert "read_attachment shows those of the part that it reads" in told(live)
+    (document,) = [each for each in (await live.session("later"))[0]["attachments"] if each["name"] == "scan.pdf"]
+    calls = [["read_attachment", {"id": document["id"], "section": f"page {page}"}] for page in (15, 16)]
+    await live.ask(f"CALLALL {json.dumps(calls)}", "later")
+    *_, first, second, seen = live.asked()["messages"]
+    assert [first["role"], second["role"], seen["role"]] == ["tool", "tool", "user"]
+    assert "[Picture 16: page 16]" in second["content"]
+    assert [Image.open(io.BytesIO(data)).size for data in shown(live)] == [(1176, 1568)] * 2
+    assert len(set(shown(live))) == 2
+    assert "scan.pdf: picture 15, page 15 (1176×1568)" in str(seen["content"])
+    before = live.asked()["messages"]
+    await live.ask("And now?", "later")
+    assert live.asked()["messages"][: len(before)] == before
+
+
 @pytest.mark.asyncio(loop_scope="function")
 async def test_a_model_without_eyes_reads_where_the_pictures_are(start: Start) -> None:
     live = await start()

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, count, table
 from assistant.documents.formats.office.package import OfficeArchive, XmlElement, attribute, child, children, descendants, local, parse
-from assistant.documents.protocol import FileRefused, ReadLimits, damaged, encrypted
+from assistant.documents.formats.pictures import DocumentPictures
+from assistant.documents.protocol import FileRefused, IllustratedDocument, ReadLimits, damaged, encrypted
 
 _SKIPPED = frozenset(
     {"tracked-changes", "forms", "sequence-decls", "variable-decls", "user-field-decls", "covered-table-cell", "settings", "script"}
@@ -29,8 +30,9 @@ class _Inline:
 class OdfReader:
     """Reads the elements of a document's body."""
 
-    def __init__(self, *roots: XmlElement | None) -> None:
+    def __init__(self, archive: OfficeArchive, pictures: DocumentPictures, *roots: XmlElement | None) -> None:
         """`roots`: of the parts that hold styles."""
+        self._archive, self._pictures = archive, pictures
         self.notes: list[str] = []
         self.comments: list[str] = []
         styles = (style for root in roots for style in descendants(root, "list-style"))
@@ -72,8 +74,8 @@ class OdfReader:
             return inner
         described = (child(element, name) for name in ("desc", "title"))
         words = next((" ".join((item.text or "").split()) for item in described if item is not None and item.text), "")
-        if child(element, "image") is not None:
-            return [f"[Picture: {words}]" if words else "[Picture]"]
+        if (image := child(element, "image")) is not None:
+            return [self._pictures.mark(self._archive.part(attribute(image, "href").removeprefix("./")), words)]
         return [f"[Picture: {words}]"] if words else []
 
     def _within(self, item: XmlElement) -> list[str]:
@@ -209,7 +211,7 @@ def _flatten(block: str) -> str:
     return "\n".join(line[2:-2].replace(" | ", "; ") for line in block.split("\n") if not line.startswith("| ---"))
 
 
-def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
+def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument | IllustratedDocument:
     """A text with its headers, footers, notes and comments; of a presentation each slide with its notes."""
     what = "an OpenDocument presentation" if name == "odp" else "an OpenDocument text"
     archive = OfficeArchive(data, limits, what=what, document_types=True)
@@ -223,7 +225,8 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     body = next((found for kind in kinds if (found := child(root, "body", kind)) is not None), None)
     if body is None:
         raise damaged(what)
-    reader, builder = OdfReader(root, styles), DocumentBuilder(limits.text_chars)
+    pictures = DocumentPictures(limits)
+    reader, builder = OdfReader(archive, pictures, root, styles), DocumentBuilder(limits.text_chars)
     facts: tuple[str, ...] = ()
     if name == "odp":
         slides = list(children(body, "page"))
@@ -239,7 +242,7 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     builder.add("\n".join(reader.comments))
     if name != "odp":
         builder.split_at_headings()
-    return builder.finish(name, facts=facts)
+    return pictures.illustrate(builder.finish(name, facts=facts))
 
 
 def _styles(archive: OfficeArchive, what: str) -> XmlElement | None:

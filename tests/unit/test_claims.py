@@ -1,0 +1,41 @@
+"""What counts as a claim: 300 ordinary answers that must not be doubted, and claims that must be found."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from assistant.contracts.effects import EFFECT_KINDS, EffectKind
+from assistant.turns.claims import ClaimKind, claimed, unbacked
+
+DATA = Path(__file__).parent / "data"
+NOTHING: frozenset[EffectKind] = frozenset()
+
+
+def records(name: str) -> Iterator[tuple[str, str]]:
+    """(What the user said, the answer) of each record."""
+    for record in (DATA / name).read_text(encoding="utf-8").split("\n== "):
+        head, _, answer = record.removeprefix("== ").partition("\n")
+        yield head.strip(), answer.strip()
+
+
+def doubted(asked: str, answer: str) -> list[ClaimKind]:
+    return [claim.kind for claim in unbacked(claimed(answer, asked), done=NOTHING, before=NOTHING)]
+
+
+def test_at_most_one_of_a_hundred_ordinary_answers_is_doubted() -> None:
+    ordinary = list(records("ordinary_answers.txt"))
+    wrong = [(asked, answer, kinds) for asked, answer in ordinary if (kinds := doubted(asked, answer))]
+    assert len(ordinary) >= 300
+    assert len(wrong) <= len(ordinary) // 100, wrong
+
+
+def test_claims_without_an_effect_are_found() -> None:
+    claims = list(records("claims.txt"))
+    missed = [(head, answer) for head, answer in claims if head.partition(" | ")[0] not in doubted(head.partition(" | ")[2], answer)]
+    assert len(claims) >= 60
+    assert missed == []
+
+
+def test_none_of_them_is_doubted_where_its_effect_is_there() -> None:
+    for head, answer in records("claims.txt"):
+        asked = head.partition(" | ")[2]
+        assert unbacked(claimed(answer, asked), done=EFFECT_KINDS, before=NOTHING) == ()
