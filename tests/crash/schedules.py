@@ -23,7 +23,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.people import OWNER_ID
 from assistant.contracts.schedules import At, Every, NewSchedule
 from assistant.store.store import Store, open_store
-from tests.crash.boundaries import ALL_OF_SCHEDULES
+from tests.crash.boundaries import ALL_OF_SCHEDULES, BREAKS
 from tests.crash.peers import without_channels
 from tests.crash.platforms import Platforms, running_platforms
 from tests.crash.process import Server
@@ -145,6 +145,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="what chance is drawn from")
     parser.add_argument("--at", choices=ALL_OF_SCHEDULES, metavar="BOUNDARY", help="kill at this boundary only")
     parser.add_argument("--processes", type=int, choices=[1, 2], default=1, help="servers on the store; of two, either is killed")
+    parser.add_argument("--break", dest="broken", choices=list(BREAKS), help="the control: break a promise, which must be found out")
     parser.add_argument("--postgres", action="store_true", help="the store is a PostgreSQL of the run's own")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the server's state and log there")
     given = parser.parse_args()
@@ -154,7 +155,7 @@ def main() -> int:
         platforms = stack.enter_context(running_platforms())
         url = new_database(stack.enter_context(running_postgres())) if given.postgres else None
         stored = Stored(home=given.keep or Path(folder), url=url)
-        places, found = _run(stored, platforms, given.kills, seed, given.at, given.processes)
+        places, found = _run(stored, platforms, given.kills, seed, given.at, given.processes, given.broken)
     print(f"seed {seed}, {sum(places.values())} kills\n\n| where | times |\n|---|---|")
     print("\n".join(f"| {where} | {times} |" for where, times in sorted(places.items())))
     print("\n| what | how many |\n|---|---|\n" + "\n".join(f"| {name} | {count} |" for name, count in sorted(found.figures.items())))
@@ -162,15 +163,17 @@ def main() -> int:
     return 1 if found.wrong else 0
 
 
-def _run(stored: Stored, platforms: Platforms, kills: int, seed: int, at: str | None, processes: int) -> tuple[Counter[str], Found]:
+def _run(
+    stored: Stored, platforms: Platforms, kills: int, seed: int, at: str | None, processes: int, broken: str | None
+) -> tuple[Counter[str], Found]:
     chance = random.Random(seed)
     configuration = {**platforms.configuration(), **stored.configuration}
     boundaries = itertools.cycle([at] if at else ALL_OF_SCHEDULES)
     places: Counter[str] = Counter()
     with ExitStack() as stack:
-        servers = [stack.enter_context(Server(stored.home, json.dumps(configuration), broken=None))]
+        servers = [stack.enter_context(Server(stored.home, json.dumps(configuration), broken=broken))]
         if processes > 1:
-            servers.append(stack.enter_context(Server(stored.home, without_channels(configuration), broken=None, name="peer")))
+            servers.append(stack.enter_context(Server(stored.home, without_channels(configuration), broken=broken, name="peer")))
         for server in servers:
             server.start()
             server.wait_ready()
