@@ -34,7 +34,7 @@ _PAUSE: Final = 0.05
 _RULES: Final = 4
 """Schedules that come again each second, beside those that come once."""
 _BOUNDARY_SECONDS: Final = 5.0
-_SETTLE_SECONDS: Final = 90.0
+_SETTLE_SECONDS: Final = 30.0
 _OPEN: Final = "SELECT COUNT(*) FROM occurrences WHERE state IN ('waiting', 'claimed')"
 _DUE: Final = "SELECT COUNT(*) FROM schedules WHERE state = 'active' AND next_at IS NOT NULL"
 
@@ -204,13 +204,16 @@ def _run(
 
 
 def _settle(stored: Stored) -> None:
-    """Wait until nothing is due, under way or in the outbox."""
-    deadline = time.monotonic() + _SETTLE_SECONDS
+    """Wait until nothing is due, under way or in the outbox, or nothing has moved for a while."""
+    deadline, before = time.monotonic() + _SETTLE_SECONDS, -1
     queued = "SELECT COUNT(*) FROM outbox WHERE state IN ('queued', 'sending')"
     untold = "SELECT COUNT(*) FROM schedules WHERE untold = 1"
     while time.monotonic() < deadline:
-        if not sum(stored.rows(each)[0][0] for each in (_OPEN, _DUE, queued, untold)):
+        left = sum(stored.rows(each)[0][0] for each in (_OPEN, _DUE, queued, untold))
+        if not left:
             return
+        if left != before:
+            deadline, before = time.monotonic() + _SETTLE_SECONDS, left
         time.sleep(0.2)
 
 
