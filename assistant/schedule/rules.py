@@ -1,6 +1,5 @@
 """When a schedule is due: the instants of a rule, by the clock of a zone. Pure."""
 
-import importlib.metadata
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -126,4 +125,6 @@ def zones_version() -> str:
                     return file.readline(64).removeprefix("# version").strip()
         if (Path(folder) / "UTC").is_file():
             return f"{folder}:{(Path(folder) / 'Europe').stat().st_mtime_ns}"
+    import importlib.metadata  # noqa: PLC0415 - only where the machine has no time zones of its own
+
     return importlib.metadata.version("tzdata")

@@ -25,7 +25,9 @@ _MOST_AT_ONCE: Final = 20
 _LONGEST_SLEEP: Final = 60.0
 """Seconds until the clock is read again while something is scheduled: it may have been set, or the machine have slept. The store is not read."""
 _SHORTEST_SLEEP: Final = 0.05
-"""Seconds between two reads of the store: each message that anybody enqueues is a notification."""
+"""Seconds between two rounds: what falls due meanwhile is claimed together."""
+_GATHER: Final = 0.2
+"""Seconds from a notification to the look that follows: each message that is enqueued is one, and most have nothing to do with schedules."""
 _LOOK_AFTER: Final = 10.0
 """Seconds until the work of other processes is looked after, while they have any: they may die."""
 
@@ -118,6 +120,9 @@ class ScheduleService:
                 continue
             await asyncio.sleep(_SHORTEST_SLEEP)
             await self._until(wake)
+            if self._heard.is_set():
+                due = _GATHER if wake.at is None else (wake.at - self._clock()).total_seconds()
+                await asyncio.sleep(max(0.0, min(_GATHER, due)))
 
     async def _until(self, wake: NextWake) -> None:
         """Sleep until something is due, a notification comes, or others are to be looked after."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import unified_diff
 from hashlib import sha256
 from itertools import islice
 from typing import Any, Final
@@ -12,7 +11,7 @@ import orjson
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.schedules import Watched
-from assistant.schedule.pages import Page, PageRefused, PageSource, feed_entries, visible_text
+from assistant.schedule.pages import Page, PageRefused, PageSource
 
 _KEPT_TEXT: Final = 20_000
 """Characters of what was seen that are kept, to say what is new."""
@@ -62,11 +61,15 @@ class WatchChecks:
 
 
 def _of_page(known: dict[str, Any], page: Page) -> Seen:
+    from assistant.schedule.contents import visible_text  # noqa: PLC0415 - only where something is watched
+
     text = visible_text(page)
     return _compared(known, text.encode(), text, page.validators)
 
 
 def _of_feed(known: dict[str, Any], page: Page) -> Seen:
+    from assistant.schedule.contents import feed_entries  # noqa: PLC0415 - only where something is watched
+
     entries = feed_entries(page)
     seen: list[str] = known.get("seen", [])
     new = [(key, words) for key, words in entries if key not in set(seen)]
@@ -87,6 +90,8 @@ def _compared(known: dict[str, Any], data: bytes, text: str, validators: dict[st
         return Seen(state=state)
     if "hash" not in known:
         return Seen(state=state, words="the first look")
+    from difflib import unified_diff  # noqa: PLC0415 - only where something is watched
+
     lines = unified_diff(str(known.get("text", "")).splitlines(), text[:_KEPT_TEXT].splitlines(), n=0, lineterm="")
     changed = [line for line in islice(lines, 2, None) if not line.startswith("@@")]
     return Seen(state=state, news=_cut("\n".join(changed)) or "It changed behind what is compared in words.")

@@ -23,7 +23,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.people import OWNER_ID
 from assistant.contracts.schedules import At, Every, NewSchedule
 from assistant.store.store import Store, open_store
-from tests.crash.boundaries import ALL_OF_SCHEDULES
+from tests.crash.boundaries import ALL_OF_SCHEDULES, BREAKS
 from tests.crash.peers import without_channels
 from tests.crash.platforms import Platforms, running_platforms
 from tests.crash.process import Server
@@ -34,7 +34,7 @@ _PAUSE: Final = 0.05
 _RULES: Final = 4
 """Schedules that come again each second, beside those that come once."""
 _BOUNDARY_SECONDS: Final = 5.0
-_SETTLE_SECONDS: Final = 90.0
+_SETTLE_SECONDS: Final = 30.0
 _OPEN: Final = "SELECT COUNT(*) FROM occurrences WHERE state IN ('waiting', 'claimed')"
 _DUE: Final = "SELECT COUNT(*) FROM schedules WHERE state = 'active' AND next_at IS NOT NULL"
 
@@ -145,6 +145,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="what chance is drawn from")
     parser.add_argument("--at", choices=ALL_OF_SCHEDULES, metavar="BOUNDARY", help="kill at this boundary only")
     parser.add_argument("--processes", type=int, choices=[1, 2], default=1, help="servers on the store; of two, either is killed")
+    parser.add_argument("--break", dest="broken", choices=list(BREAKS), help="the control: break a promise, which must be found out")
     parser.add_argument("--postgres", action="store_true", help="the store is a PostgreSQL of the run's own")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the server's state and log there")
     given = parser.parse_args()
@@ -154,7 +155,7 @@ def main() -> int:
         platforms = stack.enter_context(running_platforms())
         url = new_database(stack.enter_context(running_postgres())) if given.postgres else None
         stored = Stored(home=given.keep or Path(folder), url=url)
-        places, found = _run(stored, platforms, given.kills, seed, given.at, given.processes)
+        places, found = _run(stored, platforms, given.kills, seed, given.at, given.processes, given.broken)
     print(f"seed {seed}, {sum(places.values())} kills\n\n| where | times |\n|---|---|")
     print("\n".join(f"| {where} | {times} |" for where, times in sorted(places.items())))
     print("\n| what | how many |\n|---|---|\n" + "\n".join(f"| {name} | {count} |" for name, count in sorted(found.figures.items())))
@@ -162,15 +163,17 @@ def main() -> int:
     return 1 if found.wrong else 0
 
 
-def _run(stored: Stored, platforms: Platforms, kills: int, seed: int, at: str | None, processes: int) -> tuple[Counter[str], Found]:
+def _run(
+    stored: Stored, platforms: Platforms, kills: int, seed: int, at: str | None, processes: int, broken: str | None
+) -> tuple[Counter[str], Found]:
     chance = random.Random(seed)
     configuration = {**platforms.configuration(), **stored.configuration}
     boundaries = itertools.cycle([at] if at else ALL_OF_SCHEDULES)
     places: Counter[str] = Counter()
     with ExitStack() as stack:
-        servers = [stack.enter_context(Server(stored.home, json.dumps(configuration), broken=None))]
+        servers = [stack.enter_context(Server(stored.home, json.dumps(configuration), broken=broken))]
         if processes > 1:
-            servers.append(stack.enter_context(Server(stored.home, without_channels(configuration), broken=None, name="peer")))
+            servers.append(stack.enter_context(Server(stored.home, without_channels(configuration), broken=broken, name="peer")))
         for server in servers:
             server.start()
             server.wait_ready()
@@ -201,13 +204,16 @@ def _run(stored: Stored, platforms: Platforms, kills: int, seed: int, at: str | 
 
 
 def _settle(stored: Stored) -> None:
-    """Wait until nothing is due, under way or in the outbox."""
-    deadline = time.monotonic() + _SETTLE_SECONDS
+    """Wait until nothing is due, under way or in the outbox, or nothing has moved for a while."""
+    deadline, before = time.monotonic() + _SETTLE_SECONDS, -1
     queued = "SELECT COUNT(*) FROM outbox WHERE state IN ('queued', 'sending')"
     untold = "SELECT COUNT(*) FROM schedules WHERE untold = 1"
     while time.monotonic() < deadline:
-        if not sum(stored.rows(each)[0][0] for each in (_OPEN, _DUE, queued, untold)):
+        left = sum(stored.rows(each)[0][0] for each in (_OPEN, _DUE, queued, untold))
+        if not left:
             return
+        if left != before:
+            deadline, before = time.monotonic() + _SETTLE_SECONDS, left
         time.sleep(0.2)
 
 

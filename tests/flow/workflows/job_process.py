@@ -104,7 +104,7 @@ async def main(folder: Path, workflow: str) -> None:
         store = outbox.store
         await store.sessions.recover()
         works = Works(outbox=outbox, folder=folder)
-        jobs = GatedJobs(store.database, store.runner, store.sessions)
+        jobs = GatedJobs(store.database, store.runner, store.notifier, store.sessions)
         service = works.service(NotingModel(folder), tools=[Stamp(folder), Push(folder)], jobs=jobs)
         if workflow:
             job = await service.start(OWNER, workflow, {"chat": "telegram:12345678"}, {})

@@ -181,7 +181,7 @@ async def test_a_job_that_can_not_go_on_keeps_no_other_from_it_whatever_the_stor
         text = f"nodes: {{a: {node}}}"
         await store.jobs.add(NewJob(id=job_id, owner=OWNER, workflow="main", sources={"main": text}, inputs={}))
         await store.jobs.release(job_id)
-    service = works.service(ScriptedModel(), jobs=FailsOnce(store.database, store.runner, store.sessions))
+    service = works.service(ScriptedModel(), jobs=FailsOnce(store.database, store.runner, store.notifier, store.sessions))
     with pytest.raises(StoreUnavailable):
         await service.begin(takes_over=True)
     assert await service.result(OWNER, "job_2") == {}
