@@ -12,7 +12,7 @@ from tests.doubles.live_server import live_server, with_model
 from tests.doubles.model_server import ModelServer
 from tests.flow.nanobot_process import Nanobot
 
-ASKS = [
+ASKS: list[dict[str, object]] = [
     {"session_id": "s"},
     {"model": "plain"},
     {"session_id": "s", "stream": True},
