@@ -21,7 +21,7 @@ RENAME_QUEUED = "UPDATE outbox SET lane = :lane, owner = :owner, payload = :payl
 SCHEDULES_OF = "SELECT id, payload FROM schedules WHERE state IN ('active', 'paused', 'done') AND (owner = :old OR payload LIKE :named)"
 """A group moves once in its life: then all schedules may be looked at."""
 RENAME_SCHEDULE = "UPDATE schedules SET owner = :owner, payload = :payload WHERE id = :id"
-OWNED = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in ("outbox", "jobs", "files", "responses"))  # noqa: S608 - names of ours
+OWNED = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in ("outbox", "jobs", "files", "responses", "ledger"))  # noqa: S608 - names of ours
 MOVE_CHAT = """
     UPDATE chats SET chat_id = :now WHERE channel = :channel AND chat_id = :was
         AND NOT EXISTS (SELECT 1 FROM chats AS other WHERE other.channel = :channel AND other.chat_id = :now)"""
