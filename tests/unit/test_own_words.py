@@ -68,7 +68,7 @@ FORGETTING: list[tuple[str, list[Message]]] = [
     ("ask", [user("Summarise", FILE)]),
     ("ask", [user(f"{CODE}. Now read this", FILE)]),
     ("ask", [user("Forget my birthday", FILE)]),
-    ("no words", [user(QUOTE)][:0]),
+    ("no words", []),
 ]
 
 
