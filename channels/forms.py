@@ -111,8 +111,15 @@ def listed(buttons: ButtonRows) -> str:
 
 
 def lines_of(buttons: ButtonRows) -> list[str]:
-    """Buttons that open a page, as lines of text: the address must arrive. (Another's words are the reader's to write.)"""
-    return [f"{button.text}: {button.url}" for row in buttons for button in row if button.url]
+    """Buttons that open a page, as lines of text: the address must arrive; and one line for those that give a command. (Another's words are the
+    reader's to write.)"""
+    return [f"{button.text}: {button.url}" for row in buttons for button in row if button.url] + _to_write(buttons)
+
+
+def _to_write(buttons: ButtonRows) -> list[str]:
+    """What to write in place of buttons that give a command: "Reply /done or /snooze 10m"."""
+    commands = [button.command for row in buttons for button in row if button.command]
+    return [f"Reply {' or '.join(filter(None, [', '.join(commands[:-1]), commands[-1]]))}"] if commands else []
 
 
 def checked_buttons(
@@ -134,7 +141,8 @@ def checked_buttons(
         rows += [tuple(taken[start : start + most_in_row]) for start in range(0, len(taken), most_in_row)]
     left += [button for row in rows[most_rows:] for button in row]
     shown = [button for button in left if button.text.strip() or button.url]
-    lines = [f"{button.text}: {button.url}" if button.url else button.text for button in shown]
+    lines = [f"{button.text}: {button.url}" if button.url else button.text for button in shown if not button.command]
+    lines += _to_write((tuple(shown),))
     return tuple(rows[:most_rows]), lines, f"written as text, because it is no button there: {listed((tuple(shown),))}" if shown else ""
 
 

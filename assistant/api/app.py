@@ -26,6 +26,7 @@ from assistant.api.models import ModelEndpoints
 from assistant.api.people import Household, PeopleEndpoints
 from assistant.api.responses.endpoints import ResponseEndpoints
 from assistant.api.routes import create_routes
+from assistant.api.schedules import ScheduleEndpoints
 from assistant.api.sessions import SessionEndpoints
 from assistant.api.settings import ApiSettings
 from assistant.api.sockets.conversation import SocketRoute
@@ -71,6 +72,8 @@ class ApiServices:
     """The states of the channels, for GET /ready."""
     outgoing: Outgoing | None = None
     """For /v1/deliveries."""
+    schedules: ScheduleEndpoints | None = None
+    """For /v1/schedules."""
     hooks: Hooks | None = None
     """For POST /hooks/{name}."""
     workflows: WorkflowService | None = None
@@ -128,6 +131,8 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(UsageEndpoints(reports=services.usage))
     if services.depths is not None:
         resources.append(MetricsEndpoints(metrics=services.metrics, depths=services.depths))
+    if services.schedules is not None:
+        resources.append(services.schedules)
     if services.hooks is not None:
         resources.append(HookEndpoints(hooks=services.hooks))
     start = models.start if models else None

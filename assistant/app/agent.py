@@ -13,6 +13,7 @@ from assistant.access.recipients import Recipients
 from assistant.agent.toolbox import Toolbox, close_tool
 from assistant.app.memory import OpenMemory
 from assistant.app.models import OpenModel
+from assistant.app.schedules import Later
 from assistant.config import ConfigError, Loaded
 from assistant.config.agents import DEFAULTS, AgentSettings
 from assistant.config.errors import ConfigProblem
@@ -55,6 +56,7 @@ async def build_turns(
     deliveries: Deliveries,
     reader: DocumentReader,
     memory: OpenMemory,
+    later: Later,
     opened: AsyncExitStack,
     metrics: Metrics,
     traces: "Traces | None",
@@ -75,7 +77,7 @@ async def build_turns(
     make_toolbox, make_turns = (Toolbox, Turns) if traces is None else (traces.toolbox, traces.turns)
 
     def agent(name: str, settings: AgentSettings) -> Agent:
-        model, services = models[name].provider, tool_services(settings, loaded, store, directory, deliveries, memory)
+        model, services = models[name].provider, tool_services(name, settings, loaded, store, directory, deliveries, memory, later)
         toolbox = make_toolbox(
             open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=metrics
         )
@@ -109,10 +111,20 @@ async def build_turns(
 
 
 def tool_services(
-    agent: AgentSettings, loaded: Loaded, store: Store, directory: ChannelDirectory, deliveries: Deliveries, memory: OpenMemory
+    name: str,
+    agent: AgentSettings,
+    loaded: Loaded,
+    store: Store,
+    directory: ChannelDirectory,
+    deliveries: Deliveries,
+    memory: OpenMemory,
+    later: Later,
 ) -> ToolServices:
     deliver = loaded.config.deliver
     return ToolServices(
+        agent=name,
+        schedules=later.book,
+        times=later.words,
         workspace=loaded.workspace,
         attachments=store.attachments,
         deliveries=deliveries,

@@ -22,6 +22,7 @@ from assistant.api.files import FileService
 from assistant.api.health import ReadinessCheck
 from assistant.api.memories import MemoryResources
 from assistant.api.people import Household
+from assistant.api.schedules import ScheduleEndpoints
 from assistant.api.server.websockets import preload as preload_sockets
 from assistant.app.ledger import BudgetNotices, UsageCommand
 from assistant.app.services import OpenChannels, Services, open_services
@@ -164,7 +165,11 @@ class Runtime:
             ),
             model=services.agents[MAIN].id,
             overview=self._overview,
-            commands={"memory": services.memory.command, "usage": UsageCommand(services.reports)},
+            commands={
+                "memory": services.memory.command,
+                "usage": UsageCommand(services.reports),
+                **services.later.commands.handlers,
+            },
         )
         services.meter.tell = BudgetNotices(store=store, people=store.people, channels=dict(enabled)).tell
         dispatcher = channels.dispatcher
@@ -279,6 +284,9 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
             files=store.media,
             channels=services.directory,
             expire_after=timedelta(seconds=config.deliver.expire_after),
+        ),
+        schedules=ScheduleEndpoints(
+            book=services.later.book, words=services.later.words, channels=services.directory, limits=config.api.limits
         ),
         hooks=next((channel for channel in opened if isinstance(channel, Hooks)), None),
         idempotency=store.idempotency,

@@ -13,7 +13,7 @@ from assistant.app.agent import build_turns
 from assistant.app.ledger import build_meter
 from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
-from assistant.app.schedules import build_schedules
+from assistant.app.schedules import Later, build_schedules, open_later
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
@@ -75,6 +75,7 @@ class Services:
     turns: Turns
     directory: ChannelDirectory
     deliveries: Deliveries
+    later: Later
     reader: DocumentReader
     workflows: WorkflowService
     workflow_models: WorkflowModels
@@ -132,6 +133,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         channels = _open_channels(loaded, directory, store, watch, metrics) if watch else None
         enabled = channels.dispatcher.enabled if channels else config.enabled_channels.__contains__
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
+        later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
         turns = await build_turns(
             loaded,
@@ -141,6 +143,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             deliveries,
             reader,
             memory,
+            later,
             opened,
             metrics,
             traces,
@@ -168,6 +171,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             turns=turns,
             directory=directory,
             deliveries=deliveries,
+            later=later,
             reader=reader,
             workflows=workflows,
             workflow_models=workflow_models,

@@ -12,23 +12,9 @@ from assistant.config import ConfigError
 from assistant.contracts.errors import NanobotError
 from assistant.providers.choice import NoSuchProvider
 
-_NAMES = (
-    "serve",
-    "chat-server",
-    "chat",
-    "send",
-    "deliveries",
-    "channels",
-    "pairing",
-    "people",
-    "keys",
-    "sessions",
-    "memory",
-    "workflows",
-    "doctor",
-    "config",
-    *("serve", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "keys", "budgets", "usage"),
-    *("sessions", "workflows", "doctor", "config"),
+_NAMES: Final = (
+    *("serve", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "people", "keys", "budgets", "usage"),
+    *("sessions", "memory", "schedule", "workflows", "doctor", "config"),
 )
 _MODULES: Final = {"chat-server": "chat_server", "send": "deliveries", "pairing": "channels"}
 """Of the commands that have no module of their name."""

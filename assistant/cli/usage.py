@@ -12,7 +12,6 @@ from assistant.cli.shared import ConfigOption, configured, print_table, with_sto
 from assistant.contracts.causes import Payer
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.ledger import NANO, GroupBy, UsageGroup
-from assistant.contracts.people import UnknownPeople
 from assistant.ledger.budgets import BudgetRules, money
 from assistant.ledger.report import UsageReport, UsageReports, bars, level_in_words
 from assistant.store.store import Store
@@ -41,7 +40,7 @@ def usage(
     loaded = configured(config)
 
     async def read(store: Store) -> UsageReport:
-        people, payer = UnknownPeople(), Payer(owner=person or "local", caller=person or "local")
+        people, payer = store.people, Payer(owner=person or "local", caller=person or "local")
         reports = UsageReports(store=store.ledger, budgets=BudgetRules(loaded.config.budgets, store.ledger, people), people=people)
         return await reports.report(by, payer, everyone=person is None, since=_day(since), until=_day(until))
 

@@ -70,11 +70,14 @@ COMMANDS: Mapping[str, str] = {
     "id": "The ids of this chat and of you",
     "link": "Join this chat with another of yours",
     "memory": "What is remembered of you",
+    "schedule": "What is planned",
+    "snooze": "Put a reminder off",
+    "done": "What I was reminded of is done",
     "usage": "What you used, and what is left of your budget",
 }
 """The commands of every chat, each with what it does, as platforms offer them. `assistant.inbound.service` answers them."""
-WITH_ARGUMENTS: Final = frozenset({"link"})
-"""Those that may be followed by words."""
+WITH_ARGUMENTS: Final = frozenset({"link", "memory", "schedule", "snooze", "done", "usage"})
+"""Those behind which more can be written. Discord offers a field for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +123,8 @@ class CommandCall:
 
 
 ChatCommand = Callable[[CommandCall], Awaitable[str]]
-"""Answers a command in Markdown, beside the turn that runs, without a model. Raises NanobotError: its words are the answer."""
+"""Answers a command in Markdown, beside the turn that runs, without a model. Raises NanobotError: its words are the answer. What a pressed button's
+command answers takes the place of the message with the button; an error does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

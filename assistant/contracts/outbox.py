@@ -42,10 +42,20 @@ class Media:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """Under a message. With `url` it opens a page; without, pressing it sends `text` as the user's next message."""
+    """Under a message. With `url` it opens a page, with `command` it gives that command; else pressing it sends `text` as the user's next message.
+    Models and clients make none with a command."""
 
     text: str
     url: str | None = None
+    command: str | None = None
+    """What a person would write instead: "/snooze 10m". Where no button can be shown, they are told to. At most 24 ASCII characters."""
+    subject: str = ""
+    """The id of what the command is about; a press gives it behind the command: "/snooze 10m occ_…"."""
+
+    @property
+    def given(self) -> str:
+        """The command that a press gives, with its subject."""
+        return f"{self.command} {self.subject}".strip()
 
 
 ButtonRows = tuple[tuple[Button, ...], ...]

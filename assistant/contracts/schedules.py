@@ -164,6 +164,8 @@ class ScheduleChange:
     rule: Rule | None = None
     zone: str | None = None
     text: str | None = None
+    provenance: Provenance | None = None
+    """Whose words `text` is."""
     on_miss: OnMiss | None = None
     grace: int | None = None
     urgent: bool | None = None
@@ -215,6 +217,10 @@ class ScheduleBook(Protocol):
 
     async def occurrence(self, owner: str | None, occurrence_id: str) -> Occurrence: ...
 
+    async def latest(self, owner: str) -> Occurrence | None:
+        """The reminder that was delivered last and is not done."""
+        ...
+
     async def done(self, owner: str | None, occurrence_id: str) -> Occurrence:
         """The person says that it is done: it does not come again. Repeatable. Raises ScheduleConflict for one that did not happen."""
         ...
@@ -222,4 +228,21 @@ class ScheduleBook(Protocol):
     async def snooze(self, owner: str | None, occurrence_id: str, until: datetime) -> Occurrence:
         """Add an occurrence at `until`, in place of one that waits after an earlier snooze or for "until done". Returns it. Raises
         ScheduleConflict for one that is done, InvalidRequest for a time that has passed."""
+        ...
+
+
+class ScheduleWords(Protocol):
+    """How people say when, and are told when, by the clock of their zone; and where they are reached. Raises StoreUnavailable."""
+
+    async def read(self, owner: str, words: str, zone: str = "") -> tuple[Rule, str]:
+        """The rule that the words mean, and its zone (IANA): the one in the words, else `zone`, else the owner's. Raises InvalidRequest: not
+        understood, ambiguous or past, with examples."""
+        ...
+
+    def tell(self, schedule: Schedule) -> str:
+        """When it is next, with zone and offset: "tomorrow, Mon 30 Nov 2026 09:00 Europe/Berlin (UTC+1)"; its rule, where it repeats."""
+        ...
+
+    async def chat(self, owner: str) -> Address | None:
+        """The private chat in which the owner was last heard; None: there is none."""
         ...

@@ -23,6 +23,8 @@ from assistant.contracts.util import Settings
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+    from assistant.contracts.schedules import ScheduleBook, ScheduleWords
+
 P = TypeVar("P", bound=BaseModel, contravariant=True)
 
 
@@ -122,11 +124,21 @@ class RecipientCheck(Protocol):
         """Why a message to `address` is refused, and what to do instead, in words for the model; None: it is allowed."""
         ...
 
+    async def is_own_wish(self, text: str, ctx: ToolContext) -> bool:
+        """Whether a task in these words is the user's: they said most of its words in this session themselves, or nothing else was read in it."""
+        ...
+
+    async def was_said(self, text: str, ctx: ToolContext) -> bool:
+        """Whether the user's own words in this session contain the text, as a URL or a path."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolServices:
     """What a tool may use, besides its settings. One for each agent."""
 
+    agent: str
+    """The agent that has the tool."""
     workspace: Path
     """The agent's folder. `tools.workspace.Workspace` opens files in it safely."""
     attachments: SessionFiles
@@ -134,6 +146,8 @@ class ToolServices:
     channels: ChannelDirectory
     recipients: RecipientCheck
     """Ask it before every send: it knows the agent's `mayMessage`."""
+    schedules: "ScheduleBook"
+    times: "ScheduleWords"
     media: MediaFiles
     describe: Callable[[Delivery, bool], str]
     """(delivery, whether its channel is enabled) → one true sentence about it."""

@@ -20,6 +20,9 @@ Write to me as you would to a person; files and pictures can come along.
 - /stop stops what I am doing
 - /status says how things are
 - /memory shows what I remember of you, where it came from, and how I forget it
+- /schedule lists what is planned, and cancels or pauses it
+- /snooze puts a reminder off: /snooze 10m
+- /done says that the last reminder is done
 - /id gives the ids of this chat and of you
 - /link joins this chat with another of yours: I give a code here, and you write it there
 - /usage says what you used, and what is left of your budget

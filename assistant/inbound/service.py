@@ -92,8 +92,13 @@ class InboundService:
         if quote is not None and asked and await self._senders.standing(channel, asked) == "stranger":
             message = without_quoted_files(message, quote)
         if message.command is not None and message.trusted:
-            answer = await self._command_answer(message.command.name, message, place)
-            if answer is not None:
+            try:
+                answer = await self._command_answer(message.command.name, message, place)
+            except StoreUnavailable:
+                raise  # the platform sends it again
+            except NanobotError as error:
+                answer, message = error.message, replace(message, chosen=False)  # the buttons stay
+            if answer is not None and message.command is not None:
                 if message.command.name == "link":  # the sender may be another person now
                     place = await self._place(message, standing)
                 return await self._answer_command(message.command.name, message, place, answer)
@@ -153,7 +158,8 @@ class InboundService:
             await asyncio.wait(self._besides)
 
     async def _command_answer(self, name: str, message: InboundMessage, place: SessionRef) -> str | None:
-        """The answer to one of `inbox.COMMANDS`, given beside the turn that runs. None: no such command, so the model reads it as words."""
+        """The answer to one of `inbox.COMMANDS`, given beside the turn that runs. None: no such command, so the model reads it as words. Raises
+        NanobotError: its words are the answer."""
         key = (place.owner, place.session)
         match name:
             case "start":
@@ -184,18 +190,15 @@ class InboundService:
                     more=more,
                 )
             case _ if (command := self._commands.get(name)) and message.command:
-                try:
-                    return await command(CommandCall(place=place, message=message, arguments=message.command.arguments))
-                except StoreUnavailable:
-                    raise  # the platform sends it again
-                except NanobotError as error:
-                    return error.message
+                return await command(CommandCall(place=place, message=message, arguments=message.command.arguments))
             case _:
                 return None
 
     async def _answer_command(self, name: str, message: InboundMessage, place: SessionRef, answer: str) -> str:
         id = derived_id("evt", "command", message.address.channel, message.external_id)
         event = self._writer.event(id, "reply", message, place, answer)
+        if message.chosen and name in self._commands:  # in place of the message with the buttons
+            event = replace(event, reply_to=None, replaces=message.message_id)
         accepted = await self._inbox.accept(message, place, answered=True, outbound=[event])
         if accepted.new and name in ("stop", "new"):  # only now: a repeated command stops nothing
             self._runner.stop((place.owner, place.session))

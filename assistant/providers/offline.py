@@ -20,7 +20,7 @@ NO_MODEL = (
     "No model is configured, so this answer was made without one. To set one, in one line: OPENAI_API_KEY=<your key> nanobot serve "
     "(in a checkout: make serve). ANTHROPIC_API_KEY, OPENROUTER_API_KEY and GEMINI_API_KEY work as well, and so does a running Ollama."
 )
-MESSAGE = "message"
+MESSAGE, SCHEDULE = "message", "schedule"
 _SEND = re.compile(
     r"""\bsend\s+["“”„«'](.{1,4000}?)["“”»']\s+to\s+([a-z][a-z0-9_-]{0,31})[\s:]\s*(\S{1,256}?)(?:\s+thread\s+(\S{1,256}?))?(?=[.,;!?]*(?:\s|$))""",
     re.IGNORECASE | re.DOTALL,
@@ -42,8 +42,10 @@ _MEMORY: Final = (
 _EVERYWHERE: Final = re.compile(
     r",?\s+(?:and |und |also |auch )*(?:everywhere|from what (?:i|we)(?:'ve| have)? said|überall)\W*$", re.IGNORECASE
 )
-_OUTCOMES: Final = frozenset({MESSAGE, *(name for name, _ in _MEMORY)})
+_OUTCOMES: Final = frozenset({MESSAGE, SCHEDULE, *(name for name, _ in _MEMORY)})
 """Tools whose result is the answer."""
+_LATER_LOOKED_AT = 1_000
+"""Those that are searched for what to do later."""
 _HEADING = re.compile(r"#{1,6} +(\S.*)")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _PIECE = re.compile(r".{1,48}(?:\s+|$)|\S+\s*|\s+", re.DOTALL)
@@ -62,8 +64,8 @@ _QUICK: Final = 10_000
 
 
 class OfflineProvider:
-    """Answers from what arrived and nothing else. Never fails. Calls `message` and the tools of memory, and only where the user spells the call
-    out ("remember that …"): so that they can be tried without a key."""
+    """Answers from what arrived and nothing else. Never fails. Calls `message`, the tools of memory and `schedule`, and only where the user spells
+    the call out ("remember that …", "remind me in 10 minutes …"): so that they can be tried without a key."""
 
     def __init__(self, unavailable: str = "") -> None:
         """`unavailable`: why the requested model is, as in "the model x needs Y, which is not set"; empty: none was requested."""
@@ -71,7 +73,7 @@ class OfflineProvider:
         self.info = ModelInfo(id="offline", provider="offline", context_tokens=10_000_000, vision=False)
 
     async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
-        call = asked_for(request)
+        call = asked_for(request) or asked_for_later(request)
         text = "" if call else answer(request, self._opening)
         if request.stream:
             for line in text.splitlines(keepends=True):
@@ -101,6 +103,10 @@ def answer(request: ModelRequest, opening: str) -> str:
     last = request.messages[-1] if request.messages else None
     if isinstance(last, ToolMessage) and last.name in _OUTCOMES:
         return last.text
+    if _words_for_later(request):
+        from assistant.providers.offline_words import NOT_UNDERSTOOD  # noqa: PLC0415 - as below
+
+        return NOT_UNDERSTOOD
     asked = next((message for message in reversed(request.messages) if message.role == "user"), None)
     files = [part for part in asked.parts if part.kind != "text"] if asked else []
     if not files:
@@ -114,7 +120,7 @@ def asked_for(request: ModelRequest) -> ToolCall | None:
     last = request.messages[-1] if request.messages else None
     if not isinstance(last, UserMessage) or not request.may_call:
         return None
-    own_words = "\n".join(part.text for part in last.parts if isinstance(part, Text) and not part.quoted)[:_WORDS_LOOKED_AT]
+    own_words = _own_words(last)[:_WORDS_LOOKED_AT]
     names = {tool.name for tool in request.tools}
     found = _SEND.search(own_words) if MESSAGE in names else None
     if found is None:
@@ -132,6 +138,28 @@ def _asked_of_memory(words: str, names: Collection[str]) -> ToolCall | None:
                 arguments |= {"what": str(arguments["what"])[: -len(end[0])], "everywhere": True}
             return ToolCall(id=new_id("call"), name=name, arguments=json.dumps(arguments, ensure_ascii=False))
     return None
+
+
+def asked_for_later(request: ModelRequest) -> ToolCall | None:
+    """The call of the `schedule` tool that the last words of the user ask for, where they say when."""
+    arguments = _words_for_later(request)
+    if not arguments or "at" not in arguments:
+        return None
+    return ToolCall(id=new_id("call"), name=SCHEDULE, arguments=json.dumps(dict(arguments), ensure_ascii=False))
+
+
+def _words_for_later(request: ModelRequest) -> Mapping[str, str]:
+    """What the last words of the user ask for later; empty: nothing, or it can't be done in this turn."""
+    last = request.messages[-1] if request.messages else None
+    if not isinstance(last, UserMessage) or not request.may_call or all(tool.name != SCHEDULE for tool in request.tools):
+        return {}
+    from assistant.providers.offline_words import asked_to_schedule  # noqa: PLC0415 - patterns that the start need not compile
+
+    return asked_to_schedule(_own_words(last)[:_LATER_LOOKED_AT]) or {}
+
+
+def _own_words(message: UserMessage) -> str:
+    return "\n".join(part.text for part in message.parts if isinstance(part, Text) and not part.quoted)
 
 
 def _about(part: Image | Document) -> str:

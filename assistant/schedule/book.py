@@ -80,6 +80,9 @@ class StoredSchedules:
     async def occurrence(self, owner: str | None, occurrence_id: str) -> Occurrence:
         return await self._store.occurrence(owner, occurrence_id)
 
+    async def latest(self, owner: str) -> Occurrence | None:
+        return await self._store.latest(owner)
+
     async def done(self, owner: str | None, occurrence_id: str) -> Occurrence:
         return await self._store.done(owner, occurrence_id)
 

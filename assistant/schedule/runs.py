@@ -148,7 +148,7 @@ class OccurrenceRunner:
             id=turn_id,
             owner=new.owner,
             session=_session(held.schedule),
-            content=(UserText(text=words), *material),
+            content=(UserText(text=words, chosen=new.provenance != "person"), *material),  # the model's words name no recipient
             agent=new.agent,
             address=new.address,
             cause=Cause(kind="schedule", id=held.schedule.id),

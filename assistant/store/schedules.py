@@ -25,6 +25,10 @@ OCCURRENCE_COLUMNS = "schedule, instant, id, state, started, ended, ref, root, r
 _OCCURRENCE = f"SELECT {OCCURRENCE_COLUMNS} FROM occurrences"  # noqa: S608
 OCCURRENCE = f"{_OCCURRENCE} WHERE id = :id"
 OCCURRENCES = f"{_OCCURRENCE} WHERE schedule = :id AND instant < :before ORDER BY instant DESC LIMIT :limit"
+LATEST = """
+    SELECT o.schedule, o.instant, o.id, o.state, o.started, o.ended, o.ref, o.root, o.round, o.error, s.payload
+    FROM schedules s JOIN occurrences o ON o.schedule = s.id
+    WHERE s.owner = :owner AND o.state = 'delivered' ORDER BY o.ended DESC LIMIT :limit"""
 ADD_OCCURRENCE = """
     INSERT INTO occurrences (schedule, instant, id, state, started, ended, ref, runner, crashes, root, round, error)
     VALUES (:schedule, :instant, :id, :state, :started, :ended, :ref, :runner, 0, :root, :round, :error)
@@ -38,6 +42,7 @@ NOTHING_WAITS = """
         AND NOT EXISTS (SELECT 1 FROM occurrences WHERE schedule = :id AND state = 'waiting')"""
 REVIVE = "UPDATE schedules SET state = 'active', ended = NULL WHERE id = :id AND state = 'done'"
 _FAR = 1 << 62
+_LOOKED_AT = 50
 
 
 def schedules_of(*, everybody: bool, state: bool, before: bool) -> str:
@@ -149,6 +154,11 @@ class ScheduleStore:
 
     async def occurrence(self, owner: str | None, occurrence_id: str) -> Occurrence:
         return decode_occurrence(await self._database.read(lambda connection: _find_occurrence(connection, owner, occurrence_id)))
+
+    async def latest(self, owner: str) -> Occurrence | None:
+        """The reminder that was delivered last and is not done, among the latest deliveries."""
+        rows = await self._database.select(LATEST, {"owner": json_column(owner), "limit": _LOOKED_AT})
+        return next((decode_occurrence(row[:-1]) for row in rows if decode_new_schedule(row[-1]).kind == "reminder"), None)
 
     async def done(self, owner: str | None, occurrence_id: str) -> Occurrence:
         """Note that the person says that it is done: it does not come again. Repeatable. Raises ScheduleConflict for one that did not happen."""

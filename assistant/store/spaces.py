@@ -7,13 +7,20 @@ from typing import Any, Final
 
 import orjson
 
-from assistant.store.codec import decode_event, encode_json, from_micros, unescape
+from assistant.store.codec import decode_event, decode_new_schedule, encode_json, from_micros, unescape
 from assistant.store.database import SqlRow, SqlValue, Transaction
+from assistant.store.history import owner_moved
+from assistant.store.memories import move_memories
 
-OWNED: Final = ("attachments", "files", "inbox", "jobs", "outbox", "responses", "sessions")
+OWNED: Final = ("attachments", "files", "inbox", "jobs", "ledger", "outbox", "responses", "schedules", "sessions")
 """The tables whose rows belong to a space, by their column `owner`: they are moved, exported and deleted with it."""
+OF_MEMORY: Final = ("memories", "memory_tombstones", "memory_owners", "session_profiles")
+"""Those too, but they move by rules of their own (`memories.move_memories`)."""
+OF_SEARCH: Final = ("search_vectors", "search_terms", "search_entries")
+"""What is indexed of a space, by its row in `search_spaces`; it is made again from the rest, and never exported."""
 NOT_OF_A_SPACE: Final[Mapping[str, str]] = {
     "answers": "belong to the credential that repeats its request, and last a day",
+    "search_spaces": "are made again from what is said and remembered",
     "limit_uses": "count what a credential uses, and last a minute",
 }
 """The other tables with such a column, and why. A test compares both with the tables."""
@@ -40,7 +47,15 @@ DIGESTS_IN = (
     "SELECT digest FROM files WHERE owner = :owner",
     "SELECT response_files.digest FROM response_files, responses WHERE responses.id = response AND responses.owner = :owner",
 )
-DELETE = tuple(f"DELETE FROM {table} WHERE owner = :owner" for table in OWNED)  # noqa: S608 - as above
+DELETE = (
+    *[f"DELETE FROM {table} WHERE space IN (SELECT id FROM search_spaces WHERE owner = :owner)" for table in OF_SEARCH],  # noqa: S608 - as above
+    *[f"DELETE FROM {table} WHERE owner = :owner" for table in (*OF_MEMORY, "search_spaces", *OWNED)],  # noqa: S608 - as above
+)
+SCHEDULES_OF = "SELECT id, payload FROM schedules WHERE owner = :old"
+REWRITE_SCHEDULE = "UPDATE schedules SET payload = :payload WHERE id = :id"
+FORGET_SUMS = "DELETE FROM budget_windows WHERE subject = :subject"
+"""They are made again from the ledger."""
+FORGET_BUDGETS = "DELETE FROM budgets WHERE subject = :subject"
 MESSAGES_IN = "SELECT seq, at, payload FROM messages WHERE session_id = :id ORDER BY seq"
 _COLUMNS: Final = {
     "sqlite": "SELECT name FROM pragma_table_info(:table) ORDER BY cid",
@@ -75,8 +90,17 @@ def move_space(connection: Transaction, old: str, owner: str) -> None:
         session = event.origin.session
         origin = replace(event.origin, owner=unescape(owner), session=session and shown.get(session, session))
         connection.execute(REWRITE_EVENT, {"seq": seq, "payload": encode_json(replace(event, origin=origin))})
+    for schedule, payload in connection.execute(SCHEDULES_OF, {"old": old}):
+        new = decode_new_schedule(payload)
+        new = replace(new, owner=unescape(owner), session=new.session and shown.get(new.session, new.session))
+        connection.execute(REWRITE_SCHEDULE, {"id": schedule, "payload": encode_json(new)})
+    move_memories(connection, old, owner)
+    owner_moved(connection, old, owner)
     for statement in OWN:
         connection.execute(statement, names)
+    for subject in (old, owner):
+        connection.execute(FORGET_SUMS, {"subject": f"person:{subject}"})
+    connection.execute(FORGET_BUDGETS, {"subject": f"person:{old}"})
 
 
 def delete_space(connection: Transaction, owner: str) -> list[str]:
@@ -84,12 +108,14 @@ def delete_space(connection: Transaction, owner: str) -> list[str]:
     digests = [digest for statement in DIGESTS_IN for (digest,) in connection.execute(statement, {"owner": owner})]
     for statement in DELETE:
         connection.execute(statement, {"owner": owner})
+    for statement in (FORGET_SUMS, FORGET_BUDGETS):
+        connection.execute(statement, {"subject": f"person:{owner}"})
     return list(dict.fromkeys(digests))
 
 
 def export_space(connection: Transaction, owner: str) -> dict[str, Any]:
     """Everything of an owner, by table, as JSON takes it; sessions with their messages. Times are microseconds since 1970."""
-    exported: dict[str, Any] = {table: _rows(connection, table, owner) for table in OWNED}
+    exported: dict[str, Any] = {table: _rows(connection, table, owner) for table in (*OWNED, *OF_MEMORY)}
     for session in exported["sessions"]:
         messages = connection.execute(MESSAGES_IN, {"id": session.pop("id")})
         session["messages"] = [{"seq": seq, "at": at, **orjson.loads(payload)} for seq, at, payload in messages]

@@ -50,7 +50,12 @@ class AppriseChannel:
         service = self._service(event.address.chat_id)
         if event.media and not service.attachment_support:
             raise SendRefused("no_files", f"{service.service_name} takes no files from Apprise.")
-        lines = [f"[{button.text}](<{button.url}>)" if button.url else button.text for row in event.buttons for button in row]
+        lines = [
+            f"[{button.text}](<{button.url}>)" if button.url else button.text
+            for row in event.buttons
+            for button in row
+            if not button.command
+        ]
         text = "\n\n".join(filter(None, [event.text, "\n".join(lines)]))
         parts = [part.text for part in plain_parts(text, min(service.body_maxlen, _LONGEST))]
         if not parts and not event.media:

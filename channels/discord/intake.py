@@ -143,7 +143,7 @@ class DiscordIntake:
         message = read_interaction(interaction, self._settings, parent)
         words: str | None = "Not here."
         if message is not None:
-            words = message.text if message.text.startswith("/") else None
+            words = message.text if message.text.startswith("/") and not message.chosen else None
             try:
                 await self._link.accept(message)
             except StoreUnavailable:

@@ -22,6 +22,8 @@ _MOST_ROWS, _MOST_IN_ROW, _MOST_LABEL, _MOST_ID, _MOST_URL = 5, 5, 80, 100, 512
 _URL: Final = re.compile(r"(?:https?|discord)://[^\s/?#]+\S*", re.IGNORECASE)
 SAID: Final = "say"
 """Prefix of the ids of buttons whose press is the user's message: `say:<number>:<text>`."""
+GIVEN: Final = "do"
+"""Prefix of those whose press is a command: `do:<number>:<command>`."""
 
 
 def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
@@ -63,7 +65,8 @@ def view_of(rows: ButtonRows) -> ui.View:
             if button.url is not None:
                 view.add_item(ui.Button(label=label, url=button.url, row=row))
             else:
-                view.add_item(ui.Button(label=label, custom_id=f"{SAID}:{number}:{button.text}", row=row))
+                said = f"{SAID}:{number}:{button.text}" if button.command is None else f"{GIVEN}:{number}:{button.given}"
+                view.add_item(ui.Button(label=label, custom_id=said, row=row))
             number += 1
     view.stop()  # presses come as interactions: discord.py must not keep every view that it has sent
     return view
@@ -76,10 +79,10 @@ def reply_in(channel: discord.PartialMessageable, reply_to: str | None) -> dict[
 
 
 def said_by(custom_id: str) -> str | None:
-    """The text of the button with this id; None: it is not one of ours."""
+    """The text, or the command, of the button with this id; None: it is not one of ours."""
     mark, _, rest = custom_id.partition(":")
     number, _, text = rest.partition(":")
-    return text if mark == SAID and number.isdecimal() and text else None
+    return text if mark in (SAID, GIVEN) and number.isdecimal() and text else None
 
 
 def _batches(media: Sequence[Media]) -> list[tuple[Media, ...]]:

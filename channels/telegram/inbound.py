@@ -14,7 +14,7 @@ from assistant.contracts.inbox import COMMANDS, Command, FileKind, InboundFile, 
 from assistant.contracts.util import display_name, replace_surrogates
 from channels.bots import BotTurns
 from channels.telegram.conversation import command_of
-from channels.telegram.plan import pressed
+from channels.telegram.plan import given, pressed
 from channels.telegram.settings import TelegramSettings
 from channels.telegram.words import Content, markdown_of, own_words
 
@@ -208,11 +208,12 @@ class Reader:
         return words.lower() == self._me.name.lower()
 
     def _press(self, query: CallbackQuery) -> InboundMessage | None:
-        """The words of one of our buttons, as the message of the person who pressed it."""
+        """The words or the command of one of our buttons, as the message of the person who pressed it."""
         message = query.message
         if message is None or query.data is None or query.from_user.is_bot:
             return None
-        words = pressed(query.data, message.reply_markup if isinstance(message, Message) else None)
+        words = given(query.data) or pressed(query.data, message.reply_markup if isinstance(message, Message) else None)
+        command = command_of(given(query.data) or "")
         private = message.chat.type == "private"
         if not words or (not private and self._groups == "off"):
             return None
@@ -224,6 +225,7 @@ class Reader:
             private=private,
             text=replace_surrogates(words),
             chosen=True,
+            command=command and command[0],
             message_id=str(message.message_id),
             at=datetime.now(UTC),
         )

@@ -35,7 +35,7 @@ def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
     SendRefused where nothing is left that Telegram takes.
     """
     media, without = checked_media(event, _refusal)
-    given = tuple(tuple(Button(text=clean(button.text), url=button.url) for button in row) for row in event.buttons)
+    given = tuple(tuple(replace(button, text=clean(button.text)) for button in row) for row in event.buttons)
     buttons, lines, unlinked = checked_buttons(given, can_link, most_rows=_MOST_ROWS, most_in_row=_MOST_IN_ROW, most_text=_LONGEST_TEXT)
     text = with_lines(event.text, lines)
     texts = _texts(text, TEXT_UNITS)
@@ -82,13 +82,18 @@ def _albums(media: Sequence[Media], *, together: bool) -> list[tuple[Media, ...]
 
 
 _MOST_BUTTON_BYTES: Final = 64
-_WORDS, _PLACE = "t", "#"
-"""What the data of a button begins with: before the button's own words, or before its place where they are too long."""
+_WORDS, _PLACE, _COMMAND = "t", "#", "/"
+"""What the data of a button begins with: before the button's own words, before its place where they are too long, or as a command does."""
 
 
 def keyboard(rows: ButtonRows) -> InlineKeyboardMarkup | None:
     made = [[_button(button, f"{row}.{column}") for column, button in enumerate(line)] for row, line in enumerate(rows)]
     return InlineKeyboardMarkup(made) if made else None
+
+
+def given(data: str) -> str | None:
+    """The command that a pressed button gives; None: it gives words."""
+    return data if data.startswith(_COMMAND) else None
 
 
 def pressed(data: str, markup: InlineKeyboardMarkup | None) -> str | None:
@@ -103,5 +108,7 @@ def pressed(data: str, markup: InlineKeyboardMarkup | None) -> str | None:
 def _button(button: Button, place: str) -> InlineKeyboardButton:
     if button.url is not None:
         return InlineKeyboardButton(button.text, url=button.url)
+    if button.command is not None:
+        return InlineKeyboardButton(button.text, callback_data=button.given)
     data = _WORDS + button.text
     return InlineKeyboardButton(button.text, callback_data=data if len(data.encode()) <= _MOST_BUTTON_BYTES else _PLACE + place)

@@ -139,8 +139,8 @@ def body_of(sending: Sending, files: MediaFiles) -> bytes:
         }
         for each in part.media
     ]
-    buttons = [[{"text": button.text, "url": button.url} for button in row] for row in part.buttons]
-    return orjson.dumps(body | {"media": media, "buttons": buttons})
+    buttons = [[{"text": button.text, "url": button.url} for button in row if not button.command] for row in part.buttons]
+    return orjson.dumps(body | {"media": media, "buttons": [row for row in buttons if row]})
 
 
 def headers_of(hook: HookSettings, key: str, body: bytes, now: datetime, version: str) -> dict[str, str]:

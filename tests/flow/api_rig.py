@@ -15,6 +15,7 @@ from assistant.api.deliveries import Outgoing
 from assistant.api.files import FileService
 from assistant.api.health import ReadinessCheck
 from assistant.api.people import Household
+from assistant.api.schedules import ScheduleEndpoints
 from assistant.api.server.serve import serve
 from assistant.api.settings import ApiSettings
 from assistant.contracts.access import UNLIMITED, Admission
@@ -167,6 +168,7 @@ async def serving(
     authenticator: Authenticator | None = None,
     workflow_models: WorkflowModels | None = None,
     household: Household | None = None,
+    schedules: ScheduleEndpoints | None = None,
 ) -> AsyncGenerator[Running]:
     """A server on a free port, with these settings otherwise. `channels`: their states. `authenticator`: None: by the shared key alone."""
     settings = (settings or ApiSettings()).model_copy(update={"port": 0})
@@ -197,12 +199,13 @@ async def serving(
             files=files,
             workflow_models=workflow_models,
             household=household,
+            schedules=schedules,
         )
     )
-    listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
+    listening, stop = asyncio.get_running_loop().create_future(), asyncio.Event()
     server = asyncio.create_task(serve(app, settings, stop=stop, grace=grace, on_listening=listening.set_result))
-    port = await asyncio.wait_for(listening, 5)
+    async with asyncio.timeout(5):
+        port: int = await listening
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
         try:
             yield Running(port=port, turns=turns, sessions=turns.sessions, client=client, spool=spool, stop=stop, checks=checks)

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from assistant.api.deliveries import Outgoing
+from assistant.app.schedules import Later, open_later
 from assistant.config.extensions import ChannelsSettings, ConfiguredChannels
 from assistant.contracts.outbox import Claim, OutboundPart, Receipt, Settlement
+from assistant.contracts.people import UnknownPeople
 from assistant.delivery.service import DeliveryService, Watch
 from assistant.store.database import StoreSettings
 from assistant.store.store import Store, open_store
@@ -34,6 +36,10 @@ class Outbox:
             channels=self.channels,
             expire_after=timedelta(hours=24),
         )
+
+    @property
+    def later(self) -> Later:
+        return open_later(self.store, self.channels, UnknownPeople())
 
     async def claim(self, lane: str) -> Claim:
         claim = await self.store.outbox.claim(lane, LEASE)

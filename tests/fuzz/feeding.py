@@ -23,6 +23,8 @@ _SAMPLES: Final[dict[str, tuple[object, ...]]] = {
     "filename": ("a.txt", "a.png", "../../etc/passwd"),
     "channel": ("telegram", "telegram", "webhook", "discord"),
     "at": ("2999-01-01T00:00:00Z", "2020-01-01T00:00:00+01:00"),
+    "when": (*["in 10 minutes", "every weekday at 8:30", "0 9 * * *", "2035-01-01T00:00"] * 2, "soon"),
+    "to": ("telegram:5", "telegram:6"),
     "content": _WORDS,
     "text": _WORDS,
     "message": _WORDS,
@@ -34,7 +36,7 @@ _SAMPLES: Final[dict[str, tuple[object, ...]]] = {
     "x-nanobot-session-key": ("planted", "another", "agent:beta:mine"),
     "buttons": ('[["Yes", "No"]]',),
     "person_id": ("me", "me", "owner"),
-    "zone": ("Europe/Berlin", ""),
+    "zone": ("Europe/Berlin", "UTC", ""),
     "quiet": ("22:00-07:00", ""),
 }
 

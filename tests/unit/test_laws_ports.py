@@ -22,6 +22,8 @@ BRIDGES = {
     "KnownChats": ("assistant/store/inbox.py", "assistant/access/recipients.py"),
     "PairedSenders": ("assistant/store/channels.py", "assistant/access/recipients.py"),
     "RecipientCheck": ("assistant/access/recipients.py", "assistant/contracts/tools.py"),
+    "ScheduleBook": ("assistant/schedule/book.py", "assistant/contracts/tools.py"),
+    "ScheduleWords": ("assistant/schedule/spoken.py", "assistant/contracts/tools.py"),
     "SessionFiles": ("assistant/store/attachments.py", "tools/attachments.py"),
 }
 """Ports with one implementation: the file that has it, and a file that uses the port and must not import that one."""

@@ -1,12 +1,15 @@
 """What is answered when no model is configured."""
 
 import json
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, ToolCall, ToolMessage, UserMessage
 from assistant.contracts.models import ModelRequest, ToolSpec
 from assistant.providers.offline import NO_MODEL, OfflineProvider, outline
+from assistant.schedule.words import parse_when
 
 REPORT = """# Annual report
 
@@ -127,3 +130,71 @@ async def test_it_answers_with_what_became_of_the_message() -> None:
     result = ToolMessage(id="t", call_id="c", name="message", text="Message to telegram:123: sent (message 42)")
     text, _ = await said(asked(Text(text="send …")), AssistantMessage(id="a", tool_calls=(call,)), result)
     assert text == "Message to telegram:123: sent (message 42)"
+
+
+SCHEDULE_TOOL = ToolSpec(name="schedule", description="", parameters={})
+
+
+@pytest.mark.parametrize(
+    ("words", "when", "what"),
+    [
+        ("remind me in 10 minutes to stretch", "in 10 minutes", "stretch"),
+        ("Remind me to stretch in 10 minutes.", "in 10 minutes", "stretch"),
+        ("please remind me tomorrow at 9 to call mum", "tomorrow at 9", "call mum"),
+        ("remind me to call Bob at work tomorrow at 9", "tomorrow at 9", "call Bob at work"),
+        ("remind me to take 2 pills every day at 9", "every day at 9", "take 2 pills"),
+        ("remind me to read chapter 5 tomorrow", "tomorrow", "read chapter 5"),
+        ("remind me at 17:00 about the meeting", "at 17:00", "the meeting"),
+        ("remind me on Monday at 9:00 that the rent is due", "on Monday at 9:00", "the rent is due"),
+        ("Can you remind me in half an hour to turn off the oven?", "in half an hour", "turn off the oven"),
+        ("remind me on the first of each month at 9:00 to pay rent", "on the first of each month at 9:00", "pay rent"),
+        ("Ada: remind me the day after tomorrow at 10 to vote", "the day after tomorrow at 10", "vote"),
+        ("erinnere mich morgen um 9 an den Zahnarzt", "morgen um 9", "den Zahnarzt"),
+        ("erinnere mich in 10 Minuten daran, mich zu strecken", "in 10 Minuten", "mich zu strecken"),
+        ("Erinnere mich am 3. März um 14 Uhr an Omas Geburtstag", "am 3. März um 14 Uhr", "Omas Geburtstag"),
+        ("erinnere mich an den Müll jeden Montag um 19 Uhr", "jeden Montag um 19 Uhr", "den Müll"),
+        ("kannst du mich morgen um 9 an den Termin erinnern?", "morgen um 9", "den Termin"),
+    ],
+)
+async def test_it_plans_the_reminder_that_it_is_asked_for(words: str, when: str, what: str) -> None:
+    request = ModelRequest(instructions=(), messages=(asked(Text(text=words)),), tools=(SCHEDULE_TOOL,))
+    message = await OfflineProvider().complete(request, unheard)
+    assert json.loads(message.tool_calls[0].arguments) == {"action": "add", "kind": "reminder", "at": when, "text": what}
+    parse_when(when, datetime(2026, 11, 29, 9, tzinfo=UTC), ZoneInfo("Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    ("words", "when", "what"),
+    [
+        ("every weekday at 8:30 send me the news", "every weekday at 8:30", "send me the news"),
+        ("tomorrow at 9, tell me a joke", "tomorrow at 9", "tell me a joke"),
+        ("jeden Montag um 9 schick mir die Wochenplanung", "jeden Montag um 9", "schick mir die Wochenplanung"),
+    ],
+)
+async def test_it_plans_a_question_for_later(words: str, when: str, what: str) -> None:
+    request = ModelRequest(instructions=(), messages=(asked(Text(text=words)),), tools=(SCHEDULE_TOOL,))
+    message = await OfflineProvider().complete(request, unheard)
+    assert json.loads(message.tool_calls[0].arguments) == {"action": "add", "kind": "ask", "at": when, "text": what}
+
+
+@pytest.mark.parametrize("words", ["remind me", "remind me to buy milk", "remind me in 2 hours", "erinnere mich an die Milch"])
+async def test_a_reminder_without_a_time_is_answered_with_how_to_write_it(words: str) -> None:
+    request = ModelRequest(instructions=(), messages=(asked(Text(text=words)),), tools=(SCHEDULE_TOOL,))
+    message = await OfflineProvider().complete(request, unheard)
+    assert message.tool_calls == ()
+    assert "remind me in 10 minutes to stretch" in message.text
+
+
+@pytest.mark.parametrize(
+    "words", ["What can you remind me of?", "mich freut das", "on the way home tell me", "every weekday", "send me the news"]
+)
+async def test_words_that_ask_for_nothing_later_plan_nothing(words: str) -> None:
+    request = ModelRequest(instructions=(), messages=(asked(Text(text=words)),), tools=(SCHEDULE_TOOL,))
+    message = await OfflineProvider().complete(request, unheard)
+    assert (message.tool_calls, message.text) == ((), NO_MODEL)
+
+
+async def test_a_quote_plans_nothing() -> None:
+    quoted = asked(Text(text="remind me in 10 minutes to stretch", quoted=True))
+    request = ModelRequest(instructions=(), messages=(quoted,), tools=(SCHEDULE_TOOL,))
+    assert (await OfflineProvider().complete(request, unheard)).tool_calls == ()

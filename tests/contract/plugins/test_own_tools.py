@@ -15,7 +15,7 @@ from assistant.contracts.documents import ReadDocument
 from assistant.contracts.messages import Document, UserMessage
 from assistant.contracts.sessions import NewTurn
 from assistant.contracts.tools import NoSettings, ToolContext, ToolServices
-from assistant.contracts.turns import Upload
+from assistant.contracts.turns import MAIN, Upload
 from assistant.delivery.service import describe
 from assistant.testing.tool_suite import ToolCase, ToolSuite
 from tests.flow.outgoing import Outbox, open_outbox
@@ -58,6 +58,9 @@ async def services(tmp_path: Path) -> AsyncGenerator[Services]:
             deliveries=outbox.service,
             channels=outbox.channels,
             recipients=recipients,
+            agent=MAIN,
+            schedules=outbox.later.book,
+            times=outbox.later.words,
             media=store.media,
             describe=describe,
             expire_after=timedelta(hours=24),
@@ -92,3 +95,20 @@ class TestMessage(ToolSuite):
         return services.case(
             "message", good, {}, {"content": "x"}, chat, {**good, "media": ["gone.txt"]}, {**good, "at": "tomorrow"}, effects=effects
         )
+
+
+class TestSchedule(ToolSuite):
+    @pytest.fixture
+    def case(self, services: Services) -> ToolCase:
+        async def effects() -> int:
+            return len(await services.outbox.store.schedules.list(None))
+
+        good = {"action": "add", "at": "in 10 minutes", "text": "stretch", "to": "telegram:42"}
+        wrong = (
+            {"action": "add"},
+            {**good, "at": "soon"},
+            {**good, "text": " "},
+            {**good, "to": "42"},
+            {"action": "cancel", "id": "sch_none"},
+        )
+        return services.case("schedule", good, {}, *wrong, effects=effects)

@@ -8,6 +8,7 @@ import pytest
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.schedules import At, Cron, Every, NewSchedule, Rule, Schedule, ScheduleConflict, ScheduleNotFound, Watched
+from assistant.store.occurrences import Begun, Due, Ending, Plan
 from assistant.store.store import Store
 
 from .conftest import TurnedClock
@@ -124,3 +125,30 @@ async def test_schedules_follow_a_chat_that_got_a_new_id(store: Store, clock: Tu
     assert await store.schedules.get("anna", elsewhere_too.id) == elsewhere_too
     with pytest.raises(ScheduleNotFound):
         await store.schedules.get("telegram:-5", of_group.id)
+
+
+async def test_the_latest_reminder_that_was_delivered_is_found_by_its_owner(store: Store, clock: TurnedClock) -> None:
+    async def ended(made: NewSchedule, how: Ending) -> str:
+        schedule = await add(store, made, clock)
+        clock.turn(timedelta(hours=2))
+
+        def plan(due: Due, now: datetime) -> Plan:
+            return Plan(begun=Begun(instant=now, ended=how), next_at=None)
+
+        await store.occurrences.claim(plan, 10, "2026a")
+        (occurrence,) = await store.schedules.occurrences(None, schedule.id)
+        return occurrence.id
+
+    assert await store.schedules.latest("anna") is None
+    first, second = await ended(new("first"), "delivered"), await ended(new("second"), "delivered")
+    await ended(replace(new("asked"), kind="ask"), "delivered")
+    await ended(new("failed"), "failed")
+    bens = await ended(new("Ben's", owner="ben"), "delivered")
+    for owner, expected in (("anna", second), ("ben", bens)):
+        latest = await store.schedules.latest(owner)
+        assert latest is not None
+        assert latest.id == expected
+    await store.schedules.done("anna", second)
+    latest = await store.schedules.latest("anna")
+    assert latest is not None
+    assert latest.id == first

@@ -12,7 +12,7 @@ from assistant.contracts.inbox import Pairing, Sender
 from assistant.contracts.people import OWNER_ID, PersonNotFound
 from assistant.contracts.workflows import NewJob
 from assistant.store.attachments import KeptFile
-from assistant.store.spaces import NOT_OF_A_SPACE, OWNED
+from assistant.store.spaces import NOT_OF_A_SPACE, OF_MEMORY, OWNED
 from assistant.store.store import Store
 from assistant.store.tables import SQLModel
 from tests.clocks import TurnedClock
@@ -28,7 +28,7 @@ ANNA, BERT = "telegram:42", "telegram:43"
 
 def test_every_table_with_an_owner_belongs_to_spaces_or_is_excused() -> None:
     with_owner = {table.name for table in SQLModel.metadata.tables.values() if "owner" in table.columns}
-    assert with_owner == {*OWNED, *NOT_OF_A_SPACE}
+    assert with_owner == {*OWNED, *OF_MEMORY, *NOT_OF_A_SPACE}
     assert not {*OWNED} & {*NOT_OF_A_SPACE}
     assert all(NOT_OF_A_SPACE.values())
 

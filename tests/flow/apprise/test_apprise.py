@@ -138,3 +138,10 @@ def test_an_address_is_the_name_of_a_service() -> None:
             KIND.check_address(there, wrong)
     with pytest.raises(ValidationError):
         AppriseSettings.model_validate({"services": {"Not a name": "json://127.0.0.1"}})
+
+
+async def test_a_service_that_takes_no_answer_is_not_told_to_reply(receiver: Receiver, tmp_path: Path) -> None:
+    apprise = channel(tmp_path, ops=f"json://127.0.0.1:{receiver.port}/in")
+    (part,) = apprise.plan(event("stretch", buttons=((Button(text="Done", command="/done", subject="occ_1"),),)))
+    await send(apprise, part)
+    assert receiver.bodies[0]["message"] == "stretch"

@@ -195,6 +195,17 @@ async def test_the_words_of_a_slash_command_come_along(rig: Rig) -> None:
     assert message.command == Command(name="link", arguments="ABCD2345")
 
 
+async def test_a_slash_command_takes_words_where_it_needs_some(rig: Rig) -> None:
+    world = rig.api.world
+    alice = world.user("alice")
+    async with rig.running() as (_, kept):
+        offered = {command["name"]: [option["name"] for option in command.get("options") or ()] for command in world.commands}
+        assert (offered["snooze"], offered["stop"]) == (["words"], [])
+        world.command(world.dm(alice), alice, "snooze", words="tomorrow at 9")
+        [message] = await kept.has("/snooze tomorrow at 9")
+    assert message.command == Command(name="snooze", arguments="tomorrow at 9")
+
+
 async def test_a_written_command_is_one_too(rig: Rig) -> None:
     world = rig.api.world
     alice = world.user("alice")
@@ -231,6 +242,19 @@ async def test_a_pressed_button_says_its_words(rig: Rig) -> None:
     assert message.chosen
     assert world.callbacks[interaction] == [{"type": 6}]
     assert world.callbacks[stranger][0]["type"] == 4
+
+
+async def test_a_pressed_button_gives_its_command_and_shows_nothing_more(rig: Rig) -> None:
+    world = rig.api.world
+    alice = world.user("alice")
+    chat = world.dm(alice)
+    async with rig.running() as (_, kept):
+        asked = world.accept(chat, {"content": "stretch"}, [], False)
+        interaction = world.press(asked["id"], alice, "do:1:/snooze 10m occ_1")
+        [message] = await kept.has("/snooze 10m occ_1")
+        await rig.api.until(lambda: bool(world.callbacks))
+    assert (message.command, message.chosen, message.message_id) == (Command(name="snooze", arguments="10m occ_1"), True, asked["id"])
+    assert world.callbacks[interaction] == [{"type": 6}]
 
 
 async def test_what_the_store_cannot_take_waits_in_order_and_a_command_is_refused(rig: Rig) -> None:

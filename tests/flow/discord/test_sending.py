@@ -179,6 +179,22 @@ async def test_buttons_open_a_page_or_say_something(rig: Rig) -> None:
     ]
 
 
+async def test_buttons_with_a_command_are_gone_after_an_edit(rig: Rig) -> None:
+    world = rig.api.world
+    chat = world.dm(world.user("alice"))
+    subject = "occ_" + "0" * 28
+    rows = ((Button(text="Done", command="/done", subject=subject), Button(text="tomorrow", command="/snooze tomorrow", subject=subject)),)
+    async with rig.open() as channel:
+        [part] = channel.plan(event("stretch", buttons=rows))
+        sent = await channel.send(sending(chat, part=part))
+        [row] = world.ledger[0].body["components"]
+        assert [each["custom_id"] for each in row["components"]] == [f"do:0:/done {subject}", f"do:1:/snooze tomorrow {subject}"]
+        await channel.send(sending(chat, "stretch\n\n✓ Done", replaces=sent.message_id, key="key2"))
+    [entry] = world.ledger
+    assert (entry.shown, entry.message_id) == ("stretch\n\n✓ Done", sent.message_id)
+    assert world.messages[chat["id"]][entry.message_id]["components"] == []
+
+
 async def test_limits_and_identity_are_discords(rig: Rig) -> None:
     async with rig.open() as channel:
         [limit] = channel.limits(Address(channel="discord", chat_id="1"))

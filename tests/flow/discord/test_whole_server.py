@@ -67,3 +67,25 @@ async def test_what_was_written_while_the_server_was_dead_is_answered_once(tmp_p
             world.write(chat, alice, "three")
             await api.until(lambda: len(world.ledger) == 3, 20)
     assert len({entry.nonce for entry in world.ledger}) == 3
+
+
+async def test_a_reminders_button_works_after_a_restart_and_goes_away(tmp_path: Path) -> None:
+    async with DiscordApi() as api:
+        world = api.world
+        alice = world.user("alice")
+        chat = world.dm(alice)
+        async with serving(api, tmp_path, alice["id"]):
+            world.write(chat, alice, "remind me in 1 second to stretch")
+            await api.until(lambda: len(world.ledger) == 2, 20)
+        reminder = world.ledger[1]
+        assert reminder.content == "stretch"
+        done, *later = reminder.body["components"][0]["components"]
+        assert [each["label"] for each in (done, *later)] == ["Done", "10 min", "1 h", "tomorrow"]
+        async with serving(api, tmp_path, alice["id"]):
+            interaction = world.press(reminder.message_id, alice, done["custom_id"])
+            await api.until(lambda: reminder.shown == "stretch\n\n✓ Done" and interaction in world.callbacks, 20)
+            assert world.messages[chat["id"]][reminder.message_id]["components"] == []
+            assert world.callbacks[interaction] == [{"type": 6}]
+            world.command(chat, alice, "snooze", words="10m")
+            await api.until(lambda: len(world.ledger) == 3, 20)
+    assert world.ledger[2].content == "There is no reminder here that waits for an answer."

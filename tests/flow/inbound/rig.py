@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from assistant.access.recipients import Senders
+from assistant.app.schedules import Later, open_later
 from assistant.contracts.access import Limits
+from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.messages import Message, Text, UserMessage
 from assistant.contracts.models import ModelProvider
 from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.people import PeopleDirectory, UnknownPeople
 from assistant.contracts.tools import Tool
 from assistant.inbound.files import Fetcher
 from assistant.inbound.replies import Writer
@@ -87,6 +90,10 @@ class Rig:
     folder: Path
     clock: TurnedClock = field(default_factory=lambda: TurnedClock(START))
     """The store's, too."""
+    people: PeopleDirectory = field(default_factory=UnknownPeople)
+
+    def later(self, store: Store | None = None) -> Later:
+        return open_later(store or self.store, OneChannel(), self.people, clock=self.clock)
 
     @asynccontextmanager
     async def server(
@@ -119,7 +126,10 @@ class Rig:
             model=model.info.id,
             at_work=at_work,
             overview=overview,
-            commands={"memory": MemoryCommand(store, MemoryService(store, StoredSearch(store.database, store.history)), learns=True)},
+            commands={
+                "memory": MemoryCommand(store, MemoryService(store, StoredSearch(store.database, store.history)), learns=True),
+                **self.later(store).commands.handlers,
+            },
         )
         await inbound.start()
         server = Server(store=store, turns=turns, inbound=inbound, chat=chat, clock=clock, spool=self.folder / "spool")
@@ -127,6 +137,20 @@ class Rig:
             yield server
         finally:
             await server.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class OneChannel:
+    """A directory with the channel `chat` alone."""
+
+    names: Sequence[str] = ("chat",)
+    enabled: Sequence[str] = ("chat",)
+
+    def check(self, address: Address) -> Address:
+        return address
+
+    def named(self, address: Address) -> bool:
+        return False
 
 
 def words(messages: Sequence[Message]) -> list[str]:

@@ -11,7 +11,7 @@ from aiohttp import web
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.people import OWNER_ID
-from assistant.contracts.schedules import At, Every, ScheduleKind, Watched
+from assistant.contracts.schedules import At, Every, Provenance, ScheduleKind, Watched
 from assistant.contracts.workflows import JobState, NewJob
 from assistant.store.database import StoreSettings
 from assistant.store.store import open_store
@@ -44,6 +44,16 @@ async def test_an_ask_is_a_turn_in_its_session_and_its_answer_is_delivered(rig: 
     (request,) = model.requests
     assert request.payer is not None
     assert (request.payer.cause.kind, request.payer.cause.id) == ("schedule", made.id)
+
+
+@pytest.mark.parametrize("provenance", ["person", "assistant"])
+async def test_a_prompt_that_the_model_wrote_counts_as_no_words_of_the_users(rig: Rig, provenance: Provenance) -> None:
+    rig.model = ScriptedModel("Sent.")
+    await rig.add(At(at=START + HOUR), kind="ask", text="write to telegram 66666666", provenance=provenance)
+    await rig.run(HOUR)
+    (asked, _) = await rig.store.sessions.messages(OWNER_ID, "chat:1")
+    assert isinstance(asked.message, UserMessage)
+    assert [part.chosen for part in asked.message.parts if isinstance(part, Text)] == [provenance == "assistant"]
 
 
 async def test_without_a_chat_the_answer_stays_in_the_session(rig: Rig) -> None:

@@ -150,6 +150,13 @@ async def test_buttons_that_telegram_refuses_leave_their_addresses(rig: Rig, ser
     assert receipt.notice == f"buttons left out: “open”, “Yes” (Telegram: {said})"
 
 
+async def test_without_buttons_the_commands_are_words(rig: Rig, server: TelegramServer):
+    server.fail(Fault(code=400, description="Bad Request: BUTTON_DATA_INVALID", method="sendMessage"))
+    rows = ((Button(text="Done", command="/done", subject="occ_1"), Button(text="10 min", command="/snooze 10m", subject="occ_1")),)
+    await rig.send(rig.open(), event("stretch", buttons=rows))
+    assert server.texts(42) == ["stretch\n\nReply /done or /snooze 10m"]
+
+
 async def test_too_many_buttons_are_words(rig: Rig, server: TelegramServer):
     rows = tuple(tuple(Button(text=f"b{row}.{place}") for place in range(9)) for row in range(10))
     (receipt,) = await rig.send(rig.open(), event("choose", buttons=rows))

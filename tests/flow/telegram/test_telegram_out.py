@@ -6,6 +6,7 @@ import pytest
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Limit, SendRefused
+from assistant.contracts.inbox import Command
 from assistant.contracts.outbox import Button, OutboundPart
 from tests.doubles.telegram_api.faults import Fault
 from tests.doubles.telegram_api.server import TelegramServer
@@ -134,6 +135,22 @@ async def test_a_button_that_is_pressed_says_its_words(rig: Rig, server: Telegra
     assert all(message.chosen for message in messages)
     await server.until(lambda: len(server.answered_queries) == 3)
     assert server.answered_queries[:2] == queries
+
+
+async def test_a_button_with_a_command_gives_it_and_is_gone_after_an_edit(rig: Rig, server: TelegramServer):
+    subject = "occ_" + "0" * 28
+    rows = ((Button(text="Done", command="/done", subject=subject), Button(text="tomorrow", command="/snooze tomorrow", subject=subject)),)
+    channel = await rig.run()
+    (receipt,) = await rig.send(channel, event("stretch", buttons=rows))
+    (posted,) = server.ledger
+    assert [button["callback_data"] for button in posted.buttons[0]] == [f"/done {subject}", f"/snooze tomorrow {subject}"]
+    for button in posted.buttons[0]:
+        server.press(server.as_update(posted), button["callback_data"], sender=42)
+    done, later = await rig.link.received(2)
+    assert (done.command, done.chosen, done.message_id) == (Command(name="done", arguments=subject), True, receipt.message_id)
+    assert later.command == Command(name="snooze", arguments=f"tomorrow {subject}")
+    await rig.send(channel, event("stretch\n\n✓ Done", replaces=receipt.message_id))
+    assert (posted.edits, posted.buttons) == (["stretch\n\n✓ Done"], [])
 
 
 async def test_an_answer_in_a_topic_refers_to_what_it_answers(rig: Rig, server: TelegramServer):

@@ -17,10 +17,12 @@ from assistant.contracts.messages import Document, Part, Text, ToolCall, ToolMes
 from assistant.contracts.outbox import Delivery
 from assistant.contracts.sessions import NewTurn
 from assistant.contracts.tools import ToolContext, ToolServices
+from assistant.contracts.turns import MAIN
 from assistant.contracts.util import new_id
 from assistant.delivery.service import describe
 from tests.flow.outgoing import Outbox, open_outbox
 from tools.message import MessageTool
+from tools.schedule import ScheduleTool
 
 API = ToolContext(owner="local", session="api:s", turn_id="turn_1", call_id="call_1", call_place="1")
 
@@ -36,7 +38,14 @@ class Desk:
     receipt_wait: float = 0.05
 
     async def call(self, ctx: ToolContext = API, **arguments: object) -> ToolMessage:
-        """The tool's message to the model. `ctx.call_place`: the step in which it is called."""
+        """The `message` tool's words to the model. `ctx.call_place`: the step in which it is called."""
+        return await self.use("message", ctx, **arguments)
+
+    async def plan(self, ctx: ToolContext = API, **arguments: object) -> ToolMessage:
+        """The `schedule` tool's."""
+        return await self.use("schedule", ctx, **arguments)
+
+    async def use(self, tool: str, ctx: ToolContext, **arguments: object) -> ToolMessage:
         recipients = Recipients(
             self.policy,
             channels=self.outbox.channels,
@@ -51,6 +60,9 @@ class Desk:
             deliveries=self.outbox.service,
             channels=self.outbox.channels,
             recipients=recipients,
+            agent=MAIN,
+            schedules=self.outbox.later.book,
+            times=self.outbox.later.words,
             media=self.outbox.store.media,
             workspace=self.workspace,
             describe=describe,
@@ -58,8 +70,8 @@ class Desk:
             receipt_wait=self.receipt_wait,
             http=open_http,
         )
-        toolbox = Toolbox([MessageTool(services)], self.outbox.store.attachments)
-        call = ToolCall(id=ctx.call_id, name="message", arguments=orjson.dumps(arguments).decode())
+        toolbox = Toolbox([MessageTool(services), ScheduleTool(services)], self.outbox.store.attachments)
+        call = ToolCall(id=ctx.call_id, name=tool, arguments=orjson.dumps(arguments).decode())
         (message,) = await toolbox.run([call], ctx, lambda _: None, step=int(ctx.call_place))
         return message
 

@@ -1,0 +1,216 @@
+"""`nanobot schedule list | add | show | run | pause | resume | cancel`."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Final, Literal, TypeVar, cast, get_args
+
+import orjson
+import typer
+
+from assistant.access.principals import OWNER
+from assistant.app.schedules import Later, open_later
+from assistant.cli.shared import (
+    ConfigOption,
+    JsonOption,
+    LimitOption,
+    configured,
+    harmless,
+    moment,
+    pages,
+    print_list,
+    print_table,
+    with_store,
+)
+from assistant.config import Loaded
+from assistant.config.extensions import ConfiguredChannels
+from assistant.contracts.addresses import parse_address
+from assistant.contracts.errors import InvalidRequest
+from assistant.contracts.schedules import NewSchedule, Occurrence, Schedule, ScheduleState, Watched
+from assistant.contracts.util import replace_surrogates
+from assistant.store.store import Store
+
+T = TypeVar("T")
+_STATES: Final = get_args(ScheduleState)
+
+commands = typer.Typer(
+    name="schedule", help="What is planned: reminders, questions to the assistant, watches, workflows.", no_args_is_help=True
+)
+
+ScheduleArgument = Annotated[str, typer.Argument(metavar="ID", help="As listed: sch_…")]
+
+
+@commands.command("list")
+def list_schedules(
+    state: Annotated[str | None, typer.Option(metavar="STATE", help=f"Only these: {', '.join(_STATES)}.")] = None,
+    person: Annotated[str | None, typer.Option(metavar="PERSON", help="Only those of this person.")] = None,
+    limit: LimitOption = 50,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """List schedules, the newest first.
+
+    Example: nanobot schedule list --state active
+    """
+    if state is not None and state not in _STATES:
+        raise typer.BadParameter(f"must be one of {', '.join(_STATES)}.", param_hint="--state")
+    wanted = cast("ScheduleState | None", state)
+
+    async def latest(later: Later) -> list[tuple[Schedule, str]]:
+        found = await pages(lambda count, last: later.book.list(person, state=wanted, limit=count, before=last.id if last else None), limit)
+        return [(each, later.words.tell(each)) for each in found]
+
+    found = _with_book(configured(config), latest)
+    if as_json:
+        for schedule, _ in found:
+            typer.echo(orjson.dumps(schedule))
+    else:
+        print_table(("ID", "KIND", "STATE", "WHEN", "TO", "PERSON", "TEXT"), [_row(*each) for each in found])
+
+
+@commands.command()
+def add(
+    when: Annotated[str, typer.Argument(metavar="WHEN", help='In words, ISO 8601 or cron: "in 10 minutes", "every weekday at 8:30".')],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="A reminder's words, the prompt, or the workflow's id.")],
+    to: Annotated[
+        str | None, typer.Option(metavar="CHANNEL:CHAT", help="Where it goes. Default: the chat in which the person wrote last.")
+    ] = None,
+    kind: Annotated[
+        Literal["reminder", "ask", "watch", "workflow"],
+        typer.Option(
+            metavar="KIND", help="reminder (the text as it is), ask (the assistant answers it), watch (asked when it changed), workflow."
+        ),
+    ] = "reminder",
+    watch: Annotated[str | None, typer.Option(metavar="TARGET", help="Of a watch: a URL, feed:URL, or a file of the workspace.")] = None,
+    zone: Annotated[str | None, typer.Option(metavar="ZONE", help="IANA, such as Europe/Berlin. Default: the person's.")] = None,
+    on_miss: Annotated[
+        Literal["run", "skip", "tell"], typer.Option(metavar="RULE", help="If no server runs when it is due: run late, skip, or tell only.")
+    ] = "run",
+    urgent: Annotated[bool, typer.Option("--urgent", help="Deliver in quiet hours, too.")] = False,
+    until_done: Annotated[int, typer.Option(metavar="MINUTES", min=0, max=1440, help="Repeat a reminder until it is done.")] = 0,
+    person: Annotated[str, typer.Option(metavar="PERSON", help="Whose it is.")] = OWNER.id,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Plan something. A server that runs on the same store does it.
+
+    Example: nanobot schedule add "in 10 minutes" "stretch" --to telegram:42
+    """
+    loaded = configured(config)
+    channels = ConfiguredChannels(loaded.config.channels.by_name())
+
+    async def make(later: Later) -> tuple[Schedule, str]:
+        rule, named = await later.words.read(person, replace_surrogates(when), zone or "")
+        address = channels.check(parse_address(to)) if to else await later.words.chat(person) if kind == "reminder" else None
+        if address is None and kind == "reminder":
+            raise InvalidRequest("Say where the reminder goes: --to telegram:123456789, as the chat's /id shows it.", param="to")
+        new = NewSchedule(
+            owner=person,
+            kind=kind,
+            rule=rule,
+            zone=named,
+            text=replace_surrogates(text),
+            address=address,
+            watched=_watched(watch),
+            on_miss=on_miss,
+            urgent=urgent,
+            until_done=until_done,
+        )
+        made = await later.book.add(new)
+        return made, later.words.tell(made)
+
+    made, when_words = _with_book(loaded, make)
+    typer.echo(orjson.dumps(made) if as_json else harmless(f"{made.id}  {made.new.kind} · {when_words}"))
+
+
+@commands.command()
+def show(schedule: ScheduleArgument, limit: LimitOption = 20, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Show a schedule, and how its occurrences ended, the latest first.
+
+    Example: nanobot schedule show sch_019a…
+    """
+
+    async def read(later: Later) -> tuple[Schedule, str, Sequence[Occurrence]]:
+        found = await later.book.get(None, schedule)
+        return found, later.words.tell(found), await later.book.occurrences(None, found.id, limit=limit)
+
+    found, when, history = _with_book(configured(config), read)
+    if as_json:
+        typer.echo(orjson.dumps({"schedule": found, "occurrences": history}))
+        return
+    new = found.new
+    lines = [f"{found.id}  {new.kind}  {found.state}", f"when     {when}", f"to       {new.address or 'the session it was made in'}"]
+    lines += [f"person   {new.owner}", f"made     {moment(found.created)} UTC", f"missed   {new.on_miss}", "", new.text, ""]
+    typer.echo(harmless("\n".join(lines)))
+    if history:
+        print_list(history, ("DUE (UTC)", "STATE", "ENDED (UTC)", "REF", "WHY"), _occurrence)
+
+
+@commands.command()
+def run(schedule: ScheduleArgument, config: ConfigOption = None) -> None:
+    """Do it once now, besides its rule. The server that runs on this store does it.
+
+    Example: nanobot schedule run sch_019a…
+    """
+    found = _with_book(configured(config), lambda later: later.book.run(None, schedule))
+    typer.echo(f"{found.id}  {found.state}: a server that runs does it now (nanobot serve)")
+
+
+@commands.command()
+def pause(schedule: ScheduleArgument, config: ConfigOption = None) -> None:
+    """Pause a schedule: nothing of it happens until it goes on.
+
+    Example: nanobot schedule pause sch_019a…
+    """
+    _changed(configured(config), lambda later: later.book.pause(None, schedule))
+
+
+@commands.command()
+def resume(schedule: ScheduleArgument, config: ConfigOption = None) -> None:
+    """Let a paused schedule go on from now; what was due meanwhile is not made up for.
+
+    Example: nanobot schedule resume sch_019a…
+    """
+    _changed(configured(config), lambda later: later.book.resume(None, schedule))
+
+
+@commands.command()
+def cancel(schedule: ScheduleArgument, config: ConfigOption = None) -> None:
+    """End a schedule. Its history stays.
+
+    Example: nanobot schedule cancel sch_019a…
+    """
+    _changed(configured(config), lambda later: later.book.cancel(None, schedule))
+
+
+def _with_book(loaded: Loaded, use: Callable[[Later], Awaitable[T]]) -> T:
+    channels = ConfiguredChannels(loaded.config.channels.by_name())
+
+    def on(store: Store) -> Awaitable[T]:
+        return use(open_later(store, channels, store.people))
+
+    return with_store(loaded, on)
+
+
+def _changed(loaded: Loaded, change: Callable[[Later], Awaitable[Schedule]]) -> None:
+    async def act(later: Later) -> tuple[Schedule, str]:
+        found = await change(later)
+        return found, later.words.tell(found)
+
+    found, when = _with_book(loaded, act)
+    typer.echo(harmless(f"{found.id}  {found.state}: {found.new.kind} · {when}"))
+
+
+def _watched(target: str | None) -> Watched | None:
+    if target is None:
+        return None
+    if target.startswith("feed:"):
+        return Watched(kind="feed", target=target.removeprefix("feed:"), named=True)
+    return Watched(kind="url" if "://" in target else "file", target=target, named=True)
+
+
+def _row(schedule: Schedule, when: str) -> Sequence[str]:
+    new = schedule.new
+    return schedule.id, new.kind, schedule.state, when, str(new.address or ""), new.owner, new.text[:60]
+
+
+def _occurrence(each: Occurrence) -> Sequence[str]:
+    return moment(each.instant), each.state, moment(each.ended) if each.ended else "", each.ref or "", each.error or ""
