@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +15,9 @@ from assistant.schedule.plans import plan_due
 from assistant.schedule.rules import next_instant, zone_of, zones_version
 from assistant.schedule.runs import OccurrenceRunner
 from assistant.schedule.texts import EventWriter, failure_notice
-from assistant.store.occurrences import Begun, Due, HeldOccurrence, NextWake, Plan
+from assistant.store.codec import from_micros, optional
+from assistant.store.occurrence_rows import EARLIEST
+from assistant.store.occurrences import Begun, Due, HeldOccurrence, Plan
 from assistant.store.processes import Notifier
 from assistant.store.store import Store
 
@@ -32,6 +35,16 @@ _LOOK_AFTER: Final = 10.0
 """Seconds until the work of other processes is looked after, while they have any: they may die."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextWake:
+    at: datetime | None
+    """When something falls due; None: nothing is scheduled."""
+    untold: bool
+    """There are failures to be told."""
+    others: bool
+    """Other processes work on occurrences, and may die."""
+
+
 class ScheduleService:
     """Runs the schedules of a store, beside other processes that do so too. While nothing is scheduled it sleeps until it is notified."""
 
@@ -47,6 +60,7 @@ class ScheduleService:
     ) -> None:
         self._schedules = store.schedules
         self._store = store.occurrences
+        self._database, self._own = store.database, store.runner.id
         self._notifier = notifier
         self._people = people
         self._writer = writer
@@ -89,7 +103,7 @@ class ScheduleService:
 
     async def look(self) -> NextWake:
         """Do all that is due now. Returns what comes next."""
-        wake = await self._store.next_wake()
+        wake = await self._next_wake()
         if wake.others:
             await self._take_over()
         if wake.untold:
@@ -102,8 +116,14 @@ class ScheduleService:
                 self._begin(each)
             if not decided:
                 break
-            wake = await self._store.next_wake()
+            wake = await self._next_wake()
         return wake
+
+    async def _next_wake(self) -> NextWake:
+        # Asked after each notification, so also beside each message that goes out: one statement, without a way through more files.
+        ((rule, waiting, untold, others),) = await self._database.select(EARLIEST, {"runner": self._own})
+        at = min((at for at in (rule, waiting) if at is not None), default=None)
+        return NextWake(at=optional(from_micros, at), untold=untold is not None, others=others is not None)
 
     async def _run(self) -> None:
         failures = 0

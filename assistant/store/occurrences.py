@@ -15,7 +15,6 @@ from assistant.store.occurrence_rows import (
     CLAIM_WAITING,
     DUE,
     DUE_OWNERS,
-    EARLIEST,
     FAIL,
     FOUND,
     GIVE_BACK,
@@ -97,16 +96,6 @@ class HeldOccurrence:
     """What the watch saw last."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NextWake:
-    at: datetime | None
-    """When something falls due; None: nothing is scheduled."""
-    untold: bool
-    """There are failures to be told."""
-    others: bool
-    """Other processes work on occurrences, and may die."""
-
-
 class OccurrenceStore:
     """Occurrences in a Database. Every write is one transaction, durable when the call returns. Every method may raise StoreUnavailable.
 
@@ -119,12 +108,6 @@ class OccurrenceStore:
         self._runner = runner
         self._notifier = notifier
         self._clock = clock
-
-    async def next_wake(self) -> NextWake:
-        rows = await self._database.select(EARLIEST, {"runner": self._runner.id})
-        rule, waiting, untold, others = rows[0]
-        times = [at for at in (rule, waiting) if at is not None]
-        return NextWake(at=optional(from_micros, min(times, default=None)), untold=untold is not None, others=others is not None)
 
     async def due_owners(self, most: int) -> Collection[str]:
         """The owners of the `most` schedules that have been due longest."""

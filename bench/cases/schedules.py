@@ -92,9 +92,9 @@ async def _schedule(home: Path) -> datetime:
 
 async def _claims(home: Path, count: int) -> list[float]:
     """Milliseconds of each claim of one reminder, its commit included, among 100,000 schedules."""
+    await _prepare(home, _SCHEDULES)
     store = await open_store(StoreSettings(), home)
     try:
-        await _fill(store, _SCHEDULES)
         taken: list[float] = []
         for number in range(count):
             now = datetime.now(UTC)

@@ -14,10 +14,9 @@ from assistant.contracts.schedules import Every, NewSchedule, Occurrence, Rule, 
 from assistant.schedule.book import StoredSchedules
 from assistant.schedule.pages import PageSource
 from assistant.schedule.runs import OccurrenceRunner
-from assistant.schedule.service import ScheduleService
+from assistant.schedule.service import NextWake, ScheduleService
 from assistant.schedule.texts import EventWriter
 from assistant.schedule.watches import WatchChecks
-from assistant.store.occurrences import NextWake
 from assistant.store.store import Store
 from assistant.testing.scripted import ScriptedModel
 from assistant.turns.service import Turns
