@@ -55,7 +55,7 @@ class Principal:
     @property
     def payer(self) -> Payer:
         """To whom the calls of models are charged that are made without a turn."""
-        return Payer(owner=self.id, caller=self.id)
+        return Payer(owner=self.person, caller=self.id)
 
     def may(self, scope: Scope) -> bool:
         return self.scopes is None or scope in self.scopes or "admin" in self.scopes

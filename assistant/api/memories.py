@@ -102,7 +102,7 @@ class MemoryEndpoints:
     ) -> MemoryList:
         """The latest first; `before`: the id of the last one of the page before. `query`: those that fit these words, the best first (there is
         one page). `history`: with those that were superseded."""
-        owner = principal(request.scope).id
+        owner = principal(request.scope).person
         if query is not None:
             if before is not None or history:
                 raise InvalidRequest("A query has one page, of memories that hold: leave out 'before' and 'history'.", param="query")
@@ -128,18 +128,18 @@ class MemoryEndpoints:
         if ends is not None and ends <= datetime.now(UTC):
             raise InvalidRequest("'valid_until' is in the past.", param="valid_until")
         statement = Statement(text=text, kind=asked.kind, about=asked.about, valid_until=ends)
-        return await self._detail(await self.known.memory.keep(principal(request.scope).id, statement, explicit=True))
+        return await self._detail(await self.known.memory.keep(principal(request.scope).person, statement, explicit=True))
 
     @endpoint("GET", _ONE, "Show a memory", scope="memory", responses=errors(401, 404, 503))
     async def show(self, request: Request, memory_id: str) -> MemoryDetail:
         """With the message that it came from."""
-        return await self._detail(await self.known.store.memories.get(principal(request.scope).id, _known(memory_id)))
+        return await self._detail(await self.known.store.memories.get(principal(request.scope).person, _known(memory_id)))
 
     @endpoint("DELETE", _ONE, "Forget a memory", scope="memory", responses=errors(400, 401, 404, 503))
     async def forget(self, request: Request, memory_id: str, everywhere: bool = False) -> MemoryDeleted:
         """With its older versions, and all that was made of it. It is not learned again. `everywhere`: its words are blacked out in what was
         said, too."""
-        if not await self.known.store.forgetting.forget(principal(request.scope).id, [_known(memory_id)], everywhere=everywhere):
+        if not await self.known.store.forgetting.forget(principal(request.scope).person, [_known(memory_id)], everywhere=everywhere):
             raise MemoryNotFound(param="memory_id")
         return MemoryDeleted(id=memory_id)
 

@@ -12,7 +12,17 @@ from assistant.api.middleware.request import state_of
 from assistant.api.openapi import endpoint, errors
 from assistant.contracts.metrics import CATALOGUE, SECONDS, Metrics
 
-Depths = Mapping[str, float]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depths:
+    """What the store says, over all processes on it."""
+
+    waiting: Mapping[str, float]
+    """How much waits or runs, by queue."""
+    occurrences: Mapping[str, int]
+    """How many occurrences of schedules are kept, by how they ended or stand."""
+
+
 _FORMAT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
@@ -21,7 +31,7 @@ _ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 class MetricsEndpoints:
     metrics: Metrics
     depths: Callable[[], Awaitable[Depths]]
-    """How much waits, by queue: asked at each request."""
+    """Asked at each request."""
 
     @endpoint(
         "GET",
@@ -52,7 +62,9 @@ def exposition(metrics: Metrics, depths: Depths) -> str:
                 lines.append(f"{metric.name}_bucket{_labels([*named, ('le', bound)])} {count:.12g}")
             lines += [f"{metric.name}_sum{_labels(named)} {found[-1]:.9g}", f"{metric.name}_count{_labels(named)} {sum(found[:-1]):.12g}"]
     lines += ["# HELP nanobot_waiting What waits or runs now, by queue, over all processes on the store.", "# TYPE nanobot_waiting gauge"]
-    lines += [f"nanobot_waiting{_labels([('queue', queue)])} {depth:.12g}" for queue, depth in depths.items()]
+    lines += [f"nanobot_waiting{_labels([('queue', queue)])} {depth:.12g}" for queue, depth in depths.waiting.items()]
+    lines += ["# HELP nanobot_occurrences Occurrences of schedules that are kept, by how they ended.", "# TYPE nanobot_occurrences gauge"]
+    lines += [f"nanobot_occurrences{_labels([('outcome', outcome)])} {many}" for outcome, many in depths.occurrences.items()]
     return "\n".join([*lines, ""])
 
 

@@ -166,7 +166,7 @@ class ScheduleEndpoints:
     )
     async def create(self, request: Request) -> Response:
         """Make a schedule: 201. `detail` says when it is next, with the zone. With an `Idempotency-Key`, a repeat makes no second one."""
-        owner, key = principal(request.scope).id, idempotency_key(request.scope)
+        owner, key = principal(request.scope).person, idempotency_key(request.scope)
         asked = validated(ScheduleRequest, await read_json(request.scope, request.receive, self.limits))
         rule, zone = await self.words.read(owner, asked.when, asked.zone or "")
         new = NewSchedule(
@@ -193,13 +193,13 @@ class ScheduleEndpoints:
     ) -> ScheduleList:
         """The newest first; `before`: the id of the last one of the page before."""
         last = None if before is None else _known(before)
-        found = await self.book.list(principal(request.scope).id, state=state, limit=limit + 1, before=last)
+        found = await self.book.list(principal(request.scope).person, state=state, limit=limit + 1, before=last)
         return ScheduleList.page(found, limit, self._shown)
 
     @endpoint("GET", _ONE, "Show a schedule", scope="schedules", responses=errors(401, 404, 503))
     async def show(self, request: Request, schedule_id: str) -> ScheduleWithHistory:
         """With its latest occurrences, and how they ended."""
-        owner = principal(request.scope).id
+        owner = principal(request.scope).person
         schedule = await self.book.get(owner, _known(schedule_id))
         found = await self.book.occurrences(owner, schedule.id)
         return ScheduleWithHistory(
@@ -216,7 +216,7 @@ class ScheduleEndpoints:
     )
     async def change(self, request: Request, schedule_id: str) -> ScheduleAnswer:
         """Change when it happens, what is said, how it is missed; pause it or go on."""
-        owner, wanted = principal(request.scope).id, _known(schedule_id)
+        owner, wanted = principal(request.scope).person, _known(schedule_id)
         asked = validated(ScheduleChangeRequest, await read_json(request.scope, request.receive, self.limits))
         known = await self.book.get(owner, wanted)
         rule, zone = (None, asked.zone) if asked.when is None else await self.words.read(owner, asked.when, asked.zone or known.new.zone)
@@ -237,12 +237,12 @@ class ScheduleEndpoints:
     @endpoint("DELETE", _ONE, "Cancel a schedule", scope="schedules", responses=errors(401, 404, 503))
     async def cancel(self, request: Request, schedule_id: str) -> ScheduleAnswer:
         """End it. It stays readable, with its history; what runs already goes on."""
-        return self._shown(await self.book.cancel(principal(request.scope).id, _known(schedule_id)))
+        return self._shown(await self.book.cancel(principal(request.scope).person, _known(schedule_id)))
 
     @endpoint("POST", _ONE + "/run", "Run a schedule now", scope="schedules", responses={**errors(401, 404, 503), **_OVER})
     async def run(self, request: Request, schedule_id: str) -> OccurrenceAnswer:
         """Once, besides its rule."""
-        return OccurrenceAnswer.model_validate(await self.book.run(principal(request.scope).id, _known(schedule_id)))
+        return OccurrenceAnswer.model_validate(await self.book.run(principal(request.scope).person, _known(schedule_id)))
 
     async def _address(self, owner: str, asked: ScheduleRequest) -> Address | None:
         """Raises InvalidAddress; InvalidRequest for a reminder without a chat."""

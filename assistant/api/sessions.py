@@ -118,7 +118,7 @@ class SessionEndpoints:
     @endpoint("POST", "/v1/sessions/{session_id:path}/compact", "Compact a session", scope="sessions", responses=errors(401, 404, 503))
     async def compact(self, request: Request, session_id: str) -> SessionCompacted:
         """Sum up all but the last part of it now: the model sees the summary in place of the older messages, which stay stored."""
-        task = await self.turns.compact(principal(request.scope).id, known_key(session_id))
+        task = await self.turns.compact(principal(request.scope).person, known_key(session_id))
         return SessionCompacted(id=session_id, compacted=task is not None and (await asyncio.shield(task)).stored)
 
 

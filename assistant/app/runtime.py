@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from assistant.api.deliveries import Outgoing
 from assistant.api.files import FileService
 from assistant.api.health import ReadinessCheck
 from assistant.api.memories import MemoryResources
+from assistant.api.metrics import Depths
 from assistant.api.people import Household
 from assistant.api.schedules import ScheduleEndpoints
 from assistant.api.server.websockets import preload as preload_sockets
@@ -140,15 +141,18 @@ class Runtime:
         await self.services.store.links.follow(named, list(enabled))
         await self.services.store.links.settle()
 
-    async def depths(self) -> Mapping[str, float]:
+    async def depths(self) -> Depths:
         """For GET /metrics: what waits or runs now."""
         counts = await self.services.store.outbox.counts()
         waiting = {state: sum(count for (_, each), count in counts.items() if each == state) for state in ("queued", "sending", "unknown")}
-        return {
-            **{f"outbox_{state}": count for state, count in waiting.items()},
-            "inbox": len(await self.services.store.inbox.waiting()),
-            "turns": self.services.turns.at_work,
-        }
+        return Depths(
+            waiting={
+                **{f"outbox_{state}": count for state, count in waiting.items()},
+                "inbox": len(await self.services.store.inbox.waiting()),
+                "turns": self.services.turns.at_work,
+            },
+            occurrences=await self.services.store.occurrences.counts(),
+        )
 
     def _open_gateway(self, channels: OpenChannels) -> _Gateway:
         services, store, config = self.services, self.services.store, self.services.loaded.config

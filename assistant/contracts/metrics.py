@@ -39,9 +39,8 @@ REFUSALS: Final = Metric(
 TOOLS: Final = Metric("nanobot_tool_calls_total", ("tool", "outcome"), 'Calls of tools: "ok" or "failed".')
 TOOL_SECONDS: Final = Metric("nanobot_tool_seconds", ("tool",), "From a tool's call to its result.")
 DELIVERIES: Final = Metric("nanobot_deliveries_total", ("channel", "outcome"), "Attempts to deliver a message, by the state that followed.")
-OCCURRENCES: Final = Metric("nanobot_occurrences_total", ("kind", "outcome"), "Occurrences of schedules, by how they ended.")
 CATALOGUE: Final = (
-    REQUESTS, REQUEST_SECONDS, TURNS, TURN_SECONDS, MODEL_CALLS, MODEL_SECONDS, TOKENS, COST, REFUSALS, TOOLS, TOOL_SECONDS, DELIVERIES, OCCURRENCES,
+    REQUESTS, REQUEST_SECONDS, TURNS, TURN_SECONDS, MODEL_CALLS, MODEL_SECONDS, TOKENS, COST, REFUSALS, TOOLS, TOOL_SECONDS, DELIVERIES,
 )  # fmt: skip
 
 

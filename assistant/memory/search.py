@@ -55,7 +55,7 @@ class StoredSearch:
         weight = 0.0
         if self._vectors and wish.query.strip():
             self._vectors.wake()
-            if vector := await self._vectors.of(wish.query):
+            if vector := await self._vectors.of(wish.query, wish.owner):
                 weight = self._vectors.weight
                 near = {kind: await self._vectors.nearest(wish.owner, kind, vector, _CANDIDATES) for kind in wish.kinds}
         return await self._database.read(lambda connection: found(connection, wish, asked, near, weight))

@@ -13,9 +13,11 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
-from operator import mul
+from itertools import groupby
+from operator import attrgetter, mul
 from typing import Final
 
+from assistant.contracts.causes import Cause, Payer
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.models import EmbeddingProvider
 from assistant.contracts.search import SearchKind
@@ -86,13 +88,13 @@ class Vectors:
         best = sorted(cosines, key=lambda entry: (-cosines[entry], -entry))[:most]
         return {entry: cosines[entry] for entry in best}
 
-    async def of(self, text: str) -> Sequence[float] | None:
-        """A question's vector, of length 1; None where the model does not give one in time."""
+    async def of(self, text: str, owner: str) -> Sequence[float] | None:
+        """The vector of a question of `owner`, of length 1; None where the model does not give one in time."""
         try:
             async with asyncio.timeout(QUERY_SECONDS):
                 model = await self._open()
                 self.weight = _LEXICAL if model.info.provider == "offline" else _SEMANTIC
-                embedded = await model.embed([text[:_MOST_CHARS]], None)
+                embedded = await model.embed([text[:_MOST_CHARS]], None, payer=_payer(owner))
         except (NanobotError, TimeoutError) as error:
             log.warning("search.no_vector error=%s", type(error).__qualname__)
             return None
@@ -105,9 +107,10 @@ class Vectors:
             lambda connection, after=behind: rows.without_vector(connection, self._model, after, _BATCH)
         ):
             behind = waiting[-1].entry
-            texts = [each for each in waiting if each.text.strip()]
-            if texts:
-                embedded = await (await self._open()).embed([each.text[:_MOST_CHARS] for each in texts], None)
+            by_owner = sorted([each for each in waiting if each.text.strip()], key=attrgetter("owner"))
+            for owner, group in groupby(by_owner, key=attrgetter("owner")):
+                texts = list(group)
+                embedded = await (await self._open()).embed([each.text[:_MOST_CHARS] for each in texts], None, payer=_payer(owner))
                 packed = [(each.entry, each.space, pack(unit(vector))) for each, vector in zip(texts, embedded.vectors, strict=True)]
                 await self._database.write(lambda connection, new=packed: rows.keep(connection, self._model, new))
                 made += len(texts)
@@ -139,6 +142,10 @@ class Vectors:
             signs.entries += [entry for entry, _ in new]
             behind = new[-1][0]
         return signs
+
+
+def _payer(owner: str) -> Payer:
+    return Payer(owner=owner, caller=owner, cause=Cause(kind="memory"))
 
 
 def _signs_of_all(packed: Sequence[bytes]) -> list[int]:

@@ -49,6 +49,8 @@ LEAVE = "UPDATE occurrences SET runner = NULL WHERE id = :id AND runner = :runne
 FOUND = "UPDATE occurrences SET ref = :ref, material = :material WHERE id = :id AND runner = :runner AND state = 'claimed' RETURNING id"
 SAW = "UPDATE schedules SET watch = :watch WHERE id = :id"
 
+COUNTS = "SELECT state, count(*) FROM occurrences GROUP BY state"
+
 # Ends.
 
 _END = """

@@ -1,6 +1,6 @@
 """Occurrences: what is due is claimed with its delivery, turn or job, and comes to an end, in whichever process."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -13,6 +13,7 @@ from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.occurrence_rows import (
     ADVANCE,
     CLAIM_WAITING,
+    COUNTS,
     DUE,
     DUE_OWNERS,
     FAIL,
@@ -228,6 +229,10 @@ class OccurrenceStore:
             more, looked_at = await self._database.write(write)
             moved += more
         return moved
+
+    async def counts(self) -> Mapping[str, int]:
+        """How many are kept, by state."""
+        return dict(await self._database.select(COUNTS))
 
     async def purge(self, before: datetime) -> int:
         """Remove what ended before this time. Returns how many occurrences were removed."""

@@ -10,7 +10,8 @@ from assistant.store.database import SqlRow, Transaction
 from assistant.store.search import SPACE, words_of
 
 WITHOUT_VECTOR: Final = """
-    SELECT e.id, e.space, e.ref, e.text, m.role, m.payload FROM search_entries AS e
+    SELECT e.id, e.space, s.owner, e.ref, e.text, m.role, m.payload FROM search_entries AS e
+    JOIN search_spaces AS s ON s.id = e.space
     LEFT JOIN search_vectors AS v ON v.entry = e.id AND v.model = :model
     LEFT JOIN messages AS m ON m.session_id = e.session_id AND m.seq = e.seq
     WHERE e.id > :behind AND v.entry IS NULL AND (e.ref IS NOT NULL OR m.seq IS NOT NULL) ORDER BY e.id LIMIT :limit"""
@@ -28,6 +29,7 @@ class MissingVector:
 
     entry: int
     space: int
+    owner: str
     text: str
 
 
@@ -35,8 +37,8 @@ def without_vector(connection: Transaction, model: str, behind: int, limit: int)
     """The next entries of all owners that this model has made no vector of."""
     found = connection.execute(WITHOUT_VECTOR, {"model": model, "behind": behind, "limit": limit})
     return [
-        MissingVector(entry=entry, space=space, text=words_of(role, payload) if ref is None else unescape(text))
-        for entry, space, ref, text, role, payload in found
+        MissingVector(entry=entry, space=space, owner=unescape(owner), text=words_of(role, payload) if ref is None else unescape(text))
+        for entry, space, owner, ref, text, role, payload in found
     ]
 
 

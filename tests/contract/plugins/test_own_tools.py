@@ -50,7 +50,13 @@ async def services(tmp_path: Path) -> AsyncGenerator[Services]:
         message = UserMessage(id="msg_1", parts=(part,))
         await store.sessions.begin_turn(NewTurn(id="turn_0", owner="local", session="api:s", message=message), None)
         recipients = Recipients(
-            "any", channels=outbox.channels, instructions="", inbox=store.inbox, pairings=store.pairings, sessions=store.sessions
+            "any",
+            channels=outbox.channels,
+            instructions="",
+            inbox=store.inbox,
+            pairings=store.pairings,
+            sessions=store.sessions,
+            people=store.people,
         )
         tools = ToolServices(
             workspace=tmp_path,
