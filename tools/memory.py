@@ -33,6 +33,7 @@ class Remember:
     params: ClassVar[type[BaseModel]] = RememberParams
     reads_only: ClassVar[bool] = False
     happens_once: ClassVar[Literal[True]] = True
+    reports_effects: ClassVar[Literal[True]] = True
     timeout: ClassVar[float] = 20.0
 
     def __init__(self, memories: MemoryTools) -> None:
@@ -88,6 +89,7 @@ class Forget:
     params: ClassVar[type[BaseModel]] = ForgetParams
     reads_only: ClassVar[bool] = False
     happens_once: ClassVar[Literal[True]] = True
+    reports_effects: ClassVar[Literal[True]] = True
     timeout: ClassVar[float] = 60.0
 
     def __init__(self, memories: MemoryTools) -> None:

@@ -81,6 +81,7 @@ class ScheduleTool:
     params: ClassVar[type[BaseModel]] = ScheduleParams
     reads_only: ClassVar[bool] = False
     happens_once: ClassVar[Literal[True]] = True
+    reports_effects: ClassVar[Literal[True]] = True
     timeout: ClassVar[float] = 30.0
 
     def __init__(self, services: ToolServices) -> None:

@@ -8,7 +8,9 @@ import orjson
 import pytest
 
 from assistant.contracts.access import ApiKey, Limits
+from assistant.contracts.causes import Payer
 from assistant.contracts.inbox import Pairing, Sender
+from assistant.contracts.memory import Statement
 from assistant.contracts.people import OWNER_ID, PersonNotFound
 from assistant.contracts.workflows import NewJob
 from assistant.store.attachments import KeptFile
@@ -18,12 +20,15 @@ from assistant.store.tables import SQLModel
 from tests.clocks import TurnedClock
 
 from .came_in import message, place
+from .charged import a_call
 from .sent import claimed, event
 from .test_file_store import READ, bytes_of, keep, upload
 from .test_moves import conversation, history
 from .test_response_store import response
+from .test_schedule_store import new as new_schedule
 
 ANNA, BERT = "telegram:42", "telegram:43"
+KEPT = (*OWNED, "memories")
 
 
 def test_every_table_with_an_owner_belongs_to_spaces_or_is_excused() -> None:
@@ -45,23 +50,27 @@ async def filled(store: Store, owner: str, folder: Path, clock: TurnedClock) -> 
     sent = response(clock, said=owner)
     await store.responses.begin(owner, sent)
     await store.responses.finish(owner, sent.id, {"status": "completed"})
+    await store.schedules.add(new_schedule(f"reminds {owner}", owner), clock.now + timedelta(hours=1), "2026a", most=9)
+    await store.ledger.keep_now(replace(a_call(), payer=Payer(owner=owner, caller=owner)), None)
+    await store.memories.add(owner, Statement(text=f"I know {owner}", about="knowing"), explicit=True)
     data = owner.encode()
     await store.attachments.keep(owner, "api:default", upload(folder, data), READ)
     return await keep(store, folder, owner, data)
 
 
 async def counts(store: Store, owner: str) -> dict[str, int]:
-    return {table: len(rows) for table, rows in (await store.people.export(owner)).items()}
+    exported = await store.people.export(owner)
+    return {table: len(exported[table]) for table in KEPT}
 
 
 async def test_every_table_of_a_space_follows_and_nothing_of_another_does(store: Store, tmp_path: Path, clock: TurnedClock) -> None:
     for owner in (ANNA, BERT, "key:1"):
         await filled(store, owner, tmp_path, clock)
-    assert await counts(store, BERT) == dict.fromkeys(OWNED, 1)
+    assert await counts(store, BERT) == dict.fromkeys(KEPT, 1)
     await store.links.join(BERT, ANNA)
-    assert await counts(store, ANNA) == dict.fromkeys(OWNED, 2)
-    assert await counts(store, BERT) == dict.fromkeys(OWNED, 0)
-    assert await counts(store, "key:1") == dict.fromkeys(OWNED, 1)
+    assert await counts(store, ANNA) == dict.fromkeys(KEPT, 2)
+    assert await counts(store, BERT) == dict.fromkeys(KEPT, 0)
+    assert await counts(store, "key:1") == dict.fromkeys(KEPT, 1)
     taken = await store.inbox.take(ANNA, "api:default~2")
     assert taken is not None
     assert [each.text for each in taken.messages] == [f"waits for {BERT}"]
@@ -69,6 +78,8 @@ async def test_every_table_of_a_space_follows_and_nothing_of_another_does(store:
     assert attached["session"] == "api:default~2"
     claim = await claimed(store, "telegram:43")
     assert claim.event.origin.owner == ANNA
+    assert [schedule.new.owner for schedule in await store.schedules.list(ANNA)] == [ANNA, ANNA]
+    assert {memory.text for memory in await store.memories.list(ANNA, history=True)} == {f"I know {ANNA}", f"I know {BERT}"}
 
 
 async def test_an_export_holds_what_the_person_said_and_no_others(store: Store, tmp_path: Path, clock: TurnedClock) -> None:
@@ -91,7 +102,7 @@ async def test_whoever_is_forgotten_is_gone_with_files_and_access(store: Store, 
     await store.keys.add(key, "d")
     await store.links.join("key:k", ANNA)
     await store.attachments.collect(await store.people.forget(ANNA))
-    assert await counts(store, ANNA) == dict.fromkeys(OWNED, 0)
+    assert await counts(store, ANNA) == dict.fromkeys(KEPT, 0)
     assert await store.people.person(ANNA) is None
     assert not await store.pairings.paired("telegram", "42")
     assert await store.keys.find("d") is None
