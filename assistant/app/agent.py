@@ -21,9 +21,8 @@ from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.metrics import Metrics
-from assistant.contracts.models import ModelProvider, Sampling
+from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
-from assistant.contracts.sessions import BeforeCut
 from assistant.contracts.tools import Tool, ToolKind, ToolServices
 from assistant.contracts.turns import MAIN
 from assistant.contracts.util import Settings
@@ -60,12 +59,8 @@ async def build_turns(
     opened: AsyncExitStack,
     metrics: Metrics,
     traces: "Traces | None",
-    *,
-    summariser: ModelProvider | None = None,
-    before_cut: BeforeCut | None = None,
 ) -> Turns:
-    """`models`: by agent, as `open_models` gives them. `opened`: closes the tools. `summariser`: writes the summaries of long sessions (None: the
-    agent's own model). `before_cut`: sees their messages first. Raises ConfigError where an agent names a tool that
+    """`models`: by agent, as `open_models` gives them. `opened`: closes the tools. Raises ConfigError where an agent names a tool that
     does not exist, or does not open."""
     config, attachments = loaded.config, store.attachments
     kinds = await asyncio.to_thread(tool_kinds)
@@ -103,7 +98,7 @@ async def build_turns(
         intake=MessageIntake(reader, attachments, document_chars=config.agent.document_chars, document_pictures=config.documents.pictures),
         timeout=config.api.timeout,
         people=store.people,
-        compaction=Compaction(store.summaries, model=summariser, before=before_cut),
+        compaction=Compaction(store.summaries, before=memory.learning.before_cut),
         allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=config.default_limits),
         memory=memory.service,
         metrics=metrics,

@@ -23,6 +23,7 @@ from assistant.config.schema import TraceSettings
 from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
+from assistant.contracts.ledger import Metering
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.outbox import Deliveries
@@ -116,12 +117,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         opened.push_async_callback(store.close)
         meter = build_meter(config, store, store.people, metrics := Metrics())
         traces = await _open_traces(config.traces, opened)
-        metering = traces.metering(meter) if traces else meter
-        models = await open_models(config, metering)
-        for model in models.values():
-            opened.push_async_callback(model.provider.close)
-        registry = open_registry(loaded, models[MAIN].choice, metering)
-        opened.push_async_callback(registry.close)
+        models, registry = await _open_models(loaded, traces.metering(meter) if traces else meter, opened)
         files = ChildReader(config.documents)  # one for all: it enforces documents.parallel
         opened.push_async_callback(files.close)
         reader = CachingReader(files, store.attachments)
@@ -135,20 +131,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
-        turns = await build_turns(
-            loaded,
-            models,
-            store,
-            directory,
-            deliveries,
-            reader,
-            memory,
-            later,
-            opened,
-            metrics,
-            traces,
-            before_cut=memory.learning.before_cut,
-        )
+        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, opened, metrics, traces)
         opened.push_async_callback(turns.close, grace=0)
         direct = Direct(
             reader=reader,
@@ -182,6 +165,16 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             reports=UsageReports(store=store.ledger, budgets=meter.budgets, people=store.people),
             metrics=metrics,
         )
+
+
+async def _open_models(loaded: Loaded, metering: Metering, opened: AsyncExitStack) -> tuple[Mapping[str, OpenModel], ModelRegistry]:
+    """The models of the agents and those that requests can name, each behind the meter."""
+    models = await open_models(loaded.config, metering)
+    for model in models.values():
+        opened.push_async_callback(model.provider.close)
+    registry = open_registry(loaded, models[MAIN].choice, metering)
+    opened.push_async_callback(registry.close)
+    return models, registry
 
 
 async def _open_traces(settings: TraceSettings, opened: AsyncExitStack) -> "Traces | None":

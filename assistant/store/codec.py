@@ -17,6 +17,7 @@ from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.messages import Message
 from assistant.contracts.outbox import OutboundEvent, OutboundPart
 from assistant.contracts.schedules import NewSchedule
+from assistant.contracts.sessions import SessionCut
 from assistant.contracts.util import replace_surrogates
 
 S = TypeVar("S")
@@ -118,6 +119,12 @@ def decode_inbound(payload: str) -> InboundMessage:
 
 def decode_new_schedule(payload: str) -> NewSchedule:
     return _decoder(NewSchedule).validate_json(payload)
+
+
+def decode_cut(row: tuple[Any, ...]) -> SessionCut:
+    seq, results_from, text, tokens, made_by, at = row
+    made = from_micros(at)
+    return SessionCut(seq=seq, results_from=results_from, text=unescape(text), tokens=tokens, made_by=unescape(made_by), at=made)
 
 
 def _plain(value: object) -> object:

@@ -9,9 +9,9 @@ from typing import NamedTuple, TypeVar
 
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
-from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, SessionCut, StoredMessage, TurnState, accepted
+from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState, accepted
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store.codec import decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
+from assistant.store.codec import decode_cut, decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.history import HistoryIndex
 from assistant.store.line import LEAVE, SessionLine
@@ -386,12 +386,6 @@ def read_history(
     cut = decode_cut(found[0]) if found else None
     history = History(row=row, fresh=fresh, context_from=context_from, messages=(), seq=seq, said=said, revision=revision, cut=cut)
     return HistoryRows(history, payloads)
-
-
-def decode_cut(row: SqlRow) -> SessionCut:
-    seq, results_from, text, tokens, made_by, at = row
-    made = from_micros(at)
-    return SessionCut(seq=seq, results_from=results_from, text=unescape(text), tokens=tokens, made_by=unescape(made_by), at=made)
 
 
 async def _each(work: Callable[[S], T], items: Sequence[S]) -> list[T]:

@@ -7,11 +7,11 @@ from typing import Final
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.sessions import CachedUpTo, History, SessionCut
 from assistant.contracts.util import Clock, replace_surrogates, utc_now
-from assistant.store.codec import escape, to_micros, unescape
+from assistant.store.codec import decode_cut, escape, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier
-from assistant.store.sessions import HistoryRows, decode_cut, decode_history, read_history
+from assistant.store.sessions import HistoryRows, decode_history, read_history
 
 CUT_SESSION = """
     UPDATE sessions SET context_from = :seq, revision = revision + 1

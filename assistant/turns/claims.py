@@ -1,17 +1,26 @@
-"""What an answer says was done or will be done, in English and German, compared with what the turn did. Pure.
+"""What an answer says was done or will be done, in English and German, compared with what the turn did.
 
 A claim is the assistant's own, about now: not a question, condition, offer or negation, nothing quoted, and nothing of a draft, a dialogue or code.
 Where one is in doubt it is none: a false claim that passes is told by the effects beside the answer, a true answer that is doubted is a fault.
 """
 
+import logging
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from assistant.contracts.effects import EffectKind
+from assistant.agent.loop import Doubt
+from assistant.agent.toolbox import Toolbox
+from assistant.contracts.effects import EFFECT_KINDS, EffectKind
+from assistant.contracts.messages import ToolMessage
+from assistant.contracts.turns import TurnRequest, UserText
 from assistant.turns import claim_words as words
 from assistant.turns.claim_words import ClaimKind
+from assistant.turns.handle import RunningTurn
+from assistant.turns.prompt import Transcript
+
+log = logging.getLogger(__name__)
 
 BACKED_BY: Final[dict[ClaimKind, frozenset[EffectKind]]] = {
     "sent": frozenset({"sent", "queued"}),
@@ -138,3 +147,19 @@ def _asserted(sentence: str, match: re.Match[str], kind: ClaimKind, *, firm: boo
     if words.NEGATION.search(clause) or words.NEGATION.search(match[0]):
         return False
     return not (words.PAST.search(sentence) or (kind in ("sent", "remembered") and words.HERE.search(sentence)))
+
+
+def doubt(request: TurnRequest, turn: RunningTurn, toolbox: Toolbox, transcript: Transcript, answer: str) -> Doubt | None:
+    """Whether an answer says that something was done, and nothing shows it. None too where a tool ran that may have done it and does not tell."""
+    claims = claimed(answer, "\n".join([item.text for item in request.content if isinstance(item, UserText) and not item.quoted]))
+    if not claims or request.results or not all(map(toolbox.tells_all, turn.used)):
+        return None
+    results = [message for message in transcript.messages if isinstance(message, ToolMessage)]
+    before: frozenset[EffectKind] = (
+        frozenset({effect.kind for result in results for effect in result.effects}) if 1 in transcript.seqs.values() else EFFECT_KINDS
+    )
+    wrong = unbacked(claims, done={effect.kind for effect in turn.effects}, before=before)
+    if not wrong:
+        return None
+    log.info("turn.claims turn=%s kinds=%s", turn.id, ",".join(claim.kind for claim in wrong))
+    return Doubt(note=note_for(wrong), mark=mark_for(wrong))

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from assistant.access.authenticator import Allowance
-from assistant.agent.loop import BETWEEN_STEPS, Doubt, Loop, LoopResult, results_made, steps_made
+from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, results_made, steps_made
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.causes import Payer
-from assistant.contracts.effects import EFFECT_KINDS, EffectKind
 from assistant.contracts.errors import (
     InvalidRequest,
     ModelNotFound,
@@ -30,10 +29,10 @@ from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.sessions import ONCE, History, NewTurn, SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.transcripts import fit
-from assistant.contracts.turns import MAIN, AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest, UserText
+from assistant.contracts.turns import MAIN, AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
-from assistant.turns.claims import claimed, mark_for, note_for, unbacked
+from assistant.turns.claims import doubt
 from assistant.turns.compaction import Compacted, Compaction, MadeCut, Tell
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
 from assistant.turns.intake import MessageIntake
@@ -234,12 +233,9 @@ class Turns:
         message = recalled or message
         room = agent.context.room(request, message, zone, person, profile)
         if transcript is None:
-            history = [
-                await self._intake.message(request, m.content, agent.pictures) if isinstance(m, HistoryMessage) else m
-                for m in request.history
-            ]
+            history = await self._history(request, agent)
             turn.begun = True
-            transcript = await self._load(request, message, tuple(history))
+            transcript = await self._load(request, message, history)
             if meters:  # one that is resumed is not refused any more: its message was accepted
                 said = [HistoryMessage(content=request.content)]
                 tokens = estimated_tokens(said, request.instructions, request.sampling)
@@ -268,23 +264,19 @@ class Turns:
             pictures=self._attachments.images,
             doubt=partial(doubt, request, turn, toolbox, transcript) if agent.claim_check else None,
         )
-        model_request = ModelRequest(
-            instructions=room.instructions,
-            messages=await fitted(),
-            tools=toolbox.specs or agent.toolbox.specs,  # none at all, behind calls of some, is what providers refuse
-            may_call=bool(toolbox.specs) and choice != "none",
-            tool_choice=None if choice == "none" else choice,
-            parallel_calls=request.parallel_calls,
-            sampling=request.sampling.over(agent.sampling),
-            images=await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {},
-            stream=request.stream,
-            conversation=f"{request.owner} {request.session}",
-            payer=request.payer,
-            compact=fitted,
-        )
-        answer = await loop.run(model_request, _context(request, agent), made=made)
+        images = await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {}
+        asked = replace(_asked(request, agent, toolbox, choice), instructions=room.instructions, messages=await fitted(), images=images)
+        answer = await loop.run(replace(asked, compact=fitted), _context(request, agent), made=made)
         transcript.learn(answer.last.usage.prompt_tokens, room)
         return transcript, answer
+
+    async def _history(self, request: TurnRequest, agent: Agent) -> tuple[Message, ...]:
+        """What the client says was said before."""
+        intake, pictures = self._intake, agent.pictures
+        said = [
+            await intake.message(request, each.content, pictures) if isinstance(each, HistoryMessage) else each for each in request.history
+        ]
+        return tuple(said)
 
     def _compacted(self, request: TurnRequest) -> Compacted:
         tell = request.reply.of_cut if request.reply else None
@@ -351,6 +343,22 @@ class Turns:
         return end
 
 
+def _asked(request: TurnRequest, agent: Agent, toolbox: Toolbox, choice: ToolChoice | None) -> ModelRequest:
+    """What is asked of the model, without the prompt."""
+    return ModelRequest(
+        instructions=(),
+        messages=(),
+        tools=toolbox.specs or agent.toolbox.specs,  # none at all, behind calls of some, is what providers refuse
+        may_call=bool(toolbox.specs) and choice != "none",
+        tool_choice=None if choice == "none" else choice,
+        parallel_calls=request.parallel_calls,
+        sampling=request.sampling.over(agent.sampling),
+        stream=request.stream,
+        conversation=f"{request.owner} {request.session}",
+        payer=request.payer,
+    )
+
+
 def _context(request: TurnRequest, agent: Agent) -> ToolContext:
     return ToolContext(
         owner=request.owner,
@@ -390,19 +398,3 @@ def _last_words(transcript: Transcript) -> UserMessage:
         if isinstance(message, UserMessage):
             return message
     raise TurnCancelled
-
-
-def doubt(request: TurnRequest, turn: RunningTurn, toolbox: Toolbox, transcript: Transcript, answer: str) -> Doubt | None:
-    """Whether an answer says that something was done, and nothing shows it. None too where a tool ran that may have done it and does not tell."""
-    claims = claimed(answer, "\n".join([item.text for item in request.content if isinstance(item, UserText) and not item.quoted]))
-    if not claims or request.results or not all(map(toolbox.tells_all, turn.used)):
-        return None
-    results = [message for message in transcript.messages if isinstance(message, ToolMessage)]
-    before: frozenset[EffectKind] = (
-        frozenset({effect.kind for result in results for effect in result.effects}) if 1 in transcript.seqs.values() else EFFECT_KINDS
-    )
-    wrong = unbacked(claims, done={effect.kind for effect in turn.effects}, before=before)
-    if not wrong:
-        return None
-    log.info("turn.claims turn=%s kinds=%s", turn.id, ",".join(claim.kind for claim in wrong))
-    return Doubt(note=note_for(wrong), mark=mark_for(wrong))

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 
 from assistant.access.authenticator import Authenticator
-from assistant.access.principals import OpenAccess, SharedKeys
+from assistant.access.principals import Access, OpenAccess, SharedKeys
 from assistant.api.app import ApiServices, create_app
 from assistant.api.deliveries import Outgoing
 from assistant.api.files import FileService
@@ -150,6 +150,10 @@ async def _no_choice(model: str, provider: str) -> ChosenModel:
     raise AssertionError("there are no models to choose from")
 
 
+def _access(settings: ApiSettings) -> Access:
+    return SharedKeys([settings.api_key.get_secret_value()]) if settings.api_key else OpenAccess()
+
+
 @asynccontextmanager
 async def serving(
     folder: Path,
@@ -178,11 +182,10 @@ async def serving(
     async def ready() -> Sequence[ReadinessCheck]:
         return checks
 
-    key = settings.api_key.get_secret_value() if settings.api_key else None
     app = create_app(
         ApiServices(
             settings=settings,
-            authenticator=authenticator or Authenticator(access=OpenAccess() if key is None else SharedKeys([key])),
+            authenticator=authenticator or Authenticator(access=_access(settings)),
             turns=turns,
             sessions=turns.sessions,
             agents=dict.fromkeys(agents, MODEL),
@@ -204,8 +207,7 @@ async def serving(
     )
     listening, stop = asyncio.get_running_loop().create_future(), asyncio.Event()
     server = asyncio.create_task(serve(app, settings, stop=stop, grace=grace, on_listening=listening.set_result))
-    async with asyncio.timeout(5):
-        port: int = await listening
+    port: int = await asyncio.wait_for(listening, 5)
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
         try:
             yield Running(port=port, turns=turns, sessions=turns.sessions, client=client, spool=spool, stop=stop, checks=checks)
