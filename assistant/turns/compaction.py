@@ -211,7 +211,7 @@ class Compaction:
                     text = await self._asked(model, whose, planned)
                 if text:
                     return await asyncio.to_thread(summary.checked, text, planned.gone, planned.tokens), model.info.id
-                log.warning("session.summary_refused reason=form")
+                log.warning("session.summary_refused reason=%s", "form")
             except (NanobotError, TimeoutError) as error:
                 log.warning("session.summary_failed error=%s", getattr(error, "code", type(error).__name__))
         return await asyncio.to_thread(summary.put_together, planned.gone, planned.tokens), ""

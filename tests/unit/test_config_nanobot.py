@@ -18,7 +18,6 @@ def test_a_key_of_nanobot_without_effect_is_accepted_and_said(tmp_path: Path):
     loaded = load(tmp_path, {"agents": {"defaults": {"botName": "Kit", "timezone": "UTC"}}, "gateway": {"heartbeat": {"interval_s": 60}}})
     assert loaded.notices == (
         "agents.defaults.botName: known from nanobot, has no effect here",
-        "agents.defaults.timezone: known from nanobot, has no effect here",
         "gateway.heartbeat.intervalS: known from nanobot, has no effect here",
     )
 
@@ -90,7 +89,7 @@ NEXT_RELEASE = [
 
 @pytest.mark.parametrize(("key", "value"), NEXT_RELEASE)
 def test_a_key_of_the_next_release_is_a_notice(tmp_path: Path, key: str, value: Json):
-    content: Json = {"agents": {"defaults": {"timezone": "UTC"}}, "modelPresets": {"fast": {"model": "m"}}}
+    content: Json = {"agents": {"defaults": {"botName": "Kit"}}, "modelPresets": {"fast": {"model": "m"}}}
     notices = load(tmp_path, with_key(content, key, value)).notices
     assert notices[-1] == f"{key}: unknown here, has no effect (the file has other keys of nanobot)"
 
@@ -124,7 +123,7 @@ def test_a_provider_of_the_next_release_is_accepted_while_it_is_empty(tmp_path: 
 def test_a_misspelt_key_is_refused_in_a_file_of_nanobot_too(tmp_path: Path, key: str, meant: str):
     with pytest.raises(ConfigError, match=f'did you mean "{meant}"'):
         load(
-            tmp_path, with_key({"agents": {"defaults": {"timezone": "UTC"}}}, key, {"enabled": True} if key == "channels.telegarm" else "x")
+            tmp_path, with_key({"agents": {"defaults": {"botName": "Kit"}}}, key, {"enabled": True} if key == "channels.telegarm" else "x")
         )
 
 

@@ -115,13 +115,13 @@ async def test_allowed_tools_of_an_agent(served: Served, api: str) -> None:
         assert made.status_code == 200, made.text
         return sent_names(served), served.asked().get("tool_choice")
 
-    files = ["list_attachments", "read_attachment"]
-    assert await chosen("auto") == ([*files, "a", "b", "message"], "auto")
-    assert await chosen(allowed(api, "auto", "a")) == ([*files, "a"], "auto")
-    assert await chosen(allowed(api, "auto", "a", "message")) == ([*files, "a", "message"], "auto")
+    files, later = ["list_attachments", "read_attachment"], ["remember", "recall", "forget", "search_history", "schedule"]
+    assert await chosen("auto") == ([*files, *later, "a", "b", "message"], "auto")
+    assert await chosen(allowed(api, "auto", "a")) == ([*files, *later, "a"], "auto")
+    assert await chosen(allowed(api, "auto", "a", "message")) == ([*files, *later, "a", "message"], "auto")
     assert await chosen(allowed(api, "required", "read_attachment")) == (["read_attachment"], "required")
     assert await chosen(allowed(api, "auto", "read_attachment", "b")) == (["read_attachment", "b"], "auto")
-    assert await chosen(allowed(api, "auto")) == (files, "auto")
+    assert await chosen(allowed(api, "auto")) == ([*files, *later], "auto")
     assert await chosen(allowed(api, "auto", "message"), []) == (["message"], "auto")
     for names in (["nope"], ["a", "nope"], ["read_attachment", "nope"], ["MESSAGE"], [""]):
         wrong = body(api, tools=tools, tool_choice=allowed(api, "auto", *names)) | {"model": "agent:main"}

@@ -49,7 +49,7 @@ def test_what_there_is_and_what_is_wrong_with_it_is_listed(nanobot: Nanobot) -> 
     assert (listed.returncode, listed.stderr) == (
         1,
         "nanobot: workflows/mine.yaml, line 2: node 'a': there is no tool 'none'; there are "
-        "forget, list_attachments, message, read_attachment, recall, remember, search_history.\n",
+        "forget, list_attachments, message, read_attachment, recall, remember, schedule, search_history.\n",
     )
     shown = nanobot("workflows", "show", "summarise-upload")
     assert "input   words (integer, else '120'): How long the summary may be." in shown.stdout
