@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from assistant.contracts.causes import Payer
 from assistant.contracts.errors import InvalidRequest, StoreUnavailable
 from assistant.contracts.ledger import BACKGROUND, NANO, Budget, BudgetUsedUp, BudgetWindow, Period, Shortage, Unit
-from assistant.contracts.people import PeopleDirectory
+from assistant.contracts.people import OWNER_ID, OWNER_SHOWN, PeopleDirectory
 from assistant.contracts.util import Clock, Settings, utc_now
 from assistant.store.ledger import LedgerStore
 
@@ -45,7 +45,8 @@ class BudgetSettings(Settings):
 
     def budgets(self) -> list[Budget]:
         amounts: list[tuple[Unit, int | None]] = [("tokens", self.tokens), ("usd", None if self.usd is None else round(self.usd * NANO))]
-        return [Budget(subject=self.of, period=self.per, unit=unit, amount=amount) for unit, amount in amounts if amount is not None]
+        of = f"person:{OWNER_ID}" if self.of == f"person:{OWNER_SHOWN}" else self.of
+        return [Budget(subject=of, period=self.per, unit=unit, amount=amount) for unit, amount in amounts if amount is not None]
 
 
 class UsageSettings(Settings):
