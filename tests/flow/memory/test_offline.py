@@ -32,7 +32,7 @@ async def test_what_is_remembered_is_known_in_another_session_until_it_is_forgot
     assert "Wombat" in known
     assert "Quokka" not in known
     assert await say(client, "Forget my locker code", "fourth") == "Forgotten: memory 2 and 1 older version of it."
-    assert await say(client, "What do you remember?", "fifth") == "Nothing is remembered about that."
+    assert await say(client, "What do you remember?", "fifth") == "Nothing is remembered yet."
 
 
 async def test_it_understands_german(client: httpx2.AsyncClient) -> None:
