@@ -42,6 +42,11 @@ async def test_it_understands_german(client: httpx2.AsyncClient) -> None:
     assert "Nothing" in await say(client, "Was hast du dir gemerkt?")
 
 
+async def test_it_hears_it_behind_a_name_as_groups_write_it(client: httpx2.AsyncClient) -> None:
+    assert await say(client, "Ada: remember that we meet on Tuesdays") == "Remembered as memory 1: we meet on Tuesdays"
+    assert "we meet on Tuesdays (said" in await say(client, "Ben Ito: what do you know about the meeting on Tuesdays?", "other")
+
+
 async def test_memories_over_the_api(client: httpx2.AsyncClient) -> None:
     await say(client, "Remember that my aunt Mildred keeps bees", "bees")
     made = await client.post("/v1/memories", json={"text": "I like tea", "kind": "preference", "about": "hot drink"})
