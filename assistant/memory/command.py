@@ -10,7 +10,7 @@ from assistant.store.store import Store
 _SHOWN = 30
 _HOW = (
     "`/memory forget NUMBER` forgets one (`… everywhere`: also in what was said) · `/memory why NUMBER` shows where it came from · "
-    "`/memory search WORDS` · `/memory learn off|on`"
+    "`/memory search WORDS` finds some · `/memory learn off` ends learning unasked, `… on` begins it again"
 )
 
 
