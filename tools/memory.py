@@ -70,7 +70,9 @@ class Recall:
 
     async def run(self, params: RecallParams, ctx: ToolContext) -> ToolResult:
         found = await self._memories.recall(ctx, params.query, 20)
-        return ToolResult(text="\n".join(map(_line, found)) or "Nothing is remembered about that.")
+        return ToolResult(
+            text="\n".join(map(_line, found)) or ("Nothing is remembered about that." if params.query else "Nothing is remembered yet.")
+        )
 
 
 class ForgetParams(BaseModel):

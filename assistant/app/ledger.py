@@ -44,7 +44,7 @@ class BudgetNotices:
         zone = await self.people.zone(payer.owner)
         log.warning("budget.near subject=%s period=%s unit=%s amount=%d", budget.subject, budget.period, budget.unit, budget.amount)
         text = (
-            f"Four fifths of the budget of {whose(budget.subject)} are used: {amount(budget.unit, budget.amount)} {budget_period(budget.period)}. "
+            f"Four fifths of {whose(budget.subject)} are used: {amount(budget.unit, budget.amount)} {budget_period(budget.period)}. "
             f"When all of it is, I can't answer until {window.end.astimezone(zone):%Y-%m-%d %H:%M} {zone}."
         )
         async for address in self._chats(window, payer):

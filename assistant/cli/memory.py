@@ -1,7 +1,6 @@
 """`nanobot memory list | search | why | forget | export | import`."""
 
 import sys
-from collections.abc import Awaitable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -10,7 +9,18 @@ import orjson
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from assistant.cli.shared import ConfigOption, JsonOption, LimitOption, configured, harmless, moment, pages, print_list, with_store
+from assistant.cli.shared import (
+    ConfigOption,
+    JsonOption,
+    LimitOption,
+    configured,
+    harmless,
+    moment,
+    owner_of,
+    pages,
+    print_list,
+    with_store,
+)
 from assistant.contracts.memory import MOST_CHARS, ForgottenOnce, Memory, MemoryNotFound, Statement
 from assistant.contracts.people import OWNER_ID
 from assistant.contracts.util import utc_now
@@ -23,10 +33,16 @@ commands = typer.Typer(name="memory", help="What is remembered of people.", no_a
 
 OwnerOption = Annotated[
     str,
-    typer.Option("--owner", metavar="OWNER", help="A person's id, or a group chat's (telegram:-100…).  [default: you]", show_default=False),
+    typer.Option(
+        "--owner",
+        metavar="OWNER",
+        help="A person, or a group chat (telegram:-100…).  [default: you]",
+        show_default=False,
+    ),
 ]
 WhichArgument = Annotated[str, typer.Argument(metavar="MEMORY", help="Its number, as listed, or its id.")]
 _HEADS: Final = ("NO>", "KIND", "SAID (UTC)", "FROM", "MEMORY")
+_NOTHING: Final = 'Nothing is remembered. Say "remember that …" to the assistant, or import a file (nanobot memory import).'
 _LINES: Final = TypeAdapter(Statement)
 
 
@@ -43,10 +59,13 @@ def list_memories(
     Example: nanobot memory list --limit 10
     """
 
-    def latest(store: Store) -> Awaitable[list[Memory]]:
-        return pages(lambda count, last: store.memories.list(owner, history=history, limit=count, before=last.id if last else None), limit)
+    async def latest(store: Store) -> list[Memory]:
+        whose = await owner_of(store, owner)
+        return await pages(
+            lambda count, last: store.memories.list(whose, history=history, limit=count, before=last.id if last else None), limit
+        )
 
-    print_list(with_store(configured(config), latest), _HEADS, _row, as_json=as_json)
+    print_list(with_store(configured(config), latest), _HEADS, _row, as_json=as_json, empty=_NOTHING)
 
 
 @commands.command()
@@ -63,9 +82,10 @@ def search(
     """
 
     async def find(store: Store) -> list[Memory]:
-        return list(await MemoryService(store, StoredSearch(store.database, store.history)).find(owner, " ".join(words), limit))
+        whose = await owner_of(store, owner)
+        return list(await MemoryService(store, StoredSearch(store.database, store.history)).find(whose, " ".join(words), limit))
 
-    print_list(with_store(configured(config), find), _HEADS, _row, as_json=as_json)
+    print_list(with_store(configured(config), find), _HEADS, _row, as_json=as_json, empty="Nothing like that is remembered.")
 
 
 @commands.command()
@@ -76,7 +96,7 @@ def why(which: WhichArgument, owner: OwnerOption = OWNER_ID, config: ConfigOptio
     """
 
     async def tell(store: Store) -> str:
-        return await told(store, await store.memories.get(owner, which))
+        return await told(store, await store.memories.get(await owner_of(store, owner), which))
 
     typer.echo(harmless(with_store(configured(config), tell)))
 
@@ -89,17 +109,22 @@ def forget(
     owner: OwnerOption = OWNER_ID,
     config: ConfigOption = None,
 ) -> None:
-    """Forget a memory for good, with its older versions and all that was made of it.
+    """Forget a memory for good, with its older versions.
 
-    It is not learned again, and import does not bring it back. This can't be undone.
+    All that was made of it goes, too. It is not learned again, and import does not bring it back. This can't be undone.
 
     Example: nanobot memory forget 12 --everywhere
     """
     loaded = configured(config)
-    found = with_store(loaded, lambda store: store.memories.get(owner, which))
+
+    async def look(store: Store) -> tuple[str, Memory]:
+        whose = await owner_of(store, owner)
+        return whose, await store.memories.get(whose, which)
+
+    whose, found = with_store(loaded, look)
     if not yes:
         typer.confirm(f'Forget "{harmless(found.text)}"{" everywhere" if everywhere else ""}?', abort=True)
-    gone = with_store(loaded, lambda store: store.forgetting.forget(owner, [found.id], everywhere=everywhere))
+    gone = with_store(loaded, lambda store: store.forgetting.forget(whose, [found.id], everywhere=everywhere))
     if not gone:
         raise MemoryNotFound
     typer.echo(f"Memory {found.number} is forgotten{f', with {len(gone) - 1} older' if len(gone) > 1 else ''}")
@@ -111,13 +136,16 @@ def export(
     owner: OwnerOption = OWNER_ID,
     config: ConfigOption = None,
 ) -> None:
-    """Write all that is remembered as JSON, one memory a line; `nanobot memory import` reads it.
+    """Write all that is remembered as JSON, one memory a line.
+
+    nanobot memory import reads it.
 
     Example: nanobot memory export -o memories.jsonl
     """
 
-    def everything(store: Store) -> Awaitable[list[Memory]]:
-        return pages(lambda count, last: store.memories.list(owner, history=True, limit=count, before=last.id if last else None))
+    async def everything(store: Store) -> list[Memory]:
+        whose = await owner_of(store, owner)
+        return await pages(lambda count, last: store.memories.list(whose, history=True, limit=count, before=last.id if last else None))
 
     lines = "".join(f"{orjson.dumps(each).decode()}\n" for each in reversed(with_store(configured(config), everything)))
     if output is None:
@@ -149,10 +177,10 @@ def import_memories(
     statements = [_read(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
     async def keep(store: Store) -> int:
-        forgotten = 0
+        forgotten, whose = 0, await owner_of(store, owner)
         for statement, seen in statements:
             try:
-                await store.memories.add(owner, statement, explicit=False, seen_at=seen)
+                await store.memories.add(whose, statement, explicit=False, seen_at=seen)
             except ForgottenOnce:
                 forgotten += 1
         return forgotten

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import orjson
 import typer
@@ -16,6 +16,8 @@ from assistant.store.store import Store
 T = TypeVar("T")
 commands = typer.Typer(name="people", help="Who is who: what is kept belongs to a person, and no other sees it.", no_args_is_help=True)
 
+_KEPT: Final = {"ledger": "model calls", "outbox": "deliveries", "inbox": "messages from chats", "memory_tombstones": "forgotten"}
+"""Tables, in words; the others are called what they hold."""
 PersonArgument = Annotated[
     str, typer.Argument(metavar="PERSON", help='Their id, name, or an identity such as telegram:42; "owner" runs the server.')
 ]
@@ -38,7 +40,7 @@ def list_people(as_json: JsonOption = False, config: ConfigOption = None) -> Non
 
 @commands.command()
 def show(person: PersonArgument, as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Show a person: role, zone, quiet hours, identities, and how much is kept.
+    """Show a person, and how much is kept of them.
 
     Example: nanobot people show telegram:123456789
     """
@@ -50,7 +52,11 @@ def show(person: PersonArgument, as_json: JsonOption = False, config: ConfigOpti
     if as_json:
         typer.echo(orjson.dumps({**_facts(found), "kept": kept}))
         return
-    facts = {**_facts(found), "identities": ", ".join(found.identities), "kept": ", ".join(f"{many} {what}" for what, many in kept.items())}
+    facts = {
+        **_facts(found),
+        "identities": ", ".join(found.identities),
+        "kept": ", ".join(f"{many} {_KEPT.get(what, what)}" for what, many in kept.items() if many),
+    }
     for name, value in facts.items():
         typer.echo(f"{name:<11} {harmless(str(value or '-'))}")
 
@@ -96,7 +102,9 @@ def quiet(
     to: Annotated[str, typer.Argument(metavar="HOURS", help='22:00-07:00; "" for none.')],
     config: ConfigOption = None,
 ) -> None:
-    """Set the hours, by the person's clock, in which only what is urgent is delivered.
+    """Set the hours in which only what is urgent is delivered.
+
+    They are by the person's clock. What comes then waits for their end.
 
     Example: nanobot people quiet anna 22:00-07:00
     """
@@ -109,10 +117,10 @@ def link(
     identity: Annotated[str | None, typer.Argument(metavar="[IDENTITY]", help="Join this one now: telegram:42, key:<id>.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Join another chat or key to a person: make a code for it, or name it.
+    """Join another chat or key to a person.
 
-    The code is entered as /link CODE in a private chat, or by POST /v1/link, within ten minutes, once. Everything that belongs to that chat or key
-    becomes the person's, and it sees everything of the person.
+    Without IDENTITY a code is made for it. The code is entered as /link CODE in a private chat, or by POST /v1/link, within ten
+    minutes, once. Everything that belongs to that chat or key becomes the person's, and it sees everything of the person.
 
     Example: nanobot people link anna discord:987654321
     """
@@ -146,7 +154,9 @@ def export(
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this new file.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Write everything that is kept of a person, as JSON: sessions with their messages, deliveries, jobs …
+    """Write everything that is kept of a person, as JSON.
+
+    Sessions with their messages, memories, schedules, usage, deliveries, jobs …
 
     Example: nanobot people export anna -o anna.json
     """
@@ -170,7 +180,9 @@ def export(
 def forget(
     person: PersonArgument, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False, config: ConfigOption = None
 ) -> None:
-    """Delete a person with everything that is kept of them, for good. Their keys are revoked, and pairings end.
+    """Delete a person with everything that is kept of them.
+
+    Their keys are revoked, and pairings end.
 
     Of the owner, only what is kept is deleted. This can't be undone: nanobot people export keeps a copy.
 

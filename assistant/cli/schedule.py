@@ -6,7 +6,6 @@ from typing import Annotated, Final, Literal, TypeVar, cast, get_args
 import orjson
 import typer
 
-from assistant.access.principals import OWNER
 from assistant.app.schedules import Later, open_later
 from assistant.cli.shared import (
     ConfigOption,
@@ -15,6 +14,7 @@ from assistant.cli.shared import (
     configured,
     harmless,
     moment,
+    owner_of,
     pages,
     print_list,
     print_table,
@@ -24,11 +24,13 @@ from assistant.config import Loaded
 from assistant.config.extensions import ConfiguredChannels
 from assistant.contracts.addresses import parse_address
 from assistant.contracts.errors import InvalidRequest
+from assistant.contracts.people import OWNER_SHOWN, shown_person
 from assistant.contracts.schedules import NewSchedule, Occurrence, Schedule, ScheduleState, Watched
 from assistant.contracts.util import replace_surrogates
 from assistant.store.store import Store
 
 T = TypeVar("T")
+_NOTHING: Final = 'Nothing is planned. nanobot schedule add "tomorrow at 9:00" "call Anna" --to telegram:42 plans a reminder.'
 _STATES: Final = get_args(ScheduleState)
 
 commands = typer.Typer(
@@ -41,7 +43,7 @@ ScheduleArgument = Annotated[str, typer.Argument(metavar="ID", help="As listed: 
 @commands.command("list")
 def list_schedules(
     state: Annotated[str | None, typer.Option(metavar="STATE", help=f"Only these: {', '.join(_STATES)}.")] = None,
-    person: Annotated[str | None, typer.Option(metavar="PERSON", help="Only those of this person.")] = None,
+    person: Annotated[str | None, typer.Option(metavar="PERSON", help="Only those of this person: id, name or identity.")] = None,
     limit: LimitOption = 50,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -54,8 +56,9 @@ def list_schedules(
         raise typer.BadParameter(f"must be one of {', '.join(_STATES)}.", param_hint="--state")
     wanted = cast("ScheduleState | None", state)
 
-    async def latest(later: Later) -> list[tuple[Schedule, str]]:
-        found = await pages(lambda count, last: later.book.list(person, state=wanted, limit=count, before=last.id if last else None), limit)
+    async def latest(store: Store, later: Later) -> list[tuple[Schedule, str]]:
+        whose = person and await owner_of(store, person)
+        found = await pages(lambda count, last: later.book.list(whose, state=wanted, limit=count, before=last.id if last else None), limit)
         return [(each, later.words.tell(each)) for each in found]
 
     found = _with_book(configured(config), latest)
@@ -63,7 +66,7 @@ def list_schedules(
         for schedule, _ in found:
             typer.echo(orjson.dumps(schedule))
     else:
-        print_table(("ID", "KIND", "STATE", "WHEN", "TO", "PERSON", "TEXT"), [_row(*each) for each in found])
+        print_table(("ID", "KIND", "STATE", "WHEN", "TO", "PERSON", "TEXT"), [_row(*each) for each in found], _NOTHING)
 
 
 @commands.command()
@@ -86,7 +89,7 @@ def add(
     ] = "run",
     urgent: Annotated[bool, typer.Option("--urgent", help="Deliver in quiet hours, too.")] = False,
     until_done: Annotated[int, typer.Option(metavar="MINUTES", min=0, max=1440, help="Repeat a reminder until it is done.")] = 0,
-    person: Annotated[str, typer.Option(metavar="PERSON", help="Whose it is.")] = OWNER.id,
+    person: Annotated[str, typer.Option(metavar="PERSON", help="Whose it is: a person's id, name or identity.")] = OWNER_SHOWN,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -97,13 +100,14 @@ def add(
     loaded = configured(config)
     channels = ConfiguredChannels(loaded.config.channels.by_name())
 
-    async def make(later: Later) -> tuple[Schedule, str]:
-        rule, named = await later.words.read(person, replace_surrogates(when), zone or "")
-        address = channels.check(parse_address(to)) if to else await later.words.chat(person) if kind == "reminder" else None
+    async def make(store: Store, later: Later) -> tuple[Schedule, str]:
+        owner = await owner_of(store, person)
+        rule, named = await later.words.read(owner, replace_surrogates(when), zone or "")
+        address = channels.check(parse_address(to)) if to else await later.words.chat(owner) if kind == "reminder" else None
         if address is None and kind == "reminder":
             raise InvalidRequest("Say where the reminder goes: --to telegram:123456789, as the chat's /id shows it.", param="to")
         new = NewSchedule(
-            owner=person,
+            owner=owner,
             kind=kind,
             rule=rule,
             zone=named,
@@ -128,7 +132,7 @@ def show(schedule: ScheduleArgument, limit: LimitOption = 20, as_json: JsonOptio
     Example: nanobot schedule show sch_019a…
     """
 
-    async def read(later: Later) -> tuple[Schedule, str, Sequence[Occurrence]]:
+    async def read(_: Store, later: Later) -> tuple[Schedule, str, Sequence[Occurrence]]:
         found = await later.book.get(None, schedule)
         return found, later.words.tell(found), await later.book.occurrences(None, found.id, limit=limit)
 
@@ -138,7 +142,7 @@ def show(schedule: ScheduleArgument, limit: LimitOption = 20, as_json: JsonOptio
         return
     new = found.new
     lines = [f"{found.id}  {new.kind}  {found.state}", f"when     {when}", f"to       {new.address or 'the session it was made in'}"]
-    lines += [f"person   {new.owner}", f"made     {moment(found.created)} UTC", f"missed   {new.on_miss}", "", new.text, ""]
+    lines += [f"person   {shown_person(new.owner)}", f"made     {moment(found.created)} UTC", f"missed   {new.on_miss}", "", new.text, ""]
     typer.echo(harmless("\n".join(lines)))
     if history:
         print_list(history, ("DUE (UTC)", "STATE", "ENDED (UTC)", "REF", "WHY"), _occurrence)
@@ -150,7 +154,7 @@ def run(schedule: ScheduleArgument, config: ConfigOption = None) -> None:
 
     Example: nanobot schedule run sch_019a…
     """
-    found = _with_book(configured(config), lambda later: later.book.run(None, schedule))
+    found = _with_book(configured(config), lambda _, later: later.book.run(None, schedule))
     typer.echo(f"{found.id}  {found.state}: a server that runs does it now (nanobot serve)")
 
 
@@ -165,7 +169,9 @@ def pause(schedule: ScheduleArgument, config: ConfigOption = None) -> None:
 
 @commands.command()
 def resume(schedule: ScheduleArgument, config: ConfigOption = None) -> None:
-    """Let a paused schedule go on from now; what was due meanwhile is not made up for.
+    """Let a paused schedule go on from now.
+
+    What was due meanwhile is not made up for.
 
     Example: nanobot schedule resume sch_019a…
     """
@@ -181,17 +187,17 @@ def cancel(schedule: ScheduleArgument, config: ConfigOption = None) -> None:
     _changed(configured(config), lambda later: later.book.cancel(None, schedule))
 
 
-def _with_book(loaded: Loaded, use: Callable[[Later], Awaitable[T]]) -> T:
+def _with_book(loaded: Loaded, use: Callable[[Store, Later], Awaitable[T]]) -> T:
     channels = ConfiguredChannels(loaded.config.channels.by_name())
 
     def on(store: Store) -> Awaitable[T]:
-        return use(open_later(store, channels, store.people))
+        return use(store, open_later(store, channels, store.people))
 
     return with_store(loaded, on)
 
 
 def _changed(loaded: Loaded, change: Callable[[Later], Awaitable[Schedule]]) -> None:
-    async def act(later: Later) -> tuple[Schedule, str]:
+    async def act(_: Store, later: Later) -> tuple[Schedule, str]:
         found = await change(later)
         return found, later.words.tell(found)
 
@@ -209,7 +215,7 @@ def _watched(target: str | None) -> Watched | None:
 
 def _row(schedule: Schedule, when: str) -> Sequence[str]:
     new = schedule.new
-    return schedule.id, new.kind, schedule.state, when, str(new.address or ""), new.owner, new.text[:60]
+    return schedule.id, new.kind, schedule.state, when, str(new.address or "its session"), shown_person(new.owner), new.text[:60]
 
 
 def _occurrence(each: Occurrence) -> Sequence[str]:

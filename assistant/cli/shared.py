@@ -18,8 +18,9 @@ from assistant.api.body.spool import Spool
 from assistant.config import Loaded, load_config
 from assistant.config.folders import make_home
 from assistant.contracts.messages import Json
+from assistant.contracts.people import PersonNotFound
 from assistant.contracts.turns import Upload
-from assistant.contracts.util import display_name, expand_home
+from assistant.contracts.util import display_name, expand_home, replace_surrogates
 from assistant.store.store import Store, open_store
 
 T = TypeVar("T")
@@ -45,6 +46,17 @@ def with_store(loaded: Loaded, use: Callable[[Store], Awaitable[T]]) -> T:
             return await use(store)
 
     return asyncio.run(run())
+
+
+async def owner_of(store: Store, wanted: str) -> str:
+    """Whose space is meant: a person by id, name or identity, or a group's chat. Raises PersonNotFound, PersonConflict."""
+    wanted = replace_surrogates(wanted.strip())
+    try:
+        return (await store.people.find(wanted)).id
+    except PersonNotFound:
+        if ":" not in wanted:
+            raise
+        return wanted  # a group's
 
 
 async def pages(page: Callable[[int, T | None], Awaitable[Sequence[T]]], limit: int = sys.maxsize) -> list[T]:
@@ -73,17 +85,23 @@ def copy_in(file: Path, spool: Spool) -> Upload:
     return spooled.finish()
 
 
-def print_list(found: Sequence[T], heads: Sequence[str], row: Callable[[T], Sequence[str]], *, as_json: bool = False) -> None:
-    """A table with a row for each record, or with `as_json` a JSON object a line."""
+def print_list(
+    found: Sequence[T], heads: Sequence[str], row: Callable[[T], Sequence[str]], *, as_json: bool = False, empty: str = ""
+) -> None:
+    """A table with a row for each record, or with `as_json` a JSON object a line. `empty`: as in `print_table`."""
     if not as_json:
-        print_table(heads, [row(each) for each in found])
+        print_table(heads, [row(each) for each in found], empty)
         return
     for each in found:
         typer.echo(orjson.dumps(each))
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A head that ends with ">" stands over figures, on the right. Cells are made harmless, and one line each."""
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], empty: str = "") -> None:
+    """A head that ends with ">" stands over figures, on the right. Cells are made harmless, and one line each. `empty`: what a terminal gets in
+    place of a table without rows."""
+    if not rows and empty and sys.stdout.isatty():
+        typer.echo(empty)
+        return
     right = [head.endswith(">") for head in heads]
     heads = [head.removesuffix(">") for head in heads]
     cells = [[" ".join(harmless(cell).split()) for cell in row] for row in rows]

@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final
 
 import orjson
 import typer
 
-from assistant.cli.shared import ConfigOption, configured, print_table, with_store
+from assistant.cli.shared import ConfigOption, configured, owner_of, print_table, with_store
 from assistant.contracts.causes import Payer
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.ledger import NANO, GroupBy, UsageGroup
+from assistant.contracts.people import OWNER_ID, shown_person
 from assistant.ledger.budgets import BudgetRules, money
 from assistant.ledger.report import UsageReport, UsageReports, bars, level_in_words
 from assistant.store.store import Store
@@ -27,7 +29,9 @@ def usage(
     by: Annotated[GroupBy, typer.Option("--by", metavar="GROUP", help="day, person, session, model, cause, key or agent.")] = "day",
     since: DayOption = None,
     until: Annotated[str | None, typer.Option(metavar="DAY", help="The last day.  [default: today]")] = None,
-    person: Annotated[str | None, typer.Option(metavar="ID", help="Of this person alone.  [default: everyone]")] = None,
+    person: Annotated[
+        str | None, typer.Option(metavar="PERSON", help="Of this person alone: id, name or identity.  [default: everyone]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -40,11 +44,14 @@ def usage(
     loaded = configured(config)
 
     async def read(store: Store) -> UsageReport:
-        people, payer = store.people, Payer(owner=person or "local", caller=person or "local")
+        owner = await owner_of(store, person or OWNER_ID)
+        people, payer = store.people, Payer(owner=owner, caller=owner)
         reports = UsageReports(store=store.ledger, budgets=BudgetRules(loaded.config.budgets, store.ledger, people), people=people)
         return await reports.report(by, payer, everyone=person is None, since=_day(since), until=_day(until))
 
     found = with_store(loaded, read)
+    if by == "person":
+        found = replace(found, groups=[replace(group, name=shown_person(group.name)) for group in found.groups])
     if as_json:
         for group in found.groups:
             typer.echo(orjson.dumps(_plain(group)))

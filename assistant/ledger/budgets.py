@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from assistant.contracts.causes import Payer
 from assistant.contracts.errors import InvalidRequest, StoreUnavailable
 from assistant.contracts.ledger import BACKGROUND, NANO, Budget, BudgetUsedUp, BudgetWindow, Period, Shortage, Unit
-from assistant.contracts.people import PeopleDirectory
+from assistant.contracts.people import OWNER_ID, OWNER_SHOWN, PeopleDirectory
 from assistant.contracts.util import Clock, Settings, utc_now
 from assistant.store.ledger import LedgerStore
 
@@ -45,7 +45,8 @@ class BudgetSettings(Settings):
 
     def budgets(self) -> list[Budget]:
         amounts: list[tuple[Unit, int | None]] = [("tokens", self.tokens), ("usd", None if self.usd is None else round(self.usd * NANO))]
-        return [Budget(subject=self.of, period=self.per, unit=unit, amount=amount) for unit, amount in amounts if amount is not None]
+        of = f"person:{OWNER_ID}" if self.of == f"person:{OWNER_SHOWN}" else self.of
+        return [Budget(subject=of, period=self.per, unit=unit, amount=amount) for unit, amount in amounts if amount is not None]
 
 
 class UsageSettings(Settings):
@@ -142,18 +143,21 @@ def used_up(short: Shortage, zone: tzinfo, now: datetime) -> BudgetUsedUp:
     window, budget = short.window, short.window.budget
     left = max(0, window.most - short.used)
     until = f"{window.end.astimezone(zone):%Y-%m-%d %H:%M} {zone}"
-    words = f"The budget of {whose(budget.subject)} is used up: {amount(budget.unit, budget.amount)} {budget_period(budget.period)}"
+    name = whose(budget.subject)
+    state = "has too little left for this call" if left else "is used up"
+    words = f"{name[0].upper()}{name[1:]} {state}: {amount(budget.unit, budget.amount)} {budget_period(budget.period)}"
     if window.most < budget.amount:
         words += f", of which background work may take {amount(budget.unit, window.most)}"
     if left:
-        words += f". {amount(budget.unit, left)} are left, and this call may need {amount(budget.unit, short.wanted)}"
+        words += f". {amount(budget.unit, left)} are left, and it may need {amount(budget.unit, short.wanted)}"
     return BudgetUsedUp(f"{words}. It is available again at {until}.", retry_after=(window.end - now).total_seconds())
 
 
 def whose(subject: str) -> str:
-    """A subject in words."""
+    """The budget of a subject, in words for the person whose call it is."""
     kind, _, name = subject.partition(":")
-    return {"all": "this server", "person": "this person", "key": "this key", "agent": f"the agent {name}", "cause": f"{name} work"}[kind]
+    others = {"all": "this server", "key": "this key", "agent": f"the agent {name}", "cause": f"{name} work"}
+    return "your budget" if kind == "person" else f"the budget of {others[kind]}"
 
 
 def amount(unit: Unit, much: int) -> str:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from assistant.contracts.causes import Payer
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.ledger import BudgetWindow, GroupBy, UsageGroup
-from assistant.contracts.people import PeopleDirectory
+from assistant.contracts.people import OWNER_ID, OWNER_SHOWN, PeopleDirectory
 from assistant.contracts.util import Clock, utc_now
 from assistant.ledger.budgets import BudgetRules, amount, budget_period, calendar, money
 from assistant.store.ledger import LedgerStore
@@ -77,7 +77,8 @@ def level_in_words(window: BudgetWindow, used: int, zone: ZoneInfo) -> str:
     budget = window.budget
     until = f"{window.end.astimezone(zone):%Y-%m-%d %H:%M} {zone}"
     spent = amount(budget.unit, used).removesuffix(" tokens")
-    return f"Budget ({budget.subject}): {spent} of {amount(budget.unit, budget.amount)} {budget_period(budget.period)}, anew at {until}"
+    subject = f"person:{OWNER_SHOWN}" if budget.subject == f"person:{OWNER_ID}" else budget.subject
+    return f"Budget ({subject}): {spent} of {amount(budget.unit, budget.amount)} {budget_period(budget.period)}, anew at {until}"
 
 
 def bars(groups: Sequence[UsageGroup], weight: Callable[[UsageGroup], int], width: int = 20) -> list[str]:

@@ -10,7 +10,7 @@ from assistant.store.store import Store
 _SHOWN = 30
 _HOW = (
     "`/memory forget NUMBER` forgets one (`… everywhere`: also in what was said) · `/memory why NUMBER` shows where it came from · "
-    "`/memory search WORDS` · `/memory learn off|on`"
+    "`/memory search WORDS` finds some · `/memory learn off` ends learning unasked, `… on` begins it again"
 )
 
 
@@ -49,7 +49,7 @@ class MemoryCommand:
     async def _list(self, owner: str) -> str:
         found = await self._store.memories.list(owner, limit=_SHOWN + 1)
         if not found:
-            return f'Nothing is remembered of you. Say "remember that …", or see what I can do: {_HOW}'
+            return f'Nothing is remembered yet. Say "remember that …", or see what I can do: {_HOW}'
         more = "\n… and more: `/memory search WORDS` finds them." if len(found) > _SHOWN else ""
         off = "" if not self._learns or await self._store.learned.learns(owner) else "\nI learn nothing by myself: it is switched off."
         return "\n".join(map(memory_line, found[:_SHOWN])) + f"{more}{off}\n\n{_HOW}"

@@ -192,6 +192,6 @@ def _allowed(verdict: Verdict, what: str) -> Verdict:
 
 def _which(meant: Sequence[Memory]) -> str:
     if not meant:
-        return "Nothing like that is remembered. recall lists what is."
+        return "Nothing like that is remembered."
     listed = "\n".join(f"- {each.number}: {each.text}" for each in meant[:20])
     return f"Several memories are like that. Ask the user which, then call forget with its number:\n{listed}"

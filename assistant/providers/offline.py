@@ -124,7 +124,8 @@ def asked_for(request: ModelRequest) -> ToolCall | None:
     names = {tool.name for tool in request.tools}
     found = _SEND.search(own_words) if MESSAGE in names else None
     if found is None:
-        return _asked_of_memory(own_words.strip(), names)
+        words = own_words.strip()
+        return _asked_of_memory(words, names) or _asked_of_memory(words.partition(": ")[2], names)  # in a group, behind the speaker's name
     text, channel, chat_id, thread_id = found.groups()
     arguments = {"content": text, "channel": channel.lower(), "chat_id": chat_id} | ({"thread_id": thread_id} if thread_id else {})
     return ToolCall(id=new_id("call"), name=MESSAGE, arguments=json.dumps(arguments, ensure_ascii=False))

@@ -19,6 +19,10 @@ _REMIND: Final = re.compile(
 )
 _SPEAKER: Final = re.compile(r"^[^:\n]{1,64}: (?=\D)")
 """The name before what is said in a group."""
+_REMIND_LATER: Final = re.compile(
+    r"^(?P<when>\S.*?)[\s,]+(?:(?:please|bitte)\s+)?(?:remind me|erinnere? mich)\b[,:]?\s*(?P<rest>.*?)[.!?]*$", re.IGNORECASE | re.DOTALL
+)
+"""The time first: "every weekday at 8:30 remind me to take my pills"."""
 _SEND: Final = re.compile(
     r"^(?P<when>(?:every|each|daily|weekly|hourly|on|at|in|tomorrow|tonight|jede[nrsm]?|alle|täglich|werktags|montags|morgen|heute|um|am)\b.*?)[\s,]+"
     r"(?:(?:please|bitte)\s+)?(?P<what>(?:send|tell|give|show|write|ask|check|schick|schicke|sag|sage|gib|zeig|zeige|frag|frage|schreib|schreibe)\b.*)$",
@@ -62,8 +66,12 @@ def asked_to_schedule(words: str) -> Mapping[str, str] | None:
         when, text = _split(found["rest"].strip())
         asked = {"action": "add", "kind": "reminder"}
         return {**asked, "text": text, "at": when} if when and text else asked
+    found = _REMIND_LATER.match(words)
+    if found and _is_when(found["when"]):
+        asked, text = {"action": "add", "kind": "reminder"}, _bare(found["rest"])
+        return {**asked, "text": text, "at": found["when"].strip()} if text else asked
     found = _SEND.match(words)
-    if found and all(map(_is_time, found["when"].replace(",", " ").split())):
+    if found and _is_when(found["when"]):
         return {"action": "add", "kind": "ask", "text": found["what"].strip(), "at": found["when"].strip()}
     return None
 
@@ -90,6 +98,11 @@ def _bare(text: str) -> str:
     """What of, without the words that join it to the sentence."""
     text = _BEFORE.sub("", text.strip(" ,")).strip(" ,")
     return re.sub(r"^mich (.+?) zu (\w+)$", r"\1 \2", text)
+
+
+def _is_when(text: str) -> bool:
+    words = text.replace(",", " ").split()
+    return words[0].lower() in _STARTS and all(map(_is_time, words))
 
 
 def _is_time(word: str) -> bool:

@@ -103,3 +103,27 @@ def test_a_person_is_exported_and_forgotten(nanobot: Nanobot, tmp_path: Path) ->
     done(nanobot, "people", "forget", "anna", "--yes")
     assert done(nanobot, "sessions", "list").count("\n") == 1
     assert "Anna" not in done(nanobot, "people", "list")
+
+
+def test_other_commands_take_a_person_by_id_name_and_identity(tmp_path: Path):
+    nanobot = Nanobot(folder=tmp_path)
+    assert nanobot("people", "name", "owner", "Anna").returncode == 0
+    (tmp_path / "memories.jsonl").write_text('{"text": "Anna keeps bees"}')
+    assert nanobot("memory", "import", "memories.jsonl", "--owner", "anna").returncode == 0
+    assert nanobot("schedule", "add", "every hour", "news", "--kind", "ask", "--person", "local").returncode == 0
+    for who in ("owner", "Anna", "local"):
+        assert "bees" in nanobot("memory", "list", "--owner", who).stdout
+        assert " owner " in nanobot("schedule", "list", "--person", who).stdout
+        assert nanobot("usage", "--person", who).returncode == 0
+        assert nanobot("budgets", "set", f"person:{who}", "--tokens", "9").stdout == "person:owner may use 9 tokens a day\n"
+    [budget] = [json.loads(line) for line in nanobot("budgets", "list", "--json").stdout.splitlines()]
+    assert budget == {"subject": "person:owner", "per": "day", "tokens": 9, "from": "set here"}
+    for command in (
+        ("memory", "list", "--owner", "ghost"),
+        ("schedule", "list", "--person", "ghost"),
+        ("schedule", "add", "every hour", "x", "--kind", "ask", "--person", "ghost"),
+        ("usage", "--person", "ghost"),
+        ("budgets", "set", "person:ghost", "--tokens", "9"),
+    ):
+        done = nanobot(*command)
+        assert (done.returncode, done.stderr) == (1, "nanobot: There is no such person.\n"), command

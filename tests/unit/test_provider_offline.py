@@ -139,6 +139,9 @@ SCHEDULE_TOOL = ToolSpec(name="schedule", description="", parameters={})
     ("words", "when", "what"),
     [
         ("remind me in 10 minutes to stretch", "in 10 minutes", "stretch"),
+        ("in 10 minutes remind me to stretch", "in 10 minutes", "stretch"),
+        ("Every weekday at 8:30, please remind me to take my pills!", "Every weekday at 8:30", "take my pills"),
+        ("jeden Werktag um 8:30 erinnere mich an die Tabletten", "jeden Werktag um 8:30", "die Tabletten"),
         ("Remind me to stretch in 10 minutes.", "in 10 minutes", "stretch"),
         ("please remind me tomorrow at 9 to call mum", "tomorrow at 9", "call mum"),
         ("remind me to call Bob at work tomorrow at 9", "tomorrow at 9", "call Bob at work"),
@@ -186,7 +189,16 @@ async def test_a_reminder_without_a_time_is_answered_with_how_to_write_it(words:
 
 
 @pytest.mark.parametrize(
-    "words", ["What can you remind me of?", "mich freut das", "on the way home tell me", "every weekday", "send me the news"]
+    "words",
+    [
+        "What can you remind me of?",
+        "at work they remind me to eat",
+        "at 9 you reminded me of it",
+        "mich freut das",
+        "on the way home tell me",
+        "every weekday",
+        "send me the news",
+    ],
 )
 async def test_words_that_ask_for_nothing_later_plan_nothing(words: str) -> None:
     request = ModelRequest(instructions=(), messages=(asked(Text(text=words)),), tools=(SCHEDULE_TOOL,))

@@ -59,7 +59,10 @@ async def test_a_budget_that_is_used_up_is_openais_insufficient_quota(tmp_path: 
         assert refused.status_code == 429
         error = error_of(refused)
         assert (error["type"], error["code"]) == ("insufficient_quota", "insufficient_quota")
-        assert re.search(r"used up: 130 tokens a day.* available again at \d{4}-\d\d-\d\d 00:00 UTC\.", str(error["message"]))
+        assert re.search(
+            r"Your budget (is used up|has too little left for this call): 130 tokens a day.* available again at \d{4}-\d\d-\d\d 00:00 UTC\.",
+            str(error["message"]),
+        )
         assert 0 < int(refused.headers["retry-after"]) <= 86_400
         assert refused.headers["x-should-retry"] == "false"
         seen = upstream.stats.requests

@@ -32,18 +32,16 @@ async def test_a_person_is_told_once_at_four_fifths_and_in_words_at_the_end(tmp_
             upstream.configure(text="x" * 900, chunks=900)
             last = ""
             for _ in range(12):
-                last = last if "used up" in last else await said(telegram, "more")
+                last = last if "budget" in last else await said(telegram, "more")
             assert last.startswith(
-                "I kept your message, and can't answer it now. The budget of this person is used up: 6,000 tokens a month."
+                "I kept your message, and can't answer it now. Your budget has too little left for this call: 6,000 tokens a month."
             )
             assert "It is available again at " in last
             await telegram.until(lambda: any(text.startswith("Four fifths") for text in telegram.texts(42)))
-            assert "used up" in await said(telegram, "and now?")
+            assert "Your budget" in await said(telegram, "and now?")
             told = [text for text in telegram.texts(42) if text.startswith("Four fifths")]
             assert len(told) == 1
-            assert told[0].startswith(
-                "Four fifths of the budget of this person are used: 6,000 tokens a month. When all of it is, I can't answer until "
-            )
+            assert told[0].startswith("Four fifths of your budget are used: 6,000 tokens a month. When all of it is, I can't answer until ")
 
 
 async def test_the_owner_is_told_of_a_budget_of_the_whole_server(tmp_path: Path, upstream: ModelServer) -> None:

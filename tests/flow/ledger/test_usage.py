@@ -128,7 +128,7 @@ def test_the_command_line_shows_usage_and_keeps_budgets(tmp_path: Path) -> None:
     assert "offline/offline" in table
     assert "█" in table
     assert "$0.00" in table
-    assert "Budget (person:local): " in table
+    assert "Budget (person:owner): " in table
     told = [json.loads(line) for line in run("usage", "--by", "cause", "--json").stdout.splitlines()]
     assert [(group["name"], group["calls"] >= 1, group["unpriced_calls"]) for group in told] == [("message", True, 0)]
     assert run("usage", "--person", "someone-else", "--json").stdout == ""

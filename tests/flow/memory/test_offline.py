@@ -32,7 +32,7 @@ async def test_what_is_remembered_is_known_in_another_session_until_it_is_forgot
     assert "Wombat" in known
     assert "Quokka" not in known
     assert await say(client, "Forget my locker code", "fourth") == "Forgotten: memory 2 and 1 older version of it."
-    assert await say(client, "What do you remember?", "fifth") == "Nothing is remembered about that."
+    assert await say(client, "What do you remember?", "fifth") == "Nothing is remembered yet."
 
 
 async def test_it_understands_german(client: httpx2.AsyncClient) -> None:
@@ -40,6 +40,11 @@ async def test_it_understands_german(client: httpx2.AsyncClient) -> None:
     assert "meine Lieblingsfarbe Grün ist" in await say(client, "Was weißt du über mich?", "other")
     assert "Forgotten" in await say(client, "Vergiss bitte meine Lieblingsfarbe")
     assert "Nothing" in await say(client, "Was hast du dir gemerkt?")
+
+
+async def test_it_hears_it_behind_a_name_as_groups_write_it(client: httpx2.AsyncClient) -> None:
+    assert await say(client, "Ada: remember that we meet on Tuesdays") == "Remembered as memory 1: we meet on Tuesdays"
+    assert "we meet on Tuesdays (said" in await say(client, "Ben Ito: what do you know about the meeting on Tuesdays?", "other")
 
 
 async def test_memories_over_the_api(client: httpx2.AsyncClient) -> None:
