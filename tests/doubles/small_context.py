@@ -67,7 +67,7 @@ class SmallContext:
         last = request.messages[-1]
         call = re.fullmatch(r"CALL (\w+)", words_of(last)) if isinstance(last, UserMessage) else None
         calls = (ToolCall(id=new_id("call"), name=call[1], arguments="{}"),) if call else ()
-        return f"I have noted it, that was number {len(self.prompts)} of what you told me." if not calls else "", calls
+        return f"That was number {len(self.prompts)} of what you told me." if not calls else "", calls
 
     def _summed_up(self, text: str) -> str:
         if isinstance(self._summaries, NanobotError):
