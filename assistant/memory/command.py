@@ -3,7 +3,7 @@
 from assistant.contracts.inbox import CommandCall
 from assistant.contracts.memory import Memory
 from assistant.contracts.messages import UserMessage
-from assistant.memory.own_words import own_words
+from assistant.contracts.own_words import own_words
 from assistant.memory.service import MemoryService
 from assistant.store.store import Store
 

@@ -15,14 +15,14 @@ from assistant.contracts.errors import NanobotError, traceback_location
 from assistant.contracts.memory import MEMORY_KINDS, Memory, MemoryKind, MemorySource, Statement
 from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
+from assistant.contracts.own_words import in_own_words, own_words
 from assistant.contracts.people import OWNER_ID, PeopleDirectory
 from assistant.contracts.schedules import SCHEDULE_SESSION
 from assistant.contracts.sessions import ONCE
-from assistant.contracts.statements import OWN_SHARE, share
+from assistant.contracts.statements import share
 from assistant.contracts.turns import TurnRequest
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.contracts.workflows import JOB_SESSION
-from assistant.memory.own_words import own_words
 from assistant.store.learned import SERVER, LearnedStore, Unlearned
 
 log = logging.getLogger(__name__)
@@ -203,7 +203,7 @@ def statements(answer: str, said: Sequence[_Said], session: str) -> Sequence[tup
             continue
         source = said[each.message - 1]
         text = " ".join(each.text.split())
-        if share(text, [source.words]) < OWN_SHARE:
+        if not in_own_words(text, [source.words]):
             continue
         about = each.about if share(each.about, [source.words]) == 1 else ""
         statement = Statement(
