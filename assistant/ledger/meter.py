@@ -83,7 +83,7 @@ class Meter:
         reserving = asyncio.ensure_future(self.store.reserve(call, windows))
         try:
             held = await asyncio.shield(reserving)
-        except asyncio.CancelledError:  # the store writes it all the same
+        except asyncio.CancelledError:  # the store writes what it was asked
             reserving.add_done_callback(self._give_back)
             raise
         if isinstance(held, Shortage):
