@@ -407,10 +407,10 @@ CREATE TABLE sessions (
 	updated BIGINT NOT NULL,
 	messages INTEGER NOT NULL,
 	context_from INTEGER NOT NULL,
-	revision INTEGER DEFAULT '0' NOT NULL,
 	prompt_tokens BIGINT NOT NULL,
 	completion_tokens BIGINT NOT NULL,
-	cached_tokens BIGINT NOT NULL
+	cached_tokens BIGINT NOT NULL,
+	revision INTEGER DEFAULT '0' NOT NULL
 );
 
 CREATE UNIQUE INDEX sessions_by_owner_and_key ON sessions (owner, "key");

@@ -27,11 +27,11 @@ class SessionRow(SQLModel, table=True):
     messages: int
     context_from: int
     """The first seq that the model sees."""
-    revision: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
-    """Raised by what changes how the stored messages are shown to the model: a cut, a redaction, a conversation that is started over."""
     prompt_tokens: int = Field(sa_type=BigInteger)
     completion_tokens: int = Field(sa_type=BigInteger)
     cached_tokens: int = Field(sa_type=BigInteger)
+    revision: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+    """Raised by what changes how the stored messages are shown to the model: a cut, a redaction, a conversation that is started over."""
 
 
 class MessageRow(SQLModel, table=True):
