@@ -12,6 +12,7 @@ from assistant.contracts.people import OWNER_ID
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import TurnRequest, UserText
 from assistant.contracts.workflows import JOB_SESSION
+from assistant.memory.command import memory_line
 from assistant.memory.learning import Learning
 from assistant.store.learned import SERVER
 from assistant.store.store import Store
@@ -56,6 +57,7 @@ async def test_a_persons_own_words_are_looked_at_once_and_charged_to_memory(stor
     assert (memory.source.session, memory.source.seq) == ("api:one", 1)
     assert memory.valid_until is not None
     assert f"{memory.valid_until:%Y-%m-%d}" == "2030-02-01"
+    assert memory_line(memory) == f"1. {ENID} (learned, until 2030-01-31)"
     [request] = model.requests
     assert request.payer is not None
     assert (request.payer.owner, request.payer.cause) == ("anna", Cause(kind="memory"))

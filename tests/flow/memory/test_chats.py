@@ -71,6 +71,7 @@ async def test_a_group_keeps_its_own_and_nothing_private_enters(start: Start) ->
         listed = await say(telegram, GROUP, "/memory", sender=42)
         assert "Tuesdays" in listed
         assert "Quokka" not in listed
+        assert "nothing in groups" in await say(telegram, GROUP, "/memory learn on", sender=42)
         private = await say(telegram, 42, "/memory")
         assert "Quokka" in private
         assert "Tuesdays" not in private
