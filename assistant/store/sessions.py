@@ -297,10 +297,8 @@ class Sessions:
         return digests is not None
 
     async def purge(self, before: datetime) -> int:
-        wanted: dict[str, SqlValue] = {"before": to_micros(before), "limit": _MANY_ROWS}
-
         def remove(connection: Transaction) -> tuple[int, list[str]]:
-            stale = connection.execute(STALE_ONCE, wanted)
+            stale = connection.execute(STALE_ONCE, {"before": to_micros(before), "limit": _MANY_ROWS})
             return len(stale), [digest for row in stale for digest in _remove(connection, row)]
 
         purged = 0
