@@ -63,7 +63,9 @@ def search(
     """
 
     async def find(store: Store) -> list[Memory]:
-        return list(await MemoryService(store, StoredSearch(store.database, store.history)).find(owner, " ".join(words), limit))
+        return list(
+            await MemoryService(store, StoredSearch(store.database, store.history, store.people)).find(owner, " ".join(words), limit)
+        )
 
     print_list(with_store(configured(config), find), _HEADS, _row, as_json=as_json)
 
