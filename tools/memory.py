@@ -6,7 +6,7 @@ from typing import ClassVar, Final, Literal
 from pydantic import BaseModel, Field
 
 from assistant.contracts.effects import Effect
-from assistant.contracts.errors import NanobotError, ToolFailed
+from assistant.contracts.errors import StoreUnavailable, ToolFailed
 from assistant.contracts.memory import MOST_CHARS, Memory, MemoryKind, MemoryTools, Statement
 from assistant.contracts.tools import ToolContext, ToolKind, ToolResult
 
@@ -44,7 +44,10 @@ class Remember:
         if not (text := " ".join(params.text.split())):
             raise ToolFailed("Not remembered: the text is empty.")
         ends = params.until and datetime.combine(params.until + timedelta(days=1), time(), UTC)
-        kept = await self._memories.remember(ctx, Statement(text=text, kind=params.kind, about=params.about, valid_until=ends))
+        try:
+            kept = await self._memories.remember(ctx, Statement(text=text, kind=params.kind, about=params.about, valid_until=ends))
+        except StoreUnavailable as error:
+            raise ToolFailed(f"Not remembered: {error.message}") from None
         effect = Effect(kind="remembered", text=f"remembered · {kept.text}", ref=kept.id)
         return ToolResult(text=f"Remembered as memory {kept.number}: {kept.text}", effects=(effect,))
 
@@ -69,10 +72,13 @@ class Recall:
         self._memories = memories
 
     async def run(self, params: RecallParams, ctx: ToolContext) -> ToolResult:
-        found = await self._memories.recall(ctx, params.query, 20)
-        return ToolResult(
-            text="\n".join(map(_line, found)) or ("Nothing is remembered about that." if params.query else "Nothing is remembered yet.")
-        )
+        """Raises ToolFailed where the store can't be read."""
+        try:
+            found = await self._memories.recall(ctx, params.query, 20)
+        except StoreUnavailable as error:
+            raise ToolFailed(error.message) from None
+        nothing = "Nothing is remembered about that." if params.query else "Nothing is remembered yet."
+        return ToolResult(text="\n".join(map(_line, found)) or nothing)
 
 
 class ForgetParams(BaseModel):
@@ -101,9 +107,7 @@ class Forget:
         """Raises ToolFailed where nothing or several things are meant, or the person did not ask for it."""
         try:
             gone = await self._memories.forget(ctx, params.what, everywhere=params.everywhere)
-        except ToolFailed:
-            raise
-        except NanobotError as error:
+        except StoreUnavailable as error:
             raise ToolFailed(f"Not forgotten: {error.message}") from None
         newest = max(gone, key=lambda each: each.number)
         older = f" and {len(gone) - 1} older version{'s' if len(gone) > 2 else ''} of it" if len(gone) > 1 else ""
@@ -114,7 +118,7 @@ class Forget:
 
 def _line(each: Memory) -> str:
     whence = "said" if each.provenance == "person" else f"from a {each.provenance}, confirmed"
-    ends = f", until {each.valid_until - timedelta(days=1):%Y-%m-%d}" if each.valid_until else ""
+    ends = f", until {each.last_day}" if each.last_day else ""
     return f"- {each.number}: {' '.join(each.text.split())} ({whence} {each.seen_at:%Y-%m-%d}{ends})"
 
 

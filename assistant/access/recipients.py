@@ -1,7 +1,7 @@
 """Who may write to the assistant in a chat, and to whom it may write."""
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -9,7 +9,8 @@ from typing import Final, Literal
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelDirectory, ChannelSettings
 from assistant.contracts.inbox import KnownChats, PairedSenders
-from assistant.contracts.messages import Message, Text, ToolMessage, UserMessage
+from assistant.contracts.messages import Message
+from assistant.contracts.own_words import foreign, in_own_words, own_words
 from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.tools import ToolContext
@@ -20,12 +21,6 @@ Policy = Literal["known", "any"] | tuple[str, ...]
 _PAGE: Final = 500
 _MESSAGES: Final = 4_000
 """How far back a session is searched for the user's words."""
-_WORD: Final = re.compile(r"\w{3,}")
-_STEM: Final = 5
-_OWN_SHARE: Final = 0.6
-"""Of the words of a task, those that the user must have said where others had a say in the session."""
-_OWN_TOOLS: Final = frozenset({"message", "schedule"})
-"""Tools whose results hold our words and the user's."""
 _LONG_ENOUGH: Final = 5
 """From this length an id means a chat in any words; a shorter one ("42"), or a name ("@news"), only in words that name its channel, too."""
 
@@ -84,7 +79,7 @@ class Recipients:
     async def _was_named_by_user(self, address: Address, ctx: ToolContext) -> bool:
         """Whether the user's own words in this session name it; the newest are looked at first, as most often they do."""
         async for message in self._latest(ctx):
-            if any(is_named(address, words) for words in own_words(message)):
+            if is_named(address, own_words(message)):
                 return True
         return False
 
@@ -92,20 +87,16 @@ class Recipients:
         """See `RecipientCheck`."""
         wanted = text.strip().casefold()
         async for message in self._latest(ctx):
-            if any(wanted in words.casefold() for words in own_words(message)):
+            if wanted in own_words(message).casefold():
                 return True
         return False
 
     async def is_own_wish(self, text: str, ctx: ToolContext) -> bool:
-        """See `RecipientCheck`. Words are compared by their first letters, so that "stretching" counts as "stretch"."""
-        wanted = {word[:_STEM] for word in _WORD.findall(text.casefold())}
-        said: set[str] = set()
-        foreign = ctx.session.startswith(JOB_SESSION)
-        async for message in self._latest(ctx):
-            foreign = foreign or _brings_other_words(message)
-            for words in own_words(message):
-                said |= {word[:_STEM] for word in _WORD.findall(words.casefold())}
-        return not foreign or len(wanted & said) >= _OWN_SHARE * len(wanted)
+        """See `RecipientCheck`."""
+        read = [message async for message in self._latest(ctx)]
+        if foreign(read) is None and not ctx.session.startswith(JOB_SESSION):
+            return True
+        return in_own_words(text, map(own_words, read))
 
     async def _latest(self, ctx: ToolContext) -> AsyncIterator[Message]:
         """The messages of the session, the newest pages first.
@@ -120,20 +111,6 @@ class Recipients:
             start = max(0, end - _PAGE)
             for stored in await self.sessions.messages(ctx.owner, ctx.session, after=start, limit=end - start):
                 yield stored.message
-
-
-def own_words(message: Message) -> Sequence[str]:
-    """The texts of a message that the user wrote themselves."""
-    if not isinstance(message, UserMessage):
-        return ()
-    return [part.text for part in message.parts if isinstance(part, Text) and not part.quoted and not part.chosen]
-
-
-def _brings_other_words(message: Message) -> bool:
-    """Whether others may speak in it: a quote, a file, a tool's result."""
-    if isinstance(message, ToolMessage):
-        return message.name not in _OWN_TOOLS
-    return isinstance(message, UserMessage) and any(not isinstance(part, Text) or part.quoted for part in message.parts)
 
 
 def is_named(address: Address, words: str) -> bool:

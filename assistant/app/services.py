@@ -27,7 +27,6 @@ from assistant.contracts.ledger import Metering
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.outbox import Deliveries
-from assistant.contracts.schedules import ScheduleBook
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.service import DeliveryService, Watch
@@ -36,7 +35,6 @@ from assistant.ledger.meter import Meter
 from assistant.ledger.report import UsageReports
 from assistant.providers.choice import ChosenModel
 from assistant.providers.registry import ModelRegistry
-from assistant.schedule.book import StoredSchedules
 from assistant.schedule.service import ScheduleService
 from assistant.store.store import Store, open_store
 from assistant.turns.direct import Direct
@@ -81,7 +79,6 @@ class Services:
     workflows: WorkflowService
     workflow_models: WorkflowModels
     """The workflows that requests can name as models."""
-    book: ScheduleBook
     schedules: ScheduleService
     channels: OpenChannels | None
     """None: this process only writes to the outbox, and a server on the same store sends."""
@@ -158,7 +155,6 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             reader=reader,
             workflows=workflows,
             workflow_models=workflow_models,
-            book=StoredSchedules(store.schedules),
             schedules=build_schedules(loaded, store, turns, workflows, store.people),
             channels=channels,
             meter=meter,

@@ -83,7 +83,8 @@ def search(
 
     async def find(store: Store) -> list[Memory]:
         whose = await owner_of(store, owner)
-        return list(await MemoryService(store, StoredSearch(store.database, store.history)).find(whose, " ".join(words), limit))
+        search = StoredSearch(store.database, store.history, store.people)
+        return list(await MemoryService(store, search).find(whose, " ".join(words), limit))
 
     print_list(with_store(configured(config), find), _HEADS, _row, as_json=as_json, empty="Nothing like that is remembered.")
 

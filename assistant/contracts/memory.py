@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, Protocol, get_args
 
 from assistant.contracts.errors import NanobotError, NotFound, ToolFailed
@@ -59,6 +59,11 @@ class Memory(Statement):
     seen_at: datetime
     superseded_by: str | None = None
     """The memory that replaced it; it stays as history."""
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day on which it holds, by UTC; None: it has no end."""
+        return self.valid_until and (self.valid_until - timedelta(microseconds=1)).date()
 
 
 class MemoryNotFound(NotFound, code="memory_not_found"):

@@ -32,6 +32,8 @@ FAILURES_TOLD: Final = 2
 """Failures in a row after which the person is told; of a schedule with a single instant: 1."""
 FAILURES_PAUSED: Final = 10
 """Failures in a row after which the schedule is paused, and the person told."""
+SCHEDULE_SESSION: Final = "schedule:"
+"""Prefix of the session key of a schedule that was made in no conversation."""
 UNTIL_DONE_TIMES: Final = 10
 """How often an "until done" reminder comes, its first time included."""
 

@@ -63,8 +63,6 @@ _EVERYWHERE: Final = re.compile(
 )
 ALIKE: Final = 0.8
 """The likeness from which a statement is a newer form of another."""
-OWN_SHARE: Final = 0.75
-"""The share of a statement's words that a person must have written for it to be in their own words."""
 _REMAINS: Final = 0.7
 """The share of a forgotten statement's words that makes another one the same."""
 

@@ -80,7 +80,12 @@ class Meter:
 
     async def reserve(self, call: ModelCall, windows: Sequence[BudgetWindow]) -> Reservation:
         """Raises BudgetUsedUp, StoreUnavailable."""
-        held = await self.store.reserve(call, windows)
+        reserving = asyncio.ensure_future(self.store.reserve(call, windows))
+        try:
+            held = await asyncio.shield(reserving)
+        except asyncio.CancelledError:  # the store writes what it was asked
+            reserving.add_done_callback(self._give_back)
+            raise
         if isinstance(held, Shortage):
             budget = held.window.budget
             self.metrics.add(counted.REFUSALS, budget.subject.partition(":")[0])
@@ -92,6 +97,11 @@ class Meter:
                 self._telling[key] = task = asyncio.create_task(self._notice(window, call.payer))
                 task.add_done_callback(lambda _, key=key: self._telling.pop(key))
         return held
+
+    def _give_back(self, reserving: "asyncio.Future[Reservation | Shortage]") -> None:
+        """A reservation whose call is not made."""
+        if not reserving.cancelled() and reserving.exception() is None and isinstance(held := reserving.result(), Reservation):
+            self.store.keep(None, held)
 
     async def _notice(self, window: BudgetWindow, payer: Payer) -> None:
         """Tell, then note that it was told: what is told twice has the same id, and arrives once."""

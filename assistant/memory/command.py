@@ -3,7 +3,7 @@
 from assistant.contracts.inbox import CommandCall
 from assistant.contracts.memory import Memory
 from assistant.contracts.messages import UserMessage
-from assistant.memory.own_words import own_words
+from assistant.contracts.own_words import own_words
 from assistant.memory.service import MemoryService
 from assistant.store.store import Store
 
@@ -36,6 +36,8 @@ class MemoryCommand:
                 return await why(self._store, await self._store.memories.get(owner, number.lstrip("#")))
             case "forget", what if what:
                 return await self._forget(owner, what)
+            case "learn", "on" | "off" if not call.message.private:
+                return "I learn nothing in groups by myself. What you ask me to remember here, I do, for all who are here."
             case "learn", ("on" | "off") as wanted:
                 await self._store.learned.switch(owner, learn=wanted == "on")
                 return (
@@ -68,7 +70,7 @@ class MemoryCommand:
 def memory_line(each: Memory) -> str:
     """A memory on a line of a list."""
     marks = [*(["learned"] if each.learned else []), *([f"from {each.provenance}"] if each.provenance != "person" else [])]
-    marks += [f"until {each.valid_until:%Y-%m-%d}"] if each.valid_until else []
+    marks += [f"until {each.last_day}"] if each.last_day else []
     about = f" ({', '.join(marks)})" if marks else ""
     return f"{each.number}. {' '.join(each.text.split())}{about}"
 

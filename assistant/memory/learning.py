@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, cast
 
@@ -15,13 +15,14 @@ from assistant.contracts.errors import NanobotError, traceback_location
 from assistant.contracts.memory import MEMORY_KINDS, Memory, MemoryKind, MemorySource, Statement
 from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, Sampling
+from assistant.contracts.own_words import in_own_words, own_words
 from assistant.contracts.people import OWNER_ID, PeopleDirectory
+from assistant.contracts.schedules import SCHEDULE_SESSION
 from assistant.contracts.sessions import ONCE
-from assistant.contracts.statements import OWN_SHARE, share
+from assistant.contracts.statements import share
 from assistant.contracts.turns import TurnRequest
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.contracts.workflows import JOB_SESSION
-from assistant.memory.own_words import own_words
 from assistant.store.learned import SERVER, LearnedStore, Unlearned
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ _ANSWER: Final = Sampling(max_tokens=1_500)
 _SECONDS: Final = 60.0
 _MOST_LEARNED: Final = 20
 _AT_ONCE: Final = 2
+_NO_TALK: Final = (ONCE, JOB_SESSION, SCHEDULE_SESSION)
+"""How the sessions begin in which no person speaks to the assistant."""
 OpenLearner = Callable[[], Awaitable[ModelProvider]]
 
 
@@ -83,12 +86,12 @@ class Learning:
         await self._store.switch(SERVER, learn=self._enabled)
         now = self._clock()
         for owner, session, updated in await self._store.left() if self._enabled else ():
-            if not session.startswith((ONCE, JOB_SESSION)):
+            if not session.startswith(_NO_TALK):
                 self._arm((owner, session), max(0.0, self._idle - (now - updated).total_seconds()))
 
     def touch(self, request: TurnRequest) -> None:
         """A turn ended: its session is looked at when it has been idle for a while. Nothing else is done here."""
-        if self._enabled and self._open and request.cause.kind == "message" and not request.session.startswith((ONCE, JOB_SESSION)):
+        if self._enabled and self._open and request.cause.kind == "message" and not request.session.startswith(_NO_TALK):
             self._arm((request.owner, request.session), self._idle)
 
     async def learn(self, owner: str, session: str, *, up_to: int | None = None) -> Sequence[Memory]:
@@ -97,14 +100,17 @@ class Learning:
         learned: list[Memory] = []
         try:
             async with self._seats:
-                if not self._enabled or not await self._may(owner):
+                if not self._enabled or session.startswith(_NO_TALK) or not await self._may(owner):
                     return ()
                 while found := await self._store.claim(owner, session, up_to=up_to):
-                    learned += await self._look(owner, session, found)
-                    if not found.more:
+                    looked_at, kept = await self._look(owner, session, found)
+                    learned += kept
+                    if not looked_at.more:
                         break
         except NanobotError as error:
             log.warning("memory.not_learned code=%s", error.code)
+        except TimeoutError:
+            log.warning("memory.not_learned code=timeout")
         except Exception as bug:  # noqa: BLE001 - in the background: no one waits for it
             log.error("memory.bug error=%s", traceback_location(bug))  # noqa: TRY400 - no words
         if learned:
@@ -142,21 +148,20 @@ class Learning:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _look(self, owner: str, session: str, found: Unlearned) -> Sequence[Memory]:
+    async def _look(self, owner: str, session: str, found: Unlearned) -> tuple[Unlearned, Sequence[Memory]]:
+        """Returns what was looked at, as much as one call takes, and what was learned."""
         said = [_Said(seq, at, message, words[: _MOST_CHARS // 10]) for seq, at, message in found.said if (words := own_words(message))]
+        lines = _lines(said)
+        if len(lines) < len(said):
+            found, said = replace(found, seq=said[len(lines) - 1].seq, more=True), said[: len(lines)]
         try:
-            answer = await self._ask(owner, session, said) if said else ""
+            answer = await self._ask(owner, session, lines) if lines else ""
         except BaseException:
             await asyncio.shield(self._store.let_go(found))
             raise
-        return await self._store.looked_at(owner, found, list(statements(answer, said, session)))
+        return found, await self._store.looked_at(owner, found, list(statements(answer, said, session)))
 
-    async def _ask(self, owner: str, session: str, said: Sequence[_Said]) -> str:
-        lines: list[bytes] = []
-        for number, each in enumerate(said, 1):
-            lines.append(orjson.dumps({"message": number, "date": f"{each.at:%Y-%m-%d}", "text": each.words}))
-            if sum(map(len, lines)) > _MOST_CHARS:
-                break
+    async def _ask(self, owner: str, session: str, lines: Sequence[bytes]) -> str:
         request = ModelRequest(
             instructions=(INSTRUCTIONS,),
             messages=(UserMessage(id=new_id("msg"), parts=(Text(text=b"\n".join(lines).decode()),)),),
@@ -166,6 +171,19 @@ class Learning:
         async with asyncio.timeout(_SECONDS):
             answer = await (await self._model()).complete(request, _unheard)
         return answer.text
+
+
+def _lines(said: Sequence[_Said]) -> Sequence[bytes]:
+    """The messages for the model, from the first on, as far as one call takes them."""
+    lines: list[bytes] = []
+    length = 0
+    for number, each in enumerate(said, 1):
+        line = orjson.dumps({"message": number, "date": f"{each.at:%Y-%m-%d}", "text": each.words})
+        length += len(line)
+        if lines and length > _MOST_CHARS:
+            break
+        lines.append(line)
+    return lines
 
 
 def _unheard(text: str, /, *, reasoning: bool = False) -> None:
@@ -185,7 +203,7 @@ def statements(answer: str, said: Sequence[_Said], session: str) -> Sequence[tup
             continue
         source = said[each.message - 1]
         text = " ".join(each.text.split())
-        if share(text, [source.words]) < OWN_SHARE:
+        if not in_own_words(text, [source.words]):
             continue
         about = each.about if share(each.about, [source.words]) == 1 else ""
         statement = Statement(

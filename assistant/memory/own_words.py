@@ -1,15 +1,14 @@
-"""Whose words are to be remembered: the gate between what was read and what is kept. Pure."""
+"""What may be remembered and forgotten: the gate between what was read and what is kept. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from assistant.contracts.memory import Provenance
-from assistant.contracts.messages import AssistantMessage, Message, Text, ToolMessage, UserMessage
-from assistant.contracts.statements import OWN_SHARE, asks_to_forget, asks_to_remember, says_yes, share
+from assistant.contracts.messages import AssistantMessage, Message, UserMessage
+from assistant.contracts.own_words import foreign, in_own_words, own_words
+from assistant.contracts.statements import asks_to_forget, asks_to_remember, says_yes, share
 
-_OF_OURS: Final = frozenset({"remember", "recall", "forget", "message"})
-"""Tools whose results hold nothing that others wrote."""
 _NAMED: Final = 0.5
 """The share of a memory's words by which a person names it."""
 
@@ -23,26 +22,6 @@ class Verdict:
     provenance: Provenance = "person"
     explicit: bool = False
     """They asked for it in these words, or confirmed it."""
-
-
-def own_words(message: UserMessage, *, pressed: bool = False) -> str:
-    """What its sender wrote; with `pressed` also the text of a button."""
-    return "\n".join(
-        [part.text for part in message.parts if isinstance(part, Text) and not part.quoted and (pressed or not part.chosen)]
-    ).strip()
-
-
-def foreign(messages: Iterable[Message]) -> Provenance | None:
-    """Where words of others came from in a conversation; None: there are none."""
-    for message in messages:
-        if isinstance(message, ToolMessage) and message.name not in _OF_OURS:
-            return "web" if "fetch" in message.name or "web" in message.name else "tool"
-        for part in message.parts if isinstance(message, UserMessage) else ():
-            if not isinstance(part, Text):
-                return "file"
-            if part.quoted and not part.recalled:
-                return "stranger"
-    return None
 
 
 def judge(text: str, conversation: Sequence[Message]) -> Verdict:
@@ -59,8 +38,8 @@ def judge(text: str, conversation: Sequence[Message]) -> Verdict:
     if not words:
         return Verdict(says="no words")
     said = [own_words(message) for message in conversation if isinstance(message, UserMessage)]
-    if share(text, said) >= OWN_SHARE:
-        return Verdict(says="yes", explicit=asks_to_remember(words) and share(text, [words]) >= OWN_SHARE)
+    if in_own_words(text, said):
+        return Verdict(says="yes", explicit=asks_to_remember(words) and in_own_words(text, [words]))
     return Verdict(says="ask" if read else "yes")
 
 
@@ -83,7 +62,7 @@ def _confirms(text: str, conversation: Sequence[Message]) -> bool:
     newest = conversation[place] if conversation else None
     if not isinstance(newest, UserMessage) or not says_yes(own_words(newest, pressed=True)):
         return False
-    return share(text, [_answer_before(conversation[:place])]) >= OWN_SHARE
+    return in_own_words(text, [_answer_before(conversation[:place])])
 
 
 def _answer_before(conversation: Sequence[Message]) -> str:

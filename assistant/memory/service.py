@@ -9,6 +9,7 @@ from typing import Final
 from assistant.contracts.errors import NanobotError, ToolFailed
 from assistant.contracts.memory import ForgottenOnce, Memory, MemoryNotFound, MemorySource, Statement
 from assistant.contracts.messages import Text, UserMessage
+from assistant.contracts.own_words import own_words
 from assistant.contracts.search import Search, SearchWish
 from assistant.contracts.sessions import ONCE, StoredMessage
 from assistant.contracts.statements import asks_everywhere, share
@@ -16,7 +17,7 @@ from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import TurnRequest
 from assistant.contracts.util import Clock, utc_now
 from assistant.contracts.workflows import JOB_SESSION
-from assistant.memory.own_words import Verdict, judge, judge_forgetting, own_words
+from assistant.memory.own_words import Verdict, judge, judge_forgetting
 from assistant.store.memories import profile_line
 from assistant.store.store import Store
 

@@ -18,7 +18,8 @@ from operator import attrgetter, mul
 from typing import Final
 
 from assistant.contracts.causes import Cause, Payer
-from assistant.contracts.errors import NanobotError
+from assistant.contracts.errors import NanobotError, traceback_location
+from assistant.contracts.ledger import BudgetUsedUp
 from assistant.contracts.models import EmbeddingProvider
 from assistant.contracts.search import SearchKind
 from assistant.store import search_vectors as rows
@@ -101,19 +102,29 @@ class Vectors:
         return unit(embedded.vectors[0])
 
     async def fill(self) -> int:
-        """Make the vectors that are missing; returns how many. Raises what the model raises, and StoreUnavailable."""
+        """Make the vectors that are missing; returns how many. Raises what the model raises, and StoreUnavailable; BudgetUsedUp once those whose
+        budget allows it have theirs."""
         made = behind = 0
+        refused: dict[str, BudgetUsedUp] = {}
         while waiting := await self._database.read(
             lambda connection, after=behind: rows.without_vector(connection, self._model, after, _BATCH)
         ):
             behind = waiting[-1].entry
             by_owner = sorted([each for each in waiting if each.text.strip()], key=attrgetter("owner"))
             for owner, group in groupby(by_owner, key=attrgetter("owner")):
+                if owner in refused:
+                    continue
                 texts = list(group)
-                embedded = await (await self._open()).embed([each.text[:_MOST_CHARS] for each in texts], None, payer=_payer(owner))
+                try:
+                    embedded = await (await self._open()).embed([each.text[:_MOST_CHARS] for each in texts], None, payer=_payer(owner))
+                except BudgetUsedUp as error:
+                    refused[owner] = error
+                    continue
                 packed = [(each.entry, each.space, pack(unit(vector))) for each, vector in zip(texts, embedded.vectors, strict=True)]
                 await self._database.write(lambda connection, new=packed: rows.keep(connection, self._model, new))
                 made += len(texts)
+        for error in refused.values():
+            raise error
         return made
 
     async def _run(self) -> None:
@@ -124,8 +135,9 @@ class Vectors:
             try:
                 await self.fill()
                 failures = 0
-            except NanobotError as error:
-                log.warning("search.vectors_wait reason=%s", error.code)
+            except Exception as error:  # noqa: BLE001 - tried another time: it must not end with one answer that is no vector
+                reason = error.code if isinstance(error, NanobotError) else traceback_location(error)
+                log.warning("search.vectors_wait reason=%s", reason)
                 await asyncio.sleep(_AGAIN_SECONDS[min(failures, len(_AGAIN_SECONDS) - 1)])
                 failures += 1
                 self._woken.set()

@@ -11,7 +11,7 @@ from assistant.contracts.causes import Cause
 from assistant.contracts.errors import ModelNotFound, NanobotError, SessionBusy, ShuttingDown, StoreUnavailable, traceback_location
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.people import PeopleDirectory
-from assistant.contracts.schedules import Schedule
+from assistant.contracts.schedules import SCHEDULE_SESSION, Schedule
 from assistant.contracts.sessions import SessionCut
 from assistant.contracts.turns import TurnFailed, TurnFinished, TurnRequest, UserText
 from assistant.contracts.util import Clock, backoff, derived_id, utc_now
@@ -171,4 +171,4 @@ class _Ended(Exception):
 
 
 def _session(schedule: Schedule) -> str:
-    return schedule.new.session or f"schedule:{schedule.id}"
+    return schedule.new.session or f"{SCHEDULE_SESSION}{schedule.id}"

@@ -5,11 +5,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from typing import Final
 
-from assistant.contracts.errors import NanobotError, StoreUnavailable, traceback_location
+from assistant.contracts.errors import NanobotError, ShuttingDown, StoreUnavailable, traceback_location
 from assistant.contracts.people import PeopleDirectory, Person
-from assistant.contracts.schedules import Schedule
+from assistant.contracts.schedules import Schedule, ScheduleNotFound
 from assistant.contracts.util import Clock, backoff, derived_id, new_id, utc_now
 from assistant.schedule.plans import plan_due
 from assistant.schedule.rules import next_instant, zone_of, zones_version
@@ -69,6 +70,8 @@ class ScheduleService:
         self._heard = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._works: dict[asyncio.Task[None], HeldOccurrence] = {}
+        self._telling: dict[str, asyncio.Task[None]] = {}
+        """By schedule."""
 
     async def start(self) -> None:
         """Resume what dead processes left, and do what became due meanwhile. Raises StoreUnavailable."""
@@ -89,12 +92,13 @@ class ScheduleService:
         """Wait `grace` seconds for work under way, and hand back the rest. Call it after `Turns.close`. Safe to call twice."""
         await self.stop_beginning()
         works = dict(self._works)
-        if not works:
+        tasks = [*works, *self._telling.values()]
+        if not tasks:
             return
-        await asyncio.wait(works, timeout=grace)
-        for task in works:
+        await asyncio.wait(tasks, timeout=grace)
+        for task in tasks:
             task.cancel()
-        await asyncio.wait(works)
+        await asyncio.wait(tasks)
         for held in works.values():
             try:
                 await self._store.hand_back(held)
@@ -108,7 +112,7 @@ class ScheduleService:
             await self._take_over()
         if wake.untold:
             for schedule in await self._store.untold():
-                await self._tell(schedule)
+                self._begin_telling(schedule)
         while wake.at is not None and wake.at <= self._clock():
             people = {owner: await self._people.person(owner) for owner in await self._store.due_owners(_MOST_AT_ONCE)}
             decided, held = await self._store.claim(lambda due, now: self._plan(due, now, people), _MOST_AT_ONCE, zones_version())  # noqa: B023
@@ -192,6 +196,25 @@ class ScheduleService:
             log.warning("schedules.recovered again=%d", len(taken))
         for held in taken:
             self._begin(held)
+
+    def _begin_telling(self, schedule: Schedule) -> None:
+        """Beside what is due: a session's note waits for the turns that run there."""
+        if schedule.id not in self._telling:
+            task = self._telling[schedule.id] = asyncio.create_task(self._until_told(schedule))
+            task.add_done_callback(lambda _: self._telling.pop(schedule.id))
+
+    async def _until_told(self, schedule: Schedule) -> None:
+        for tries in count(1):
+            try:
+                await self._tell(schedule)
+            except (ScheduleNotFound, ShuttingDown):  # it is gone, or told by the next start
+                return
+            except Exception as error:  # noqa: BLE001 - told another time
+                known = isinstance(error, NanobotError)
+                log.warning("schedules.not_told schedule=%s error=%s", schedule.id, error.code if known else traceback_location(error))
+            else:
+                return
+            await asyncio.sleep(backoff(tries, longest=_LONGEST_SLEEP))
 
     async def _tell(self, schedule: Schedule) -> None:
         """Say that a schedule fails: in the chat where it was made, or else where it goes; without one, or where that can't be reached, in its

@@ -28,6 +28,7 @@ T = TypeVar("T")
 Source = Literal["config", "pairing", "code", "cli", "seen"]
 
 OLD_CODES = "DELETE FROM link_codes WHERE expires <= :before OR (person = :person AND used IS NULL)"
+EXPIRED_CODES = "DELETE FROM link_codes WHERE expires <= :before"
 ADD_CODE = "INSERT INTO link_codes (digest, person, expires) VALUES (:digest, :person, :expires)"
 CODE = "SELECT person, expires, used FROM link_codes WHERE digest = :digest"
 USE_CODE = "UPDATE link_codes SET used = :now WHERE digest = :digest"
@@ -198,9 +199,12 @@ class LinkStore:
         await self._write(write)
 
     async def settle(self) -> None:
-        """Move what was written under the id of a person that had just been joined to another."""
+        """Move what was written under the id of a person that had just been joined to another; remove codes and wrong tries that are over."""
+        before = to_micros(self._clock() - _WINDOW)
 
         def write(connection: Transaction) -> None:
+            connection.execute(EXPIRED_CODES, {"before": before})
+            connection.execute(OLD_TRIES, {"after": before})
             for identity, person in connection.execute(JOINED):
                 move_space(connection, identity, person)
 

@@ -14,6 +14,10 @@ SESSIONS_OF = "SELECT id, key FROM sessions WHERE owner = :old"
 IS_SESSION = "SELECT 1 FROM sessions WHERE owner = :owner AND key = :key"
 RENAME_SESSION = "UPDATE sessions SET owner = :owner, key = :key WHERE id = :id"
 RENAME_ATTACHMENTS = "UPDATE attachments SET owner = :owner, session = :key WHERE owner = :old AND session = :was"
+RENAME_SOURCES = tuple(
+    f"UPDATE {table} SET session = :key WHERE owner = :old AND session = :was"  # noqa: S608 - names of ours
+    for table in ("memories", "ledger")
+)
 WAITING_OF = "SELECT seq, session, payload FROM inbox WHERE owner = :old AND state IN ('waiting', 'taken')"
 RENAME_WAITING = "UPDATE inbox SET owner = :owner, session = :session, payload = :payload WHERE seq = :seq"
 QUEUED_IN = "SELECT seq, payload, expires FROM outbox WHERE lane = :old AND state = 'queued'"
@@ -39,7 +43,8 @@ def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None
         renamed = _session(key, old, owner)
         if not connection.execute(IS_SESSION, {"owner": owner, "key": renamed}):
             connection.execute(RENAME_SESSION, {"owner": owner, "key": renamed, "id": row})
-            connection.execute(RENAME_ATTACHMENTS, {**names, "key": renamed, "was": key})
+            for statement in (RENAME_ATTACHMENTS, *RENAME_SOURCES):
+                connection.execute(statement, {**names, "key": renamed, "was": key})
     for seq, session, payload in connection.execute(WAITING_OF, {"old": old}):
         message = decode_inbound(payload)
         moved = replace(message, address=replace(message.address, chat_id=now))

@@ -58,6 +58,7 @@ SESSION = f"{_SESSION} WHERE owner = :owner AND key = :key"
 SESSION_BY_KEY = f"{_SESSION} WHERE key = :key ORDER BY updated DESC, id DESC LIMIT 1"
 MESSAGES = "SELECT seq, turn_id, at, payload FROM messages WHERE session_id = :id AND seq > :after ORDER BY seq LIMIT :limit"
 REMOVE_SESSION = "DELETE FROM sessions WHERE id = :id"
+REMOVE_PROFILE = "DELETE FROM session_profiles WHERE owner = :owner AND session = :key"
 STALE_ONCE = """
     SELECT id, owner, key FROM sessions WHERE substr(key, 1, 5) = 'once:' AND updated < :before
         AND NOT EXISTS (SELECT 1 FROM turns WHERE turns.session_id = sessions.id AND turns.state = 'running')
@@ -296,10 +297,8 @@ class Sessions:
         return digests is not None
 
     async def purge(self, before: datetime) -> int:
-        wanted: dict[str, SqlValue] = {"before": to_micros(before), "limit": _MANY_ROWS}
-
         def remove(connection: Transaction) -> tuple[int, list[str]]:
-            stale = connection.execute(STALE_ONCE, wanted)
+            stale = connection.execute(STALE_ONCE, {"before": to_micros(before), "limit": _MANY_ROWS})
             return len(stale), [digest for row in stale for digest in _remove(connection, row)]
 
         purged = 0
@@ -344,6 +343,7 @@ def _remove(connection: Transaction, row: SqlRow) -> list[str]:
     """Remove the session of a row (id, owner, key, …); returns the digests of its attachments."""
     session, owner, key = row[:3]
     digests = connection.execute(REMOVE_USED_ATTACHMENTS, {"owner": owner, "key": key})
+    connection.execute(REMOVE_PROFILE, {"owner": owner, "key": key})
     connection.execute(REMOVE_SESSION, {"id": session})
     return [digest for (digest,) in digests]
 

@@ -32,6 +32,8 @@ RENAME = (
     "UPDATE attachments SET session = :key WHERE owner = :old AND session = :was",
     "UPDATE inbox SET session = :key WHERE owner = :old AND session = :was",
     "UPDATE responses SET session = :key WHERE owner = :old AND session = :was",
+    "UPDATE memories SET session = :key WHERE owner = :old AND session = :was",
+    "UPDATE ledger SET session = :key WHERE owner = :old AND session = :was",
 )
 UNSENT_IN = "SELECT seq, payload, expires FROM outbox WHERE owner = :old AND state IN ('queued', 'sending')"
 REWRITE_EVENT = "UPDATE outbox SET payload = :payload WHERE seq = :seq"

@@ -3,8 +3,9 @@
 import pytest
 
 from assistant.contracts.messages import AssistantMessage, Document, Message, Part, Text, ToolMessage, UserMessage
+from assistant.contracts.own_words import foreign
 from assistant.contracts.statements import asks_everywhere, asks_to_forget, asks_to_remember, mentions, says_yes, share, without
-from assistant.memory.own_words import foreign, judge, judge_forgetting
+from assistant.memory.own_words import judge, judge_forgetting
 
 
 def user(*parts: str | Part) -> UserMessage:
@@ -83,6 +84,7 @@ def test_nothing_is_forgotten_because_a_file_says_so(verdict: str, conversation:
         (None, user("x", RECALLED, CHOSEN)),
         (None, answer("x")),
         (None, result("remember")),
+        (None, result("schedule")),
         ("file", user("x", FILE)),
         ("stranger", user("x", QUOTE)),
         ("tool", result("read_attachment")),

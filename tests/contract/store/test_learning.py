@@ -9,7 +9,10 @@ from assistant.contracts.causes import Cause
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import Document, Text
 from assistant.contracts.people import OWNER_ID
+from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import TurnRequest, UserText
+from assistant.contracts.workflows import JOB_SESSION
+from assistant.memory.command import memory_line
 from assistant.memory.learning import Learning
 from assistant.store.learned import SERVER
 from assistant.store.store import Store
@@ -54,6 +57,7 @@ async def test_a_persons_own_words_are_looked_at_once_and_charged_to_memory(stor
     assert (memory.source.session, memory.source.seq) == ("api:one", 1)
     assert memory.valid_until is not None
     assert f"{memory.valid_until:%Y-%m-%d}" == "2030-02-01"
+    assert memory_line(memory) == f"1. {ENID} (learned, until 2030-01-31)"
     [request] = model.requests
     assert request.payer is not None
     assert (request.payer.owner, request.payer.cause) == ("anna", Cause(kind="memory"))
@@ -106,6 +110,29 @@ async def test_groups_and_those_who_switched_it_off_are_not_learned_from(store: 
     assert model.requests == []
     assert len(await learner.learn(OWNER_ID, "api:one")) == 1
     assert await texts(store, "telegram:-100") == await texts(store) == []
+
+
+@pytest.mark.parametrize("session", ["schedule:sch_1", f"{JOB_SESSION}job_1", f"{ONCE}1"])
+async def test_jobs_schedules_and_single_requests_are_not_learned_from(store: Store, clock: TurnedClock, session: str) -> None:
+    await store.learned.switch(SERVER, learn=True)
+    await say(store, "turn_1", ENID, session=session)
+    learner, model = learning(store, clock, found(ENID), idle=0)
+    await learner.start()
+    assert not learner._timers  # pyright: ignore[reportPrivateUsage] - as below
+    await learner.before_cut("anna", session, 1)
+    assert model.requests == []
+
+
+async def test_all_of_a_long_session_is_looked_at(store: Store, clock: TurnedClock) -> None:
+    learner, model = learning(store, clock, *[found("I like tea", message=99)] * 4, found(ENID))
+    for number in range(19):
+        await say(store, f"turn_{number}", f"Message {number}: " + "words " * 380)
+    await say(store, "turn_last", ENID)
+    learned = [each.text for each in await learner.learn("anna", "api:one")]
+    assert sum(str(request.messages).count("Message ") for request in model.requests) == 19
+    assert ENID in str(model.requests[-1].messages)
+    assert learned == []
+    assert 2 <= len(model.requests) <= 4
 
 
 async def test_a_hundred_repetitions_do_not_bring_back_what_was_forgotten(store: Store, clock: TurnedClock) -> None:

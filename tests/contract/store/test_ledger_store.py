@@ -12,7 +12,12 @@ import pytest
 from assistant.contracts.causes import Cause
 from assistant.contracts.ledger import BudgetWindow, GroupBy, Reservation, Shortage, UsageGroup
 from assistant.contracts.messages import Text, Usage, UserMessage
+from assistant.contracts.metrics import Metrics
+from assistant.contracts.people import UnknownPeople
 from assistant.contracts.sessions import NewTurn
+from assistant.ledger.budgets import BudgetRules
+from assistant.ledger.meter import Meter
+from assistant.ledger.prices import Prices
 from assistant.store.store import Store
 
 from .charged import START, a_call, a_window
@@ -96,6 +101,19 @@ async def test_a_reservation_is_settled_once_and_one_that_took_nothing_is_given_
     store.ledger.keep(None, given_back)
     assert await counted(store, window) == 2
     assert [group.calls for group in await used(store)] == [1]
+
+
+async def test_a_call_that_is_cancelled_while_it_reserves_gives_it_back(store: Store) -> None:
+    people, window = UnknownPeople(), a_window(10)
+    meter = Meter(store.ledger, BudgetRules([], store.ledger, people), Prices({}), people, Metrics())
+    reserving = asyncio.create_task(meter.reserve(a_call(), [window]))
+    await asyncio.sleep(0)
+    reserving.cancel()
+    assert await asyncio.gather(reserving, return_exceptions=True) != [None]
+    async with asyncio.timeout(10):
+        while await counted(store, window):
+            pass
+    assert (await store.database.select("SELECT count(*) FROM ledger"))[0] == (0,)
 
 
 async def test_a_window_that_is_refused_leaves_the_others_as_they_were(store: Store) -> None:

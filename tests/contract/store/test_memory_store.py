@@ -131,6 +131,15 @@ async def test_a_profile_stays_as_it_was_until_the_history_is_cut(store: Store, 
     assert "I like tea" in await store.memories.profile("anna", "api:one", keep=True)
 
 
+async def test_a_profile_goes_with_its_session(store: Store) -> None:
+    await add(store, "I like tea")
+    await store.memories.profile("anna", "api:one", keep=True)
+    await store.sessions.begin_turn(turn("turn_1", "hi", owner="anna", session="api:one"), None)
+    await store.sessions.end_turn("turn_1", "finished", [answer("x")])
+    assert await store.sessions.delete("anna", "api:one")
+    assert await store.database.select("SELECT count(*) FROM session_profiles") == [(0,)]
+
+
 async def test_a_session_that_began_without_memories_has_no_profile(store: Store) -> None:
     await store.sessions.begin_turn(turn("turn_1", "hello"), None)
     await add(store, "I like tea")

@@ -66,6 +66,10 @@ async def test_ten_wrong_codes_in_an_hour_are_the_most(store: Store, clock: Turn
     assert await store.links.enter((await store.links.code(ANNA)).code, "key:1") == ANNA  # another's tries do not count
     clock.turn(timedelta(hours=1))
     assert await store.links.enter((await store.links.code(ANNA)).code, BERT) == ANNA
+    clock.turn(timedelta(hours=2))
+    await store.links.settle()
+    for table in ("link_codes", "link_tries"):
+        assert await store.database.select(f"SELECT count(*) FROM {table}") == [(0,)]
 
 
 async def test_everything_follows_and_sessions_of_one_key_stay_two(store: Store) -> None:

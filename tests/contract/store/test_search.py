@@ -1,6 +1,7 @@
 """What was said is found, by its owner alone, in the same order on SQLite and PostgreSQL."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assistant.contracts.causes import Payer
 from assistant.contracts.errors import ProviderFailed
-from assistant.contracts.messages import Text, ToolCall
+from assistant.contracts.ledger import BudgetUsedUp
+from assistant.contracts.messages import Json, Text, ToolCall
+from assistant.contracts.models import EmbeddingInput, Embeddings
 from assistant.contracts.people import Person
 from assistant.contracts.search import Hit, SearchKind, SearchWish
 from assistant.memory.ranking import analyse
@@ -281,6 +285,34 @@ async def test_a_search_does_without_vectors_where_the_model_fails(store: Store)
     vectors = Vectors(store.database, "m", closed)
     search = StoredSearch(store.database, store.history, vectors=vectors)
     assert (await search.search(SearchWish(owner="anna", query="bicycle")))[0].text == SAID[0][0]
+    await vectors.close()
+
+
+async def test_one_whose_budget_is_used_up_keeps_no_one_else_from_vectors(store: Store) -> None:
+    await say(store, SAID[:2])
+    await say(store, SAID[:2], owner="bert", session="api:two")
+    await store.history.finish()
+
+    class Budgeted(OfflineEmbeddings):
+        async def embed(
+            self,
+            inputs: Sequence[EmbeddingInput],
+            dimensions: int | None,
+            extra_fields: Mapping[str, Json] | None = None,
+            payer: Payer | None = None,
+        ) -> Embeddings:
+            if payer is not None and payer.owner == "anna":
+                raise BudgetUsedUp
+            return await super().embed(inputs, dimensions, extra_fields, payer)
+
+    async def opened() -> OfflineEmbeddings:
+        return Budgeted(256)
+
+    vectors = Vectors(store.database, "m", opened)
+    with pytest.raises(BudgetUsedUp):
+        await vectors.fill()
+    owners = "SELECT DISTINCT owner FROM search_vectors AS v JOIN search_spaces AS s ON s.id = v.space"
+    assert await store.database.select(owners) == [("bert",)]
     await vectors.close()
 
 

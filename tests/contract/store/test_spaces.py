@@ -10,7 +10,7 @@ import pytest
 from assistant.contracts.access import ApiKey, Limits
 from assistant.contracts.causes import Payer
 from assistant.contracts.inbox import Pairing, Sender
-from assistant.contracts.memory import Statement
+from assistant.contracts.memory import MemorySource, Statement
 from assistant.contracts.people import OWNER_ID, PersonNotFound
 from assistant.contracts.workflows import NewJob
 from assistant.store.attachments import KeptFile
@@ -51,8 +51,9 @@ async def filled(store: Store, owner: str, folder: Path, clock: TurnedClock) -> 
     await store.responses.begin(owner, sent)
     await store.responses.finish(owner, sent.id, {"status": "completed"})
     await store.schedules.add(new_schedule(f"reminds {owner}", owner), clock.now + timedelta(hours=1), "2026a", most=9)
-    await store.ledger.keep_now(replace(a_call(), payer=Payer(owner=owner, caller=owner)), None)
-    await store.memories.add(owner, Statement(text=f"I know {owner}", about="knowing"), explicit=True)
+    await store.ledger.keep_now(replace(a_call(), payer=Payer(owner=owner, caller=owner, session="api:default")), None)
+    source = MemorySource(session="api:default", message="msg_1", seq=1)
+    await store.memories.add(owner, Statement(text=f"I know {owner}", about="knowing", source=source), explicit=True)
     data = owner.encode()
     await store.attachments.keep(owner, "api:default", upload(folder, data), READ)
     return await keep(store, folder, owner, data)
@@ -76,6 +77,9 @@ async def test_every_table_of_a_space_follows_and_nothing_of_another_does(store:
     assert [each.text for each in taken.messages] == [f"waits for {BERT}"]
     (attached,) = (await store.people.export(ANNA))["attachments"][1:]
     assert attached["session"] == "api:default~2"
+    for table in ("memories", "ledger"):
+        sessions = {row["session"] for row in (await store.people.export(ANNA))[table]}
+        assert sessions == {"api:default", "api:default~2"}, table
     claim = await claimed(store, "telegram:43")
     assert claim.event.origin.owner == ANNA
     assert [schedule.new.owner for schedule in await store.schedules.list(ANNA)] == [ANNA, ANNA]

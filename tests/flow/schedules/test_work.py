@@ -12,6 +12,7 @@ from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.people import OWNER_ID
 from assistant.contracts.schedules import At, Every, Provenance, ScheduleKind, Watched
+from assistant.contracts.turns import TurnRequest, UserText
 from assistant.contracts.workflows import JobState, NewJob
 from assistant.store.database import StoreSettings
 from assistant.store.store import open_store
@@ -87,6 +88,27 @@ async def test_a_turn_that_fails_is_told_by_the_rule(rig: Rig, chat: bool) -> No
     await rig.run()
     texts = await rig.texts() if chat else (await said(rig))[-1:]
     assert texts == ['The question "q" failed 2 times in a row: its turn failed (provider_error). Next: Mon 30 Nov 2026 11:00 UTC.']
+
+
+async def test_a_failure_that_waits_for_a_turn_to_be_told_keeps_no_reminder_waiting(rig: Rig) -> None:
+    rig.model = ScriptedModel(ProviderFailed("no", retryable=False), "Hello")
+    await rig.add(At(at=START + HOUR), kind="ask", text="q", address=None)
+    await rig.run(HOUR)
+    rig.model = model = hanging()
+    service = rig.service()
+    assert rig.turns is not None
+    talk = rig.turns.start(TurnRequest(id="turn_talk", owner=OWNER_ID, session="chat:1", content=(UserText(text="hi"),)))
+    await model.asked_times(1)
+    await rig.add(At(at=START + 2 * HOUR))
+    rig.clock.turn(HOUR)
+    async with asyncio.timeout(10):
+        await service.look()
+    assert await rig.texts() == ["stretch"]
+    model.gate.set()
+    assert talk.task is not None
+    await talk.task
+    await service.close(20)
+    assert (await said(rig))[-1] == 'The question "q" failed: its turn failed (provider_error).'
 
 
 def hanging() -> ScriptedModel:

@@ -113,6 +113,11 @@ async def test_what_a_page_asks_for_becomes_no_task(desk: Desk, kind: str) -> No
     assert (await desk.plan(API, **injected)).ok
 
 
+async def test_what_memory_recalls_is_no_one_elses_word(desk: Desk) -> None:
+    await desk.said("tell me the weather every morning", Text(text="- 2026-01-01: I live in Berlin", quoted=True, recalled=True))
+    assert (await desk.plan(API, action="add", kind="ask", every="day at 8:00", text="Look up the forecast for Berlin")).ok
+
+
 async def test_a_change_of_a_task_needs_the_users_own_words_too(desk: Desk) -> None:
     await desk.said("every hour tell me the weather")
     await desk.plan(API, action="add", kind="ask", every="hour", text="tell me the weather")
