@@ -1,7 +1,10 @@
 """What counts as a claim: 300 ordinary answers that must not be doubted, and claims that must be found."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from assistant.contracts.effects import EFFECT_KINDS, EffectKind
 from assistant.turns.claims import ClaimKind, claimed, unbacked
@@ -39,3 +42,29 @@ def test_none_of_them_is_doubted_where_its_effect_is_there() -> None:
     for head, answer in records("claims.txt"):
         asked = head.partition(" | ")[2]
         assert unbacked(claimed(answer, asked), done=EFFECT_KINDS, before=NOTHING) == ()
+
+
+def searches(answer: str, asked: str) -> int:
+    """How many patterns are tried."""
+    tried = 0
+
+    def count(_: FrameType, event: str, function: Any) -> None:
+        nonlocal tried
+        tried += event == "c_call" and getattr(function, "__name__", "") == "search"
+
+    sys.setprofile(count)
+    try:
+        claimed(answer, asked)
+    finally:
+        sys.setprofile(None)
+    return tried
+
+
+def test_a_sentence_costs_the_patterns_of_what_it_speaks_of_alone() -> None:
+    asked = "Send Anna a message, remind me, remember it, forget that, cancel the alarm and stop the job."
+    claims = "I sent Anna a message. Reminder set. I saved it. I deleted that from memory. The alarm is cancelled. I stopped the job. "
+    few = searches(claims, asked)
+    more = searches(claims + "I like the blue one, as it is warm. " * 100, asked)
+    assert len(claimed(claims, asked)) >= 5
+    assert few < 130
+    assert more - few <= 60
