@@ -33,6 +33,10 @@ NOT_DONE: Final[dict[ClaimKind, str]] = {
 
 MOST_CHARS: Final = 4_000
 """At the beginning and at the end of an answer."""
+LONGEST_SENTENCE: Final = 500
+MOST_TRIED: Final = 2_000
+"""Characters of the sentences that speak of a kind, in which its claim is looked for. Text made to be slow takes its patterns 10 µs for each, and
+the event loop waits."""
 MOST_ASKED: Final = 500
 """Characters at the beginning and at the end of the user's words: the request stands in one of them."""
 
@@ -60,12 +64,16 @@ def claimed(answer: str, asked: str) -> tuple[AnswerClaim, ...]:
     if wanted is None or not (wanted or words.FIRST_PERSON.search(answer)):
         return ()
     found: dict[ClaimKind, AnswerClaim] = {}
+    left = dict.fromkeys(kinds, MOST_TRIED)
     for sentence, listed in _spoken(answer):
-        named = _named(f" {sentence} ".lower(), [kind for kind in kinds if kind not in found])
+        named = _named(
+            f" {sentence} ".lower(), [kind for kind in kinds if kind not in found and len(sentence) <= min(left[kind], LONGEST_SENTENCE)]
+        )
         first_person = bool(named and words.FIRST_PERSON.search(sentence))
         for kind in named:
             patterns = [words.FIRM[kind]] if first_person and (not listed or kind in wanted) else []
             patterns += [words.LOOSE[kind]] if kind in wanted else []
+            left[kind] -= len(sentence) if patterns else 0
             for pattern in patterns:
                 match = pattern.search(sentence)
                 if match and match[0].lower() not in asked.lower() and _asserted(sentence, match, kind, firm=pattern is words.FIRM[kind]):

@@ -68,3 +68,9 @@ def test_a_sentence_costs_the_patterns_of_what_it_speaks_of_alone() -> None:
     assert len(claimed(claims, asked)) >= 5
     assert few < 130
     assert more - few <= 60
+
+
+def test_text_made_to_be_slow_is_not_looked_at_for_ever() -> None:
+    negated = "I have not sent Anna anything. "
+    assert searches(negated * 250, "Send it") == searches(negated * 100, "Send it")
+    assert claimed("I sent Anna a message, " + "and so on, " * 100, "Send it") == ()
