@@ -1,12 +1,16 @@
 """What counts as a claim: 300 ordinary answers that must not be doubted, and claims that must be found."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pytest
+
 from assistant.contracts.effects import EFFECT_KINDS, EffectKind
+from assistant.turns.claim_words import ClaimPattern
 from assistant.turns.claims import ClaimKind, claimed, unbacked
 
 DATA = Path(__file__).parent / "data"
@@ -74,3 +78,9 @@ def test_text_made_to_be_slow_is_not_looked_at_for_ever() -> None:
     negated = "I have not sent Anna anything. "
     assert searches(negated * 250, "Send it") == searches(negated * 100, "Send it")
     assert claimed("I sent Anna a message, " + "and so on, " * 100, "Send it") == ()
+
+
+def test_a_pattern_is_compiled_when_it_is_first_needed() -> None:
+    broken = ClaimPattern("(")
+    with pytest.raises(re.error):
+        broken.search("")
