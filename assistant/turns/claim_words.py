@@ -163,14 +163,13 @@ BARE: Final = ClaimPattern(
 )
 FIRST_PERSON: Final = re.compile(r"\bI\b|\b[Ii]ch\b")
 BARE_STEMS: Final = ("done", "erledigt", "fertig", "mache ich", "mach ich", "wird gemacht", "will do")
+_SENT_STEMS: Final = (
+    "sent|messag|text|mail|notif|forward|ping|relay|told|inform|repl|respond|written| let |deliver|passed on|post|"
+    "shared|answered|on its way|sending|i'll send|i will send|tell|schick|send|sand|leite|benachrichtig|richtet|"
+    "schrieb|bescheid|raus|unterwegs|geantwortet|abgesagt|mitgeteilt|zugestellt|sage"
+)
 STEMS: Final[dict[ClaimKind, tuple[str, ...]]] = {
-    "sent": tuple(
-        (
-            "sent|messag|text|mail|notif|forward|ping|relay|told|inform|repl|respond|written| let |deliver|passed on|post|"
-            "shared|answered|on its way|sending|i'll send|i will send|tell|schick|send|sand|leite|benachrichtig|richtet|"
-            "schrieb|bescheid|raus|unterwegs|geantwortet|abgesagt|mitgeteilt|zugestellt|sage"
-        ).split("|")  # noqa: SIM905 - a stem a line makes the file too long
-    ),
+    "sent": tuple(_SENT_STEMS.split("|")),
     "scheduled": (
         *(
             "remind",
