@@ -395,5 +395,7 @@ async def _each(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
 
 
 async def decode_history(rows: HistoryRows) -> History:
+    if not rows.payloads:
+        return rows.history
     messages = await _each(decode_message, [payload for (payload,) in rows.payloads])
     return replace(rows.history, messages=tuple(messages))

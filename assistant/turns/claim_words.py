@@ -1,13 +1,22 @@
 """The words of claims, in English and German: what says that something was done, and what shows that a sentence does not say it."""
 
 import re
+from collections.abc import Callable
+from functools import cached_property
 from typing import Final, Literal
 
 ClaimKind = Literal["sent", "scheduled", "cancelled", "remembered", "forgotten", "stopped"]
 
 
-def _any(*patterns: str) -> re.Pattern[str]:
-    return re.compile("|".join(patterns), re.IGNORECASE)
+class ClaimPattern:
+    """Any of these, in any case. Compiled when it is first needed: all together take a tenth of the server's start."""
+
+    def __init__(self, *patterns: str) -> None:
+        self._patterns = patterns
+
+    @cached_property
+    def search(self) -> Callable[[str], re.Match[str] | None]:
+        return re.compile("|".join(self._patterns), re.IGNORECASE).search
 
 
 _HAVE: Final = r"\bI(?:'ve| have)(?: (?:just|now|also|successfully|already|then|both|gone ahead and|\w+ it and|\w+ the message and))* "
@@ -30,8 +39,8 @@ _TIME: Final = (
     r"wöchentlich|am (?:\d|mo|di|mi|do|fr|sa|so)|rechtzeitig|vorher|später|nächste|abends)"
 )
 _REMINDER: Final = r"(?:reminders?|alarms?|timers?|schedules?|notifications?|erinnerung(?:en)?|wecker|timer|termin)"
-FIRM: Final[dict[ClaimKind, re.Pattern[str]]] = {
-    "sent": _any(
+FIRM: Final[dict[ClaimKind, ClaimPattern]] = {
+    "sent": ClaimPattern(
         rf"{_HAVE}(?:sent|fired off|messaged|texted|e-?mailed|notified|forwarded|pinged|relayed){_NOT_YOU}",
         rf"{_HAVE}(?:(?:told|informed|replied to|responded to|written to) {_SOMEBODY}\b|let {_SOMEBODY}(?: \w+)? know\b)",
         rf"\bI(?:'ve| have)?(?: just| also| already)* (?:shared (?:it|that|this|the \w+|your \w+) with|replied to|answered|"
@@ -44,7 +53,7 @@ FIRM: Final[dict[ClaimKind, re.Pattern[str]]] = {
         rf"ausgerichtet|mitgeteilt|angeschrieben|Bescheid (?:gegeben|gesagt))\b",
         rf"{_HABE} (?:ihm|ihr|an (?-i:[A-ZÄÖÜ])\w+|eine (?:Nachricht|E-?Mail|Mail|SMS)\b){_MID}\bgeschrieben\b",
     ),
-    "scheduled": _any(
+    "scheduled": ClaimPattern(
         rf"{_WILL}(?:remind|ping|nudge|notify|alert|message|text|wake) you(?: (?:again|then|about it|of it|of that|about that))?"
         rf"(?= ?(?:[.!,;:]|$)| {_TIME}| to \w| (?:about|of) {_MID}\b{_TIME})",
         rf"{_WILL}(?:check back|get back to you|follow up)(?: with you)? {_TIME}",
@@ -61,14 +70,14 @@ FIRM: Final[dict[ClaimKind, re.Pattern[str]]] = {
         rf"{_HABE}{_MID}\b{_REMINDER}\b{_MID}\b(?:gesetzt|gestellt|eingestellt|eingerichtet|erstellt|angelegt|programmiert|"
         rf"geplant|eingetragen)\b",
     ),
-    "cancelled": _any(
+    "cancelled": ClaimPattern(
         rf"{_DID}(?:cancell?ed|deleted|removed|turned off|disabled|switched off|paused|rescheduled|moved|changed|snoozed|"
         rf"postponed|updated)"
         rf"(?: \w+){{0,6}}? {_REMINDER}\b",
         rf"{_HABE}{_MID}\b{_REMINDER}\b{_MID}\b(?:gelöscht|abgesagt|storniert|entfernt|ausgeschaltet|deaktiviert|verschoben|"
         rf"geändert|pausiert|gestrichen)\b",
     ),
-    "remembered": _any(
+    "remembered": ClaimPattern(
         rf"{_WILL}remember (?:that|this|it|your|you (?:like|prefer|are|live|have)|for next time)\b",
         rf"{_HAVE}(?:saved|stored|remembered|memori[sz]ed|recorded) (?:that|this|it|your (?:\w+ )?(?:preferences?|birthday|name|"
         rf"address|allerg\w+|favou?rite\w*))"
@@ -84,13 +93,13 @@ FIRM: Final[dict[ClaimKind, re.Pattern[str]]] = {
         rf"gespeichert)\b(?= ?(?:[.!,;]|$))",
         rf"{_HABE} (?:ich )?mir (?:gemerkt|notiert|vermerkt|gespeichert)\b",
     ),
-    "forgotten": _any(
+    "forgotten": ClaimPattern(
         rf"{_DID}(?:forgotten|deleted|erased|removed|cleared|wiped) {_MID}\b(?:memory|memories|what I (?:know|knew)|"
         rf"everything about|all I know)\b",
         rf"{_HAVE}(?:forgotten|erased) (?:that|it|this|everything|your \w+)(?= ?(?:[.!,;]|$)| (?:about|you told|as you))",
         rf"{_HABE}{_MID}\baus (?:meinem|dem) (?:Gedächtnis|Speicher)\b{_MID}\b(?:gelöscht|entfernt|gestrichen)\b",
     ),
-    "stopped": _any(
+    "stopped": ClaimPattern(
         rf"{_DID}(?:stopped|aborted|terminated|cancell?ed|killed|halted) (?:the|your|that|this)(?: \w+){{0,3}} (?:task|job|"
         rf"workflow|run)\b",
         rf"{_HABE} (?:die|den|das|deine?n?){_MID}\b(?:Aufgabe|Job|Auftrag|Workflow|Lauf)\b{_MID}\b(?:gestoppt|abgebrochen|beendet|"
@@ -107,8 +116,8 @@ _RAUS: Final = (
     r"geantwortet|abgesagt|"
     r"geschrieben|mitgeteilt|ausgerichtet)"
 )
-LOOSE: Final[dict[ClaimKind, re.Pattern[str]]] = {
-    "sent": _any(
+LOOSE: Final[dict[ClaimKind, ClaimPattern]] = {
+    "sent": ClaimPattern(
         rf"(?:'s|'ve|\b(?:has|have|was|were|been|I|is now|is on))(?: (?:now|all|just|been|also|already))* {_OUT}\b(?! you\b)",
         rf"{_LEAD}(?:(?:message|e-?mail|text|reply|note) )?{_OUT}\b(?! me\b)",
         rf"{_LEAD}I(?:'ll| will|'m| am) (?:now |just )?(?:send|sending|message|messaging|text|texting|e-?mail|tell|let) (?!you\b)\w",
@@ -116,7 +125,7 @@ LOOSE: Final[dict[ClaimKind, re.Pattern[str]]] = {
         rf"{_LEAD}(?:(?:nachricht|e-?mail|mail) )?{_RAUS}\b",
         rf"{_LEAD}ich (?:schicke|sende|schreibe|sage|leite|informiere)\b(?! (?:dir|euch|ihnen)\b)",
     ),
-    "scheduled": _any(
+    "scheduled": ClaimPattern(
         rf"\b{_REMINDER}(?:'s| has been| was| is| are)?(?: now)? (?:set|scheduled|created|in place|active)\b",
         r"\b(?:all|you're) set\b|\byou(?:'ll| will) (?:get|receive|hear|be reminded)\b",
         rf"{_WILL}remind you\b",
@@ -125,81 +134,42 @@ LOOSE: Final[dict[ClaimKind, re.Pattern[str]]] = {
         r"\b(?:ich (?:erinnere|werde|wecke) (?:dich|sie|euch)|(?:erinnere|wecke|melde|schreibe) ich (?:dich|sie|euch|mich|dir)|"
         r"ich melde mich)\b",
     ),
-    "cancelled": _any(
+    "cancelled": ClaimPattern(
         rf"\b{_REMINDER}(?: has been| was| is| are| have been)(?: now)? (?:cancell?ed|deleted|removed|turned off|moved|off)\b",
         rf"\b{_REMINDER}\b{_MID}\b(?:gelöscht|abgesagt|entfernt|deaktiviert|ausgeschaltet|verschoben|snoozed|aus)\b",
         rf"{_LEAD}(?:cancell?ed|deleted|removed|moved|rescheduled|gelöscht|storniert|verschoben|abgesagt)\b",
     ),
-    "remembered": _any(
+    "remembered": ClaimPattern(
         rf"{_LEAD}(?:saved|stored|remembered|noted|memory updated|gespeichert|gemerkt|notiert|vermerkt)\b",
         r"(?:'s|\b(?:is|are|has been|have been))(?: now)? (?:saved|stored|noted|remembered)\b",
         r"\b(?:ist|sind|wurden?) (?:jetzt |nun |so )?(?:gespeichert|notiert|vermerkt|gemerkt|hinterlegt)\b",
         rf"{_HAVE}(?:saved|noted|stored)\b",
     ),
-    "forgotten": _any(
+    "forgotten": ClaimPattern(
         rf"{_LEAD}(?:alles |everything |all )?(?:forgotten|deleted|erased|removed|vergessen|gelöscht|entfernt)\b",
         r"(?:'s|\b(?:is|has been|have been|was|were))(?: now)? (?:gone|deleted|forgotten|removed|erased)\b",
         rf"{_DID}(?:forgotten|deleted|erased|removed)\b",
         rf"{_HABE}{_MID}\b(?:vergessen|gelöscht|entfernt)\b",
         r"\b(?:ist|sind|wurden?) (?:\w+ )?(?:vergessen|gelöscht|entfernt)\b",
     ),
-    "stopped": _any(
+    "stopped": ClaimPattern(
         rf"{_LEAD}(?:stopped|cancell?ed|aborted|gestoppt|abgebrochen)\b",
         rf"\b(?:task|job|workflow|run|auftrag|aufgabe|lauf)\b{_MID}\b(?:stopped|cancell?ed|aborted|gestoppt|abgebrochen|beendet|"
         rf"angehalten)\b",
     ),
 }
-BARE: Final = _any(r"^\W*(?:done|all done|erledigt|ist erledigt|fertig|mache? ich|wird gemacht|wird erledigt|will do)\b\W*(?:$|[.!])")
+BARE: Final = ClaimPattern(
+    r"^\W*(?:done|all done|erledigt|ist erledigt|fertig|mache? ich|wird gemacht|wird erledigt|will do)\b\W*(?:$|[.!])"
+)
 FIRST_PERSON: Final = re.compile(r"\bI\b|\b[Ii]ch\b")
 BARE_STEMS: Final = ("done", "erledigt", "fertig", "mache ich", "mach ich", "wird gemacht", "will do")
+_SENT_STEMS: Final = (
+    "sent|messag|text|mail|notif|forward|ping|relay|told|inform|repl|respond|written| let |deliver|passed on|post|"
+    "shared|answered|on its way|sending|i'll send|i will send|tell|schick|send|sand|leite|benachrichtig|richtet|"
+    "schrieb|bescheid|raus|unterwegs|geantwortet|abgesagt|mitgeteilt|zugestellt|sage"
+)
 STEMS: Final[dict[ClaimKind, tuple[str, ...]]] = {
-    "sent": (
-        *(
-            "sent",
-            "messag",
-            "text",
-            "mail",
-            "notif",
-            "forward",
-            "ping",
-            "relay",
-            "told",
-            "inform",
-            "repl",
-            "respond",
-            "written",
-            " let ",
-            "deliver",
-        ),
-        *(
-            "passed on",
-            "post",
-            "shared",
-            "answered",
-            "on its way",
-            "sending",
-            "i'll send",
-            "i will send",
-            "tell",
-            "schick",
-            "send",
-            "sand",
-            "leite",
-        ),
-        *(
-            "benachrichtig",
-            "richtet",
-            "schrieb",
-            "bescheid",
-            "raus",
-            "unterwegs",
-            "geantwortet",
-            "abgesagt",
-            "mitgeteilt",
-            "zugestellt",
-            "sage",
-        ),
-    ),
+    "sent": tuple(_SENT_STEMS.split("|")),
     "scheduled": (
         *(
             "remind",
@@ -265,11 +235,11 @@ QUOTED: Final = re.compile(
     r'"[^"\n]{2,}"|“[^“”\n]*”|„[^“”"\n]*[“”"]|«[^«»\n]*»|»[^»«\n]*«|(?<![\w*])\*(?!\s)[^*\n]+\*(?![\w*])|(?<!\w)_[^_\n]+_(?!\w)'
 )
 SINGLE: Final = re.compile(r"(?<!\w)['‘](?=[A-ZÄÖÜ])[^\n]{3,200}?[.!?,]?['’](?!\w)")
-GREETS: Final = _any(
+GREETS: Final = ClaimPattern(
     r"^\W*(?:subject|betreff|re|to|an)\W*: ",
     r"^\W*(?:dear|hi|hello|hey|liebe[rs]?|sehr geehrte|hallo|guten (?:tag|morgen)|moin)\b[^.!?]{0,60}[,!—-]?\W*$",
 )
-OPENS: Final = _any(
+OPENS: Final = ClaimPattern(
     r"\b(?:draft|message|e-?mail|mail|text|reply|response|letter|note|caption|post|tweet|example|sample|template|version|option|"
     r"translation|translated|"
     r"rewritten|rephrased|corrected|script|dialogue|story|poem|lyrics|sentences?|phrases?|say|write|reads?|entwurf|nachricht|"
@@ -278,7 +248,7 @@ OPENS: Final = _any(
     r"french|spanish))"
     r"\b[^.!?\n]{0,60}:\W*$",
 )
-CLOSES: Final = _any(
+CLOSES: Final = ClaimPattern(
     r"^\W*(?:best|kind|warm|many)? ?(?:regards|wishes|best|sincerely|yours|cheers|thanks|love)\b(?: (?:and|again|truly|sincerely|"
     r"in advance|[A-Z]\w+))*\W*$",
     r"^\W*(?:(?:viele|liebe|beste|herzliche|freundliche) grüße|mfg|mit freundlich)\b[^.!?]{0,40}\W*$",
@@ -293,7 +263,7 @@ SPEAKER: Final = re.compile(
 )
 LISTED: Final = re.compile(r"^\s*(?:[-*•+]|\d+[.)])\s")
 SENTENCE: Final = re.compile(r"(?<=[.!?…])[\s*_)\"']+(?=\S)|\n")
-CONDITION: Final = _any(
+CONDITION: Final = ClaimPattern(
     r"\b(?:if|unless|whether|suppose|imagine|pretend|assuming|once you|as soon as you|would|could have|should|might|sha[l]l|want me|"
     r"would you|wenn|falls|"
     r"sofern|sobald du|sobald sie|würde|könnte|sollte|soll ich|möchtest|willst|hätte|damit)\b",
@@ -302,30 +272,32 @@ CONDITION: Final = _any(
     r"\b(?:sag|sage|gib|nenn|nenne|schreib|schick|teile?) (?:mir|uns|einfach|bescheid)\b",
     r"\b(?:say|says|said|told|tell|write|writes|wrote|sagt|sagte|schreibt|schrieb|meint|meinte)\b[^.!?\n]{0,30}:",
 )
-NEGATION: Final = _any(
+NEGATION: Final = ClaimPattern(
     r"\b(?:not|never|don't|doesn't|didn't|can't|cannot|couldn't|wouldn't|won't|haven't|hasn't|think|thought|believe|says?|said|"
     r"answers?|replies|"
     r"saying|claim\w*|"
     r"like|as though|means?|nicht|kein\w*|nie|niemals|ohne|noch nicht|sagt\w*|meint\w*)\b",
 )
 _CONJUNCTION: Final = r"\b(?:when|after|before|until|till|once|as soon as|since|that|who|which|where|nachdem|bevor|sobald|bis|dass|ob)\b"
-JOINED: Final = _any(_CONJUNCTION)
-ENDS_JOINED: Final = _any(rf"{_CONJUNCTION}\W*$")
-BEHIND: Final = _any(
+JOINED: Final = ClaimPattern(_CONJUNCTION)
+ENDS_JOINED: Final = ClaimPattern(rf"{_CONJUNCTION}\W*$")
+BEHIND: Final = ClaimPattern(
     r"\b(?:if you|once you|unless you|as soon as you|when you (?:tell|give|confirm|say|send)|whenever you|just (?:tell|say|give)|"
     r"wenn du|wenn sie|"
     r"falls du|falls sie|sobald du|sobald sie)\b",
 )
-PAST: Final = _any(
+PAST: Final = ClaimPattern(
     r"\b(?:yesterday|earlier|previously|last (?:night|week|month|year|time|mon|tue|wed|thu|fri|sat|sun)\w*|ago|the other day|"
     r"this morning|back then|"
     r"gestern|vorgestern|vorhin|neulich|damals|letzte[nrs]?|früher|vor (?:\d+|einer|einem|zwei|drei|ein paar))\b",
 )
-HERE: Final = _any(r"\b(?:above|below|attached here|(?:in|for) (?:this|our) (?:chat|conversation)|for now|oben|unten|hier im|in diesem)\b")
+HERE: Final = ClaimPattern(
+    r"\b(?:above|below|attached here|(?:in|for) (?:this|our) (?:chat|conversation)|for now|oben|unten|hier im|in diesem)\b"
+)
 CLAUSE: Final = re.compile(r"[,;:–—(]| (?:and|but|so|und|aber) ")
 
-ASKS: Final[dict[ClaimKind, re.Pattern[str]]] = {
-    "sent": _any(
+ASKS: Final[dict[ClaimKind, ClaimPattern]] = {
+    "sent": ClaimPattern(
         r"(?<!\ba )(?<!\ban )(?<!\bthe )(?<!\bmy )(?<!\bthis )(?<!\bthat )\b(?:send|share|text|message|e-?mail|mail|tell|notify|forward|"
         r"ping|inform|post|reply to|dm)\b"
         r"(?! (?:me|us|address|from|in|is|was)\b)",
@@ -336,34 +308,38 @@ ASKS: Final[dict[ClaimKind, re.Pattern[str]]] = {
         r"informieren|antworten)\b",
         r"\bgib (?!mir\b|uns\b)[\w ]{1,24} bescheid\b|\brichte? [\w ]{1,24} aus\b",
     ),
-    "scheduled": _any(
+    "scheduled": ClaimPattern(
         r"\bremind(?:er)?\b|\b(?:alarm|timer|(?:wake|ping|nudge|ask|text|message|write) me|schedule|every (?:day|morning|week|"
         r"hour|monday))\b|\berinner\w*|\bwecke?r?\b|"
         r"\bjeden\b"
     ),
-    "cancelled": _any(
+    "cancelled": ClaimPattern(
         rf"\b(?:cancel|delete|remove|turn off|stop|move|reschedule|snooze|lösch\w*|storn\w*|verschieb\w*|abbrechen|"
         rf"streich\w*)\b{_MID}\b{_REMINDER}",
         rf"\b{_REMINDER}\b{_MID}\b(?:aus|off|löschen|abbestellen|verschieben|absagen|stornieren|streichen)\b",
     ),
-    "remembered": _any(
+    "remembered": ClaimPattern(
         r"\b(?:remember|save|note|keep in mind|memori[sz]e|don't forget|merke?|merk dir|notiere?|speicher\w*|vergiss nicht)\b"
     ),
-    "forgotten": _any(
+    "forgotten": ClaimPattern(
         r"(?<!don't )(?<!do not )\bforget\b|\bvergiss\b(?! nicht)",
         rf"\b(?:lösch\w*|delete|erase|remove|wipe)\b{_MID}\b(?:memor\w+|about me|what you know|gedächtnis|über mich|gemerkt|gespeichert)\b",
     ),
-    "stopped": _any(r"\b(?:stop|cancel|abort|kill|stoppe?|abbrechen|brich|beende)\b"),
+    "stopped": ClaimPattern(r"\b(?:stop|cancel|abort|kill|stoppe?|abbrechen|brich|beende)\b"),
 }
 """The user's request for an act of this kind."""
-RECALLS: Final = _any(
+RECALLS: Final = ClaimPattern(
     r"^\W*(?:what|when|where|how|who|why|which|was|wann|wie|wer|wo|warum|wieso|welche[rnms]?)\b(?!(?: about| wäre es)\b)",
 )
-EXPLAINS: Final = _any(r"^\W*(?:how (?:to|do|does|can)|what(?:'s| is| does| are)|wie (?:kann|funktioniert|mache|stelle|lösche|geht))\b")
+EXPLAINS: Final = ClaimPattern(
+    r"^\W*(?:how (?:to|do|does|can)|what(?:'s| is| does| are)|wie (?:kann|funktioniert|mache|stelle|lösche|geht))\b"
+)
 """Questions about facts: the answer tells what was, or how it is done."""
-ASKS_WHETHER: Final = _any(r"^\W*(?:(?:did|have|has|had|was|were|is|are|am) (?!going to)|(?:hast|habt|haben|wurde|war|ist|sind|gibt) )")
+ASKS_WHETHER: Final = ClaimPattern(
+    r"^\W*(?:(?:did|have|has|had|was|were|is|are|am) (?!going to)|(?:hast|habt|haben|wurde|war|ist|sind|gibt) )"
+)
 """A question whether something was done: the answer is about earlier turns."""
-COMPOSE: Final = _any(
+COMPOSE: Final = ClaimPattern(
     r"\b(?:draft|translat\w*|rewrite|rephrase|reword|paraphrase|proofread|correct|improve|polish|edit|fix|summari[sz]e|continue|"
     r"story|poem|song|lyrics|"
     r"dialog\w*|script|novel|examples?|sentences?|essay|speech|slogan|caption|tweet|template|cover letter|limerick|haiku|joke|"
@@ -378,15 +354,15 @@ COMPOSE: Final = _any(
     r"^\W*text (?:for|für)\b",
 )
 """The answer is words made to order …"""
-PLAYS: Final = _any(
+PLAYS: Final = ClaimPattern(
     r"\b(?:role-?play|imagine|pretend|act as|you are an?|you're (?:an?|my)|stell dir vor|du bist (?:ein|mein)\w*|spiel\w* (?:ein|"
     r"den|die))\b"
 )
-AND_ACTS: Final = _any(
+AND_ACTS: Final = ClaimPattern(
     r"\b(?:and|then|und|dann) (?:then |please |also |bitte )?(?:send|text|post|message|forward|e-?mail|remind|set|save|remember|"
     r"tell|schick|sende|leite|"
     r"erinner|speicher|merk|stell)\w*",
 )
 """… unless something is to be done with them."""
-WISH: Final = _any(r"\b(?:can|could|would|will|please|kannst|könntest|würdest|magst|bitte)\b")
+WISH: Final = ClaimPattern(r"\b(?:can|could|would|will|please|kannst|könntest|würdest|magst|bitte)\b")
 """What a question has that is a request."""

@@ -42,6 +42,10 @@ NOT_DONE: Final[dict[ClaimKind, str]] = {
 
 MOST_CHARS: Final = 4_000
 """At the beginning and at the end of an answer."""
+LONGEST_SENTENCE: Final = 500
+MOST_TRIED: Final = 2_000
+"""Characters of the sentences that speak of a kind, in which its claim is looked for. Text made to be slow takes its patterns 10 µs for each, and
+the event loop waits."""
 MOST_ASKED: Final = 500
 """Characters at the beginning and at the end of the user's words: the request stands in one of them."""
 
@@ -60,24 +64,30 @@ def claimed(answer: str, asked: str) -> tuple[AnswerClaim, ...]:
     first person ("Reminder set."), or stands in a list, counts only where they asked for it."""
     answer = (answer if len(answer) <= 2 * MOST_CHARS else f"{answer[:MOST_CHARS]}\n{answer[-MOST_CHARS:]}").replace("’", "'")
     lowered = answer.lower()
-    kinds: list[ClaimKind] = [kind for kind, stems in words.STEMS.items() if any(map(lowered.__contains__, stems))]
-    if not kinds and not any(map(lowered.__contains__, words.BARE_STEMS)):
+    kinds = _named(lowered, list(words.STEMS))
+    bare = any(map(lowered.__contains__, words.BARE_STEMS))
+    if not kinds and not bare:
         return ()
     asked = f"{asked[:MOST_ASKED]}\n{asked[-MOST_ASKED:]}" if len(asked) > 2 * MOST_ASKED else asked
-    wanted = _wanted(asked)
+    wanted = _wanted(asked, list(words.ASKS) if bare else kinds)
     if wanted is None or not (wanted or words.FIRST_PERSON.search(answer)):
         return ()
     found: dict[ClaimKind, AnswerClaim] = {}
+    left = dict.fromkeys(kinds, MOST_TRIED)
     for sentence, listed in _spoken(answer):
-        first_person = bool(words.FIRST_PERSON.search(sentence))
-        for kind in kinds:
+        named = _named(
+            f" {sentence} ".lower(), [kind for kind in kinds if kind not in found and len(sentence) <= min(left[kind], LONGEST_SENTENCE)]
+        )
+        first_person = bool(named and words.FIRST_PERSON.search(sentence))
+        for kind in named:
             patterns = [words.FIRM[kind]] if first_person and (not listed or kind in wanted) else []
             patterns += [words.LOOSE[kind]] if kind in wanted else []
+            left[kind] -= len(sentence) if patterns else 0
             for pattern in patterns:
                 match = pattern.search(sentence)
                 if match and match[0].lower() not in asked.lower() and _asserted(sentence, match, kind, firm=pattern is words.FIRM[kind]):
                     found.setdefault(kind, AnswerClaim(kind=kind, words=sentence, asked=kind in wanted))
-        if wanted and words.BARE.search(sentence):
+        if bare and wanted and words.BARE.search(sentence):
             for kind in wanted:
                 found.setdefault(kind, AnswerClaim(kind=kind, words=sentence, asked=True))
     return tuple(found.values())
@@ -90,15 +100,20 @@ def unbacked(claims: Iterable[AnswerClaim], *, done: Collection[EffectKind], bef
     )
 
 
-def _wanted(asked: str) -> frozenset[ClaimKind] | None:
-    """What the user asks to be done now; None: they ask for words made to order, for an explanation, or for what was."""
+def _named(lowered: str, kinds: Sequence[ClaimKind]) -> Sequence[ClaimKind]:
+    """The kinds that a text has a stem of: only their patterns, which are slow, can match in it."""
+    return [kind for kind in kinds if any(map(lowered.__contains__, words.STEMS[kind]))]
+
+
+def _wanted(asked: str, kinds: Sequence[ClaimKind]) -> frozenset[ClaimKind] | None:
+    """Which of these the user asks to be done now; None: they ask for words made to order, for an explanation, or for what was."""
     is_question = "?" in asked
     composed = words.PLAYS.search(asked) or (words.COMPOSE.search(asked) and not words.AND_ACTS.search(asked))
     if composed or words.EXPLAINS.search(asked) or (is_question and words.RECALLS.search(asked)):
         return None
     if is_question and (words.ASKS_WHETHER.search(asked) or not words.WISH.search(asked)):
         return frozenset()
-    return frozenset([kind for kind, pattern in words.ASKS.items() if pattern.search(asked)])
+    return frozenset([kind for kind in kinds if words.ASKS[kind].search(asked)])
 
 
 def note_for(claims: Sequence[AnswerClaim]) -> str:
