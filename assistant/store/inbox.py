@@ -24,7 +24,9 @@ NOTE_CHAT = """
     INSERT INTO chats (channel, chat_id, external_id, at) VALUES (:channel, :chat_id, :external_id, :at)
     ON CONFLICT (channel, chat_id) DO UPDATE SET external_id = excluded.external_id, at = excluded.at"""
 CHAT = "SELECT 1 FROM chats WHERE channel = :channel AND chat_id = :chat_id"
-STILL_THEIRS = """ AND NOT EXISTS (SELECT 1 FROM identities WHERE identity = :lane AND person <> :owner) AND NOT EXISTS (
+STILL_THEIRS = """ AND NOT EXISTS (SELECT 1 FROM identities WHERE identity = :lane AND person <> :owner) AND (
+    EXISTS (SELECT 1 FROM identities WHERE identity = :lane) OR EXISTS (SELECT 1 FROM sessions WHERE key = :lane AND owner = :owner)
+    ) AND NOT EXISTS (
     SELECT 1 FROM sessions AS other WHERE other.key = :lane AND other.owner <> :owner AND other.updated >
         COALESCE((SELECT updated FROM sessions WHERE key = :lane AND owner = :owner), 0))"""
 """A chat is separated from a person with the identity that writes there."""
