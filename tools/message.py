@@ -75,7 +75,7 @@ class MessageTool:
                 id=derived_id("evt", ctx.turn_id, ctx.call_place),
                 address=address,
                 text=params.content,
-                media=await self._media(params.media),
+                media=await self._media(params.media, ctx.owner),
                 buttons=button_rows(params.buttons),
                 not_before=at,
                 expires_at=(at or now) + services.expire_after,
@@ -105,12 +105,12 @@ class MessageTool:
             thread = own.thread_id
         return address_of(channel, chat_id, thread)
 
-    async def _media(self, paths: Sequence[str]) -> tuple[Media, ...]:
+    async def _media(self, paths: Sequence[str], owner: str) -> tuple[Media, ...]:
         kept: list[Media] = []
         for path in paths:
             held = ExitStack()
             try:
-                copy = await asyncio.to_thread(held.enter_context, self._workspace.copy(path, MAX_FILE_BYTES))
+                copy = await asyncio.to_thread(held.enter_context, self._workspace.copy(path, MAX_FILE_BYTES, owner=owner))
                 kept.append(await self._services.media.keep(copy, shown_name(path)))
             finally:
                 await asyncio.to_thread(held.close)

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.messages import human_size
+from assistant.contracts.people import OWNER_ID, OWNERS_FILE
 from assistant.contracts.util import display_name
 
 _SLICE = 1024 * 1024
@@ -23,21 +24,24 @@ class Workspace:
         self._root = root
 
     @contextmanager
-    def copy(self, path: str, most_bytes: int) -> Generator[Path]:
-        """A copy of a file of the workspace, for as long as the context lasts. `path`: relative to the workspace, or absolute within it.
+    def copy(self, path: str, most_bytes: int, *, owner: str) -> Generator[Path]:
+        """A copy of a file of the workspace, for as long as the context lasts. `path`: relative to the workspace, or absolute within it. `owner`: for
+        whom; what is there about the person who runs the server is copied for them alone.
 
         Raises ToolFailed with words for the model: outside of it (by `..`, by a link), not there, no file, empty, too large.
         """
         with TemporaryDirectory(prefix="nanobot-") as folder:
             copy = Path(folder) / "file"
-            with self._opened(path) as source, copy.open("xb") as target:
+            with self._opened(path, owner) as source, copy.open("xb") as target:
                 if not _pour(source, target, path, most_bytes):
                     raise ToolFailed(f"{path!r} is empty: there is nothing to send.")
             yield copy
 
     @contextmanager
-    def _opened(self, path: str) -> Generator[BinaryIO]:
+    def _opened(self, path: str, owner: str) -> Generator[BinaryIO]:
         *folders, name = self._steps(path)
+        if owner != OWNER_ID and not folders and name.casefold() == OWNERS_FILE.casefold():
+            raise ToolFailed(f"{path!r} is about the person who runs the server, and for them alone.")
         way = [*[(folder, os.O_DIRECTORY) for folder in (self._root.resolve(), *folders)], (name, os.O_NONBLOCK)]  # a pipe must not wait
         descriptor: int | None = None
         with ExitStack() as opened:

@@ -21,10 +21,12 @@ from assistant.api.idempotency.exchange import idempotency_key
 from assistant.api.middleware.request import principal
 from assistant.api.openapi import FILE, Form, Schema, described, endpoint, errors, takes
 from assistant.api.settings import ApiLimits
-from assistant.contracts.addresses import address_of
+from assistant.contracts.addresses import Address, address_of
 from assistant.contracts.channels import ChannelDirectory
-from assistant.contracts.errors import DeliveryNotFound, IdempotencyMismatch, InvalidRequest
+from assistant.contracts.errors import DeliveryNotFound, Forbidden, IdempotencyMismatch, InvalidRequest
+from assistant.contracts.inbox import KnownChats
 from assistant.contracts.outbox import Deliveries, Delivery, DeliveryState, MediaFiles, Origin, OutboundEvent
+from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.sending import MAX_CHARS, ButtonsAsked, button_rows, check_ahead, check_words, read_time
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import derived_id, new_id
@@ -152,13 +154,29 @@ _known = partial(known_id, prefix="evt", missing=DeliveryNotFound, param="delive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """To which chats a caller may have something written."""
+
+    channels: ChannelDirectory
+    people: PeopleDirectory
+    chats: KnownChats
+
+    async def check(self, owner: str, address: Address) -> Address:
+        """Raises InvalidAddress; Forbidden for a guest and a chat that is not theirs; StoreUnavailable."""
+        address, person = self.channels.check(address), await self.people.person(owner)
+        if person is not None and person.role == "guest" and not await self.chats.wrote(address, owner=owner):
+            raise Forbidden("Guests have nothing written to other chats than their own.")
+        return address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
     """The services that deliveries need."""
 
     deliveries: Deliveries
     outbox: OutboxStore
     files: MediaFiles
-    channels: ChannelDirectory
+    reach: Reach
     expire_after: timedelta
 
 
@@ -234,11 +252,11 @@ class DeliveryEndpoints:
         return self._shown(await self.outgoing.outbox.cancel(principal(request.scope).person, _known(delivery_id)))
 
     async def _event(self, request: DeliveryRequest, files: Sequence[Upload], owner: str, event_id: str) -> OutboundEvent:
-        """Raises InvalidAddress, InvalidRequest, StoreUnavailable."""
+        """Raises InvalidAddress, InvalidRequest, Forbidden, StoreUnavailable."""
         at = read_time(request.at) if request.at else None
         return OutboundEvent(
             id=event_id,
-            address=self.outgoing.channels.check(address_of(request.channel, request.chat_id, request.thread_id)),
+            address=await self.outgoing.reach.check(owner, address_of(request.channel, request.chat_id, request.thread_id)),
             text=request.words,
             media=tuple([await self.outgoing.files.keep(upload.path, upload.name) for upload in files]),
             buttons=button_rows(request.buttons or []),

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from assistant.api.answers import Answer, Before, ListAnswer, PageLimit, Time, known_id
 from assistant.api.body.request import read_json
 from assistant.api.complaints import validated
+from assistant.api.deliveries import Reach
 from assistant.api.idempotency.exchange import idempotency_key
 from assistant.api.middleware.request import principal
 from assistant.api.openapi import described, endpoint, error, errors, takes
 from assistant.api.settings import ApiLimits
 from assistant.contracts.addresses import Address, parse_address
-from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.schedules import (
     At,
@@ -152,7 +152,7 @@ _known = partial(known_id, prefix="sch", missing=ScheduleNotFound, param="schedu
 class ScheduleEndpoints:
     book: ScheduleBook
     words: ScheduleWords
-    channels: ChannelDirectory
+    reach: Reach
     limits: ApiLimits
 
     @endpoint(
@@ -245,9 +245,9 @@ class ScheduleEndpoints:
         return OccurrenceAnswer.model_validate(await self.book.run(principal(request.scope).person, _known(schedule_id)))
 
     async def _address(self, owner: str, asked: ScheduleRequest) -> Address | None:
-        """Raises InvalidAddress; InvalidRequest for a reminder without a chat."""
+        """Raises InvalidAddress, Forbidden; InvalidRequest for a reminder without a chat."""
         if asked.to is not None:
-            return self.channels.check(parse_address(asked.to))
+            return await self.reach.check(owner, parse_address(asked.to))
         if asked.kind != "reminder":
             return None
         address = await self.words.chat(owner)

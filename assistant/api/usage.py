@@ -60,7 +60,8 @@ class UsageEndpoints:
         self, request: Request, by: GroupBy = "day", since: date | None = None, until: date | None = None, everyone: bool = False
     ) -> UsageSummary:
         """Your own, by day, person, session, model, cause, key or agent; `everyone`: the whole server's, which needs the scope `admin`. `since`,
-        `until`: days of your zone, the last one included; otherwise this month. `budgets` are those that hold for you now."""
+        `until`: days of your zone, the last one included; otherwise this month. `budgets` are those that hold for you now; of those that
+        others share (a server's, an agent's, a cause's), only the owner sees what is used, and `everyone`."""
         who = principal(request.scope)
         if everyone:
             who.require("admin")

@@ -17,7 +17,7 @@ from assistant.access.principals import auth_mode, build_access
 from assistant.access.recipients import Senders
 from assistant.api.app import ApiServices, create_app
 from assistant.api.body.spool import sweep_spool
-from assistant.api.deliveries import Outgoing
+from assistant.api.deliveries import Outgoing, Reach
 from assistant.api.files import FileService
 from assistant.api.health import ReadinessCheck
 from assistant.api.memories import MemoryResources
@@ -270,6 +270,7 @@ async def open_runtime(
 def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices:
     services, store, config = runtime.services, runtime.services.store, runtime.services.loaded.config
     opened = services.channels.opened if services.channels else ()
+    reach = Reach(channels=services.directory, people=store.people, chats=store.inbox)
     return ApiServices(
         settings=config.api,
         authenticator=authenticator,
@@ -286,12 +287,10 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
             deliveries=services.deliveries,
             outbox=store.outbox,
             files=store.media,
-            channels=services.directory,
+            reach=reach,
             expire_after=timedelta(seconds=config.deliver.expire_after),
         ),
-        schedules=ScheduleEndpoints(
-            book=services.later.book, words=services.later.words, channels=services.directory, limits=config.api.limits
-        ),
+        schedules=ScheduleEndpoints(book=services.later.book, words=services.later.words, reach=reach, limits=config.api.limits),
         hooks=next((channel for channel in opened if isinstance(channel, Hooks)), None),
         idempotency=store.idempotency,
         responses=store.responses,

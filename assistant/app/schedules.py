@@ -64,8 +64,8 @@ def build_schedules(loaded: Loaded, store: Store, turns: Turns, workflows: Workf
 def _reader(folder: Path) -> ReadFile:
     workspace = Workspace(folder)
 
-    def read(path: str) -> bytes:
-        with workspace.copy(path, _MOST_FILE_BYTES) as copy:
+    def read(path: str, owner: str) -> bytes:
+        with workspace.copy(path, _MOST_FILE_BYTES, owner=owner) as copy:
             return copy.read_bytes()
 
     return read

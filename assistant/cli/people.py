@@ -139,7 +139,8 @@ def link(
 def unlink(
     identity: Annotated[str, typer.Argument(metavar="IDENTITY", help="As listed: telegram:42, key:<id>.")], config: ConfigOption = None
 ) -> None:
-    """Separate a chat or key from its person. It becomes a person of its own; what is kept stays with the old one.
+    """Separate a chat or key from its person. It becomes a person of its own; what is kept stays with the old one. Schedules
+    that were made in that chat go with it, and others that deliver there are paused.
 
     Example: nanobot people unlink discord:987654321
     """

@@ -129,8 +129,8 @@ class AnswerInterrupted(RepeatConflict, code="idempotency_interrupted"):
 
 
 class AnswerNotKept(RepeatConflict, code="idempotency_answer_not_kept"):
-    """The request that this one repeats was answered, and its answer was too large to be kept. Nothing was done now. To ask anew, send it as
-    a new request (with a new Idempotency-Key)."""
+    """The request that this one repeats was answered, and its answer is not kept: it was too large, or something was forgotten since. Nothing
+    was done now. To ask anew, send it as a new request (with a new Idempotency-Key)."""
 
 
 class RequestTooLarge(NanobotError, status=413, type="invalid_request_error", code="request_too_large"):

@@ -159,8 +159,8 @@ class Recovered:
 class KnownChats(Protocol):
     """What `access` needs of the inbox."""
 
-    async def wrote(self, address: Address) -> bool:
-        """Whether a sender with access has written from this chat. Raises StoreUnavailable."""
+    async def wrote(self, address: Address, *, owner: str | None = None) -> bool:
+        """Whether a sender with access has written from this chat; with `owner`, and the last one was this owner. Raises StoreUnavailable."""
         ...
 
 

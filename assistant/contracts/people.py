@@ -9,6 +9,8 @@ from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
 
 OWNER_ID: Final = "local"
 """The id of the person who runs the server: the local caller without a key, the configured secrets, and the owners that channels name."""
+OWNERS_FILE: Final = "USER.md"
+"""The file of the workspace about that person: only their own prompts have it, and only for them it is sent or watched."""
 OWNER_SHOWN: Final = "owner"
 """What people see and write for OWNER_ID."""
 PersonRole = Literal["owner", "user", "guest"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from assistant.contracts.causes import Payer
@@ -14,6 +15,7 @@ from assistant.ledger.budgets import BudgetRules, amount, budget_period, calenda
 from assistant.store.ledger import LedgerStore
 
 _YEARS = range(2000, 2200)
+_OWN: Final = ("person:", "key:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ class UsageReports:
         end = now + timedelta(days=1) if until is None else datetime.combine(until + timedelta(days=1), time(), zone).astimezone(UTC)
         groups = await self.store.usage(by, owner=None if everyone else payer.owner, since=begin, until=end, zone=zone)
         windows = await self.budgets.windows(payer)
+        if not everyone and payer.owner != OWNER_ID:  # what is used of those that all share says what the others use
+            windows = [window for window in windows if window.budget.subject.startswith(_OWN)]
         used = await self.store.levels(windows)
         return UsageReport(zone=zone, since=begin, until=end, groups=groups, budgets=tuple(zip(windows, used, strict=True)))
 

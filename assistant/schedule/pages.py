@@ -105,7 +105,7 @@ def _check_literal(host: str, allowed: str | None) -> None:
         raise PageRefused(_PRIVATE)
 
 
-_PRIVATE: Final = "it is on a private network; only an address that you name yourself may be"
+_PRIVATE: Final = "it is on a private network; there, only the person who runs the server watches addresses, and names them"
 
 
 def _is_public(address: str) -> bool:

@@ -127,7 +127,7 @@ class OccurrenceRunner:
         """Look whether what is watched has changed; returns it with what is new."""
         watched = held.schedule.new.watched
         try:
-            seen = await self._checks.look(watched, held.watch) if watched else None
+            seen = await self._checks.look(watched, held.watch, held.schedule.new.owner) if watched else None
         except WatchFailed as error:
             await self._store.end(held, "failed", str(error))
             raise _Ended from None

@@ -92,7 +92,7 @@ class SpokenSchedules:
 
     async def chat(self, owner: str) -> Address | None:
         for address in await self._candidates(owner):
-            if address.channel in self._channels.enabled and await self._inbox.wrote(address):
+            if address.channel in self._channels.enabled and await self._inbox.wrote(address, owner=owner):
                 return address
         return None
 

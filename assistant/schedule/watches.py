@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from assistant.contracts.errors import ToolFailed
+from assistant.contracts.people import OWNER_ID
 from assistant.contracts.schedules import Watched
 from assistant.schedule.pages import Page, PageRefused, PageSource
 
@@ -18,8 +19,8 @@ _KEPT_TEXT: Final = 20_000
 _KEPT_ENTRIES: Final = 500
 _MOST_NEWS: Final = 8_000
 
-ReadFile = Callable[[str], bytes]
-"""The bytes of a file of the workspace, by its path. Blocks. Raises ToolFailed."""
+ReadFile = Callable[[str, str], bytes]
+"""(path, owner) → the bytes of a file of the workspace, if it may be read for this owner. Blocks. Raises ToolFailed."""
 
 
 class WatchFailed(Exception):
@@ -42,14 +43,18 @@ class WatchChecks:
         self._pages = pages
         self._read_file = read_file
 
-    async def look(self, watched: Watched, state: str | None) -> Seen:
-        """`state`: of the last look; None: the first one, which takes note of what is there. Raises WatchFailed."""
+    async def look(self, watched: Watched, state: str | None, owner: str) -> Seen:
+        """`state`: of the last look; None: the first one, which takes note of what is there. `owner`: whose watch it is. Raises WatchFailed.
+
+        On the server's own network only the person who runs it watches anything: without a key, a request from there is theirs.
+        """
         known: dict[str, Any] = orjson.loads(state) if state else {}
         try:
             if watched.kind == "file":
-                data = await asyncio.to_thread(self._read_file, watched.target)
+                data = await asyncio.to_thread(self._read_file, watched.target, owner)
                 return await asyncio.to_thread(_compared, known, data, data.decode(errors="replace"), {})
-            page = await self._pages.fetch(watched.target, etag=known.get("etag"), modified=known.get("modified"), private=watched.named)
+            private = watched.named and owner == OWNER_ID
+            page = await self._pages.fetch(watched.target, etag=known.get("etag"), modified=known.get("modified"), private=private)
             if page is None:
                 return Seen(state=state or "{}")
             compare = _of_feed if watched.kind == "feed" else _of_page

@@ -29,11 +29,16 @@ RECALLED = """
     WHERE s.owner = :owner AND m.role = 'user' AND m.payload LIKE :mark"""
 CHANGE_MESSAGE = "UPDATE messages SET payload = :payload WHERE session_id = :session AND seq = :seq"
 EDITED = "UPDATE sessions SET revision = revision + 1 WHERE id = :session"
+UNKEEP_ANSWERS = """
+    UPDATE answers SET state = 'not_kept', status = NULL, headers = NULL, body = NULL
+    WHERE state = 'finished' AND (owner = :owner OR owner IN (SELECT identity FROM identities WHERE person = :owner))"""
+"""What repeated requests would be answered: a stream's words are spread over its events, so none of them stays."""
 MARKED = """
     SELECT k.space, m.at, m.role FROM search_marks AS k JOIN messages AS m ON m.session_id = k.session_id
     WHERE k.session_id = :session AND m.seq = :seq AND k.seq >= :seq"""
 _PAYLOADS: Final[Mapping[str, tuple[str, ...]]] = {
-    "inbox": ("payload",), "outbox": ("payload",), "responses": ("input", "body"), "jobs": ("payload", "results")
+    "inbox": ("payload",), "outbox": ("payload",), "responses": ("input", "body"), "jobs": ("payload", "results"),
+    "schedules": ("payload", "watch"),
 }  # fmt: skip
 """Where else words that were said are kept, each for some time."""
 _OVER: Final[Mapping[str, str]] = {
@@ -41,8 +46,9 @@ _OVER: Final[Mapping[str, str]] = {
     "outbox": "state NOT IN ('queued', 'sending')",
     "responses": "state <> 'running'",
     "jobs": "ended IS NOT NULL",
+    "schedules": "state IN ('done', 'cancelled')",
 }
-_KEY: Final[Mapping[str, str]] = {"inbox": "seq", "outbox": "seq", "responses": "id", "jobs": "id"}
+_KEY: Final[Mapping[str, str]] = {"inbox": "seq", "outbox": "seq", "responses": "id", "jobs": "id", "schedules": "id"}
 Redact = Callable[[Transaction, str, Sequence[str]], object]
 """(connection, owner, texts): removes what mentions the texts, in this transaction."""
 
@@ -74,6 +80,7 @@ class Forgetting:
             if gone:
                 texts = [each.text for each in gone.values()]
                 self._unsay(connection, owner, list(gone.values()))
+                connection.execute(UNKEEP_ANSWERS, {"owner": json_column(owner)})
                 if everywhere:
                     _black_out(connection, owner, texts)
                 self._notifier.announce(connection)

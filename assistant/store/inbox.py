@@ -24,6 +24,12 @@ NOTE_CHAT = """
     INSERT INTO chats (channel, chat_id, external_id, at) VALUES (:channel, :chat_id, :external_id, :at)
     ON CONFLICT (channel, chat_id) DO UPDATE SET external_id = excluded.external_id, at = excluded.at"""
 CHAT = "SELECT 1 FROM chats WHERE channel = :channel AND chat_id = :chat_id"
+STILL_THEIRS = """ AND NOT EXISTS (SELECT 1 FROM identities WHERE identity = :lane AND person <> :owner) AND (
+    EXISTS (SELECT 1 FROM identities WHERE identity = :lane) OR EXISTS (SELECT 1 FROM sessions WHERE key = :lane AND owner = :owner)
+    ) AND NOT EXISTS (
+    SELECT 1 FROM sessions AS other WHERE other.key = :lane AND other.owner <> :owner AND other.updated >
+        COALESCE((SELECT updated FROM sessions WHERE key = :lane AND owner = :owner), 0))"""
+"""A chat is separated from a person with the identity that writes there."""
 LAST_SEEN = "SELECT chat_id, external_id FROM chats WHERE channel = :channel AND at >= :since"
 TAKERS = "SELECT DISTINCT runner FROM inbox WHERE owner = :owner AND session = :session AND state = 'taken'"
 IN_LINE = """
@@ -160,10 +166,13 @@ class InboxStore:
     async def note_preview(self, turn_id: str, message_id: str) -> None:
         await self._database.execute(NOTE_PREVIEW, {"turn": json_column(turn_id), "preview": json_column(message_id)})
 
-    async def wrote(self, address: Address) -> bool:
-        """Whether a sender with access has written from this chat."""
+    async def wrote(self, address: Address, *, owner: str | None = None) -> bool:
+        """See `KnownChats`."""
         values: dict[str, SqlValue] = {"channel": json_column(address.channel), "chat_id": json_column(address.chat_id)}
-        return bool(await self._database.select(CHAT, values))
+        if owner is None:
+            return bool(await self._database.select(CHAT, values))
+        values |= {"owner": json_column(owner), "lane": json_column(address.lane)}
+        return bool(await self._database.select(CHAT + STILL_THEIRS, values))
 
     async def last_seen(self, channel: str) -> Mapping[str, str]:
         """chat_id → external_id of its last accepted message, for the chats of the last 30 days."""

@@ -15,7 +15,7 @@ from assistant.store.channels import approve_code, let_in
 from assistant.store.codec import from_micros, json_column, json_key, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
 from assistant.store.people import ADD_IDENTITY, ADD_PERSON, PERSON, PERSON_OF, PeopleStore
-from assistant.store.spaces import is_at_work, move_space
+from assistant.store.spaces import is_at_work, move_space, separate_schedules
 
 CODE_ALPHABET: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 """Letters and digits that are not taken for each other. 31 to the power of 8: a code is not guessed while it is valid."""
@@ -160,7 +160,8 @@ class LinkStore:
         await self._write(write)
 
     async def unlink(self, identity: str) -> Person:
-        """Separate an identity from its person, as a new person; what is kept stays with the old one. Raises PersonNotFound, PersonConflict."""
+        """Separate an identity from its person, as a new person; what is kept stays with the old one, but for what was planned in its
+        chats. Raises PersonNotFound, PersonConflict."""
         (stored,) = json_key(identity)
 
         def write(connection: Transaction) -> str:
@@ -172,7 +173,7 @@ class LinkStore:
                 raise PersonConflict("The configuration says that this identity is the owner's.")
             if not connection.execute(OTHERS, {"person": person, "identity": stored}):
                 raise PersonConflict("It is the only identity of this person: there is nothing to separate it from.")
-            return self._separate(connection, stored)
+            return self._separate(connection, stored, person)
 
         found = await self._people.person(await self._write(write))
         if found is None:
@@ -187,7 +188,7 @@ class LinkStore:
             self._people.add(connection, OWNER_ID, "", "config")
             for (identity,) in connection.execute(CONFIGURED, {"person": OWNER_ID}):
                 if identity not in named and unescape(identity).partition(":")[0] in channels:
-                    self._separate(connection, identity)
+                    self._separate(connection, identity, OWNER_ID)
             for identity in sorted(named):
                 rows = connection.execute(LINK, {"identity": identity})
                 if rows and rows[0][0] != OWNER_ID and connection.execute(OTHERS, {"person": rows[0][0], "identity": identity}):
@@ -251,8 +252,9 @@ class LinkStore:
             connection.execute(ADD_IDENTITY, {"identity": name, "id": person, "source": source, "at": now})
         connection.execute(SET_LINK, {"identity": identity, "person": person, "source": source})
 
-    def _separate(self, connection: Transaction, identity: str) -> str:
+    def _separate(self, connection: Transaction, identity: str, person: str) -> str:
         id, now = new_id("per"), to_micros(self._clock())
         connection.execute(ADD_PERSON, {"id": id, "name": "", "role": "user", "at": now})
         connection.execute(SET_LINK, {"identity": identity, "person": id, "source": "cli"})
+        separate_schedules(connection, person, id, identity)
         return id

@@ -158,7 +158,9 @@ class PeopleStore:
                 connection.execute(statement, {"id": stored, "local": OWNER_ID, "at": to_micros(self._clock())})
             return digests
 
-        return await self._write(write)
+        digests = await self._write(write)
+        await self._database.scrub()
+        return digests
 
     async def list(self) -> Sequence[Person]:
         """All of them: the owner first, then in the order in which they came."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from assistant.store.codec import decode_event, decode_new_schedule, encode_json, from_micros, unescape
+from assistant.store.codec import decode_event, decode_inbound, decode_new_schedule, encode_json, from_micros, unescape
 from assistant.store.database import SqlRow, SqlValue, Transaction
 from assistant.store.history import owner_moved
 from assistant.store.memories import move_memories
@@ -55,6 +55,9 @@ DELETE = (
 )
 SCHEDULES_OF = "SELECT id, payload FROM schedules WHERE owner = :old"
 REWRITE_SCHEDULE = "UPDATE schedules SET payload = :payload WHERE id = :id"
+GIVE_SCHEDULE = "UPDATE schedules SET owner = :owner, payload = :payload WHERE id = :id"
+PAUSE_SCHEDULE = "UPDATE schedules SET state = 'paused', next_at = NULL WHERE id = :id AND state = 'active'"
+PRIVATE_OF = "SELECT payload FROM inbox WHERE owner = :old AND channel = :channel AND payload LIKE :sender"
 FORGET_SUMS = "DELETE FROM budget_windows WHERE subject = :subject"
 """They are made again from the ledger."""
 FORGET_BUDGETS = "DELETE FROM budgets WHERE subject = :subject"
@@ -103,6 +106,23 @@ def move_space(connection: Transaction, old: str, owner: str) -> None:
     for subject in (old, owner):
         connection.execute(FORGET_SUMS, {"subject": f"person:{subject}"})
     connection.execute(FORGET_BUDGETS, {"subject": f"person:{old}"})
+
+
+def separate_schedules(connection: Transaction, old: str, owner: str, identity: str) -> None:
+    """After an identity was separated from a person: what was planned in its private chats is its own, and what else was to be delivered there is
+    paused. All as stored."""
+    channel, _, sender = unescape(identity).partition(":")
+    lanes = {unescape(identity)}
+    for (payload,) in connection.execute(PRIVATE_OF, {"old": old, "channel": channel, "sender": f'%"id":{encode_json(sender)}%'}):
+        message = decode_inbound(payload)
+        lanes |= {message.address.lane} if message.private and message.sender.id == sender else set()
+    for schedule, payload in connection.execute(SCHEDULES_OF, {"old": old}):
+        new = decode_new_schedule(payload)
+        if new.home is not None and new.home.lane in lanes:
+            payload = encode_json(replace(new, owner=unescape(owner)))
+            connection.execute(GIVE_SCHEDULE, {"id": schedule, "owner": owner, "payload": payload})
+        elif new.address is not None and new.address.lane in lanes:
+            connection.execute(PAUSE_SCHEDULE, {"id": schedule})
 
 
 def delete_space(connection: Transaction, owner: str) -> list[str]:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from assistant.contracts.errors import ContextLengthExceeded
 from assistant.contracts.messages import AssistantMessage, Image, Message, Text, ToolMessage, UserMessage, Verbatim
 from assistant.contracts.models import ModelProvider, Sampling, ToolSpec
-from assistant.contracts.people import OWNER_ID, Person
+from assistant.contracts.people import OWNER_ID, OWNERS_FILE, Person
 from assistant.contracts.sessions import CachedUpTo, History, SessionCut
 from assistant.contracts.transcripts import (
     IMAGE_TOKENS,
@@ -44,10 +44,8 @@ def estimated_tokens(said: Sequence[Earlier], instructions: Sequence[str], sampl
     return answers * (chars // CHARACTERS_PER_TOKEN + files * FILE_ESTIMATE + (sampling.max_tokens or ANSWER_ESTIMATE))
 
 
-WORKSPACE_FILES: Final = ("AGENTS.md", "USER.md")
+WORKSPACE_FILES: Final = ("AGENTS.md", OWNERS_FILE)
 """Files of the workspace about the assistant's work and its owner, in this order; both may be absent."""
-OWNERS_FILE: Final = WORKSPACE_FILES[-1]
-"""Only the owner's own prompts have it."""
 FILE_CHARS: Final = 64_000
 ANSWER_TOKENS: Final = 4_096
 """Kept free for the answer where the request names no limit of its own."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from assistant.api.deliveries import Outgoing
+from assistant.api.deliveries import Outgoing, Reach
 from assistant.app.schedules import Later, open_later
 from assistant.config.extensions import ChannelsSettings, ConfiguredChannels
 from assistant.contracts.outbox import Claim, OutboundPart, Receipt, Settlement
@@ -33,9 +33,13 @@ class Outbox:
             deliveries=self.service,
             outbox=self.store.outbox,
             files=self.store.media,
-            channels=self.channels,
+            reach=self.reach,
             expire_after=timedelta(hours=24),
         )
+
+    @property
+    def reach(self) -> Reach:
+        return Reach(channels=self.channels, people=self.store.people, chats=self.store.inbox)
 
     @property
     def later(self) -> Later:

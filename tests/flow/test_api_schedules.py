@@ -29,7 +29,7 @@ async def outbox(tmp_path: Path) -> AsyncGenerator[Outbox]:
 @pytest.fixture
 async def api(tmp_path: Path, outbox: Outbox) -> AsyncGenerator[Running]:
     later = outbox.later
-    endpoints = ScheduleEndpoints(book=later.book, words=later.words, channels=outbox.channels, limits=ApiLimits())
+    endpoints = ScheduleEndpoints(book=later.book, words=later.words, reach=outbox.reach, limits=ApiLimits())
     async with serving(tmp_path, schedules=endpoints, idempotency=outbox.store.idempotency) as running:
         yield running
 

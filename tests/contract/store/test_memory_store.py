@@ -8,9 +8,11 @@ import pytest
 
 from assistant.contracts.memory import FORGOTTEN, ForgottenOnce, Memory, MemoryNotFound, MemorySource, Statement
 from assistant.contracts.messages import Text, ToolCall, UserMessage
+from assistant.contracts.schedules import At, NewSchedule
 from assistant.contracts.search import SearchWish
 from assistant.contracts.sessions import CachedUpTo
 from assistant.memory.search import StoredSearch
+from assistant.store.idempotency import IdempotencyClaim, StoredAnswer
 from assistant.store.learned import SERVER
 from assistant.store.memories import move_memories
 from assistant.store.store import Store
@@ -184,10 +186,18 @@ async def test_forgetting_leaves_nothing_but_what_was_said(store: Store, open_ag
     assert again.fresh
 
 
-async def test_forgetting_everywhere_leaves_nothing_at_all(store: Store, url: str) -> None:
+async def test_forgetting_everywhere_leaves_nothing_at_all(store: Store, url: str, clock: TurnedClock) -> None:
     made = await said_and_recalled(store)
     assert any("Quokka" in text for text in await found(store, "locker code"))
+    kept = IdempotencyClaim(id="clm_1", owner="anna", key="k", fingerprint="f", expires_at=clock.now + timedelta(days=1))
+    await store.idempotency.claim(kept)
+    await store.idempotency.finish(kept, StoredAnswer(status=200, headers=(), body=PIN.encode()))
+    new = NewSchedule(owner="anna", kind="reminder", rule=At(at=clock.now + timedelta(hours=1)), zone="UTC", text=f"{PIN}. Open it.")
+    planned = await store.schedules.add(new, clock.now + timedelta(hours=1), "2026a", most=9)
+    await store.schedules.update("anna", planned.id, "2026a", lambda each: replace(each, state="cancelled", next_at=None))
     await store.forgetting.forget("anna", [made.id], everywhere=True)
+    assert await store.idempotency.claim(replace(kept, id="clm_2")) == "not_kept"
+    assert (await store.schedules.get("anna", planned.id)).new.text == f"{FORGOTTEN} Open it."
     stored = await store.sessions.messages("anna", "api:one")
     assert "Quokka" not in str(stored)
     first, step = stored[0].message, stored[1].message

@@ -1,16 +1,21 @@
 """What PeopleStore and LinkStore promise, on SQLite and PostgreSQL."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from assistant.contracts.addresses import Address, parse_address
 from assistant.contracts.errors import RateLimited, SessionBusy
+from assistant.contracts.inbox import Sender
 from assistant.contracts.people import OWNER_ID, PersonConflict, PersonNotFound, WrongCode
+from assistant.contracts.schedules import Every, NewSchedule
 from assistant.store.store import Store
 from tests.clocks import TurnedClock
 
+from .came_in import message, place
 from .conftest import Opener
 from .processes import kill, line, other_process
 from .said import turn
@@ -70,6 +75,34 @@ async def test_ten_wrong_codes_in_an_hour_are_the_most(store: Store, clock: Turn
     await store.links.settle()
     for table in ("link_codes", "link_tries"):
         assert await store.database.select(f"SELECT count(*) FROM {table}") == [(0,)]
+
+
+@pytest.mark.parametrize(("identity", "chat"), [("telegram:77", "telegram:77"), ("discord:7", "discord:900")])
+async def test_what_is_planned_in_a_chat_goes_with_it_and_nothing_of_the_other_person_comes_there(
+    store: Store, clock: TurnedClock, identity: str, chat: str
+) -> None:
+    there, here = parse_address(chat), parse_address("telegram:42")
+    await store.people.of(ANNA)
+    await store.people.of(identity)
+    await store.links.join(identity, ANNA)
+    said = message(chat=there.chat_id, channel=there.channel)
+    said = replace(said, sender=Sender(id=identity.partition(":")[2], name="B"))
+    await store.inbox.accept(said, place(chat, owner=ANNA), answered=True)
+    await conversation(store, ANNA, chat, "one")
+
+    async def plan(address: Address, home: Address | None) -> str:
+        new = NewSchedule(owner=ANNA, kind="reminder", rule=Every(seconds=60), zone="UTC", text="?", address=address, home=home)
+        return (await store.schedules.add(new, clock.now, "2026a", most=9)).id
+
+    made_there, made_here, sent_there = await plan(there, there), await plan(here, here), await plan(there, None)
+    assert await store.inbox.wrote(there, owner=ANNA)
+    separate = (await store.links.unlink(identity)).id
+    assert [(each.id, each.new.owner, each.state) for each in await store.schedules.list(separate)] == [(made_there, separate, "active")]
+    assert {each.id: each.state for each in await store.schedules.list(ANNA)} == {made_here: "active", sent_there: "paused"}
+    clock.turn(timedelta(seconds=1))
+    await conversation(store, separate, chat, "two")
+    assert await store.inbox.wrote(there, owner=separate)
+    assert not await store.inbox.wrote(there, owner=ANNA)
 
 
 async def test_everything_follows_and_sessions_of_one_key_stay_two(store: Store) -> None:

@@ -95,7 +95,7 @@ async def test_an_export_holds_what_the_person_said_and_no_others(store: Store, 
     assert BERT not in exported
 
 
-async def test_whoever_is_forgotten_is_gone_with_files_and_access(store: Store, tmp_path: Path, clock: TurnedClock) -> None:
+async def test_whoever_is_forgotten_is_gone_with_files_and_access(store: Store, url: str, tmp_path: Path, clock: TurnedClock) -> None:
     file = await filled(store, ANNA, tmp_path, clock)
     other = await filled(store, BERT, tmp_path, clock)
     path = await store.files.path(ANNA, file.id)
@@ -106,6 +106,9 @@ async def test_whoever_is_forgotten_is_gone_with_files_and_access(store: Store, 
     await store.keys.add(key, "d")
     await store.links.join("key:k", ANNA)
     await store.attachments.collect(await store.people.forget(ANNA))
+    if url.startswith("sqlite"):
+        for database in Path(url.removeprefix("sqlite:///")).parent.glob("nanobot.db*"):
+            assert not database.is_file() or f"secret of {ANNA}".encode() not in database.read_bytes(), database
     assert await counts(store, ANNA) == dict.fromkeys(KEPT, 0)
     assert await store.people.person(ANNA) is None
     assert not await store.pairings.paired("telegram", "42")

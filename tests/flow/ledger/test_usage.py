@@ -61,6 +61,21 @@ async def test_a_key_sees_its_own_usage_and_an_admin_everyones(tmp_path: Path, u
             assert (await house.client.get(f"/v1/usage?{wrong}")).status_code == 400, wrong
 
 
+async def test_what_is_used_of_a_shared_budget_is_shown_to_the_owner_alone(tmp_path: Path, url: str, upstream: ModelServer) -> None:
+    budgets = [{"of": of, "per": "month", "tokens": 90_000} for of in ("all", "cause:message", "person", "key:anna")]
+    async with ledger_house(tmp_path, upstream, url, budgets=budgets) as house:
+        anna = await key(house, "anna", "chat", "usage")
+
+        async def shown(**headers: str) -> list[tuple[str, float]]:
+            found = (await house.client.get("/v1/usage", headers=headers)).json()["budgets"]
+            return [(each["subject"], each["used"]) for each in found]
+
+        assert (await house.chat(model="plain")).status_code == 200
+        assert await shown(**anna) == [("person:key:anna", 0), ("key:anna", 0)]
+        billed = house.billed
+        assert await shown() == [("all", billed), ("cause:message", billed), ("person:local", billed)]
+
+
 async def test_metrics_count_what_happened(tmp_path: Path, upstream: ModelServer) -> None:
     async with ledger_house(
         tmp_path, upstream, f"sqlite:///{tmp_path / 'nanobot.db'}", budgets=[{"of": "agent:main", "tokens": 4_000}]

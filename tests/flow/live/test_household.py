@@ -41,7 +41,7 @@ class House:
 
     async def key(self, name: str) -> tuple[str, str]:
         """A secret with all scopes but `admin`, and the identity."""
-        scopes = [word for scope in ("chat", "sessions", "files", "deliveries", "workflows") for word in ("--scope", scope)]
+        scopes = [word for scope in ("chat", "sessions", "files", "deliveries", "workflows", "schedules") for word in ("--scope", scope)]
         secret = (await self.command("keys", "create", name, *scopes)).strip()
         (row,) = [row for row in (await self.command("keys", "list")).splitlines() if name in row]
         return secret, f"key:{row.split()[0]}"
@@ -149,6 +149,24 @@ async def test_two_people_see_nothing_of_each_other_by_any_door(tmp_path: Path) 
             # And what is Anna's is hers on each of her doors.
             assert (await anna.get(f"/v1/sessions/telegram:{ANNA}")).json()["data"][0]["content"] == f"ECHO {SECRET}"
             assert set((await bert.get("/v1/people/me")).json()["identities"]) == {bert_id, f"telegram:{BERT}"}
+
+
+async def test_a_guest_has_nothing_written_to_others_by_the_api(tmp_path: Path) -> None:
+    async with household(tmp_path) as house:
+        key, identity = await house.key("guests")
+        await house.telegram_says(ANNA, "ECHO hello")
+        await house.telegram_says(BERT, "ECHO hello")
+        await house.command("people", "link", f"telegram:{BERT}", identity)
+        await house.command("people", "role", f"telegram:{BERT}", "guest")
+        async with house.client(key) as guest:
+            async with asyncio.timeout(1.5):
+                while (await guest.get("/v1/people/me")).json()["role"] != "guest":  # noqa: ASYNC110 - nothing tells of it
+                    await asyncio.sleep(0.05)
+            for chat, delivered, planned in ((ANNA, 403, 403), (BERT, 202, 201)):
+                message = {"channel": "telegram", "chat_id": str(chat), "text": "x"}
+                assert (await guest.post("/v1/deliveries", json=message)).status_code == delivered
+                later = {"when": "in 1 hour", "text": "x", "to": f"telegram:{chat}"}
+                assert (await guest.post("/v1/schedules", json=later)).status_code == planned
 
 
 async def test_a_key_that_is_separated_sees_nothing_more_within_a_second(tmp_path: Path) -> None:

@@ -253,21 +253,23 @@ async def test_pages_and_feeds_are_watched(rig: Rig, site: tuple[str, dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("path", "named", "why"),
+    ("path", "named", "owner", "why"),
     [
-        ("/p", False, "private network"),
-        ("/away", True, "private network"),
-        ("/gone", True, "404"),
-        ("/loop", True, "redirects too often"),
-        ("/p", True, None),
+        ("/p", False, OWNER_ID, "private network"),
+        ("/away", True, OWNER_ID, "private network"),
+        ("/gone", True, OWNER_ID, "404"),
+        ("/loop", True, OWNER_ID, "redirects too often"),
+        ("/p", True, "telegram:77", "private network"),
+        ("/p", True, "telegram:-100500", "private network"),
+        ("/p", True, OWNER_ID, None),
     ],
 )
-async def test_private_addresses_are_watched_only_where_the_person_named_them(
-    rig: Rig, site: tuple[str, dict[str, str]], path: str, named: bool, why: str | None
+async def test_private_addresses_are_watched_only_where_the_person_who_runs_the_server_named_them(
+    rig: Rig, site: tuple[str, dict[str, str]], path: str, named: bool, owner: str, why: str | None
 ) -> None:
     base, pages = site
     pages |= {"/p": "x", "/away": base.replace("127.0.0.1", "localhost") + "/p", "/loop": f"{base}/loop"}
-    made = await rig.add(kind="watch", text="?", watched=Watched(kind="url", target=f"{base}{path}", named=named))
+    made = await rig.add(kind="watch", text="?", owner=owner, watched=Watched(kind="url", target=f"{base}{path}", named=named))
     await rig.run(HOUR)
     (ended,) = await rig.history(made)
     assert (ended.state, why is None) == ("failed" if why else "skipped", why is None)

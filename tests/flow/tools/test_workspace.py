@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from assistant.contracts.errors import ToolFailed
+from assistant.contracts.people import OWNER_ID
 from tools.workspace import Workspace, shown_name
 
 
@@ -19,12 +20,12 @@ def root(tmp_path: Path) -> Path:
 
 
 def taken(root: Path, path: str, most_bytes: int = 1000) -> str:
-    with Workspace(root).copy(path, most_bytes) as copy:
+    with Workspace(root).copy(path, most_bytes, owner=OWNER_ID) as copy:
         return copy.read_text()
 
 
 def refused(root: Path, path: str, most_bytes: int = 1000) -> str:
-    with pytest.raises(ToolFailed) as caught, Workspace(root).copy(path, most_bytes):
+    with pytest.raises(ToolFailed) as caught, Workspace(root).copy(path, most_bytes, owner=OWNER_ID):
         pass
     return str(caught.value)
 
@@ -34,7 +35,7 @@ def test_a_file_is_taken_by_its_relative_and_by_its_absolute_path(root: Path) ->
 
 
 def test_the_copy_is_gone_afterwards_and_later_changes_do_not_reach_it(root: Path) -> None:
-    with Workspace(root).copy("reports/week.txt", 1000) as copy:
+    with Workspace(root).copy("reports/week.txt", 1000, owner=OWNER_ID) as copy:
         (root / "reports" / "week.txt").write_text("changed")
         assert copy.read_text() == "all is well"
     assert not copy.exists()
@@ -43,6 +44,16 @@ def test_the_copy_is_gone_afterwards_and_later_changes_do_not_reach_it(root: Pat
 def test_a_link_within_the_workspace_may_be_followed(root: Path) -> None:
     (root / "latest").symlink_to("reports/week.txt")
     assert taken(root, "latest") == "all is well"
+
+
+@pytest.mark.parametrize("path", ["USER.md", "./reports/../USER.md", "about"])
+def test_the_file_about_the_person_who_runs_the_server_is_taken_for_them_alone(root: Path, path: str) -> None:
+    (root / "USER.md").write_text("the safe opens with 4711")
+    (root / "about").symlink_to("USER.md")
+    assert taken(root, path) == "the safe opens with 4711"
+    for owner in ("telegram:77", "telegram:-100500"):
+        with pytest.raises(ToolFailed, match="for them alone"), Workspace(root).copy(path, 1000, owner=owner):
+            pass
 
 
 @pytest.mark.parametrize(
