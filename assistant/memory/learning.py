@@ -110,7 +110,7 @@ class Learning:
         except NanobotError as error:
             log.warning("memory.not_learned code=%s", error.code)
         except TimeoutError:
-            log.warning("memory.not_learned code=timeout")
+            log.warning("memory.not_learned code=%s", "timeout")
         except Exception as bug:  # noqa: BLE001 - in the background: no one waits for it
             log.error("memory.bug error=%s", traceback_location(bug))  # noqa: TRY400 - no words
         if learned:

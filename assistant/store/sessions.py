@@ -390,8 +390,7 @@ def read_history(
 
 async def _each(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
     """The result for each; a long list is done in a thread."""
-    done = map(work, items)
-    return list(done) if len(items) < _MANY_ROWS else await asyncio.to_thread(list[T], done)
+    return list(map(work, items)) if len(items) < _MANY_ROWS else await asyncio.to_thread(list[T], map(work, items))
 
 
 async def decode_history(rows: HistoryRows) -> History:

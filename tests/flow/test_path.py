@@ -28,7 +28,7 @@ _NO_FUNCTIONS = frozenset({"<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>",
 _MAY_SUSPEND = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 POST_FILES = 53
-POST_FUNCTIONS = 195
+POST_FUNCTIONS = 197
 MESSAGE_FILES = 38
 
 

@@ -40,6 +40,7 @@ CATCH_ALL = {
     "assistant/workflows/running.py",  # a bug must leave a job ended and recorded as failed
     "assistant/turns/handle.py",  # an end that could not be stored is passed on to the turn's listeners
     "assistant/turns/service.py",  # whatever ends a turn is settled in its session
+    "assistant/memory/vectors.py",  # a bug must not end the task that makes vectors
     "assistant/memory/learning.py",  # a bug in learning costs no one an answer
     "assistant/schedule/runs.py",  # a bug in one occurrence ends it as failed, and the others go their way
     "assistant/schedule/service.py",  # a bug in a look at what is due must not end the sleeper

@@ -216,9 +216,9 @@ async def test_old_results_of_tools_go_first(house: House) -> None:
         for _ in range(7):
             await turns.start(ask("CALL look")).result()
         await until_cut(house)
+        (made,) = await house.store.summaries.list("local", "api:s")
+        assert (made.seq, made.text, model.sums) == (1, "", [])
         await turns.start(ask("and now?")).result()
-    (made,) = await house.store.summaries.list("local", "api:s")
-    assert (made.seq, made.text, model.sums) == (1, "", [])
     results = [message.text for message in model.prompts[-1] if isinstance(message, ToolMessage)]
     assert len(results) == 7
     assert results[0].startswith("[Shortened to make room: 3,000 characters that began 'found it")
