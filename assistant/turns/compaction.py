@@ -137,8 +137,10 @@ class Compaction:
             made = running.result()  # a bug in it is this turn's
             if made.stored and made.known.revision == transcript.revision:
                 transcript.begin_with(made.cut, transcript.revision + 1)
-            if transcript.tokens <= tokens:
-                return
+        if transcript.tokens > tokens and not whose.session.startswith(ONCE):
+            await self._take_over(whose, transcript)
+        if transcript.tokens <= tokens:
+            return
         planned = plan(transcript, 0, min(int(context / transcript.scale), tokens * 4 // 3), keep=int(KEEP * tokens))
         if planned is None:
             return
@@ -151,6 +153,19 @@ class Compaction:
             made = task.result()
         # One that is not stored holds for this turn: the next one reads what another process made of the session.
         transcript.begin_with(made.cut, planned.known.revision + made.stored)
+
+    async def _take_over(self, whose: Compacted, transcript: Transcript) -> None:
+        """Use the cut that was stored since the turn began, rather than ask for another one, which would not be stored. The transcript keeps its
+        revision: the next turn reads the session anew, whatever else changed."""
+        try:
+            if await self._summaries.current(whose.owner, transcript.known):
+                return
+            history = await self._summaries.shown(whose.owner, whose.session)
+        except NanobotError as error:
+            log.warning("session.cut_not_seen code=%s", error.code)
+            return
+        if history is not None and history.cut is not None:
+            transcript.begin_with(history.cut, transcript.revision)
 
     async def compact(self, whose: Compacted, context: int) -> asyncio.Task[MadeCut] | None:
         """Sum up all but the last part of a session, however little it takes of a context of `context` tokens; returns the cut that is being made.

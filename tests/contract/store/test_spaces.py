@@ -95,7 +95,7 @@ async def test_an_export_holds_what_the_person_said_and_no_others(store: Store, 
     assert BERT not in exported
 
 
-async def test_whoever_is_forgotten_is_gone_with_files_and_access(store: Store, url: str, tmp_path: Path, clock: TurnedClock) -> None:
+async def test_a_forgotten_person_is_gone_with_files_and_access(store: Store, url: str, tmp_path: Path, clock: TurnedClock) -> None:
     file = await filled(store, ANNA, tmp_path, clock)
     other = await filled(store, BERT, tmp_path, clock)
     path = await store.files.path(ANNA, file.id)

@@ -217,7 +217,7 @@ async def test_old_results_of_tools_go_first(house: House) -> None:
             await turns.start(ask("CALL look")).result()
         await until_cut(house)
         (made,) = await house.store.summaries.list("local", "api:s")
-        assert (made.seq, made.text) == (1, "")
+        assert (made.seq, made.text, model.sums) == (1, "", [])
         await turns.start(ask("and now?")).result()
     results = [message.text for message in model.prompts[-1] if isinstance(message, ToolMessage)]
     assert len(results) == 7
