@@ -1,11 +1,17 @@
-"""SQLite: one file, readers beside one writer (WAL), every commit on the disk before it returns."""
+"""SQLite: one file, readers beside one writer (WAL), every commit on the disk before it returns.
 
+By apsw, which brings a SQLite of its own: that of the standard library may be older than 3.51.3, in which two processes on one file that
+checkpoint at the same time can lose what was committed (https://sqlite.org/wal.html#walresetbug).
+"""
+
+import contextlib
 import os
-import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
+
+import apsw
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.store.database import NO_PARAMS, SqlRow, SqlValue
@@ -22,16 +28,16 @@ _PRAGMAS = (
     "secure_delete = ON",
 )
 _LOCKED = "The store is locked by another process. Nothing was accepted; try again later."
-_REASONS = {
-    sqlite3.SQLITE_BUSY: _LOCKED,
-    sqlite3.SQLITE_LOCKED: _LOCKED,
-    sqlite3.SQLITE_FULL: "The store can't be written: its disk is full. Nothing was accepted.",
-    sqlite3.SQLITE_IOERR: "The store can't be read or written: its disk reports an error or is full. Nothing was accepted.",
-    sqlite3.SQLITE_READONLY: "The store can't be written: its file is read-only. Nothing was accepted.",
-    sqlite3.SQLITE_PERM: "The store can't be opened: its file's permissions do not allow it.",
-    sqlite3.SQLITE_CANTOPEN: "The store can't be opened: its file or folder is missing or not accessible.",
-    sqlite3.SQLITE_CORRUPT: "The store's file is damaged. Restore it from a backup.",
-    sqlite3.SQLITE_NOTADB: "The store's file is not a SQLite database.",
+_REASONS: dict[int, str] = {
+    apsw.SQLITE_BUSY: _LOCKED,
+    apsw.SQLITE_LOCKED: _LOCKED,
+    apsw.SQLITE_FULL: "The store can't be written: its disk is full. Nothing was accepted.",
+    apsw.SQLITE_IOERR: "The store can't be read or written: its disk reports an error or is full. Nothing was accepted.",
+    apsw.SQLITE_READONLY: "The store can't be written: its file is read-only. Nothing was accepted.",
+    apsw.SQLITE_PERM: "The store can't be opened: its file's permissions do not allow it.",
+    apsw.SQLITE_CANTOPEN: "The store can't be opened: its file or folder is missing or not accessible.",
+    apsw.SQLITE_CORRUPT: "The store's file is damaged. Restore it from a backup.",
+    apsw.SQLITE_NOTADB: "The store's file is not a SQLite database.",
 }
 """By primary result code: failures of the place, not of a statement."""
 _LOOK_SECONDS = 0.002
@@ -53,18 +59,21 @@ class SqliteEngine:
         try:
             if writes:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                # SQLite gives its -wal and -shm files the permissions of this one.
-                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            raw = sqlite3.connect(self._path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False)
+                # SQLite gives its -wal and -shm files the permissions of this one. One that is there is not opened: to close it would end this
+                # process's locks on it.
+                with contextlib.suppress(FileExistsError):
+                    os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            raw = apsw.Connection(str(self._path))
         except OSError as error:
             raise StoreUnavailable(f"The store can't be opened: {error.strerror}.") from error
-        except sqlite3.Error as error:
+        except apsw.Error as error:
             raise _explained(error) from error
         try:
+            raw.set_busy_timeout(int(self._busy_seconds * 1000))
             _switch_to_wal(raw, self._busy_seconds)
             for pragma in (*_PRAGMAS, f"query_only = {'OFF' if writes else 'ON'}"):
-                raw.execute(f"PRAGMA {pragma}")
-        except sqlite3.Error as error:
+                _run(raw, f"PRAGMA {pragma}")
+        except apsw.Error as error:
             raw.close()
             raise _explained(error) from error
         return SqliteWriter(raw, self._busy_seconds) if writes else SqliteLink(raw)
@@ -76,13 +85,13 @@ class SqliteLink:
     dialect: Literal["sqlite"] = "sqlite"
     lost = False
 
-    def __init__(self, raw: sqlite3.Connection) -> None:
+    def __init__(self, raw: apsw.Connection) -> None:
         self._raw = raw
 
     def execute(self, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
         try:
-            return self._raw.execute(sql, params).fetchall()
-        except sqlite3.Error as error:
+            return _run(self._raw, sql, params)
+        except apsw.Error as error:
             raise _explained(error) from error
 
     def begin(self, *, relaxed: bool = False) -> None:
@@ -95,8 +104,8 @@ class SqliteLink:
         # Some failures (a full disk) end the transaction by themselves.
         if self._raw.in_transaction:
             try:
-                self._raw.execute("ROLLBACK")
-            except sqlite3.Error as error:
+                _run(self._raw, "ROLLBACK")
+            except apsw.Error as error:
                 raise StoreUnavailable from error
 
     def scrub(self) -> bool:
@@ -110,10 +119,10 @@ class SqliteWriter(SqliteLink):
     """The connection that writes. Nothing can break the lock of a process that was stopped while it wrote, so the wait for it is bounded: after
     one that was in vain, the next ones are short until one succeeds, and callers learn within `busy_seconds` that nothing can be stored."""
 
-    def __init__(self, raw: sqlite3.Connection, busy_seconds: float) -> None:
+    def __init__(self, raw: apsw.Connection, busy_seconds: float) -> None:
         super().__init__(raw)
         # SQLite's own wait looks every 100 ms, and between two processes that write all the time it may never see the lock free.
-        raw.execute("PRAGMA busy_timeout = 0")
+        raw.set_busy_timeout(0)
         self._busy_seconds = busy_seconds
         self._in_vain = False
         self._relaxed = False
@@ -125,9 +134,9 @@ class SqliteWriter(SqliteLink):
         deadline = time.monotonic() + (min(_SHORT_SECONDS, self._busy_seconds) if self._in_vain else self._busy_seconds)
         while True:
             try:
-                self._raw.execute("BEGIN IMMEDIATE")
-            except sqlite3.Error as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+                _run(self._raw, "BEGIN IMMEDIATE")
+            except apsw.Error as error:
+                if not isinstance(error, apsw.BusyError):
                     raise _explained(error) from error
                 if time.monotonic() > deadline:
                     self._in_vain = True
@@ -138,22 +147,26 @@ class SqliteWriter(SqliteLink):
                 return
 
 
-def _switch_to_wal(raw: sqlite3.Connection, seconds: float) -> None:
+def _switch_to_wal(raw: apsw.Connection, seconds: float) -> None:
     # Two processes that switch a new file at the same time: SQLite refuses one at once, without the busy timeout (it could deadlock).
     deadline = time.monotonic() + seconds
     while True:
         try:
-            raw.execute("PRAGMA journal_mode = WAL").fetchone()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            _run(raw, "PRAGMA journal_mode = WAL")
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
         else:
             return
 
 
-def _explained(error: sqlite3.Error) -> Exception:
+def _run(raw: apsw.Connection, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
+    # Before Python 3.12, apsw's types of parameters are not known.
+    return cast("Any", raw).execute(sql, params).fetchall()
+
+
+def _explained(error: apsw.Error) -> Exception:
     """StoreUnavailable with the reason if the place is at fault, the error itself if the statement is."""
-    code = getattr(error, "sqlite_errorcode", None)
-    reason = _REASONS.get(code & 0xFF) if isinstance(code, int) else None
+    reason = _REASONS.get(getattr(error, "result", apsw.SQLITE_OK))
     return StoreUnavailable(reason) if reason else error

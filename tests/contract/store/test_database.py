@@ -1,10 +1,10 @@
 """What Database promises: one writer, group commit, readers that do not wait, and failures that stay where they are."""
 
 import asyncio
-import sqlite3
 import stat
 from pathlib import Path
 
+import apsw
 import psycopg
 import pytest
 
@@ -76,7 +76,7 @@ async def test_a_failing_job_harms_no_other_of_its_batch(store: Store) -> None:
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert (results[0], results[2], results[4]) == (1, 2, 3)
     assert isinstance(results[1], NotFound)
-    assert isinstance(results[3], sqlite3.OperationalError | psycopg.errors.UndefinedTable)
+    assert isinstance(results[3], apsw.SQLError | psycopg.errors.UndefinedTable)
     assert await rows(store.database) == [1, 2, 3]
 
 
@@ -189,11 +189,11 @@ async def test_a_writer_locked_out_says_so_and_goes_on_afterwards(tmp_path: Path
     path = tmp_path / "nanobot.db"
     database = Database(SqliteEngine(path, busy_seconds=0.05))
     await database.write(lambda connection: connection.execute("CREATE TABLE pulse (id INTEGER PRIMARY KEY, at INTEGER)"))
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+    other = SqliteEngine(path).connect(writes=True)
+    other.begin()
     with pytest.raises(StoreUnavailable, match="locked by another process"):
         await database.write(insert(1))
-    other.execute("ROLLBACK")
+    other.rollback()
     other.close()
     assert await database.write(insert(2)) == 2
     assert await rows(database) == [2]

@@ -154,8 +154,9 @@ async def test_sessions_do_not_wait_for_each_other_and_no_more_are_worked_on_at_
         await server.hear(said("b", group="-1"))
         model.gate.set()
         events = await server.told(6)
-    # A session that comes again queues behind those that wait.
-    assert ([str(event.address) for event in events][-1], model.most) == ("chat:-1", 2)
+    # A session that comes again queues behind those that wait: the last two are worked on side by side.
+    told = [str(event.address) for event in events]
+    assert (told[-2:].count("chat:-1"), told[:-2].count("chat:-1"), model.most) == (1, 1, 2)
 
 
 async def test_an_answer_without_words_sends_nothing_and_the_session_goes_on(rig: Rig) -> None:
