@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable
 from hashlib import blake2b
 from typing import Final
 
-_TOKEN: Final = re.compile(r"[^\s\W]+(?:[.@:/+'’_-]+[^\s\W]+)*")
-_NO_SPACES: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+from assistant.contracts.util import lazy_pattern
+
+_TOKEN: Final = lazy_pattern(r"[^\s\W]+(?:[.@:/+'’_-]+[^\s\W]+)*")
+_NO_SPACES: Final = lazy_pattern(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 """Japanese and Chinese: compared by pairs of characters."""
 _COMMON: Final = """
 a an the and or but not no of to in on at by for from with as is are was were be been am i me my mine you your yours he him his
@@ -29,7 +31,7 @@ _ATTRIBUTES: Final = (
     r"hausarzt|zahnarzt|lieblings\w+|kennzeichen|имя|адрес|телефон|номер(?: телефона)?|день рождения|пароль|размер|любим\w+ \w+"
 )
 _PATTERNS: Final = tuple(
-    (re.compile(pattern, re.IGNORECASE), subject)
+    (lazy_pattern(pattern, re.IGNORECASE), subject)
     for pattern, subject in (
         (rf"(?P<who>my|the user's|the person's|\w+'s) (?P<what>{_ATTRIBUTES})(?:\s+is|\s+are|\s*[:=])\s", ""),
         (rf"(?P<who>mein|meine) (?P<what>{_ATTRIBUTES})(?:\s+ist|\s+lautet|\s+heißt|\s*[:=])\s", ""),
@@ -40,23 +42,23 @@ _PATTERNS: Final = tuple(
         (r"(?:i am called|i'm called|call me|ich heiße|nenn mich|меня зовут) ", "name"),
     )
 )
-_LEAD: Final = re.compile(
+_LEAD: Final = lazy_pattern(
     r"^(?:please )?(?:remember|note|bitte merk(?:e)? dir|merk(?:e)? dir|запомни)[,:]?(?: that| dass|, dass|, что| что)?[,:]? ", re.I
 )
-_ASKED: Final = re.compile(
+_ASKED: Final = lazy_pattern(
     r"\b(?:remember|keep in mind|note (?:down|that)|make a note|don't forget|merke?n?|vergiss nicht|notiere?|запомни\w*|не забудь)\b|覚え|忘れないで",
     re.IGNORECASE,
 )
-_YES: Final = re.compile(
+_YES: Final = lazy_pattern(
     r"^\W*(?:yes|yep|yeah|ok(?:ay)?|sure|please do|do (?:it|so|that)|go ahead|correct|confirmed?|ja(?:wohl)?|gerne?|mach(?: das)?|stimmt|genau|"
     r"да|конечно|хорошо|верно|はい|うん|お願い)(?!\w)",
     re.IGNORECASE,
 )
-_ASKED_AWAY: Final = re.compile(
+_ASKED_AWAY: Final = lazy_pattern(
     r"\b(?:forget|delete|remove|erase|drop|vergiss|vergesst|lösch\w*|entfern\w*|забудь\w*|удали\w*|сотри\w*)\b|忘れて|削除|消して",
     re.IGNORECASE,
 )
-_EVERYWHERE: Final = re.compile(
+_EVERYWHERE: Final = lazy_pattern(
     r"\b(?:everywhere|what (?:i|we)(?:'ve| have)? (?:said|wrote|written|told)|(?:our|this|the) (?:conversation|chat|history|messages)|überall|"
     r"gesagt(?:e|en)?|geschrieben|(?:unser\w*|dies\w*|dem) (?:gespräch|chat|verlauf)|везде|сказал\w*|переписк\w*)\b|全部|すべて|会話",
     re.IGNORECASE,
@@ -186,7 +188,7 @@ def resembles(text: str, prints: Collection[str]) -> bool:
     return False
 
 
-_SENTENCE: Final = re.compile(r"[^.!?。！？\n]*(?:[.!?](?=\S)[^.!?。！？\n]*)*[.!?。！？\n]*")
+_SENTENCE: Final = lazy_pattern(r"[^.!?。！？\n]*(?:[.!?](?=\S)[^.!?。！？\n]*)*[.!?。！？\n]*")
 
 
 def mentions(text: str, statement: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import blake2b, sha256
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -33,6 +33,20 @@ def copy_hashed(source: BinaryIO, write: Callable[[bytes], object]) -> tuple[str
         digest.update(block)
         size += len(block)
     return digest.hexdigest(), size
+
+
+def lazy_pattern(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    """`re.compile`, done at the first use: for what a start need not wait for. Only its methods may be used."""
+    return cast("re.Pattern[str]", _LazyPattern(pattern, flags))
+
+
+class _LazyPattern:
+    def __init__(self, pattern: str, flags: int) -> None:
+        self._source = (pattern, flags)
+
+    def __getattr__(self, name: str) -> Any:
+        method = self.__dict__[name] = getattr(re.compile(*self._source), name)
+        return method
 
 
 Clock = Callable[[], datetime]

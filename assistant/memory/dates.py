@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
+from assistant.contracts.util import lazy_pattern
 from assistant.store.words import fold
 
 _NAMES = """
@@ -170,21 +171,21 @@ def _word(name: str) -> str:
 Reading = Callable[[re.Match[str], date], Iterator[Days]]
 _YEAR: Final = r"(?P<year>(?:19|20)\d\d)"
 _READINGS: Final[tuple[tuple[re.Pattern[str], Reading], ...]] = (
-    (re.compile(r"\b((?:19|20)\d\d)-(\d\d?)-(\d\d?)\b"), _iso),
-    (re.compile(rf"\b(?P<day>\d\d?)(?:st|nd|rd|th|\.)?\s+(?:of\s+)?(?P<month>{_MONTH})\b\.?,?(?:\s+{_YEAR})?"), _day_month),
-    (re.compile(rf"\b(?P<month>{_MONTH})\.?\s+(?P<day>\d\d?)(?:st|nd|rd|th)?\b,?(?:\s+{_YEAR})?"), _day_month),
-    (re.compile(r"(?:((?:19|20)\d\d)年)?(\d\d?)月(?:(\d\d?)日)?"), _han),
+    (lazy_pattern(r"\b((?:19|20)\d\d)-(\d\d?)-(\d\d?)\b"), _iso),
+    (lazy_pattern(rf"\b(?P<day>\d\d?)(?:st|nd|rd|th|\.)?\s+(?:of\s+)?(?P<month>{_MONTH})\b\.?,?(?:\s+{_YEAR})?"), _day_month),
+    (lazy_pattern(rf"\b(?P<month>{_MONTH})\.?\s+(?P<day>\d\d?)(?:st|nd|rd|th)?\b,?(?:\s+{_YEAR})?"), _day_month),
+    (lazy_pattern(r"(?:((?:19|20)\d\d)年)?(\d\d?)月(?:(\d\d?)日)?"), _han),
     (
-        re.compile(
+        lazy_pattern(
             rf"\b(?:in|im|during|of|since|by|until|last|letzten|seit|в|во|прошлом|early|late|mid|{_LAST})[\s-]+(?P<month>{_MONTH})\b,?(?:\s+{_YEAR})?"
         ),
         _month_year,
     ),
-    (re.compile(rf"\b(?P<month>{_MONTH})\.?,?\s+{_YEAR}"), _month_year),
-    (re.compile(rf"({'|'.join(_word(name) for name in _SEASON)})(?:\s+(?:of\s+)?{_YEAR})?"), _season),
-    (re.compile("|".join(map(_word, _DAYS_AGO))), _relative),
-    (re.compile(rf"\b{_COUNT.replace('(', '(?P<count>', 1)}\s+(?P<unit>{_UNIT})\s+(?:ago|earlier|back|назад)\b"), _ago),
-    (re.compile(rf"\bvor\s+{_COUNT.replace('(', '(?P<count>', 1)}\s+(?P<unit>{_UNIT})\b"), _ago),
-    (re.compile(rf"{_LAST}\s*(?P<unit>{_UNIT})"), _last),
-    (re.compile(r"\b((?:19|20)\d\d)\b"), _year),
+    (lazy_pattern(rf"\b(?P<month>{_MONTH})\.?,?\s+{_YEAR}"), _month_year),
+    (lazy_pattern(rf"({'|'.join(_word(name) for name in _SEASON)})(?:\s+(?:of\s+)?{_YEAR})?"), _season),
+    (lazy_pattern("|".join(map(_word, _DAYS_AGO))), _relative),
+    (lazy_pattern(rf"\b{_COUNT.replace('(', '(?P<count>', 1)}\s+(?P<unit>{_UNIT})\s+(?:ago|earlier|back|назад)\b"), _ago),
+    (lazy_pattern(rf"\bvor\s+{_COUNT.replace('(', '(?P<count>', 1)}\s+(?P<unit>{_UNIT})\b"), _ago),
+    (lazy_pattern(rf"{_LAST}\s*(?P<unit>{_UNIT})"), _last),
+    (lazy_pattern(r"\b((?:19|20)\d\d)\b"), _year),
 )

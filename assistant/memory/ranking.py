@@ -8,9 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from itertools import islice
 from typing import Final
 
+from assistant.contracts.util import lazy_pattern
 from assistant.memory.dates import Days, days_in
 from assistant.memory.related import WEIGHT, related_to
 from assistant.store.codec import from_micros
@@ -26,42 +28,38 @@ _ASKED: Final = 0.3
 _LEAST_PART: Final = 5
 _PART: Final = 0.3
 """What the beginning or end of a long word counts, that one of the question begins or ends with as well."""
-_ASKING: Final = frozenset(
-    number_of(word)
-    for word in words(
-        "remember mention tell talk say discuss know ask happen kind type thing something recently currently ever many much long often "
-        "erzählen sagen erwähnen wissen erinnern passiert рассказывал говорил упоминал помнишь знаешь случилось 話した 教えて 言った 何 誰 どこ いつ"
-    )
+_ASKING_WORDS: Final = (
+    "remember mention tell talk say discuss know ask happen kind type thing something recently currently ever many much long often "
+    "erzählen sagen erwähnen wissen erinnern passiert рассказывал говорил упоминал помнишь знаешь случилось 話した 教えて 言った 何 誰 どこ いつ"
 )
-"""What questions are made of: it is in few answers."""
-_NUMBER: Final = re.compile(
+_NUMBER: Final = lazy_pattern(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|dozen|twice|once|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|два|две|три|четыре|пять)\b"
     r"|[一二三四五六七八九十]"
 )
-_TIME: Final = re.compile(
+_TIME: Final = lazy_pattern(
     r"\b(?:yesterday|today|tonight|tomorrow|ago|last|next|week\w*|month\w*|year\w*|morning|evening|weekend|monday|tuesday|wednesday|thursday|friday"
     r"|saturday|sunday|january|february|march|april|june|july|august|september|october|november|december|\d{4}|\d{1,2}(?:st|nd|rd|th)|since|gestern"
     r"|heute|morgen|letzte\w*|nächste\w*|vor|seit|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|uhr|вчера|сегодня|завтра|назад|недел\w+"
     r"|месяц\w*|год\w*|прошл\w+)\b|昨日|今日|明日|先週|先月|去年|来週|来月|年|月|日"
 )
-_PLACE: Final = re.compile(
+_PLACE: Final = lazy_pattern(
     r"\b(?:in|at|to|from|near|into|nach|aus|bei|в|на|из)\s+(?:the\s+|der\s+|dem\s+)?[A-ZÄÖÜА-Я]|[市県駅町村区国]|に|で"
 )
-_SPEAKER: Final = re.compile(r"([^\W\d_][\w .'’-]{0,30}?)\s?[:：]\s")
+_SPEAKER: Final = lazy_pattern(r"([^\W\d_][\w .'’-]{0,30}?)\s?[:：]\s")
 _ASKS: Final = (
     (
         "when",
-        re.compile(r"\b(?:when|what (?:day|date|year|month|time)|how long|wann|seit wann|wie lange|когда|как долго)\b|いつ|何[月日年時]"),
+        lazy_pattern(r"\b(?:when|what (?:day|date|year|month|time)|how long|wann|seit wann|wie lange|когда|как долго)\b|いつ|何[月日年時]"),
         _TIME,
     ),
     (
         "many",
-        re.compile(
+        lazy_pattern(
             r"\b(?:how (?:many|much|old|often|far)|wie ?viele?|wie (?:alt|oft|weit)|сколько|как часто)\b|いくつ|いくら|何[人回歳個匹冊]"
         ),
         _NUMBER,
     ),
-    ("where", re.compile(r"\b(?:where|which (?:city|country|place|town)|wo|woher|wohin|где|куда|откуда)\b|どこ"), _PLACE),
+    ("where", lazy_pattern(r"\b(?:where|which (?:city|country|place|town)|wo|woher|wohin|где|куда|откуда)\b|どこ"), _PLACE),
 )
 _BESIDE: Final = {-2: 0.10, -1: 0.30, 1: 0.20, 2: 0.08}
 """What the score of a message counts for those behind it and before it."""
@@ -129,8 +127,14 @@ def _own_terms(query: str) -> tuple[dict[int, float], dict[int, int]]:
     return own, ends
 
 
+@cache
+def _asking() -> frozenset[int]:
+    """What questions are made of: it is in few answers."""
+    return frozenset(map(number_of, words(_ASKING_WORDS)))
+
+
 def _weight(word: str, term: int) -> float:
-    return _WEAK if is_weak(word) else _ASKED if term in _ASKING else 1.0
+    return _WEAK if is_weak(word) else _ASKED if term in _asking() else 1.0
 
 
 def rank(asked: Asked, found: Sequence[FoundText], around: Mapping[tuple[int, int], FoundText]) -> list[Ranked]:

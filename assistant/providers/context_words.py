@@ -3,7 +3,9 @@
 import re
 from typing import Final
 
-_SAID: Final = re.compile(
+from assistant.contracts.util import lazy_pattern
+
+_SAID: Final = lazy_pattern(
     r"context.?length.?exceeded|maximum context length|context (?:window|size|length|limit)|exceed_context_size|prompt (?:is )?too long"
     r"|input (?:length|is too long)|too many (?:input )?tokens|exceeds? the (?:model'?s )?(?:maximum|limit).{0,40}tokens|longer than the model"
     r"|longer than the maximum model length|exceeded model token limit|maximum prompt length|prompt exceeds max length|reduce the length of"
@@ -14,7 +16,7 @@ _SAID: Final = re.compile(
     r"|too large for model with \d+ maximum context|exceeds (?:the )?available context|tokens_limit_reached|max(?:imum)? input (?:length|tokens)",
     re.IGNORECASE,
 )
-_OF_THE_ANSWER: Final = re.compile(
+_OF_THE_ANSWER: Final = lazy_pattern(
     r"max_(?:completion_|output_|new_)?tokens.{0,30}(?:too large|too high|must be|at most|exceeds)|completion tokens", re.IGNORECASE
 )
 """About the answer that was asked for, and not about the prompt."""
@@ -24,7 +26,7 @@ _NUMBER: Final = r"(\d{1,3}(?:[,.' _\u00a0\u202f]\d{3}){1,4}\b|\d{1,12}(?:\.\d{1
 _UNITS: Final = {"": 1, "k": 1_000, "m": 1_000_000}
 """Where 1,024 are meant, this is less than there is, and nothing that is sent is refused for it."""
 _NUMBERS: Final[tuple[tuple[str, re.Pattern[str], int, int], ...]] = tuple(
-    (who, re.compile(pattern.replace("#", _NUMBER), re.IGNORECASE | re.DOTALL), limit, counted)
+    (who, lazy_pattern(pattern.replace("#", _NUMBER), re.IGNORECASE | re.DOTALL), limit, counted)
     for who, pattern, limit, counted in (
         # Where a provider says both, the place of the limit and that of what it counted in the prompt; 0: it does not say.
         ("Anthropic", r"# tokens > # maximum", 2, 1),
@@ -56,7 +58,7 @@ _NUMBERS: Final[tuple[tuple[str, re.Pattern[str], int, int], ...]] = tuple(
         ("Ollama, others", r"context (?:length|size|window|limit)(?: of| is|:| =)? #", 1, 0),
     )
 )
-_FIELDS: Final = re.compile(r'"(n_ctx|n_prompt_tokens)"\s*:\s*(\d+)')
+_FIELDS: Final = lazy_pattern(r'"(n_ctx|n_prompt_tokens)"\s*:\s*(\d+)')
 """llama.cpp's, beside its words."""
 
 

@@ -18,18 +18,19 @@ from assistant.contracts.errors import (
     RequestRefused,
 )
 from assistant.contracts.redaction import Redactor
+from assistant.contracts.util import lazy_pattern
 from assistant.providers.context_words import is_about_context, told_context
 
-_NO_CREDIT = re.compile(
+_NO_CREDIT = lazy_pattern(
     r"insufficient_quota|insufficient.?(?:balance|credit)|billing|exceeded your current quota|credit balance", re.IGNORECASE
 )
-_NOT_THE_PROMPT = re.compile(
+_NOT_THE_PROMPT = lazy_pattern(
     r"(?:api|access).?(?:key|token)|unauthori[sz]ed|authenticat|permission|no such model|model.{0,60}(?:not (?:found|exist|available)|does not exist)"
     r"|invalid.?model|unknown.?model|deactivated|not (?:have|enabled) access|billing|credit",
     re.IGNORECASE,
 )
 """A 400 about the key or the name of the model: no other form of the prompt helps."""
-_BROKEN_ON_THE_PROMPT = re.compile(
+_BROKEN_ON_THE_PROMPT = lazy_pattern(
     r"tool.?call|tool_use|function.?call|arguments as JSON|jinja|chat.?template|template error|roles? must alternate|after (?:the )?optional system"
     r"|failed to (?:parse|process) (?:the )?(?:image|input|message|prompt|tool)|unsupported content|image (?:input|data)|invalid (?:message|role)"
     r"|(?:not|n't|cannot|no) (?:support|accept|take|process|handle)\w*.{0,30}(?:image|vision|picture|multi.?modal)"
@@ -38,9 +39,9 @@ _BROKEN_ON_THE_PROMPT = re.compile(
     re.IGNORECASE,
 )
 """A 500 about what was sent: llama.cpp, Ollama and vLLM fail this way on what they can't parse ("Failed to parse tool call arguments as JSON")."""
-_UNSEEING = re.compile(r"(?:image|vision|multimodal)", re.IGNORECASE)
+_UNSEEING = lazy_pattern(r"(?:image|vision|multimodal)", re.IGNORECASE)
 """OpenRouter's 404: "No endpoints found that support image input"."""
-_MARKUP = re.compile(r"</|<[!?a-z]", re.IGNORECASE)
+_MARKUP = lazy_pattern(r"</|<[!?a-z]", re.IGNORECASE)
 """A page and no message, which may hold a "<=" or a "<|"."""
 
 

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from assistant.contracts.util import lazy_pattern
+
 PieceKind = Literal["words", "thought", "were thoughts", "no thought"]
 Piece = tuple[str, PieceKind]
 """Text and what it is. "were thoughts": all words so far were thoughts, if words follow. "no thought": this text, the
@@ -21,14 +23,14 @@ _TAGS: Final = (*_OPENING, *_CLOSING, "<final>", "</final>")
 _LONGEST: Final = max(map(len, _TAGS))
 _ATTRIBUTES: Final = r"(?:\s+[\w-]+=[^<>\n]{0,80})?\s?"
 """`<think effort="high">`, `<think >`."""
-_TOKEN: Final = re.compile(
+_TOKEN: Final = lazy_pattern(
     rf"(?P<tag></?(?:{'|'.join(_NAMES)}|final){_ATTRIBUTES}>|\[/?think\])|(?P<ticks>`+|~{{3,}})|(?P<line>\n)", re.IGNORECASE
 )
-_UNFINISHED: Final = re.compile(rf"</?(?:{'|'.join(_NAMES)}|final)(?:\s[^<>\n]{{0,90}})?\Z", re.IGNORECASE)
-_QUOTED: Final = re.compile(r"(?:[„«‚‹「『《〈（(]|(?:\A|[\s(\[{=—])['\"`“‘]|[\u2e80-\uffef][“‘])\Z")
+_UNFINISHED: Final = lazy_pattern(rf"</?(?:{'|'.join(_NAMES)}|final)(?:\s[^<>\n]{{0,90}})?\Z", re.IGNORECASE)
+_QUOTED: Final = lazy_pattern(r"(?:[„«‚‹「『《〈（(]|(?:\A|[\s(\[{=—])['\"`“‘]|[\u2e80-\uffef][“‘])\Z")
 """Before a tag that is spoken of: a quote that opens. One behind a word closes a quotation: `He wants "hello"</think>`."""
-_MAY_BE_TAG: Final = re.compile(r"[<\[`~]")
-_TICKS_AT_END: Final = re.compile(r"(?:`+|~+)\Z")
+_MAY_BE_TAG: Final = lazy_pattern(r"[<\[`~]")
+_TICKS_AT_END: Final = lazy_pattern(r"(?:`+|~+)\Z")
 
 
 class ThoughtFilter:

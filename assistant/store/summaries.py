@@ -1,12 +1,11 @@
 """The cuts of sessions: from where on the model sees the messages, and the summary that stands for those before. All messages stay stored."""
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.sessions import CachedUpTo, History, SessionCut
-from assistant.contracts.util import Clock, replace_surrogates, utc_now
+from assistant.contracts.util import Clock, lazy_pattern, replace_surrogates, utc_now
 from assistant.store.codec import decode_cut, escape, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
 from assistant.store.outbox_rows import add_events, prepare_event
@@ -105,9 +104,9 @@ def redact(connection: Transaction, owner: str, texts: Sequence[str]) -> int:
     return changed
 
 
-_SENTENCE: Final = re.compile(r"(?<=[.!?。！？])\s+|(?<=[。！？])")
-_LATIN: Final = re.compile(r"[^\W_]+(?:[-'’.@:/][^\W_]+)*")
-_NO_SPACES: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_SENTENCE: Final = lazy_pattern(r"(?<=[.!?。！？])\s+|(?<=[。！？])")
+_LATIN: Final = lazy_pattern(r"[^\W_]+(?:[-'’.@:/][^\W_]+)*")
+_NO_SPACES: Final = lazy_pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 _SHORT: Final = 3
 """Letters of a word that says nothing by itself, as "the" and "und"."""
 _MOST_OF: Final = 0.6

@@ -5,13 +5,13 @@ their beginning and end, too. Words that every text has are left out.
 After a change here the tables of search must be filled anew: a revision that empties them.
 """
 
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
+from assistant.contracts.util import lazy_pattern
 from assistant.store.word_lists import COMMON, CYRILLIC_ENDINGS, IRREGULAR, LATIN_DERIVED, LATIN_ENDINGS
 
 MOST_CHARS: Final = 20_000
@@ -21,11 +21,11 @@ _COMPOUND: Final = 9
 _END: Final = 5
 _UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 """Thai, Lao, Burmese, Khmer, kana and Han, after NFKC. Hangul has spaces."""
-_RUN: Final = re.compile(rf"[{_UNSPACED}]+|(?:(?![{_UNSPACED}])[^\W_])+(?:[’'](?:s|t|re|ve|ll|d|m)\b)?")
-_IS_UNSPACED: Final = re.compile(rf"[{_UNSPACED}]")
-_KANA: Final = re.compile(r"[\u3040-\u309f]{1,2}")
-_HAN: Final = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-_CYRILLIC: Final = re.compile(r"[\u0400-\u04ff]")
+_RUN: Final = lazy_pattern(rf"[{_UNSPACED}]+|(?:(?![{_UNSPACED}])[^\W_])+(?:[’'](?:s|t|re|ve|ll|d|m)\b)?")
+_IS_UNSPACED: Final = lazy_pattern(rf"[{_UNSPACED}]")
+_KANA: Final = lazy_pattern(r"[\u3040-\u309f]{1,2}")
+_HAN: Final = lazy_pattern(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_CYRILLIC: Final = lazy_pattern(r"[\u0400-\u04ff]")
 
 
 def runs(text: str) -> Iterator[str]:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Final, Literal
 
+from assistant.contracts.util import lazy_pattern
+
 ClaimKind = Literal["sent", "scheduled", "cancelled", "remembered", "forgotten", "stopped"]
 
 
@@ -16,7 +18,7 @@ class ClaimPattern:
 
     @cached_property
     def search(self) -> Callable[[str], re.Match[str] | None]:
-        return re.compile("|".join(self._patterns), re.IGNORECASE).search
+        return lazy_pattern("|".join(self._patterns), re.IGNORECASE).search
 
 
 _HAVE: Final = r"\bI(?:'ve| have)(?: (?:just|now|also|successfully|already|then|both|gone ahead and|\w+ it and|\w+ the message and))* "
@@ -161,7 +163,7 @@ LOOSE: Final[dict[ClaimKind, ClaimPattern]] = {
 BARE: Final = ClaimPattern(
     r"^\W*(?:done|all done|erledigt|ist erledigt|fertig|mache? ich|wird gemacht|wird erledigt|will do)\b\W*(?:$|[.!])"
 )
-FIRST_PERSON: Final = re.compile(r"\bI\b|\b[Ii]ch\b")
+FIRST_PERSON: Final = lazy_pattern(r"\bI\b|\b[Ii]ch\b")
 BARE_STEMS: Final = ("done", "erledigt", "fertig", "mache ich", "mach ich", "wird gemacht", "will do")
 _SENT_STEMS: Final = (
     "sent|messag|text|mail|notif|forward|ping|relay|told|inform|repl|respond|written| let |deliver|passed on|post|"
@@ -230,11 +232,11 @@ STEMS: Final[dict[ClaimKind, tuple[str, ...]]] = {
 """Every claim has one of these of its kind: most answers are done after one look."""
 
 # What is not the assistant speaking about now.
-CODE: Final = re.compile(r"(`{3,}|~{3,}).*?(?:\1|\Z)|`[^`\n]*`|<(pre|code|blockquote)\b.*?(?:</\2>|\Z)", re.DOTALL)
-QUOTED: Final = re.compile(
+CODE: Final = lazy_pattern(r"(`{3,}|~{3,}).*?(?:\1|\Z)|`[^`\n]*`|<(pre|code|blockquote)\b.*?(?:</\2>|\Z)", re.DOTALL)
+QUOTED: Final = lazy_pattern(
     r'"[^"\n]{2,}"|“[^“”\n]*”|„[^“”"\n]*[“”"]|«[^«»\n]*»|»[^»«\n]*«|(?<![\w*])\*(?!\s)[^*\n]+\*(?![\w*])|(?<!\w)_[^_\n]+_(?!\w)'
 )
-SINGLE: Final = re.compile(r"(?<!\w)['‘](?=[A-ZÄÖÜ])[^\n]{3,200}?[.!?,]?['’](?!\w)")
+SINGLE: Final = lazy_pattern(r"(?<!\w)['‘](?=[A-ZÄÖÜ])[^\n]{3,200}?[.!?,]?['’](?!\w)")
 GREETS: Final = ClaimPattern(
     r"^\W*(?:subject|betreff|re|to|an)\W*: ",
     r"^\W*(?:dear|hi|hello|hey|liebe[rs]?|sehr geehrte|hallo|guten (?:tag|morgen)|moin)\b[^.!?]{0,60}[,!—-]?\W*$",
@@ -254,15 +256,15 @@ CLOSES: Final = ClaimPattern(
     r"^\W*(?:(?:viele|liebe|beste|herzliche|freundliche) grüße|mfg|mit freundlich)\b[^.!?]{0,40}\W*$",
     r"^\W*(?:-{3,}|\*{3,}|_{3,})\W*$",
 )
-SPEAKER: Final = re.compile(
+SPEAKER: Final = lazy_pattern(
     r"^\W*(?!(?:done|update|status|note|ok|okay|sure|info|yes|ja|erledigt|hinweis|confirmed|result|action|reminder|timer|message|"
     r"erinnerung|nachricht|"
     r"alarm|wecker|gesendet|sent|scheduled|saved|noted|gemerkt|notiert|gespeichert|cancelled|"
     r"p\.?s)\b)[\w'.-]{1,20}(?: [\w'.-]{1,20})?(?: \([^)\n]{1,20}\))?\W{0,3}:\W",
     re.IGNORECASE,
 )
-LISTED: Final = re.compile(r"^\s*(?:[-*•+]|\d+[.)])\s")
-SENTENCE: Final = re.compile(r"(?<=[.!?…])[\s*_)\"']+(?=\S)|\n")
+LISTED: Final = lazy_pattern(r"^\s*(?:[-*•+]|\d+[.)])\s")
+SENTENCE: Final = lazy_pattern(r"(?<=[.!?…])[\s*_)\"']+(?=\S)|\n")
 CONDITION: Final = ClaimPattern(
     r"\b(?:if|unless|whether|suppose|imagine|pretend|assuming|once you|as soon as you|would|could have|should|might|sha[l]l|want me|"
     r"would you|wenn|falls|"
@@ -294,7 +296,7 @@ PAST: Final = ClaimPattern(
 HERE: Final = ClaimPattern(
     r"\b(?:above|below|attached here|(?:in|for) (?:this|our) (?:chat|conversation)|for now|oben|unten|hier im|in diesem)\b"
 )
-CLAUSE: Final = re.compile(r"[,;:–—(]| (?:and|but|so|und|aber) ")
+CLAUSE: Final = lazy_pattern(r"[,;:–—(]| (?:and|but|so|und|aber) ")
 
 ASKS: Final[dict[ClaimKind, ClaimPattern]] = {
     "sent": ClaimPattern(

@@ -8,7 +8,7 @@ from typing import Final
 
 from assistant.contracts.messages import AssistantMessage, Message, Text, ToolMessage, UserMessage, describe
 from assistant.contracts.transcripts import SUMMARY_ID
-from assistant.contracts.util import CHARACTERS_PER_TOKEN
+from assistant.contracts.util import CHARACTERS_PER_TOKEN, lazy_pattern
 
 WHO, DECISIONS, PROMISES, EXACT = HEADINGS = ("Who and what", "Decisions", "Open promises", "Exact identifiers")
 _SHARES: Final = {WHO: 1.0, DECISIONS: 0.5, PROMISES: 0.4, EXACT: 1.0}
@@ -50,23 +50,23 @@ _PATTERNS: Final = {
 }
 _PLAIN: Final = r"(?<![A-Za-zß-öø-ÿ])(?![a-zß-öø-ÿ]+[.,:;!?]?(?:\s|$))"
 """Not within a word, and not at a plain one: most of a text is passed over by it."""
-_IDENTIFIER: Final = re.compile(f"{_PLAIN}(?:{'|'.join(f'(?P<{kind}>{pattern})' for kind, pattern in _PATTERNS.items())})")
+_IDENTIFIER: Final = lazy_pattern(f"{_PLAIN}(?:{'|'.join(f'(?P<{kind}>{pattern})' for kind, pattern in _PATTERNS.items())})")
 _WORTH: Final = {"url": 5.0, "mail": 6.0, "path": 5.0, "date": 4.0, "phone": 6.0, "id": 6.0, "number": 2.0, "name": 1.5}
 _SURE: Final = 4.0
 """From which worth on an identifier is listed even where another section says it, too: that line may go first."""
-_WORDS_OF_ASKS: Final = re.compile(
+_WORDS_OF_ASKS: Final = lazy_pattern(
     r"\b(?:remind|don'?t forget|remember to|to-?do|please|could you|can you|let me know|get back to|follow up|still (?:open|to)|waiting for|"
     r"i'?ll|i will|i am going to|erinner|vergiss nicht|bitte|kannst du|könntest du|melde mich|ich werde|noch offen|напомни|не забудь)\b"
     r"|[?？]|してください",
     re.IGNORECASE,
 )
-_ABOUT_SELF: Final = re.compile(
+_ABOUT_SELF: Final = lazy_pattern(
     r"\b(?:my|i am|i'm|i live|i work|i have|we are|call me|our|i prefer|i like|mein\w*|ich bin|ich heiße|ich wohne|ich habe|ich mag|unser\w*"
     r"|меня|мой|моя|я живу)\b|私|僕|わたし",
     re.IGNORECASE,
 )
-_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
-_WORD: Final = re.compile(r"\w{4,}")
+_SENTENCE: Final = lazy_pattern(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
+_WORD: Final = lazy_pattern(r"\w{4,}")
 
 
 def room(tokens: int) -> int:

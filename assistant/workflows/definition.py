@@ -11,7 +11,7 @@ from assistant.contracts.messages import Json
 from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import InputSpec, InputType
 from assistant.workflows.references import INPUTS, InvalidReference, Reference, Template, TemplateTree, parse_reference, parse_template
-from assistant.workflows.yaml_tree import YamlScalar, YamlTree, plain_json
+from assistant.workflows.yaml_values import YamlScalar, YamlTree, plain_json
 
 OUTPUT: Final = "output"
 """The step behind a node's id in a reference to its output."""

@@ -29,7 +29,7 @@ from assistant.workflows.definition import (
     WorkflowProblem,
 )
 from assistant.workflows.references import INPUTS
-from assistant.workflows.yaml_tree import MAX_BYTES, InvalidYaml, Lines, YamlTree, read_yaml
+from assistant.workflows.yaml_values import MAX_BYTES, InvalidYaml, Lines, YamlTree
 
 ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _MAX_FILES: Final = 500
@@ -154,6 +154,8 @@ def describe(definition: Definition) -> WorkflowInfo:
 
 def read_workflow(workflow_id: str, text: str) -> tuple[Definition | None, list[WorkflowProblem]]:
     """The definition, or None and what is wrong. The tools, agents and workflows that it names are checked by `checks.check_calls`."""
+    from assistant.workflows.yaml_tree import read_yaml  # noqa: PLC0415 - PyYAML, where there is a workflow
+
     diagnostics = Diagnostics(workflow_id)
     definition: Definition | None = None
     lines: Lines = {}

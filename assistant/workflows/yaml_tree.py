@@ -4,40 +4,13 @@ Only mappings, lists and scalars: no anchors and aliases (a kilobyte of them can
 keys, no deep nesting. Plain scalars follow the core schema of YAML 1.2: `yes`, `on` and 2026-01-31 are texts.
 """
 
-import re
 from typing import Any, Final, cast
 
 import yaml
 
-from assistant.contracts.messages import Json
+from assistant.workflows.yaml_values import InvalidYaml, Lines, YamlScalar, YamlTree, plain_value
 
-MAX_BYTES: Final = 64 * 1024
-"""The largest file; its reader enforces it."""
 _MAX_DEPTH: Final = 16
-_INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
-_FLOAT = re.compile(r"[-+]?(?:[0-9]{1,18}\.[0-9]{0,18}|\.[0-9]{1,18}|[0-9]{1,18})(?:[eE][-+]?[0-9]{1,2})?")
-_WORDS: Final[dict[str, bool | None]] = {"": None, "~": None, "null": None, "true": True, "false": False}
-Lines = dict[tuple[str, ...], int]
-"""The line of each key, by its path; a mapping itself is ending in the key "". Items of lists have the line of the list."""
-
-
-class YamlScalar(str):
-    """The text as written; `value`: what a plain scalar means; `line`: of the text's beginning."""
-
-    __slots__ = ("line", "value")
-    line: int
-    value: bool | int | float | str | None
-
-
-YamlTree = YamlScalar | list["YamlTree"] | dict[str, "YamlTree"]
-
-
-class InvalidYaml(Exception):
-    """What is wrong with the text; `line` counts from 1."""
-
-    def __init__(self, words: str, line: int) -> None:
-        super().__init__(words)
-        self.line = line
 
 
 def read_yaml(text: str) -> tuple[YamlTree, Lines]:
@@ -58,16 +31,6 @@ def read_yaml(text: str) -> tuple[YamlTree, Lines]:
         raise InvalidYaml("this is not YAML", 1) from None
     lines: Lines = {}
     return _tree(node, (), lines), lines
-
-
-def plain_json(tree: YamlTree) -> Json:
-    match tree:
-        case YamlScalar():
-            return tree.value
-        case list():
-            return [plain_json(item) for item in tree]
-        case dict():
-            return {key: plain_json(item) for key, item in tree.items()}
 
 
 class _Loader(yaml.BaseLoader):
@@ -103,7 +66,7 @@ def _tree(node: yaml.Node, path: tuple[str, ...], lines: Lines) -> YamlTree:
             if any("\ud800" <= letter <= "\udfff" for letter in text):
                 raise InvalidYaml("half of a character (a lone surrogate) is in this text", _line(node))
             scalar = YamlScalar(text)
-            scalar.value = _guess(text) if style is None else text
+            scalar.value = plain_value(text) if style is None else text
             scalar.line = _line(node) + (style in ("|", ">"))  # a block begins in the line below
             return scalar
         case yaml.SequenceNode():
@@ -124,14 +87,6 @@ def _mapping(node: yaml.MappingNode, path: tuple[str, ...], lines: Lines) -> dic
         lines[*path, name] = line
         mapping[name] = _tree(value, (*path, name), lines)
     return mapping
-
-
-def _guess(text: str) -> bool | int | float | str | None:
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    return float(text) if _FLOAT.fullmatch(text) else text
 
 
 def _line(item: yaml.Node | yaml.Event) -> int:

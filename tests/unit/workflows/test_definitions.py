@@ -8,7 +8,8 @@ from assistant.contracts.workflows import InvalidWorkflow, WorkflowNotFound
 from assistant.workflows.checks import LinkTargets
 from assistant.workflows.definition import CallNode, MessageNode, PromptNode
 from assistant.workflows.library import WorkflowLibrary, link_sources
-from assistant.workflows.yaml_tree import InvalidYaml, YamlScalar, plain_json, read_yaml
+from assistant.workflows.yaml_tree import read_yaml
+from assistant.workflows.yaml_values import InvalidYaml, YamlScalar, plain_json
 
 TARGETS = LinkTargets(tools=("message", "read_attachment", "list_attachments"), agents=("main", "writer"))
 ROOT = Path(__file__).parents[3]
