@@ -88,6 +88,7 @@ def revoke(which: Which, config: ConfigOption = None) -> None:
     """Revoke a key for good.
 
     A server that runs refuses it within a second, and closes what it has open. Sessions made with it stay; nanobot sessions shows them.
+    Schedules of a person who has no other key and no chat are paused when they fall due.
 
     Example: nanobot keys revoke build-server
     """

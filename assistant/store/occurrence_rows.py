@@ -29,6 +29,12 @@ DUE_OWNERS = """
         ORDER BY next_at LIMIT :most) AS by_rule
     UNION SELECT owner FROM (SELECT s.owner FROM occurrences AS o JOIN schedules AS s ON s.id = o.schedule
         WHERE o.state = 'waiting' AND o.instant <= :now ORDER BY o.instant LIMIT :most) AS waiting"""
+PAUSE_OF_LOST_KEYS = """
+    UPDATE schedules SET state = 'paused' WHERE state = 'active' AND next_at IS NOT NULL AND next_at <= :now
+    AND owner IN (SELECT person FROM identities WHERE identity LIKE 'key:%') AND owner NOT IN (
+        SELECT person FROM identities LEFT JOIN api_keys ON identity = 'key:' || api_keys.id
+        WHERE identity NOT LIKE 'key:%' OR (revoked IS NULL AND (expires IS NULL OR expires > :now))) RETURNING id"""
+"""A person who could reach the assistant by API keys alone, none of which holds any more, has nothing done either."""
 ADVANCE = """
     UPDATE schedules SET next_at = :next_at, last = :last, zones = :zones, state = CASE WHEN :over = 1 THEN 'done' ELSE state END,
         ended = CASE WHEN :over = 1 THEN :now ELSE ended END WHERE id = :id"""

@@ -1,5 +1,6 @@
 """Occurrences: what is due is claimed with its delivery, turn or job, and comes to an end, in whichever process."""
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from assistant.store.occurrence_rows import (
     HELD_BY,
     HOLD,
     LEAVE,
+    PAUSE_OF_LOST_KEYS,
     PURGE,
     PURGE_SCHEDULES,
     REZONE,
@@ -36,6 +38,8 @@ from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
 from assistant.store.schedules import ADD_OCCURRENCE, NOTHING_WAITS, decode_schedule, new_occurrence
 from assistant.store.sessions import interrupt
+
+log = logging.getLogger(__name__)
 
 HANDED_BACK: Final = ""
 _MOST_CRASHES: Final = 2
@@ -117,13 +121,16 @@ class OccurrenceStore:
 
     async def claim(self, decide: Callable[[Due, datetime], Plan | None], most: int, zones: str) -> tuple[int, Sequence[HeldOccurrence]]:
         """Do what `decide` (pure; may be called twice) says of what is due now, at most `most` schedules and as many extra occurrences. None of it:
-        left for later. Returns how many were decided, and what this process holds of them."""
+        left for later. What is due of a person whose API keys have all ended is paused. Returns how many
+        were decided, and what this process holds."""
         clock = self._clock()
         now = to_micros(clock)
 
         def take(connection: Transaction) -> tuple[int, list[HeldOccurrence], bool]:
             held: list[HeldOccurrence] = []
             decided, sends = 0, False
+            for (lost,) in connection.execute(PAUSE_OF_LOST_KEYS, {"now": now}):
+                log.warning("schedules.paused schedule=%s reason=its_key_has_ended", lost)
             for row in connection.execute(DUE, {"now": now, "most": most}):
                 due = Due(schedule=decode_schedule(row[:-1]))
                 if plan := decide(due, clock):

@@ -12,6 +12,7 @@ from assistant.store.occurrences import Begun, Due, Ending, Plan
 from assistant.store.store import Store
 
 from .conftest import TurnedClock
+from .test_api_keys import digest, key
 
 CHAT = Address(channel="telegram", chat_id="42")
 
@@ -152,3 +153,23 @@ async def test_the_latest_reminder_that_was_delivered_is_found_by_its_owner(stor
     latest = await store.schedules.latest("anna")
     assert latest is not None
     assert latest.id == first
+
+
+@pytest.mark.parametrize(
+    ("ended", "state"), [("", "done"), ("revoked", "paused"), ("expired", "paused"), ("other key", "done"), ("chat", "done")]
+)
+async def test_what_is_planned_ends_with_the_last_key_of_its_person(store: Store, clock: TurnedClock, ended: str, state: str) -> None:
+    await store.keys.add(key(clock, "k1", expires=clock.now + timedelta(minutes=30 if ended == "expired" else 300)), digest("one"))
+    held = await store.keys.find(digest("one"))
+    assert held is not None
+    if ended == "chat":
+        await store.links.join("telegram:42", held.person)
+    if ended == "other key":
+        await store.keys.add(key(clock, "k2"), digest("two"))
+        await store.links.join("key:k2", held.person)
+    if ended not in ("", "expired"):
+        await store.keys.revoke("k1")
+    schedule = await add(store, new(owner=held.person), clock)
+    clock.turn(timedelta(hours=1))
+    await store.occurrences.claim(lambda due, now: Plan(begun=Begun(instant=now, ended="delivered"), next_at=None), 10, "2026a")
+    assert (await store.schedules.get(held.person, schedule.id)).state == state
