@@ -7,7 +7,9 @@ from pydantic import BaseModel, Field
 
 from assistant.contracts.documents import ReadDocument, Section
 from assistant.contracts.errors import ToolFailed
+from assistant.contracts.gate import Action
 from assistant.contracts.messages import human_size, picture_id, picture_part
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.tools import ToolContext, ToolKind, ToolResult
 
@@ -25,6 +27,8 @@ class ListAttachments:
     description: ClassVar[str] = "List the files of this conversation with their ids, kinds and sizes, the oldest first."
     params: ClassVar[type[BaseModel]] = ListParams
     reads_only: ClassVar[bool] = True
+    actions: ClassVar[frozenset[Action]] = frozenset({"reads"})
+    brings: ClassVar[Provenance] = "file"
     timeout: ClassVar[float] = 10.0
 
     def __init__(self, attachments: SessionFiles) -> None:
@@ -56,6 +60,8 @@ class ReadAttachment:
     )
     params: ClassVar[type[BaseModel]] = ReadParams
     reads_only: ClassVar[bool] = True
+    actions: ClassVar[frozenset[Action]] = frozenset({"reads"})
+    brings: ClassVar[Provenance] = "file"
     timeout: ClassVar[float] = 20.0
 
     def __init__(self, attachments: SessionFiles) -> None:

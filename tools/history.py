@@ -6,6 +6,8 @@ from typing import ClassVar, Final
 from pydantic import BaseModel, Field
 
 from assistant.contracts.errors import StoreUnavailable, ToolFailed
+from assistant.contracts.gate import Action
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.search import Hit, Search, SearchWish
 from assistant.contracts.tools import ToolContext, ToolKind, ToolResult
 
@@ -32,6 +34,8 @@ class SearchHistory:
     )
     params: ClassVar[type[BaseModel]] = HistoryParams
     reads_only: ClassVar[bool] = True
+    actions: ClassVar[frozenset[Action]] = frozenset({"reads"})
+    brings: ClassVar[Provenance] = "file"
     timeout: ClassVar[float] = 20.0
 
     def __init__(self, search: Search) -> None:

@@ -7,7 +7,9 @@ from pydantic import BaseModel, Field
 
 from assistant.contracts.effects import Effect
 from assistant.contracts.errors import StoreUnavailable, ToolFailed
+from assistant.contracts.gate import Action
 from assistant.contracts.memory import MOST_CHARS, Memory, MemoryKind, MemoryTools, Statement
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.tools import ToolContext, ToolKind, ToolResult
 
 
@@ -32,6 +34,8 @@ class Remember:
     )
     params: ClassVar[type[BaseModel]] = RememberParams
     reads_only: ClassVar[bool] = False
+    actions: ClassVar[frozenset[Action]] = frozenset({"remembers"})
+    brings: ClassVar[Provenance] = "system"
     happens_once: ClassVar[Literal[True]] = True
     reports_effects: ClassVar[Literal[True]] = True
     timeout: ClassVar[float] = 20.0
@@ -66,6 +70,8 @@ class Recall:
     )
     params: ClassVar[type[BaseModel]] = RecallParams
     reads_only: ClassVar[bool] = True
+    actions: ClassVar[frozenset[Action]] = frozenset({"reads"})
+    brings: ClassVar[Provenance] = "system"
     timeout: ClassVar[float] = 10.0
 
     def __init__(self, memories: MemoryTools) -> None:
@@ -96,6 +102,8 @@ class Forget:
     )
     params: ClassVar[type[BaseModel]] = ForgetParams
     reads_only: ClassVar[bool] = False
+    actions: ClassVar[frozenset[Action]] = frozenset({"remembers"})
+    brings: ClassVar[Provenance] = "system"
     happens_once: ClassVar[Literal[True]] = True
     reports_effects: ClassVar[Literal[True]] = True
     timeout: ClassVar[float] = 60.0

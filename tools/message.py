@@ -11,7 +11,9 @@ from pydantic import BaseModel, Field
 from assistant.contracts.addresses import Address, address_of
 from assistant.contracts.effects import Effect
 from assistant.contracts.errors import InvalidRequest, StoreUnavailable, ToolFailed
+from assistant.contracts.gate import Action
 from assistant.contracts.outbox import Delivery, Media, Origin, OutboundEvent
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, MAX_FILES, ButtonsAsked, button_rows, check_ahead, check_words, read_time
 from assistant.contracts.tools import ToolContext, ToolKind, ToolResult, ToolServices
 from assistant.contracts.util import derived_id
@@ -52,6 +54,8 @@ class MessageTool:
     )
     params: ClassVar[type[BaseModel]] = MessageParams
     reads_only: ClassVar[bool] = False
+    actions: ClassVar[frozenset[Action]] = frozenset({"sends"})
+    brings: ClassVar[Provenance] = "system"
     happens_once: ClassVar[Literal[True]] = True
     reports_effects: ClassVar[Literal[True]] = True
     timeout: ClassVar[float] = 120.0

@@ -8,6 +8,8 @@ from pydantic import BaseModel, Field
 from assistant.contracts.addresses import Address, parse_address
 from assistant.contracts.effects import Effect
 from assistant.contracts.errors import InvalidRequest, NotFound, StoreUnavailable, ToolFailed
+from assistant.contracts.gate import Action
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.schedules import (
     At,
     NewSchedule,
@@ -79,6 +81,8 @@ class ScheduleTool:
     )
     params: ClassVar[type[BaseModel]] = ScheduleParams
     reads_only: ClassVar[bool] = False
+    actions: ClassVar[frozenset[Action]] = frozenset({"schedules"})
+    brings: ClassVar[Provenance] = "system"
     happens_once: ClassVar[Literal[True]] = True
     reports_effects: ClassVar[Literal[True]] = True
     timeout: ClassVar[float] = 30.0

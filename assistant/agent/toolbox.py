@@ -11,9 +11,11 @@ from itertools import groupby
 from typing import Any, Final, cast
 
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from assistant.contracts.errors import InvalidRequest, ToolFailed, traceback_location
+from assistant.contracts.approvals import ApprovalDesk, waits_text
+from assistant.contracts.errors import InvalidRequest, StoreUnavailable, ToolFailed, traceback_location
+from assistant.contracts.gate import READS, Gate, NamesSubject, OpenGate, PlannedCall, actions_of, brought_by
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.metrics import TOOL_SECONDS, TOOLS, Metrics
 from assistant.contracts.models import ToolSpec
@@ -32,9 +34,17 @@ class Toolbox:
     """The tools of one agent."""
 
     def __init__(
-        self, tools: Sequence[Tool[Any]], attachments: SessionFiles, *, result_chars: int = 20_000, metrics: Metrics | None = None
+        self,
+        tools: Sequence[Tool[Any]],
+        attachments: SessionFiles,
+        *,
+        result_chars: int = 20_000,
+        metrics: Metrics | None = None,
+        gate: Gate | None = None,
+        desk: ApprovalDesk | None = None,
     ) -> None:
-        """`result_chars`: how much of a result the model is given at once; the rest is kept as an attachment of the session."""
+        """`result_chars`: how much of a result the model is given at once; the rest is kept as an attachment of the session. `gate`: decides which
+        calls may run; None: all may. `desk`: asks the person about those that the gate wants asked; None: they are refused."""
         self._tools = {tool.name: tool for tool in tools}
         self._brought: dict[str, TurnTool] = {}
         self.client_specs: tuple[ToolSpec, ...] = ()
@@ -42,6 +52,8 @@ class Toolbox:
         self._attachments = attachments
         self._result_chars = result_chars
         self._metrics = metrics or Metrics()
+        self._gate = gate or OpenGate()
+        self._desk = desk
         schemas = [cast("dict[str, Json]", _untitled(tool.params.model_json_schema())) for tool in tools]
         self.specs = tuple(
             ToolSpec(name=tool.name, description=tool.description, parameters=schema) for tool, schema in zip(tools, schemas, strict=True)
@@ -113,37 +125,71 @@ class Toolbox:
         name = call.name if call.name in self._tools else "other"  # names of clients' tools and of models' inventions are theirs
         self._metrics.add(TOOLS, name, "ok" if message.ok else "failed")
         self._metrics.took(TOOL_SECONDS, time.monotonic() - began, name)
-        emit(ToolFinished(call_id=call.id, name=call.name, text=message.text, ok=message.ok, effects=message.effects))
+        emit(
+            ToolFinished(
+                call_id=call.id, name=call.name, text=message.text, ok=message.ok, effects=message.effects, pending=message.pending
+            )
+        )
         return message
 
     async def _outcome(self, call: ToolCall, ctx: ToolContext) -> ToolMessage:
         timeout = 0.0
+        brings = brought_by(self._tools[call.name]) if call.name in self._tools else "tool"
         try:
-            timeout, run = self._prepared(call, ctx)
+            tool, params = self._validated(call)
+            if tool is not None and (waits := await self._checked(call, tool, params, ctx)):
+                return waits
+            timeout, run = self._prepared(call, tool, params, ctx)
             async with asyncio.timeout(timeout):
                 result = await run()
                 made = _message(call, await self._capped(call.name, result.text, ctx), ok=True)
-                return replace(made, effects=result.effects, images=result.images[: ctx.pictures])
-        except ToolFailed as error:
-            return _message(call, str(error), ok=False)
+                return replace(made, effects=result.effects, images=result.images[: ctx.pictures], provenance=result.provenance or brings)
+        except (ToolFailed, StoreUnavailable) as error:
+            return replace(_message(call, str(error), ok=False), provenance=brings)
         except TimeoutError:
             return _message(call, f"No result: {call.name} did not end within {timeout:g} s and was stopped.", ok=False)
         except Exception as bug:  # noqa: BLE001 - a tool's fault must not end the turn: the log gets its place, the model a message
             log.error("tool.bug tool=%s turn=%s call=%s error=%s", call.name, ctx.turn_id, call.id, traceback_location(bug))  # noqa: TRY400 - no words
             return _message(call, f"{call.name} failed by a fault of its own; the log has the details. Do without it.", ok=False)
 
-    def _prepared(self, call: ToolCall, ctx: ToolContext) -> tuple[float, Callable[[], Awaitable[ToolResult]]]:
-        """(Seconds that the call may take, what makes it.) Raises ToolFailed for a tool that is not there and arguments that are not valid."""
-        if brought := self._brought.get(call.name):
-            return brought.timeout, partial(brought.run, _object(call.arguments), ctx)
+    def _validated(self, call: ToolCall) -> tuple[Tool[Any] | None, Any]:
+        """(The tool of ours, its arguments); (None, an object) for one that the turn brings along. Raises ToolFailed for a tool that is not there and
+        arguments that are not valid."""
+        if call.name in self._brought:
+            return None, _object(call.arguments)
         tool = self._tools.get(call.name)
         if tool is None:
             raise ToolFailed(f"There is no tool {call.name!r}. The tools are: {', '.join(spec.name for spec in self.specs) or 'none'}.")
         try:
-            params = tool.params.model_validate_json(call.arguments or "{}")
+            return tool, tool.params.model_validate_json(call.arguments or "{}")
         except ValidationError as error:
             faults = [f"\n- {'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}" for fault in error.errors(include_url=False)]
             raise ToolFailed(f"Not run: the arguments are not valid.{''.join(faults[:10])}") from None
+
+    async def _checked(self, call: ToolCall, tool: Tool[Any], params: BaseModel, ctx: ToolContext) -> ToolMessage | None:
+        """The result of a call that waits for a person's yes; None: it may run. Raises ToolFailed where it must not, and StoreUnavailable."""
+        actions = actions_of(tool)
+        if actions <= READS:
+            return None
+        subject = tool.subject(params, ctx) if isinstance(tool, NamesSubject) else ""
+        planned = PlannedCall(tool=tool.name, actions=actions, arguments=params.model_dump(mode="json"), subject=subject)
+        ruling = await self._gate.rule(planned, ctx)
+        if ruling.verdict == "allow":
+            return None
+        if ruling.verdict == "refuse" or self._desk is None:
+            raise ToolFailed(f"Not run: {ruling.why}")
+        if await self._desk.granted(planned, ctx):
+            return None
+        pending = await self._desk.ask(planned, ctx, ruling.why)
+        return replace(_message(call, waits_text(pending), ok=False), pending=pending, provenance="system")
+
+    def _prepared(
+        self, call: ToolCall, tool: Tool[Any] | None, params: Any, ctx: ToolContext
+    ) -> tuple[float, Callable[[], Awaitable[ToolResult]]]:
+        """(Seconds that the call may take, what makes it.)"""
+        if tool is None:
+            brought = self._brought[call.name]
+            return brought.timeout, partial(brought.run, params, ctx)
         return tool.timeout, partial(tool.run, params, ctx)
 
     async def _capped(self, name: str, text: str, ctx: ToolContext) -> str:

@@ -16,7 +16,8 @@ from assistant.api.middleware.request import principal
 from assistant.api.openapi import endpoint, errors, takes
 from assistant.api.settings import ApiLimits
 from assistant.contracts.errors import InvalidRequest
-from assistant.contracts.memory import MOST_CHARS, Memory, MemoryKind, MemoryNotFound, Provenance, Statement
+from assistant.contracts.memory import MOST_CHARS, Memory, MemoryKind, MemoryNotFound, Statement
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.sending import read_time
 from assistant.memory.command import source_of
 from assistant.memory.service import MemoryService

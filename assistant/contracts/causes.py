@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-CauseKind = Literal["message", "schedule", "task", "job", "memory", "compaction"]
+CauseKind = Literal["message", "schedule", "task", "job", "memory", "compaction", "approval"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """`id`: of the schedule, task or job; empty for a message."""
+    """`id`: of the schedule, task, job or approval; empty for a message."""
 
     kind: CauseKind
     id: str = ""

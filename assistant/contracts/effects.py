@@ -1,9 +1,13 @@
-"""What a turn really did, as its tools report it; never what the model says it did."""
+"""What a turn really did, as its tools report it, and what waits for a person; never what the model says it did."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal, get_args
 
-EffectKind = Literal["sent", "queued", "scheduled", "cancelled", "remembered", "forgotten", "stopped"]
+EffectKind = Literal[
+    "sent", "queued", "scheduled", "cancelled", "remembered", "forgotten", "stopped",
+    "written", "moved", "deleted", "ran", "fetched", "called", "started",
+]  # fmt: skip
 EFFECT_KINDS: Final[frozenset[EffectKind]] = frozenset(get_args(EffectKind))
 
 
@@ -16,3 +20,18 @@ class Effect:
     """One line for the person, without a mark: "reminder · tomorrow 09:00 Europe/Berlin"."""
     ref: str
     """The id of what was made or changed: of the delivery, schedule, memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingApproval:
+    """A call that waits for a person's yes, as answers show it."""
+
+    id: str
+    """`apr_…`"""
+    code: str
+    """What `/approve` takes."""
+    tool: str
+    text: str
+    """The whole call, for the person."""
+    why: str
+    expires_at: datetime

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, NoReturn, Protocol, get_args
 
 from assistant.contracts.errors import NanobotError, NotFound, ToolFailed
 from assistant.contracts.messages import UserMessage
+from assistant.contracts.provenance import Provenance
 
 if TYPE_CHECKING:
     from assistant.contracts.tools import ToolContext
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 MemoryKind = Literal["fact", "preference", "person", "event", "instruction"]
 MEMORY_KINDS: Final[tuple[MemoryKind, ...]] = get_args(MemoryKind)
-Provenance = Literal["person", "owner", "assistant", "file", "web", "mail", "tool", "mcp", "stranger", "system"]
-"""Where words came from; a model can't set it."""
 MOST_CHARS: Final = 1_000
 """Of a statement."""
 FORGOTTEN: Final = "[forgotten]"

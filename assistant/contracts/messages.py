@@ -8,7 +8,8 @@ from pydantic import GetPydanticSchema
 from pydantic_core.core_schema import dict_schema, no_info_after_validator_function
 
 from assistant.contracts.documents import DocumentPicture, MediaType
-from assistant.contracts.effects import Effect
+from assistant.contracts.effects import Effect, PendingApproval
+from assistant.contracts.provenance import Provenance
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
@@ -188,6 +189,10 @@ class ToolMessage:
     """What the call changed, as its tool reported; no provider sees it."""
     images: tuple[Image, ...] = ()
     """Pictures that belong to it: a model that takes pictures sees them behind the results of the step."""
+    provenance: Provenance | None = None
+    """Whose words it holds; None: not known (of a client's tool, or stored before that was noted)."""
+    pending: PendingApproval | None = None
+    """What the call waits for; it has not run."""
     role: Literal["tool"] = "tool"
 
 

@@ -6,8 +6,8 @@ One rule for all that must be a person's wish: what is remembered, whom a messag
 from collections.abc import Iterable
 from typing import Final
 
-from assistant.contracts.memory import Provenance
 from assistant.contracts.messages import Message, Text, ToolMessage, UserMessage
+from assistant.contracts.provenance import UNTRUSTED, Provenance
 from assistant.contracts.statements import share
 
 _OF_OURS: Final = frozenset({"remember", "recall", "forget", "message", "schedule"})
@@ -28,14 +28,23 @@ def own_words(message: Message, *, pressed: bool = False) -> str:
 def foreign(messages: Iterable[Message]) -> Provenance | None:
     """Where words of others came from in a conversation; None: there are none. What memory recalls was a person's own."""
     for message in messages:
-        if isinstance(message, ToolMessage) and message.name not in _OF_OURS:
-            return "web" if "fetch" in message.name or "web" in message.name else "tool"
+        if isinstance(message, ToolMessage) and (brought := _brought(message)) in UNTRUSTED:
+            return brought
         for part in message.parts if isinstance(message, UserMessage) else ():
             if not isinstance(part, Text):
                 return "file"
             if part.quoted and not part.recalled:
                 return "stranger"
     return None
+
+
+def _brought(message: ToolMessage) -> Provenance:
+    """Whose words a result holds; of one that was stored before that was noted, by the tool's name."""
+    if message.provenance is not None:
+        return message.provenance
+    if message.name in _OF_OURS:
+        return "system"
+    return "web" if "fetch" in message.name or "web" in message.name else "tool"
 
 
 def in_own_words(text: str, said: Iterable[str]) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError, NotFound
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.turns import MAIN
 
 ScheduleKind = Literal["reminder", "ask", "watch", "workflow"]
@@ -24,7 +25,6 @@ ScheduleState = Literal["active", "paused", "done", "cancelled"]
 """done: its rule has no further instant, and no occurrence of it waits."""
 OccurrenceState = Literal["waiting", "claimed", "delivered", "done", "failed", "skipped", "missed"]
 OnMiss = Literal["run", "skip", "tell"]
-Provenance = Literal["person", "owner", "assistant", "file", "web", "mail", "tool", "mcp", "stranger", "system"]
 
 GRACE: Final[Mapping[ScheduleKind, int]] = {"reminder": 86_400, "ask": 21_600, "watch": 21_600, "workflow": 21_600}
 """Seconds by which an occurrence may be late and still run, where its schedule does not say."""

@@ -16,6 +16,7 @@ from assistant.contracts.memory import MemoryTools, NoMemory
 from assistant.contracts.messages import Image
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.util import Settings
@@ -45,6 +46,11 @@ class ToolContext:
     cause: Cause = MESSAGE
     pictures: int = 0
     """How many pictures a result may bring; 0: the model takes none."""
+    agent: str = ""
+    caller: str = ""
+    """As in `TurnRequest`; the person who is asked for approvals."""
+    approval: str = ""
+    """The approval under which this very call runs; empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,8 @@ class ToolResult:
     """What the call changed for the person, once it is stored."""
     images: tuple[Image, ...] = ()
     """Pictures for the model, at most `ToolContext.pictures`, whose bytes are stored."""
+    provenance: Provenance | None = None
+    """Whose words it holds, where that is not what the tool usually brings."""
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ from typing import Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.causes import MESSAGE, Cause, Payer
-from assistant.contracts.effects import Effect
+from assistant.contracts.effects import Effect, PendingApproval
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import AssistantMessage, Extras, FinishReason, ToolMessage, Usage, Verbatim, no_extras
 from assistant.contracts.models import Sampling, ToolChoice, ToolSpec
@@ -163,6 +163,7 @@ class ToolFinished:
     text: str
     ok: bool
     effects: tuple[Effect, ...] = ()
+    pending: PendingApproval | None = None
     kind: Literal["tool_finished"] = "tool_finished"
 
 
@@ -183,6 +184,8 @@ class TurnFinished:
     """The model's thoughts in all steps, in words."""
     effects: tuple[Effect, ...] = ()
     """What the turn did, in order, steps from before a crash included."""
+    pending: tuple[PendingApproval, ...] = ()
+    """Its calls that wait for a person's yes."""
     kind: Literal["turn_finished"] = "turn_finished"
 
 

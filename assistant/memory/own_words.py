@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from assistant.contracts.memory import Provenance
 from assistant.contracts.messages import AssistantMessage, Message, UserMessage
 from assistant.contracts.own_words import foreign, in_own_words, own_words
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.statements import asks_to_forget, asks_to_remember, says_yes, share
 
 _NAMED: Final = 0.5

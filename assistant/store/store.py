@@ -37,7 +37,7 @@ from assistant.store.sqlite import SqliteEngine
 from assistant.store.summaries import SummaryStore, redact
 
 _SQLITE = "sqlite:///"
-HEAD = "0014"
+HEAD = "0018"
 """The newest revision in `migrations/versions`."""
 _EXISTS = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",

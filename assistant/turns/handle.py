@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from assistant.contracts import errors
 from assistant.contracts.access import UNLIMITED, Admission
-from assistant.contracts.effects import Effect
+from assistant.contracts.effects import Effect, PendingApproval
 from assistant.contracts.errors import NanobotError, drop_traceback, traceback_location
 from assistant.contracts.messages import CutOff, ToolMessage, Usage
 from assistant.contracts.turns import (
@@ -92,6 +92,8 @@ class RunningTurn:
         """Whether a tool that changes something was started: then repeating the request is not harmless."""
         self.effects: list[Effect] = []
         """What its tools reported so far, steps from before a crash included."""
+        self.pending: list[PendingApproval] = []
+        """Its calls that wait for a person's yes."""
         self.used: set[str] = set()
         """The names of its tools that a call of succeeded."""
         self.begun = False
@@ -151,6 +153,8 @@ class RunningTurn:
     def did(self, call: ToolFinished | ToolMessage) -> None:
         """Note what a call of a tool changed."""
         self.effects += [effect for effect in call.effects if effect not in self.effects]
+        if call.pending is not None and call.pending not in self.pending:
+            self.pending.append(call.pending)
         if call.ok:
             self.used.add(call.name)
 

@@ -202,6 +202,7 @@ class Turns:
             answers=(replace(answer.last, text=answer.text, tool_calls=answer.asks),) if answer.asks else (),
             reasoning=answer.reasoning,
             effects=tuple(turn.effects),
+            pending=tuple(turn.pending),
         )
         outbound = await request.reply.outbound(end) if request.reply else ()
         step = [answer.last, *answer.results]
@@ -368,6 +369,8 @@ def _context(request: TurnRequest, agent: Agent) -> ToolContext:
         address=request.address,
         cause=request.cause,
         pictures=agent.pictures(),
+        agent=request.agent,
+        caller=request.caller,
     )
 
 

@@ -11,7 +11,8 @@ from aiohttp import web
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.people import OWNER_ID
-from assistant.contracts.schedules import At, Every, Provenance, ScheduleKind, Watched
+from assistant.contracts.provenance import Provenance
+from assistant.contracts.schedules import At, Every, ScheduleKind, Watched
 from assistant.contracts.turns import TurnRequest, UserText
 from assistant.contracts.workflows import JobState, NewJob
 from assistant.store.database import StoreSettings

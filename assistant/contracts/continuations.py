@@ -1,0 +1,34 @@
+"""Continuations: what makes a session go on by itself: a person's yes, a background task's end. Stored, handed over once, kept until it can be.
+
+waiting ──▶ taken ──▶ done      with the end of its turn, in one transaction
+"""
+
+from dataclasses import dataclass
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.causes import Cause
+from assistant.contracts.messages import ToolCall
+from assistant.contracts.provenance import Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
+    """A turn to be run in a session as soon as its lane is free. `store.continuations.add_continuation` writes it in its cause's transaction."""
+
+    id: str
+    """Derived from its cause, so that it exists once."""
+    owner: str
+    session: str
+    agent: str
+    cause: Cause
+    text: str
+    """What the model reads as the newest message."""
+    provenance: Provenance
+    """Of `text`: "system" for a person's press, "assistant" or "tool" for what a task found."""
+    call: ToolCall | None = None
+    """Run first, before the model is asked: the approved one."""
+    approval: str = ""
+    """Of `call`."""
+    address: Address | None = None
+    """The chat that gets the answer; None: it stays in the session."""
+    caller: str = ""

@@ -1,0 +1,77 @@
+"""The port to the sandbox, where commands and other people's programs run."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+Rung = Literal["bubblewrap", "bubblewrap-noproc", "landlock", "none"]
+"""How strong the sandbox of this machine is: bubblewrap with its own /proc, without one, Landlock + seccomp, none (then nothing is run)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxCommand:
+    """A program and all that it may reach. Nothing of the server's environment, files or sockets is among it."""
+
+    argv: tuple[str, ...]
+    folder: Path
+    """The person's folder: /workspace in the sandbox, writable, and where the program starts."""
+    shared: Path | None = None
+    """The household's folder: /workspace/shared, writable."""
+    readable: tuple[Path, ...] = ()
+    """Further files and folders, readable under their own paths."""
+    hosts: tuple[str, ...] = ()
+    """Hosts that it may ask over HTTP(S), through a proxy of ours; empty: no network at all."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    seconds: float | None = 120.0
+    """None: until `SandboxProcess.kill`."""
+    memory_bytes: int = 1024**3
+    processes: int = 64
+    output_bytes: int = 8 * 1024**2
+    """More of either stream ends the program."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    code: int
+    """The exit code; negative: the signal."""
+    stdout: bytes
+    stderr: bytes
+    ended: Literal["exit", "timeout", "memory", "output"] = "exit"
+    """What ended it."""
+
+
+class SandboxProcess(Protocol):
+    """A program that runs in the sandbox."""
+
+    @property
+    def stdin(self) -> asyncio.StreamWriter: ...
+
+    @property
+    def stdout(self) -> asyncio.StreamReader: ...
+
+    @property
+    def stderr(self) -> asyncio.StreamReader: ...
+
+    async def wait(self) -> int:
+        """Its exit code, when it has ended and nothing that it started is left."""
+        ...
+
+    async def kill(self) -> None:
+        """End it and all that it started. Safe to call twice."""
+        ...
+
+
+class Sandbox(Protocol):
+    """Runs programs under a policy. One for the process; the machine is probed at the first use."""
+
+    async def rung(self) -> Rung: ...
+
+    async def run(self, command: SandboxCommand, stdin: bytes = b"") -> Ran:
+        """Run to the end. Raises ToolFailed where the machine has no sandbox: nothing is ever run outside of one."""
+        ...
+
+    async def start(self, command: SandboxCommand) -> SandboxProcess:
+        """As `run`, for a program that is talked to."""
+        ...
