@@ -13,7 +13,7 @@ MESSAGE_TOKENS = 4
 """What a message costs besides its words."""
 IMAGE_TOKENS = 1_500
 """A picture of 2048 px on the long side costs between 765 (OpenAI, high detail) and about 1,600 (Anthropic)."""
-USER_BYTES, ANSWER_BYTES, RESULT_BYTES = 210, 330, 250
+USER_BYTES, ANSWER_BYTES, RESULT_BYTES = 210, 330, 270
 """What messages take in memory besides what they say, as measured (CPython 3.11), and then what is inside: a test compares them."""
 PART_BYTES, FILE_BYTES, CALL_BYTES, OPAQUE_BYTES, EFFECT_BYTES = 64, 420, 170, 500, 300
 SUMMARY_ID = "sum_"
@@ -81,7 +81,8 @@ def message_bytes(message: Message) -> int:
                 size += CALL_BYTES + getsizeof(call.arguments)
                 size += OPAQUE_BYTES + getsizeof(str(call.extras)) if call.extras else 0
         case ToolMessage():
-            return RESULT_BYTES + getsizeof(message.text) + EFFECT_BYTES * len(message.effects) + FILE_BYTES * len(message.images)
+            size = RESULT_BYTES + getsizeof(message.text) + FILE_BYTES * len(message.images)
+            return size + EFFECT_BYTES * (len(message.effects) + 2 * (message.pending is not None))
     return size + OPAQUE_BYTES + getsizeof(str(opaque)) if opaque else size
 
 
