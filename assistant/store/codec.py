@@ -11,6 +11,7 @@ import orjson
 from pydantic import Discriminator, TypeAdapter
 from pydantic_core import SchemaValidator
 
+from assistant.contracts.continuations import Continuation
 from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadImage
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.inbox import InboundMessage
@@ -119,6 +120,10 @@ def decode_inbound(payload: str) -> InboundMessage:
 
 def decode_new_schedule(payload: str) -> NewSchedule:
     return _decoder(NewSchedule).validate_json(payload)
+
+
+def decode_continuation(payload: str) -> Continuation:
+    return _decoder(Continuation).validate_json(payload)
 
 
 def decode_cut(row: tuple[Any, ...]) -> SessionCut:

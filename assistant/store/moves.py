@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.continuations import Continuation
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.schedules import NewSchedule
 from assistant.store.codec import decode_event, decode_inbound, decode_new_schedule, encode_json, from_micros, json_key, unescape
+from assistant.store.continuations import rewrite_continuations
 from assistant.store.database import SqlValue, Transaction
 from assistant.store.history import owner_moved
 from assistant.store.memories import move_memories
@@ -58,6 +60,7 @@ def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None
         new = _rescheduled(decode_new_schedule(payload), channel, was, now)
         (schedule_owner,) = json_key(new.owner)
         connection.execute(RENAME_SCHEDULE, {"id": schedule, "owner": schedule_owner, "payload": encode_json(new)})
+    rewrite_continuations(connection, lambda each: _continued(each, channel, was, now))
     owner_moved(connection, old, owner)
     for statement in OWNED:
         connection.execute(statement, names)
@@ -72,14 +75,23 @@ def _session(key: str, old: str, owner: str) -> str:
     return owner + key.removeprefix(old) if key == old or key.startswith(f"{old}:") else key
 
 
+def _there(address: Address | None, old: str, now: str) -> Address | None:
+    return replace(address, chat_id=now) if address is not None and address.lane == old else address
+
+
 def _rescheduled(new: NewSchedule, channel: str, was: str, now: str) -> NewSchedule:
     old, owner = f"{channel}:{was}", f"{channel}:{now}"
-
-    def there(address: Address | None) -> Address | None:
-        return replace(address, chat_id=now) if address is not None and address.lane == old else address
-
+    address, home = _there(new.address, old, now), _there(new.home, old, now)
     session = new.session and _session(new.session, old, owner)
-    return replace(new, owner=owner if new.owner == old else new.owner, session=session, address=there(new.address), home=there(new.home))
+    return replace(new, owner=owner if new.owner == old else new.owner, session=session, address=address, home=home)
+
+
+def _continued(each: Continuation, channel: str, was: str, now: str) -> Continuation:
+    old, owner = f"{channel}:{was}", f"{channel}:{now}"
+    address = _there(each.address, old, now)
+    if each.owner != old:
+        return replace(each, address=address)
+    return replace(each, owner=owner, session=_session(each.session, old, owner), address=address)
 
 
 def _moved(event: OutboundEvent, old: str, owner: str, now: str) -> OutboundEvent:

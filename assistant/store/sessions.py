@@ -38,6 +38,7 @@ TURNS_OF_OTHERS = """
         AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.turn = turns.id AND inbox.state = 'taken')
         AND NOT EXISTS (SELECT 1 FROM job_nodes WHERE job_nodes.turn = turns.id AND job_nodes.state = 'running')
         AND NOT EXISTS (SELECT 1 FROM occurrences WHERE occurrences.ref = turns.id AND occurrences.state = 'claimed')
+        AND NOT EXISTS (SELECT 1 FROM continuations WHERE continuations.turn = turns.id AND continuations.state = 'taken')
     ORDER BY started, id"""
 _END = "UPDATE turns SET state = :state, ended = :at, error = :error WHERE id = :turn AND state = 'running'"
 _AWAITED = "EXISTS (SELECT 1 FROM turns AS other WHERE other.session_id = turns.session_id AND other.ended IS NULL AND other.id <> :turn)"
@@ -66,6 +67,8 @@ STALE_ONCE = """
 REMOVE_USED_ATTACHMENTS = "DELETE FROM attachments WHERE owner = :owner AND session = :key AND used = 1 RETURNING digest"
 USE_ATTACHMENT = "UPDATE attachments SET used = 1 WHERE id = :attachment AND owner = :owner AND session = :key"
 SETTLE_INBOX = "UPDATE inbox SET state = :state, ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"
+SETTLE_CONTINUATION = "UPDATE continuations SET state = 'done', ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"
+REMOVE_CONTINUATIONS = "DELETE FROM continuations WHERE owner = :owner AND session = :key AND state = 'waiting'"
 PULSE = "INSERT INTO pulse (id, at) VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
 
 _OWNED = "owner = :owner"
@@ -227,6 +230,7 @@ class Sessions:
                     return 0, False, 0  # a process that seemed dead: what it answers is the other one's to answer
             if inbound:
                 connection.execute(SETTLE_INBOX, {"turn": turn_id, "state": "answered", "at": now})
+                connection.execute(SETTLE_CONTINUATION, {"turn": turn_id, "at": now})
                 end_with_turn(connection, self._notifier, turn_id, [str(each.values["id"]) for each in drafts], now, error)
             add_events(connection, drafts, self._notifier)
             if not ended:
@@ -343,7 +347,8 @@ def _remove(connection: Transaction, row: SqlRow) -> list[str]:
     """Remove the session of a row (id, owner, key, …); returns the digests of its attachments."""
     session, owner, key = row[:3]
     digests = connection.execute(REMOVE_USED_ATTACHMENTS, {"owner": owner, "key": key})
-    connection.execute(REMOVE_PROFILE, {"owner": owner, "key": key})
+    for statement in (REMOVE_PROFILE, REMOVE_CONTINUATIONS):
+        connection.execute(statement, {"owner": owner, "key": key})
     connection.execute(REMOVE_SESSION, {"id": session})
     return [digest for (digest,) in digests]
 

@@ -7,12 +7,14 @@ from typing import Any, Final
 
 import orjson
 
+from assistant.contracts.continuations import Continuation
 from assistant.store.codec import decode_event, decode_inbound, decode_new_schedule, encode_json, from_micros, unescape
+from assistant.store.continuations import rewrite_continuations
 from assistant.store.database import SqlRow, SqlValue, Transaction
 from assistant.store.history import owner_moved
 from assistant.store.memories import move_memories
 
-OWNED: Final = ("attachments", "files", "inbox", "jobs", "ledger", "outbox", "responses", "schedules", "sessions")
+OWNED: Final = ("attachments", "continuations", "files", "inbox", "jobs", "ledger", "outbox", "responses", "schedules", "sessions")
 """The tables whose rows belong to a space, by their column `owner`: they are moved, exported and deleted with it."""
 OF_MEMORY: Final = ("memories", "memory_tombstones", "memory_owners", "session_profiles")
 """Those too, but they move by rules of their own (`memories.move_memories`)."""
@@ -41,6 +43,7 @@ OWN = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in
 AT_WORK = (
     "SELECT 1 FROM turns, sessions WHERE sessions.id = turns.session_id AND sessions.owner = :owner AND turns.ended IS NULL LIMIT 1",
     "SELECT 1 FROM inbox WHERE owner = :owner AND state = 'taken' LIMIT 1",
+    "SELECT 1 FROM continuations WHERE owner = :owner AND state = 'taken' LIMIT 1",
     "SELECT 1 FROM jobs WHERE owner = :owner AND ended IS NULL LIMIT 1",
     "SELECT 1 FROM responses WHERE owner = :owner AND state = 'running' LIMIT 1",
 )
@@ -99,6 +102,7 @@ def move_space(connection: Transaction, old: str, owner: str) -> None:
         new = decode_new_schedule(payload)
         new = replace(new, owner=unescape(owner), session=new.session and shown.get(new.session, new.session))
         connection.execute(REWRITE_SCHEDULE, {"id": schedule, "payload": encode_json(new)})
+    rewrite_continuations(connection, lambda each: _continued(each, unescape(old), unescape(owner), shown))
     move_memories(connection, old, owner)
     owner_moved(connection, old, owner)
     for statement in OWN:
@@ -106,6 +110,12 @@ def move_space(connection: Transaction, old: str, owner: str) -> None:
     for subject in (old, owner):
         connection.execute(FORGET_SUMS, {"subject": f"person:{subject}"})
     connection.execute(FORGET_BUDGETS, {"subject": f"person:{old}"})
+
+
+def _continued(each: Continuation, old: str, owner: str, sessions: Mapping[str, str]) -> Continuation:
+    if each.owner == old:
+        each = replace(each, owner=owner, session=sessions.get(each.session, each.session))
+    return replace(each, asker=owner) if each.asker == old else each
 
 
 def separate_schedules(connection: Transaction, old: str, owner: str, identity: str) -> None:

@@ -15,6 +15,7 @@ from assistant.store.api_keys import ApiKeys
 from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.blobs import MediaFolder
 from assistant.store.channels import PairingStore, StoredChannelStates
+from assistant.store.continuations import ContinuationStore
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
 from assistant.store.forgetting import Forgetting
 from assistant.store.history import HistoryIndex
@@ -56,6 +57,7 @@ class Store:
     attachments: AttachmentStore
     outbox: OutboxStore
     inbox: InboxStore
+    continuations: ContinuationStore
     pairings: PairingStore
     channel_states: StoredChannelStates
     jobs: JobStore
@@ -109,6 +111,7 @@ async def open_store(
         attachments=kept_files,
         outbox=OutboxStore(database, runner, notifier, media, clock=clock),
         inbox=InboxStore(database, runner, notifier, clock=clock),
+        continuations=ContinuationStore(database, runner, notifier, clock=clock),
         pairings=PairingStore(database, clock=clock),
         channel_states=StoredChannelStates(database, runner),
         jobs=JobStore(database, runner, notifier, sessions, clock=clock),

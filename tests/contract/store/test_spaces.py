@@ -22,6 +22,7 @@ from tests.clocks import TurnedClock
 from .came_in import message, place
 from .charged import a_call
 from .sent import claimed, event
+from .test_continuation_store import continuation
 from .test_file_store import READ, bytes_of, keep, upload
 from .test_moves import conversation, history
 from .test_response_store import response
@@ -54,6 +55,7 @@ async def filled(store: Store, owner: str, folder: Path, clock: TurnedClock) -> 
     await store.ledger.keep_now(replace(a_call(), payer=Payer(owner=owner, caller=owner, session="api:default")), None)
     source = MemorySource(session="api:default", message="msg_1", seq=1)
     await store.memories.add(owner, Statement(text=f"I know {owner}", about="knowing", source=source), explicit=True)
+    await store.continuations.add(continuation(f"goes on for {owner}", owner=owner, session="api:default"))
     data = owner.encode()
     await store.attachments.keep(owner, "api:default", upload(folder, data), READ)
     return await keep(store, folder, owner, data)
