@@ -205,6 +205,7 @@ class Runtime:
                 await store.responses.purge(now - timedelta(days=config.api.responses.keep_days))
                 await store.outbox.purge(sent)
                 await store.inbox.purge(sent)
+                await store.continuations.purge(sent)
                 await store.occurrences.purge(sent)
                 await store.limits.sweep(now)
                 await store.ledger.recover()

@@ -32,3 +32,15 @@ class Continuation:
     address: Address | None = None
     """The chat that gets the answer; None: it stays in the session."""
     caller: str = ""
+    """As in `TurnRequest`, as is `asker`."""
+    asker: str = ""
+    note: bool = False
+    """`text` is only noted in the session, as words of the assistant's: no model is asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenContinuation:
+    """A continuation that this process runs, and the turn that it becomes: the same one each time."""
+
+    turn_id: str
+    continuation: Continuation

@@ -11,6 +11,7 @@ import orjson
 from pydantic import Discriminator, TypeAdapter
 from pydantic_core import SchemaValidator
 
+from assistant.contracts.continuations import Continuation
 from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadImage
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.inbox import InboundMessage
@@ -128,6 +129,10 @@ def decode_new_task(payload: str) -> NewTask:
 
 def decode_outcome(payload: str) -> TaskOutcome:
     return _decoder(TaskOutcome).validate_json(payload)
+
+
+def decode_continuation(payload: str) -> Continuation:
+    return _decoder(Continuation).validate_json(payload)
 
 
 def decode_cut(row: tuple[Any, ...]) -> SessionCut:

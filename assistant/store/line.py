@@ -27,7 +27,9 @@ LEAVE = "DELETE FROM turns WHERE id = :turn AND state = 'waiting'"
 RENEW = "UPDATE turns SET lease = :lease WHERE id = :turn AND runner = :runner AND ended IS NULL"
 RESUMED_LATER = """
     SELECT 1 FROM inbox WHERE turn = :turn AND state = 'taken' UNION ALL SELECT 1 FROM job_nodes WHERE turn = :turn AND state = 'running'
-    UNION ALL SELECT 1 FROM occurrences WHERE ref = :turn AND state = 'claimed'"""
+    UNION ALL SELECT 1 FROM occurrences WHERE ref = :turn AND state = 'claimed'
+    UNION ALL SELECT 1 FROM continuations WHERE turn = :turn AND state = 'taken'
+    UNION ALL SELECT 1 FROM tasks WHERE turn = :turn AND ended IS NULL"""
 
 LEASE: Final = 15_000_000
 """Microseconds for which a turn keeps its place after the last sign of its process."""

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.continuations import Continuation
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.schedules import NewSchedule
-from assistant.store.codec import decode_event, decode_inbound, decode_new_schedule, encode_json, from_micros, json_key, unescape
+from assistant.store.codec import decode_event, decode_inbound, decode_new_schedule, decode_new_task, encode_json, from_micros, json_key, unescape
+from assistant.store.continuations import rewrite_continuations
 from assistant.store.database import SqlValue, Transaction
 from assistant.store.history import owner_moved
 from assistant.store.memories import move_memories
@@ -16,7 +18,7 @@ RENAME_SESSION = "UPDATE sessions SET owner = :owner, key = :key WHERE id = :id"
 RENAME_ATTACHMENTS = "UPDATE attachments SET owner = :owner, session = :key WHERE owner = :old AND session = :was"
 RENAME_SOURCES = tuple(
     f"UPDATE {table} SET session = :key WHERE owner = :old AND session = :was"  # noqa: S608 - names of ours
-    for table in ("memories", "ledger")
+    for table in ("memories", "ledger", "tasks")
 )
 WAITING_OF = "SELECT seq, session, payload FROM inbox WHERE owner = :old AND state IN ('waiting', 'taken')"
 RENAME_WAITING = "UPDATE inbox SET owner = :owner, session = :session, payload = :payload WHERE seq = :seq"
@@ -24,8 +26,10 @@ QUEUED_IN = "SELECT seq, payload, expires FROM outbox WHERE lane = :old AND stat
 RENAME_QUEUED = "UPDATE outbox SET lane = :lane, owner = :owner, payload = :payload WHERE seq = :seq"
 SCHEDULES_OF = "SELECT id, payload FROM schedules WHERE state IN ('active', 'paused', 'done') AND (owner = :old OR payload LIKE :named)"
 """A group moves once in its life: then all schedules may be looked at."""
+TASKS_OF = "SELECT id, payload FROM tasks WHERE owner = :old AND handover IN ('', 'kept')"
+REWRITE_TASK = "UPDATE tasks SET payload = :payload WHERE id = :id"
 RENAME_SCHEDULE = "UPDATE schedules SET owner = :owner, payload = :payload WHERE id = :id"
-OWNED = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in ("outbox", "jobs", "files", "responses", "ledger"))  # noqa: S608 - names of ours
+OWNED = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in ("outbox", "jobs", "files", "responses", "ledger", "tasks"))  # noqa: S608 - names of ours
 MOVE_CHAT = """
     UPDATE chats SET chat_id = :now WHERE channel = :channel AND chat_id = :was
         AND NOT EXISTS (SELECT 1 FROM chats AS other WHERE other.channel = :channel AND other.chat_id = :now)"""
@@ -58,6 +62,11 @@ def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None
         new = _rescheduled(decode_new_schedule(payload), channel, was, now)
         (schedule_owner,) = json_key(new.owner)
         connection.execute(RENAME_SCHEDULE, {"id": schedule, "owner": schedule_owner, "payload": encode_json(new)})
+    rewrite_continuations(connection, lambda each: _continued(each, channel, was, now))
+    for task, payload in connection.execute(TASKS_OF, {"old": old}):
+        asked = decode_new_task(payload)
+        asked = replace(asked, address=_there(asked.address, f"{channel}:{was}", now))
+        connection.execute(REWRITE_TASK, {"id": task, "payload": encode_json(asked)})
     owner_moved(connection, old, owner)
     for statement in OWNED:
         connection.execute(statement, names)
@@ -72,14 +81,23 @@ def _session(key: str, old: str, owner: str) -> str:
     return owner + key.removeprefix(old) if key == old or key.startswith(f"{old}:") else key
 
 
+def _there(address: Address | None, old: str, now: str) -> Address | None:
+    return replace(address, chat_id=now) if address is not None and address.lane == old else address
+
+
 def _rescheduled(new: NewSchedule, channel: str, was: str, now: str) -> NewSchedule:
     old, owner = f"{channel}:{was}", f"{channel}:{now}"
-
-    def there(address: Address | None) -> Address | None:
-        return replace(address, chat_id=now) if address is not None and address.lane == old else address
-
+    address, home = _there(new.address, old, now), _there(new.home, old, now)
     session = new.session and _session(new.session, old, owner)
-    return replace(new, owner=owner if new.owner == old else new.owner, session=session, address=there(new.address), home=there(new.home))
+    return replace(new, owner=owner if new.owner == old else new.owner, session=session, address=address, home=home)
+
+
+def _continued(each: Continuation, channel: str, was: str, now: str) -> Continuation:
+    old, owner = f"{channel}:{was}", f"{channel}:{now}"
+    address = _there(each.address, old, now)
+    if each.owner != old:
+        return replace(each, address=address)
+    return replace(each, owner=owner, session=_session(each.session, old, owner), address=address)
 
 
 def _moved(event: OutboundEvent, old: str, owner: str, now: str) -> OutboundEvent:

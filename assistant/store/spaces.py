@@ -7,12 +7,14 @@ from typing import Any, Final
 
 import orjson
 
+from assistant.contracts.continuations import Continuation
 from assistant.store.codec import decode_event, decode_inbound, decode_new_schedule, encode_json, from_micros, unescape
+from assistant.store.continuations import rewrite_continuations
 from assistant.store.database import SqlRow, SqlValue, Transaction
 from assistant.store.history import owner_moved
 from assistant.store.memories import move_memories
 
-OWNED: Final = ("attachments", "files", "inbox", "jobs", "ledger", "outbox", "responses", "schedules", "sessions")
+OWNED: Final = ("attachments", "continuations", "files", "inbox", "jobs", "ledger", "outbox", "responses", "schedules", "sessions", "tasks")
 """The tables whose rows belong to a space, by their column `owner`: they are moved, exported and deleted with it."""
 OF_MEMORY: Final = ("memories", "memory_tombstones", "memory_owners", "session_profiles")
 """Those too, but they move by rules of their own (`memories.move_memories`)."""
@@ -34,6 +36,7 @@ RENAME = (
     "UPDATE responses SET session = :key WHERE owner = :old AND session = :was",
     "UPDATE memories SET session = :key WHERE owner = :old AND session = :was",
     "UPDATE ledger SET session = :key WHERE owner = :old AND session = :was",
+    "UPDATE tasks SET session = :key WHERE owner = :old AND session = :was",
 )
 UNSENT_IN = "SELECT seq, payload, expires FROM outbox WHERE owner = :old AND state IN ('queued', 'sending')"
 REWRITE_EVENT = "UPDATE outbox SET payload = :payload WHERE seq = :seq"
@@ -41,6 +44,8 @@ OWN = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in
 AT_WORK = (
     "SELECT 1 FROM turns, sessions WHERE sessions.id = turns.session_id AND sessions.owner = :owner AND turns.ended IS NULL LIMIT 1",
     "SELECT 1 FROM inbox WHERE owner = :owner AND state = 'taken' LIMIT 1",
+    "SELECT 1 FROM continuations WHERE owner = :owner AND state = 'taken' LIMIT 1",
+    "SELECT 1 FROM tasks WHERE owner = :owner AND state = 'running' LIMIT 1",
     "SELECT 1 FROM jobs WHERE owner = :owner AND ended IS NULL LIMIT 1",
     "SELECT 1 FROM responses WHERE owner = :owner AND state = 'running' LIMIT 1",
 )
@@ -67,7 +72,7 @@ _COLUMNS: Final = {
     "postgresql": "SELECT column_name FROM information_schema.columns"
     " WHERE table_schema = current_schema() AND table_name = :table ORDER BY ordinal_position",
 }
-_JSON: Final = frozenset({"payload", "results", "label", "input", "body", "context"})
+_JSON: Final = frozenset({"payload", "results", "outcome", "label", "input", "body", "context"})
 """Columns that hold JSON."""
 
 
@@ -99,6 +104,7 @@ def move_space(connection: Transaction, old: str, owner: str) -> None:
         new = decode_new_schedule(payload)
         new = replace(new, owner=unescape(owner), session=new.session and shown.get(new.session, new.session))
         connection.execute(REWRITE_SCHEDULE, {"id": schedule, "payload": encode_json(new)})
+    rewrite_continuations(connection, lambda each: _continued(each, unescape(old), unescape(owner), shown))
     move_memories(connection, old, owner)
     owner_moved(connection, old, owner)
     for statement in OWN:
@@ -106,6 +112,12 @@ def move_space(connection: Transaction, old: str, owner: str) -> None:
     for subject in (old, owner):
         connection.execute(FORGET_SUMS, {"subject": f"person:{subject}"})
     connection.execute(FORGET_BUDGETS, {"subject": f"person:{old}"})
+
+
+def _continued(each: Continuation, old: str, owner: str, sessions: Mapping[str, str]) -> Continuation:
+    if each.owner == old:
+        each = replace(each, owner=owner, session=sessions.get(each.session, each.session))
+    return replace(each, asker=owner) if each.asker == old else each
 
 
 def separate_schedules(connection: Transaction, old: str, owner: str, identity: str) -> None:

@@ -15,6 +15,7 @@ from assistant.store.api_keys import ApiKeys
 from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.blobs import MediaFolder
 from assistant.store.channels import PairingStore, StoredChannelStates
+from assistant.store.continuations import ContinuationStore
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
 from assistant.store.forgetting import Forgetting
 from assistant.store.history import HistoryIndex
@@ -35,6 +36,7 @@ from assistant.store.schedules import ScheduleStore
 from assistant.store.sessions import Sessions
 from assistant.store.sqlite import SqliteEngine
 from assistant.store.summaries import SummaryStore, redact
+from assistant.store.tasks import TaskStore
 
 _SQLITE = "sqlite:///"
 HEAD = "0018"
@@ -56,11 +58,13 @@ class Store:
     attachments: AttachmentStore
     outbox: OutboxStore
     inbox: InboxStore
+    continuations: ContinuationStore
     pairings: PairingStore
     channel_states: StoredChannelStates
     jobs: JobStore
     schedules: ScheduleStore
     occurrences: OccurrenceStore
+    tasks: TaskStore
     media: MediaFolder
     idempotency: IdempotencyStore
     files: FileStore
@@ -104,16 +108,20 @@ async def open_store(
     media = MediaFolder(database, state_folder / "media")
     people = PeopleStore(database, zone=zone, clock=clock)
     sessions = Sessions(database, runner, notifier, collect=kept_files.collect, clock=clock)
+    tasks = TaskStore(database, runner, notifier, sessions, clock=clock)
+    sessions.settles = tasks.end_with_turn
     store = Store(
         sessions=sessions,
         attachments=kept_files,
         outbox=OutboxStore(database, runner, notifier, media, clock=clock),
         inbox=InboxStore(database, runner, notifier, clock=clock),
+        continuations=ContinuationStore(database, runner, notifier, clock=clock),
         pairings=PairingStore(database, clock=clock),
         channel_states=StoredChannelStates(database, runner),
         jobs=JobStore(database, runner, notifier, sessions, clock=clock),
         schedules=ScheduleStore(database, notifier, clock=clock),
         occurrences=OccurrenceStore(database, runner, notifier, clock=clock),
+        tasks=tasks,
         media=media,
         files=FileStore(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         responses=ResponseStore(database, runner, state_folder / "attachments", collect=kept_files.collect),

@@ -22,26 +22,19 @@ ADD = """
         handover, payload)
     VALUES (:id, :owner, :kind, :state, :runner, 0, :background, 0, 0, :depth, :now, :started, :session, :parent, :turn, '', :payload)
     ON CONFLICT (id) DO NOTHING"""
-COUNT_WAITING = "SELECT COUNT(*) FROM tasks WHERE owner = :owner AND state = 'waiting' AND handover = '' AND id <> :id"
+COUNT_WAITING = "SELECT COUNT(*) FROM tasks WHERE owner = :owner AND state = 'waiting' AND handover IN ('', 'kept') AND id <> :id"
 BY_ID = f"{TASK} WHERE tasks.id = :id"
 OPEN = """
     SELECT id, state, runner, cancel, handover, background,
         EXISTS (SELECT 1 FROM sessions WHERE sessions.owner = tasks.owner AND sessions.key = tasks.session),
         (SELECT turns.state FROM turns WHERE turns.id = tasks.parent)
     FROM tasks WHERE handover IN ('', 'kept') ORDER BY created, id"""
-OF_OTHERS = f"{TASK} WHERE tasks.handover = '' AND tasks.state = 'running' AND (tasks.runner IS NULL OR tasks.runner <> :runner)"
+OF_OTHERS = f"{TASK} WHERE tasks.handover IN ('', 'kept') AND tasks.state = 'running' AND (tasks.runner IS NULL OR tasks.runner <> :runner)"
 PARENT = "SELECT turns.state FROM turns JOIN tasks ON tasks.parent = turns.id WHERE tasks.id = :id"
 UNDER_WAY: Final = ("running", "waiting")
 """States of a turn that has not ended."""
-WAITING = "SELECT COUNT(*) FROM tasks WHERE owner = :owner AND state = 'waiting' AND handover = '' AND id <> :id"
-BY_ID = f"{TASK} WHERE tasks.id = :id"
-OPEN = """
-    SELECT state, runner, cancel, kind, handover, background,
-        EXISTS (SELECT 1 FROM sessions WHERE sessions.owner = tasks.owner AND sessions.key = tasks.session),
-        (SELECT turns.state FROM turns WHERE turns.id = tasks.parent), id
-    FROM tasks WHERE handover IN ('', 'kept') ORDER BY created, id"""
-WAITING = "SELECT id, owner, depth, session FROM tasks WHERE handover = '' AND state = 'waiting' ORDER BY created, id"
-AT_WORK = "SELECT owner, depth, session FROM tasks WHERE handover = '' AND state = 'running' AND kind = 'turn'"
+WAITING = "SELECT id, owner, depth, session FROM tasks WHERE handover IN ('', 'kept') AND state = 'waiting' ORDER BY created, id"
+AT_WORK = "SELECT owner, depth, session FROM tasks WHERE handover IN ('', 'kept') AND state = 'running' AND kind = 'turn'"
 TAKE = """
     UPDATE tasks SET state = 'running', runner = :runner, started = COALESCE(started, :now), deadline = COALESCE(deadline, :deadline)
     WHERE id = :id AND state = 'waiting' RETURNING id"""
@@ -51,6 +44,7 @@ NOTE = "UPDATE tasks SET outcome = :outcome WHERE id = :id AND runner = :runner 
 END = "UPDATE tasks SET state = :state, ended = :now, runner = NULL, outcome = :outcome WHERE id = :id AND ended IS NULL RETURNING id"
 OF_TURN = f"{TASK} WHERE tasks.turn = :turn AND tasks.ended IS NULL"
 HAND_OVER = "UPDATE tasks SET handover = :handover WHERE id = :id"
+HAND = "UPDATE tasks SET handover = 'handed', continuation = :continuation WHERE id = :id"
 IN_BACKGROUND = "UPDATE tasks SET background = 1 WHERE id = :id"
 CANCEL = "UPDATE tasks SET cancel = 1 WHERE id = :id AND ended IS NULL"
 AGAIN = """

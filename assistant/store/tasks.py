@@ -274,7 +274,7 @@ class TaskStore:
             caller=new.caller,
         )
         add_continuation(connection, self._notifier, continuation, self._clock())
-        connection.execute(rows.HAND_OVER, {"id": row.id, "handover": "handed"})
+        connection.execute(rows.HAND, {"id": row.id, "continuation": continuation.id})
 
     def _now(self) -> int:
         return to_micros(self._clock())

@@ -88,6 +88,28 @@ CREATE TABLE chats (
 	PRIMARY KEY (channel, chat_id)
 );
 
+CREATE TABLE continuations (
+	id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	session VARCHAR NOT NULL,
+	state VARCHAR NOT NULL,
+	turn VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	ended BIGINT,
+	runner VARCHAR,
+	crashes INTEGER NOT NULL,
+	payload VARCHAR NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX continuations_by_owner ON continuations (owner, session);
+
+CREATE INDEX continuations_ended ON continuations (ended);
+
+CREATE INDEX continuations_taken ON continuations (turn) WHERE state = 'taken';
+
+CREATE INDEX continuations_waiting ON continuations (owner, session, at) WHERE state = 'waiting';
+
 CREATE TABLE files (
 	id VARCHAR NOT NULL,
 	owner VARCHAR NOT NULL,
@@ -436,6 +458,7 @@ CREATE TABLE tasks (
 	parent VARCHAR NOT NULL,
 	turn VARCHAR NOT NULL,
 	handover VARCHAR NOT NULL,
+	continuation VARCHAR,
 	payload VARCHAR NOT NULL,
 	outcome VARCHAR,
 	PRIMARY KEY (id)

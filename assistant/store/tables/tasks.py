@@ -12,7 +12,8 @@ from assistant.store.tables.columns import where
 class TaskRow(SQLModel, table=True):
     """A helper's turn or a command that runs on (`payload`: JSON of `NewTask`; `outcome`: JSON of `TaskOutcome`). `session`, `parent`: the session
     and the turn that asked. `turn`: its own; a turn by that id is not settled as long as the task runs. `runner`: the process that works on it.
-    `cancel`: 1 when it is to be stopped. `handover`: as in the contract."""
+    `cancel`: 1 when it is to be stopped. `handover`: as in the contract;
+    `continuation`: the id of what hands it over."""
 
     __tablename__ = "tasks"
     __table_args__ = (
@@ -40,5 +41,6 @@ class TaskRow(SQLModel, table=True):
     parent: str
     turn: str
     handover: str
+    continuation: str | None
     payload: str
     outcome: str | None

@@ -18,7 +18,9 @@ def upgrade() -> None:
         *columns(sa.Integer, "cancel", "background", "attempt", "crashes", "depth"),
         sa.Column("created", sa.BigInteger, nullable=False),
         *columns(sa.BigInteger, "started", "deadline", "ended", nullable=True),
-        *columns(sa.String, "session", "parent", "turn", "handover", "payload"),
+        *columns(sa.String, "session", "parent", "turn", "handover"),
+        sa.Column("continuation", sa.String),
+        sa.Column("payload", sa.String, nullable=False),
         sa.Column("outcome", sa.String),
     )
     op.create_index("tasks_by_owner", "tasks", ["owner", "created", "id"])
