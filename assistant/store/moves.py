@@ -6,7 +6,16 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.continuations import Continuation
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.schedules import NewSchedule
-from assistant.store.codec import decode_event, decode_inbound, decode_new_schedule, decode_new_task, encode_json, from_micros, json_key, unescape
+from assistant.store.codec import (
+    decode_event,
+    decode_inbound,
+    decode_new_schedule,
+    decode_new_task,
+    encode_json,
+    from_micros,
+    json_key,
+    unescape,
+)
 from assistant.store.continuations import rewrite_continuations
 from assistant.store.database import SqlValue, Transaction
 from assistant.store.history import owner_moved
@@ -29,7 +38,10 @@ SCHEDULES_OF = "SELECT id, payload FROM schedules WHERE state IN ('active', 'pau
 TASKS_OF = "SELECT id, payload FROM tasks WHERE owner = :old AND handover IN ('', 'kept')"
 REWRITE_TASK = "UPDATE tasks SET payload = :payload WHERE id = :id"
 RENAME_SCHEDULE = "UPDATE schedules SET owner = :owner, payload = :payload WHERE id = :id"
-OWNED = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in ("outbox", "jobs", "files", "responses", "ledger", "tasks"))  # noqa: S608 - names of ours
+OWNED = tuple(
+    f"UPDATE {table} SET owner = :owner WHERE owner = :old"  # noqa: S608 - names of ours
+    for table in ("outbox", "jobs", "files", "responses", "ledger", "tasks")
+)
 MOVE_CHAT = """
     UPDATE chats SET chat_id = :now WHERE channel = :channel AND chat_id = :was
         AND NOT EXISTS (SELECT 1 FROM chats AS other WHERE other.channel = :channel AND other.chat_id = :now)"""

@@ -85,10 +85,10 @@ class TaskStore:
         """All that has not ended, or was not handed over, the earliest first."""
         return [rows.open_of(row) for row in await self._database.select(rows.OPEN)]
 
-    async def take(self, parallel: int, timeout: timedelta) -> Sequence[HeldTask]:
+    async def take(self, parallel: int, longest: timedelta) -> Sequence[HeldTask]:
         """Take what waits, at most `parallel` at work for each owner over all processes. The tasks of a helper share its place, one at a time."""
         clock = self._clock()
-        values: dict[str, SqlValue] = {"runner": self._runner.id, "now": to_micros(clock), "deadline": to_micros(clock + timeout)}
+        values: dict[str, SqlValue] = {"runner": self._runner.id, "now": to_micros(clock), "deadline": to_micros(clock + longest)}
 
         def take(connection: Transaction) -> list[TaskRecord]:
             work = Counter([rows.place_of(*row) for row in connection.execute(rows.AT_WORK)])
