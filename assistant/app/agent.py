@@ -29,10 +29,11 @@ from assistant.contracts.turns import MAIN
 from assistant.contracts.util import Settings
 from assistant.delivery.service import describe
 from assistant.store.store import Store
+from assistant.turns.asking import Agent
 from assistant.turns.compaction import Compaction
 from assistant.turns.intake import MessageIntake
 from assistant.turns.prompt import Context, Instructions
-from assistant.turns.service import Agent, Turns
+from assistant.turns.service import Turns
 from tools.catalog import installed_kind, installed_names, own_kinds
 
 if TYPE_CHECKING:

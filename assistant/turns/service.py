@@ -4,60 +4,37 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from assistant.access.authenticator import Allowance
 from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, results_made, steps_made
-from assistant.agent.toolbox import Toolbox
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.causes import Payer
 from assistant.contracts.errors import (
-    InvalidRequest,
     ModelNotFound,
     NanobotError,
     SessionNotFound,
     StoreUnavailable,
-    TurnCancelled,
     drop_traceback,
 )
 from assistant.contracts.memory import NoMemory, TurnMemory
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.metrics import TURN_SECONDS, TURNS, Metrics
-from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
 from assistant.contracts.people import PeopleDirectory
-from assistant.contracts.sessions import ONCE, History, NewTurn, SessionStore
-from assistant.contracts.tools import ToolContext
+from assistant.contracts.sessions import ONCE, NewTurn, SessionStore
 from assistant.contracts.transcripts import fit
 from assistant.contracts.turns import MAIN, AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
+from assistant.turns.asking import Agent, choice_of, current_transcript, last_words, model_request, tool_context
 from assistant.turns.claims import doubt
 from assistant.turns.compaction import Compacted, Compaction, MadeCut, Tell
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
 from assistant.turns.intake import MessageIntake
-from assistant.turns.prompt import Context, Transcript, Transcripts, estimated_tokens
+from assistant.turns.prompt import Transcript, Transcripts, estimated_tokens
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agent:
-    """A model with tools, instructions and limits."""
-
-    model: ModelProvider
-    toolbox: Toolbox
-    context: Context
-    max_steps: int
-    """Model calls that may use tools, in one turn."""
-    sampling: Sampling
-    """Defaults for what a request leaves open."""
-    claim_check: bool = True
-    """Whether its answers are compared with what it did."""
-
-    def pictures(self) -> int:
-        """How many pictures of documents a message may bring."""
-        return self.context.pictures if self.model.info.vision else 0
 
 
 class Turns:
@@ -222,11 +199,11 @@ class Turns:
         toolbox = agent.toolbox.for_turn(request.only_tools, request.tools, request.client_tools)
         if request.within:
             toolbox = toolbox.guarded([self.agents[name].toolbox for name in request.within])
-        choice = request.tool_choice and _choice(request.tool_choice, toolbox)
+        choice = request.tool_choice and choice_of(request.tool_choice, toolbox)
         transcript = await self._resume(request, turn) if request.resumes else None
         made = steps_made(transcript.messages) if transcript else []
         if transcript:
-            message = _last_words(transcript)
+            message = last_words(transcript)
         else:
             brought = request.content or not request.results
             message = await self._intake.message(request, request.content, agent.pictures) if brought else None
@@ -268,8 +245,10 @@ class Turns:
             doubt=partial(doubt, request, turn, toolbox, transcript) if agent.claim_check else None,
         )
         images = await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {}
-        asked = replace(_asked(request, agent, toolbox, choice), instructions=room.instructions, messages=await fitted(), images=images)
-        answer = await loop.run(replace(asked, compact=fitted), _context(request, agent), made=made)
+        asked = replace(
+            model_request(request, agent, toolbox, choice), instructions=room.instructions, messages=await fitted(), images=images
+        )
+        answer = await loop.run(replace(asked, compact=fitted), tool_context(request, agent), made=made)
         transcript.learn(answer.last.usage.prompt_tokens, room)
         return transcript, answer
 
@@ -298,7 +277,7 @@ class Turns:
         transcript = self._transcripts.get(request.owner, request.session)
         own = NewTurn(id=request.id, owner=request.owner, session=request.session, message=message, results=request.results, history=before)
         history = await self._sessions.begin_turn(own, transcript.known if transcript else None)
-        transcript = _current(transcript, history)
+        transcript = current_transcript(transcript, history)
         transcript.extend(history.said, history.seq + len(history.said) - 1)
         if message is None:
             transcript.drop_marks()
@@ -311,7 +290,7 @@ class Turns:
         if history is None:
             return None
         turn.begun = True
-        transcript = _current(transcript, history)
+        transcript = current_transcript(transcript, history)
         made = steps_made(transcript.messages)
         for message in results_made(transcript.messages):
             turn.did(message)
@@ -344,64 +323,3 @@ class Turns:
         drop_traceback(error)
         drop_traceback(told)
         return end
-
-
-def _asked(request: TurnRequest, agent: Agent, toolbox: Toolbox, choice: ToolChoice | None) -> ModelRequest:
-    """What is asked of the model, without the prompt."""
-    return ModelRequest(
-        instructions=(),
-        messages=(),
-        tools=toolbox.specs or agent.toolbox.specs,  # none at all, behind calls of some, is what providers refuse
-        may_call=bool(toolbox.specs) and choice != "none",
-        tool_choice=None if choice == "none" else choice,
-        parallel_calls=request.parallel_calls,
-        sampling=request.sampling.over(agent.sampling),
-        stream=request.stream,
-        conversation=f"{request.owner} {request.session}",
-        payer=request.payer,
-    )
-
-
-def _context(request: TurnRequest, agent: Agent) -> ToolContext:
-    return ToolContext(
-        owner=request.owner,
-        session=request.session,
-        turn_id=request.id,
-        call_id="",
-        address=request.address,
-        cause=request.cause,
-        pictures=agent.pictures(),
-        agent=request.agent,
-        caller=request.caller,
-        only_tools=request.only_tools,
-        inherits=request.inherits,
-    )
-
-
-def _current(known: Transcript | None, history: History) -> Transcript:
-    """The cached transcript with what is new in the store, or all of it."""
-    if known is not None and not history.fresh:
-        known.extend(history.messages, history.seq - 1)
-        return known
-    transcript = Transcript(history)
-    if known is not None and known.row == transcript.row:
-        transcript.scale = known.scale
-    return transcript
-
-
-def _choice(wanted: ToolChoice, toolbox: Toolbox) -> ToolChoice:
-    """Raises InvalidRequest for a choice that none of the turn's tools can satisfy."""
-    names = [spec.name for spec in toolbox.specs]
-    if isinstance(wanted, NamedTool) and wanted.name not in names:
-        raise InvalidRequest("'tool_choice' names a tool that is neither one of 'tools' nor one of this agent's.", param="tool_choice")
-    if wanted == "required" and not names:
-        raise InvalidRequest("'tool_choice' needs 'tools'.", param="tool_choice")
-    return wanted
-
-
-def _last_words(transcript: Transcript) -> UserMessage:
-    """The message the turn answers. Raises TurnCancelled where the conversation was started over meanwhile."""
-    for message in reversed(transcript.messages):
-        if isinstance(message, UserMessage):
-            return message
-    raise TurnCancelled

@@ -17,10 +17,11 @@ from assistant.contracts.util import new_id
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.store.store import Store
+from assistant.turns.asking import Agent
 from assistant.turns.compaction import Compaction
 from assistant.turns.intake import CachingReader, MessageIntake
 from assistant.turns.prompt import Context, Instructions
-from assistant.turns.service import Agent, Turns
+from assistant.turns.service import Turns
 from tools.attachments import ListAttachments, ReadAttachment
 
 NO_LIMITS = Limits()

@@ -26,10 +26,11 @@ from assistant.delivery.service import describe
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from assistant.store.jobs import JobStore
+from assistant.turns.asking import Agent
 from assistant.turns.compaction import Compaction
 from assistant.turns.intake import MessageIntake
 from assistant.turns.prompt import Context, Instructions
-from assistant.turns.service import Agent, Turns
+from assistant.turns.service import Turns
 from assistant.workflows.checks import LinkTargets
 from assistant.workflows.inputs import InputIntake
 from assistant.workflows.library import WorkflowLibrary

@@ -1,0 +1,92 @@
+"""What a turn asks of its agent: the request for the model, the context for the tools, the transcript that both see."""
+
+from dataclasses import dataclass
+
+from assistant.agent.toolbox import Toolbox
+from assistant.contracts.errors import InvalidRequest, TurnCancelled
+from assistant.contracts.messages import UserMessage
+from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
+from assistant.contracts.sessions import History
+from assistant.contracts.tools import ToolContext
+from assistant.contracts.turns import TurnRequest
+from assistant.turns.prompt import Context, Transcript
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A model with tools, instructions and limits."""
+
+    model: ModelProvider
+    toolbox: Toolbox
+    context: Context
+    max_steps: int
+    """Model calls that may use tools, in one turn."""
+    sampling: Sampling
+    """Defaults for what a request leaves open."""
+    claim_check: bool = True
+    """Whether its answers are compared with what it did."""
+
+    def pictures(self) -> int:
+        """How many pictures of documents a message may bring."""
+        return self.context.pictures if self.model.info.vision else 0
+
+
+def model_request(request: TurnRequest, agent: Agent, toolbox: Toolbox, choice: ToolChoice | None) -> ModelRequest:
+    """What is asked of the model, without the prompt."""
+    return ModelRequest(
+        instructions=(),
+        messages=(),
+        tools=toolbox.specs or agent.toolbox.specs,  # none at all, behind calls of some, is what providers refuse
+        may_call=bool(toolbox.specs) and choice != "none",
+        tool_choice=None if choice == "none" else choice,
+        parallel_calls=request.parallel_calls,
+        sampling=request.sampling.over(agent.sampling),
+        stream=request.stream,
+        conversation=f"{request.owner} {request.session}",
+        payer=request.payer,
+    )
+
+
+def tool_context(request: TurnRequest, agent: Agent) -> ToolContext:
+    return ToolContext(
+        owner=request.owner,
+        session=request.session,
+        turn_id=request.id,
+        call_id="",
+        address=request.address,
+        cause=request.cause,
+        pictures=agent.pictures(),
+        agent=request.agent,
+        caller=request.caller,
+        only_tools=request.only_tools,
+        inherits=request.inherits,
+    )
+
+
+def current_transcript(known: Transcript | None, history: History) -> Transcript:
+    """The cached transcript with what is new in the store, or all of it."""
+    if known is not None and not history.fresh:
+        known.extend(history.messages, history.seq - 1)
+        return known
+    transcript = Transcript(history)
+    if known is not None and known.row == transcript.row:
+        transcript.scale = known.scale
+    return transcript
+
+
+def choice_of(wanted: ToolChoice, toolbox: Toolbox) -> ToolChoice:
+    """Raises InvalidRequest for a choice that none of the turn's tools can satisfy."""
+    names = [spec.name for spec in toolbox.specs]
+    if isinstance(wanted, NamedTool) and wanted.name not in names:
+        raise InvalidRequest("'tool_choice' names a tool that is neither one of 'tools' nor one of this agent's.", param="tool_choice")
+    if wanted == "required" and not names:
+        raise InvalidRequest("'tool_choice' needs 'tools'.", param="tool_choice")
+    return wanted
+
+
+def last_words(transcript: Transcript) -> UserMessage:
+    """The message the turn answers. Raises TurnCancelled where the conversation was started over meanwhile."""
+    for message in reversed(transcript.messages):
+        if isinstance(message, UserMessage):
+            return message
+    raise TurnCancelled
