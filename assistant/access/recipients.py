@@ -12,6 +12,7 @@ from assistant.contracts.inbox import KnownChats, PairedSenders
 from assistant.contracts.messages import Message
 from assistant.contracts.own_words import foreign, in_own_words, own_words
 from assistant.contracts.people import PeopleDirectory
+from assistant.contracts.provenance import UNTRUSTED
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.workflows import JOB_SESSION
@@ -94,7 +95,7 @@ class Recipients:
     async def is_own_wish(self, text: str, ctx: ToolContext) -> bool:
         """See `RecipientCheck`."""
         read = [message async for message in self._latest(ctx)]
-        if foreign(read) is None and not ctx.session.startswith(JOB_SESSION):
+        if foreign(read) is None and not ctx.inherits & UNTRUSTED and not ctx.session.startswith(JOB_SESSION):
             return True
         return in_own_words(text, map(own_words, read))
 

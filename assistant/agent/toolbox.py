@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from assistant.contracts.approvals import ApprovalDesk, waits_text
 from assistant.contracts.errors import InvalidRequest, StoreUnavailable, ToolFailed, traceback_location
-from assistant.contracts.gate import READS, Gate, NamesSubject, OpenGate, PlannedCall, actions_of, brought_by
+from assistant.contracts.gate import ALLOWED, READS, Gate, NamesSubject, OpenGate, PlannedCall, actions_of, brought_by
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.metrics import TOOL_SECONDS, TOOLS, Metrics
 from assistant.contracts.models import ToolSpec
@@ -52,7 +52,7 @@ class Toolbox:
         self._attachments = attachments
         self._result_chars = result_chars
         self._metrics = metrics or Metrics()
-        self._gate = gate or OpenGate()
+        self._gates: tuple[Gate, ...] = (gate or OpenGate(),)
         self._desk = desk
         schemas = [cast("dict[str, Json]", _untitled(tool.params.model_json_schema())) for tool in tools]
         self.specs = tuple(
@@ -91,6 +91,12 @@ class Toolbox:
         box.client_specs = tuple(client)
         own = (*(spec for spec in self.specs if spec.name in box._tools), *(tool.spec for tool in box._brought.values()))
         box.specs = own + box.client_specs
+        return box
+
+    def guarded(self, others: Sequence["Toolbox"]) -> "Toolbox":
+        """These tools, behind the gates of other agents' toolboxes, too."""
+        box = copy(self)
+        box._gates = (*self._gates, *(gate for other in others for gate in other._gates))
         return box
 
     def of_client(self, calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
@@ -173,7 +179,10 @@ class Toolbox:
             return None
         subject = tool.subject(params, ctx) if isinstance(tool, NamesSubject) else ""
         planned = PlannedCall(tool=tool.name, actions=actions, arguments=params.model_dump(mode="json"), subject=subject)
-        ruling = await self._gate.rule(planned, ctx)
+        ruling = ALLOWED
+        for gate in self._gates:  # the strictest counts
+            ruled = await gate.rule(planned, ctx)
+            ruling = ruled if ruled.verdict == "refuse" or ruling.verdict == "allow" else ruling
         if ruling.verdict == "allow":
             return None
         if ruling.verdict == "refuse" or self._desk is None:

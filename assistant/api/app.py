@@ -31,6 +31,7 @@ from assistant.api.sessions import SessionEndpoints
 from assistant.api.settings import ApiSettings
 from assistant.api.sockets.conversation import SocketRoute
 from assistant.api.sockets.questions import SocketServices
+from assistant.api.tasks import TaskEndpoints
 from assistant.api.usage import UsageEndpoints
 from assistant.api.workflows.endpoints import WorkflowEndpoints
 from assistant.contracts.channels import ChannelStatus, Hooks
@@ -43,6 +44,7 @@ from assistant.ledger.report import UsageReports
 from assistant.providers.registry import ModelRegistry
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.responses import ResponseStore
+from assistant.tasks.book import TaskBook
 from assistant.turns.direct import Direct
 from assistant.workflows.models import WorkflowModels
 
@@ -74,6 +76,8 @@ class ApiServices:
     """For /v1/deliveries."""
     schedules: ScheduleEndpoints | None = None
     """For /v1/schedules."""
+    tasks: TaskBook | None = None
+    """For /v1/tasks."""
     hooks: Hooks | None = None
     """For POST /hooks/{name}."""
     workflows: WorkflowService | None = None
@@ -133,6 +137,8 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(MetricsEndpoints(metrics=services.metrics, depths=services.depths))
     if services.schedules is not None:
         resources.append(services.schedules)
+    if services.tasks is not None:
+        resources.append(TaskEndpoints(book=services.tasks))
     if services.hooks is not None:
         resources.append(HookEndpoints(hooks=services.hooks))
     start = models.start if models else None

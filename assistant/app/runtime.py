@@ -38,6 +38,7 @@ from assistant.inbound.files import Fetcher
 from assistant.inbound.replies import Writer
 from assistant.inbound.service import InboundService
 from assistant.providers.registry import preload as preload_provider
+from assistant.tasks.command import TaskCommand
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Runtime:
         self.services.memory.service.listen()
         await self.services.memory.learning.start()
         await self.services.workflows.begin(takes_over=True)
+        await self.services.tasks.start()
         self.services.store.history.start()
         if self._gateway is not None:
             await self.services.schedules.start()
@@ -93,10 +95,12 @@ class Runtime:
 
         await self.services.schedules.stop_beginning()
         self.services.workflows.stop_beginning()
+        await self.services.tasks.stop_beginning()
         if self._gateway is not None:
             await self._gateway.supervisors.stop(left(kept))
         await self.services.turns.close(left(kept))
         await self.services.schedules.close(left(kept / 2))
+        await self.services.tasks.close(left(kept / 2))
         await self.services.workflows.close(left(kept))
         await self.services.workflow_models.close()
         if self._gateway is not None:
@@ -106,6 +110,7 @@ class Runtime:
     async def close(self) -> None:
         """Close the channels and end what still runs. Safe after `stop`, and without it."""
         await self.services.schedules.close(0)
+        await self.services.tasks.close(0)
         if self._gateway is not None:
             await self._gateway.inbound.close(0)
             await self._gateway.dispatcher.close(0)
@@ -173,6 +178,7 @@ class Runtime:
                 "memory": services.memory.command,
                 "usage": UsageCommand(services.reports),
                 **services.later.commands.handlers,
+                "tasks": TaskCommand(services.task_book),
             },
         )
         services.meter.tell = BudgetNotices(store=store, people=store.people, channels=dict(enabled)).tell
@@ -212,6 +218,7 @@ class Runtime:
                 await store.ledger.purge(now - timedelta(days=config.usage.keep_days))
                 await store.ledger.forget_windows(now - _LONGEST_WINDOW)
                 await store.jobs.purge(now - timedelta(days=config.workflows.keep_days))
+                await store.tasks.purge(now - timedelta(days=config.tasks.keep_days))
             except NanobotError as error:
                 log.warning("store.not_swept code=%s", error.code)
             except OSError as error:
@@ -292,6 +299,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
             expire_after=timedelta(seconds=config.deliver.expire_after),
         ),
         schedules=ScheduleEndpoints(book=services.later.book, words=services.later.words, reach=reach, limits=config.api.limits),
+        tasks=services.task_book,
         hooks=next((channel for channel in opened if isinstance(channel, Hooks)), None),
         idempotency=store.idempotency,
         responses=store.responses,

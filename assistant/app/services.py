@@ -37,6 +37,8 @@ from assistant.providers.choice import ChosenModel
 from assistant.providers.registry import ModelRegistry
 from assistant.schedule.service import ScheduleService
 from assistant.store.store import Store, open_store
+from assistant.tasks.book import TaskBook
+from assistant.tasks.service import TaskService
 from assistant.turns.direct import Direct
 from assistant.turns.intake import CachingReader
 from assistant.turns.service import Turns
@@ -80,6 +82,8 @@ class Services:
     workflow_models: WorkflowModels
     """The workflows that requests can name as models."""
     schedules: ScheduleService
+    task_book: TaskBook
+    tasks: TaskService
     channels: OpenChannels | None
     """None: this process only writes to the outbox, and a server on the same store sends."""
     meter: Meter
@@ -128,7 +132,10 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
-        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, opened, metrics, traces)
+        task_book = TaskBook(store.tasks, store.sessions, [MAIN, *config.named_agents])
+        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, task_book, opened, metrics, traces)
+        tasks = TaskService(store=store, book=task_book, turns=turns, settings=config.tasks)
+        opened.push_async_callback(tasks.close, grace=0)
         opened.push_async_callback(turns.close, grace=0)
         direct = Direct(
             reader=reader,
@@ -156,6 +163,8 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             workflows=workflows,
             workflow_models=workflow_models,
             schedules=build_schedules(loaded, store, turns, workflows, store.people),
+            task_book=task_book,
+            tasks=tasks,
             channels=channels,
             meter=meter,
             reports=UsageReports(store=store.ledger, budgets=meter.budgets, people=store.people),

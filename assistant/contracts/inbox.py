@@ -71,6 +71,7 @@ COMMANDS: Mapping[str, str] = {
     "link": "Join this chat with another of yours",
     "memory": "What is remembered of you",
     "schedule": "What is planned",
+    "tasks": "What helpers do in the background",
     "snooze": "Put a reminder off",
     "done": "What I was reminded of is done",
     "usage": "What you used, and what is left of your budget",

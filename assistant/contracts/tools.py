@@ -19,6 +19,7 @@ from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionFiles
+from assistant.contracts.tasks import Delegation, NoTasks
 from assistant.contracts.util import Settings
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ class ToolContext:
     agent: str = ""
     caller: str = ""
     """As in `TurnRequest`; the person who is asked for approvals."""
+    only_tools: frozenset[str] | None = None
+    """As in `TurnRequest`, as is `inherits`."""
+    inherits: frozenset[Provenance] = frozenset()
     approval: str = ""
     """The approval under which this very call runs; empty: none."""
 
@@ -167,6 +171,7 @@ class ToolServices:
     """Opens an HTTP session with this program's User-Agent, time limits, and the environment's proxies. The tool closes it in `close`."""
     memories: MemoryTools = field(default_factory=NoMemory)
     search: Search = field(default_factory=NoSearch)
+    tasks: Delegation = field(default_factory=NoTasks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import AssistantMessage, Extras, FinishReason, ToolMessage, Usage, Verbatim, no_extras
 from assistant.contracts.models import Sampling, ToolChoice, ToolSpec
 from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.sessions import SessionCut
 from assistant.contracts.tools import TurnTool
 
@@ -98,6 +99,12 @@ class TurnRequest:
     parallel_calls: bool | None = None
     only_tools: frozenset[str] | None = None
     """The names of those of the agent's own tools that this turn may use; None: all."""
+    within: tuple[str, ...] = ()
+    """The agents that asked for this turn of a helper: what their gates refuse, or want asked, holds, too."""
+    inherits: frozenset[Provenance] = frozenset()
+    """What had been read where this turn was asked for, as if it had been read in its own session."""
+    timeout: float | None = None
+    """Seconds that it may take; None: as all do (`api.timeout`)."""
     address: Address | None = None
     """The chat that the turn answers; None: a caller of the API."""
     cause: Cause = MESSAGE
@@ -109,7 +116,7 @@ class TurnRequest:
     """Stores the end before it is reported."""
     resumable: bool = False
     """Whether it may be started again under its id after a crash or a stop, and continues after its last stored step. The row of its cause
-    keeps the store from settling it meanwhile (inbox, job_nodes)."""
+    keeps the store from settling it meanwhile (inbox, job_nodes, tasks)."""
 
     @property
     def payer(self) -> Payer:

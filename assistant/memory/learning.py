@@ -20,6 +20,7 @@ from assistant.contracts.people import OWNER_ID, PeopleDirectory
 from assistant.contracts.schedules import SCHEDULE_SESSION
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.statements import share
+from assistant.contracts.tasks import TASK_SESSION
 from assistant.contracts.turns import TurnRequest
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.contracts.workflows import JOB_SESSION
@@ -43,7 +44,7 @@ _ANSWER: Final = Sampling(max_tokens=1_500)
 _SECONDS: Final = 60.0
 _MOST_LEARNED: Final = 20
 _AT_ONCE: Final = 2
-_NO_TALK: Final = (ONCE, JOB_SESSION, SCHEDULE_SESSION)
+_NO_TALK: Final = (ONCE, JOB_SESSION, SCHEDULE_SESSION, TASK_SESSION)
 """How the sessions begin in which no person speaks to the assistant."""
 OpenLearner = Callable[[], Awaitable[ModelProvider]]
 

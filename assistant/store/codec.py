@@ -19,6 +19,7 @@ from assistant.contracts.messages import Message
 from assistant.contracts.outbox import OutboundEvent, OutboundPart
 from assistant.contracts.schedules import NewSchedule
 from assistant.contracts.sessions import SessionCut
+from assistant.contracts.tasks import NewTask, TaskOutcome
 from assistant.contracts.util import replace_surrogates
 
 S = TypeVar("S")
@@ -120,6 +121,14 @@ def decode_inbound(payload: str) -> InboundMessage:
 
 def decode_new_schedule(payload: str) -> NewSchedule:
     return _decoder(NewSchedule).validate_json(payload)
+
+
+def decode_new_task(payload: str) -> NewTask:
+    return _decoder(NewTask).validate_json(payload)
+
+
+def decode_outcome(payload: str) -> TaskOutcome:
+    return _decoder(TaskOutcome).validate_json(payload)
 
 
 def decode_continuation(payload: str) -> Continuation:

@@ -28,7 +28,8 @@ RENEW = "UPDATE turns SET lease = :lease WHERE id = :turn AND runner = :runner A
 RESUMED_LATER = """
     SELECT 1 FROM inbox WHERE turn = :turn AND state = 'taken' UNION ALL SELECT 1 FROM job_nodes WHERE turn = :turn AND state = 'running'
     UNION ALL SELECT 1 FROM occurrences WHERE ref = :turn AND state = 'claimed'
-    UNION ALL SELECT 1 FROM continuations WHERE turn = :turn AND state = 'taken'"""
+    UNION ALL SELECT 1 FROM continuations WHERE turn = :turn AND state = 'taken'
+    UNION ALL SELECT 1 FROM tasks WHERE turn = :turn AND ended IS NULL"""
 
 LEASE: Final = 15_000_000
 """Microseconds for which a turn keeps its place after the last sign of its process."""

@@ -6,7 +6,16 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.continuations import Continuation
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.schedules import NewSchedule
-from assistant.store.codec import decode_event, decode_inbound, decode_new_schedule, encode_json, from_micros, json_key, unescape
+from assistant.store.codec import (
+    decode_event,
+    decode_inbound,
+    decode_new_schedule,
+    decode_new_task,
+    encode_json,
+    from_micros,
+    json_key,
+    unescape,
+)
 from assistant.store.continuations import rewrite_continuations
 from assistant.store.database import SqlValue, Transaction
 from assistant.store.history import owner_moved
@@ -18,7 +27,7 @@ RENAME_SESSION = "UPDATE sessions SET owner = :owner, key = :key WHERE id = :id"
 RENAME_ATTACHMENTS = "UPDATE attachments SET owner = :owner, session = :key WHERE owner = :old AND session = :was"
 RENAME_SOURCES = tuple(
     f"UPDATE {table} SET session = :key WHERE owner = :old AND session = :was"  # noqa: S608 - names of ours
-    for table in ("memories", "ledger")
+    for table in ("memories", "ledger", "tasks")
 )
 WAITING_OF = "SELECT seq, session, payload FROM inbox WHERE owner = :old AND state IN ('waiting', 'taken')"
 RENAME_WAITING = "UPDATE inbox SET owner = :owner, session = :session, payload = :payload WHERE seq = :seq"
@@ -26,8 +35,13 @@ QUEUED_IN = "SELECT seq, payload, expires FROM outbox WHERE lane = :old AND stat
 RENAME_QUEUED = "UPDATE outbox SET lane = :lane, owner = :owner, payload = :payload WHERE seq = :seq"
 SCHEDULES_OF = "SELECT id, payload FROM schedules WHERE state IN ('active', 'paused', 'done') AND (owner = :old OR payload LIKE :named)"
 """A group moves once in its life: then all schedules may be looked at."""
+TASKS_OF = "SELECT id, payload FROM tasks WHERE owner = :old AND handover IN ('', 'kept')"
+REWRITE_TASK = "UPDATE tasks SET payload = :payload WHERE id = :id"
 RENAME_SCHEDULE = "UPDATE schedules SET owner = :owner, payload = :payload WHERE id = :id"
-OWNED = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in ("outbox", "jobs", "files", "responses", "ledger"))  # noqa: S608 - names of ours
+OWNED = tuple(
+    f"UPDATE {table} SET owner = :owner WHERE owner = :old"  # noqa: S608 - names of ours
+    for table in ("outbox", "jobs", "files", "responses", "ledger", "tasks")
+)
 MOVE_CHAT = """
     UPDATE chats SET chat_id = :now WHERE channel = :channel AND chat_id = :was
         AND NOT EXISTS (SELECT 1 FROM chats AS other WHERE other.channel = :channel AND other.chat_id = :now)"""
@@ -61,6 +75,10 @@ def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None
         (schedule_owner,) = json_key(new.owner)
         connection.execute(RENAME_SCHEDULE, {"id": schedule, "owner": schedule_owner, "payload": encode_json(new)})
     rewrite_continuations(connection, lambda each: _continued(each, channel, was, now))
+    for task, payload in connection.execute(TASKS_OF, {"old": old}):
+        asked = decode_new_task(payload)
+        asked = replace(asked, address=_there(asked.address, f"{channel}:{was}", now))
+        connection.execute(REWRITE_TASK, {"id": task, "payload": encode_json(asked)})
     owner_moved(connection, old, owner)
     for statement in OWNED:
         connection.execute(statement, names)

@@ -39,6 +39,7 @@ TURNS_OF_OTHERS = """
         AND NOT EXISTS (SELECT 1 FROM job_nodes WHERE job_nodes.turn = turns.id AND job_nodes.state = 'running')
         AND NOT EXISTS (SELECT 1 FROM occurrences WHERE occurrences.ref = turns.id AND occurrences.state = 'claimed')
         AND NOT EXISTS (SELECT 1 FROM continuations WHERE continuations.turn = turns.id AND continuations.state = 'taken')
+        AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.turn = turns.id AND tasks.ended IS NULL)
     ORDER BY started, id"""
 _END = "UPDATE turns SET state = :state, ended = :at, error = :error WHERE id = :turn AND state = 'running'"
 _AWAITED = "EXISTS (SELECT 1 FROM turns AS other WHERE other.session_id = turns.session_id AND other.ended IS NULL AND other.id <> :turn)"
@@ -68,6 +69,9 @@ REMOVE_USED_ATTACHMENTS = "DELETE FROM attachments WHERE owner = :owner AND sess
 USE_ATTACHMENT = "UPDATE attachments SET used = 1 WHERE id = :attachment AND owner = :owner AND session = :key"
 SETTLE_INBOX = "UPDATE inbox SET state = :state, ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"
 SETTLE_CONTINUATION = "UPDATE continuations SET state = 'done', ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"
+KEEP_RESULTS = """
+    UPDATE tasks SET handover = 'kept' WHERE owner = :owner AND session = :key AND handover = 'handed'
+        AND EXISTS (SELECT 1 FROM continuations WHERE continuations.id = tasks.continuation AND continuations.state = 'waiting')"""
 REMOVE_CONTINUATIONS = "DELETE FROM continuations WHERE owner = :owner AND session = :key AND state = 'waiting'"
 PULSE = "INSERT INTO pulse (id, at) VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
 
@@ -129,6 +133,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 Said = tuple[UserMessage | ToolMessage, ...]
 _MANY_ROWS = 64
+Settle = Callable[[Transaction, str, str], object]
 Collect = Callable[[Sequence[str]], Awaitable[int]]
 
 
@@ -143,6 +148,8 @@ class Sessions:
         self._clock = clock
         self.line = SessionLine(database, runner, notifier, interrupt=interrupt, clock=clock)
         self.history = HistoryIndex(database, clock=clock)
+        self.settles: Settle = lambda connection, turn, state: None
+        """Called in the transaction that ends a turn (`inbound`): with its id and state."""
 
     async def begin_turn(self, turn: NewTurn, known: CachedUpTo | None) -> History:
         owner, key = identity(turn.owner, turn.session)
@@ -231,6 +238,7 @@ class Sessions:
             if inbound:
                 connection.execute(SETTLE_INBOX, {"turn": turn_id, "state": "answered", "at": now})
                 connection.execute(SETTLE_CONTINUATION, {"turn": turn_id, "at": now})
+                self.settles(connection, turn_id, state)
                 end_with_turn(connection, self._notifier, turn_id, [str(each.values["id"]) for each in drafts], now, error)
             add_events(connection, drafts, self._notifier)
             if not ended:
@@ -347,7 +355,7 @@ def _remove(connection: Transaction, row: SqlRow) -> list[str]:
     """Remove the session of a row (id, owner, key, …); returns the digests of its attachments."""
     session, owner, key = row[:3]
     digests = connection.execute(REMOVE_USED_ATTACHMENTS, {"owner": owner, "key": key})
-    for statement in (REMOVE_PROFILE, REMOVE_CONTINUATIONS):
+    for statement in (REMOVE_PROFILE, KEEP_RESULTS, REMOVE_CONTINUATIONS):
         connection.execute(statement, {"owner": owner, "key": key})
     connection.execute(REMOVE_SESSION, {"id": session})
     return [digest for (digest,) in digests]

@@ -14,7 +14,7 @@ from assistant.store.database import SqlRow, SqlValue, Transaction
 from assistant.store.history import owner_moved
 from assistant.store.memories import move_memories
 
-OWNED: Final = ("attachments", "continuations", "files", "inbox", "jobs", "ledger", "outbox", "responses", "schedules", "sessions")
+OWNED: Final = ("attachments", "continuations", "files", "inbox", "jobs", "ledger", "outbox", "responses", "schedules", "sessions", "tasks")
 """The tables whose rows belong to a space, by their column `owner`: they are moved, exported and deleted with it."""
 OF_MEMORY: Final = ("memories", "memory_tombstones", "memory_owners", "session_profiles")
 """Those too, but they move by rules of their own (`memories.move_memories`)."""
@@ -36,6 +36,7 @@ RENAME = (
     "UPDATE responses SET session = :key WHERE owner = :old AND session = :was",
     "UPDATE memories SET session = :key WHERE owner = :old AND session = :was",
     "UPDATE ledger SET session = :key WHERE owner = :old AND session = :was",
+    "UPDATE tasks SET session = :key WHERE owner = :old AND session = :was",
 )
 UNSENT_IN = "SELECT seq, payload, expires FROM outbox WHERE owner = :old AND state IN ('queued', 'sending')"
 REWRITE_EVENT = "UPDATE outbox SET payload = :payload WHERE seq = :seq"
@@ -44,6 +45,7 @@ AT_WORK = (
     "SELECT 1 FROM turns, sessions WHERE sessions.id = turns.session_id AND sessions.owner = :owner AND turns.ended IS NULL LIMIT 1",
     "SELECT 1 FROM inbox WHERE owner = :owner AND state = 'taken' LIMIT 1",
     "SELECT 1 FROM continuations WHERE owner = :owner AND state = 'taken' LIMIT 1",
+    "SELECT 1 FROM tasks WHERE owner = :owner AND state = 'running' LIMIT 1",
     "SELECT 1 FROM jobs WHERE owner = :owner AND ended IS NULL LIMIT 1",
     "SELECT 1 FROM responses WHERE owner = :owner AND state = 'running' LIMIT 1",
 )
@@ -70,7 +72,7 @@ _COLUMNS: Final = {
     "postgresql": "SELECT column_name FROM information_schema.columns"
     " WHERE table_schema = current_schema() AND table_name = :table ORDER BY ordinal_position",
 }
-_JSON: Final = frozenset({"payload", "results", "label", "input", "body", "context"})
+_JSON: Final = frozenset({"payload", "results", "outcome", "label", "input", "body", "context"})
 """Columns that hold JSON."""
 
 

@@ -36,6 +36,7 @@ from assistant.store.schedules import ScheduleStore
 from assistant.store.sessions import Sessions
 from assistant.store.sqlite import SqliteEngine
 from assistant.store.summaries import SummaryStore, redact
+from assistant.store.tasks import TaskStore
 
 _SQLITE = "sqlite:///"
 HEAD = "0018"
@@ -63,6 +64,7 @@ class Store:
     jobs: JobStore
     schedules: ScheduleStore
     occurrences: OccurrenceStore
+    tasks: TaskStore
     media: MediaFolder
     idempotency: IdempotencyStore
     files: FileStore
@@ -106,6 +108,8 @@ async def open_store(
     media = MediaFolder(database, state_folder / "media")
     people = PeopleStore(database, zone=zone, clock=clock)
     sessions = Sessions(database, runner, notifier, collect=kept_files.collect, clock=clock)
+    tasks = TaskStore(database, runner, notifier, sessions, clock=clock)
+    sessions.settles = tasks.end_with_turn
     store = Store(
         sessions=sessions,
         attachments=kept_files,
@@ -117,6 +121,7 @@ async def open_store(
         jobs=JobStore(database, runner, notifier, sessions, clock=clock),
         schedules=ScheduleStore(database, notifier, clock=clock),
         occurrences=OccurrenceStore(database, runner, notifier, clock=clock),
+        tasks=tasks,
         media=media,
         files=FileStore(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
         responses=ResponseStore(database, runner, state_folder / "attachments", collect=kept_files.collect),

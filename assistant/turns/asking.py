@@ -58,6 +58,8 @@ def tool_context(request: TurnRequest, agent: Agent) -> ToolContext:
         pictures=agent.pictures(),
         agent=request.agent,
         caller=request.caller,
+        only_tools=request.only_tools,
+        inherits=request.inherits,
     )
 
 

@@ -165,7 +165,7 @@ class Turns:
         turn.awake = True
         if turn.stopped:
             raise asyncio.CancelledError
-        async with asyncio.timeout(self._timeout):
+        async with asyncio.timeout(request.timeout or self._timeout):
             await place.reached()
             transcript, answer = await self._converse(request, turn, meters=meters)
         # Outside of the timeout, and not to be stopped any more: an answer that is whole is stored.
@@ -197,6 +197,8 @@ class Turns:
     async def _converse(self, request: TurnRequest, turn: RunningTurn, *, meters: bool) -> tuple[Transcript, LoopResult]:
         agent = self.agents[request.agent]
         toolbox = agent.toolbox.for_turn(request.only_tools, request.tools, request.client_tools)
+        if request.within:
+            toolbox = toolbox.guarded([self.agents[name].toolbox for name in request.within])
         choice = request.tool_choice and choice_of(request.tool_choice, toolbox)
         transcript = await self._resume(request, turn) if request.resumes else None
         made = steps_made(transcript.messages) if transcript else []

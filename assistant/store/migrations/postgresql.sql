@@ -441,6 +441,39 @@ CREATE UNIQUE INDEX sessions_by_owner_and_key ON sessions (owner, key);
 
 CREATE INDEX sessions_by_updated ON sessions (owner, updated, id);
 
+CREATE TABLE tasks (
+	id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	kind VARCHAR NOT NULL,
+	state VARCHAR NOT NULL,
+	runner VARCHAR,
+	cancel INTEGER NOT NULL,
+	background INTEGER NOT NULL,
+	attempt INTEGER NOT NULL,
+	crashes INTEGER NOT NULL,
+	depth INTEGER NOT NULL,
+	created BIGINT NOT NULL,
+	started BIGINT,
+	deadline BIGINT,
+	ended BIGINT,
+	session VARCHAR NOT NULL,
+	parent VARCHAR NOT NULL,
+	turn VARCHAR NOT NULL,
+	handover VARCHAR NOT NULL,
+	continuation VARCHAR,
+	payload VARCHAR NOT NULL,
+	outcome VARCHAR,
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX tasks_by_owner ON tasks (owner, created, id);
+
+CREATE INDEX tasks_by_turn ON tasks (turn) WHERE ended IS NULL;
+
+CREATE INDEX tasks_ended ON tasks (ended);
+
+CREATE INDEX tasks_open ON tasks (handover, state) WHERE handover IN ('', 'kept');
+
 CREATE TABLE job_nodes (
 	job VARCHAR NOT NULL,
 	path VARCHAR NOT NULL,

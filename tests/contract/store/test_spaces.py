@@ -27,6 +27,7 @@ from .test_file_store import READ, bytes_of, keep, upload
 from .test_moves import conversation, history
 from .test_response_store import response
 from .test_schedule_store import new as new_schedule
+from .test_task_store import a_task
 
 ANNA, BERT = "telegram:42", "telegram:43"
 KEPT = (*OWNED, "memories")
@@ -55,6 +56,7 @@ async def filled(store: Store, owner: str, folder: Path, clock: TurnedClock) -> 
     await store.ledger.keep_now(replace(a_call(), payer=Payer(owner=owner, caller=owner, session="api:default")), None)
     source = MemorySource(session="api:default", message="msg_1", seq=1)
     await store.memories.add(owner, Statement(text=f"I know {owner}", about="knowing", source=source), explicit=True)
+    await store.tasks.add(a_task(f"task_{owner}", owner=owner, session="api:default"))
     await store.continuations.add(continuation(f"goes on for {owner}", owner=owner, session="api:default"))
     data = owner.encode()
     await store.attachments.keep(owner, "api:default", upload(folder, data), READ)
