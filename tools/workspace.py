@@ -1,20 +1,50 @@
 """The workspace as tools may reach it: files inside of it, and nothing that only looks as if it were."""
 
 import os
+import re
 import stat
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.messages import human_size
-from assistant.contracts.people import OWNER_ID, OWNERS_FILE
+from assistant.contracts.people import OWNER_ID, OWNER_SHOWN, OWNERS_FILE
 from assistant.contracts.util import display_name
 
 _SLICE = 1024 * 1024
 _LONGEST = 4096
+PEOPLE, SHARED = "people", "shared"
+_UNSAFE: Final = re.compile(r"[^a-z0-9]+")
+
+
+def folder_of(workspace: Path, owner: str) -> Path:
+    """A space's own folder, made at its first use: `people/owner`, `people/telegram-42-8c1f0a9d3e`. `owner`: a person's id, or a group's. Blocks."""
+    return _made(workspace / PEOPLE, _folder_name(owner))
+
+
+def shared_of(workspace: Path) -> Path:
+    """The folder that all people have in common, made at its first use. Blocks."""
+    return _made(workspace, SHARED)
+
+
+def _folder_name(owner: str) -> str:
+    """Readable, one for each id, and never a path: ids come from platforms."""
+    if owner == OWNER_ID:
+        return OWNER_SHOWN
+    digest = blake2b(owner.encode(errors="surrogatepass"), digest_size=5).hexdigest()
+    return "-".join(filter(None, (_UNSAFE.sub("-", owner.casefold())[:40].strip("-"), digest)))
+
+
+def _made(parent: Path, name: str) -> Path:
+    folder = parent / name
+    if not folder.is_dir():
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 class Workspace:

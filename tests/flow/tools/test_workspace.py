@@ -7,7 +7,7 @@ import pytest
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.people import OWNER_ID
-from tools.workspace import Workspace, shown_name
+from tools.workspace import Workspace, folder_of, shared_of, shown_name
 
 
 @pytest.fixture
@@ -100,3 +100,37 @@ def test_a_file_that_is_too_large_is_refused_by_what_it_holds(root: Path) -> Non
 
 def test_the_receiver_sees_a_name_and_no_path() -> None:
     assert shown_name("reports/\u202eweek.txt") == "week.txt"
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        "telegram:42",
+        "telegram:-42",
+        "telegram 42",
+        "../../etc",
+        "/etc/passwd",
+        "owner",
+        "Owner",
+        ".",
+        "",
+        "a\0b",
+        "ü" * 300,
+        "\ud800",
+        "key:x",
+    ],
+)
+def test_each_space_has_a_folder_of_its_own_below_the_workspace(root: Path, owner: str) -> None:
+    others = {folder_of(root, each) for each in (OWNER_ID, "telegram:42 ", "telegram:421", "key:y")}
+    folder = folder_of(root, owner)
+    assert folder.parent == root / "people"
+    assert folder.resolve() == folder
+    assert folder not in others
+    assert folder == folder_of(root, owner)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_owners_folder_and_the_common_one_have_plain_names(root: Path) -> None:
+    assert folder_of(root, OWNER_ID) == root / "people" / "owner"
+    assert shared_of(root) == root / "shared"
+    assert shared_of(root).stat().st_mode & 0o777 == 0o700
