@@ -72,7 +72,7 @@ async def build_turns(
     make_toolbox, make_turns = (Toolbox, Turns) if traces is None else (traces.toolbox, traces.turns)
 
     def agent(name: str, settings: AgentSettings) -> Agent:
-        model, services = models[name].provider, tool_services(name, settings, loaded, store, directory, deliveries, memory, later)
+        model, services = models[name].provider, tool_services(name, settings, loaded, store, directory, deliveries, memory, later, reader)
         toolbox = make_toolbox(
             open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=metrics
         )
@@ -114,6 +114,7 @@ def tool_services(
     deliveries: Deliveries,
     memory: OpenMemory,
     later: Later,
+    reader: DocumentReader,
 ) -> ToolServices:
     deliver = loaded.config.deliver
     return ToolServices(
@@ -139,6 +140,9 @@ def tool_services(
         receipt_wait=deliver.receipt_wait,
         http=open_http,
         search=memory.search,
+        people=store.people,
+        reader=reader,
+        folder_bytes=loaded.config.files.quota_mib * 1024**2,
         memories=memory.service,
     )
 

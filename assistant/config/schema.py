@@ -21,6 +21,7 @@ from assistant.memory.settings import MemorySettings
 from assistant.providers.settings import ModelsSettings, ProviderSettings, ProvidersSettings, RegisteredModel
 from assistant.store.database import AttachmentSettings, StoreSettings
 from assistant.workflows.settings import WorkflowSettings
+from tools.files.settings import FileSettings
 
 
 class ShutdownSettings(Settings):
@@ -65,6 +66,7 @@ class Config(Settings):
     store: StoreSettings = StoreSettings()
     attachments: AttachmentSettings = AttachmentSettings()
     documents: DocumentSettings = DocumentSettings()
+    files: FileSettings = FileSettings()
     memory: MemorySettings = MemorySettings()
     workflows: WorkflowSettings = WorkflowSettings()
     budgets: tuple[BudgetSettings, ...] = ()

@@ -47,13 +47,27 @@ def test_a_link_within_the_workspace_may_be_followed(root: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["USER.md", "./reports/../USER.md", "about"])
-def test_the_file_about_the_person_who_runs_the_server_is_taken_for_them_alone(root: Path, path: str) -> None:
+def test_what_lies_in_the_workspace_itself_is_taken_for_the_person_who_runs_the_server_alone(root: Path, path: str) -> None:
     (root / "USER.md").write_text("the safe opens with 4711")
     (root / "about").symlink_to("USER.md")
     assert taken(root, path) == "the safe opens with 4711"
     for owner in ("telegram:77", "telegram:-100500"):
-        with pytest.raises(ToolFailed, match="for them alone"), Workspace(root).copy(path, 1000, owner=owner):
+        with pytest.raises(ToolFailed, match=r"There is no file|outside of"), Workspace(root).copy(path, 1000, owner=owner):
             pass
+
+
+def test_a_persons_own_file_comes_first_and_nothing_of_another_person_is_taken(root: Path) -> None:
+    for owner in (OWNER_ID, "telegram:77"):
+        (folder_of(root, owner) / "a.txt").write_text(owner)
+    (root / "a.txt").write_text("of the workspace")
+    (shared_of(root) / "b.txt").write_text("common")
+    assert taken(root, "a.txt") == taken(root, "/workspace/a.txt") == OWNER_ID
+    assert taken(root, "shared/b.txt") == taken(root, str(root / "shared" / "b.txt")) == "common"
+    with Workspace(root).copy("a.txt", 1000, owner="telegram:77") as copy:
+        assert copy.read_text() == "telegram:77"
+    (root / "link").symlink_to(f"people/{folder_of(root, 'telegram:77').name}/a.txt")
+    for path in (f"people/{folder_of(root, 'telegram:77').name}/a.txt", str(folder_of(root, "telegram:77") / "a.txt"), "link"):
+        assert "a person's folder" in refused(root, path)
 
 
 @pytest.mark.parametrize(
