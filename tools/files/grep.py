@@ -1,5 +1,5 @@
-"""What stands in for ripgrep where the machine has none: a script of its own, with those of its options that `search.py` gives. Its time is limited
-from outside, its memory here."""
+"""The search where the machine has no ripgrep: a script that takes those of its options that `search.py` gives. Its time is limited from outside,
+its memory here."""
 
 import argparse
 import re

@@ -55,7 +55,7 @@ class ReadFile:
         self._attachments = attachments
 
     async def run(self, params: ReadFileParams, ctx: ToolContext) -> ToolResult:
-        """Raises ToolFailed for what is no file of theirs, can't be read, or has no such part."""
+        """Raises ToolFailed where there is no such file, it can't be read, or has no such part."""
         await self._files.check(params.path, ctx.owner)
         data = await asyncio.to_thread(self._bytes, params.path, ctx.owner)
         text = _text_of(data)
