@@ -13,7 +13,16 @@ _MEMORY = 1024**3
 def main(arguments: Sequence[str]) -> int:
     """0: found, 1: nothing, 2: the pattern is not valid."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    for flag in ("--no-config", "--line-number", "--with-filename", "--null", "--no-heading", "--no-messages", "--max-columns-preview"):
+    for flag in (
+        "--no-config",
+        "--line-number",
+        "--with-filename",
+        "--null",
+        "--no-heading",
+        "--no-messages",
+        "--crlf",
+        "--max-columns-preview",
+    ):
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--color")
     parser.add_argument("--ignore-case", action="store_true")

@@ -29,7 +29,7 @@ _AT_ONCE, _SHOWN, _IN_A_FILE, _WIDTH = 100, 200, 30, 300
 _SECONDS: Final = 8.0
 _OURS: Final = Path(__file__).with_name("grep.py")
 _FLAGS: Final = (
-    *("--no-config", "--line-number", "--with-filename", "--null", "--no-heading", "--color=never", "--no-messages"),
+    *("--no-config", "--line-number", "--with-filename", "--null", "--no-heading", "--color=never", "--no-messages", "--crlf"),
     *(f"--max-count={_IN_A_FILE}", f"--max-columns={_WIDTH}", "--max-columns-preview"),
 )
 
@@ -163,5 +163,5 @@ def _run(engine: Sequence[str], batch: Mapping[int, str], seconds: float) -> lis
         file, _, rest = line.partition("\0")
         number, _, text = rest.partition(":")
         if file in named and number.isdecimal():
-            lines.append((named[file], int(number), text[:_WIDTH]))
+            lines.append((named[file], int(number), text[:_WIDTH].rstrip("\r")))
     return sorted(lines)
