@@ -75,7 +75,8 @@ async def build_turns(
     make_toolbox, make_turns = (Toolbox, Turns) if traces is None else (traces.toolbox, traces.turns)
 
     def agent(name: str, settings: AgentSettings) -> Agent:
-        model, services = models[name].provider, tool_services(name, settings, loaded, store, directory, deliveries, memory, later, tasks)
+        model = models[name].provider
+        services = tool_services(name, settings, loaded, store, directory, deliveries, memory, later, tasks, reader)
         toolbox = make_toolbox(
             open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=metrics
         )
@@ -118,6 +119,7 @@ def tool_services(
     memory: OpenMemory,
     later: Later,
     tasks: Delegation,
+    reader: DocumentReader,
 ) -> ToolServices:
     deliver = loaded.config.deliver
     return ToolServices(
@@ -143,6 +145,9 @@ def tool_services(
         receipt_wait=deliver.receipt_wait,
         http=open_http,
         search=memory.search,
+        people=store.people,
+        reader=reader,
+        folder_bytes=loaded.config.files.quota_mib * 1024**2,
         memories=memory.service,
         tasks=tasks,
     )

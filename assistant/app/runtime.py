@@ -39,6 +39,7 @@ from assistant.inbound.replies import Writer
 from assistant.inbound.service import InboundService
 from assistant.providers.registry import preload as preload_provider
 from assistant.tasks.command import TaskCommand
+from tools.files.space import sweep as sweep_trash
 
 log = logging.getLogger(__name__)
 
@@ -206,6 +207,7 @@ class Runtime:
                 await store.links.settle()
                 await store.sessions.purge(now - _KEEP_ONCE)
                 await asyncio.to_thread(sweep_spool, self.services.spool)
+                await asyncio.to_thread(sweep_trash, self.services.loaded.workspace, now)
                 await store.idempotency.purge(now)
                 await store.responses.recover()
                 await store.responses.purge(now - timedelta(days=config.api.responses.keep_days))

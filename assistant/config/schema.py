@@ -22,6 +22,7 @@ from assistant.providers.settings import ModelsSettings, ProviderSettings, Provi
 from assistant.store.database import AttachmentSettings, StoreSettings
 from assistant.tasks.settings import TaskSettings
 from assistant.workflows.settings import WorkflowSettings
+from tools.files.settings import FileSettings
 
 
 class ShutdownSettings(Settings):
@@ -66,6 +67,7 @@ class Config(Settings):
     store: StoreSettings = StoreSettings()
     attachments: AttachmentSettings = AttachmentSettings()
     documents: DocumentSettings = DocumentSettings()
+    files: FileSettings = FileSettings()
     memory: MemorySettings = MemorySettings()
     workflows: WorkflowSettings = WorkflowSettings()
     tasks: TaskSettings = TaskSettings()

@@ -11,11 +11,14 @@ from pydantic import BaseModel
 from assistant.contracts.addresses import Address
 from assistant.contracts.causes import MESSAGE, Cause
 from assistant.contracts.channels import ChannelDirectory
+from assistant.contracts.documents import DocumentReader, ReadDocument, ReadImage
 from assistant.contracts.effects import Effect
+from assistant.contracts.errors import UnsupportedFileType
 from assistant.contracts.memory import MemoryTools, NoMemory
 from assistant.contracts.messages import Image
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
+from assistant.contracts.people import PeopleDirectory, UnknownPeople
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionFiles
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
     from assistant.contracts.schedules import ScheduleBook, ScheduleWords
+    from assistant.contracts.turns import Upload
 
 P = TypeVar("P", bound=BaseModel, contravariant=True)
 
@@ -145,6 +149,13 @@ class RecipientCheck(Protocol):
         ...
 
 
+class NoReader:
+    """Reads no documents: for tools that are tried without a server."""
+
+    async def read(self, upload: "Upload") -> ReadDocument | ReadImage:
+        raise UnsupportedFileType(f"{upload.name} is a document, and nothing here reads those.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolServices:
     """What a tool may use, besides its settings. One for each agent."""
@@ -172,6 +183,10 @@ class ToolServices:
     memories: MemoryTools = field(default_factory=NoMemory)
     search: Search = field(default_factory=NoSearch)
     tasks: Delegation = field(default_factory=NoTasks)
+    people: PeopleDirectory = field(default_factory=UnknownPeople)
+    reader: DocumentReader = field(default_factory=NoReader)
+    folder_bytes: int = 1024**3
+    """How much a person's folder may hold, and the common one: `files.quotaMib`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from typing import Final
 
 from assistant.contracts.causes import Payer
@@ -42,7 +42,8 @@ _MEMORY: Final = (
 _EVERYWHERE: Final = re.compile(
     r",?\s+(?:and |und |also |auch )*(?:everywhere|from what (?:i|we)(?:'ve| have)? said|überall)\W*$", re.IGNORECASE
 )
-_OUTCOMES: Final = frozenset({MESSAGE, SCHEDULE, *(name for name, _ in _MEMORY)})
+_FILES: Final = ("list_files", "find_files", "search_files", "read_file", "write_file", "move_file", "delete_file")
+_OUTCOMES: Final = frozenset({MESSAGE, SCHEDULE, *_FILES, *(name for name, _ in _MEMORY)})
 """Tools whose result is the answer."""
 _LATER_LOOKED_AT = 1_000
 """Those that are searched for what to do later."""
@@ -64,8 +65,8 @@ _QUICK: Final = 10_000
 
 
 class OfflineProvider:
-    """Answers from what arrived and nothing else. Never fails. Calls `message`, the tools of memory and `schedule`, and only where the user spells
-    the call out ("remember that …", "remind me in 10 minutes …"): so that they can be tried without a key."""
+    """Answers from what arrived and nothing else. Never fails. Calls `message`, `schedule`, the tools of memory and those for files, and only where
+    the user spells the call out ("remember that …", "list my files"): so that they can be tried without a key."""
 
     def __init__(self, unavailable: str = "") -> None:
         """`unavailable`: why the requested model is, as in "the model x needs Y, which is not set"; empty: none was requested."""
@@ -116,7 +117,8 @@ def answer(request: ModelRequest, opening: str) -> str:
 
 
 def asked_for(request: ModelRequest) -> ToolCall | None:
-    """The call that the last words of the user ask for: send "<text>" to <channel> <chat_id> [thread <thread_id>], or one of a tool of memory."""
+    """The call that the last words of the user ask for: send "<text>" to <channel> <chat_id> [thread <thread_id>], or one of a tool of memory or
+    for files."""
     last = request.messages[-1] if request.messages else None
     if not isinstance(last, UserMessage) or not request.may_call:
         return None
@@ -125,7 +127,8 @@ def asked_for(request: ModelRequest) -> ToolCall | None:
     found = _SEND.search(own_words) if MESSAGE in names else None
     if found is None:
         words = own_words.strip()
-        return _asked_of_memory(words, names) or _asked_of_memory(words.partition(": ")[2], names)  # in a group, behind the speaker's name
+        in_group = words.partition(": ")[2]  # behind the speaker's name
+        return next(filter(None, (of(said, names) for said in (words, in_group) for of in (_asked_of_memory, _asked_of_files))), None)
     text, channel, chat_id, thread_id = found.groups()
     arguments = {"content": text, "channel": channel.lower(), "chat_id": chat_id} | ({"thread_id": thread_id} if thread_id else {})
     return ToolCall(id=new_id("call"), name=MESSAGE, arguments=json.dumps(arguments, ensure_ascii=False))
@@ -139,6 +142,15 @@ def _asked_of_memory(words: str, names: Collection[str]) -> ToolCall | None:
                 arguments |= {"what": str(arguments["what"])[: -len(end[0])], "everywhere": True}
             return ToolCall(id=new_id("call"), name=name, arguments=json.dumps(arguments, ensure_ascii=False))
     return None
+
+
+def _asked_of_files(words: str, names: Set[str]) -> ToolCall | None:
+    if names.isdisjoint(_FILES) or len(words) > _LATER_LOOKED_AT:
+        return None
+    from assistant.providers.offline_files import asked_of_files  # noqa: PLC0415 - patterns that the start need not compile
+
+    found = asked_of_files(words, names)
+    return found and ToolCall(id=new_id("call"), name=found[0], arguments=json.dumps(dict(found[1]), ensure_ascii=False))
 
 
 def asked_for_later(request: ModelRequest) -> ToolCall | None:

@@ -7,7 +7,7 @@ import pytest
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.people import OWNER_ID
-from tools.workspace import Workspace, shown_name
+from tools.workspace import Workspace, folder_of, shared_of, shown_name
 
 
 @pytest.fixture
@@ -47,13 +47,27 @@ def test_a_link_within_the_workspace_may_be_followed(root: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["USER.md", "./reports/../USER.md", "about"])
-def test_the_file_about_the_person_who_runs_the_server_is_taken_for_them_alone(root: Path, path: str) -> None:
+def test_what_lies_in_the_workspace_itself_is_taken_for_the_person_who_runs_the_server_alone(root: Path, path: str) -> None:
     (root / "USER.md").write_text("the safe opens with 4711")
     (root / "about").symlink_to("USER.md")
     assert taken(root, path) == "the safe opens with 4711"
     for owner in ("telegram:77", "telegram:-100500"):
-        with pytest.raises(ToolFailed, match="for them alone"), Workspace(root).copy(path, 1000, owner=owner):
+        with pytest.raises(ToolFailed, match=r"There is no file|outside of"), Workspace(root).copy(path, 1000, owner=owner):
             pass
+
+
+def test_a_persons_own_file_comes_first_and_nothing_of_another_person_is_taken(root: Path) -> None:
+    for owner in (OWNER_ID, "telegram:77"):
+        (folder_of(root, owner) / "a.txt").write_text(owner)
+    (root / "a.txt").write_text("of the workspace")
+    (shared_of(root) / "b.txt").write_text("common")
+    assert taken(root, "a.txt") == taken(root, "/workspace/a.txt") == OWNER_ID
+    assert taken(root, "shared/b.txt") == taken(root, str(root / "shared" / "b.txt")) == "common"
+    with Workspace(root).copy("a.txt", 1000, owner="telegram:77") as copy:
+        assert copy.read_text() == "telegram:77"
+    (root / "link").symlink_to(f"people/{folder_of(root, 'telegram:77').name}/a.txt")
+    for path in (f"people/{folder_of(root, 'telegram:77').name}/a.txt", str(folder_of(root, "telegram:77") / "a.txt"), "link"):
+        assert "a person's folder" in refused(root, path)
 
 
 @pytest.mark.parametrize(
@@ -100,3 +114,37 @@ def test_a_file_that_is_too_large_is_refused_by_what_it_holds(root: Path) -> Non
 
 def test_the_receiver_sees_a_name_and_no_path() -> None:
     assert shown_name("reports/\u202eweek.txt") == "week.txt"
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        "telegram:42",
+        "telegram:-42",
+        "telegram 42",
+        "../../etc",
+        "/etc/passwd",
+        "owner",
+        "Owner",
+        ".",
+        "",
+        "a\0b",
+        "ü" * 300,
+        "\ud800",
+        "key:x",
+    ],
+)
+def test_each_space_has_a_folder_of_its_own_below_the_workspace(root: Path, owner: str) -> None:
+    others = {folder_of(root, each) for each in (OWNER_ID, "telegram:42 ", "telegram:421", "key:y")}
+    folder = folder_of(root, owner)
+    assert folder.parent == root / "people"
+    assert folder.resolve() == folder
+    assert folder not in others
+    assert folder == folder_of(root, owner)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_owners_folder_and_the_common_one_have_plain_names(root: Path) -> None:
+    assert folder_of(root, OWNER_ID) == root / "people" / "owner"
+    assert shared_of(root) == root / "shared"
+    assert shared_of(root).stat().st_mode & 0o777 == 0o700
