@@ -14,6 +14,7 @@ from assistant.agent.toolbox import Toolbox, close_tool
 from assistant.app.memory import OpenMemory
 from assistant.app.models import OpenModel
 from assistant.app.schedules import Later
+from assistant.app.web import OpenWeb
 from assistant.config import ConfigError, Loaded
 from assistant.config.agents import DEFAULTS, AgentSettings
 from assistant.config.errors import ConfigProblem
@@ -56,6 +57,7 @@ async def build_turns(
     reader: DocumentReader,
     memory: OpenMemory,
     later: Later,
+    web: OpenWeb,
     opened: AsyncExitStack,
     metrics: Metrics,
     traces: "Traces | None",
@@ -72,7 +74,7 @@ async def build_turns(
     make_toolbox, make_turns = (Toolbox, Turns) if traces is None else (traces.toolbox, traces.turns)
 
     def agent(name: str, settings: AgentSettings) -> Agent:
-        model, services = models[name].provider, tool_services(name, settings, loaded, store, directory, deliveries, memory, later)
+        model, services = models[name].provider, tool_services(name, settings, loaded, store, directory, deliveries, memory, later, web)
         toolbox = make_toolbox(
             open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=metrics
         )
@@ -114,6 +116,7 @@ def tool_services(
     deliveries: Deliveries,
     memory: OpenMemory,
     later: Later,
+    web: OpenWeb,
 ) -> ToolServices:
     deliver = loaded.config.deliver
     return ToolServices(
@@ -140,6 +143,8 @@ def tool_services(
         http=open_http,
         search=memory.search,
         memories=memory.service,
+        pages=web.pages,
+        web=web.search,
     )
 
 

@@ -14,6 +14,7 @@ from assistant.app.ledger import build_meter
 from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.schedules import Later, build_schedules, open_later
+from assistant.app.web import build_web
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
@@ -128,7 +129,8 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
-        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, opened, metrics, traces)
+        web = build_web(loaded, files)
+        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, web, opened, metrics, traces)
         opened.push_async_callback(turns.close, grace=0)
         direct = Direct(
             reader=reader,
@@ -155,7 +157,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             reader=reader,
             workflows=workflows,
             workflow_models=workflow_models,
-            schedules=build_schedules(loaded, store, turns, workflows, store.people),
+            schedules=build_schedules(loaded, store, turns, workflows, store.people, web),
             channels=channels,
             meter=meter,
             reports=UsageReports(store=store.ledger, budgets=meter.budgets, people=store.people),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
-from assistant.contracts.documents import ReadDocument
+from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
@@ -224,6 +224,10 @@ class SessionFiles(Protocol):
 
     async def keep_text(self, owner: str, session: str, name: str, text: str) -> str:
         """Store a text that the server made (a long tool result) as an attachment of format "text"; returns its id."""
+        ...
+
+    async def keep_picture(self, owner: str, session: str, name: str, picture: ReadImage) -> str:
+        """Store a picture that a tool brought as an attachment, which its result shows; returns its id."""
         ...
 
     async def document(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, ReadDocument] | None:

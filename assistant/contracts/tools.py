@@ -20,6 +20,7 @@ from assistant.contracts.provenance import Provenance
 from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.util import Settings
+from assistant.contracts.web import NoPages, NoWebSearch, PageFetcher, WebSearch
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -167,6 +168,8 @@ class ToolServices:
     """Opens an HTTP session with this program's User-Agent, time limits, and the environment's proxies. The tool closes it in `close`."""
     memories: MemoryTools = field(default_factory=NoMemory)
     search: Search = field(default_factory=NoSearch)
+    pages: PageFetcher = field(default_factory=NoPages)
+    web: WebSearch = field(default_factory=NoWebSearch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
