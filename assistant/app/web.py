@@ -21,13 +21,15 @@ class OpenWeb:
     pages: PageFetcher
     """Text: for `fetch_page`."""
     search: WebSearch
+    """For `search_web`."""
     secrets: Secrets
     """For all that sends what a model wrote."""
 
 
 def build_web(loaded: Loaded, reader: DocumentReader, *, resolver: Resolver | None = None) -> OpenWeb:
     """Opens nothing. `reader`: in child processes, without a cache. `resolver`: the machine's own by default."""
-    config, user_agent = loaded.config, f"nanobot/{__version__}"
+    config = loaded.config
+    user_agent = f"nanobot/{__version__}"
     secrets = ConfiguredSecrets(config.secrets)
     fetcher = SafeFetcher(config.web, secrets, user_agent, resolver=resolver)
     return OpenWeb(

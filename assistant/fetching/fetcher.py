@@ -3,6 +3,7 @@ to at the address that was checked."""
 
 import asyncio
 import html
+import os
 import re
 import socket
 from collections.abc import Collection, Mapping
@@ -83,6 +84,7 @@ class SafeFetcher:
         *,
         resolver: Resolver | None = None,
         tls: "ssl.SSLContext | None" = None,
+        limits: HostLimits | None = None,
     ) -> None:
         """`resolver`: the machine's own by default. `tls`: trusts the machine's authorities by default."""
         self._settings = settings
@@ -90,7 +92,7 @@ class SafeFetcher:
         self._headers = {**_FIXED, "User-Agent": user_agent}
         self._resolver = resolver or SystemResolver()
         self._tls = tls
-        self._limits = HostLimits()
+        self._limits = limits or HostLimits()
 
     async def get(
         self, url: str, *, headers: Mapping[str, str] = NO_HEADERS, may_be_private: bool = False, most_bytes: int = MOST_BYTES
@@ -112,7 +114,8 @@ class SafeFetcher:
         except aiohttp.ClientSSLError:
             raise PageRefused("no encrypted connection to it can be made") from None
         except aiohttp.ClientConnectorError as error:
-            raise PageRefused(f"there is no connection to it ({error.os_error.strerror or type(error.os_error).__name__})") from None
+            why = os.strerror(error.os_error.errno) if error.os_error.errno else "none of its addresses answers"
+            raise PageRefused(f"there is no connection to it ({why})") from None
         except (aiohttp.ClientError, OSError, UnusableProxy, ValueError) as error:
             raise PageRefused(f"its answer broke off or is malformed ({type(error).__name__})") from None
 

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
@@ -59,8 +59,9 @@ def check_addresses(addresses: Sequence[str]) -> None:
 class HostLimits:
     """Waits where a host was asked twice within the second before, or four requests to it run."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._clock = clock
+        self._sleep = sleep
         self._all = asyncio.Semaphore(_ALL_AT_ONCE)
         self._hosts: OrderedDict[str, tuple[asyncio.Semaphore, list[float]]] = OrderedDict()
 
@@ -75,6 +76,6 @@ class HostLimits:
             begins = max(now, asked[-A_SECOND] + 1) if len(asked) >= A_SECOND else now
             asked[:] = [*asked[1 - A_SECOND :], begins]
             if begins > now:
-                await asyncio.sleep(begins - now)
+                await self._sleep(begins - now)
             async with self._all:
                 yield

@@ -52,8 +52,11 @@ class WebPages:
         if page is not None and self._clock() < until:
             self._kept.move_to_end(key)
             return page
-        fetched = await self._fetcher.get(url, headers=headers)
-        page = self._hidden(await self._read(fetched))
+        try:
+            fetched = await self._fetcher.get(url, headers=headers)
+            page = self._hidden(await self._read(fetched))
+        except PageRefused as error:
+            raise PageRefused(self._secrets.hide(str(error))) from None
         log.info("page.fetched host=%s bytes=%d", fetched.url.host, len(fetched.data))
         self._keep(key, page)
         return page

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
@@ -13,6 +14,7 @@ import orjson
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
+from assistant.contracts.urls import PageRefused, parse_url
 from assistant.contracts.web import FoundPage, WebAnswer
 from assistant.fetching.settings import ENVIRONMENT, WebSettings
 
@@ -41,17 +43,19 @@ class SearchBackend(Protocol):
 class ConfiguredSearch:
     """The `WebSearch` of the section `web.search`."""
 
-    def __init__(self, backends: Sequence[SearchBackend]) -> None:
+    def __init__(self, backends: Sequence[SearchBackend], *, seconds: float = SECONDS) -> None:
+        """`seconds`: that each of them gets."""
         self._backends = backends
+        self._seconds = seconds
 
     async def search(self, query: str, count: int) -> WebAnswer:
         failed: list[str] = []
         for backend in self._backends:
             try:
-                async with asyncio.timeout(SECONDS):
+                async with asyncio.timeout(self._seconds):
                     pages = await backend.find(query, count)
             except TimeoutError:
-                failed.append(f"{backend.name} did not answer within {SECONDS} seconds")
+                failed.append(f"{backend.name} did not answer within {self._seconds:g} seconds")
             except SearchUnavailable as error:
                 failed.append(f"{backend.name}: {error}")
             else:
@@ -191,12 +195,12 @@ class KeylessSearch:
 
 
 def _pages(rows: Sequence[object], title: str, url: str, text: str) -> list[FoundPage]:
-    """Those with an address of the web, once each, in plain words."""
+    """Those that could be fetched, once each, in plain words."""
     pages: dict[str, FoundPage] = {}
     for row in rows:
         fields = cast("dict[str, object]", row) if isinstance(row, dict) else {}
-        address = str(fields.get(url) or "")
-        if address.startswith(("http://", "https://")) and address.isprintable() and len(address) <= 2_000:
+        with suppress(PageRefused):
+            address = str(parse_url(str(fields.get(url) or "")))
             words = _plain(fields.get(text))
             pages.setdefault(address, FoundPage(title=_plain(fields.get(title))[:200], url=address, text=words[:_MOST_TEXT]))
     return list(pages.values())

@@ -36,17 +36,14 @@ _ASKED: Final = (
     ("remember", re.compile(r"(?:please )?(?:remember|don't forget|keep in mind)(?: that|:)? (?P<text>.+)", re.IGNORECASE | re.DOTALL)),
     ("remember", re.compile(r"(?:bitte )?merke? dir(?: bitte)?(?:, dass|,| dass|:)? (?P<text>.+)", re.IGNORECASE | re.DOTALL)),
     ("forget", re.compile(r"(?:please )?forget(?: that| about)? (?P<what>.+)", re.IGNORECASE | re.DOTALL)),
+    ("forget", re.compile(r"(?:bitte )?vergiss(?: bitte)?(?:, dass|,| dass)? (?P<what>.+)", re.IGNORECASE | re.DOTALL)),
     ("fetch_page", re.compile(r"(?:please )?(?:fetch|open|read|get)(?: me)?(?: the page)? (?P<url>https?://\S+?)[.,!?]*", re.IGNORECASE)),
     (
         "fetch_page",
         re.compile(r"(?:bitte )?(?:hole?|lade|öffne|lies)(?: mir)?(?: bitte)?(?: die seite)? (?P<url>https?://\S+?)[.,!?]*", re.IGNORECASE),
     ),
-    ("search_web", re.compile(r"(?:please )?search (?:the )?(?:web|internet)(?: for)?:? (?P<query>.{1,400})", re.IGNORECASE | re.DOTALL)),
-    (
-        "search_web",
-        re.compile(r"(?:bitte )?suche? (?:bitte )?im (?:web|internet|netz)(?: nach)?:? (?P<query>.{1,400})", re.IGNORECASE | re.DOTALL),
-    ),
-    ("forget", re.compile(r"(?:bitte )?vergiss(?: bitte)?(?:, dass|,| dass)? (?P<what>.+)", re.IGNORECASE | re.DOTALL)),
+    ("search_web", re.compile(r"(?:please )?search (?:the )?(?:web|internet)(?: for)?:? (?P<query>.{1,400})", re.IGNORECASE)),
+    ("search_web", re.compile(r"(?:bitte )?suche? (?:bitte )?im (?:web|internet|netz)(?: nach)?:? (?P<query>.{1,400})", re.IGNORECASE)),
 )
 """What asks for which tool, with its argument by name."""
 _EVERYWHERE: Final = re.compile(
@@ -74,8 +71,8 @@ _QUICK: Final = 10_000
 
 
 class OfflineProvider:
-    """Answers from what arrived and nothing else. Never fails. Calls `message`, the tools of memory and of the web and `schedule`, and only where the user spells
-    the call out ("remember that …", "remind me in 10 minutes …"): so that they can be tried without a key."""
+    """Answers from what arrived and nothing else. Never fails. Calls `message`, `schedule` and the tools of memory and of the web, and only where
+    the user spells the call out ("remember that …", "remind me in 10 minutes …"): so that they can be tried without a key."""
 
     def __init__(self, unavailable: str = "") -> None:
         """`unavailable`: why the requested model is, as in "the model x needs Y, which is not set"; empty: none was requested."""
