@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from assistant import __version__
+from assistant.app.web import OpenWeb
 from assistant.config import Loaded
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.people import PeopleDirectory
@@ -14,7 +14,6 @@ from assistant.contracts.schedules import ScheduleBook, ScheduleWords
 from assistant.contracts.util import Clock, utc_now
 from assistant.schedule.book import StoredSchedules
 from assistant.schedule.commands import ScheduleCommands
-from assistant.schedule.pages import PageSource
 from assistant.schedule.runs import OccurrenceRunner
 from assistant.schedule.service import ScheduleService
 from assistant.schedule.spoken import SpokenSchedules, reminder_buttons
@@ -43,7 +42,9 @@ def open_later(store: Store, channels: ChannelDirectory, people: PeopleDirectory
     return Later(book=book, words=words, commands=ScheduleCommands(book, words, clock=clock))
 
 
-def build_schedules(loaded: Loaded, store: Store, turns: Turns, workflows: WorkflowService, people: PeopleDirectory) -> ScheduleService:
+def build_schedules(
+    loaded: Loaded, store: Store, turns: Turns, workflows: WorkflowService, people: PeopleDirectory, web: OpenWeb
+) -> ScheduleService:
     """Nothing runs yet: see `ScheduleService.start`."""
 
     async def start_job(job_id: str, owner: str, workflow: str, inputs: Mapping[str, Any]) -> None:
@@ -54,7 +55,7 @@ def build_schedules(loaded: Loaded, store: Store, turns: Turns, workflows: Workf
         store=store.occurrences,
         turns=turns,
         start_job=start_job,
-        checks=WatchChecks(PageSource(f"nanobot/{__version__}"), _reader(loaded.workspace)),
+        checks=WatchChecks(web.fetcher, _reader(loaded.workspace)),
         writer=writer,
         people=people,
     )

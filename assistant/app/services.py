@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant import __version__
-from assistant.app.agent import build_turns
+from assistant.app.agent import AgentParts, build_turns
 from assistant.app.ledger import build_meter
 from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.schedules import Later, build_schedules, open_later
+from assistant.app.web import build_web
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
@@ -133,7 +134,21 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
         task_book = TaskBook(store.tasks, store.sessions, [MAIN, *config.named_agents])
-        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, task_book, opened, metrics, traces)
+        web = build_web(loaded, files)
+        parts = AgentParts(
+            loaded=loaded,
+            models=models,
+            store=store,
+            directory=directory,
+            deliveries=deliveries,
+            reader=reader,
+            memory=memory,
+            later=later,
+            tasks=task_book,
+            web=web,
+            metrics=metrics,
+        )
+        turns = await build_turns(parts, opened, traces)
         tasks = TaskService(store=store, book=task_book, turns=turns, settings=config.tasks)
         opened.push_async_callback(tasks.close, grace=0)
         opened.push_async_callback(turns.close, grace=0)
@@ -162,9 +177,9 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             reader=reader,
             workflows=workflows,
             workflow_models=workflow_models,
-            schedules=build_schedules(loaded, store, turns, workflows, store.people),
             task_book=task_book,
             tasks=tasks,
+            schedules=build_schedules(loaded, store, turns, workflows, store.people, web),
             channels=channels,
             meter=meter,
             reports=UsageReports(store=store.ledger, budgets=meter.budgets, people=store.people),

@@ -16,6 +16,7 @@ from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.util import Settings
 from assistant.delivery.settings import DeliverySettings
 from assistant.documents.settings import DocumentSettings
+from assistant.fetching.settings import SecretSettings, SecretsSettings, WebSettings
 from assistant.ledger.budgets import BudgetSettings, UsageSettings
 from assistant.memory.settings import MemorySettings
 from assistant.providers.settings import ModelsSettings, ProviderSettings, ProvidersSettings, RegisteredModel
@@ -71,6 +72,10 @@ class Config(Settings):
     memory: MemorySettings = MemorySettings()
     workflows: WorkflowSettings = WorkflowSettings()
     tasks: TaskSettings = TaskSettings()
+    web: WebSettings = WebSettings()
+    secrets: SecretsSettings = Field(default_factory=dict[str, SecretSettings])
+    """Secrets that the model names and never sees, by name: `{{secret:github}}` in a header of `fetch_page` is filled in for the secret's own
+    hosts."""
     budgets: tuple[BudgetSettings, ...] = ()
     """What may be used: `[{"of": "role:guest", "per": "day", "tokens": 100000}]`. `nanobot budgets` sets further ones."""
     usage: UsageSettings = UsageSettings()

@@ -27,7 +27,7 @@ class Redactor:
     __slots__ = ("_known",)
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
+        forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in secret_forms(secret)}
         longest_first = sorted(forms, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if forms else None
 
@@ -39,7 +39,8 @@ class Redactor:
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _forms(secret: str) -> Iterable[str]:
+def secret_forms(secret: str) -> Iterable[str]:
+    """A secret as it may stand in others' words: plain, percent-encoded, in Base64, its first half."""
     yield secret
     yield quote(secret, safe="")
     yield base64.b64encode(secret.encode()).decode().rstrip("=")

@@ -233,6 +233,10 @@ class SessionFiles(Protocol):
         """Store a file that a tool read or made, for as long as the session lasts; returns the attachment's id."""
         ...
 
+    async def keep_picture(self, owner: str, session: str, name: str, picture: ReadImage) -> str:
+        """Store a picture that a tool brought as an attachment, which its result shows; returns its id."""
+        ...
+
     async def document(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, ReadDocument] | None:
         """The whole text of an attachment of this session. None: the session has none with that id, or it is an image."""
         ...

@@ -24,6 +24,7 @@ from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.tasks import Delegation, NoTasks
 from assistant.contracts.util import Settings
+from assistant.contracts.web import NoPages, NoWebSearch, PageFetcher, WebSearch
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -187,6 +188,8 @@ class ToolServices:
     reader: DocumentReader = field(default_factory=NoReader)
     folder_bytes: int = 1024**3
     """How much a person's folder may hold, and the common one: `files.quotaMib`."""
+    pages: PageFetcher = field(default_factory=NoPages)
+    web: WebSearch = field(default_factory=NoWebSearch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

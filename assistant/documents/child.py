@@ -17,7 +17,7 @@ from types import ModuleType, TracebackType
 from typing import cast
 
 from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadImage
-from assistant.documents.protocol import MIB, FileRefused, IllustratedDocument, ReadLimits, ReadRefusal, pack, pack_picture
+from assistant.documents.protocol import MIB, WEB_PAGE, FileRefused, IllustratedDocument, ReadLimits, ReadRefusal, pack, pack_picture
 from assistant.documents.sniff import sniff
 
 _MODULES = {
@@ -28,6 +28,7 @@ _MODULES = {
     "docx": "office.docx",
     "pptx": "office.pptx",
     "html": "html",
+    "web page": "webpage",
     "eml": "mail",
     "ipynb": "notebook",
     "rtf": "rtf",
@@ -78,7 +79,8 @@ def _read(data: bytes, suffix: str, limits: ReadLimits) -> tuple[bytes, Iterator
     """The packed reply (packing counts against the memory limit, too), and the pictures to follow."""
     nothing: Iterator[DocumentPicture] = iter(())
     try:
-        name = sniff(data, suffix)
+        name = sniff(data, ".html" if suffix == WEB_PAGE else suffix)
+        name = "web page" if (suffix, name) == (WEB_PAGE, "html") else name
         read = cast("Callable[[bytes, str, ReadLimits], ReadDocument | ReadImage | IllustratedDocument]", module_of(name).read)
         # Only now, behind the imports: no file may grow and (unless root) no process may start.
         for limit, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 32), (resource.RLIMIT_NPROC, 0)):

@@ -15,12 +15,14 @@ from contextlib import suppress
 from importlib import import_module
 
 from assistant.documents.child import FORMATS, main
-from assistant.documents.protocol import ReadLimits
+from assistant.documents.protocol import WEB_PAGE, ReadLimits
 
 CONTROL = 3
 """The descriptor of the socket to the server: jobs and kills in, exits out, each a packet of JSON."""
 _ENDS_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of Linux' prctl(2)."""
+_FOR_PAGES = "trafilatura"
+"""0.2 s and 20 MB: only where pages of the web are read."""
 _PACKET = 4096
 _MOST_OPEN = 64
 """Descriptors are numbered from below, and this process holds less than ten."""
@@ -36,25 +38,25 @@ def serve(limits: ReadLimits) -> None:
     wake.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-    waiting = list(FORMATS)
+    waiting = [f"assistant.documents.formats.{name}" for name in FORMATS]
     running: dict[int, int] = {}  # process → number of its job
     while True:
         ready, _, _ = select.select([control, woken], [], [], 0 if waiting else None)
         if not ready:
             with suppress(Exception):  # a reader that needs it fails with the same error; the other formats are read
-                import_module(f"assistant.documents.formats.{waiting.pop(0)}")
+                import_module(waiting.pop(0))
             gc.freeze()  # a collection in a reader would copy the pages that it shares with this process
         if woken in ready:
             woken.recv(_PACKET)
             _report(control, running)
-        if control in ready and not _take(control, running, limits):
+        if control in ready and not _take(control, running, limits, waiting):
             for process in running:
                 _kill(process)
             os._exit(0)
 
 
-def _take(control: socket.socket, running: dict[int, int], limits: ReadLimits) -> bool:
-    """Handles one packet of the server's. False: it is gone."""
+def _take(control: socket.socket, running: dict[int, int], limits: ReadLimits, waiting: list[str]) -> bool:
+    """Handles one packet of the server's. False: it is gone. `waiting`: what is to be imported; a first page adds what the next ones take."""
     packet, descriptors, _, _ = socket.recv_fds(control, _PACKET, 2)
     if not packet:
         return False
@@ -72,6 +74,8 @@ def _take(control: socket.socket, running: dict[int, int], limits: ReadLimits) -
         if process == 0:
             _read(source, answer, job["suffix"], limits)
         running[process] = job["job"]
+        if job["suffix"] == WEB_PAGE and _FOR_PAGES not in (*waiting, *sys.modules):
+            waiting.append(_FOR_PAGES)
     for descriptor in descriptors:
         os.close(descriptor)
     return True

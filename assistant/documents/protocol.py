@@ -11,6 +11,8 @@ from typing import Literal
 from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadImage
 
 MIB = 1024 * 1024
+WEB_PAGE = ".web page"
+"""The suffix of HTML that was fetched: its own words are wanted, without what surrounds them."""
 MAX_HEAD = 2_000_000
 """Bytes of a reply before its text or picture."""
 RefusalReason = Literal["unreadable", "unsupported", "too_large"]

@@ -27,7 +27,7 @@ _SEND = re.compile(
 )
 _WORDS_LOOKED_AT = 10_000
 """Characters of a message that are searched for what to do."""
-_MEMORY: Final = (
+_ASKED: Final = (
     ("recall", re.compile(r"what (?:do you|have you) (?:know|remember(?:ed)?) about (?:me|(?P<query>.+?))\W*", re.IGNORECASE)),
     (
         "recall",
@@ -37,13 +37,20 @@ _MEMORY: Final = (
     ("remember", re.compile(r"(?:bitte )?merke? dir(?: bitte)?(?:, dass|,| dass|:)? (?P<text>.+)", re.IGNORECASE | re.DOTALL)),
     ("forget", re.compile(r"(?:please )?forget(?: that| about)? (?P<what>.+)", re.IGNORECASE | re.DOTALL)),
     ("forget", re.compile(r"(?:bitte )?vergiss(?: bitte)?(?:, dass|,| dass)? (?P<what>.+)", re.IGNORECASE | re.DOTALL)),
+    ("fetch_page", re.compile(r"(?:please )?(?:fetch|open|read|get)(?: me)?(?: the page)? (?P<url>https?://\S+?)[.,!?]*", re.IGNORECASE)),
+    (
+        "fetch_page",
+        re.compile(r"(?:bitte )?(?:hole?|lade|öffne|lies)(?: mir)?(?: bitte)?(?: die seite)? (?P<url>https?://\S+?)[.,!?]*", re.IGNORECASE),
+    ),
+    ("search_web", re.compile(r"(?:please )?search (?:the )?(?:web|internet)(?: for)?:? (?P<query>.{1,400})", re.IGNORECASE)),
+    ("search_web", re.compile(r"(?:bitte )?suche? (?:bitte )?im (?:web|internet|netz)(?: nach)?:? (?P<query>.{1,400})", re.IGNORECASE)),
 )
 """What asks for which tool, with its argument by name."""
 _EVERYWHERE: Final = re.compile(
     r",?\s+(?:and |und |also |auch )*(?:everywhere|from what (?:i|we)(?:'ve| have)? said|überall)\W*$", re.IGNORECASE
 )
 _FILES: Final = ("list_files", "find_files", "search_files", "read_file", "write_file", "move_file", "delete_file")
-_OUTCOMES: Final = frozenset({MESSAGE, SCHEDULE, *_FILES, *(name for name, _ in _MEMORY)})
+_OUTCOMES: Final = frozenset({MESSAGE, SCHEDULE, *_FILES, *(name for name, _ in _ASKED)})
 """Tools whose result is the answer."""
 _LATER_LOOKED_AT = 1_000
 """Those that are searched for what to do later."""
@@ -65,8 +72,8 @@ _QUICK: Final = 10_000
 
 
 class OfflineProvider:
-    """Answers from what arrived and nothing else. Never fails. Calls `message`, `schedule`, the tools of memory and those for files, and only where
-    the user spells the call out ("remember that …", "list my files"): so that they can be tried without a key."""
+    """Answers from what arrived and nothing else. Never fails. Calls a tool only where the user spells the call out ("remember that …", "list my
+    files", "fetch https://…"), so that the tools can be tried without a key."""
 
     def __init__(self, unavailable: str = "") -> None:
         """`unavailable`: why the requested model is, as in "the model x needs Y, which is not set"; empty: none was requested."""
@@ -117,8 +124,8 @@ def answer(request: ModelRequest, opening: str) -> str:
 
 
 def asked_for(request: ModelRequest) -> ToolCall | None:
-    """The call that the last words of the user ask for: send "<text>" to <channel> <chat_id> [thread <thread_id>], or one of a tool of memory or
-    for files."""
+    """The call that the last words of the user ask for: send "<text>" to <channel> <chat_id> [thread <thread_id>], or one of a tool of memory, the
+    web or files."""
     last = request.messages[-1] if request.messages else None
     if not isinstance(last, UserMessage) or not request.may_call:
         return None
@@ -128,14 +135,14 @@ def asked_for(request: ModelRequest) -> ToolCall | None:
     if found is None:
         words = own_words.strip()
         in_group = words.partition(": ")[2]  # behind the speaker's name
-        return next(filter(None, (of(said, names) for said in (words, in_group) for of in (_asked_of_memory, _asked_of_files))), None)
+        return next(filter(None, (of(said, names) for said in (words, in_group) for of in (_asked_of_tool, _asked_of_files))), None)
     text, channel, chat_id, thread_id = found.groups()
     arguments = {"content": text, "channel": channel.lower(), "chat_id": chat_id} | ({"thread_id": thread_id} if thread_id else {})
     return ToolCall(id=new_id("call"), name=MESSAGE, arguments=json.dumps(arguments, ensure_ascii=False))
 
 
-def _asked_of_memory(words: str, names: Collection[str]) -> ToolCall | None:
-    for name, pattern in _MEMORY:
+def _asked_of_tool(words: str, names: Collection[str]) -> ToolCall | None:
+    for name, pattern in _ASKED:
         if name in names and (found := pattern.fullmatch(words)):
             arguments: dict[str, Json] = {key: value.strip() for key, value in found.groupdict().items() if value}
             if name == "forget" and (end := _EVERYWHERE.search(words)):

@@ -4,15 +4,16 @@ from html.parser import HTMLParser
 from typing import Final
 from xml.etree import ElementTree
 
-from assistant.schedule.pages import Page, PageRefused
+from assistant.contracts.urls import PageRefused
+from assistant.fetching.fetcher import Fetched
 
 _HIDDEN: Final = frozenset({"script", "style", "noscript", "template"})
 _MOST_SUMMARY: Final = 500
 
 
-def visible_text(page: Page) -> str:
+def visible_text(page: Fetched) -> str:
     """A page's words, line by line; of what is not HTML, the text as it is. Blocks."""
-    text = page.data.decode(_known(page.charset), errors="replace")
+    text = page.text()
     if "html" not in page.media_type:
         return text
     words = _Words()
@@ -40,7 +41,7 @@ class _Words(HTMLParser):
             self.lines.append(line)
 
 
-def feed_entries(page: Page) -> list[tuple[str, str]]:
+def feed_entries(page: Fetched) -> list[tuple[str, str]]:
     """(key, words) of the entries of an RSS or Atom feed, in its order. Raises PageRefused: it is none. Blocks."""
     try:
         root = ElementTree.fromstring(page.data)  # noqa: S314 - 2 MB at most, and expat bounds what entities expand to
@@ -65,11 +66,3 @@ def _entry(entry: ElementTree.Element) -> tuple[str, str]:
 
 def _local(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
-
-
-def _known(charset: str) -> str:
-    try:
-        b"".decode(charset)
-    except LookupError:
-        return "utf-8"
-    return charset

@@ -12,12 +12,15 @@ import orjson
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.people import OWNER_ID
 from assistant.contracts.schedules import Watched
-from assistant.schedule.pages import Page, PageRefused, PageSource
+from assistant.contracts.urls import PageRefused
+from assistant.fetching.fetcher import Fetched, SafeFetcher
 
 _KEPT_TEXT: Final = 20_000
 """Characters of what was seen that are kept, to say what is new."""
 _KEPT_ENTRIES: Final = 500
 _MOST_NEWS: Final = 8_000
+_MOST_BYTES: Final = 2_000_000
+"""Of a page or feed that is watched."""
 
 ReadFile = Callable[[str, str], bytes]
 """(path, owner) → the bytes of a file of the workspace, if it may be read for this owner. Blocks. Raises ToolFailed."""
@@ -39,7 +42,7 @@ class Seen:
 class WatchChecks:
     """Looks at what is watched. `pages`: fetches addresses. `read_file`: reads the workspace."""
 
-    def __init__(self, pages: PageSource, read_file: ReadFile) -> None:
+    def __init__(self, pages: SafeFetcher, read_file: ReadFile) -> None:
         self._pages = pages
         self._read_file = read_file
 
@@ -54,25 +57,27 @@ class WatchChecks:
                 data = await asyncio.to_thread(self._read_file, watched.target, owner)
                 return await asyncio.to_thread(_compared, known, data, data.decode(errors="replace"), {})
             private = watched.named and owner == OWNER_ID
-            page = await self._pages.fetch(watched.target, etag=known.get("etag"), modified=known.get("modified"), private=private)
-            if page is None:
+            asked = {"If-None-Match": known.get("etag"), "If-Modified-Since": known.get("modified")}
+            headers = {name: value for name, value in asked.items() if value}
+            page = await self._pages.get(watched.target, headers=headers, may_be_private=private, most_bytes=_MOST_BYTES)
+            if page.not_modified:
                 return Seen(state=state or "{}")
             compare = _of_feed if watched.kind == "feed" else _of_page
             return await asyncio.to_thread(compare, known, page)
-        except ToolFailed as error:
-            raise WatchFailed(str(error)) from None
         except PageRefused as error:
             raise WatchFailed(f"{watched.target} can't be watched: {error}") from None
+        except ToolFailed as error:
+            raise WatchFailed(str(error)) from None
 
 
-def _of_page(known: dict[str, Any], page: Page) -> Seen:
+def _of_page(known: dict[str, Any], page: Fetched) -> Seen:
     from assistant.schedule.contents import visible_text  # noqa: PLC0415 - only where something is watched
 
     text = visible_text(page)
-    return _compared(known, text.encode(), text, page.validators)
+    return _compared(known, text.encode(), text, _validators(page))
 
 
-def _of_feed(known: dict[str, Any], page: Page) -> Seen:
+def _of_feed(known: dict[str, Any], page: Fetched) -> Seen:
     from assistant.schedule.contents import feed_entries  # noqa: PLC0415 - only where something is watched
 
     entries = feed_entries(page)
@@ -80,12 +85,17 @@ def _of_feed(known: dict[str, Any], page: Page) -> Seen:
     new = [(key, words) for key, words in entries if key not in set(seen)]
     keys = [key for key, _ in entries]
     kept = list(dict.fromkeys([*keys, *seen]))[:_KEPT_ENTRIES]
-    state = orjson.dumps({**page.validators, "seen": kept}).decode()
+    state = orjson.dumps({**_validators(page), "seen": kept}).decode()
     if "seen" not in known:
         return Seen(state=state, words=f"the first look: {len(entries)} entries")
     if not new:
         return Seen(state=state, words="no new entries")
     return Seen(state=state, news=_cut("\n\n".join([words for _, words in new])))
+
+
+def _validators(page: Fetched) -> dict[str, str]:
+    named = {"etag": page.etag, "modified": page.modified}
+    return {name: value for name, value in named.items() if value}
 
 
 def _compared(known: dict[str, Any], data: bytes, text: str, validators: dict[str, str]) -> Seen:

@@ -22,6 +22,8 @@ _AT_ONCE = 200
 _HOLDING = ("attachments", "files", "response_files")
 _OWN_TEXT = b"text made by the server\0"
 """Prefix of a text of ours when it is hashed: an upload of the same bytes is another file, with a reading of its own."""
+_OWN_PICTURE = b"picture that a tool brought\0"
+"""Likewise of a picture."""
 
 _ADD = """
     INSERT INTO attachments (id, owner, session, digest, at, used, size, label)
@@ -72,6 +74,12 @@ class AttachmentStore:
         reading = ReadDocument(format="text", text=text)
         digest = sha256(_OWN_TEXT + data).hexdigest()
         return await self._keep(owner, session, digest, len(data), _label(name, "text", ()), reading, None, used=True)
+
+    async def keep_picture(self, owner: str, session: str, name: str, picture: ReadImage) -> str:
+        """Store a picture that a tool brought as an attachment, without the bytes that it was read from. Returns its id."""
+        label = _label(name, picture.media_type.removeprefix("image/"), (picture.original,))
+        digest = sha256(_OWN_PICTURE + picture.data).hexdigest()
+        return await self._keep(owner, session, digest, len(picture.data), label, picture, None, used=True)
 
     async def document(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, ReadDocument] | None:
         """The whole text of an attachment of this session. None: the session has none with that id, or it is an image."""

@@ -43,8 +43,13 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
 
 def read_page(data: bytes) -> list[str]:
     """The blocks of a page in the encoding that it declares, else in what its bytes resemble."""
+    return to_markdown(page_text(data))
+
+
+def page_text(data: bytes) -> str:
+    """The source of a page, decoded likewise."""
     declared = _CHARSET.search(data[:4096])
-    return to_markdown(decode_as(data, declared[1].decode()) if declared else decode(data))
+    return decode_as(data, declared[1].decode()) if declared else decode(data)
 
 
 def to_markdown(page: str) -> list[str]:

@@ -11,8 +11,10 @@ from assistant.contracts.models import ModelProvider
 from assistant.contracts.outbox import Claim, DeliveryError, OutboundEvent, Settlement
 from assistant.contracts.people import OWNER_ID, PeopleDirectory, UnknownPeople
 from assistant.contracts.schedules import Every, NewSchedule, Occurrence, Rule, Schedule, ScheduleKind
+from assistant.contracts.secrets import NoSecrets
+from assistant.fetching.fetcher import SafeFetcher
+from assistant.fetching.settings import WebSettings
 from assistant.schedule.book import StoredSchedules
-from assistant.schedule.pages import PageSource
 from assistant.schedule.runs import OccurrenceRunner
 from assistant.schedule.service import NextWake, ScheduleService
 from assistant.schedule.texts import EventWriter
@@ -59,7 +61,7 @@ class Rig:
             store=store.occurrences,
             turns=turns,
             start_job=start_job,
-            checks=WatchChecks(PageSource("test"), read),
+            checks=WatchChecks(SafeFetcher(WebSettings(), NoSecrets(), "test"), read),
             writer=writer,
             people=self.people,
             clock=self.clock,
