@@ -12,6 +12,7 @@ import resource
 import signal
 import struct
 import sys
+from contextlib import suppress
 from typing import Any, Final
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -75,6 +76,9 @@ def _tasks(user: int) -> int:
 def _become(policy: dict[str, Any]) -> None:
     """In the child: everything that holds from here to the command's end, then the command."""
     os.setsid()
+    os.nice(5)
+    with suppress(OSError), open("/proc/self/autogroup", "w") as file:
+        file.write("5")
     user = policy["user"]
     os.chdir(policy["cwd"])
     for name, value in policy["limits"].items():

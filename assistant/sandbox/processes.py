@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-import resource
 import signal
 from asyncio.subprocess import Process
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import ClassVar, Final
 
@@ -96,11 +95,3 @@ class Launched(Confined):
     """On the third rung: the first process is the launcher, which ends all others when it is told to."""
 
     _fatal: ClassVar[signal.Signals] = signal.SIGTERM
-
-
-def limit(pid: int, limits: Mapping[str, int], processes: int) -> None:
-    """Set the limits of a process that has not begun, and of what it will start; and give way to all else on this machine."""
-    for name, value in limits.items():
-        resource.prlimit(pid, getattr(resource, name), (value, value))
-    resource.prlimit(pid, resource.RLIMIT_NPROC, (processes, processes))
-    os.setpriority(os.PRIO_PROCESS, pid, 15)

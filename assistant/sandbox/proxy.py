@@ -20,6 +20,7 @@ _BLOCK: Final = 64 * 1024
 _HELD_BYTES: Final = 8 * 1024**2
 """Of an answer to a request with a secret in it, which is held until the secret is taken out of it."""
 _PORTS: Final = frozenset({80, 443})
+_NAT64, _LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48")
 _HOPS: Final = frozenset({"connection", "proxy-connection", "proxy-authorization", "keep-alive", "host", "te", "upgrade"})
 
 
@@ -160,8 +161,14 @@ def _is_named(host: str, port: int, named: frozenset[str]) -> bool:
 def is_public(address: str) -> bool:
     """Whether it is one of the internet's."""
     found = ipaddress.ip_address(address.partition("%")[0])
-    inner = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1] if isinstance(found, ipaddress.IPv6Address) else None
-    return found.is_global and not found.is_multicast and (inner is None or is_public(str(inner)))
+    if isinstance(found, ipaddress.IPv6Address):
+        if found in _NAT64:
+            found = ipaddress.IPv4Address(found.packed[-4:])
+        elif found in _LOCAL_NAT64:
+            return False
+        else:
+            found = found.ipv4_mapped or found.sixtofour or found
+    return found.is_global and not found.is_multicast
 
 
 async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -39,7 +39,7 @@ class MachineSandbox:
 
     def __init__(self, settings: SandboxSettings, guarded: Guarded, scratch: Path, secrets: Secrets | None = None) -> None:
         """`scratch`: a folder of the server's, in which the machine is probed as a person's folder would be used."""
-        self._settings, self._guarded, self._scratch = settings, guarded, scratch
+        self.settings, self.guarded, self._scratch = settings, guarded, scratch
         self._proxy = HostProxy(settings.hosts, secrets or NoSecrets())
         self._places = asyncio.Semaphore(settings.parallel)
         self._found: asyncio.Task[_Found] | None = None
@@ -74,7 +74,7 @@ class MachineSandbox:
         return Ran(code=code, stdout=stdout, stderr=stderr, ended=process.ended, written=tuple(written))
 
     async def _start(self, found: _Found, command: SandboxCommand, *, piped: bool) -> Started:
-        settings = self._settings
+        settings = self.settings
         command = replace(
             command,
             memory_bytes=min(command.memory_bytes, settings.memory_mib * 1024**2),
@@ -84,9 +84,17 @@ class MachineSandbox:
         if found.rung == "none":
             raise ToolFailed(NO_SANDBOX)
         if found.rung == "landlock":
-            return await in_landlock(command, self._guarded, piped=piped)
-        proc = found.rung == "bubblewrap"
-        return await in_bubblewrap(found.bwrap, command, self._guarded, self._proxy, proc=proc, piped=piped)
+            opening = in_landlock(command, self.guarded, piped=piped)
+        else:
+            proc = found.rung == "bubblewrap"
+            opening = in_bubblewrap(found.bwrap, command, self.guarded, self._proxy, proc=proc, piped=piped)
+        task = asyncio.create_task(opening)  # it has begun what only it can end
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            with suppress(ToolFailed):
+                await (await task).process.kill()
+            raise
 
     async def _machine(self) -> _Found:
         if self._found is None:
@@ -95,7 +103,7 @@ class MachineSandbox:
 
     async def _probe(self) -> _Found:
         """The strongest rung in which a command really runs."""
-        wanted = self._settings.rung
+        wanted = self.settings.rung
         if wanted == "none":
             return _Found(rung="none", why_not='sandbox.rung is "none"')
         if sys.platform != "linux":

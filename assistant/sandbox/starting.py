@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,8 +18,8 @@ from assistant.contracts.errors import ToolFailed
 from assistant.contracts.sandbox import SandboxCommand
 from assistant.sandbox.bubblewrap import inside, options, passed
 from assistant.sandbox.landlock import launcher, policy
-from assistant.sandbox.policy import PROXY_PORT, USER, WORKSPACE, Guarded, environment, limits
-from assistant.sandbox.processes import Confined, Launched, limit
+from assistant.sandbox.policy import PROXY_PORT, USER, WORKSPACE, Guarded, environment
+from assistant.sandbox.processes import Confined, Launched
 from assistant.sandbox.proxy import HostProxy, listen_inside
 from assistant.sandbox.seccomp import filter_for
 from assistant.sandbox.watch import FolderBefore, Over, before, over
@@ -37,9 +38,9 @@ class Started:
 async def in_bubblewrap(bwrap: str, command: SandboxCommand, guarded: Guarded, proxy: HostProxy, *, proc: bool, piped: bool) -> Started:
     """Raises ToolFailed where bwrap refuses, with its words."""
     folders, arguments = await asyncio.to_thread(lambda: (_before(command.folder, command.shared), options(command, guarded, proc=proc)))
-    block, go = os.pipe()
+    block, go = os.pipe()  # it waits until it is known who it is, and its network is there
     info, tell = os.pipe()
-    told = [block, tell]
+    told = [tell, block]
     try:
         if code := filter_for(alone=True):
             told.append(passed(code))
@@ -47,18 +48,18 @@ async def in_bubblewrap(bwrap: str, command: SandboxCommand, guarded: Guarded, p
         arguments += ["--info-fd", str(tell), "--block-fd", str(block)]
         told.append(passed(b"\0".join(map(os.fsencode, arguments)) + b"\0"))
         made = environment(command, WORKSPACE, "/tmp", f"http://127.0.0.1:{PROXY_PORT}" if command.hosts else "")  # noqa: S108 - the sandbox's own
-        process = await _spawn([bwrap, "--args", str(told[-1]), "--", *inside(command.argv)], told, made, piped=piped)
+        process = await _spawn([bwrap, "--args", str(told[-1]), "--", *inside(command)], told, made, piped=piped)
         for descriptor in told:
             os.close(descriptor)
         told.clear()
+        first = await _first(info, process)
         try:
-            first = await _first(info, process)
-            limit(first, limits(command), command.processes)
             served = await proxy.serve(await listen_inside(first, PROXY_PORT), command.hosts) if command.hosts else None
             confined = Confined(process, first, _over(first, command, folders), _closing(served), command.seconds)
         except BaseException:
             with suppress(ProcessLookupError):
-                process.kill()
+                os.kill(first, signal.SIGKILL)
+            await process.wait()
             raise
         os.write(go, b"!")
         return Started(confined, folders)
@@ -85,7 +86,6 @@ async def in_landlock(command: SandboxCommand, guarded: Guarded, *, piped: bool)
     except BaseException:
         await clean()
         raise
-    os.setpriority(os.PRIO_PROCESS, process.pid, 15)
     return Started(Launched(process, process.pid, _over(process.pid, command, folders), clean, command.seconds), folders)
 
 
@@ -115,6 +115,7 @@ async def _first(info: int, process: Process) -> int:
     except (asyncio.IncompleteReadError, TimeoutError, ValueError, KeyError):
         with suppress(ProcessLookupError):
             process.kill()
+        await process.wait()
         assert process.stderr is not None
         words = (await process.stderr.read(2_000)).decode(errors="replace").strip()
         raise ToolFailed(f"Not run: the sandbox did not start: {words or 'no reason was given'}.") from None
