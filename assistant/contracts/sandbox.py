@@ -4,10 +4,15 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
+
+from assistant.contracts.errors import ToolFailed
 
 Rung = Literal["bubblewrap", "bubblewrap-noproc", "landlock", "none"]
 """How strong the sandbox of this machine is: bubblewrap with its own /proc, without one, Landlock + seccomp, none (then nothing is run)."""
+NO_SANDBOX: Final = "Not run: this machine has no sandbox, and nothing is run outside of one. `nanobot doctor` says what to install."
+Ended = Literal["exit", "timeout", "memory", "output", "processes", "disk"]
+"""What ended a program: itself, or the limit that it passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +33,22 @@ class SandboxCommand:
     """None: until `SandboxProcess.kill`."""
     memory_bytes: int = 1024**3
     processes: int = 64
+    disk_bytes: int = 1024**3
+    """What it may write to its folders."""
     output_bytes: int = 8 * 1024**2
-    """More of either stream ends the program."""
+    """More of either stream ends the program, where it is `run`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
     code: int
-    """The exit code; negative: the signal."""
+    """The exit code, as a shell gives it: 128 + the signal where one ended it."""
     stdout: bytes
     stderr: bytes
-    ended: Literal["exit", "timeout", "memory", "output"] = "exit"
+    ended: Ended = "exit"
     """What ended it."""
+    written: tuple[str, ...] = ()
+    """Files of the folder that are new or changed, by their paths in it."""
 
 
 class SandboxProcess(Protocol):
@@ -68,6 +77,10 @@ class Sandbox(Protocol):
 
     async def rung(self) -> Rung: ...
 
+    async def why_not(self) -> str:
+        """Where the rung is "none" or was lowered: what stronger ones said, and what to do; else empty."""
+        ...
+
     async def run(self, command: SandboxCommand, stdin: bytes = b"") -> Ran:
         """Run to the end. Raises ToolFailed where the machine has no sandbox: nothing is ever run outside of one."""
         ...
@@ -75,3 +88,19 @@ class Sandbox(Protocol):
     async def start(self, command: SandboxCommand) -> SandboxProcess:
         """As `run`, for a program that is talked to."""
         ...
+
+
+class NoSandbox:
+    """Runs nothing: for tools that are tried without a server."""
+
+    async def rung(self) -> Rung:
+        return "none"
+
+    async def why_not(self) -> str:
+        return "there is no sandbox here"
+
+    async def run(self, command: SandboxCommand, stdin: bytes = b"") -> Ran:
+        raise ToolFailed(NO_SANDBOX)
+
+    async def start(self, command: SandboxCommand) -> SandboxProcess:
+        raise ToolFailed(NO_SANDBOX)

@@ -1,0 +1,1 @@
+"""Where commands run: the rungs, the policy, the limits, the proxy."""

@@ -1,0 +1,166 @@
+"""The sandbox of this machine: finds its strongest rung by trying it, and runs commands in it."""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from assistant.contracts.errors import ToolFailed
+from assistant.contracts.sandbox import NO_SANDBOX, Ran, Rung, SandboxCommand
+from assistant.contracts.secrets import NoSecrets, Secrets
+from assistant.sandbox.bubblewrap import programs
+from assistant.sandbox.launcher import LEAST_ABI, landlock_abi
+from assistant.sandbox.policy import Guarded
+from assistant.sandbox.processes import Confined
+from assistant.sandbox.proxy import HostProxy
+from assistant.sandbox.settings import SandboxSettings
+from assistant.sandbox.starting import Started, in_bubblewrap, in_landlock
+
+RUNGS: Final[tuple[Rung, ...]] = ("bubblewrap", "bubblewrap-noproc", "landlock")
+_PROBE: Final = ("/bin/sh", "-c", "touch probe && rm probe && echo inside")
+_PROBE_SECONDS: Final = 10.0
+_BLOCK: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    rung: Rung
+    bwrap: str = ""
+    why_not: str = ""
+    """What the stronger rungs said."""
+
+
+class MachineSandbox:
+    """One for the process."""
+
+    def __init__(self, settings: SandboxSettings, guarded: Guarded, scratch: Path, secrets: Secrets | None = None) -> None:
+        """`scratch`: a folder of the server's, in which the machine is probed as a person's folder would be used."""
+        self.settings, self.guarded, self._scratch = settings, guarded, scratch
+        self._proxy = HostProxy(settings.hosts, secrets or NoSecrets())
+        self._places = asyncio.Semaphore(settings.parallel)
+        self._found: asyncio.Task[_Found] | None = None
+
+    async def rung(self) -> Rung:
+        return (await self._machine()).rung
+
+    async def why_not(self) -> str:
+        return (await self._machine()).why_not
+
+    async def run(self, command: SandboxCommand, stdin: bytes = b"") -> Ran:
+        async with self._places:
+            return await self._run(await self._machine(), command, stdin)
+
+    async def start(self, command: SandboxCommand) -> Confined:
+        return (await self._start(await self._machine(), command, piped=True)).process
+
+    async def _run(self, found: _Found, command: SandboxCommand, stdin: bytes = b"") -> Ran:
+        started = await self._start(found, command, piped=bool(stdin))
+        process = started.process
+        streams = [asyncio.create_task(_read(stream, command.output_bytes, process)) for stream in (process.stdout, process.stderr)]
+        try:
+            if stdin:
+                await _write(process.stdin, stdin)
+            code = await process.wait()
+            stdout, stderr = await asyncio.gather(*streams)
+        finally:
+            await asyncio.shield(process.kill())
+            for stream in streams:
+                stream.cancel()
+        written = await asyncio.to_thread(_settled, started, process.ended)
+        return Ran(code=code, stdout=stdout, stderr=stderr, ended=process.ended, written=tuple(written))
+
+    async def _start(self, found: _Found, command: SandboxCommand, *, piped: bool) -> Started:
+        settings = self.settings
+        command = replace(
+            command,
+            memory_bytes=min(command.memory_bytes, settings.memory_mib * 1024**2),
+            processes=min(command.processes, settings.processes),
+            disk_bytes=min(command.disk_bytes, settings.disk_mib * 1024**2),
+        )
+        if found.rung == "none":
+            raise ToolFailed(NO_SANDBOX)
+        if found.rung == "landlock":
+            opening = in_landlock(command, self.guarded, piped=piped)
+        else:
+            proc = found.rung == "bubblewrap"
+            opening = in_bubblewrap(found.bwrap, command, self.guarded, self._proxy, proc=proc, piped=piped)
+        task = asyncio.create_task(opening)  # it has begun what only it can end
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            with suppress(ToolFailed):
+                await (await task).process.kill()
+            raise
+
+    async def _machine(self) -> _Found:
+        if self._found is None:
+            self._found = asyncio.create_task(self._probe())
+        return await asyncio.shield(self._found)
+
+    async def _probe(self) -> _Found:
+        """The strongest rung in which a command really runs."""
+        wanted = self.settings.rung
+        if wanted == "none":
+            return _Found(rung="none", why_not='sandbox.rung is "none"')
+        if sys.platform != "linux":
+            return _Found(rung="none", why_not="the sandbox is made of Linux's namespaces and Landlock: on this system no command is run")
+        said: list[str] = []
+        for rung in RUNGS[RUNGS.index(wanted) if wanted else 0 :]:
+            for candidate in self._candidates(rung, said):
+                reason = await self._tried(candidate)
+                if not reason:
+                    return replace(candidate, why_not="; ".join(said))
+                said.append(f"{rung}: {reason}")
+        return _Found(rung="none", why_not="; ".join(said))
+
+    def _candidates(self, rung: Rung, said: list[str]) -> Sequence[_Found]:
+        if rung == "landlock":
+            if (abi := landlock_abi()) >= LEAST_ABI:
+                return [_Found(rung=rung)]
+            said.append(f"landlock: this kernel's version of it is {abi}, {LEAST_ABI} is needed (Linux 6.12)")
+            return []
+        found = programs()
+        if not found and rung == "bubblewrap":
+            said.append("bubblewrap: it is not installed")
+        return [_Found(rung=rung, bwrap=program) for program in found]
+
+    async def _tried(self, candidate: _Found) -> str:
+        """Why it does not work; empty: it does."""
+        with tempfile.TemporaryDirectory(prefix="probe-", dir=self._scratch) as folder:
+            command = SandboxCommand(argv=_PROBE, folder=Path(folder), seconds=_PROBE_SECONDS)
+            try:
+                ran = await self._run(candidate, command)
+            except ToolFailed as error:
+                return str(error).removeprefix("Not run: ")
+        if ran.code == 0 and ran.stdout == b"inside\n":
+            return ""
+        return ran.stderr.decode(errors="replace").strip() or f"a command ended with {ran.code}"
+
+
+async def _read(stream: asyncio.StreamReader, most: int, process: Confined) -> bytes:
+    """All of it; of more than `most`, the beginning, and the program is ended."""
+    kept = bytearray()
+    while data := await stream.read(_BLOCK):
+        kept += data[: most - len(kept)]
+        if len(kept) >= most:
+            process.stop("output")
+    return bytes(kept)
+
+
+async def _write(stream: asyncio.StreamWriter, data: bytes) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):  # it did not want all of it
+        stream.write(data)
+        await stream.drain()
+        stream.close()
+
+
+def _settled(started: Started, ended: str) -> list[str]:
+    """What it wrote; what filled the disk is removed. Blocks."""
+    if ended == "disk":
+        for folder in started.folders:
+            folder.remove_new()
+    return started.folders[0].written()
