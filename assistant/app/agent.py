@@ -11,6 +11,7 @@ from assistant import __version__
 from assistant.access.authenticator import Allowance
 from assistant.access.recipients import Recipients
 from assistant.agent.toolbox import Toolbox, close_tool
+from assistant.app.mcp import OpenMcp
 from assistant.app.memory import OpenMemory
 from assistant.app.models import OpenModel
 from assistant.app.schedules import Later
@@ -59,6 +60,7 @@ async def build_turns(
     opened: AsyncExitStack,
     metrics: Metrics,
     traces: "Traces | None",
+    mcp: OpenMcp,
 ) -> Turns:
     """`models`: by agent, as `open_models` gives them. `opened`: closes the tools. Raises ConfigError where an agent names a tool that
     does not exist, or does not open."""
@@ -74,7 +76,10 @@ async def build_turns(
     def agent(name: str, settings: AgentSettings) -> Agent:
         model, services = models[name].provider, tool_services(name, settings, loaded, store, directory, deliveries, memory, later)
         toolbox = make_toolbox(
-            open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=metrics
+            open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened),
+            attachments,
+            metrics=metrics,
+            more=mcp.of_agent(settings),
         )
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from assistant import __version__
 from assistant.app.agent import build_turns
 from assistant.app.ledger import build_meter
+from assistant.app.mcp import build_mcp
 from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.schedules import Later, build_schedules, open_later
@@ -128,7 +129,8 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
-        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, opened, metrics, traces)
+        mcp = build_mcp(loaded, store, reader, opened)
+        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, opened, metrics, traces, mcp)
         opened.push_async_callback(turns.close, grace=0)
         direct = Direct(
             reader=reader,

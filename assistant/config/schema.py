@@ -17,6 +17,7 @@ from assistant.contracts.util import Settings
 from assistant.delivery.settings import DeliverySettings
 from assistant.documents.settings import DocumentSettings
 from assistant.ledger.budgets import BudgetSettings, UsageSettings
+from assistant.mcp.settings import McpSettings
 from assistant.memory.settings import MemorySettings
 from assistant.providers.settings import ModelsSettings, ProviderSettings, ProvidersSettings, RegisteredModel
 from assistant.store.database import AttachmentSettings, StoreSettings
@@ -66,6 +67,7 @@ class Config(Settings):
     attachments: AttachmentSettings = AttachmentSettings()
     documents: DocumentSettings = DocumentSettings()
     memory: MemorySettings = MemorySettings()
+    mcp: McpSettings = McpSettings()
     workflows: WorkflowSettings = WorkflowSettings()
     budgets: tuple[BudgetSettings, ...] = ()
     """What may be used: `[{"of": "role:guest", "per": "day", "tokens": 100000}]`. `nanobot budgets` sets further ones."""
@@ -83,6 +85,8 @@ class Config(Settings):
     @model_validator(mode="after")
     def _presets_exist(self) -> Self:
         for agent, settings in {DEFAULTS: self.agents.defaults, **self.agents.named}.items():
+            if unknown := set(settings.mcp or ()) - set(self.mcp.servers):
+                raise ValueError(f'agents.{agent}.mcp names "{min(unknown)}", which is not one of mcp.servers')
             name = settings.model_preset
             if name not in (None, "", "default") and name not in self.model_presets:
                 raise ValueError(f'agents.{agent}.modelPreset names "{name}", which is not one of modelPresets')
