@@ -22,7 +22,7 @@ def best(query: str, documents: Sequence[tuple[str, str]], most: int) -> list[in
     counts = [Counter(words_of(name) * _NAME_WEIGHS + words_of(text)) for name, text in documents]
     if not counts:
         return []
-    mean = sum(map(Counter.total, counts)) / len(counts) or 1.0
+    mean = sum([count.total() for count in counts]) / len(counts) or 1.0
     asked = {word: sum(word in count for count in counts) for word in set(words_of(query))}
     scores: list[tuple[float, int]] = []
     for place, count in enumerate(counts):

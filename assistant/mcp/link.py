@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from assistant.contracts.errors import NanobotError, ToolFailed, traceback_location
 from assistant.contracts.sandbox import Sandbox, SandboxCommand
@@ -234,7 +234,8 @@ class Link:
 def _words(error: BaseException) -> str | None:
     """What went wrong, for people; None: a fault of this program, or one that nothing is known of."""
     if isinstance(error, BaseExceptionGroup):
-        told = [words for each in error.exceptions if (words := _words(each))]
+        inner = cast("tuple[BaseException, ...]", error.exceptions)  # pyright: ignore[reportUnknownMemberType]
+        told = [words for each in inner if (words := _words(each))]
         return told[0] if told else None
     if isinstance(error, TimeoutError):
         return f"it did not answer within {CONNECT_SECONDS:g} s"

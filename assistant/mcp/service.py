@@ -51,7 +51,9 @@ class Server:
         self._check(owner)
         await self.link.connected()  # which lists its tools anew
         if all(each.digest != tool.digest for each in self.tools):
-            raise ToolFailed(f"{self.name} has changed this tool, or has it no more: it is off until the owner runs `nanobot mcp approve {self.name}`.")
+            raise ToolFailed(
+                f"{self.name} has changed this tool, or has it no more: it is off until the owner runs `nanobot mcp approve {self.name}`."
+            )
         return await self.link.call(lambda connection: connection.call(tool.name, arguments), again=tool.reads_only)
 
     async def read(self, uri: str, prompt: str, arguments: dict[str, str], owner: str) -> RemoteResult:
@@ -84,7 +86,9 @@ class Server:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         environment: dict[str, str] = {}
         for name, value in settings.env.items():
-            filled = [secrets.fill(value.get_secret_value(), host) for host in settings.hosts or ("",)]  # each of them must be one of the secret's
+            filled = [
+                secrets.fill(value.get_secret_value(), host) for host in settings.hosts or ("",)
+            ]  # each of them must be one of the secret's
             environment[name] = filled[0]
         command = SandboxCommand(
             argv=(settings.command or "", *settings.args),

@@ -58,7 +58,11 @@ class McpServer(Settings):
     def _as_others_write_it(cls, given: object) -> object:
         if not isinstance(given, Mapping):
             return given
-        block = {_OTHERS.get(name, name): value for name, value in cast("Mapping[str, Any]", given).items() if name not in _IGNORED and value != ""}
+        block = {
+            _OTHERS.get(name, name): value
+            for name, value in cast("Mapping[str, Any]", given).items()
+            if name not in _IGNORED and value != ""
+        }
         if isinstance(disabled := block.pop("disabled", None), bool):
             block["enabled"] = not disabled
         if isinstance(kind := block.get("type"), str):
@@ -91,7 +95,8 @@ class McpServer(Settings):
 
 
 class McpSettings(Settings):
-    """Servers of the Model Context Protocol. A `mcpServers` block of another product, at the top of the file or under `tools`, is read as `servers`."""
+    """Servers of the Model Context Protocol. A `mcpServers` block of another product, at the top of the file or under `tools`, is read as
+    `servers`."""
 
     servers: dict[Annotated[str, Field(min_length=1, max_length=64)], McpServer] = Field(default_factory=dict[str, McpServer])
     """Servers by name. Their tools are called `mcp_<server>_<tool>`."""

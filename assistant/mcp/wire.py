@@ -140,7 +140,9 @@ class _State:
         self.status = status
         self.lost = self.lost or (status == 404 and _SESSION in request.headers)
         if status in (401, 403):
-            self.wants_login = f"The MCP server refuses the login ({status}): the owner runs `nanobot mcp login {self._name}`, or checks its headers."
+            self.wants_login = (
+                f"The MCP server refuses the login ({status}): the owner runs `nanobot mcp login {self._name}`, or checks its headers."
+            )
         elif status < 400:
             self.wants_login = ""
 
@@ -289,7 +291,9 @@ def _block(content: Any) -> Block:
         case types.TextContent():
             return Block(text=content.text)
         case types.ImageContent() | types.AudioContent():
-            return Block(data=_decoded(content.data), media_type=content.mime_type, name=f"{content.type}.{content.mime_type.rpartition('/')[2]}")
+            return Block(
+                data=_decoded(content.data), media_type=content.mime_type, name=f"{content.type}.{content.mime_type.rpartition('/')[2]}"
+            )
         case types.EmbeddedResource():
             return _contents(content.resource)
         case types.ResourceLink():

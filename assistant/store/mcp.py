@@ -5,7 +5,7 @@ approves the difference. A server whose command or URL was changed in the config
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -34,7 +34,9 @@ GRANTED = "SELECT name, url FROM mcp_grants"
 KEEP_GRANT = """
     INSERT INTO mcp_grants (name, url, grant_json, claim, until) VALUES (:name, :url, :grant, '', 0)
     ON CONFLICT (name) DO UPDATE SET url = excluded.url, grant_json = excluded.grant_json, claim = '', until = 0"""
-RENEWED = "UPDATE mcp_grants SET grant_json = :grant, claim = '', until = 0 WHERE name = :name AND url = :url AND claim = :claim RETURNING name"
+RENEWED = (
+    "UPDATE mcp_grants SET grant_json = :grant, claim = '', until = 0 WHERE name = :name AND url = :url AND claim = :claim RETURNING name"
+)
 CLAIM = """
     UPDATE mcp_grants SET claim = :claim, until = :until WHERE name = :name AND url = :url AND (claim = '' OR until < :now)
     RETURNING grant_json"""
@@ -171,8 +173,6 @@ class McpStore:
 
     async def let_go(self, name: str, claim: str) -> None:
         await self._database.execute(LET_GO, {"name": escape(name), "claim": claim})
-
-
 
 
 def _tools(tools: Sequence[RemoteTool]) -> str:

@@ -164,8 +164,8 @@ class Context:
         profile: str = "",
         more: Sequence[ToolSpec] = (),
     ) -> Room:
-        """The room for a turn. `zone`: by which the date is told; `person`: None in a group; `profile`: what is remembered of the person; `more`: tools
-        besides the agent's. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
+        """The room for a turn. `zone`: by which the date is told; `person`: None in a group; `profile`: what is remembered of the person; `more`:
+        tools besides the agent's. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
         instructions = (self._instructions.text(datetime.now(zone), person, profile), *request.instructions)
         brought = sum(map(tool_tokens, (*more, *(tool.spec for tool in request.tools), *request.client_tools)))
         fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))

@@ -10,14 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR4nGP8z8BAEmAiTfmohlENQ0kDAD7kAR8NFQ4lAAAAAElFTkSuQmCC"  # pragma: allowlist secret
-)
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR4nGP8z8BAEmAiTfmohlENQ0kDAD7kAR8NFQ4lAAAAAElFTkSuQmCC"  # pragma: allowlist secret
 
 
-def tool(name: str, description: str = "", *, reads: bool = True, **properties: str) -> dict[str, Any]:
-    """A tool as such a server lists it; `properties`: the types of its arguments."""
-    schema = {"type": "object", "properties": {key: {"type": kind} for key, kind in properties.items()}}
+def tool(name: str, description: str = "", *, reads: bool = True, wide: int = 0, **properties: str) -> dict[str, Any]:
+    """A tool as such a server lists it; `properties`: the types of its arguments; `wide`: how many more."""
+    kinds = {**properties, **{f"p{number}": "string" for number in range(wide)}}
+    schema = {"type": "object", "properties": {key: {"type": kind} for key, kind in kinds.items()}}
     return {"name": name, "description": description, "inputSchema": schema, "annotations": {"readOnlyHint": reads}}
 
 

@@ -35,7 +35,9 @@ class PlainProcess:
     """Implements SandboxProcess."""
 
     def __init__(self, process: Process) -> None:
-        assert process.stdin and process.stdout and process.stderr
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
         self._process = process
         self.stdin, self.stdout, self.stderr = process.stdin, process.stdout, process.stderr
 
@@ -53,7 +55,7 @@ class PlainProcess:
     async def kill(self) -> None:
         if self._process.returncode is None:
             os.killpg(self._process.pid, signal.SIGKILL)
-        getattr(self._process, "_transport").close()  # unread output would keep its pipes open
+        self._process._transport.close()  # unread output would keep its pipes open
         await self._process.wait()
 
 

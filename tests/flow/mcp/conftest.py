@@ -92,5 +92,3 @@ async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
         await each.close()
     assert all(process.ended for process in rig.sandbox.processes)
     await store.close()
-
-

@@ -58,7 +58,7 @@ async def test_a_change_while_connected_is_noticed(rig: Rig) -> None:
     rig.lists(folder, [TOOLS[1]])
     await call(servers, "mcp_one_note", {})  # behind its answer, the program says that its list is another
     async with asyncio.timeout(20):
-        while "mcp_one_look_up" in await names(servers):
+        while "mcp_one_look_up" in await names(servers):  # noqa: ASYNC110 - a person would ask again, too
             await asyncio.sleep(0.01)
 
 
@@ -84,7 +84,13 @@ async def test_another_process_sees_an_approval_at_its_next_turn(rig: Rig) -> No
 
 
 async def test_descriptions_are_cut_and_what_can_not_be_kept_is_left_out(rig: Rig) -> None:
-    rig.program(tools=[tool("long", "x" * 5_000), tool("large", **{f"p{n}": "string" for n in range(9_000)}), tool("big") | {"inputSchema": {"type": "object", "maximum": 2**70}}])
+    rig.program(
+        tools=[
+            tool("long", "x" * 5_000),
+            tool("large", wide=9_000),
+            tool("big") | {"inputSchema": {"type": "object", "maximum": 2**70}},
+        ]
+    )
     servers = rig.open(one=rig.settings())
     long = await the_tool(servers, "mcp_one_long")
     assert len(long.description) == MOST_DESCRIPTION
@@ -92,7 +98,10 @@ async def test_descriptions_are_cut_and_what_can_not_be_kept_is_left_out(rig: Ri
 
 
 async def test_of_155_tools_those_are_offered_that_were_found_in_the_session(rig: Rig) -> None:
-    rig.program(tools=[tool(f"job_{n}", f"Does job number {n}.") for n in range(153)] + [tool("sendInvoice", "Bill a customer."), tool("weather", "Rain?")])
+    rig.program(
+        tools=[tool(f"job_{n}", f"Does job number {n}.") for n in range(153)]
+        + [tool("sendInvoice", "Bill a customer."), tool("weather", "Rain?")]
+    )
     servers = rig.open(one=rig.settings())
     assert await names(servers) == ["find_tools", "mcp_read"]
     found = await call(servers, "find_tools", {"query": "send invoices to customers"})

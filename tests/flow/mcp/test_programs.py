@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from assistant.contracts.errors import ToolFailed
-from assistant.contracts.gate import actions_of, brought_by
+from assistant.contracts.gate import NamesSubject, actions_of, brought_by
 from tests.doubles.mcp_program import tool
 
 from .conftest import Rig, call, context, count, names, the_tool
@@ -29,7 +29,8 @@ async def test_a_tool_says_what_it_does_and_on_what(rig: Rig) -> None:
     assert actions_of(await the_tool(servers, "mcp_two_look_up")) == {"network"}
     note = await the_tool(servers, "mcp_one_note")
     assert (actions_of(note), brought_by(note), note.reads_only) == ({"network", "sends"}, "mcp", False)
-    assert getattr(note, "subject")(note.params.model_validate({}), context()) == "one/note"
+    assert isinstance(note, NamesSubject)
+    assert note.subject(note.params.model_validate({}), context()) == "one/note"
 
 
 async def test_pictures_files_structures_and_failures_become_results(rig: Rig) -> None:
@@ -69,7 +70,7 @@ async def test_a_known_server_is_not_started_before_its_first_call(rig: Rig) -> 
 async def test_a_program_that_dies_is_started_again_and_only_reading_is_repeated(rig: Rig) -> None:
     folder = rig.program(tools=[tool("die_reading"), tool("die_writing", reads=False), tool("fine")])
     servers = rig.open(one=rig.settings())
-    with pytest.raises(ToolFailed, match="ended.* It is not known whether the call ran"):
+    with pytest.raises(ToolFailed, match=r"ended.* It is not known whether the call ran"):
         await call(servers, "mcp_one_die_writing", {})
     assert count(folder, "calls") == 1
     with pytest.raises(ToolFailed, match="ended"):
@@ -105,7 +106,7 @@ async def test_one_that_never_answers_delays_one_turn_a_little_and_no_other_serv
     rig.program()
     servers = rig.open(mute=rig.settings("mute"), one=rig.settings())
     async with asyncio.timeout(60):
-        while "mcp_one_note" not in await names(servers):
+        while "mcp_one_note" not in await names(servers):  # noqa: ASYNC110 - a person would ask again, too
             await asyncio.sleep(0.01)
     assert (await call(servers, "mcp_one_note", {})).text == "note {}"
     assert servers.servers["mute"].waited_for
@@ -116,7 +117,7 @@ async def test_one_that_can_not_be_started_rests_between_tries(rig: Rig) -> None
     assert await names(servers) == []
     link = servers.servers["one"].link
     assert link.resting
-    with pytest.raises(ToolFailed, match="one can't be used: No such file.*tried again in"):
+    with pytest.raises(ToolFailed, match=r"one can't be used: No such file.*tried again in"):
         await link.connected()
 
 
@@ -143,6 +144,6 @@ async def test_who_may_use_a_server_is_configured(rig: Rig) -> None:
     assert "mcp_one_note" in await names(servers)
     assert "mcp_one_note" in await names(servers, "per_anna")
     assert await names(servers, "per_bert") == await names(servers, "telegram:-100") == []
+    note = await the_tool(servers, "mcp_one_note")
     with pytest.raises(ToolFailed, match="not for the person"):
-        note = await the_tool(servers, "mcp_one_note")
         await note.run(note.params.model_validate({}), context("per_bert"))
