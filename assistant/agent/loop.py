@@ -106,7 +106,10 @@ class Loop:
             words, thoughts = BETWEEN_STEPS.join(said), BETWEEN_STEPS.join(thought)
             if ends:
                 return LoopResult(last=answer, text=words, reasoning=thoughts, usage=usage)
+            before = self.toolbox.specs
             results = await self.toolbox.run([call for call in answer.tool_calls if call not in asks], ctx, self.emit, step=step)
+            if self.toolbox.specs is not before:
+                request = replace(request, tools=self.toolbox.specs)
             if asks:
                 answer = replace(answer, finish_reason="tool_calls")
                 return LoopResult(last=answer, results=tuple(results), asks=asks, text=words, reasoning=thoughts, usage=usage)

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import Any, Final, cast
@@ -20,7 +20,17 @@ from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.metrics import TOOL_SECONDS, TOOLS, Metrics
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.sessions import SessionFiles
-from assistant.contracts.tools import ClosableTool, HappensOnce, ReportsEffects, Tool, ToolContext, ToolResult, TurnTool
+from assistant.contracts.tools import (
+    ClosableTool,
+    HappensOnce,
+    HasSpec,
+    ReportsEffects,
+    SessionTools,
+    Tool,
+    ToolContext,
+    ToolResult,
+    TurnTool,
+)
 from assistant.contracts.turns import Emit, ToolFinished, ToolStarted
 from assistant.contracts.util import new_id
 
@@ -42,9 +52,11 @@ class Toolbox:
         metrics: Metrics | None = None,
         gate: Gate | None = None,
         desk: ApprovalDesk | None = None,
+        more: SessionTools | None = None,
     ) -> None:
         """`result_chars`: how much of a result the model is given at once; the rest is kept as an attachment of the session. `gate`: decides which
-        calls may run; None: all may. `desk`: asks the person about those that the gate wants asked; None: they are refused."""
+        calls may run; None: all may. `desk`: asks the person about those that the gate wants asked; None: they are refused.
+        `more`: what a session has besides; asked before a turn, and behind each of its steps."""
         self._tools = {tool.name: tool for tool in tools}
         self._brought: dict[str, TurnTool] = {}
         self.client_specs: tuple[ToolSpec, ...] = ()
@@ -54,10 +66,10 @@ class Toolbox:
         self._metrics = metrics or Metrics()
         self._gates: tuple[Gate, ...] = (gate or OpenGate(),)
         self._desk = desk
-        schemas = [cast("dict[str, Json]", _untitled(tool.params.model_json_schema())) for tool in tools]
-        self.specs = tuple(
-            ToolSpec(name=tool.name, description=tool.description, parameters=schema) for tool, schema in zip(tools, schemas, strict=True)
-        )
+        self._more = more
+        self._asked = _Asked()
+        self._own = [(tool, _spec(tool)) for tool in tools]
+        self.specs = tuple([spec for _, spec in self._own])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -85,12 +97,11 @@ class Toolbox:
         if taken := set(self.names).intersection(names) or {name for name in names if names.count(name) > 1}:
             raise InvalidRequest(f"There is a tool called '{min(taken)}' already: give yours another name.", param="tools")
         box = copy(self)
-        theirs = {spec.name for spec in client}
-        box._tools = {name: tool for name, tool in self._tools.items() if (only is None or name in only) and name not in theirs}
+        theirs = frozenset([spec.name for spec in client])
         box._brought = {tool.spec.name: tool for tool in brought if tool.spec.name not in theirs}
         box.client_specs = tuple(client)
-        own = (*(spec for spec in self.specs if spec.name in box._tools), *(tool.spec for tool in box._brought.values()))
-        box.specs = own + box.client_specs
+        box._asked = replace(self._asked, only=only, theirs=theirs)
+        box._choose()
         return box
 
     def guarded(self, others: Sequence["Toolbox"]) -> "Toolbox":
@@ -98,6 +109,34 @@ class Toolbox:
         box = copy(self)
         box._gates = (*self._gates, *(gate for other in others for gate in other._gates))
         return box
+
+    async def in_session(self, owner: str, session: str) -> "Toolbox":
+        """With what the session has besides the agent's own tools."""
+        if self._more is None:
+            return self
+        box = copy(self)
+        box._asked = _Asked(owner=owner, session=session)
+        await box._look_again()
+        return box
+
+    async def _look_again(self) -> None:
+        """Take over what the session has by now. One that is called like a tool of the agent's is left out."""
+        asked = self._asked
+        if self._more is None or asked.session is None:
+            return
+        there = await self._more(asked.owner, asked.session)
+        if there is not asked.there:
+            self._asked = replace(asked, there=there)
+            self._choose()
+
+    def _choose(self) -> None:
+        """Make `specs` and the tools of what there is and what was asked for."""
+        asked, own = self._asked, {tool.name for tool, _ in self._own}
+        there = [*self._own, *[(tool, _spec(tool)) for tool in asked.there if tool.name not in own]]
+        chosen = [(tool, spec) for tool, spec in there if (asked.only is None or tool.name in asked.only) and tool.name not in asked.theirs]
+        self._tools = {tool.name: tool for tool, _ in chosen if tool.name not in self._brought}
+        specs = [spec for tool, spec in chosen if tool.name in self._tools]
+        self.specs = (*specs, *[tool.spec for tool in self._brought.values()], *self.client_specs)
 
     def of_client(self, calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
         """Those of tools that the client runs."""
@@ -118,6 +157,7 @@ class Toolbox:
                 done += [task.result() for task in tasks]
             else:
                 done += [await self._run_one(call, its, emit) for call, its in group]
+        await self._look_again()
         return done + refused
 
     def _reads_only(self, call: ToolCall) -> bool:
@@ -207,6 +247,25 @@ class Toolbox:
         kept = await self._attachments.keep_text(ctx.owner, ctx.session, f"result of {name}", text)
         more = f'read_attachment(id="{kept}", offset={self._result_chars}) goes on.'
         return f"{text[: self._result_chars]}\n[{len(text) - self._result_chars:,} of {len(text):,} characters are not shown. {more}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What a turn chose. `session`: None: of the agent alone. `there`: what the session had besides."""
+
+    owner: str = ""
+    session: str | None = None
+    there: Sequence[Tool[Any]] = ()
+    only: Collection[str] | None = None
+    theirs: frozenset[str] = frozenset()
+
+
+def _spec(tool: Tool[Any]) -> ToolSpec:
+    if isinstance(tool, HasSpec):
+        return tool.spec
+    return ToolSpec(
+        name=tool.name, description=tool.description, parameters=cast("dict[str, Json]", _untitled(tool.params.model_json_schema()))
+    )
 
 
 async def close_tool(tool: Tool[Any]) -> None:

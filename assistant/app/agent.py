@@ -12,6 +12,7 @@ from assistant import __version__
 from assistant.access.authenticator import Allowance
 from assistant.access.recipients import Recipients
 from assistant.agent.toolbox import Toolbox, close_tool
+from assistant.app.mcp import OpenMcp
 from assistant.app.memory import OpenMemory
 from assistant.app.models import OpenModel
 from assistant.app.schedules import Later
@@ -66,6 +67,7 @@ class AgentParts:
     later: Later
     tasks: Delegation
     web: OpenWeb
+    mcp: OpenMcp
     metrics: Metrics
 
 
@@ -84,7 +86,10 @@ async def build_turns(parts: AgentParts, opened: AsyncExitStack, traces: "Traces
     def agent(name: str, settings: AgentSettings) -> Agent:
         model, services = parts.models[name].provider, tool_services(name, settings, parts)
         toolbox = make_toolbox(
-            open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=parts.metrics
+            open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened),
+            attachments,
+            metrics=parts.metrics,
+            more=parts.mcp.of_agent(settings),
         )
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(

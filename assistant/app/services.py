@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from assistant import __version__
 from assistant.app.agent import AgentParts, build_turns
 from assistant.app.ledger import build_meter
+from assistant.app.mcp import build_mcp
 from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.schedules import Later, build_schedules, open_later
@@ -135,6 +136,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         memory = build_memory(loaded, models, registry, store, store.people, opened)
         task_book = TaskBook(store.tasks, store.sessions, [MAIN, *config.named_agents])
         web = build_web(loaded, files)
+        mcp = build_mcp(loaded, store, reader, opened)
         parts = AgentParts(
             loaded=loaded,
             models=models,
@@ -146,6 +148,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             later=later,
             tasks=task_book,
             web=web,
+            mcp=mcp,
             metrics=metrics,
         )
         turns = await build_turns(parts, opened, traces)

@@ -89,6 +89,8 @@ class AgentSettings(ModelChoice):
     """The beginning of the system prompt, before the files of the workspace."""
     tools: tuple[str, ...] | None = None
     """The names of the tools that it may use. null: all."""
+    mcp: tuple[str, ...] | None = None
+    """The names of the MCP servers whose tools it may use. null: all, where `tools` is null, too; else none."""
     fallback_models: tuple[str | ModelPreset, ...] = ()
     """Models to try in order when the one before fails before its first word: written as in `model`, names of `modelPresets`, or presets
     themselves."""
@@ -128,6 +130,7 @@ class NamedAgent(Settings):
     max_tool_iterations: Annotated[Annotated[int, Field(ge=1, le=1000)] | None, _AS_DEFAULT] = None
     tools: tuple[str, ...] | None = None
     """The names of the tools that this agent may use; `[]`: none."""
+    mcp: Annotated[tuple[str, ...] | None, _AS_DEFAULT] = None
     claim_check: Annotated[bool | None, _AS_DEFAULT] = None
     may_message: Annotated[MayMessage | None, BeforeValidator(_word_or_addresses)] = None
     """The chats that this agent may write to with its `message` tool."""

@@ -41,7 +41,6 @@ _KEYS: Final = {
     "tools.cliApps": "enable installTimeout runTimeout catalogTtlSeconds",
     "tools.my": "enable allowSet",
     "tools.imageGeneration": "enabled provider model defaultAspectRatio defaultImageSize maxImagesPerTurn saveDir",
-    "tools.mcpServers.*": "type command args env cwd url headers auth toolTimeout enabledTools",
     "transcription": "enabled provider model language maxDurationSec maxUploadMb",
     "gateway": "host port restartMode",
     "gateway.heartbeat": "enabled intervalS keepRecentMessages",
@@ -54,7 +53,7 @@ _CHANNELS: Final = "websocket whatsapp feishu mochat dingtalk email slack qq mat
 NANOBOT_SECTIONS: Final = tuple(f"channels.{name}" for name in _CHANNELS.split())
 """Sections of nanobot without effect here, with all their keys. An installed package may offer a channel of such a name."""
 
-NANOBOT_ROOTS: Final = frozenset({"agents", "channels", "providers", "modelPresets", "model_presets", "api", "tools"})
+NANOBOT_ROOTS: Final = frozenset({"agents", "channels", "providers", "modelPresets", "model_presets", "api", "tools", "mcp"})
 """The sections that nanobot has as well: in them, and beside them, a key may be one of a later release."""
 
 RETIRED: Final[Mapping[str, str]] = {
@@ -76,8 +75,15 @@ RETIRED: Final[Mapping[str, str]] = {
 }
 """Keys that were settings → what applies now. They are accepted, and named in a notice."""
 
-_MOVED: Final[Mapping[KeyPath, KeyPath]] = {("gateway", "auth"): ("auth",), ("gateway", "http", "endpoints"): ("api", "endpoints")}
-"""Moltbot's section, and ours. Where a key is in both, ours wins."""
+_MOVED: Final[Mapping[KeyPath, KeyPath]] = {
+    ("gateway", "auth"): ("auth",),
+    ("gateway", "http", "endpoints"): ("api", "endpoints"),
+    ("mcpServers",): ("mcp", "servers"),
+    ("mcp_servers",): ("mcp", "servers"),
+    ("tools", "mcpServers"): ("mcp", "servers"),
+    ("tools", "mcp_servers"): ("mcp", "servers"),
+}
+"""Sections of other products (Moltbot; MCP's clients; nanobot), and ours. Where a key is in both, ours wins."""
 
 
 def camel(name: str) -> str:
@@ -152,7 +158,7 @@ def ineffective_keys(section: KeyPath) -> list[str]:
 
 
 def moved(raw: Mapping[str, Json]) -> dict[str, Json]:
-    """The object of a configuration file with Moltbot's keys in our places. Its sections left empty are removed."""
+    """The object of a configuration file with others' sections in our places. Its sections left empty are removed."""
     found = deepcopy(dict(raw))
     for (*sections, key), ours in _MOVED.items():
         parents = [found]

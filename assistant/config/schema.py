@@ -18,6 +18,7 @@ from assistant.delivery.settings import DeliverySettings
 from assistant.documents.settings import DocumentSettings
 from assistant.fetching.settings import SecretSettings, SecretsSettings, WebSettings
 from assistant.ledger.budgets import BudgetSettings, UsageSettings
+from assistant.mcp.settings import McpSettings
 from assistant.memory.settings import MemorySettings
 from assistant.providers.settings import ModelsSettings, ProviderSettings, ProvidersSettings, RegisteredModel
 from assistant.store.database import AttachmentSettings, StoreSettings
@@ -70,6 +71,7 @@ class Config(Settings):
     documents: DocumentSettings = DocumentSettings()
     files: FileSettings = FileSettings()
     memory: MemorySettings = MemorySettings()
+    mcp: McpSettings = McpSettings()
     workflows: WorkflowSettings = WorkflowSettings()
     tasks: TaskSettings = TaskSettings()
     web: WebSettings = WebSettings()
@@ -92,6 +94,8 @@ class Config(Settings):
     @model_validator(mode="after")
     def _presets_exist(self) -> Self:
         for agent, settings in {DEFAULTS: self.agents.defaults, **self.agents.named}.items():
+            if unknown := set(settings.mcp or ()) - set(self.mcp.servers):
+                raise ValueError(f'agents.{agent}.mcp names "{min(unknown)}", which is not one of mcp.servers')
             name = settings.model_preset
             if name not in (None, "", "default") and name not in self.model_presets:
                 raise ValueError(f'agents.{agent}.modelPreset names "{name}", which is not one of modelPresets')

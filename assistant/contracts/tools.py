@@ -1,6 +1,6 @@
 """The ports to a tool, what the model can do besides talking, and to a kind of tool: its settings, and how one is opened."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -113,6 +113,18 @@ class Tool(Protocol[P]):
     timeout: ClassVar[float]
 
     async def run(self, params: P, ctx: ToolContext) -> ToolResult: ...
+
+
+@runtime_checkable
+class HasSpec(Protocol):
+    """A tool that was described elsewhere: the model sees that schema as it is, and `params` takes any object."""
+
+    @property
+    def spec(self) -> ToolSpec: ...
+
+
+SessionTools = Callable[[str, str], Awaitable[Sequence[Tool[Any]]]]
+"""(owner, session) → the tools that an agent has besides its own, as of now: the same object as before where nothing changed."""
 
 
 class TurnTool(Protocol):

@@ -57,7 +57,7 @@ class AttachmentStore:
         return await asyncio.to_thread(self._files.current_reading, digest)
 
     async def keep(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage, *, used: bool = False) -> str:
-        """Store the bytes and what was read in them. Returns the new attachment's id (`att_…`)."""
+        """Store the bytes and what was read in them. Returns the new attachment's id (`att_…`). `used`: as of a message that the session has."""
         if isinstance(read, ReadImage):
             label = _label(upload.name, read.media_type.removeprefix("image/"), (read.original,))
         else:

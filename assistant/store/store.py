@@ -26,6 +26,7 @@ from assistant.store.learned import LearnedStore
 from assistant.store.ledger import LedgerStore
 from assistant.store.limits import StoredLimits
 from assistant.store.links import LinkStore
+from assistant.store.mcp import McpStore
 from assistant.store.memories import MemoryStore
 from assistant.store.occurrences import OccurrenceStore
 from assistant.store.outbox import OutboxStore
@@ -79,6 +80,7 @@ class Store:
     forgetting: Forgetting
     learned: LearnedStore
     ledger: LedgerStore
+    mcp: McpStore
     notifier: Notifier
     database: Database
     runner: Runner
@@ -136,6 +138,7 @@ async def open_store(
         learned=LearnedStore(database, notifier, clock=clock),
         history=sessions.history,
         ledger=LedgerStore(database, runner, clock=clock),
+        mcp=McpStore(database, clock=clock),
         notifier=notifier,
         database=database,
         runner=runner,

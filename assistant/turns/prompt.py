@@ -156,12 +156,18 @@ class Context:
         return min(self._configured, learned or self._configured)
 
     def room(
-        self, request: TurnRequest, message: UserMessage | None, zone: ZoneInfo, person: Person | None = None, profile: str = ""
+        self,
+        request: TurnRequest,
+        message: UserMessage | None,
+        zone: ZoneInfo,
+        person: Person | None = None,
+        profile: str = "",
+        more: Sequence[ToolSpec] = (),
     ) -> Room:
-        """The room for a turn. `zone`: by which the date is told; `person`: None in a group; `profile`: what is remembered of the person. Raises
-        ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
+        """The room for a turn. `zone`: by which the date is told; `person`: None in a group; `profile`: what is remembered of the person; `more`:
+        tools besides the agent's. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
         instructions = (self._instructions.text(datetime.now(zone), person, profile), *request.instructions)
-        brought = sum(map(tool_tokens, (*(tool.spec for tool in request.tools), *request.client_tools)))
+        brought = sum(map(tool_tokens, (*more, *(tool.spec for tool in request.tools), *request.client_tools)))
         fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))
         total = self.total
         answer = min(request.sampling.max_tokens or ANSWER_TOKENS, total // 4)

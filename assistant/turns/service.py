@@ -196,7 +196,9 @@ class Turns:
 
     async def _converse(self, request: TurnRequest, turn: RunningTurn, *, meters: bool) -> tuple[Transcript, LoopResult]:
         agent = self.agents[request.agent]
-        toolbox = agent.toolbox.for_turn(request.only_tools, request.tools, request.client_tools)
+        toolbox = await agent.toolbox.in_session(request.owner, request.session)
+        more = toolbox.specs[len(agent.toolbox.specs) :] if request.only_tools is None else ()
+        toolbox = toolbox.for_turn(request.only_tools, request.tools, request.client_tools)
         if request.within:
             toolbox = toolbox.guarded([self.agents[name].toolbox for name in request.within])
         choice = request.tool_choice and choice_of(request.tool_choice, toolbox)
@@ -211,7 +213,7 @@ class Turns:
         zone = person.zone if person else await self._people.zone(request.owner)
         profile, recalled = await self._memory.before(request, None if transcript else message)
         message = recalled or message
-        room = agent.context.room(request, message, zone, person, profile)
+        room = agent.context.room(request, message, zone, person, profile, more)
         if transcript is None:
             history = await self._history(request, agent)
             turn.begun = True

@@ -23,8 +23,8 @@ def test_a_key_of_nanobot_without_effect_is_accepted_and_said(tmp_path: Path):
 
 
 def test_many_entries_of_one_kind_are_said_once(tmp_path: Path):
-    loaded = load(tmp_path, {"tools": {"mcpServers": {"one": {"command": "a"}, "two": {"command": "b"}}}})
-    assert loaded.notices == ("tools.mcpServers.<name>.command: known from nanobot, has no effect here",)
+    loaded = load(tmp_path, {"providers": {"one": {"region": "a"}, "two": {"region": "b"}}})
+    assert loaded.notices == ("providers.<name>.region: known from nanobot, has no effect here",)
 
 
 def test_what_is_empty_or_switched_off_is_not_said(tmp_path: Path):
@@ -71,7 +71,6 @@ NEXT_RELEASE = [
     ("agents.defaults.brandNew", 3),
     ("agents.defaults.rooms", {"enabled": True}),
     ("tools.exec.jailMode", "strict"),
-    ("tools.mcpServers.notion.scopes", ["read"]),
     ("tools.brandNew", {"enabled": True}),
     ("channels.telegram.reactions", True),
     ("channels.discord.voiceRooms", 2),

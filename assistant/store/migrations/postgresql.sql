@@ -242,6 +242,26 @@ CREATE TABLE link_tries (
 	PRIMARY KEY (identity)
 );
 
+CREATE TABLE mcp_grants (
+	name VARCHAR NOT NULL,
+	url VARCHAR NOT NULL,
+	grant_json VARCHAR NOT NULL,
+	claim VARCHAR NOT NULL,
+	until BIGINT NOT NULL,
+	PRIMARY KEY (name)
+);
+
+CREATE TABLE mcp_servers (
+	name VARCHAR NOT NULL,
+	origin VARCHAR NOT NULL,
+	listed VARCHAR NOT NULL,
+	approved VARCHAR NOT NULL,
+	offers VARCHAR NOT NULL,
+	revision BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (name)
+);
+
 CREATE TABLE memories (
 	id VARCHAR NOT NULL,
 	owner VARCHAR NOT NULL,
