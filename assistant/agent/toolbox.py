@@ -20,7 +20,7 @@ from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.metrics import TOOL_SECONDS, TOOLS, Metrics
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.sessions import SessionFiles
-from assistant.contracts.tools import ClosableTool, HappensOnce, ReportsEffects, Tool, ToolContext, ToolResult, TurnTool
+from assistant.contracts.tools import ChangingTool, ClosableTool, HappensOnce, ReportsEffects, Tool, ToolContext, ToolResult, TurnTool
 from assistant.contracts.turns import Emit, ToolFinished, ToolStarted
 from assistant.contracts.util import new_id
 
@@ -55,9 +55,18 @@ class Toolbox:
         self._gate = gate or OpenGate()
         self._desk = desk
         schemas = [cast("dict[str, Json]", _untitled(tool.params.model_json_schema())) for tool in tools]
-        self.specs = tuple(
+        self._own_specs = tuple(
             ToolSpec(name=tool.name, description=tool.description, parameters=schema) for tool, schema in zip(tools, schemas, strict=True)
         )
+        self._changing: dict[str, ChangingTool] = {tool.name: tool for tool in tools if isinstance(tool, ChangingTool)}
+        self.specs = self._offered()
+
+    def _offered(self) -> tuple[ToolSpec, ...]:
+        """The specs of the agent's own tools as they are now."""
+        if not self._changing:
+            return self._own_specs
+        now = [(spec, self._changing.get(spec.name)) for spec in self._own_specs]
+        return tuple([offered for spec, tool in now if (offered := tool.offered(spec) if tool else spec)])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,6 +88,8 @@ class Toolbox:
 
         Raises InvalidRequest where one that it brings along is called like a tool of the agent, or like another.
         """
+        if self._changing:
+            self.specs = self._offered()
         if only is None and not brought and not client:
             return self
         names = [tool.spec.name for tool in brought]

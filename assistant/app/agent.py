@@ -23,6 +23,7 @@ from assistant.contracts.errors import traceback_location
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
+from assistant.contracts.skills import Skills
 from assistant.contracts.tools import Tool, ToolKind, ToolServices
 from assistant.contracts.turns import MAIN
 from assistant.contracts.util import Settings
@@ -56,6 +57,7 @@ async def build_turns(
     reader: DocumentReader,
     memory: OpenMemory,
     later: Later,
+    skills: Skills,
     opened: AsyncExitStack,
     metrics: Metrics,
     traces: "Traces | None",
@@ -72,7 +74,7 @@ async def build_turns(
     make_toolbox, make_turns = (Toolbox, Turns) if traces is None else (traces.toolbox, traces.turns)
 
     def agent(name: str, settings: AgentSettings) -> Agent:
-        model, services = models[name].provider, tool_services(name, settings, loaded, store, directory, deliveries, memory, later)
+        model, services = models[name].provider, tool_services(name, settings, loaded, store, directory, deliveries, memory, later, skills)
         toolbox = make_toolbox(
             open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=metrics
         )
@@ -114,6 +116,7 @@ def tool_services(
     deliveries: Deliveries,
     memory: OpenMemory,
     later: Later,
+    skills: Skills,
 ) -> ToolServices:
     deliver = loaded.config.deliver
     return ToolServices(
@@ -140,6 +143,7 @@ def tool_services(
         http=open_http,
         search=memory.search,
         memories=memory.service,
+        skills=skills,
     )
 
 

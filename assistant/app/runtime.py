@@ -187,6 +187,7 @@ class Runtime:
         await asyncio.to_thread(preload_provider, self.services.choice)
         await self.services.meter.prices.tariff(self.services.agents[MAIN], None)
         await asyncio.to_thread(preload_sockets)
+        await self.services.skills.folders()  # logs those that were changed
 
     async def _sweep(self) -> None:
         """Every hour: delete expired rows and files, and settle turns whose end could not be stored or whose process died unnoticed."""

@@ -19,6 +19,7 @@ from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionFiles
+from assistant.contracts.skills import NoSkills, Skills
 from assistant.contracts.util import Settings
 
 if TYPE_CHECKING:
@@ -86,6 +87,15 @@ class ClosableTool(Protocol):
 
     async def close(self) -> None:
         """Called once, when the assistant stops and no call runs any more."""
+        ...
+
+
+@runtime_checkable
+class ChangingTool(Protocol):
+    """A tool that is offered as what it works on allows: looked at before each turn."""
+
+    def offered(self, spec: ToolSpec) -> ToolSpec | None:
+        """`spec`, the tool's own, as it is now; None: it is not offered. The same object while nothing changes. Costs next to nothing."""
         ...
 
 
@@ -167,6 +177,7 @@ class ToolServices:
     """Opens an HTTP session with this program's User-Agent, time limits, and the environment's proxies. The tool closes it in `close`."""
     memories: MemoryTools = field(default_factory=NoMemory)
     search: Search = field(default_factory=NoSearch)
+    skills: Skills = field(default_factory=NoSkills)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
