@@ -59,14 +59,14 @@ class Toolbox:
             ToolSpec(name=tool.name, description=tool.description, parameters=schema) for tool, schema in zip(tools, schemas, strict=True)
         )
         self._changing: dict[str, ChangingTool] = {tool.name: tool for tool in tools if isinstance(tool, ChangingTool)}
-        self.specs = self._offered()
+        self.specs = self._own_specs
+        self.renew()
 
-    def _offered(self) -> tuple[ToolSpec, ...]:
-        """The specs of the agent's own tools as they are now."""
-        if not self._changing:
-            return self._own_specs
-        now = [(spec, self._changing.get(spec.name)) for spec in self._own_specs]
-        return tuple([offered for spec, tool in now if (offered := tool.offered(spec) if tool else spec)])
+    def renew(self) -> None:
+        """Offer the tools as they are now. Turns that run keep what they began with."""
+        if self._changing:
+            now = [(spec, self._changing.get(spec.name)) for spec in self._own_specs]
+            self.specs = tuple([offered for spec, tool in now if (offered := tool.offered(spec) if tool else spec)])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,8 +88,6 @@ class Toolbox:
 
         Raises InvalidRequest where one that it brings along is called like a tool of the agent, or like another.
         """
-        if self._changing:
-            self.specs = self._offered()
         if only is None and not brought and not client:
             return self
         names = [tool.spec.name for tool in brought]

@@ -167,7 +167,7 @@ def _approved(lock: SkillLock, found: FoundSkill, skill: SurveyedSkill, *, yes: 
         typer.confirm(f"\nTurn {found.name} on?", abort=True)
     granted = approval(found, manifest, files)
     lock.change(lambda approved: approved.update({found.name: granted}))
-    typer.echo(f"{found.name} is on. A running server has it from the next message on.")
+    typer.echo(f"{found.name} is on. A running server uses it within two seconds.")
 
 
 def _told(found: FoundSkill) -> str:

@@ -92,7 +92,7 @@ class ClosableTool(Protocol):
 
 @runtime_checkable
 class ChangingTool(Protocol):
-    """A tool that is offered as what it works on allows: looked at before each turn."""
+    """A tool that is offered as what it works on allows; a server looks every two seconds."""
 
     def offered(self, spec: ToolSpec) -> ToolSpec | None:
         """`spec`, the tool's own, as it is now; None: it is not offered. The same object while nothing changes. Costs next to nothing."""

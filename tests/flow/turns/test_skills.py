@@ -13,6 +13,7 @@ from assistant.contracts.messages import ToolCall, ToolMessage, UserMessage
 from assistant.contracts.own_words import foreign
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.transcripts import SUMMARY_ID
+from assistant.contracts.turns import MAIN
 from assistant.skills.lock import SkillLock
 from assistant.skills.shelf import SkillShelf
 from assistant.store.database import AttachmentSettings, StoreSettings
@@ -63,6 +64,7 @@ async def test_without_skills_there_is_no_tool_and_an_approval_brings_it_to_the_
     assert "pigeon" not in str(model.requests[0])
 
     approve(house.folder, house.folder / "state", folder)
+    turns.agents[MAIN].toolbox.renew()
     assert (await turns.start(ask("care for it")).result()).text == "Done."
     (tool,) = [tool for tool in model.requests[1].tools if tool.name == "use_skill"]
     assert "- pigeon-care: How pigeons are cared for." in tool.description
