@@ -43,7 +43,7 @@ _NO_METHOD, _BAD_PARAMS = -32601, -32602
 class McpMessage(BaseModel):
     """A JSON-RPC request or notification; what a client answers is taken and not looked at."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, defer_build=True)
 
     jsonrpc: Literal["2.0"]
     id: str | int | None = Field(default=None, description="Absent in a notification, which is answered with 202.")
@@ -59,7 +59,7 @@ class McpError(Answer):
 class McpAnswer(Answer):
     """The result, or the error."""
 
-    model_config = ConfigDict(json_schema_serialization_defaults_required=False, json_schema_extra=None)
+    model_config = ConfigDict(defer_build=True, json_schema_serialization_defaults_required=False, json_schema_extra=None)
 
     jsonrpc: Literal["2.0"] = "2.0"
     id: str | int
@@ -70,7 +70,7 @@ class McpAnswer(Answer):
 class AskArguments(BaseModel):
     """What the assistant is asked."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
     message: Annotated[str, Field(min_length=1, max_length=200_000)]
     session_id: Annotated[str, Field(min_length=1, max_length=256)] = Field(
@@ -82,7 +82,7 @@ class AskArguments(BaseModel):
 class DeliveriesArguments(BaseModel):
     """Which messages."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
     id: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="One message, as send_message named it.")
     state: DeliveryState | None = None
@@ -92,7 +92,7 @@ class DeliveriesArguments(BaseModel):
 class RecallArguments(BaseModel):
     """What to look for."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
     query: Annotated[str, Field(max_length=500)] | None = Field(default=None, description="Absent: the latest.")
     limit: Annotated[int, Field(ge=1, le=200)] = 20

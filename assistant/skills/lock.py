@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -38,7 +39,9 @@ class ApprovedSkill:
     by: Literal["owner", "shipped"] = "owner"
 
 
-_ENTRIES: Final = TypeAdapter(dict[str, ApprovedSkill])
+@cache
+def _entries() -> TypeAdapter[dict[str, ApprovedSkill]]:
+    return TypeAdapter(dict[str, ApprovedSkill])
 
 
 class SkillLock:
@@ -65,7 +68,7 @@ class SkillLock:
         except OSError as error:
             raise LockBroken(f"{self.path} can't be read ({error.strerror}).") from error
         try:
-            return _ENTRIES.validate_python(orjson.loads(data)["skills"])
+            return _entries().validate_python(orjson.loads(data)["skills"])
         except (ValueError, KeyError, TypeError):  # pydantic's is a ValueError
             raise LockBroken(f"{self.path} is not a lock file of skills: remove it, then approve what you use again.") from None
 

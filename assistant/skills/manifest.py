@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 MOST_DESCRIPTION: Final = 1_024
-_FRONT: Final = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.{0,32000}?)^---[ \t]*\r?(?:\n|\Z)", re.DOTALL | re.MULTILINE)
-_NAME: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_LINE: Final = re.compile(r"^([A-Za-z][\w-]*):[ \t]+([^\"'\[{|>&*!\s].*?)[ \t]*\r?$", re.MULTILINE)
+_FRONT: Final = r"(?ms)\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?(?:\n|\Z)"
+_NAME: Final = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+_LINE: Final = r"(?m)^([A-Za-z][\w-]*):[ \t]+([^\"'\[{|>&*!\s].*?)[ \t]*\r?$"
 _LONGEST_NAME: Final = 64
+_LONGEST_FRONT: Final = 32_000
 _MANY_LINES: Final = 500
 _PRODUCTS: Final = ("nanobot", "openclaw", "moltbot", "clawdbot")
 """Whose `metadata.<product>.requires` is read."""
@@ -40,7 +41,7 @@ class SkillManifest:
 
 def read_manifest(text: str, folder: str) -> SkillManifest:
     """`folder`: the name of the skill's folder. Raises SkillError where there is no front matter, or no description in it."""
-    front = _FRONT.match(text)
+    front = re.match(_FRONT, text[:_LONGEST_FRONT])
     if front is None:
         raise SkillError('SKILL.md does not begin with "---", the front matter and "---"')
     fields = _fields(front[1])
@@ -73,7 +74,7 @@ def read_manifest(text: str, folder: str) -> SkillManifest:
 def _fields(front: str) -> Mapping[str, Any]:
     import yaml  # noqa: PLC0415 - the start reads no skill, only the lock file
 
-    for text in (front, _LINE.sub(_quoted, front)):  # "description: Use when: …" is no YAML, and common
+    for text in (front, re.sub(_LINE, _quoted, front)):  # "description: Use when: …" is no YAML, and common
         try:
             fields: object = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, RecursionError):
@@ -95,7 +96,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 
 def _name(given: str, folder: str, warnings: list[str]) -> str:
     for name in (given, folder):
-        if len(name) <= _LONGEST_NAME and _NAME.fullmatch(name):
+        if len(name) <= _LONGEST_NAME and re.fullmatch(_NAME, name):
             if given != folder:
                 warnings.append(f'its name "{given[:80]}" is not that of its folder "{folder[:80]}"; "{name}" is used')
             return name
