@@ -21,6 +21,7 @@ from assistant.contracts.metrics import TOOL_SECONDS, TOOLS, Metrics
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.tools import (
+    ChangingTool,
     ClosableTool,
     HappensOnce,
     HasSpec,
@@ -68,8 +69,17 @@ class Toolbox:
         self._desk = desk
         self._more = more
         self._asked = _Asked()
-        self._own = [(tool, _spec(tool)) for tool in tools]
+        self._all = [(tool, _spec(tool)) for tool in tools]
+        self._own = self._all
         self.specs = tuple([spec for _, spec in self._own])
+        self.renew()
+
+    def renew(self) -> None:
+        """Offer the tools as they are now. Turns that run keep what they began with."""
+        if any(isinstance(tool, ChangingTool) for tool, _ in self._all):
+            now = [(tool, tool.offered(spec) if isinstance(tool, ChangingTool) else spec) for tool, spec in self._all]
+            self._own = [(tool, spec) for tool, spec in now if spec]
+            self.specs = tuple([spec for _, spec in self._own])
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from assistant.api.files import FileEndpoints, FileService
 from assistant.api.health import HealthEndpoints, ReadinessCheck
 from assistant.api.hooks import HookEndpoints
 from assistant.api.idempotency.middleware import IdempotencyMiddleware
+from assistant.api.mcp import McpEndpoints
 from assistant.api.memories import MemoryEndpoints, MemoryResources
 from assistant.api.metrics import Depths, MetricsEndpoints
 from assistant.api.middleware.auth import AuthMiddleware
@@ -143,6 +144,7 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(HookEndpoints(hooks=services.hooks))
     start = models.start if models else None
     chat = ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, files=files, start_workflow=start)
+    resources.append(McpEndpoints.over(resources, version=services.version, settings=settings, chat=chat))
     app = create_routes(version=services.version, chat=chat if settings.endpoints.chat_completions.enabled else None, resources=resources)
     sockets = SocketServices(
         chat=asking, authenticator=services.authenticator, workflows=workflows, settings=settings, spool_folder=spool_folder

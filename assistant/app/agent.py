@@ -26,6 +26,7 @@ from assistant.contracts.errors import traceback_location
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
+from assistant.contracts.skills import Skills
 from assistant.contracts.tasks import Delegation
 from assistant.contracts.tools import Tool, ToolKind, ToolServices
 from assistant.contracts.turns import MAIN
@@ -68,6 +69,7 @@ class AgentParts:
     tasks: Delegation
     web: OpenWeb
     mcp: OpenMcp
+    skills: Skills
     metrics: Metrics
 
 
@@ -156,6 +158,7 @@ def tool_services(name: str, agent: AgentSettings, parts: AgentParts) -> ToolSer
         tasks=parts.tasks,
         pages=parts.web.pages,
         web=parts.web.search,
+        skills=parts.skills,
     )
 
 

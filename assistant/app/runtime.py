@@ -49,6 +49,7 @@ _FOR_SENDING: Final = 0.2
 """The share of that which is kept for sends that run when the turns have ended."""
 _SWEEP_SECONDS: Final = 3600
 _TRIM_SECONDS: Final = 30
+_RENEW_SECONDS: Final = 2
 _LONGEST_WINDOW: Final = timedelta(days=32)
 """A month, for which what budgets used is kept."""
 _KEEP_ONCE: Final = timedelta(days=1)
@@ -83,7 +84,7 @@ class Runtime:
         self.services.store.history.start()
         if self._gateway is not None:
             await self.services.schedules.start()
-        self._upkeep = [asyncio.create_task(work) for work in (self._preload(), self._sweep(), _trim_memory())]
+        self._upkeep = [asyncio.create_task(work) for work in (self._preload(), self._sweep(), self._renew_tools(), _trim_memory())]
 
     async def stop(self, grace: float) -> None:
         """Within `grace` seconds: accept no more, let turns end, then nodes; hand back what did not end; settle what is being sent."""
@@ -194,6 +195,14 @@ class Runtime:
         await asyncio.to_thread(preload_provider, self.services.choice)
         await self.services.meter.prices.tariff(self.services.agents[MAIN], None)
         await asyncio.to_thread(preload_sockets)
+        await self.services.skills.folders()  # logs those that were changed
+
+    async def _renew_tools(self) -> None:
+        """Offer tools that change, such as skills that were approved meanwhile, as they are now."""
+        while True:
+            await asyncio.sleep(_RENEW_SECONDS)
+            for agent in self.services.turns.agents.values():
+                agent.toolbox.renew()
 
     async def _sweep(self) -> None:
         """Every hour: delete expired rows and files, and settle turns whose end could not be stored or whose process died unnoticed."""

@@ -20,7 +20,7 @@ from assistant.app.workflows import build_workflows, offered
 from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
 from assistant.config.extensions import ConfiguredChannels
-from assistant.config.folders import make_home, make_workspace
+from assistant.config.folders import make_home, make_workspace, shipped_workspace
 from assistant.config.schema import TraceSettings
 from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed
 from assistant.contracts.documents import DocumentReader
@@ -38,6 +38,8 @@ from assistant.ledger.report import UsageReports
 from assistant.providers.choice import ChosenModel
 from assistant.providers.registry import ModelRegistry
 from assistant.schedule.service import ScheduleService
+from assistant.skills.scan import OWN
+from assistant.skills.shelf import SkillShelf, open_shelf
 from assistant.store.store import Store, open_store
 from assistant.tasks.book import TaskBook
 from assistant.tasks.service import TaskService
@@ -91,6 +93,7 @@ class Services:
     meter: Meter
     reports: UsageReports
     metrics: Metrics
+    skills: SkillShelf
 
     @property
     def choice(self) -> ChosenModel:
@@ -112,8 +115,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
     """Build everything; at the end, or where that fails, stop the turns that still run and close what was opened. `with_channels`: open the
     enabled channels; `Runtime` starts and closes them. Raises ConfigError and StoreUnavailable."""
     config = loaded.config
-    await asyncio.to_thread(make_home, loaded.home)
-    await asyncio.to_thread(make_workspace, loaded.workspace)
+    skills = await asyncio.to_thread(_open_folders, loaded)
     offers = await asyncio.to_thread(offered, loaded)
     async with AsyncExitStack() as opened:
         store = await open_store(config.store, loaded.home, config.attachments, zone=config.zone)
@@ -149,6 +151,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             tasks=task_book,
             web=web,
             mcp=mcp,
+            skills=skills,
             metrics=metrics,
         )
         turns = await build_turns(parts, opened, traces)
@@ -187,7 +190,15 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             meter=meter,
             reports=UsageReports(store=store.ledger, budgets=meter.budgets, people=store.people),
             metrics=metrics,
+            skills=skills,
         )
+
+
+def _open_folders(loaded: Loaded) -> SkillShelf:
+    """Make the state's folder and the workspace where they are missing. Returns the workspace's skills. Blocks."""
+    make_home(loaded.home)
+    make_workspace(loaded.workspace)
+    return open_shelf(loaded.workspace, loaded.home, shipped_workspace() / OWN)
 
 
 async def _open_models(loaded: Loaded, metering: Metering, opened: AsyncExitStack) -> tuple[Mapping[str, OpenModel], ModelRegistry]:

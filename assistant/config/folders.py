@@ -55,6 +55,11 @@ def make_home(home: Path) -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
+def shipped_workspace() -> Path:
+    """The folder of the templates that a new workspace is made from."""
+    return next(folder for folder in _TEMPLATES if folder.is_dir())
+
+
 def make_workspace(workspace: Path) -> bool:
     """Create the workspace from its templates, readable by its owner only. An existing one is left alone.
 
@@ -62,7 +67,7 @@ def make_workspace(workspace: Path) -> bool:
     """
     if workspace.is_dir():
         return False
-    templates = next(folder for folder in _TEMPLATES if folder.is_dir())
+    templates = shipped_workspace()
     with _as_config_error(workspace, ("agents", "defaults", "workspace")):
         workspace.mkdir(mode=0o700, parents=True)
         for template in sorted(templates.rglob("*")):

@@ -22,6 +22,7 @@ from assistant.contracts.people import PeopleDirectory, UnknownPeople
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionFiles
+from assistant.contracts.skills import NoSkills, Skills
 from assistant.contracts.tasks import Delegation, NoTasks
 from assistant.contracts.util import Settings
 from assistant.contracts.web import NoPages, NoWebSearch, PageFetcher, WebSearch
@@ -95,6 +96,15 @@ class ClosableTool(Protocol):
 
     async def close(self) -> None:
         """Called once, when the assistant stops and no call runs any more."""
+        ...
+
+
+@runtime_checkable
+class ChangingTool(Protocol):
+    """A tool that is offered as what it works on allows; a server looks every two seconds."""
+
+    def offered(self, spec: ToolSpec) -> ToolSpec | None:
+        """`spec`, the tool's own, as it is now; None: it is not offered. The same object while nothing changes. Costs next to nothing."""
         ...
 
 
@@ -202,6 +212,7 @@ class ToolServices:
     """How much a person's folder may hold, and the common one: `files.quotaMib`."""
     pages: PageFetcher = field(default_factory=NoPages)
     web: WebSearch = field(default_factory=NoWebSearch)
+    skills: Skills = field(default_factory=NoSkills)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from sys import getsizeof
 
 from assistant.contracts.messages import AssistantMessage, Document, Image, Message, Text, ToolMessage, UserMessage
 from assistant.contracts.models import ToolSpec
+from assistant.contracts.skills import loaded_skills
 from assistant.contracts.util import estimate_tokens, new_id
 
 MESSAGE_TOKENS = 4
@@ -132,9 +133,9 @@ def fit(messages: Sequence[Message], budget: int) -> tuple[Message, ...]:
 
 
 def shortened(result: ToolMessage) -> ToolMessage:
-    """An old result in one line that says how to get it again; a short one as it is."""
+    """An old result in one line that says how to get it again; a short one as it is, and a skill's instructions."""
     text = result.text
-    if len(text) <= LONG_RESULT:
+    if len(text) <= LONG_RESULT or loaded_skills(result):
         return result
     begins = " ".join(text[:200].split())[:120].strip()
     kept = re.search(r'read_attachment\(id="([^"]{1,64})"', text)

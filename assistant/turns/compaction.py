@@ -19,7 +19,7 @@ from assistant.contracts.sessions import ONCE, BeforeCut, CachedUpTo, SessionCut
 from assistant.contracts.transcripts import cut, message_tokens, shortened, text_tokens
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.summaries import SummaryStore
-from assistant.turns import summary
+from assistant.turns import skills_kept, summary
 from assistant.turns.prompt import Room, Transcript
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,8 @@ def plan(transcript: Transcript, tokens: int, context: int, *, keep: int, gain: 
     messages, costs = transcript.messages, transcript.costs
     start = cut(messages, costs, 0, keep)
     earlier, said = summary.earlier_summary(messages[:start])
-    if not said or sum(costs[:start]) - text_tokens(earlier) < gain:
+    stays = text_tokens(earlier) + text_tokens(skills_kept.section(messages[:start], context))
+    if not said or sum(costs[:start]) - stays < gain:
         return None
     seq = transcript.seqs[messages[start].id]
     known, before = transcript.known, transcript.cut
@@ -146,6 +147,7 @@ class Compaction:
             return
         if whose.session.startswith(ONCE):
             text = await asyncio.to_thread(summary.put_together, planned.gone, planned.tokens)
+            text = skills_kept.carried(text, planned.gone, planned.context)
             made = MadeCut(cut=replace(planned.cut, text=text), known=planned.known, stored=False)
         else:
             task = self._start(whose, planned)
@@ -215,6 +217,7 @@ class Compaction:
             await learned
         finally:
             learned.cancel()
+        text = skills_kept.carried(text, planned.gone, planned.context)
         return replace(planned.cut, text=text, tokens=text_tokens(text), made_by=by)
 
     async def _text(self, whose: Compacted, planned: CutPlan) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from typing import Final
 from assistant.contracts.messages import AssistantMessage, Message, Text, ToolMessage, UserMessage, describe
 from assistant.contracts.transcripts import SUMMARY_ID
 from assistant.contracts.util import CHARACTERS_PER_TOKEN, lazy_pattern
+from assistant.turns import skills_kept
 
 WHO, DECISIONS, PROMISES, EXACT = HEADINGS = ("Who and what", "Decisions", "Open promises", "Exact identifiers")
 _SHARES: Final = {WHO: 1.0, DECISIONS: 0.5, PROMISES: 0.4, EXACT: 1.0}
@@ -85,7 +86,7 @@ def earlier_summary(messages: Sequence[Message]) -> tuple[str, Sequence[Message]
     """The summary that a transcript begins with, from its first heading on (empty: there is none), and the messages behind it."""
     if not messages or not messages[0].id.startswith(SUMMARY_ID):
         return "", messages
-    text = told(messages[0])
+    text = told(messages[0]).partition(skills_kept.MARK)[0].rstrip()
     return text[max(text.find("## "), 0) :], messages[1:]
 
 

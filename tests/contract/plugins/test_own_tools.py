@@ -18,6 +18,7 @@ from assistant.contracts.tools import NoSettings, ToolContext, ToolServices
 from assistant.contracts.turns import MAIN, Upload
 from assistant.delivery.service import describe
 from assistant.testing.tool_suite import ToolCase, ToolSuite
+from tests.doubles.skill_folders import put_skill, shelf_of
 from tests.flow.outgoing import Outbox, open_outbox
 from tools.catalog import own_kinds
 
@@ -72,6 +73,7 @@ async def services(tmp_path: Path) -> AsyncGenerator[Services]:
             expire_after=timedelta(hours=24),
             receipt_wait=0.05,
             http=open_http,
+            skills=shelf_of(tmp_path, tmp_path / "lock", put_skill(tmp_path, files={"notes.md": "Notes."})),
         )
         yield Services(outbox=outbox, tools=tools, document_id=kept)
 
@@ -118,3 +120,10 @@ class TestSchedule(ToolSuite):
             {"action": "cancel", "id": "sch_none"},
         )
         return services.case("schedule", good, {}, *wrong, effects=effects)
+
+
+class TestUseSkill(ToolSuite):
+    @pytest.fixture
+    def case(self, services: Services) -> ToolCase:
+        good = {"name": "pigeon-care"}
+        return services.case("use_skill", good, {"name": "loft"}, {**good, "file": "../notes.md"}, {**good, "offset": 9_999})

@@ -115,7 +115,7 @@ async def test_allowed_tools_of_an_agent(served: Served, api: str) -> None:
         assert made.status_code == 200, made.text
         return sent_names(served), served.asked().get("tool_choice")
 
-    files, later = ["list_attachments", "read_attachment"], ["remember", "recall", "forget", "search_history", "schedule"]
+    files, later = ["list_attachments", "read_attachment"], ["remember", "recall", "forget", "search_history", "schedule", "use_skill"]
     assert await chosen("auto") == ([*files, *later, "a", "b", "message"], "auto")
     assert await chosen(allowed(api, "auto", "a")) == ([*files, *later, "a"], "auto")
     assert await chosen(allowed(api, "auto", "a", "message")) == ([*files, *later, "a", "message"], "auto")

@@ -1,0 +1,95 @@
+"""The lock file: which skills the owner has approved, and what exactly. It lies in the state's folder, where no tool reaches. Blocks."""
+
+import fcntl
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Final, Literal
+
+import orjson
+from pydantic import TypeAdapter
+
+from assistant.contracts.errors import NanobotError
+
+FILE: Final = "skills.lock.json"
+
+
+class LockBroken(NanobotError):
+    """The lock file of skills can't be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovedSkill:
+    """An approval: of this content, under this name."""
+
+    name: str
+    description: str
+    place: str
+    """The folder, as seen from the workspace."""
+    sha256: str
+    """Of all its files; see `Contents.digest`."""
+    files: Mapping[str, str]
+    """The hash of each file."""
+    instructions: str
+    """SKILL.md as it was, for the comparison when it changes."""
+    approved_at: datetime
+    by: Literal["owner", "shipped"] = "owner"
+
+
+@cache
+def _entries() -> TypeAdapter[dict[str, ApprovedSkill]]:
+    return TypeAdapter(dict[str, ApprovedSkill])
+
+
+class SkillLock:
+    """The approvals by name. Another process may change them: `mark` shows it."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder`: of the state."""
+        self.path = folder / FILE
+
+    def mark(self) -> tuple[int, int, int] | None:
+        """Another one when the file was written; None: there is no file."""
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+    def read(self) -> dict[str, ApprovedSkill]:
+        """Raises LockBroken for a file that is not one of ours."""
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise LockBroken(f"{self.path} can't be read ({error.strerror}).") from error
+        try:
+            return _entries().validate_python(orjson.loads(data)["skills"])
+        except (ValueError, KeyError, TypeError):  # pydantic's is a ValueError
+            raise LockBroken(f"{self.path} is not a lock file of skills: remove it, then approve what you use again.") from None
+
+    def change(self, edit: Callable[[dict[str, ApprovedSkill]], None]) -> None:
+        """Read, edit and write it while no other process does. Raises LockBroken."""
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self.path.with_suffix(".changing").open("w") as guard:
+                fcntl.flock(guard, fcntl.LOCK_EX)
+                approved = self.read()
+                edit(approved)
+                self._write(approved)
+        except OSError as error:
+            raise LockBroken(f"{self.path} can't be written ({error.strerror}).") from error
+
+    def _write(self, approved: Mapping[str, ApprovedSkill]) -> None:
+        entries = {name: approved[name] for name in sorted(approved)}
+        new = self.path.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(orjson.dumps({"version": 1, "skills": entries}, option=orjson.OPT_INDENT_2))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, self.path)
