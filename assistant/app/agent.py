@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from assistant import __version__
 from assistant.access.authenticator import Allowance
 from assistant.access.recipients import Recipients
+from assistant.access.session_gate import SessionGate
 from assistant.agent.toolbox import Toolbox, close_tool
 from assistant.app.memory import OpenMemory
 from assistant.app.models import OpenModel
@@ -74,7 +75,16 @@ async def build_turns(
     def agent(name: str, settings: AgentSettings) -> Agent:
         model, services = models[name].provider, tool_services(name, settings, loaded, store, directory, deliveries, memory, later)
         toolbox = make_toolbox(
-            open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=metrics
+            open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened),
+            attachments,
+            metrics=metrics,
+            gate=SessionGate(
+                settings.permissions,
+                recipients=open_recipients(settings, store, directory),
+                channels=directory,
+                sessions=store.sessions,
+                people=store.people,
+            ),
         )
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(
@@ -124,15 +134,7 @@ def tool_services(
         attachments=store.attachments,
         deliveries=deliveries,
         channels=directory,
-        recipients=Recipients(
-            agent.may_message,
-            channels=directory,
-            instructions=agent.instructions,
-            inbox=store.inbox,
-            pairings=store.pairings,
-            sessions=store.sessions,
-            people=store.people,
-        ),
+        recipients=open_recipients(agent, store, directory),
         media=store.media,
         describe=describe,
         expire_after=timedelta(seconds=deliver.expire_after),
@@ -140,6 +142,19 @@ def tool_services(
         http=open_http,
         search=memory.search,
         memories=memory.service,
+    )
+
+
+def open_recipients(agent: AgentSettings, store: Store, directory: ChannelDirectory) -> Recipients:
+    """Whom the agent may write to."""
+    return Recipients(
+        agent.may_message,
+        channels=directory,
+        instructions=agent.instructions,
+        inbox=store.inbox,
+        pairings=store.pairings,
+        sessions=store.sessions,
+        people=store.people,
     )
 
 

@@ -12,6 +12,7 @@ from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import AssistantMessage, Extras, FinishReason, ToolMessage, Usage, Verbatim, no_extras
 from assistant.contracts.models import Sampling, ToolChoice, ToolSpec
 from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.sessions import SessionCut
 from assistant.contracts.tools import TurnTool
 
@@ -29,11 +30,13 @@ class AgentFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserText:
-    """Text of the user's message; `quoted` and `chosen` as in `messages.Text`."""
+    """Text of the user's message; the fields are as in `messages.Text`."""
 
     text: str
     quoted: bool = False
     chosen: bool = False
+    author: str = ""
+    provenance: Provenance | None = None
     kind: Literal["words"] = "words"
 
 
@@ -101,6 +104,8 @@ class TurnRequest:
     address: Address | None = None
     """The chat that the turn answers; None: a caller of the API."""
     cause: Cause = MESSAGE
+    inherits: frozenset[Provenance] = frozenset()
+    """What its cause had read, beside its content: a task has read what its parent's session has (`Session.read`)."""
     caller: str = ""
     """The credential or sender that asked, where it is not `owner`; its limits hold, too."""
     reply: "Reply | None" = None

@@ -7,11 +7,27 @@ from datetime import datetime
 from itertools import takewhile
 from typing import NamedTuple, TypeVar
 
+from assistant.contracts.causes import Payer
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.own_words import asker, sources
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState, accepted
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store.codec import decode_cut, decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
+from assistant.store.audit import add_deeds, prepare_deeds
+from assistant.store.codec import (
+    decode_cut,
+    decode_message,
+    decode_provenances,
+    encode_message,
+    encode_provenances,
+    escape,
+    from_micros,
+    identity,
+    optional,
+    to_micros,
+    unescape,
+)
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.history import HistoryIndex
 from assistant.store.line import LEAVE, SessionLine
@@ -20,11 +36,11 @@ from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
 
 TOUCH_SESSION = """
-    UPDATE sessions SET messages = messages + :count, updated = :at WHERE id = :id
+    UPDATE sessions SET messages = messages + :count, updated = :at, read = read | :read WHERE id = :id
     RETURNING id, messages, context_from, revision"""
 ADD_SESSION = """
-    INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens)
-    VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0) RETURNING id, messages, context_from, revision"""
+    INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens, read)
+    VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0, :read) RETURNING id, messages, context_from, revision"""
 ADD_MESSAGE = "INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"
 ADD_TURN = "INSERT INTO turns (id, session_id, state, runner, started, lease) VALUES (:turn, :id, 'running', :runner, :at, :lease)"
 HISTORY = "SELECT payload FROM messages WHERE session_id = :id AND seq >= :start AND seq < :end ORDER BY seq"
@@ -48,12 +64,14 @@ OF_ANOTHER = "SELECT 1 FROM turns WHERE id = :turn AND ended IS NULL AND runner 
 RESUME_TURN = "UPDATE turns SET runner = :runner, lease = :lease WHERE id = :turn AND state = 'running' RETURNING session_id"
 SESSION_OF_ROW = "SELECT messages, context_from, revision FROM sessions WHERE id = :id"
 CUT_AT = "SELECT seq, results_from, text, tokens, made_by, at FROM summaries WHERE session_id = :id AND seq = :seq"
-START_OVER = "UPDATE sessions SET context_from = messages + 1, revision = revision + 1 WHERE owner = :owner AND key = :key RETURNING id"
+START_OVER = (
+    "UPDATE sessions SET context_from = messages + 1, read = 0, revision = revision + 1 WHERE owner = :owner AND key = :key RETURNING id"
+)
 GROW_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, prompt_tokens = prompt_tokens + :prompt,
-        completion_tokens = completion_tokens + :completion, cached_tokens = cached_tokens + :cached
+        completion_tokens = completion_tokens + :completion, cached_tokens = cached_tokens + :cached, read = read | :read
     WHERE id = :id RETURNING messages"""
-_SESSION = "SELECT id, owner, key, created, updated, messages, prompt_tokens, completion_tokens, cached_tokens FROM sessions"
+_SESSION = "SELECT id, owner, key, created, updated, messages, prompt_tokens, completion_tokens, cached_tokens, read FROM sessions"
 SESSION = f"{_SESSION} WHERE owner = :owner AND key = :key"
 SESSION_BY_KEY = f"{_SESSION} WHERE key = :key ORDER BY updated DESC, id DESC LIMIT 1"
 MESSAGES = "SELECT seq, turn_id, at, payload FROM messages WHERE session_id = :id AND seq > :after ORDER BY seq LIMIT :limit"
@@ -89,6 +107,10 @@ class PreparedStep:
     rows: tuple[tuple[str, str], ...]
     """(role, payload)"""
     usage: Usage
+    read: int
+    """Whose words it brings, as stored."""
+    deeds: Sequence[dict[str, SqlValue]]
+    """For the journal."""
 
     def append(self, connection: Transaction, session_id: int) -> int:
         """Add the messages to the session; returns the seq of its last one."""
@@ -99,19 +121,24 @@ class PreparedStep:
             "prompt": self.usage.prompt_tokens,
             "completion": self.usage.completion_tokens,
             "cached": self.usage.cached_tokens,
+            "read": self.read,
         }
         last: int = connection.execute(GROW_SESSION, values)[0][0]
         for seq, (role, payload) in enumerate(self.rows, last - len(self.rows) + 1):
             message: dict[str, SqlValue] = {"seq": seq, "turn": self.turn, "role": role, "payload": payload}
             connection.execute(ADD_MESSAGE, {**message, "id": session_id, "at": self.at})
+        add_deeds(connection, session_id, self.deeds)
         return last
 
 
-def prepare_step(turn: str, at: int, messages: Sequence[AssistantMessage | ToolMessage]) -> PreparedStep:
-    """`at`: microseconds, for all of them."""
+def prepare_step(turn: str, at: int, messages: Sequence[AssistantMessage | ToolMessage], payer: Payer | None = None) -> PreparedStep:
+    """`at`: microseconds, for all of them. `payer`: of its turn, for the journal."""
     usage = sum((message.usage for message in messages if message.role == "assistant"), Usage())
     rows = tuple((message.role, encode_message(message)) for message in messages)
-    return PreparedStep(turn=turn, at=at, rows=rows, usage=usage)
+    if not any(message.role == "tool" for message in messages):
+        return PreparedStep(turn=turn, at=at, rows=rows, usage=usage, read=0, deeds=())
+    read, deeds = encode_provenances(sources(messages)), prepare_deeds(turn, at, messages, payer)
+    return PreparedStep(turn=turn, at=at, rows=rows, usage=usage, read=read, deeds=deeds)
 
 
 def interrupt(connection: Transaction, turn: str, at: int) -> None:
@@ -148,6 +175,7 @@ class Sessions:
             "key": key,
             "turn": turn.id,
             "at": self._now(),
+            "read": _read_by(turn),
             "runner": self._runner.id,
             "lease": self.line.hold(turn.id),
         }
@@ -195,8 +223,8 @@ class Sessions:
         rows = await self._database.write(resume)
         return None if rows is None else await decode_history(rows)
 
-    async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
-        added = prepare_step(turn_id, self._now(), messages)
+    async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage], payer: Payer | None = None) -> int:
+        added = prepare_step(turn_id, self._now(), messages, payer)
 
         def append(connection: Transaction) -> int:
             running = connection.execute(RUNNING_TURN, {"turn": turn_id, "runner": self._runner.id})
@@ -210,12 +238,13 @@ class Sessions:
         state: TurnState,
         messages: Sequence[AssistantMessage | ToolMessage],
         *,
+        payer: Payer | None = None,
         error: str | None = None,
         outbound: Sequence[OutboundEvent] = (),
         inbound: bool = False,
     ) -> int:
         now = self._now()
-        last_step = prepare_step(turn_id, now, messages)
+        last_step = prepare_step(turn_id, now, messages, payer)
         values: dict[str, SqlValue] = {"turn": turn_id, "state": state, "at": now, "error": error, "runner": self._runner.id}
         drafts = [prepare_event(event, now) for event in outbound]
 
@@ -328,7 +357,7 @@ def _find(connection: Transaction, owner: str | None, key: str) -> list[SqlRow]:
 
 
 def _session(row: SqlRow) -> Session:
-    _, owner, key, created, updated, messages, prompt, completion, cached = row
+    _, owner, key, created, updated, messages, prompt, completion, cached, read = row
     return Session(
         owner=unescape(owner),
         key=unescape(key),
@@ -336,6 +365,7 @@ def _session(row: SqlRow) -> Session:
         updated=from_micros(updated),
         messages=messages,
         usage=Usage(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached),
+        read=decode_provenances(read),
     )
 
 
@@ -350,6 +380,22 @@ def _remove(connection: Transaction, row: SqlRow) -> list[str]:
 
 def _attachments(message: Message) -> list[str]:
     return [part.attachment_id for part in message.parts if part.kind != "text"] if message.role == "user" else []
+
+
+def _read_by(turn: NewTurn) -> int:
+    """Whose words a turn brings, as stored; of a history too, which a session that is there already ignores. In a group, others have a say."""
+    brought = [*turn.history, *turn.results, *([turn.message] if turn.message else [])]
+    if not turn.read and all(map(_is_plain, brought)):
+        return 0
+    group: tuple[Provenance, ...] = ("stranger",) if asker(brought) else ()
+    return encode_provenances((*turn.read, *sources(brought), *group))
+
+
+def _is_plain(message: Message) -> bool:
+    """Whether nothing but words of the session's own person is in it, at a glance."""
+    if message.role != "user":
+        return message.role == "assistant"
+    return all(part.kind == "text" and not (part.quoted or part.provenance or part.author) for part in message.parts)
 
 
 def _since_user(connection: Transaction, session: int) -> list[Message]:

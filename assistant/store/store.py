@@ -13,6 +13,7 @@ from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.api_keys import ApiKeys
 from assistant.store.attachments import AttachmentStore, FileStore
+from assistant.store.audit import AuditStore
 from assistant.store.blobs import MediaFolder
 from assistant.store.channels import PairingStore, StoredChannelStates
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
@@ -75,6 +76,7 @@ class Store:
     forgetting: Forgetting
     learned: LearnedStore
     ledger: LedgerStore
+    audit: AuditStore
     notifier: Notifier
     database: Database
     runner: Runner
@@ -128,6 +130,7 @@ async def open_store(
         learned=LearnedStore(database, notifier, clock=clock),
         history=sessions.history,
         ledger=LedgerStore(database, runner, clock=clock),
+        audit=AuditStore(database),
         notifier=notifier,
         database=database,
         runner=runner,

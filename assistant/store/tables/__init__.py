@@ -5,6 +5,6 @@ Times are microseconds since 1970, UTC. Text columns hold no NUL (PostgreSQL tak
 
 from sqlmodel import SQLModel
 
-from assistant.store.tables import api, delivery, jobs, ledger, memory, people, schedules, search, sessions
+from assistant.store.tables import api, audit, delivery, jobs, ledger, memory, people, schedules, search, sessions
 
-__all__ = ["SQLModel", "api", "delivery", "jobs", "ledger", "memory", "people", "schedules", "search", "sessions"]
+__all__ = ["SQLModel", "api", "audit", "delivery", "jobs", "ledger", "memory", "people", "schedules", "search", "sessions"]
