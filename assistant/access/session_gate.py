@@ -17,7 +17,8 @@ from assistant.contracts.tools import ToolContext
 from assistant.contracts.workflows import JOB_SESSION
 
 _MESSAGES = 4_000
-"""How far back a session is looked through for the person's words, and for what was read."""
+"""How far back what the model sees of a session is looked through for the person's words, and for what was read. Words from before a new
+conversation, or from before a summary, are not a wish any more."""
 
 
 class SessionGate:
@@ -50,8 +51,8 @@ class SessionGate:
         if session is None or not session.read or (job and ctx.cause.kind != "job"):  # there, a workflow's node acts, and no model
             answered = address is not None and ctx.address is not None and address.lane == ctx.address.lane
             return Situation(role=role, recipient="answered" if answered else "none", unattended=job)
-        last = session.messages
-        stored = await self._sessions.messages(ctx.owner, ctx.session, after=max(0, last - _MESSAGES), limit=_MESSAGES)
+        start = max(session.context_from - 1, session.messages - _MESSAGES)
+        stored = await self._sessions.messages(ctx.owner, ctx.session, after=start, limit=_MESSAGES)
         conversation = [each.message for each in stored]
         by = asker(conversation)
         said = [] if job else [own_words(message, by=by) for message in conversation if isinstance(message, UserMessage)]

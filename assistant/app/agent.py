@@ -78,13 +78,7 @@ async def build_turns(
             open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened),
             attachments,
             metrics=metrics,
-            gate=SessionGate(
-                settings.permissions,
-                recipients=open_recipients(settings, store, directory),
-                channels=directory,
-                sessions=store.sessions,
-                people=store.people,
-            ),
+            gate=open_gate(settings, store, directory),
         )
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(
@@ -143,6 +137,12 @@ def tool_services(
         search=memory.search,
         memories=memory.service,
     )
+
+
+def open_gate(agent: AgentSettings, store: Store, directory: ChannelDirectory) -> SessionGate:
+    """What the agent's tools may do."""
+    recipients = open_recipients(agent, store, directory)
+    return SessionGate(agent.permissions, recipients=recipients, channels=directory, sessions=store.sessions, people=store.people)
 
 
 def open_recipients(agent: AgentSettings, store: Store, directory: ChannelDirectory) -> Recipients:

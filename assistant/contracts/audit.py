@@ -6,9 +6,14 @@ from typing import Literal
 
 from assistant.contracts.causes import Cause
 from assistant.contracts.effects import EffectKind
+from assistant.contracts.errors import NotFound
 from assistant.contracts.provenance import Provenance
 
 DeedKind = EffectKind | Literal["asked"]
+
+
+class DeedNotFound(NotFound, code="audit_entry_not_found"):
+    """There is no such entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

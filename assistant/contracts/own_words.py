@@ -27,7 +27,7 @@ def own_words(message: Message, *, pressed: bool = False, by: str = "") -> str:
 
 
 def asker(messages: Iterable[Message]) -> str:
-    """Who asks in a group: the author of the newest message; empty in any other session."""
+    """The member of a group that asks: the author of the newest message; empty in any other session."""
     found = ""
     for message in messages:
         for part in message.parts if isinstance(message, UserMessage) else ():

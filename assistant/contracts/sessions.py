@@ -27,6 +27,8 @@ class Session:
     usage: Usage
     read: frozenset[Provenance] = frozenset()
     """Whose words its conversation holds beside the person's, since it was started over; of those in UNTRUSTED. A summary forgets none."""
+    context_from: int = 1
+    """The seq of the first message that the model sees: behind what was summed up, or said before it was started over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,7 @@ _REMINDER: Final = re.compile(
     re.IGNORECASE,
 )
 _CHANGED: Final = re.compile(
-    r"\b(?:cancel\w*|stop|end|delete|remove|drop|pause|suspend|resume|continue|go on with|change|move|postpone|reschedule|shift|put off|"
+    r"\b(?:cancel\w*|stop|end|delete|remove|drop|pause|suspend|resume|continue|change|move|postpone|reschedule|shift|put off|"
     r"lösch\w*|entfern\w*|beend\w*|stopp\w*|streich\w*|absag\w*|sag\w* .* ab|pausier\w*|fortsetz\w*|änder\w*|verschieb\w*|verleg\w*|"
     r"отмени\w*|удали\w*|останов\w*|приостанов\w*|продолж\w*|измени\w*|перенес\w*)\b|取り消|キャンセル|やめて|止めて|再開|変更|ずらして",
     re.IGNORECASE,

@@ -7,14 +7,20 @@ from typing import Final
 from assistant.contracts.audit import Deed
 from assistant.contracts.causes import MESSAGE, Cause, Payer
 from assistant.contracts.messages import AssistantMessage, ToolMessage
+from assistant.contracts.own_words import asker, sources
+from assistant.contracts.provenance import Provenance
+from assistant.contracts.sessions import NewTurn
+from assistant.contracts.statements import without
 from assistant.contracts.util import new_id
-from assistant.store.codec import decode_provenances, escape, from_micros, json_column, optional, to_micros, unescape
+from assistant.store.codec import decode_provenances, encode_provenances, escape, from_micros, json_column, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 
 ADD = """
     INSERT INTO audit (at, id, owner, session, turn, agent, cause, cause_id, caller, tool, kind, text, ref, read, approval)
     SELECT :at, :id, owner, key, :turn, :agent, :cause, :cause_id, :caller, :tool, :kind, :text, :ref, read, :approval
     FROM sessions WHERE id = :session"""
+TEXTS_OF = "SELECT at, id, text FROM audit WHERE owner = :owner"
+REWRITE = "UPDATE audit SET text = :text WHERE at = :at AND id = :id"
 _COLUMNS: Final = "at, id, owner, session, turn, agent, cause, cause_id, caller, tool, kind, text, ref, read, approval"
 
 
@@ -47,6 +53,13 @@ class AuditStore:
         return [_deed(row) for row in await self._database.select(statement, {**given, "limit": limit})]
 
 
+def read_by(turn: NewTurn) -> int:
+    """Whose words a turn brings, as stored; of a history too, which a session that is there already ignores. In a group, others have a say."""
+    brought = [*turn.history, *turn.results, *([turn.message] if turn.message else [])]
+    group: tuple[Provenance, ...] = ("stranger",) if asker(brought) else ()
+    return encode_provenances((*turn.read, *sources(brought), *group))
+
+
 def prepare_deeds(turn: str, at: int, messages: Sequence[AssistantMessage | ToolMessage], payer: Payer | None) -> list[dict[str, SqlValue]]:
     """The rows of a step but for its session; none for a step that changed nothing. `at`: microseconds."""
     cause = payer.cause if payer else MESSAGE
@@ -65,6 +78,13 @@ def prepare_deeds(turn: str, at: int, messages: Sequence[AssistantMessage | Tool
                 {**row, "tool": message.name, "kind": kind, "text": json_column(text), "ref": json_column(ref), "approval": approval}
             )
     return rows
+
+
+def redact(connection: Transaction, owner: str, texts: Sequence[str]) -> None:
+    """Take what mentions one of these statements out of the owner's journal: that something was done stays. For a job of `Database.write`."""
+    for at, deed, text in connection.execute(TEXTS_OF, {"owner": escape(owner)}):
+        if (kept := without(unescape(text), texts, "[forgotten]")) != unescape(text):
+            connection.execute(REWRITE, {"at": at, "id": deed, "text": json_column(kept)})
 
 
 def add_deeds(connection: Transaction, session: int, rows: Sequence[dict[str, SqlValue]]) -> None:

@@ -10,15 +10,13 @@ from typing import NamedTuple, TypeVar
 from assistant.contracts.causes import Payer
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
-from assistant.contracts.own_words import asker, sources
-from assistant.contracts.provenance import Provenance
+from assistant.contracts.own_words import sources
 from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState, accepted
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store.audit import add_deeds, prepare_deeds
+from assistant.store.audit import add_deeds, prepare_deeds, read_by
 from assistant.store.codec import (
     decode_cut,
     decode_message,
-    decode_provenances,
     encode_message,
     encode_provenances,
     escape,
@@ -26,7 +24,6 @@ from assistant.store.codec import (
     identity,
     optional,
     to_micros,
-    unescape,
 )
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.history import HistoryIndex
@@ -34,6 +31,7 @@ from assistant.store.line import LEAVE, SessionLine
 from assistant.store.occurrence_rows import end_with_turn
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
+from assistant.store.session_rows import MESSAGES, STALE_ONCE, find_session, remove_session, session_of, sessions_of
 
 TOUCH_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, read = read | :read WHERE id = :id
@@ -71,31 +69,9 @@ GROW_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, prompt_tokens = prompt_tokens + :prompt,
         completion_tokens = completion_tokens + :completion, cached_tokens = cached_tokens + :cached, read = read | :read
     WHERE id = :id RETURNING messages"""
-_SESSION = "SELECT id, owner, key, created, updated, messages, prompt_tokens, completion_tokens, cached_tokens, read FROM sessions"
-SESSION = f"{_SESSION} WHERE owner = :owner AND key = :key"
-SESSION_BY_KEY = f"{_SESSION} WHERE key = :key ORDER BY updated DESC, id DESC LIMIT 1"
-MESSAGES = "SELECT seq, turn_id, at, payload FROM messages WHERE session_id = :id AND seq > :after ORDER BY seq LIMIT :limit"
-REMOVE_SESSION = "DELETE FROM sessions WHERE id = :id"
-REMOVE_PROFILE = "DELETE FROM session_profiles WHERE owner = :owner AND session = :key"
-STALE_ONCE = """
-    SELECT id, owner, key FROM sessions WHERE substr(key, 1, 5) = 'once:' AND updated < :before
-        AND NOT EXISTS (SELECT 1 FROM turns WHERE turns.session_id = sessions.id AND turns.state = 'running')
-    LIMIT :limit"""
-REMOVE_USED_ATTACHMENTS = "DELETE FROM attachments WHERE owner = :owner AND session = :key AND used = 1 RETURNING digest"
 USE_ATTACHMENT = "UPDATE attachments SET used = 1 WHERE id = :attachment AND owner = :owner AND session = :key"
 SETTLE_INBOX = "UPDATE inbox SET state = :state, ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"
 PULSE = "INSERT INTO pulse (id, at) VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
-
-_OWNED = "owner = :owner"
-_EARLIER = "(updated, id) < (SELECT updated, id FROM sessions WHERE key = :before{owned} ORDER BY updated, id LIMIT 1)"
-
-
-def sessions_of(*, everybody: bool, before: bool) -> str:
-    """The statement that lists sessions, the latest first. `before`: those after the one with the key `:before`."""
-    conditions = ["substr(key, 1, 5) <> 'once:'", *([] if everybody else [_OWNED])]
-    if before:
-        conditions.append(_EARLIER.format(owned="" if everybody else f" AND {_OWNED}"))
-    return f"{_SESSION} WHERE {' AND '.join(conditions)} ORDER BY updated DESC, id DESC LIMIT :limit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +103,8 @@ class PreparedStep:
         for seq, (role, payload) in enumerate(self.rows, last - len(self.rows) + 1):
             message: dict[str, SqlValue] = {"seq": seq, "turn": self.turn, "role": role, "payload": payload}
             connection.execute(ADD_MESSAGE, {**message, "id": session_id, "at": self.at})
-        add_deeds(connection, session_id, self.deeds)
+        if self.deeds:
+            add_deeds(connection, session_id, self.deeds)
         return last
 
 
@@ -170,12 +147,16 @@ class Sessions:
 
     async def begin_turn(self, turn: NewTurn, known: CachedUpTo | None) -> History:
         owner, key = identity(turn.owner, turn.session)
+        parts = turn.message.parts if turn.message else ()
+        plain = not (turn.history or turn.results or turn.read) and all(
+            part.kind == "text" and not (part.quoted or part.provenance or part.author) for part in parts
+        )
         values: dict[str, SqlValue] = {
             "owner": owner,
             "key": key,
             "turn": turn.id,
             "at": self._now(),
-            "read": _read_by(turn),
+            "read": 0 if plain else read_by(turn),
             "runner": self._runner.id,
             "lease": self.line.hold(turn.id),
         }
@@ -295,15 +276,15 @@ class Sessions:
         wanted = sessions_of(everybody=owner is None, before=before is not None)
         if before is not None:
             values["before"] = escape(before)
-        return [_session(row) for row in await self._database.select(wanted, values)]
+        return [session_of(row) for row in await self._database.select(wanted, values)]
 
     async def get(self, owner: str | None, key: str) -> Session | None:
-        rows = await self._database.read(lambda connection: _find(connection, owner, key))
-        return _session(rows[0]) if rows else None
+        rows = await self._database.read(lambda connection: find_session(connection, owner, key))
+        return session_of(rows[0]) if rows else None
 
     async def messages(self, owner: str | None, key: str, *, after: int = 0, limit: int = 1000) -> Sequence[StoredMessage]:
         def read(connection: Transaction) -> list[SqlRow]:
-            found = _find(connection, owner, key)
+            found = find_session(connection, owner, key)
             return connection.execute(MESSAGES, {"id": found[0][0], "after": after, "limit": limit}) if found else []
 
         def decoded(row: SqlRow) -> StoredMessage:
@@ -317,8 +298,8 @@ class Sessions:
 
     async def delete(self, owner: str | None, key: str) -> bool:
         def remove(connection: Transaction, _: int | None = None) -> Sequence[str] | None:
-            found = _find(connection, owner, key)
-            return _remove(connection, found[0]) if found else None
+            found = find_session(connection, owner, key)
+            return remove_session(connection, found[0]) if found else None
 
         digests = await (self._database.write(remove) if owner is None else self.line.last(*identity(owner, key), remove))
         if digests:
@@ -328,7 +309,7 @@ class Sessions:
     async def purge(self, before: datetime) -> int:
         def remove(connection: Transaction) -> tuple[int, list[str]]:
             stale = connection.execute(STALE_ONCE, {"before": to_micros(before), "limit": _MANY_ROWS})
-            return len(stale), [digest for row in stale for digest in _remove(connection, row)]
+            return len(stale), [digest for row in stale for digest in remove_session(connection, row)]
 
         purged = 0
         while True:
@@ -349,53 +330,8 @@ class Sessions:
         return to_micros(self._clock())
 
 
-def _find(connection: Transaction, owner: str | None, key: str) -> list[SqlRow]:
-    """The session; with owner None the one of that key that was used last."""
-    if owner is None:
-        return connection.execute(SESSION_BY_KEY, {"key": escape(key)})
-    return connection.execute(SESSION, {"owner": escape(owner), "key": escape(key)})
-
-
-def _session(row: SqlRow) -> Session:
-    _, owner, key, created, updated, messages, prompt, completion, cached, read = row
-    return Session(
-        owner=unescape(owner),
-        key=unescape(key),
-        created=from_micros(created),
-        updated=from_micros(updated),
-        messages=messages,
-        usage=Usage(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached),
-        read=decode_provenances(read),
-    )
-
-
-def _remove(connection: Transaction, row: SqlRow) -> list[str]:
-    """Remove the session of a row (id, owner, key, …); returns the digests of its attachments."""
-    session, owner, key = row[:3]
-    digests = connection.execute(REMOVE_USED_ATTACHMENTS, {"owner": owner, "key": key})
-    connection.execute(REMOVE_PROFILE, {"owner": owner, "key": key})
-    connection.execute(REMOVE_SESSION, {"id": session})
-    return [digest for (digest,) in digests]
-
-
 def _attachments(message: Message) -> list[str]:
     return [part.attachment_id for part in message.parts if part.kind != "text"] if message.role == "user" else []
-
-
-def _read_by(turn: NewTurn) -> int:
-    """Whose words a turn brings, as stored; of a history too, which a session that is there already ignores. In a group, others have a say."""
-    brought = [*turn.history, *turn.results, *([turn.message] if turn.message else [])]
-    if not turn.read and all(map(_is_plain, brought)):
-        return 0
-    group: tuple[Provenance, ...] = ("stranger",) if asker(brought) else ()
-    return encode_provenances((*turn.read, *sources(brought), *group))
-
-
-def _is_plain(message: Message) -> bool:
-    """Whether nothing but words of the session's own person is in it, at a glance."""
-    if message.role != "user":
-        return message.role == "assistant"
-    return all(part.kind == "text" and not (part.quoted or part.provenance or part.author) for part in message.parts)
 
 
 def _since_user(connection: Transaction, session: int) -> list[Message]:

@@ -14,6 +14,7 @@ from assistant.contracts.util import Clock, utc_now
 from assistant.store.api_keys import ApiKeys
 from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.audit import AuditStore
+from assistant.store.audit import redact as redact_audit
 from assistant.store.blobs import MediaFolder
 from assistant.store.channels import PairingStore, StoredChannelStates
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
@@ -126,7 +127,7 @@ async def open_store(
         people=people,
         links=LinkStore(database, people, clock=clock),
         memories=MemoryStore(database, notifier, clock=clock),
-        forgetting=Forgetting(database, notifier, redact=(redact,), clock=clock),
+        forgetting=Forgetting(database, notifier, redact=(redact, redact_audit), clock=clock),
         learned=LearnedStore(database, notifier, clock=clock),
         history=sessions.history,
         ledger=LedgerStore(database, runner, clock=clock),

@@ -206,8 +206,7 @@ class Turns:
         )
         outbound = await request.reply.outbound(end) if request.reply else ()
         step = [answer.last, *answer.results]
-        inbound = request.reply is not None
-        seq = await self._sessions.end_turn(turn.id, "finished", step, payer=request.payer, outbound=outbound, inbound=inbound)
+        seq = await self._sessions.end_turn(turn.id, "finished", step, payer=request.payer, outbound=outbound, inbound=bool(request.reply))
         if not seq and request.reply is None:  # a chat gets its answer even if its session was deleted
             raise await self._cut_out(request)
         if seq:
@@ -295,16 +294,8 @@ class Turns:
     async def _load(self, request: TurnRequest, message: UserMessage | None, before: tuple[Message, ...]) -> Transcript:
         """Store the user's message, or the results of the client's tools, and read what this process has not seen of the session."""
         transcript = self._transcripts.get(request.owner, request.session)
-        own = NewTurn(
-            id=request.id,
-            owner=request.owner,
-            session=request.session,
-            message=message,
-            results=request.results,
-            history=before,
-            read=request.inherits,
-        )
-        history = await self._sessions.begin_turn(own, transcript.known if transcript else None)
+        own = NewTurn(id=request.id, owner=request.owner, session=request.session, message=message, results=request.results, history=before)
+        history = await self._sessions.begin_turn(replace(own, read=request.inherits), transcript.known if transcript else None)
         transcript = _current(transcript, history)
         transcript.extend(history.said, history.seq + len(history.said) - 1)
         if message is None:
