@@ -1,6 +1,7 @@
 """The gate of one agent: what `gate.decide` needs to know is read from the session that the call is made in."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from assistant.access.gate import Recipient, Situation, decide
 from assistant.access.recipients import Recipients, is_named
@@ -12,10 +13,12 @@ from assistant.contracts.gate import PlannedCall, Ruling
 from assistant.contracts.messages import Document, Message, Text, ToolMessage, UserMessage
 from assistant.contracts.own_words import asker, own_words, sources
 from assistant.contracts.people import PeopleDirectory
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.workflows import JOB_SESSION
 
+_OF_OTHERS: Final[frozenset[Provenance]] = frozenset({"web", "mail"})
 _MESSAGES = 4_000
 """How far back what the model sees of a session is looked through for the person's words, and for what was read. Words from before a new
 conversation, or from before a summary, are not a wish any more."""
@@ -90,9 +93,10 @@ class SessionGate:
 
 
 def _material(message: Message) -> list[str]:
-    """What a message brings beside the person's own words."""
+    """What others wrote in a message, and only they can have: a link in it carries nothing of the person's. Results of commands, of files in the
+    workspace and of MCP servers may repeat what the model gave them, and so does the gate's own refusal."""
     if isinstance(message, ToolMessage):
-        return [message.text]
+        return [message.text] if message.ok and message.provenance in _OF_OTHERS else []
     if not isinstance(message, UserMessage):
         return []
     return [

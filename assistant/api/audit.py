@@ -89,6 +89,6 @@ def _answer(deed: Deed) -> DeedAnswer:
         kind=deed.kind,
         text=deed.text,
         ref=deed.ref,
-        read=sorted(deed.read),
+        read=list(deed.read),
         approval=deed.approval,
     )

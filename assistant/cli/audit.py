@@ -59,4 +59,4 @@ def audit(
 def _row(deed: Deed) -> Sequence[str]:
     cause = f"{deed.cause.kind} {deed.cause.id}".strip()
     who = (shown_person(deed.owner), shown_person(deed.caller), cause)
-    return moment(deed.at), *who, deed.tool, deed.kind, deed.text, ", ".join(sorted(deed.read)), deed.approval
+    return moment(deed.at), *who, deed.tool, deed.kind, deed.text, ", ".join(deed.read), deed.approval

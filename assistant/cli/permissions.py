@@ -121,7 +121,7 @@ def _arguments(tool: str, subject: str) -> dict[str, Json]:
     """Those that the rules look at, as the tool would get them."""
     if tool == "schedule":
         do, _, kind = subject.partition(" ")
-        return {"action": do or "add", "kind": kind if do == "add" else "", "text": subject}
+        return {"action": do or "add", "kind": kind if do == "add" else ""}
     if tool == "search_web":
         return {"query": subject}
     return {"url": subject} if "://" in subject else {}

@@ -37,7 +37,7 @@ class Deed:
     """As the tool told it; of one that waits, the whole call."""
     ref: str
     """As in `Effect`; of one that waits, the approval."""
-    read: frozenset[Provenance]
-    """Whose words the conversation held when it was done; empty: the person's alone."""
+    read: tuple[Provenance, ...]
+    """Whose words the conversation held when it was done, sorted; empty: the person's alone."""
     approval: str
     """The approval under which it was done, or for which it waits; empty: none was needed, or "session"."""

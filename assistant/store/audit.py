@@ -108,6 +108,6 @@ def _deed(row: SqlRow) -> Deed:
         kind=kind,
         text=unescape(text),
         ref=unescape(ref),
-        read=decode_provenances(read),
+        read=tuple(sorted(decode_provenances(read))),
         approval=approval,
     )

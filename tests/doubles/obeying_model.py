@@ -72,7 +72,10 @@ class ObeyingModel:
         if not body.get("stream"):
             choice = {"index": 0, "message": message, "finish_reason": reason}
             return web.json_response({**base, "object": "chat.completion", "choices": [choice]})
-        events = [{"index": 0, "delta": message, "finish_reason": None}, {"index": 0, "delta": {}, "finish_reason": reason}]
+        events: list[dict[str, Any]] = [
+            {"index": 0, "delta": message, "finish_reason": None},
+            {"index": 0, "delta": {}, "finish_reason": reason},
+        ]
         lines = [json.dumps({**base, "object": "chat.completion.chunk", "choices": [event]}) for event in events]
         text = "".join([f"data: {line}\n\n" for line in [*lines, "[DONE]"]])
         return web.Response(text=text, content_type="text/event-stream")

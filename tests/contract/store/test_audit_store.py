@@ -54,7 +54,7 @@ async def test_a_deed_is_written_with_its_step_and_says_by_whose_word(store: Sto
         kind="sent",
         text=sent.text,
         ref="evt_1",
-        read=frozenset({"file"}),
+        read=("file",),
         approval="",
     )
     assert done == expected
