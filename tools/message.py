@@ -64,6 +64,13 @@ class MessageTool:
         self._services = services
         self._workspace = Workspace(services.workspace)
 
+    def subject(self, params: MessageParams, ctx: ToolContext) -> str:
+        """The chat: "telegram:42". Raises ToolFailed where there is none."""
+        try:
+            return self._services.channels.check(self._address(params, ctx)).lane
+        except InvalidRequest as error:
+            raise ToolFailed(error.message) from None
+
     async def run(self, params: MessageParams, ctx: ToolContext) -> ToolResult:
         """Raises ToolFailed: nothing was accepted, and why."""
         services, now = self._services, datetime.now(UTC)

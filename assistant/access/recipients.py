@@ -10,9 +10,8 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelDirectory, ChannelSettings
 from assistant.contracts.inbox import KnownChats, PairedSenders
 from assistant.contracts.messages import Message
-from assistant.contracts.own_words import foreign, in_own_words, own_words
+from assistant.contracts.own_words import own_words
 from assistant.contracts.people import PeopleDirectory
-from assistant.contracts.provenance import UNTRUSTED
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.workflows import JOB_SESSION
@@ -91,13 +90,6 @@ class Recipients:
             if wanted in own_words(message).casefold():
                 return True
         return False
-
-    async def is_own_wish(self, text: str, ctx: ToolContext) -> bool:
-        """See `RecipientCheck`."""
-        read = [message async for message in self._latest(ctx)]
-        if foreign(read) is None and not ctx.inherits & UNTRUSTED and not ctx.session.startswith(JOB_SESSION):
-            return True
-        return in_own_words(text, map(own_words, read))
 
     async def _latest(self, ctx: ToolContext) -> AsyncIterator[Message]:
         """The messages of the session, the newest pages first.

@@ -7,6 +7,8 @@ from pydantic import Field, SecretStr, field_validator
 from assistant.contracts.util import Settings
 
 Mode = Literal["none", "token", "password", "keys", "supabase"]
+Do = Literal["allow", "ask", "refuse"]
+ActionName = Literal["writes workspace", "network", "sends", "spends", "remembers", "schedules", "changes itself"]
 _NODETOOLS = {"local": "none", "static": "token"}
 
 
@@ -45,3 +47,16 @@ class AuthSettings(Settings):
     @classmethod
     def _blank_is_none(cls, secret: SecretStr | None) -> SecretStr | None:
         return secret if secret is not None and secret.get_secret_value().strip() else None
+
+
+class Permission(Settings):
+    """A line of `agents.<id>.permissions`: which calls of tools, and what then."""
+
+    tool: str = "*"
+    """The tool's name, or a pattern: `"run"`, `"mcp_*"`."""
+    action: ActionName | None = None
+    """What the call does: `"writes workspace"`, `"network"`, `"sends"`, `"spends"`, `"remembers"`, `"schedules"` or `"changes itself"`. null: any."""
+    subject: str = "*"
+    """What it acts on, or a pattern over the whole of it: `"git *"`, `"*.example.org"`, `"telegram:42"`, `"shared/*"`."""
+    do: Do
+    """`"allow"`, `"ask"` (the person, each time) or `"refuse"`."""

@@ -236,7 +236,7 @@ class Toolbox:
         if ruling.verdict == "allow":
             return None
         if ruling.verdict == "refuse" or self._desk is None:
-            raise ToolFailed(f"Not run: {ruling.why}")
+            raise ToolFailed(ruling.why if ruling.why.startswith("Not ") else f"Not run: {ruling.why}")
         if await self._desk.granted(planned, ctx):
             return None
         pending = await self._desk.ask(planned, ctx, ruling.why)

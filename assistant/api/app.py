@@ -7,6 +7,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from assistant.access.authenticator import Authenticator
+from assistant.api.audit import AuditEndpoints
 from assistant.api.body.spool import prepare_spool
 from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
 from assistant.api.chat.route import AgentCatalog
@@ -43,6 +44,7 @@ from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import Workflows as WorkflowService
 from assistant.ledger.report import UsageReports
 from assistant.providers.registry import ModelRegistry
+from assistant.store.audit import AuditStore
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.responses import ResponseStore
 from assistant.tasks.book import TaskBook
@@ -97,6 +99,8 @@ class ApiServices:
     """For /v1/people and /v1/link."""
     usage: UsageReports | None = None
     """For /v1/usage."""
+    audit: AuditStore | None = None
+    """For /v1/audit."""
     metrics: Metrics = field(default_factory=Metrics)
     depths: Callable[[], Awaitable[Depths]] | None = None
     """For /metrics: how much waits."""
@@ -134,6 +138,8 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(PeopleEndpoints(household=services.household))
     if services.usage is not None:
         resources.append(UsageEndpoints(reports=services.usage))
+    if services.audit is not None:
+        resources.append(AuditEndpoints(store=services.audit))
     if services.depths is not None:
         resources.append(MetricsEndpoints(metrics=services.metrics, depths=services.depths))
     if services.schedules is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from assistant import __version__
 from assistant.access.authenticator import Allowance
 from assistant.access.recipients import Recipients
+from assistant.access.session_gate import SessionGate
 from assistant.agent.toolbox import Toolbox, close_tool
 from assistant.app.mcp import OpenMcp
 from assistant.app.memory import OpenMemory
@@ -92,6 +93,7 @@ async def build_turns(parts: AgentParts, opened: AsyncExitStack, traces: "Traces
             attachments,
             metrics=parts.metrics,
             more=parts.mcp.of_agent(settings),
+            gate=open_gate(settings, store, parts.directory),
         )
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(
@@ -136,15 +138,7 @@ def tool_services(name: str, agent: AgentSettings, parts: AgentParts) -> ToolSer
         attachments=store.attachments,
         deliveries=parts.deliveries,
         channels=directory,
-        recipients=Recipients(
-            agent.may_message,
-            channels=directory,
-            instructions=agent.instructions,
-            inbox=store.inbox,
-            pairings=store.pairings,
-            sessions=store.sessions,
-            people=store.people,
-        ),
+        recipients=open_recipients(agent, store, directory),
         media=store.media,
         describe=describe,
         expire_after=timedelta(seconds=deliver.expire_after),
@@ -159,6 +153,25 @@ def tool_services(name: str, agent: AgentSettings, parts: AgentParts) -> ToolSer
         pages=parts.web.pages,
         web=parts.web.search,
         skills=parts.skills,
+    )
+
+
+def open_gate(agent: AgentSettings, store: Store, directory: ChannelDirectory) -> SessionGate:
+    """What the agent's tools may do."""
+    recipients = open_recipients(agent, store, directory)
+    return SessionGate(agent.permissions, recipients=recipients, channels=directory, sessions=store.sessions, people=store.people)
+
+
+def open_recipients(agent: AgentSettings, store: Store, directory: ChannelDirectory) -> Recipients:
+    """Whom the agent may write to."""
+    return Recipients(
+        agent.may_message,
+        channels=directory,
+        instructions=agent.instructions,
+        inbox=store.inbox,
+        pairings=store.pairings,
+        sessions=store.sessions,
+        people=store.people,
     )
 
 

@@ -320,6 +320,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         workflows=services.workflows,
         workflow_models=services.workflow_models,
         usage=services.reports,
+        audit=store.audit,
         metrics=services.metrics,
         depths=runtime.depths,
     )

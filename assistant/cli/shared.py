@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
@@ -17,6 +17,7 @@ import typer
 from assistant.api.body.spool import Spool
 from assistant.config import Loaded, load_config
 from assistant.config.folders import make_home
+from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
 from assistant.contracts.people import PersonNotFound
 from assistant.contracts.turns import Upload
@@ -130,6 +131,21 @@ def _print_fitted(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Se
 def moment(at: datetime) -> str:
     """A time to the minute."""
     return f"{at:%Y-%m-%d %H:%M}"
+
+
+_DAYS = re.compile(r"(\d{1,4})d")
+
+
+def read_day(text: str | None) -> date | None:
+    """A day: 2026-11-29, or 7d for seven days ago, of UTC. Raises InvalidRequest."""
+    if text is None:
+        return None
+    if ago := _DAYS.fullmatch(text.strip()):
+        return (datetime.now(UTC) - timedelta(days=int(ago[1]))).date()
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise InvalidRequest("A day is written 2026-11-29, or 7d for seven days ago.") from None
 
 
 ConfigOption = Annotated[

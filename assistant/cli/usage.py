@@ -1,17 +1,14 @@
 """`nanobot usage`: what was used, and what it cost."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
 import orjson
 import typer
 
-from assistant.cli.shared import ConfigOption, configured, owner_of, print_table, with_store
+from assistant.cli.shared import ConfigOption, configured, owner_of, print_table, read_day, with_store
 from assistant.contracts.causes import Payer
-from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.ledger import NANO, GroupBy, UsageGroup
 from assistant.contracts.people import OWNER_ID, shown_person
 from assistant.ledger.budgets import BudgetRules, money
@@ -19,7 +16,6 @@ from assistant.ledger.report import UsageReport, UsageReports, bars, level_in_wo
 from assistant.store.store import Store
 
 commands = typer.Typer()
-_DAYS: Final = re.compile(r"(\d{1,4})d")
 
 DayOption = Annotated[str | None, typer.Option(metavar="DAY", help="A day (2026-11-29), or so many days ago (7d).  [default: this month]")]
 
@@ -47,7 +43,7 @@ def usage(
         owner = await owner_of(store, person or OWNER_ID)
         people, payer = store.people, Payer(owner=owner, caller=owner)
         reports = UsageReports(store=store.ledger, budgets=BudgetRules(loaded.config.budgets, store.ledger, people), people=people)
-        return await reports.report(by, payer, everyone=person is None, since=_day(since), until=_day(until))
+        return await reports.report(by, payer, everyone=person is None, since=read_day(since), until=read_day(until))
 
     found = with_store(loaded, read)
     if by == "person":
@@ -90,14 +86,3 @@ def _plain(group: UsageGroup) -> dict[str, object]:
         "cost_usd": group.cost / NANO,
         "unpriced_calls": group.unpriced,
     }
-
-
-def _day(text: str | None) -> date | None:
-    if text is None:
-        return None
-    if ago := _DAYS.fullmatch(text.strip()):
-        return (datetime.now(UTC) - timedelta(days=int(ago[1]))).date()
-    try:
-        return date.fromisoformat(text.strip())
-    except ValueError:
-        raise InvalidRequest("A day is written 2026-11-29, or 7d for seven days ago.") from None

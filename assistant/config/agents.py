@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator
 
+from assistant.access.settings import Permission
 from assistant.contracts.addresses import parse_address
 from assistant.contracts.errors import InvalidAddress
 from assistant.contracts.models import ReasoningEffort
@@ -103,6 +104,10 @@ class AgentSettings(ModelChoice):
     """The chats that the assistant may write to with its `message` tool, besides the chat of the conversation. `"known"`: chats that have written
     to it or are paired, that this configuration names (`allowFrom`, `owners`, hooks, services, `instructions`), or that the user's own words in
     the session name; never one that only a file, a page or a quote mentions. `"any"`: all. Or a list of addresses: `["telegram:123456789"]`."""
+    permissions: tuple[Permission, ...] = ()
+    """What calls of tools may do, by patterns; the first line that fits counts, and the defaults where none does (`nanobot permissions` prints all).
+    `[{"tool": "run", "subject": "git *", "do": "allow"}, {"action": "sends", "do": "ask"}]`. No line allows what `mayMessage` or a guest's role
+    refuses, nor a change of the assistant's own files."""
 
     def with_preset(self, presets: Mapping[str, ModelPreset]) -> Self:
         preset = presets.get(self.model_preset or "")
@@ -134,6 +139,7 @@ class NamedAgent(Settings):
     claim_check: Annotated[bool | None, _AS_DEFAULT] = None
     may_message: Annotated[MayMessage | None, BeforeValidator(_word_or_addresses)] = None
     """The chats that this agent may write to with its `message` tool."""
+    permissions: Annotated[tuple[Permission, ...] | None, _AS_DEFAULT] = None
 
     @property
     def chooses_model(self) -> bool:

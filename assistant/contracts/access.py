@@ -8,7 +8,20 @@ from typing import Final, Literal, Protocol, get_args
 from assistant.contracts.errors import RateLimited
 
 Scope = Literal[
-    "chat", "models", "sessions", "deliveries", "files", "workflows", "memory", "schedules", "tasks", "usage", "metrics", "mcp", "admin"
+    "chat",
+    "models",
+    "sessions",
+    "deliveries",
+    "files",
+    "workflows",
+    "memory",
+    "schedules",
+    "tasks",
+    "usage",
+    "audit",
+    "metrics",
+    "mcp",
+    "admin",
 ]
 """A key's rights: `chat` is every way to call a model or an agent; `mcp` is /mcp, with all of its tools; `admin` is all of
 them, and routes without a scope."""

@@ -51,6 +51,10 @@ class Text:
     """The text of a button that the sender pressed: their wish, not their words. It names no one the assistant may write to."""
     recalled: bool = False
     """What memory found for the message, always `quoted`: no part of what the sender said."""
+    author: str = ""
+    """In a group, who wrote it: "telegram:42"; empty: the person whose session it is."""
+    provenance: Provenance | None = None
+    """Where it came from, if not from its author; None: theirs, or a stranger's where it is `quoted`."""
     kind: Literal["text"] = "text"
 
 

@@ -12,30 +12,61 @@ from assistant.contracts.statements import share
 
 _OF_OURS: Final = frozenset({"remember", "recall", "forget", "message", "schedule"})
 """Tools whose results hold nothing that others wrote."""
+_OWN: Final[frozenset[Provenance]] = frozenset({"person", "owner"})
 OWN_SHARE: Final = 0.75
 """The share of a text's words that a person must have written for it to be in their own words."""
 
 
-def own_words(message: Message, *, pressed: bool = False) -> str:
-    """What a person wrote themselves in a message, empty for any but theirs; with `pressed` also the text of a button."""
+def own_words(message: Message, *, pressed: bool = False, by: str = "") -> str:
+    """What a person wrote themselves in a message, empty for any but theirs; with `pressed` also the text of a button. `by`: of a group's members
+    this one alone."""
     if not isinstance(message, UserMessage):
         return ""
-    return "\n".join(
-        [part.text for part in message.parts if isinstance(part, Text) and not part.quoted and (pressed or not part.chosen)]
-    ).strip()
+    own = [part.text for part in message.parts if isinstance(part, Text) and _is_own(part, by) and (pressed or not part.chosen)]
+    return "\n".join(own).strip()
 
 
-def foreign(messages: Iterable[Message]) -> Provenance | None:
-    """Where words of others came from in a conversation; None: there are none. What memory recalls was a person's own."""
+def asker(messages: Iterable[Message]) -> str:
+    """The member of a group that asks: the author of the newest message; empty in any other session."""
+    found = ""
     for message in messages:
-        if isinstance(message, ToolMessage) and (brought := _brought(message)) in UNTRUSTED:
-            return brought
+        for part in message.parts if isinstance(message, UserMessage) else ():
+            found = part.author if isinstance(part, Text) and part.author else found
+    return found
+
+
+def sources(messages: Iterable[Message], *, by: str = "") -> dict[Provenance, str]:
+    """Where words of others came from in a conversation, the first first, each with the name of the last that brought them: of a file, of a tool.
+    What memory recalls was a person's own, if it says nothing else. `by`: as in `own_words`; other members are strangers."""
+    found: dict[Provenance, str] = {}
+    for message in messages:
+        if isinstance(message, ToolMessage):
+            if (brought := _brought(message)) in UNTRUSTED:
+                found[brought] = message.name
+            continue
         for part in message.parts if isinstance(message, UserMessage) else ():
             if not isinstance(part, Text):
-                return "file"
-            if part.quoted and not part.recalled:
-                return "stranger"
-    return None
+                found["file"] = part.name
+            elif (whence := _whence(part, by)) in UNTRUSTED:
+                found[whence] = "a quote" if part.quoted else part.author
+    return found
+
+
+def foreign(messages: Iterable[Message], *, by: str = "") -> Provenance | None:
+    """Where the first words of others came from in a conversation; None: there are none."""
+    return next(iter(sources(messages, by=by)), None)
+
+
+def _is_own(part: Text, by: str) -> bool:
+    return not part.quoted and _whence(part, by) in _OWN
+
+
+def _whence(part: Text, by: str) -> Provenance:
+    if part.provenance is not None:
+        return part.provenance
+    if part.recalled:
+        return "person"
+    return "stranger" if part.quoted or (by and part.author not in ("", by)) else "person"
 
 
 def _brought(message: ToolMessage) -> Provenance:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
+from assistant.contracts.causes import Payer
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.provenance import Provenance
 
 if TYPE_CHECKING:
     from assistant.contracts.turns import Upload
@@ -26,6 +28,10 @@ class Session:
     updated: datetime
     messages: int
     usage: Usage
+    read: frozenset[Provenance] = frozenset()
+    """Whose words its conversation holds beside the person's, since it was started over; of those in UNTRUSTED. A summary forgets none."""
+    context_from: int = 1
+    """The seq of the first message that the model sees: behind what was summed up, or said before it was started over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +105,8 @@ class NewTurn:
     """Of the client's tools; see `accepted`."""
     history: tuple[Message, ...] = ()
     """What a session that this turn creates begins with, before the results and the message."""
+    read: frozenset[Provenance] = frozenset()
+    """As `TurnRequest.inherits`."""
 
 
 def accepted(turn: NewTurn, since: Sequence[Message]) -> tuple[ToolMessage, ...]:
@@ -154,8 +162,9 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
-        """Append one step of a running turn; returns the last seq. Writes nothing and returns 0 if the turn does not run any more."""
+    async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage], payer: Payer | None = None) -> int:
+        """Append one step of a running turn; returns the last seq. Writes nothing and returns 0 if the turn does not run any more. `payer`: the
+        turn's, for the journal of what its tools did (`contracts.audit`), written in the same transaction."""
         ...
 
     async def end_turn(
@@ -164,12 +173,14 @@ class SessionStore(Protocol):
         state: TurnState,
         messages: Sequence[AssistantMessage | ToolMessage],
         *,
+        payer: Payer | None = None,
         error: str | None = None,
         outbound: Sequence[OutboundEvent] = (),
         inbound: bool = False,
     ) -> int:
         """Append the turn's last step and settle its state (with the error's code); returns the last seq. In the same transaction, and even
-        if the turn does not run, `outbound` is enqueued and with `inbound` the turn's inbound messages are settled as answered.
+        if the turn does not run, `outbound` is enqueued and with `inbound` the turn's inbound messages are settled as answered. `payer`: as in
+        `append_step`.
 
         If the turn does not run any more (its session was deleted, it was settled before), no message is written and 0 is returned.
         """

@@ -58,6 +58,16 @@ _ASKED_AWAY: Final = lazy_pattern(
     r"\b(?:forget|delete|remove|erase|drop|vergiss|vergesst|lösch\w*|entfern\w*|забудь\w*|удали\w*|сотри\w*)\b|忘れて|削除|消して",
     re.IGNORECASE,
 )
+_REMINDER: Final = lazy_pattern(
+    r"\b(?:remind\w*|reminder|wake me|alarm|timer|erinner\w*|weck\w*|wecker|напомн\w*|напоминан\w*|разбуд\w*)\b|リマインド|思い出させ|知らせて",
+    re.IGNORECASE,
+)
+_CHANGED: Final = lazy_pattern(
+    r"\b(?:cancel\w*|stop|end|delete|remove|drop|pause|suspend|resume|continue|change|move|postpone|reschedule|shift|put off|"
+    r"lösch\w*|entfern\w*|beend\w*|stopp\w*|streich\w*|absag\w*|sag\w* .* ab|pausier\w*|fortsetz\w*|änder\w*|verschieb\w*|verleg\w*|"
+    r"отмени\w*|удали\w*|останов\w*|приостанов\w*|продолж\w*|измени\w*|перенес\w*)\b|取り消|キャンセル|やめて|止めて|再開|変更|ずらして",
+    re.IGNORECASE,
+)
 _EVERYWHERE: Final = lazy_pattern(
     r"\b(?:everywhere|what (?:i|we)(?:'ve| have)? (?:said|wrote|written|told)|(?:our|this|the) (?:conversation|chat|history|messages)|überall|"
     r"gesagt(?:e|en)?|geschrieben|(?:unser\w*|dies\w*|dem) (?:gespräch|chat|verlauf)|везде|сказал\w*|переписк\w*)\b|全部|すべて|会話",
@@ -151,6 +161,16 @@ def asks_to_remember(words: str) -> bool:
 def asks_to_forget(words: str) -> bool:
     """Whether words ask for something to be forgotten."""
     return _ASKED_AWAY.search(words) is not None
+
+
+def asks_for_reminder(words: str) -> bool:
+    """Whether words ask to be reminded."""
+    return _REMINDER.search(words) is not None
+
+
+def asks_to_change_plans(words: str) -> bool:
+    """Whether words ask to cancel, pause, resume or change something planned."""
+    return _CHANGED.search(words) is not None
 
 
 def asks_everywhere(words: str) -> bool:

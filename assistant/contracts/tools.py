@@ -163,10 +163,6 @@ class RecipientCheck(Protocol):
         """Why a message to `address` is refused, and what to do instead, in words for the model; None: it is allowed."""
         ...
 
-    async def is_own_wish(self, text: str, ctx: ToolContext) -> bool:
-        """Whether a task in these words is the user's: they said most of its words in this session themselves, or nothing else was read in it."""
-        ...
-
     async def was_said(self, text: str, ctx: ToolContext) -> bool:
         """Whether the user's own words in this session contain the text, as a URL or a path."""
         ...

@@ -30,11 +30,13 @@ class AgentFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserText:
-    """Text of the user's message; `quoted` and `chosen` as in `messages.Text`."""
+    """Text of the user's message; the fields are as in `messages.Text`."""
 
     text: str
     quoted: bool = False
     chosen: bool = False
+    author: str = ""
+    provenance: Provenance | None = None
     kind: Literal["words"] = "words"
 
 

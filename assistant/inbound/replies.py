@@ -94,10 +94,11 @@ def words_of(message: InboundMessage) -> tuple[list[UserText], list[UserText]]:
     if message.quote and (message.quote.text.strip() or message.quote.files):
         quote.append(UserText(text=_quoted(message.quote), quoted=True))
     name = "" if message.private else f"{no_address(message.sender.name) or 'Unknown'}:"
+    author = "" if message.private else identity_of(message)
     if message.text.strip():
         said = f"{name} {message.text}" if name else message.text
-        return quote, [UserText(text=said, quoted=not message.trusted, chosen=message.chosen)]
-    return quote, [UserText(text=name)] if name else []
+        return quote, [UserText(text=said, quoted=not message.trusted, chosen=message.chosen, author=author)]
+    return quote, [UserText(text=name, author=author)] if name else []
 
 
 def _quoted(quote: Quote) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from assistant.contracts.messages import AssistantMessage, Message, UserMessage
-from assistant.contracts.own_words import foreign, in_own_words, own_words
+from assistant.contracts.own_words import asker, foreign, in_own_words, own_words
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.statements import asks_to_forget, asks_to_remember, says_yes, share
 
@@ -31,24 +31,26 @@ def judge(text: str, conversation: Sequence[Message]) -> Verdict:
     conversation, the model may put it in words of its own. Else their yes counts, to an answer that gave the statement.
     """
     newest = next((message for message in reversed(conversation) if isinstance(message, UserMessage)), None)
-    words = own_words(newest) if newest else ""
-    read = foreign(conversation)
+    by = asker(conversation)
+    words = own_words(newest, by=by) if newest else ""
+    read = foreign(conversation, by=by)
     if _confirms(text, conversation):
         return Verdict(says="yes", provenance=read or "person", explicit=True)
     if not words:
-        return Verdict(says="no words")
-    said = [own_words(message) for message in conversation if isinstance(message, UserMessage)]
+        return Verdict(says="no words", provenance=read or "person")
+    said = [own_words(message, by=by) for message in conversation if isinstance(message, UserMessage)]
     if in_own_words(text, said):
         return Verdict(says="yes", explicit=asks_to_remember(words) and in_own_words(text, [words]))
-    return Verdict(says="ask" if read else "yes")
+    return Verdict(says="ask" if read else "yes", provenance=read or "person")
 
 
 def judge_forgetting(text: str, what: str, conversation: Sequence[Message]) -> Verdict:
     """Whether a person wants a memory forgotten. `what`: as the model named it. Where words of others were read in the conversation, they must
     ask for it themselves, in words of it."""
     newest = next((message for message in reversed(conversation) if isinstance(message, UserMessage)), None)
-    words = own_words(newest) if newest else ""
-    if foreign(conversation) is None:
+    by = asker(conversation)
+    words = own_words(newest, by=by) if newest else ""
+    if foreign(conversation, by=by) is None:
         return Verdict(says="yes" if words else "no words")
     named = max(share(text, [words], exact=False), share(what, [words])) >= _NAMED
     if (named and asks_to_forget(words)) or _confirms(text, conversation):

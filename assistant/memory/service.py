@@ -10,6 +10,7 @@ from assistant.contracts.errors import NanobotError, ToolFailed
 from assistant.contracts.memory import ForgottenOnce, Memory, MemoryNotFound, MemorySource, Statement
 from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.own_words import own_words
+from assistant.contracts.provenance import UNTRUSTED, Provenance
 from assistant.contracts.search import Search, SearchWish
 from assistant.contracts.sessions import ONCE, StoredMessage
 from assistant.contracts.statements import asks_everywhere, share
@@ -90,7 +91,7 @@ class MemoryService:
 
     async def remember(self, ctx: ToolContext, statement: Statement) -> Memory:
         conversation = await self._conversation(ctx)
-        verdict = _allowed(judge(statement.text, [stored.message for stored in conversation]), f'"{statement.text}"')
+        verdict = _allowed(judge(statement.text, [stored.message for stored in conversation]), f'"{statement.text}"', ctx)
         said = next(stored for stored in reversed(conversation) if isinstance(stored.message, UserMessage))
         source = MemorySource(session=ctx.session, message=said.message.id, seq=said.seq)
         told = [own_words(stored.message) for stored in conversation if isinstance(stored.message, UserMessage)]
@@ -123,7 +124,7 @@ class MemoryService:
         meant = await self.meant(ctx.owner, what)
         if len(meant) != 1:
             raise ToolFailed(_which(meant))
-        _allowed(judge_forgetting(meant[0].text, what, conversation), f'to forget "{meant[0].text}"')
+        _allowed(judge_forgetting(meant[0].text, what, conversation), f'to forget "{meant[0].text}"', ctx)
         newest = next((message for message in reversed(conversation) if isinstance(message, UserMessage)), None)
         if everywhere and not (newest and asks_everywhere(own_words(newest))):
             raise ToolFailed(
@@ -151,14 +152,16 @@ class MemoryService:
     async def _with_recalled(self, owner: str, message: UserMessage, profile: str) -> UserMessage:
         words = own_words(message)
         found = await self.find(owner, words, RECALLED, above=THRESHOLD) if words else ()
-        lines = [line for each in found if (line := profile_line(each)).strip() not in profile]
-        if not lines:
+        shown = [(each, line) for each in found if (line := profile_line(each)).strip() not in profile]
+        if not shown:
             return message
-        return replace(message, parts=(*message.parts, Text(text=_HEADING + "".join(lines).rstrip("\n"), quoted=True, recalled=True)))
+        whence: Provenance | None = next((each.provenance for each, _ in shown if each.provenance in UNTRUSTED), None)
+        text = _HEADING + "".join([line for _, line in shown]).rstrip("\n")
+        return replace(message, parts=(*message.parts, Text(text=text, quoted=True, recalled=True, provenance=whence)))
 
     async def _conversation(self, ctx: ToolContext) -> Sequence[StoredMessage]:
         """The session up to now. Raises ToolFailed where no person speaks."""
-        if ctx.cause.kind != "message" or ctx.session.startswith(JOB_SESSION):
+        if ctx.cause.kind not in ("message", "approval") or ctx.session.startswith(JOB_SESSION):
             raise ToolFailed(
                 "Nothing is remembered or forgotten in jobs and schedules: only in a conversation, where a person asks for it."
             )
@@ -177,9 +180,11 @@ class MemoryService:
         self._has.clear()
 
 
-def _allowed(verdict: Verdict, what: str) -> Verdict:
-    """Raises ToolFailed for what is not the person's wish in their own words."""
+def _allowed(verdict: Verdict, what: str, ctx: ToolContext) -> Verdict:
+    """Raises ToolFailed for what is not the person's wish, in their own words or by an approval of this very call."""
     match verdict.says:
+        case "ask" | "no words" if ctx.approval:
+            return verdict
         case "yes":
             return verdict
         case "ask":

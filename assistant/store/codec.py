@@ -1,11 +1,11 @@
 """How messages, events and readings of files are written into columns, and read back."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Final, TypeVar, cast
 
 import orjson
 from pydantic import Discriminator, TypeAdapter
@@ -17,6 +17,7 @@ from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.messages import Message
 from assistant.contracts.outbox import OutboundEvent, OutboundPart
+from assistant.contracts.provenance import UNTRUSTED, Provenance
 from assistant.contracts.schedules import NewSchedule
 from assistant.contracts.sessions import SessionCut
 from assistant.contracts.tasks import NewTask, TaskOutcome
@@ -169,6 +170,19 @@ def to_micros(at: datetime) -> int:
 
 def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
+
+
+_BITS: Final[tuple[Provenance, ...]] = ("file", "web", "mail", "tool", "mcp", "stranger")
+"""The places of UNTRUSTED in a stored number. Only ever added to."""
+
+
+def encode_provenances(provenances: Iterable[Provenance]) -> int:
+    """Those that are untrusted, as a number: databases join two by `|`."""
+    return sum({1 << _BITS.index(each) for each in provenances if each in UNTRUSTED})
+
+
+def decode_provenances(stored: int) -> frozenset[Provenance]:
+    return frozenset([name for place, name in enumerate(_BITS) if stored >> place & 1])
 
 
 READER_VERSION = 3

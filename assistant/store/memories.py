@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from assistant.contracts.memory import ForgottenOnce, Memory, MemoryNotFound, MemorySource, Statement
+from assistant.contracts.provenance import UNTRUSTED
 from assistant.contracts.statements import digest, normal, resembles, slug, subject_of, supersedes
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store import search
@@ -203,9 +204,10 @@ def _tombstones(connection: Transaction, owner: str, text: str, about: str) -> l
 
 
 def profile_text(memories: Sequence[Memory], now: datetime) -> str:
-    """The newest and most important memories within `PROFILE_CHARS`; empty where there is none."""
+    """The newest and most important memories within `PROFILE_CHARS`; empty where there is none. What others' words said is recalled only where it
+    fits, and marks its conversation as theirs then."""
     ranked = sorted(
-        [each for each in memories if holds(each, now)],
+        [each for each in memories if holds(each, now) and each.provenance not in UNTRUSTED],
         key=lambda each: -_WEIGHTS.get(each.kind, 1.0) * 0.5 ** (max(now - each.seen_at, timedelta()) / _HALF_LIFE),
     )
     text = _HEADING

@@ -7,24 +7,38 @@ from datetime import datetime
 from itertools import takewhile
 from typing import NamedTuple, TypeVar
 
+from assistant.contracts.causes import Payer
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.own_words import sources
 from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState, accepted
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store.codec import decode_cut, decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
+from assistant.store.audit import add_deeds, prepare_deeds, read_by
+from assistant.store.codec import (
+    decode_cut,
+    decode_message,
+    encode_message,
+    encode_provenances,
+    escape,
+    from_micros,
+    identity,
+    optional,
+    to_micros,
+)
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.history import HistoryIndex
 from assistant.store.line import LEAVE, SessionLine
 from assistant.store.occurrence_rows import end_with_turn
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
+from assistant.store.session_rows import MESSAGES, STALE_ONCE, find_session, remove_session, session_of, sessions_of
 
 TOUCH_SESSION = """
-    UPDATE sessions SET messages = messages + :count, updated = :at WHERE id = :id
+    UPDATE sessions SET messages = messages + :count, updated = :at, read = read | :read WHERE id = :id
     RETURNING id, messages, context_from, revision"""
 ADD_SESSION = """
-    INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens)
-    VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0) RETURNING id, messages, context_from, revision"""
+    INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens, read)
+    VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0, :read) RETURNING id, messages, context_from, revision"""
 ADD_MESSAGE = "INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"
 ADD_TURN = "INSERT INTO turns (id, session_id, state, runner, started, lease) VALUES (:turn, :id, 'running', :runner, :at, :lease)"
 HISTORY = "SELECT payload FROM messages WHERE session_id = :id AND seq >= :start AND seq < :end ORDER BY seq"
@@ -50,41 +64,17 @@ OF_ANOTHER = "SELECT 1 FROM turns WHERE id = :turn AND ended IS NULL AND runner 
 RESUME_TURN = "UPDATE turns SET runner = :runner, lease = :lease WHERE id = :turn AND state = 'running' RETURNING session_id"
 SESSION_OF_ROW = "SELECT messages, context_from, revision FROM sessions WHERE id = :id"
 CUT_AT = "SELECT seq, results_from, text, tokens, made_by, at FROM summaries WHERE session_id = :id AND seq = :seq"
-START_OVER = "UPDATE sessions SET context_from = messages + 1, revision = revision + 1 WHERE owner = :owner AND key = :key RETURNING id"
+START_OVER = (
+    "UPDATE sessions SET context_from = messages + 1, read = 0, revision = revision + 1 WHERE owner = :owner AND key = :key RETURNING id"
+)
 GROW_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, prompt_tokens = prompt_tokens + :prompt,
-        completion_tokens = completion_tokens + :completion, cached_tokens = cached_tokens + :cached
+        completion_tokens = completion_tokens + :completion, cached_tokens = cached_tokens + :cached, read = read | :read
     WHERE id = :id RETURNING messages"""
-_SESSION = "SELECT id, owner, key, created, updated, messages, prompt_tokens, completion_tokens, cached_tokens FROM sessions"
-SESSION = f"{_SESSION} WHERE owner = :owner AND key = :key"
-SESSION_BY_KEY = f"{_SESSION} WHERE key = :key ORDER BY updated DESC, id DESC LIMIT 1"
-MESSAGES = "SELECT seq, turn_id, at, payload FROM messages WHERE session_id = :id AND seq > :after ORDER BY seq LIMIT :limit"
-REMOVE_SESSION = "DELETE FROM sessions WHERE id = :id"
-REMOVE_PROFILE = "DELETE FROM session_profiles WHERE owner = :owner AND session = :key"
-STALE_ONCE = """
-    SELECT id, owner, key FROM sessions WHERE substr(key, 1, 5) = 'once:' AND updated < :before
-        AND NOT EXISTS (SELECT 1 FROM turns WHERE turns.session_id = sessions.id AND turns.state = 'running')
-    LIMIT :limit"""
-REMOVE_USED_ATTACHMENTS = "DELETE FROM attachments WHERE owner = :owner AND session = :key AND used = 1 RETURNING digest"
 USE_ATTACHMENT = "UPDATE attachments SET used = 1 WHERE id = :attachment AND owner = :owner AND session = :key"
 SETTLE_INBOX = "UPDATE inbox SET state = :state, ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"
 SETTLE_CONTINUATION = "UPDATE continuations SET state = 'done', ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"
-KEEP_RESULTS = """
-    UPDATE tasks SET handover = 'kept' WHERE owner = :owner AND session = :key AND handover = 'handed'
-        AND EXISTS (SELECT 1 FROM continuations WHERE continuations.id = tasks.continuation AND continuations.state = 'waiting')"""
-REMOVE_CONTINUATIONS = "DELETE FROM continuations WHERE owner = :owner AND session = :key AND state = 'waiting'"
 PULSE = "INSERT INTO pulse (id, at) VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
-
-_OWNED = "owner = :owner"
-_EARLIER = "(updated, id) < (SELECT updated, id FROM sessions WHERE key = :before{owned} ORDER BY updated, id LIMIT 1)"
-
-
-def sessions_of(*, everybody: bool, before: bool) -> str:
-    """The statement that lists sessions, the latest first. `before`: those after the one with the key `:before`."""
-    conditions = ["substr(key, 1, 5) <> 'once:'", *([] if everybody else [_OWNED])]
-    if before:
-        conditions.append(_EARLIER.format(owned="" if everybody else f" AND {_OWNED}"))
-    return f"{_SESSION} WHERE {' AND '.join(conditions)} ORDER BY updated DESC, id DESC LIMIT :limit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +86,10 @@ class PreparedStep:
     rows: tuple[tuple[str, str], ...]
     """(role, payload)"""
     usage: Usage
+    read: int
+    """Whose words it brings, as stored."""
+    deeds: Sequence[dict[str, SqlValue]]
+    """For the journal."""
 
     def append(self, connection: Transaction, session_id: int) -> int:
         """Add the messages to the session; returns the seq of its last one."""
@@ -106,19 +100,25 @@ class PreparedStep:
             "prompt": self.usage.prompt_tokens,
             "completion": self.usage.completion_tokens,
             "cached": self.usage.cached_tokens,
+            "read": self.read,
         }
         last: int = connection.execute(GROW_SESSION, values)[0][0]
         for seq, (role, payload) in enumerate(self.rows, last - len(self.rows) + 1):
             message: dict[str, SqlValue] = {"seq": seq, "turn": self.turn, "role": role, "payload": payload}
             connection.execute(ADD_MESSAGE, {**message, "id": session_id, "at": self.at})
+        if self.deeds:
+            add_deeds(connection, session_id, self.deeds)
         return last
 
 
-def prepare_step(turn: str, at: int, messages: Sequence[AssistantMessage | ToolMessage]) -> PreparedStep:
-    """`at`: microseconds, for all of them."""
+def prepare_step(turn: str, at: int, messages: Sequence[AssistantMessage | ToolMessage], payer: Payer | None = None) -> PreparedStep:
+    """`at`: microseconds, for all of them. `payer`: of its turn, for the journal."""
     usage = sum((message.usage for message in messages if message.role == "assistant"), Usage())
     rows = tuple((message.role, encode_message(message)) for message in messages)
-    return PreparedStep(turn=turn, at=at, rows=rows, usage=usage)
+    if not any(message.role == "tool" for message in messages):
+        return PreparedStep(turn=turn, at=at, rows=rows, usage=usage, read=0, deeds=())
+    read, deeds = encode_provenances(sources(messages)), prepare_deeds(turn, at, messages, payer)
+    return PreparedStep(turn=turn, at=at, rows=rows, usage=usage, read=read, deeds=deeds)
 
 
 def interrupt(connection: Transaction, turn: str, at: int) -> None:
@@ -153,11 +153,16 @@ class Sessions:
 
     async def begin_turn(self, turn: NewTurn, known: CachedUpTo | None) -> History:
         owner, key = identity(turn.owner, turn.session)
+        parts = turn.message.parts if turn.message else ()
+        plain = not (turn.history or turn.results or turn.read) and all(
+            part.kind == "text" and not (part.quoted or part.provenance or part.author) for part in parts
+        )
         values: dict[str, SqlValue] = {
             "owner": owner,
             "key": key,
             "turn": turn.id,
             "at": self._now(),
+            "read": 0 if plain else read_by(turn),
             "runner": self._runner.id,
             "lease": self.line.hold(turn.id),
         }
@@ -205,8 +210,8 @@ class Sessions:
         rows = await self._database.write(resume)
         return None if rows is None else await decode_history(rows)
 
-    async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
-        added = prepare_step(turn_id, self._now(), messages)
+    async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage], payer: Payer | None = None) -> int:
+        added = prepare_step(turn_id, self._now(), messages, payer)
 
         def append(connection: Transaction) -> int:
             running = connection.execute(RUNNING_TURN, {"turn": turn_id, "runner": self._runner.id})
@@ -220,12 +225,13 @@ class Sessions:
         state: TurnState,
         messages: Sequence[AssistantMessage | ToolMessage],
         *,
+        payer: Payer | None = None,
         error: str | None = None,
         outbound: Sequence[OutboundEvent] = (),
         inbound: bool = False,
     ) -> int:
         now = self._now()
-        last_step = prepare_step(turn_id, now, messages)
+        last_step = prepare_step(turn_id, now, messages, payer)
         values: dict[str, SqlValue] = {"turn": turn_id, "state": state, "at": now, "error": error, "runner": self._runner.id}
         drafts = [prepare_event(event, now) for event in outbound]
 
@@ -278,15 +284,15 @@ class Sessions:
         wanted = sessions_of(everybody=owner is None, before=before is not None)
         if before is not None:
             values["before"] = escape(before)
-        return [_session(row) for row in await self._database.select(wanted, values)]
+        return [session_of(row) for row in await self._database.select(wanted, values)]
 
     async def get(self, owner: str | None, key: str) -> Session | None:
-        rows = await self._database.read(lambda connection: _find(connection, owner, key))
-        return _session(rows[0]) if rows else None
+        rows = await self._database.read(lambda connection: find_session(connection, owner, key))
+        return session_of(rows[0]) if rows else None
 
     async def messages(self, owner: str | None, key: str, *, after: int = 0, limit: int = 1000) -> Sequence[StoredMessage]:
         def read(connection: Transaction) -> list[SqlRow]:
-            found = _find(connection, owner, key)
+            found = find_session(connection, owner, key)
             return connection.execute(MESSAGES, {"id": found[0][0], "after": after, "limit": limit}) if found else []
 
         def decoded(row: SqlRow) -> StoredMessage:
@@ -300,8 +306,8 @@ class Sessions:
 
     async def delete(self, owner: str | None, key: str) -> bool:
         def remove(connection: Transaction, _: int | None = None) -> Sequence[str] | None:
-            found = _find(connection, owner, key)
-            return _remove(connection, found[0]) if found else None
+            found = find_session(connection, owner, key)
+            return remove_session(connection, found[0]) if found else None
 
         digests = await (self._database.write(remove) if owner is None else self.line.last(*identity(owner, key), remove))
         if digests:
@@ -311,7 +317,7 @@ class Sessions:
     async def purge(self, before: datetime) -> int:
         def remove(connection: Transaction) -> tuple[int, list[str]]:
             stale = connection.execute(STALE_ONCE, {"before": to_micros(before), "limit": _MANY_ROWS})
-            return len(stale), [digest for row in stale for digest in _remove(connection, row)]
+            return len(stale), [digest for row in stale for digest in remove_session(connection, row)]
 
         purged = 0
         while True:
@@ -330,35 +336,6 @@ class Sessions:
 
     def _now(self) -> int:
         return to_micros(self._clock())
-
-
-def _find(connection: Transaction, owner: str | None, key: str) -> list[SqlRow]:
-    """The session; with owner None the one of that key that was used last."""
-    if owner is None:
-        return connection.execute(SESSION_BY_KEY, {"key": escape(key)})
-    return connection.execute(SESSION, {"owner": escape(owner), "key": escape(key)})
-
-
-def _session(row: SqlRow) -> Session:
-    _, owner, key, created, updated, messages, prompt, completion, cached = row
-    return Session(
-        owner=unescape(owner),
-        key=unescape(key),
-        created=from_micros(created),
-        updated=from_micros(updated),
-        messages=messages,
-        usage=Usage(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached),
-    )
-
-
-def _remove(connection: Transaction, row: SqlRow) -> list[str]:
-    """Remove the session of a row (id, owner, key, …); returns the digests of its attachments."""
-    session, owner, key = row[:3]
-    digests = connection.execute(REMOVE_USED_ATTACHMENTS, {"owner": owner, "key": key})
-    for statement in (REMOVE_PROFILE, KEEP_RESULTS, REMOVE_CONTINUATIONS):
-        connection.execute(statement, {"owner": owner, "key": key})
-    connection.execute(REMOVE_SESSION, {"id": session})
-    return [digest for (digest,) in digests]
 
 
 def _attachments(message: Message) -> list[str]:

@@ -14,7 +14,9 @@ from assistant.store.database import SqlRow, SqlValue, Transaction
 from assistant.store.history import owner_moved
 from assistant.store.memories import move_memories
 
-OWNED: Final = ("attachments", "continuations", "files", "inbox", "jobs", "ledger", "outbox", "responses", "schedules", "sessions", "tasks")
+OWNED: Final = (
+    *("attachments", "audit", "continuations", "files", "inbox", "jobs", "ledger", "outbox", "responses", "schedules", "sessions", "tasks"),
+)
 """The tables whose rows belong to a space, by their column `owner`: they are moved, exported and deleted with it."""
 OF_MEMORY: Final = ("memories", "memory_tombstones", "memory_owners", "session_profiles")
 """Those too, but they move by rules of their own (`memories.move_memories`)."""
@@ -37,6 +39,7 @@ RENAME = (
     "UPDATE memories SET session = :key WHERE owner = :old AND session = :was",
     "UPDATE ledger SET session = :key WHERE owner = :old AND session = :was",
     "UPDATE tasks SET session = :key WHERE owner = :old AND session = :was",
+    "UPDATE audit SET session = :key WHERE owner = :old AND session = :was",
 )
 UNSENT_IN = "SELECT seq, payload, expires FROM outbox WHERE owner = :old AND state IN ('queued', 'sending')"
 REWRITE_EVENT = "UPDATE outbox SET payload = :payload WHERE seq = :seq"

@@ -13,6 +13,8 @@ from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.api_keys import ApiKeys
 from assistant.store.attachments import AttachmentStore, FileStore
+from assistant.store.audit import AuditStore
+from assistant.store.audit import redact as redact_audit
 from assistant.store.blobs import MediaFolder
 from assistant.store.channels import PairingStore, StoredChannelStates
 from assistant.store.continuations import ContinuationStore
@@ -81,6 +83,7 @@ class Store:
     learned: LearnedStore
     ledger: LedgerStore
     mcp: McpStore
+    audit: AuditStore
     notifier: Notifier
     database: Database
     runner: Runner
@@ -134,11 +137,12 @@ async def open_store(
         people=people,
         links=LinkStore(database, people, clock=clock),
         memories=MemoryStore(database, notifier, clock=clock),
-        forgetting=Forgetting(database, notifier, redact=(redact,), clock=clock),
+        forgetting=Forgetting(database, notifier, redact=(redact, redact_audit), clock=clock),
         learned=LearnedStore(database, notifier, clock=clock),
         history=sessions.history,
         ledger=LedgerStore(database, runner, clock=clock),
         mcp=McpStore(database, clock=clock),
+        audit=AuditStore(database),
         notifier=notifier,
         database=database,
         runner=runner,

@@ -85,7 +85,7 @@ def parts_of(
             parts.append(item)
             continue
         if not isinstance(item, Upload):
-            parts.append(Text(text=item.text, quoted=item.quoted, chosen=item.chosen))
+            parts.append(Text(text=item.text, quoted=item.quoted, chosen=item.chosen, author=item.author, provenance=item.provenance))
             continue
         kept = readings[id(item)]
         if isinstance(kept, NanobotError):

@@ -183,7 +183,7 @@ class Turns:
         )
         outbound = await request.reply.outbound(end) if request.reply else ()
         step = [answer.last, *answer.results]
-        seq = await self._sessions.end_turn(turn.id, "finished", step, outbound=outbound, inbound=request.reply is not None)
+        seq = await self._sessions.end_turn(turn.id, "finished", step, payer=request.payer, outbound=outbound, inbound=bool(request.reply))
         if not seq and request.reply is None:  # a chat gets its answer even if its session was deleted
             raise await self._cut_out(request)
         if seq:
@@ -230,7 +230,7 @@ class Turns:
             return tuple(current.messages) if current.tokens <= tokens else fit(current.messages, tokens)
 
         async def append(step: list[AssistantMessage | ToolMessage]) -> None:
-            seq = await self._sessions.append_step(turn.id, step)
+            seq = await self._sessions.append_step(turn.id, step, request.payer)
             if not seq:
                 raise await self._cut_out(request)
             transcript.extend(step, seq)
@@ -278,6 +278,7 @@ class Turns:
         """Store the user's message, or the results of the client's tools, and read what this process has not seen of the session."""
         transcript = self._transcripts.get(request.owner, request.session)
         own = NewTurn(id=request.id, owner=request.owner, session=request.session, message=message, results=request.results, history=before)
+        own = replace(own, read=request.inherits)
         history = await self._sessions.begin_turn(own, transcript.known if transcript else None)
         transcript = current_transcript(transcript, history)
         transcript.extend(history.said, history.seq + len(history.said) - 1)

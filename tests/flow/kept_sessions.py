@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from assistant.contracts.causes import Payer
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage
 from assistant.contracts.outbox import OutboundEvent
@@ -45,7 +46,7 @@ class KeptSessions:
     async def begin_turn(self, turn: NewTurn, known: CachedUpTo | None) -> History:
         raise StoreUnavailable
 
-    async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage]) -> int:
+    async def append_step(self, turn_id: str, messages: Sequence[AssistantMessage | ToolMessage], payer: Payer | None = None) -> int:
         raise StoreUnavailable
 
     async def end_turn(
@@ -54,6 +55,7 @@ class KeptSessions:
         state: TurnState,
         messages: Sequence[AssistantMessage | ToolMessage],
         *,
+        payer: Payer | None = None,
         error: str | None = None,
         outbound: Sequence[OutboundEvent] = (),
         inbound: bool = False,

@@ -53,6 +53,27 @@ CREATE INDEX attachments_by_digest ON attachments (digest);
 
 CREATE INDEX attachments_by_session ON attachments (owner, session, at);
 
+CREATE TABLE audit (
+	at BIGINT NOT NULL,
+	id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	session VARCHAR NOT NULL,
+	turn VARCHAR NOT NULL,
+	agent VARCHAR NOT NULL,
+	cause VARCHAR NOT NULL,
+	cause_id VARCHAR NOT NULL,
+	caller VARCHAR NOT NULL,
+	tool VARCHAR NOT NULL,
+	kind VARCHAR NOT NULL,
+	text VARCHAR NOT NULL,
+	ref VARCHAR NOT NULL,
+	read INTEGER NOT NULL,
+	approval VARCHAR NOT NULL,
+	PRIMARY KEY (at, id)
+);
+
+CREATE INDEX audit_by_owner ON audit (owner, at);
+
 CREATE TABLE budget_windows (
 	subject VARCHAR NOT NULL,
 	period VARCHAR NOT NULL,
@@ -454,6 +475,7 @@ CREATE TABLE sessions (
 	completion_tokens BIGINT NOT NULL,
 	cached_tokens BIGINT NOT NULL,
 	revision INTEGER DEFAULT '0' NOT NULL,
+	read INTEGER DEFAULT '0' NOT NULL,
 	PRIMARY KEY (id)
 );
 

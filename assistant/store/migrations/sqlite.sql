@@ -53,6 +53,28 @@ CREATE INDEX attachments_by_digest ON attachments (digest);
 
 CREATE INDEX attachments_by_session ON attachments (owner, session, at);
 
+CREATE TABLE audit (
+	at BIGINT NOT NULL,
+	id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	session VARCHAR NOT NULL,
+	turn VARCHAR NOT NULL,
+	agent VARCHAR NOT NULL,
+	cause VARCHAR NOT NULL,
+	cause_id VARCHAR NOT NULL,
+	caller VARCHAR NOT NULL,
+	tool VARCHAR NOT NULL,
+	kind VARCHAR NOT NULL,
+	text VARCHAR NOT NULL,
+	ref VARCHAR NOT NULL,
+	read INTEGER NOT NULL,
+	approval VARCHAR NOT NULL,
+	PRIMARY KEY (at, id)
+)
+ WITHOUT ROWID;
+
+CREATE INDEX audit_by_owner ON audit (owner, at);
+
 CREATE TABLE budget_windows (
 	subject VARCHAR NOT NULL,
 	period VARCHAR NOT NULL,
@@ -452,7 +474,8 @@ CREATE TABLE sessions (
 	prompt_tokens BIGINT NOT NULL,
 	completion_tokens BIGINT NOT NULL,
 	cached_tokens BIGINT NOT NULL,
-	revision INTEGER DEFAULT '0' NOT NULL
+	revision INTEGER DEFAULT '0' NOT NULL,
+	read INTEGER DEFAULT '0' NOT NULL
 );
 
 CREATE UNIQUE INDEX sessions_by_owner_and_key ON sessions (owner, "key");

@@ -32,6 +32,8 @@ class SessionRow(SQLModel, table=True):
     cached_tokens: int = Field(sa_type=BigInteger)
     revision: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
     """Raised by what changes how the stored messages are shown to the model: a cut, a redaction, a conversation that is started over."""
+    read: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+    """Whose words the conversation holds since it was started over, a bit each (`codec.encode_provenances`)."""
 
 
 class MessageRow(SQLModel, table=True):

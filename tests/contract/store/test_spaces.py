@@ -9,11 +9,14 @@ import pytest
 
 from assistant.contracts.access import ApiKey, Limits
 from assistant.contracts.causes import Payer
+from assistant.contracts.effects import Effect
 from assistant.contracts.inbox import Pairing, Sender
 from assistant.contracts.memory import MemorySource, Statement
+from assistant.contracts.messages import ToolMessage
 from assistant.contracts.people import OWNER_ID, PersonNotFound
 from assistant.contracts.workflows import NewJob
 from assistant.store.attachments import KeptFile
+from assistant.store.audit import add_deeds, prepare_deeds
 from assistant.store.spaces import NOT_OF_A_SPACE, OF_MEMORY, OWNED
 from assistant.store.store import Store
 from assistant.store.tables import SQLModel
@@ -54,6 +57,9 @@ async def filled(store: Store, owner: str, folder: Path, clock: TurnedClock) -> 
     await store.responses.finish(owner, sent.id, {"status": "completed"})
     await store.schedules.add(new_schedule(f"reminds {owner}", owner), clock.now + timedelta(hours=1), "2026a", most=9)
     await store.ledger.keep_now(replace(a_call(), payer=Payer(owner=owner, caller=owner, session="api:default")), None)
+    done = ToolMessage(id="msg_3", call_id="c", name="message", text="", effects=(Effect(kind="sent", text=f"to {owner}", ref="evt_1"),))
+    ((row,),) = await store.database.select("SELECT id FROM sessions WHERE owner = :owner", {"owner": owner})
+    await store.database.write(lambda connection: add_deeds(connection, row, prepare_deeds("turn_1", 1, [done], None)))
     source = MemorySource(session="api:default", message="msg_1", seq=1)
     await store.memories.add(owner, Statement(text=f"I know {owner}", about="knowing", source=source), explicit=True)
     await store.tasks.add(a_task(f"task_{owner}", owner=owner, session="api:default"))
@@ -81,7 +87,7 @@ async def test_every_table_of_a_space_follows_and_nothing_of_another_does(store:
     assert [each.text for each in taken.messages] == [f"waits for {BERT}"]
     (attached,) = (await store.people.export(ANNA))["attachments"][1:]
     assert attached["session"] == "api:default~2"
-    for table in ("memories", "ledger"):
+    for table in ("memories", "ledger", "audit"):
         sessions = {row["session"] for row in (await store.people.export(ANNA))[table]}
         assert sessions == {"api:default", "api:default~2"}, table
     claim = await claimed(store, "telegram:43")

@@ -49,7 +49,7 @@ async def test_neither_a_name_nor_a_button_makes_an_id_the_users_own_words(rig: 
         first, _, second, _ = await server.kept("chat:-5", "chat:-5")
     assert isinstance(first, UserMessage)
     assert isinstance(second, UserMessage)
-    assert first.parts == (Text(text="Al … …news: hello"),)
+    assert first.parts == (Text(text="Al … …news: hello", author="chat:1"),)
     assert second.parts == (Text(text="Alice: to 987654321", chosen=True),)
 
 

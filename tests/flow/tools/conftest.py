@@ -10,6 +10,8 @@ import orjson
 import pytest
 
 from assistant.access.recipients import Policy, Recipients
+from assistant.access.session_gate import SessionGate
+from assistant.access.settings import Permission
 from assistant.agent.toolbox import Toolbox
 from assistant.app.agent import open_http
 from assistant.contracts.addresses import Address
@@ -36,6 +38,7 @@ class Desk:
     policy: Policy = "any"
     instructions: str = ""
     receipt_wait: float = 0.05
+    permissions: tuple[Permission, ...] = ()
 
     async def call(self, ctx: ToolContext = API, **arguments: object) -> ToolMessage:
         """The `message` tool's words to the model. `ctx.call_place`: the step in which it is called."""
@@ -70,7 +73,14 @@ class Desk:
             receipt_wait=self.receipt_wait,
             http=open_http,
         )
-        toolbox = Toolbox([MessageTool(services), ScheduleTool(services)], self.outbox.store.attachments)
+        gate = SessionGate(
+            self.permissions,
+            recipients=recipients,
+            channels=self.outbox.channels,
+            sessions=self.outbox.store.sessions,
+            people=self.outbox.store.people,
+        )
+        toolbox = Toolbox([MessageTool(services), ScheduleTool(services)], self.outbox.store.attachments, gate=gate)
         call = ToolCall(id=ctx.call_id, name=tool, arguments=orjson.dumps(arguments).decode())
         (message,) = await toolbox.run([call], ctx, lambda _: None, step=int(ctx.call_place))
         return message

@@ -1,0 +1,245 @@
+"""The gate: one policy for every call of a tool that does more than read. docs/permissions.md is its table in words.
+
+After a conversation has read words of others (a file, a page, a mail, a tool's or an MCP server's result, other people), what reaches beyond the
+workspace needs the person's own words, or their yes.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Final, Literal
+
+from assistant.access.settings import Permission
+from assistant.contracts.gate import ALLOWED, Action, PlannedCall, Ruling
+from assistant.contracts.messages import Json
+from assistant.contracts.own_words import in_own_words
+from assistant.contracts.people import PersonRole
+from assistant.contracts.provenance import Provenance
+from assistant.contracts.statements import asks_for_reminder, asks_to_change_plans
+
+Recipient = Literal["none", "answered", "named", "known", "refused"]
+"""Of a call that writes to a chat: the one that the turn answers, one that the person named in their own words, one that `mayMessage` allows, one
+that it refuses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What the gate knows beside the call."""
+
+    role: PersonRole | None = "user"
+    """None: a group."""
+    read: Mapping[Provenance, str] = field(default_factory=dict[Provenance, str])
+    """Whose words the conversation holds beside the person's, each with the name of the file or tool."""
+    said: Sequence[str] = ()
+    """The person's own words, the newest last; not looked up where nothing was read."""
+    material: Sequence[str] = ()
+    """What was read; as `said`."""
+    recipient: Recipient = "none"
+    refusal: str = ""
+    """Of a recipient that is refused, in words for the model."""
+    unattended: bool = False
+    """Whether a workflow's file speaks, and no person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What holds for an action: in words, and the function that decides once words of others were read."""
+
+    before: str
+    after: str
+    rule: Callable[[PlannedCall, Situation], Ruling]
+
+
+OWN_FILES: Final = frozenset({"agents.md", "soul.md", "user.md", "tools.md", "skills", ".agents", "config.json"})
+"""The assistant's instructions, in the workspace's root: tools that write files never touch them."""
+_READ: Final[Mapping[Provenance, str]] = {
+    "file": "a file",
+    "web": "a web page",
+    "mail": "a mail",
+    "tool": "a tool's result",
+    "mcp": "an MCP server's result",
+    "stranger": "other people's words",
+}
+_FOR_GUESTS: Final[frozenset[Action]] = frozenset({"reads", "writes workspace", "remembers", "schedules"})
+_SENDS: Final[frozenset[Action]] = frozenset({"sends"})
+_NETWORK: Final[frozenset[Action]] = frozenset({"network"})
+_SHELL: Final = re.compile(r"[;&|`<>\n]|\$\(")
+_STRICTNESS: Final = ("allow", "ask", "refuse")
+
+
+def decide(call: PlannedCall, situation: Situation, permissions: Sequence[Permission] = ()) -> Ruling:
+    """Whether a call may run: what never may, then the configuration's first line that fits, then the case of each of its actions, of which the
+    strictest counts. Pure."""
+    if never := _never(call, situation):
+        return Ruling(verdict="refuse", why=never)
+    for line in permissions:
+        if covers(line, call) and (line.do != "allow" or not ("changes itself" in call.actions and situation.read)):
+            return _configured(line)
+    rulings = [_ruling(action, call, situation) for action in call.actions]
+    return max(rulings, key=lambda ruling: _STRICTNESS.index(ruling.verdict), default=ALLOWED)
+
+
+def covers(line: Permission, call: PlannedCall) -> bool:
+    """Whether a line of the configuration is about this call. A pattern that allows a command covers no second one behind `;`, `&&` or `|`."""
+    if not fnmatchcase(call.tool, line.tool) or not (line.action is None or line.action in call.actions):
+        return False
+    hidden = (
+        line.do == "allow"
+        and call.tool == "run"
+        and line.subject != "*"
+        and _SHELL.search(call.subject)
+        and not _SHELL.search(line.subject)
+    )
+    return not hidden and fnmatchcase(call.subject, line.subject)
+
+
+def _configured(line: Permission) -> Ruling:
+    if line.do == "allow":
+        return ALLOWED
+    which = " ".join([line.tool, *filter(None, [line.action]), *([line.subject] if line.subject != "*" else [])])
+    why = f"the permissions of this agent say so ({which}: {line.do})."
+    return Ruling(verdict=line.do, why=why if line.do == "ask" else f"{why} Tell the user so.")
+
+
+def _ruling(action: Action, call: PlannedCall, situation: Situation) -> Ruling:
+    case = CASES[action]
+    return case.rule(call, situation) if situation.read or action in _ALWAYS else ALLOWED
+
+
+def _never(call: PlannedCall, situation: Situation) -> str:
+    """Why a call must not run, whatever is configured; empty: it may."""
+    if "writes workspace" in call.actions and call.tool != "run" and is_own_file(call.subject):
+        return "that file is one of the assistant's own, or outside of the workspace: only the owner changes it, by hand."
+    if situation.role == "guest" and not _guests_may(call, situation):
+        return "guests may read, keep files and notes, and set reminders for themselves. Tell the user so."
+    if "schedules" in call.actions and situation.unattended and _of(call, "kind") not in ("reminder", ""):
+        return "what runs by a workflow may set reminders, and no further tasks."
+    return ""
+
+
+def is_own_file(path: str) -> bool:
+    """Whether a path of the workspace is one of the assistant's own files, or leads out of it."""
+    parts = path.replace("\\", "/").split("/")
+    return path.startswith(("/", "~")) or ".." in parts or parts[0].casefold() in OWN_FILES
+
+
+def _guests_may(call: PlannedCall, situation: Situation) -> bool:
+    if situation.recipient == "answered" and call.actions == _SENDS:
+        return True
+    own = "schedules" not in call.actions or (_of(call, "kind") in ("reminder", "") and not _of(call, "to"))
+    return call.actions <= _FOR_GUESTS and own
+
+
+def _of(call: PlannedCall, name: str) -> str:
+    """An argument in words; empty where there is none."""
+    value = call.arguments.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _names(call: PlannedCall, name: str) -> list[str]:
+    value: Json = call.arguments.get(name)
+    return [str(each) for each in value] if isinstance(value, list) else []
+
+
+def _ask(situation: Situation, what: str) -> Ruling:
+    """`what`: why the person's own words do not cover it."""
+    return Ruling(verdict="ask", why=f"this conversation holds {told(situation.read)}, and {what}.")
+
+
+def told(read: Mapping[Provenance, str]) -> str:
+    """What was read, for the person: "a file (report.pdf), a web page"."""
+    return ", ".join([_READ.get(each, each) + (f" ({name})" if name and each == "file" else "") for each, name in read.items()])
+
+
+def _allow(call: PlannedCall, situation: Situation) -> Ruling:
+    return ALLOWED
+
+
+def _network(call: PlannedCall, situation: Situation) -> Ruling:
+    if url := _of(call, "url"):
+        if call.arguments.get("headers"):
+            return _ask(situation, f"headers would go to {url}")
+        if stands_in(url, situation.said) or stands_in(url, situation.material):
+            return ALLOWED
+        return _ask(situation, f"the address {url} stands neither in what you wrote nor in what was read")
+    if hosts := _names(call, "hosts"):
+        strange = [host for host in hosts if not stands_in(host, situation.said)]
+        return _ask(situation, f"you did not name {', '.join(strange)}, which the command would reach") if strange else ALLOWED
+    if query := _of(call, "query"):
+        return ALLOWED if in_own_words(query, situation.said) else _ask(situation, f'"{query}" is not in your own words')
+    if call.tool.startswith("mcp_") and call.actions == _NETWORK:  # its server says that it only reads
+        return ALLOWED
+    return _ask(situation, f"{call.tool} would send something to another machine")
+
+
+def stands_in(address: str, texts: Sequence[str]) -> bool:
+    """Whether a URL or a host stands in one of the texts as a whole, with or without its scheme: nothing before it and nothing behind it."""
+    bare = re.sub(r"^https?://", "", address.strip(), flags=re.IGNORECASE).rstrip("/")
+    if not bare:
+        return False
+    pattern = re.compile(rf"(?:(?<=//)|(?<![\w/.@:-])){re.escape(bare)}/?(?![\w/?&=%#+~@:-])(?!\.\w)", re.IGNORECASE)
+    return any(pattern.search(text) for text in texts)
+
+
+def _sends(call: PlannedCall, situation: Situation) -> Ruling:
+    match situation.recipient:
+        case "answered":
+            return ALLOWED
+        case "refused":
+            return Ruling(verdict="refuse", why=situation.refusal)
+        case "named":
+            strange = [name for name in _names(call, "media") if not stands_in(name.rpartition("/")[2], situation.said)]
+            return _ask(situation, f"you did not name {', '.join(strange)}, which would go to {call.subject}") if strange else ALLOWED
+        case "known":
+            return _ask(situation, f"you did not name {call.subject} in your own words")
+        case "none":
+            return _ask(
+                situation, f"{call.tool} would reach others ({call.subject})" if call.subject else f"{call.tool} would reach others"
+            )
+
+
+def _schedules(call: PlannedCall, situation: Situation) -> Ruling:
+    do, text = _of(call, "action") or "add", _of(call, "text")
+    newest = situation.said[-1] if situation.said else ""
+    if do == "list":
+        return ALLOWED
+    if situation.recipient == "refused":
+        return Ruling(verdict="refuse", why=situation.refusal.replace("Not sent:", "Not planned:"))
+    if situation.recipient == "known":
+        return _ask(situation, f"you did not name {_of(call, 'to')} in your own words")
+    if (watched := _of(call, "watch").removeprefix("feed:")) and not stands_in(watched, [*situation.said, *situation.material]):
+        return _ask(situation, f"you did not name {watched}, which would be watched")
+    if do != "add" and not asks_to_change_plans(newest) and not asks_for_reminder(newest):
+        return _ask(situation, f"you did not ask to {do} what is planned")
+    reminded = do == "add" and _of(call, "kind") in ("reminder", "") and asks_for_reminder(newest)
+    if not text or reminded or in_own_words(text, situation.said):
+        return ALLOWED
+    return _ask(situation, f'"{text[:200]}" is not in your own words')
+
+
+def _changes_itself(call: PlannedCall, situation: Situation) -> Ruling:
+    what = f"{call.tool} {call.subject}".strip()
+    if situation.read:
+        return _ask(situation, f"{what} would change the assistant itself")
+    return Ruling(verdict="ask", why=f"{what} would change the assistant itself.")
+
+
+_ALWAYS: Final[frozenset[Action]] = frozenset({"changes itself"})
+CASES: Final[Mapping[Action, Case]] = {
+    "reads": Case(before="allow", after="allow", rule=_allow),
+    "writes workspace": Case(before="allow", after="allow; never the assistant's own files", rule=_allow),
+    "network": Case(
+        before="allow",
+        after="an address that stands in your words or in what was read, hosts that you named, a search in your words; else ask",
+        rule=_network,
+    ),
+    "sends": Case(before="whom mayMessage allows", after="the chat that is answered, a chat that you named; else ask", rule=_sends),
+    "spends": Case(before="allow", after="allow, within the budgets", rule=_allow),
+    "remembers": Case(before="allow", after="your own words, or your yes to the sentence", rule=_allow),
+    "schedules": Case(
+        before="allow", after="your own words, a reminder that you asked for, a change that you asked for; else ask", rule=_schedules
+    ),
+    "changes itself": Case(before="ask", after="ask, whatever is configured", rule=_changes_itself),
+}
+"""The defaults. What is remembered and forgotten is judged by `memory.own_words`, which knows the memory that is meant."""

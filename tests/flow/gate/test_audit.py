@@ -1,0 +1,74 @@
+"""The journal of effects, by the API and the command line: what was done, by whose word, and never another person's."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.flow.gate.deeds import FRIEND
+from tests.flow.gate.house import House, open_house
+from tests.flow.nanobot_process import Nanobot
+
+
+async def done(house: House) -> None:
+    """A message that the owner wants sent; one that a file wants sent, which is not."""
+    deed = next(each for each in await house.prepared("local") if each.code == "send-known")
+    await house.say("What does it say?", "s", "minutes.txt", "ASSISTANT-CALL send-known")
+    await house.say(deed.wish, "s2", "minutes.txt", "All is well.")
+
+
+async def test_what_was_done_is_told_with_what_was_read_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_house(tmp_path, monkeypatch) as house:
+        await done(house)
+        found = (await house.client.get("/v1/audit")).json()
+        (entry,) = found["data"]
+        assert (entry["tool"], entry["person"], entry["caller"], entry["session_id"], entry["cause"]) == (
+            "message",
+            "owner",
+            "owner",
+            "s2",
+            "message",
+        )
+        assert entry["kind"] in ("sent", "queued")
+        assert entry["text"].endswith(f"telegram:{FRIEND}")
+        assert (entry["read"], entry["approval"], found["has_more"]) == (["file"], "", False)
+        assert (await house.client.get("/v1/audit", params={"before": entry["id"]})).json()["data"] == []
+        assert (await house.client.get("/v1/audit", params={"session_id": "s"})).json()["data"] == []
+        assert len((await house.client.get("/v1/audit", params={"since": "2026-01-01T00:00:00", "everyone": True})).json()["data"]) == 1
+        assert (await house.client.get("/v1/audit", params={"before": "aud_1"})).json()["error"]["code"] == "audit_entry_not_found"
+        await house.client.delete("/v1/sessions/s2")
+        assert len((await house.client.get("/v1/audit")).json()["data"]) == 1
+
+
+async def test_the_command_line_prints_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    async with open_house(home, monkeypatch) as house:
+        await done(house)
+    nanobot = Nanobot(folder=tmp_path)
+    table = nanobot("audit", "--person", "owner", "--since", "1d").stdout.splitlines()
+    assert table[0].split()[:4] == ["WHEN", "(UTC)", "PERSON", "BY"]
+    assert f"telegram:{FRIEND}" in table[1]
+    (line,) = nanobot("audit", "--session", "s2", "--json").stdout.splitlines()
+    assert orjson.loads(line)["read"] == ["file"]
+    assert nanobot("audit", "--session", "s", "--json").stdout == ""
+
+
+def test_the_permissions_are_printed_and_tried(tmp_path: Path) -> None:
+    nanobot = Nanobot(folder=tmp_path)
+    lines = [{"tool": "run", "subject": "git *", "do": "allow"}, {"action": "sends", "do": "refuse"}]
+    (tmp_path / "c.json").write_bytes(orjson.dumps({"agents": {"defaults": {"permissions": lines}}}))
+    config = ("--config", str(tmp_path / "c.json"))
+    shown = nanobot("permissions", *config).stdout
+    assert "git *" in shown
+    assert "changes itself" in shown
+    assert nanobot("permissions", "--agent", "nobody", *config).returncode == 1
+    tried = nanobot("permissions", "try", "message", "telegram:42", *config).stdout
+    assert tried.startswith("refuse: the permissions of this agent say so (* sends: refuse)")
+    assert nanobot(
+        "permissions", "try", "schedule", "cancel sch_1", "--said", "cancel it", "--after-reading", "file", *config
+    ).stdout.startswith("allow")
+    asked = nanobot(
+        "permissions", "try", "x", "https://a.example/", "--does", "network", "--after-reading", "web", "--json", *config
+    ).stdout
+    assert orjson.loads(asked)["verdict"] == "ask"
